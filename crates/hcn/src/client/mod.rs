@@ -1,0 +1,223 @@
+//! Typed operations on HNS objects, of either generation, behind one interface.
+//!
+//! The documents are those of v2; with [`Generation::V1`] they are converted. The fewest native calls are made: a created object is
+//! not read back once HNS is known to honour ids, the handle of the network that endpoints are created in stays open, and a list
+//! is of ids only where HNS gives ids only.
+
+mod v1;
+mod v2;
+
+use std::sync::Arc;
+
+use crate::call::{Call, Hcn, Kind, Method, Reply};
+use crate::error::{Class, Error};
+use crate::features::Version;
+use crate::schema::v1::Envelope;
+use crate::schema::{self, Endpoint, LoadBalancer, Network};
+use crate::{Guid, Hresult};
+
+/// The generations of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Generation {
+    /// `HNSCall`: every build has it.
+    V1,
+    /// The HCN functions with schema 2: HNS 9.2 and later.
+    V2,
+}
+
+/// One object of a list: its id, and its document where the list has it at no further cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed<T> {
+    /// The id.
+    pub id: Guid,
+    /// The document; an error says why HNS's document can't be understood.
+    pub document: Option<Result<T, String>>,
+}
+
+/// A typed client of HNS.
+pub struct Client {
+    hcn: Arc<dyn Hcn>,
+    generation: Generation,
+    v2: v2::State,
+}
+
+impl Client {
+    /// A client of one generation.
+    pub fn new(hcn: Arc<dyn Hcn>, generation: Generation) -> Self {
+        Self { hcn, generation, v2: v2::State::default() }
+    }
+
+    /// The generation in use.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The version of HNS. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn version(&self) -> Result<Version, Error> {
+        let output = hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new())?;
+        from_value(output)
+    }
+
+    /// The network of a name, or `None` where HNS says that there is none. Three calls, one where there is none.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
+    pub fn network(&self, name: &str) -> Result<Option<Network>, Error> {
+        match self.generation {
+            Generation::V2 => v2::network(&*self.hcn, name),
+            Generation::V1 => v1::network(&*self.hcn, name),
+        }
+    }
+
+    /// The endpoints of a network. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn endpoints(&self, network: Guid) -> Result<Vec<Listed<Endpoint>>, Error> {
+        match self.generation {
+            Generation::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network)),
+            Generation::V1 => v1::endpoints(&*self.hcn, Some(network)),
+        }
+    }
+
+    /// The documents of all endpoints of a network by the v1 list, whatever the generation. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn endpoints_in_bulk(&self, network: Guid) -> Result<Vec<Listed<Endpoint>>, Error> {
+        v1::endpoints(&*self.hcn, Some(network))
+    }
+
+    /// All load balancers of the host. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn load_balancers(&self) -> Result<Vec<Listed<LoadBalancer>>, Error> {
+        match self.generation {
+            Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all()),
+            Generation::V1 => v1::load_balancers(&*self.hcn),
+        }
+    }
+
+    /// One endpoint. Two calls; an error of class [`Class::Absent`] where it is not there.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn endpoint(&self, id: Guid) -> Result<Endpoint, Error> {
+        match self.generation {
+            Generation::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
+            Generation::V1 => v1::endpoint(&*self.hcn, id),
+        }
+    }
+
+    /// One load balancer. Two calls; an error of class [`Class::Absent`] where it is not there.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn load_balancer(&self, id: Guid) -> Result<LoadBalancer, Error> {
+        match self.generation {
+            Generation::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
+            Generation::V1 => v1::load_balancer(&*self.hcn, id),
+        }
+    }
+
+    /// Creates an endpoint in a network and answers with its id: the wanted one, except where HNS chose another. One call, after
+    /// the first.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken.
+    pub fn create_endpoint(&self, network: Guid, id: Guid, endpoint: &Endpoint) -> Result<Guid, Error> {
+        match self.generation {
+            Generation::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
+            Generation::V1 => v1::create_endpoint(&*self.hcn, network, id, endpoint),
+        }
+    }
+
+    /// Creates a load balancer and answers with its id: the wanted one, except where HNS chose another. One call, after the first.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken, [`Class::PortInUse`] where the frontend is.
+    pub fn create_load_balancer(&self, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
+        match self.generation {
+            Generation::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
+            Generation::V1 => v1::create_load_balancer(&*self.hcn, id, load_balancer),
+        }
+    }
+
+    /// Changes a load balancer in place to the whole document, and reads it back if `verify` asks for it. Two calls, three with
+    /// verification.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`]; class [`Class::Unsupported`] where HNS or the generation can't.
+    pub fn modify_load_balancer(
+        &self,
+        id: Guid,
+        load_balancer: &LoadBalancer,
+        verify: bool,
+    ) -> Result<Option<LoadBalancer>, Error> {
+        match self.generation {
+            Generation::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
+            Generation::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
+        }
+    }
+
+    /// Deletes an endpoint. One call. That it is gone already is a success.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`].
+    pub fn delete_endpoint(&self, id: Guid) -> Result<(), Error> {
+        gone_is_done(match self.generation {
+            Generation::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
+            Generation::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
+        })
+    }
+
+    /// Deletes a load balancer. One call. That it is gone already is a success.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`].
+    pub fn delete_load_balancer(&self, id: Guid) -> Result<(), Error> {
+        gone_is_done(match self.generation {
+            Generation::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
+            Generation::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
+        })
+    }
+}
+
+fn gone_is_done(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.class() == Class::Absent => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a call that answers with a document.
+fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, Error> {
+    match hcn.call(call)? {
+        Reply::Document(text) => Ok(text),
+        other => Err(unexpected(call, &other)),
+    }
+}
+
+fn unexpected(call: &Call, reply: &Reply) -> Error {
+    Error::Document { function: call.function(), reason: format!("unexpected kind of answer: {reply:?}") }
+}
+
+/// Makes an `HNSCall` and opens its envelope.
+fn hns(hcn: &dyn Hcn, method: Method, path: String, body: String) -> Result<serde_json::Value, Error> {
+    let call = Call::Hns { method, path, body };
+    let envelope: Envelope = schema::read(call.function(), &document(hcn, &call)?)?;
+    let Call::Hns { path, .. } = call else { return Ok(envelope.output) };
+    if envelope.success {
+        Ok(envelope.output)
+    } else {
+        Err(Error::Envelope { method: method.as_str(), path, message: envelope.error.trim_end().to_owned() })
+    }
+}
+
+fn from_value<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|error| Error::Document { function: "HNSCall", reason: error.to_string() })
+}

@@ -1,0 +1,155 @@
+//! The operations in HCN functions.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use super::{Listed, document, unexpected};
+use crate::call::{Call, Handle, Hcn, Kind, Reply};
+use crate::schema::{self, Endpoint, LoadBalancer, Network, Query};
+use crate::{Error, Guid};
+
+/// What a client remembers between calls.
+#[derive(Default)]
+pub(super) struct State {
+    /// The network that endpoints are created in, open. HNS creates endpoints by handle only.
+    network: Mutex<Option<(Guid, Handle)>>,
+    /// Whether HNS was seen to keep the ids we choose. Until then each created object is read back.
+    honours_ids: Mutex<Option<bool>>,
+}
+
+/// An open object, closed when dropped.
+struct Open<'a> {
+    hcn: &'a dyn Hcn,
+    kind: Kind,
+    handle: Handle,
+}
+
+impl<'a> Open<'a> {
+    fn by_id(hcn: &'a dyn Hcn, kind: Kind, id: Guid) -> Result<Self, Error> {
+        Self::from(hcn, kind, &Call::Open { kind, id })
+    }
+
+    fn from(hcn: &'a dyn Hcn, kind: Kind, call: &Call) -> Result<Self, Error> {
+        match hcn.call(call)? {
+            Reply::Handle(handle) => Ok(Self { hcn, kind, handle }),
+            other => Err(unexpected(call, &other)),
+        }
+    }
+
+    fn query<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        let call = Call::Query { kind: self.kind, handle: self.handle, query: Query::all().to_json() };
+        schema::read(call.function(), &document(self.hcn, &call)?)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        // A handle that can't be closed is HNS's to clean up; there is nothing to do about it.
+        let _ = self.hcn.call(&Call::Close { kind: self.kind, handle: self.handle });
+    }
+}
+
+pub(super) fn enumerate<T>(hcn: &dyn Hcn, kind: Kind, query: &Query) -> Result<Vec<Listed<T>>, Error> {
+    let call = Call::Enumerate { kind, query: query.to_json() };
+    let ids: Option<Vec<Guid>> = schema::read(call.function(), &document(hcn, &call)?)?;
+    Ok(ids.unwrap_or_default().into_iter().map(|id| Listed { id, document: None }).collect())
+}
+
+pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<T, Error> {
+    Open::by_id(hcn, kind, id)?.query()
+}
+
+pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {
+    match enumerate::<Network>(hcn, Kind::Network, &Query::name(name))?.first() {
+        Some(listed) => get(hcn, Kind::Network, listed.id).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn delete(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<(), Error> {
+    hcn.call(&Call::Delete { kind, id }).map(drop)
+}
+
+pub(super) fn modify_load_balancer(
+    hcn: &dyn Hcn,
+    id: Guid,
+    load_balancer: &LoadBalancer,
+    verify: bool,
+) -> Result<Option<LoadBalancer>, Error> {
+    let open = Open::by_id(hcn, Kind::LoadBalancer, id)?;
+    let settings = schema::write(load_balancer);
+    hcn.call(&Call::Modify { kind: open.kind, handle: open.handle, settings })?;
+    verify.then(|| open.query()).transpose()
+}
+
+impl State {
+    pub(super) fn create_endpoint(
+        &self,
+        hcn: &dyn Hcn,
+        network: Guid,
+        id: Guid,
+        endpoint: &Endpoint,
+    ) -> Result<Guid, Error> {
+        let handle = self.open_network(hcn, network)?;
+        let document = Endpoint { id: Some(id), host_compute_network: Some(network), ..endpoint.clone() };
+        let settings = schema::write(&document);
+        let call = Call::Create { kind: Kind::Endpoint, network: Some(handle), id, settings };
+        let created = Open::from(hcn, Kind::Endpoint, &call);
+        if created.is_err() {
+            // The handle may be of a network that is gone, or of an HNS that has restarted since.
+            self.close_network(hcn);
+        }
+        self.created_id(id, &created?, |document: &Endpoint| document.id)
+    }
+
+    pub(super) fn create_load_balancer(
+        &self,
+        hcn: &dyn Hcn,
+        id: Guid,
+        load_balancer: &LoadBalancer,
+    ) -> Result<Guid, Error> {
+        let settings = schema::write(&LoadBalancer { id: Some(id), ..load_balancer.clone() });
+        let call = Call::Create { kind: Kind::LoadBalancer, network: None, id, settings };
+        let created = Open::from(hcn, Kind::LoadBalancer, &call)?;
+        self.created_id(id, &created, |document: &LoadBalancer| document.id)
+    }
+
+    /// The id that a new object got.
+    fn created_id<T: serde::de::DeserializeOwned>(
+        &self,
+        wanted: Guid,
+        created: &Open<'_>,
+        id: impl Fn(&T) -> Option<Guid>,
+    ) -> Result<Guid, Error> {
+        let mut honours_ids = self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if *honours_ids == Some(true) {
+            return Ok(wanted);
+        }
+        let actual = id(&created.query()?).unwrap_or(wanted);
+        *honours_ids = Some(actual == wanted);
+        Ok(actual)
+    }
+
+    fn open_network(&self, hcn: &dyn Hcn, id: Guid) -> Result<Handle, Error> {
+        let mut open = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        match *open {
+            Some((network, handle)) if network == id => Ok(handle),
+            other => {
+                if let Some((_, handle)) = other {
+                    drop(Open { hcn, kind: Kind::Network, handle });
+                }
+                *open = None;
+                let network = Open::by_id(hcn, Kind::Network, id)?;
+                *open = Some((id, network.handle));
+                Ok(std::mem::ManuallyDrop::new(network).handle)
+            }
+        }
+    }
+
+    pub(super) fn close_network(&self, hcn: &dyn Hcn) {
+        let open = self.network.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((_, handle)) = open {
+            drop(Open { hcn, kind: Kind::Network, handle });
+        }
+    }
+}

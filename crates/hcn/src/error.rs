@@ -1,0 +1,322 @@
+//! What can go wrong with a call, and the class of each error.
+//!
+//! Classes come from codes alone: message texts differ between builds and languages of Windows. Not knowing is never "absent":
+//! only codes that say so make an error [`Class::Absent`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::Kind;
+use crate::Guid;
+
+/// A result code of Windows. Negative as a signed number means failure; kept unsigned as HNS prints it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hresult(pub u32);
+
+macro_rules! codes {
+    ($($name:ident = $value:literal, $text:literal;)*) => {
+        impl Hresult {
+            $(#[doc = $text] pub const $name: Hresult = Hresult($value);)*
+
+            /// The name of a known code, `HCN_E_…` as documented or the common name of a general code.
+            pub fn name(self) -> Option<&'static str> {
+                match self { $(Hresult::$name => Some(stringify!($name)),)* _ => None }
+            }
+
+            /// The text that Windows has for a known code.
+            pub fn text(self) -> Option<&'static str> {
+                match self { $(Hresult::$name => Some($text),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    S_OK = 0, "The operation completed successfully.";
+    E_NOTIMPL = 0x8000_4001, "Not implemented";
+    E_ACCESSDENIED = 0x8007_0005, "Access is denied.";
+    E_OUTOFMEMORY = 0x8007_000e, "Not enough memory resources are available to complete this operation.";
+    E_HANDLE = 0x8007_0006, "The handle is invalid.";
+    ERROR_GEN_FAILURE = 0x8007_001f, "A device attached to the system is not functioning.";
+    ERROR_DUP_NAME = 0x8007_0034, "A duplicate name exists on the network.";
+    E_INVALIDARG = 0x8007_0057, "The parameter is incorrect.";
+    ERROR_ALREADY_EXISTS = 0x8007_00b7, "Cannot create a file when that file already exists.";
+    ERROR_TIMEOUT = 0x8007_05b4, "This operation returned because the timeout period expired.";
+    ERROR_SERVICE_NOT_ACTIVE = 0x8007_0426, "The service has not been started.";
+    ELEMENT_NOT_FOUND = 0x8007_0490, "Element not found.";
+    RPC_S_SERVER_UNAVAILABLE = 0x8007_06ba, "The RPC server is unavailable.";
+    RPC_S_SERVER_TOO_BUSY = 0x8007_06bb, "The RPC server is too busy to complete this operation.";
+    RPC_S_CALL_FAILED = 0x8007_06be, "The remote procedure call failed.";
+    RPC_S_CALL_FAILED_DNE = 0x8007_06bf, "The remote procedure call failed and did not execute.";
+    HCN_E_NETWORK_NOT_FOUND = 0x803b_0001, "The network was not found.";
+    HCN_E_ENDPOINT_NOT_FOUND = 0x803b_0002, "The endpoint was not found.";
+    HCN_E_LAYER_NOT_FOUND = 0x803b_0003, "The network's underlying layer was not found.";
+    HCN_E_SWITCH_NOT_FOUND = 0x803b_0004, "The virtual switch was not found.";
+    HCN_E_SUBNET_NOT_FOUND = 0x803b_0005, "The network does not have a subnet for this endpoint.";
+    HCN_E_ADAPTER_NOT_FOUND = 0x803b_0006, "An adapter was not found.";
+    HCN_E_PORT_NOT_FOUND = 0x803b_0007, "The switch-port was not found.";
+    HCN_E_POLICY_NOT_FOUND = 0x803b_0008, "An expected policy was not found.";
+    HCN_E_VFP_PORTSETTING_NOT_FOUND = 0x803b_0009, "A required VFP port setting was not found.";
+    HCN_E_INVALID_NETWORK = 0x803b_000a, "The provided network configuration is invalid or missing parameters.";
+    HCN_E_INVALID_NETWORK_TYPE = 0x803b_000b, "Invalid network type.";
+    HCN_E_INVALID_ENDPOINT = 0x803b_000c, "The provided endpoint configuration is invalid or missing parameters.";
+    HCN_E_INVALID_POLICY = 0x803b_000d, "The provided policy configuration is invalid or missing parameters.";
+    HCN_E_INVALID_POLICY_TYPE = 0x803b_000e, "Invalid policy type.";
+    HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION = 0x803b_000f, "This requested operation is invalid for a remote endpoint.";
+    HCN_E_NETWORK_ALREADY_EXISTS = 0x803b_0010, "A network with this name already exists.";
+    HCN_E_LAYER_ALREADY_EXISTS = 0x803b_0011, "A network with this name already exists.";
+    HCN_E_POLICY_ALREADY_EXISTS = 0x803b_0012, "Policy information already exists on this object.";
+    HCN_E_PORT_ALREADY_EXISTS = 0x803b_0013, "The specified port already exists.";
+    HCN_E_ENDPOINT_ALREADY_ATTACHED = 0x803b_0014, "This endpoint is already attached to the switch.";
+    HCN_E_REQUEST_UNSUPPORTED = 0x803b_0015, "The specified request is unsupported.";
+    HCN_E_MAPPING_NOT_SUPPORTED = 0x803b_0016, "Port mapping is not supported on the given network.";
+    HCN_E_DEGRADED_OPERATION = 0x803b_0017, "There was an operation attempted on a degraded object.";
+    HCN_E_SHARED_SWITCH_MODIFICATION = 0x803b_0018, "Cannot modify a switch shared by multiple networks.";
+    HCN_E_GUID_CONVERSION_FAILURE = 0x803b_0019, "Failed to interpret a parameter as a GUID.";
+    HCN_E_REGKEY_FAILURE = 0x803b_001a, "Failed to process registry key.";
+    HCN_E_INVALID_JSON = 0x803b_001b, "Invalid JSON document string.";
+    HCN_E_INVALID_JSON_REFERENCE = 0x803b_001c, "The reference is invalid in the JSON document.";
+    HCN_E_ENDPOINT_SHARING_DISABLED = 0x803b_001d, "Endpoint sharing is disabled.";
+    HCN_E_INVALID_IP = 0x803b_001e, "IP address is either invalid or not part of any configured subnet(s).";
+    HCN_E_SWITCH_EXTENSION_NOT_FOUND = 0x803b_001f, "The specified switch extension does not exist on this switch.";
+    HCN_E_MANAGER_STOPPED = 0x803b_0020, "Operation cannot be performed while service is stopping.";
+    HCN_E_GCN_DEFAULTNAMESPACE_EXISTS = 0x803b_0029, "The default namespace already exists.";
+    HCN_E_ICS_DISABLED = 0x803b_002a, "Internet Connection Sharing service (SharedAccess) is disabled and cannot be started.";
+    HCN_E_ENDPOINT_NAMESPACE_ALREADY_EXISTS = 0x803b_002b, "This requested operation is invalid as endpoint is already part of a network namespace.";
+    HCN_E_ENTITY_HAS_REFERENCES = 0x803b_002c, "The specified entity cannot be removed while it still has references.";
+    HCN_E_INVALID_INTERNAL_PORT = 0x803b_002d, "The internal port must exist and cannot be zero.";
+    HCN_E_NAMESPACE_ATTACH_FAILED = 0x803b_002e, "The requested operation for attach namespace failed.";
+    HCN_E_ADDR_INVALID_OR_RESERVED = 0x803b_002f, "An address provided is invalid or reserved.";
+    HCN_E_INVALID_PREFIX = 0x803b_0030, "The prefix provided is invalid.";
+    HCN_E_OBJECT_USED_AFTER_UNLOAD = 0x803b_0031, "A call was performed against an object that was torn down.";
+    HCN_E_INVALID_SUBNET = 0x803b_0032, "The provided subnet configuration is invalid.";
+    HCN_E_INVALID_IP_SUBNET = 0x803b_0033, "The provided IP subnet configuration is invalid.";
+    HCN_E_ENDPOINT_NOT_ATTACHED = 0x803b_0034, "The endpoint must be attached to complete the operation.";
+    HCN_E_ENDPOINT_NOT_LOCAL = 0x803b_0035, "The endpoint must be local to complete the operation.";
+    HCN_E_VFP_NOT_ALLOWED = 0x803b_0037, "VFP is not allowed.";
+}
+
+impl Hresult {
+    /// Whether the code says success.
+    pub fn is_success(self) -> bool {
+        self.0 < 0x8000_0000
+    }
+
+    /// The code as Go clients of HCN see it: general Windows codes reduced to their low 16 bits, others whole.
+    pub fn win32(self) -> u32 {
+        if self.0 & 0x1fff_0000 == 0x0007_0000 { self.0 & 0xffff } else { self.0 }
+    }
+
+    /// The class of the code.
+    pub fn class(self) -> Class {
+        match self {
+            Self::ELEMENT_NOT_FOUND
+            | Self::HCN_E_NETWORK_NOT_FOUND
+            | Self::HCN_E_ENDPOINT_NOT_FOUND
+            | Self::HCN_E_OBJECT_USED_AFTER_UNLOAD => Class::Absent,
+            Self::ERROR_ALREADY_EXISTS | Self::ERROR_DUP_NAME | Self::HCN_E_NETWORK_ALREADY_EXISTS => Class::Exists,
+            Self::HCN_E_PORT_ALREADY_EXISTS => Class::PortInUse,
+            Self::E_NOTIMPL | Self::HCN_E_REQUEST_UNSUPPORTED => Class::Unsupported,
+            Self::E_INVALIDARG
+            | Self::HCN_E_INVALID_NETWORK
+            | Self::HCN_E_INVALID_NETWORK_TYPE
+            | Self::HCN_E_INVALID_ENDPOINT
+            | Self::HCN_E_INVALID_POLICY
+            | Self::HCN_E_INVALID_POLICY_TYPE
+            | Self::HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION
+            | Self::HCN_E_GUID_CONVERSION_FAILURE
+            | Self::HCN_E_INVALID_JSON
+            | Self::HCN_E_INVALID_JSON_REFERENCE
+            | Self::HCN_E_INVALID_IP
+            | Self::HCN_E_INVALID_INTERNAL_PORT
+            | Self::HCN_E_ADDR_INVALID_OR_RESERVED
+            | Self::HCN_E_INVALID_PREFIX
+            | Self::HCN_E_INVALID_SUBNET
+            | Self::HCN_E_INVALID_IP_SUBNET => Class::Invalid,
+            Self::RPC_S_SERVER_UNAVAILABLE
+            | Self::RPC_S_SERVER_TOO_BUSY
+            | Self::RPC_S_CALL_FAILED
+            | Self::RPC_S_CALL_FAILED_DNE
+            | Self::ERROR_SERVICE_NOT_ACTIVE
+            | Self::ERROR_TIMEOUT
+            | Self::HCN_E_MANAGER_STOPPED => Class::Unavailable,
+            _ => Class::Other,
+        }
+    }
+}
+
+impl std::fmt::Debug for Hresult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+impl std::fmt::Display for Hresult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.text(), self.name()) {
+            (Some(text), Some(name)) => write!(f, "{text} ({name}, {:#010x})", self.0),
+            _ => write!(f, "{:#010x}", self.0),
+        }
+    }
+}
+
+/// What an error means to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The object is not there, and HNS said so.
+    Absent,
+    /// An object with this id or name is there already.
+    Exists,
+    /// Address, protocol and port are taken: by another load balancer, a listener, or a reservation.
+    PortInUse,
+    /// This build of HNS can't do this.
+    Unsupported,
+    /// HNS refuses the document; the same again will be refused again.
+    Invalid,
+    /// HNS could not be asked: nothing is known.
+    Unavailable,
+    /// Anything else; nothing is known.
+    Other,
+}
+
+impl Class {
+    /// A short name, for logs and metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Absent => "absent",
+            Class::Exists => "exists",
+            Class::PortInUse => "port_in_use",
+            Class::Unsupported => "unsupported",
+            Class::Invalid => "invalid",
+            Class::Unavailable => "unavailable",
+            Class::Other => "other",
+        }
+    }
+}
+
+/// The document with which HNS explains a refusal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ErrorRecord {
+    /// False where HNS fills it in.
+    pub success: bool,
+    /// The system's message text; real ones end with a blank.
+    pub error: String,
+    /// The code, as an unsigned decimal number.
+    pub error_code: u32,
+}
+
+/// Why a call, or the understanding of its answer, failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// HNS refused.
+    #[error("{function} failed: {code}")]
+    Hns {
+        /// The native function.
+        function: &'static str,
+        /// HNS's code.
+        code: Hresult,
+        /// HNS's explanation, where it gave one.
+        record: Option<ErrorRecord>,
+    },
+    /// `HNSCall` of an older build: success as code, failure in the envelope, and no code at all.
+    #[error("HNSCall {method} {path} failed: {message}")]
+    Envelope {
+        /// The method.
+        method: &'static str,
+        /// The path.
+        path: String,
+        /// HNS's text, for people only.
+        message: String,
+    },
+    /// HNS answered with something that is not the document expected.
+    #[error("{function} answered with a document that can't be read: {reason}")]
+    Document {
+        /// The native function.
+        function: &'static str,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// The DLL, or one function of it, is not on this system.
+    #[error("{what} is not available on this system: {reason}")]
+    Missing {
+        /// The DLL or function.
+        what: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The call could not be carried to HNS or its answer not back.
+    #[error("{function} could not be carried out: {reason}")]
+    Transport {
+        /// The native function.
+        function: &'static str,
+        /// What happened.
+        reason: String,
+    },
+    /// The object looked up by id or name is not among those that HNS listed.
+    #[error("{} {id} is not there", kind.name())]
+    NotListed {
+        /// What was looked up.
+        kind: Kind,
+        /// Its id.
+        id: Guid,
+    },
+}
+
+impl Error {
+    /// An [`Error::Hns`] without a record.
+    pub fn hns(function: &'static str, code: Hresult) -> Self {
+        Error::Hns { function, code, record: None }
+    }
+
+    /// What the error means, by code.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Hns { code, .. } => code.class(),
+            Error::NotListed { .. } => Class::Absent,
+            Error::Missing { .. } => Class::Unsupported,
+            Error::Transport { .. } => Class::Unavailable,
+            Error::Envelope { .. } | Error::Document { .. } => Class::Other,
+        }
+    }
+
+    /// HNS's code, where it gave one.
+    pub fn code(&self) -> Option<Hresult> {
+        match self {
+            Error::Hns { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_do_not_say_absent_are_never_absent() {
+        for code in 0x803b_0001..=0x803b_0037_u32 {
+            let absent = Hresult(code).class() == Class::Absent;
+            let says_so = matches!(code & 0xff, 0x01 | 0x02 | 0x31);
+            assert_eq!(absent, says_so, "{code:#x}");
+        }
+        assert_eq!(Hresult::RPC_S_SERVER_UNAVAILABLE.class(), Class::Unavailable);
+        assert_eq!(Hresult(0x8007_ffff).class(), Class::Other);
+    }
+
+    #[test]
+    fn win32_view_keeps_hcn_codes_whole() {
+        assert_eq!(Hresult::ELEMENT_NOT_FOUND.win32(), 0x490);
+        assert_eq!(Hresult::HCN_E_PORT_ALREADY_EXISTS.win32(), 0x803b_0013);
+        assert_eq!(Hresult::E_NOTIMPL.win32(), 0x8000_4001);
+    }
+
+    #[test]
+    fn messages_name_the_function_the_text_and_the_code() {
+        let error = Error::hns("HcnCreateLoadBalancer", Hresult::HCN_E_PORT_ALREADY_EXISTS);
+        assert_eq!(
+            error.to_string(),
+            "HcnCreateLoadBalancer failed: The specified port already exists. (HCN_E_PORT_ALREADY_EXISTS, 0x803b0013)"
+        );
+    }
+}

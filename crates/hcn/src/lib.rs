@@ -1,0 +1,24 @@
+//! The Windows Host Compute Network (HCN) interface and the older Host Networking Service (HNS) calls.
+//!
+//! Three layers, each usable alone:
+//! - [`call`]: what one native call is, as values, and the one-method trait [`Hcn`] that carries it out. Documents cross this
+//!   seam as JSON text, so that every implementation, emulated ones included, exercises encoding, decoding and error records.
+//! - [`schema`]: the documents of HCN v2 (schema 2.x) and HNS v1. What we do not know of a document is kept.
+//! - [`client`]: typed operations of both generations behind one interface.
+//!
+//! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
+#![cfg_attr(not(windows), forbid(unsafe_code))]
+
+pub mod call;
+pub mod client;
+pub mod error;
+pub mod features;
+pub mod schema;
+
+pub use call::{Call, Hcn, Kind, Reply};
+pub use client::{Client, Generation};
+pub use error::{Class, Error, Hresult};
+pub use features::{Features, Version};
+
+/// The id of an HNS object. Compared as a value: HNS prints ids in either case, depending on the path taken.
+pub type Guid = uuid::Uuid;

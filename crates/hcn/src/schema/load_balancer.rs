@@ -1,0 +1,183 @@
+//! `HostComputeLoadBalancer`.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Other, SchemaVersion, flags, number};
+use crate::Guid;
+
+/// A load balancer: what is sent to the frontend goes to one of the endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LoadBalancer {
+    /// The id.
+    #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
+    pub id: Option<Guid>,
+    /// The backends. Kept as text: HNS may list what is no id.
+    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
+    pub host_compute_endpoints: Vec<String>,
+    /// The source address of translated traffic; overlay only.
+    #[serde(rename = "SourceVIP", skip_serializing_if = "String::is_empty")]
+    pub source_vip: String,
+    /// The addresses of the frontend. None: every address of the node.
+    #[serde(rename = "FrontendVIPs", deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
+    pub frontend_vips: Vec<String>,
+    /// The ports of the frontend, and those of the backends.
+    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
+    pub port_mappings: Vec<PortMapping>,
+    /// The version of the document.
+    pub schema_version: SchemaVersion,
+    /// Direct server return, IPv6.
+    #[serde(skip_serializing_if = "LoadBalancerFlags::is_empty")]
+    pub flags: LoadBalancerFlags,
+    /// The rest.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl LoadBalancer {
+    /// The ids among the backends.
+    pub fn endpoint_ids(&self) -> impl Iterator<Item = Guid> + '_ {
+        self.host_compute_endpoints.iter().filter_map(|id| id.parse().ok())
+    }
+
+    /// The addresses of the frontend that can be read.
+    pub fn vips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.frontend_vips.iter().filter_map(|vip| vip.parse().ok())
+    }
+}
+
+/// A port of a frontend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PortMapping {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port of the backends.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub internal_port: u16,
+    /// The port of the frontend.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub external_port: u16,
+    /// How a backend is chosen.
+    #[serde(skip_serializing_if = "DistributionType::is_default")]
+    pub distribution_type: DistributionType,
+    /// How the traffic arrives.
+    #[serde(skip_serializing_if = "PortMappingFlags::is_empty")]
+    pub flags: PortMappingFlags,
+}
+
+fn is_zero(number: &u16) -> bool {
+    *number == 0
+}
+
+flags! {
+    /// Flags of a load balancer.
+    LoadBalancerFlags {
+        /// Answers go to the client directly. Needs HNS 9.3 or 10.2.
+        DSR = 1;
+        /// The frontend is IPv6. Needs HNS 11.10.
+        IPV6 = 2;
+    }
+}
+
+flags! {
+    /// Flags of a port mapping.
+    PortMappingFlags {
+        /// An internal load balancer. kube-proxy never sets it.
+        ILB = 1;
+        /// The frontend is reachable through the host's routes.
+        LOCAL_ROUTED_VIP = 2;
+        /// An upstream multiplexer delivers.
+        USE_MUX = 4;
+        /// The destination address is kept.
+        PRESERVE_DIP = 8;
+        /// Connections stay on their backend when the backends change (kubernetes 113742).
+        VIP_EXTERNAL_IP = 16;
+    }
+}
+
+/// An IP protocol, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(transparent)]
+pub struct Protocol(pub u32);
+
+impl Protocol {
+    /// TCP.
+    pub const TCP: Self = Self(6);
+    /// UDP.
+    pub const UDP: Self = Self(17);
+    /// SCTP, which the virtual switch can't balance.
+    pub const SCTP: Self = Self(132);
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::TCP => f.pad("TCP"),
+            Self::UDP => f.pad("UDP"),
+            Self::SCTP => f.pad("SCTP"),
+            Self(number) => f.pad(&number.to_string()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Protocol {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number(deserializer).map(Self)
+    }
+}
+
+/// How a load balancer chooses a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(transparent)]
+pub struct DistributionType(pub u32);
+
+impl DistributionType {
+    /// By connection.
+    pub const CONNECTION: Self = Self(0);
+    /// By client address and protocol.
+    pub const SOURCE_IP_PROTOCOL: Self = Self(1);
+    /// By client address: session affinity. Needs HNS 12.0.
+    pub const SOURCE_IP: Self = Self(2);
+
+    /// Whether connections are spread without affinity.
+    pub fn is_default(&self) -> bool {
+        *self == Self::CONNECTION
+    }
+}
+
+impl<'de> Deserialize<'de> for DistributionType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_ip_load_balancer_of_kube_proxy() {
+        let text = r#"{"HostComputeEndpoints":["2b5d3ac8-5a7d-4e8c-9c1b-000000000001"],"SourceVIP":"10.244.1.2","FrontendVIPs":["10.96.0.10"],"PortMappings":[{"Protocol":6,"InternalPort":8080,"ExternalPort":80,"DistributionType":2,"Flags":16}],"SchemaVersion":{"Major":2,"Minor":0},"Flags":1}"#;
+        let document: LoadBalancer = serde_json::from_str(text).unwrap();
+        assert_eq!(document.flags, LoadBalancerFlags::DSR);
+        assert_eq!(serde_json::to_string(&document).unwrap(), text);
+    }
+
+    #[test]
+    fn unknown_members_bits_and_values_survive() {
+        let text = r#"{"PortMappings":[{"Protocol":200,"InternalPort":1,"ExternalPort":2,"DistributionType":9,"Flags":65}],"SchemaVersion":{"Major":2,"Minor":16},"Flags":128,"Health":{"Extra":{}},"New":[1,2]}"#;
+        let document: LoadBalancer = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&document).unwrap(), text);
+        assert_eq!(format!("{:?}", document.port_mappings[0].flags), "ILB|64");
+    }
+
+    #[test]
+    fn nulls_and_missing_members_are_empty() {
+        let document: LoadBalancer =
+            serde_json::from_str(r#"{"ID":"","FrontendVIPs":null,"HostComputeEndpoints":null}"#).unwrap();
+        assert_eq!(document, LoadBalancer::default());
+    }
+}
