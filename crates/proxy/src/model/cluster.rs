@@ -1,0 +1,161 @@
+//! All Services and slices, and which Services a change concerns.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use super::{Service, ServiceName, Slice, SliceName};
+
+/// A Service with its slices. Either may be there before the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// The Service, unless only its slices are known.
+    pub service: Option<Service>,
+    /// Its slices, by name.
+    pub slices: BTreeMap<SliceName, Slice>,
+}
+
+impl ServiceEntry {
+    fn is_empty(&self) -> bool {
+        self.service.is_none() && self.slices.is_empty()
+    }
+}
+
+/// What is known of the cluster. Each change answers with the Services that it concerns: none, if nothing changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    entries: FxHashMap<ServiceName, ServiceEntry>,
+    slice_owner: FxHashMap<SliceName, ServiceName>,
+}
+
+impl Cluster {
+    /// The Service of a name with its slices.
+    pub fn get(&self, name: &ServiceName) -> Option<&ServiceEntry> {
+        self.entries.get(name)
+    }
+
+    /// All Services, and those of which only slices are known, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &ServiceEntry)> {
+        self.entries.iter()
+    }
+
+    /// Adds or replaces a Service.
+    pub fn apply_service(&mut self, service: Service) -> Option<ServiceName> {
+        let name = service.name.clone();
+        let entry = self.entries.entry(name.clone()).or_default();
+        if entry.service.as_ref() == Some(&service) {
+            return None;
+        }
+        entry.service = Some(service);
+        Some(name)
+    }
+
+    /// Removes a Service. Its slices stay until they are removed themselves.
+    pub fn delete_service(&mut self, name: &ServiceName) -> Option<ServiceName> {
+        let entry = self.entries.get_mut(name)?;
+        entry.service.take()?;
+        if entry.is_empty() {
+            self.entries.remove(name);
+        }
+        Some(name.clone())
+    }
+
+    /// Adds or replaces a slice. Two Services are concerned if the slice has moved from one to the other.
+    pub fn apply_slice(&mut self, slice: Slice) -> Vec<ServiceName> {
+        let mut concerned = Vec::new();
+        let owner = slice.service.clone();
+        if self.slice_owner.get(&slice.name).is_some_and(|old| *old != owner) {
+            concerned.extend(self.delete_slice(&slice.name));
+        }
+        let entry = self.entries.entry(owner.clone()).or_default();
+        if entry.slices.get(&slice.name) != Some(&slice) {
+            self.slice_owner.insert(slice.name.clone(), owner.clone());
+            entry.slices.insert(slice.name.clone(), slice);
+            concerned.push(owner);
+        }
+        concerned
+    }
+
+    /// Removes a slice.
+    pub fn delete_slice(&mut self, name: &SliceName) -> Option<ServiceName> {
+        let owner = self.slice_owner.remove(name)?;
+        if let Some(entry) = self.entries.get_mut(&owner) {
+            entry.slices.remove(name);
+            if entry.is_empty() {
+                self.entries.remove(&owner);
+            }
+        }
+        Some(owner)
+    }
+
+    /// Replaces all Services by those of a new complete list.
+    pub fn reset_services(&mut self, services: Vec<Service>) -> Vec<ServiceName> {
+        let mut gone: FxHashMap<ServiceName, ()> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.service.is_some())
+            .map(|(name, _)| (name.clone(), ()))
+            .collect();
+        let mut concerned = Vec::new();
+        for service in services {
+            gone.remove(&service.name);
+            concerned.extend(self.apply_service(service));
+        }
+        concerned.extend(gone.into_keys().filter_map(|name| self.delete_service(&name)));
+        concerned
+    }
+
+    /// Replaces all slices by those of a new complete list.
+    pub fn reset_slices(&mut self, slices: Vec<Slice>) -> Vec<ServiceName> {
+        let mut gone: FxHashMap<SliceName, ()> = self.slice_owner.keys().map(|name| (name.clone(), ())).collect();
+        let mut concerned = Vec::new();
+        for slice in slices {
+            gone.remove(&slice.name);
+            concerned.extend(self.apply_slice(slice));
+        }
+        concerned.extend(gone.into_keys().filter_map(|name| self.delete_slice(&name)));
+        concerned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{backend, service, slice};
+
+    #[test]
+    fn only_changes_concern_a_service() {
+        let mut cluster = Cluster::default();
+        let web = service("ns/web").cluster_ip("10.96.0.1").port(80).build();
+        assert_eq!(cluster.apply_service(web.clone()), Some(web.name.clone()));
+        assert_eq!(cluster.apply_service(web.clone()), None);
+        let one = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.0.0.1")).build();
+        assert_eq!(cluster.apply_slice(one.clone()), vec![web.name.clone()]);
+        assert_eq!(cluster.apply_slice(one.clone()), vec![]);
+        assert_eq!(cluster.delete_slice(&one.name), Some(web.name.clone()));
+        assert_eq!(cluster.delete_slice(&one.name), None);
+        assert_eq!(cluster.delete_service(&web.name), Some(web.name.clone()));
+        assert_eq!(cluster, Cluster::default());
+    }
+
+    #[test]
+    fn a_slice_that_moves_concerns_both_services() {
+        let mut cluster = Cluster::default();
+        let before = slice("ns/s", "ns/a").port(80).build();
+        let after = slice("ns/s", "ns/b").port(80).build();
+        cluster.apply_slice(before.clone());
+        assert_eq!(cluster.apply_slice(after.clone()), vec![before.service, after.service]);
+        assert_eq!(cluster.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_new_complete_list_removes_what_it_lacks() {
+        let mut cluster = Cluster::default();
+        let (a, b) = (service("ns/a").build(), service("ns/b").build());
+        cluster.reset_services(vec![a.clone(), b.clone()]);
+        assert_eq!(cluster.reset_services(vec![b]), vec![a.name]);
+        let one = slice("ns/s", "ns/c").port(80).build();
+        assert_eq!(cluster.reset_slices(vec![one.clone()]), vec![one.service.clone()]);
+        assert_eq!(cluster.reset_slices(vec![]), vec![one.service]);
+    }
+}

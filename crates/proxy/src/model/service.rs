@@ -1,0 +1,68 @@
+//! A Service, reduced to what is programmed.
+
+use std::net::IpAddr;
+
+use smol_str::SmolStr;
+
+use super::{Family, Protocol, ServiceName};
+
+/// A Service that has cluster addresses. Headless and ExternalName Services, and those of other proxies, never get this far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// When it was created, in seconds of Unix time: of two Services that claim one frontend, the older has it.
+    pub created: i64,
+    /// Its type.
+    pub kind: ServiceKind,
+    /// Its cluster addresses, at most one a family.
+    pub cluster_ips: Vec<IpAddr>,
+    /// External addresses of the specification.
+    pub external_ips: Vec<IpAddr>,
+    /// Addresses of load balancers that deliver packets with the address unchanged (`ipMode` absent or `VIP`).
+    pub ingress_ips: Vec<IpAddr>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// `internalTrafficPolicy: Local`.
+    pub internal_local: bool,
+    /// `externalTrafficPolicy: Local`.
+    pub external_local: bool,
+    /// `sessionAffinity: ClientIP`.
+    pub client_ip_affinity: bool,
+    /// The annotation `preserve-destination: "true"`.
+    pub preserve_destination: bool,
+    /// `healthCheckNodePort`, where type and policy give it a meaning.
+    pub health_check_node_port: Option<u16>,
+}
+
+impl Service {
+    /// The cluster address of a family.
+    pub fn cluster_ip(&self, family: Family) -> Option<IpAddr> {
+        self.cluster_ips.iter().copied().find(|ip| Family::of(*ip) == family)
+    }
+}
+
+/// The type of a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceKind {
+    /// Cluster addresses, and perhaps external ones.
+    #[default]
+    ClusterIp,
+    /// A port on every node too.
+    NodePort,
+    /// Addresses of a load balancer too.
+    LoadBalancer,
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its name, empty where a Service has one port only.
+    pub name: SmolStr,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The port of the frontends.
+    pub port: u16,
+    /// The port on every node.
+    pub node_port: Option<u16>,
+}
