@@ -8,7 +8,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod apply;
+pub mod backoff;
+pub mod desire;
+pub mod desired;
+pub mod frontend;
+pub mod identity;
 pub mod model;
+pub mod notice;
+pub mod observe;
+pub mod plan;
+pub mod reconcile;
+pub mod select;
+pub mod settings;
+
+pub use frontend::{Frontend, FrontendKind};
+pub use notice::{Notice, Problem};
+pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
+pub use reconcile::{Next, Observation, ObserveError, Reconciler, Report};
+pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]
 pub mod testing;

@@ -72,6 +72,17 @@ impl Client {
         }
     }
 
+    /// The id of the network of a name, or `None` where HNS says that there is none. One call.
+    ///
+    /// # Errors
+    /// As [`Client::network`].
+    pub fn network_id(&self, name: &str) -> Result<Option<Guid>, Error> {
+        match self.generation {
+            Generation::V2 => v2::network_id(&*self.hcn, name),
+            Generation::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
+        }
+    }
+
     /// The endpoints of a network. One call.
     ///
     /// # Errors

@@ -59,11 +59,13 @@ pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id:
     Open::by_id(hcn, kind, id)?.query()
 }
 
+pub(super) fn network_id(hcn: &dyn Hcn, name: &str) -> Result<Option<Guid>, Error> {
+    let found = enumerate::<Network>(hcn, Kind::Network, &Query::name(name))?;
+    Ok(found.first().map(|listed| listed.id))
+}
+
 pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {
-    match enumerate::<Network>(hcn, Kind::Network, &Query::name(name))?.first() {
-        Some(listed) => get(hcn, Kind::Network, listed.id).map(Some),
-        None => Ok(None),
-    }
+    network_id(hcn, name)?.map(|id| get(hcn, Kind::Network, id)).transpose()
 }
 
 pub(super) fn delete(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<(), Error> {

@@ -1,0 +1,104 @@
+//! When to try again what failed: exponential, capped, spread out, one place for all.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use crate::plan::Subject;
+
+/// The first delay. HNS mostly fails briefly: a port not yet there, a service restarting.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest delay: what is wrong for long is looked at twice a minute.
+const LONGEST: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Try {
+    attempts: u32,
+    due: Duration,
+}
+
+/// What failed, and when it is due again.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    tries: BTreeMap<Subject, Try>,
+}
+
+impl Backoff {
+    /// Notes a failure.
+    pub fn failed(&mut self, subject: Subject, now: Duration) {
+        let entry = self.tries.entry(subject).or_insert(Try { attempts: 0, due: now });
+        entry.due = now + delay(subject, entry.attempts);
+        entry.attempts = entry.attempts.saturating_add(1);
+    }
+
+    /// Notes a success, or that the subject is no longer wanted.
+    pub fn settled(&mut self, subject: Subject) {
+        self.tries.remove(&subject);
+    }
+
+    /// Whether a subject has failed and is not due yet.
+    pub fn holds_back(&self, subject: Subject, now: Duration) -> bool {
+        self.tries.get(&subject).is_some_and(|entry| entry.due > now)
+    }
+
+    /// What is due.
+    pub fn due(&self, now: Duration) -> Vec<Subject> {
+        self.tries.iter().filter(|(_, entry)| entry.due <= now).map(|(subject, _)| *subject).collect()
+    }
+
+    /// When the next subject is due.
+    pub fn next(&self) -> Option<Duration> {
+        self.tries.values().map(|entry| entry.due).min()
+    }
+
+    /// All that failed.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
+        self.tries.keys().copied()
+    }
+
+    /// Whether nothing has failed.
+    pub fn is_empty(&self) -> bool {
+        self.tries.is_empty()
+    }
+}
+
+/// Doubled at each attempt, up to the longest, and spread by a fifth so that what failed together does not come back together.
+fn delay(subject: Subject, attempts: u32) -> Duration {
+    let base = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
+    let mut hasher = rustc_hash::FxHasher::default();
+    (subject, attempts).hash(&mut hasher);
+    let spread = u32::try_from(hasher.finish() >> 48).unwrap_or_default();
+    base + base / 5 * spread / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(last: u8) -> Subject {
+        Subject::Address([10, 0, 0, last].into())
+    }
+
+    #[test]
+    fn delays_double_up_to_the_longest() {
+        for last in 0..50 {
+            for attempts in 0..40 {
+                let base = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
+                let delay = delay(subject(last), attempts);
+                assert!(delay >= base && delay <= base + base / 5, "{attempts}: {delay:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_holds_back_until_it_is_due() {
+        let mut backoff = Backoff::default();
+        let now = Duration::from_secs(100);
+        backoff.failed(subject(1), now);
+        let due = backoff.next().unwrap();
+        assert!(backoff.holds_back(subject(1), now) && !backoff.holds_back(subject(1), due));
+        assert_eq!(backoff.due(due), [subject(1)]);
+        backoff.settled(subject(1));
+        assert!(backoff.is_empty() && backoff.next().is_none());
+    }
+}

@@ -1,0 +1,269 @@
+//! A Service and the backends selected for it → the load balancers and endpoints that HNS should hold for it.
+//!
+//! The rules are those of the winkernel proxy (which load balancers, their flags, source addresses), with the selection of
+//! [`select`](mod@crate::select). Pure: one Service in, its wishes out.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
+
+use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
+use crate::model::{Family, Service, ServiceEntry, ServicePort};
+use crate::notice::Problem;
+use crate::select::{Backend, Choice, Selection, select};
+use crate::settings::{Capabilities, Host, Network, Node, Settings};
+
+/// What a Service wants of HNS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Load balancers, one a frontend, in the order of frontends.
+    pub load_balancers: Vec<LoadBalancerSpec>,
+    /// Addresses that overlay networks need an endpoint for.
+    pub service_addresses: Vec<IpAddr>,
+    /// What can't be had.
+    pub problems: Vec<Problem>,
+}
+
+/// What all Services' wishes depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What the operator sets.
+    pub settings: &'a Settings,
+    /// What the host knows of itself.
+    pub host: &'a Host,
+    /// This node.
+    pub node: &'a Node,
+    /// The network.
+    pub network: &'a Network,
+    /// What HNS can do.
+    pub capabilities: &'a Capabilities,
+}
+
+impl Context<'_> {
+    /// The families that are programmed: both where HNS can and the network is no overlay, else the node's primary one.
+    pub fn has_family(&self, family: Family) -> bool {
+        family == self.host.primary_family() || (self.capabilities.ipv6 && !self.network.overlay)
+    }
+}
+
+/// What a Service wants. Nothing, where there are only slices.
+pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
+    let mut wishes = Wishes::default();
+    let Some(service) = &entry.service else { return wishes };
+    if service.client_ip_affinity && !context.capabilities.affinity {
+        wishes.problems.push(Problem::AffinityUnsupported);
+    }
+    let mut by_frontend = BTreeMap::new();
+    for family in Family::ALL {
+        let Some(cluster_ip) = service.cluster_ip(family) else { continue };
+        if !context.has_family(family) {
+            wishes.problems.push(Problem::FamilyUnsupported { family });
+            continue;
+        }
+        if context.network.overlay {
+            wishes.service_addresses.push(cluster_ip);
+        }
+        for port in &service.ports {
+            if port.protocol != Protocol::TCP && port.protocol != Protocol::UDP {
+                wishes.problems.push(Problem::ProtocolUnsupported { port: port.port, protocol: port.protocol });
+                continue;
+            }
+            let selection = select(port, family, entry.slices.values(), context.node);
+            let port = PortWishes::new(service, port, family, &selection, context);
+            for spec in port.load_balancers(cluster_ip, &mut wishes.problems) {
+                // Ports of one Service share a health check; no other frontend can be met twice in a valid Service.
+                by_frontend.entry(spec.frontend).or_insert(spec);
+            }
+        }
+    }
+    wishes.problems.dedup();
+    wishes.load_balancers = by_frontend.into_values().collect();
+    wishes
+}
+
+/// One port of a Service in one family.
+struct PortWishes<'a> {
+    service: &'a Service,
+    port: &'a ServicePort,
+    family: Family,
+    selection: &'a Selection,
+    context: &'a Context<'a>,
+    /// `externalTrafficPolicy: Local`, where HNS can do what it takes.
+    external_local: bool,
+    /// The annotation `preserve-destination`, where HNS can do what it takes.
+    preserve_destination: bool,
+    source_vip: Option<IpAddr>,
+}
+
+impl<'a> PortWishes<'a> {
+    fn new(
+        service: &'a Service,
+        port: &'a ServicePort,
+        family: Family,
+        selection: &'a Selection,
+        context: &'a Context<'a>,
+    ) -> Self {
+        let dsr = context.capabilities.dsr;
+        let mut wishes = Self {
+            service,
+            port,
+            family,
+            selection,
+            context,
+            external_local: service.external_local && dsr,
+            preserve_destination: service.preserve_destination && dsr,
+            source_vip: None,
+        };
+        wishes.source_vip = wishes.source_vip();
+        wishes
+    }
+
+    /// The source address of translated traffic (winkernel 2.4): on overlay networks the source VIP, but the node's own address as
+    /// soon as one backend is another node's address or outside all subnets of the cluster.
+    fn source_vip(&self) -> Option<IpAddr> {
+        if !self.context.network.overlay {
+            return None;
+        }
+        let stays_here = self.service.internal_local && self.external_local;
+        let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
+        let outside = reachable.backends.iter().filter(|backend| !backend.local).any(|backend| {
+            self.context.network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
+        });
+        if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
+    }
+
+    fn external(&self, local: bool) -> &'a Choice {
+        if local { &self.selection.local } else { &self.selection.cluster }
+    }
+
+    /// The load balancers of the port; winkernel 2.3.
+    fn load_balancers(&self, cluster_ip: IpAddr, problems: &mut Vec<Problem>) -> Vec<LoadBalancerSpec> {
+        let service = self.service;
+        let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
+            ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
+        };
+        let mut specs = Vec::new();
+        let mut add = |spec: LoadBalancerSpec, dropped: usize| {
+            if dropped > 0 {
+                problems.push(Problem::MixedTargetPorts { frontend: spec.frontend, port: spec.internal_port, dropped });
+            }
+            specs.push(spec);
+        };
+        let (spec, dropped) = self.spec(
+            FrontendKind::ClusterIp,
+            Some(cluster_ip),
+            self.port.port,
+            self.external(service.internal_local),
+            self.context.settings.enable_dsr && self.context.capabilities.dsr,
+            PortMappingFlags::NONE,
+        );
+        add(spec, dropped);
+        let local_or_preserved = self.external_local || self.preserve_destination;
+        if let Some(node_port) = self.port.node_port {
+            let (spec, dropped) = self.spec(
+                FrontendKind::NodePort,
+                None,
+                node_port,
+                self.external(local_or_preserved),
+                self.external_local,
+                PortMappingFlags::LOCAL_ROUTED_VIP | PortMappingFlags::VIP_EXTERNAL_IP,
+            );
+            add(spec, dropped);
+        }
+        for address in of_family(&service.external_ips) {
+            let (spec, dropped) = self.spec(
+                FrontendKind::ExternalIp,
+                Some(address),
+                self.port.port,
+                self.external(self.external_local),
+                self.external_local,
+                PortMappingFlags::VIP_EXTERNAL_IP,
+            );
+            add(spec, dropped);
+        }
+        let preserved = PortMappingFlags::NONE
+            .with(PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP, self.preserve_destination);
+        for address in of_family(&service.ingress_ips) {
+            let (spec, dropped) = self.spec(
+                FrontendKind::IngressIp,
+                Some(address),
+                self.port.port,
+                self.external(local_or_preserved),
+                local_or_preserved,
+                PortMappingFlags::VIP_EXTERNAL_IP | preserved,
+            );
+            add(spec, dropped);
+            if let Some(spec) = self.health_check(address, preserved) {
+                add(spec, 0);
+            }
+        }
+        specs
+    }
+
+    fn spec(
+        &self,
+        kind: FrontendKind,
+        address: Option<IpAddr>,
+        port: u16,
+        choice: &Choice,
+        dsr: bool,
+        mapping_flags: PortMappingFlags,
+    ) -> (LoadBalancerSpec, usize) {
+        let (internal_port, targets) = largest_group(&choice.backends);
+        let dropped = choice.backends.len() - targets.len();
+        let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
+        let spec = LoadBalancerSpec {
+            frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
+            kind,
+            port_name: self.port.name.clone(),
+            targets,
+            internal_port,
+            flags: self.flags(dsr),
+            mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
+            distribution: if affinity { DistributionType::SOURCE_IP } else { DistributionType::CONNECTION },
+            source_vip: self.source_vip,
+        };
+        (spec, dropped)
+    }
+
+    fn flags(&self, dsr: bool) -> LoadBalancerFlags {
+        LoadBalancerFlags::NONE
+            .with(LoadBalancerFlags::DSR, dsr)
+            .with(LoadBalancerFlags::IPV6, self.family == Family::V6)
+            .masked(self.context.capabilities.flags)
+    }
+
+    /// By which a load balancer asks this node whether it serves: the host's own endpoint behind the address.
+    fn health_check(&self, address: IpAddr, mapping_flags: PortMappingFlags) -> Option<LoadBalancerSpec> {
+        if !self.context.settings.forward_health_check_vip {
+            return None;
+        }
+        let port = self.service.health_check_node_port.or(self.context.settings.healthz_port)?;
+        let choice = self.external(self.external_local);
+        let available = !choice.backends.is_empty() && !choice.terminating;
+        Some(LoadBalancerSpec {
+            frontend: Frontend { family: self.family, address: Some(address), protocol: self.port.protocol, port },
+            kind: FrontendKind::HealthCheck,
+            port_name: self.port.name.clone(),
+            targets: if available { vec![Target::Root] } else { Vec::new() },
+            internal_port: port,
+            flags: self.flags(false),
+            mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
+            distribution: DistributionType::CONNECTION,
+            source_vip: self.source_vip,
+        })
+    }
+}
+
+/// The port that most backends have, and these backends: a load balancer has one port for all. Of two equal groups, that of the
+/// higher port, so that the choice does not depend on order.
+fn largest_group(backends: &[Backend]) -> (u16, Vec<Target>) {
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    for backend in backends {
+        *counts.entry(backend.port).or_default() += 1;
+    }
+    let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
+    let targets = backends.iter().filter(|backend| backend.port == port);
+    (port, targets.map(|b| Target::Address { address: b.address, local: b.local }).collect())
+}

@@ -1,0 +1,242 @@
+//! All Services' wishes, and who has which frontend.
+//!
+//! Kept up to date Service by Service: a change costs work proportional to that Service's frontends and backends. Every frontend
+//! has one owner, the oldest Service that claims it; only owners' wishes count.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::desire::Wishes;
+use crate::frontend::{EndpointPurpose, Frontend, LoadBalancerSpec, Target};
+use crate::model::ServiceName;
+use crate::notice::{Notice, Problem};
+use crate::plan::Subject;
+
+/// A Service's claim to a frontend. The order is that of precedence: the frontend, then the oldest, then by name.
+type Claim = (Frontend, i64, ServiceName);
+
+/// Who needs a target. The order makes the users of one target neighbours.
+type Use = (Target, Frontend);
+
+/// The load balancer wanted for a frontend, and the Service that wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    /// The Service.
+    pub service: ServiceName,
+    /// What it wants.
+    pub spec: Arc<LoadBalancerSpec>,
+}
+
+/// What one Service wants.
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    created: i64,
+    specs: Vec<Arc<LoadBalancerSpec>>,
+    service_addresses: Vec<IpAddr>,
+    problems: Vec<Problem>,
+}
+
+/// What all Services want.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    entries: FxHashMap<ServiceName, Entry>,
+    claims: BTreeSet<Claim>,
+    owned: FxHashMap<Frontend, Owned>,
+    uses: BTreeSet<Use>,
+    service_addresses: BTreeSet<(IpAddr, ServiceName)>,
+    source_vip: Option<IpAddr>,
+}
+
+/// What a change concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dirty {
+    /// Frontends whose load balancer may have to change.
+    pub frontends: BTreeSet<Frontend>,
+    /// Addresses whose endpoint may have to come or go.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+impl Dirty {
+    /// Adds what a step is about.
+    pub fn insert(&mut self, subject: Subject) {
+        match subject {
+            Subject::Frontend(frontend) => self.frontends.insert(frontend),
+            Subject::Address(address) => self.addresses.insert(address),
+        };
+    }
+
+    /// Whether nothing is concerned.
+    pub fn is_empty(&self) -> bool {
+        self.frontends.is_empty() && self.addresses.is_empty()
+    }
+}
+
+impl Desired {
+    /// Replaces what a Service wants; with no wishes, forgets it.
+    pub fn set(&mut self, name: &ServiceName, created: i64, wishes: Wishes, dirty: &mut Dirty) {
+        let old = self.entries.remove(name).unwrap_or_default();
+        let mut old_specs: FxHashMap<Frontend, Arc<LoadBalancerSpec>> =
+            old.specs.into_iter().map(|spec| (spec.frontend, spec)).collect();
+        let mut specs = Vec::with_capacity(wishes.load_balancers.len());
+        let mut changed = Vec::new();
+        for spec in wishes.load_balancers {
+            match old_specs.remove(&spec.frontend) {
+                Some(same) if *same == spec && old.created == created => specs.push(same),
+                before => {
+                    if before.is_some() {
+                        self.claims.remove(&(spec.frontend, old.created, name.clone()));
+                    }
+                    self.claims.insert((spec.frontend, created, name.clone()));
+                    changed.push(spec.frontend);
+                    specs.push(Arc::new(spec));
+                }
+            }
+        }
+        for frontend in old_specs.into_keys() {
+            self.claims.remove(&(frontend, old.created, name.clone()));
+            changed.push(frontend);
+        }
+        for address in &old.service_addresses {
+            if !wishes.service_addresses.contains(address) {
+                self.service_addresses.remove(&(*address, name.clone()));
+                dirty.addresses.insert(*address);
+            }
+        }
+        for address in &wishes.service_addresses {
+            if self.service_addresses.insert((*address, name.clone())) {
+                dirty.addresses.insert(*address);
+            }
+        }
+        let entry =
+            Entry { created, specs, service_addresses: wishes.service_addresses, problems: wishes.problems };
+        let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
+        if !empty {
+            self.entries.insert(name.clone(), entry);
+        }
+        for frontend in changed {
+            self.settle(frontend, dirty);
+        }
+    }
+
+    /// Sets the source address that overlay networks need an endpoint for.
+    pub fn set_source_vip(&mut self, source_vip: Option<IpAddr>, dirty: &mut Dirty) {
+        if self.source_vip != source_vip {
+            dirty.addresses.extend(self.source_vip.into_iter().chain(source_vip));
+            self.source_vip = source_vip;
+        }
+    }
+
+    /// Finds the owner of a frontend anew.
+    fn settle(&mut self, frontend: Frontend, dirty: &mut Dirty) {
+        let owner = self.claimants(frontend).next().and_then(|service| {
+            let specs = &self.entries.get(service)?.specs;
+            let found = specs.binary_search_by_key(&frontend, |spec| spec.frontend).ok()?;
+            Some(Owned { service: service.clone(), spec: specs.get(found)?.clone() })
+        });
+        let old = match owner.clone() {
+            Some(owner) => self.owned.insert(frontend, owner),
+            None => self.owned.remove(&frontend),
+        };
+        if old == owner {
+            return;
+        }
+        dirty.frontends.insert(frontend);
+        let targets = |owned: &Option<Owned>| -> FxHashSet<Target> {
+            owned.iter().flat_map(|owned| owned.spec.targets.iter().copied()).collect()
+        };
+        let (before, after) = (targets(&old), targets(&owner));
+        for target in before.symmetric_difference(&after).copied() {
+            if after.contains(&target) {
+                self.uses.insert((target, frontend));
+            } else {
+                self.uses.remove(&(target, frontend));
+            }
+            if let Target::Address { address, .. } = target {
+                dirty.addresses.insert(address);
+            }
+        }
+    }
+
+    fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
+        let first = (frontend, i64::MIN, ServiceName::new("", ""));
+        self.claims.range(first..).take_while(move |(f, ..)| *f == frontend).map(|(_, _, service)| service)
+    }
+
+    /// The load balancer wanted for a frontend.
+    pub fn owned(&self, frontend: Frontend) -> Option<&Owned> {
+        self.owned.get(&frontend)
+    }
+
+    /// All load balancers wanted, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Owned> {
+        self.owned.values()
+    }
+
+    /// The frontends that use a target.
+    pub fn users(&self, target: Target) -> impl Iterator<Item = Frontend> {
+        // The least frontend there is: the derived order compares families first, then "no address".
+        let first = Frontend {
+            family: crate::model::Family::V4,
+            address: None,
+            protocol: hcn::schema::Protocol(0),
+            port: 0,
+        };
+        self.uses.range((target, first)..).take_while(move |(t, _)| *t == target).map(|(_, frontend)| *frontend)
+    }
+
+    /// The frontends that use an address, wherever it runs.
+    pub fn users_of(&self, address: IpAddr) -> impl Iterator<Item = Frontend> {
+        [true, false].into_iter().flat_map(move |local| self.users(Target::Address { address, local }))
+    }
+
+    /// What an endpoint of ours at an address would be for; none, if nobody needs one. A Service's own address comes first: the
+    /// overlay must answer for it.
+    pub fn purpose(&self, address: IpAddr) -> Option<EndpointPurpose> {
+        if self.source_vip == Some(address) {
+            Some(EndpointPurpose::SourceVip)
+        } else if self.service_at(address).is_some() {
+            Some(EndpointPurpose::ServiceAddress)
+        } else {
+            let backend = self.users(Target::Address { address, local: false }).next();
+            backend.map(|_| EndpointPurpose::Backend)
+        }
+    }
+
+    /// The first Service that has an address as its own, on overlay networks.
+    pub fn service_at(&self, address: IpAddr) -> Option<&ServiceName> {
+        let first = (address, ServiceName::new("", ""));
+        self.service_addresses.range(first..).next().filter(|(a, _)| *a == address).map(|(_, service)| service)
+    }
+
+    /// All addresses that may need an endpoint of ours.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        let targets = self.uses.iter().filter_map(|(target, _)| match target {
+            Target::Address { address, local: false } => Some(*address),
+            _ => None,
+        });
+        targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
+    }
+
+    /// What Services can't have for reasons of their own, and frontends claimed twice.
+    pub fn notices(&self) -> Vec<Notice> {
+        let mut notices: Vec<Notice> = Vec::new();
+        for (service, entry) in &self.entries {
+            let notice = |problem: Problem| Notice { service: service.clone(), problem };
+            notices.extend(entry.problems.iter().cloned().map(notice));
+            for spec in &entry.specs {
+                if let Some(owned) = self.owned.get(&spec.frontend).filter(|owned| owned.service != *service)
+                    // Equal load balancers serve both; that is how Services share the health check of an address.
+                    && (owned.spec.targets != spec.targets || owned.spec.internal_port != spec.internal_port)
+                {
+                    let owner = owned.service.clone();
+                    notices.push(notice(Problem::ClaimedByOther { frontend: spec.frontend, owner }));
+                }
+            }
+        }
+        notices.sort_by(|a, b| a.service.cmp(&b.service));
+        notices
+    }
+}

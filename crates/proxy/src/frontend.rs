@@ -1,0 +1,224 @@
+//! Frontends, and the load balancers and endpoints wanted for them.
+
+use std::net::IpAddr;
+
+use hcn::Guid;
+use hcn::schema::{
+    DistributionType, Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping,
+    PortMappingFlags, Protocol,
+};
+use serde::Serialize;
+use smol_str::SmolStr;
+
+use crate::model::Family;
+use crate::settings::{Host, Network};
+
+/// What HNS allows one load balancer of: a family, an address, a protocol and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Frontend {
+    /// The family.
+    pub family: Family,
+    /// The address; none: every address of the node.
+    pub address: Option<IpAddr>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+}
+
+impl Frontend {
+    /// The frontends of a load balancer in HNS. The family is the address's; without an address, the load balancer's flag tells.
+    pub fn of(document: &LoadBalancer) -> impl Iterator<Item = Frontend> + '_ {
+        let anywhere = document.frontend_vips.is_empty().then_some(None);
+        let addresses = move || document.vips().map(Some).chain(anywhere);
+        let flagged = if document.flags.contains(LoadBalancerFlags::IPV6) { Family::V6 } else { Family::V4 };
+        document.port_mappings.iter().flat_map(move |mapping| {
+            addresses().map(move |address| Frontend {
+                family: address.map_or(flagged, Family::of),
+                address,
+                protocol: mapping.protocol,
+                port: mapping.external_port,
+            })
+        })
+    }
+}
+
+impl std::fmt::Display for Frontend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.address, self.family) {
+            (Some(IpAddr::V4(address)), _) => write!(f, "{address}:{}/{}", self.port, self.protocol),
+            (Some(IpAddr::V6(address)), _) => write!(f, "[{address}]:{}/{}", self.port, self.protocol),
+            (None, Family::V4) => write!(f, "node:{}/{}", self.port, self.protocol),
+            (None, Family::V6) => write!(f, "node[IPv6]:{}/{}", self.port, self.protocol),
+        }
+    }
+}
+
+/// What a frontend is to its Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum FrontendKind {
+    /// The Service's own address.
+    ClusterIp,
+    /// A port of every node.
+    NodePort,
+    /// An external address of the specification.
+    ExternalIp,
+    /// An address of a load balancer.
+    IngressIp,
+    /// The port by which a load balancer asks whether this node serves.
+    HealthCheck,
+}
+
+impl FrontendKind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            FrontendKind::ClusterIp => "cluster IP",
+            FrontendKind::NodePort => "node port",
+            FrontendKind::ExternalIp => "external IP",
+            FrontendKind::IngressIp => "load balancer IP",
+            FrontendKind::HealthCheck => "health check",
+        }
+    }
+}
+
+impl std::fmt::Display for FrontendKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.words())
+    }
+}
+
+/// A backend as a load balancer refers to it, before it is known which endpoint that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The endpoint of an address.
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// Whether it runs on this node, so that only the endpoint made by the CNI will do.
+        local: bool,
+    },
+    /// The host's own endpoint, found by its name.
+    Root,
+}
+
+/// A load balancer wanted for a frontend. Targets are sorted; none: the frontend is claimed, and must be silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadBalancerSpec {
+    /// The frontend.
+    pub frontend: Frontend,
+    /// What it is to the Service.
+    pub kind: FrontendKind,
+    /// The Service's port.
+    pub port_name: SmolStr,
+    /// The backends.
+    pub targets: Vec<Target>,
+    /// The port of the backends.
+    pub internal_port: u16,
+    /// Direct server return, IPv6.
+    pub flags: LoadBalancerFlags,
+    /// How the traffic arrives.
+    pub mapping_flags: PortMappingFlags,
+    /// Affinity.
+    pub distribution: DistributionType,
+    /// The source address of translated traffic.
+    pub source_vip: Option<IpAddr>,
+}
+
+impl LoadBalancerSpec {
+    /// The document, for backends resolved to endpoints.
+    pub fn document(&self, endpoints: &[Guid]) -> LoadBalancer {
+        LoadBalancer {
+            host_compute_endpoints: endpoints.iter().map(Guid::to_string).collect(),
+            source_vip: self.source_vip.map(|ip| ip.to_string()).unwrap_or_default(),
+            frontend_vips: self.frontend.address.iter().map(IpAddr::to_string).collect(),
+            port_mappings: vec![PortMapping {
+                protocol: self.frontend.protocol,
+                internal_port: self.internal_port,
+                external_port: self.frontend.port,
+                distribution_type: self.distribution,
+                flags: self.mapping_flags,
+            }],
+            flags: self.flags,
+            ..LoadBalancer::default()
+        }
+    }
+}
+
+/// What an endpoint of our making is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum EndpointPurpose {
+    /// A backend on another node.
+    Backend,
+    /// A Service's address, which overlay networks answer for; winkernel 3.3.
+    ServiceAddress,
+    /// The source address of translated traffic, a local endpoint; winkernel 3.3.
+    SourceVip,
+}
+
+/// The document of an endpoint of our making.
+pub fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
+    let node_ip = host.node_ip(Family::of(address));
+    let provider = match purpose {
+        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
+        EndpointPurpose::ServiceAddress => node_ip,
+        EndpointPurpose::SourceVip => None,
+    };
+    let mac_address = match purpose {
+        EndpointPurpose::Backend => mac_of(address),
+        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
+    };
+    Endpoint {
+        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
+        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
+        mac_address,
+        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
+        ..Endpoint::default()
+    }
+}
+
+/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, those of IPv6 from the end (winkernel 3.2).
+fn mac_of(address: IpAddr) -> String {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
+            let [.., w, x, y, z] = v6.octets();
+            [z, y, x, w]
+        }
+    };
+    format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_addresses_are_those_of_kube_proxy() {
+        assert_eq!(mac_of("10.244.2.7".parse().unwrap()), "02-11-0a-f4-02-07");
+        assert_eq!(mac_of("fd00::2:3".parse().unwrap()), "02-11-03-00-02-00");
+    }
+
+    #[test]
+    fn frontends_of_a_load_balancer_are_every_address_with_every_port() {
+        let mapping = |external_port| PortMapping { protocol: Protocol::TCP, external_port, ..Default::default() };
+        let document = LoadBalancer {
+            frontend_vips: vec!["10.0.0.1".into(), "10.0.0.2".into()],
+            port_mappings: vec![mapping(80), mapping(81)],
+            ..LoadBalancer::default()
+        };
+        let texts: Vec<_> = Frontend::of(&document).map(|f| f.to_string()).collect();
+        assert_eq!(texts, ["10.0.0.1:80/TCP", "10.0.0.2:80/TCP", "10.0.0.1:81/TCP", "10.0.0.2:81/TCP"]);
+    }
+
+    #[test]
+    fn without_an_address_the_flag_tells_the_family() {
+        let document = LoadBalancer {
+            port_mappings: vec![PortMapping { protocol: Protocol::UDP, external_port: 30000, ..Default::default() }],
+            flags: LoadBalancerFlags::IPV6,
+            ..LoadBalancer::default()
+        };
+        let texts: Vec<_> = Frontend::of(&document).map(|f| f.to_string()).collect();
+        assert_eq!(texts, ["node[IPv6]:30000/UDP"]);
+    }
+}

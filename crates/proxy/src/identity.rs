@@ -1,0 +1,160 @@
+//! Ids that carry content.
+//!
+//! Every object of ours has a version 8 UUID of our making: `[owner, 32 bits][frontend or address, 28 bits][content, 62 bits]`. So
+//! a list of ids tells which objects are ours, which are missing, and whether each says what it should. Contents compare as values:
+//! how HNS spells an address, and the order of backends, make no difference.
+
+use std::net::IpAddr;
+
+use hcn::Guid;
+use hcn::schema::{Endpoint, LoadBalancer};
+use sha2::{Digest, Sha256};
+
+use crate::settings::Capabilities;
+
+/// What tells our objects from others': the first four bytes of the SHA-256 of `hnsproxy`.
+const OWNER: [u8; 4] = [0xd4, 0xba, 0x1a, 0x24];
+
+/// The hash of an object's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Content(u64);
+
+/// The hashes of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadBalancerContent {
+    /// Of everything.
+    pub whole: Content,
+    /// Of everything but the backends: two load balancers that agree in it can be changed into each other in place.
+    pub shape: Content,
+}
+
+/// Whether an id is of our making.
+pub fn is_ours(id: Guid) -> bool {
+    id.get_version_num() == 8 && id.as_bytes().starts_with(&OWNER)
+}
+
+/// The content of an endpoint: network, addresses, MAC address, provider address, remote or local.
+pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
+    let mut text = format!("endpoint {network} {}", endpoint.is_remote());
+    for address in endpoint.addresses() {
+        text.push_str(&format!(" {address}"));
+    }
+    let mac: String = endpoint.mac_address.chars().filter(char::is_ascii_hexdigit).collect();
+    text.push_str(&format!(" {} {:?}", mac.to_ascii_lowercase(), endpoint.provider_address()));
+    hash(&text)
+}
+
+/// The content of a load balancer, as far as the generation of the interface can say it.
+pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilities) -> LoadBalancerContent {
+    let mut text = format!("load balancer {}", document.flags.masked(capabilities.flags).0);
+    let mut vips: Vec<String> =
+        document.frontend_vips.iter().map(|vip| vip.parse().map_or(vip.clone(), |ip: IpAddr| ip.to_string())).collect();
+    vips.sort_unstable();
+    text.push_str(&format!(" {vips:?}"));
+    let source_vip = document.source_vip.parse::<IpAddr>().map_or(document.source_vip.clone(), |ip| ip.to_string());
+    text.push_str(&format!(" {source_vip}"));
+    for mapping in &document.port_mappings {
+        let flags = mapping.flags.masked(capabilities.mapping_flags);
+        text.push_str(&format!(
+            " {}:{}:{}:{}:{}",
+            mapping.protocol.0, mapping.external_port, mapping.internal_port, mapping.distribution_type.0, flags.0
+        ));
+    }
+    let shape = hash(&text);
+    let mut endpoints: Vec<String> = document.host_compute_endpoints.iter().map(|id| id.to_ascii_lowercase()).collect();
+    endpoints.sort_unstable();
+    for endpoint in &endpoints {
+        text.push(' ');
+        text.push_str(endpoint);
+    }
+    LoadBalancerContent { whole: hash(&text), shape }
+}
+
+/// The id of an object of ours: `key` is the frontend or the address.
+pub fn id(key: &impl std::fmt::Display, content: Content) -> Guid {
+    let key = hash(&key.to_string()).0;
+    let [o0, o1, o2, o3] = OWNER;
+    let [k0, k1, k2, k3, ..] = key.to_be_bytes();
+    let [c0, c1, c2, c3, c4, c5, c6, c7] = content.0.to_be_bytes();
+    // Version and variant overwrite the upper half of the seventh byte and the upper two bits of the ninth.
+    uuid::Builder::from_custom_bytes([o0, o1, o2, o3, k0, k1, k2, k3, c0, c1, c2, c3, c4, c5, c6, c7]).into_uuid()
+}
+
+fn hash(text: &str) -> Content {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut first = [0; 8];
+    first.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    Content(u64::from_be_bytes(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::schema::{LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
+    use hcn::{Generation, Version};
+
+    use super::*;
+
+    fn document() -> LoadBalancer {
+        LoadBalancer {
+            host_compute_endpoints: vec![Guid::from_u128(1).to_string(), Guid::from_u128(0xab).to_string()],
+            frontend_vips: vec!["fd00::1".into()],
+            port_mappings: vec![PortMapping { protocol: Protocol::TCP, external_port: 80, ..Default::default() }],
+            ..LoadBalancer::default()
+        }
+    }
+
+    fn content(document: &LoadBalancer) -> LoadBalancerContent {
+        load_balancer_content(document, &Capabilities::of(Version::new(15, 5), Generation::V2))
+    }
+
+    #[test]
+    fn ids_are_version_8_and_known_as_ours() {
+        let id = id(&"10.0.0.1", content(&document()).whole);
+        assert!(is_ours(id));
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        assert!(!is_ours(Guid::from_u128(id.as_u128() ^ (1 << 127))));
+        assert!(!is_ours(Guid::new_v4()));
+    }
+
+    #[test]
+    fn spelling_and_order_make_no_difference() {
+        let mut other = document();
+        other.host_compute_endpoints.reverse();
+        other.host_compute_endpoints.iter_mut().for_each(|id| id.make_ascii_uppercase());
+        other.frontend_vips = vec!["FD00:0::1".into()];
+        assert_eq!(content(&document()), content(&other));
+    }
+
+    #[test]
+    fn every_field_makes_a_difference_and_only_backends_keep_the_shape() {
+        let base = content(&document());
+        let changed = |change: &dyn Fn(&mut LoadBalancer)| {
+            let mut document = document();
+            change(&mut document);
+            content(&document)
+        };
+        let fewer = changed(&|d| d.host_compute_endpoints.truncate(1));
+        assert!(fewer.whole != base.whole && fewer.shape == base.shape);
+        let others: [&dyn Fn(&mut LoadBalancer); 7] = [
+            &|d| d.flags = LoadBalancerFlags::DSR,
+            &|d| d.source_vip = "10.0.0.9".into(),
+            &|d| d.frontend_vips = vec!["fd00::2".into()],
+            &|d| d.port_mappings[0].protocol = Protocol::UDP,
+            &|d| d.port_mappings[0].external_port = 81,
+            &|d| d.port_mappings[0].internal_port = 81,
+            &|d| d.port_mappings[0].flags = PortMappingFlags::VIP_EXTERNAL_IP,
+        ];
+        for change in others {
+            let other = changed(change);
+            assert!(other.whole != base.whole && other.shape != base.shape);
+        }
+    }
+
+    #[test]
+    fn what_the_first_generation_cannot_say_is_no_difference_there() {
+        let v1 = Capabilities::of(Version::new(15, 5), Generation::V1);
+        let mut flagged = document();
+        flagged.port_mappings[0].flags = PortMappingFlags::LOCAL_ROUTED_VIP;
+        assert_eq!(load_balancer_content(&flagged, &v1), load_balancer_content(&document(), &v1));
+    }
+}

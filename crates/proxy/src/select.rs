@@ -1,0 +1,205 @@
+//! Which backends serve a Service's port: readiness, termination, locality and topology hints. No word of HNS.
+//!
+//! The rules are those of Kubernetes' shared topology function: ready backends first, those that terminate but still answer as the
+//! fallback, hints only for traffic that may go anywhere, and only if all ready backends carry them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::model::{Family, ServicePort, Slice, SliceBackend};
+use crate::settings::Node;
+
+/// A backend that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Backend {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Whether it runs on this node.
+    pub local: bool,
+}
+
+/// The backends of one port, sorted by address and port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// For traffic that may go to any node.
+    pub cluster: Choice,
+    /// For traffic that stays on this node.
+    pub local: Choice,
+}
+
+/// The backends for one kind of traffic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// The backends.
+    pub backends: Vec<Backend>,
+    /// Whether none is ready, and these are on their way out.
+    pub terminating: bool,
+}
+
+/// Chooses the backends of a port among a Service's slices.
+pub fn select<'a>(
+    port: &ServicePort,
+    family: Family,
+    slices: impl IntoIterator<Item = &'a Slice>,
+    node: &Node,
+) -> Selection {
+    let candidates = candidates(port, family, slices);
+    let hints = Hints::of(candidates.values().copied(), node);
+    let all = || candidates.iter().map(|(&(address, port), &backend)| (address, port, backend));
+    let choose = |eligible: &dyn Fn(&SliceBackend) -> bool, hinted: &dyn Fn(&SliceBackend) -> bool| {
+        let collect = |keep: &dyn Fn(&SliceBackend) -> bool| -> Vec<Backend> {
+            all()
+                .filter(|(_, _, backend)| eligible(backend) && keep(backend))
+                .map(|(address, port, backend)| Backend { address, port, local: is_local(backend, node) })
+                .collect()
+        };
+        let ready = collect(&|backend| backend.ready && hinted(backend));
+        if !ready.is_empty() {
+            return Choice { backends: ready, terminating: false };
+        }
+        let backends = collect(&|backend| backend.serving && backend.terminating);
+        Choice { terminating: !backends.is_empty(), backends }
+    };
+    Selection {
+        cluster: choose(&|_| true, &|backend| hints.allow(backend, node)),
+        local: choose(&|backend| is_local(backend, node), &|_| true),
+    }
+}
+
+fn is_local(backend: &SliceBackend, node: &Node) -> bool {
+    !node.name.is_empty() && backend.node.as_ref() == Some(&node.name)
+}
+
+/// All backends of a port, one for each address and port. Of two, the later slice's wins, unless it is terminating.
+fn candidates<'a>(
+    port: &ServicePort,
+    family: Family,
+    slices: impl IntoIterator<Item = &'a Slice>,
+) -> BTreeMap<(IpAddr, u16), &'a SliceBackend> {
+    let mut candidates = BTreeMap::new();
+    for slice in slices.into_iter().filter(|slice| slice.family == family) {
+        let ports = slice.ports.iter().filter(|p| p.name == port.name && p.protocol == port.protocol);
+        for slice_port in ports {
+            for backend in &slice.backends {
+                let key = (backend.address, slice_port.port);
+                if !backend.terminating || !candidates.contains_key(&key) {
+                    candidates.insert(key, backend);
+                }
+            }
+        }
+    }
+    candidates
+}
+
+/// Which hints hold for a port.
+enum Hints {
+    None,
+    Node,
+    Zone,
+}
+
+impl Hints {
+    /// Hints hold if every ready backend has one and one of them is for this node, or this zone.
+    fn of<'a>(backends: impl Iterator<Item = &'a SliceBackend>, node: &Node) -> Self {
+        let (mut any, mut all_node, mut this_node, mut all_zone, mut this_zone) = (false, true, false, true, false);
+        for backend in backends.filter(|backend| backend.ready) {
+            any = true;
+            all_node &= !backend.for_nodes.is_empty();
+            this_node |= backend.for_nodes.contains(&node.name);
+            all_zone &= !backend.for_zones.is_empty();
+            this_zone |= node.zone.as_ref().is_some_and(|zone| !zone.is_empty() && backend.for_zones.contains(zone));
+        }
+        match () {
+            () if any && all_node && this_node => Hints::Node,
+            () if any && all_zone && this_zone => Hints::Zone,
+            () => Hints::None,
+        }
+    }
+
+    fn allow(&self, backend: &SliceBackend, node: &Node) -> bool {
+        match self {
+            Hints::None => true,
+            Hints::Node => backend.for_nodes.contains(&node.name),
+            Hints::Zone => node.zone.as_ref().is_some_and(|zone| backend.for_zones.contains(zone)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Protocol;
+    use crate::testing::{BackendBuilder, backend, slice};
+
+    fn node() -> Node {
+        Node { name: "here".into(), zone: Some("a".into()) }
+    }
+
+    fn port() -> ServicePort {
+        ServicePort { name: "".into(), protocol: Protocol::TCP, port: 80, node_port: None }
+    }
+
+    fn chosen(backends: Vec<BackendBuilder>) -> (Vec<String>, Vec<String>) {
+        let slice = backends.into_iter().fold(slice("n/s", "n/svc").port(8080), |s, b| s.backend(b)).build();
+        let selection = select(&port(), Family::V4, [&slice], &node());
+        let text = |choice: &Choice| choice.backends.iter().map(|b| b.address.to_string()).collect();
+        (text(&selection.cluster), text(&selection.local))
+    }
+
+    fn zoned(address: &str, zone: &str) -> BackendBuilder {
+        let zone = zone.to_owned();
+        backend(address).with(move |b| b.for_zones = vec![zone.into()])
+    }
+
+    #[test]
+    fn ready_backends_serve_and_unready_ones_do_not() {
+        let (cluster, local) =
+            chosen(vec![backend("10.0.0.1"), backend("10.0.0.2").unready().on("here"), backend("10.0.0.3").terminating()]);
+        assert_eq!((cluster, local), (vec!["10.0.0.1".into()], vec![]));
+    }
+
+    #[test]
+    fn terminating_backends_are_the_fallback_for_each_list_alone() {
+        let (cluster, local) = chosen(vec![backend("10.0.0.1"), backend("10.0.0.2").terminating().on("here")]);
+        assert_eq!((cluster, local), (vec!["10.0.0.1".into()], vec!["10.0.0.2".into()]));
+    }
+
+    #[test]
+    fn a_backend_published_before_it_is_ready_serves() {
+        let early = backend("10.0.0.1").with(|b| (b.ready, b.serving) = (true, false));
+        assert_eq!(chosen(vec![early]).0.len(), 1);
+    }
+
+    #[test]
+    fn zone_hints_hold_only_if_every_ready_backend_has_one() {
+        assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), zoned("10.0.0.2", "b")]).0, ["10.0.0.1"]);
+        assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), backend("10.0.0.2")]).0.len(), 2);
+        assert_eq!(chosen(vec![zoned("10.0.0.1", "b"), zoned("10.0.0.2", "c")]).0.len(), 2);
+        assert_eq!(chosen(vec![zoned("10.0.0.1", "a").unready(), zoned("10.0.0.2", "b")]).0, ["10.0.0.2"]);
+    }
+
+    #[test]
+    fn node_hints_come_before_zone_hints() {
+        let hinted = |address: &str, node: &'static str| zoned(address, "a").with(move |b| b.for_nodes = vec![node.into()]);
+        assert_eq!(chosen(vec![hinted("10.0.0.1", "here"), hinted("10.0.0.2", "there")]).0, ["10.0.0.1"]);
+        assert_eq!(chosen(vec![hinted("10.0.0.1", "over"), hinted("10.0.0.2", "there")]).0.len(), 2);
+    }
+
+    #[test]
+    fn of_two_records_of_one_backend_the_terminating_one_yields() {
+        let first = slice("n/s1", "n/svc").port(8080).backend(backend("10.0.0.1")).build();
+        let second = slice("n/s2", "n/svc").port(8080).backend(backend("10.0.0.1").terminating()).build();
+        for slices in [[&first, &second], [&second, &first]] {
+            let selection = select(&port(), Family::V4, slices, &node());
+            assert!(!selection.cluster.terminating && selection.cluster.backends.len() == 1);
+        }
+    }
+
+    #[test]
+    fn ports_meet_by_name_and_protocol() {
+        let slice = slice("n/s", "n/svc").named_port("", Protocol::UDP, 53).backend(backend("10.0.0.1")).build();
+        assert_eq!(select(&port(), Family::V4, [&slice], &node()), Selection::default());
+    }
+}

@@ -1,0 +1,124 @@
+//! What the operator sets, what the host knows of itself, and what HNS can do.
+
+use std::net::IpAddr;
+
+use hcn::schema::{LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
+use hcn::{Features, Generation, Guid, Version};
+use smol_str::SmolStr;
+
+use crate::model::Family;
+
+/// What the operator sets. Names and defaults are those of kube-proxy's winkernel flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The name of this node, as slices spell it.
+    pub node_name: SmolStr,
+    /// `--network-name`: the HNS network that the pods are in.
+    pub network_name: String,
+    /// `--source-vip`: the source address of translated traffic; overlay only.
+    pub source_vip: Option<IpAddr>,
+    /// `--enable-dsr`: direct server return for cluster addresses.
+    pub enable_dsr: bool,
+    /// `--root-hnsendpoint-name`: the host's own endpoint, backend of health load balancers.
+    pub root_endpoint_name: String,
+    /// `--forward-healthcheck-vip`: a health load balancer for each address of a load balancer.
+    pub forward_health_check_vip: bool,
+    /// The port of `/healthz`, target of health load balancers without a port of their own.
+    pub healthz_port: Option<u16>,
+}
+
+/// What the host knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// The node's addresses; the family of the first is the primary one.
+    pub node_ips: Vec<IpAddr>,
+    /// The MAC address of the adapter that has the node's address; needed on overlay networks.
+    pub mac: Option<String>,
+}
+
+impl Host {
+    /// The node's address of a family.
+    pub fn node_ip(&self, family: Family) -> Option<IpAddr> {
+        self.node_ips.iter().copied().find(|ip| Family::of(*ip) == family)
+    }
+
+    /// The family of the node's first address.
+    pub fn primary_family(&self) -> Family {
+        self.node_ips.first().map_or(Family::V4, |ip| Family::of(*ip))
+    }
+}
+
+/// The network that the pods are in, as far as programming depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its id.
+    pub id: Guid,
+    /// Whether it is an overlay network.
+    pub overlay: bool,
+    /// The subnets of other nodes; overlay only.
+    pub remote_subnets: Vec<RemoteSubnetRoute>,
+}
+
+impl Network {
+    /// The address of the node that has an address: that of the last subnet that contains it, or the address itself where it is
+    /// such a node's own (winkernel 2.4).
+    pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
+        self.remote_subnets
+            .iter()
+            .rev()
+            .find(|subnet| subnet.destination_prefix.contains(&address) || subnet.provider_address == address)
+            .map(|subnet| subnet.provider_address)
+    }
+}
+
+/// What this HNS, through this generation of its interface, can be asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Direct server return.
+    pub dsr: bool,
+    /// Session affinity.
+    pub affinity: bool,
+    /// IPv6 beside IPv4.
+    pub ipv6: bool,
+    /// Changing a load balancer in place. Switched off when a change is seen not to take.
+    pub modify: bool,
+    /// The load balancer flags that the generation can say.
+    pub flags: LoadBalancerFlags,
+    /// The port mapping flags that the generation can say.
+    pub mapping_flags: PortMappingFlags,
+}
+
+impl Capabilities {
+    /// Those of a version and a generation.
+    pub fn of(version: Version, generation: Generation) -> Self {
+        let features = Features::of(version);
+        let all = u32::MAX;
+        match generation {
+            Generation::V2 => Self {
+                dsr: features.dsr,
+                affinity: features.session_affinity,
+                ipv6: features.ipv6_dual_stack,
+                modify: features.modify_load_balancer,
+                flags: LoadBalancerFlags(all),
+                mapping_flags: PortMappingFlags(all),
+            },
+            Generation::V1 => Self {
+                dsr: features.dsr,
+                affinity: false,
+                ipv6: false,
+                modify: false,
+                flags: LoadBalancerFlags::DSR,
+                mapping_flags: PortMappingFlags::ILB,
+            },
+        }
+    }
+}
+
+/// This node, as topology rules see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: SmolStr,
+    /// Its label `topology.kubernetes.io/zone`.
+    pub zone: Option<SmolStr>,
+}
