@@ -1,0 +1,269 @@
+//! The emulator: the store behind the trait, with journal and faults around it, and the others who use HNS on a host.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hcn::call::{Call, Reply};
+use hcn::error::ErrorRecord;
+use hcn::{Error, Guid, Hcn, Hresult, Kind};
+use serde_json::{Value, json};
+
+use crate::builds::{Build, Quirks};
+use crate::faults::{Effect, Fault, Faults, Which};
+use crate::host::{Host, HostError};
+use crate::journal::{Entry, Journal};
+use crate::rules::{self, Rule};
+use crate::store::Store;
+use crate::v2;
+
+/// An emulated Host Networking Service. See the crate's documentation for what it does not show.
+pub struct Emulator {
+    state: Mutex<State>,
+}
+
+struct State {
+    store: Store,
+    journal: Journal,
+    faults: Faults,
+    down: bool,
+    /// Objects that a restart has hidden, in order.
+    hidden: Vec<(Kind, Guid, Value)>,
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator").field("build", &self.state().store.build.name).finish_non_exhaustive()
+    }
+}
+
+/// The kinds of objects that a host document has.
+const KINDS: [Kind; 3] = [Kind::Network, Kind::Endpoint, Kind::LoadBalancer];
+
+impl Emulator {
+    /// An HNS of a build that holds nothing.
+    pub fn new(build: Build) -> Self {
+        let store = Store::new(build);
+        let state =
+            State { store, journal: Journal::default(), faults: Faults::default(), down: false, hidden: Vec::new() };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// An HNS that holds what a host document says.
+    ///
+    /// # Errors
+    /// If the version is none, or an object has no known `_kind`, no id, or an id or a shape that makes no sense.
+    pub fn from_host(host: &Host) -> Result<Self, HostError> {
+        let build: Build = host.hns_version.parse().map_err(HostError::Version)?;
+        let emulator = Self::new(build);
+        for (index, object) in host.objects.iter().enumerate() {
+            let text = |member: &str| object.get(member).and_then(Value::as_str);
+            let name = text("Name").or(text("ID")).map(str::to_owned);
+            let fail = |reason: String| HostError::Object { index, name: name.clone(), reason };
+            let kind = match text("_kind") {
+                Some("Network") => Kind::Network,
+                Some("Endpoint") => Kind::Endpoint,
+                Some("LoadBalancer") => Kind::LoadBalancer,
+                Some(other) => return Err(fail(format!("_kind {other:?} is none of Network, Endpoint, LoadBalancer"))),
+                None => return Err(fail("has no _kind (Network, Endpoint or LoadBalancer)".into())),
+            };
+            let id = text("ID").ok_or_else(|| fail("has no ID".into()))?;
+            let id: Guid = id.parse().map_err(|_| fail(format!("ID {id:?} is no id")))?;
+            let mut document = object.clone();
+            if let Value::Object(members) = &mut document {
+                members.shift_remove("_kind");
+            }
+            let shape = match kind {
+                Kind::Network => serde_json::from_value::<hcn::schema::Network>(document.clone()).err(),
+                Kind::Endpoint => serde_json::from_value::<hcn::schema::Endpoint>(document.clone()).err(),
+                _ => serde_json::from_value::<hcn::schema::LoadBalancer>(document.clone()).err(),
+            };
+            if let Some(error) = shape {
+                return Err(fail(error.to_string()));
+            }
+            let mut state = emulator.state();
+            if state.store.table(kind).get(id).is_some() {
+                return Err(fail(format!("ID {id} is there twice")));
+            }
+            state.store.insert(kind, id, document);
+        }
+        Ok(emulator)
+    }
+
+    /// What this HNS holds now, with a host's facts about itself.
+    pub fn to_host(&self, facts: &Host) -> Host {
+        let state = self.state();
+        let mut objects = Vec::new();
+        for kind in KINDS {
+            for (_, document) in state.store.table(kind).iter() {
+                let mut document = document.clone();
+                if let Value::Object(members) = &mut document {
+                    members.insert("_kind".into(), kind.name().into());
+                }
+                objects.push(document);
+            }
+        }
+        Host { objects, ..facts.clone() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The build.
+    pub fn build(&self) -> Build {
+        self.state().store.build.clone()
+    }
+
+    /// Changes how it departs from the interface.
+    pub fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
+        change(&mut self.state().store.build.quirks);
+    }
+
+    /// The calls since the journal was last reset, in order.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.state().journal.entries()
+    }
+
+    /// How often each native function was called since the journal was last reset.
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        self.state().journal.counters()
+    }
+
+    /// How many native calls there were since the journal was last reset.
+    pub fn native_calls(&self) -> u64 {
+        self.state().journal.native_calls()
+    }
+
+    /// How many of these can have changed something.
+    pub fn writes(&self) -> u64 {
+        self.state().journal.writes()
+    }
+
+    /// Forgets all calls.
+    pub fn reset_journal(&self) {
+        self.state().journal = Journal::default();
+    }
+
+    /// Injects a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.state().faults.inject(fault);
+    }
+
+    /// Makes the nth call of a function, counted from now and from 1, fail with a code.
+    pub fn fail_nth(&self, function: &str, nth: u64, code: Hresult) {
+        self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Fail(code) });
+    }
+
+    /// Makes every nth write, counted from now, fail with a code.
+    pub fn fail_every_write(&self, nth: u64, code: Hresult) {
+        self.inject(Fault { which: Which::Writes, from: nth, every: nth, effect: Effect::Fail(code) });
+    }
+
+    /// Makes every call of a function take a while.
+    pub fn delay(&self, function: &str, delay: Duration) {
+        self.inject(Fault { which: Which::Function(function.into()), from: 1, every: 1, effect: Effect::Delay(delay) });
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Stops the service: open handles are void, calls are refused, and objects of the given kinds are lost to
+    /// [`reappear`](Self::reappear).
+    pub fn stop(&self, lost: &[Kind]) {
+        let mut state = self.state();
+        state.down = true;
+        state.store.close_all();
+        for kind in lost {
+            let ids: Vec<Guid> = state.store.table(*kind).iter().map(|(id, _)| id).collect();
+            for id in ids {
+                let document = state.store.remove(*kind, id);
+                state.hidden.extend(document.map(|document| (*kind, id, document)));
+            }
+        }
+    }
+
+    /// Starts the service again.
+    pub fn start(&self) {
+        self.state().down = false;
+    }
+
+    /// Brings back what a stop has lost, except objects whose ids are taken by now.
+    pub fn reappear(&self) {
+        let mut state = self.state();
+        for (kind, id, document) in std::mem::take(&mut state.hidden) {
+            if state.store.table(kind).get(id).is_none() {
+                state.store.insert(kind, id, document);
+            }
+        }
+    }
+
+    /// The documents of a kind, in the order of their creation. Not a call.
+    pub fn documents(&self, kind: Kind) -> Vec<Value> {
+        self.state().store.table(kind).iter().map(|(_, document)| document.clone()).collect()
+    }
+
+    /// A document. Not a call.
+    pub fn document(&self, kind: Kind, id: Guid) -> Option<Value> {
+        self.state().store.table(kind).get(id).cloned()
+    }
+
+    /// Takes an object away, with its dependants, as others on the host would. Not a call.
+    pub fn remove(&self, kind: Kind, id: Guid) {
+        let _ = self.state().store.delete(kind, id);
+    }
+
+    /// Adds an object, unchecked, as others on the host would. Not a call.
+    pub fn add(&self, kind: Kind, document: Value) -> Guid {
+        let own = document.get("ID").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let id = own.unwrap_or_else(Guid::new_v4);
+        self.state().store.insert(kind, id, document);
+        id
+    }
+
+    /// Adds the endpoint of a pod, as a CNI plugin would. Not a call.
+    pub fn add_local_endpoint(&self, network: Guid, name: &str, addresses: &[IpAddr]) -> Guid {
+        let configurations: Vec<Value> = addresses.iter().map(|ip| json!({"IpAddress": ip.to_string()})).collect();
+        self.add(
+            Kind::Endpoint,
+            json!({"Name": name, "HostComputeNetwork": network, "IpConfigurations": configurations,
+                   "MacAddress": "00-15-5D-00-00-01"}),
+        )
+    }
+}
+
+impl Hcn for Emulator {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        let effects = self.state().faults.strike(call);
+        for effect in &effects {
+            if let Effect::Delay(delay) = effect {
+                std::thread::sleep(*delay);
+            }
+        }
+        let mut state = self.state();
+        let before = effects.iter().find_map(|effect| match effect {
+            Effect::Fail(code) => Some(*code),
+            _ => None,
+        });
+        let after = effects.iter().find_map(|effect| match effect {
+            Effect::FailAfter(code) => Some(*code),
+            _ => None,
+        });
+        let result = match before {
+            Some(code) => Err(code),
+            None if state.down => Err(rules::SERVICE_DOWN.code),
+            None => v2::call(&mut state.store, call).map_err(|Rule { code, .. }| code),
+        };
+        let result = after.map_or(result, Err);
+        let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
+        state.journal.note(call, code);
+        result.map_err(|code| {
+            let text = code.text().unwrap_or("Unspecified error.");
+            let record = ErrorRecord { success: false, error: format!("{text} "), error_code: code.0 };
+            Error::Hns { function: call.function(), code, record: Some(record) }
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! The HCN functions.
+
+use hcn::call::{Call, Reply};
+use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
+use hcn::schema::{Endpoint, LoadBalancer, Query};
+use hcn::{Guid, Kind};
+use serde_json::{Value, json};
+
+use crate::rules::{self, Rule};
+use crate::store::{Store, id_of, read};
+use crate::v1;
+
+pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
+    if !store.features().v2 && !matches!(call, Call::Close { .. } | Call::Hns { .. }) {
+        return Err(rules::NO_V2);
+    }
+    match call {
+        Call::Enumerate { kind, query } => enumerate(store, *kind, query),
+        Call::Create { kind, network, id, settings } => {
+            let network = network.map(|handle| store.opened(Kind::Network, handle)).transpose()?;
+            let document = to_v2(*kind, parse(settings)?)?;
+            let id = store.create(*kind, network, *id, document)?;
+            store.open(*kind, id).map(Reply::Handle)
+        }
+        Call::Open { kind, id } => store.open(*kind, *id).map(Reply::Handle),
+        Call::Query { kind, handle, query } => {
+            let id = store.opened(*kind, *handle)?;
+            let document = store.get(*kind, id)?;
+            let v2 = parse_query(query)?.1;
+            let document = if v2 { document.clone() } else { v1::view(store, *kind, document) };
+            Ok(Reply::Document(document.to_string()))
+        }
+        Call::Modify { kind, handle, settings } => {
+            let id = store.opened(*kind, *handle)?;
+            modify(store, *kind, id, parse(settings)?).map(|()| Reply::Done)
+        }
+        Call::Delete { kind, id } => store.delete(*kind, *id).map(|()| Reply::Done),
+        Call::Close { handle, .. } => {
+            store.close(*handle);
+            Ok(Reply::Done)
+        }
+        Call::Hns { method, path, body } => v1::call(store, *method, path, body),
+    }
+}
+
+pub(crate) fn parse(text: &str) -> Result<Value, Rule> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(members)) => Ok(Value::Object(members)),
+        _ => Err(rules::INVALID_JSON),
+    }
+}
+
+/// The filter of a query, and whether it wants the v2 shape: a null pointer, or another major version, wants v1's.
+fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
+    if text.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let document = parse(text)?;
+    let v2 = document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2);
+    let query: Query = serde_json::from_value(document).map_err(|_| rules::INVALID_JSON)?;
+    let filter = if query.filter.is_empty() { json!({}) } else { parse(&query.filter)? };
+    let Value::Object(members) = filter else { return Err(rules::INVALID_JSON) };
+    Ok((members.into_iter().collect(), v2))
+}
+
+fn enumerate(store: &Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
+    let (filter, _) = parse_query(query)?;
+    let matches = |document: &Value| filter.iter().all(|(key, value)| matches(kind, document, key, value));
+    // An id is looked up, not searched for.
+    let by_id = filter.iter().find(|(key, _)| key.eq_ignore_ascii_case("ID")).map(|(_, value)| value);
+    let ids: Vec<String> = match by_id {
+        Some(value) => {
+            let id: Option<Guid> = value.as_str().and_then(|text| text.parse().ok());
+            let found = id.and_then(|id| Some((id, store.table(kind).get(id)?)));
+            found.filter(|(_, document)| matches(document)).map(|(id, _)| id.to_string()).into_iter().collect()
+        }
+        None => store.table(kind).iter().filter(|(_, d)| matches(d)).map(|(id, _)| id.to_string()).collect(),
+    };
+    Ok(Reply::Document(json!(ids).to_string()))
+}
+
+/// Whether a document matches one member of a filter. Unknown members match nothing.
+fn matches(kind: Kind, document: &Value, key: &str, value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    let same_id = |member: &str| text.parse::<Guid>().is_ok_and(|id| id_of(document, member) == Some(id));
+    let same_text =
+        |member: &str| document.get(member).and_then(Value::as_str).is_some_and(|own| own.eq_ignore_ascii_case(text));
+    match key {
+        "ID" => same_id("ID"),
+        "Name" => same_text("Name"),
+        "VirtualNetwork" | "HostComputeNetwork" if kind == Kind::Endpoint => same_id("HostComputeNetwork"),
+        "Flags" => document.get("Flags").and_then(Value::as_u64).unwrap_or(0) == value.as_u64().unwrap_or(0),
+        _ => false,
+    }
+}
+
+/// Settings without a schema version 2 are of the v1 shape, through these functions too.
+fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
+    if document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2) {
+        return Ok(document);
+    }
+    v1::to_v2(kind, document)
+}
+
+fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(), Rule> {
+    if kind == Kind::LoadBalancer {
+        return store.modify_load_balancer(id, request);
+    }
+    let text = |member: &str| request.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (resource, verb) = (text("ResourceType"), text("RequestType"));
+    let settings = request.get("Settings").cloned().unwrap_or_default();
+    match (kind, resource.as_str()) {
+        (Kind::Network | Kind::Endpoint, "Policy") => {
+            let policies = settings.get("Policies").and_then(Value::as_array).cloned().unwrap_or_default();
+            store.change_policies(kind, id, &verb, &policies)
+        }
+        (Kind::Namespace, "Endpoint") => {
+            let endpoint = id_of(&settings, "EndpointId").ok_or(rules::UNKNOWN_ENDPOINT)?;
+            if verb == "Remove" { store.detach(id, endpoint) } else { store.attach(id, endpoint) }
+        }
+        (Kind::Namespace, "Container") | (Kind::Endpoint, "Port") | (Kind::Network, "DNS" | "Extension") => Ok(()),
+        _ => Err(rules::NO_SUCH_RESOURCE),
+    }
+}
+
+/// The typed v1 shapes of documents, for [`v1::view`].
+pub(crate) fn network_to_v1(document: &Value) -> HnsNetwork {
+    let network: hcn::schema::Network = read(document);
+    HnsNetwork { id: network.id, name: network.name, kind: network.kind, ..HnsNetwork::default() }
+}
+
+pub(crate) fn endpoint_to_v1(document: &Value) -> HnsEndpoint {
+    HnsEndpoint::from(&read::<Endpoint>(document))
+}
+
+pub(crate) fn load_balancer_to_v1(document: &Value) -> PolicyList {
+    PolicyList::from(&read::<LoadBalancer>(document))
+}

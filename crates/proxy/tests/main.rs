@@ -1,0 +1,11 @@
+//! The core against an emulated HNS: scenarios, counts of calls, properties.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "suite/calls.rs"]
+mod calls;
+#[path = "suite/properties.rs"]
+mod properties;
+#[path = "suite/rig.rs"]
+mod rig;
+#[path = "suite/scenarios.rs"]
+mod scenarios;

@@ -1,0 +1,175 @@
+//! A proxy, its client and an emulated HNS, with the smallest network of each type.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hcn::{Client, Generation, Guid, Kind};
+use hcn_emulator::{Emulator, Host as EmulatedHost};
+use proxy::model::{Service, Slice};
+use proxy::reconcile::Work;
+use proxy::{Host, Next, Reconciler, Report, Settings};
+use serde_json::{Value, json};
+
+pub(crate) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
+
+pub(crate) struct Rig {
+    pub(crate) emulator: Arc<Emulator>,
+    pub(crate) client: Client,
+    pub(crate) proxy: Reconciler,
+    pub(crate) now: Duration,
+}
+
+/// The document of a host with a network of a type and no endpoint.
+pub(crate) fn host(network_type: &str, version: &str) -> EmulatedHost {
+    let policies = if network_type == "Overlay" {
+        let subnet = |third: u8| {
+            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.244.{third}.0/24"),
+                   "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
+                   "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
+        };
+        json!([subnet(2), subnet(3)])
+    } else {
+        json!([])
+    };
+    serde_json::from_value(json!({
+        "hnsVersion": version, "node": "here", "nodeIPs": ["192.168.77.1", "fd00:77::1"], "hostMac": "16:3f:c8:c9:10:9d",
+        "objects": [{
+            "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": network_type, "Policies": policies,
+            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24",
+                       "Routes": [{"NextHop": "10.244.1.1", "DestinationPrefix": "0.0.0.0/0"}]}]}],
+            "SchemaVersion": {"Major": 2, "Minor": 0}
+        }]
+    }))
+    .unwrap()
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        node_name: "here".into(),
+        network_name: "cbr0".into(),
+        source_vip: Some("10.244.1.250".parse().unwrap()),
+        enable_dsr: true,
+        root_endpoint_name: "cbr0_ep".into(),
+        forward_health_check_vip: false,
+        healthz_port: Some(10256),
+    }
+}
+
+pub(crate) fn own_host() -> Host {
+    Host {
+        node_ips: vec!["192.168.77.1".parse().unwrap(), "fd00:77::1".parse().unwrap()],
+        mac: Some("16:3f:c8:c9:10:9d".into()),
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(network_type: &str, version: &str, generation: Generation) -> Self {
+        let emulator = Arc::new(Emulator::from_host(&host(network_type, version)).unwrap());
+        Self::on(emulator, generation)
+    }
+
+    pub(crate) fn l2bridge() -> Self {
+        Self::new("L2Bridge", "15.5", Generation::V2)
+    }
+
+    pub(crate) fn on(emulator: Arc<Emulator>, generation: Generation) -> Self {
+        let client = Client::new(emulator.clone(), generation);
+        Self { emulator, client, proxy: Reconciler::new(settings(), own_host()), now: Duration::from_secs(1) }
+    }
+
+    /// Gives the proxy a complete cluster.
+    pub(crate) fn cluster(&mut self, services: Vec<Service>, slices: Vec<Slice>) {
+        self.proxy.reset_services(services);
+        self.proxy.reset_slices(slices);
+    }
+
+    /// Looks at HNS and brings it in step.
+    pub(crate) fn sync(&mut self) -> Report {
+        self.proxy.observe(&self.client).unwrap();
+        self.run()
+    }
+
+    pub(crate) fn run(&mut self) -> Report {
+        self.proxy.run(&self.client, self.now)
+    }
+
+    /// Goes on, with looks in between as audits make them, until nothing is due; panics if that takes too long.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..50 {
+            self.proxy.observe(&self.client).unwrap();
+            let report = self.run();
+            if self.proxy.is_converged() && report.outcomes.is_empty() {
+                return;
+            }
+            if let Next::At(due) = report.next {
+                self.now = self.now.max(due);
+            }
+        }
+        panic!("no end: {:?}", self.proxy.plan(self.now));
+    }
+
+    /// A new process on the same HNS with the same cluster.
+    pub(crate) fn restart(&mut self) {
+        let services = self.proxy.cluster().iter().filter_map(|(_, entry)| entry.service.clone()).collect();
+        let slices = self.proxy.cluster().iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
+        let generation = self.client.generation();
+        *self = Rig { now: self.now, ..Rig::on(self.emulator.clone(), generation) };
+        self.cluster(services, slices);
+    }
+
+    /// Native calls, and writes among them, since the last question.
+    pub(crate) fn calls(&self) -> (u64, u64) {
+        let counts = (self.emulator.native_calls(), self.emulator.writes());
+        self.emulator.reset_journal();
+        counts
+    }
+
+    pub(crate) fn local(&self, name: &str, addresses: &[&str]) -> Guid {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        self.emulator.add_local_endpoint(NETWORK, name, &addresses)
+    }
+
+    /// What HNS holds, a line an object, without ids.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let endpoints = self.emulator.documents(Kind::Endpoint);
+        let address = |endpoint: &Value| endpoint["IpConfigurations"][0]["IpAddress"].as_str().unwrap_or("?").to_owned();
+        let find = |id: &Value| {
+            let of_id = |e: &&Value| e["ID"].as_str().unwrap().eq_ignore_ascii_case(id.as_str().unwrap());
+            endpoints.iter().find(of_id).map_or("gone".into(), address)
+        };
+        let endpoint = |e: &Value| {
+            let kind = if e["Flags"].as_u64().unwrap_or(0) & 1 == 1 { "remote" } else { "local" };
+            let provider = e["Policies"][0]["Settings"]["ProviderAddress"].as_str();
+            format!("{kind} {}{}", address(e), provider.map_or(String::new(), |p| format!(" on {p}")))
+        };
+        let load_balancer = |lb: &Value| {
+            let mapping = &lb["PortMappings"][0];
+            let empty = Vec::new();
+            let mut backends: Vec<String> =
+                lb["HostComputeEndpoints"].as_array().unwrap_or(&empty).iter().map(find).collect();
+            backends.sort();
+            format!(
+                "lb {}:{}/{} -> {}:{} flags {}/{}{}{}",
+                lb["FrontendVIPs"][0].as_str().unwrap_or("node"),
+                mapping["ExternalPort"],
+                mapping["Protocol"],
+                backends.join(","),
+                mapping["InternalPort"],
+                lb["Flags"].as_u64().unwrap_or(0),
+                mapping["Flags"].as_u64().unwrap_or(0),
+                mapping["DistributionType"].as_u64().map_or(String::new(), |d| format!(" distribution {d}")),
+                lb["SourceVIP"].as_str().map_or(String::new(), |ip| format!(" from {ip}")),
+            )
+        };
+        let mut lines: Vec<String> = endpoints.iter().map(endpoint).collect();
+        lines.extend(self.emulator.documents(Kind::LoadBalancer).iter().map(load_balancer));
+        lines.sort();
+        lines
+    }
+}
+
+/// The work of a report, for comparison across sizes of clusters.
+pub(crate) fn work(report: &Report) -> Work {
+    report.work
+}

@@ -1,0 +1,322 @@
+//! Stories: what the cluster says, what HNS then holds, and what happens when HNS has a mind of its own.
+
+use hcn::schema::Protocol;
+use hcn::{Generation, Kind};
+use proxy::testing::{backend, service, slice};
+use serde_json::json;
+
+use crate::rig::{NETWORK, Rig};
+
+fn web(rig: &mut Rig) {
+    let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1").on("there"));
+    rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![slice.build()]);
+}
+
+#[test]
+fn a_service_and_its_backends_come_and_go() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    rig.proxy.reset_slices(vec![]);
+    rig.run();
+    assert_eq!(rig.held(), Vec::<String>::new());
+    web(&mut rig);
+    rig.run();
+    rig.proxy.reset_services(vec![]);
+    rig.run();
+    assert_eq!(rig.held(), Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_backend_modifies_in_place_where_hns_can_and_replaces_where_it_cannot() {
+    for (version, functions) in [
+        ("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer", "HcnDeleteEndpoint"]),
+        ("14.0", vec!["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnDeleteEndpoint"]),
+    ] {
+        let mut rig = Rig::new("L2Bridge", version, Generation::V2);
+        web(&mut rig);
+        rig.sync();
+        rig.calls();
+        let other = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.2").on("there")).build();
+        rig.proxy.apply_slice(other);
+        rig.run();
+        let writes = rig.emulator.journal().into_iter().filter(|entry| entry.is_write);
+        assert_eq!(writes.map(|entry| entry.function).collect::<Vec<_>>(), functions);
+        assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    }
+}
+
+#[test]
+fn a_modify_that_does_nothing_is_found_and_the_load_balancer_replaced() {
+    let mut rig = Rig::l2bridge();
+    rig.emulator.change_quirks(|q| q.silent_modify = true);
+    web(&mut rig);
+    rig.sync();
+    let two = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
+    rig.proxy.apply_slice(two.build());
+    rig.run();
+    assert!(!rig.proxy.capabilities().unwrap().modify);
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
+    assert!(rig.proxy.is_converged());
+}
+
+#[test]
+fn an_address_that_becomes_local_loses_its_remote_endpoint() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    rig.local("pod", &["10.244.2.1"]);
+    rig.sync();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "local 10.244.2.1"]);
+    assert!(rig.proxy.is_converged());
+}
+
+#[test]
+fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    let local = slice("ns/web-2", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
+    rig.proxy.apply_slice(local.build());
+    rig.sync();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    let notices: Vec<_> = rig.proxy.notices().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notices,
+        ["Service ns/web: backend 10.244.1.11 runs on this node but has no HNS endpoint; it is left out until there is one"]
+    );
+    rig.local("pod", &["10.244.1.11"]);
+    let proxy::Next::At(due) = rig.run().next else { panic!("it should look again") };
+    rig.now = due;
+    rig.run();
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.proxy.notices().is_empty());
+}
+
+#[test]
+fn what_hns_loses_comes_back() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    let before = rig.held();
+    for document in rig.emulator.documents(Kind::LoadBalancer) {
+        rig.emulator.remove(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap());
+    }
+    rig.sync();
+    assert_eq!(rig.held(), before);
+}
+
+#[test]
+fn a_load_balancer_of_others_is_adopted_replaced_or_left_alone() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    let pod = rig.local("pod", &["10.244.1.11"]);
+    let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
+    rig.proxy.apply_slice(slice.build());
+    let document = |vip: &str, internal: u16| {
+        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": [vip], "Flags": 1,
+               "PortMappings": [{"Protocol": 6, "InternalPort": internal, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}})
+    };
+    let equal = rig.emulator.add(Kind::LoadBalancer, document("10.96.0.1", 8080));
+    let foreign = rig.emulator.add(Kind::LoadBalancer, document("10.96.0.2", 8080));
+    rig.calls();
+    assert!(rig.sync().outcomes.is_empty());
+    assert_eq!(rig.calls().1, 0);
+
+    rig.emulator.remove(Kind::LoadBalancer, equal);
+    let other = rig.emulator.add(Kind::LoadBalancer, document("10.96.0.1", 9999));
+    rig.sync();
+    assert!(rig.emulator.document(Kind::LoadBalancer, other).is_none());
+    assert!(rig.emulator.document(Kind::LoadBalancer, foreign).is_some());
+    assert_eq!(
+        rig.held(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.1.11:8080 flags 1/0",
+            "lb 10.96.0.2:80/6 -> 10.244.1.11:8080 flags 1/0",
+            "local 10.244.1.11"
+        ]
+    );
+}
+
+#[test]
+fn a_frontend_claimed_twice_belongs_to_the_older_service() {
+    let mut rig = Rig::l2bridge();
+    let claimant = |name: &str, ip: &str, created| {
+        service(name).cluster_ip(ip).port(80).external_ip("198.51.100.7").with(|s| s.created = created).build()
+    };
+    let backends = |name: &str, ip: &str| slice(&format!("{name}-x"), name).port(80).backend(backend(ip)).build();
+    rig.cluster(
+        vec![claimant("ns/new", "10.96.0.1", 20), claimant("ns/old", "10.96.0.2", 10)],
+        vec![backends("ns/new", "10.244.2.1"), backends("ns/old", "10.244.2.2")],
+    );
+    rig.sync();
+    assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:80 flags 0/16".into()));
+    assert_eq!(
+        rig.proxy.notices().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["Service ns/new: 198.51.100.7:80/TCP belongs to Service ns/old, which is older; this one takes over when it is free"]
+    );
+    rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "old"));
+    rig.run();
+    assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.1:80 flags 0/16".into()));
+    assert!(rig.proxy.notices().is_empty());
+}
+
+#[test]
+fn a_failing_service_delays_no_other_and_is_tried_again() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.proxy.apply_service(service("ns/api").cluster_ip("10.96.0.2").port(80).build());
+    rig.proxy.apply_slice(slice("ns/api-1", "ns/api").port(80).backend(backend("10.244.2.9")).build());
+    rig.emulator.fail_nth("HcnCreateLoadBalancer", 1, hcn::Hresult::HCN_E_PORT_NOT_FOUND);
+    let report = rig.sync();
+    assert_eq!(report.failures().count(), 1);
+    assert!(rig.held().iter().any(|line| line.starts_with("lb 10.96.0.1:80")));
+    let proxy::Next::At(due) = report.next else { panic!("it should try again") };
+    assert!(rig.run().outcomes.is_empty(), "not before it is due");
+    rig.now = due;
+    rig.run();
+    assert!(rig.held().iter().any(|line| line.starts_with("lb 10.96.0.2:80")));
+    assert!(rig.proxy.is_converged());
+}
+
+#[test]
+fn without_one_endpoint_the_others_serve() {
+    let mut rig = Rig::l2bridge();
+    let two = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
+    rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![two.build()]);
+    rig.emulator.fail_nth("HcnCreateEndpoint", 1, hcn::Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    rig.settle();
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
+}
+
+#[test]
+fn an_unavailable_hns_changes_nothing_of_what_is_known() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    let before = rig.held();
+    for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
+        rig.emulator.fail_nth(function, 1, hcn::Hresult::RPC_S_SERVER_UNAVAILABLE);
+        assert!(rig.proxy.observe(&rig.client).is_err());
+        assert!(rig.run().outcomes.is_empty());
+    }
+    assert!(rig.sync().outcomes.is_empty());
+    assert_eq!(rig.held(), before);
+}
+
+#[test]
+fn an_hns_that_chooses_its_own_ids_is_served_by_content() {
+    let mut rig = Rig::l2bridge();
+    rig.emulator.change_quirks(|q| q.chooses_ids = true);
+    web(&mut rig);
+    rig.sync();
+    let before = rig.held();
+    assert_eq!(before, ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    rig.calls();
+    rig.restart();
+    assert!(rig.sync().outcomes.is_empty());
+    assert_eq!(rig.calls().1, 0);
+    assert_eq!(rig.held(), before);
+}
+
+#[test]
+fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
+    let mut rig = Rig::new("Overlay", "15.5", Generation::V2);
+    let outside = slice("ns/out-1", "ns/out").port(5432).backend(backend("192.0.2.20"));
+    rig.cluster(
+        vec![
+            service("ns/web").cluster_ip("10.96.0.1").port(80).build(),
+            service("ns/out").cluster_ip("10.96.0.2").port(80).build(),
+            service("ns/none").cluster_ip("10.96.0.3").cluster_ip("fd00::3").port(80).build(),
+        ],
+        vec![slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).build(), outside.build()],
+    );
+    rig.sync();
+    assert_eq!(
+        rig.held(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0 from 10.244.1.250",
+            "lb 10.96.0.2:80/6 -> 192.0.2.20:5432 flags 1/0 from 192.168.77.1",
+            "local 10.244.1.250",
+            "remote 10.244.2.1 on 192.168.77.2",
+            "remote 10.96.0.1 on 192.168.77.1",
+            "remote 10.96.0.2 on 192.168.77.1",
+            "remote 10.96.0.3 on 192.168.77.1",
+            "remote 192.0.2.20 on 192.168.77.1",
+        ]
+    );
+    rig.proxy.reset_services(vec![]);
+    rig.run();
+    assert_eq!(rig.held(), ["local 10.244.1.250"]);
+    rig.restart();
+    assert!(rig.sync().outcomes.is_empty());
+}
+
+#[test]
+fn a_network_made_again_is_programmed_again() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    let before = rig.held();
+    let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
+    rig.emulator.remove(Kind::Network, NETWORK);
+    assert!(matches!(rig.proxy.observe(&rig.client), Err(proxy::ObserveError::NetworkAbsent { .. })));
+    assert!(rig.run().failures().next().is_none());
+    document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
+    rig.emulator.add(Kind::Network, document);
+    rig.settle();
+    assert_eq!(rig.held(), before);
+}
+
+#[test]
+fn what_the_virtual_switch_cannot_balance_is_said() {
+    let mut rig = Rig::l2bridge();
+    rig.cluster(
+        vec![service("ns/s").cluster_ip("10.96.0.1").named_port("", Protocol::SCTP, 38412).build()],
+        vec![slice("ns/s-1", "ns/s").named_port("", Protocol::SCTP, 38412).backend(backend("10.0.0.1")).build()],
+    );
+    rig.sync();
+    assert_eq!(rig.held(), Vec::<String>::new());
+    assert!(rig.proxy.notices()[0].to_string().contains("38412 is SCTP"));
+}
+
+#[test]
+fn of_backends_with_different_ports_the_largest_group_serves() {
+    let mut rig = Rig::l2bridge();
+    let group = |name: &str, port, ips: &[&str]| {
+        ips.iter().fold(slice(name, "ns/web").port(port), |s, ip| s.backend(backend(ip))).build()
+    };
+    rig.cluster(
+        vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()],
+        vec![group("ns/a", 8080, &["10.0.0.1", "10.0.0.2"]), group("ns/b", 9090, &["10.0.0.3"])],
+    );
+    rig.sync();
+    assert_eq!(rig.held()[0], "lb 10.96.0.1:80/6 -> 10.0.0.1,10.0.0.2:8080 flags 1/0");
+    assert!(rig.proxy.notices()[0].to_string().contains("only those on port 8080 serve, 1 are left out"));
+}
+
+#[test]
+fn local_policies_need_a_local_backend() {
+    let mut rig = Rig::l2bridge();
+    rig.local("pod", &["10.244.1.11"]);
+    let lb = service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).ingress_ip("203.0.113.1");
+    let slice = slice("ns/web-1", "ns/web")
+        .port(8080)
+        .backend(backend("10.244.1.11").on("here"))
+        .backend(backend("10.244.2.1").on("there"));
+    rig.cluster(vec![lb.with(|s| s.external_local = true).build()], vec![slice.build()]);
+    rig.sync();
+    assert_eq!(
+        rig.held(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0",
+            "lb 203.0.113.1:80/6 -> 10.244.1.11:8080 flags 1/16",
+            "lb node:30080/6 -> 10.244.1.11:8080 flags 1/18",
+            "local 10.244.1.11",
+            "remote 10.244.2.1",
+        ]
+    );
+}
