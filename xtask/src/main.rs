@@ -1,2 +1,43 @@
-//! .
-fn main() {}
+//! Tasks of this workspace that need more than a shell line. `cargo xtask help` lists them.
+//!
+//! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
+
+mod process;
+mod system;
+mod test;
+mod windows;
+mod wine;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build for Windows (x86_64-pc-windows-gnu), on any system with mingw-w64; prints the paths of what was built.
+    Windows(windows::Arguments),
+    /// Run a Windows program under Wine, in a prefix of its own.
+    Wine(wine::Arguments),
+    /// Run all tests: unit and integration tests, and those in documentation.
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Windows(arguments) => windows::run(&arguments),
+        Task::Wine(arguments) => wine::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        process::say(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

@@ -6,6 +6,8 @@
 //! - [`schema`]: the documents of HCN v2 (schema 2.x) and HNS v1. What we do not know of a document is kept.
 //! - [`client`]: typed operations of both generations behind one interface.
 //!
+//! On Windows, `windows` carries the calls out; it has the only unsafe code.
+//!
 //! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 
@@ -14,11 +16,15 @@ pub mod client;
 pub mod error;
 pub mod features;
 pub mod schema;
+#[cfg(any(windows, test))]
+pub mod windows;
 
 pub use call::{Call, Hcn, Kind, Reply};
 pub use client::{Client, Generation};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+#[cfg(windows)]
+pub use windows::Windows;
 
 /// The id of an HNS object. Compared as a value: HNS prints ids in either case, depending on the path taken.
 pub type Guid = uuid::Uuid;

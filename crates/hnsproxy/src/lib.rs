@@ -1,1 +1,14 @@
-//! .
+//! The program hnsproxy, as a library: everything between the proxy core and the world.
+//!
+//! [`cli`] says what was asked for, [`source`] reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows
+//! results, [`commands`] puts them together.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod hns;
+pub mod kubernetes;
+pub mod output;
+pub mod source;
+pub mod sync;
+pub mod view;

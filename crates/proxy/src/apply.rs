@@ -202,7 +202,10 @@ impl<'a> Run<'a> {
     }
 
     /// A load balancer's document with the ids that HNS gave.
-    fn with_actual_endpoints(&self, document: &hcn::schema::LoadBalancer) -> Result<hcn::schema::LoadBalancer, Failure> {
+    fn with_actual_endpoints(
+        &self,
+        document: &hcn::schema::LoadBalancer,
+    ) -> Result<hcn::schema::LoadBalancer, Failure> {
         let mut document = document.clone();
         for endpoint in &mut document.host_compute_endpoints {
             let Ok(id) = endpoint.parse::<Guid>() else { continue };

@@ -133,7 +133,7 @@ impl<'a> PortWishes<'a> {
         if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
     }
 
-    fn external(&self, local: bool) -> &'a Choice {
+    fn choice(&self, local: bool) -> &'a Choice {
         if local { &self.selection.local } else { &self.selection.cluster }
     }
 
@@ -154,7 +154,7 @@ impl<'a> PortWishes<'a> {
             FrontendKind::ClusterIp,
             Some(cluster_ip),
             self.port.port,
-            self.external(service.internal_local),
+            service.internal_local,
             self.context.settings.enable_dsr && self.context.capabilities.dsr,
             PortMappingFlags::NONE,
         );
@@ -165,7 +165,7 @@ impl<'a> PortWishes<'a> {
                 FrontendKind::NodePort,
                 None,
                 node_port,
-                self.external(local_or_preserved),
+                local_or_preserved,
                 self.external_local,
                 PortMappingFlags::LOCAL_ROUTED_VIP | PortMappingFlags::VIP_EXTERNAL_IP,
             );
@@ -176,7 +176,7 @@ impl<'a> PortWishes<'a> {
                 FrontendKind::ExternalIp,
                 Some(address),
                 self.port.port,
-                self.external(self.external_local),
+                self.external_local,
                 self.external_local,
                 PortMappingFlags::VIP_EXTERNAL_IP,
             );
@@ -189,7 +189,7 @@ impl<'a> PortWishes<'a> {
                 FrontendKind::IngressIp,
                 Some(address),
                 self.port.port,
-                self.external(local_or_preserved),
+                local_or_preserved,
                 local_or_preserved,
                 PortMappingFlags::VIP_EXTERNAL_IP | preserved,
             );
@@ -206,10 +206,11 @@ impl<'a> PortWishes<'a> {
         kind: FrontendKind,
         address: Option<IpAddr>,
         port: u16,
-        choice: &Choice,
+        local_only: bool,
         dsr: bool,
         mapping_flags: PortMappingFlags,
     ) -> (LoadBalancerSpec, usize) {
+        let choice = self.choice(local_only);
         let (internal_port, targets) = largest_group(&choice.backends);
         let dropped = choice.backends.len() - targets.len();
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
@@ -217,6 +218,7 @@ impl<'a> PortWishes<'a> {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
             kind,
             port_name: self.port.name.clone(),
+            local_only,
             targets,
             internal_port,
             flags: self.flags(dsr),
@@ -240,12 +242,13 @@ impl<'a> PortWishes<'a> {
             return None;
         }
         let port = self.service.health_check_node_port.or(self.context.settings.healthz_port)?;
-        let choice = self.external(self.external_local);
+        let choice = self.choice(self.external_local);
         let available = !choice.backends.is_empty() && !choice.terminating;
         Some(LoadBalancerSpec {
             frontend: Frontend { family: self.family, address: Some(address), protocol: self.port.protocol, port },
             kind: FrontendKind::HealthCheck,
             port_name: self.port.name.clone(),
+            local_only: true,
             targets: if available { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
             flags: self.flags(false),

@@ -110,8 +110,7 @@ impl Desired {
                 dirty.addresses.insert(*address);
             }
         }
-        let entry =
-            Entry { created, specs, service_addresses: wishes.service_addresses, problems: wishes.problems };
+        let entry = Entry { created, specs, service_addresses: wishes.service_addresses, problems: wishes.problems };
         let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
         if !empty {
             self.entries.insert(name.clone(), entry);
@@ -178,12 +177,8 @@ impl Desired {
     /// The frontends that use a target.
     pub fn users(&self, target: Target) -> impl Iterator<Item = Frontend> {
         // The least frontend there is: the derived order compares families first, then "no address".
-        let first = Frontend {
-            family: crate::model::Family::V4,
-            address: None,
-            protocol: hcn::schema::Protocol(0),
-            port: 0,
-        };
+        let first =
+            Frontend { family: crate::model::Family::V4, address: None, protocol: hcn::schema::Protocol(0), port: 0 };
         self.uses.range((target, first)..).take_while(move |(t, _)| *t == target).map(|(_, frontend)| *frontend)
     }
 

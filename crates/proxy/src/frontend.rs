@@ -111,6 +111,8 @@ pub struct LoadBalancerSpec {
     pub kind: FrontendKind,
     /// The Service's port.
     pub port_name: SmolStr,
+    /// Whether a traffic policy, or the annotation `preserve-destination`, keeps its traffic on this node.
+    pub local_only: bool,
     /// The backends.
     pub targets: Vec<Target>,
     /// The port of the backends.

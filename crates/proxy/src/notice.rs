@@ -34,7 +34,9 @@ pub enum Problem {
         protocol: Protocol,
     },
     /// This HNS, or overlay, has one family only.
-    #[error("its {family} address can't be served: this HNS, or an overlay network, has the node's primary family only")]
+    #[error(
+        "its {family} address can't be served: this HNS, or an overlay network, has the node's primary family only"
+    )]
     FamilyUnsupported {
         /// The family.
         family: Family,

@@ -6,8 +6,8 @@
 
 use std::net::IpAddr;
 
-use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::client::Listed;
+use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Error, Guid};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -247,11 +247,8 @@ impl Observed {
         gone.into_iter().for_each(|id| self.remove_endpoint(id, dirty));
 
         listed.retain(|listed| !self.endpoints.contains_key(&listed.id) && !self.skipped.contains_key(&listed.id));
-        let expected = if listed.iter().any(|listed| identity::is_ours(listed.id)) {
-            expected()
-        } else {
-            FxHashMap::default()
-        };
+        let expected =
+            if listed.iter().any(|listed| identity::is_ours(listed.id)) { expected() } else { FxHashMap::default() };
         listed.retain(|listed| match expected.get(&listed.id) {
             Some(document) => {
                 self.insert_endpoint(listed.id, HeldEndpoint::of(network, document, Owner::Us), dirty);

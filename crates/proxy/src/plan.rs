@@ -474,6 +474,8 @@ pub struct FrontendStatus {
     pub backends: Vec<IpAddr>,
     /// The port of its backends.
     pub internal_port: u16,
+    /// Whether its traffic stays on this node.
+    pub local_only: bool,
     /// Whether it keeps a client on its backend.
     pub affinity: bool,
     /// Whether HNS holds just what it should.
@@ -490,9 +492,9 @@ impl Planner<'_> {
 
     fn status(&self, owned: &Owned) -> FrontendStatus {
         let spec = &owned.spec;
-        let wanted = self.expected_load_balancer(owned).map(|(_, document)| {
-            identity::load_balancer_content(&document, self.capabilities).whole
-        });
+        let wanted = self
+            .expected_load_balancer(owned)
+            .map(|(_, document)| identity::load_balancer_content(&document, self.capabilities).whole);
         let held: Vec<_> = self.observed.on(spec.frontend).map(|(_, held)| held.content.whole).collect();
         FrontendStatus {
             service: owned.service.clone(),
@@ -501,6 +503,7 @@ impl Planner<'_> {
             frontend: spec.frontend,
             backends: spec.targets.iter().flat_map(|target| self.addresses_of(target)).collect(),
             internal_port: spec.internal_port,
+            local_only: spec.local_only,
             affinity: !spec.distribution.is_default(),
             confirmed: held == wanted.into_iter().collect::<Vec<_>>(),
         }

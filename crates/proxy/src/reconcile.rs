@@ -268,11 +268,8 @@ impl Reconciler {
 
         let mut found = Dirty::default();
         let result = self.look(client, &network, &capabilities, &mut found);
-        let observation = Observation {
-            frontends: found.frontends.len(),
-            addresses: found.addresses.len(),
-            network_changed,
-        };
+        let observation =
+            Observation { frontends: found.frontends.len(), addresses: found.addresses.len(), network_changed };
         self.absorb(found);
         result?;
         self.endpoints_fresh = true;

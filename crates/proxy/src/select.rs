@@ -155,8 +155,11 @@ mod tests {
 
     #[test]
     fn ready_backends_serve_and_unready_ones_do_not() {
-        let (cluster, local) =
-            chosen(vec![backend("10.0.0.1"), backend("10.0.0.2").unready().on("here"), backend("10.0.0.3").terminating()]);
+        let (cluster, local) = chosen(vec![
+            backend("10.0.0.1"),
+            backend("10.0.0.2").unready().on("here"),
+            backend("10.0.0.3").terminating(),
+        ]);
         assert_eq!((cluster, local), (vec!["10.0.0.1".into()], vec![]));
     }
 
@@ -182,7 +185,8 @@ mod tests {
 
     #[test]
     fn node_hints_come_before_zone_hints() {
-        let hinted = |address: &str, node: &'static str| zoned(address, "a").with(move |b| b.for_nodes = vec![node.into()]);
+        let hinted =
+            |address: &str, node: &'static str| zoned(address, "a").with(move |b| b.for_nodes = vec![node.into()]);
         assert_eq!(chosen(vec![hinted("10.0.0.1", "here"), hinted("10.0.0.2", "there")]).0, ["10.0.0.1"]);
         assert_eq!(chosen(vec![hinted("10.0.0.1", "over"), hinted("10.0.0.2", "there")]).0.len(), 2);
     }

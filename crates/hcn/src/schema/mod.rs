@@ -13,9 +13,7 @@ pub mod v1;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use endpoint::{Endpoint, EndpointFlags, IpConfiguration};
-pub use load_balancer::{
-    DistributionType, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol,
-};
+pub use load_balancer::{DistributionType, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
 pub use network::{Ipam, Network, NetworkType, Route, Subnet};
 pub use policy::{Policy, RemoteSubnetRoute};
 pub use query::Query;

@@ -114,13 +114,10 @@ impl From<HnsEndpoint> for Endpoint {
             name: v1.name,
             host_compute_network: v1.virtual_network,
             policies: v1.policies.into_iter().filter_map(flat_to_v2).collect(),
-            ip_configurations: [
-                ip(v1.ip_address, v1.prefix_length),
-                ip(v1.ipv6_address, v1.ipv6_prefix_length),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            ip_configurations: [ip(v1.ip_address, v1.prefix_length), ip(v1.ipv6_address, v1.ipv6_prefix_length)]
+                .into_iter()
+                .flatten()
+                .collect(),
             mac_address: v1.mac_address,
             flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, v1.is_remote_endpoint),
             schema_version: SchemaVersion::V2,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hcn::{Generation, Guid, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
 use proptest::prelude::*;
 use proxy::model::{Protocol, Service, Slice};
 use proxy::testing::{backend, service, slice};
@@ -68,8 +69,7 @@ impl SmallService {
     fn build(&self) -> (Service, Vec<Slice>) {
         let name = format!("ns/s{}", self.name);
         let protocol = if self.udp { Protocol::UDP } else { Protocol::TCP };
-        let mut builder =
-            service(&name).cluster_ip(&format!("10.96.0.{}", self.name + 1)).named_port("", protocol, 80);
+        let mut builder = service(&name).cluster_ip(&format!("10.96.0.{}", self.name + 1)).named_port("", protocol, 80);
         if self.dual {
             builder = builder.cluster_ip(&format!("fd00:96::{}", self.name + 1));
         }
@@ -158,11 +158,14 @@ fn scatter(rig: &Rig, litter: &[Litter]) -> Vec<(Kind, Guid)> {
     stays.push((Kind::Endpoint, anchor));
     let mut load_balancer = |vip: String, protocol: u8, internal: u16| {
         taken.insert((vip.clone(), protocol)).then(|| {
-            rig.emulator.add(Kind::LoadBalancer, json!({
-                "HostComputeEndpoints": [anchor], "FrontendVIPs": [vip],
-                "PortMappings": [{"Protocol": protocol, "InternalPort": internal, "ExternalPort": 80}],
-                "SchemaVersion": {"Major": 2, "Minor": 0}
-            }))
+            rig.emulator.add(
+                Kind::LoadBalancer,
+                json!({
+                    "HostComputeEndpoints": [anchor], "FrontendVIPs": [vip],
+                    "PortMappings": [{"Protocol": protocol, "InternalPort": internal, "ExternalPort": 80}],
+                    "SchemaVersion": {"Major": 2, "Minor": 0}
+                }),
+            )
         })
     };
     let mut locals = BTreeSet::new();
@@ -178,11 +181,14 @@ fn scatter(rig: &Rig, litter: &[Litter]) -> Vec<(Kind, Guid)> {
             Litter::Remote(address) => {
                 // Half of them are just what we would make.
                 let last = if address % 2 == 0 { address + 10 } else { 0 };
-                rig.emulator.add(Kind::Endpoint, json!({
-                    "HostComputeNetwork": NETWORK, "Flags": 1, "MacAddress": format!("02-11-0A-F4-01-{last:02X}"),
-                    "IpConfigurations": [{"IpAddress": format!("10.244.1.{}", address + 10)}],
-                    "SchemaVersion": {"Major": 2, "Minor": 0}
-                }));
+                rig.emulator.add(
+                    Kind::Endpoint,
+                    json!({
+                        "HostComputeNetwork": NETWORK, "Flags": 1, "MacAddress": format!("02-11-0A-F4-01-{last:02X}"),
+                        "IpConfigurations": [{"IpAddress": format!("10.244.1.{}", address + 10)}],
+                        "SchemaVersion": {"Major": 2, "Minor": 0}
+                    }),
+                );
             }
             Litter::OnCluster { service, udp, internal } => {
                 load_balancer(format!("10.96.0.{}", service + 1), if *udp { 17 } else { 6 }, *internal);
@@ -207,8 +213,11 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
         assert!(now.is_some() && before.contains(now.as_ref().unwrap()), "{kind:?} {id} of others was touched");
     }
     let balancers = documents(Kind::LoadBalancer);
-    let used: BTreeSet<&str> =
-        balancers.iter().flat_map(|lb| lb["HostComputeEndpoints"].as_array().unwrap()).map(|id| id.as_str().unwrap()).collect();
+    let used: BTreeSet<&str> = balancers
+        .iter()
+        .flat_map(|lb| lb["HostComputeEndpoints"].as_array().unwrap())
+        .map(|id| id.as_str().unwrap())
+        .collect();
     let services: BTreeSet<String> = rig
         .proxy
         .cluster()
@@ -310,6 +319,7 @@ proptest! {
         last in prop::collection::vec(small_service(), 0..6),
         pods in prop::collection::vec((0..12u8).prop_map(Litter::Local), 0..6),
         every in 2..9u64,
+        carried_out in any::<bool>(),
         code in prop_oneof![
             Just(hcn::Hresult::HCN_E_PORT_NOT_FOUND),
             Just(hcn::Hresult::RPC_S_CALL_FAILED),
@@ -319,7 +329,8 @@ proptest! {
     ) {
         let mut rig = rig(false, "15.5");
         scatter(&rig, &pods);
-        rig.emulator.fail_every_write(every, code);
+        let effect = if carried_out { Effect::FailAfter(code) } else { Effect::Fail(code) };
+        rig.emulator.inject(Fault { which: Which::Writes, from: every, every, effect });
         let (services, slices) = build(&first);
         rig.cluster(services, slices);
         for _ in 0..5 {

@@ -133,7 +133,8 @@ impl Rig {
     /// What HNS holds, a line an object, without ids.
     pub(crate) fn held(&self) -> Vec<String> {
         let endpoints = self.emulator.documents(Kind::Endpoint);
-        let address = |endpoint: &Value| endpoint["IpConfigurations"][0]["IpAddress"].as_str().unwrap_or("?").to_owned();
+        let address =
+            |endpoint: &Value| endpoint["IpConfigurations"][0]["IpAddress"].as_str().unwrap_or("?").to_owned();
         let find = |id: &Value| {
             let of_id = |e: &&Value| e["ID"].as_str().unwrap().eq_ignore_ascii_case(id.as_str().unwrap());
             endpoints.iter().find(of_id).map_or("gone".into(), address)

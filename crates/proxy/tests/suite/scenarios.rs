@@ -2,6 +2,7 @@
 
 use hcn::schema::Protocol;
 use hcn::{Generation, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
@@ -83,7 +84,9 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
     let notices: Vec<_> = rig.proxy.notices().iter().map(ToString::to_string).collect();
     assert_eq!(
         notices,
-        ["Service ns/web: backend 10.244.1.11 runs on this node but has no HNS endpoint; it is left out until there is one"]
+        [
+            "Service ns/web: backend 10.244.1.11 runs on this node but has no HNS endpoint; it is left out until there is one"
+        ]
     );
     rig.local("pod", &["10.244.1.11"]);
     let proxy::Next::At(due) = rig.run().next else { panic!("it should look again") };
@@ -154,7 +157,9 @@ fn a_frontend_claimed_twice_belongs_to_the_older_service() {
     assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:80 flags 0/16".into()));
     assert_eq!(
         rig.proxy.notices().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["Service ns/new: 198.51.100.7:80/TCP belongs to Service ns/old, which is older; this one takes over when it is free"]
+        [
+            "Service ns/new: 198.51.100.7:80/TCP belongs to Service ns/old, which is older; this one takes over when it is free"
+        ]
     );
     rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "old"));
     rig.run();
@@ -319,4 +324,81 @@ fn local_policies_need_a_local_backend() {
             "remote 10.244.2.1",
         ]
     );
+}
+
+#[test]
+fn an_endpoint_outlives_the_load_balancer_that_could_not_be_changed() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    rig.emulator.fail_nth("HcnModifyLoadBalancer", 1, hcn::Hresult::HCN_E_PORT_NOT_FOUND);
+    let other = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.2").on("there")).build();
+    rig.proxy.apply_slice(other);
+    rig.run();
+    assert_eq!(
+        rig.held(),
+        ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1", "remote 10.244.2.2"]
+    );
+    rig.settle();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn what_was_created_although_hns_said_otherwise_is_adopted() {
+    for function in ["HcnCreateEndpoint", "HcnCreateLoadBalancer"] {
+        let mut rig = Rig::l2bridge();
+        web(&mut rig);
+        rig.emulator.inject(Fault {
+            which: Which::Function(function.into()),
+            from: 1,
+            every: 0,
+            effect: Effect::FailAfter(hcn::Hresult::RPC_S_CALL_FAILED),
+        });
+        let report = rig.sync();
+        assert_eq!(report.failures().count(), 1 + usize::from(function == "HcnCreateEndpoint"));
+        let proxy::Next::At(due) = report.next else { panic!("it should try again") };
+        rig.now = due;
+        rig.calls();
+        assert!(rig.run().failures().next().is_none());
+        assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+        assert!(rig.proxy.is_converged());
+        let deletes = rig.emulator.journal().iter().filter(|entry| entry.function.starts_with("HcnDelete")).count();
+        assert_eq!(deletes, 0);
+    }
+}
+
+#[test]
+fn a_frontend_taken_since_the_last_look_is_looked_at_and_replaced() {
+    let mut rig = Rig::l2bridge();
+    rig.sync();
+    let pod = rig.local("pod", &["10.244.1.11"]);
+    let foreign = rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.1"],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    web(&mut rig);
+    rig.run();
+    assert!(rig.emulator.document(Kind::LoadBalancer, foreign).is_none());
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.proxy.is_converged());
+}
+
+#[test]
+fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_when_it_comes_back() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    let two = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
+    rig.proxy.apply_slice(two.build());
+    rig.run();
+    // HNS restarts: the load balancer is missing for a while, and its old backends are wanted when it is back.
+    rig.emulator.stop(&[Kind::LoadBalancer]);
+    rig.emulator.start();
+    rig.proxy.observe(&rig.client).unwrap();
+    web(&mut rig);
+    rig.emulator.reappear();
+    rig.settle();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
 }

@@ -1,0 +1,219 @@
+//! The functions of HNS as safe ones: texts and handles in, owned texts and handles out.
+//!
+//! Success and failure are HNS's code alone. A record that comes with a success is passed on in [`Answer::remark`].
+#![expect(unsafe_code, reason = "the functions of HNS are foreign")]
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+use windows_sys::core::{GUID, HRESULT};
+
+use super::functions::{Create, HNS_CALL, family};
+use super::memory::Text;
+use super::object::Object;
+use super::text::{Wide, record};
+use crate::call::{Kind, Method};
+use crate::error::ErrorRecord;
+use crate::{Error, Guid, Hresult};
+
+/// What a call that succeeded answers.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    /// The result.
+    pub(super) value: T,
+    /// An error record that came all the same.
+    pub(super) remark: Option<ErrorRecord>,
+}
+
+/// `HcnEnumerate…`.
+pub(super) fn enumerate(function: &'static str, kind: Kind, query: &str) -> Result<Answer<String>, Error> {
+    let enumerate = family(kind).enumerate.get()?;
+    let query = Wide::new(function, query)?;
+    let query = query.pointer_or_null();
+    let (mut ids, mut record) = (Text::empty(), Text::empty());
+    let (ids_out, record_out) = (ids.out(), record.out());
+    // SAFETY: the signature is checked against the metadata. The query is null or ends with a NUL and outlives the call; both places
+    // take a pointer to a text, hold null, live on, and own what is stored.
+    let code = unsafe { enumerate(query, ids_out, record_out) };
+    document(function, finish(function, code, &record)?, &ids)
+}
+
+/// `HcnCreate…`. Endpoints need the open network that they are created in; for others `network` is ignored.
+pub(super) fn create(
+    function: &'static str,
+    kind: Kind,
+    network: Option<&Object>,
+    id: Guid,
+    settings: &str,
+) -> Result<Answer<Object>, Error> {
+    let settings = Wide::new(function, settings)?;
+    let settings = settings.pointer_or_null();
+    let id = guid(id);
+    let (mut handle, mut record) = (null_mut::<c_void>(), Text::empty());
+    let (handle_out, record_out) = (&raw mut handle, record.out());
+    let code = match &family(kind).create {
+        Create::Alone(create) => {
+            let create = create.get()?;
+            // SAFETY: the signature is checked against the metadata, or that of its siblings. Id, settings (null, or with a NUL at
+            // their end) and both places, which hold null, outlive the call; what is stored gets its owners below.
+            unsafe { create(&raw const id, settings, handle_out, record_out) }
+        }
+        Create::InNetwork(create) => {
+            let network = network.ok_or_else(|| Error::hns(function, Hresult::E_HANDLE))?.raw();
+            let create = create.get()?;
+            // SAFETY: as above; the network is open, and its owner is borrowed for the time of the call.
+            unsafe { create(network, &raw const id, settings, handle_out, record_out) }
+        }
+    };
+    let handle = handed_out(code, handle);
+    // SAFETY: null, or the open handle of the object just created, for us to close.
+    let object = unsafe { Object::from_raw(kind, handle) };
+    opened(function, finish(function, code, &record)?, object)
+}
+
+/// `HcnOpen…`.
+pub(super) fn open(function: &'static str, kind: Kind, id: Guid) -> Result<Answer<Object>, Error> {
+    let open = family(kind).open.get()?;
+    let id = guid(id);
+    let (mut handle, mut record) = (null_mut::<c_void>(), Text::empty());
+    let (handle_out, record_out) = (&raw mut handle, record.out());
+    // SAFETY: the signature is checked against the metadata. The id and both places, which hold null, outlive the call; what is
+    // stored gets its owners at once.
+    let code = unsafe { open(&raw const id, handle_out, record_out) };
+    let handle = handed_out(code, handle);
+    // SAFETY: null, or an open handle for us to close.
+    let object = unsafe { Object::from_raw(kind, handle) };
+    opened(function, finish(function, code, &record)?, object)
+}
+
+/// `HcnQuery…Properties`.
+pub(super) fn query(function: &'static str, kind: Kind, object: &Object, query: &str) -> Result<Answer<String>, Error> {
+    let call = family(kind).query.get()?;
+    let query = Wide::new(function, query)?;
+    let (handle, query) = (object.raw(), query.pointer_or_null());
+    let (mut properties, mut record) = (Text::empty(), Text::empty());
+    let (properties_out, record_out) = (properties.out(), record.out());
+    // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the query is
+    // null or ends with a NUL and outlives the call; both places hold null, live on, and own what is stored.
+    let code = unsafe { call(handle, query, properties_out, record_out) };
+    document(function, finish(function, code, &record)?, &properties)
+}
+
+/// `HcnModify…`.
+pub(super) fn modify(function: &'static str, kind: Kind, object: &Object, settings: &str) -> Result<Answer<()>, Error> {
+    let modify = family(kind).modify.get()?;
+    let settings = Wide::new(function, settings)?;
+    let (handle, settings) = (object.raw(), settings.pointer_or_null());
+    let mut record = Text::empty();
+    let record_out = record.out();
+    // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the settings
+    // are null or end with a NUL and outlive the call; the place holds null, lives on, and owns what is stored.
+    let code = unsafe { modify(handle, settings, record_out) };
+    finish(function, code, &record)
+}
+
+/// `HcnDelete…`.
+pub(super) fn delete(function: &'static str, kind: Kind, id: Guid) -> Result<Answer<()>, Error> {
+    let delete = family(kind).delete.get()?;
+    let id = guid(id);
+    let mut record = Text::empty();
+    let record_out = record.out();
+    // SAFETY: the signature is checked against the metadata. The id outlives the call; the place holds null, lives on, and owns what
+    // is stored.
+    let code = unsafe { delete(&raw const id, record_out) };
+    finish(function, code, &record)
+}
+
+/// `HNSCall`.
+pub(super) fn hns(function: &'static str, method: Method, path: &str, body: &str) -> Result<Answer<String>, Error> {
+    let call = HNS_CALL.get()?;
+    let method = Wide::new(function, method.as_str())?;
+    let path = Wide::new(function, path)?;
+    let body = Wide::new(function, body)?;
+    // Other clients send an empty text here, not null; that HNSCall takes null is documented nowhere.
+    let (method, path, body) = (method.pointer(), path.pointer(), body.pointer());
+    let mut response = Text::empty();
+    let response_out = response.out();
+    // SAFETY: the signature is the one that published clients use. The three texts end with a NUL and outlive the call; the place
+    // holds null, lives on, and owns what is stored.
+    let code = unsafe { call(method, path, body, response_out) };
+    // There is no record here: the response of a failure, if there is one, explains it.
+    let code = Hresult(code.cast_unsigned());
+    if !code.is_success() {
+        return Err(failure(function, code, &response));
+    }
+    document(function, Answer { value: (), remark: None }, &response)
+}
+
+/// The handle, of a call that succeeded. A failed one hands none out: whatever stands there is not ours to close.
+fn handed_out(code: HRESULT, handle: *mut c_void) -> *mut c_void {
+    if Hresult(code.cast_unsigned()).is_success() { handle } else { null_mut() }
+}
+
+/// Judges a call by its code.
+fn finish(function: &'static str, code: HRESULT, text: &Text) -> Result<Answer<()>, Error> {
+    let code = Hresult(code.cast_unsigned());
+    if !code.is_success() {
+        return Err(failure(function, code, text));
+    }
+    Ok(Answer { value: (), remark: record(code, text.read().as_deref()) })
+}
+
+fn failure(function: &'static str, code: Hresult, text: &Text) -> Error {
+    Error::Hns { function, code, record: record(code, text.read().as_deref()) }
+}
+
+fn document(function: &'static str, answer: Answer<()>, text: &Text) -> Result<Answer<String>, Error> {
+    match text.read() {
+        Some(value) => Ok(Answer { value, remark: answer.remark }),
+        None => Err(nothing(function, "document", answer.remark)),
+    }
+}
+
+fn opened(function: &'static str, answer: Answer<()>, object: Option<Object>) -> Result<Answer<Object>, Error> {
+    match object {
+        Some(value) => Ok(Answer { value, remark: answer.remark }),
+        None => Err(nothing(function, "handle", answer.remark)),
+    }
+}
+
+/// Success, but without what it should have given.
+fn nothing(function: &'static str, what: &str, remark: Option<ErrorRecord>) -> Error {
+    let said = remark.map(|record| format!(": {}", record.error.trim_end())).unwrap_or_default();
+    Error::Document { function, reason: format!("success without a {what}{said}") }
+}
+
+fn guid(id: Guid) -> GUID {
+    let (data1, data2, data3, data4) = id.as_fields();
+    GUID { data1, data2, data3, data4: *data4 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_layout_of_windows() {
+        let id = guid("0be07c06-1234-4abc-8def-000000000001".parse().unwrap());
+        assert_eq!((id.data1, id.data2, id.data3), (0x0be0_7c06, 0x1234, 0x4abc));
+        assert_eq!(id.data4, [0x8d, 0xef, 0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn the_code_alone_decides() {
+        let nothing = Text::empty();
+        assert!(finish("F", 0, &nothing).is_ok());
+        assert!(finish("F", 1, &nothing).is_ok());
+        let error = finish("F", 0x803b_0013_u32.cast_signed(), &nothing).unwrap_err();
+        assert_eq!(error, Error::hns("F", Hresult::HCN_E_PORT_ALREADY_EXISTS));
+    }
+
+    #[test]
+    fn success_without_its_result_is_an_error_and_tells_what_hns_said() {
+        let record = ErrorRecord { success: false, error: "Odd. ".into(), error_code: 31 };
+        let answer = Answer { value: (), remark: Some(record) };
+        let error = document("F", answer, &Text::empty()).unwrap_err();
+        assert_eq!(error, Error::Document { function: "F", reason: "success without a document: Odd.".into() });
+        assert!(opened("F", Answer { value: (), remark: None }, None).is_err());
+    }
+}

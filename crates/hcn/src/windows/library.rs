@@ -1,0 +1,164 @@
+//! DLLs and their functions, each looked up when first wanted.
+//!
+//! Only System32 is searched: a DLL of that name beside the program or in the current directory is never loaded. What was found is
+//! kept, and never unloaded. What was not found is looked for again at the next use, so that a Windows feature that is switched on
+//! later is seen.
+#![expect(unsafe_code, reason = "DLLs are loaded and their functions looked up by foreign calls")]
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::transmute_copy;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+
+use windows_sys::Win32::Foundation::{FARPROC, HMODULE};
+use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW};
+
+use super::text::Wide;
+use crate::Error;
+
+/// A type of function pointer.
+///
+/// # Safety
+/// Only for `unsafe extern "system" fn` types: a [`Function`] makes values of this type out of addresses.
+pub(super) unsafe trait Signature: Copy + Send + Sync + 'static {}
+
+/// A DLL of Windows.
+#[derive(Debug)]
+pub(super) struct Dll {
+    name: &'static str,
+    module: OnceLock<Module>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Module(HMODULE);
+
+// SAFETY: a module handle is a number valid in the whole process, and the module is never unloaded.
+unsafe impl Send for Module {}
+// SAFETY: as above; the only use is GetProcAddress, which may be called from any thread.
+unsafe impl Sync for Module {}
+
+impl Dll {
+    /// A DLL by its file name. Nothing is loaded yet.
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self { name, module: OnceLock::new() }
+    }
+
+    fn module(&self) -> Result<Module, Error> {
+        if let Some(module) = self.module.get() {
+            return Ok(*module);
+        }
+        let name = Wide::new("LoadLibraryExW", self.name)?;
+        // SAFETY: the name ends with a NUL and outlives the call; the reserved file handle is null as it must be. What runs is the
+        // entry point of a system DLL, since only System32 is searched.
+        let module = unsafe { LoadLibraryExW(name.pointer(), null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
+        if module.is_null() {
+            return Err(Error::Missing { what: self.name.to_owned(), reason: io::Error::last_os_error().to_string() });
+        }
+        // Loading twice at once gives the same module with a count of two, which is never counted down.
+        Ok(*self.module.get_or_init(|| Module(module)))
+    }
+
+    fn address(&self, name: &CStr) -> Result<FARPROC, Error> {
+        let module = self.module()?;
+        // SAFETY: the module is loaded and stays so; the name ends with a NUL and outlives the call.
+        let address = unsafe { GetProcAddress(module.0, name.as_ptr().cast()) };
+        if address.is_none() {
+            let reason = io::Error::last_os_error().to_string();
+            return Err(Error::Missing { what: format!("{} of {}", name.to_string_lossy(), self.name), reason });
+        }
+        Ok(address)
+    }
+}
+
+/// A function of a DLL.
+#[derive(Debug)]
+pub(super) struct Function<F> {
+    dll: &'static Dll,
+    name: &'static CStr,
+    found: OnceLock<F>,
+}
+
+impl<F: Signature> Function<F> {
+    /// A function by its name. Nothing is looked up yet. `F` must be the signature under which the DLL exports it: whoever calls it
+    /// relies on that.
+    pub(super) const fn new(dll: &'static Dll, name: &'static CStr) -> Self {
+        Self { dll, name, found: OnceLock::new() }
+    }
+
+    /// The name, as looked up.
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &'static CStr {
+        self.name
+    }
+
+    /// The function.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the DLL or the function is not on this system.
+    pub(super) fn get(&self) -> Result<F, Error> {
+        const { assert!(size_of::<F>() == size_of::<FARPROC>()) };
+        if let Some(function) = self.found.get() {
+            return Ok(*function);
+        }
+        let address = self.dll.address(self.name)?;
+        // SAFETY: the sizes are equal as asserted above. `F` is a type of function pointer by the contract of `Signature`, valid for
+        // any address but null, and `address` is not null. That the signature is right matters where the function is called.
+        let function = unsafe { transmute_copy::<FARPROC, F>(&address) };
+        Ok(*self.found.get_or_init(|| function))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Class;
+
+    type NoArguments = unsafe extern "system" fn() -> u32;
+    // SAFETY: a type of function pointer.
+    unsafe impl Signature for NoArguments {}
+
+    #[test]
+    fn a_function_that_is_there_is_found_and_kept() {
+        static KERNEL: Dll = Dll::new("kernel32.dll");
+        static PROCESS: Function<NoArguments> = Function::new(&KERNEL, c"GetCurrentProcessId");
+        for _ in 0..2 {
+            let function = PROCESS.get().unwrap();
+            // SAFETY: GetCurrentProcessId takes nothing, gives a u32, and has no conditions.
+            assert_eq!(unsafe { function() }, std::process::id());
+        }
+    }
+
+    #[test]
+    fn an_absent_dll_is_missing() {
+        static NONE: Dll = Dll::new("hcn-no-such.dll");
+        static FUNCTION: Function<NoArguments> = Function::new(&NONE, c"Any");
+        let error = FUNCTION.get().unwrap_err();
+        assert_eq!(error.class(), Class::Unsupported);
+        let Error::Missing { what, reason } = error else { panic!("{error}") };
+        assert_eq!(what, "hcn-no-such.dll");
+        assert!(reason.contains("os error 126"), "{reason}");
+    }
+
+    #[test]
+    fn an_absent_function_is_missing() {
+        static KERNEL: Dll = Dll::new("kernel32.dll");
+        static FUNCTION: Function<NoArguments> = Function::new(&KERNEL, c"HcnNoSuchFunction");
+        let Err(Error::Missing { what, reason }) = FUNCTION.get() else { panic!() };
+        assert_eq!(what, "HcnNoSuchFunction of kernel32.dll");
+        assert!(reason.contains("os error 127"), "{reason}");
+    }
+
+    #[test]
+    fn a_dll_beside_the_program_is_not_loaded() {
+        let mut path = std::env::current_exe().unwrap();
+        path.set_file_name("hcn-beside.dll");
+        let system = std::env::var_os("SystemRoot").unwrap();
+        std::fs::copy(std::path::Path::new(&system).join("system32/kernel32.dll"), &path).unwrap();
+        static BESIDE: Dll = Dll::new("hcn-beside.dll");
+        static FUNCTION: Function<NoArguments> = Function::new(&BESIDE, c"GetCurrentProcessId");
+        let found = FUNCTION.get();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(found, Err(Error::Missing { what, .. }) if what == "hcn-beside.dll"));
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Windows`]: the trait of calls, over the functions of this system.
+
+use super::calls::{self, Answer};
+use super::object::Object;
+use super::table::Table;
+use crate::Error;
+use crate::call::{Call, Handle, Hcn, Kind, Reply};
+use crate::error::ErrorRecord;
+
+type Remarks = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
+
+/// The Host Networking Service of this system.
+///
+/// Making one costs nothing and asks nothing. Objects still open when it is dropped are closed.
+pub struct Windows {
+    open: Table<Object>,
+    remarks: Box<Remarks>,
+}
+
+impl Windows {
+    /// The service, with remarks ignored.
+    pub fn new() -> Self {
+        Self::with_remarks(|_, _| ())
+    }
+
+    /// The service; `remarks` is told of calls that HNS let succeed with an error record all the same, by function and record.
+    ///
+    /// HNS is not known to do that, and what it would mean is documented nowhere. The code says success, and codes decide: taking it
+    /// for a failure would repeat a write that was done. It should not pass unseen either, hence `remarks`, for a log for instance.
+    /// It is called on the thread of the call, before the call returns.
+    pub fn with_remarks(remarks: impl Fn(&'static str, &ErrorRecord) + Send + Sync + 'static) -> Self {
+        Self { open: Table::new(), remarks: Box::new(remarks) }
+    }
+
+    fn take<T>(&self, function: &'static str, answer: Answer<T>) -> T {
+        if let Some(record) = &answer.remark {
+            (self.remarks)(function, record);
+        }
+        answer.value
+    }
+
+    fn keep(&self, function: &'static str, kind: Kind, answer: Answer<Object>) -> Reply {
+        let object = self.take(function, answer);
+        Reply::Handle(self.open.insert(kind, object))
+    }
+
+    fn close(&self, function: &'static str, kind: Kind, handle: Handle) -> Result<(), Error> {
+        match self.open.remove(function, kind, handle)? {
+            Some(object) => object.close(function),
+            // In use on another thread, which closes it as soon as that call ends.
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Windows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Windows").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl Hcn for Windows {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        let function = call.function();
+        match call {
+            Call::Enumerate { kind, query } => {
+                let ids = calls::enumerate(function, *kind, query)?;
+                Ok(Reply::Document(self.take(function, ids)))
+            }
+            Call::Create { kind, network, id, settings } => {
+                // Held for the whole call, so that closing it meanwhile does no harm.
+                let network = network.map(|handle| self.open.get(function, Kind::Network, handle)).transpose()?;
+                let object = calls::create(function, *kind, network.as_deref(), *id, settings)?;
+                Ok(self.keep(function, *kind, object))
+            }
+            Call::Open { kind, id } => {
+                let object = calls::open(function, *kind, *id)?;
+                Ok(self.keep(function, *kind, object))
+            }
+            Call::Query { kind, handle, query } => {
+                let object = self.open.get(function, *kind, *handle)?;
+                let properties = calls::query(function, *kind, &object, query)?;
+                Ok(Reply::Document(self.take(function, properties)))
+            }
+            Call::Modify { kind, handle, settings } => {
+                let object = self.open.get(function, *kind, *handle)?;
+                self.take(function, calls::modify(function, *kind, &object, settings)?);
+                Ok(Reply::Done)
+            }
+            Call::Delete { kind, id } => {
+                self.take(function, calls::delete(function, *kind, *id)?);
+                Ok(Reply::Done)
+            }
+            Call::Close { kind, handle } => {
+                self.close(function, *kind, *handle)?;
+                Ok(Reply::Done)
+            }
+            Call::Hns { method, path, body } => {
+                let response = calls::hns(function, *method, path, body)?;
+                Ok(Reply::Document(self.take(function, response)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Guid, Hresult};
+
+    #[test]
+    fn unknown_handles_do_not_reach_hns() {
+        let windows = Windows::new();
+        let kind = Kind::Endpoint;
+        let (handle, text) = (Handle(7), || "{}".to_owned());
+        let calls = [
+            Call::Query { kind, handle, query: text() },
+            Call::Modify { kind, handle, settings: text() },
+            Call::Close { kind, handle },
+            Call::Create { kind, network: Some(handle), id: Guid::nil(), settings: text() },
+            Call::Create { kind, network: None, id: Guid::nil(), settings: text() },
+        ];
+        for call in calls {
+            assert_eq!(windows.call(&call), Err(Error::hns(call.function(), Hresult::E_HANDLE)));
+        }
+    }
+
+    #[test]
+    fn remarks_are_told_by_function() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let windows = Windows::with_remarks(move |function, record| sender.send((function, record.clone())).unwrap());
+        let record = ErrorRecord { success: false, error: "Odd. ".into(), error_code: 31 };
+        windows.take("HcnDeleteEndpoint", Answer { value: (), remark: Some(record.clone()) });
+        windows.take("HcnDeleteNetwork", Answer { value: (), remark: None });
+        drop(windows);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [("HcnDeleteEndpoint", record)]);
+    }
+}

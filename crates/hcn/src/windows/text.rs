@@ -1,0 +1,116 @@
+//! Texts on their way to and from HNS: UTF-16, and the document that explains a refusal.
+//!
+//! Anything HNS sends can be read: a lone surrogate becomes U+FFFD, and an explanation that is not the document expected is kept as
+//! the text it is.
+
+use crate::error::ErrorRecord;
+use crate::{Error, Hresult};
+
+/// A text as HNS takes it: UTF-16 with a NUL at its end.
+#[derive(Debug)]
+pub(super) struct Wide(Vec<u16>);
+
+impl Wide {
+    /// Converts a text.
+    ///
+    /// # Errors
+    /// [`Hresult::E_INVALIDARG`] for a text with a NUL inside: HNS would see only what stands before it, possibly another request.
+    pub(super) fn new(function: &'static str, text: &str) -> Result<Self, Error> {
+        if text.contains('\0') {
+            let code = Hresult::E_INVALIDARG;
+            let error = "The text has a NUL character inside.".to_owned();
+            let record = Some(ErrorRecord { success: false, error, error_code: code.0 });
+            return Err(Error::Hns { function, code, record });
+        }
+        Ok(Self(text.encode_utf16().chain([0]).collect()))
+    }
+
+    /// The text, valid as long as `self`; null where it is empty.
+    pub(super) fn pointer_or_null(&self) -> *const u16 {
+        if self.0.len() > 1 { self.0.as_ptr() } else { std::ptr::null() }
+    }
+
+    /// The text, valid as long as `self`; never null.
+    pub(super) fn pointer(&self) -> *const u16 {
+        self.0.as_ptr()
+    }
+}
+
+/// A text of HNS, given without the NUL at its end.
+pub(super) fn decode(units: &[u16]) -> String {
+    String::from_utf16_lossy(units)
+}
+
+/// What HNS says about a refusal, or `None` where it says nothing.
+pub(super) fn record(code: Hresult, text: Option<&str>) -> Option<ErrorRecord> {
+    let text = text?.trim();
+    if text.is_empty() {
+        return None;
+    }
+    match serde_json::from_str::<ErrorRecord>(text) {
+        Ok(mut record) if !record.error.is_empty() => {
+            // The envelope of `HNSCall` has a text like a record, but no code.
+            if record.error_code == 0 {
+                record.error_code = code.0;
+            }
+            Some(record)
+        }
+        // Some other document, or no document at all: what it says may still help a person.
+        _ => Some(ErrorRecord { success: false, error: text.to_owned(), error_code: code.0 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Class;
+
+    #[test]
+    fn a_text_ends_with_nul_and_an_empty_one_is_null() {
+        let text = Wide::new("F", "aé\u{1f980}").unwrap();
+        assert_eq!(text.0, [0x61, 0xe9, 0xd83e, 0xdd80, 0]);
+        assert_eq!(text.pointer_or_null(), text.pointer());
+        let empty = Wide::new("F", "").unwrap();
+        assert!(empty.pointer_or_null().is_null());
+        assert!(!empty.pointer().is_null());
+    }
+
+    #[test]
+    fn a_nul_inside_is_refused_rather_than_cut_off() {
+        let error = Wide::new("HcnModifyNetwork", "{}\0{}").unwrap_err();
+        assert_eq!(error.class(), Class::Invalid);
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_readable() {
+        assert_eq!(decode(&[0x61, 0xd83e, 0x62]), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_record_is_read() {
+        let text = r#"{"Success":false,"Error":"Element not found. ","ErrorCode":2147943568}"#;
+        let record = record(Hresult::ELEMENT_NOT_FOUND, Some(text)).unwrap();
+        assert_eq!((record.error.as_str(), record.error_code), ("Element not found. ", 0x8007_0490));
+    }
+
+    #[test]
+    fn an_envelope_lends_its_text() {
+        let text = r#"{"Success":false,"Output":null,"Error":"The endpoint was not found. "}"#;
+        let record = record(Hresult::HCN_E_ENDPOINT_NOT_FOUND, Some(text)).unwrap();
+        assert_eq!((record.error.as_str(), record.error_code), ("The endpoint was not found. ", 0x803b_0002));
+    }
+
+    #[test]
+    fn what_is_no_record_is_kept_as_text() {
+        for text in ["no document", "{}", "[1]", r#"{"ErrorCode":-1}"#, r#"{"Error":7}"#, "\u{fffd}", "{\"Error\":"] {
+            let record = record(Hresult::E_NOTIMPL, Some(text)).unwrap();
+            assert_eq!((record.error.as_str(), record.error_code), (text, 0x8000_4001));
+        }
+    }
+
+    #[test]
+    fn nothing_said_is_no_record() {
+        assert_eq!(record(Hresult::E_NOTIMPL, None), None);
+        assert_eq!(record(Hresult::E_NOTIMPL, Some(" \r\n")), None);
+    }
+}

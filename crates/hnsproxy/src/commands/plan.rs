@@ -1,0 +1,27 @@
+//! `plan`: what would be done, and why.
+
+use super::{CONVERGED, CommandError, DIFFERS, report};
+use crate::cli::{OutputForm, PlanArgs, resolve};
+use crate::hns::Hns;
+use crate::output;
+use crate::source::files::Files;
+use crate::sync::Session;
+use crate::view::PlanView;
+
+pub(super) fn main(args: &PlanArgs) -> Result<u8, CommandError> {
+    let files = Files::open(&args.source.from)?;
+    let hns = Hns::open(&args.hns)?;
+    let (settings, host) = resolve(&args.kube_proxy, &hns)?;
+    let catalog = files.catalog();
+    let mut session = Session::new(&hns, settings, host);
+    session.load(&catalog);
+    session.observe()?;
+    let plan = session.plan();
+    let view = PlanView::of(&plan, session.note());
+    match args.output.output {
+        OutputForm::Table => output::text(&view.text())?,
+        OutputForm::Json => output::json(&view)?,
+    }
+    report(&catalog, &mut Vec::new());
+    Ok(if plan.steps.is_empty() { CONVERGED } else { DIFFERS })
+}

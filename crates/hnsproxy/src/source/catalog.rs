@@ -1,0 +1,232 @@
+//! Objects of all kinds into what a Service proxy uses, and what of them could not be used.
+
+use std::collections::{BTreeMap, HashSet};
+
+use proxy::model::{Service, ServiceName, Slice};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::kubernetes::node::Node;
+use crate::kubernetes::object::{self, Metadata};
+use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
+
+/// The Services, slices and nodes of a cluster.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// The Services that concern this proxy.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// The slices that concern this proxy, by namespace and name.
+    pub slices: BTreeMap<String, Slice>,
+    /// The nodes, by name.
+    pub nodes: BTreeMap<SmolStr, Node>,
+    /// How many Services and slices were skipped, by reason.
+    pub skipped: BTreeMap<Skip, usize>,
+    /// What could not be used.
+    pub problems: Vec<Problem>,
+    seen: HashSet<String>,
+    skipped_services: HashSet<String>,
+    slice_files: BTreeMap<String, String>,
+}
+
+impl Catalog {
+    /// Adds an object, the `number`th of a file.
+    pub(super) fn add(&mut self, value: &Value, number: usize, file: &str) {
+        let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            let what = match text("kind") {
+                Some(_) => "apiVersion is missing",
+                None => "kind is missing",
+            };
+            let problem = Problem::object(ProblemKind::NoKind, format!("document {number}"), what);
+            return self.problems.push(problem.in_file(file));
+        };
+        let name = name_of(value);
+        let subject = format!("{kind} {name}");
+        let mut add = Addition { catalog: self, value, subject: &subject, file };
+        match (version, kind) {
+            ("v1", "Service") => add.service(),
+            ("discovery.k8s.io/v1", "EndpointSlice") => add.slice(),
+            ("v1", "Node") => add.node(),
+            _ => add.problem(ProblemKind::UnknownKind, format!("{version} {kind} is not used here")),
+        }
+    }
+
+    /// Looks at the whole: slices whose Services are not there.
+    pub(super) fn finish(&mut self) {
+        for (name, slice) in &self.slices {
+            let there = self.services.contains_key(&slice.service)
+                || self.skipped_services.contains(&slice.service.to_string());
+            if !there {
+                let what = format!("its Service {} is not there", slice.service);
+                let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
+                self.problems.push(problem.in_file(self.slice_files.get(name).map_or("", String::as_str)));
+            }
+        }
+    }
+
+    /// What was found, in one line.
+    pub fn describe(&self) -> String {
+        let mut text = format!("{} Services and {} EndpointSlices to serve", self.services.len(), self.slices.len());
+        let skipped: Vec<_> = self.skipped.iter().map(|(skip, count)| format!("{count} {skip}")).collect();
+        if !skipped.is_empty() {
+            text += &format!("; skipped: {}", skipped.join(", "));
+        }
+        text
+    }
+}
+
+/// Namespace and name of any object, for messages.
+fn name_of(value: &Value) -> String {
+    let text = |member| value.get("metadata")?.get(member)?.as_str().map(str::to_owned);
+    let metadata = Metadata {
+        namespace: text("namespace").unwrap_or_default(),
+        name: text("name").unwrap_or_else(|| "without a name".into()),
+        ..Metadata::default()
+    };
+    metadata.full_name()
+}
+
+/// One object on its way into the catalog.
+struct Addition<'a> {
+    catalog: &'a mut Catalog,
+    value: &'a Value,
+    subject: &'a str,
+    file: &'a str,
+}
+
+impl Addition<'_> {
+    fn problem(&mut self, kind: ProblemKind, what: impl Into<String>) {
+        self.catalog.problems.push(Problem::object(kind, self.subject, what).in_file(self.file));
+    }
+
+    /// Reads and translates the object, and notes what is wrong with it.
+    fn convert<O: DeserializeOwned, T>(
+        &mut self,
+        convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
+    ) -> Option<Result<T, Skip>> {
+        if !self.catalog.seen.insert(self.subject.to_owned()) {
+            self.problem(ProblemKind::Duplicate, "is given more than once; the last one counts");
+        }
+        let object: O = match serde_path_to_error::deserialize(self.value) {
+            Ok(object) => object,
+            Err(error) => {
+                let mut problem =
+                    Problem::object(ProblemKind::BadObject, self.subject, error.inner().to_string()).in_file(self.file);
+                problem.field = error.path().to_string();
+                self.catalog.problems.push(problem);
+                return None;
+            }
+        };
+        match convert(&object) {
+            Ok(converted) => {
+                self.catalog.problems.extend(converted.problems.into_iter().map(|problem| problem.in_file(self.file)));
+                if let Err(skip) = converted.outcome {
+                    *self.catalog.skipped.entry(skip).or_default() += 1;
+                }
+                Some(converted.outcome)
+            }
+            Err(error) => {
+                self.problem(ProblemKind::BadObject, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn service(&mut self) {
+        let name = name_of(self.value);
+        match self.convert(service::convert) {
+            Some(Ok(service)) => {
+                self.catalog.services.insert(service.name.clone(), service);
+            }
+            // Skipped or unusable: the last one counts, so that an earlier one does not.
+            _ => {
+                self.catalog.services.retain(|known, _| known.to_string() != name);
+                self.catalog.skipped_services.insert(name);
+            }
+        }
+    }
+
+    fn slice(&mut self) {
+        let name = name_of(self.value);
+        match self.convert(slice::convert) {
+            Some(Ok(slice)) => {
+                self.catalog.slice_files.insert(name.clone(), self.file.to_owned());
+                self.catalog.slices.insert(name, slice);
+            }
+            _ => {
+                self.catalog.slices.remove(&name);
+            }
+        }
+    }
+
+    fn node(&mut self) {
+        let converted =
+            |object: &object::Node| Ok(Converted { outcome: Ok(node::convert(object)), problems: Vec::new() });
+        if let Some(Ok(node)) = self.convert(converted) {
+            self.catalog.nodes.insert(node.name.clone(), node);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn catalog(objects: &[Value]) -> Catalog {
+        let mut catalog = Catalog::default();
+        objects.iter().enumerate().for_each(|(index, object)| catalog.add(object, index + 1, "c.yaml"));
+        catalog.finish();
+        catalog
+    }
+
+    fn problems(objects: &[Value]) -> Vec<String> {
+        catalog(objects).problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn service(name: &str, cluster_ip: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": name}, "spec": {"clusterIP": cluster_ip}})
+    }
+
+    fn slice(service: &str) -> Value {
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"namespace": "ns", "name": "s", "labels": {"kubernetes.io/service-name": service}}})
+    }
+
+    #[test]
+    fn what_can_t_be_used_is_named() {
+        assert_eq!(
+            problems(&[
+                json!({"kind": "Service"}),
+                json!({"apiVersion": "v1"}),
+                json!(7),
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "ns"}}),
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "w", "namespace": "ns"}, "spec": {"ports": [{"port": "http"}]}}),
+                slice("gone"),
+            ]),
+            [
+                "document 1: apiVersion is missing (c.yaml)",
+                "document 2: kind is missing (c.yaml)",
+                "document 3: kind is missing (c.yaml)",
+                "Deployment ns/d: apps/v1 Deployment is not used here (c.yaml)",
+                "Service ns/w: spec.ports[0].port: invalid type: string \"http\", expected i64 (c.yaml)",
+                "EndpointSlice ns/s: its Service ns/gone is not there (c.yaml)",
+            ]
+        );
+    }
+
+    #[test]
+    fn of_duplicates_the_last_counts() {
+        let twice = catalog(&[service("a", "10.0.0.1"), service("a", "10.0.0.2")]);
+        assert_eq!(twice.services.values().next().unwrap().cluster_ips[0].to_string(), "10.0.0.2");
+        assert_eq!(twice.problems.len(), 1);
+        assert!(catalog(&[service("a", "10.0.0.1"), service("a", "None")]).services.is_empty());
+    }
+
+    #[test]
+    fn slices_of_skipped_services_are_no_problem() {
+        assert_eq!(problems(&[service("a", "None"), slice("a")]), Vec::<String>::new());
+    }
+}

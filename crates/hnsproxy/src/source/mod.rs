@@ -1,0 +1,10 @@
+//! Where Services, EndpointSlices and the node come from.
+
+mod catalog;
+mod document;
+pub mod files;
+mod watch;
+
+pub use catalog::Catalog;
+pub use document::SyntaxError;
+pub use watch::watch;

@@ -1,0 +1,170 @@
+//! Drives the proxy core: the one place that reads the clock for it, hands it the cluster, and logs what it does.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use hcn::{Client, Features, Generation};
+use proxy::apply::Outcome;
+use proxy::{FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
+use tracing::{debug, info, warn};
+
+use crate::cli::HnsApi;
+use crate::hns::Hns;
+use crate::source::Catalog;
+
+/// A proxy at work on an HNS.
+pub struct Session<'a> {
+    hns: &'a Hns,
+    client: Client,
+    reconciler: Reconciler,
+    settings: Settings,
+    host: Host,
+    start: Instant,
+    /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
+    told: BTreeSet<String>,
+    unreadable: Option<String>,
+}
+
+impl<'a> Session<'a> {
+    /// A proxy that knows nothing yet.
+    pub fn new(hns: &'a Hns, settings: Settings, host: Host) -> Self {
+        let generation = if hns.api() == HnsApi::V1 { Generation::V1 } else { Generation::V2 };
+        Self {
+            hns,
+            client: hns.client(generation),
+            reconciler: Reconciler::new(settings.clone(), host.clone()),
+            settings,
+            host,
+            #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
+            start: Instant::now(),
+            told: BTreeSet::new(),
+            unreadable: None,
+        }
+    }
+
+    /// The time that the core is told.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Hands over the cluster as it is now.
+    pub fn load(&mut self, catalog: &Catalog) {
+        self.reconciler.reset_services(catalog.services.values().cloned().collect());
+        self.reconciler.reset_slices(catalog.slices.values().cloned().collect());
+        let node = catalog.nodes.get(&self.settings.node_name);
+        self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
+    }
+
+    /// Looks at HNS. With `--hns-api auto`, falls back to the first generation where HNS is too old for the second: no call more is made
+    /// where it is not.
+    ///
+    /// # Errors
+    /// Where HNS could not be asked, or lacks the network.
+    pub fn observe(&mut self) -> Result<(), ObserveError> {
+        let result = self.reconciler.observe(&self.client);
+        let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
+        if too_old && self.hns.api() == HnsApi::Auto && self.client.generation() == Generation::V2 {
+            info!("HNS has no v2 interface; its first generation is used");
+            self.client = self.hns.client(Generation::V1);
+            let cluster = self.reconciler.cluster();
+            let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
+            let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
+            self.reconciler = Reconciler::new(self.settings.clone(), self.host.clone());
+            self.reconciler.reset_services(services);
+            self.reconciler.reset_slices(slices);
+            return self.observe();
+        }
+        match &result {
+            Ok(found) if found.frontends + found.addresses > 0 => {
+                debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
+            }
+            _ => {}
+        }
+        result.map(drop)
+    }
+
+    /// Looks at HNS, and logs an error when it begins and when it is over.
+    pub fn audit(&mut self) {
+        let error = self.observe().err().map(|error| chain(&error));
+        if error != self.unreadable {
+            match &error {
+                Some(error) => warn!("{error}; nothing is changed until HNS can be read"),
+                None => info!("HNS can be read again"),
+            }
+            self.unreadable = error;
+        }
+    }
+
+    /// What is to be done now.
+    pub fn plan(&mut self) -> Plan {
+        let now = self.now();
+        self.reconciler.plan(now)
+    }
+
+    /// Brings HNS in step, as far as it can be now, and answers when to do so again.
+    pub fn run(&mut self) -> Next {
+        let now = self.now();
+        let Report { outcomes, next, .. } = self.reconciler.run(&self.client, now);
+        let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+        for Outcome { step, result } in &outcomes {
+            match result {
+                Ok(()) => debug!("{step}"),
+                Err(failure) => warn!("{step}: {}; it is tried again later", chain(failure)),
+            }
+        }
+        if !outcomes.is_empty() {
+            info!(done = outcomes.len() - failed, failed, "HNS was changed");
+        }
+        let notices: BTreeSet<String> = self.reconciler.notices().iter().map(Notice::to_string).collect();
+        notices.difference(&self.told).for_each(|notice| warn!("{notice}"));
+        self.told.difference(&notices).for_each(|notice| info!("no longer so: {notice}"));
+        self.told = notices;
+        next
+    }
+
+    /// Whether HNS holds what it should.
+    pub fn is_converged(&self) -> bool {
+        self.reconciler.is_converged()
+    }
+
+    /// How every frontend stands.
+    pub fn frontends(&self) -> Vec<FrontendStatus> {
+        self.reconciler.frontends()
+    }
+
+    /// The client in use.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Which HNS this is, and with what it is programmed.
+    pub fn note(&self) -> String {
+        let settings = &self.settings;
+        let mut note = self.hns.describe();
+        if self.client.generation() == Generation::V1 {
+            note += " by its first generation";
+        }
+        note += &format!(" --network-name={} --enable-dsr={}", settings.network_name, settings.enable_dsr);
+        if let Some(source_vip) = settings.source_vip {
+            note += &format!(" --source-vip={source_vip}");
+        }
+        if settings.forward_health_check_vip {
+            note += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
+        }
+        note
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text += &format!(": {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! What HNS holds, and what is to be done, for people and for programs.
+
+mod plan;
+mod snapshot;
+mod table;
+
+pub use plan::PlanView;
+pub use snapshot::{EndpointState, LoadBalancerState, Snapshot, read};
+pub use table::table;

@@ -1,0 +1,170 @@
+//! What HNS holds as a table for people: one row a frontend, with the Service it belongs to and what it does in words.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
+use proxy::model::Family;
+use proxy::{Frontend, FrontendKind, FrontendStatus};
+
+use super::{LoadBalancerState, Snapshot};
+
+/// How many backends a row names.
+const NAMED: usize = 3;
+
+/// A row, sorted by Service, kind and frontend; load balancers of nobody come last.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    foreign: bool,
+    service: String,
+    order: Option<proxy::FrontendKind>,
+    frontend: Frontend,
+    backends: String,
+    words: String,
+}
+
+/// The table. `statuses` says which Service a frontend belongs to; a Service's frontend that HNS lacks is shown too.
+pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
+    let mut waiting: BTreeMap<Frontend, &FrontendStatus> =
+        statuses.iter().map(|status| (status.frontend, status)).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for state in &snapshot.load_balancers {
+        for frontend in frontends(state) {
+            rows.push(row(state, frontend, waiting.remove(&frontend)));
+        }
+    }
+    rows.extend(waiting.into_values().map(silent));
+    rows.sort();
+    let mut table = Table::new();
+    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "HOW"]);
+    for row in &rows {
+        let kind = row.order.map_or("not of this cluster", proxy::FrontendKind::words);
+        table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.words]);
+    }
+    let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
+    format!(
+        "{}\n{table}\n{} frontends, {} local and {} remote endpoints\n",
+        snapshot.note,
+        rows.len(),
+        local.len(),
+        remote.len()
+    )
+}
+
+fn frontends(state: &LoadBalancerState) -> Vec<Frontend> {
+    let flagged = if state.flags & LoadBalancerFlags::IPV6.0 != 0 { Family::V6 } else { Family::V4 };
+    let frontend = |address: Option<IpAddr>| Frontend {
+        family: address.map_or(flagged, Family::of),
+        address,
+        protocol: Protocol(state.protocol),
+        port: state.external_port,
+    };
+    if state.vips.is_empty() {
+        return vec![frontend(None)];
+    }
+    state.vips.iter().filter_map(|vip| vip.parse().ok()).map(|address| frontend(Some(address))).collect()
+}
+
+fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendStatus>) -> Row {
+    let mut words = words(state);
+    if status.is_some_and(|status| status.local_only && status.kind != FrontendKind::HealthCheck) {
+        words.push("this node only".into());
+    }
+    if status.is_some_and(|status| !status.confirmed) {
+        words.push("not yet as it should be".into());
+    }
+    Row {
+        foreign: status.is_none(),
+        service: status.map(service).unwrap_or_default(),
+        order: status.map(|status| status.kind),
+        frontend,
+        backends: backends(&state.backends, state.internal_port),
+        words: words.join(", "),
+    }
+}
+
+fn silent(status: &FrontendStatus) -> Row {
+    Row {
+        foreign: false,
+        service: service(status),
+        order: Some(status.kind),
+        frontend: status.frontend,
+        backends: "none".into(),
+        words: if status.confirmed { "nothing serves".into() } else { "not yet as it should be".into() },
+    }
+}
+
+fn service(status: &FrontendStatus) -> String {
+    if status.port_name.is_empty() {
+        status.service.to_string()
+    } else {
+        format!("{}:{}", status.service, status.port_name)
+    }
+}
+
+/// The first backends, then how many more; with their port.
+fn backends(addresses: &[String], port: u16) -> String {
+    if addresses.is_empty() {
+        return "none".into();
+    }
+    let mut text = addresses.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if addresses.len() > NAMED {
+        text += &format!(" +{}", addresses.len() - NAMED);
+    }
+    format!("{text} port {port}")
+}
+
+fn words(state: &LoadBalancerState) -> Vec<String> {
+    let mapping = PortMappingFlags(state.port_mapping_flags);
+    let mut words = Vec::new();
+    let mut say = |word: &str, holds: bool| words.extend(holds.then(|| word.to_owned()));
+    say("DSR", LoadBalancerFlags(state.flags).contains(LoadBalancerFlags::DSR));
+    say("affinity", DistributionType(state.distribution_type) == DistributionType::SOURCE_IP);
+    say("preserves destination", mapping.contains(PortMappingFlags::PRESERVE_DIP));
+    say(&format!("from {}", state.source_vip), !state.source_vip.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(vips: &[&str], backends: usize) -> LoadBalancerState {
+        LoadBalancerState {
+            vips: vips.iter().map(ToString::to_string).collect(),
+            protocol: 17,
+            external_port: 53,
+            internal_port: 5353,
+            distribution_type: 2,
+            port_mapping_flags: 8,
+            flags: 1,
+            source_vip: "10.0.0.9".into(),
+            backends: (1..=backends).map(|n| format!("10.0.0.{n}")).collect(),
+        }
+    }
+
+    #[test]
+    fn a_row_says_what_a_load_balancer_does() {
+        let snapshot = Snapshot {
+            note: "note".into(),
+            endpoints: vec![],
+            load_balancers: vec![state(&["10.96.0.10"], 5), state(&[], 0)],
+        };
+        let text = table(&snapshot, &[]);
+        assert!(text.starts_with("note\n"), "{text}");
+        for part in [
+            "10.96.0.10:53/UDP",
+            "10.0.0.1 10.0.0.2 10.0.0.3 +2 port 5353",
+            "node:53/UDP",
+            "none",
+            "DSR, affinity, preserves destination, from 10.0.0.9",
+            "not of this cluster",
+            "2 frontends, 0 local and 0 remote endpoints",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+}

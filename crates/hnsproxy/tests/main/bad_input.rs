@@ -1,0 +1,108 @@
+//! What is wrong with the input is named; the rest is programmed.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::program::{Ended, emulated, from, hnsproxy, recording};
+
+const GOOD: &str = r#"
+apiVersion: v1
+kind: Service
+metadata: {namespace: ns, name: good}
+spec: {clusterIP: 10.96.9.9, ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {namespace: ns, name: good-1, labels: {kubernetes.io/service-name: good}}
+addressType: IPv4
+ports: [{name: "", port: 8080}]
+endpoints: [{addresses: [10.244.7.7]}]
+---
+"#;
+
+fn write(text: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("cluster.yaml"), text).unwrap();
+    directory
+}
+
+/// Runs on a good Service and something bad; the good one must be there.
+fn beside_good(bad: &str) -> Ended {
+    let directory = write(&format!("{GOOD}{bad}"));
+    let host = emulated(&recording("boutique-l2bridge", "host.json"));
+    let ended = hnsproxy(&[&from(directory.path()), &host, "--once", "-o", "json"]).expect(0);
+    let held = ended.json();
+    assert_eq!(held["loadBalancers"][0]["vips"][0], "10.96.9.9", "{held:#}");
+    assert_eq!(held["loadBalancers"][0]["backends"][0], "10.244.7.7", "{held:#}");
+    ended
+}
+
+#[test]
+fn text_that_is_neither_yaml_nor_json() {
+    let directory = write("kind: Service\nspec:\n  ports: [80\nx: 1\n");
+    let host = emulated(&recording("boutique-l2bridge", "host.json"));
+    hnsproxy(&[&from(directory.path()), &host, "--once"])
+        .expect(1)
+        .logs("cluster.yaml is neither YAML nor JSON: line ");
+    fs::write(directory.path().join("x.json"), "{\n\"a\": ,\n}").unwrap();
+    let ended = hnsproxy(&[&from(&directory.path().join("x.json")), &host, "--once"]).expect(1);
+    ended.logs("x.json is neither YAML nor JSON: line 2, column 6: expected value");
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    hnsproxy(&["--from=nowhere.yaml", "--once"]).expect(1).logs("nowhere.yaml can't be read: ");
+}
+
+#[test]
+fn an_object_of_the_wrong_shape() {
+    let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\nspec: {ports: {a: 1}}\n";
+    beside_good(bad).logs("1 object left out").logs("Service ns/odd: spec.ports: invalid type: map");
+}
+
+#[test]
+fn an_address_of_the_wrong_family() {
+    let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+        metadata: {namespace: ns, name: odd, labels: {kubernetes.io/service-name: good}}\n\
+        ports: [{name: '', port: 8080}]\nendpoints: [{addresses: ['fd00::1']}]\n";
+    beside_good(bad).logs("EndpointSlice ns/odd: endpoints[0].addresses[0]: fd00::1 is not IPv4, as the slice says");
+}
+
+#[test]
+fn a_port_out_of_range() {
+    let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\n\
+        spec: {clusterIP: 10.96.9.10, ports: [{port: 70000}]}\n";
+    beside_good(bad).logs("Service ns/odd: spec.ports[0].port: 70000 is no port number (1 to 65535)");
+}
+
+#[test]
+fn a_slice_without_its_service() {
+    let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+        metadata: {namespace: ns, name: lone, labels: {kubernetes.io/service-name: gone}}\n";
+    beside_good(bad)
+        .logs("1 slice without its Service")
+        .logs("EndpointSlice ns/lone: its Service ns/gone is not there");
+}
+
+#[test]
+fn kinds_that_are_unknown_or_missing() {
+    let bad = "apiVersion: v1\nkind: Pod\nmetadata: {namespace: ns, name: p}\n---\nmetadata: {name: what}\n";
+    beside_good(bad).logs("Pod ns/p: v1 Pod is not used here").logs("document 4: kind is missing");
+}
+
+#[test]
+fn an_object_given_twice() {
+    let bad = GOOD.trim_end_matches("---\n");
+    beside_good(bad)
+        .logs("2 objects given more than once")
+        .logs("Service ns/good: is given more than once; the last one counts");
+}
+
+#[test]
+fn a_host_document_that_is_none() {
+    let directory = write("{\"nodeIPs\": 7}");
+    let cluster = directory.path().join("cluster.yaml");
+    hnsproxy(&[&from(&cluster), &emulated(&cluster), "--once"]).expect(1).logs("cluster.yaml is not a host document: ");
+    hnsproxy(&[&from(&cluster), "--hns=windows", "--once"]).expect(1).logs("--hns windows is not in this build");
+}

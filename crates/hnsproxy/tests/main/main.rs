@@ -1,0 +1,12 @@
+//! The program as a whole: what it prints, logs and leaves behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code, helpers included: what is not as it should be ends the test"
+)]
+
+mod bad_input;
+mod process;
+mod program;
+mod recordings;

@@ -1,0 +1,127 @@
+//! The process: commands, exit codes, following files, ending.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::program::{command, emulated, from, hnsproxy, recording};
+
+const BOUND: Duration = Duration::from_secs(30);
+
+fn boutique() -> (String, String) {
+    (from(&recording("boutique-l2bridge", "cluster.json")), emulated(&recording("boutique-l2bridge", "host.json")))
+}
+
+#[test]
+fn help_and_version_succeed_and_mistakes_fail() {
+    let help = hnsproxy(&["run", "--help"]).expect(0).stdout;
+    for part in ["Flags of kube-proxy", "--enable-dsr", "--from", "Examples:", "Exit codes"] {
+        assert!(help.contains(part), "{part} is not in\n{help}");
+    }
+    assert!(hnsproxy(&["--version"]).expect(0).stdout.starts_with("hnsproxy "));
+    hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
+    hnsproxy(&["no-such-command"]).expect(1);
+    hnsproxy(&["run"]).expect(1).logs("--from");
+}
+
+#[test]
+fn plan_says_whether_anything_differs() {
+    let (from, hns) = boutique();
+    let plan = hnsproxy(&["plan", &from, &hns, "-o=json"]).expect(2).json();
+    let steps = plan["steps"].as_array().unwrap();
+    assert!(!steps.is_empty() && steps.iter().all(|step| step["why"] == "HNS has none"), "{plan:#}");
+    assert!(plan["note"].as_str().unwrap().contains("emulated HNS"), "{plan:#}");
+    let text = hnsproxy(&["plan", &from, &hns]).expect(2).stdout;
+    assert!(
+        text.contains("create load balancer 10.96.0.10:53/UDP with 2 backends\n    because HNS has none"),
+        "{text}"
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("host.json");
+    hnsproxy(&["run", &from, &hns, "--once", "--save-hns", saved.to_str().unwrap()]).expect(0);
+    let text = hnsproxy(&["plan", &from, &emulated(&saved)]).expect(0).stdout;
+    assert!(text.ends_with("nothing to do\n"), "{text}");
+}
+
+#[test]
+fn state_shows_what_run_has_left() {
+    let (from, hns) = boutique();
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("host.json");
+    let run =
+        hnsproxy(&["run", &from, &hns, "--once", "-o=json", "--save-hns", saved.to_str().unwrap()]).expect(0).json();
+    let state = hnsproxy(&["state", &emulated(&saved), "-o=json"]).expect(0).json();
+    assert_eq!((&state["endpoints"], &state["loadBalancers"]), (&run["endpoints"], &run["loadBalancers"]));
+    let table = hnsproxy(&["state", &emulated(&saved)]).expect(0).stdout;
+    assert!(table.contains("emulated HNS") && table.contains("10.96.0.10:53/UDP"), "{table}");
+}
+
+#[test]
+fn a_table_names_services() {
+    let (from, hns) = boutique();
+    let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr"]).expect(0).stdout;
+    let row =
+        table.lines().find(|line| line.contains("kube-system/kube-dns:dns ")).unwrap_or_else(|| panic!("{table}"));
+    for part in ["cluster IP", "10.96.0.10:53/UDP", "port 53", "DSR"] {
+        assert!(row.contains(part), "{part} is not in {row}");
+    }
+}
+
+#[test]
+fn a_network_that_is_not_there_is_named_with_its_flag() {
+    let (from, hns) = boutique();
+    let ended = hnsproxy(&[&from, &hns, "--once", "--network_name=other"]).expect(1);
+    ended.logs("HNS has no network of the name \"other\"").logs("--network-name or KUBE_NETWORK");
+}
+
+#[test]
+fn an_hns_without_v2_is_used_by_its_first_generation() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = directory.path().join("host.json");
+    let text = fs::read_to_string(recording("boutique-l2bridge", "host.json")).unwrap();
+    fs::write(&host, text.replace("\"15.5\"", "\"7.2\"")).unwrap();
+    let (from, hns) = (boutique().0, emulated(&host));
+    let held = hnsproxy(&[&from, &hns, "--once", "-o=json", "--save-hns", host.to_str().unwrap()]).expect(0).json();
+    assert!(held["note"].as_str().unwrap().contains("by its first generation"), "{held:#}");
+    assert_eq!(held["loadBalancers"].as_array().unwrap().len(), 22);
+    assert_eq!(hnsproxy(&["state", &hns, "-o=json"]).expect(0).json()["loadBalancers"], held["loadBalancers"]);
+    assert_eq!(hnsproxy(&[&from, &hns, "--once"]).expect(0).count("writes"), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_followed_and_a_signal_ends_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.yaml");
+    let service = |port| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{namespace: ns, name: a}}\n\
+             spec: {{clusterIP: 10.96.9.9, ports: [{{port: {port}}}]}}\n---\n\
+             apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+             metadata: {{namespace: ns, name: a-1, labels: {{kubernetes.io/service-name: a}}}}\n\
+             ports: [{{name: '', port: 8080}}]\nendpoints: [{{addresses: [10.244.7.7]}}]\n"
+        )
+    };
+    fs::write(&file, service(80)).unwrap();
+    let (_, hns) = boutique();
+    let mut child = command(&[&from(&file), &hns, "-v=2"]).stderr(Stdio::piped()).spawn().unwrap();
+    let (lines, log) = mpsc::channel();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let reader = std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+    let wait = |text: &str| {
+        while !log.recv_timeout(BOUND).unwrap_or_else(|_| panic!("{text:?} was not logged")).contains(text) {}
+    };
+    wait("create load balancer 10.96.9.9:80/TCP");
+    fs::write(&file, "kind: [").unwrap();
+    wait("what it last said stays true");
+    fs::write(&file, service(81)).unwrap();
+    wait("create load balancer 10.96.9.9:81/TCP");
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    wait("ended; HNS keeps what it holds");
+    assert!(child.wait().unwrap().success());
+    drop(log);
+    let _ = reader.join();
+}

@@ -1,0 +1,71 @@
+//! Runs the program, and what it is given.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// What a run of the program left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The result as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The number before a word of the last line that counts calls.
+    pub(crate) fn count(&self, of: &str) -> u64 {
+        let line =
+            self.stderr.lines().rfind(|line| line.contains("native calls")).unwrap_or_else(|| panic!("{self:#?}"));
+        let words: Vec<_> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        let place = words.iter().position(|word| *word == of).unwrap();
+        words[place - 1].parse().unwrap()
+    }
+
+    /// Ends the test unless the program ended so.
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Ends the test unless the log has a text.
+    pub(crate) fn logs(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in\n{}", self.stderr);
+        self
+    }
+}
+
+/// The program with arguments, in an environment that names no network.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hnsproxy"));
+    command.args(arguments).env_remove("KUBE_NETWORK");
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn hnsproxy(arguments: &[&str]) -> Ended {
+    let Output { status, stdout, stderr } = command(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A file of a recording.
+pub(crate) fn recording(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings").join(name).join(file)
+}
+
+/// `--hns=emulated:` of a host document.
+pub(crate) fn emulated(host: &Path) -> String {
+    format!("--hns=emulated:{}", host.display())
+}
+
+/// `--from=` of a file or directory.
+pub(crate) fn from(path: &Path) -> String {
+    format!("--from={}", path.display())
+}

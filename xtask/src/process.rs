@@ -1,0 +1,62 @@
+//! Other programs: run with progress shown, and failures named.
+
+use std::fmt::Arguments;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// Tells a person something.
+pub(crate) fn say(text: Arguments<'_>) {
+    // Where stderr is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Gives a result to whoever reads stdout.
+pub(crate) fn print(text: Arguments<'_>) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("can't write to stdout")
+}
+
+/// Runs a program after telling so; how it ended is an answer.
+pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
+    say(format_args!("  $ {}", line(command)));
+    command.status().with_context(|| format!("can't run {}", name(command)))
+}
+
+/// Runs a program after telling so; it has to succeed.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    ensure!(status.success(), "{} failed: {status}", name(command));
+    Ok(())
+}
+
+/// Runs a program for what it prints, without a word; it has to succeed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().with_context(|| format!("can't run {}", name(command)))?;
+    ensure!(status.success(), "{} failed: {status}\n{}", name(command), String::from_utf8_lossy(&stderr).trim_end());
+    String::from_utf8(stdout).with_context(|| format!("{} does not print text", name(command)))
+}
+
+/// Runs a program after telling so, for what it prints; what it says on stderr is shown. It has to succeed.
+pub(crate) fn output_shown(command: &mut Command) -> Result<String> {
+    say(format_args!("  $ {}", line(command)));
+    output(command.stderr(Stdio::inherit()))
+}
+
+/// The file of a program, where PATH has it.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+fn line(command: &Command) -> String {
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
+    let program = command.get_program().to_string_lossy();
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,72 @@
+//! Runs the tests: on this system, or as Windows programs under Wine.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, ensure};
+
+use crate::process::{output, run as run_command, say, status};
+use crate::system;
+use crate::windows::{self, Built};
+use crate::wine::Prefix;
+
+/// What to test.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only these packages, and without the tests in documentation
+    #[arg(short, long = "package", value_name = "PACKAGE")]
+    packages: Vec<String>,
+    /// As Windows programs under Wine; without the tests in documentation
+    #[arg(long)]
+    wine: bool,
+}
+
+/// The task.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.wine {
+        under_wine(&arguments.packages)?
+    } else {
+        here(&arguments.packages)?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn here(packages: &[String]) -> Result<()> {
+    let cargo = |task: &[&str]| -> Result<Command> {
+        let mut command = Command::new("cargo");
+        command.args(task).current_dir(system::root()?);
+        if packages.is_empty() {
+            command.arg("--workspace");
+        }
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        Ok(command)
+    };
+    if output(Command::new("cargo").args(["nextest", "--version"])).is_ok() {
+        run_command(&mut cargo(&["nextest", "run"])?)?;
+    } else {
+        say(format_args!("cargo-nextest is not installed; cargo test does as well, only slower"));
+        run_command(cargo(&["test"])?.args(["--lib", "--bins", "--tests", "--examples"]))?;
+    }
+    if packages.is_empty() {
+        run_command(cargo(&["test"])?.arg("--doc"))?;
+    }
+    // Packages asked for by name may have no library, which cargo would take for a mistake.
+    Ok(())
+}
+
+fn under_wine(packages: &[String]) -> Result<()> {
+    let tests: Vec<Built> =
+        windows::build(&windows::Arguments::tests_of(packages))?.into_iter().filter(|built| built.is_test).collect();
+    ensure!(!tests.is_empty(), "there is no test program");
+    let prefix = Prefix::own()?;
+    let mut failed = Vec::new();
+    for test in &tests {
+        // As under cargo, a test finds the files of its package in the current folder.
+        if !status(prefix.command().arg(&test.file).current_dir(&test.package))?.success() {
+            failed.push(test.file.display().to_string());
+        }
+    }
+    ensure!(failed.is_empty(), "{} of {} test programs failed: {}", failed.len(), tests.len(), failed.join(", "));
+    Ok(())
+}
