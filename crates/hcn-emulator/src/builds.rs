@@ -65,7 +65,8 @@ impl FromStr for Build {
 
     /// A preset by its name, or any version such as `15.5`.
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((name, version, silent_modify)) = PRESETS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text)) {
+        if let Some((name, version, silent_modify)) = PRESETS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text))
+        {
             let quirks = Quirks { silent_modify: *silent_modify, ..Quirks::default() };
             return Ok(Self { name: (*name).to_owned(), version: *version, quirks });
         }

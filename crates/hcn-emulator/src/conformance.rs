@@ -3,9 +3,7 @@
 //! Every case makes its own network, of type NAT so that no adapter is needed, and takes it away again.
 
 use hcn::call::{Call, Method, Reply};
-use hcn::schema::{
-    Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query,
-};
+use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
 use hcn::{Class, Client, Error, Features, Generation, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -97,143 +95,226 @@ fn text(error: Error) -> String {
 
 /// All cases.
 pub const CASES: &[Case] = &[
-    Case { name: "a version of two numbers", applies: |_| true, run: |hcn| {
-        Client::new(hcn.clone(), Generation::V1).version().map(drop).map_err(text)
-    } },
-    Case { name: "lists of the first generation", applies: |_| true, run: |hcn| {
-        for path in ["/networks/", "/endpoints/", "/policylists/", "/policylists"] {
-            let call = Call::Hns { method: Method::Get, path: path.into(), body: String::new() };
-            let Reply::Document(reply) = hcn.call(&call).map_err(text)? else { return Err("no document".into()) };
-            let reply: Value = serde_json::from_str(&reply).map_err(|e| e.to_string())?;
-            must(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
-            must(reply.get("Output").is_some_and(Value::is_array), "the output is a list")?;
-        }
-        Ok(())
-    } },
-    Case { name: "a filter for what is not there matches nothing", applies: |f| f.v2, run: |hcn| {
-        let client = Client::new(hcn.clone(), Generation::V2);
-        must(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network of an unknown name")?;
-        for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
-            let query = Query { filter, ..Query::all() }.to_json();
-            let reply = hcn.call(&Call::Enumerate { kind: Kind::LoadBalancer, query }).map_err(text)?;
-            must(reply == Reply::Document("[]".into()), "an empty list")?;
-        }
-        Ok(())
-    } },
-    Case { name: "absent objects are answered with absent codes", applies: |f| f.v2, run: |hcn| {
-        for kind in [Kind::Network, Kind::Endpoint, Kind::LoadBalancer, Kind::Namespace] {
-            match hcn.call(&Call::Open { kind, id: Guid::new_v4() }) {
-                Err(error) if error.class() == Class::Absent => {}
-                other => return Err(format!("{kind:?}: {other:?}")),
+    Case {
+        name: "a version of two numbers",
+        applies: |_| true,
+        run: |hcn| Client::new(hcn.clone(), Generation::V1).version().map(drop).map_err(text),
+    },
+    Case {
+        name: "lists of the first generation",
+        applies: |_| true,
+        run: |hcn| {
+            for path in ["/networks/", "/endpoints/", "/policylists/", "/policylists"] {
+                let call = Call::Hns { method: Method::Get, path: path.into(), body: String::new() };
+                let Reply::Document(reply) = hcn.call(&call).map_err(text)? else { return Err("no document".into()) };
+                let reply: Value = serde_json::from_str(&reply).map_err(|e| e.to_string())?;
+                must(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
+                must(reply.get("Output").is_some_and(Value::is_array), "the output is a list")?;
             }
-        }
-        Ok(())
-    } },
-    Case { name: "a network is found by its name in any case", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let name = format!("CONFORMANCE-{}", scratch.network);
-        let found = scratch.client.network(&name).map_err(text)?;
-        must(found.and_then(|network| network.id) == Some(scratch.network), "the network just made")
-    } },
-    Case { name: "a remote endpoint keeps id, address, MAC and flag", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let id = Guid::new_v4();
-        let made = scratch.client.create_endpoint(scratch.network, id, &remote("10.244.2.7")).map_err(text)?;
-        must(made == id, "the id that was chosen")?;
-        let endpoint = scratch.client.endpoint(id).map_err(text)?;
-        must(endpoint.is_remote(), "the flag")?;
-        must(endpoint.addresses().map(|a| a.to_string()).eq(["10.244.2.7"]), "the address")?;
-        must(endpoint.mac_address.eq_ignore_ascii_case("02-11-0a-f4-02-07"), "the MAC address")?;
-        let listed = scratch.client.endpoints(scratch.network).map_err(text)?;
-        must(listed.iter().map(|l| l.id).eq([id]), "the filter VirtualNetwork finds it alone")?;
-        scratch.client.delete_endpoint(id).map_err(text)?;
-        must(scratch.client.endpoints(scratch.network).map_err(text)?.is_empty(), "gone after deletion")
-    } },
-    Case { name: "an id can be used again after deletion, and not before", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backend = scratch.remote("10.244.2.7")?;
-        let id = Guid::new_v4();
-        let create = |vip: &str| scratch.client.create_load_balancer(id, &balancer(vip, &[backend]));
-        create("198.51.100.1").map_err(text)?;
-        fails(create("198.51.100.2"), &[Hresult::ERROR_ALREADY_EXISTS, Hresult::HCN_E_PORT_ALREADY_EXISTS])?;
-        scratch.client.delete_load_balancer(id).map_err(text)?;
-        must(create("198.51.100.1").map_err(text)? == id, "the same id")
-    } },
-    Case { name: "one frontend has one load balancer", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backend = scratch.remote("10.244.2.7")?;
-        let create = |vip: &str| scratch.client.create_load_balancer(Guid::new_v4(), &balancer(vip, &[backend]));
-        let first = create("198.51.100.1").map_err(text)?;
-        fails(create("198.51.100.1"), &[Hresult::HCN_E_PORT_ALREADY_EXISTS, Hresult::ERROR_ALREADY_EXISTS])?;
-        create("198.51.100.2").map_err(text)?;
-        scratch.client.delete_load_balancer(first).map_err(text)?;
-        create("198.51.100.1").map(drop).map_err(text)
-    } },
-    Case { name: "a load balancer comes back as it was sent", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
-        let sent = balancer("198.51.100.1", &backends);
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &sent).map_err(text)?;
-        let back = scratch.client.load_balancer(id).map_err(text)?;
-        must(back.id == Some(id) && back.frontend_vips == sent.frontend_vips, "id and address")?;
-        must(back.port_mappings == sent.port_mappings && back.flags == sent.flags, "ports and flags")?;
-        must(back.endpoint_ids().eq(backends), "backends")
-    } },
-    Case { name: "an internal port is needed", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let mut document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
-        document.port_mappings.iter_mut().for_each(|mapping| mapping.internal_port = 0);
-        fails(scratch.client.create_load_balancer(Guid::new_v4(), &document), &[Hresult::HCN_E_INVALID_INTERNAL_PORT])
-    } },
-    Case { name: "a load balancer is changed in place", applies: |f| f.modify_load_balancer, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends)).map_err(text)?;
-        let fewer = balancer("198.51.100.1", &backends[..1]);
-        let back = scratch.client.modify_load_balancer(id, &fewer, true).map_err(text)?;
-        must(back.is_some_and(|back| back.id == Some(id) && back.endpoint_ids().eq(backends[..1].iter().copied())), "one backend")
-    } },
-    Case { name: "what can't be changed in place says so", applies: |f| f.v2 && !f.accelnet, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &document).map_err(text)?;
-        fails(scratch.client.modify_load_balancer(id, &document, false), &[Hresult::E_NOTIMPL])
-    } },
-    Case { name: "deleting a network takes its endpoints along", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backend = scratch.remote("10.244.2.7")?;
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend])).map_err(text)?;
-        let client = Client::new(hcn.clone(), Generation::V2);
-        drop(scratch);
-        must(client.endpoint(backend).is_err_and(|e| e.class() == Class::Absent), "the endpoint is gone")?;
-        let gone = client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent);
-        client.delete_load_balancer(id).map_err(text)?;
-        must(gone, "and the load balancer that had no other")
-    } },
-    Case { name: "a referenced endpoint can be deleted", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends)).map_err(text)?;
-        scratch.client.delete_endpoint(backends[0]).map_err(text)?;
-        scratch.client.load_balancer(id).map_err(text)?;
-        scratch.client.delete_load_balancer(id).map_err(text)
-    } },
-    Case { name: "both generations see the same objects", applies: |f| f.v2, run: |hcn| {
-        let scratch = Scratch::new(hcn)?;
-        let v1 = Client::new(hcn.clone(), Generation::V1);
-        let backend = scratch.remote("10.244.2.7")?;
-        let id = scratch.client.create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend])).map_err(text)?;
-        let seen = v1.load_balancers().map_err(text)?.into_iter().find(|l| l.id == id);
-        let seen = seen.and_then(|l| l.document).ok_or("v1 does not list the load balancer")??;
-        must(seen.endpoint_ids().eq([backend]) && seen.frontend_vips == ["198.51.100.1"], "v1 shows it as it is")?;
-        let endpoints = v1.endpoints(scratch.network).map_err(text)?;
-        must(endpoints.iter().any(|l| l.id == backend), "v1 lists the endpoint")?;
-        v1.delete_load_balancer(id).map_err(text)?;
-        must(scratch.client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent), "deleted by v1, gone in v2")
-    } },
-    Case { name: "settings that are no JSON are refused", applies: |f| f.v2, run: |hcn| {
-        let settings = "{".into();
-        let call = Call::Create { kind: Kind::LoadBalancer, network: None, id: Guid::new_v4(), settings };
-        fails(hcn.call(&call), &[Hresult::HCN_E_INVALID_JSON])
-    } },
+            Ok(())
+        },
+    },
+    Case {
+        name: "a filter for what is not there matches nothing",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let client = Client::new(hcn.clone(), Generation::V2);
+            must(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network of an unknown name")?;
+            for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
+                let query = Query { filter, ..Query::all() }.to_json();
+                let reply = hcn.call(&Call::Enumerate { kind: Kind::LoadBalancer, query }).map_err(text)?;
+                must(reply == Reply::Document("[]".into()), "an empty list")?;
+            }
+            Ok(())
+        },
+    },
+    Case {
+        name: "absent objects are answered with absent codes",
+        applies: |f| f.v2,
+        run: |hcn| {
+            for kind in [Kind::Network, Kind::Endpoint, Kind::LoadBalancer, Kind::Namespace] {
+                match hcn.call(&Call::Open { kind, id: Guid::new_v4() }) {
+                    Err(error) if error.class() == Class::Absent => {}
+                    other => return Err(format!("{kind:?}: {other:?}")),
+                }
+            }
+            Ok(())
+        },
+    },
+    Case {
+        name: "a network is found by its name in any case",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let name = format!("CONFORMANCE-{}", scratch.network);
+            let found = scratch.client.network(&name).map_err(text)?;
+            must(found.and_then(|network| network.id) == Some(scratch.network), "the network just made")
+        },
+    },
+    Case {
+        name: "a remote endpoint keeps id, address, MAC and flag",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let id = Guid::new_v4();
+            let made = scratch.client.create_endpoint(scratch.network, id, &remote("10.244.2.7")).map_err(text)?;
+            must(made == id, "the id that was chosen")?;
+            let endpoint = scratch.client.endpoint(id).map_err(text)?;
+            must(endpoint.is_remote(), "the flag")?;
+            must(endpoint.addresses().map(|a| a.to_string()).eq(["10.244.2.7"]), "the address")?;
+            must(endpoint.mac_address.eq_ignore_ascii_case("02-11-0a-f4-02-07"), "the MAC address")?;
+            let listed = scratch.client.endpoints(scratch.network).map_err(text)?;
+            must(listed.iter().map(|l| l.id).eq([id]), "the filter VirtualNetwork finds it alone")?;
+            scratch.client.delete_endpoint(id).map_err(text)?;
+            must(scratch.client.endpoints(scratch.network).map_err(text)?.is_empty(), "gone after deletion")
+        },
+    },
+    Case {
+        name: "an id can be used again after deletion, and not before",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backend = scratch.remote("10.244.2.7")?;
+            let id = Guid::new_v4();
+            let create = |vip: &str| scratch.client.create_load_balancer(id, &balancer(vip, &[backend]));
+            create("198.51.100.1").map_err(text)?;
+            fails(create("198.51.100.2"), &[Hresult::ERROR_ALREADY_EXISTS, Hresult::HCN_E_PORT_ALREADY_EXISTS])?;
+            scratch.client.delete_load_balancer(id).map_err(text)?;
+            must(create("198.51.100.1").map_err(text)? == id, "the same id")
+        },
+    },
+    Case {
+        name: "one frontend has one load balancer",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backend = scratch.remote("10.244.2.7")?;
+            let create = |vip: &str| scratch.client.create_load_balancer(Guid::new_v4(), &balancer(vip, &[backend]));
+            let first = create("198.51.100.1").map_err(text)?;
+            fails(create("198.51.100.1"), &[Hresult::HCN_E_PORT_ALREADY_EXISTS, Hresult::ERROR_ALREADY_EXISTS])?;
+            create("198.51.100.2").map_err(text)?;
+            scratch.client.delete_load_balancer(first).map_err(text)?;
+            create("198.51.100.1").map(drop).map_err(text)
+        },
+    },
+    Case {
+        name: "a load balancer comes back as it was sent",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
+            let sent = balancer("198.51.100.1", &backends);
+            let id = scratch.client.create_load_balancer(Guid::new_v4(), &sent).map_err(text)?;
+            let back = scratch.client.load_balancer(id).map_err(text)?;
+            must(back.id == Some(id) && back.frontend_vips == sent.frontend_vips, "id and address")?;
+            must(back.port_mappings == sent.port_mappings && back.flags == sent.flags, "ports and flags")?;
+            must(back.endpoint_ids().eq(backends), "backends")
+        },
+    },
+    Case {
+        name: "an internal port is needed",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let mut document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
+            document.port_mappings.iter_mut().for_each(|mapping| mapping.internal_port = 0);
+            fails(
+                scratch.client.create_load_balancer(Guid::new_v4(), &document),
+                &[Hresult::HCN_E_INVALID_INTERNAL_PORT],
+            )
+        },
+    },
+    Case {
+        name: "a load balancer is changed in place",
+        applies: |f| f.modify_load_balancer,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
+            let id = scratch
+                .client
+                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends))
+                .map_err(text)?;
+            let fewer = balancer("198.51.100.1", &backends[..1]);
+            let back = scratch.client.modify_load_balancer(id, &fewer, true).map_err(text)?;
+            must(
+                back.is_some_and(|back| back.id == Some(id) && back.endpoint_ids().eq(backends[..1].iter().copied())),
+                "one backend",
+            )
+        },
+    },
+    Case {
+        name: "what can't be changed in place says so",
+        applies: |f| f.v2 && !f.accelnet,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
+            let id = scratch.client.create_load_balancer(Guid::new_v4(), &document).map_err(text)?;
+            fails(scratch.client.modify_load_balancer(id, &document, false), &[Hresult::E_NOTIMPL])
+        },
+    },
+    Case {
+        name: "deleting a network takes its endpoints along",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backend = scratch.remote("10.244.2.7")?;
+            let id = scratch
+                .client
+                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend]))
+                .map_err(text)?;
+            let client = Client::new(hcn.clone(), Generation::V2);
+            drop(scratch);
+            must(client.endpoint(backend).is_err_and(|e| e.class() == Class::Absent), "the endpoint is gone")?;
+            let gone = client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent);
+            client.delete_load_balancer(id).map_err(text)?;
+            must(gone, "and the load balancer that had no other")
+        },
+    },
+    Case {
+        name: "a referenced endpoint can be deleted",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
+            let id = scratch
+                .client
+                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends))
+                .map_err(text)?;
+            scratch.client.delete_endpoint(backends[0]).map_err(text)?;
+            scratch.client.load_balancer(id).map_err(text)?;
+            scratch.client.delete_load_balancer(id).map_err(text)
+        },
+    },
+    Case {
+        name: "both generations see the same objects",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let v1 = Client::new(hcn.clone(), Generation::V1);
+            let backend = scratch.remote("10.244.2.7")?;
+            let id = scratch
+                .client
+                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend]))
+                .map_err(text)?;
+            let seen = v1.load_balancers().map_err(text)?.into_iter().find(|l| l.id == id);
+            let seen = seen.and_then(|l| l.document).ok_or("v1 does not list the load balancer")??;
+            must(seen.endpoint_ids().eq([backend]) && seen.frontend_vips == ["198.51.100.1"], "v1 shows it as it is")?;
+            let endpoints = v1.endpoints(scratch.network).map_err(text)?;
+            must(endpoints.iter().any(|l| l.id == backend), "v1 lists the endpoint")?;
+            v1.delete_load_balancer(id).map_err(text)?;
+            must(
+                scratch.client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent),
+                "deleted by v1, gone in v2",
+            )
+        },
+    },
+    Case {
+        name: "settings that are no JSON are refused",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let settings = "{".into();
+            let call = Call::Create { kind: Kind::LoadBalancer, network: None, id: Guid::new_v4(), settings };
+            fails(hcn.call(&call), &[Hresult::HCN_E_INVALID_JSON])
+        },
+    },
 ];

@@ -116,6 +116,11 @@ impl Emulator {
         self.state().store.build.clone()
     }
 
+    /// Makes it another build, with what it holds.
+    pub fn change_build(&self, build: Build) {
+        self.state().store.build = build;
+    }
+
     /// Changes how it departs from the interface.
     pub fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
         change(&mut self.state().store.build.quirks);

@@ -111,9 +111,7 @@ impl Store {
     /// The object of an open handle.
     pub(crate) fn opened(&self, kind: Kind, handle: Handle) -> Result<Guid, Rule> {
         match self.handles.get(&handle.0) {
-            Some((of, id)) if *of == kind => {
-                self.table(kind).get(*id).map(|_| *id).ok_or(rules::OBJECT_GONE)
-            }
+            Some((of, id)) if *of == kind => self.table(kind).get(*id).map(|_| *id).ok_or(rules::OBJECT_GONE),
             _ => Err(rules::INVALID_HANDLE),
         }
     }
@@ -164,9 +162,11 @@ impl Store {
         if let Value::Object(members) = &mut document {
             members.insert("ID".into(), id.to_string().into());
         }
-        let old = self.tables.get_mut(&kind).and_then(|table| table.get_mut(id)).map(|slot| {
-            std::mem::replace(slot, document.clone())
-        });
+        let old = self
+            .tables
+            .get_mut(&kind)
+            .and_then(|table| table.get_mut(id))
+            .map(|slot| std::mem::replace(slot, document.clone()));
         if let Some(old) = old {
             self.index(kind, id, &old, false);
             self.index(kind, id, &document, true);
@@ -244,9 +244,7 @@ impl Store {
         {
             list.push(json!({"Type": "Endpoint", "Data": {"Id": endpoint}}));
         }
-        if let Some(Value::Object(members)) =
-            self.tables.entry(Kind::Endpoint).or_default().get_mut(endpoint)
-        {
+        if let Some(Value::Object(members)) = self.tables.entry(Kind::Endpoint).or_default().get_mut(endpoint) {
             members.insert("HostComputeNamespace".into(), namespace.to_string().into());
         }
         Ok(())
@@ -261,9 +259,7 @@ impl Store {
         if let Some(list) = table.get_mut(namespace).and_then(|d| d.get_mut("Resources")?.as_array_mut()) {
             list.retain(|resource| resource.pointer("/Data/Id").and_then(as_id) != Some(endpoint));
         }
-        if let Some(Value::Object(members)) =
-            self.tables.entry(Kind::Endpoint).or_default().get_mut(endpoint)
-        {
+        if let Some(Value::Object(members)) = self.tables.entry(Kind::Endpoint).or_default().get_mut(endpoint) {
             members.remove("HostComputeNamespace");
         }
         Ok(())
@@ -471,8 +467,7 @@ impl Store {
         policies: &[Value],
     ) -> Result<(), Rule> {
         let mut document = self.get(kind, id)?.clone();
-        let mut current: Vec<Value> =
-            document.get("Policies").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut current: Vec<Value> = document.get("Policies").and_then(Value::as_array).cloned().unwrap_or_default();
         let of_type = |policy: &Value| policy.get("Type").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         match request {
             "Remove" => current.retain(|have| {

@@ -63,7 +63,11 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
             let body = v2::parse(body)?;
             let endpoint = body.pointer("/Data/Id").and_then(Value::as_str).and_then(|text| text.parse().ok());
             let endpoint = endpoint.ok_or(rules::UNKNOWN_ENDPOINT)?;
-            if *verb == "addresource" { store.attach(id, endpoint)? } else { store.detach(id, endpoint)? }
+            if *verb == "addresource" {
+                store.attach(id, endpoint)?
+            } else {
+                store.detach(id, endpoint)?
+            }
             Value::Null
         }
         _ => return Err(rules::UNKNOWN_PATH),

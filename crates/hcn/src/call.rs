@@ -227,6 +227,12 @@ pub trait Hcn: Send + Sync {
     fn call(&self, call: &Call) -> Result<Reply, Error>;
 }
 
+impl<T: Hcn + ?Sized> Hcn for Box<T> {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        (**self).call(call)
+    }
+}
+
 impl<T: Hcn + ?Sized> Hcn for std::sync::Arc<T> {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         (**self).call(call)

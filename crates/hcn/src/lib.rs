@@ -13,6 +13,7 @@
 
 pub mod call;
 pub mod client;
+pub mod counting;
 pub mod error;
 pub mod features;
 pub mod schema;
@@ -21,6 +22,7 @@ pub mod windows;
 
 pub use call::{Call, Hcn, Kind, Reply};
 pub use client::{Client, Generation};
+pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
 #[cfg(windows)]

@@ -47,6 +47,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what HNS holds.
     State(StateArgs),
+    /// Offer an emulated HNS over TCP, to --hns tcp://HOST:PORT and to the stand-in DLLs. It is no real HNS.
+    Emulator(EmulatorArgs),
 }
 
 /// Arguments of `run`.
@@ -71,6 +73,9 @@ pub struct RunArgs {
     /// Form of the output.
     pub output: OutputArgs,
     #[command(flatten)]
+    /// What the host does not tell.
+    pub node: NodeArgs,
+    #[command(flatten)]
     /// kube-proxy's flags.
     pub kube_proxy: KubeProxyArgs,
     #[command(flatten)]
@@ -90,6 +95,9 @@ pub struct PlanArgs {
     #[command(flatten)]
     /// Form of the output.
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// What the host does not tell.
+    pub node: NodeArgs,
     #[command(flatten)]
     /// kube-proxy's flags.
     pub kube_proxy: KubeProxyArgs,
@@ -112,6 +120,23 @@ pub struct StateArgs {
     pub log: LogArgs,
 }
 
+/// Arguments of `emulator`.
+#[derive(Debug, Args)]
+pub struct EmulatorArgs {
+    /// Where to listen. Whoever reaches it may do anything with it.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10258")]
+    pub listen: String,
+    /// Start from the objects of a host document.
+    #[arg(long, value_name = "HOST.json")]
+    pub host: Option<PathBuf>,
+    /// The build of Windows, or the version of HNS, instead of the host document's: server2019, server2022, 23h2, server2025, 15.5.
+    #[arg(long, value_name = "BUILD")]
+    pub build: Option<hcn_emulator::Build>,
+    #[command(flatten)]
+    /// Logging.
+    pub log: LogArgs,
+}
+
 /// Where the cluster comes from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
@@ -123,12 +148,25 @@ pub struct SourceArgs {
 /// Which HNS, and how to speak to it.
 #[derive(Debug, Clone, Args)]
 pub struct HnsArgs {
-    /// The HNS to program: `emulated`, `emulated:HOST.json` to start from a host's objects, `windows`, or `tcp://HOST:PORT`.
-    #[arg(long, value_name = "HNS", default_value = "emulated", value_parser = hns)]
+    /// The HNS to program: `windows`, this host's; `emulated`, or `emulated:HOST.json` to start from a host's objects; or that of
+    /// `hnsproxy emulator` at `tcp://HOST:PORT`.
+    #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = hns)]
     pub hns: HnsChoice,
     /// The generation of HNS's interface: `v2` where HNS has it, or as said.
     #[arg(long, value_name = "GENERATION", default_value = "auto")]
     pub hns_api: HnsApi,
+}
+
+/// Facts of this node that are otherwise looked up.
+#[derive(Debug, Clone, Args)]
+pub struct NodeArgs {
+    /// An address of this node, the primary one first. Without it: those of the emulated host, else of the Node object.
+    #[arg(long, value_name = "IP")]
+    pub node_ip: Vec<IpAddr>,
+    /// The MAC address of the adapter that has the node's address, for overlay networks. Without it: that of the emulated host, else
+    /// of the adapter.
+    #[arg(long, value_name = "MAC")]
+    pub node_mac: Option<String>,
 }
 
 /// Form of the output.
@@ -245,6 +283,9 @@ fn go_bool(text: &str) -> Result<bool, String> {
         _ => Err("expected true or false".into()),
     }
 }
+
+/// On Windows the real thing.
+const DEFAULT_HNS: &str = if cfg!(windows) { "windows" } else { "emulated" };
 
 const HEALTHZ_PORT: u16 = 10256;
 

@@ -1,9 +1,13 @@
 //! From the flags, the environment and the host to the settings of the core.
 
+use std::net::IpAddr;
+
+use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
-use super::KubeProxyArgs;
+use super::{KubeProxyArgs, NodeArgs};
 use crate::hns::Hns;
+use crate::source::Catalog;
 
 /// What is wrong with `--hostname-override`, as kube-proxy has it.
 pub const NODE_NAME_ERROR: &str = "--hostname-override has blanks only; it names this node";
@@ -36,7 +40,12 @@ fn candidates(there: &[String]) -> String {
 ///
 /// # Errors
 /// Where no network is named and none can be assumed, or a value makes no sense.
-pub fn resolve(args: &KubeProxyArgs, hns: &Hns) -> Result<(Settings, Host), SettingsError> {
+pub fn resolve(
+    args: &KubeProxyArgs,
+    node: &NodeArgs,
+    hns: &Hns,
+    catalog: &Catalog,
+) -> Result<(Settings, Host), SettingsError> {
     let source_vip = match args.source_vip.trim() {
         "" => None,
         text => Some(text.parse().map_err(|_| SettingsError::SourceVip(text.to_owned()))?),
@@ -50,7 +59,19 @@ pub fn resolve(args: &KubeProxyArgs, hns: &Hns) -> Result<(Settings, Host), Sett
         forward_health_check_vip: args.forward_healthcheck_vip,
         healthz_port: Some(args.healthz_bind_address.port()).filter(|port| *port != 0),
     };
-    Ok((settings, hns.host()))
+    let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
+    let candidates = [node.node_ip.clone(), hns.node_ips(), of_object];
+    let node_ips = candidates.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default();
+    let mac = node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
+    Ok((settings, Host { node_ips, mac }))
+}
+
+/// The MAC address of the last adapter that has an address, in lower case with colons, as kube-proxy finds and writes it.
+fn mac_of(node_ip: IpAddr) -> Option<String> {
+    let adapters = NetworkInterface::show().unwrap_or_default();
+    let has_address = |adapter: &&NetworkInterface| adapter.addr.iter().any(|address| address.ip() == node_ip);
+    let mac = adapters.iter().rfind(has_address)?.mac_addr.as_ref()?;
+    Some(mac.to_lowercase().replace('-', ":"))
 }
 
 fn node_name(flag: &str, hns: &Hns) -> Result<String, SettingsError> {

@@ -1,5 +1,6 @@
 //! The commands, each a function from its arguments to an exit code.
 
+mod emulator;
 mod plan;
 mod run;
 mod state;
@@ -49,6 +50,15 @@ pub enum CommandError {
     /// The output could not be written.
     #[error("the result can't be written")]
     Output(#[from] std::io::Error),
+    /// An address can't be taken.
+    #[error("{address} can't be taken to listen at; is another program there?")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// Signals can't be caught.
     #[error("the signal to end can't be caught")]
     Signal(#[from] ctrlc::Error),
@@ -60,12 +70,14 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Run(args) => args.log,
         Command::Plan(args) => args.log,
         Command::State(args) => args.log,
+        Command::Emulator(args) => args.log,
     };
     start_log(log);
     let result = match &cli.command {
         Command::Run(args) => run::main(args),
         Command::Plan(args) => plan::main(args),
         Command::State(args) => state::main(args),
+        Command::Emulator(args) => emulator::main(args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         tracing::error!("{}", chain(&error));

@@ -11,8 +11,8 @@ use crate::view::PlanView;
 pub(super) fn main(args: &PlanArgs) -> Result<u8, CommandError> {
     let files = Files::open(&args.source.from)?;
     let hns = Hns::open(&args.hns)?;
-    let (settings, host) = resolve(&args.kube_proxy, &hns)?;
     let catalog = files.catalog();
+    let (settings, host) = resolve(&args.kube_proxy, &args.node, &hns, &catalog)?;
     let mut session = Session::new(&hns, settings, host);
     session.load(&catalog);
     session.observe()?;

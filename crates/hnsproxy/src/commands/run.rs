@@ -3,6 +3,7 @@
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use hcn::Counts;
 use proxy::Next;
 use tracing::{info, warn};
 
@@ -27,7 +28,7 @@ enum Event {
 pub(super) fn main(args: &RunArgs) -> Result<u8, CommandError> {
     let files = Files::open(&args.source.from)?;
     let hns = Hns::open(&args.hns)?;
-    let (settings, host) = resolve(&args.kube_proxy, &hns)?;
+    let (settings, host) = resolve(&args.kube_proxy, &args.node, &hns, &files.catalog())?;
     let (events, received) = mpsc::channel();
     let ended = events.clone();
     // The receiver outlives the handler's use but for the very end, when nobody needs to be told.
@@ -67,7 +68,7 @@ fn once(
             break;
         }
     }
-    let (calls, writes) = hns.counts();
+    let Counts { calls, writes } = hns.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
     match args.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,

@@ -170,6 +170,22 @@ objects! {
     Node {
         /// Name and labels.
         metadata: Metadata,
+        /// What the node says of itself.
+        status: NodeStatus,
+    }
+
+    /// The status of a node.
+    NodeStatus {
+        /// Its addresses.
+        addresses: Vec<NodeAddress>,
+    }
+
+    /// An address of a node.
+    NodeAddress {
+        /// `InternalIP`, `ExternalIP`, or the type of a name.
+        r#type: String,
+        /// The address.
+        address: String,
     }
 }
 

@@ -1,0 +1,246 @@
+//! The exported functions, under their exact names.
+//!
+//! # Safety
+//! One contract holds for all of them, that of the functions they stand in for: a text is NULL or ends with a NUL, an id is NULL or
+//! a `GUID`, a place for a result is NULL or can be written to, and all of these stay as they are until the function returns.
+//! A handle may be anything.
+#![expect(unsafe_code, reason = "these are the functions of a DLL")]
+#![allow(non_snake_case, reason = "the names are Microsoft's")]
+#![allow(clippy::missing_safety_doc, reason = "the contract of all of them is in the module's documentation")]
+
+use std::ffi::c_void;
+
+use hcn::call::{Call, Handle, Kind, Method};
+use hcn::{Guid, Hresult};
+use windows_sys::Win32::System::HostComputeNetwork::HCN_NOTIFICATION_CALLBACK;
+use windows_sys::core::{GUID, PCWSTR, PWSTR};
+
+use crate::carry::{Returned, Wanted, carry, guard, reach};
+use crate::memory::{Place, handle, id, text};
+use crate::registrations;
+
+/// One function: its parameters, the call that they make, and the places for its results. Arguments are read and places are emptied
+/// before anything else happens.
+macro_rules! function {
+    ($name:ident($($parameter:ident: $type:ty),*) $call:expr, $wanted:expr, $record:expr) => {
+        #[doc = concat!("`", stringify!($name), "`. See the module for its contract.")]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "system" fn $name($($parameter: $type),*) -> Returned {
+            let record = $record;
+            let wanted = $wanted;
+            carry($call, wanted, record)
+        }
+    };
+}
+
+// Each helper gives the module's contract on to one function that needs it.
+
+/// # Safety
+/// The module's contract.
+unsafe fn place<T>(address: *mut *mut T) -> Option<Place<T>> {
+    // SAFETY: null or writable, by the module's contract.
+    unsafe { Place::new(address) }
+}
+
+/// # Safety
+/// The module's contract.
+unsafe fn document(address: *mut PWSTR) -> Wanted {
+    // SAFETY: by the module's contract.
+    Wanted::Document(unsafe { place(address) })
+}
+
+/// # Safety
+/// The module's contract.
+unsafe fn open_handle(address: *mut *mut c_void) -> Wanted {
+    // SAFETY: by the module's contract.
+    Wanted::Handle(unsafe { place(address) })
+}
+
+/// # Safety
+/// The module's contract.
+unsafe fn create(kind: Kind, network: Option<Handle>, wanted: *const GUID, settings: PCWSTR) -> Result<Call, Hresult> {
+    // SAFETY: by the module's contract.
+    let wanted: Guid = unsafe { id(wanted) }?;
+    // SAFETY: by the module's contract.
+    let settings = unsafe { text(settings) };
+    Ok(Call::Create { kind, network, id: wanted, settings })
+}
+
+/// The seven functions of a family, six of which have the same parameters in all.
+macro_rules! family {
+    ($kind:expr, $enumerate:ident, $open:ident, $query:ident, $modify:ident, $delete:ident, $close:ident, alone $create:ident) => {
+        family!($kind, $enumerate, $open, $query, $modify, $delete, $close);
+        function! {
+            $create(Id: *const GUID, Settings: PCWSTR, Object: *mut *mut c_void, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            unsafe { create($kind, None, Id, Settings) },
+            // SAFETY: by the module's contract.
+            unsafe { open_handle(Object) },
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+    };
+    ($kind:expr, $enumerate:ident, $open:ident, $query:ident, $modify:ident, $delete:ident, $close:ident, in network $create:ident) => {
+        family!($kind, $enumerate, $open, $query, $modify, $delete, $close);
+        function! {
+            $create(
+                Network: *const c_void, Id: *const GUID, Settings: PCWSTR, Object: *mut *mut c_void, ErrorRecord: *mut PWSTR
+            )
+            // SAFETY: by the module's contract.
+            unsafe { create($kind, Some(handle(Network)), Id, Settings) },
+            // SAFETY: by the module's contract.
+            unsafe { open_handle(Object) },
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+    };
+    ($kind:expr, $enumerate:ident, $open:ident, $query:ident, $modify:ident, $delete:ident, $close:ident) => {
+        function! {
+            $enumerate(Query: PCWSTR, Ids: *mut PWSTR, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            Ok(Call::Enumerate { kind: $kind, query: unsafe { text(Query) } }),
+            // SAFETY: by the module's contract.
+            unsafe { document(Ids) },
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+        function! {
+            $open(Id: *const GUID, Object: *mut *mut c_void, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            unsafe { id(Id) }.map(|id| Call::Open { kind: $kind, id }),
+            // SAFETY: by the module's contract.
+            unsafe { open_handle(Object) },
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+        function! {
+            $query(Object: *const c_void, Query: PCWSTR, Properties: *mut PWSTR, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            Ok(Call::Query { kind: $kind, handle: handle(Object), query: unsafe { text(Query) } }),
+            // SAFETY: by the module's contract.
+            unsafe { document(Properties) },
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+        function! {
+            $modify(Object: *const c_void, Settings: PCWSTR, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            Ok(Call::Modify { kind: $kind, handle: handle(Object), settings: unsafe { text(Settings) } }),
+            Wanted::Nothing,
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+        function! {
+            $delete(Id: *const GUID, ErrorRecord: *mut PWSTR)
+            // SAFETY: by the module's contract.
+            unsafe { id(Id) }.map(|id| Call::Delete { kind: $kind, id }),
+            Wanted::Nothing,
+            // SAFETY: by the module's contract.
+            unsafe { place(ErrorRecord) }
+        }
+        function! {
+            $close(Object: *const c_void)
+            Ok(Call::Close { kind: $kind, handle: handle(Object) }),
+            Wanted::Nothing,
+            None
+        }
+    };
+}
+
+family!(
+    Kind::Network,
+    HcnEnumerateNetworks,
+    HcnOpenNetwork,
+    HcnQueryNetworkProperties,
+    HcnModifyNetwork,
+    HcnDeleteNetwork,
+    HcnCloseNetwork,
+    alone HcnCreateNetwork
+);
+family!(
+    Kind::Endpoint,
+    HcnEnumerateEndpoints,
+    HcnOpenEndpoint,
+    HcnQueryEndpointProperties,
+    HcnModifyEndpoint,
+    HcnDeleteEndpoint,
+    HcnCloseEndpoint,
+    in network HcnCreateEndpoint
+);
+family!(
+    Kind::Namespace,
+    HcnEnumerateNamespaces,
+    HcnOpenNamespace,
+    HcnQueryNamespaceProperties,
+    HcnModifyNamespace,
+    HcnDeleteNamespace,
+    HcnCloseNamespace,
+    alone HcnCreateNamespace
+);
+family!(
+    Kind::LoadBalancer,
+    HcnEnumerateLoadBalancers,
+    HcnOpenLoadBalancer,
+    HcnQueryLoadBalancerProperties,
+    HcnModifyLoadBalancer,
+    HcnDeleteLoadBalancer,
+    HcnCloseLoadBalancer,
+    alone HcnCreateLoadBalancer
+);
+family!(
+    Kind::Route,
+    HcnEnumerateSdnRoutes,
+    HcnOpenSdnRoute,
+    HcnQuerySdnRouteProperties,
+    HcnModifySdnRoute,
+    HcnDeleteSdnRoute,
+    HcnCloseSdnRoute,
+    alone HcnCreateSdnRoute
+);
+
+function! {
+    HNSCall(Method: PCWSTR, Path: PCWSTR, Request: PCWSTR, Response: *mut PWSTR)
+    // SAFETY: by the module's contract.
+    unsafe { hns(Method, Path, Request) },
+    // SAFETY: by the module's contract.
+    unsafe { document(Response) },
+    // A record has the members of the envelope that a success answers with: where there is none, it takes that one's place.
+    // SAFETY: by the module's contract. The two places are one, of which only one is stored to.
+    unsafe { place(Response) }
+}
+
+/// # Safety
+/// The module's contract.
+unsafe fn hns(method: PCWSTR, path: PCWSTR, body: PCWSTR) -> Result<Call, Hresult> {
+    // SAFETY: by the module's contract.
+    let method = unsafe { text(method) };
+    let method = [Method::Get, Method::Post, Method::Delete].into_iter().find(|known| known.as_str() == method);
+    let method = method.ok_or(Hresult::E_INVALIDARG)?;
+    // SAFETY: by the module's contract.
+    let path = unsafe { text(path) };
+    // SAFETY: by the module's contract.
+    let body = unsafe { text(body) };
+    Ok(Call::Hns { method, path, body })
+}
+
+/// `HcnRegisterServiceCallback`. See the module for its contract; the callback is never called.
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn HcnRegisterServiceCallback(
+    Callback: HCN_NOTIFICATION_CALLBACK,
+    _Context: *const c_void,
+    CallbackHandle: *mut *mut c_void,
+) -> Returned {
+    // SAFETY: by the module's contract.
+    let place = unsafe { place(CallbackHandle) };
+    guard(|| {
+        let (Some(mut place), Some(_)) = (place, Callback) else { return Hresult::E_INVALIDARG };
+        let stored = reach("HcnRegisterServiceCallback").and_then(|()| place.store_handle(registrations::add()));
+        stored.err().unwrap_or(Hresult::S_OK)
+    })
+}
+
+/// `HcnUnregisterServiceCallback`. Takes any handle.
+#[unsafe(no_mangle)]
+pub extern "system" fn HcnUnregisterServiceCallback(CallbackHandle: *const c_void) -> Returned {
+    guard(|| registrations::remove(handle(CallbackHandle)).err().unwrap_or(Hresult::S_OK))
+}

@@ -1,0 +1,144 @@
+//! What crosses the border of the DLL: texts, ids and places for results.
+#![expect(unsafe_code, reason = "arguments are pointers of the caller, and texts are allocated by COM")]
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+
+use hcn::call::Handle;
+use hcn::{Guid, Hresult};
+use windows_sys::Win32::System::Com::CoTaskMemAlloc;
+use windows_sys::core::{GUID, PCWSTR, PWSTR};
+
+/// A text that ends with a NUL, or nothing for a null pointer.
+///
+/// # Safety
+/// The pointer is null, or to UTF-16 units with a NUL at their end that nobody writes to meanwhile.
+pub(crate) unsafe fn text(pointer: PCWSTR) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    let mut length = 0;
+    loop {
+        // SAFETY: no NUL has come yet, so this unit is still of the text.
+        let unit = unsafe { pointer.add(length) };
+        // SAFETY: as above.
+        if unsafe { unit.read() } == 0 {
+            break;
+        }
+        length += 1;
+    }
+    // SAFETY: so many units are there, as was just seen.
+    let units = unsafe { std::slice::from_raw_parts(pointer, length) };
+    String::from_utf16_lossy(units)
+}
+
+/// An id.
+///
+/// # Safety
+/// The pointer is null or to an id.
+pub(crate) unsafe fn id(pointer: *const GUID) -> Result<Guid, Hresult> {
+    if pointer.is_null() {
+        return Err(Hresult::E_INVALIDARG);
+    }
+    // SAFETY: not null, so to an id, as the caller promises. Some callers have it in a row of bytes: it need not be aligned.
+    let GUID { data1, data2, data3, data4 } = unsafe { pointer.read_unaligned() };
+    Ok(Guid::from_fields(data1, data2, data3, &data4))
+}
+
+/// A handle as the caller has it: the number of the service in the clothes of a pointer.
+pub(crate) fn handle(pointer: *const c_void) -> Handle {
+    Handle(u64::try_from(pointer.addr()).unwrap_or(0))
+}
+
+/// The caller's place for one result, which is a pointer. Holds NULL until something is stored.
+#[derive(Debug)]
+pub(crate) struct Place<T>(*mut *mut T);
+
+impl<T> Place<T> {
+    /// The place at an address; `None` for a null pointer.
+    ///
+    /// # Safety
+    /// The address is null, or of a pointer that may be written to as long as the result lives.
+    pub(crate) unsafe fn new(address: *mut *mut T) -> Option<Self> {
+        if address.is_null() {
+            return None;
+        }
+        let mut place = Self(address);
+        place.store(null_mut());
+        Some(place)
+    }
+
+    fn store(&mut self, result: *mut T) {
+        // SAFETY: not null, and may be written to, by the contract of `new`.
+        unsafe { self.0.write(result) }
+    }
+}
+
+impl Place<u16> {
+    /// Hands a text out: it is the caller's to free.
+    pub(crate) fn store_text(&mut self, text: &str) -> Result<(), Hresult> {
+        self.store(allocate(text)?);
+        Ok(())
+    }
+}
+
+impl Place<c_void> {
+    /// Hands a handle out.
+    pub(crate) fn store_handle(&mut self, handle: Handle) -> Result<(), Hresult> {
+        let number = usize::try_from(handle.0).map_err(|_| Hresult::E_HANDLE)?;
+        self.store(std::ptr::without_provenance_mut(number));
+        Ok(())
+    }
+}
+
+/// A text in memory of COM, with a NUL at its end.
+fn allocate(text: &str) -> Result<PWSTR, Hresult> {
+    let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
+    // SAFETY: any size may be asked for.
+    let memory = unsafe { CoTaskMemAlloc(size_of_val(units.as_slice())) }.cast::<u16>();
+    if memory.is_null() {
+        return Err(Hresult::E_OUTOFMEMORY);
+    }
+    // SAFETY: the memory is new, of this size, and aligned for anything.
+    unsafe { memory.copy_from_nonoverlapping(units.as_ptr(), units.len()) };
+    Ok(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windows_sys::Win32::System::Com::CoTaskMemFree;
+
+    #[test]
+    fn a_text_goes_out_and_comes_back() {
+        for sent in ["", "{}", "aé\u{1f980}"] {
+            let mut result = std::ptr::dangling_mut();
+            // SAFETY: the place outlives its use.
+            let mut place = unsafe { Place::<u16>::new(&raw mut result) }.unwrap();
+            place.store_text(sent).unwrap();
+            // SAFETY: it ends with a NUL, and is ours.
+            assert_eq!(unsafe { text(result) }, sent);
+            // SAFETY: it was allocated above, and is not used again.
+            unsafe { CoTaskMemFree(result.cast_const().cast()) };
+        }
+    }
+
+    #[test]
+    fn null_is_an_empty_text_no_id_and_no_place() {
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { text(std::ptr::null()) }, "");
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { id(std::ptr::null()) }, Err(Hresult::E_INVALIDARG));
+        // SAFETY: null is allowed.
+        assert!(unsafe { Place::<u16>::new(null_mut()) }.is_none());
+    }
+
+    #[test]
+    fn an_id_has_the_layout_of_windows_and_a_handle_is_its_number() {
+        let windows = GUID { data1: 0x0be0_7c06, data2: 0x1234, data3: 0x4abc, data4: [0x8d, 0xef, 0, 0, 0, 0, 0, 1] };
+        // SAFETY: to an id.
+        let id = unsafe { id(&raw const windows) }.unwrap();
+        assert_eq!(id.to_string(), "0be07c06-1234-4abc-8def-000000000001");
+        assert_eq!(handle(std::ptr::without_provenance(7)), Handle(7));
+    }
+}

@@ -1,0 +1,202 @@
+//! One connection of a client: its requests, in order, and the handles that its client has open.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use hcn::call::{Call, Handle, Reply};
+use hcn::{Error, Guid, Hcn, Hresult, Kind};
+
+use crate::control::{Command, Counters, Outcome};
+use crate::emulator::Emulator;
+use crate::service::Shared;
+use crate::wire::{Answer, Failure, Hello, PROTOCOL, Request, encode, receive};
+
+/// The clients of a service, by the number that they chose.
+#[derive(Debug, Default)]
+pub(crate) struct Clients(HashMap<Guid, Client>);
+
+#[derive(Debug, Default)]
+struct Client {
+    connections: usize,
+    handles: HashMap<Handle, Kind>,
+}
+
+impl Clients {
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Serves a connection until it ends.
+pub(crate) fn run(stream: &TcpStream, peer: SocketAddr, shared: &Shared) {
+    match serve(stream, shared) {
+        Ok(()) => tracing::debug!(%peer, "a connection to the emulator ended"),
+        Err(error) => {
+            tracing::warn!(%peer, %error, "closing a connection to the emulator");
+            // For a person who reads what came back; a client that is gone does not mind.
+            if error.kind() == io::ErrorKind::InvalidData {
+                let _ = send(stream, &Answer::Refused(error.to_string()));
+            }
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let Some(first) = receive(&mut reader)? else { return Ok(()) };
+    let Request::<Call, Command>::Hello(Hello { protocol, client }) = first else {
+        return Err(invalid("the first frame does not say who speaks"));
+    };
+    if protocol != PROTOCOL {
+        return Err(invalid(&format!("the client speaks protocol {protocol}, and the emulator {PROTOCOL}")));
+    }
+    let session = Session::new(shared, client);
+    while let Some(request) = receive(&mut reader)? {
+        let answer = match request {
+            Request::Call(call) => Answer::Call(session.call(call)),
+            Request::Control(command) => Answer::Control(control(shared, command)),
+            Request::Hello(_) => return Err(invalid("the client says twice who speaks")),
+        };
+        send(stream, &answer)?;
+    }
+    Ok(())
+}
+
+fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
+    let frame = match encode(answer) {
+        Ok(frame) => frame,
+        Err(error) => {
+            let error = error.to_string();
+            encode(&match answer {
+                Answer::Call(_) => Answer::Call(Err(Failure::explained(Hresult::E_OUTOFMEMORY, &error))),
+                Answer::Control(_) | Answer::Refused(_) => Answer::Control(Err(error)),
+            })?
+        }
+    };
+    stream.write_all(&frame)
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// A client's part in one connection. When the last one is dropped, the client's handles are closed.
+struct Session<'a> {
+    shared: &'a Shared,
+    client: Guid,
+}
+
+impl<'a> Session<'a> {
+    fn new(shared: &'a Shared, client: Guid) -> Self {
+        shared.clients().0.entry(client).or_default().connections += 1;
+        Self { shared, client }
+    }
+
+    fn call(&self, mut call: Call) -> Result<Reply, Failure> {
+        self.disown(&mut call);
+        let result = self.shared.emulator.call(&call);
+        let change = match (&call, &result) {
+            (Call::Create { kind, .. } | Call::Open { kind, .. }, Ok(Reply::Handle(handle))) => {
+                Some((*handle, Some(*kind)))
+            }
+            (Call::Close { handle, .. }, Ok(_)) => Some((*handle, None)),
+            _ => None,
+        };
+        if let Some((handle, kind)) = change
+            && let Some(client) = self.shared.clients().0.get_mut(&self.client)
+        {
+            match kind {
+                Some(kind) => client.handles.insert(handle, kind),
+                None => client.handles.remove(&handle),
+            };
+        }
+        result.map_err(|error| match error {
+            Error::Hns { code, record, .. } => Failure { code, record },
+            other => Failure::explained(Hresult::RPC_S_CALL_FAILED, &other.to_string()),
+        })
+    }
+
+    /// Replaces handles that are not this client's by one that was never given out: a handle means something to one process only.
+    fn disown(&self, call: &mut Call) {
+        let handle = match call {
+            Call::Create { network: Some(handle), .. }
+            | Call::Query { handle, .. }
+            | Call::Modify { handle, .. }
+            | Call::Close { handle, .. } => handle,
+            _ => return,
+        };
+        let clients = self.shared.clients();
+        if !clients.0.get(&self.client).is_some_and(|client| client.handles.contains_key(handle)) {
+            *handle = Handle(0);
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.shared.clients();
+        let Some(client) = clients.0.get_mut(&self.client) else { return };
+        client.connections -= 1;
+        if client.connections > 0 {
+            return;
+        }
+        let handles = clients.0.remove(&self.client).map(|client| client.handles).unwrap_or_default();
+        // Closed before anybody can see that the client is gone.
+        for (handle, kind) in handles {
+            let _ = self.shared.emulator.call(&Call::Close { kind, handle });
+        }
+    }
+}
+
+fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
+    let emulator: &Emulator = &shared.emulator;
+    match command {
+        Command::Documents(kind) => return Ok(Outcome::Documents(emulator.documents(kind))),
+        Command::Journal => {
+            return Ok(Outcome::Journal(emulator.journal().into_iter().map(Into::into).collect()));
+        }
+        Command::Counters => {
+            let functions = emulator.counters().into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+            let counters = Counters { functions, native_calls: emulator.native_calls(), writes: emulator.writes() };
+            return Ok(Outcome::Counters(counters));
+        }
+        Command::Quirks => return Ok(Outcome::Quirks(emulator.build().quirks)),
+        Command::Host => return Ok(Outcome::Host(emulator.to_host(&shared.facts))),
+        Command::Add { kind, document } => return add(emulator, kind, document),
+        Command::AddLocalEndpoint { network, name, addresses } => {
+            if emulator.document(Kind::Network, network).is_none() {
+                return Err(format!("there is no network {network}"));
+            }
+            return Ok(Outcome::Id(emulator.add_local_endpoint(network, &name, &addresses)));
+        }
+        Command::Remove { kind, id } => {
+            if emulator.document(kind, id).is_none() {
+                return Err(format!("there is no {} {id}", kind.name()));
+            }
+            emulator.remove(kind, id);
+        }
+        Command::ResetJournal => emulator.reset_journal(),
+        Command::Inject(fault) => emulator.inject(fault),
+        Command::ClearFaults => emulator.clear_faults(),
+        Command::SetQuirks(quirks) => emulator.change_quirks(|now| *now = quirks),
+        Command::Stop(lost) => emulator.stop(&lost),
+        Command::Start => emulator.start(),
+        Command::Reappear => emulator.reappear(),
+    }
+    Ok(Outcome::Done)
+}
+
+fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
+    if !document.is_object() {
+        return Err("the document is no JSON object".into());
+    }
+    if let Some(id) = document.get("ID").filter(|id| !id.is_null()) {
+        let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
+        let Some(id) = id else { return Err("the document's ID is none".into()) };
+        if emulator.document(kind, id).is_some() {
+            return Err(format!("there is a {} {id} already", kind.name()));
+        }
+    }
+    Ok(Outcome::Id(emulator.add(kind, document)))
+}

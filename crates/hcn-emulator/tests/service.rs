@@ -1,0 +1,353 @@
+//! The emulator as a service: what its clients may rely on, and what none of them can do to it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hcn::call::{Call, Handle, Method, Reply};
+use hcn::{Class, Error, Features, Guid, Hcn, Hresult, Kind};
+use hcn_emulator::conformance::CASES;
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::service::Running;
+use hcn_emulator::{Build, Control, Emulator, Host, Quirks, Remote, Service};
+use serde_json::{Value, json};
+
+/// So long at most a test waits for what has to happen.
+const BOUND: Duration = Duration::from_secs(20);
+
+fn emulator() -> Arc<Emulator> {
+    Arc::new(Emulator::new("latest".parse::<Build>().unwrap()))
+}
+
+fn serve(emulator: &Arc<Emulator>) -> Running {
+    Service::bind("127.0.0.1:0", emulator.clone()).unwrap().spawn().unwrap()
+}
+
+fn remote(service: &Running) -> Remote {
+    Remote::connect_lazily(service.address().to_string())
+}
+
+fn control(service: &Running) -> Control {
+    Control::connect_lazily(service.address().to_string())
+}
+
+fn version() -> Call {
+    Call::Hns { method: Method::Get, path: "/globals/version".into(), body: String::new() }
+}
+
+fn enumerate(kind: Kind) -> Call {
+    Call::Enumerate { kind, query: String::new() }
+}
+
+fn create_namespace() -> Call {
+    let settings = r#"{"SchemaVersion":{"Major":2,"Minor":0}}"#.into();
+    Call::Create { kind: Kind::Namespace, network: None, id: Guid::nil(), settings }
+}
+
+fn handle(result: Result<Reply, Error>) -> Handle {
+    let Ok(Reply::Handle(handle)) = result else { panic!("{result:?}") };
+    handle
+}
+
+/// Waits until something is so.
+fn until(what: &str, so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < BOUND, "in vain waited for: {what}");
+        thread::yield_now();
+    }
+}
+
+fn frame(body: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(body.len()).unwrap().to_le_bytes().to_vec();
+    frame.extend(body);
+    frame
+}
+
+fn hello(client: Guid) -> Vec<u8> {
+    frame(json!({"Hello": {"protocol": 1, "client": client}}).to_string().as_bytes())
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream
+}
+
+/// An address where nobody listens.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn every_build_passes_the_conformance_suite_over_tcp() {
+    for name in Build::names() {
+        let build: Build = name.parse().unwrap();
+        let features = Features::of(build.version);
+        let emulator = Arc::new(Emulator::new(build));
+        let service = serve(&emulator);
+        let hcn: Arc<dyn Hcn> = Arc::new(remote(&service));
+        for case in CASES.iter().filter(|case| (case.applies)(&features)) {
+            (case.run)(&hcn).unwrap_or_else(|error| panic!("{name}: {}: {error}", case.name));
+        }
+    }
+}
+
+#[test]
+fn the_journal_over_tcp_is_that_of_the_same_calls_in_process() {
+    let work = |hcn: &dyn Hcn| {
+        let made = handle(hcn.call(&create_namespace()));
+        hcn.call(&Call::Query { kind: Kind::Namespace, handle: made, query: String::new() }).unwrap();
+        hcn.call(&Call::Close { kind: Kind::Namespace, handle: made }).unwrap();
+        hcn.call(&enumerate(Kind::Namespace)).unwrap();
+        hcn.call(&Call::Open { kind: Kind::Network, id: Guid::from_u128(1) }).unwrap_err();
+        hcn.call(&Call::Query { kind: Kind::Network, handle: Handle(0), query: String::new() }).unwrap_err()
+    };
+    let (here, there) = (emulator(), emulator());
+    let service = serve(&there);
+    let errors = (work(&*here), work(&remote(&service)));
+    assert_eq!(errors.0, errors.1);
+    let seen = |emulator: &Emulator| {
+        // The id of the namespace is HNS's choice.
+        emulator.journal().into_iter().map(|entry| (entry.function, entry.subject, entry.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&here), seen(&there));
+    assert_eq!(here.counters(), there.counters());
+}
+
+#[test]
+fn many_threads_share_one_remote() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let remote = remote(&service);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let made = handle(remote.call(&create_namespace()));
+                    let query = Call::Query { kind: Kind::Namespace, handle: made, query: String::new() };
+                    assert!(matches!(remote.call(&query), Ok(Reply::Document(_))));
+                    assert_eq!(remote.call(&Call::Close { kind: Kind::Namespace, handle: made }), Ok(Reply::Done));
+                }
+            });
+        }
+    });
+    assert_eq!(emulator.documents(Kind::Namespace).len(), 800);
+    assert_eq!(service.clients(), 1);
+}
+
+#[test]
+fn state_outlives_clients_and_their_handles_do_not() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let first = remote(&service);
+    let made = handle(first.call(&create_namespace()));
+    let query = Call::Query { kind: Kind::Namespace, handle: made, query: String::new() };
+    assert!(emulator.call(&query).is_ok());
+
+    // A handle means nothing to another client, not even to close it.
+    let second = remote(&service);
+    assert_eq!(second.call(&query).unwrap_err().code(), Some(Hresult::E_HANDLE));
+    second.call(&Call::Close { kind: Kind::Namespace, handle: made }).unwrap();
+    assert!(first.call(&query).is_ok());
+
+    drop(first);
+    until("the first client is gone", || service.clients() == 1);
+    assert_eq!(emulator.call(&query).unwrap_err().code(), Some(Hresult::E_HANDLE));
+    assert_eq!(emulator.documents(Kind::Namespace).len(), 1);
+    let Ok(Reply::Document(ids)) = second.call(&enumerate(Kind::Namespace)) else { panic!() };
+    assert_eq!(serde_json::from_str::<Vec<Guid>>(&ids).unwrap().len(), 1);
+}
+
+#[test]
+fn rubbish_ends_its_connection_and_nothing_else() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let good = remote(&service);
+    good.call(&version()).unwrap();
+    let client = Guid::from_u128(1);
+    let call = |body: &[u8]| [hello(client), frame(body)].concat();
+    let rubbish = [
+        b"GET / HTTP/1.1\r\nHost: hns\r\n\r\n".to_vec(),
+        u32::MAX.to_le_bytes().to_vec(),
+        frame(b""),
+        frame(b"\xff\xfe"),
+        frame(br#"{"Call":"#),
+        frame(br#"{"Call":{"Open":{"kind":"Network","id":"00000000-0000-0000-0000-000000000001"}}}"#),
+        frame(br#"{"Hello":{"protocol":99,"client":"00000000-0000-0000-0000-000000000001"}}"#),
+        [hello(client), hello(client)].concat(),
+        call(b"no"),
+        call(br#"{"Call":{"Explode":{}}}"#),
+        call(br#"{"Control":"Explode"}"#),
+        call("[".repeat(100_000).as_bytes()),
+    ];
+    for bytes in rubbish {
+        let mut stream = connect(service.address());
+        stream.write_all(&bytes).unwrap();
+        // Whatever comes, an end comes too. It may be a reset, where not everything sent was read.
+        let mut back = Vec::new();
+        match stream.read_to_end(&mut back) {
+            Ok(_) => assert!(back.len() > 4 && back[4..].starts_with(br#"{"Refused":""#), "{bytes:?}: {back:?}"),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{bytes:?}"),
+        }
+        good.call(&version()).unwrap();
+    }
+    // A frame that never becomes whole waits, and holds up nobody.
+    let mut slow = connect(service.address());
+    slow.write_all(&[100, 0]).unwrap();
+    good.call(&version()).unwrap();
+    until("all but one are gone", || service.clients() == 1);
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_of_a_call_leaves_nothing_open() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let control = control(&service);
+    let fault = |which, effect| Fault { which, from: 1, every: 1, effect };
+    let create = Which::Function("HcnCreateNamespace".into());
+    control.inject(fault(create, Effect::Delay(Duration::from_millis(200)))).unwrap();
+    let mut stream = connect(service.address());
+    let call = frame(json!({"Call": create_namespace()}).to_string().as_bytes());
+    stream.write_all(&[hello(Guid::from_u128(1)), call].concat()).unwrap();
+    until("the client is known", || service.clients() == 2);
+    drop(stream);
+    until("the call is carried out", || emulator.documents(Kind::Namespace).len() == 1);
+    until("the client is gone", || service.clients() == 1);
+    // The only handle that was ever given out.
+    let query = Call::Query { kind: Kind::Namespace, handle: Handle(1), query: String::new() };
+    assert_eq!(emulator.call(&query).unwrap_err().code(), Some(Hresult::E_HANDLE));
+    control.clear_faults().unwrap();
+    remote(&service).call(&create_namespace()).unwrap();
+}
+
+#[test]
+fn no_service_is_unavailable_and_a_late_one_is_found() {
+    let address = nowhere();
+    let remote = Remote::connect_lazily(address.to_string());
+    for _ in 0..2 {
+        let error = remote.call(&version()).unwrap_err();
+        assert_eq!(error, Error::hns("HNSCall", Hresult::RPC_S_SERVER_UNAVAILABLE));
+        assert_eq!(error.class(), Class::Unavailable);
+    }
+    for address in ["", "127.0.0.1", "127.0.0.1:http:80"] {
+        let error = Remote::connect_lazily(address).call(&version()).unwrap_err();
+        assert_eq!(error.code(), Some(Hresult::RPC_S_SERVER_UNAVAILABLE), "{address:?}");
+    }
+
+    let service = Service::bind(address, emulator()).unwrap().spawn().unwrap();
+    remote.call(&version()).unwrap();
+    remote.reach("HNSCall").unwrap();
+    service.stop();
+    // A connection is kept, and found broken.
+    assert_eq!(remote.call(&version()), Err(Error::hns("HNSCall", Hresult::RPC_S_CALL_FAILED)));
+    assert_eq!(remote.call(&version()), Err(Error::hns("HNSCall", Hresult::RPC_S_SERVER_UNAVAILABLE)));
+    let again = Service::bind(address, emulator()).unwrap().spawn().unwrap();
+    remote.call(&version()).unwrap();
+    assert_eq!(again.clients(), 1);
+}
+
+#[test]
+fn a_service_that_ends_in_the_middle_of_a_call_fails_the_call() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let remote = Arc::new(remote(&service));
+    emulator.delay("HNSCall", Duration::from_millis(500));
+    let calling = thread::spawn(move || remote.call(&version()));
+    until("the client is known", || service.clients() == 1);
+    // Stopped at once, no matter how long the call takes.
+    service.stop();
+    assert_eq!(calling.join().unwrap(), Err(Error::hns("HNSCall", Hresult::RPC_S_CALL_FAILED)));
+}
+
+#[test]
+fn a_taken_address_is_an_error_and_a_stopped_service_frees_it() {
+    let service = serve(&emulator());
+    let address = service.address();
+    let error = Service::bind(address, emulator()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    remote(&service).call(&version()).unwrap();
+    service.stop();
+    let all = Service::bind("0.0.0.0:0", emulator()).unwrap();
+    all.spawn().unwrap().stop();
+    serve(&emulator()).stop();
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn documents_too_large_for_a_frame_are_refused_and_large_ones_are_not() {
+    let service = serve(&emulator());
+    let remote = remote(&service);
+    let settings = |length| json!({"SchemaVersion": {"Major": 2, "Minor": 0}, "Note": "x".repeat(length)}).to_string();
+    let create =
+        |length| Call::Create { kind: Kind::Namespace, network: None, id: Guid::nil(), settings: settings(length) };
+    let made = handle(remote.call(&create(4 << 20)));
+    let query = r#"{"SchemaVersion":{"Major":2,"Minor":0}}"#.into();
+    let Ok(Reply::Document(back)) = remote.call(&Call::Query { kind: Kind::Namespace, handle: made, query }) else {
+        panic!()
+    };
+    assert!(back.len() > 4 << 20);
+    let error = remote.call(&create(64 << 20)).unwrap_err();
+    assert_eq!(error.code(), Some(Hresult::E_INVALIDARG));
+    remote.call(&version()).unwrap();
+}
+
+#[test]
+fn control_sees_and_does_what_tests_need() {
+    let emulator = emulator();
+    let facts = Host { hns_version: "15.5".into(), node: "win-1".into(), ..Host::default() };
+    let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().with_facts(&facts).spawn().unwrap();
+    let (control, remote) = (control(&service), remote(&service));
+
+    let id = Guid::from_u128(7);
+    let network = json!({"ID": id, "Name": "cbr0", "Type": "L2Bridge", "Ipams": []});
+    assert_eq!(control.add(Kind::Network, network.clone()).unwrap(), id);
+    assert!(control.add(Kind::Network, network).unwrap_err().to_string().contains("already"));
+    assert!(control.add(Kind::Network, Value::Null).is_err());
+    assert!(control.add(Kind::Network, json!({"ID": "7"})).is_err());
+    let pod = control.add_local_endpoint(id, "pod", &["10.244.1.7".parse().unwrap()]).unwrap();
+    assert!(control.add_local_endpoint(pod, "pod", &[]).unwrap_err().to_string().contains("no network"));
+    let names: Vec<Value> = control.documents(Kind::Endpoint).unwrap().iter().map(|d| d["Name"].clone()).collect();
+    assert_eq!(names, ["pod"]);
+
+    let host = control.host().unwrap();
+    assert_eq!((host.node.as_str(), host.objects.len()), ("win-1", 2));
+    assert_eq!(Emulator::from_host(&host).unwrap().documents(Kind::Network), emulator.documents(Kind::Network));
+
+    remote.call(&enumerate(Kind::Network)).unwrap();
+    remote.call(&Call::Delete { kind: Kind::LoadBalancer, id }).unwrap_err();
+    let journal = control.journal().unwrap();
+    let seen: Vec<_> = journal.iter().map(|line| (line.function.as_str(), line.is_write)).collect();
+    assert_eq!(seen, [("HcnEnumerateNetworks", false), ("HcnDeleteLoadBalancer", true)]);
+    assert_eq!(journal[1].subject, id.to_string());
+    let counters = control.counters().unwrap();
+    assert_eq!((counters.native_calls, counters.writes, counters.functions["HcnEnumerateNetworks"]), (2, 1, 1));
+    control.reset_journal().unwrap();
+    assert_eq!(control.counters().unwrap(), hcn_emulator::control::Counters::default());
+
+    let code = Hresult::ERROR_TIMEOUT;
+    control.inject(Fault { which: Which::Any, from: 1, every: 0, effect: Effect::FailAfter(code) }).unwrap();
+    assert_eq!(remote.call(&version()).unwrap_err().code(), Some(code));
+    control.inject(Fault { which: Which::Writes, from: 1, every: 1, effect: Effect::Fail(code) }).unwrap();
+    control.clear_faults().unwrap();
+    remote.call(&create_namespace()).unwrap();
+
+    let quirks = Quirks { silent_modify: true, reserved_ports: [(6, 80)].into(), ..control.quirks().unwrap() };
+    control.set_quirks(quirks.clone()).unwrap();
+    assert_eq!((control.quirks().unwrap(), emulator.build().quirks), (quirks.clone(), quirks));
+
+    control.stop(&[Kind::Endpoint]).unwrap();
+    assert_eq!(remote.call(&version()).unwrap_err().class(), Class::Unavailable);
+    control.start().unwrap();
+    remote.call(&version()).unwrap();
+    assert!(control.documents(Kind::Endpoint).unwrap().is_empty());
+    control.reappear().unwrap();
+    control.remove(Kind::Endpoint, pod).unwrap();
+    assert!(control.remove(Kind::Endpoint, pod).is_err());
+
+    let nobody = Control::connect_lazily(nowhere().to_string());
+    assert!(nobody.journal().unwrap_err().to_string().starts_with("no service at 127.0.0.1:"));
+}
