@@ -7,6 +7,7 @@ mod system;
 mod test;
 mod windows;
 mod wine;
+mod wine_bench;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ enum Task {
     Windows(windows::Arguments),
     /// Run a Windows program under Wine, in a prefix of its own.
     Wine(wine::Arguments),
+    /// Show hnsproxy.exe at work under Wine, on stand-in DLLs and an emulated HNS.
+    WineBench,
     /// Run all tests: unit and integration tests, and those in documentation.
     Test(test::Arguments),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Windows(arguments) => windows::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
+        Task::WineBench => wine_bench::run(),
         Task::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -49,7 +49,8 @@ pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
     .with_context(|| format!("the packages {list} can't be installed"))
 }
 
-fn installed(package: &str) -> bool {
+/// Whether a package of Debian is installed.
+pub(crate) fn installed(package: &str) -> bool {
     let status = output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
     status.is_ok_and(|status| status == "installed")
 }

@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use crate::process::{output, run as run_command, say, status};
 use crate::system;
 use crate::windows::{self, Built};
-use crate::wine::Prefix;
+use crate::wine::{self, Prefix};
+use crate::wine_bench;
 
 /// What to test.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,12 @@ fn here(packages: &[String]) -> Result<()> {
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;
+        // On a machine of CI a missing tool is installed, or is a failure; elsewhere nobody asked for a gigabyte of them.
+        if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
+            wine_bench::run()?;
+        } else {
+            say(format_args!("SKIPPED: the Windows program under Wine; cargo xtask wine-bench installs what it needs"));
+        }
     }
     // Packages asked for by name may have no library, which cargo would take for a mistake.
     Ok(())

@@ -40,6 +40,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Programs and libraries of some packages.
+    pub(crate) fn of(packages: &[&str]) -> Self {
+        Self { packages: packages.iter().map(|&package| package.to_owned()).collect(), ..Self::default() }
+    }
+
     /// The test programs of some packages.
     pub(crate) fn tests_of(packages: &[String]) -> Self {
         Self { packages: packages.to_vec(), tests: true, ..Self::default() }
@@ -124,6 +129,11 @@ fn cargo() -> Result<Command> {
         command.env_remove(name);
     }
     Ok(command)
+}
+
+/// Whether a build for Windows needs nothing more to be installed.
+pub(crate) fn tools_are_here() -> bool {
+    find(GCC).is_some() && (rustup_has_target() || RUST_PACKAGES.iter().all(|package| system::installed(package)))
 }
 
 fn rustup_has_target() -> bool {

@@ -93,6 +93,11 @@ impl Prefix {
     /// Puts a DLL in System32.
     fn install(&self, dll: &Path) -> Result<()> {
         let Some(name) = dll.file_name() else { bail!("{} is no file", dll.display()) };
+        self.install_as(dll, name)
+    }
+
+    /// Puts a DLL in System32 under a name.
+    pub(crate) fn install_as(&self, dll: &Path, name: impl AsRef<Path>) -> Result<()> {
         let place = self.system32().join(name);
         fs::copy(dll, &place).with_context(|| format!("can't copy {} to {}", dll.display(), place.display()))?;
         Ok(())
@@ -110,6 +115,11 @@ impl Prefix {
     fn system32(&self) -> PathBuf {
         self.folder.join("drive_c/windows/system32")
     }
+}
+
+/// Whether Wine is installed.
+pub(crate) fn tools_are_here() -> bool {
+    wine().is_some()
 }
 
 fn wine() -> Option<PathBuf> {

@@ -24,6 +24,15 @@ pub struct Quirks {
     pub reserved_ports: BTreeSet<(u32, u16)>,
 }
 
+/// What an emulated HNS does where it is not known what a real one does, apart from quirks of builds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A load balancer without a backend is accepted.
+    pub accepts_no_backend: bool,
+    /// `HNSCall` succeeds where HNS refuses, and its envelope says that it failed, as on older builds.
+    pub fails_in_envelope: bool,
+}
+
 /// A build of Windows, as far as HNS goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
@@ -47,6 +56,10 @@ const PRESETS: [(&str, Version, bool); 8] = [
     ("latest", Version::new(15, 5), false),
 ];
 
+/// Other names of presets.
+const ALIASES: [(&str, &str); 4] =
+    [("ws2019-rtm", "server2019-rtm"), ("ws2019", "server2019"), ("ws2022", "server2022"), ("ws2025", "server2025")];
+
 impl Build {
     /// The names of the presets.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -63,8 +76,9 @@ impl Build {
 impl FromStr for Build {
     type Err = String;
 
-    /// A preset by its name, or any version such as `15.5`.
+    /// A preset by one of its names, or any version such as `15.5`.
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(text)).map_or(text, |(_, name)| name);
         if let Some((name, version, silent_modify)) = PRESETS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text))
         {
             let quirks = Quirks { silent_modify: *silent_modify, ..Quirks::default() };

@@ -1,11 +1,14 @@
 //! What a Service proxy relies on, as cases that any implementation of the interface must pass: an emulator, or a real HNS.
 //!
-//! Every case makes its own network, of type NAT so that no adapter is needed, and takes it away again.
+//! Every case makes its own network and takes it away again, and before it the load balancers that it made: HNS does not promise
+//! that these go with the network. Networks are of type NAT, which needs no adapter; those of load balancers are overlays, the type
+//! that hnslib's tests have them on.
 
 use hcn::call::{Call, Method, Reply};
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
 use hcn::{Class, Client, Error, Features, Generation, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A case.
@@ -19,40 +22,75 @@ pub struct Case {
     pub run: fn(&Arc<dyn Hcn>) -> Result<(), String>,
 }
 
-/// A network, which goes away with what is in it.
+/// A network, which goes away with what is in it, and load balancers.
 struct Scratch {
     hcn: Arc<dyn Hcn>,
     client: Client,
     network: Guid,
+    load_balancers: RefCell<Vec<Guid>>,
 }
 
 impl Scratch {
+    /// A NAT network.
     fn new(hcn: &Arc<dyn Hcn>) -> Result<Self, String> {
+        Self::of(hcn, json!({ "Type": "NAT", "Ipams": ipams(&json!([])) }))
+    }
+
+    /// An overlay network.
+    fn overlay(hcn: &Arc<dyn Hcn>) -> Result<Self, String> {
+        let policies = json!([{"Type": "VSID", "Settings": {"IsolationId": 5000}}]);
+        let range = json!({"StartMacAddress": "00-15-5D-52-C0-00", "EndMacAddress": "00-15-5D-52-CF-FF"});
+        // It does not survive a restart of the host, should it be left behind.
+        Self::of(
+            hcn,
+            json!({ "Type": "Overlay", "Flags": 8, "MacPool": {"Ranges": [range]}, "Ipams": ipams(&policies) }),
+        )
+    }
+
+    fn of(hcn: &Arc<dyn Hcn>, mut settings: Value) -> Result<Self, String> {
         let network = Guid::new_v4();
-        let settings = json!({
-            "Name": format!("conformance-{network}"), "Type": "NAT",
-            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "192.168.214.0/24",
-                       "Routes": [{"NextHop": "192.168.214.1", "DestinationPrefix": "0.0.0.0/0"}]}]}],
-            "SchemaVersion": {"Major": 2, "Minor": 0}
-        });
+        if let Value::Object(members) = &mut settings {
+            members.insert("Name".into(), format!("conformance-{network}").into());
+            members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
+        }
         let call = Call::Create { kind: Kind::Network, network: None, id: network, settings: settings.to_string() };
         let Reply::Handle(handle) = hcn.call(&call).map_err(|e| e.to_string())? else {
             return Err("creating a network gives no handle".into());
         };
         let _ = hcn.call(&Call::Close { kind: Kind::Network, handle });
         let client = Client::new(hcn.clone(), Generation::V2);
-        Ok(Self { hcn: hcn.clone(), client, network })
+        Ok(Self { hcn: hcn.clone(), client, network, load_balancers: RefCell::default() })
     }
 
     fn remote(&self, address: &str) -> Result<Guid, String> {
         self.client.create_endpoint(self.network, Guid::new_v4(), &remote(address)).map_err(|e| e.to_string())
     }
+
+    /// Creates a load balancer of an id, which goes away at the end.
+    fn balance_as(&self, id: Guid, document: &LoadBalancer) -> Result<Guid, Error> {
+        let made = self.client.create_load_balancer(id, document)?;
+        self.load_balancers.borrow_mut().push(made);
+        Ok(made)
+    }
+
+    fn balance(&self, document: &LoadBalancer) -> Result<Guid, Error> {
+        self.balance_as(Guid::new_v4(), document)
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        for id in self.load_balancers.take() {
+            let _ = self.client.delete_load_balancer(id);
+        }
         let _ = self.hcn.call(&Call::Delete { kind: Kind::Network, id: self.network });
     }
+}
+
+/// The addresses of a network, with policies of the subnet.
+fn ipams(policies: &Value) -> Value {
+    json!([{"Type": "Static", "Subnets": [{"IpAddressPrefix": "192.168.214.0/24", "Policies": policies,
+            "Routes": [{"NextHop": "192.168.214.1", "DestinationPrefix": "0.0.0.0/0"}]}]}])
 }
 
 fn remote(address: &str) -> Endpoint {
@@ -173,10 +211,10 @@ pub const CASES: &[Case] = &[
         name: "an id can be used again after deletion, and not before",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backend = scratch.remote("10.244.2.7")?;
             let id = Guid::new_v4();
-            let create = |vip: &str| scratch.client.create_load_balancer(id, &balancer(vip, &[backend]));
+            let create = |vip: &str| scratch.balance_as(id, &balancer(vip, &[backend]));
             create("198.51.100.1").map_err(text)?;
             fails(create("198.51.100.2"), &[Hresult::ERROR_ALREADY_EXISTS, Hresult::HCN_E_PORT_ALREADY_EXISTS])?;
             scratch.client.delete_load_balancer(id).map_err(text)?;
@@ -187,9 +225,9 @@ pub const CASES: &[Case] = &[
         name: "one frontend has one load balancer",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backend = scratch.remote("10.244.2.7")?;
-            let create = |vip: &str| scratch.client.create_load_balancer(Guid::new_v4(), &balancer(vip, &[backend]));
+            let create = |vip: &str| scratch.balance(&balancer(vip, &[backend]));
             let first = create("198.51.100.1").map_err(text)?;
             fails(create("198.51.100.1"), &[Hresult::HCN_E_PORT_ALREADY_EXISTS, Hresult::ERROR_ALREADY_EXISTS])?;
             create("198.51.100.2").map_err(text)?;
@@ -201,10 +239,10 @@ pub const CASES: &[Case] = &[
         name: "a load balancer comes back as it was sent",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
             let sent = balancer("198.51.100.1", &backends);
-            let id = scratch.client.create_load_balancer(Guid::new_v4(), &sent).map_err(text)?;
+            let id = scratch.balance(&sent).map_err(text)?;
             let back = scratch.client.load_balancer(id).map_err(text)?;
             must(back.id == Some(id) && back.frontend_vips == sent.frontend_vips, "id and address")?;
             must(back.port_mappings == sent.port_mappings && back.flags == sent.flags, "ports and flags")?;
@@ -215,25 +253,19 @@ pub const CASES: &[Case] = &[
         name: "an internal port is needed",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let mut document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
             document.port_mappings.iter_mut().for_each(|mapping| mapping.internal_port = 0);
-            fails(
-                scratch.client.create_load_balancer(Guid::new_v4(), &document),
-                &[Hresult::HCN_E_INVALID_INTERNAL_PORT],
-            )
+            fails(scratch.balance(&document), &[Hresult::HCN_E_INVALID_INTERNAL_PORT])
         },
     },
     Case {
         name: "a load balancer is changed in place",
         applies: |f| f.modify_load_balancer,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
-            let id = scratch
-                .client
-                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends))
-                .map_err(text)?;
+            let id = scratch.balance(&balancer("198.51.100.1", &backends)).map_err(text)?;
             let fewer = balancer("198.51.100.1", &backends[..1]);
             let back = scratch.client.modify_load_balancer(id, &fewer, true).map_err(text)?;
             must(
@@ -246,9 +278,9 @@ pub const CASES: &[Case] = &[
         name: "what can't be changed in place says so",
         applies: |f| f.v2 && !f.accelnet,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let document = balancer("198.51.100.1", &[scratch.remote("10.244.2.7")?]);
-            let id = scratch.client.create_load_balancer(Guid::new_v4(), &document).map_err(text)?;
+            let id = scratch.balance(&document).map_err(text)?;
             fails(scratch.client.modify_load_balancer(id, &document, false), &[Hresult::E_NOTIMPL])
         },
     },
@@ -256,14 +288,11 @@ pub const CASES: &[Case] = &[
         name: "deleting a network takes its endpoints along",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backend = scratch.remote("10.244.2.7")?;
-            let id = scratch
-                .client
-                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend]))
-                .map_err(text)?;
-            let client = Client::new(hcn.clone(), Generation::V2);
-            drop(scratch);
+            let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
+            let client = &scratch.client;
+            hcn.call(&Call::Delete { kind: Kind::Network, id: scratch.network }).map_err(text)?;
             must(client.endpoint(backend).is_err_and(|e| e.class() == Class::Absent), "the endpoint is gone")?;
             let gone = client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent);
             client.delete_load_balancer(id).map_err(text)?;
@@ -274,12 +303,9 @@ pub const CASES: &[Case] = &[
         name: "a referenced endpoint can be deleted",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
-            let id = scratch
-                .client
-                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &backends))
-                .map_err(text)?;
+            let id = scratch.balance(&balancer("198.51.100.1", &backends)).map_err(text)?;
             scratch.client.delete_endpoint(backends[0]).map_err(text)?;
             scratch.client.load_balancer(id).map_err(text)?;
             scratch.client.delete_load_balancer(id).map_err(text)
@@ -289,13 +315,10 @@ pub const CASES: &[Case] = &[
         name: "both generations see the same objects",
         applies: |f| f.v2,
         run: |hcn| {
-            let scratch = Scratch::new(hcn)?;
+            let scratch = Scratch::overlay(hcn)?;
             let v1 = Client::new(hcn.clone(), Generation::V1);
             let backend = scratch.remote("10.244.2.7")?;
-            let id = scratch
-                .client
-                .create_load_balancer(Guid::new_v4(), &balancer("198.51.100.1", &[backend]))
-                .map_err(text)?;
+            let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
             let seen = v1.load_balancers().map_err(text)?.into_iter().find(|l| l.id == id);
             let seen = seen.and_then(|l| l.document).ok_or("v1 does not list the load balancer")??;
             must(seen.endpoint_ids().eq([backend]) && seen.frontend_vips == ["198.51.100.1"], "v1 shows it as it is")?;

@@ -10,12 +10,12 @@ use hcn::error::ErrorRecord;
 use hcn::{Error, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 
-use crate::builds::{Build, Quirks};
+use crate::builds::{Build, Options, Quirks};
 use crate::faults::{Effect, Fault, Faults, Which};
 use crate::host::{Host, HostError};
-use crate::journal::{Entry, Journal};
-use crate::rules::{self, Rule};
-use crate::store::Store;
+use crate::journal::{Detail, Entry, Journal};
+use crate::rules;
+use crate::store::{Store, set};
 use crate::v2;
 
 /// An emulated Host Networking Service. See the crate's documentation for what it does not show.
@@ -57,6 +57,7 @@ impl Emulator {
     pub fn from_host(host: &Host) -> Result<Self, HostError> {
         let build: Build = host.hns_version.parse().map_err(HostError::Version)?;
         let emulator = Self::new(build);
+        emulator.state().store.node_ips.clone_from(&host.node_ips);
         for (index, object) in host.objects.iter().enumerate() {
             let text = |member: &str| object.get(member).and_then(Value::as_str);
             let name = text("Name").or(text("ID")).map(str::to_owned);
@@ -126,9 +127,24 @@ impl Emulator {
         change(&mut self.state().store.build.quirks);
     }
 
+    /// Changes what it does where it is not known what a real HNS does.
+    pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.state().store.options);
+    }
+
+    /// Tells it the addresses of the host: their ports are those of the host.
+    pub fn set_node_ips(&self, addresses: &[IpAddr]) {
+        self.state().store.node_ips = addresses.to_vec();
+    }
+
     /// The calls since the journal was last reset, in order.
     pub fn journal(&self) -> Vec<Entry> {
         self.state().journal.entries()
+    }
+
+    /// The calls since the journal was last reset, in order, each with the object it was about and the rule that refused it.
+    pub fn journal_details(&self) -> Vec<Detail> {
+        self.state().journal.details()
     }
 
     /// How often each native function was called since the journal was last reset.
@@ -153,7 +169,12 @@ impl Emulator {
 
     /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
-        self.state().faults.inject(fault);
+        self.state().faults.inject(fault, None);
+    }
+
+    /// Injects a fault that strikes so many times at most.
+    pub fn inject_times(&self, fault: Fault, times: u64) {
+        self.state().faults.inject(fault, Some(times));
     }
 
     /// Makes the nth call of a function, counted from now and from 1, fail with a code.
@@ -216,12 +237,12 @@ impl Emulator {
         self.state().store.table(kind).get(id).cloned()
     }
 
-    /// Takes an object away, with its dependants, as others on the host would. Not a call.
+    /// Takes an object away, with its dependants, as others on the host would, whatever quirks calls meet. Not a call.
     pub fn remove(&self, kind: Kind, id: Guid) {
-        let _ = self.state().store.delete(kind, id);
+        self.state().store.delete_anyway(kind, id);
     }
 
-    /// Adds an object, unchecked, as others on the host would. Not a call.
+    /// Adds an object, unchecked, as others on the host would, in the place of the one of its id. Not a call.
     pub fn add(&self, kind: Kind, document: Value) -> Guid {
         let own = document.get("ID").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let id = own.unwrap_or_else(Guid::new_v4);
@@ -229,14 +250,23 @@ impl Emulator {
         id
     }
 
-    /// Adds the endpoint of a pod, as a CNI plugin would. Not a call.
+    /// Replaces the document of an object that is there, unchecked, as others on the host would. Not a call.
+    pub fn replace(&self, kind: Kind, id: Guid, document: Value) {
+        self.state().store.replace(kind, id, document);
+    }
+
+    /// Adds the endpoint of a pod, as a CNI plugin would: attached, with the prefixes of the network and a MAC address of its own.
+    /// Not a call.
     pub fn add_local_endpoint(&self, network: Guid, name: &str, addresses: &[IpAddr]) -> Guid {
         let configurations: Vec<Value> = addresses.iter().map(|ip| json!({"IpAddress": ip.to_string()})).collect();
-        self.add(
-            Kind::Endpoint,
-            json!({"Name": name, "HostComputeNetwork": network, "IpConfigurations": configurations,
-                   "MacAddress": "00-15-5D-00-00-01"}),
-        )
+        let mut document = json!({"Name": name, "HostComputeNetwork": network, "IpConfigurations": configurations});
+        let mut state = self.state();
+        let store = &mut state.store;
+        store.complete_addresses(network, &mut document);
+        set(&mut document, "MacAddress", store.mac_for(network));
+        let id = Guid::new_v4();
+        store.insert(Kind::Endpoint, id, document);
+        id
     }
 }
 
@@ -257,18 +287,33 @@ impl Hcn for Emulator {
             Effect::FailAfter(code) => Some(*code),
             _ => None,
         });
-        let result = match before {
+        let State { store, journal, down, .. } = &mut *state;
+        store.about = None;
+        let mut rule = None;
+        let mut result = match before {
             Some(code) => Err(code),
-            None if state.down => Err(rules::SERVICE_DOWN.code),
-            None => v2::call(&mut state.store, call).map_err(|Rule { code, .. }| code),
+            None => {
+                let result = if *down { Err(rules::SERVICE_DOWN) } else { v2::call(store, call) };
+                result.map_err(|refusal| {
+                    rule = Some(refusal.name);
+                    refusal.code
+                })
+            }
         };
-        let result = after.map_or(result, Err);
+        if let Some(code) = after {
+            (result, rule) = (Err(code), None);
+        }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
-        state.journal.note(call, code);
-        result.map_err(|code| {
+        journal.note(call, code, store.about, rule);
+        let in_envelope = store.options.fails_in_envelope && rule.is_some() && !*down;
+        result.or_else(|code| {
             let text = code.text().unwrap_or("Unspecified error.");
+            if in_envelope && matches!(call, Call::Hns { .. }) {
+                let envelope = json!({"Success": false, "Error": format!("{text} ")});
+                return Ok(Reply::Document(envelope.to_string()));
+            }
             let record = ErrorRecord { success: false, error: format!("{text} "), error_code: code.0 };
-            Error::Hns { function: call.function(), code, record: Some(record) }
+            Err(Error::Hns { function: call.function(), code, record: Some(record) })
         })
     }
 }

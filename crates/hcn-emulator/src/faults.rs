@@ -42,12 +42,21 @@ pub struct Fault {
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    faults: Vec<(Fault, u64)>,
+    faults: Vec<Injected>,
+}
+
+#[derive(Debug)]
+struct Injected {
+    fault: Fault,
+    seen: u64,
+    /// How often it can still strike; none: any number of times.
+    left: Option<u64>,
 }
 
 impl Faults {
-    pub(crate) fn inject(&mut self, fault: Fault) {
-        self.faults.push((fault, 0));
+    /// `times` limits how often it strikes.
+    pub(crate) fn inject(&mut self, fault: Fault, times: Option<u64>) {
+        self.faults.push(Injected { fault, seen: 0, left: times });
     }
 
     pub(crate) fn clear(&mut self) {
@@ -60,7 +69,7 @@ impl Faults {
             return Vec::new();
         }
         let mut effects = Vec::new();
-        for (fault, seen) in &mut self.faults {
+        for Injected { fault, seen, left } in &mut self.faults {
             let concerned = match &fault.which {
                 Which::Function(function) => function == call.function(),
                 Which::Writes => call.is_write(),
@@ -72,7 +81,10 @@ impl Faults {
             *seen += 1;
             let after = seen.checked_sub(fault.from);
             let strikes = after.is_some_and(|n| n == 0 || (fault.every > 0 && n.is_multiple_of(fault.every)));
-            effects.extend(strikes.then_some(fault.effect));
+            if strikes && *left != Some(0) {
+                *left = left.map(|left| left - 1);
+                effects.push(fault.effect);
+            }
         }
         effects
     }

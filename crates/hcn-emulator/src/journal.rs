@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hcn::Hresult;
 use hcn::call::Call;
+use hcn::{Guid, Hresult, Kind};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +18,32 @@ pub struct Entry {
     pub is_write: bool,
 }
 
+/// One call, and what came of it inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// The call, as in the journal.
+    pub entry: Entry,
+    /// The kind of the object that it was about.
+    pub kind: Option<Kind>,
+    /// The object's id; that of a new object is the one that it was given.
+    pub id: Option<Guid>,
+    /// The name of the [rule](crate::rules) that refused. A fault has none.
+    pub rule: Option<&'static str>,
+}
+
 /// So many calls are kept; older ones are counted only.
 const KEPT: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Detail>,
     counters: BTreeMap<&'static str, u64>,
     writes: u64,
 }
 
 impl Journal {
-    pub(crate) fn note(&mut self, call: &Call, code: Hresult) {
+    /// Notes a call, the object it was about where that is known, and the rule that refused.
+    pub(crate) fn note(&mut self, call: &Call, code: Hresult, about: Option<(Kind, Guid)>, rule: Option<&'static str>) {
         if !call.is_counted() {
             return;
         }
@@ -38,15 +52,16 @@ impl Journal {
         if self.entries.len() == KEPT {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry {
-            function: call.function(),
-            subject: subject(call),
-            code,
-            is_write: call.is_write(),
-        });
+        let entry = Entry { function: call.function(), subject: subject(call), code, is_write: call.is_write() };
+        let kind = about.map(|(kind, _)| kind).or(kind(call));
+        self.entries.push_back(Detail { entry, kind, id: about.map(|(_, id)| id), rule });
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.entries.iter().map(|detail| detail.entry.clone()).collect()
+    }
+
+    pub(crate) fn details(&self) -> Vec<Detail> {
         self.entries.iter().cloned().collect()
     }
 
@@ -60,6 +75,19 @@ impl Journal {
 
     pub(crate) fn writes(&self) -> u64 {
         self.writes
+    }
+}
+
+fn kind(call: &Call) -> Option<Kind> {
+    match call {
+        Call::Enumerate { kind, .. }
+        | Call::Create { kind, .. }
+        | Call::Open { kind, .. }
+        | Call::Query { kind, .. }
+        | Call::Modify { kind, .. }
+        | Call::Delete { kind, .. }
+        | Call::Close { kind, .. } => Some(*kind),
+        Call::Hns { .. } => None,
     }
 }
 

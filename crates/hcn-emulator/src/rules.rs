@@ -54,12 +54,16 @@ rules! {
     DUPLICATE_ID: "an id that is taken" => ERROR_ALREADY_EXISTS, Assumed;
     DUPLICATE_NETWORK: "a network id or name that is taken" => HCN_E_NETWORK_ALREADY_EXISTS, Field;
     UNKNOWN_NETWORK_TYPE: "a network type that does not exist" => HCN_E_INVALID_NETWORK_TYPE, Assumed;
-    INVALID_PREFIX: "a subnet prefix that can't be read" => HCN_E_INVALID_PREFIX, Assumed;
+    INVALID_PREFIX: "a subnet prefix that can't be read, or has bits of a host" => HCN_E_INVALID_PREFIX, Assumed;
+    OVERLAPPING_SUBNETS: "subnets of one network that overlap" => HCN_E_INVALID_SUBNET, Assumed;
+    UNKNOWN_POLICY: "a policy of a type that does not exist" => HCN_E_INVALID_POLICY_TYPE, Assumed;
+    NO_NETWORK_HANDLE: "HcnCreateEndpoint without an open network" => E_HANDLE, Assumed;
     NOT_IN_SUBNET: "a local address outside the network's subnets" => HCN_E_INVALID_IP, Assumed;
     RESERVED_ADDRESS: "a local address that is the network's, the gateway's or the broadcast one" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
     ADDRESS_IN_USE: "a local address that a local endpoint of the network has" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
-    REMOTE_HAS_ADDRESS: "a local address that a remote endpoint has, on some builds" => HCN_E_ADDR_INVALID_OR_RESERVED, Field;
+    REMOTE_HAS_ADDRESS: "a local address that a remote endpoint has, on some builds" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
     NO_FREE_ADDRESS: "a local endpoint without an address, in a network without a free one" => E_OUTOFMEMORY, Assumed;
+    NO_FREE_MAC: "a local endpoint without a MAC address, in a network without a free one" => E_OUTOFMEMORY, Assumed;
     INVALID_ADDRESS: "an address that can't be read" => HCN_E_INVALID_IP, Assumed;
     REMOTE_WITHOUT_MAC: "a remote endpoint without a MAC address" => HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION, Assumed;
     REMOTE_PORT: "a port mapping or ACL on a remote endpoint, or its attachment" => HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION, Documented;
@@ -70,18 +74,24 @@ rules! {
     NO_INTERNAL_PORT: "a load balancer without an internal port" => HCN_E_INVALID_INTERNAL_PORT, Documented;
     BACKEND_NO_ID: "a backend that is no id" => HCN_E_GUID_CONVERSION_FAILURE, Assumed;
     UNKNOWN_BACKEND: "a backend that is not there" => HCN_E_ENDPOINT_NOT_FOUND, Assumed;
+    BACKENDS_OF_NETWORKS: "backends of more than one network" => HCN_E_INVALID_POLICY, Assumed;
     UNATTACHED_BACKEND: "a local backend without a switch port, on real nodes" => HCN_E_PORT_NOT_FOUND, Field;
+    UNREADABLE_VIP: "an address of a frontend that can't be read" => HCN_E_INVALID_IP, Assumed;
     FRONTEND_IN_USE: "an address, protocol and port that a load balancer has" => HCN_E_PORT_ALREADY_EXISTS, Field;
     PORT_RESERVED: "a port of the host that a process has, or that is leaked" => HCN_E_PORT_ALREADY_EXISTS, Field;
     NO_DSR: "direct server return before HNS 9.3 or 10.2" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_AFFINITY: "a distribution by source address before HNS 12.0" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_IPV6: "an IPv6 load balancer before HNS 11.10" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_MODIFY: "modifying a load balancer before HNS 15.4" => E_NOTIMPL, Field;
-    FIRST_DELETE: "the first attempt to delete a load balancer, on some builds" => ERROR_GEN_FAILURE, Field;
+    OTHER_ID: "a change of a load balancer that names another" => E_INVALIDARG, Assumed;
+    FIRST_DELETE: "the first attempt to delete a load balancer, on some builds" => ERROR_GEN_FAILURE, Assumed;
     NO_SUCH_RESOURCE: "a modify request for a resource that is not known" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     DUPLICATE_POLICY: "a remote subnet that the network has" => HCN_E_POLICY_ALREADY_EXISTS, Assumed;
     IN_NAMESPACE: "an endpoint that is in a namespace" => HCN_E_ENDPOINT_NAMESPACE_ALREADY_EXISTS, Documented;
     NOT_IN_NAMESPACE: "removal of an endpoint from a namespace that it is not in" => ELEMENT_NOT_FOUND, Assumed;
+    ALREADY_ATTACHED: "attaching an endpoint that is attached" => HCN_E_ENDPOINT_ALREADY_ATTACHED, Documented;
+    NOT_ATTACHED: "detaching an endpoint that is not attached" => HCN_E_ENDPOINT_NOT_ATTACHED, Documented;
+    NO_ACCELNET: "accelerated networking before HNS 15.4" => E_NOTIMPL, Assumed;
     SERVICE_DOWN: "any call while the service is down" => RPC_S_SERVER_UNAVAILABLE, Assumed;
 }
 

@@ -1,13 +1,13 @@
 //! `HNSCall`, and the v1 view of the store.
 
 use hcn::call::{Method, Reply};
-use hcn::schema::v1::{HnsEndpoint, PolicyList};
-use hcn::schema::{Endpoint, LoadBalancer, Network};
+use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList, flat_to_v2, v2_to_flat};
+use hcn::schema::{Endpoint, LoadBalancer, Network, Policy};
 use hcn::{Guid, Kind};
 use serde_json::{Map, Value, json};
 
 use crate::rules::{self, Rule};
-use crate::store::{Store, read};
+use crate::store::{Store, as_id, id_of, read};
 use crate::v2;
 
 pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) -> Result<Reply, Rule> {
@@ -16,6 +16,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         (Method::Get, ["globals", "version"]) => {
             json!({"Major": store.build.version.major, "Minor": store.build.version.minor})
         }
+        (method, ["accelnet"]) => accelnet(store, method, body)?,
         (Method::Get, [kind]) => {
             let kinds = kinds(kind)?;
             let views = kinds.iter().flat_map(|kind| store.table(*kind).iter().map(|(_, d)| view(store, *kind, d)));
@@ -32,37 +33,41 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
             view(store, kind, store.get(kind, id)?)
         }
         (Method::Get, ["endpointstats", id]) => {
-            let id = parse_id(id)?;
+            let (_, id) = find(store, "endpoints", id)?;
             store.get(Kind::Endpoint, id)?;
             json!({"BytesReceived": 0, "BytesSent": 0, "DroppedPacketsIncoming": 0, "DroppedPacketsOutgoing": 0,
                    "EndpointId": upper(id), "InstanceId": upper(id), "PacketsReceived": 0, "PacketsSent": 0})
         }
         (Method::Get, [kind, id]) => {
-            let (kind, id) = find(store, kind, parse_id(id)?)?;
+            let (kind, id) = find(store, kind, id)?;
             view(store, kind, store.get(kind, id)?)
         }
         (Method::Delete, [kind, id]) => {
-            let (kind, id) = find(store, kind, parse_id(id)?)?;
+            let (kind, id) = find(store, kind, id)?;
             store.delete(kind, id)?;
             Value::Null
         }
-        (Method::Post, ["endpoints", id]) => {
-            let id = parse_id(id)?;
+        (Method::Post, [kind @ "endpoints", id]) => {
+            let (kind, id) = find(store, kind, id)?;
             let update: HnsEndpoint = serde_json::from_value(v2::parse(body)?).map_err(|_| rules::INVALID_JSON)?;
             let policies = Endpoint::from(update).policies;
             let policies: Vec<Value> = policies.iter().filter_map(|p| serde_json::to_value(p).ok()).collect();
-            store.change_policies(Kind::Endpoint, id, "Update", &policies)?;
-            view(store, Kind::Endpoint, store.get(Kind::Endpoint, id)?)
+            store.change_policies(kind, id, "Update", &policies)?;
+            view(store, kind, store.get(kind, id)?)
         }
-        (Method::Post, ["endpoints", id, "attach" | "detach"]) => {
-            let id = parse_id(id)?;
-            view(store, Kind::Endpoint, store.get(Kind::Endpoint, id)?)
+        (Method::Post, [kind @ "endpoints", id, verb @ ("attach" | "detach")]) => {
+            let (kind, id) = find(store, kind, id)?;
+            if *verb == "attach" {
+                store.attach_v1(id)?
+            } else {
+                store.detach_v1(id)?
+            }
+            view(store, kind, store.get(kind, id)?)
         }
-        (Method::Post, ["namespaces", id, verb @ ("addresource" | "removeresource")]) => {
-            let id = parse_id(id)?;
+        (Method::Post, [kind @ "namespaces", id, verb @ ("addresource" | "removeresource")]) => {
+            let (_, id) = find(store, kind, id)?;
             let body = v2::parse(body)?;
-            let endpoint = body.pointer("/Data/Id").and_then(Value::as_str).and_then(|text| text.parse().ok());
-            let endpoint = endpoint.ok_or(rules::UNKNOWN_ENDPOINT)?;
+            let endpoint = body.pointer("/Data/Id").and_then(as_id).ok_or(rules::UNKNOWN_ENDPOINT)?;
             if *verb == "addresource" {
                 store.attach(id, endpoint)?
             } else {
@@ -81,6 +86,22 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
     Ok(Reply::Document(envelope.to_string()))
 }
 
+/// MAC addresses of accelerated networking, which HNS keeps and shows as one list.
+fn accelnet(store: &mut Store, method: Method, body: &str) -> Result<Value, Rule> {
+    if !store.features().accelnet {
+        return Err(rules::NO_ACCELNET);
+    }
+    match method {
+        Method::Get => {}
+        Method::Post => {
+            let list = v2::parse(body)?.get("MacAddressList").and_then(Value::as_array).cloned();
+            store.accelnet = list.ok_or(rules::INVALID_JSON)?;
+        }
+        Method::Delete => store.accelnet.clear(),
+    }
+    Ok(json!({ "MacAddressList": store.accelnet }))
+}
+
 fn kinds(name: &str) -> Result<&'static [Kind], Rule> {
     Ok(match name {
         "networks" => &[Kind::Network],
@@ -91,15 +112,13 @@ fn kinds(name: &str) -> Result<&'static [Kind], Rule> {
     })
 }
 
-/// The object of an id, among the kinds that a path stands for.
-fn find(store: &Store, name: &str, id: Guid) -> Result<(Kind, Guid), Rule> {
+/// What a call is about: the object of an id, among the kinds that a path stands for.
+fn find(store: &mut Store, name: &str, id: &str) -> Result<(Kind, Guid), Rule> {
     let kinds = kinds(name)?;
+    let id = id.parse().map_err(|_| rules::BACKEND_NO_ID)?;
     let kind = kinds.iter().find(|kind| store.table(**kind).get(id).is_some()).or(kinds.first());
-    kind.map(|kind| (*kind, id)).ok_or(rules::UNKNOWN_PATH)
-}
-
-fn parse_id(text: &str) -> Result<Guid, Rule> {
-    text.parse().map_err(|_| rules::BACKEND_NO_ID)
+    store.about = kind.map(|kind| (*kind, id));
+    store.about.ok_or(rules::UNKNOWN_PATH)
 }
 
 /// v1 prints ids in capitals.
@@ -118,28 +137,27 @@ fn members(value: impl serde::Serialize) -> Map<String, Value> {
     }
 }
 
+/// The name of an endpoint's network.
+pub(crate) fn network_name<'a>(store: &'a Store, endpoint: &Value) -> Option<&'a str> {
+    let network = id_of(endpoint, "HostComputeNetwork")?;
+    store.table(Kind::Network).get(network)?.get("Name")?.as_str()
+}
+
 /// A v2 document as v1 shows it.
 pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
     let mut members = match kind {
-        Kind::Network => {
-            let mut members = members(v2::network_to_v1(document));
-            members.insert("Subnets".into(), subnets_to_v1(document));
-            members
-        }
+        Kind::Network => members(HnsNetwork::from(&read::<Network>(document))),
         Kind::Endpoint => {
-            let mut members = members(v2::endpoint_to_v1(document));
-            members.insert("State".into(), 1.into());
+            let mut members = members(HnsEndpoint::from(&read::<Endpoint>(document)));
+            if let Some(name) = network_name(store, document) {
+                members.insert("VirtualNetworkName".into(), name.into());
+            }
+            members.entry("State").or_insert(1.into());
             members
         }
-        Kind::LoadBalancer => {
-            let mut members = members(v2::load_balancer_to_v1(document));
-            let dangling = |id| store.table(Kind::Endpoint).get(id).is_none();
-            let degraded = read::<LoadBalancer>(document).endpoint_ids().any(dangling);
-            members.insert("State".into(), if degraded { 4 } else { 2 }.into());
-            members.insert("IsApplied".into(), true.into());
-            members
-        }
-        Kind::Namespace | Kind::Route => members(document),
+        Kind::LoadBalancer => applied(store, document, members(PolicyList::from(&read::<LoadBalancer>(document)))),
+        Kind::Route => applied(store, document, route_to_v1(document)),
+        Kind::Namespace => members(document),
     };
     if let Some(id) = members.get("ID").and_then(Value::as_str).map(str::to_uppercase) {
         members.insert("ID".into(), id.into());
@@ -147,15 +165,13 @@ pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
     Value::Object(members)
 }
 
-fn subnets_to_v1(document: &Value) -> Value {
-    let network: Network = read(document);
-    let subnets = network.ipams.iter().flat_map(|ipam| &ipam.subnets);
-    let view = |subnet: &hcn::schema::Subnet| {
-        let default = |route: &&hcn::schema::Route| matches!(route.destination_prefix.as_str(), "0.0.0.0/0" | "::/0");
-        let gateway = subnet.routes.iter().find(default).map(|route| route.next_hop.clone());
-        json!({"AddressPrefix": subnet.ip_address_prefix, "GatewayAddress": gateway.unwrap_or_default()})
-    };
-    subnets.map(view).collect()
+/// A policy list with what HNS says of its state: degraded if an endpoint is gone.
+fn applied(store: &Store, document: &Value, mut members: Map<String, Value>) -> Map<String, Value> {
+    let dangling = |id| store.table(Kind::Endpoint).get(id).is_none();
+    let degraded = read::<LoadBalancer>(document).endpoint_ids().any(dangling);
+    members.insert("State".into(), if degraded { 4 } else { 2 }.into());
+    members.insert("IsApplied".into(), true.into());
+    members
 }
 
 /// A v1 document as the store keeps it.
@@ -163,12 +179,8 @@ pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
     let invalid = |_| rules::INVALID_JSON;
     let v2 = match kind {
         Kind::Network => {
-            let subnets = document.get("Subnets").and_then(Value::as_array).cloned().unwrap_or_default();
-            let network: hcn::schema::v1::HnsNetwork = serde_json::from_value(document).map_err(invalid)?;
-            let mut members = members(Network::from(network));
-            let subnets: Vec<Value> = subnets.iter().map(subnet_to_v2).collect();
-            members.insert("Ipams".into(), json!([{"Type": "Static", "Subnets": subnets}]));
-            Value::Object(members)
+            let network: HnsNetwork = serde_json::from_value(document).map_err(invalid)?;
+            Value::Object(members(Network::from(network)))
         }
         Kind::Endpoint => {
             let endpoint: HnsEndpoint = serde_json::from_value(document).map_err(invalid)?;
@@ -179,14 +191,31 @@ pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
             let balancer = LoadBalancer::try_from(list).map_err(|_| rules::INVALID_JSON)?;
             Value::Object(members(balancer))
         }
+        Kind::Route if is_route(&document) => {
+            let list: PolicyList = serde_json::from_value(document).map_err(invalid)?;
+            route_to_v2(list)
+        }
         Kind::Namespace | Kind::Route => document,
     };
     Ok(v2)
 }
 
-fn subnet_to_v2(subnet: &Value) -> Value {
-    let text = |member: &str| subnet.get(member).and_then(Value::as_str).unwrap_or_default();
-    let everywhere = if text("AddressPrefix").contains(':') { "::/0" } else { "0.0.0.0/0" };
-    json!({"IpAddressPrefix": text("AddressPrefix"),
-           "Routes": [{"NextHop": text("GatewayAddress"), "DestinationPrefix": everywhere}]})
+/// The prefix of the references of policy lists.
+const ENDPOINTS: &str = "/endpoints/";
+
+fn route_to_v2(list: PolicyList) -> Value {
+    let endpoints: Vec<&str> =
+        list.references.iter().map(|path| path.strip_prefix(ENDPOINTS).unwrap_or(path)).collect();
+    let routes: Vec<Value> = list.policies.into_iter().filter_map(flat_to_v2).map(|route| route.settings).collect();
+    let id = list.id.map(|id| id.to_string());
+    json!({"ID": id, "HostComputeEndpoints": endpoints, "Setting": routes, "SchemaVersion": {"Major": 2, "Minor": 0}})
+}
+
+fn route_to_v1(document: &Value) -> Map<String, Value> {
+    let list = |member: &str| document.get(member).and_then(Value::as_array).cloned().unwrap_or_default();
+    let references =
+        list("HostComputeEndpoints").iter().filter_map(|id| id.as_str().map(|id| format!("{ENDPOINTS}{id}"))).collect();
+    let flat = |settings| v2_to_flat(&Policy { kind: "SDNRoute".into(), settings });
+    let policies = list("Setting").into_iter().map(flat).collect();
+    members(PolicyList { id: id_of(document, "ID"), references, policies, other: Map::new() })
 }

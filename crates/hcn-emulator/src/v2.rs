@@ -1,13 +1,12 @@
 //! The HCN functions.
 
 use hcn::call::{Call, Reply};
-use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
-use hcn::schema::{Endpoint, LoadBalancer, Query};
+use hcn::schema::Query;
 use hcn::{Guid, Kind};
 use serde_json::{Value, json};
 
 use crate::rules::{self, Rule};
-use crate::store::{Store, id_of, read};
+use crate::store::{self, Store, id_of};
 use crate::v1;
 
 pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
@@ -18,6 +17,9 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
         Call::Enumerate { kind, query } => enumerate(store, *kind, query),
         Call::Create { kind, network, id, settings } => {
             let network = network.map(|handle| store.opened(Kind::Network, handle)).transpose()?;
+            if *kind == Kind::Endpoint && network.is_none() {
+                return Err(rules::NO_NETWORK_HANDLE);
+            }
             let document = to_v2(*kind, parse(settings)?)?;
             let id = store.create(*kind, network, *id, document)?;
             store.open(*kind, id).map(Reply::Handle)
@@ -65,7 +67,7 @@ fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
 
 fn enumerate(store: &Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
     let (filter, _) = parse_query(query)?;
-    let matches = |document: &Value| filter.iter().all(|(key, value)| matches(kind, document, key, value));
+    let matches = |document: &Value| filter.iter().all(|(key, value)| matches(store, kind, document, key, value));
     // An id is looked up, not searched for.
     let by_id = filter.iter().find(|(key, _)| key.eq_ignore_ascii_case("ID")).map(|(_, value)| value);
     let ids: Vec<String> = match by_id {
@@ -80,7 +82,7 @@ fn enumerate(store: &Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
 }
 
 /// Whether a document matches one member of a filter. Unknown members match nothing.
-fn matches(kind: Kind, document: &Value, key: &str, value: &Value) -> bool {
+fn matches(store: &Store, kind: Kind, document: &Value, key: &str, value: &Value) -> bool {
     let text = value.as_str().unwrap_or_default();
     let same_id = |member: &str| text.parse::<Guid>().is_ok_and(|id| id_of(document, member) == Some(id));
     let same_text =
@@ -89,6 +91,9 @@ fn matches(kind: Kind, document: &Value, key: &str, value: &Value) -> bool {
         "ID" => same_id("ID"),
         "Name" => same_text("Name"),
         "VirtualNetwork" | "HostComputeNetwork" if kind == Kind::Endpoint => same_id("HostComputeNetwork"),
+        "VirtualNetworkName" if kind == Kind::Endpoint => {
+            v1::network_name(store, document).is_some_and(|name| name.eq_ignore_ascii_case(text))
+        }
         "Flags" => document.get("Flags").and_then(Value::as_u64).unwrap_or(0) == value.as_u64().unwrap_or(0),
         _ => false,
     }
@@ -106,13 +111,13 @@ fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(),
     if kind == Kind::LoadBalancer {
         return store.modify_load_balancer(id, request);
     }
-    let text = |member: &str| request.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (resource, verb) = (text("ResourceType"), text("RequestType"));
+    let resource = request.get("ResourceType").and_then(Value::as_str).unwrap_or_default();
+    let verb = store::request(&request)?;
     let settings = request.get("Settings").cloned().unwrap_or_default();
-    match (kind, resource.as_str()) {
+    match (kind, resource) {
         (Kind::Network | Kind::Endpoint, "Policy") => {
             let policies = settings.get("Policies").and_then(Value::as_array).cloned().unwrap_or_default();
-            store.change_policies(kind, id, &verb, &policies)
+            store.change_policies(kind, id, verb, &policies)
         }
         (Kind::Namespace, "Endpoint") => {
             let endpoint = id_of(&settings, "EndpointId").ok_or(rules::UNKNOWN_ENDPOINT)?;
@@ -121,18 +126,4 @@ fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(),
         (Kind::Namespace, "Container") | (Kind::Endpoint, "Port") | (Kind::Network, "DNS" | "Extension") => Ok(()),
         _ => Err(rules::NO_SUCH_RESOURCE),
     }
-}
-
-/// The typed v1 shapes of documents, for [`v1::view`].
-pub(crate) fn network_to_v1(document: &Value) -> HnsNetwork {
-    let network: hcn::schema::Network = read(document);
-    HnsNetwork { id: network.id, name: network.name, kind: network.kind, ..HnsNetwork::default() }
-}
-
-pub(crate) fn endpoint_to_v1(document: &Value) -> HnsEndpoint {
-    HnsEndpoint::from(&read::<Endpoint>(document))
-}
-
-pub(crate) fn load_balancer_to_v1(document: &Value) -> PolicyList {
-    PolicyList::from(&read::<LoadBalancer>(document))
 }

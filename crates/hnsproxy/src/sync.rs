@@ -69,7 +69,9 @@ impl<'a> Session<'a> {
             let cluster = self.reconciler.cluster();
             let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
             let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
+            let zone = self.reconciler.zone().cloned();
             self.reconciler = Reconciler::new(self.settings.clone(), self.host.clone());
+            self.reconciler.set_zone(zone);
             self.reconciler.reset_services(services);
             self.reconciler.reset_slices(slices);
             return self.observe();

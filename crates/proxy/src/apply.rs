@@ -3,7 +3,7 @@
 //! What succeeded is noted in the index of what HNS holds. What failed is left to [`reconcile`](crate::reconcile) to try again. That
 //! an object of ours exists already is the success of an earlier try, if it says what it should.
 
-use hcn::{Class, Client, Error, Guid};
+use hcn::{Class, Client, Error, Guid, Hresult};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::desired::Dirty;
@@ -43,10 +43,15 @@ impl Failure {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
             Failure::Hns(error) => {
                 matches!(action, Action::ModifyLoadBalancer { .. })
-                    && matches!(error.class(), Class::Unsupported | Class::Absent)
+                    && (error.class() == Class::Unsupported || is_load_balancer_absent(error))
             }
             _ => false,
         }
+    }
+
+    /// Whether HNS could not be asked at all.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Failure::Hns(error) if error.class() == Class::Unavailable)
     }
 
     /// Whether HNS must hold something else than believed.
@@ -57,6 +62,11 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// Whether a modify failed because the load balancer is not there, and not because of one of its backends.
+fn is_load_balancer_absent(error: &Error) -> bool {
+    error.class() == Class::Absent && error.code() != Some(Hresult::HCN_E_ENDPOINT_NOT_FOUND)
 }
 
 /// What became of a step.
@@ -130,6 +140,7 @@ impl<'a> Run<'a> {
                         let there = self.client.endpoint(*id)?;
                         let content = |endpoint| identity::endpoint_content(self.network, endpoint);
                         if content(&there) != content(document) {
+                            self.observed.distrust_id(*id);
                             return Err(Failure::OtherContent);
                         }
                         *id
@@ -159,6 +170,7 @@ impl<'a> Run<'a> {
                     Err(error) if error.class() == Class::Exists => {
                         let there = self.client.load_balancer(*id)?;
                         if identity::load_balancer_content(&there, self.capabilities) != held.content {
+                            self.observed.distrust_id(*id);
                             return Err(Failure::OtherContent);
                         }
                         *id
@@ -169,15 +181,19 @@ impl<'a> Run<'a> {
             }
             Action::ModifyLoadBalancer { id, document, .. } => {
                 let document = self.with_actual_endpoints(document)?;
-                let owner = self.observed.load_balancer(*id).map_or(Owner::Us, |held| held.owner);
-                let held = HeldLoadBalancer::of(&document, self.capabilities, owner);
+                // Of others' making or not: what serves our Service now says what we want, and goes when we no longer do.
+                let held = HeldLoadBalancer::of(&document, self.capabilities, Owner::Us);
                 let result = self.client.modify_load_balancer(*id, &document, !*self.modify_verified);
                 let read_back = match result {
                     Err(error) => {
                         match error.class() {
                             Class::Unsupported => self.capabilities.modify = false,
-                            Class::Absent => self.observed.remove_load_balancer(*id, &mut settled),
-                            _ => {}
+                            Class::Invalid => {}
+                            _ if is_load_balancer_absent(&error) => {
+                                self.observed.remove_load_balancer(*id, &mut settled);
+                            }
+                            // It may have been done all the same.
+                            _ => self.observed.doubt_load_balancer(*id, &held),
                         }
                         return Err(error.into());
                     }

@@ -4,6 +4,7 @@
 //! [`select`](mod@crate::select). Pure: one Service in, its wishes out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
@@ -41,9 +42,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The families that are programmed: both where HNS can and the network is no overlay, else the node's primary one.
-    pub fn has_family(&self, family: Family) -> bool {
-        family == self.host.primary_family() || (self.capabilities.ipv6 && !self.network.overlay)
+    /// The families that are programmed: both where HNS can and the network is no overlay, else the node's primary one. IPv6 only
+    /// where HNS can.
+    fn has_family(&self, family: Family) -> bool {
+        let wanted = family == self.host.primary_family() || !self.network.overlay;
+        wanted && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }
 }
 
@@ -72,8 +75,17 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             let selection = select(port, family, entry.slices.values(), context.node);
             let port = PortWishes::new(service, port, family, &selection, context);
             for spec in port.load_balancers(cluster_ip, &mut wishes.problems) {
-                // Ports of one Service share a health check; no other frontend can be met twice in a valid Service.
-                by_frontend.entry(spec.frontend).or_insert(spec);
+                // Ports of one Service share a health check, for which one port that serves is enough; no other frontend can be met
+                // twice in a valid Service.
+                match by_frontend.entry(spec.frontend) {
+                    Entry::Vacant(free) => {
+                        free.insert(spec);
+                    }
+                    Entry::Occupied(mut first) if first.get().targets.is_empty() => {
+                        first.insert(spec);
+                    }
+                    Entry::Occupied(_) => {}
+                }
             }
         }
     }

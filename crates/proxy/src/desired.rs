@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::desire::Wishes;
-use crate::frontend::{EndpointPurpose, Frontend, LoadBalancerSpec, Target};
+use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::ServiceName;
 use crate::notice::{Notice, Problem};
 use crate::plan::Subject;
@@ -48,6 +48,10 @@ pub struct Desired {
     uses: BTreeSet<Use>,
     service_addresses: BTreeSet<(IpAddr, ServiceName)>,
     source_vip: Option<IpAddr>,
+    /// Services that can't have all they ask for.
+    troubled: BTreeSet<ServiceName>,
+    /// Frontends that several Services claim.
+    contested: BTreeSet<Frontend>,
 }
 
 /// What a change concerns.
@@ -111,6 +115,11 @@ impl Desired {
             }
         }
         let entry = Entry { created, specs, service_addresses: wishes.service_addresses, problems: wishes.problems };
+        if entry.problems.is_empty() {
+            self.troubled.remove(name);
+        } else {
+            self.troubled.insert(name.clone());
+        }
         let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
         if !empty {
             self.entries.insert(name.clone(), entry);
@@ -130,11 +139,24 @@ impl Desired {
 
     /// Finds the owner of a frontend anew.
     fn settle(&mut self, frontend: Frontend, dirty: &mut Dirty) {
-        let owner = self.claimants(frontend).next().and_then(|service| {
-            let specs = &self.entries.get(service)?.specs;
-            let found = specs.binary_search_by_key(&frontend, |spec| spec.frontend).ok()?;
-            Some(Owned { service: service.clone(), spec: specs.get(found)?.clone() })
-        });
+        let mut claims = self
+            .claimants(frontend)
+            .filter_map(|service| Some((service.clone(), self.spec(service, frontend)?.clone())));
+        let mut owner = claims.next().map(|(service, spec)| Owned { service, spec });
+        let mut others = claims.peekable();
+        let contested = others.peek().is_some();
+        // Services that share an address share its health check too: one that serves is enough.
+        if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
+            && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
+        {
+            owner = Some(Owned { service, spec });
+        }
+        drop(others);
+        if contested {
+            self.contested.insert(frontend);
+        } else {
+            self.contested.remove(&frontend);
+        }
         let old = match owner.clone() {
             Some(owner) => self.owned.insert(frontend, owner),
             None => self.owned.remove(&frontend),
@@ -157,6 +179,11 @@ impl Desired {
                 dirty.addresses.insert(address);
             }
         }
+    }
+
+    fn spec(&self, service: &ServiceName, frontend: Frontend) -> Option<&Arc<LoadBalancerSpec>> {
+        let specs = &self.entries.get(service)?.specs;
+        specs.get(specs.binary_search_by_key(&frontend, |spec| spec.frontend).ok()?)
     }
 
     fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
@@ -218,16 +245,19 @@ impl Desired {
     /// What Services can't have for reasons of their own, and frontends claimed twice.
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices: Vec<Notice> = Vec::new();
-        for (service, entry) in &self.entries {
-            let notice = |problem: Problem| Notice { service: service.clone(), problem };
-            notices.extend(entry.problems.iter().cloned().map(notice));
-            for spec in &entry.specs {
-                if let Some(owned) = self.owned.get(&spec.frontend).filter(|owned| owned.service != *service)
-                    // Equal load balancers serve both; that is how Services share the health check of an address.
-                    && (owned.spec.targets != spec.targets || owned.spec.internal_port != spec.internal_port)
-                {
-                    let owner = owned.service.clone();
-                    notices.push(notice(Problem::ClaimedByOther { frontend: spec.frontend, owner }));
+        for service in &self.troubled {
+            let problems = self.entries.get(service).into_iter().flat_map(|entry| entry.problems.iter().cloned());
+            notices.extend(problems.map(|problem| Notice { service: service.clone(), problem }));
+        }
+        for frontend in &self.contested {
+            let Some(owned) = self.owned.get(frontend) else { continue };
+            for service in self.claimants(*frontend).filter(|service| **service != owned.service) {
+                let Some(spec) = self.spec(service, *frontend) else { continue };
+                // A health check on the same port serves all.
+                let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
+                if !shared && owned.spec.targets != spec.targets {
+                    let problem = Problem::ClaimedByOther { frontend: *frontend, owner: owned.service.clone() };
+                    notices.push(Notice { service: service.clone(), problem });
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! Ids that carry content.
 //!
-//! Every object of ours has a version 8 UUID of our making: `[owner, 32 bits][frontend or address, 28 bits][content, 62 bits]`. So
+//! Every object of ours has a version 8 UUID of our making: `[owner, 32 bits][frontend or address, 28 bits][content, 62 bits]`. The
+//! content of a load balancer is in two parts, `[all but the backends, 30 bits][everything, 32 bits]`: the first stays true when its
+//! backends are changed in place. So
 //! a list of ids tells which objects are ours, which are missing, and whether each says what it should. Contents compare as values:
 //! how HNS spells an address, and the order of backends, make no difference.
 
@@ -10,6 +12,7 @@ use hcn::Guid;
 use hcn::schema::{Endpoint, LoadBalancer};
 use sha2::{Digest, Sha256};
 
+use crate::frontend::Frontend;
 use crate::settings::Capabilities;
 
 /// What tells our objects from others': the first four bytes of the SHA-256 of `hnsproxy`.
@@ -18,6 +21,11 @@ const OWNER: [u8; 4] = [0xd4, 0xba, 0x1a, 0x24];
 /// The hash of an object's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Content(u64);
+
+impl Content {
+    /// What is not known: no content's hash, as far as hashes can tell.
+    pub const UNKNOWN: Self = Self(0);
+}
 
 /// The hashes of a load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +78,31 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
     LoadBalancerContent { whole: hash(&text), shape }
 }
 
-/// The id of an object of ours: `key` is the frontend or the address.
-pub fn id(key: &impl std::fmt::Display, content: Content) -> Guid {
+/// The id of a load balancer of ours.
+pub fn load_balancer_id(frontend: Frontend, content: LoadBalancerContent) -> Guid {
+    let (shape, whole) = (content.shape.0 & 0xffff_ffff_0000_0000, content.whole.0 >> 32);
+    id(&frontend, Content(shape | whole))
+}
+
+/// What the ids of a load balancer have in common, however its backends were changed in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lineage([u8; 12]);
+
+impl Lineage {
+    /// That of an id.
+    pub fn of(id: Guid) -> Self {
+        let mut first = [0; 12];
+        first.iter_mut().zip(id.as_bytes()).for_each(|(to, from)| *to = *from);
+        Self(first)
+    }
+}
+
+/// The id of an endpoint of ours.
+pub fn endpoint_id(address: IpAddr, content: Content) -> Guid {
+    id(&address, content)
+}
+
+fn id(key: &impl std::fmt::Display, content: Content) -> Guid {
     let key = hash(&key.to_string()).0;
     let [o0, o1, o2, o3] = OWNER;
     let [k0, k1, k2, k3, ..] = key.to_be_bytes();
@@ -109,11 +140,27 @@ mod tests {
 
     #[test]
     fn ids_are_version_8_and_known_as_ours() {
-        let id = id(&"10.0.0.1", content(&document()).whole);
+        let frontend = Frontend::of(&document()).next().unwrap();
+        let id = load_balancer_id(frontend, content(&document()));
         assert!(is_ours(id));
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
         assert!(!is_ours(Guid::from_u128(id.as_u128() ^ (1 << 127))));
         assert!(!is_ours(Guid::new_v4()));
+    }
+
+    #[test]
+    fn the_lineage_survives_other_backends_and_nothing_else() {
+        let lineage = |change: &dyn Fn(&mut LoadBalancer)| {
+            let mut document = document();
+            change(&mut document);
+            let frontend = Frontend::of(&document).next().unwrap();
+            let id = load_balancer_id(frontend, content(&document));
+            (id, Lineage::of(id))
+        };
+        let (base, fewer) = (lineage(&|_| ()), lineage(&|d| d.host_compute_endpoints.truncate(1)));
+        assert!(base.0 != fewer.0 && base.1 == fewer.1);
+        assert_ne!(base.1, lineage(&|d| d.flags = LoadBalancerFlags::DSR).1);
+        assert_ne!(base.1, lineage(&|d| d.frontend_vips = vec!["fd00::2".into()]).1);
     }
 
     #[test]

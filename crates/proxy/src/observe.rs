@@ -15,11 +15,14 @@ use smol_str::SmolStr;
 
 use crate::desired::Dirty;
 use crate::frontend::Frontend;
-use crate::identity::{self, Content, LoadBalancerContent};
+use crate::identity::{self, Content, Lineage, LoadBalancerContent};
 use crate::settings::Capabilities;
 
 /// Beyond so many unknown endpoints one list of all documents, by the first generation's interface, is cheaper than two calls each.
 const BULK_FROM: usize = 16;
+
+/// Every how many looks, documents that made no sense are asked for again: at audits of 5 s, once a minute.
+const SKIPPED_EVERY: u32 = 12;
 
 /// Whose an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +91,15 @@ impl HeldLoadBalancer {
 pub struct Observed {
     endpoints: FxHashMap<Guid, HeldEndpoint>,
     at: FxHashMap<IpAddr, SmallVec<[Guid; 1]>>,
-    named: FxHashMap<SmolStr, Guid>,
+    named: FxHashMap<SmolStr, SmallVec<[Guid; 1]>>,
     load_balancers: FxHashMap<Guid, HeldLoadBalancer>,
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     references: FxHashMap<Guid, usize>,
     skipped: FxHashMap<Guid, String>,
-    /// Load balancers that were changed in place: their ids tell an old content.
+    /// Objects whose id is known not to tell their content: changed in place, or found to say something else.
     distrusted: FxHashSet<Guid>,
+    /// Looks so far.
+    looks: u32,
 }
 
 impl Observed {
@@ -115,7 +120,7 @@ impl Observed {
 
     /// The local endpoint of a name.
     pub fn named(&self, name: &str) -> Option<Guid> {
-        self.named.get(name).copied()
+        self.named.get(name)?.first().copied()
     }
 
     /// A load balancer by its id.
@@ -133,20 +138,9 @@ impl Observed {
         self.references.get(&endpoint).is_some_and(|count| *count > 0)
     }
 
-    /// All frontends that have a load balancer of ours.
-    pub fn frontends_of_ours(&self) -> impl Iterator<Item = Frontend> {
-        let ours = self.load_balancers.values().filter(|held| held.owner == Owner::Us);
-        ours.flat_map(|held| held.frontends.iter().copied())
-    }
-
     /// Documents that made no sense, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         self.skipped.iter().map(|(id, reason)| (*id, reason.as_str()))
-    }
-
-    /// How many endpoints and load balancers are held.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.endpoints.len(), self.load_balancers.len())
     }
 
     /// Notes an endpoint.
@@ -157,7 +151,7 @@ impl Observed {
             self.at.entry(*address).or_default().push(id);
         }
         if !endpoint.remote && !endpoint.name.is_empty() {
-            self.named.entry(endpoint.name.clone()).or_insert(id);
+            self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
         self.endpoints.insert(id, endpoint);
     }
@@ -169,9 +163,7 @@ impl Observed {
         for address in &endpoint.addresses {
             remove_from(&mut self.at, address, id);
         }
-        if self.named.get(&endpoint.name) == Some(&id) {
-            self.named.remove(&endpoint.name);
-        }
+        remove_from(&mut self.named, &endpoint.name, id);
     }
 
     /// Notes a load balancer.
@@ -204,7 +196,20 @@ impl Observed {
         }
     }
 
-    /// Notes that a load balancer was changed in place, so that its id no longer tells its content.
+    /// Notes that a load balancer may have been changed in place, or not: what it says is not known, and no endpoint that it may refer
+    /// to is free. Whatever is wanted next will differ, and be written.
+    pub fn doubt_load_balancer(&mut self, id: Guid, attempted: &HeldLoadBalancer) {
+        let Some(mut held) = self.load_balancers.get(&id).cloned() else { return };
+        let mut endpoints: Vec<Guid> = held.endpoints.iter().chain(&attempted.endpoints).copied().collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        held.endpoints = endpoints.into();
+        held.content.whole = Content::UNKNOWN;
+        self.insert_load_balancer(id, held, &mut Dirty::default());
+        self.distrusted.insert(id);
+    }
+
+    /// Notes that an id does not tell the content of its object.
     pub fn distrust_id(&mut self, id: Guid) {
         self.distrusted.insert(id);
     }
@@ -241,6 +246,10 @@ impl Observed {
         expected: impl FnOnce() -> FxHashMap<Guid, Endpoint>,
         dirty: &mut Dirty,
     ) -> Result<(), Error> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(SKIPPED_EVERY) {
+            self.skipped.clear();
+        }
         let mut listed = client.endpoints(network)?;
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
@@ -250,6 +259,7 @@ impl Observed {
         let expected =
             if listed.iter().any(|listed| identity::is_ours(listed.id)) { expected() } else { FxHashMap::default() };
         listed.retain(|listed| match expected.get(&listed.id) {
+            Some(_) if self.distrusted.contains(&listed.id) => true,
             Some(document) => {
                 self.insert_endpoint(listed.id, HeldEndpoint::of(network, document, Owner::Us), dirty);
                 false
@@ -257,16 +267,20 @@ impl Observed {
             None => true,
         });
         if listed.len() > BULK_FROM && listed.iter().all(|listed| listed.document.is_none()) {
-            let unknown: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
-            if let Ok(bulk) = client.endpoints_in_bulk(network) {
-                listed.retain(|one| bulk.iter().all(|other| other.id != one.id) || !unknown.contains(&one.id));
-                listed.extend(bulk.into_iter().filter(|one| unknown.contains(&one.id)));
+            // Where the list of all fails, each is asked for.
+            let mut bulk: FxHashMap<Guid, _> =
+                client.endpoints_in_bulk(network).unwrap_or_default().into_iter().map(|l| (l.id, l.document)).collect();
+            for one in &mut listed {
+                one.document = bulk.remove(&one.id).flatten();
             }
         }
         for Listed { id, document } in listed {
             let document = document.map_or_else(|| look(client.endpoint(id)), |known| Ok(Some(known)))?;
             match document {
                 None => {}
+                Some(Ok(document)) if document.addresses().next().is_none() => {
+                    self.skipped.insert(id, "endpoint: has no address".into());
+                }
                 Some(Ok(document)) => {
                     let owner = if identity::is_ours(id) { Owner::Us } else { Owner::Others };
                     self.insert_endpoint(id, HeldEndpoint::of(network, &document, owner), dirty);
@@ -290,22 +304,41 @@ impl Observed {
         expected: impl FnOnce(&Self) -> FxHashMap<Guid, LoadBalancer>,
         dirty: &mut Dirty,
     ) -> Result<(), Error> {
-        let mut listed = client.load_balancers()?;
+        // At the first look at an HNS that can modify, the backends of each load balancer are wanted too: its id may be older than
+        // they are. The list of the first generation has them.
+        let bulk = if self.load_balancers.is_empty() && capabilities.modify {
+            client.load_balancers_in_bulk().ok()
+        } else {
+            None
+        };
+        let in_bulk = bulk.is_some();
+        let mut listed = match bulk {
+            Some(listed) => listed,
+            None => client.load_balancers()?,
+        };
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
         gone.into_iter().for_each(|id| self.remove_load_balancer(id, dirty));
 
         listed.retain(|listed| !self.load_balancers.contains_key(&listed.id) && !self.skipped.contains_key(&listed.id));
-        let expected = if listed.iter().any(|listed| identity::is_ours(listed.id)) {
-            expected(self)
-        } else {
-            FxHashMap::default()
-        };
+        let expected: FxHashMap<Lineage, (Guid, LoadBalancer)> =
+            if listed.iter().any(|listed| identity::is_ours(listed.id)) {
+                expected(self).into_iter().map(|(id, document)| (Lineage::of(id), (id, document))).collect()
+            } else {
+                FxHashMap::default()
+            };
         for Listed { id, document } in listed {
-            let document = match (document, expected.get(&id).filter(|_| !self.distrusted.contains(&id))) {
-                (Some(known), _) => Some(known),
-                (None, Some(document)) => Some(Ok(document.clone())),
-                (None, None) => look(client.load_balancer(id))?,
+            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
+            let document = match (document, relative) {
+                // Its id tells all but the backends, the list tells these.
+                (Some(Ok(listed)), Some((_, expected))) if in_bulk => {
+                    let host_compute_endpoints = listed.host_compute_endpoints;
+                    Some(Ok(LoadBalancer { host_compute_endpoints, ..expected.clone() }))
+                }
+                (Some(known), _) if !in_bulk => Some(known),
+                // Where nothing was changed in place, the id tells everything.
+                (None, Some((same, expected))) if *same == id && !capabilities.modify => Some(Ok(expected.clone())),
+                _ => look(client.load_balancer(id))?,
             };
             match document {
                 None => {}

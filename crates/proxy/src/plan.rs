@@ -230,6 +230,8 @@ struct Resolution {
     endpoints: Vec<Guid>,
     create: Vec<(Guid, IpAddr, EndpointPurpose, Endpoint)>,
     adopt: Vec<Guid>,
+    /// Whether a backend is left out because its endpoint could not be created.
+    blocked: bool,
     problems: Vec<(Problem, Option<IpAddr>)>,
 }
 
@@ -290,7 +292,7 @@ impl Planner<'_> {
     pub fn expected_endpoint(&self, address: IpAddr) -> Option<(Guid, EndpointPurpose, Endpoint)> {
         let purpose = self.desired.purpose(address)?;
         let document = endpoint_document(purpose, address, self.network, self.host);
-        let id = identity::id(&address, identity::endpoint_content(self.network.id, &document));
+        let id = identity::endpoint_id(address, identity::endpoint_content(self.network.id, &document));
         Some((id, purpose, document))
     }
 
@@ -346,7 +348,9 @@ impl Planner<'_> {
                         if let Some(standing) = self.standing(address, id, &document) {
                             resolution.endpoints.push(standing);
                             resolution.adopt.push(standing);
-                        } else if !self.blocked.contains(&address) {
+                        } else if self.blocked.contains(&address) {
+                            resolution.blocked = true;
+                        } else {
                             resolution.endpoints.push(id);
                             resolution.create.push((id, address, purpose, document));
                         }
@@ -365,7 +369,7 @@ impl Planner<'_> {
         }
         let document = owned.spec.document(&resolution.endpoints);
         let content = identity::load_balancer_content(&document, self.capabilities);
-        Some((identity::id(&owned.spec.frontend, content.whole), document))
+        Some((identity::load_balancer_id(owned.spec.frontend, content), document))
     }
 
     fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan, creating: &mut FxHashSet<Guid>) {
@@ -383,6 +387,14 @@ impl Planner<'_> {
             plan.notices.push((frontend, Notice { service: owned.service.clone(), problem }));
         }
         if resolution.endpoints.is_empty() {
+            if resolution.blocked {
+                // There are backends, only no endpoints yet: what serves, however badly, stays until there are.
+                return;
+            }
+            if !owned.spec.targets.is_empty() {
+                // The same holds for what others have put there. Ours would send traffic to backends that no longer serve.
+                held.retain(|(_, held)| held.owner == Owner::Us);
+            }
             let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::NoBackends);
             plan.steps.extend(held.into_iter().map(delete));
             return;
@@ -402,7 +414,7 @@ impl Planner<'_> {
             plan.steps.extend(held.into_iter().map(delete));
             return;
         }
-        let id = identity::id(&frontend, content.whole);
+        let id = identity::load_balancer_id(frontend, content);
         let (reason, in_place) = match held.as_slice() {
             [] => (Reason::Missing, None),
             [(id, held)] if held.content.shape == content.shape => (Reason::BackendsDiffer, Some(*id)),
@@ -431,6 +443,8 @@ impl Planner<'_> {
         if let Some(id) = standing.filter(|id| !local && self.is_others_endpoint(*id)) {
             plan.adopted_endpoints.insert(id);
         }
+        // A remote endpoint may keep the local one of the source address from being created.
+        let local = local || self.desired.purpose(address) == Some(EndpointPurpose::SourceVip);
         for (id, held) in self.observed.at(address).filter(|(_, held)| held.remote) {
             let reason = match () {
                 () if local => Reason::LocalEndpointExists,
@@ -478,7 +492,7 @@ pub struct FrontendStatus {
     pub local_only: bool,
     /// Whether it keeps a client on its backend.
     pub affinity: bool,
-    /// Whether HNS holds just what it should.
+    /// Whether HNS holds what it should, as far as that can be had: nothing is left to do.
     pub confirmed: bool,
 }
 
@@ -492,10 +506,8 @@ impl Planner<'_> {
 
     fn status(&self, owned: &Owned) -> FrontendStatus {
         let spec = &owned.spec;
-        let wanted = self
-            .expected_load_balancer(owned)
-            .map(|(_, document)| identity::load_balancer_content(&document, self.capabilities).whole);
-        let held: Vec<_> = self.observed.on(spec.frontend).map(|(_, held)| held.content.whole).collect();
+        let mut plan = Plan::default();
+        self.plan_frontend(spec.frontend, &mut plan, &mut FxHashSet::default());
         FrontendStatus {
             service: owned.service.clone(),
             port_name: spec.port_name.clone(),
@@ -505,7 +517,7 @@ impl Planner<'_> {
             internal_port: spec.internal_port,
             local_only: spec.local_only,
             affinity: !spec.distribution.is_default(),
-            confirmed: held == wanted.into_iter().collect::<Vec<_>>(),
+            confirmed: plan.steps.is_empty(),
         }
     }
 

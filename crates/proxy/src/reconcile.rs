@@ -19,7 +19,7 @@ use crate::backoff::Backoff;
 use crate::desire::{Context, Wishes, desire};
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
-use crate::model::{Cluster, Family, Service, ServiceName, Slice, SliceName};
+use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::notice::Notice;
 use crate::observe::Observed;
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Subject};
@@ -27,6 +27,10 @@ use crate::settings::{Capabilities, Host, Network, Node, Settings};
 
 /// How often one run plans anew at once: after a change in place that had no effect, or a refusal that a second look may explain.
 const ROUNDS: usize = 6;
+/// On overlay networks, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
+const SUBNETS_EVERY: u32 = 6;
+/// How long after a failed look the next is due.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why HNS could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +125,15 @@ pub struct Reconciler {
     desired: Desired,
     observed: Observed,
     dirty: Dirty,
+    /// Whether all Services, and all slices, were handed over once. Before that nothing is planned: what is not known yet would seem
+    /// to be unwanted.
+    complete: (bool, bool),
+    /// Whether HNS could not be asked, or lacks the network. Nothing is written until a look at it succeeds.
+    suspended: bool,
+    /// Looks at HNS so far.
+    looks: u32,
+    /// The host's own endpoint, when it was last looked for.
+    root: Option<Guid>,
     /// What failed.
     failed: Backoff,
     /// Local backends without an endpoint, to be looked for again.
@@ -150,6 +163,10 @@ impl Reconciler {
             desired: Desired::default(),
             observed: Observed::default(),
             dirty: Dirty::default(),
+            complete: (false, false),
+            suspended: false,
+            looks: 0,
+            root: None,
             failed: Backoff::default(),
             awaited: Backoff::default(),
             endpoints_fresh: false,
@@ -193,12 +210,14 @@ impl Reconciler {
 
     /// Replaces all Services by a new complete list.
     pub fn reset_services(&mut self, services: Vec<Service>) {
+        self.complete.0 = true;
         let concerned = self.cluster.reset_services(services);
         self.concern(concerned);
     }
 
     /// Replaces all slices by a new complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
+        self.complete.1 = true;
         let concerned = self.cluster.reset_slices(slices);
         self.concern(concerned);
     }
@@ -209,6 +228,11 @@ impl Reconciler {
             self.node.zone = zone;
             self.concern_all();
         }
+    }
+
+    /// The node's zone, if it is known.
+    pub fn zone(&self) -> Option<&SmolStr> {
+        self.node.zone.as_ref()
     }
 
     fn concern_all(&mut self) {
@@ -241,17 +265,18 @@ impl Reconciler {
         &self.observed
     }
 
-    /// What failed and waits to be tried again.
-    pub fn waiting(&self) -> impl Iterator<Item = Subject> + '_ {
-        self.failed.subjects()
-    }
-
     /// Looks at HNS: version and network, then the ids of endpoints and load balancers, then what is unknown among these. What is
     /// not as believed becomes dirty. The first look makes six calls and two more for each unknown object.
     ///
     /// # Errors
     /// Where HNS could not be asked, or lacks the network. What was believed then stays.
     pub fn observe(&mut self, client: &Client) -> Result<Observation, ObserveError> {
+        let result = self.observe_now(client);
+        self.suspended = result.is_err();
+        result
+    }
+
+    fn observe_now(&mut self, client: &Client) -> Result<Observation, ObserveError> {
         let capabilities = match self.capabilities {
             Some(capabilities) => capabilities,
             None => {
@@ -314,11 +339,11 @@ impl Reconciler {
     fn absorb(&mut self, found: Dirty) {
         for address in &found.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
-            let named = self.observed.at(*address).any(|(_, held)| held.name == self.settings.root_endpoint_name);
-            // An endpoint that is gone has no name any more: if health checks lack theirs now, it may have been the one.
-            if named || self.observed.named(&self.settings.root_endpoint_name).is_none() {
-                self.dirty.frontends.extend(self.desired.users(Target::Root));
-            }
+        }
+        let root = self.observed.named(&self.settings.root_endpoint_name);
+        if self.root != root {
+            self.root = root;
+            self.dirty.frontends.extend(self.desired.users(Target::Root));
         }
         self.dirty.frontends.extend(found.frontends);
         self.dirty.addresses.extend(found.addresses);
@@ -327,7 +352,11 @@ impl Reconciler {
     /// Finds the network, and answers whether it is another than before.
     fn find_network(&mut self, client: &Client) -> Result<bool, ObserveError> {
         let name = &self.settings.network_name;
-        if let Some(known) = &self.network {
+        self.looks = self.looks.wrapping_add(1);
+        // The subnets of other nodes change without notice, and ids do not tell: they are read again once in a while.
+        let reread =
+            self.network.as_ref().is_some_and(|network| network.overlay) && self.looks.is_multiple_of(SUBNETS_EVERY);
+        if let Some(known) = self.network.as_ref().filter(|_| !reread) {
             match client.network_id(name)? {
                 Some(id) if id == known.id => return Ok(false),
                 Some(_) => {}
@@ -341,6 +370,10 @@ impl Reconciler {
     fn read_network(&mut self, client: &Client) -> Result<bool, ObserveError> {
         let name = self.settings.network_name.clone();
         let Some(document) = client.network(&name)? else { return Err(ObserveError::NetworkAbsent { name }) };
+        self.take_network(name, document)
+    }
+
+    fn take_network(&mut self, name: String, document: hcn::schema::Network) -> Result<bool, ObserveError> {
         let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
         let overlay = document.kind.is_overlay();
         if overlay {
@@ -385,15 +418,12 @@ impl Reconciler {
         }
     }
 
-    /// What is to be done now. Nothing before HNS was looked at.
+    /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.refresh_wishes();
-        self.planned(&self.dirty, now)
-    }
-
-    fn planned(&self, dirty: &Dirty, now: Duration) -> Plan {
         let blocked = self.blocked(now);
-        self.planner(&blocked).map(|planner| planner.plan(dirty)).unwrap_or_default()
+        let planner = self.planner(&blocked).filter(|_| self.complete == (true, true));
+        planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 
     fn planner<'a>(&'a self, blocked: &'a FxHashSet<IpAddr>) -> Option<Planner<'a>> {
@@ -440,8 +470,13 @@ impl Reconciler {
     /// Brings HNS in step, as far as it can be now. What fails is tried again when it is due.
     pub fn run(&mut self, client: &Client, now: Duration) -> Report {
         self.work = Work::default();
-        self.wake(now);
         let mut outcomes = Vec::new();
+        let ready = self.complete == (true, true) && !(self.suspended && self.observe(client).is_err());
+        if !ready {
+            let next = if self.suspended { Next::At(now + LOOK_AGAIN_AFTER) } else { Next::Idle };
+            return Report { outcomes, next, work: self.work };
+        }
+        self.wake(now);
         let mut looked = false;
         for _ in 0..ROUNDS {
             let plan = self.plan(now);
@@ -456,11 +491,15 @@ impl Reconciler {
                 looked = true;
                 self.look_again(client);
             }
-            if self.dirty.is_empty() {
+            if self.dirty.is_empty() || self.suspended {
                 break;
             }
         }
-        let pending = if self.dirty.is_empty() { None } else { Some(now) };
+        let pending = match (self.suspended, self.dirty.is_empty()) {
+            (true, _) => Some(now + LOOK_AGAIN_AFTER),
+            (false, true) => None,
+            (false, false) => Some(now),
+        };
         let next = [pending, self.failed.next(), self.awaited.next()].into_iter().flatten().min();
         Report { outcomes, next: next.map_or(Next::Idle, Next::At), work: self.work }
     }
@@ -502,14 +541,16 @@ impl Reconciler {
     /// Looks again at what a plan found missing, if it was not looked at since the cluster changed: endpoints of local backends, and
     /// subnets of overlay networks. Answers whether to plan anew.
     fn look_before(&mut self, plan: &Plan, client: &Client) -> bool {
-        let outside = |action: &Action| {
-            matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, address, .. }
-                if self.network.as_ref().is_some_and(|n| n.overlay && n.provider_address(*address).is_none()))
-        };
-        if !self.network_fresh && plan.steps.iter().any(|step| outside(&step.action)) {
+        let on_other_node =
+            |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
+        let overlay = self.network.as_ref().filter(|network| network.overlay).map(|network| network.id);
+        if let Some(id) = overlay.filter(|_| !self.network_fresh)
+            && plan.steps.iter().any(|step| on_other_node(&step.action))
+        {
             self.network_fresh = true;
+            let name = self.settings.network_name.clone();
             // An error here changes nothing: the plan goes on with the subnets that are known.
-            return self.read_network(client).unwrap_or(false);
+            return client.network_of(id).is_ok_and(|document| self.take_network(name, document).unwrap_or(false));
         }
         if !self.endpoints_fresh && !plan.awaited.is_empty() {
             self.endpoints_fresh = true;
@@ -539,7 +580,19 @@ impl Reconciler {
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         self.note(&plan, dirty, now);
         let mut run = Run::new(client, network.id, &mut self.observed, &mut capabilities, &mut self.modify_verified);
-        let new: Vec<Outcome> = plan.steps.into_iter().map(|step| run.apply(step)).collect();
+        let mut new: Vec<Outcome> = Vec::with_capacity(plan.steps.len());
+        for step in plan.steps {
+            let outcome = run.apply(step);
+            let unavailable = outcome.result.as_ref().is_err_and(Failure::is_unavailable);
+            new.push(outcome);
+            if unavailable {
+                // Whatever is asked next would fail too. All of it is planned again when HNS can be looked at.
+                self.suspended = true;
+                self.dirty.frontends.extend(dirty.frontends.iter().copied());
+                self.dirty.addresses.extend(dirty.addresses.iter().copied());
+                break;
+            }
+        }
         self.capabilities = Some(capabilities);
 
         let mut aftermath = Aftermath::default();
@@ -586,13 +639,6 @@ impl Reconciler {
         }
         let found = |address: &IpAddr| self.observed.local_at(*address).is_some();
         dirty.addresses.iter().filter(|a| found(a)).for_each(|a| self.awaited.settled(Subject::Address(*a)));
-    }
-
-    /// The families that are programmed.
-    pub fn families(&self) -> Vec<Family> {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Vec::new() };
-        let context = Context { settings: &self.settings, host: &self.host, node: &self.node, network, capabilities };
-        Family::ALL.into_iter().filter(|family| context.has_family(*family)).collect()
     }
 }
 

@@ -92,15 +92,19 @@ impl Capabilities {
     /// Those of a version and a generation.
     pub fn of(version: Version, generation: Generation) -> Self {
         let features = Features::of(version);
-        let all = u32::MAX;
         match generation {
             Generation::V2 => Self {
                 dsr: features.dsr,
                 affinity: features.session_affinity,
                 ipv6: features.ipv6_dual_stack,
                 modify: features.modify_load_balancer,
-                flags: LoadBalancerFlags(all),
-                mapping_flags: PortMappingFlags(all),
+                // Bits that we do not know may be HNS's own: they are no difference.
+                flags: LoadBalancerFlags::DSR | LoadBalancerFlags::IPV6,
+                mapping_flags: PortMappingFlags::ILB
+                    | PortMappingFlags::LOCAL_ROUTED_VIP
+                    | PortMappingFlags::USE_MUX
+                    | PortMappingFlags::PRESERVE_DIP
+                    | PortMappingFlags::VIP_EXTERNAL_IP,
             },
             Generation::V1 => Self {
                 dsr: features.dsr,

@@ -83,6 +83,17 @@ impl Client {
         }
     }
 
+    /// The network of an id. Two calls; an error of class [`Class::Absent`] where it is not there.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn network_of(&self, id: Guid) -> Result<Network, Error> {
+        match self.generation {
+            Generation::V2 => v2::get(&*self.hcn, Kind::Network, id),
+            Generation::V1 => v1::network_of(&*self.hcn, id),
+        }
+    }
+
     /// The endpoints of a network. One call.
     ///
     /// # Errors
@@ -111,6 +122,15 @@ impl Client {
             Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all()),
             Generation::V1 => v1::load_balancers(&*self.hcn),
         }
+    }
+
+    /// The load balancers of the host by the v1 list, whatever the generation: backends, frontends and ports are right, flags and
+    /// affinity are as far as v1 can say them. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn load_balancers_in_bulk(&self) -> Result<Vec<Listed<LoadBalancer>>, Error> {
+        v1::load_balancers(&*self.hcn)
     }
 
     /// One endpoint. Two calls; an error of class [`Class::Absent`] where it is not there.

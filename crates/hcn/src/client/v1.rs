@@ -22,7 +22,8 @@ fn list<V1, T>(
 where
     V1: serde::de::DeserializeOwned,
 {
-    let values: Option<Vec<Value>> = from_value(hns(hcn, Method::Get, path.into(), String::new())?)?;
+    // A list that is missing is not an empty one.
+    let values: Vec<Value> = from_value(hns(hcn, Method::Get, path.into(), String::new())?)?;
     let one = |value: Value| {
         let id: Guid = value.get("ID")?.as_str()?.parse().ok()?;
         let document = match serde_json::from_value::<V1>(value) {
@@ -32,7 +33,7 @@ where
         };
         Some(Listed { id, document: Some(document) })
     };
-    Ok(values.unwrap_or_default().into_iter().filter_map(one).collect())
+    Ok(values.into_iter().filter_map(one).collect())
 }
 
 pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {
@@ -52,6 +53,10 @@ pub(super) fn load_balancers(hcn: &dyn Hcn) -> Result<Vec<Listed<LoadBalancer>>,
 
 fn get<V1: serde::de::DeserializeOwned>(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<V1, Error> {
     from_value(hns(hcn, Method::Get, format!("{path}{id}"), String::new())?)
+}
+
+pub(super) fn network_of(hcn: &dyn Hcn, id: Guid) -> Result<Network, Error> {
+    get::<HnsNetwork>(hcn, NETWORKS, id).map(Network::from)
 }
 
 pub(super) fn endpoint(hcn: &dyn Hcn, id: Guid) -> Result<Endpoint, Error> {

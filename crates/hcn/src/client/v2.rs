@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use super::{Listed, document, unexpected};
 use crate::call::{Call, Handle, Hcn, Kind, Reply};
 use crate::schema::{self, Endpoint, LoadBalancer, Network, Query};
-use crate::{Error, Guid};
+use crate::{Class, Error, Guid, Hresult};
 
 /// What a client remembers between calls.
 #[derive(Default)]
@@ -92,15 +92,21 @@ impl State {
         id: Guid,
         endpoint: &Endpoint,
     ) -> Result<Guid, Error> {
-        let handle = self.open_network(hcn, network)?;
         let document = Endpoint { id: Some(id), host_compute_network: Some(network), ..endpoint.clone() };
         let settings = schema::write(&document);
-        let call = Call::Create { kind: Kind::Endpoint, network: Some(handle), id, settings };
-        let created = Open::from(hcn, Kind::Endpoint, &call);
-        if created.is_err() {
-            // The handle may be of a network that is gone, or of an HNS that has restarted since.
-            self.close_network(hcn);
-        }
+        let create = || {
+            let handle = self.open_network(hcn, network)?;
+            let call = Call::Create { kind: Kind::Endpoint, network: Some(handle), id, settings: settings.clone() };
+            Open::from(hcn, Kind::Endpoint, &call)
+        };
+        let created = match create() {
+            // The open handle is of a network that is gone, or of an HNS that has restarted since.
+            Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
+                self.close_network(hcn);
+                create()
+            }
+            result => result,
+        };
         self.created_id(id, &created?, |document: &Endpoint| document.id)
     }
 
@@ -148,7 +154,7 @@ impl State {
         }
     }
 
-    pub(super) fn close_network(&self, hcn: &dyn Hcn) {
+    fn close_network(&self, hcn: &dyn Hcn) {
         let open = self.network.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((_, handle)) = open {
             drop(Open { hcn, kind: Kind::Network, handle });

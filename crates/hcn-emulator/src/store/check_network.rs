@@ -1,0 +1,60 @@
+//! What a network must be, and what it gets if it does not say.
+
+use std::net::Ipv4Addr;
+
+use hcn::Kind;
+use hcn::schema::Network;
+use ipnet::{IpNet, Ipv4Net};
+use serde_json::{Value, json};
+
+use super::Store;
+use super::members::{complete, typed};
+use super::spelling::NETWORK_TYPES;
+use crate::rules::{self, Rule};
+
+impl Store {
+    pub(super) fn check_network(&self, document: &mut Value) -> Result<(), Rule> {
+        complete(document, "Type", || "NAT".into());
+        let network: Network = typed(document)?;
+        if !NETWORK_TYPES.iter().any(|kind| kind.eq_ignore_ascii_case(&network.kind.0)) {
+            return Err(rules::UNKNOWN_NETWORK_TYPE);
+        }
+        let name = |document: &Value| document.get("Name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        if self.table(Kind::Network).iter().any(|(_, other)| name(other) == name(document)) {
+            return Err(rules::DUPLICATE_NETWORK);
+        }
+        self.spell_policies(Kind::Network, document)?;
+        let mut prefixes: Vec<IpNet> = Vec::new();
+        for subnet in network.ipams.iter().flat_map(|ipam| &ipam.subnets) {
+            let prefix: IpNet = subnet.ip_address_prefix.parse().map_err(|_| rules::INVALID_PREFIX)?;
+            if prefix.addr() != prefix.network() {
+                return Err(rules::INVALID_PREFIX);
+            }
+            if prefixes.iter().any(|other| overlap(other, &prefix)) {
+                return Err(rules::OVERLAPPING_SUBNETS);
+            }
+            prefixes.push(prefix);
+        }
+        if prefixes.is_empty()
+            && network.kind.0.eq_ignore_ascii_case("NAT")
+            && let Some(prefix) = self.free_prefix()
+        {
+            let gateway = u32::from(prefix.network()).checked_add(1).map(Ipv4Addr::from);
+            let routes = json!([{"NextHop": gateway, "DestinationPrefix": "0.0.0.0/0"}]);
+            let subnet = json!({"IpAddressPrefix": prefix.to_string(), "Routes": routes});
+            super::set(document, "Ipams", json!([{"Type": "Static", "Subnets": [subnet]}]));
+        }
+        Ok(())
+    }
+
+    /// A prefix for a NAT network that names none, apart from those of all networks.
+    fn free_prefix(&self) -> Option<Ipv4Net> {
+        let taken = || self.index.networks.values().flat_map(|facts| &facts.subnets);
+        let candidates = (16..32).filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 20).ok());
+        candidates.into_iter().find(|prefix| !taken().any(|subnet| overlap(&subnet.prefix, &IpNet::V4(*prefix))))
+    }
+}
+
+fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
+}

@@ -1,0 +1,66 @@
+//! Reading members of documents that are kept as JSON.
+
+use hcn::Guid;
+use serde_json::Value;
+
+use crate::rules::{self, Rule};
+
+/// A document that was taken, as a type: it was checked then.
+pub(crate) fn read<T: serde::de::DeserializeOwned + Default>(document: &Value) -> T {
+    T::deserialize(document).unwrap_or_default()
+}
+
+/// A document that is to be taken, as a type.
+pub(super) fn typed<T: serde::de::DeserializeOwned>(document: &Value) -> Result<T, Rule> {
+    T::deserialize(document).map_err(|_| rules::INVALID_JSON)
+}
+
+pub(crate) fn as_id(value: &Value) -> Option<Guid> {
+    value.as_str()?.parse().ok()
+}
+
+/// The id in a member; none if it is missing or unreadable.
+pub(crate) fn id_of(document: &Value, member: &str) -> Option<Guid> {
+    document.get(member).and_then(as_id)
+}
+
+/// The texts of a list.
+pub(super) fn texts<'a>(document: &'a Value, member: &str) -> impl Iterator<Item = &'a str> {
+    document.get(member).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The backends of a load balancer or route that can be read.
+pub(super) fn backends(document: &Value) -> impl Iterator<Item = Guid> + '_ {
+    texts(document, "HostComputeEndpoints").filter_map(|id| id.parse().ok())
+}
+
+/// The endpoints in a namespace.
+pub(super) fn resources(namespace: &Value) -> impl Iterator<Item = Guid> + '_ {
+    let list = namespace.get("Resources").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|resource| resource.pointer("/Data/Id").and_then(as_id))
+}
+
+pub(crate) fn set(document: &mut Value, member: &str, value: impl Into<Value>) {
+    if let Value::Object(members) = document {
+        members.insert(member.into(), value.into());
+    }
+}
+
+pub(super) fn unset(document: &mut Value, member: &str) {
+    if let Value::Object(members) = document {
+        members.shift_remove(member);
+    }
+}
+
+/// Fills in a member that is missing or empty.
+pub(super) fn complete(document: &mut Value, member: &str, default: impl FnOnce() -> Value) {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if document.get(member).is_none_or(empty) {
+        set(document, member, default());
+    }
+}

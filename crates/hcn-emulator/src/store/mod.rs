@@ -1,0 +1,275 @@
+//! The objects, and what HNS checks before it takes or changes one.
+//!
+//! Documents are kept as they came, in the v2 shape, so that unknown members and spellings come back verbatim; only enumerations are
+//! written as HNS does, and what HNS fills in is filled in. Indexes make every write cost the same at any size.
+
+mod check_endpoint;
+mod check_load_balancer;
+mod check_network;
+mod facts;
+mod index;
+mod members;
+mod namespaces;
+mod policies;
+mod spelling;
+mod table;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use hcn::call::Handle;
+use hcn::{Features, Guid, Kind};
+use serde_json::{Value, json};
+
+use crate::builds::{Build, Options};
+use crate::rules::{self, Rule};
+use index::{Index, frontend_keys};
+use members::{backends, complete, resources, unset};
+use table::Table;
+
+pub(crate) use members::{as_id, id_of, read, set};
+pub(crate) use spelling::request;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) build: Build,
+    pub(crate) options: Options,
+    /// The addresses of the host itself.
+    pub(crate) node_ips: Vec<IpAddr>,
+    /// The object that the call under way is about, once known.
+    pub(crate) about: Option<(Kind, Guid)>,
+    /// The list of `/accelnet/`.
+    pub(crate) accelnet: Vec<Value>,
+    tables: HashMap<Kind, Table>,
+    /// What a handle is of, and the number of its creation: an id that is used again is another object.
+    handles: HashMap<u64, (Kind, Guid, u64)>,
+    next_handle: u64,
+    index: Index,
+    leaked_ports: BTreeSet<(u32, u16)>,
+    delete_attempted: HashSet<Guid>,
+    /// Local endpoints that came by a call and have no switch port yet. All others were there before, or are a CNI plugin's.
+    unattached: HashSet<Guid>,
+    empty: Table,
+}
+
+impl Store {
+    pub(crate) fn new(build: Build) -> Self {
+        Self {
+            build,
+            options: Options::default(),
+            node_ips: Vec::new(),
+            about: None,
+            accelnet: Vec::new(),
+            tables: HashMap::new(),
+            handles: HashMap::new(),
+            next_handle: 0,
+            index: Index::default(),
+            leaked_ports: BTreeSet::new(),
+            delete_attempted: HashSet::new(),
+            unattached: HashSet::new(),
+            empty: Table::default(),
+        }
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        Features::of(self.build.version)
+    }
+
+    pub(crate) fn table(&self, kind: Kind) -> &Table {
+        self.tables.get(&kind).unwrap_or(&self.empty)
+    }
+
+    pub(crate) fn get(&self, kind: Kind, id: Guid) -> Result<&Value, Rule> {
+        self.table(kind).get(id).ok_or(unknown(kind))
+    }
+
+    fn get_mut(&mut self, kind: Kind, id: Guid) -> Option<&mut Value> {
+        self.tables.get_mut(&kind)?.get_mut(id)
+    }
+
+    pub(crate) fn open(&mut self, kind: Kind, id: Guid) -> Result<Handle, Rule> {
+        self.about = Some((kind, id));
+        let creation = self.table(kind).creation(id).ok_or(unknown(kind))?;
+        self.next_handle += 1;
+        self.handles.insert(self.next_handle, (kind, id, creation));
+        Ok(Handle(self.next_handle))
+    }
+
+    pub(crate) fn close(&mut self, handle: Handle) {
+        self.handles.remove(&handle.0);
+    }
+
+    pub(crate) fn close_all(&mut self) {
+        self.handles.clear();
+    }
+
+    /// The object of an open handle.
+    pub(crate) fn opened(&mut self, kind: Kind, handle: Handle) -> Result<Guid, Rule> {
+        let Some((of, id, creation)) = self.handles.get(&handle.0).copied() else { return Err(rules::INVALID_HANDLE) };
+        if of != kind {
+            return Err(rules::INVALID_HANDLE);
+        }
+        self.about = Some((kind, id));
+        if self.table(kind).creation(id) == Some(creation) { Ok(id) } else { Err(rules::OBJECT_GONE) }
+    }
+
+    /// Takes a v2 document after all checks. The id is the wanted one if it is not zero, else the document's, else a new one.
+    pub(crate) fn create(
+        &mut self,
+        kind: Kind,
+        network: Option<Guid>,
+        wanted: Guid,
+        mut document: Value,
+    ) -> Result<Guid, Rule> {
+        let own = own_id(&document)?;
+        let chosen = Some(wanted).filter(|id| !id.is_nil()).or(own).filter(|id| !id.is_nil());
+        let id = chosen.filter(|_| !self.build.quirks.chooses_ids).unwrap_or_else(Guid::new_v4);
+        self.about = Some((kind, id));
+        if self.table(kind).get(id).is_some() {
+            return Err(if kind == Kind::Network { rules::DUPLICATE_NETWORK } else { rules::DUPLICATE_ID });
+        }
+        spelling::spell(kind, &mut document)?;
+        match kind {
+            Kind::Network => self.check_network(&mut document)?,
+            Kind::Endpoint => self.check_endpoint(network, id, &mut document)?,
+            Kind::LoadBalancer => self.check_load_balancer(None, &document)?,
+            Kind::Namespace => complete(&mut document, "Resources", || json!([])),
+            Kind::Route => complete_route(&mut document),
+        }
+        let local = kind == Kind::Endpoint && !is_remote(&document);
+        self.insert(kind, id, document);
+        if local {
+            self.unattached.insert(id);
+        }
+        Ok(id)
+    }
+
+    /// Takes a document without any check, as it was there before, in the place of the one of this id.
+    pub(crate) fn insert(&mut self, kind: Kind, id: Guid, mut document: Value) {
+        complete(&mut document, "SchemaVersion", || json!({"Major": 2, "Minor": 0}));
+        // What can't be spelled stays: nothing that was there is refused.
+        let _ = spelling::spell(kind, &mut document);
+        self.unattached.remove(&id);
+        self.put(kind, id, document);
+    }
+
+    /// Replaces the document of an object that is there.
+    pub(crate) fn replace(&mut self, kind: Kind, id: Guid, document: Value) {
+        if self.table(kind).get(id).is_some() {
+            self.put(kind, id, document);
+        }
+    }
+
+    fn put(&mut self, kind: Kind, id: Guid, mut document: Value) {
+        set(&mut document, "ID", id.to_string());
+        if let Some(old) = self.tables.get(&kind).and_then(|table| table.get(id)) {
+            self.index.remove(kind, id, old);
+        }
+        self.index.add(kind, id, &document);
+        self.tables.entry(kind).or_default().put(id, document);
+    }
+
+    /// Takes an object out, without its dependants.
+    pub(crate) fn remove(&mut self, kind: Kind, id: Guid) -> Option<Value> {
+        let document = self.tables.get_mut(&kind)?.remove(id)?;
+        self.index.remove(kind, id, &document);
+        Some(document)
+    }
+
+    /// Deletes an object as a call does, quirks included.
+    pub(crate) fn delete(&mut self, kind: Kind, id: Guid) -> Result<(), Rule> {
+        self.about = Some((kind, id));
+        let document = self.get(kind, id)?;
+        if kind == Kind::LoadBalancer {
+            let keys = frontend_keys(&read(document)).into_iter().flatten();
+            let on_host = |vip: &Option<IpAddr>| vip.is_none_or(|vip| self.node_ips.contains(&vip));
+            let on_host: Vec<_> = keys.filter(|(_, vip, ..)| on_host(vip)).map(|(_, _, p, port)| (p.0, port)).collect();
+            if self.build.quirks.first_delete_fails && self.delete_attempted.insert(id) {
+                return Err(rules::FIRST_DELETE);
+            }
+            if self.build.quirks.leaks_ports {
+                self.leaked_ports.extend(on_host);
+            }
+        }
+        self.delete_anyway(kind, id);
+        Ok(())
+    }
+
+    /// Takes an object out with its dependants, whoever wants it.
+    pub(crate) fn delete_anyway(&mut self, kind: Kind, id: Guid) {
+        let Some(document) = self.remove(kind, id) else { return };
+        match kind {
+            Kind::Network => self.network_went(id),
+            Kind::Endpoint => self.endpoint_went(id, &document),
+            Kind::Namespace => self.namespace_went(&document),
+            Kind::LoadBalancer => drop(self.delete_attempted.remove(&id)),
+            Kind::Route => {}
+        }
+    }
+
+    fn endpoint_went(&mut self, id: Guid, document: &Value) {
+        self.unattached.remove(&id);
+        if let Some(namespace) = id_of(document, "HostComputeNamespace") {
+            let _ = self.detach(namespace, id);
+        }
+    }
+
+    /// A network takes its endpoints along, and load balancers and routes that have no other left.
+    fn network_went(&mut self, network: Guid) {
+        let of_network = |document: &Value| id_of(document, "HostComputeNetwork") == Some(network);
+        let gone: HashSet<Guid> =
+            self.table(Kind::Endpoint).iter().filter(|(_, d)| of_network(d)).map(|(id, _)| id).collect();
+        gone.iter().for_each(|id| self.delete_anyway(Kind::Endpoint, *id));
+        for kind in [Kind::LoadBalancer, Kind::Route] {
+            let orphaned = |document: &Value| {
+                let left = |id: Guid| self.table(Kind::Endpoint).get(id).is_some();
+                backends(document).any(|id| gone.contains(&id)) && !backends(document).any(left)
+            };
+            let orphans: Vec<Guid> = self.table(kind).iter().filter(|(_, d)| orphaned(d)).map(|(id, _)| id).collect();
+            orphans.into_iter().for_each(|id| self.delete_anyway(kind, id));
+        }
+    }
+
+    fn namespace_went(&mut self, document: &Value) {
+        for endpoint in resources(document).collect::<Vec<_>>() {
+            self.detached(endpoint);
+        }
+    }
+}
+
+/// The id that a document names; none if it is missing, null or empty.
+fn own_id(document: &Value) -> Result<Option<Guid>, Rule> {
+    let Value::Object(members) = document else { return Err(rules::INVALID_JSON) };
+    match members.get("ID") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|_| rules::BACKEND_NO_ID),
+        Some(_) => Err(rules::INVALID_JSON),
+    }
+}
+
+/// Whether an endpoint's document, taken or spelled, says that it is remote.
+fn is_remote(document: &Value) -> bool {
+    document.get("Flags").and_then(Value::as_u64).unwrap_or_default() & 1 == 1
+}
+
+/// Clients call the rules of a route `Setting`, the documentation `Routes`: it has both.
+fn complete_route(document: &mut Value) {
+    let rules = |member: &str| document.get(member).filter(|value| value.is_array()).cloned();
+    if let Some(rules) = rules("Setting").or_else(|| rules("Routes")) {
+        set(document, "Setting", rules.clone());
+        set(document, "Routes", rules);
+    } else {
+        unset(document, "Setting");
+    }
+}
+
+fn unknown(kind: Kind) -> Rule {
+    match kind {
+        Kind::Network => rules::UNKNOWN_NETWORK,
+        Kind::Endpoint => rules::UNKNOWN_ENDPOINT,
+        Kind::LoadBalancer => rules::UNKNOWN_LOAD_BALANCER,
+        Kind::Namespace => rules::UNKNOWN_NAMESPACE,
+        Kind::Route => rules::UNKNOWN_ROUTE,
+    }
+}

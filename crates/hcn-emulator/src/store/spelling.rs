@@ -1,0 +1,153 @@
+//! Enumerations are taken as numbers and as names, and given out as HNS does: types by name, all others as numbers.
+
+use hcn::Kind;
+use serde_json::Value;
+
+use super::members::set;
+use crate::rules::{self, Rule};
+
+type Names = &'static [(&'static str, u32)];
+
+const PROTOCOLS: Names =
+    &[("ICMPv4", 1), ("IGMP", 2), ("TCP", 6), ("UDP", 17), ("ICMPv6", 58), ("SCTP", 132), ("Any", 256)];
+const DISTRIBUTIONS: Names = &[("None", 0), ("SourceIPProtocol", 1), ("SourceIP", 2)];
+const LOAD_BALANCER_FLAGS: Names = &[("None", 0), ("EnableDirectServerReturn", 1), ("EnableIPv6", 2), ("IPv6", 2)];
+const MAPPING_FLAGS: Names = &[
+    ("None", 0),
+    ("EnableInternalLoadBalancer", 1),
+    ("LocalRoutedVip", 2),
+    ("NotUsed", 4),
+    ("UseMux", 4),
+    ("EnablePreserveDip", 8),
+    ("IsVipExternalIp", 16),
+];
+const NAT_FLAGS: Names = &[("None", 0), ("LocalRoutedVip", 1), ("IPv6", 2)];
+const ENDPOINT_FLAGS: Names = &[
+    ("None", 0),
+    ("RemoteEndpoint", 1),
+    ("DisableInterComputeCommunication", 2),
+    ("EnableMirroring", 4),
+    ("EnableLowInterfaceMetric", 8),
+    ("OverrideDNSServerOrder", 16),
+    ("EnableDhcp", 32),
+];
+const NETWORK_FLAGS: Names = &[
+    ("None", 0),
+    ("EnableDns", 1),
+    ("EnableDhcp", 2),
+    ("EnableMirroring", 4),
+    ("EnableNonPersistent", 8),
+    ("EnablePersistent", 16),
+    ("IsolateVSwitch", 32),
+    ("EnableFlowSteering", 64),
+    ("DisableSharing", 128),
+    ("EnableFirewall", 256),
+    ("SuppressMediaDisconnect", 512),
+    ("DisableHostPort", 1024),
+    ("WeakHostReceiveAdapter", 2048),
+    ("WeakHostSendAdapter", 4096),
+    ("EnableIov", 8192),
+];
+const SUBNET_FLAGS: Names = &[("None", 0), ("DoNotReserveGatewayAddress", 1)];
+
+/// In the order of their numbers.
+pub(super) const NETWORK_TYPES: [&str; 11] = [
+    "NAT",
+    "ICS",
+    "Transparent",
+    "L2Bridge",
+    "L2Tunnel",
+    "Overlay",
+    "Private",
+    "Internal",
+    "Mirrored",
+    "Infiniband",
+    "ConstrainedICS",
+];
+const NAMESPACE_TYPES: [&str; 4] = ["Host", "HostDefault", "Guest", "GuestDefault"];
+const IPAM_TYPES: [&str; 2] = ["Static", "DHCP"];
+const REQUEST_TYPES: [&str; 5] = ["Add", "Remove", "Update", "Refresh", "Reset"];
+
+/// Writes the enumerations of a document of v2 as HNS does.
+pub(super) fn spell(kind: Kind, document: &mut Value) -> Result<(), Rule> {
+    match kind {
+        Kind::LoadBalancer => {
+            number(document, "Flags", LOAD_BALANCER_FLAGS)?;
+            for mapping in elements(document, "PortMappings") {
+                number(mapping, "Protocol", PROTOCOLS)?;
+                number(mapping, "DistributionType", DISTRIBUTIONS)?;
+                number(mapping, "Flags", MAPPING_FLAGS)?;
+            }
+        }
+        Kind::Endpoint => number(document, "Flags", ENDPOINT_FLAGS)?,
+        Kind::Network => {
+            number(document, "Flags", NETWORK_FLAGS)?;
+            name(document, "Type", &NETWORK_TYPES);
+            for ipam in elements(document, "Ipams") {
+                name(ipam, "Type", &IPAM_TYPES);
+                for subnet in elements(ipam, "Subnets") {
+                    number(subnet, "Flags", SUBNET_FLAGS)?;
+                }
+            }
+        }
+        Kind::Namespace => name(document, "Type", &NAMESPACE_TYPES),
+        Kind::Route => {}
+    }
+    Ok(())
+}
+
+/// Writes the enumerations in the settings of a policy as HNS does.
+pub(super) fn spell_settings(kind: &str, settings: &mut Value) -> Result<(), Rule> {
+    match kind {
+        "PortMapping" => {
+            number(settings, "Protocol", PROTOCOLS)?;
+            number(settings, "Flags", NAT_FLAGS)
+        }
+        "OutBoundNAT" => number(settings, "Flags", NAT_FLAGS),
+        "L4Proxy" => number(settings, "Protocol", PROTOCOLS),
+        _ => Ok(()),
+    }
+}
+
+/// The request of a modify document; `Add` if it has none.
+pub(crate) fn request(document: &Value) -> Result<&'static str, Rule> {
+    match document.get("RequestType") {
+        None | Some(Value::Null) => Ok("Add"),
+        Some(value) => canonical(value, &REQUEST_TYPES).ok_or(rules::INVALID_JSON),
+    }
+}
+
+fn elements<'a>(document: &'a mut Value, member: &str) -> impl Iterator<Item = &'a mut Value> {
+    document.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Replaces names, which may be joined, by the number they stand for.
+fn number(document: &mut Value, member: &str, names: Names) -> Result<(), Rule> {
+    let Some(Value::String(text)) = document.get(member) else { return Ok(()) };
+    let mut sum = 0;
+    for part in text.split([',', '|']).map(str::trim).filter(|part| !part.is_empty()) {
+        let known = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(part)).map(|(_, number)| *number);
+        sum |= known.or_else(|| part.parse().ok()).ok_or(rules::INVALID_JSON)?;
+    }
+    set(document, member, sum);
+    Ok(())
+}
+
+/// Replaces a number, or a name in another spelling, by the name. What is not known stays.
+fn name(document: &mut Value, member: &str, names: &[&'static str]) {
+    if let Some(name) = document.get(member).and_then(|value| canonical(value, names)) {
+        set(document, member, name);
+    }
+}
+
+fn canonical(value: &Value, names: &[&'static str]) -> Option<&'static str> {
+    let by_number = |number: usize| names.get(number).copied();
+    match value {
+        Value::Number(number) => by_number(usize::try_from(number.as_u64()?).ok()?),
+        Value::String(text) => {
+            let named = names.iter().copied().find(|name| name.eq_ignore_ascii_case(text));
+            named.or_else(|| by_number(text.parse().ok()?))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! The documents of HNS v1, and their conversion from and to the v2 shapes.
+//!
+//! v1 says less: no affinity, few flags of a port mapping, no IPv6 flag. What it can't say is lost in conversion; the proxy masks what
+//! it wants to what the generation can say before it compares. Members that neither shape is known to name differently keep their
+//! name and value in both directions.
+
+mod endpoint;
+mod network;
+mod policy;
+mod policy_list;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use endpoint::HnsEndpoint;
+pub use network::{HnsNetwork, HnsSubnet};
+pub use policy::{flat_to_v2, v2_to_flat};
+pub use policy_list::{ElbPolicy, PolicyList};
+
+use super::{Other, Route};
+
+/// What every answer of `HNSCall` is wrapped in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Envelope {
+    /// Whether the call succeeded.
+    pub success: bool,
+    /// The text of the failure.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// The answer.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub output: Value,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `Dns` of v2 from a suffix and a list of servers, both with commas in between. None if there is nothing to say.
+fn dns_to_v2(suffix: &str, servers: &str) -> Option<Value> {
+    let parts = |text: &str| -> Vec<String> {
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let (suffixes, servers) = (parts(suffix), parts(servers));
+    let mut dns = Other::new();
+    if let Some(first) = suffixes.first() {
+        dns.insert("Domain".into(), first.clone().into());
+    }
+    if suffixes.len() > 1 {
+        dns.insert("Search".into(), suffixes.into());
+    }
+    if !servers.is_empty() {
+        dns.insert("ServerList".into(), servers.into());
+    }
+    (!dns.is_empty()).then_some(Value::Object(dns))
+}
+
+/// The suffix and the servers of a `Dns` of v2.
+fn dns_to_v1(dns: Option<&Value>) -> (String, String) {
+    let list = |member: &str| {
+        let values = dns.and_then(|dns| dns.get(member)).and_then(Value::as_array).into_iter().flatten();
+        values.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
+    let domain = dns.and_then(|dns| dns.get("Domain")).and_then(Value::as_str).unwrap_or_default();
+    let search = list("Search");
+    (if search.is_empty() { domain.to_owned() } else { search }, list("ServerList"))
+}
+
+/// The destination of the default route of an address family.
+fn everywhere(six: bool) -> &'static str {
+    if six { "::/0" } else { "0.0.0.0/0" }
+}
+
+/// The gateway of an address family.
+fn gateway(routes: &[Route], six: bool) -> String {
+    let default = routes.iter().find(|route| route.destination_prefix == everywhere(six));
+    default.map(|route| route.next_hop.clone()).unwrap_or_default()
+}
+
+/// The default route to a gateway, if there is one.
+fn default_route(gateway: &str) -> Option<Route> {
+    (!gateway.is_empty()).then(|| Route {
+        next_hop: gateway.to_owned(),
+        destination_prefix: everywhere(gateway.contains(':')).to_owned(),
+        ..Route::default()
+    })
+}
+
+/// Takes a member out that is a list.
+fn take_list(other: &mut Other, member: &str) -> Vec<Value> {
+    match other.shift_remove(member) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+/// A document of one member.
+fn only(member: &str, value: impl Into<Value>) -> Value {
+    json!({ member: value.into() })
+}

@@ -1,0 +1,105 @@
+//! Policies: flat objects in v1, a type and settings in v2.
+
+use serde_json::{Map, Value};
+
+use crate::schema::{Policy, Protocol};
+
+/// Names of members: v1's and v2's.
+type Members = &'static [(&'static str, &'static str)];
+
+/// The types that have another name in the other generation, v1's and v2's, or members that do.
+const RENAMED: [(&str, &str, Members); 7] = [
+    ("PA", "ProviderAddress", &[("PA", "ProviderAddress")]),
+    ("NAT", "PortMapping", &[]),
+    ("OutBoundNAT", "OutBoundNAT", &[("VIP", "VirtualIP"), ("ExceptionList", "Exceptions")]),
+    ("ROUTE", "SDNRoute", &[]),
+    ("PROXY", "L4Proxy", &[("ExceptionList", "Exceptions"), ("OutboundNat", "OutboundNAT")]),
+    ("VSID", "VSID", &[("VSID", "IsolationId")]),
+    ("VLAN", "VLAN", &[("VLAN", "IsolationId")]),
+];
+
+fn rename(members: Map<String, Value>, name: impl Fn(&str) -> Option<&'static str>) -> Map<String, Value> {
+    members.into_iter().map(|(key, value)| (name(&key).map_or(key, str::to_owned), value)).collect()
+}
+
+/// A v1 policy as a v2 policy; none without a type. Members that are not known to change their names stay.
+pub fn flat_to_v2(flat: Value) -> Option<Policy> {
+    let Value::Object(mut members) = flat else { return None };
+    let kind = members.shift_remove("Type")?.as_str()?.to_owned();
+    let Some((_, v2, names)) = RENAMED.iter().find(|(v1, ..)| v1.eq_ignore_ascii_case(&kind)) else {
+        return Some(Policy { kind, settings: Value::Object(members) });
+    };
+    let mut settings = rename(members, |key| names.iter().find(|(v1, _)| *v1 == key).map(|(_, v2)| *v2));
+    if *v2 == "PortMapping"
+        && let Some(number) = settings.get("Protocol").and_then(Value::as_str).and_then(protocol)
+    {
+        settings.insert("Protocol".into(), number.0.into());
+    }
+    Some(Policy { kind: (*v2).to_owned(), settings: Value::Object(settings) })
+}
+
+/// A v2 policy as v1 writes it.
+pub fn v2_to_flat(policy: &Policy) -> Value {
+    let settings = policy.settings.as_object().cloned().unwrap_or_default();
+    let renamed = RENAMED.iter().find(|(_, v2, _)| policy.is(v2));
+    let (kind, names) = renamed.map_or((policy.kind.as_str(), [].as_slice()), |(v1, _, names)| (*v1, *names));
+    let mut flat = Map::new();
+    flat.insert("Type".into(), kind.into());
+    flat.extend(rename(settings, |key| names.iter().find(|(_, v2)| *v2 == key).map(|(v1, _)| *v1)));
+    if kind == "NAT"
+        && let Some(number) = flat.get("Protocol").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
+    {
+        flat.insert("Protocol".into(), Protocol(number).to_string().into());
+    }
+    Value::Object(flat)
+}
+
+fn protocol(text: &str) -> Option<Protocol> {
+    let known = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
+    known.into_iter().find(|protocol| protocol.to_string().eq_ignore_ascii_case(text)).or_else(|| {
+        let number = text.parse().ok()?;
+        Some(Protocol(number))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn policies_of_both_generations() {
+        for (v1, v2) in [
+            (
+                json!({"Type": "NAT", "Protocol": "TCP", "InternalPort": 80, "ExternalPort": 8080, "ExternalPortReserved": true}),
+                json!({"Type": "PortMapping", "Settings": {"Protocol": 6, "InternalPort": 80, "ExternalPort": 8080,
+                       "ExternalPortReserved": true}}),
+            ),
+            (
+                json!({"Type": "OutBoundNAT", "VIP": "10.0.0.1", "ExceptionList": ["10.96.0.0/12"], "MaxPortPoolUsage": 64}),
+                json!({"Type": "OutBoundNAT", "Settings": {"VirtualIP": "10.0.0.1", "Exceptions": ["10.96.0.0/12"],
+                       "MaxPortPoolUsage": 64}}),
+            ),
+            (
+                json!({"Type": "ROUTE", "DestinationPrefix": "10.96.0.0/12", "NeedEncap": true}),
+                json!({"Type": "SDNRoute", "Settings": {"DestinationPrefix": "10.96.0.0/12", "NeedEncap": true}}),
+            ),
+            (
+                json!({"Type": "PROXY", "IP": "10.0.0.9", "Port": "8080", "ExceptionList": ["1.1.1.1"], "OutboundNat": true}),
+                json!({"Type": "L4Proxy", "Settings": {"IP": "10.0.0.9", "Port": "8080", "Exceptions": ["1.1.1.1"],
+                       "OutboundNAT": true}}),
+            ),
+            (
+                json!({"Type": "PA", "PA": "10.0.0.3"}),
+                json!({"Type": "ProviderAddress", "Settings": {"ProviderAddress": "10.0.0.3"}}),
+            ),
+            (json!({"Type": "VSID", "VSID": 5000}), json!({"Type": "VSID", "Settings": {"IsolationId": 5000}})),
+            (json!({"Type": "ACL", "Action": "Allow"}), json!({"Type": "ACL", "Settings": {"Action": "Allow"}})),
+        ] {
+            let policy: Policy = serde_json::from_value(v2).unwrap();
+            assert_eq!(flat_to_v2(v1.clone()), Some(policy.clone()));
+            assert_eq!(v2_to_flat(&policy), v1);
+        }
+    }
+}
