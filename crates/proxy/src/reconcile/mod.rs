@@ -1,0 +1,325 @@
+//! Keeps HNS in step with the cluster: notes what changes, looks at HNS, plans, applies, and remembers what failed.
+//!
+//! One path serves everything. A change to a Service, a local endpoint that appears, an object lost by HNS, a retry that is due: each
+//! makes frontends or addresses dirty, and a run plans and applies for these alone. The first run is the one where all are dirty.
+//!
+//! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
+
+mod look;
+mod run;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hcn::schema::Endpoint;
+use hcn::{Client, Guid, Version};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
+
+use crate::apply::{Failure, Outcome, Run};
+use crate::backoff::Backoff;
+use crate::desire::{Context, Wishes, desire};
+use crate::desired::{Desired, Dirty};
+use crate::frontend::{EndpointPurpose, Frontend, Target};
+use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
+use crate::notice::Notice;
+use crate::observe::Observed;
+use crate::plan::{Action, FrontendStatus, Plan, Planner, Subject};
+use crate::settings::{Capabilities, Host, Network, Node, Settings};
+
+/// Why HNS could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ObserveError {
+    /// HNS could not be asked, or gave no sensible answer.
+    #[error("HNS could not be read")]
+    Hns(#[from] hcn::Error),
+    /// There is no network of the name.
+    #[error("HNS has no network of the name {name:?}; the CNI makes it, --network-name or KUBE_NETWORK names it")]
+    NetworkAbsent {
+        /// The name.
+        name: String,
+    },
+    /// The network's document lacks an id.
+    #[error("HNS describes the network {name:?} without an id")]
+    NetworkWithoutId {
+        /// The name.
+        name: String,
+    },
+    /// Overlay networks need more of the settings or the host.
+    #[error("network {name:?} is an overlay network, which needs {needs}")]
+    OverlayNeeds {
+        /// The name.
+        name: String,
+        /// What is missing, and where it comes from.
+        needs: &'static str,
+    },
+}
+
+/// What a look at HNS found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Frontends whose load balancer is not what was believed.
+    pub frontends: usize,
+    /// Addresses whose endpoint is not what was believed.
+    pub addresses: usize,
+    /// Whether the network is another than before.
+    pub network_changed: bool,
+}
+
+/// When to run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When something changes.
+    Idle,
+    /// At this time, if nothing changes before.
+    At(Duration),
+}
+
+/// How much was visited: what proves that the work for a change does not grow with the cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Services whose wishes were computed.
+    pub services: usize,
+    /// Frontends that were planned.
+    pub frontends: usize,
+    /// Addresses that were planned.
+    pub addresses: usize,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The steps, in order, with what became of each.
+    pub outcomes: Vec<Outcome>,
+    /// When to run again.
+    pub next: Next,
+    /// How much was visited.
+    pub work: Work,
+}
+
+impl Report {
+    /// The steps that failed.
+    pub fn failures(&self) -> impl Iterator<Item = (&Outcome, &Failure)> {
+        self.outcomes.iter().filter_map(|outcome| Some((outcome, outcome.result.as_ref().err()?)))
+    }
+}
+
+/// The proxy of one node.
+#[derive(Debug)]
+pub struct Reconciler {
+    settings: Settings,
+    host: Host,
+    node: Node,
+    cluster: Cluster,
+    /// Services whose wishes have to be computed anew.
+    stale: FxHashSet<ServiceName>,
+    network: Option<Network>,
+    version: Option<Version>,
+    capabilities: Option<Capabilities>,
+    modify_verified: bool,
+    desired: Desired,
+    observed: Observed,
+    dirty: Dirty,
+    /// Whether all Services, and all slices, were handed over once. Before that nothing is planned: what is not known yet would seem
+    /// to be unwanted.
+    complete: (bool, bool),
+    /// Whether HNS could not be asked, or lacks the network. Nothing is written until a look at it succeeds.
+    suspended: bool,
+    /// Looks at HNS so far.
+    looks: u32,
+    /// The host's own endpoint, when it was last looked for.
+    root: Option<Guid>,
+    /// What failed.
+    failed: Backoff,
+    /// Local backends without an endpoint, to be looked for again.
+    awaited: Backoff,
+    /// Whether the endpoints were listed since the cluster last changed: looking again at once would find nothing new.
+    endpoints_fresh: bool,
+    /// Whether the network's remote subnets were read since the cluster last changed.
+    network_fresh: bool,
+    work: Work,
+    notices: FxHashMap<Frontend, Vec<Notice>>,
+}
+
+impl Reconciler {
+    /// A proxy that knows nothing yet.
+    pub fn new(settings: Settings, host: Host) -> Self {
+        let node = Node { name: settings.node_name.clone(), zone: None };
+        Self {
+            settings,
+            host,
+            node,
+            cluster: Cluster::default(),
+            stale: FxHashSet::default(),
+            network: None,
+            version: None,
+            capabilities: None,
+            modify_verified: false,
+            desired: Desired::default(),
+            observed: Observed::default(),
+            dirty: Dirty::default(),
+            complete: (false, false),
+            suspended: false,
+            looks: 0,
+            root: None,
+            failed: Backoff::default(),
+            awaited: Backoff::default(),
+            endpoints_fresh: false,
+            network_fresh: false,
+            work: Work::default(),
+            notices: FxHashMap::default(),
+        }
+    }
+
+    fn concern(&mut self, services: impl IntoIterator<Item = ServiceName>) {
+        let before = self.stale.len();
+        self.stale.extend(services);
+        if self.stale.len() > before {
+            (self.endpoints_fresh, self.network_fresh) = (false, false);
+        }
+    }
+
+    /// Adds or replaces a Service.
+    pub fn apply_service(&mut self, service: Service) {
+        let concerned = self.cluster.apply_service(service);
+        self.concern(concerned);
+    }
+
+    /// Removes a Service.
+    pub fn delete_service(&mut self, name: &ServiceName) {
+        let concerned = self.cluster.delete_service(name);
+        self.concern(concerned);
+    }
+
+    /// Adds or replaces a slice.
+    pub fn apply_slice(&mut self, slice: Slice) {
+        let concerned = self.cluster.apply_slice(slice);
+        self.concern(concerned);
+    }
+
+    /// Removes a slice.
+    pub fn delete_slice(&mut self, name: &SliceName) {
+        let concerned = self.cluster.delete_slice(name);
+        self.concern(concerned);
+    }
+
+    /// Replaces all Services by a new complete list.
+    pub fn reset_services(&mut self, services: Vec<Service>) {
+        self.complete.0 = true;
+        let concerned = self.cluster.reset_services(services);
+        self.concern(concerned);
+    }
+
+    /// Replaces all slices by a new complete list.
+    pub fn reset_slices(&mut self, slices: Vec<Slice>) {
+        self.complete.1 = true;
+        let concerned = self.cluster.reset_slices(slices);
+        self.concern(concerned);
+    }
+
+    /// Sets the node's zone, its label `topology.kubernetes.io/zone`.
+    pub fn set_zone(&mut self, zone: Option<SmolStr>) {
+        if self.node.zone != zone {
+            self.node.zone = zone;
+            self.concern_all();
+        }
+    }
+
+    /// The node's zone, if it is known.
+    pub fn zone(&self) -> Option<&SmolStr> {
+        self.node.zone.as_ref()
+    }
+
+    fn concern_all(&mut self) {
+        let all: Vec<_> = self.cluster.iter().map(|(name, _)| name.clone()).collect();
+        self.stale.extend(all);
+    }
+
+    /// The cluster as it is known.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The version of HNS, once it was looked at.
+    pub fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// The network, once it was found.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// What HNS can do, once it was looked at.
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_ref()
+    }
+
+    /// What HNS is believed to hold.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// Computes the wishes of Services that changed.
+    fn refresh_wishes(&mut self) {
+        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return };
+        let context = Context { settings: &self.settings, host: &self.host, node: &self.node, network, capabilities };
+        for name in self.stale.drain() {
+            self.work.services += 1;
+            let entry = self.cluster.get(&name);
+            let wishes = entry.map_or_else(Wishes::default, |entry| desire(entry, &context));
+            let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
+            self.desired.set(&name, created, wishes, &mut self.dirty);
+        }
+    }
+
+    /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
+    pub fn plan(&mut self, now: Duration) -> Plan {
+        self.refresh_wishes();
+        let blocked = self.blocked(now);
+        let planner = self.planner(&blocked).filter(|_| self.complete == (true, true));
+        planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
+    }
+
+    fn planner<'a>(&'a self, blocked: &'a FxHashSet<IpAddr>) -> Option<Planner<'a>> {
+        Some(Planner {
+            desired: &self.desired,
+            observed: &self.observed,
+            settings: &self.settings,
+            host: &self.host,
+            network: self.network.as_ref()?,
+            capabilities: self.capabilities.as_ref()?,
+            blocked,
+        })
+    }
+
+    /// Addresses whose endpoints could not be created, and are not due yet.
+    fn blocked(&self, now: Duration) -> FxHashSet<IpAddr> {
+        let address = |subject| match subject {
+            Subject::Address(address) if self.failed.holds_back(subject, now) => Some(address),
+            _ => None,
+        };
+        self.failed.subjects().filter_map(address).collect()
+    }
+
+    /// How every frontend stands.
+    pub fn frontends(&self) -> Vec<FrontendStatus> {
+        let blocked = FxHashSet::default();
+        self.planner(&blocked).map(|planner| planner.statuses()).unwrap_or_default()
+    }
+
+    /// What is not as the Services ask.
+    pub fn notices(&self) -> Vec<Notice> {
+        let mut notices = self.desired.notices();
+        notices.extend(self.notices.values().flatten().cloned());
+        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.problem.to_string()));
+        notices.dedup();
+        notices
+    }
+
+    /// Whether HNS holds what it should, as far as is known: nothing is dirty, nothing has failed.
+    pub fn is_converged(&self) -> bool {
+        self.stale.is_empty() && self.dirty.is_empty() && self.failed.is_empty() && self.network.is_some()
+    }
+}
