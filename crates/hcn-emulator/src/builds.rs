@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use hcn::Version;
+use serde::{Deserialize, Serialize};
 
 /// How an HNS departs from what its interface promises.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quirks {
     /// Modifying a load balancer succeeds and changes nothing (kubernetes 131466, seen on 15.4).
     pub silent_modify: bool,

@@ -14,7 +14,6 @@ use crate::builds::Quirks;
 use crate::faults::Fault;
 use crate::host::Host;
 use crate::journal::Entry;
-use crate::mirror;
 use crate::wire::{Answer, Lost, Pool, Request};
 
 /// A request.
@@ -29,13 +28,13 @@ pub(crate) enum Command {
     /// Forgets all calls.
     ResetJournal,
     /// Injects a fault.
-    Inject(#[serde(with = "mirror::Fault")] Fault),
+    Inject(Fault),
     /// Ends all faults.
     ClearFaults,
     /// How HNS departs from its interface.
     Quirks,
     /// Changes that.
-    SetQuirks(#[serde(with = "mirror::Quirks")] Quirks),
+    SetQuirks(Quirks),
     /// Stops HNS; objects of these kinds are lost.
     Stop(Vec<Kind>),
     /// Starts HNS.
@@ -59,7 +58,7 @@ pub(crate) enum Outcome {
     Documents(Vec<Value>),
     Journal(Vec<Line>),
     Counters(Counters),
-    Quirks(#[serde(with = "mirror::Quirks")] Quirks),
+    Quirks(Quirks),
     Id(Guid),
     Host(Host),
 }

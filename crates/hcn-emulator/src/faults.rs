@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hcn::Hresult;
 use hcn::call::Call;
+use serde::{Deserialize, Serialize};
 
 /// Which calls a fault concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
     /// Those of a native function.
     Function(String),
@@ -17,7 +18,7 @@ pub enum Which {
 }
 
 /// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// It is not carried out, and answers with a code.
     Fail(Hresult),
@@ -28,7 +29,7 @@ pub enum Effect {
 }
 
 /// A fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Which calls it concerns.
     pub which: Which,

@@ -18,7 +18,6 @@ mod emulator;
 pub mod faults;
 pub mod host;
 pub mod journal;
-mod mirror;
 pub mod remote;
 pub mod rules;
 pub mod service;
