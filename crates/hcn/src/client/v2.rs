@@ -51,8 +51,10 @@ impl Drop for Open<'_> {
 
 pub(super) fn enumerate<T>(hcn: &dyn Hcn, kind: Kind, query: &Query) -> Result<Vec<Listed<T>>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
-    let ids: Option<Vec<Guid>> = schema::read(call.function(), &document(hcn, &call)?)?;
-    Ok(ids.unwrap_or_default().into_iter().map(|id| Listed { id, document: None }).collect())
+    let ids: Option<Vec<String>> = schema::read(call.function(), &document(hcn, &call)?)?;
+    // What is no id can't be asked for, and hides nothing else.
+    let ids = ids.unwrap_or_default().into_iter().filter_map(|id| id.parse().ok());
+    Ok(ids.map(|id| Listed { id, document: None }).collect())
 }
 
 pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<T, Error> {

@@ -15,7 +15,7 @@ pub struct Endpoint {
     #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
     /// The name; not unique. HNS calls an unnamed endpoint `Ethernet`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "super::text", skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The network.
     #[serde(deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct Endpoint {
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub ip_configurations: Vec<IpConfiguration>,
     /// The MAC address, with hyphens or colons.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "super::text", skip_serializing_if = "String::is_empty")]
     pub mac_address: String,
     /// Remote or local, and more.
     #[serde(skip_serializing_if = "EndpointFlags::is_empty")]
@@ -61,6 +61,7 @@ impl Endpoint {
 #[serde(rename_all = "PascalCase", default)]
 pub struct IpConfiguration {
     /// The address.
+    #[serde(deserialize_with = "super::text")]
     pub ip_address: String,
     /// The length of its prefix; HNS fills it in from the subnet.
     #[serde(skip_serializing_if = "is_zero")]

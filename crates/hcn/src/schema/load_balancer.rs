@@ -18,7 +18,7 @@ pub struct LoadBalancer {
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub host_compute_endpoints: Vec<String>,
     /// The source address of translated traffic; overlay only.
-    #[serde(rename = "SourceVIP", skip_serializing_if = "String::is_empty")]
+    #[serde(rename = "SourceVIP", deserialize_with = "super::text", skip_serializing_if = "String::is_empty")]
     pub source_vip: String,
     /// The addresses of the frontend. None: every address of the node.
     #[serde(rename = "FrontendVIPs", deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn nulls_and_missing_members_are_empty() {
         let document: LoadBalancer =
-            serde_json::from_str(r#"{"ID":"","FrontendVIPs":null,"HostComputeEndpoints":null}"#).unwrap();
+            serde_json::from_str(r#"{"ID":"","FrontendVIPs":null,"HostComputeEndpoints":null,"SourceVIP":null}"#)
+                .unwrap();
         assert_eq!(document, LoadBalancer::default());
     }
 }

@@ -123,6 +123,11 @@ pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer:
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A text that may be missing or null.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// An id that may be missing, null or an empty text.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<crate::Guid>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {

@@ -13,6 +13,7 @@ pub struct Network {
     #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
     /// The name, unique among networks without regard to case.
+    #[serde(deserialize_with = "super::text")]
     pub name: String,
     /// The type.
     #[serde(rename = "Type")]
