@@ -1,13 +1,17 @@
 //! Shows the Windows program at work: `hnsproxy.exe` under Wine, which calls the stand-in DLLs, which carry each call to an emulated HNS.
 //!
-//! What is shown: every recording, programmed through the DLLs, ends as it does in one process on this system, with as many native
-//! calls, and a second run writes nothing; and the conformance suite passes as a Windows program. Nothing here is the real HNS.
+//! What is shown: every recording, programmed through the DLLs, ends as it does by the program of this system, by the same calls in the
+//! same order, and a second run writes nothing; killed in the middle and started again, it ends the same; and the conformance suite
+//! passes as a Windows program. Nothing here is the real HNS.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use hcn_emulator::service::Running;
+use hcn_emulator::{Build, Emulator, Host, Service};
 use serde_json::Value;
 
 use crate::process::{output, run as run_command, say};
@@ -16,6 +20,9 @@ use crate::{system, windows};
 
 /// The names under which Windows has what the stand-in DLL does.
 const DLLS: [&str; 2] = ["computenetwork.dll", "vmcompute.dll"];
+
+/// Whatever the program has not done by then, it will not do.
+const BOUND: Duration = Duration::from_secs(120);
 
 /// The task.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -51,12 +58,15 @@ pub(crate) fn run() -> Result<ExitCode> {
     folders.sort();
     for folder in folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        note(format!("recording {name} through the DLLs"), recording(&folder, &here, &program, &prefix));
+        let recording = Recording::read(&folder)?;
+        note(format!("recording {name} through the DLLs"), equal(&recording, &here, &program, &prefix));
+        note(format!("recording {name}, killed in the middle"), killed(&recording, &here, &program, &prefix));
     }
     for build in ["latest", "server2022", "server2019"] {
         let case = || {
-            let service = Service::start(&here, &["--build", build])?;
-            let text = output(service.tell(prefix.command().arg(&suite)))?;
+            let build: Build = build.parse().map_err(anyhow::Error::msg)?;
+            let hns = Hns::new(Emulator::new(build), &Host::default())?;
+            let text = output(hns.tell(prefix.command().arg(&suite)))?;
             ensure!(text.contains(" 0 failed"), "{text}");
             Ok(())
         };
@@ -67,41 +77,27 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `hnsproxy emulator` as a process, which ends with this value.
-struct Service {
-    child: Child,
-    address: String,
+/// An emulated HNS with its service.
+struct Hns {
+    emulator: Arc<Emulator>,
+    service: Running,
 }
 
-impl Service {
-    fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(program);
-        command.args(["emulator", "--listen", "127.0.0.1:0"]).args(arguments).stderr(Stdio::piped());
-        let mut child = command.spawn().context("the emulator does not start")?;
-        let mut log = BufReader::new(child.stderr.take().context("the emulator has no log")?);
-        let mut line = String::new();
-        log.read_line(&mut line)?;
-        let address = line.split(" at ").nth(1).and_then(|rest| rest.split(';').next());
-        let Some(address) = address.map(str::to_owned) else {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!("the emulator says no address: {line}");
-        };
-        // What it says later is nobody's concern, but must go somewhere.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Ok(Self { child, address })
+impl Hns {
+    fn new(emulator: Emulator, facts: &Host) -> Result<Self> {
+        let emulator = Arc::new(emulator);
+        let service = Service::bind("127.0.0.1:0", emulator.clone())?.with_facts(facts).spawn()?;
+        Ok(Self { emulator, service })
     }
 
     /// Tells a command where the service is.
     fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("HNS_EMULATOR", &self.address)
+        command.env("HNS_EMULATOR", self.service.address().to_string())
     }
-}
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Each call so far, with its result.
+    fn journal(&self) -> Vec<String> {
+        self.emulator.journal().into_iter().map(|entry| format!("{} {:?}", entry.function, entry.code)).collect()
     }
 }
 
@@ -123,35 +119,85 @@ fn held(command: &mut Command) -> Result<Held> {
     Ok(Held { endpoints: list("endpoints"), load_balancers: list("loadBalancers"), count: count.trim_end().to_owned() })
 }
 
-fn recording(folder: &Path, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
-    let read =
-        |name: &str| -> Result<Value> { Ok(serde_json::from_str(&std::fs::read_to_string(folder.join(name))?)?) };
-    let (recorded, host) = (read("hns.json")?, read("host.json")?);
-    let note = recorded.get("note").and_then(Value::as_str).unwrap_or_default();
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut flags: Vec<String> = ["run", "--once", "-o=json", "--network-name=cbr0"].map(str::to_owned).into();
-    flags.extend(note.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned));
-    flags.extend(host.get("node").and_then(text).map(|node| format!("--hostname-override={node}")));
-    flags.extend(host.get("hostMac").and_then(text).map(|mac| format!("--node-mac={mac}")));
-    let ips = host.get("nodeIPs").and_then(Value::as_array).into_iter().flatten();
-    flags.extend(ips.filter_map(text).map(|ip| format!("--node-ip={ip}")));
+/// A recording, and how to program it.
+struct Recording {
+    cluster: PathBuf,
+    host: Host,
+    flags: Vec<String>,
+}
 
-    let (cluster, host) = (folder.join("cluster.json"), folder.join("host.json"));
-    let mut command = Command::new(here);
-    command.args(&flags).arg("--from").arg(&cluster).arg(format!("--hns=emulated:{}", host.display()));
-    let expected = held(&mut command)?;
+impl Recording {
+    fn read(folder: &Path) -> Result<Self> {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| name.to_owned());
+        let host: Host = serde_json::from_str(&read("host.json")?)?;
+        let recorded: Value = serde_json::from_str(&read("hns.json")?)?;
+        let note = recorded.get("note").and_then(Value::as_str).unwrap_or_default();
+        let mut flags: Vec<String> = ["run", "--once", "-o=json", "--network-name=cbr0"].map(str::to_owned).into();
+        flags.extend(note.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned));
+        flags.push(format!("--hostname-override={}", host.node));
+        flags.extend(host.host_mac.iter().map(|mac| format!("--node-mac={mac}")));
+        flags.extend(host.node_ips.iter().map(|ip| format!("--node-ip={ip}")));
+        Ok(Self { cluster: folder.join("cluster.json"), host, flags })
+    }
 
-    let service = Service::start(here, &["--host", &host.display().to_string()])?;
-    let through_dlls = || {
+    fn hns(&self) -> Result<Hns> {
+        Hns::new(Emulator::from_host(&self.host)?, &self.host)
+    }
+
+    /// The program of this system, on an emulator's service.
+    fn here(&self, program: &Path, hns: &Hns) -> Command {
+        let mut command = Command::new(program);
+        command.args(&self.flags).arg("--from").arg(&self.cluster);
+        command.arg(format!("--hns=tcp://{}", hns.service.address()));
+        command
+    }
+
+    /// The Windows program, on an emulator's service through the DLLs.
+    fn through_dlls(&self, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
         // Wine has this system's files on drive Z.
-        command.arg(program).args(&flags).arg(format!("--from=Z:{}", cluster.display())).arg("--hns=windows");
-        held(service.tell(&mut command))
-    };
-    let first = through_dlls()?;
-    ensure!(first == expected, "through the DLLs: {first:#?}\nin one process: {expected:#?}");
-    let second = through_dlls()?;
+        command.arg(program).args(&self.flags).arg(format!("--from=Z:{}", self.cluster.display())).arg("--hns=windows");
+        hns.tell(&mut command);
+        command
+    }
+}
+
+/// The same end by the same calls, and a second run that writes nothing.
+fn equal(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
+    let (one, other) = (recording.hns()?, recording.hns()?);
+    let expected = held(&mut recording.here(here, &one))?;
+    let found = held(&mut recording.through_dlls(program, prefix, &other))?;
+    ensure!(found == expected, "through the DLLs: {found:#?}\non this system: {expected:#?}");
+    ensure!(one.journal() == other.journal(), "the calls differ");
+    let second = held(&mut recording.through_dlls(program, prefix, &other))?;
     ensure!(second.count.ends_with(" 0 writes"), "a second run: {}", second.count);
     ensure!(second.load_balancers == expected.load_balancers, "a second run changes load balancers");
+    Ok(())
+}
+
+/// Killed in the middle of programming and started again, the program ends the same.
+fn killed(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
+    let (one, other) = (recording.hns()?, recording.hns()?);
+    let expected = held(&mut recording.here(here, &one))?;
+    let all = one.emulator.writes();
+    for part in 1..4 {
+        // Slow enough to be met in the middle, on any machine.
+        other.emulator.delay("HcnCreateLoadBalancer", Duration::from_millis(50));
+        let mut command = recording.through_dlls(program, prefix, &other);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let goal = all * part / 4;
+        let start = Instant::now();
+        while other.emulator.writes() < goal && start.elapsed() < BOUND && child.try_wait()?.is_none() {
+            std::thread::yield_now();
+        }
+        child.kill()?;
+        child.wait()?;
+        other.emulator.clear_faults();
+        ensure!(other.emulator.writes() >= goal, "{goal} of {all} writes were not reached");
+    }
+    let found = held(&mut recording.through_dlls(program, prefix, &other))?;
+    ensure!(found.endpoints == expected.endpoints, "endpoints differ: {found:#?}");
+    ensure!(found.load_balancers == expected.load_balancers, "load balancers differ: {found:#?}");
+    ensure!(other.emulator.writes() <= all + 3, "{} writes for what {all} do", other.emulator.writes());
     Ok(())
 }
