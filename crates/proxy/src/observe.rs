@@ -94,7 +94,10 @@ pub struct Observed {
     named: FxHashMap<SmolStr, SmallVec<[Guid; 1]>>,
     load_balancers: FxHashMap<Guid, HeldLoadBalancer>,
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
+    /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
+    /// How many of these are others'.
+    users_among_others: FxHashMap<Guid, usize>,
     skipped: FxHashMap<Guid, String>,
     /// Objects whose id is known not to tell their content: changed in place, or found to say something else.
     distrusted: FxHashSet<Guid>,
@@ -138,6 +141,11 @@ impl Observed {
         self.references.get(&endpoint).is_some_and(|count| *count > 0)
     }
 
+    /// Whether a load balancer of others has an endpoint as backend.
+    pub fn is_used_by_others(&self, endpoint: Guid) -> bool {
+        self.users_among_others.get(&endpoint).is_some_and(|count| *count > 0)
+    }
+
     /// Documents that made no sense, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         self.skipped.iter().map(|(id, reason)| (*id, reason.as_str()))
@@ -175,6 +183,9 @@ impl Observed {
         }
         for endpoint in &held.endpoints {
             *self.references.entry(*endpoint).or_default() += 1;
+            if held.owner == Owner::Others {
+                *self.users_among_others.entry(*endpoint).or_default() += 1;
+            }
         }
         self.load_balancers.insert(id, held);
     }
@@ -187,11 +198,9 @@ impl Observed {
             remove_from(&mut self.on, frontend, id);
         }
         for endpoint in &held.endpoints {
-            if let Some(count) = self.references.get_mut(endpoint) {
-                *count -= 1;
-                if *count == 0 {
-                    self.references.remove(endpoint);
-                }
+            count_down(&mut self.references, endpoint);
+            if held.owner == Owner::Others {
+                count_down(&mut self.users_among_others, endpoint);
             }
         }
     }
@@ -222,8 +231,11 @@ impl Observed {
 
     /// Takes over a load balancer of others that is just what we want.
     pub fn adopt_load_balancer(&mut self, id: Guid) {
-        if let Some(held) = self.load_balancers.get_mut(&id) {
+        if let Some(held) = self.load_balancers.get_mut(&id)
+            && held.owner == Owner::Others
+        {
             held.owner = Owner::Us;
+            held.endpoints.iter().for_each(|endpoint| count_down(&mut self.users_among_others, endpoint));
         }
     }
 
@@ -366,6 +378,15 @@ fn look<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error>
         Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
         Err(error) if error.class() == Class::Absent => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn count_down(counts: &mut FxHashMap<Guid, usize>, key: &Guid) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }
 

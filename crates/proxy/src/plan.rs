@@ -449,6 +449,8 @@ impl Planner<'_> {
             let reason = match () {
                 () if local => Reason::LocalEndpointExists,
                 () if held.owner == Owner::Others || standing == Some(id) => continue,
+                // It was taken over from others, and is still of use to them.
+                () if self.observed.is_used_by_others(id) => continue,
                 () if expected.is_some() => Reason::ContentDiffers,
                 () => Reason::NotWanted,
             };

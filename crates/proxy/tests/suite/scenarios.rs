@@ -558,3 +558,26 @@ fn a_document_that_makes_no_sense_is_asked_for_again_later() {
     }
     assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11:8080 flags 1/0".into()));
 }
+
+#[test]
+fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
+    let mut rig = Rig::l2bridge();
+    let theirs = rig.emulator.add(
+        Kind::Endpoint,
+        json!({"HostComputeNetwork": NETWORK, "Flags": 1, "MacAddress": "02-11-0a-f4-02-01",
+               "IpConfigurations": [{"IpAddress": "10.244.2.1"}], "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [theirs], "FrontendVIPs": ["172.16.0.1"],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    web(&mut rig);
+    rig.sync();
+    assert!(rig.held().contains(&ONE[0].into()));
+    rig.proxy.reset_services(vec![]);
+    rig.run();
+    assert!(rig.proxy.is_converged());
+    assert_eq!(rig.held(), ["lb 172.16.0.1:80/6 -> 10.244.2.1:1 flags 0/0", "remote 10.244.2.1"]);
+}
