@@ -86,3 +86,34 @@ pub(super) fn create_load_balancer(hcn: &dyn Hcn, id: Guid, load_balancer: &Load
 pub(super) fn delete(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<(), Error> {
     hns(hcn, Method::Delete, format!("{path}{id}"), String::new()).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Call, Reply};
+
+    struct Says(&'static str);
+
+    impl Hcn for Says {
+        fn call(&self, _: &Call) -> Result<Reply, Error> {
+            Ok(Reply::Document(self.0.into()))
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_missing_is_no_empty_list() {
+        for reply in [r#"{"Success":true}"#, r#"{"Success":true,"Output":null}"#] {
+            assert!(matches!(load_balancers(&Says(reply)), Err(Error::Document { .. })));
+        }
+        assert_eq!(load_balancers(&Says(r#"{"Success":true,"Output":[]}"#)), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn one_odd_object_hides_no_other() {
+        let reply = r#"{"Success":true,"Output":[{"ID":"x"},{"ID":"0be07c06-0000-4000-8000-000000000001","References":7},
+            {"ID":"0be07c06-0000-4000-8000-000000000002"}]}"#;
+        let listed = load_balancers(&Says(reply)).unwrap();
+        let readable: Vec<_> = listed.iter().map(|one| one.document.as_ref().is_some_and(Result::is_ok)).collect();
+        assert_eq!(readable, [false, true]);
+    }
+}

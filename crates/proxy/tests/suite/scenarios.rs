@@ -581,3 +581,67 @@ fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
     assert!(rig.proxy.is_converged());
     assert_eq!(rig.held(), ["lb 172.16.0.1:80/6 -> 10.244.2.1:1 flags 0/0", "remote 10.244.2.1"]);
 }
+
+#[test]
+fn a_backend_that_vanished_does_not_make_its_load_balancer_seem_gone() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    let pod = rig.local("pod", &["10.244.1.11"]);
+    rig.sync();
+    rig.emulator.remove(Kind::Endpoint, pod);
+    let local = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
+    rig.proxy.apply_slice(local.build());
+    rig.run();
+    assert!(rig.held().iter().all(|line| !line.contains("gone")), "{:#?}", rig.held());
+    rig.settle();
+    assert_eq!(rig.held(), Vec::<String>::new());
+}
+
+#[test]
+fn of_two_endpoints_of_one_name_the_other_remains() {
+    let mut rig = Rig::l2bridge();
+    let mut settings = crate::rig::settings();
+    settings.forward_health_check_vip = true;
+    rig.proxy = proxy::Reconciler::new(settings, crate::rig::own_host());
+    let first = rig.local("cbr0_ep", &["10.244.1.2"]);
+    rig.local("cbr0_ep", &["10.244.1.3"]);
+    let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1"));
+    let lb = service("ns/web").cluster_ip("10.96.0.1").port(80).ingress_ip("203.0.113.1");
+    rig.cluster(vec![lb.build()], vec![slice.build()]);
+    rig.sync();
+    rig.emulator.remove(Kind::Endpoint, first);
+    rig.settle();
+    assert!(rig.held().contains(&"lb 203.0.113.1:10256/6 -> 10.244.1.3:10256 flags 0/0".into()), "{:#?}", rig.held());
+}
+
+#[test]
+fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    let mut document = rig.emulator.documents(Kind::LoadBalancer).remove(0);
+    let id = document["ID"].as_str().unwrap().parse().unwrap();
+    rig.emulator.remove(Kind::LoadBalancer, id);
+    rig.proxy.observe(&rig.client).unwrap();
+    document["PortMappings"][0]["InternalPort"] = json!(1);
+    rig.emulator.add(Kind::LoadBalancer, document);
+    rig.run();
+    rig.settle();
+    assert_eq!(rig.held(), ONE);
+}
+
+#[test]
+fn a_family_that_hns_does_not_have_is_said_and_not_tried() {
+    for (version, generation) in [("15.5", Generation::V1), ("10.5", Generation::V2)] {
+        let mut rig = Rig::new("L2Bridge", version, generation);
+        let host = proxy::Host { node_ips: vec!["fd00:77::1".parse().unwrap()], mac: None };
+        rig.proxy = proxy::Reconciler::new(crate::rig::settings(), host);
+        let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("fd00::2:1"));
+        rig.cluster(
+            vec![service("ns/web").cluster_ip("fd00:96::1").port(80).node_port(30080).build()],
+            vec![slice.build()],
+        );
+        assert!(rig.sync().outcomes.is_empty());
+        assert!(rig.proxy.notices()[0].to_string().contains("its IPv6 address can't be served"));
+    }
+}
