@@ -72,6 +72,12 @@ impl Dirty {
         };
     }
 
+    /// Adds what another change concerns.
+    pub fn merge(&mut self, other: Dirty) {
+        self.frontends.extend(other.frontends);
+        self.addresses.extend(other.addresses);
+    }
+
     /// Whether nothing is concerned.
     pub fn is_empty(&self) -> bool {
         self.frontends.is_empty() && self.addresses.is_empty()

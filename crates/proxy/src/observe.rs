@@ -98,7 +98,8 @@ pub struct Observed {
     references: FxHashMap<Guid, usize>,
     /// How many of these are others'.
     users_among_others: FxHashMap<Guid, usize>,
-    skipped: FxHashMap<Guid, String>,
+    skipped_endpoints: FxHashMap<Guid, String>,
+    skipped_load_balancers: FxHashMap<Guid, String>,
     /// Objects whose id is known not to tell their content: changed in place, or found to say something else.
     distrusted: FxHashSet<Guid>,
     /// Looks so far.
@@ -148,7 +149,8 @@ impl Observed {
 
     /// Documents that made no sense, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
-        self.skipped.iter().map(|(id, reason)| (*id, reason.as_str()))
+        let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
+        all.map(|(id, reason)| (*id, reason.as_str()))
     }
 
     /// Notes an endpoint.
@@ -260,14 +262,17 @@ impl Observed {
     ) -> Result<(), Error> {
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(SKIPPED_EVERY) {
-            self.skipped.clear();
+            self.skipped_endpoints.clear();
+            self.skipped_load_balancers.clear();
         }
         let mut listed = client.endpoints(network)?;
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
         gone.into_iter().for_each(|id| self.remove_endpoint(id, dirty));
 
-        listed.retain(|listed| !self.endpoints.contains_key(&listed.id) && !self.skipped.contains_key(&listed.id));
+        self.skipped_endpoints.retain(|id, _| present.contains(id));
+        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
+        listed.retain(|listed| !known(&listed.id));
         let expected =
             if listed.iter().any(|listed| identity::is_ours(listed.id)) { expected() } else { FxHashMap::default() };
         listed.retain(|listed| match expected.get(&listed.id) {
@@ -291,14 +296,14 @@ impl Observed {
             match document {
                 None => {}
                 Some(Ok(document)) if document.addresses().next().is_none() => {
-                    self.skipped.insert(id, "endpoint: has no address".into());
+                    self.skipped_endpoints.insert(id, "endpoint: has no address".into());
                 }
                 Some(Ok(document)) => {
                     let owner = if identity::is_ours(id) { Owner::Us } else { Owner::Others };
                     self.insert_endpoint(id, HeldEndpoint::of(network, &document, owner), dirty);
                 }
                 Some(Err(reason)) => {
-                    self.skipped.insert(id, format!("endpoint: {reason}"));
+                    self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
                 }
             }
         }
@@ -332,7 +337,9 @@ impl Observed {
         let gone: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
         gone.into_iter().for_each(|id| self.remove_load_balancer(id, dirty));
 
-        listed.retain(|listed| !self.load_balancers.contains_key(&listed.id) && !self.skipped.contains_key(&listed.id));
+        self.skipped_load_balancers.retain(|id, _| present.contains(id));
+        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
+        listed.retain(|listed| !known(&listed.id));
         let expected: FxHashMap<Lineage, (Guid, LoadBalancer)> =
             if listed.iter().any(|listed| identity::is_ours(listed.id)) {
                 expected(self).into_iter().map(|(id, document)| (Lineage::of(id), (id, document))).collect()
@@ -355,18 +362,17 @@ impl Observed {
             match document {
                 None => {}
                 Some(Ok(document)) if document.port_mappings.is_empty() => {
-                    self.skipped.insert(id, "load balancer without a port mapping".into());
+                    self.skipped_load_balancers.insert(id, "load balancer without a port mapping".into());
                 }
                 Some(Ok(document)) => {
                     let owner = if identity::is_ours(id) { Owner::Us } else { Owner::Others };
                     self.insert_load_balancer(id, HeldLoadBalancer::of(&document, capabilities, owner), dirty);
                 }
                 Some(Err(reason)) => {
-                    self.skipped.insert(id, format!("load balancer: {reason}"));
+                    self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
                 }
             }
         }
-        self.skipped.retain(|id, reason| present.contains(id) || !reason.starts_with("load balancer"));
         Ok(())
     }
 }

@@ -18,22 +18,16 @@ impl Reconciler {
     }
 
     fn observe_now(&mut self, client: &Client) -> Result<Observation, ObserveError> {
-        let capabilities = match self.capabilities {
-            Some(capabilities) => capabilities,
-            None => {
-                let version = client.version()?;
-                self.version = Some(version);
-                *self.capabilities.insert(Capabilities::of(version, client.generation()))
-            }
-        };
+        if self.capabilities.is_none() {
+            let version = client.version()?;
+            self.version = Some(version);
+            self.capabilities = Some(Capabilities::of(version, client.generation()));
+        }
         let network_changed = self.find_network(client)?;
-        let Some(network) = self.network.clone() else {
-            return Err(ObserveError::NetworkAbsent { name: self.settings.network_name.clone() });
-        };
         self.refresh_wishes();
 
         let mut found = Dirty::default();
-        let result = self.look(client, &network, &capabilities, &mut found);
+        let result = self.look(client, &mut found);
         let observation =
             Observation { frontends: found.frontends.len(), addresses: found.addresses.len(), network_changed };
         self.absorb(found);
@@ -42,14 +36,10 @@ impl Reconciler {
         Ok(observation)
     }
 
-    fn look(
-        &mut self,
-        client: &Client,
-        network: &Network,
-        capabilities: &Capabilities,
-        found: &mut Dirty,
-    ) -> Result<(), hcn::Error> {
-        self.look_at_endpoints(client, network, capabilities, found)?;
+    /// Looks at endpoints and load balancers, where the network was found.
+    fn look(&mut self, client: &Client, found: &mut Dirty) -> Result<(), hcn::Error> {
+        self.look_at_endpoints(client, found)?;
+        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
         let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
         let expected = |observed: &Observed| {
             let blocked = FxHashSet::default();
@@ -59,13 +49,8 @@ impl Reconciler {
         self.observed.look_at_load_balancers(client, capabilities, expected, found)
     }
 
-    fn look_at_endpoints(
-        &mut self,
-        client: &Client,
-        network: &Network,
-        capabilities: &Capabilities,
-        found: &mut Dirty,
-    ) -> Result<(), hcn::Error> {
+    fn look_at_endpoints(&mut self, client: &Client, found: &mut Dirty) -> Result<(), hcn::Error> {
+        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
         let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
         let expected = || {
             let (observed, blocked) = (&Observed::default(), &FxHashSet::default());
@@ -86,8 +71,7 @@ impl Reconciler {
             self.root = root;
             self.dirty.frontends.extend(self.desired.users(Target::Root));
         }
-        self.dirty.frontends.extend(found.frontends);
-        self.dirty.addresses.extend(found.addresses);
+        self.dirty.merge(found);
     }
 
     /// Finds the network, and answers whether it is another than before.
@@ -148,10 +132,9 @@ impl Reconciler {
 
     /// Looks at everything after a refusal that says that HNS holds something else than believed.
     pub(super) fn look_again(&mut self, client: &Client) {
-        let (Some(network), Some(capabilities)) = (self.network.clone(), self.capabilities) else { return };
         let mut found = Dirty::default();
         // Where HNS can't be asked, nothing is learned; what failed is tried again when it is due.
-        let _ = self.look(client, &network, &capabilities, &mut found);
+        let _ = self.look(client, &mut found);
         self.absorb(found);
     }
 
@@ -171,9 +154,8 @@ impl Reconciler {
         }
         if !self.endpoints_fresh && !plan.awaited.is_empty() {
             self.endpoints_fresh = true;
-            let (Some(network), Some(capabilities)) = (self.network.clone(), self.capabilities) else { return false };
             let mut found = Dirty::default();
-            let result = self.look_at_endpoints(client, &network, &capabilities, &mut found);
+            let result = self.look_at_endpoints(client, &mut found);
             let changed = !found.is_empty();
             self.absorb(found);
             return result.is_ok() && changed;

@@ -172,6 +172,10 @@ impl Reconciler {
         }
     }
 
+    fn is_complete(&self) -> bool {
+        self.complete == (true, true)
+    }
+
     fn concern(&mut self, services: impl IntoIterator<Item = ServiceName>) {
         let before = self.stale.len();
         self.stale.extend(services);
@@ -278,7 +282,7 @@ impl Reconciler {
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.refresh_wishes();
         let blocked = self.blocked(now);
-        let planner = self.planner(&blocked).filter(|_| self.complete == (true, true));
+        let planner = self.planner(&blocked).filter(|_| self.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 

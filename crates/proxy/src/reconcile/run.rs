@@ -12,7 +12,7 @@ impl Reconciler {
     pub fn run(&mut self, client: &Client, now: Duration) -> Report {
         self.work = Work::default();
         let mut outcomes = Vec::new();
-        let ready = self.complete == (true, true) && !(self.suspended && self.observe(client).is_err());
+        let ready = self.is_complete() && !(self.suspended && self.observe(client).is_err());
         if !ready {
             let next = if self.suspended { Next::At(now + LOOK_AGAIN_AFTER) } else { Next::Idle };
             return Report { outcomes, next, work: self.work };
@@ -27,8 +27,9 @@ impl Reconciler {
             let dirty = std::mem::take(&mut self.dirty);
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
-            let aftermath = self.apply(plan, &dirty, client, now, &mut outcomes);
-            if aftermath.doubt && !looked {
+            self.note(&plan, &dirty, now);
+            let doubt = self.apply(plan, dirty, client, now, &mut outcomes);
+            if doubt && !looked {
                 looked = true;
                 self.look_again(client);
             }
@@ -70,22 +71,16 @@ impl Reconciler {
         }
     }
 
-    /// Applies a plan, and makes dirty what is worth planning anew at once.
-    fn apply(
-        &mut self,
-        plan: Plan,
-        dirty: &Dirty,
-        client: &Client,
-        now: Duration,
-        outcomes: &mut Vec<Outcome>,
-    ) -> Aftermath {
-        let (Some(network), Some(mut capabilities)) = (self.network.clone(), self.capabilities) else {
-            return Aftermath::default();
+    /// Applies a plan, and makes dirty what is worth planning anew at once. Answers whether HNS must hold something else than believed.
+    fn apply(&mut self, plan: Plan, dirty: Dirty, client: &Client, now: Duration, outcomes: &mut Vec<Outcome>) -> bool {
+        let (Some(network), Some(capabilities)) =
+            (self.network.as_ref().map(|network| network.id), &mut self.capabilities)
+        else {
+            return false;
         };
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
-        self.note(&plan, dirty, now);
-        let mut run = Run::new(client, network.id, &mut self.observed, &mut capabilities, &mut self.modify_verified);
+        let mut run = Run::new(client, network, &mut self.observed, capabilities, &mut self.modify_verified);
         let mut new: Vec<Outcome> = Vec::with_capacity(plan.steps.len());
         for step in plan.steps {
             let outcome = run.apply(step);
@@ -94,14 +89,11 @@ impl Reconciler {
             if unavailable {
                 // Whatever is asked next would fail too. All of it is planned again when HNS can be looked at.
                 self.suspended = true;
-                self.dirty.frontends.extend(dirty.frontends.iter().copied());
-                self.dirty.addresses.extend(dirty.addresses.iter().copied());
                 break;
             }
         }
-        self.capabilities = Some(capabilities);
 
-        let mut aftermath = Aftermath::default();
+        let mut doubt = false;
         let mut unsettled: BTreeSet<Subject> = BTreeSet::new();
         let mut created = Vec::new();
         for Outcome { step, result } in &new {
@@ -114,7 +106,7 @@ impl Reconciler {
                 // Planned anew, the load balancer is replaced, or does without the endpoint that failed.
                 Err(failure) if failure.suggests_another_plan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
-                    aftermath.doubt |= failure.suggests_another_look();
+                    doubt |= failure.suggests_another_look();
                     unsettled.insert(subject);
                 }
             }
@@ -128,8 +120,11 @@ impl Reconciler {
                 self.failed.settled(subject);
             }
         }
+        if self.suspended {
+            self.dirty.merge(dirty);
+        }
         outcomes.extend(new);
-        aftermath
+        doubt
     }
 
     /// Replaces what was noted of the frontends that a plan covers.
@@ -146,11 +141,4 @@ impl Reconciler {
         let found = |address: &IpAddr| self.observed.local_at(*address).is_some();
         dirty.addresses.iter().filter(|a| found(a)).for_each(|a| self.awaited.settled(Subject::Address(*a)));
     }
-}
-
-/// What to do after a plan was applied.
-#[derive(Debug, Clone, Copy, Default)]
-struct Aftermath {
-    /// Whether HNS holds something else than believed.
-    doubt: bool,
 }

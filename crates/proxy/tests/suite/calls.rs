@@ -5,7 +5,7 @@ use proxy::model::{Service, Slice};
 use proxy::reconcile::Work;
 use proxy::testing::{backend, service, slice};
 
-use crate::rig::{Rig, work};
+use crate::rig::Rig;
 
 /// A cluster of `services` Services with `backends` remote backends each, all different.
 pub(crate) fn cluster(services: u32, backends: u32) -> (Vec<Service>, Vec<Slice>) {
@@ -89,7 +89,7 @@ fn one_more_backend(size: u32, local: bool) -> (u64, Work) {
     rig.proxy.apply_slice(slice);
     let report = rig.run();
     assert!(rig.proxy.is_converged());
-    (rig.calls().0, work(&report))
+    (rig.calls().0, report.work)
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use hcn::{Client, Generation, Guid, Kind};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
 use proxy::model::{Service, Slice};
-use proxy::reconcile::Work;
 use proxy::{Host, Next, Reconciler, Report, Settings};
 use serde_json::{Value, json};
 
@@ -168,9 +167,4 @@ impl Rig {
         lines.sort();
         lines
     }
-}
-
-/// The work of a report, for comparison across sizes of clusters.
-pub(crate) fn work(report: &Report) -> Work {
-    report.work
 }
