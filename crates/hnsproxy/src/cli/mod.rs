@@ -6,13 +6,15 @@
 mod settings;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use settings::{NODE_NAME_ERROR, SettingsError, resolve};
+pub use crate::config::LogFormat;
+use crate::config::{Flags, HEADING, Logging};
+pub use settings::{SettingsError, resolve};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +24,8 @@ Examples:
     hnsproxy --from manifests/ --hns emulated:host.json
   See what would be done, and why, without doing it (exit code 2 if anything):
     hnsproxy plan --from cluster.json --hns emulated:host.json
+  See the configuration that counts, written to a file:
+    hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
 Exit codes: 0 converged or no difference, 1 error, 2 plan found differences.";
 
@@ -30,7 +34,7 @@ Exit codes: 0 converged or no difference, 1 error, 2 plan found differences.";
 /// Reads Services and EndpointSlices, and has the Host Networking Service (HNS) hold the load balancers that serve them. Asks HNS only
 /// for what differs, and never takes a working address away in order to put it back. Takes the flags of kube-proxy.
 #[derive(Debug, Parser)]
-#[command(name = "hnsproxy", version, after_help = EXAMPLES, max_term_width = 120)]
+#[command(name = "hnsproxy", after_help = EXAMPLES, max_term_width = 120)]
 pub struct Cli {
     /// What to do; `run` when it is left out.
     #[command(subcommand)]
@@ -55,11 +59,8 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    /// Where the cluster comes from.
-    pub source: SourceArgs,
-    #[command(flatten)]
-    /// Which HNS.
-    pub hns: HnsArgs,
+    /// What to program, and how.
+    pub proxy: ProxyArgs,
     /// End when HNS holds what it should, and print what it holds.
     #[arg(long)]
     pub once: bool,
@@ -69,23 +70,19 @@ pub struct RunArgs {
     /// At the end, write what the emulated HNS holds to FILE, to start from it another time.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
-    #[command(flatten)]
-    /// Form of the output.
-    pub output: OutputArgs,
-    #[command(flatten)]
-    /// What the host does not tell.
-    pub node: NodeArgs,
-    #[command(flatten)]
-    /// kube-proxy's flags.
-    pub kube_proxy: KubeProxyArgs,
-    #[command(flatten)]
-    /// Logging.
-    pub log: LogArgs,
 }
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
+    #[command(flatten)]
+    /// What would be programmed, and how.
+    pub proxy: ProxyArgs,
+}
+
+/// Arguments of all commands that work out what HNS should hold.
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
     #[command(flatten)]
     /// Where the cluster comes from.
     pub source: SourceArgs,
@@ -100,10 +97,7 @@ pub struct PlanArgs {
     pub node: NodeArgs,
     #[command(flatten)]
     /// kube-proxy's flags.
-    pub kube_proxy: KubeProxyArgs,
-    #[command(flatten)]
-    /// Logging.
-    pub log: LogArgs,
+    pub kube_proxy: Flags,
 }
 
 /// Arguments of `state`.
@@ -140,9 +134,10 @@ pub struct EmulatorArgs {
 /// Where the cluster comes from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
-    /// Read Services, EndpointSlices and Nodes from a YAML or JSON file, or all such files below a directory. Changes are followed.
+    /// Read Services, EndpointSlices and Nodes from a YAML or JSON file, or all such files below a directory, instead of asking the API
+    /// server. Changes are followed.
     #[arg(long, value_name = "FILE|DIR")]
-    pub from: PathBuf,
+    pub from: Option<PathBuf>,
 }
 
 /// Which HNS, and how to speak to it.
@@ -177,38 +172,9 @@ pub struct OutputArgs {
     pub output: OutputForm,
 }
 
-/// The flags of kube-proxy that are known.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Flags of kube-proxy")]
-pub struct KubeProxyArgs {
-    /// The HNS network that the pods are in. Without it: environment KUBE_NETWORK; then the only network of the emulated host.
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub network_name: String,
-    /// The source address of translated traffic; overlay networks need it.
-    #[arg(long, value_name = "IP", default_value = "", hide_default_value = true)]
-    pub source_vip: String,
-    /// Direct server return for cluster IPs.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub enable_dsr: bool,
-    /// The HNS endpoint of the host itself, backend of health load balancers.
-    #[arg(long, value_name = "NAME", default_value = "cbr0")]
-    pub root_hnsendpoint_name: String,
-    /// A load balancer for the health port on each load balancer IP.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, action = clap::ArgAction::Set, value_parser = go_bool)]
-    pub forward_healthcheck_vip: bool,
-    /// The name of this node. Without it: that of the emulated host, else the system's.
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub hostname_override: String,
-    /// Where /healthz is to listen; its port is that of health load balancers without their own.
-    #[arg(long, value_name = "IP[:PORT]", default_value = "0.0.0.0:10256", value_parser = healthz)]
-    pub healthz_bind_address: SocketAddr,
-}
-
-/// Logging.
+/// Logging, of commands without kube-proxy's other flags.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Flags of kube-proxy")]
+#[command(next_help_heading = HEADING)]
 pub struct LogArgs {
     /// How much to log: 2 names each step, 5 everything.
     #[arg(short = 'v', long = "v", value_name = "N", default_value = "0")]
@@ -216,6 +182,12 @@ pub struct LogArgs {
     /// The form of the log, which goes to standard error.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub logging_format: LogFormat,
+}
+
+impl From<Logging> for LogArgs {
+    fn from(Logging { format, verbosity }: Logging) -> Self {
+        Self { verbosity, logging_format: format }
+    }
 }
 
 /// Which HNS.
@@ -249,15 +221,6 @@ pub enum OutputForm {
     Json,
 }
 
-/// The form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
 fn hns(text: &str) -> Result<HnsChoice, String> {
     match text.split_once(':') {
         None if text == "emulated" => Ok(HnsChoice::Emulated(None)),
@@ -275,31 +238,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).ok().filter(|interval| !interval.is_zero()).ok_or("expected more than 0".into())
 }
 
-/// A truth value as Go's flag library reads it.
-fn go_bool(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("expected true or false".into()),
-    }
-}
-
 /// On Windows the real thing.
 const DEFAULT_HNS: &str = if cfg!(windows) { "windows" } else { "emulated" };
 
-const HEALTHZ_PORT: u16 = 10256;
-
-/// An address with or without a port. An empty text leaves the default, as in kube-proxy.
-fn healthz(text: &str) -> Result<SocketAddr, String> {
-    let with_port = |ip: IpAddr| SocketAddr::new(ip, HEALTHZ_PORT);
-    if text.is_empty() {
-        return Ok(with_port(IpAddr::from([0, 0, 0, 0])));
-    }
-    let address = text.parse::<SocketAddr>().or_else(|_| text.parse::<IpAddr>().map(with_port));
-    address.map_err(|_| "expected an IP address, with or without a port".into())
-}
-
-/// Reads the command line of the process, or tells why not. The error is also the answer to `--help` and `--version`.
+/// Reads the command line of the process, or tells why not. The error is also the answer to `--help`.
 ///
 /// # Errors
 /// Where the command line can't be understood.
@@ -318,7 +260,7 @@ fn normalise(mut arguments: Vec<OsString>) -> Vec<OsString> {
     }
     let takes_run = match arguments.get(1).and_then(|first| first.to_str()) {
         None => arguments.len() > 1,
-        Some("-h" | "--help" | "-V" | "--version") => false,
+        Some("-h" | "--help") => false,
         Some(first) => first.starts_with('-'),
     };
     if takes_run {
@@ -332,6 +274,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::Config;
 
     fn run(arguments: &[&str]) -> Result<RunArgs, String> {
         let all = ["hnsproxy"].iter().chain(arguments).map(OsString::from);
@@ -350,12 +293,12 @@ mod tests {
     fn a_command_line_of_kube_proxy_runs() {
         let args =
             run(&["--network_name=cbr0", "--enable-dsr", "--forward_healthcheck_vip=T", "--from", "a_b.json", "--v=4"]);
-        let args = args.unwrap();
-        assert_eq!(args.kube_proxy.network_name, "cbr0");
-        assert!(args.kube_proxy.enable_dsr && args.kube_proxy.forward_healthcheck_vip);
-        assert_eq!(args.log.verbosity, 4);
-        assert_eq!(args.source.from, PathBuf::from("a_b.json"));
-        assert!(!run(&["--from=x", "--enable-dsr=false", "-v=1"]).unwrap().kube_proxy.enable_dsr);
+        let args = args.unwrap().proxy;
+        assert_eq!(args.source.from, Some(PathBuf::from("a_b.json")));
+        let config = Config::resolve(&args.kube_proxy).unwrap();
+        assert_eq!(config.winkernel.network_name.as_deref(), Some("cbr0"));
+        assert!(config.winkernel.enable_dsr && config.winkernel.forward_health_check_vip);
+        assert_eq!(config.logging.verbosity, 4);
     }
 
     #[test]
@@ -363,15 +306,23 @@ mod tests {
         assert!(run(&["--from=x", "--enable-dsr=maybe"]).unwrap_err().contains("expected true or false"));
         assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:HOST.json"));
         assert!(run(&["--from=x", "surplus"]).unwrap_err().contains("surplus"));
-        assert!(run(&["run"]).unwrap_err().contains("--from"));
+        assert!(run(&["--healthz-bind-address=localhost"]).unwrap_err().contains("expected an IP address"));
     }
 
     #[test]
-    fn health_addresses_and_hns_choices() {
-        assert_eq!(healthz("127.0.0.1").unwrap().port(), 10256);
-        assert_eq!(healthz("[::1]:9").unwrap().port(), 9);
-        assert_eq!(healthz("").unwrap().to_string(), "0.0.0.0:10256");
-        assert!(healthz("localhost").is_err());
+    fn help_has_our_flags_apart_from_those_of_kube_proxy() {
+        let help = run(&["run", "--help"]).unwrap_err();
+        let (ours, theirs) = help.split_once("Flags of kube-proxy:").unwrap();
+        for flag in ["--from ", "--hns ", "--once", "--hns-audit-interval", "--node-ip"] {
+            assert!(ours.contains(flag) && !theirs.contains(&format!("{flag} <")), "{flag}");
+        }
+        for flag in ["--config ", "--enable-dsr", "-v, --v", "--conntrack-min"] {
+            assert!(theirs.contains(flag) && !ours.contains(flag), "{flag}");
+        }
+    }
+
+    #[test]
+    fn choices_of_hns() {
         assert_eq!(hns("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
         assert_eq!(hns("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
     }

@@ -1,16 +1,14 @@
-//! From the flags, the environment and the host to the settings of the core.
+//! From the configuration, the environment and the host to the settings of the core.
 
 use std::net::IpAddr;
 
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
-use super::{KubeProxyArgs, NodeArgs};
+use super::NodeArgs;
+use crate::config::Config;
 use crate::hns::Hns;
 use crate::source::Catalog;
-
-/// What is wrong with `--hostname-override`, as kube-proxy has it.
-pub const NODE_NAME_ERROR: &str = "--hostname-override has blanks only; it names this node";
 
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +22,8 @@ pub enum SettingsError {
         /// The networks that the emulated host has.
         there: Vec<String>,
     },
-    /// The source address is none.
-    #[error("--source-vip {0:?} is no IP address")]
-    SourceVip(String),
-    /// The node's name is empty.
-    #[error("{NODE_NAME_ERROR}")]
+    /// The system has no name.
+    #[error("the name of this node is not known: set --hostname-override")]
     NodeName,
 }
 
@@ -39,31 +34,37 @@ fn candidates(there: &[String]) -> String {
 /// The settings, and what the host knows of itself.
 ///
 /// # Errors
-/// Where no network is named and none can be assumed, or a value makes no sense.
+/// Where no network is named and none can be assumed.
 pub fn resolve(
-    args: &KubeProxyArgs,
+    config: &Config,
     node: &NodeArgs,
     hns: &Hns,
     catalog: &Catalog,
 ) -> Result<(Settings, Host), SettingsError> {
-    let source_vip = match args.source_vip.trim() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| SettingsError::SourceVip(text.to_owned()))?),
-    };
+    let winkernel = &config.winkernel;
     let settings = Settings {
-        node_name: node_name(&args.hostname_override, hns)?.into(),
-        network_name: network_name(&args.network_name, hns)?,
-        source_vip,
-        enable_dsr: args.enable_dsr,
-        root_endpoint_name: args.root_hnsendpoint_name.clone(),
-        forward_health_check_vip: args.forward_healthcheck_vip,
-        healthz_port: Some(args.healthz_bind_address.port()).filter(|port| *port != 0),
+        node_name: node_name(config, hns)?.into(),
+        network_name: network_name(winkernel.network_name.as_deref(), hns)?,
+        source_vip: winkernel.source_vip,
+        enable_dsr: winkernel.enable_dsr,
+        root_endpoint_name: winkernel.root_endpoint_name.clone(),
+        forward_health_check_vip: winkernel.forward_health_check_vip,
+        healthz_port: config.healthz_address.map(|address| address.port()),
     };
     let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
     let candidates = [node.node_ip.clone(), hns.node_ips(), of_object];
-    let node_ips = candidates.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default();
+    let mut node_ips = candidates.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default();
+    bind(&mut node_ips, config.bind_address);
     let mac = node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
     Ok((settings, Host { node_ips, mac }))
+}
+
+/// A bind address that is one takes the place of the node's address of its family, and becomes the primary one.
+fn bind(node_ips: &mut Vec<IpAddr>, address: IpAddr) {
+    if !address.is_unspecified() {
+        node_ips.retain(|ip| ip.is_ipv4() != address.is_ipv4());
+        node_ips.insert(0, address);
+    }
 }
 
 /// The MAC address of the last adapter that has an address, in lower case with colons, as kube-proxy finds and writes it.
@@ -74,19 +75,16 @@ fn mac_of(node_ip: IpAddr) -> Option<String> {
     Some(mac.to_lowercase().replace('-', ":"))
 }
 
-fn node_name(flag: &str, hns: &Hns) -> Result<String, SettingsError> {
-    let name = match (flag, hns.node_name()) {
-        ("", Some(node)) => node,
-        ("", None) => gethostname::gethostname().to_string_lossy().into_owned(),
-        (flag, _) => flag.to_owned(),
-    };
+fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
+    let name = config.hostname_override.clone().or_else(|| hns.node_name());
+    let name = name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
     let name = name.trim().to_lowercase();
     if name.is_empty() { Err(SettingsError::NodeName) } else { Ok(name) }
 }
 
-fn network_name(flag: &str, hns: &Hns) -> Result<String, SettingsError> {
-    if !flag.is_empty() {
-        return Ok(flag.to_owned());
+fn network_name(configured: Option<&str>, hns: &Hns) -> Result<String, SettingsError> {
+    if let Some(name) = configured {
+        return Ok(name.to_owned());
     }
     if let Some(name) = std::env::var("KUBE_NETWORK").ok().filter(|name| !name.is_empty()) {
         return Ok(name);
@@ -100,5 +98,22 @@ fn network_name(flag: &str, hns: &Hns) -> Result<String, SettingsError> {
             Ok(only.clone())
         }
         there => Err(SettingsError::NoNetwork { there: there.to_vec() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bind_address_is_the_primary_address_of_the_node() {
+        let bound = |ips: &[&str], address: &str| {
+            let mut ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+            bind(&mut ips, address.parse().unwrap());
+            ips.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(bound(&["10.0.0.1", "fd00::1"], "0.0.0.0"), ["10.0.0.1", "fd00::1"]);
+        assert_eq!(bound(&["10.0.0.1", "fd00::1"], "fd00::2"), ["fd00::2", "10.0.0.1"]);
+        assert_eq!(bound(&[], "10.0.0.9"), ["10.0.0.9"]);
     }
 }

@@ -1,15 +1,18 @@
 //! The commands, each a function from its arguments to an exit code.
 
+mod configure;
 mod emulator;
 mod plan;
 mod run;
 mod state;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{Cli, Command, LogArgs, LogFormat, SettingsError};
+use crate::config::ConfigError;
 use crate::hns::HnsError;
 use crate::kubernetes::summary;
 use crate::source::Catalog;
@@ -26,6 +29,27 @@ pub const DIFFERS: u8 = 2;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// The configuration can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration could not be written.
+    #[error("the configuration can't be written to {}", path.display())]
+    WriteConfig {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What this build can't do.
+    #[error("--cleanup is not implemented in this build")]
+    Cleanup,
+    /// What only Linux has.
+    #[error("--init-only is implemented only on Linux")]
+    InitOnly,
+    /// There is no source of the cluster.
+    #[error("--from FILE|DIR is missing: this build can't ask an API server for Services yet")]
+    NoSource,
     /// The cluster could not be read.
     #[error(transparent)]
     Source(#[from] FileError),
@@ -66,18 +90,17 @@ pub enum CommandError {
 
 /// Carries out a command, and says what went wrong.
 pub fn main(cli: &Cli) -> ExitCode {
-    let log = match &cli.command {
-        Command::Run(args) => args.log,
-        Command::Plan(args) => args.log,
-        Command::State(args) => args.log,
-        Command::Emulator(args) => args.log,
-    };
-    start_log(log);
     let result = match &cli.command {
-        Command::Run(args) => run::main(args),
-        Command::Plan(args) => plan::main(args),
-        Command::State(args) => state::main(args),
-        Command::Emulator(args) => emulator::main(args),
+        Command::Run(args) => configure::with(&args.proxy, |config| run::main(args, config)),
+        Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
+        Command::State(args) => {
+            start_log(args.log);
+            state::main(args)
+        }
+        Command::Emulator(args) => {
+            start_log(args.log);
+            emulator::main(args)
+        }
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         tracing::error!("{}", chain(&error));

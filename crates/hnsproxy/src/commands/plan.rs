@@ -2,17 +2,19 @@
 
 use super::{CONVERGED, CommandError, DIFFERS, report};
 use crate::cli::{OutputForm, PlanArgs, resolve};
+use crate::config::Config;
 use crate::hns::Hns;
 use crate::output;
 use crate::source::files::Files;
 use crate::sync::Session;
 use crate::view::PlanView;
 
-pub(super) fn main(args: &PlanArgs) -> Result<u8, CommandError> {
-    let files = Files::open(&args.source.from)?;
+pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
+    let args = &args.proxy;
+    let files = Files::open(args.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
     let hns = Hns::open(&args.hns)?;
     let catalog = files.catalog();
-    let (settings, host) = resolve(&args.kube_proxy, &args.node, &hns, &catalog)?;
+    let (settings, host) = resolve(config, &args.node, &hns, &catalog)?;
     let mut session = Session::new(&hns, settings, host);
     session.load(&catalog);
     session.observe()?;

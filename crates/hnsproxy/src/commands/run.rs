@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::{CONVERGED, CommandError, report};
 use crate::cli::{OutputForm, RunArgs, resolve};
+use crate::config::Config;
 use crate::hns::Hns;
 use crate::source::files::{FileError, Files};
 use crate::sync::{Session, chain};
@@ -25,10 +26,10 @@ enum Event {
     End,
 }
 
-pub(super) fn main(args: &RunArgs) -> Result<u8, CommandError> {
-    let files = Files::open(&args.source.from)?;
-    let hns = Hns::open(&args.hns)?;
-    let (settings, host) = resolve(&args.kube_proxy, &args.node, &hns, &files.catalog())?;
+pub(super) fn main(args: &RunArgs, config: &Config) -> Result<u8, CommandError> {
+    let files = Files::open(args.proxy.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
+    let hns = Hns::open(&args.proxy.hns)?;
+    let (settings, host) = resolve(config, &args.proxy.node, &hns, &files.catalog())?;
     let (events, received) = mpsc::channel();
     let ended = events.clone();
     // The receiver outlives the handler's use but for the very end, when nobody needs to be told.
@@ -70,7 +71,7 @@ fn once(
     }
     let Counts { calls, writes } = hns.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
-    match args.output.output {
+    match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
         OutputForm::Json => output::json(&snapshot)?,
     }

@@ -20,10 +20,41 @@ fn help_and_version_succeed_and_mistakes_fail() {
     for part in ["Flags of kube-proxy", "--enable-dsr", "--from", "Examples:", "Exit codes"] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }
-    assert!(hnsproxy(&["--version"]).expect(0).stdout.starts_with("hnsproxy "));
+    let version = hnsproxy(&["--version"]).expect(0).stdout;
+    assert!(version.starts_with("Kubernetes v1.36.") && version.contains("(hnsproxy "), "{version}");
     hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
     hnsproxy(&["no-such-command"]).expect(1);
     hnsproxy(&["run"]).expect(1).logs("--from");
+}
+
+#[test]
+fn a_configuration_file_programs_and_is_written_as_it_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, written) = (directory.path().join("config.yaml"), directory.path().join("effective.yaml"));
+    let text = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+        winkernel: {enableDSR: true}\nodd: 1\nipvs: {scheduler: rr}\n";
+    fs::write(&file, text).unwrap();
+    let config = format!("--config={}", file.display());
+    let (from, hns) = boutique();
+    let ended = hnsproxy(&[&config, &from, &hns, "--once", "-v=2", "--enable-dsr=false"]).expect(0);
+    let ended =
+        ended.logs("was read leniently: unknown field \"odd\"").logs("--config takes the place of --enable-dsr");
+    let ended = ended.logs("ipvs.scheduler (--ipvs-scheduler) has no effect on Windows");
+    assert!(ended.stdout.contains("DSR"), "{}", ended.stdout);
+
+    hnsproxy(&[&config, &format!("--write-config-to={}", written.display())]).expect(0);
+    let text = fs::read_to_string(&written).unwrap();
+    for part in ["kind: KubeProxyConfiguration", "enableDSR: true", "mode: kernelspace", "syncPeriod: 30s"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    fs::write(&file, text.replace("kernelspace", "ipvs").replace("syncPeriod: 30s", "syncPeriod: -1s")).unwrap();
+    let ended = hnsproxy(&[&config, &from, &hns, "--once"]).expect(1);
+    ended
+        .logs("failed validate: ")
+        .logs("Mode.ProxyMode: invalid value \"ipvs\"")
+        .logs("SyncPeriod: invalid value \"-1s\"");
+    hnsproxy(&["--config=nowhere.yaml"]).expect(1).logs("the configuration file nowhere.yaml can't be read: ");
+    hnsproxy(&["--init-only"]).expect(1).logs("implemented only on Linux");
 }
 
 #[test]

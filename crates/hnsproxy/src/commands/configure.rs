@@ -1,0 +1,54 @@
+//! What comes before a command that has kube-proxy's flags: its configuration, its log, and what is done instead of it.
+
+use std::fs;
+
+use tracing::{Level, debug, info, warn};
+
+use super::{CONVERGED, CommandError, start_log};
+use crate::cli::{LogArgs, LogFormat, ProxyArgs};
+use crate::config::{Action, Config, Note};
+use crate::output;
+
+/// Does what the configuration asks for: mostly the command.
+pub(super) fn with(
+    args: &ProxyArgs,
+    command: impl FnOnce(&Config) -> Result<u8, CommandError>,
+) -> Result<u8, CommandError> {
+    if let Some(version) = args.kube_proxy.version_to_print() {
+        output::text(&version)?;
+        return Ok(CONVERGED);
+    }
+    let config = match Config::resolve(&args.kube_proxy) {
+        Ok(config) => config,
+        Err(error) => {
+            start_log(LogArgs { verbosity: 0, logging_format: LogFormat::Text });
+            return Err(error.into());
+        }
+    };
+    start_log(config.logging.into());
+    say(&config.notes);
+    match &config.action {
+        Action::Run => command(&config),
+        Action::WriteConfig(path) => {
+            let written = serde_saphyr::to_string(&config.to_v1alpha1()).map_err(std::io::Error::other);
+            written
+                .and_then(|text| fs::write(path, text))
+                .map_err(|source| CommandError::WriteConfig { path: path.clone(), source })?;
+            info!("the configuration is written to {}", path.display());
+            Ok(CONVERGED)
+        }
+        Action::Cleanup => Err(CommandError::Cleanup),
+        Action::InitOnly => Err(CommandError::InitOnly),
+    }
+}
+
+/// Logs what is to be said of a configuration.
+fn say(notes: &[Note]) {
+    for Note { level, text } in notes {
+        match *level {
+            Level::ERROR | Level::WARN => warn!("{text}"),
+            Level::INFO => info!("{text}"),
+            _ => debug!("{text}"),
+        }
+    }
+}

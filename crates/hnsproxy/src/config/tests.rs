@@ -1,0 +1,248 @@
+//! What flags and files become together: precedence, conversion, validation.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tracing::Level;
+
+use super::*;
+use crate::cli::{self, Command};
+
+/// The flags of a command line.
+pub(super) fn flags(line: &[&str]) -> Flags {
+    match cli::parse(["hnsproxy", "run"].iter().chain(line).map(OsString::from)).unwrap().command {
+        Command::Run(args) => args.proxy.kube_proxy,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The text of a file.
+pub(super) fn file(fields: &str) -> String {
+    format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{fields}\n")
+}
+
+fn by_flags(line: &[&str]) -> Result<Config, ConfigError> {
+    Config::resolve(&flags(line))
+}
+
+fn by_file(line: &[&str], fields: &str) -> Result<Config, ConfigError> {
+    Config::from_file(&flags(line), Path::new("c.yaml"), &file(fields))
+}
+
+/// The paths of all that is wrong.
+fn paths(result: Result<Config, ConfigError>) -> Vec<String> {
+    match result.unwrap_err() {
+        ConfigError::Invalid(failures) => failures.into_iter().map(|failure| failure.path).collect(),
+        other => panic!("{other}"),
+    }
+}
+
+fn notes(config: &Config, level: Level) -> Vec<&str> {
+    config.notes.iter().filter(|note| note.level == level).map(|note| note.text.as_str()).collect()
+}
+
+#[test]
+fn no_flags_and_an_empty_file_are_the_same_defaults() {
+    let flags = by_flags(&[]).unwrap();
+    let mut file = by_file(&[], "").unwrap();
+    // Only this default of flags differs: it has no effect outside of mode ipvs.
+    file.notes.clear();
+    assert_eq!(flags, file);
+    assert_eq!(flags.client.qps, 5.0);
+    assert_eq!(flags.client.burst, 10);
+    assert_eq!(flags.healthz_address, Some("0.0.0.0:10256".parse().unwrap()));
+    assert_eq!(flags.metrics_address, "127.0.0.1:10249".parse().unwrap());
+    assert_eq!((flags.min_sync_period, flags.sync_period), (Duration::from_secs(1), Duration::from_secs(30)));
+    assert_eq!(flags.config_sync_period, Duration::from_secs(900));
+    assert_eq!(flags.winkernel.root_endpoint_name, "cbr0");
+    assert_eq!(flags.to_v1alpha1()["mode"], "kernelspace");
+    assert_eq!(flags.notes, []);
+}
+
+#[test]
+fn a_file_replaces_flags_but_for_those_that_count_beside_it() {
+    let line = [
+        "--config=c.yaml",
+        "--kubeconfig=other",
+        "--enable-dsr=true",
+        "--network-name=flag",
+        "--master=https://api",
+        "--hostname-override=  Bar ",
+        "-v=7",
+        "--vmodule=a=1",
+    ];
+    let fields = "clientConnection: {kubeconfig: file}\nhostnameOverride: foo\nwinkernel: {networkName: file}\n\
+        logging: {verbosity: 2, vmodule: [{filePattern: b, verbosity: 2}]}";
+    let config = by_file(&line, fields).unwrap();
+    assert_eq!(config.client.kubeconfig, Some(PathBuf::from("file")));
+    assert_eq!(config.client.master.as_deref(), Some("https://api"));
+    assert_eq!(config.winkernel.network_name.as_deref(), Some("file"));
+    assert!(!config.winkernel.enable_dsr);
+    assert_eq!(config.hostname_override.as_deref(), Some("bar"));
+    assert_eq!(config.logging.verbosity, 7);
+    let modules = json!([{"filePattern": "a", "verbosity": 1}, {"filePattern": "b", "verbosity": 2}]);
+    assert_eq!(config.to_v1alpha1()["logging"]["vmodule"], modules);
+    let said = notes(&config, Level::INFO);
+    assert_eq!(said, ["--config takes the place of --enable-dsr, --kubeconfig, --network-name"]);
+    let without = by_file(&["--hostname-override="], "hostnameOverride: foo").unwrap();
+    assert_eq!(without.hostname_override.as_deref(), Some("foo"));
+    assert!(matches!(by_file(&["--hostname-override=  "], ""), Err(ConfigError::NodeName)));
+}
+
+#[test]
+fn lenient_reading_is_one_line_of_the_log() {
+    let config = by_file(&[], "odd: 1\nmode: ''\nmode: ''").unwrap();
+    let said = notes(&config, Level::INFO);
+    assert_eq!(said, ["c.yaml was read leniently: duplicate field \"mode\", unknown field \"odd\""]);
+}
+
+#[test]
+fn only_flags_can_say_zero() {
+    assert_eq!(by_flags(&["--iptables-min-sync-period=0"]).unwrap().min_sync_period, Duration::ZERO);
+    assert_eq!(by_file(&[], "iptables: {minSyncPeriod: 0s}").unwrap().min_sync_period, Duration::from_secs(1));
+    assert_eq!(by_flags(&["--kube-api-burst=0"]).unwrap().client.burst, 0);
+}
+
+#[test]
+fn periods_are_those_of_iptables_whatever_else_is_said() {
+    let config = by_file(&[], "iptables: {syncPeriod: 7s, minSyncPeriod: 2s}\nipvs: {syncPeriod: 9s}").unwrap();
+    assert_eq!((config.min_sync_period, config.sync_period), (Duration::from_secs(2), Duration::from_secs(7)));
+}
+
+#[test]
+fn addresses_to_listen_at() {
+    let listens = |line: &[&str]| {
+        let config = by_flags(line).unwrap();
+        (config.healthz_address.map(|address| address.to_string()), config.metrics_address.to_string())
+    };
+    let pair = |healthz: &str, metrics: &str| (Some(healthz.to_owned()), metrics.to_owned());
+    assert_eq!(listens(&["--bind-address=::"]), pair("0.0.0.0:10256", "127.0.0.1:10249"), "flags do not follow");
+    assert_eq!(listens(&["--healthz-bind-address=10.0.0.1", "--healthz-port=9"]).0.as_deref(), Some("10.0.0.1:9"));
+    assert_eq!(listens(&["--healthz-bind-address=10.0.0.1:8", "--healthz-port=9"]).0.as_deref(), Some("10.0.0.1:8"));
+    assert_eq!(listens(&["--metrics-bind-address=fd00::1", "--metrics-port=9"]).1, "[fd00::1]:9");
+    assert_eq!(listens(&["--healthz-port=0"]).0, None, "switched off");
+    let empty = ["--bind-address=", "--healthz-bind-address=", "--metrics-bind-address="];
+    assert_eq!(listens(&empty), pair("0.0.0.0:10256", "127.0.0.1:10249"), "an empty flag leaves the default");
+    assert_eq!(paths(by_flags(&["--metrics-port=0"])), ["MetricsBindAddress"]);
+    assert_eq!(by_file(&[], "bindAddress: '::'").unwrap().healthz_address, Some("[::]:10256".parse().unwrap()));
+}
+
+#[test]
+fn all_that_is_wrong_is_collected() {
+    let fields = "\
+bindAddress: '[::]'
+healthzBindAddress: 1.2.3.4:70000
+metricsBindAddress: host:80
+mode: ipvs
+configSyncPeriod: -1s
+clientConnection: {burst: -2}
+iptables: {syncPeriod: 1s, minSyncPeriod: 2s, masqueradeBit: 32}
+conntrack: {min: -1, tcpCloseWaitTimeout: -1s}
+oomScoreAdj: -1001
+nodePortAddresses: [10.0.0.0/8, 10.0.0.1, primary, never-seen]
+showHiddenMetricsForVersion: '1.30'
+detectLocalMode: BridgeInterface
+winkernel: {sourceVip: x}
+logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verbosity: 1}], options: {json: {infoBufferSize: 1Ki}}}";
+    let wrong = paths(by_file(&[], fields));
+    assert_eq!(
+        wrong,
+        [
+            "KubeProxyIPTablesConfiguration.MasqueradeBit",
+            "KubeProxyLinuxConfiguration.KubeProxyConntrackConfiguration.Min",
+            "KubeProxyLinuxConfiguration.KubeProxyConntrackConfiguration.TCPCloseWaitTimeout",
+            "KubeProxyLinuxConfiguration.OOMScoreAdj",
+            "Mode.ProxyMode",
+            "NodePortAddresses[1]",
+            "NodePortAddresses[2]",
+            "ClientConnection.Burst",
+            "ConfigSyncPeriod",
+            "SyncPeriod",
+            "BindAddress",
+            "HealthzBindAddress",
+            "MetricsBindAddress",
+            "ShowHiddenMetricsForVersion",
+            "DetectLocalConfiguration.InterfaceName",
+            "Winkernel.SourceVip",
+            "Logging.Format",
+            "Logging.Verbosity",
+            "Logging.VModule[0].FilePattern",
+            "Logging.Options.json.InfoBufferSize",
+        ]
+    );
+    let error = by_file(&[], "mode: ipvs").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "failed validate: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"ipvs\": must be kernelspace or blank on \
+         Windows (blank means kernelspace)"
+    );
+}
+
+#[test]
+fn cluster_cidrs_are_looked_at_only_in_their_mode() {
+    let of = |cidrs: &str| by_flags(&["--detect-local-mode=ClusterCIDR", &format!("--cluster-cidr={cidrs}")]);
+    assert_eq!(of("").unwrap().cluster_cidrs.len(), 0);
+    assert_eq!(of("10.0.0.0/8,fd00::/8").unwrap().cluster_cidrs.len(), 2);
+    assert_eq!(paths(of("10.0.0.0/8,11.0.0.0/8")), ["DetectLocalConfiguration.ClusterCIDRs"]);
+    assert_eq!(paths(of("10.0.0.0/8, fd00::/8")), ["DetectLocalConfiguration.ClusterCIDRs[1]"], "nothing is trimmed");
+    assert_eq!(paths(of("10.0.0.0/8,fd00::/8,1.0.0.0/8")), ["DetectLocalConfiguration.ClusterCIDRs"]);
+    assert!(by_flags(&["--cluster-cidr=nonsense"]).is_ok());
+    assert_eq!(paths(by_flags(&["--detect-local-mode=Other"])), ["DetectLocalMode"]);
+}
+
+#[test]
+fn gates_refuse_and_warn() {
+    let error = by_flags(&["--feature-gates=WinDSR=false"]).unwrap_err().to_string();
+    assert_eq!(error, "failed complete: featureGates: WinDSR can't be set to false: it is locked to true");
+    let config = by_flags(&["--feature-gates=A=true,NativeHistograms=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
+    assert!(config.gates.enabled("NativeHistograms") && !config.gates.enabled("ComponentFlagz"));
+    assert_eq!(notes(&config, Level::WARN), ["the feature gate A is not known, and ignored"]);
+    let split = ["--feature-gates=LoggingAlphaOptions=true", "--log-json-split-stream"];
+    assert!(by_flags(&split).is_ok());
+    assert_eq!(paths(by_flags(&split[1..])), ["Logging.Options.json.SplitStream"]);
+}
+
+#[test]
+fn settings_without_effect_are_said_to_have_none() {
+    let config = by_flags(&["--ipvs-scheduler=rr", "--oom-score-adj", "-998", "--logtostderr=false"]).unwrap();
+    let said = notes(&config, Level::DEBUG);
+    for text in [
+        "ipvs.scheduler (--ipvs-scheduler) has no effect on Windows: For mode ipvs",
+        "oomScoreAdj (--oom-score-adj) has no effect on Windows: The OOM score of the process",
+        "FLAG: --oom-score-adj=-998",
+    ] {
+        assert!(said.contains(&text), "{text:?} is not in {said:#?}");
+    }
+    assert!(notes(&config, Level::WARN)[0].starts_with("--logtostderr was removed from kube-proxy"));
+}
+
+#[test]
+fn versions_and_actions() {
+    let version = |line: &[&str]| flags(line).version_to_print();
+    assert!(version(&["--version"]).unwrap().starts_with("Kubernetes v1.36."));
+    assert!(version(&["--version=raw"]).unwrap().starts_with("version.Info{Major:\"1\", Minor:\"36\""));
+    assert_eq!(version(&["--version=false"]), None);
+    let reported = |version: &str| by_flags(&[version]).map(|config| config.reported_version);
+    assert_eq!(reported("--version=v1.36.2-ours").unwrap(), "v1.36.2-ours");
+    assert!(matches!(reported("--version=v1.35.0"), Err(ConfigError::Version(_))));
+    assert_eq!(by_flags(&["--cleanup"]).unwrap().action, Action::Cleanup);
+    assert_eq!(by_flags(&["--init-only"]).unwrap().action, Action::InitOnly);
+    let write = by_flags(&["--write-config-to=out", "--healthz-port=0"]).unwrap();
+    assert_eq!(write.action, Action::WriteConfig("out".into()));
+    assert!(write.healthz_address.is_some(), "the port flags do not act when the configuration is written");
+    assert!(flags(&["--windows_service"]).windows_service());
+}
+
+#[test]
+fn of_a_flag_given_twice_the_last_counts_and_lists_are_put_together() {
+    let line = [
+        "--enable-dsr",
+        "--enable-dsr=false",
+        "--nodeport-addresses=1.0.0.0/8",
+        "--nodeport-addresses=2.0.0.0/8,3.0.0.0/8",
+    ];
+    let config = by_flags(&line).unwrap();
+    assert!(!config.winkernel.enable_dsr);
+    assert_eq!(config.node_port_addresses, ["1.0.0.0/8", "2.0.0.0/8", "3.0.0.0/8"]);
+}
