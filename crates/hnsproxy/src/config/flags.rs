@@ -99,8 +99,8 @@ impl FromArgMatches for Flags {
             if matches.value_source(setting.flag) != Some(ValueSource::CommandLine) {
                 continue;
             }
-            let values = matches.get_many::<Value>(setting.flag).unwrap_or_default().cloned();
-            let value = if setting.kind.accumulates() { values.reduce(join) } else { values.last() };
+            let mut values = matches.get_many::<Value>(setting.flag).unwrap_or_default().cloned();
+            let value = if setting.kind.accumulates() { values.reduce(join) } else { values.next_back() };
             if let Some(value) = value {
                 given.insert(setting.flag, value);
             }
