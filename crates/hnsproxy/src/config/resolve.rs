@@ -222,17 +222,21 @@ fn remarks(flags: &Flags, object: &Object) -> Vec<Note> {
         }
         notes.push(Note { level: Level::DEBUG, text: format!("FLAG: --{}={value}", setting.flag) });
     }
-    for setting in super::table::fields() {
-        let where_ = match setting.effect {
+    for setting in super::table::SETTINGS {
+        let place = match setting.effect {
             Effect::None => "on Windows",
             Effect::NotHere => "in hnsproxy",
             Effect::Works | Effect::Removed => continue,
         };
-        let default = setting.kind.default(setting.default);
-        let given = flags.get(setting.flag).is_some();
-        if given || object.get(setting.field) != default.as_ref() {
-            let flag = if setting.flag.is_empty() { String::new() } else { format!(" (--{})", setting.flag) };
-            let text = format!("{}{flag} has no effect {where_}: {}", setting.field, setting.help);
+        let differs =
+            !setting.field.is_empty() && object.get(setting.field) != setting.kind.default(setting.default).as_ref();
+        if differs || flags.get(setting.flag).is_some() {
+            let name = match (setting.field, setting.flag) {
+                ("", flag) => format!("--{flag}"),
+                (field, "") => field.to_owned(),
+                (field, flag) => format!("{field} (--{flag})"),
+            };
+            let text = format!("{name} has no effect {place}: {}", setting.help);
             notes.push(Note { level: Level::DEBUG, text });
         }
     }

@@ -45,10 +45,7 @@ fn notes(config: &Config, level: Level) -> Vec<&str> {
 #[test]
 fn no_flags_and_an_empty_file_are_the_same_defaults() {
     let flags = by_flags(&[]).unwrap();
-    let mut file = by_file(&[], "").unwrap();
-    // Only this default of flags differs: it has no effect outside of mode ipvs.
-    file.notes.clear();
-    assert_eq!(flags, file);
+    assert_eq!(flags, by_file(&[], "").unwrap());
     assert_eq!(flags.client.qps, 5.0);
     assert_eq!(flags.client.burst, 10);
     assert_eq!(flags.healthz_address, Some("0.0.0.0:10256".parse().unwrap()));
@@ -205,11 +202,13 @@ fn gates_refuse_and_warn() {
 
 #[test]
 fn settings_without_effect_are_said_to_have_none() {
-    let config = by_flags(&["--ipvs-scheduler=rr", "--oom-score-adj", "-998", "--logtostderr=false"]).unwrap();
+    let line = ["--ipvs-scheduler=rr", "--ipvs-min-sync-period=1s", "--oom-score-adj", "-998", "--logtostderr=false"];
+    let config = by_flags(&line).unwrap();
     let said = notes(&config, Level::DEBUG);
     for text in [
         "ipvs.scheduler (--ipvs-scheduler) has no effect on Windows: For mode ipvs",
         "oomScoreAdj (--oom-score-adj) has no effect on Windows: The OOM score of the process",
+        "--ipvs-min-sync-period has no effect on Windows: For mode ipvs",
         "FLAG: --oom-score-adj=-998",
     ] {
         assert!(said.contains(&text), "{text:?} is not in {said:#?}");
