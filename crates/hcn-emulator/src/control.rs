@@ -183,7 +183,7 @@ impl Control {
         match self.pool.exchange(&Request::Control(command))? {
             Answer::Control(Ok(outcome)) => Ok(outcome),
             Answer::Control(Err(reason)) | Answer::Refused(reason) => Err(ControlError::Refused(reason)),
-            Answer::Call(_) => Err(ControlError::Mismatch),
+            _ => Err(ControlError::Mismatch),
         }
     }
 }

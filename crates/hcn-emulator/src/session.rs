@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hcn::call::{Call, Handle, Reply};
 use hcn::{Error, Guid, Hcn, Hresult, Kind};
@@ -57,10 +58,40 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             Request::Call(call) => Answer::Call(session.call(call)),
             Request::Control(command) => Answer::Control(control(shared, command)),
             Request::Hello(_) => return Err(invalid("the client says twice who speaks")),
+            Request::Subscribe => return subscribed(stream, &mut reader, shared),
         };
         send(stream, &answer)?;
     }
     Ok(())
+}
+
+/// Serves a connection that has asked for notifications, until it ends.
+fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &Shared) -> io::Result<()> {
+    let writer = Arc::new(Mutex::new(stream.try_clone()?));
+    let told = writer.clone();
+    // Held until the answer is sent: notifications come after it.
+    let first = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let subscription = shared.emulator.subscribe(Box::new(move |notification| {
+        let stream = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if send(&stream, &Answer::Told(notification)).is_err() {
+            // The other side is gone: the reader below finds out.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }));
+    let (answer, subscription) = match subscription {
+        Ok(subscription) => (Ok(()), Some(subscription)),
+        Err(error) => (Err(failure(error)), None),
+    };
+    send(&first, &Answer::Subscribed(answer))?;
+    drop(first);
+    let more: io::Result<Option<Request>> = receive(reader);
+    // A listener that writes to a client that does not read would be waited for.
+    let _ = stream.shutdown(Shutdown::Both);
+    drop(subscription);
+    match more? {
+        None => Ok(()),
+        Some(_) => Err(invalid("the client asks for more than notifications")),
+    }
 }
 
 fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
@@ -70,11 +101,18 @@ fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
             let error = error.to_string();
             encode(&match answer {
                 Answer::Call(_) => Answer::Call(Err(Failure::explained(Hresult::E_OUTOFMEMORY, &error))),
-                Answer::Control(_) | Answer::Refused(_) => Answer::Control(Err(error)),
+                _ => Answer::Control(Err(error)),
             })?
         }
     };
     stream.write_all(&frame)
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Hns { code, record, .. } => Failure { code, record },
+        other => Failure::explained(Hresult::RPC_S_CALL_FAILED, &other.to_string()),
+    }
 }
 
 fn invalid(reason: &str) -> io::Error {
@@ -111,10 +149,7 @@ impl<'a> Session<'a> {
                 None => client.handles.remove(&handle),
             };
         }
-        result.map_err(|error| match error {
-            Error::Hns { code, record, .. } => Failure { code, record },
-            other => Failure::explained(Hresult::RPC_S_CALL_FAILED, &other.to_string()),
-        })
+        result.map_err(failure)
     }
 
     /// Replaces handles that are not this client's by one that was never given out: a handle means something to one process only.
