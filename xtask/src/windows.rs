@@ -45,7 +45,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Programs and libraries of some packages, as for a release.
     pub(crate) fn release_of(packages: &[&str]) -> Self {
-        Self { packages: packages.iter().map(|&package| package.to_owned()).collect(), release: true, ..Self::default() }
+        Self {
+            packages: packages.iter().map(|&package| package.to_owned()).collect(),
+            release: true,
+            ..Self::default()
+        }
     }
 
     /// The test programs of some packages.

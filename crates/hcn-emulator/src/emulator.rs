@@ -160,6 +160,11 @@ impl Emulator {
         change(&mut self.state().store.build.quirks);
     }
 
+    /// What it does where it is not known what a real HNS does.
+    pub fn options(&self) -> Options {
+        self.state().store.options
+    }
+
     /// Changes what it does where it is not known what a real HNS does.
     pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.state().store.options);

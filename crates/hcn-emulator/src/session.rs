@@ -189,13 +189,14 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
     match command {
         Command::Documents(kind) => return Ok(Outcome::Documents(emulator.documents(kind))),
         Command::Journal => {
-            return Ok(Outcome::Journal(emulator.journal().into_iter().map(Into::into).collect()));
+            return Ok(Outcome::Journal(emulator.journal_details().into_iter().map(Into::into).collect()));
         }
         Command::Counters => {
             let functions = emulator.counters().into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
             let counters = Counters { functions, native_calls: emulator.native_calls(), writes: emulator.writes() };
             return Ok(Outcome::Counters(counters));
         }
+        Command::Options => return Ok(Outcome::Options(emulator.options())),
         Command::Quirks => return Ok(Outcome::Quirks(emulator.build().quirks)),
         Command::Host => return Ok(Outcome::Host(emulator.to_host(&shared.facts))),
         Command::Add { kind, document } => return add(emulator, kind, document),
@@ -206,14 +207,21 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
             return Ok(Outcome::Id(emulator.add_local_endpoint(network, &name, &addresses)));
         }
         Command::Remove { kind, id } => {
-            if emulator.document(kind, id).is_none() {
-                return Err(format!("there is no {} {id}", kind.name()));
-            }
+            present(emulator, kind, id)?;
             emulator.remove(kind, id);
         }
+        Command::Replace { kind, id, document } => {
+            present(emulator, kind, id)?;
+            check(&document)?.filter(|own| *own != id).map_or(Ok(()), |own| {
+                Err(format!("the document's ID is {own}, and that of the {} is {id}", kind.name()))
+            })?;
+            emulator.replace(kind, id, document);
+        }
         Command::ResetJournal => emulator.reset_journal(),
-        Command::Inject(fault) => emulator.inject(fault),
+        Command::Inject(fault, None) => emulator.inject(fault),
+        Command::Inject(fault, Some(times)) => emulator.inject_times(fault, times),
         Command::ClearFaults => emulator.clear_faults(),
+        Command::SetOptions(options) => emulator.change_options(|now| *now = options),
         Command::SetQuirks(quirks) => emulator.change_quirks(|now| *now = quirks),
         Command::Stop(lost) => emulator.stop(&lost),
         Command::Start => emulator.start(),
@@ -222,16 +230,28 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
     Ok(Outcome::Done)
 }
 
-fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
+fn present(emulator: &Emulator, kind: Kind, id: Guid) -> Result<(), String> {
+    match emulator.document(kind, id) {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no {} {id}", kind.name())),
+    }
+}
+
+/// The id that a document names, if it names one.
+fn check(document: &serde_json::Value) -> Result<Option<Guid>, String> {
     if !document.is_object() {
         return Err("the document is no JSON object".into());
     }
-    if let Some(id) = document.get("ID").filter(|id| !id.is_null()) {
-        let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
-        let Some(id) = id else { return Err("the document's ID is none".into()) };
-        if emulator.document(kind, id).is_some() {
-            return Err(format!("there is a {} {id} already", kind.name()));
-        }
+    let Some(id) = document.get("ID").filter(|id| !id.is_null()) else { return Ok(None) };
+    let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
+    id.map(Some).ok_or_else(|| "the document's ID is none".into())
+}
+
+fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
+    if let Some(id) = check(&document)?
+        && emulator.document(kind, id).is_some()
+    {
+        return Err(format!("there is a {} {id} already", kind.name()));
     }
     Ok(Outcome::Id(emulator.add(kind, document)))
 }
