@@ -16,6 +16,7 @@ pub mod client;
 pub mod counting;
 pub mod error;
 pub mod features;
+pub mod notification;
 pub mod schema;
 #[cfg(any(windows, test))]
 pub mod windows;
@@ -25,6 +26,7 @@ pub use client::{Client, Generation};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+pub use notification::{Event, Notification, Subscription};
 #[cfg(windows)]
 pub use windows::Windows;
 

@@ -6,9 +6,11 @@
 
 pub mod cli;
 pub mod commands;
+pub mod end;
 pub mod hns;
 pub mod kubernetes;
 pub mod output;
 pub mod source;
 pub mod sync;
 pub mod view;
+pub mod windows_service;

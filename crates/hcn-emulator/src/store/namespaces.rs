@@ -1,7 +1,7 @@
 //! Endpoints come into namespaces, and onto ports of the switch, and go.
 
 use hcn::schema::Endpoint;
-use hcn::{Guid, Kind};
+use hcn::{Event, Guid, Kind};
 use serde_json::{Value, json};
 
 use super::members::{complete, resources, unset};
@@ -12,6 +12,11 @@ use crate::rules::{self, Rule};
 const ATTACHED: u64 = 2;
 /// The `State` of one that no longer is.
 const DETACHED: u64 = 4;
+
+/// Whether an endpoint's document says that it is on a port of the switch.
+pub(super) fn is_on_port(document: &Value) -> bool {
+    document.get("State").and_then(Value::as_u64) == Some(ATTACHED)
+}
 
 impl Store {
     /// Puts an endpoint into a namespace.
@@ -86,6 +91,7 @@ impl Store {
         self.unattached.remove(&endpoint);
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             set(document, "State", ATTACHED);
+            self.happened.push((Event::EndpointAttached, endpoint));
         }
     }
 
@@ -93,7 +99,9 @@ impl Store {
     pub(super) fn detached(&mut self, endpoint: Guid) {
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             unset(document, "HostComputeNamespace");
+            let was_attached = is_on_port(document);
             set(document, "State", DETACHED);
+            self.happened.extend(was_attached.then_some((Event::EndpointDetached, endpoint)));
             self.unattached.insert(endpoint);
         }
     }

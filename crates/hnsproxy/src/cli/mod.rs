@@ -3,6 +3,7 @@
 //! kube-proxy's flags keep their names, types and defaults, so that `hnsproxy` takes its place on a command line. Two habits of its
 //! flag library are kept too: `_` stands for `-` in names, and truth values are written as in Go.
 
+mod service;
 mod settings;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 pub use settings::{NODE_NAME_ERROR, SettingsError, resolve};
 
 const EXAMPLES: &str = "\
@@ -47,8 +49,11 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what HNS holds.
     State(StateArgs),
+    #[cfg(feature = "emulator")]
     /// Offer an emulated HNS over TCP, to --hns tcp://HOST:PORT and to the stand-in DLLs. It is no real HNS.
     Emulator(EmulatorArgs),
+    /// Install hnsproxy as a service of Windows, or take the service away.
+    Service(ServiceArgs),
 }
 
 /// Arguments of `run`.
@@ -69,6 +74,11 @@ pub struct RunArgs {
     /// At the end, write what the emulated HNS holds to FILE, to start from it another time.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
+    /// Run as the service that the service control manager of Windows has started.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1,
+        require_equals = true, action = clap::ArgAction::Set, value_parser = go_bool,
+        help_heading = "Flags of kube-proxy")]
+    pub windows_service: bool,
     #[command(flatten)]
     /// Form of the output.
     pub output: OutputArgs,
@@ -121,6 +131,7 @@ pub struct StateArgs {
 }
 
 /// Arguments of `emulator`.
+#[cfg(feature = "emulator")]
 #[derive(Debug, Args)]
 pub struct EmulatorArgs {
     /// Where to listen. Whoever reaches it may do anything with it.
@@ -207,7 +218,7 @@ pub struct KubeProxyArgs {
 }
 
 /// Logging.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Flags of kube-proxy")]
 pub struct LogArgs {
     /// How much to log: 2 names each step, 5 everything.
@@ -216,6 +227,9 @@ pub struct LogArgs {
     /// The form of the log, which goes to standard error.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub logging_format: LogFormat,
+    /// Append the log to FILE instead: a service of Windows has no standard error.
+    #[arg(long, value_name = "FILE", help_heading = "Options")]
+    pub log_file: Option<PathBuf>,
 }
 
 /// Which HNS.
@@ -285,7 +299,7 @@ fn go_bool(text: &str) -> Result<bool, String> {
 }
 
 /// On Windows the real thing.
-const DEFAULT_HNS: &str = if cfg!(windows) { "windows" } else { "emulated" };
+const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
 
 const HEALTHZ_PORT: u16 = 10256;
 

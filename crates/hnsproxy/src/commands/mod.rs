@@ -1,20 +1,28 @@
 //! The commands, each a function from its arguments to an exit code.
 
+#[cfg(feature = "emulator")]
 mod emulator;
 mod plan;
 mod run;
+mod service;
 mod state;
 
+use std::fs::OpenOptions;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::cli::{Cli, Command, LogArgs, LogFormat, SettingsError};
+use crate::cli::{Cli, Command, LogArgs, LogFormat, RunArgs, SettingsError};
+use crate::end::End;
 use crate::hns::HnsError;
 use crate::kubernetes::summary;
 use crate::source::Catalog;
 use crate::source::files::FileError;
 use crate::sync::chain;
+use crate::windows_service::{self, ServiceError};
 
 /// Nothing to do, or done.
 pub const CONVERGED: u8 = 0;
@@ -59,6 +67,21 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// The service control manager of Windows refused something.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A service would not start.
+    #[error("a service with these arguments would not start: {0}")]
+    ServiceArguments(String),
+    /// The log can't be written.
+    #[error("the log can't be written to {}", path.display())]
+    LogFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// Signals can't be caught.
     #[error("the signal to end can't be caught")]
     Signal(#[from] ctrlc::Error),
@@ -66,38 +89,73 @@ pub enum CommandError {
 
 /// Carries out a command, and says what went wrong.
 pub fn main(cli: &Cli) -> ExitCode {
-    let log = match &cli.command {
-        Command::Run(args) => args.log,
-        Command::Plan(args) => args.log,
-        Command::State(args) => args.log,
-        Command::Emulator(args) => args.log,
-    };
-    start_log(log);
-    let result = match &cli.command {
-        Command::Run(args) => run::main(args),
-        Command::Plan(args) => plan::main(args),
-        Command::State(args) => state::main(args),
-        Command::Emulator(args) => emulator::main(args),
-    };
+    let result = carry_out(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
         tracing::error!("{}", chain(&error));
         FAILED
     }))
 }
 
+fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
+    let quiet = LogArgs { verbosity: 0, logging_format: LogFormat::Text, log_file: None };
+    start_log(match &cli.command {
+        Command::Run(args) => &args.log,
+        Command::Plan(args) => &args.log,
+        Command::State(args) => &args.log,
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => &args.log,
+        Command::Service(_) => &quiet,
+    })?;
+    match &cli.command {
+        Command::Run(args) => run(args),
+        Command::Plan(args) => plan::main(args),
+        Command::State(args) => state::main(args),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => emulator::main(args),
+        Command::Service(args) => service::main(args),
+    }
+}
+
+/// Runs until told to end: by signals, or by the service control manager.
+fn run(args: &RunArgs) -> Result<u8, CommandError> {
+    if !args.windows_service {
+        return run::main(args, &End::by_signals()?);
+    }
+    windows_service::run(|end| {
+        let result = run::main(args, end);
+        let code = *result.as_ref().unwrap_or(&FAILED);
+        (result, code)
+    })?
+}
+
 /// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
-fn start_log(args: LogArgs) {
+fn start_log(args: &LogArgs) -> Result<(), CommandError> {
     let level = match args.verbosity {
         0..=1 => LevelFilter::INFO,
         2..=4 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let file = args.log_file.as_ref().map(|path| {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        file.map_err(|source| CommandError::LogFile { path: path.clone(), source })
+    });
+    let (file, failure) = match file {
+        Some(Err(error)) => (None, Some(error)),
+        Some(Ok(file)) => (Some(file), None),
+        None => (None, None),
+    };
+    let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let writer = match file {
+        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
     // A second start in one process keeps the first log.
     let _ = match args.logging_format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => log.with_ansi(ansi).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+    failure.map_or(Ok(()), Err)
 }
 
 /// Says what was read and what could not be used, if it differs from what was said before.

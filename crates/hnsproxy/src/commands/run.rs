@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::{CONVERGED, CommandError, report};
 use crate::cli::{OutputForm, RunArgs, resolve};
+use crate::end::End;
 use crate::hns::Hns;
 use crate::source::files::{FileError, Files};
 use crate::sync::{Session, chain};
@@ -25,14 +26,14 @@ enum Event {
     End,
 }
 
-pub(super) fn main(args: &RunArgs) -> Result<u8, CommandError> {
+pub(super) fn main(args: &RunArgs, end: &End) -> Result<u8, CommandError> {
     let files = Files::open(&args.source.from)?;
     let hns = Hns::open(&args.hns)?;
     let (settings, host) = resolve(&args.kube_proxy, &args.node, &hns, &files.catalog())?;
     let (events, received) = mpsc::channel();
     let ended = events.clone();
-    // The receiver outlives the handler's use but for the very end, when nobody needs to be told.
-    ctrlc::set_handler(move || drop(ended.send(Event::End)))?;
+    // The receiver outlives its use but for the very end, when nobody needs to be told.
+    end.when_told(move || drop(ended.send(Event::End)));
     let mut session = Session::new(&hns, settings, host);
     info!("{}", session.note());
     let result = if args.once {
