@@ -241,7 +241,7 @@ impl Store {
     }
 
     fn namespace_went(&mut self, document: &Value) {
-        for endpoint in resources(document).collect::<Vec<_>>() {
+        for endpoint in resources(document, "Endpoint").filter_map(|id| id.parse().ok()) {
             self.detached(endpoint);
         }
     }
