@@ -54,9 +54,7 @@ impl Context<'_> {
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     let mut wishes = Wishes::default();
     let Some(service) = &entry.service else { return wishes };
-    if service.client_ip_affinity && !context.capabilities.affinity {
-        wishes.problems.push(Problem::AffinityUnsupported);
-    }
+    wishes.problems.extend(shortcomings(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
@@ -89,9 +87,45 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             }
         }
     }
-    wishes.problems.dedup();
+    let mut said = Vec::with_capacity(wishes.problems.len());
+    wishes.problems.retain(|problem| {
+        let new = !said.contains(problem);
+        if new {
+            said.push(problem.clone());
+        }
+        new
+    });
     wishes.load_balancers = by_frontend.into_values().collect();
     wishes
+}
+
+/// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
+const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
+
+/// What of a Service as a whole can't be had.
+fn shortcomings(service: &Service, context: &Context<'_>) -> Vec<Problem> {
+    let capabilities = context.capabilities;
+    let external = Family::ALL.iter().any(|family| service.is_external(*family));
+    let restricted = |family: &Family| {
+        service.restricts_sources(*family) && service.ingress_ips.iter().any(|ip| Family::of(*ip) == *family)
+    };
+    let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
+    let mut problems = Vec::new();
+    match (service.client_ip_affinity, capabilities.affinity, timeout) {
+        (true, false, _) => problems.push(Problem::AffinityUnsupported),
+        (true, true, Some(seconds)) => problems.push(Problem::AffinityTimeoutIgnored { seconds }),
+        _ => {}
+    }
+    if Family::ALL.iter().any(restricted) {
+        problems.push(Problem::SourceRangesIgnored);
+    }
+    if service.external_local && external && !capabilities.dsr {
+        problems.push(Problem::LocalPolicyUnsupported);
+    }
+    if service.preserve_destination && external && !capabilities.dsr {
+        problems.push(Problem::PreserveDestinationUnsupported);
+    }
+    problems
 }
 
 /// One port of a Service in one family.

@@ -5,6 +5,7 @@
 //!
 //! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
 
+mod explain;
 mod look;
 mod run;
 
@@ -23,7 +24,7 @@ use crate::desire::{Context, Wishes, desire};
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
-use crate::notice::Notice;
+use crate::notice::{Notice, Problem};
 use crate::observe::Observed;
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Subject};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};
