@@ -5,7 +5,13 @@
 mod calls;
 #[path = "suite/properties.rs"]
 mod properties;
+#[path = "suite/reference.rs"]
+mod reference;
+#[path = "suite/refusals.rs"]
+mod refusals;
 #[path = "suite/rig.rs"]
 mod rig;
 #[path = "suite/scenarios.rs"]
 mod scenarios;
+#[path = "suite/truth.rs"]
+mod truth;
