@@ -3,6 +3,8 @@
 
 #[path = "suite/calls.rs"]
 mod calls;
+#[path = "suite/explain.rs"]
+mod explain;
 #[path = "suite/properties.rs"]
 mod properties;
 #[path = "suite/reference.rs"]
