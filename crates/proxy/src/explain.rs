@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -244,17 +245,26 @@ impl Explainer<'_> {
         let (desired, observed) = (self.planner.desired, self.planner.observed);
         let owned = desired.owned(spec.frontend);
         let ours = owned.filter(|owned| owned.service == self.service.name);
+        let resolved: FxHashMap<Target, Resolved> =
+            spec.targets.iter().map(|target| (*target, self.planner.resolve_target(*target))).collect();
+        let to_come: FxHashMap<Guid, IpAddr> = resolved
+            .values()
+            .filter_map(|resolved| match resolved {
+                Resolved::Create(create) => Some((create.0, create.1)),
+                _ => None,
+            })
+            .collect();
         let wanted = ours.and_then(|owned| self.planner.expected_load_balancer(owned)).map(|(id, document)| {
-            let backends = document.endpoint_ids().map(|id| self.address(id, Some(spec))).collect();
+            let backends = document.endpoint_ids().map(|id| self.address(id, &to_come)).collect();
             ExplainedLoadBalancer { id, ours: true, backends, document: Some(document) }
         });
         let held = observed.on(spec.frontend).map(|(id, held)| ExplainedLoadBalancer {
             id,
             ours: held.owner == Owner::Us,
-            backends: held.endpoints.iter().map(|id| self.address(*id, None)).collect(),
+            backends: held.endpoints.iter().map(|id| self.address(*id, &to_come)).collect(),
             document: None,
         });
-        let (hints, backends) = self.backends(spec);
+        let (hints, backends) = self.backends(spec, &resolved);
         ExplainedFrontend {
             frontend: spec.frontend.to_string(),
             kind: spec.kind,
@@ -270,54 +280,28 @@ impl Explainer<'_> {
         }
     }
 
-    /// The address of an endpoint that is there, or that is to be created for a target of a specification.
-    fn address(&self, endpoint: Guid, spec: Option<&LoadBalancerSpec>) -> String {
-        if let Some(held) = self.planner.observed.endpoint(endpoint)
-            && !held.addresses.is_empty()
-        {
-            return held.addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ");
-        }
-        let to_come = spec.into_iter().flat_map(|spec| &spec.targets).find_map(|target| {
-            match self.planner.resolve_target(*target) {
-                Resolved::Create(create) if create.0 == endpoint => Some(create.1),
-                _ => None,
-            }
-        });
-        to_come.map_or_else(|| endpoint.to_string(), |address| address.to_string())
+    /// The address of an endpoint that is there, or is to be created.
+    fn address(&self, endpoint: Guid, to_come: &FxHashMap<Guid, IpAddr>) -> String {
+        let held = self.planner.observed.endpoint(endpoint).map(|held| held.addresses.as_slice()).unwrap_or_default();
+        let addresses = if held.is_empty() { to_come.get(&endpoint).map(std::slice::from_ref) } else { Some(held) };
+        addresses.map_or_else(
+            || endpoint.to_string(),
+            |addresses| addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
+        )
     }
 
-    fn backends(&self, spec: &LoadBalancerSpec) -> (Hints, Vec<ExplainedBackend>) {
+    fn backends(
+        &self,
+        spec: &LoadBalancerSpec,
+        resolved: &FxHashMap<Target, Resolved>,
+    ) -> (Hints, Vec<ExplainedBackend>) {
         if spec.kind == FrontendKind::HealthCheck {
             return (Hints::None, self.health_check(spec));
         }
         let Some(port) = self.service.ports.get(self.port_index(spec)) else { return (Hints::None, Vec::new()) };
         let judgement = judge(port, spec.frontend.family, self.entry.slices.values(), self.node);
         let hints = if spec.local_only { Hints::None } else { judgement.hints };
-        (hints, judgement.backends.iter().map(|judged| self.backend(spec, judged)).collect())
-    }
-
-    fn backend(&self, spec: &LoadBalancerSpec, judged: &Judged<'_>) -> ExplainedBackend {
-        let backend = judged.backend;
-        let verdict = if spec.local_only { judged.local } else { judged.cluster };
-        let target = Target::Address { address: backend.address, local: backend.local };
-        let (state, endpoint) = if !verdict.serves() {
-            (verdict.into(), None)
-        } else if backend.port != spec.internal_port {
-            (BackendState::OtherPort, None)
-        } else if !spec.targets.contains(&target) {
-            (BackendState::OverLimit, None)
-        } else {
-            match self.planner.resolve_target(target) {
-                Resolved::Local(id) | Resolved::Remote(id) => (verdict.into(), Some(id)),
-                Resolved::Host(id) => (BackendState::ByHostEndpoint, Some(id)),
-                Resolved::Create(_) | Resolved::NotWanted => (BackendState::EndpointToCome, None),
-                Resolved::Blocked => (BackendState::EndpointFailed, None),
-                Resolved::NoLocalEndpoint(_) => (BackendState::NoHnsEndpoint, None),
-                Resolved::NoHostEndpoint(_) | Resolved::NoRootEndpoint => (BackendState::NoHostEndpoint, None),
-            }
-        };
-        let node = judged.record.node.clone();
-        ExplainedBackend { address: backend.address, port: backend.port, node, local: backend.local, state, endpoint }
+        (hints, judgement.backends.iter().map(|judged| explain_backend(spec, judged, resolved)).collect())
     }
 
     /// The host's own endpoint behind a health check.
@@ -335,4 +319,27 @@ impl Explainer<'_> {
         };
         addresses.iter().map(backend).collect()
     }
+}
+
+fn explain_backend(
+    spec: &LoadBalancerSpec,
+    judged: &Judged<'_>,
+    resolved: &FxHashMap<Target, Resolved>,
+) -> ExplainedBackend {
+    let backend = judged.backend;
+    let verdict = if spec.local_only { judged.local } else { judged.cluster };
+    let target = Target::Address { address: backend.address, local: backend.local };
+    let (state, endpoint) = match resolved.get(&target) {
+        _ if !verdict.serves() => (verdict.into(), None),
+        _ if backend.port != spec.internal_port => (BackendState::OtherPort, None),
+        None => (BackendState::OverLimit, None),
+        Some(Resolved::Local(id) | Resolved::Remote(id)) => (verdict.into(), Some(*id)),
+        Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
+        Some(Resolved::Create(_) | Resolved::NotWanted) => (BackendState::EndpointToCome, None),
+        Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
+        Some(Resolved::NoLocalEndpoint(_)) => (BackendState::NoHnsEndpoint, None),
+        Some(Resolved::NoHostEndpoint(_) | Resolved::NoRootEndpoint) => (BackendState::NoHostEndpoint, None),
+    };
+    let node = judged.record.node.clone();
+    ExplainedBackend { address: backend.address, port: backend.port, node, local: backend.local, state, endpoint }
 }
