@@ -248,6 +248,12 @@ impl Desired {
         targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
     }
 
+    /// How many entries there are in all.
+    pub(crate) fn size(&self) -> usize {
+        let sets = [self.claims.len(), self.uses.len(), self.service_addresses.len(), self.troubled.len()];
+        sets.into_iter().sum::<usize>() + self.entries.len() + self.owned.len() + self.contested.len()
+    }
+
     /// What Services can't have for reasons of their own, and frontends claimed twice.
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices: Vec<Notice> = Vec::new();

@@ -23,9 +23,10 @@ pub mod select;
 pub mod settings;
 
 pub use frontend::{Frontend, FrontendKind};
-pub use notice::{Notice, Problem};
+pub use notice::{Holder, Notice, Problem, Remark};
+pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{Next, Observation, ObserveError, Reconciler, Report};
+pub use reconcile::{Liveness, Next, Observation, ObserveError, Reconciler, Report};
 pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]
