@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use hcn::{Client, Features, Generation};
 use proxy::apply::Outcome;
-use proxy::{FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
+use proxy::model::ServiceName;
+use proxy::{Explanation, FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
 use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
@@ -101,6 +102,12 @@ impl<'a> Session<'a> {
     pub fn plan(&mut self) -> Plan {
         let now = self.now();
         self.reconciler.plan(now)
+    }
+
+    /// Explains a Service; none, if there is no such Service.
+    pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
+        let now = self.now();
+        self.reconciler.explain(service, now)
     }
 
     /// Brings HNS in step, as far as it can be now, and answers when to do so again.

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
+use crate::fit::{Fit, LIMIT, LeftOut, fit};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 use crate::notice::Problem;
-use crate::select::{Backend, Choice, Selection, select};
+use crate::select::{Choice, Selection, select};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};
 
 /// What a Service wants of HNS.
@@ -54,9 +55,7 @@ impl Context<'_> {
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     let mut wishes = Wishes::default();
     let Some(service) = &entry.service else { return wishes };
-    if service.client_ip_affinity && !context.capabilities.affinity {
-        wishes.problems.push(Problem::AffinityUnsupported);
-    }
+    wishes.problems.extend(shortcomings(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
@@ -89,9 +88,45 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             }
         }
     }
-    wishes.problems.dedup();
+    let mut said = Vec::with_capacity(wishes.problems.len());
+    wishes.problems.retain(|problem| {
+        let new = !said.contains(problem);
+        if new {
+            said.push(problem.clone());
+        }
+        new
+    });
     wishes.load_balancers = by_frontend.into_values().collect();
     wishes
+}
+
+/// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
+const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
+
+/// What of a Service as a whole can't be had.
+fn shortcomings(service: &Service, context: &Context<'_>) -> Vec<Problem> {
+    let capabilities = context.capabilities;
+    let external = Family::ALL.iter().any(|family| service.is_external(*family));
+    let restricted = |family: &Family| {
+        service.restricts_sources(*family) && service.ingress_ips.iter().any(|ip| Family::of(*ip) == *family)
+    };
+    let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
+    let mut problems = Vec::new();
+    match (service.client_ip_affinity, capabilities.affinity, timeout) {
+        (true, false, _) => problems.push(Problem::AffinityUnsupported),
+        (true, true, Some(seconds)) => problems.push(Problem::AffinityTimeoutIgnored { seconds }),
+        _ => {}
+    }
+    if Family::ALL.iter().any(restricted) {
+        problems.push(Problem::SourceRangesIgnored);
+    }
+    if service.external_local && external && !capabilities.dsr {
+        problems.push(Problem::LocalPolicyUnsupported);
+    }
+    if service.preserve_destination && external && !capabilities.dsr {
+        problems.push(Problem::PreserveDestinationUnsupported);
+    }
+    problems
 }
 
 /// One port of a Service in one family.
@@ -156,13 +191,17 @@ impl<'a> PortWishes<'a> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
         };
         let mut specs = Vec::new();
-        let mut add = |spec: LoadBalancerSpec, dropped: usize| {
-            if dropped > 0 {
-                problems.push(Problem::MixedTargetPorts { frontend: spec.frontend, port: spec.internal_port, dropped });
+        let mut add = |spec: LoadBalancerSpec, left_out: LeftOut| {
+            let (frontend, port) = (spec.frontend, spec.internal_port);
+            if left_out.other_port > 0 {
+                problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
+            }
+            if left_out.too_many > 0 {
+                problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
             }
             specs.push(spec);
         };
-        let (spec, dropped) = self.spec(
+        let (spec, left_out) = self.spec(
             FrontendKind::ClusterIp,
             Some(cluster_ip),
             self.port.port,
@@ -170,10 +209,10 @@ impl<'a> PortWishes<'a> {
             self.context.settings.enable_dsr && self.context.capabilities.dsr,
             PortMappingFlags::NONE,
         );
-        add(spec, dropped);
+        add(spec, left_out);
         let local_or_preserved = self.external_local || self.preserve_destination;
         if let Some(node_port) = self.port.node_port {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::NodePort,
                 None,
                 node_port,
@@ -181,10 +220,10 @@ impl<'a> PortWishes<'a> {
                 self.external_local,
                 PortMappingFlags::LOCAL_ROUTED_VIP | PortMappingFlags::VIP_EXTERNAL_IP,
             );
-            add(spec, dropped);
+            add(spec, left_out);
         }
         for address in of_family(&service.external_ips) {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::ExternalIp,
                 Some(address),
                 self.port.port,
@@ -192,12 +231,12 @@ impl<'a> PortWishes<'a> {
                 self.external_local,
                 PortMappingFlags::VIP_EXTERNAL_IP,
             );
-            add(spec, dropped);
+            add(spec, left_out);
         }
         let preserved = PortMappingFlags::NONE
             .with(PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP, self.preserve_destination);
         for address in of_family(&service.ingress_ips) {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::IngressIp,
                 Some(address),
                 self.port.port,
@@ -205,9 +244,9 @@ impl<'a> PortWishes<'a> {
                 local_or_preserved,
                 PortMappingFlags::VIP_EXTERNAL_IP | preserved,
             );
-            add(spec, dropped);
+            add(spec, left_out);
             if let Some(spec) = self.health_check(address, preserved) {
-                add(spec, 0);
+                add(spec, LeftOut::default());
             }
         }
         specs
@@ -221,10 +260,9 @@ impl<'a> PortWishes<'a> {
         local_only: bool,
         dsr: bool,
         mapping_flags: PortMappingFlags,
-    ) -> (LoadBalancerSpec, usize) {
+    ) -> (LoadBalancerSpec, LeftOut) {
         let choice = self.choice(local_only);
-        let (internal_port, targets) = largest_group(&choice.backends);
-        let dropped = choice.backends.len() - targets.len();
+        let Fit { port: internal_port, targets, left_out } = fit(&choice.backends, &self.context.node.name);
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
@@ -238,7 +276,7 @@ impl<'a> PortWishes<'a> {
             distribution: if affinity { DistributionType::SOURCE_IP } else { DistributionType::CONNECTION },
             source_vip: self.source_vip,
         };
-        (spec, dropped)
+        (spec, left_out)
     }
 
     fn flags(&self, dsr: bool) -> LoadBalancerFlags {
@@ -269,16 +307,4 @@ impl<'a> PortWishes<'a> {
             source_vip: self.source_vip,
         })
     }
-}
-
-/// The port that most backends have, and these backends: a load balancer has one port for all. Of two equal groups, that of the
-/// higher port, so that the choice does not depend on order.
-fn largest_group(backends: &[Backend]) -> (u16, Vec<Target>) {
-    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-    for backend in backends {
-        *counts.entry(backend.port).or_default() += 1;
-    }
-    let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
-    let targets = backends.iter().filter(|backend| backend.port == port);
-    (port, targets.map(|b| Target::Address { address: b.address, local: b.local }).collect())
 }

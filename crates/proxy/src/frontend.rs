@@ -7,7 +7,7 @@ use hcn::schema::{
     DistributionType, Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping,
     PortMappingFlags, Protocol,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::model::Family;
@@ -55,7 +55,7 @@ impl std::fmt::Display for Frontend {
 }
 
 /// What a frontend is to its Service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FrontendKind {
     /// The Service's own address.
     ClusterIp,

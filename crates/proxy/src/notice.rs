@@ -45,6 +45,25 @@ pub enum Problem {
     /// HNS below 12.0, or its first generation.
     #[error("session affinity needs HNS 12.0 or later and its v2 interface; connections are spread without it")]
     AffinityUnsupported,
+    /// The virtual switch chooses by a hash of the client's address, for as long as the backends stay the same.
+    #[error(
+        "HNS keeps clients on their backends while the backends stay the same; it can't end that after {seconds} seconds"
+    )]
+    AffinityTimeoutIgnored {
+        /// What was asked for.
+        seconds: u32,
+    },
+    /// Policies of endpoints see what is left of a packet after it was balanced, and remote endpoints have none.
+    #[error(
+        "HNS can't keep sources outside spec.loadBalancerSourceRanges away; the load balancer itself, or a NetworkPolicy, must"
+    )]
+    SourceRangesIgnored,
+    /// HNS before 9.3 or 10.2.
+    #[error("externalTrafficPolicy Local needs direct server return, HNS 9.3 or 10.2; it is taken for Cluster")]
+    LocalPolicyUnsupported,
+    /// HNS before 9.3 or 10.2.
+    #[error("the annotation preserve-destination needs direct server return, HNS 9.3 or 10.2; it is ignored")]
+    PreserveDestinationUnsupported,
     /// A load balancer of HNS has one port for all backends.
     #[error("{frontend}: its backends have different ports; only those on port {port} serve, {dropped} are left out")]
     MixedTargetPorts {
@@ -63,7 +82,18 @@ pub enum Problem {
         /// The Service that has it.
         owner: ServiceName,
     },
-    /// The slice is earlier than the CNI, or the pod uses the host's network.
+    /// A pod of the host's network, and no endpoint stands for the host.
+    #[error(
+        "backend {address} uses this node's own network, for which HNS has no endpoint of the name {name:?}; it is left out; \
+         set --root-hnsendpoint-name"
+    )]
+    NoHostEndpoint {
+        /// The backend.
+        address: IpAddr,
+        /// The name looked for.
+        name: String,
+    },
+    /// The slice is earlier than the CNI.
     #[error("backend {address} runs on this node but has no HNS endpoint; it is left out until there is one")]
     NoLocalEndpoint {
         /// The backend.
@@ -97,6 +127,28 @@ pub enum Problem {
         /// The name looked for.
         name: String,
     },
+}
+
+impl Problem {
+    /// The problem's kind in one word, for Events and metrics. It stays the same from version to version.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Problem::ProtocolUnsupported { .. } => "ProtocolUnsupported",
+            Problem::FamilyUnsupported { .. } => "FamilyUnsupported",
+            Problem::AffinityUnsupported => "AffinityUnsupported",
+            Problem::AffinityTimeoutIgnored { .. } => "AffinityTimeoutIgnored",
+            Problem::SourceRangesIgnored => "SourceRangesIgnored",
+            Problem::LocalPolicyUnsupported => "LocalPolicyUnsupported",
+            Problem::PreserveDestinationUnsupported => "PreserveDestinationUnsupported",
+            Problem::MixedTargetPorts { .. } => "MixedTargetPorts",
+            Problem::TooManyBackends { .. } => "TooManyBackends",
+            Problem::PortInUse { .. } => "PortInUse",
+            Problem::ClaimedByOther { .. } => "FrontendClaimedTwice",
+            Problem::NoHostEndpoint { .. } => "NoHostEndpoint",
+            Problem::NoLocalEndpoint { .. } => "NoLocalEndpoint",
+            Problem::NoRootEndpoint { .. } => "NoRootEndpoint",
+        }
+    }
 }
 
 /// Who has a frontend that HNS refuses.

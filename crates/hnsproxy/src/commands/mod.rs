@@ -1,6 +1,7 @@
 //! The commands, each a function from its arguments to an exit code.
 
 mod emulator;
+mod explain;
 mod plan;
 mod run;
 mod state;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::cli::{Cli, Command, LogArgs, LogFormat, SettingsError};
+use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, SettingsError};
 use crate::hns::HnsError;
 use crate::kubernetes::summary;
 use crate::source::Catalog;
@@ -59,6 +60,25 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no such Service.
+    #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
+    NoService {
+        /// The name asked for.
+        service: proxy::model::ServiceName,
+        /// Why there is none, where it is known.
+        why: Option<String>,
+    },
+    /// A running hnsproxy could not be asked.
+    #[error(
+        "the hnsproxy at {address} can't be asked; --debug-address says where it listens, --from reads files instead"
+    )]
+    Ask {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: crate::ask::AskError,
+    },
     /// Signals can't be caught.
     #[error("the signal to end can't be caught")]
     Signal(#[from] ctrlc::Error),
@@ -70,6 +90,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Run(args) => args.log,
         Command::Plan(args) => args.log,
         Command::State(args) => args.log,
+        Command::Explain(Explain::Svc(args)) => args.log,
         Command::Emulator(args) => args.log,
     };
     start_log(log);
@@ -77,6 +98,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Run(args) => run::main(args),
         Command::Plan(args) => plan::main(args),
         Command::State(args) => state::main(args),
+        Command::Explain(Explain::Svc(args)) => explain::service(args),
         Command::Emulator(args) => emulator::main(args),
     };
     ExitCode::from(result.unwrap_or_else(|error| {

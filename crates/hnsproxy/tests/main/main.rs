@@ -10,3 +10,4 @@ mod bad_input;
 mod process;
 mod program;
 mod recordings;
+mod scenarios;

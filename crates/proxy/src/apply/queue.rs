@@ -104,7 +104,7 @@ impl<'a> Queue<'a> {
                     self.at_work += 1;
                     return Some(job);
                 }
-                Err((group, failure)) => self.fail(group, &failure),
+                Err(refused) => self.fail(refused.0, &refused.1),
             }
         }
     }
@@ -146,7 +146,7 @@ impl<'a> Queue<'a> {
     }
 
     /// A group as a job, with the ids that HNS gave; or why no call is made.
-    fn prepare(&self, mut group: Group) -> Result<Job, (Group, Failure)> {
+    fn prepare(&self, mut group: Group) -> Result<Job, Box<(Group, Failure)>> {
         for index in 0..group.len() {
             let Some(step) = group.get_mut(index) else { continue };
             let failure = match &mut step.action {
@@ -159,7 +159,7 @@ impl<'a> Queue<'a> {
                 Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => None,
             };
             if let Some(failure) = failure {
-                return Err((group, failure));
+                return Err(Box::new((group, failure)));
             }
         }
         Ok(Job {

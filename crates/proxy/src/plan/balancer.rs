@@ -7,11 +7,12 @@ use hcn::schema::{Endpoint, LoadBalancer};
 
 use super::{Action, Plan, Planner, Reason, Step};
 use crate::desired::Owned;
-use crate::frontend::{EndpointPurpose, Frontend, Target};
+use crate::frontend::{EndpointPurpose, Frontend};
 use crate::identity;
 use crate::model::ServiceName;
 use crate::notice::{Notice, Problem};
 use crate::observe::{HeldLoadBalancer, Owner};
+use crate::resolve::Resolved;
 
 /// A load balancer's backends as endpoints.
 #[derive(Debug, Default)]
@@ -29,32 +30,27 @@ impl Planner<'_> {
     fn resolve(&self, owned: &Owned) -> Resolution {
         let mut resolution = Resolution::default();
         for target in &owned.spec.targets {
-            match *target {
-                Target::Root => match self.observed.named(&self.settings.root_endpoint_name) {
-                    Some(id) => resolution.endpoints.push(id),
-                    None => {
-                        let name = self.settings.root_endpoint_name.clone();
-                        let problem = Problem::NoRootEndpoint { frontend: owned.spec.frontend, name };
-                        resolution.problems.push((problem, None));
-                    }
-                },
-                Target::Address { address, local } => {
-                    if let Some(id) = self.observed.local_at(address) {
-                        resolution.endpoints.push(id);
-                    } else if local {
-                        resolution.problems.push((Problem::NoLocalEndpoint { address }, Some(address)));
-                    } else if let Some((id, purpose, document)) = self.expected_endpoint(address) {
-                        if let Some(standing) = self.standing(address, id, &document) {
-                            resolution.endpoints.push(standing);
-                            resolution.adopt.push(standing);
-                        } else if self.restraint.blocked.contains(&address) {
-                            resolution.blocked = true;
-                        } else {
-                            resolution.endpoints.push(id);
-                            resolution.create.push((id, address, purpose, document));
-                        }
-                    }
+            let name = || self.settings.root_endpoint_name.clone();
+            let mut problem = |problem, awaited| resolution.problems.push((problem, awaited));
+            match self.resolve_target(*target) {
+                Resolved::Local(id) => resolution.endpoints.push(id),
+                Resolved::Host(id) if resolution.endpoints.contains(&id) => {}
+                Resolved::Host(id) => resolution.endpoints.push(id),
+                Resolved::Remote(id) => {
+                    resolution.endpoints.push(id);
+                    resolution.adopt.push(id);
                 }
+                Resolved::Create(endpoint) => {
+                    resolution.endpoints.push(endpoint.0);
+                    resolution.create.push(*endpoint);
+                }
+                Resolved::Blocked => resolution.blocked = true,
+                Resolved::NoLocalEndpoint(address) => problem(Problem::NoLocalEndpoint { address }, Some(address)),
+                Resolved::NoHostEndpoint(address) => problem(Problem::NoHostEndpoint { address, name: name() }, None),
+                Resolved::NoRootEndpoint => {
+                    problem(Problem::NoRootEndpoint { frontend: owned.spec.frontend, name: name() }, None);
+                }
+                Resolved::NotWanted => {}
             }
         }
         resolution

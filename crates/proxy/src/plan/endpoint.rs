@@ -29,7 +29,7 @@ impl Planner<'_> {
     }
 
     /// The endpoint that serves an expected one's purpose: itself, or one of others with the same content.
-    pub(super) fn standing(&self, address: IpAddr, id: Guid, document: &Endpoint) -> Option<Guid> {
+    pub(crate) fn standing(&self, address: IpAddr, id: Guid, document: &Endpoint) -> Option<Guid> {
         let content = identity::endpoint_content(self.network.id, document);
         if self.observed.endpoint(id).is_some_and(|held| held.content == content) {
             return Some(id);

@@ -93,6 +93,8 @@ impl Reconciler {
         if self.root != root {
             self.root = root;
             self.dirty.frontends.extend(self.desired.users(Target::Root));
+            let own = self.host.node_ips.iter().map(|address| Target::Address { address: *address, local: true });
+            self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));
         }
         self.dirty.merge(dirty);
         if !self.looked {

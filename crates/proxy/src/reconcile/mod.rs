@@ -5,6 +5,7 @@
 //!
 //! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
 
+mod explain;
 mod holder;
 mod liveness;
 mod look;
@@ -29,7 +30,7 @@ use crate::desire::{Context, Wishes, desire};
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
-use crate::notice::Notice;
+use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint, Subject};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};

@@ -121,11 +121,12 @@ impl Reconciler {
         let (outcomes, stopped) = queue.finish();
         if stopped {
             self.suspended = true;
-            let unavailable = outcomes.iter().filter_map(|outcome| match &outcome.result {
-                Err(Failure::Hns(error)) if error.class() == Class::Unavailable => Some(error.clone()),
+            let trouble = outcomes.iter().rev().find_map(|outcome| match &outcome.result {
+                Err(Failure::Hns(error)) if error.class() == Class::Unavailable => {
+                    Some(ObserveError::Hns(error.clone()))
+                }
                 _ => None,
             });
-            let trouble = unavailable.map(ObserveError::Hns).last();
             self.health.note(trouble.as_ref().map_or(Ok(()), Err));
         }
         let mut released = BTreeSet::new();
