@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
         let now = self.now();
         let Report { outcomes, next, .. } = self.reconciler.run(&self.client, now);
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
-        for Outcome { step, result } in &outcomes {
+        for Outcome { step, result, .. } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
                 Err(failure) => warn!("{step}: {}; it is tried again later", chain(failure)),

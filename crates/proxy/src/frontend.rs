@@ -191,6 +191,13 @@ fn mac_of(address: IpAddr) -> String {
     format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
 }
 
+/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
+pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
+    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
+    let own = digits(&document.mac_address);
+    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&mac_of(address))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hcn::Guid;
 use hcn::schema::Protocol;
 
 use crate::frontend::Frontend;
@@ -98,6 +99,26 @@ pub enum Problem {
         /// The backend.
         address: IpAddr,
     },
+    /// A load balancer takes so many backends and no more.
+    #[error(
+        "{frontend}: {dropped} of its backends are left out; a load balancer takes {limit} at most, near ones first"
+    )]
+    TooManyBackends {
+        /// The frontend.
+        frontend: Frontend,
+        /// How many a load balancer takes.
+        limit: usize,
+        /// How many are left out.
+        dropped: usize,
+    },
+    /// HNS says that the port is taken.
+    #[error("{frontend} is in use: {holder}")]
+    PortInUse {
+        /// The frontend.
+        frontend: Frontend,
+        /// Who has it.
+        holder: Holder,
+    },
     /// Health load balancers have no backend.
     #[error("{frontend}: no HNS endpoint has the name {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint {
@@ -120,10 +141,84 @@ impl Problem {
             Problem::LocalPolicyUnsupported => "LocalPolicyUnsupported",
             Problem::PreserveDestinationUnsupported => "PreserveDestinationUnsupported",
             Problem::MixedTargetPorts { .. } => "MixedTargetPorts",
+            Problem::TooManyBackends { .. } => "TooManyBackends",
+            Problem::PortInUse { .. } => "PortInUse",
             Problem::ClaimedByOther { .. } => "FrontendClaimedTwice",
             Problem::NoHostEndpoint { .. } => "NoHostEndpoint",
             Problem::NoLocalEndpoint { .. } => "NoLocalEndpoint",
             Problem::NoRootEndpoint { .. } => "NoRootEndpoint",
         }
     }
+}
+
+/// Who has a frontend that HNS refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A load balancer that HNS lists.
+    LoadBalancer {
+        /// Its id.
+        id: Guid,
+        /// Its frontend, which may be wider than the one refused.
+        frontend: Frontend,
+        /// The Service that it serves; none: it is others'.
+        service: Option<ServiceName>,
+    },
+    /// A port on which this program answers health checks: its own, or a Service's.
+    OwnHealthCheck {
+        /// The Service, where it is one's.
+        service: Option<ServiceName>,
+    },
+    /// Nothing that HNS lists: a process, a reservation of the host, or a port that HNS has leaked.
+    Unknown,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Holder::LoadBalancer { id, frontend, service: Some(service) } => {
+                write!(f, "load balancer {id} of Service {service} has {frontend}")
+            }
+            Holder::LoadBalancer { id, frontend, service: None } => {
+                write!(f, "load balancer {id} of others has {frontend}")
+            }
+            Holder::OwnHealthCheck { service: Some(service) } => {
+                write!(f, "this program answers the health checks of Service {service} there")
+            }
+            Holder::OwnHealthCheck { service: None } => f.write_str("this program answers /healthz there"),
+            Holder::Unknown => f.write_str(
+                "no load balancer that HNS lists has it; a process may (netstat -ano), or a reservation of the host \
+                 (netsh int ipv4 show excludedportrange tcp)",
+            ),
+        }
+    }
+}
+
+/// Something about the host that an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Remark {
+    /// The network has another name.
+    #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
+    NetworkRenamed {
+        /// The name in the settings.
+        from: String,
+        /// The name that HNS has.
+        to: String,
+    },
+    /// A subnet of other nodes can't be read.
+    #[error("a remote subnet of the network can't be read, and addresses in it count as outside the cluster: {reason}")]
+    SubnetUnreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// HNS gives objects ids of its own choosing.
+    #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
+    IdsNotHonoured,
+    /// A document of HNS makes no sense.
+    #[error("HNS lists {id}, which is left out: {reason}")]
+    ObjectSkipped {
+        /// The object.
+        id: Guid,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

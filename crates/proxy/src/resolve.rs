@@ -58,7 +58,7 @@ impl Planner<'_> {
         let Some((id, purpose, document)) = self.expected_endpoint(address) else { return Resolved::NotWanted };
         match self.standing(address, id, &document) {
             Some(standing) => Resolved::Remote(standing),
-            None if self.blocked.contains(&address) => Resolved::Blocked,
+            None if self.restraint.blocked.contains(&address) => Resolved::Blocked,
             None => Resolved::Create(Box::new((id, address, purpose, document))),
         }
     }

@@ -20,6 +20,8 @@ pub struct Backend {
     pub port: u16,
     /// Whether it runs on this node.
     pub local: bool,
+    /// Whether it runs in this node's zone.
+    pub near: bool,
 }
 
 /// The backends of one port, sorted by address and port.
@@ -123,7 +125,7 @@ pub fn judge<'a>(
     let backends = candidates.into_iter().map(|((address, port), record)| {
         let local = is_local(record, node);
         Judged {
-            backend: Backend { address, port, local },
+            backend: Backend { address, port, local, near: node.zone.is_some() && record.zone == node.zone },
             record,
             cluster: verdict(record, any_ready, hints.verdict(record, node)),
             local: if local { verdict(record, any_ready_here, Verdict::Ready) } else { Verdict::NotLocal },

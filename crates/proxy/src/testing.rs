@@ -139,6 +139,7 @@ pub fn backend(address: &str) -> BackendBuilder {
     BackendBuilder(SliceBackend {
         address: ip(address),
         node: None,
+        zone: None,
         ready: true,
         serving: true,
         terminating: false,

@@ -155,6 +155,8 @@ objects! {
         conditions: Conditions,
         /// The node it runs on.
         node_name: Option<String>,
+        /// The zone it runs in.
+        zone: Option<String>,
         /// For whom it is meant.
         hints: Hints,
     }

@@ -52,6 +52,7 @@ pub(crate) fn settings() -> Settings {
         root_endpoint_name: "cbr0_ep".into(),
         forward_health_check_vip: false,
         healthz_port: Some(10256),
+        take_over: false,
     }
 }
 
