@@ -163,13 +163,19 @@ impl<'a> PortWishes<'a> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
         };
         let mut specs = Vec::new();
+        // Frontends with the same backends have the same problems, which are said once.
+        let (mut said_of_all, mut said_of_local) = (LeftOut::default(), LeftOut::default());
         let mut add = |spec: LoadBalancerSpec, left_out: LeftOut| {
             let (frontend, port) = (spec.frontend, spec.internal_port);
-            if left_out.other_port > 0 {
-                problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
-            }
-            if left_out.too_many > 0 {
-                problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+            let said = if spec.local_only { &mut said_of_local } else { &mut said_of_all };
+            if spec.kind != FrontendKind::HealthCheck && *said != left_out {
+                *said = left_out;
+                if left_out.other_port > 0 {
+                    problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
+                }
+                if left_out.too_many > 0 {
+                    problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+                }
             }
             specs.push(spec);
         };

@@ -39,9 +39,6 @@ pub(crate) struct Input {
     /// `--forward-healthcheck-vip=true`.
     #[serde(default)]
     health: bool,
-    /// Whether the host has an endpoint of its own, 10.244.1.2.
-    #[serde(default)]
-    root: bool,
     #[serde(flatten)]
     first: Step,
     /// What happens after that.
@@ -76,6 +73,8 @@ struct Step {
     gone: Vec<String>,
     /// Native functions that fail during this step.
     failing: Vec<String>,
+    /// Whether the host gets an endpoint of its own, 10.244.1.2.
+    root: bool,
     /// Whether the process is another one.
     restart: bool,
 }
@@ -165,9 +164,6 @@ impl Scenario {
         }))
         .unwrap();
         let emulator = Arc::new(Emulator::from_host(&document).unwrap());
-        if input.root {
-            emulator.add_local_endpoint(NETWORK.parse().unwrap(), "cbr0_ep", &["10.244.1.2".parse().unwrap()]);
-        }
         let generation = if input.v1 { Generation::V1 } else { Generation::V2 };
         let client = Client::new(emulator.clone(), generation);
         let settings = Settings {
@@ -178,6 +174,7 @@ impl Scenario {
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,
             healthz_port: Some(10256),
+            take_over: false,
         };
         let host = Host { node_ips: ips.map(|ip| ip.parse().unwrap()).to_vec(), mac: Some("16:3f:c8:c9:10:9d".into()) };
         let mut reconciler = Reconciler::new(settings.clone(), host.clone());
@@ -225,6 +222,10 @@ impl Scenario {
             self.zone = node::convert(&object).zone;
             self.reconciler.set_zone(self.zone.clone());
         }
+        if step.root {
+            let address = "10.244.1.2".parse().unwrap();
+            self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "cbr0_ep", &[address]);
+        }
         for pod in &step.pods {
             let addresses: Vec<IpAddr> = pod.split(' ').map(|ip| ip.parse().unwrap()).collect();
             self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "pod", &addresses);
@@ -262,6 +263,8 @@ impl Scenario {
 
     fn step(&mut self, step: Step) {
         let failing = !step.failing.is_empty();
+        // Long enough for what is paced.
+        self.now += Duration::from_secs(5);
         self.change(step);
         self.reconciler.observe(&self.client).unwrap();
         let plan = self.reconciler.plan(self.now);

@@ -87,7 +87,7 @@ pub struct ExplainedFrontend {
     pub held: Vec<ExplainedLoadBalancer>,
     /// Whether HNS holds what it should: nothing would be done for this frontend.
     pub confirmed: bool,
-    /// Whether something failed for it and is not due to be tried again yet.
+    /// Whether something is to be done for it, and not yet: it failed a moment ago, or was replaced a moment ago.
     pub waits: bool,
 }
 

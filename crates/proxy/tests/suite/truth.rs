@@ -49,6 +49,7 @@ fn slice_of(endpoints: &[Endpoint]) -> Slice {
         .map(|endpoint| SliceBackend {
             address: address(endpoint.id),
             node: Some(if endpoint.local { "here" } else { "there" }.into()),
+            zone: None,
             ready: endpoint.ready,
             serving: endpoint.serving,
             terminating: endpoint.terminating,
