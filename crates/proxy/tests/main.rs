@@ -3,9 +3,17 @@
 
 #[path = "suite/calls.rs"]
 mod calls;
+#[path = "suite/chaos/mod.rs"]
+mod chaos;
+#[path = "suite/churn.rs"]
+mod churn;
+#[path = "suite/faults/mod.rs"]
+mod faults;
 #[path = "suite/properties.rs"]
 mod properties;
 #[path = "suite/rig.rs"]
 mod rig;
 #[path = "suite/scenarios.rs"]
 mod scenarios;
+#[path = "suite/updates.rs"]
+mod updates;
