@@ -17,6 +17,7 @@ pub mod counting;
 pub mod error;
 pub mod features;
 pub mod schema;
+pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
@@ -25,6 +26,7 @@ pub use client::{Client, Generation};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+pub use timed::{SlowCall, Timed};
 #[cfg(windows)]
 pub use windows::Windows;
 

@@ -3,8 +3,14 @@
 
 #[path = "suite/calls.rs"]
 mod calls;
+#[path = "suite/chaos/mod.rs"]
+mod chaos;
+#[path = "suite/churn.rs"]
+mod churn;
 #[path = "suite/explain.rs"]
 mod explain;
+#[path = "suite/faults/mod.rs"]
+mod faults;
 #[path = "suite/properties.rs"]
 mod properties;
 #[path = "suite/reference.rs"]
@@ -17,3 +23,5 @@ mod rig;
 mod scenarios;
 #[path = "suite/truth.rs"]
 mod truth;
+#[path = "suite/updates.rs"]
+mod updates;

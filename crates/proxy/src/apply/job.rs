@@ -22,6 +22,8 @@ pub struct Job {
     pub(super) capabilities: Capabilities,
     /// Whether changes in place are read back.
     pub(super) verify: bool,
+    /// Whether a change in place that is read back shows that HNS makes such changes: what was there before is known to be different.
+    pub(super) proves: bool,
 }
 
 /// What is known of HNS after a call.
@@ -170,7 +172,7 @@ impl Job {
                 facts.push(Fact::ModifyFails);
                 return Err(Failure::ModifyHadNoEffect);
             }
-            facts.push(Fact::ModifyWorks);
+            facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
         facts.extend([Fact::LoadBalancer { id, held }, Fact::IdLies(id)]);
         Ok(())

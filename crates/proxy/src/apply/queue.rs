@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::job::{Answer, Fact, Job};
 use super::{Failure, Outcome};
 use crate::desired::Dirty;
+use crate::identity::{self, Content};
 use crate::observe::Observed;
 use crate::plan::{Action, Step, Subject};
 use crate::settings::Capabilities;
@@ -164,10 +165,11 @@ impl<'a> Queue<'a> {
         }
         Ok(Job {
             previous: self.previous(&group),
-            steps: group,
             network: self.network,
             capabilities: *self.capabilities,
             verify: !*self.modify_verified,
+            proves: self.is_known_to_differ(&group),
+            steps: group,
         })
     }
 
@@ -181,6 +183,18 @@ impl<'a> Queue<'a> {
             return None;
         };
         self.observed.load_balancer(*id)?.document()
+    }
+
+    /// Whether a change in place changes a load balancer of which it is known what it says.
+    fn is_known_to_differ(&self, group: &Group) -> bool {
+        group.iter().any(|step| match &step.action {
+            Action::ModifyLoadBalancer { id, document, .. } => {
+                let before = self.observed.load_balancer(*id).map(|held| held.content.whole);
+                let after = identity::load_balancer_content(document, self.capabilities).whole;
+                before.is_some_and(|before| before != Content::UNKNOWN && before != after)
+            }
+            _ => false,
+        })
     }
 
     fn give_actual_endpoints(&self, document: &mut LoadBalancer) -> Result<(), Failure> {

@@ -17,9 +17,6 @@ const BULK_FROM: usize = 16;
 /// Every how many looks, documents that made no sense are asked for again: at audits of 5 s, once a minute.
 const SKIPPED_EVERY: u32 = 12;
 
-/// So many ids of objects that are gone are kept as not to be trusted.
-const DISTRUSTED: usize = 1024;
-
 impl Observed {
     /// Looks at the endpoints of a network. `expected` gives the endpoints that we would make, by id; it is asked for only if an
     /// unknown id is of our making.
@@ -101,11 +98,8 @@ impl Observed {
     ) -> Result<(), Error> {
         // At the first look at an HNS that can modify, the backends of each load balancer are wanted too: its id may be older than
         // they are. The list of the first generation has them.
-        let bulk = if self.load_balancers.is_empty() && capabilities.modify {
-            client.load_balancers_in_bulk().ok()
-        } else {
-            None
-        };
+        let first = !self.load_balancers_known;
+        let bulk = if first && capabilities.modify { client.load_balancers_in_bulk().ok() } else { None };
         let mut in_bulk = bulk.is_some();
         let mut listed = match bulk {
             Some(listed) => listed,
@@ -129,7 +123,7 @@ impl Observed {
             } else {
                 FxHashMap::default()
             };
-        if !in_bulk && capabilities.modify && listed.len() > BULK_FROM {
+        if !first && listed.len() > BULK_FROM && listed.iter().all(|listed| listed.document.is_none()) {
             // Many are back at once: the same list is cheaper than two calls each.
             if let Ok(bulk) = client.load_balancers_in_bulk() {
                 let mut bulk: FxHashMap<Guid, _> = bulk.into_iter().map(|l| (l.id, l.document)).collect();
@@ -146,8 +140,10 @@ impl Observed {
                     Some(Ok(LoadBalancer { host_compute_endpoints, ..expected.clone() }))
                 }
                 (Some(known), _) if !in_bulk => Some(known),
-                // Where nothing was changed in place, the id tells everything.
-                (None, Some((same, expected))) if *same == id && !capabilities.modify => Some(Ok(expected.clone())),
+                // Where nothing was changed in place, the id tells everything. What comes back later may have been.
+                (None, Some((same, expected))) if *same == id && first && !capabilities.modify => {
+                    Some(Ok(expected.clone()))
+                }
                 _ => look(client.load_balancer(id))?,
             };
             match document {
@@ -164,6 +160,7 @@ impl Observed {
                 }
             }
         }
+        self.load_balancers_known = true;
         self.prune_distrusted();
         Ok(())
     }
@@ -186,12 +183,10 @@ impl Observed {
         self.insert_load_balancer(id, held, &mut found.dirty);
     }
 
-    /// Objects that are gone may come back, and are not forgotten at once; but not for ever.
+    /// What is gone is not trusted by its id alone when it comes back, whatever is remembered of it.
     fn prune_distrusted(&mut self) {
-        if self.distrusted.len() > DISTRUSTED + self.endpoints.len() + self.load_balancers.len() {
-            let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
-            self.distrusted.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
-        }
+        let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
+        self.distrusted.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Observed {
     distrusted: FxHashSet<Guid>,
     /// Looks so far.
     looks: u32,
+    /// Whether load balancers were looked at before.
+    load_balancers_known: bool,
     /// Objects whose content is still to be read in the present pass over all; the last is next.
     to_verify: Vec<verify::Object>,
     /// Whether an endpoint, and a load balancer, was read back just as it was written.

@@ -104,6 +104,8 @@ impl Planner<'_> {
                 plan.adopted_load_balancers.insert(id);
             }
             plan.adopted_endpoints.extend(adopted);
+            // It may refer to endpoints that are gone.
+            plan.steps.extend(create);
             let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::ContentDiffers);
             plan.steps.extend(held.into_iter().map(delete));
             return;

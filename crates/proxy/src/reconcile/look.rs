@@ -104,6 +104,8 @@ impl Reconciler {
         let is_owned = |subject| matches!(subject, Subject::Frontend(f) if self.desired.owned(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_owned(drift.subject));
         self.health.note_drift(&drift, self.observed.has_load_balancers_of_ours());
+        // It may not be others' doing: HNS may have stopped to make the changes that it says it makes.
+        self.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
         self.rewrite_users_of_lost_endpoints(&drift);
         self.drift.extend(drift);
     }

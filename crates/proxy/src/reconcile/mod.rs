@@ -122,6 +122,17 @@ impl Report {
     }
 }
 
+/// A load balancer of others on a frontend that no Service here wants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OthersLoadBalancer {
+    /// Its frontends.
+    pub frontends: Vec<Frontend>,
+    /// Its id.
+    pub id: Guid,
+    /// Whether it has the form of those that kube-proxy makes, so that taking over from it would remove it.
+    pub like_kube_proxys: bool,
+}
+
 /// The proxy of one node.
 #[derive(Debug)]
 pub struct Reconciler {
@@ -348,6 +359,23 @@ impl Reconciler {
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         let restraint = Restraint::default();
         self.planner(&restraint).map(|planner| planner.statuses()).unwrap_or_default()
+    }
+
+    /// The load balancers of others on frontends that nobody here wants, in the order of frontends.
+    pub fn load_balancers_of_others(&self) -> Vec<OthersLoadBalancer> {
+        let unwanted = self
+            .observed
+            .of_others()
+            .filter(|(_, held)| held.frontends.iter().all(|frontend| self.desired.owned(*frontend).is_none()));
+        let mut others: Vec<_> = unwanted
+            .map(|(id, held)| OthersLoadBalancer {
+                frontends: held.frontends.to_vec(),
+                id,
+                like_kube_proxys: held.is_like_kube_proxys(),
+            })
+            .collect();
+        others.sort();
+        others
     }
 
     /// What is not as the Services ask.
