@@ -18,6 +18,7 @@ pub mod error;
 pub mod features;
 pub mod notification;
 pub mod schema;
+pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
@@ -27,6 +28,7 @@ pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
 pub use notification::{Event, Notification, Subscription};
+pub use timed::{SlowCall, Timed};
 #[cfg(windows)]
 pub use windows::Windows;
 

@@ -1,9 +1,10 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
-//! [`cli`] says what was asked for, [`source`] reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows
+//! [`cli`] says what was asked for, [`ask`] asks a running process, [`source`] reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows
 //! results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod cli;
 pub mod commands;
 pub mod end;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use proxy::model::ServiceName;
 
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 pub use settings::{NODE_NAME_ERROR, SettingsError, resolve};
@@ -49,6 +50,9 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what HNS holds.
     State(StateArgs),
+    /// Explain why something is as it is; change nothing.
+    #[command(subcommand)]
+    Explain(Explain),
     #[cfg(feature = "emulator")]
     /// Offer an emulated HNS over TCP, to --hns tcp://HOST:PORT and to the stand-in DLLs. It is no real HNS.
     Emulator(EmulatorArgs),
@@ -125,6 +129,53 @@ pub struct StateArgs {
     #[command(flatten)]
     /// Form of the output.
     pub output: OutputArgs,
+    #[command(flatten)]
+    /// Logging.
+    pub log: LogArgs,
+}
+
+/// What to explain.
+#[derive(Debug, Subcommand)]
+pub enum Explain {
+    /// Explain a Service: each frontend, each backend and why it is in or out, the load balancer wanted, what HNS holds, what would be
+    /// done.
+    #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
+    Svc(ExplainSvcArgs),
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  Ask the hnsproxy that runs on this node:
+    hnsproxy explain svc default/web
+  From files, on an emulated HNS:
+    hnsproxy explain svc default/web --from cluster.json --hns emulated:host.json
+
+Exit codes: 0 explained, 1 error, or no such Service.";
+
+/// Arguments of `explain svc`.
+#[derive(Debug, Args)]
+pub struct ExplainSvcArgs {
+    /// The Service.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
+    pub service: ServiceName,
+    /// Read the cluster from a YAML or JSON file, or all such files below a directory, instead of asking a running hnsproxy.
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "debug_address")]
+    pub from: Option<PathBuf>,
+    /// Where the running hnsproxy listens for questions: the address of its metrics.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10249")]
+    pub debug_address: SocketAddr,
+    #[command(flatten)]
+    /// Which HNS.
+    pub hns: HnsArgs,
+    #[command(flatten)]
+    /// Form of the output.
+    pub output: OutputArgs,
+    #[command(flatten)]
+    /// What the host does not tell.
+    pub node: NodeArgs,
+    #[command(flatten)]
+    /// kube-proxy's flags.
+    pub kube_proxy: KubeProxyArgs,
     #[command(flatten)]
     /// Logging.
     pub log: LogArgs,
@@ -284,6 +335,15 @@ fn hns(text: &str) -> Result<HnsChoice, String> {
     }
 }
 
+fn service_name(text: &str) -> Result<ServiceName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(ServiceName::new(namespace, name))
+        }
+        _ => Err("expected NAMESPACE/NAME".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.trim_end_matches('s').parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).ok().filter(|interval| !interval.is_zero()).ok_or("expected more than 0".into())
@@ -381,12 +441,14 @@ mod tests {
     }
 
     #[test]
-    fn health_addresses_and_hns_choices() {
+    fn health_addresses_hns_choices_and_services() {
         assert_eq!(healthz("127.0.0.1").unwrap().port(), 10256);
         assert_eq!(healthz("[::1]:9").unwrap().port(), 9);
         assert_eq!(healthz("").unwrap().to_string(), "0.0.0.0:10256");
         assert!(healthz("localhost").is_err());
         assert_eq!(hns("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
+        assert_eq!(service_name("ns/web"), Ok(ServiceName::new("ns", "web")));
+        assert!(["web", "/web", "ns/", "a/b/c"].into_iter().all(|text| service_name(text).is_err()));
         assert_eq!(hns("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
     }
 }

@@ -58,6 +58,7 @@ pub fn resolve(
         root_endpoint_name: args.root_hnsendpoint_name.clone(),
         forward_health_check_vip: args.forward_healthcheck_vip,
         healthz_port: Some(args.healthz_bind_address.port()).filter(|port| *port != 0),
+        take_over: false,
     };
     let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
     let candidates = [node.node_ip.clone(), hns.node_ips(), of_object];

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "emulator")]
 mod emulator;
+mod explain;
 mod plan;
 mod run;
 mod service;
@@ -15,7 +16,7 @@ use std::sync::Mutex;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::cli::{Cli, Command, LogArgs, LogFormat, RunArgs, SettingsError};
+use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, RunArgs, SettingsError};
 use crate::end::End;
 use crate::hns::HnsError;
 use crate::kubernetes::summary;
@@ -82,6 +83,25 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no such Service.
+    #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
+    NoService {
+        /// The name asked for.
+        service: proxy::model::ServiceName,
+        /// Why there is none, where it is known.
+        why: Option<String>,
+    },
+    /// A running hnsproxy could not be asked.
+    #[error(
+        "the hnsproxy at {address} can't be asked; --debug-address says where it listens, --from reads files instead"
+    )]
+    Ask {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: crate::ask::AskError,
+    },
     /// Signals can't be caught.
     #[error("the signal to end can't be caught")]
     Signal(#[from] ctrlc::Error),
@@ -102,6 +122,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
         Command::Run(args) => &args.log,
         Command::Plan(args) => &args.log,
         Command::State(args) => &args.log,
+        Command::Explain(Explain::Svc(args)) => &args.log,
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => &args.log,
         Command::Service(_) => &quiet,
@@ -110,6 +131,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
         Command::Run(args) => run(args),
         Command::Plan(args) => plan::main(args),
         Command::State(args) => state::main(args),
+        Command::Explain(Explain::Svc(args)) => explain::service(args),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::main(args),
         Command::Service(args) => service::main(args),
