@@ -138,7 +138,9 @@ fn large_documents(hcn: &Windows) -> Check {
 
 fn listen(hcn: &dyn Hcn) -> Result<(Subscription, Receiver<Event>), Error> {
     let (sender, receiver) = channel();
-    let listener = Box::new(move |told: hcn::Notification| drop(sender.send(told.event)));
+    let listener = Box::new(move |told: hcn::Notification| {
+        let _ = sender.send(told.event);
+    });
     Ok((hcn.subscribe(listener)?, receiver))
 }
 
