@@ -12,7 +12,7 @@ use crate::wine::Prefix;
 const NAME: &str = "kube-proxy";
 /// What a service has not done by then it will not do.
 const BOUND: Duration = Duration::from_secs(60);
-/// Where services have their environment from.
+/// Where services have their environment from, as it was when Wine started.
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
 
 /// Wine ends its services with the last program that is none: this is one, until dropped.
@@ -32,6 +32,35 @@ impl Drop for Keeper {
         // It ends when its input does, or by this.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// The address of an emulator, in the environment of services; and nothing left of it or of the service, when dropped.
+struct Prepared<'a> {
+    prefix: &'a Prefix,
+    exe: &'a str,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(prefix: &'a Prefix, exe: &'a str, address: &str) -> Result<Self> {
+        let prepared = Self { prefix, exe };
+        prepared.clear();
+        succeed(prefix, &["reg", "add", ENVIRONMENT, "/v", "HNS_EMULATOR", "/d", address, "/f"])?;
+        prefix.wait_until_quiet()?;
+        Ok(prepared)
+    }
+
+    fn clear(&self) {
+        // What is not there can't be taken away, and nothing is wrong with that.
+        let _ = wine(self.prefix, &[self.exe, "service", "uninstall"]);
+        let _ = wine(self.prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
+        let _ = self.prefix.wait_until_quiet();
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -74,16 +103,14 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let log = crate::system::target()?.join("wine-service.log");
     let _ = std::fs::remove_file(&log);
     let log_file = format!("--log-file=Z:{}", log.display());
+    let address = other.service.address().to_string();
+    // Dropped after the keeper, so that Wine can end.
+    let _prepared = Prepared::new(prefix, &exe, &address)?;
     let _keeper = Keeper::new(prefix)?;
-    // What an earlier run that was interrupted has left.
-    let _ = wine(prefix, &[&exe, "service", "uninstall"])?;
-
     fail(prefix, &[&exe, "run", &from, "--windows-service"], "it did not start this one")?;
     fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
     fail(prefix, &[&exe, "service", "install", "--", "--no-such-flag"], "--no-such-flag")?;
 
-    let address = other.service.address().to_string();
-    succeed(prefix, &["reg", "add", ENVIRONMENT, "/v", "HNS_EMULATOR", "/d", &address, "/f"])?;
     let mut install: Vec<&str> = vec![&exe, "service", "install", "--", &from, &log_file, "-v=2"];
     install.extend(recording.flags.iter().map(String::as_str));
     let said = succeed(prefix, &install)?;
@@ -111,7 +138,5 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
     let said = succeed(prefix, &[&exe, "service", "uninstall"])?;
     ensure!(said.contains("it has stopped") && said.contains("took the service kube-proxy away"), "{said}");
-    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
-    succeed(prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"])?;
-    Ok(())
+    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")
 }

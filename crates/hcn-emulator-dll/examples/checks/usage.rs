@@ -3,14 +3,19 @@
 
 use std::fmt;
 use std::mem::zeroed;
+use std::ptr::null;
+
+use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
+use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess, GetProcessHandleCount};
 
 /// Handles, and memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Open handles; 0 where the system does not count them.
+    /// Open handles; 0 where the system does not count them, as Wine does not.
     pub(super) handles: u32,
+    /// The number of a new handle: the lowest that is free, so it grows once handles are left open.
+    pub(super) next_handle: usize,
     /// Files and sockets of the system below, where this is Wine.
     pub(super) files: usize,
     /// The pages in memory.
@@ -32,15 +37,24 @@ impl Usage {
         let measured = unsafe { K32GetProcessMemoryInfo(process, &raw mut memory, size) };
         Self {
             handles: if counted == 0 { 0 } else { handles },
+            next_handle: next_handle(),
             files: std::fs::read_dir(r"Z:\proc\self\fd").map_or(0, Iterator::count),
             working_set: if measured == 0 { 0 } else { memory.WorkingSetSize },
         }
     }
 }
 
+fn next_handle() -> usize {
+    // SAFETY: no attributes and no name; what it gives is closed below.
+    let event = unsafe { CreateEventW(null(), 0, 0, null()) };
+    // SAFETY: the handle is ours, or none, which can't be closed and is not.
+    let _ = unsafe { CloseHandle(event) };
+    event.addr()
+}
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { handles, files, working_set } = self;
-        write!(f, "{handles} handles, {files} files, {} KB", working_set / 1024)
+        let Self { handles, next_handle, files, working_set } = self;
+        write!(f, "{handles} handles (the next is {next_handle}), {files} files, {} KB", working_set / 1024)
     }
 }

@@ -138,7 +138,9 @@ fn large_documents(hcn: &Windows) -> Check {
 
 fn listen(hcn: &dyn Hcn) -> Result<(Subscription, Receiver<Event>), Error> {
     let (sender, receiver) = channel();
-    let listener = Box::new(move |told: hcn::Notification| drop(sender.send(told.event)));
+    let listener = Box::new(move |told: hcn::Notification| {
+        let _ = sender.send(told.event);
+    });
     Ok((hcn.subscribe(listener)?, receiver))
 }
 
@@ -214,8 +216,10 @@ fn no_growth(hcn: &Windows, calls: usize) -> Check {
     work(calls)?;
     let after = settled();
     let said = format!("{before} before {calls} calls, {after} after");
-    let grown =
-        after.handles > before.handles || after.files > before.files || after.working_set > before.working_set + SLACK;
+    let grown = after.handles > before.handles
+        || after.next_handle > before.next_handle
+        || after.files > before.files
+        || after.working_set > before.working_set + SLACK;
     if grown { Err(said) } else { Ok(said) }
 }
 
@@ -226,6 +230,7 @@ fn settled() -> Usage {
         thread::sleep(Duration::from_millis(50));
         let now = Usage::now();
         least.handles = least.handles.min(now.handles);
+        least.next_handle = least.next_handle.min(now.next_handle);
         least.files = least.files.min(now.files);
         least.working_set = least.working_set.min(now.working_set);
     }
