@@ -15,6 +15,7 @@ use crate::model::{Family, Service, ServiceEntry, ServicePort};
 use crate::notice::Problem;
 use crate::select::{Choice, Selection, select};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};
+use crate::shortcomings::shortcomings;
 
 /// What a Service wants of HNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,35 +101,6 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     wishes
 }
 
-/// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
-const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
-
-/// What of a Service as a whole can't be had.
-fn shortcomings(service: &Service, context: &Context<'_>) -> Vec<Problem> {
-    let capabilities = context.capabilities;
-    let external = Family::ALL.iter().any(|family| service.is_external(*family));
-    let restricted = |family: &Family| {
-        service.restricts_sources(*family) && service.ingress_ips.iter().any(|ip| Family::of(*ip) == *family)
-    };
-    let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
-    let mut problems = Vec::new();
-    match (service.client_ip_affinity, capabilities.affinity, timeout) {
-        (true, false, _) => problems.push(Problem::AffinityUnsupported),
-        (true, true, Some(seconds)) => problems.push(Problem::AffinityTimeoutIgnored { seconds }),
-        _ => {}
-    }
-    if Family::ALL.iter().any(restricted) {
-        problems.push(Problem::SourceRangesIgnored);
-    }
-    if service.external_local && external && !capabilities.dsr {
-        problems.push(Problem::LocalPolicyUnsupported);
-    }
-    if service.preserve_destination && external && !capabilities.dsr {
-        problems.push(Problem::PreserveDestinationUnsupported);
-    }
-    problems
-}
-
 /// One port of a Service in one family.
 struct PortWishes<'a> {
     service: &'a Service,
@@ -191,13 +163,19 @@ impl<'a> PortWishes<'a> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
         };
         let mut specs = Vec::new();
+        // Frontends with the same backends have the same problems, which are said once.
+        let (mut said_of_all, mut said_of_local) = (LeftOut::default(), LeftOut::default());
         let mut add = |spec: LoadBalancerSpec, left_out: LeftOut| {
             let (frontend, port) = (spec.frontend, spec.internal_port);
-            if left_out.other_port > 0 {
-                problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
-            }
-            if left_out.too_many > 0 {
-                problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+            let said = if spec.local_only { &mut said_of_local } else { &mut said_of_all };
+            if spec.kind != FrontendKind::HealthCheck && *said != left_out {
+                *said = left_out;
+                if left_out.other_port > 0 {
+                    problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
+                }
+                if left_out.too_many > 0 {
+                    problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+                }
             }
             specs.push(spec);
         };

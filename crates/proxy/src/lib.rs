@@ -24,6 +24,7 @@ pub mod reconcile;
 pub mod resolve;
 pub mod select;
 pub mod settings;
+mod shortcomings;
 
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};

@@ -84,8 +84,8 @@ pub enum Problem {
     },
     /// A pod of the host's network, and no endpoint stands for the host.
     #[error(
-        "backend {address} uses this node's own network, for which HNS has no endpoint of the name {name:?}; it is left out; \
-         set --root-hnsendpoint-name"
+        "backend {address} uses this node's own network, and HNS has no endpoint {name:?} with an address of that family to \
+         stand for it; it is left out; set --root-hnsendpoint-name"
     )]
     NoHostEndpoint {
         /// The backend.

@@ -79,7 +79,7 @@ fn one(frontend: &ExplainedFrontend) -> String {
         }),
     }
     if frontend.waits {
-        line(&mut text, 2, "a step failed; it is tried again later");
+        line(&mut text, 2, "it failed, or was replaced, a moment ago; more is done later");
     }
     text
 }

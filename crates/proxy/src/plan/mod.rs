@@ -118,8 +118,12 @@ impl Planner<'_> {
         let mut created = FxHashSet::default();
         parts.into_iter().for_each(|(_, part)| plan.append(part, &mut created));
         let released = self.released(&plan);
-        for address in &dirty.addresses {
-            self.plan_removals(*address, &released, &mut plan);
+        // An endpoint may have been let go by what is wanted long before the load balancer lets it go, where that had to wait.
+        let let_go = released.iter().filter(|(_, count)| **count > 0).filter_map(|(id, _)| self.observed.endpoint(*id));
+        let let_go = let_go.filter(|held| held.remote).flat_map(|held| held.addresses.iter());
+        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(let_go).copied().collect();
+        for address in addresses {
+            self.plan_removals(address, &released, &mut plan);
         }
         plan
     }

@@ -24,8 +24,9 @@ impl Reconciler {
         };
         let explainer = Explainer { entry, service, node: &self.node, planner };
         let scope = explainer.scope();
-        let waits = |frontend| self.failed.holds_back(Subject::Frontend(frontend), now);
         let plan = planner.plan(&scope);
+        let waits =
+            |frontend| self.failed.holds_back(Subject::Frontend(frontend), now) || plan.postponed.contains(&frontend);
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
