@@ -175,14 +175,11 @@ impl<'a> Queue<'a> {
 
     /// The load balancer that a group replaces, as far as it can be written again.
     fn previous(&self, group: &Group) -> Option<LoadBalancer> {
-        let [
-            Step { action: Action::DeleteLoadBalancer { id, .. }, .. },
-            Step { action: Action::CreateLoadBalancer { .. }, .. },
-        ] = group.as_slice()
-        else {
-            return None;
-        };
-        self.observed.load_balancer(*id)?.document()
+        let replaces = matches!(group.last(), Some(Step { action: Action::CreateLoadBalancer { .. }, .. }));
+        group.iter().filter(|_| replaces).find_map(|step| match &step.action {
+            Action::DeleteLoadBalancer { id, .. } => self.observed.load_balancer(*id)?.document(),
+            _ => None,
+        })
     }
 
     /// Whether a change in place changes a load balancer of which it is known what it says.

@@ -71,14 +71,16 @@ impl Reconciler {
     fn wake(&mut self, now: Duration) {
         for subject in self.failed.due(now) {
             match subject {
-                Subject::Frontend(frontend) => self.plan_again(frontend),
+                Subject::Frontend(frontend) => {
+                    self.dirty.frontends.insert(frontend);
+                }
                 Subject::Address(address) => {
                     self.dirty.addresses.insert(address);
-                    self.desired.users_of(address).collect::<Vec<_>>().into_iter().for_each(|f| self.plan_again(f));
+                    self.dirty.frontends.extend(self.desired.users_of(address));
                 }
             }
         }
-        self.pacing.due(now).into_iter().for_each(|frontend| self.plan_again(frontend));
+        self.dirty.frontends.extend(self.pacing.due(now));
         for address in self.awaited.due(now).into_iter().filter_map(Subject::address) {
             self.endpoints_fresh = false;
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
@@ -87,14 +89,6 @@ impl Reconciler {
             }
             self.dirty.frontends.extend(users);
         }
-    }
-
-    /// Makes a frontend dirty that was planned before, and the endpoints that its load balancer may let go.
-    fn plan_again(&mut self, frontend: Frontend) {
-        self.dirty.frontends.insert(frontend);
-        let held = self.observed.on(frontend).flat_map(|(_, held)| held.endpoints.iter());
-        let addresses = held.filter_map(|id| self.observed.endpoint(*id)).filter(|held| held.remote);
-        self.dirty.addresses.extend(addresses.flat_map(|held| held.addresses.iter().copied()));
     }
 
     /// Applies a plan.

@@ -42,6 +42,8 @@ struct State {
     puts_back: bool,
     others: Vec<(Kind, Guid, Value)>,
     serving: Vec<Frontend>,
+    /// Frontends whose load balancer HNS has lost, so that nobody can know which it had left.
+    lost: Vec<Frontend>,
     /// A frontend whose load balancer was deleted by the last write.
     released: Option<Frontend>,
     /// Whether its successor was refused.
@@ -77,6 +79,7 @@ impl Chaos {
             puts_back,
             others: others.collect(),
             serving: Vec::new(),
+            lost: Vec::new(),
             released: None,
             refused: false,
             complaints: Vec::new(),
@@ -181,7 +184,11 @@ impl Chaos {
             self.emulator.documents(kind).iter().map(id).filter(|id| proxy::identity::is_ours(*id)).collect();
         if !ours.is_empty() {
             let index = state.random.below(u64::try_from(ours.len()).unwrap());
-            self.emulator.remove(kind, ours[usize::try_from(index).unwrap()]);
+            let id = ours[usize::try_from(index).unwrap()];
+            if kind == Kind::LoadBalancer {
+                state.lost.push(frontend(&self.emulator.document(kind, id).unwrap()));
+            }
+            self.emulator.remove(kind, id);
         }
     }
 
@@ -201,10 +208,14 @@ impl Chaos {
         if let Some(released) = state.released.take().filter(|released| created.as_ref() != Some(released)) {
             state.complaints.push(format!("{released:?} was left without a load balancer for {}", call.function()));
         }
+        if let Some(created) = created.filter(|_| result.is_ok()) {
+            state.lost.retain(|lost| *lost != created);
+        }
         let deleted = before.map(frontend).filter(|_| matches!(call, Call::Delete { .. }) && result.is_ok());
         if let Some(deleted) = deleted
             && state.ordered
             && state.serving.contains(&deleted)
+            && !state.lost.contains(&deleted)
             && !self.emulator.documents(Kind::LoadBalancer).iter().any(|document| frontend(document) == deleted)
         {
             (state.released, state.refused) = (Some(deleted), false);

@@ -200,6 +200,16 @@ fn run(seed: u64, version: &str, threads: usize) {
     assert_eq!(world.rig.calls().1, 0, "a restart writes");
 }
 
+/// Seeds that once led to something wrong.
+#[test]
+fn what_went_wrong_before_does_so_no_more() {
+    for (seed, version) in
+        [(13829566573925309852, "15.5"), (4097527617715798092, "14.0"), (7834994451949561518, "14.0")]
+    {
+        run(seed, version, 1);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
