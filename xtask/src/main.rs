@@ -2,6 +2,7 @@
 //!
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
 
+mod bench;
 mod process;
 mod system;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Wine(wine::Arguments),
     /// Show hnsproxy.exe at work under Wine, on stand-in DLLs and an emulated HNS.
     WineBench,
+    /// Measure how long things take, under Wine too; prints tables and writes JSON to target/bench.
+    Bench(bench::Arguments),
     /// Run all tests: unit and integration tests, and those in documentation.
     Test(test::Arguments),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Windows(arguments) => windows::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench => wine_bench::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

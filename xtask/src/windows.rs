@@ -28,26 +28,38 @@ pub(crate) struct Arguments {
     /// Only these packages, instead of the whole workspace
     #[arg(short, long = "package", value_name = "PACKAGE")]
     packages: Vec<String>,
-    /// Optimised, as for a release
+    /// Optimised, as for a release: without the emulator in hnsproxy
     #[arg(long)]
     release: bool,
     /// The test programs and examples instead
     #[arg(long)]
     tests: bool,
+    /// The examples too
+    #[arg(long, conflicts_with = "tests")]
+    examples: bool,
     /// Only check, build nothing that runs
     #[arg(long, conflicts_with = "tests")]
     check: bool,
 }
 
 impl Arguments {
-    /// Programs and libraries of some packages.
-    pub(crate) fn of(packages: &[&str]) -> Self {
-        Self { packages: packages.iter().map(|&package| package.to_owned()).collect(), ..Self::default() }
+    /// Programs and libraries of some packages, as for a release.
+    pub(crate) fn release_of(packages: &[&str]) -> Self {
+        Self {
+            packages: packages.iter().map(|&package| package.to_owned()).collect(),
+            release: true,
+            ..Self::default()
+        }
     }
 
     /// The test programs of some packages.
     pub(crate) fn tests_of(packages: &[String]) -> Self {
         Self { packages: packages.to_vec(), tests: true, ..Self::default() }
+    }
+
+    /// With the examples of the packages.
+    pub(crate) fn with_examples(self) -> Self {
+        Self { examples: true, ..self }
     }
 }
 
@@ -89,9 +101,12 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
     }
     if arguments.check {
         command.arg("--all-targets");
+    } else if arguments.examples {
+        command.args(["--lib", "--bins", "--examples"]);
     }
     if arguments.release {
-        command.arg("--release");
+        // What is optional in the workspace is for development: releases call the real HNS only.
+        command.args(["--release", "--no-default-features"]);
     }
     if arguments.packages.is_empty() {
         // This program has no use on Windows.

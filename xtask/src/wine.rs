@@ -112,6 +112,16 @@ impl Prefix {
         command
     }
 
+    /// Waits until the last program in the prefix has ended, and with it what Wine itself runs there.
+    pub(crate) fn wait_until_quiet(&self) -> Result<()> {
+        let beside = |name: &str| self.wine.parent().map(|folder| folder.join(name)).filter(|file| file.is_file());
+        let server = beside("wineserver64").or_else(|| beside("wineserver")).or_else(|| find("wineserver"));
+        let mut command = Command::new(server.context("there is no wineserver")?);
+        command.arg("-w").env("WINEPREFIX", &self.folder).stdin(Stdio::null());
+        command.status().context("can't run wineserver")?;
+        Ok(())
+    }
+
     fn system32(&self) -> PathBuf {
         self.folder.join("drive_c/windows/system32")
     }

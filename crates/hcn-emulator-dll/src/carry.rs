@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use hcn::call::{Call, Reply};
 use hcn::error::ErrorRecord;
+use hcn::notification::{Listener, Subscription};
 use hcn::{Error, Hcn, Hresult};
 use hcn_emulator::Remote;
 
@@ -80,10 +81,10 @@ fn refusal(error: Error) -> Refusal {
     }
 }
 
-/// Whether there is a service.
-pub(crate) fn reach(function: &'static str) -> Result<(), Hresult> {
+/// Has a listener called for each notification of the service.
+pub(crate) fn subscribe(listener: Listener) -> Result<Subscription, Hresult> {
     let service = service().ok_or(Hresult::RPC_S_SERVER_UNAVAILABLE)?;
-    service.reach(function).map_err(|error| refusal(error).0)
+    service.subscribe(listener).map_err(|error| refusal(error).0)
 }
 
 /// The code of what is done inside, where a panic is a code too: unwinding into foreign code would end the process.

@@ -15,7 +15,7 @@ use hcn::{Guid, Hresult};
 use windows_sys::Win32::System::HostComputeNetwork::HCN_NOTIFICATION_CALLBACK;
 use windows_sys::core::{GUID, PCWSTR, PWSTR};
 
-use crate::carry::{Returned, Wanted, carry, guard, reach};
+use crate::carry::{Returned, Wanted, carry, guard};
 use crate::memory::{Place, handle, id, text};
 use crate::registrations;
 
@@ -223,23 +223,27 @@ unsafe fn hns(method: PCWSTR, path: PCWSTR, body: PCWSTR) -> Result<Call, Hresul
     Ok(Call::Hns { method, path, body })
 }
 
-/// `HcnRegisterServiceCallback`. See the module for its contract; the callback is never called.
+/// `HcnRegisterServiceCallback`. See the module for its contract; the callback is called on threads of this DLL, one call at a time,
+/// until it is unregistered.
 #[unsafe(no_mangle)]
 pub unsafe extern "system" fn HcnRegisterServiceCallback(
     Callback: HCN_NOTIFICATION_CALLBACK,
-    _Context: *const c_void,
+    Context: *const c_void,
     CallbackHandle: *mut *mut c_void,
 ) -> Returned {
     // SAFETY: by the module's contract.
     let place = unsafe { place(CallbackHandle) };
     guard(|| {
-        let (Some(mut place), Some(_)) = (place, Callback) else { return Hresult::E_INVALIDARG };
-        let stored = reach("HcnRegisterServiceCallback").and_then(|()| place.store_handle(registrations::add()));
+        let (Some(mut place), Some(callback)) = (place, Callback) else { return Hresult::E_INVALIDARG };
+        // SAFETY: the function is a callback, and takes the context until it is unregistered, by the contract of what this stands for.
+        let listener = unsafe { registrations::listener(callback, Context) };
+        let stored = registrations::add(listener).and_then(|registration| place.store_handle(registration));
         stored.err().unwrap_or(Hresult::S_OK)
     })
 }
 
-/// `HcnUnregisterServiceCallback`. Takes any handle.
+/// `HcnUnregisterServiceCallback`. Takes any handle. The callback is not called any more; a call under way is waited for, unless it is
+/// what unregisters.
 #[unsafe(no_mangle)]
 pub extern "system" fn HcnUnregisterServiceCallback(CallbackHandle: *const c_void) -> Returned {
     guard(|| registrations::remove(handle(CallbackHandle)).err().unwrap_or(Hresult::S_OK))

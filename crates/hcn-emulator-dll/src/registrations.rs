@@ -1,37 +1,94 @@
-//! Who wants notifications.
-//!
-//! Registrations are taken and kept; the emulator sends no notifications, so nobody is ever called.
+//! Who wants notifications. Each registration is a subscription to the service, with a thread and a connection of its own.
+#![expect(unsafe_code, reason = "callbacks are functions of the caller")]
 
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use hcn::Hresult;
 use hcn::call::Handle;
+use hcn::notification::{Listener, Notification, Subscription};
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+};
+use windows_sys::core::{HRESULT, PCWSTR};
+
+use crate::carry;
+
+/// A callback of the caller.
+pub(crate) type Callback = unsafe extern "system" fn(u32, *const c_void, HRESULT, PCWSTR);
 
 struct Registrations {
-    numbers: Option<HashSet<u64>>,
+    by_number: Option<HashMap<u64, Subscription>>,
     last: u64,
 }
 
-static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations { numbers: None, last: 0 });
+static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations { by_number: None, last: 0 });
 
 fn registrations() -> MutexGuard<'static, Registrations> {
     REGISTRATIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the caller wants back with each notification.
+struct Context(*const c_void);
+
+// SAFETY: it is only given back, on whatever thread the caller is notified by.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    fn get(&self) -> *const c_void {
+        self.0
+    }
+}
+
+/// A listener that calls a callback.
+///
+/// # Safety
+/// The function may be called with this context, on any thread, as long as the listener lives.
+pub(crate) unsafe fn listener(callback: Callback, context: *const c_void) -> Listener {
+    let context = Context(context);
+    Box::new(move |Notification { event, status, document }| {
+        let units: Vec<u16> = document.encode_utf16().chain([0]).collect();
+        // The disconnection has no document.
+        let data = if document.is_empty() { std::ptr::null() } else { units.as_ptr() };
+        // SAFETY: as the creator of the listener promises; the text ends with a NUL and outlives the call.
+        unsafe { callback(event.into(), context.get(), status.0.cast_signed(), data) }
+    })
+}
+
 /// Takes a registration.
-pub(crate) fn add() -> Handle {
+pub(crate) fn add(listener: Listener) -> Result<Handle, Hresult> {
+    stay();
+    // Not under the lock: it asks the service.
+    let subscription = carry::subscribe(listener)?;
     let mut registrations = registrations();
     registrations.last += 1;
     let number = registrations.last;
-    registrations.numbers.get_or_insert_default().insert(number);
-    Handle(number)
+    registrations.by_number.get_or_insert_default().insert(number, subscription);
+    Ok(Handle(number))
 }
 
-/// Forgets a registration.
+/// Ends a registration.
 pub(crate) fn remove(registration: Handle) -> Result<(), Hresult> {
-    let known = registrations().numbers.as_mut().is_some_and(|numbers| numbers.remove(&registration.0));
-    if known { Ok(()) } else { Err(Hresult::E_HANDLE) }
+    let subscription = registrations().by_number.as_mut().and_then(|by_number| by_number.remove(&registration.0));
+    // Not under the lock: a call under way is waited for, which may register or unregister itself.
+    subscription.map(drop).ok_or(Hresult::E_HANDLE)
+}
+
+/// Keeps this DLL loaded as long as the process lives: its threads must not lose the code that they run.
+fn stay() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let here: fn() = stay;
+        let mut module = null_mut();
+        let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+        // SAFETY: with this flag, the second argument is any address inside the module; the place outlives the call. Should it fail,
+        // the DLL is as it would be without.
+        let _ = unsafe { GetModuleHandleExW(flags, here as *const u16, &raw mut module) };
+    });
 }
 
 #[cfg(test)]
@@ -39,11 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registration_is_taken_back_once() {
-        let (first, second) = (add(), add());
-        assert_ne!(first, second);
-        assert_eq!(remove(first), Ok(()));
-        assert_eq!(remove(first), Err(Hresult::E_HANDLE));
-        assert_eq!(remove(second), Ok(()));
+    fn without_a_service_nothing_is_registered() {
+        assert_eq!(add(Box::new(|_| ())), Err(Hresult::RPC_S_SERVER_UNAVAILABLE));
+        assert_eq!(remove(Handle(1)), Err(Hresult::E_HANDLE));
     }
 }

@@ -1,7 +1,7 @@
 //! How long a native call takes, beside a bare round trip over TCP: `latency CALLS [HOST:PORT]`.
 //!
 //! Without an address it calls the DLLs of Windows. The bare round trip is of as many bytes as a small call has, to the address in
-//! `RIG_ECHO`; without that, there is none. Times are in microseconds.
+//! `ECHO`, which has to send back what it gets; without that, there is none. Prints a JSON object a line.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod system;
@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use hcn::call::{Call, Handle, Kind, Method, Reply};
 use hcn::{Error, Guid, Hcn};
+use serde_json::json;
 
 fn say(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |percent: usize| times.get(times.len() * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    println!("{what:28} {:8} calls   median {:7.1}   99 % {:7.1}", times.len(), at(50), at(99));
+    let line = json!({"what": what, "calls": times.len(), "median_us": at(50), "p99_us": at(99)});
+    println!("{line}");
 }
 
 fn measure<E>(calls: usize, mut call: impl FnMut() -> Result<(), E>) -> Result<Vec<Duration>, E> {
@@ -61,7 +63,7 @@ fn run() -> Result<(), String> {
     let mut arguments = std::env::args().skip(1);
     let calls = arguments.next().and_then(|text| text.parse().ok()).ok_or("usage: latency CALLS [HOST:PORT]")?;
     let hcn = system::hns(arguments.next())?;
-    if let Ok(address) = std::env::var("RIG_ECHO") {
+    if let Ok(address) = std::env::var("ECHO") {
         say("bare round trip over TCP", bare(calls, &address).map_err(|error| error.to_string())?);
     }
     native(&*hcn, calls).map_err(|error| error.to_string())

@@ -1,28 +1,13 @@
 //! Runs a program with an emulated HNS of its own: `rig BUILD PROGRAM [ARGUMENT]...`.
 //!
-//! The program finds the emulator's service in `HNS_EMULATOR`, and in `RIG_ECHO` an address that sends back what it gets, to compare
-//! with. When it has ended, the calls that it made are counted on stdout. The exit code is the program's.
+//! The program finds the emulator's service in `HNS_EMULATOR`. When it has ended, the calls that it made are counted on stdout. The exit
+//! code is the program's.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::thread;
 
 use hcn_emulator::{Build, Emulator, Service};
-
-fn echo() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let echo = move || stream.set_nodelay(true).and_then(|()| io::copy(&mut &stream, &mut &stream));
-            thread::spawn(echo);
-        }
-    });
-    Ok(address)
-}
 
 fn run() -> Result<ExitCode, String> {
     let mut arguments = std::env::args().skip(1);
@@ -34,7 +19,6 @@ fn run() -> Result<ExitCode, String> {
     let status = Command::new(&program)
         .args(arguments)
         .env("HNS_EMULATOR", service.address().to_string())
-        .env("RIG_ECHO", echo().map_err(|error| format!("no echo: {error}"))?.to_string())
         .status()
         .map_err(|error| format!("{program}: {error}"))?;
     service.stop();

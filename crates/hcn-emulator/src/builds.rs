@@ -26,7 +26,7 @@ pub struct Quirks {
 }
 
 /// What an emulated HNS does where it is not known what a real one does, apart from quirks of builds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// A load balancer without a backend is accepted.
     pub accepts_no_backend: bool,

@@ -1,8 +1,11 @@
-//! What a Service proxy relies on, as cases that any implementation of the interface must pass: an emulator, or a real HNS.
+//! What clients of HNS rely on, as cases that any implementation of the interface must pass: an emulator, or a real HNS. Here are those
+//! of a Service proxy.
 //!
 //! Every case makes its own network and takes it away again, and before it the load balancers that it made: HNS does not promise
 //! that these go with the network. Networks are of type NAT, which needs no adapter; those of load balancers are overlays, the type
 //! that hnslib's tests have them on.
+
+mod cni;
 
 use hcn::call::{Call, Method, Reply};
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
@@ -47,11 +50,19 @@ impl Scratch {
         )
     }
 
+    /// A network of settings of the second generation.
     fn of(hcn: &Arc<dyn Hcn>, mut settings: Value) -> Result<Self, String> {
+        if let Value::Object(members) = &mut settings {
+            members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
+        }
+        Self::with(hcn, settings)
+    }
+
+    /// A network of settings of either generation.
+    fn with(hcn: &Arc<dyn Hcn>, mut settings: Value) -> Result<Self, String> {
         let network = Guid::new_v4();
         if let Value::Object(members) = &mut settings {
             members.insert("Name".into(), format!("conformance-{network}").into());
-            members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
         }
         let call = Call::Create { kind: Kind::Network, network: None, id: network, settings: settings.to_string() };
         let Reply::Handle(handle) = hcn.call(&call).map_err(|e| e.to_string())? else {
@@ -132,7 +143,11 @@ fn text(error: Error) -> String {
 }
 
 /// All cases.
-pub const CASES: &[Case] = &[
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(cni::CASES)
+}
+
+const CASES: &[Case] = &[
     Case {
         name: "a version of two numbers",
         applies: |_| true,

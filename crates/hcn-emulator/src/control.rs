@@ -10,10 +10,10 @@ use hcn::{Guid, Hresult, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::builds::Quirks;
+use crate::builds::{Options, Quirks};
 use crate::faults::Fault;
 use crate::host::Host;
-use crate::journal::Entry;
+use crate::journal::{Detail, Entry};
 use crate::wire::{Answer, Lost, Pool, Request};
 
 /// A request.
@@ -27,14 +27,18 @@ pub(crate) enum Command {
     Counters,
     /// Forgets all calls.
     ResetJournal,
-    /// Injects a fault.
-    Inject(Fault),
+    /// Injects a fault that strikes so many times at most; without a number, until it ends.
+    Inject(Fault, Option<u64>),
     /// Ends all faults.
     ClearFaults,
     /// How HNS departs from its interface.
     Quirks,
     /// Changes that.
     SetQuirks(Quirks),
+    /// What HNS does where that is not known.
+    Options,
+    /// Changes that.
+    SetOptions(Options),
     /// Stops HNS; objects of these kinds are lost.
     Stop(Vec<Kind>),
     /// Starts HNS.
@@ -45,6 +49,8 @@ pub(crate) enum Command {
     Add { kind: Kind, document: Value },
     /// Adds the endpoint of a pod.
     AddLocalEndpoint { network: Guid, name: String, addresses: Vec<IpAddr> },
+    /// Replaces an object's document.
+    Replace { kind: Kind, id: Guid, document: Value },
     /// Takes an object away.
     Remove { kind: Kind, id: Guid },
     /// The host as a document.
@@ -59,11 +65,12 @@ pub(crate) enum Outcome {
     Journal(Vec<Line>),
     Counters(Counters),
     Quirks(Quirks),
+    Options(Options),
     Id(Guid),
     Host(Host),
 }
 
-/// One call in the journal of a service: an [`Entry`] from elsewhere.
+/// One call in the journal of a service: a [`Detail`] from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The native function.
@@ -74,11 +81,18 @@ pub struct Line {
     pub code: Hresult,
     /// Whether it can change what HNS holds.
     pub is_write: bool,
+    /// The kind of the object that it was about.
+    pub kind: Option<Kind>,
+    /// The object's id; that of a new object is the one that it was given.
+    pub id: Option<Guid>,
+    /// The name of the [rule](crate::rules) that refused. A fault has none.
+    pub rule: Option<String>,
 }
 
-impl From<Entry> for Line {
-    fn from(Entry { function, subject, code, is_write }: Entry) -> Self {
-        Self { function: function.to_owned(), subject, code, is_write }
+impl From<Detail> for Line {
+    fn from(Detail { entry, kind, id, rule }: Detail) -> Self {
+        let Entry { function, subject, code, is_write } = entry;
+        Self { function: function.to_owned(), subject, code, is_write, kind, id, rule: rule.map(str::to_owned) }
     }
 }
 
@@ -148,14 +162,20 @@ requests! {
     /// Forgets all calls.
     reset_journal() = Command::ResetJournal => Outcome::Done => (), ();
     /// Injects a fault.
-    inject(fault: Fault) = Command::Inject(fault) => Outcome::Done => (), ();
+    inject(fault: Fault) = Command::Inject(fault, None) => Outcome::Done => (), ();
+    /// Injects a fault that strikes so many times at most.
+    inject_times(fault: Fault, times: u64) = Command::Inject(fault, Some(times)) => Outcome::Done => (), ();
     /// Ends all faults.
     clear_faults() = Command::ClearFaults => Outcome::Done => (), ();
     /// How HNS departs from its interface.
     quirks() = Command::Quirks => Outcome::Quirks(quirks) => quirks, Quirks;
     /// Changes how HNS departs from its interface.
     set_quirks(quirks: Quirks) = Command::SetQuirks(quirks) => Outcome::Done => (), ();
-    /// Stops HNS: open handles are void, calls are refused, and objects of these kinds are lost to [`reappear`](Self::reappear).
+    /// What HNS does where it is not known what a real one does.
+    options() = Command::Options => Outcome::Options(options) => options, Options;
+    /// Changes what HNS does where it is not known what a real one does.
+    set_options(options: Options) = Command::SetOptions(options) => Outcome::Done => (), ();
+    /// Stops HNS: open handles are void, calls are refused, subscriptions end, and objects of these kinds are lost to [`reappear`](Self::reappear).
     stop(lost: &[Kind]) = Command::Stop(lost.to_vec()) => Outcome::Done => (), ();
     /// Starts HNS again.
     start() = Command::Start => Outcome::Done => (), ();
@@ -167,6 +187,8 @@ requests! {
     add_local_endpoint(network: Guid, name: &str, addresses: &[IpAddr]) =
         Command::AddLocalEndpoint { network, name: name.to_owned(), addresses: addresses.to_vec() }
         => Outcome::Id(id) => id, Guid;
+    /// Replaces the document of an object that is there, unchecked but for its id, as others on the host would.
+    replace(kind: Kind, id: Guid, document: Value) = Command::Replace { kind, id, document } => Outcome::Done => (), ();
     /// Takes an object away, with its dependants, as others on the host would.
     remove(kind: Kind, id: Guid) = Command::Remove { kind, id } => Outcome::Done => (), ();
     /// What HNS holds now, with the host's facts about itself.
@@ -183,7 +205,7 @@ impl Control {
         match self.pool.exchange(&Request::Control(command))? {
             Answer::Control(Ok(outcome)) => Ok(outcome),
             Answer::Control(Err(reason)) | Answer::Refused(reason) => Err(ControlError::Refused(reason)),
-            Answer::Call(_) => Err(ControlError::Mismatch),
+            _ => Err(ControlError::Mismatch),
         }
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use hcn::call::{Call, Reply};
 use hcn::error::ErrorRecord;
-use hcn::{Error, Guid, Hcn, Hresult, Kind};
+use hcn::notification::{Listener, Subscription};
+use hcn::{Error, Event, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 
 use crate::builds::{Build, Options, Quirks};
+use crate::events::Subscribers;
 use crate::faults::{Effect, Fault, Faults, Which};
 use crate::host::{Host, HostError};
 use crate::journal::{Detail, Entry, Journal};
@@ -30,6 +32,31 @@ struct State {
     down: bool,
     /// Objects that a restart has hidden, in order.
     hidden: Vec<(Kind, Guid, Value)>,
+    subscribers: Subscribers,
+}
+
+/// The state, for as long as it is locked. When it is given back, subscribers are told what happened.
+struct Locked<'a>(MutexGuard<'a, State>);
+
+impl std::ops::Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let State { store, subscribers, .. } = &mut *self.0;
+        subscribers.tell(store.happened.drain(..));
+    }
 }
 
 impl std::fmt::Debug for Emulator {
@@ -45,8 +72,14 @@ impl Emulator {
     /// An HNS of a build that holds nothing.
     pub fn new(build: Build) -> Self {
         let store = Store::new(build);
-        let state =
-            State { store, journal: Journal::default(), faults: Faults::default(), down: false, hidden: Vec::new() };
+        let state = State {
+            store,
+            journal: Journal::default(),
+            faults: Faults::default(),
+            down: false,
+            hidden: Vec::new(),
+            subscribers: Subscribers::default(),
+        };
         Self { state: Mutex::new(state) }
     }
 
@@ -108,8 +141,8 @@ impl Emulator {
         Host { objects, ..facts.clone() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Locked<'_> {
+        Locked(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The build.
@@ -125,6 +158,11 @@ impl Emulator {
     /// Changes how it departs from the interface.
     pub fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
         change(&mut self.state().store.build.quirks);
+    }
+
+    /// What it does where it is not known what a real HNS does.
+    pub fn options(&self) -> Options {
+        self.state().store.options
     }
 
     /// Changes what it does where it is not known what a real HNS does.
@@ -197,7 +235,7 @@ impl Emulator {
         self.state().faults.clear();
     }
 
-    /// Stops the service: open handles are void, calls are refused, and objects of the given kinds are lost to
+    /// Stops the service: open handles are void, calls are refused, subscriptions end, and objects of the given kinds are lost to
     /// [`reappear`](Self::reappear).
     pub fn stop(&self, lost: &[Kind]) {
         let mut state = self.state();
@@ -210,6 +248,9 @@ impl Emulator {
                 state.hidden.extend(document.map(|document| (*kind, id, document)));
             }
         }
+        // A service that ends tells nothing of what it will not know any more when it is back.
+        state.store.happened.clear();
+        state.subscribers.disconnect();
     }
 
     /// Starts the service again.
@@ -266,11 +307,20 @@ impl Emulator {
         set(&mut document, "MacAddress", store.mac_for(network));
         let id = Guid::new_v4();
         store.insert(Kind::Endpoint, id, document);
+        store.happened.push((Event::EndpointAttached, id));
         id
     }
 }
 
 impl Hcn for Emulator {
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        let mut state = self.state();
+        if state.down {
+            return Err(Error::hns("HcnRegisterServiceCallback", rules::SERVICE_DOWN.code));
+        }
+        state.subscribers.add(listener)
+    }
+
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         let effects = self.state().faults.strike(call);
         for effect in &effects {

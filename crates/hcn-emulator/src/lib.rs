@@ -15,6 +15,7 @@ pub mod builds;
 pub mod conformance;
 pub mod control;
 mod emulator;
+mod events;
 pub mod faults;
 pub mod host;
 pub mod journal;

@@ -4,10 +4,16 @@
 //! Where the connection breaks, `RPC_S_CALL_FAILED`: whether it was carried out is not known, so no call is ever repeated. The next
 //! call connects anew.
 
-use hcn::call::{Call, Reply};
-use hcn::{Error, Hcn, Hresult};
+use std::io::BufReader;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::thread;
 
-use crate::wire::{Answer, Failure, Lost, Pool, Request};
+use hcn::call::{Call, Reply};
+use hcn::notification::{Gate, Listener, Notification, Subscription};
+use hcn::{Error, Event, Hcn, Hresult};
+
+use crate::wire::{Answer, Failure, Lost, Pool, Request, receive};
 
 /// An HNS behind a TCP address. Any number of threads may call at once; each call under way has a connection.
 ///
@@ -27,14 +33,6 @@ impl Remote {
     pub fn address(&self) -> &str {
         self.pool.address()
     }
-
-    /// Connects, if there is no connection yet.
-    ///
-    /// # Errors
-    /// [`Error::Hns`] with `RPC_S_SERVER_UNAVAILABLE` in the name of a native function, where there is no service.
-    pub fn reach(&self, function: &'static str) -> Result<(), Error> {
-        self.pool.reach().map_err(|lost| failed(function, &lost))
-    }
 }
 
 impl Hcn for Remote {
@@ -44,12 +42,59 @@ impl Hcn for Remote {
             Ok(Answer::Call(Ok(reply))) => Ok(reply),
             Ok(Answer::Call(Err(Failure { code, record }))) => Err(Error::Hns { function, code, record }),
             Ok(Answer::Refused(reason)) => Err(Error::Transport { function, reason }),
-            Ok(Answer::Control(_)) => {
-                Err(Error::Transport { function, reason: "the service answered another question".into() })
-            }
+            Ok(_) => Err(mismatch(function)),
             Err(lost) => Err(failed(function, &lost)),
         }
     }
+
+    /// Has a connection and a thread of its own, both until its end.
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        let function = "HcnRegisterServiceCallback";
+        let (connection, answer) = self.pool.subscribe().map_err(|lost| failed(function, &lost))?;
+        match answer {
+            Answer::Subscribed(Ok(())) => {}
+            Answer::Subscribed(Err(Failure { code, record })) => return Err(Error::Hns { function, code, record }),
+            Answer::Refused(reason) => return Err(Error::Transport { function, reason }),
+            _ => return Err(mismatch(function)),
+        }
+        let no_thread = |_| Error::hns(function, Hresult::E_OUTOFMEMORY);
+        let stream = connection.get_ref().try_clone().map_err(no_thread)?;
+        let gate = Gate::new(listener);
+        let guard = Guard { gate: gate.clone(), stream };
+        let listen = move || listen(connection, &gate);
+        thread::Builder::new().name("hns-notifications".into()).spawn(listen).map_err(no_thread)?;
+        Ok(Subscription::new(guard))
+    }
+}
+
+/// Ends a subscription when dropped.
+struct Guard {
+    gate: Arc<Gate>,
+    stream: TcpStream,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.gate.close();
+        // The thread reads an end, since the service sees that of this side.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Gives notifications on until the service, or the connection to it, ends: then that is what is told.
+fn listen(mut connection: BufReader<TcpStream>, gate: &Gate) {
+    while let Ok(Some(Answer::Told(notification))) = receive(&mut connection) {
+        if notification.event == Event::ServiceDisconnect {
+            break;
+        }
+        gate.deliver(notification);
+    }
+    let event = Event::ServiceDisconnect;
+    gate.deliver(Notification { event, status: Hresult::S_OK, document: String::new() });
+}
+
+fn mismatch(function: &'static str) -> Error {
+    Error::Transport { function, reason: "the service answered another question".into() }
 }
 
 fn failed(function: &'static str, lost: &Lost) -> Error {

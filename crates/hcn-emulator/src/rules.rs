@@ -88,7 +88,8 @@ rules! {
     NO_SUCH_RESOURCE: "a modify request for a resource that is not known" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     DUPLICATE_POLICY: "a remote subnet that the network has" => HCN_E_POLICY_ALREADY_EXISTS, Assumed;
     IN_NAMESPACE: "an endpoint that is in a namespace" => HCN_E_ENDPOINT_NAMESPACE_ALREADY_EXISTS, Documented;
-    NOT_IN_NAMESPACE: "removal of an endpoint from a namespace that it is not in" => ELEMENT_NOT_FOUND, Assumed;
+    NOT_IN_NAMESPACE: "removal of an endpoint or container from a namespace that it is not in" => ELEMENT_NOT_FOUND, Assumed;
+    NO_CONTAINER: "a container of a namespace without an id" => E_INVALIDARG, Assumed;
     ALREADY_ATTACHED: "attaching an endpoint that is attached" => HCN_E_ENDPOINT_ALREADY_ATTACHED, Documented;
     NOT_ATTACHED: "detaching an endpoint that is not attached" => HCN_E_ENDPOINT_NOT_ATTACHED, Documented;
     NO_ACCELNET: "accelerated networking before HNS 15.4" => E_NOTIMPL, Assumed;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hcn::call::{Call, Handle, Reply};
 use hcn::{Error, Guid, Hcn, Hresult, Kind};
@@ -57,10 +58,40 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             Request::Call(call) => Answer::Call(session.call(call)),
             Request::Control(command) => Answer::Control(control(shared, command)),
             Request::Hello(_) => return Err(invalid("the client says twice who speaks")),
+            Request::Subscribe => return subscribed(stream, &mut reader, shared),
         };
         send(stream, &answer)?;
     }
     Ok(())
+}
+
+/// Serves a connection that has asked for notifications, until it ends.
+fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &Shared) -> io::Result<()> {
+    let writer = Arc::new(Mutex::new(stream.try_clone()?));
+    let told = writer.clone();
+    // Held until the answer is sent: notifications come after it.
+    let first = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let subscription = shared.emulator.subscribe(Box::new(move |notification| {
+        let stream = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if send(&stream, &Answer::Told(notification)).is_err() {
+            // The other side is gone: the reader below finds out.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }));
+    let (answer, subscription) = match subscription {
+        Ok(subscription) => (Ok(()), Some(subscription)),
+        Err(error) => (Err(failure(error)), None),
+    };
+    send(&first, &Answer::Subscribed(answer))?;
+    drop(first);
+    let more: io::Result<Option<Request>> = receive(reader);
+    // A listener that writes to a client that does not read would be waited for.
+    let _ = stream.shutdown(Shutdown::Both);
+    drop(subscription);
+    match more? {
+        None => Ok(()),
+        Some(_) => Err(invalid("the client asks for more than notifications")),
+    }
 }
 
 fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
@@ -70,11 +101,18 @@ fn send(mut stream: &TcpStream, answer: &Answer) -> io::Result<()> {
             let error = error.to_string();
             encode(&match answer {
                 Answer::Call(_) => Answer::Call(Err(Failure::explained(Hresult::E_OUTOFMEMORY, &error))),
-                Answer::Control(_) | Answer::Refused(_) => Answer::Control(Err(error)),
+                _ => Answer::Control(Err(error)),
             })?
         }
     };
     stream.write_all(&frame)
+}
+
+fn failure(error: Error) -> Failure {
+    match error {
+        Error::Hns { code, record, .. } => Failure { code, record },
+        other => Failure::explained(Hresult::RPC_S_CALL_FAILED, &other.to_string()),
+    }
 }
 
 fn invalid(reason: &str) -> io::Error {
@@ -111,10 +149,7 @@ impl<'a> Session<'a> {
                 None => client.handles.remove(&handle),
             };
         }
-        result.map_err(|error| match error {
-            Error::Hns { code, record, .. } => Failure { code, record },
-            other => Failure::explained(Hresult::RPC_S_CALL_FAILED, &other.to_string()),
-        })
+        result.map_err(failure)
     }
 
     /// Replaces handles that are not this client's by one that was never given out: a handle means something to one process only.
@@ -154,13 +189,14 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
     match command {
         Command::Documents(kind) => return Ok(Outcome::Documents(emulator.documents(kind))),
         Command::Journal => {
-            return Ok(Outcome::Journal(emulator.journal().into_iter().map(Into::into).collect()));
+            return Ok(Outcome::Journal(emulator.journal_details().into_iter().map(Into::into).collect()));
         }
         Command::Counters => {
             let functions = emulator.counters().into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
             let counters = Counters { functions, native_calls: emulator.native_calls(), writes: emulator.writes() };
             return Ok(Outcome::Counters(counters));
         }
+        Command::Options => return Ok(Outcome::Options(emulator.options())),
         Command::Quirks => return Ok(Outcome::Quirks(emulator.build().quirks)),
         Command::Host => return Ok(Outcome::Host(emulator.to_host(&shared.facts))),
         Command::Add { kind, document } => return add(emulator, kind, document),
@@ -171,14 +207,21 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
             return Ok(Outcome::Id(emulator.add_local_endpoint(network, &name, &addresses)));
         }
         Command::Remove { kind, id } => {
-            if emulator.document(kind, id).is_none() {
-                return Err(format!("there is no {} {id}", kind.name()));
-            }
+            present(emulator, kind, id)?;
             emulator.remove(kind, id);
         }
+        Command::Replace { kind, id, document } => {
+            present(emulator, kind, id)?;
+            check(&document)?.filter(|own| *own != id).map_or(Ok(()), |own| {
+                Err(format!("the document's ID is {own}, and that of the {} is {id}", kind.name()))
+            })?;
+            emulator.replace(kind, id, document);
+        }
         Command::ResetJournal => emulator.reset_journal(),
-        Command::Inject(fault) => emulator.inject(fault),
+        Command::Inject(fault, None) => emulator.inject(fault),
+        Command::Inject(fault, Some(times)) => emulator.inject_times(fault, times),
         Command::ClearFaults => emulator.clear_faults(),
+        Command::SetOptions(options) => emulator.change_options(|now| *now = options),
         Command::SetQuirks(quirks) => emulator.change_quirks(|now| *now = quirks),
         Command::Stop(lost) => emulator.stop(&lost),
         Command::Start => emulator.start(),
@@ -187,16 +230,28 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
     Ok(Outcome::Done)
 }
 
-fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
+fn present(emulator: &Emulator, kind: Kind, id: Guid) -> Result<(), String> {
+    match emulator.document(kind, id) {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no {} {id}", kind.name())),
+    }
+}
+
+/// The id that a document names, if it names one.
+fn check(document: &serde_json::Value) -> Result<Option<Guid>, String> {
     if !document.is_object() {
         return Err("the document is no JSON object".into());
     }
-    if let Some(id) = document.get("ID").filter(|id| !id.is_null()) {
-        let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
-        let Some(id) = id else { return Err("the document's ID is none".into()) };
-        if emulator.document(kind, id).is_some() {
-            return Err(format!("there is a {} {id} already", kind.name()));
-        }
+    let Some(id) = document.get("ID").filter(|id| !id.is_null()) else { return Ok(None) };
+    let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
+    id.map(Some).ok_or_else(|| "the document's ID is none".into())
+}
+
+fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
+    if let Some(id) = check(&document)?
+        && emulator.document(kind, id).is_some()
+    {
+        return Err(format!("there is a {} {id} already", kind.name()));
     }
     Ok(Outcome::Id(emulator.add(kind, document)))
 }

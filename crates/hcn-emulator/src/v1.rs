@@ -57,10 +57,12 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         }
         (Method::Post, [kind @ "endpoints", id, verb @ ("attach" | "detach")]) => {
             let (kind, id) = find(store, kind, id)?;
+            let body = if body.is_empty() { Value::Null } else { v2::parse(body)? };
+            let container = body.get("ContainerId").and_then(Value::as_str).filter(|container| !container.is_empty());
             if *verb == "attach" {
-                store.attach_v1(id)?
+                store.attach_v1(id, container)?
             } else {
-                store.detach_v1(id)?
+                store.detach_v1(id, container)?
             }
             view(store, kind, store.get(kind, id)?)
         }
@@ -157,7 +159,7 @@ pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
         }
         Kind::LoadBalancer => applied(store, document, members(PolicyList::from(&read::<LoadBalancer>(document)))),
         Kind::Route => applied(store, document, route_to_v1(document)),
-        Kind::Namespace => members(document),
+        Kind::Namespace => namespace_to_v1(document),
     };
     if let Some(id) = members.get("ID").and_then(Value::as_str).map(str::to_uppercase) {
         members.insert("ID".into(), id.into());
@@ -195,9 +197,41 @@ pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
             let list: PolicyList = serde_json::from_value(document).map_err(invalid)?;
             route_to_v2(list)
         }
-        Kind::Namespace | Kind::Route => document,
+        Kind::Namespace => namespace_to_v2(document),
+        Kind::Route => document,
     };
     Ok(v2)
+}
+
+/// Members of namespaces: the name in v1, and the one in v2.
+const OF_NAMESPACES: [(&str, &str); 2] = [("ResourceList", "Resources"), ("CompartmentId", "NamespaceId")];
+
+fn namespace_to_v2(mut document: Value) -> Value {
+    if let Value::Object(members) = &mut document {
+        for (v1, v2) in OF_NAMESPACES {
+            if let Some(value) = members.shift_remove(v1) {
+                members.insert(v2.into(), value);
+            }
+        }
+        if members.shift_remove("IsDefault") == Some(true.into()) {
+            members.entry("Type").or_insert_with(|| "HostDefault".into());
+        }
+    }
+    document
+}
+
+fn namespace_to_v1(document: &Value) -> Map<String, Value> {
+    let mut members = members(document);
+    for (v1, v2) in OF_NAMESPACES {
+        if let Some(value) = members.shift_remove(v2) {
+            members.insert(v1.into(), value);
+        }
+    }
+    let default = document.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Default"));
+    if default {
+        members.insert("IsDefault".into(), true.into());
+    }
+    members
 }
 
 /// The prefix of the references of policy lists.

@@ -123,7 +123,11 @@ fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(),
             let endpoint = id_of(&settings, "EndpointId").ok_or(rules::UNKNOWN_ENDPOINT)?;
             if verb == "Remove" { store.detach(id, endpoint) } else { store.attach(id, endpoint) }
         }
-        (Kind::Namespace, "Container") | (Kind::Endpoint, "Port") | (Kind::Network, "DNS" | "Extension") => Ok(()),
+        (Kind::Namespace, "Container") => {
+            let container = settings.get("ContainerId").and_then(Value::as_str).ok_or(rules::NO_CONTAINER)?;
+            if verb == "Remove" { store.delist(id, resource, container) } else { store.enlist(id, resource, container) }
+        }
+        (Kind::Endpoint, "Port") | (Kind::Network, "DNS" | "Extension") => Ok(()),
         _ => Err(rules::NO_SUCH_RESOURCE),
     }
 }

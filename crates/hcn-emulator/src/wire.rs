@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hcn::call::{Call, Reply};
 use hcn::error::ErrorRecord;
+use hcn::notification::Notification;
 use hcn::{Guid, Hresult};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub(crate) enum Request<C = Call, M = Command> {
     Call(C),
     /// Something that clients of HNS can't ask.
     Control(M),
+    /// Notifications, from now on until the connection ends. It is the last request of a connection.
+    Subscribe,
 }
 
 /// What a client gets.
@@ -53,6 +56,10 @@ pub(crate) enum Answer {
     Call(Result<Reply, Failure>),
     /// To a control request; the error is for people.
     Control(Result<Outcome, String>),
+    /// To a wish for notifications.
+    Subscribed(Result<(), Failure>),
+    /// A notification.
+    Told(Notification),
     /// To something that could not be understood. The connection ends.
     Refused(String),
 }
@@ -153,13 +160,6 @@ impl Pool {
         &self.address
     }
 
-    /// Sees to it that there is a connection.
-    pub(crate) fn reach(&self) -> Result<(), Lost> {
-        let connection = self.connection()?;
-        self.keep(connection);
-        Ok(())
-    }
-
     /// Sends a request and waits for its answer. Never sends anything twice.
     pub(crate) fn exchange(&self, request: &Request<&Call, &Command>) -> Result<Answer, Lost> {
         let frame = encode(request).map_err(Lost::Unsendable)?;
@@ -180,6 +180,18 @@ impl Pool {
                 Err(Lost::Broken { address: self.address.clone(), error })
             }
         }
+    }
+
+    /// A connection for one subscription, and the answer to the wish for it.
+    pub(crate) fn subscribe(&self) -> Result<(BufReader<TcpStream>, Answer), Lost> {
+        let unreachable = |error| Lost::Unreachable { address: self.address.clone(), error };
+        let broken = |error| Lost::Broken { address: self.address.clone(), error };
+        let mut connection = self.connect().map_err(unreachable)?;
+        let frame = encode(&Request::<&Call, &Command>::Subscribe).map_err(Lost::Unsendable)?;
+        connection.get_mut().write_all(&frame).map_err(broken)?;
+        let answer = receive(&mut connection).map_err(broken)?;
+        let answer = answer.ok_or_else(|| broken(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok((connection, answer))
     }
 
     fn connection(&self) -> Result<BufReader<TcpStream>, Lost> {

@@ -280,6 +280,72 @@ fn namespaces_and_attachment() {
 }
 
 #[test]
+fn v1_shows_namespaces_in_its_own_words() {
+    let rig = Rig::new();
+    let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
+    let made = rig.hns(Method::Post, "/namespaces/", &json!({"IsDefault": true})).unwrap();
+    let namespace = parse(&made);
+    assert_eq!((&made["IsDefault"], &made["ResourceList"]), (&json!(true), &json!([])));
+    let body = json!({"Type": "Endpoint", "Data": {"Id": endpoint}});
+    let resource = |verb: &str| rig.hns(Method::Post, &format!("/namespaces/{namespace}/{verb}"), &body);
+    let seen =
+        || rig.hns(Method::Get, &format!("/namespaces/{namespace}"), &json!({})).unwrap()["ResourceList"].clone();
+    resource("addresource").unwrap();
+    assert_eq!(seen(), json!([body]));
+    let v2 = rig.get(Kind::Namespace, namespace);
+    assert_eq!((&v2["Type"], &v2["Resources"]), (&json!("HostDefault"), &json!([body])));
+    resource("removeresource").unwrap();
+    assert_eq!(resource("removeresource"), Err(Hresult::ELEMENT_NOT_FOUND));
+    assert_eq!(seen(), json!([]));
+    let v2 = rig.create(Kind::Namespace, json!({"Type": "Guest", "NamespaceId": 7})).unwrap();
+    let shown = rig.hns(Method::Get, &format!("/namespaces/{v2}"), &json!({})).unwrap();
+    assert_eq!((&shown["CompartmentId"], &shown["IsDefault"]), (&json!(7), &Value::Null));
+}
+
+#[test]
+fn namespaces_hold_containers_beside_endpoints() {
+    let rig = Rig::new();
+    let namespace = rig.create(Kind::Namespace, json!({})).unwrap();
+    let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
+    let change = |kind: &str, verb: &str, settings: &Value| {
+        let request = json!({"ResourceType": kind, "RequestType": verb, "Settings": settings});
+        rig.modify(Kind::Namespace, namespace, &request)
+    };
+    // A container's id may look like an endpoint's.
+    let container = json!({"ContainerId": endpoint});
+    change("Container", "Add", &container).unwrap();
+    change("Container", "Add", &container).unwrap();
+    change("Endpoint", "Add", &json!({"EndpointId": endpoint})).unwrap();
+    let resource = |kind: &str| json!({"Type": kind, "Data": {"Id": endpoint}});
+    let resources = || rig.get(Kind::Namespace, namespace)["Resources"].clone();
+    assert_eq!(resources(), json!([resource("Container"), resource("Endpoint")]));
+    change("Container", "Remove", &container).unwrap();
+    assert_eq!(resources(), json!([resource("Endpoint")]));
+    assert_eq!(change("Container", "Remove", &container), Err(Hresult::ELEMENT_NOT_FOUND));
+    assert_eq!(change("Container", "Add", &json!({})), Err(Hresult::E_INVALIDARG));
+}
+
+#[test]
+fn containers_share_an_endpoint_until_the_last_one_leaves() {
+    let rig = Rig::new();
+    let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
+    let change = |verb: &str, container: &str| {
+        let body = json!({"SystemType": "Container", "ContainerId": container});
+        let output = rig.hns(Method::Post, &format!("/endpoints/{endpoint}/{verb}"), &body)?;
+        Ok((output["State"].clone(), output["SharedContainers"].clone()))
+    };
+    assert_eq!(change("attach", "pause"), Ok((json!(2), json!(["pause"]))));
+    assert_eq!(change("attach", "pause"), Err(Hresult::HCN_E_ENDPOINT_ALREADY_ATTACHED));
+    assert_eq!(change("attach", "app"), Ok((json!(3), json!(["pause", "app"]))));
+    assert_eq!(change("detach", "other"), Err(Hresult::HCN_E_ENDPOINT_NOT_ATTACHED));
+    assert_eq!(change("detach", "pause"), Ok((json!(2), json!(["app"]))));
+    assert_eq!(change("detach", "app"), Ok((json!(4), Value::Null)));
+    change("attach", "pause").unwrap();
+    change("attach", "app").unwrap();
+    assert_eq!(change("detach", ""), Ok((json!(4), Value::Null)));
+}
+
+#[test]
 fn load_balancers_change_by_document_or_by_endpoint() {
     let rig = Rig::new();
     let (one, two) = (rig.remote("10.244.2.7"), rig.remote("10.244.2.8"));

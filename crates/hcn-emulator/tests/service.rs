@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use hcn::call::{Call, Handle, Method, Reply};
 use hcn::{Class, Error, Features, Guid, Hcn, Hresult, Kind};
-use hcn_emulator::conformance::CASES;
+use hcn_emulator::builds::Options;
+use hcn_emulator::conformance::cases;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::service::Running;
 use hcn_emulator::{Build, Control, Emulator, Host, Quirks, Remote, Service};
@@ -90,7 +91,7 @@ fn every_build_passes_the_conformance_suite_over_tcp() {
         let emulator = Arc::new(Emulator::new(build));
         let service = serve(&emulator);
         let hcn: Arc<dyn Hcn> = Arc::new(remote(&service));
-        for case in CASES.iter().filter(|case| (case.applies)(&features)) {
+        for case in cases().filter(|case| (case.applies)(&features)) {
             (case.run)(&hcn).unwrap_or_else(|error| panic!("{name}: {}: {error}", case.name));
         }
     }
@@ -240,7 +241,6 @@ fn no_service_is_unavailable_and_a_late_one_is_found() {
 
     let service = Service::bind(address, emulator()).unwrap().spawn().unwrap();
     remote.call(&version()).unwrap();
-    remote.reach("HNSCall").unwrap();
     service.stop();
     // A connection is kept, and found broken.
     assert_eq!(remote.call(&version()), Err(Error::hns("HNSCall", Hresult::RPC_S_CALL_FAILED)));
@@ -313,6 +313,12 @@ fn control_sees_and_does_what_tests_need() {
     let names: Vec<Value> = control.documents(Kind::Endpoint).unwrap().iter().map(|d| d["Name"].clone()).collect();
     assert_eq!(names, ["pod"]);
 
+    let renamed = json!({"ID": pod, "Name": "renamed", "HostComputeNetwork": id});
+    control.replace(Kind::Endpoint, pod, renamed.clone()).unwrap();
+    assert_eq!(control.documents(Kind::Endpoint).unwrap()[0]["Name"], "renamed");
+    assert!(control.replace(Kind::Endpoint, id, renamed.clone()).unwrap_err().to_string().contains("there is no"));
+    assert!(control.replace(Kind::Network, id, renamed).unwrap_err().to_string().contains(&pod.to_string()));
+
     let host = control.host().unwrap();
     assert_eq!((host.node.as_str(), host.objects.len()), ("win-1", 2));
     assert_eq!(Emulator::from_host(&host).unwrap().documents(Kind::Network), emulator.documents(Kind::Network));
@@ -323,6 +329,8 @@ fn control_sees_and_does_what_tests_need() {
     let seen: Vec<_> = journal.iter().map(|line| (line.function.as_str(), line.is_write)).collect();
     assert_eq!(seen, [("HcnEnumerateNetworks", false), ("HcnDeleteLoadBalancer", true)]);
     assert_eq!(journal[1].subject, id.to_string());
+    assert_eq!((journal[1].kind, journal[1].id), (Some(Kind::LoadBalancer), Some(id)));
+    assert_eq!(journal[1].rule.as_deref(), Some(hcn_emulator::rules::UNKNOWN_LOAD_BALANCER.name));
     let counters = control.counters().unwrap();
     assert_eq!((counters.native_calls, counters.writes, counters.functions["HcnEnumerateNetworks"]), (2, 1, 1));
     control.reset_journal().unwrap();
@@ -333,8 +341,14 @@ fn control_sees_and_does_what_tests_need() {
     assert_eq!(remote.call(&version()).unwrap_err().code(), Some(code));
     control.inject(Fault { which: Which::Writes, from: 1, every: 1, effect: Effect::Fail(code) }).unwrap();
     control.clear_faults().unwrap();
+    let twice = Fault { which: Which::Any, from: 1, every: 1, effect: Effect::Fail(code) };
+    control.inject_times(twice, 2).unwrap();
+    assert_eq!([(); 3].map(|()| remote.call(&version()).is_ok()), [false, false, true]);
     remote.call(&create_namespace()).unwrap();
 
+    let options = Options { accepts_no_backend: true, ..control.options().unwrap() };
+    control.set_options(options).unwrap();
+    assert_eq!((control.options().unwrap(), emulator.options()), (options, options));
     let quirks = Quirks { silent_modify: true, reserved_ports: [(6, 80)].into(), ..control.quirks().unwrap() };
     control.set_quirks(quirks.clone()).unwrap();
     assert_eq!((control.quirks().unwrap(), emulator.build().quirks), (quirks.clone(), quirks));
@@ -345,6 +359,7 @@ fn control_sees_and_does_what_tests_need() {
     remote.call(&version()).unwrap();
     assert!(control.documents(Kind::Endpoint).unwrap().is_empty());
     control.reappear().unwrap();
+    assert_eq!(control.documents(Kind::Endpoint).unwrap().len(), 1);
     control.remove(Kind::Endpoint, pod).unwrap();
     assert!(control.remove(Kind::Endpoint, pod).is_err());
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::notification::{Listener, Subscription};
 use crate::{Error, Guid};
 
 /// The families of HCN objects.
@@ -225,16 +226,34 @@ pub trait Hcn: Send + Sync {
     /// # Errors
     /// [`Error::Hns`] with HNS's code where HNS refused; other variants where HNS could not be asked.
     fn call(&self, call: &Call) -> Result<Reply, Error>;
+
+    /// Has a function called for each notification of HNS, on a thread of its own, until the subscription is dropped or HNS ends
+    /// ([`Event::ServiceDisconnect`](crate::Event::ServiceDisconnect)); then subscribe again. The function must return soon.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there are no notifications, which is the default; [`Error::Hns`] where HNS refused.
+    fn subscribe(&self, _listener: Listener) -> Result<Subscription, Error> {
+        let reason = "this way to HNS has none".into();
+        Err(Error::Missing { what: "HcnRegisterServiceCallback".into(), reason })
+    }
 }
 
 impl<T: Hcn + ?Sized> Hcn for Box<T> {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         (**self).call(call)
     }
+
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        (**self).subscribe(listener)
+    }
 }
 
 impl<T: Hcn + ?Sized> Hcn for std::sync::Arc<T> {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         (**self).call(call)
+    }
+
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        (**self).subscribe(listener)
     }
 }

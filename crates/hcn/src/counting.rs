@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::call::{Call, Hcn, Reply};
+use crate::notification::{Listener, Subscription};
 
 /// How many native calls were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,5 +42,10 @@ impl<H: Hcn> Hcn for Counting<H> {
             self.writes.fetch_add(u64::from(call.is_write()), Ordering::Relaxed);
         }
         self.inner.call(call)
+    }
+
+    /// Not counted: it asks HNS nothing about what it holds.
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        self.inner.subscribe(listener)
     }
 }

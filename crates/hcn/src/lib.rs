@@ -16,7 +16,9 @@ pub mod client;
 pub mod counting;
 pub mod error;
 pub mod features;
+pub mod notification;
 pub mod schema;
+pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
@@ -25,6 +27,8 @@ pub use client::{Client, Generation};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+pub use notification::{Event, Notification, Subscription};
+pub use timed::{SlowCall, Timed};
 #[cfg(windows)]
 pub use windows::Windows;
 

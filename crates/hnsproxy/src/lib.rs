@@ -1,15 +1,18 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
-//! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`source`] reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows
-//! results, [`commands`] puts them together.
+//! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
+//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod end;
 pub mod hns;
 pub mod kubernetes;
 pub mod output;
 pub mod source;
 pub mod sync;
 pub mod view;
+pub mod windows_service;

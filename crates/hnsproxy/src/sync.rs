@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use hcn::{Client, Features, Generation};
 use proxy::apply::Outcome;
-use proxy::{FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
+use proxy::model::ServiceName;
+use proxy::{Explanation, FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
 use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
@@ -103,12 +104,18 @@ impl<'a> Session<'a> {
         self.reconciler.plan(now)
     }
 
+    /// Explains a Service; none, if there is no such Service.
+    pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
+        let now = self.now();
+        self.reconciler.explain(service, now)
+    }
+
     /// Brings HNS in step, as far as it can be now, and answers when to do so again.
     pub fn run(&mut self) -> Next {
         let now = self.now();
         let Report { outcomes, next, .. } = self.reconciler.run(&self.client, now);
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
-        for Outcome { step, result } in &outcomes {
+        for Outcome { step, result, .. } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
                 Err(failure) => warn!("{step}: {}; it is tried again later", chain(failure)),

@@ -9,11 +9,13 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
+use crate::fit::{Fit, LIMIT, LeftOut, fit};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 use crate::notice::Problem;
-use crate::select::{Backend, Choice, Selection, select};
+use crate::select::{Choice, Selection, select};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};
+use crate::shortcomings::shortcomings;
 
 /// What a Service wants of HNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,9 +56,7 @@ impl Context<'_> {
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     let mut wishes = Wishes::default();
     let Some(service) = &entry.service else { return wishes };
-    if service.client_ip_affinity && !context.capabilities.affinity {
-        wishes.problems.push(Problem::AffinityUnsupported);
-    }
+    wishes.problems.extend(shortcomings(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
@@ -89,7 +89,14 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             }
         }
     }
-    wishes.problems.dedup();
+    let mut said = Vec::with_capacity(wishes.problems.len());
+    wishes.problems.retain(|problem| {
+        let new = !said.contains(problem);
+        if new {
+            said.push(problem.clone());
+        }
+        new
+    });
     wishes.load_balancers = by_frontend.into_values().collect();
     wishes
 }
@@ -156,13 +163,23 @@ impl<'a> PortWishes<'a> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
         };
         let mut specs = Vec::new();
-        let mut add = |spec: LoadBalancerSpec, dropped: usize| {
-            if dropped > 0 {
-                problems.push(Problem::MixedTargetPorts { frontend: spec.frontend, port: spec.internal_port, dropped });
+        // Frontends with the same backends have the same problems, which are said once.
+        let (mut said_of_all, mut said_of_local) = (LeftOut::default(), LeftOut::default());
+        let mut add = |spec: LoadBalancerSpec, left_out: LeftOut| {
+            let (frontend, port) = (spec.frontend, spec.internal_port);
+            let said = if spec.local_only { &mut said_of_local } else { &mut said_of_all };
+            if spec.kind != FrontendKind::HealthCheck && *said != left_out {
+                *said = left_out;
+                if left_out.other_port > 0 {
+                    problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
+                }
+                if left_out.too_many > 0 {
+                    problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+                }
             }
             specs.push(spec);
         };
-        let (spec, dropped) = self.spec(
+        let (spec, left_out) = self.spec(
             FrontendKind::ClusterIp,
             Some(cluster_ip),
             self.port.port,
@@ -170,10 +187,10 @@ impl<'a> PortWishes<'a> {
             self.context.settings.enable_dsr && self.context.capabilities.dsr,
             PortMappingFlags::NONE,
         );
-        add(spec, dropped);
+        add(spec, left_out);
         let local_or_preserved = self.external_local || self.preserve_destination;
         if let Some(node_port) = self.port.node_port {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::NodePort,
                 None,
                 node_port,
@@ -181,10 +198,10 @@ impl<'a> PortWishes<'a> {
                 self.external_local,
                 PortMappingFlags::LOCAL_ROUTED_VIP | PortMappingFlags::VIP_EXTERNAL_IP,
             );
-            add(spec, dropped);
+            add(spec, left_out);
         }
         for address in of_family(&service.external_ips) {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::ExternalIp,
                 Some(address),
                 self.port.port,
@@ -192,12 +209,12 @@ impl<'a> PortWishes<'a> {
                 self.external_local,
                 PortMappingFlags::VIP_EXTERNAL_IP,
             );
-            add(spec, dropped);
+            add(spec, left_out);
         }
         let preserved = PortMappingFlags::NONE
             .with(PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP, self.preserve_destination);
         for address in of_family(&service.ingress_ips) {
-            let (spec, dropped) = self.spec(
+            let (spec, left_out) = self.spec(
                 FrontendKind::IngressIp,
                 Some(address),
                 self.port.port,
@@ -205,9 +222,9 @@ impl<'a> PortWishes<'a> {
                 local_or_preserved,
                 PortMappingFlags::VIP_EXTERNAL_IP | preserved,
             );
-            add(spec, dropped);
+            add(spec, left_out);
             if let Some(spec) = self.health_check(address, preserved) {
-                add(spec, 0);
+                add(spec, LeftOut::default());
             }
         }
         specs
@@ -221,10 +238,9 @@ impl<'a> PortWishes<'a> {
         local_only: bool,
         dsr: bool,
         mapping_flags: PortMappingFlags,
-    ) -> (LoadBalancerSpec, usize) {
+    ) -> (LoadBalancerSpec, LeftOut) {
         let choice = self.choice(local_only);
-        let (internal_port, targets) = largest_group(&choice.backends);
-        let dropped = choice.backends.len() - targets.len();
+        let Fit { port: internal_port, targets, left_out } = fit(&choice.backends, &self.context.node.name);
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
@@ -238,7 +254,7 @@ impl<'a> PortWishes<'a> {
             distribution: if affinity { DistributionType::SOURCE_IP } else { DistributionType::CONNECTION },
             source_vip: self.source_vip,
         };
-        (spec, dropped)
+        (spec, left_out)
     }
 
     fn flags(&self, dsr: bool) -> LoadBalancerFlags {
@@ -269,16 +285,4 @@ impl<'a> PortWishes<'a> {
             source_vip: self.source_vip,
         })
     }
-}
-
-/// The port that most backends have, and these backends: a load balancer has one port for all. Of two equal groups, that of the
-/// higher port, so that the choice does not depend on order.
-fn largest_group(backends: &[Backend]) -> (u16, Vec<Target>) {
-    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-    for backend in backends {
-        *counts.entry(backend.port).or_default() += 1;
-    }
-    let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
-    let targets = backends.iter().filter(|backend| backend.port == port);
-    (port, targets.map(|b| Target::Address { address: b.address, local: b.local }).collect())
 }

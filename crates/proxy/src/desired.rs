@@ -248,24 +248,48 @@ impl Desired {
         targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
     }
 
+    /// How many entries there are in all.
+    pub(crate) fn size(&self) -> usize {
+        let sets = [self.claims.len(), self.uses.len(), self.service_addresses.len(), self.troubled.len()];
+        sets.into_iter().sum::<usize>() + self.entries.len() + self.owned.len() + self.contested.len()
+    }
+
+    /// The load balancers that a Service wants, whether it has their frontends or not, in the order of frontends.
+    pub fn specs_of(&self, service: &ServiceName) -> &[Arc<LoadBalancerSpec>] {
+        self.entries.get(service).map(|entry| entry.specs.as_slice()).unwrap_or_default()
+    }
+
+    /// The addresses of a Service that overlay networks need an endpoint for.
+    pub fn service_addresses_of(&self, service: &ServiceName) -> &[IpAddr] {
+        self.entries.get(service).map(|entry| entry.service_addresses.as_slice()).unwrap_or_default()
+    }
+
+    /// What a Service can't have for reasons of its own.
+    pub fn problems_of(&self, service: &ServiceName) -> &[Problem] {
+        self.entries.get(service).map(|entry| entry.problems.as_slice()).unwrap_or_default()
+    }
+
+    /// What keeps a Service from a frontend that it claims.
+    pub fn contest(&self, service: &ServiceName, frontend: Frontend) -> Option<Problem> {
+        let owned = self.owned.get(&frontend).filter(|owned| owned.service != *service)?;
+        let spec = self.spec(service, frontend)?;
+        // A health check on the same port serves all.
+        let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
+        let lost = !shared && owned.spec.targets != spec.targets;
+        lost.then(|| Problem::ClaimedByOther { frontend, owner: owned.service.clone() })
+    }
+
     /// What Services can't have for reasons of their own, and frontends claimed twice.
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices: Vec<Notice> = Vec::new();
         for service in &self.troubled {
-            let problems = self.entries.get(service).into_iter().flat_map(|entry| entry.problems.iter().cloned());
+            let problems = self.problems_of(service).iter().cloned();
             notices.extend(problems.map(|problem| Notice { service: service.clone(), problem }));
         }
         for frontend in &self.contested {
-            let Some(owned) = self.owned.get(frontend) else { continue };
-            for service in self.claimants(*frontend).filter(|service| **service != owned.service) {
-                let Some(spec) = self.spec(service, *frontend) else { continue };
-                // A health check on the same port serves all.
-                let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
-                if !shared && owned.spec.targets != spec.targets {
-                    let problem = Problem::ClaimedByOther { frontend: *frontend, owner: owned.service.clone() };
-                    notices.push(Notice { service: service.clone(), problem });
-                }
-            }
+            notices.extend(self.claimants(*frontend).filter_map(|service| {
+                Some(Notice { service: service.clone(), problem: self.contest(service, *frontend)? })
+            }));
         }
         notices.sort_by(|a, b| a.service.cmp(&b.service));
         notices

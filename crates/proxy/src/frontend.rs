@@ -7,7 +7,7 @@ use hcn::schema::{
     DistributionType, Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping,
     PortMappingFlags, Protocol,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::model::Family;
@@ -55,7 +55,7 @@ impl std::fmt::Display for Frontend {
 }
 
 /// What a frontend is to its Service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FrontendKind {
     /// The Service's own address.
     ClusterIp,
@@ -189,6 +189,13 @@ fn mac_of(address: IpAddr) -> String {
         }
     };
     format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
+}
+
+/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
+pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
+    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
+    let own = digits(&document.mac_address);
+    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&mac_of(address))))
 }
 
 #[cfg(test)]

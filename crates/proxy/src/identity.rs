@@ -25,6 +25,11 @@ pub struct Content(u64);
 impl Content {
     /// What is not known: no content's hash, as far as hashes can tell.
     pub const UNKNOWN: Self = Self(0);
+
+    /// The same content in another id, for where the first is taken by an object that says something else.
+    pub fn by_another_name(self) -> Self {
+        Self(!self.0)
+    }
 }
 
 /// The hashes of a load balancer.

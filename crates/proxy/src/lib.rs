@@ -12,6 +12,8 @@ pub mod apply;
 pub mod backoff;
 pub mod desire;
 pub mod desired;
+pub mod explain;
+pub mod fit;
 pub mod frontend;
 pub mod identity;
 pub mod model;
@@ -19,13 +21,17 @@ pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;
+pub mod resolve;
 pub mod select;
 pub mod settings;
+mod shortcomings;
 
+pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
-pub use notice::{Notice, Problem};
+pub use notice::{Holder, Notice, Problem, Remark};
+pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{Next, Observation, ObserveError, Reconciler, Report};
+pub use reconcile::{Liveness, Next, Observation, ObserveError, Reconciler, Report};
 pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Family, ServicePort, Slice, SliceBackend};
 use crate::settings::Node;
 
@@ -18,6 +20,8 @@ pub struct Backend {
     pub port: u16,
     /// Whether it runs on this node.
     pub local: bool,
+    /// Whether it runs in this node's zone.
+    pub near: bool,
 }
 
 /// The backends of one port, sorted by address and port.
@@ -38,6 +42,63 @@ pub struct Choice {
     pub terminating: bool,
 }
 
+/// What becomes of a backend in one kind of traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verdict {
+    /// In: ready, and meant for this node.
+    Ready,
+    /// In: on its way out, but it still answers and no other is ready.
+    TerminatingFallback,
+    /// Out: not ready.
+    NotReady,
+    /// Out: on its way out, and others are ready.
+    Terminating,
+    /// Out: its hints name other zones.
+    OtherZone,
+    /// Out: its hints name other nodes.
+    OtherNode,
+    /// Out: it runs on another node, and a traffic policy is Local.
+    NotLocal,
+}
+
+impl Verdict {
+    /// Whether the backend serves.
+    pub fn serves(self) -> bool {
+        matches!(self, Verdict::Ready | Verdict::TerminatingFallback)
+    }
+}
+
+/// A backend of a port, and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// The backend.
+    pub backend: Backend,
+    /// What the slice says of it.
+    pub record: &'a SliceBackend,
+    /// For traffic that may go to any node.
+    pub cluster: Verdict,
+    /// For traffic that stays on this node.
+    pub local: Verdict,
+}
+
+/// All backends of a port, sorted by address and port, with what becomes of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement<'a> {
+    /// The backends.
+    pub backends: Vec<Judged<'a>>,
+    /// Which hints hold for traffic that may go to any node.
+    pub hints: Hints,
+}
+
+impl Judgement<'_> {
+    fn choice(&self, verdict: impl Fn(&Judged<'_>) -> Verdict) -> Choice {
+        let serving = self.backends.iter().filter(|judged| verdict(judged).serves());
+        let backends: Vec<Backend> = serving.map(|judged| judged.backend).collect();
+        let terminating = self.backends.iter().any(|judged| verdict(judged) == Verdict::TerminatingFallback);
+        Choice { backends, terminating }
+    }
+}
+
 /// Chooses the backends of a port among a Service's slices.
 pub fn select<'a>(
     port: &ServicePort,
@@ -45,26 +106,41 @@ pub fn select<'a>(
     slices: impl IntoIterator<Item = &'a Slice>,
     node: &Node,
 ) -> Selection {
+    let judgement = judge(port, family, slices, node);
+    Selection { cluster: judgement.choice(|judged| judged.cluster), local: judgement.choice(|judged| judged.local) }
+}
+
+/// Says of all backends of a port, among a Service's slices, what becomes of them. [`select`] is what serves of these.
+pub fn judge<'a>(
+    port: &ServicePort,
+    family: Family,
+    slices: impl IntoIterator<Item = &'a Slice>,
+    node: &Node,
+) -> Judgement<'a> {
     let candidates = candidates(port, family, slices);
     let hints = Hints::of(candidates.values().copied(), node);
-    let all = || candidates.iter().map(|(&(address, port), &backend)| (address, port, backend));
-    let choose = |eligible: &dyn Fn(&SliceBackend) -> bool, hinted: &dyn Fn(&SliceBackend) -> bool| {
-        let collect = |keep: &dyn Fn(&SliceBackend) -> bool| -> Vec<Backend> {
-            all()
-                .filter(|(_, _, backend)| eligible(backend) && keep(backend))
-                .map(|(address, port, backend)| Backend { address, port, local: is_local(backend, node) })
-                .collect()
-        };
-        let ready = collect(&|backend| backend.ready && hinted(backend));
-        if !ready.is_empty() {
-            return Choice { backends: ready, terminating: false };
+    // Hints hold only where a ready backend follows them, so that they leave none without a ready one.
+    let any_ready = candidates.values().any(|record| record.ready);
+    let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
+    let backends = candidates.into_iter().map(|((address, port), record)| {
+        let local = is_local(record, node);
+        Judged {
+            backend: Backend { address, port, local, near: node.zone.is_some() && record.zone == node.zone },
+            record,
+            cluster: verdict(record, any_ready, hints.verdict(record, node)),
+            local: if local { verdict(record, any_ready_here, Verdict::Ready) } else { Verdict::NotLocal },
         }
-        let backends = collect(&|backend| backend.serving && backend.terminating);
-        Choice { terminating: !backends.is_empty(), backends }
-    };
-    Selection {
-        cluster: choose(&|_| true, &|backend| hints.allow(backend, node)),
-        local: choose(&|backend| is_local(backend, node), &|_| true),
+    });
+    Judgement { backends: backends.collect(), hints }
+}
+
+/// What becomes of a backend, if it becomes `ready` where it is ready.
+fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
+    match (record.ready, record.serving && record.terminating) {
+        (true, _) => ready,
+        (false, false) => Verdict::NotReady,
+        (false, true) if any_ready => Verdict::Terminating,
+        (false, true) => Verdict::TerminatingFallback,
     }
 }
 
@@ -94,9 +170,13 @@ fn candidates<'a>(
 }
 
 /// Which hints hold for a port.
-enum Hints {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Hints {
+    /// None: any backend serves.
     None,
+    /// Those for nodes: backends for this node serve.
     Node,
+    /// Those for zones: backends for this node's zone serve.
     Zone,
 }
 
@@ -118,11 +198,14 @@ impl Hints {
         }
     }
 
-    fn allow(&self, backend: &SliceBackend, node: &Node) -> bool {
+    /// What becomes of a ready backend.
+    fn verdict(self, record: &SliceBackend, node: &Node) -> Verdict {
         match self {
-            Hints::None => true,
-            Hints::Node => backend.for_nodes.contains(&node.name),
-            Hints::Zone => node.zone.as_ref().is_some_and(|zone| backend.for_zones.contains(zone)),
+            Hints::Node if !record.for_nodes.contains(&node.name) => Verdict::OtherNode,
+            Hints::Zone if !node.zone.as_ref().is_some_and(|zone| record.for_zones.contains(zone)) => {
+                Verdict::OtherZone
+            }
+            _ => Verdict::Ready,
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub forward_health_check_vip: bool,
     /// The port of `/healthz`, target of health load balancers without a port of their own.
     pub healthz_port: Option<u16>,
+    /// `--take-over`: load balancers and remote endpoints that look like those of kube-proxy, and that no Service wants, are removed.
+    pub take_over: bool,
 }
 
 /// What the host knows of itself.

@@ -28,6 +28,8 @@ pub fn service(name: &str) -> ServiceBuilder {
         internal_local: false,
         external_local: false,
         client_ip_affinity: false,
+        affinity_timeout: None,
+        source_ranges: Vec::new(),
         preserve_destination: false,
         health_check_node_port: None,
     })
@@ -137,6 +139,7 @@ pub fn backend(address: &str) -> BackendBuilder {
     BackendBuilder(SliceBackend {
         address: ip(address),
         node: None,
+        zone: None,
         ready: true,
         serving: true,
         terminating: false,

@@ -3,9 +3,25 @@
 
 #[path = "suite/calls.rs"]
 mod calls;
+#[path = "suite/chaos/mod.rs"]
+mod chaos;
+#[path = "suite/churn.rs"]
+mod churn;
+#[path = "suite/explain.rs"]
+mod explain;
+#[path = "suite/faults/mod.rs"]
+mod faults;
 #[path = "suite/properties.rs"]
 mod properties;
+#[path = "suite/reference.rs"]
+mod reference;
+#[path = "suite/refusals.rs"]
+mod refusals;
 #[path = "suite/rig.rs"]
 mod rig;
 #[path = "suite/scenarios.rs"]
 mod scenarios;
+#[path = "suite/truth.rs"]
+mod truth;
+#[path = "suite/updates.rs"]
+mod updates;

@@ -34,10 +34,16 @@ pub(super) fn backends(document: &Value) -> impl Iterator<Item = Guid> + '_ {
     texts(document, "HostComputeEndpoints").filter_map(|id| id.parse().ok())
 }
 
-/// The endpoints in a namespace.
-pub(super) fn resources(namespace: &Value) -> impl Iterator<Item = Guid> + '_ {
+/// What of a kind, `Endpoint` or `Container`, is in a namespace, by id.
+pub(super) fn resources<'a>(namespace: &'a Value, kind: &str) -> impl Iterator<Item = &'a str> {
     let list = namespace.get("Resources").and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|resource| resource.pointer("/Data/Id").and_then(as_id))
+    list.filter_map(move |resource| resource_of(resource, kind))
+}
+
+/// The id of a resource, if it is of a kind.
+pub(super) fn resource_of<'a>(resource: &'a Value, kind: &str) -> Option<&'a str> {
+    let same = resource.get("Type").and_then(Value::as_str) == Some(kind);
+    resource.pointer("/Data/Id").filter(|_| same).and_then(Value::as_str)
 }
 
 pub(crate) fn set(document: &mut Value, member: &str, value: impl Into<Value>) {

@@ -18,10 +18,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use hcn::call::Handle;
-use hcn::{Features, Guid, Kind};
+use hcn::{Event, Features, Guid, Kind};
 use serde_json::{Value, json};
 
 use crate::builds::{Build, Options};
+use crate::events;
 use crate::rules::{self, Rule};
 use index::{Index, frontend_keys};
 use members::{backends, complete, resources, unset};
@@ -38,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) node_ips: Vec<IpAddr>,
     /// The object that the call under way is about, once known.
     pub(crate) about: Option<(Kind, Guid)>,
+    /// What happened, and to which object, since this was last taken.
+    pub(crate) happened: Vec<(Event, Guid)>,
     /// The list of `/accelnet/`.
     pub(crate) accelnet: Vec<Value>,
     tables: HashMap<Kind, Table>,
@@ -59,6 +62,7 @@ impl Store {
             options: Options::default(),
             node_ips: Vec::new(),
             about: None,
+            happened: Vec::new(),
             accelnet: Vec::new(),
             tables: HashMap::new(),
             handles: HashMap::new(),
@@ -164,6 +168,8 @@ impl Store {
         set(&mut document, "ID", id.to_string());
         if let Some(old) = self.tables.get(&kind).and_then(|table| table.get(id)) {
             self.index.remove(kind, id, old);
+        } else {
+            self.happened.extend(events::created(kind).iter().map(|event| (*event, id)));
         }
         self.index.add(kind, id, &document);
         self.tables.entry(kind).or_default().put(id, document);
@@ -173,6 +179,7 @@ impl Store {
     pub(crate) fn remove(&mut self, kind: Kind, id: Guid) -> Option<Value> {
         let document = self.tables.get_mut(&kind)?.remove(id)?;
         self.index.remove(kind, id, &document);
+        self.happened.extend(events::deleted(kind).iter().map(|event| (*event, id)));
         Some(document)
     }
 
@@ -209,6 +216,9 @@ impl Store {
 
     fn endpoint_went(&mut self, id: Guid, document: &Value) {
         self.unattached.remove(&id);
+        if namespaces::is_on_port(document) {
+            self.happened.push((Event::EndpointDetached, id));
+        }
         if let Some(namespace) = id_of(document, "HostComputeNamespace") {
             let _ = self.detach(namespace, id);
         }
@@ -231,7 +241,7 @@ impl Store {
     }
 
     fn namespace_went(&mut self, document: &Value) {
-        for endpoint in resources(document).collect::<Vec<_>>() {
+        for endpoint in resources(document, "Endpoint").filter_map(|id| id.parse().ok()) {
             self.detached(endpoint);
         }
     }

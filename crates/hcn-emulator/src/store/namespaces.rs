@@ -1,17 +1,25 @@
-//! Endpoints come into namespaces, and onto ports of the switch, and go.
+//! Endpoints and containers come into namespaces, and onto ports of the switch, and go.
 
 use hcn::schema::Endpoint;
-use hcn::{Guid, Kind};
+use hcn::{Event, Guid, Kind};
 use serde_json::{Value, json};
 
-use super::members::{complete, resources, unset};
-use super::{Store, as_id, id_of, read, set};
+use super::members::{complete, resource_of, resources, texts, unset};
+use super::{Store, id_of, read, set};
 use crate::rules::{self, Rule};
 
 /// The `State` of an endpoint that is on a port of the switch.
 const ATTACHED: u64 = 2;
-/// The `State` of one that no longer is.
+/// The `State` of one that several containers share.
+const SHARED: u64 = 3;
+/// The `State` of one that is no longer on a port.
 const DETACHED: u64 = 4;
+
+/// Whether an endpoint's document says that it is on a port of the switch.
+pub(super) fn is_on_port(document: &Value) -> bool {
+    let state = document.get("State").and_then(Value::as_u64);
+    state.is_some_and(|state| [ATTACHED, SHARED].contains(&state))
+}
 
 impl Store {
     /// Puts an endpoint into a namespace.
@@ -23,13 +31,7 @@ impl Store {
         if read::<Endpoint>(document).is_remote() {
             return Err(rules::REMOTE_PORT);
         }
-        self.get(Kind::Namespace, namespace)?;
-        if let Some(document) = self.get_mut(Kind::Namespace, namespace) {
-            complete(document, "Resources", || json!([]));
-            if let Some(list) = document.get_mut("Resources").and_then(Value::as_array_mut) {
-                list.push(json!({"Type": "Endpoint", "Data": {"Id": endpoint}}));
-            }
-        }
+        self.enlist(namespace, "Endpoint", &endpoint.to_string())?;
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             set(document, "HostComputeNamespace", namespace.to_string());
         }
@@ -39,31 +41,64 @@ impl Store {
 
     /// Takes an endpoint out of a namespace.
     pub(crate) fn detach(&mut self, namespace: Guid, endpoint: Guid) -> Result<(), Rule> {
-        let held = resources(self.get(Kind::Namespace, namespace)?).any(|id| id == endpoint);
-        if !held {
-            return Err(rules::NOT_IN_NAMESPACE);
-        }
-        let document = self.get_mut(Kind::Namespace, namespace);
-        if let Some(list) = document.and_then(|document| document.get_mut("Resources")?.as_array_mut()) {
-            list.retain(|resource| resource.pointer("/Data/Id").and_then(as_id) != Some(endpoint));
-        }
+        self.delist(namespace, "Endpoint", &endpoint.to_string())?;
         self.detached(endpoint);
         Ok(())
     }
 
-    /// v1 attaches an endpoint to a compartment, without a namespace.
-    pub(crate) fn attach_v1(&mut self, endpoint: Guid) -> Result<(), Rule> {
-        if self.local_state(endpoint)? == Some(ATTACHED) {
-            return Err(rules::ALREADY_ATTACHED);
+    /// Puts something into a namespace.
+    pub(crate) fn enlist(&mut self, namespace: Guid, kind: &str, id: &str) -> Result<(), Rule> {
+        if resources(self.get(Kind::Namespace, namespace)?, kind).any(|held| held.eq_ignore_ascii_case(id)) {
+            return Ok(());
         }
-        self.on_port(endpoint);
+        if let Some(document) = self.get_mut(Kind::Namespace, namespace) {
+            complete(document, "Resources", || json!([]));
+            if let Some(list) = document.get_mut("Resources").and_then(Value::as_array_mut) {
+                list.push(json!({"Type": kind, "Data": {"Id": id}}));
+            }
+        }
         Ok(())
     }
 
-    /// v1 detaches an endpoint, out of its namespace too if it is in one.
-    pub(crate) fn detach_v1(&mut self, endpoint: Guid) -> Result<(), Rule> {
-        if self.local_state(endpoint)? != Some(ATTACHED) {
+    /// Takes something out of a namespace.
+    pub(crate) fn delist(&mut self, namespace: Guid, kind: &str, id: &str) -> Result<(), Rule> {
+        let is = |held: &str| held.eq_ignore_ascii_case(id);
+        if !resources(self.get(Kind::Namespace, namespace)?, kind).any(is) {
+            return Err(rules::NOT_IN_NAMESPACE);
+        }
+        let document = self.get_mut(Kind::Namespace, namespace);
+        if let Some(list) = document.and_then(|document| document.get_mut("Resources")?.as_array_mut()) {
+            list.retain(|resource| !resource_of(resource, kind).is_some_and(is));
+        }
+        Ok(())
+    }
+
+    /// v1 attaches an endpoint to a compartment, without a namespace: for a container, which others may join, or for the host.
+    pub(crate) fn attach_v1(&mut self, endpoint: Guid, container: Option<&str>) -> Result<(), Rule> {
+        let attached = self.is_attached(endpoint)?;
+        let mut containers = self.containers(endpoint)?;
+        match container {
+            Some(container) if !containers.iter().any(|own| own == container) => containers.push(container.to_owned()),
+            _ if attached => return Err(rules::ALREADY_ATTACHED),
+            _ => {}
+        }
+        self.on_port(endpoint);
+        self.share(endpoint, containers);
+        Ok(())
+    }
+
+    /// v1 detaches an endpoint from a container, or from all; when none is left, it goes out of its namespace too if it is in one.
+    pub(crate) fn detach_v1(&mut self, endpoint: Guid, container: Option<&str>) -> Result<(), Rule> {
+        let mut containers = self.containers(endpoint)?;
+        let before = containers.len();
+        containers.retain(|own| container.is_some_and(|gone| own != gone));
+        let known = container.is_none() || containers.len() < before;
+        if !self.is_attached(endpoint)? || !known {
             return Err(rules::NOT_ATTACHED);
+        }
+        if !containers.is_empty() {
+            self.share(endpoint, containers);
+            return Ok(());
         }
         match id_of(self.get(Kind::Endpoint, endpoint)?, "HostComputeNamespace") {
             Some(namespace) if self.table(Kind::Namespace).get(namespace).is_some() => self.detach(namespace, endpoint),
@@ -74,18 +109,33 @@ impl Store {
         }
     }
 
-    fn local_state(&self, endpoint: Guid) -> Result<Option<u64>, Rule> {
+    fn is_attached(&self, endpoint: Guid) -> Result<bool, Rule> {
         let document = self.get(Kind::Endpoint, endpoint)?;
         if read::<Endpoint>(document).is_remote() {
             return Err(rules::REMOTE_PORT);
         }
-        Ok(document.get("State").and_then(Value::as_u64))
+        Ok(is_on_port(document))
+    }
+
+    /// The containers that an endpoint is attached to.
+    fn containers(&self, endpoint: Guid) -> Result<Vec<String>, Rule> {
+        Ok(texts(self.get(Kind::Endpoint, endpoint)?, "SharedContainers").map(str::to_owned).collect())
+    }
+
+    fn share(&mut self, endpoint: Guid, containers: Vec<String>) {
+        if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
+            set(document, "State", if containers.len() > 1 { SHARED } else { ATTACHED });
+            if !containers.is_empty() {
+                set(document, "SharedContainers", containers);
+            }
+        }
     }
 
     fn on_port(&mut self, endpoint: Guid) {
         self.unattached.remove(&endpoint);
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             set(document, "State", ATTACHED);
+            self.happened.push((Event::EndpointAttached, endpoint));
         }
     }
 
@@ -93,7 +143,10 @@ impl Store {
     pub(super) fn detached(&mut self, endpoint: Guid) {
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             unset(document, "HostComputeNamespace");
+            let was_attached = is_on_port(document);
+            unset(document, "SharedContainers");
             set(document, "State", DETACHED);
+            self.happened.extend(was_attached.then_some((Event::EndpointDetached, endpoint)));
             self.unattached.insert(endpoint);
         }
     }

@@ -52,6 +52,11 @@ impl Client {
         self.generation
     }
 
+    /// Whether HNS keeps the ids that objects are created with; none, until one was created.
+    pub fn honours_ids(&self) -> Option<bool> {
+        self.v2.honours_ids()
+    }
+
     /// The version of HNS. One call.
     ///
     /// # Errors

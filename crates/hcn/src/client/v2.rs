@@ -96,16 +96,16 @@ impl State {
     ) -> Result<Guid, Error> {
         let document = Endpoint { id: Some(id), host_compute_network: Some(network), ..endpoint.clone() };
         let settings = schema::write(&document);
-        let create = || {
-            let handle = self.open_network(hcn, network)?;
+        let create = |handle| {
             let call = Call::Create { kind: Kind::Endpoint, network: Some(handle), id, settings: settings.clone() };
             Open::from(hcn, Kind::Endpoint, &call)
         };
-        let created = match create() {
+        let handle = self.open_network(hcn, network)?;
+        let created = match create(handle) {
             // The open handle is of a network that is gone, or of an HNS that has restarted since.
             Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
-                self.close_network(hcn);
-                create()
+                self.close_network(hcn, handle);
+                create(self.open_network(hcn, network)?)
             }
             result => result,
         };
@@ -122,6 +122,10 @@ impl State {
         let call = Call::Create { kind: Kind::LoadBalancer, network: None, id, settings };
         let created = Open::from(hcn, Kind::LoadBalancer, &call)?;
         self.created_id(id, &created, |document: &LoadBalancer| document.id)
+    }
+
+    pub(super) fn honours_ids(&self) -> Option<bool> {
+        *self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id that a new object got.
@@ -156,9 +160,10 @@ impl State {
         }
     }
 
-    fn close_network(&self, hcn: &dyn Hcn) {
-        let open = self.network.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((_, handle)) = open {
+    /// Closes the open network, unless another thread has opened it anew by now.
+    fn close_network(&self, hcn: &dyn Hcn, void: Handle) {
+        let mut open = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handle)) = open.take_if(|(_, handle)| *handle == void) {
             drop(Open { hcn, kind: Kind::Network, handle });
         }
     }

@@ -11,7 +11,6 @@
 //! compiled and tested on every system.
 // UNSAFETY: the functions of HNS are foreign. Each file that needs to opts in by itself.
 
-mod notification;
 mod table;
 mod text;
 
@@ -30,8 +29,5 @@ mod subscription;
 #[cfg(windows)]
 mod system;
 
-pub use notification::{Event, Notification};
-#[cfg(windows)]
-pub use subscription::{Subscription, subscribe};
 #[cfg(windows)]
 pub use system::Windows;

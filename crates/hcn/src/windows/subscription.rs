@@ -1,12 +1,11 @@
-//! Notifications of HNS, delivered to a function of ours until the subscription is dropped.
+//! Notifications of HNS, delivered to a listener until the registration is dropped.
 //!
 //! Whether unregistering waits for callbacks that run is documented nowhere. So HNS never gets a pointer to anything of ours: its
-//! context is a number, and a callback that comes late finds no function under it. Nothing can be used after it was freed.
+//! context is a number, and a callback that comes late finds no listener under it. Nothing can be used after it was freed.
 #![expect(unsafe_code, reason = "callbacks are registered by foreign calls, and called from foreign code")]
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{NonNull, null_mut, without_provenance};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,15 +13,13 @@ use windows_sys::core::{HRESULT, PCWSTR};
 
 use super::functions::{REGISTER, UNREGISTER};
 use super::memory::read;
-use super::notification::{Event, Notification};
+use crate::notification::{Event, Gate, Listener, Notification};
 use crate::{Error, Hresult};
 
-type Listener = dyn Fn(Notification) + Send + Sync;
-
-/// The functions to call, by the number that HNS has as context.
+/// The listeners, by the number that HNS has as context.
 struct Listeners {
     last: usize,
-    by_number: Option<HashMap<usize, Arc<Listener>>>,
+    by_number: Option<HashMap<usize, Arc<Gate>>>,
 }
 
 static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners { last: 0, by_number: None });
@@ -32,16 +29,17 @@ fn listeners() -> MutexGuard<'static, Listeners> {
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Forgets a function when dropped.
+/// Closes a listener's gate, and forgets it, when dropped.
 #[derive(Debug)]
 struct Number(usize);
 
 impl Number {
-    fn of(listener: Arc<Listener>) -> Self {
+    fn of(listener: Listener) -> Self {
+        let gate = Gate::new(listener);
         let mut listeners = listeners();
         listeners.last += 1;
         let number = listeners.last;
-        listeners.by_number.get_or_insert_default().insert(number, listener);
+        listeners.by_number.get_or_insert_default().insert(number, gate);
         Self(number)
     }
 }
@@ -49,37 +47,36 @@ impl Number {
 impl Drop for Number {
     fn drop(&mut self) {
         let removed = listeners().by_number.as_mut().and_then(|by_number| by_number.remove(&self.0));
-        // The lock is free again: what the function owns may do anything when dropped.
-        drop(removed);
+        if let Some(gate) = removed {
+            gate.close();
+        }
     }
 }
 
-/// A subscription; its end when dropped. From then on no notification is delivered; one that is being delivered may still finish.
+/// A registration; taken back when dropped. Then the listener is called no more, whatever HNS does.
 #[derive(Debug)]
-#[must_use = "dropping it ends the subscription"]
-pub struct Subscription {
+pub(super) struct Registration {
     registration: Option<NonNull<c_void>>,
     // Forgotten after the registration is taken back, by the order of `drop` and fields.
     _number: Number,
 }
 
 // SAFETY: the registration belongs to the process; it is only used to take it back, on whatever thread.
-unsafe impl Send for Subscription {}
+unsafe impl Send for Registration {}
 // SAFETY: nothing can be done with a shared reference.
-unsafe impl Sync for Subscription {}
+unsafe impl Sync for Registration {}
 
-/// Has HNS call a function for each notification, on threads of Windows and possibly several at once.
+/// Has HNS call a listener for each notification, on threads of Windows.
 ///
-/// The function must return soon: HNS may wait for it. A panic in it ends there. It must not drop the subscription: HNS may wait in
-/// turn. HNS ends all subscriptions when it stops ([`Event::ServiceDisconnect`]); then subscribe again.
+/// The listener should not drop the registration: HNS may wait for it in turn.
 ///
 /// # Errors
 /// [`Error::Missing`] where this system has no notifications; [`Error::Hns`] where HNS refused.
-pub fn subscribe(listener: impl Fn(Notification) + Send + Sync + 'static) -> Result<Subscription, Error> {
+pub(super) fn subscribe(listener: Listener) -> Result<Registration, Error> {
     let register = REGISTER.get()?;
     // What can be registered but not taken back is not registered.
     UNREGISTER.get()?;
-    let number = Number::of(Arc::new(listener));
+    let number = Number::of(listener);
     let context = without_provenance::<c_void>(number.0);
     let mut registration = null_mut();
     let registration_out = &raw mut registration;
@@ -90,16 +87,16 @@ pub fn subscribe(listener: impl Fn(Notification) + Send + Sync + 'static) -> Res
     if !code.is_success() {
         return Err(Error::hns("HcnRegisterServiceCallback", code));
     }
-    Ok(Subscription { registration: NonNull::new(registration), _number: number })
+    Ok(Registration { registration: NonNull::new(registration), _number: number })
 }
 
-impl Drop for Subscription {
+impl Drop for Registration {
     fn drop(&mut self) {
         let Some(registration) = self.registration else { return };
         let Ok(unregister) = UNREGISTER.get() else { return };
         let registration = registration.as_ptr().cast_const();
         // SAFETY: the signature is checked against the metadata; HNS gave the registration out, and it is taken back only here, once.
-        // Should HNS refuse, its callbacks find no function.
+        // Should HNS refuse, its callbacks find no listener.
         let _ = unsafe { unregister(registration) };
     }
 }
@@ -110,13 +107,11 @@ impl Drop for Subscription {
 /// `data` is null, or a text with a NUL at its end that nobody writes to during the call, as HNS documents.
 unsafe extern "system" fn notify(event: u32, context: *const c_void, status: HRESULT, data: PCWSTR) {
     let number = context.addr();
-    let listener = listeners().by_number.as_ref().and_then(|by_number| by_number.get(&number).cloned());
-    let Some(listener) = listener else { return };
+    let gate = listeners().by_number.as_ref().and_then(|by_number| by_number.get(&number).cloned());
+    let Some(gate) = gate else { return };
     // SAFETY: as the caller promises.
     let document = unsafe { read(data) }.unwrap_or_default();
-    let notification = Notification { event: Event::from(event), status: Hresult(status.cast_unsigned()), document };
-    // Unwinding into foreign code would end the process. The panic hook has told of it.
-    let _ = catch_unwind(AssertUnwindSafe(|| listener(notification)));
+    gate.deliver(Notification { event: Event::from(event), status: Hresult(status.cast_unsigned()), document });
 }
 
 #[cfg(test)]
@@ -133,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn notifications_reach_their_own_function_until_it_is_forgotten() {
+    fn notifications_reach_their_own_listener_until_it_is_forgotten() {
         let (sender, receiver) = channel();
-        let other = Number::of(Arc::new(|notification| panic!("{notification:?}")));
-        let number = Number::of(Arc::new(move |notification| sender.send(notification).unwrap()));
+        let other = Number::of(Box::new(|notification| panic!("{notification:?}")));
+        let number = Number::of(Box::new(move |notification| sender.send(notification).unwrap()));
         let raw = number.0;
         call(raw, 4, Some(r#"{"ID":"x"}"#));
         call(raw, 0x0100_0000, None);
@@ -153,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn a_function_may_subscribe_and_panic() {
-        let number = Number::of(Arc::new(|_| {
-            drop(Number::of(Arc::new(|_| ())));
+    fn a_listener_may_subscribe_and_panic() {
+        let number = Number::of(Box::new(|_| {
+            drop(Number::of(Box::new(|_| ())));
             panic!("on purpose");
         }));
         call(number.0, 1, None);

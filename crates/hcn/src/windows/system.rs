@@ -2,10 +2,12 @@
 
 use super::calls::{self, Answer};
 use super::object::Object;
+use super::subscription;
 use super::table::Table;
 use crate::Error;
 use crate::call::{Call, Handle, Hcn, Kind, Reply};
 use crate::error::ErrorRecord;
+use crate::notification::{Listener, Subscription};
 
 type Remarks = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
 
@@ -66,6 +68,10 @@ impl std::fmt::Debug for Windows {
 }
 
 impl Hcn for Windows {
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        subscription::subscribe(listener).map(Subscription::new)
+    }
+
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         let function = call.function();
         match call {

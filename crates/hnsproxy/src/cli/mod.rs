@@ -3,17 +3,20 @@
 //! kube-proxy's flags keep their names, types and defaults, so that `hnsproxy` takes its place on a command line. Two habits of its
 //! flag library are kept too: `_` stands for `-` in names, and truth values are written as in Go.
 
+mod service;
 mod settings;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use proxy::model::ServiceName;
 
 pub use crate::config::LogFormat;
-use crate::config::{Flags, HEADING, Logging};
+use crate::config::{Flags, HEADING};
+pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 pub use settings::{SettingsError, resolve};
 
 const EXAMPLES: &str = "\
@@ -51,8 +54,14 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what HNS holds.
     State(StateArgs),
+    /// Explain why something is as it is; change nothing.
+    #[command(subcommand)]
+    Explain(Explain),
+    #[cfg(feature = "emulator")]
     /// Offer an emulated HNS over TCP, to --hns tcp://HOST:PORT and to the stand-in DLLs. It is no real HNS.
     Emulator(EmulatorArgs),
+    /// Install hnsproxy as a service of Windows, or take the service away.
+    Service(ServiceArgs),
 }
 
 /// Arguments of `run`.
@@ -95,6 +104,9 @@ pub struct ProxyArgs {
     #[command(flatten)]
     /// What the host does not tell.
     pub node: NodeArgs,
+    /// Append the log to FILE instead of standard error: a service of Windows has none.
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     #[command(flatten)]
     /// kube-proxy's flags.
     pub kube_proxy: Flags,
@@ -114,7 +126,40 @@ pub struct StateArgs {
     pub log: LogArgs,
 }
 
+/// What to explain.
+#[derive(Debug, Subcommand)]
+pub enum Explain {
+    /// Explain a Service: each frontend, each backend and why it is in or out, the load balancer wanted, what HNS holds, what would be
+    /// done.
+    #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
+    Svc(ExplainSvcArgs),
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  Ask the hnsproxy that runs on this node:
+    hnsproxy explain svc default/web
+  From files, on an emulated HNS:
+    hnsproxy explain svc default/web --from cluster.json --hns emulated:host.json
+
+Exit codes: 0 explained, 1 error, or no such Service.";
+
+/// Arguments of `explain svc`.
+#[derive(Debug, Args)]
+pub struct ExplainSvcArgs {
+    /// The Service.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
+    pub service: ServiceName,
+    /// Where the running hnsproxy listens for questions: the address of its metrics. With --from, none is asked.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10249", conflicts_with = "from")]
+    pub debug_address: SocketAddr,
+    #[command(flatten)]
+    /// What would be programmed, and how.
+    pub proxy: ProxyArgs,
+}
+
 /// Arguments of `emulator`.
+#[cfg(feature = "emulator")]
 #[derive(Debug, Args)]
 pub struct EmulatorArgs {
     /// Where to listen. Whoever reaches it may do anything with it.
@@ -173,7 +218,7 @@ pub struct OutputArgs {
 }
 
 /// Logging, of commands without kube-proxy's other flags.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LogArgs {
     /// How much to log: 2 names each step, 5 everything.
@@ -182,12 +227,9 @@ pub struct LogArgs {
     /// The form of the log, which goes to standard error.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub logging_format: LogFormat,
-}
-
-impl From<Logging> for LogArgs {
-    fn from(Logging { format, verbosity }: Logging) -> Self {
-        Self { verbosity, logging_format: format }
-    }
+    /// Append the log to FILE instead: a service of Windows has no standard error.
+    #[arg(long, value_name = "FILE", help_heading = "Options")]
+    pub log_file: Option<PathBuf>,
 }
 
 /// Which HNS.
@@ -233,13 +275,22 @@ fn hns(text: &str) -> Result<HnsChoice, String> {
     }
 }
 
+fn service_name(text: &str) -> Result<ServiceName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(ServiceName::new(namespace, name))
+        }
+        _ => Err("expected NAMESPACE/NAME".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.trim_end_matches('s').parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).ok().filter(|interval| !interval.is_zero()).ok_or("expected more than 0".into())
 }
 
 /// On Windows the real thing.
-const DEFAULT_HNS: &str = if cfg!(windows) { "windows" } else { "emulated" };
+const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
 
 /// Reads the command line of the process, or tells why not. The error is also the answer to `--help`.
 ///
@@ -322,8 +373,10 @@ mod tests {
     }
 
     #[test]
-    fn choices_of_hns() {
+    fn choices_of_hns_and_services() {
         assert_eq!(hns("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
+        assert_eq!(service_name("ns/web"), Ok(ServiceName::new("ns", "web")));
+        assert!(["web", "/web", "ns/", "a/b/c"].into_iter().all(|text| service_name(text).is_err()));
         assert_eq!(hns("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
     }
 }

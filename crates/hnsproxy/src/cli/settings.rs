@@ -50,6 +50,7 @@ pub fn resolve(
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
         healthz_port: config.healthz_address.map(|address| address.port()),
+        take_over: false,
     };
     let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
     let candidates = [node.node_ip.clone(), hns.node_ips(), of_object];

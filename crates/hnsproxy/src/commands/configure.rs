@@ -6,7 +6,7 @@ use tracing::{Level, debug, info, warn};
 
 use super::{CONVERGED, CommandError, start_log};
 use crate::cli::{LogArgs, LogFormat, ProxyArgs};
-use crate::config::{Action, Config, Note};
+use crate::config::{Action, Config, Logging, Note};
 use crate::output;
 
 /// Does what the configuration asks for: mostly the command.
@@ -21,11 +21,12 @@ pub(super) fn with(
     let config = match Config::resolve(&args.kube_proxy) {
         Ok(config) => config,
         Err(error) => {
-            start_log(LogArgs { verbosity: 0, logging_format: LogFormat::Text });
+            start_log(&LogArgs { verbosity: 0, logging_format: LogFormat::Text, log_file: args.log_file.clone() })?;
             return Err(error.into());
         }
     };
-    start_log(config.logging.into());
+    let Logging { format, verbosity } = config.logging;
+    start_log(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
     say(&config.notes);
     match &config.action {
         Action::Run => command(&config),

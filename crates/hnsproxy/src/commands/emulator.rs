@@ -7,6 +7,7 @@ use hcn_emulator::service::Service;
 
 use super::{CONVERGED, CommandError};
 use crate::cli::EmulatorArgs;
+use crate::end::End;
 use crate::hns;
 
 pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
@@ -19,12 +20,12 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     let service = Service::bind(args.listen.as_str(), emulator).map_err(listen)?.with_facts(&facts);
     let running = service.spawn().map_err(listen)?;
     let (end, ended) = mpsc::channel();
-    ctrlc::set_handler(move || {
-        // Nobody to be told means that it has ended already.
+    // The word's keeper has the other end of the channel for as long as the process lives.
+    let word = End::by_signals()?;
+    word.when_told(move || {
         let _ = end.send(());
-    })?;
+    });
     tracing::info!("emulated HNS {} at {}; this is no real HNS", facts.hns_version, running.address());
-    // The handler keeps its end of the channel for as long as the process lives.
     let _ = ended.recv();
     running.stop();
     Ok(CONVERGED)

@@ -1,23 +1,31 @@
 //! The commands, each a function from its arguments to an exit code.
 
 mod configure;
+#[cfg(feature = "emulator")]
 mod emulator;
+mod explain;
 mod plan;
 mod run;
+mod service;
 mod state;
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::cli::{Cli, Command, LogArgs, LogFormat, SettingsError};
+use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, RunArgs, SettingsError};
 use crate::config::ConfigError;
+use crate::end::End;
 use crate::hns::HnsError;
 use crate::kubernetes::summary;
 use crate::source::Catalog;
 use crate::source::files::FileError;
 use crate::sync::chain;
+use crate::windows_service::{self, ServiceError};
 
 /// Nothing to do, or done.
 pub const CONVERGED: u8 = 0;
@@ -83,6 +91,40 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// The service control manager of Windows refused something.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A service would not start.
+    #[error("a service with these arguments would not start: {0}")]
+    ServiceArguments(String),
+    /// The log can't be written.
+    #[error("the log can't be written to {}", path.display())]
+    LogFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no such Service.
+    #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
+    NoService {
+        /// The name asked for.
+        service: proxy::model::ServiceName,
+        /// Why there is none, where it is known.
+        why: Option<String>,
+    },
+    /// A running hnsproxy could not be asked.
+    #[error(
+        "the hnsproxy at {address} can't be asked; --debug-address says where it listens, --from reads files instead"
+    )]
+    Ask {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: crate::ask::AskError,
+    },
     /// Signals can't be caught.
     #[error("the signal to end can't be caught")]
     Signal(#[from] ctrlc::Error),
@@ -90,37 +132,69 @@ pub enum CommandError {
 
 /// Carries out a command, and says what went wrong.
 pub fn main(cli: &Cli) -> ExitCode {
-    let result = match &cli.command {
-        Command::Run(args) => configure::with(&args.proxy, |config| run::main(args, config)),
-        Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
-        Command::State(args) => {
-            start_log(args.log);
-            state::main(args)
-        }
-        Command::Emulator(args) => {
-            start_log(args.log);
-            emulator::main(args)
-        }
-    };
+    let result = carry_out(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
         tracing::error!("{}", chain(&error));
         FAILED
     }))
 }
 
+fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
+    match &cli.command {
+        Command::Run(args) => run(args),
+        Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
+        Command::State(args) => start_log(&args.log).and_then(|()| state::main(args)),
+        Command::Explain(Explain::Svc(args)) => configure::with(&args.proxy, |config| explain::service(args, config)),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => start_log(&args.log).and_then(|()| emulator::main(args)),
+        Command::Service(args) => {
+            start_log(&LogArgs { verbosity: 0, logging_format: LogFormat::Text, log_file: None })?;
+            service::main(args)
+        }
+    }
+}
+
+/// Runs until told to end: by signals, or by the service control manager, which is met before anything can fail.
+fn run(args: &RunArgs) -> Result<u8, CommandError> {
+    let configured = |end: &End| configure::with(&args.proxy, |config| run::main(args, config, end));
+    if !args.proxy.kube_proxy.windows_service() {
+        return configured(&End::by_signals()?);
+    }
+    windows_service::run(|end| {
+        let result = configured(end);
+        let code = *result.as_ref().unwrap_or(&FAILED);
+        (result, code)
+    })?
+}
+
 /// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
-fn start_log(args: LogArgs) {
+fn start_log(args: &LogArgs) -> Result<(), CommandError> {
     let level = match args.verbosity {
         0..=1 => LevelFilter::INFO,
         2..=4 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let file = args.log_file.as_ref().map(|path| {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        file.map_err(|source| CommandError::LogFile { path: path.clone(), source })
+    });
+    let (file, failure) = match file {
+        Some(Err(error)) => (None, Some(error)),
+        Some(Ok(file)) => (Some(file), None),
+        None => (None, None),
+    };
+    let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let writer = match file {
+        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
     // A second start in one process keeps the first log.
     let _ = match args.logging_format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => log.with_ansi(ansi).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+    failure.map_or(Ok(()), Err)
 }
 
 /// Says what was read and what could not be used, if it differs from what was said before.

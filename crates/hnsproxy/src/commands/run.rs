@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::{CONVERGED, CommandError, report};
 use crate::cli::{OutputForm, RunArgs, resolve};
 use crate::config::Config;
+use crate::end::End;
 use crate::hns::Hns;
 use crate::source::files::{FileError, Files};
 use crate::sync::{Session, chain};
@@ -26,14 +27,14 @@ enum Event {
     End,
 }
 
-pub(super) fn main(args: &RunArgs, config: &Config) -> Result<u8, CommandError> {
+pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
     let files = Files::open(args.proxy.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
     let hns = Hns::open(&args.proxy.hns)?;
     let (settings, host) = resolve(config, &args.proxy.node, &hns, &files.catalog())?;
     let (events, received) = mpsc::channel();
     let ended = events.clone();
-    // The receiver outlives the handler's use but for the very end, when nobody needs to be told.
-    ctrlc::set_handler(move || drop(ended.send(Event::End)))?;
+    // The receiver outlives its use but for the very end, when nobody needs to be told.
+    end.when_told(move || drop(ended.send(Event::End)));
     let mut session = Session::new(&hns, settings, host);
     info!("{}", session.note());
     let result = if args.once {

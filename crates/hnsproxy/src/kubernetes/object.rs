@@ -72,8 +72,25 @@ objects! {
         external_traffic_policy: Option<String>,
         /// `None` or `ClientIP`.
         session_affinity: Option<String>,
+        /// How affinity is meant.
+        session_affinity_config: SessionAffinityConfig,
+        /// The sources that a load balancer's addresses are for.
+        load_balancer_source_ranges: Vec<String>,
         /// Where load balancers ask whether a node serves.
         health_check_node_port: i64,
+    }
+
+    /// How affinity is meant.
+    SessionAffinityConfig {
+        /// By the client's address.
+        #[serde(rename = "clientIP")]
+        client_ip: ClientIpConfig,
+    }
+
+    /// How affinity by the client's address is meant.
+    ClientIpConfig {
+        /// How long it lasts.
+        timeout_seconds: Option<i64>,
     }
 
     /// A port of a Service.
@@ -138,6 +155,8 @@ objects! {
         conditions: Conditions,
         /// The node it runs on.
         node_name: Option<String>,
+        /// The zone it runs in.
+        zone: Option<String>,
         /// For whom it is meant.
         hints: Hints,
     }

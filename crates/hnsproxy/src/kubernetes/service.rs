@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use proxy::model::{Family, Protocol, Service, ServiceKind, ServiceName, ServicePort};
 
 use super::object::{self, Metadata, ServiceSpec};
@@ -25,12 +26,14 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
     let subject = format!("Service {name}");
     let mut problems = Problems::of(&subject);
     let kind = kind(spec, &mut problems);
-    let external_local = local(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy", &mut problems);
+    let external_ips = external_ips(spec, &mut problems);
+    let external_local = local(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy", &mut problems)
+        && (kind != ServiceKind::ClusterIp || !external_ips.is_empty());
     let service = Service {
         created: created(&object.metadata, &mut problems),
         kind,
         cluster_ips: cluster_ips(spec, &mut problems),
-        external_ips: external_ips(spec, &mut problems),
+        external_ips,
         ingress_ips: ingress_ips(&object.status, &mut problems),
         ports: spec
             .ports
@@ -41,6 +44,8 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
         internal_local: local(spec.internal_traffic_policy.as_deref(), "spec.internalTrafficPolicy", &mut problems),
         external_local,
         client_ip_affinity: affinity(spec, &mut problems),
+        affinity_timeout: spec.session_affinity_config.client_ip.timeout_seconds.and_then(|s| u32::try_from(s).ok()),
+        source_ranges: source_ranges(spec, &mut problems),
         preserve_destination: object
             .metadata
             .annotations
@@ -172,6 +177,25 @@ fn ingress_ips(status: &object::ServiceStatus, problems: &mut Problems<'_>) -> V
     found
 }
 
+fn source_ranges(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpNet> {
+    let mut found = Vec::new();
+    for (index, text) in spec.load_balancer_source_ranges.iter().enumerate() {
+        match range(text.trim()) {
+            Some(range) => found.push(range),
+            None => problems.add(
+                format!("spec.loadBalancerSourceRanges[{index}]"),
+                format!("{text:?} is no range of IP addresses"),
+            ),
+        }
+    }
+    found
+}
+
+fn range(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    IpNet::new(address::parse(address)?, length.parse().ok()?).ok()
+}
+
 fn parse(field: &str, text: &str, problems: &mut Problems<'_>) -> Option<IpAddr> {
     let address = address::parse(text);
     if address.is_none() {
@@ -238,6 +262,8 @@ mod tests {
             "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "fd00::1"],
                      "ipFamilies": ["IPv4", "IPv6"], "externalIPs": ["198.51.100.7"], "externalTrafficPolicy": "Local",
                      "internalTrafficPolicy": "Cluster", "sessionAffinity": "ClientIP", "healthCheckNodePort": 32000,
+                     "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
+                     "loadBalancerSourceRanges": [" 192.0.2.0/24"],
                      "ports": [{"name": "http", "protocol": "TCP", "port": 80, "nodePort": 30080, "targetPort": "web"}]},
             "status": {"loadBalancer": {"ingress": [
                 {"ip": "203.0.113.1"}, {"ip": "203.0.113.2", "ipMode": "Proxy"}, {"hostname": "lb.example"},
@@ -264,6 +290,8 @@ mod tests {
                 internal_local: false,
                 external_local: true,
                 client_ip_affinity: true,
+                affinity_timeout: Some(60),
+                source_ranges: vec!["192.0.2.0/24".parse().unwrap()],
                 preserve_destination: true,
                 health_check_node_port: Some(32000),
             }

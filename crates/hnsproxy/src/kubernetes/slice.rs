@@ -101,6 +101,7 @@ fn convert_backend(
     Some(SliceBackend {
         address,
         node: endpoint.node_name.as_deref().filter(|node| !node.is_empty()).map(SmolStr::new),
+        zone: endpoint.zone.as_deref().filter(|zone| !zone.is_empty()).map(SmolStr::new),
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),

@@ -1,6 +1,6 @@
 //! Objects of all kinds into what a Service proxy uses, and what of them could not be used.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proxy::model::{Service, ServiceName, Slice};
 use serde::de::DeserializeOwned;
@@ -24,8 +24,9 @@ pub struct Catalog {
     pub skipped: BTreeMap<Skip, usize>,
     /// What could not be used.
     pub problems: Vec<Problem>,
+    /// Services that are skipped, or of which nothing can be used, with the reason.
+    pub skipped_services: HashMap<String, String>,
     seen: HashSet<String>,
-    skipped_services: HashSet<String>,
     slice_files: BTreeMap<String, String>,
 }
 
@@ -56,7 +57,7 @@ impl Catalog {
     pub(super) fn finish(&mut self) {
         for (name, slice) in &self.slices {
             let there = self.services.contains_key(&slice.service)
-                || self.skipped_services.contains(&slice.service.to_string());
+                || self.skipped_services.contains_key(&slice.service.to_string());
             if !there {
                 let what = format!("its Service {} is not there", slice.service);
                 let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
@@ -140,9 +141,13 @@ impl Addition<'_> {
                 self.catalog.services.insert(service.name.clone(), service);
             }
             // Skipped or unusable: the last one counts, so that an earlier one does not.
-            _ => {
+            other => {
+                let why = match other {
+                    Some(Err(skip)) => format!("it is {skip}"),
+                    _ => "it can't be used".to_owned(),
+                };
                 self.catalog.services.retain(|known, _| known.to_string() != name);
-                self.catalog.skipped_services.insert(name);
+                self.catalog.skipped_services.insert(name, why);
             }
         }
     }

@@ -7,6 +7,9 @@
 )]
 
 mod bad_input;
+mod explain;
 mod process;
 mod program;
 mod recordings;
+mod scenario;
+mod scenarios;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use smol_str::SmolStr;
 
 use super::{Family, Protocol, ServiceName};
@@ -29,6 +30,10 @@ pub struct Service {
     pub external_local: bool,
     /// `sessionAffinity: ClientIP`.
     pub client_ip_affinity: bool,
+    /// How long affinity lasts, in seconds; the API server fills in three hours.
+    pub affinity_timeout: Option<u32>,
+    /// `loadBalancerSourceRanges`.
+    pub source_ranges: Vec<IpNet>,
     /// The annotation `preserve-destination: "true"`.
     pub preserve_destination: bool,
     /// `healthCheckNodePort`, where type and policy give it a meaning.
@@ -39,6 +44,18 @@ impl Service {
     /// The cluster address of a family.
     pub fn cluster_ip(&self, family: Family) -> Option<IpAddr> {
         self.cluster_ips.iter().copied().find(|ip| Family::of(*ip) == family)
+    }
+
+    /// Whether the addresses of load balancers of a family are for some clients only. A range of everything lifts the restriction.
+    pub fn restricts_sources(&self, family: Family) -> bool {
+        let mut ranges = self.source_ranges.iter().filter(|range| Family::of(range.addr()) == family).peekable();
+        ranges.peek().is_some() && ranges.all(|range| range.prefix_len() > 0)
+    }
+
+    /// Whether a family has frontends for traffic from outside the cluster.
+    pub fn is_external(&self, family: Family) -> bool {
+        let mut addresses = self.external_ips.iter().chain(&self.ingress_ips);
+        self.ports.iter().any(|port| port.node_port.is_some()) || addresses.any(|ip| Family::of(*ip) == family)
     }
 }
 

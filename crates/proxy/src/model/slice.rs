@@ -54,6 +54,8 @@ pub struct SliceBackend {
     pub address: IpAddr,
     /// The node it runs on, where the slice says so.
     pub node: Option<SmolStr>,
+    /// The zone it runs in, where the slice says so.
+    pub zone: Option<SmolStr>,
     /// Takes new connections. Absent in the slice: true.
     pub ready: bool,
     /// Answers, even if it is terminating. Absent in the slice: true.

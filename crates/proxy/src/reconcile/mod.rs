@@ -5,28 +5,37 @@
 //!
 //! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
 
+mod explain;
+mod holder;
+mod liveness;
 mod look;
+mod network;
+mod pacing;
 mod run;
+
+pub use liveness::Liveness;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use hcn::schema::Endpoint;
-use hcn::{Client, Guid, Version};
+use hcn::{Class, Client, Guid, Version};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
-use crate::apply::{Failure, Outcome, Run};
+use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
 use crate::desire::{Context, Wishes, desire};
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
-use crate::notice::Notice;
-use crate::observe::Observed;
-use crate::plan::{Action, FrontendStatus, Plan, Planner, Subject};
+use crate::notice::{Notice, Problem};
+use crate::observe::{Drift, Observed};
+use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint, Subject};
 use crate::settings::{Capabilities, Host, Network, Node, Settings};
+use liveness::Health;
+use pacing::Pacing;
 
 /// Why HNS could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +74,8 @@ pub struct Observation {
     pub addresses: usize,
     /// Whether the network is another than before.
     pub network_changed: bool,
+    /// What none of our own writes explains: what HNS lost, what others did. Nothing at a first look.
+    pub drift: Vec<Drift>,
 }
 
 /// When to run again.
@@ -96,13 +107,30 @@ pub struct Report {
     pub next: Next,
     /// How much was visited.
     pub work: Work,
+    /// What looks in between found that none of our own writes explains.
+    pub drift: Vec<Drift>,
 }
 
 impl Report {
     /// The steps that failed.
     pub fn failures(&self) -> impl Iterator<Item = (&Outcome, &Failure)> {
-        self.outcomes.iter().filter_map(|outcome| Some((outcome, outcome.result.as_ref().err()?)))
+        Self::failed(&self.outcomes)
     }
+
+    fn failed(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, &Failure)> {
+        outcomes.iter().filter_map(|outcome| Some((outcome, outcome.result.as_ref().err()?)))
+    }
+}
+
+/// A load balancer of others on a frontend that no Service here wants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OthersLoadBalancer {
+    /// Its frontends.
+    pub frontends: Vec<Frontend>,
+    /// Its id.
+    pub id: Guid,
+    /// Whether it has the form of those that kube-proxy makes, so that taking over from it would remove it.
+    pub like_kube_proxys: bool,
 }
 
 /// The proxy of one node.
@@ -138,6 +166,18 @@ pub struct Reconciler {
     endpoints_fresh: bool,
     /// Whether the network's remote subnets were read since the cluster last changed.
     network_fresh: bool,
+    /// Whether everything was looked at once: from then on differences are drift.
+    looked: bool,
+    /// The name that the network was given since it was found, if any.
+    renamed: Option<String>,
+    /// Remote subnets of the network that make no sense, and why.
+    unreadable_subnets: Vec<String>,
+    /// Whether HNS keeps the ids that it is asked for; none: not known yet.
+    honours_ids: Option<bool>,
+    health: Health,
+    pacing: Pacing,
+    /// What was found, and not yet handed over.
+    drift: Vec<Drift>,
     work: Work,
     notices: FxHashMap<Frontend, Vec<Notice>>,
 }
@@ -167,6 +207,13 @@ impl Reconciler {
             awaited: Backoff::default(),
             endpoints_fresh: false,
             network_fresh: false,
+            looked: false,
+            renamed: None,
+            unreadable_subnets: Vec::new(),
+            honours_ids: None,
+            health: Health::default(),
+            pacing: Pacing::default(),
+            drift: Vec::new(),
             work: Work::default(),
             notices: FxHashMap::default(),
         }
@@ -281,12 +328,12 @@ impl Reconciler {
     /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.refresh_wishes();
-        let blocked = self.blocked(now);
-        let planner = self.planner(&blocked).filter(|_| self.is_complete());
+        let restraint = self.restraint(now);
+        let planner = self.planner(&restraint).filter(|_| self.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 
-    fn planner<'a>(&'a self, blocked: &'a FxHashSet<IpAddr>) -> Option<Planner<'a>> {
+    fn planner<'a>(&'a self, restraint: &'a Restraint) -> Option<Planner<'a>> {
         Some(Planner {
             desired: &self.desired,
             observed: &self.observed,
@@ -294,23 +341,41 @@ impl Reconciler {
             host: &self.host,
             network: self.network.as_ref()?,
             capabilities: self.capabilities.as_ref()?,
-            blocked,
+            restraint,
         })
     }
 
-    /// Addresses whose endpoints could not be created, and are not due yet.
-    fn blocked(&self, now: Duration) -> FxHashSet<IpAddr> {
-        let address = |subject| match subject {
-            Subject::Address(address) if self.failed.holds_back(subject, now) => Some(address),
-            _ => None,
-        };
-        self.failed.subjects().filter_map(address).collect()
+    /// What is not to be done now, or only after all else.
+    fn restraint(&mut self, now: Duration) -> Restraint {
+        let held_back = |subject: &Subject| self.failed.holds_back(*subject, now);
+        Restraint {
+            blocked: self.failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
+            replaced: self.pacing.recent(now),
+            failed: self.failed.subjects().filter_map(Subject::frontend).collect(),
+        }
     }
 
     /// How every frontend stands.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
-        let blocked = FxHashSet::default();
-        self.planner(&blocked).map(|planner| planner.statuses()).unwrap_or_default()
+        let restraint = Restraint::default();
+        self.planner(&restraint).map(|planner| planner.statuses()).unwrap_or_default()
+    }
+
+    /// The load balancers of others on frontends that nobody here wants, in the order of frontends.
+    pub fn load_balancers_of_others(&self) -> Vec<OthersLoadBalancer> {
+        let unwanted = self
+            .observed
+            .of_others()
+            .filter(|(_, held)| held.frontends.iter().all(|frontend| self.desired.owned(*frontend).is_none()));
+        let mut others: Vec<_> = unwanted
+            .map(|(id, held)| OthersLoadBalancer {
+                frontends: held.frontends.to_vec(),
+                id,
+                like_kube_proxys: held.is_like_kube_proxys(),
+            })
+            .collect();
+        others.sort();
+        others
     }
 
     /// What is not as the Services ask.
@@ -324,6 +389,15 @@ impl Reconciler {
 
     /// Whether HNS holds what it should, as far as is known: nothing is dirty, nothing has failed.
     pub fn is_converged(&self) -> bool {
-        self.stale.is_empty() && self.dirty.is_empty() && self.failed.is_empty() && self.network.is_some()
+        let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
+        !pending && self.failed.is_empty() && self.network.is_some()
+    }
+
+    /// How many entries all that is remembered has, for those who watch that memory does not grow.
+    pub fn size(&self) -> usize {
+        let own = [self.stale.len(), self.dirty.frontends.len(), self.dirty.addresses.len(), self.notices.len()];
+        let parts = [self.cluster.size(), self.desired.size(), self.observed.size(), self.pacing.len()];
+        let kept = [self.failed.subjects().count(), self.awaited.subjects().count(), self.drift.len()];
+        own.into_iter().chain(parts).chain(kept).sum()
     }
 }

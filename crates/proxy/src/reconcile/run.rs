@@ -1,6 +1,7 @@
 //! One run: plan, apply, and what to do about what failed.
 
 use super::*;
+use crate::apply::{Driver, OneByOne, Queue};
 
 /// How often one run plans anew at once: after a change in place that had no effect, or a refusal that a second look may explain.
 const ROUNDS: usize = 6;
@@ -8,14 +9,19 @@ const ROUNDS: usize = 6;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Reconciler {
-    /// Brings HNS in step, as far as it can be now. What fails is tried again when it is due.
+    /// Brings HNS in step, as far as it can be now, one call after the other. What fails is tried again when it is due.
     pub fn run(&mut self, client: &Client, now: Duration) -> Report {
+        self.run_with(client, now, &OneByOne)
+    }
+
+    /// As [`run`](Self::run), with writes carried out by a driver.
+    pub fn run_with(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Report {
         self.work = Work::default();
         let mut outcomes = Vec::new();
-        let ready = self.is_complete() && !(self.suspended && self.observe(client).is_err());
+        let ready = self.is_complete() && !(self.suspended && self.try_observe(client).is_err());
         if !ready {
             let next = if self.suspended { Next::At(now + LOOK_AGAIN_AFTER) } else { Next::Idle };
-            return Report { outcomes, next, work: self.work };
+            return Report { outcomes, next, work: self.work, drift: std::mem::take(&mut self.drift) };
         }
         self.wake(now);
         let mut looked = false;
@@ -28,11 +34,22 @@ impl Reconciler {
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
             self.note(&plan, &dirty, now);
-            let doubt = self.apply(plan, dirty, client, now, &mut outcomes);
-            if doubt && !looked {
+            let new = self.apply(plan, &dirty, client, driver, now);
+            let doubt = self.judge(&new, dirty, now);
+            if doubt && !looked && !self.suspended {
                 looked = true;
                 self.look_again(client);
             }
+            for (outcome, _) in Report::failed(&new).filter(|(_, failure)| failure.is_port_in_use()) {
+                outcome
+                    .step
+                    .action
+                    .subject()
+                    .frontend()
+                    .into_iter()
+                    .for_each(|frontend| self.note_port_in_use(frontend));
+            }
+            outcomes.extend(new);
             if self.dirty.is_empty() || self.suspended {
                 break;
             }
@@ -42,8 +59,12 @@ impl Reconciler {
             (false, true) => None,
             (false, false) => Some(now),
         };
-        let next = [pending, self.failed.next(), self.awaited.next()].into_iter().flatten().min();
-        Report { outcomes, next: next.map_or(Next::Idle, Next::At), work: self.work }
+        if self.is_converged() {
+            self.health.converged();
+        }
+        let next = [pending, self.failed.next(), self.awaited.next(), self.pacing.next()].into_iter().flatten().min();
+        let drift = std::mem::take(&mut self.drift);
+        Report { outcomes, next: next.map_or(Next::Idle, Next::At), work: self.work, drift }
     }
 
     /// Makes dirty what is due to be tried, or looked for, again.
@@ -59,44 +80,69 @@ impl Reconciler {
                 }
             }
         }
-        for subject in self.awaited.due(now) {
-            if let Subject::Address(address) = subject {
-                self.endpoints_fresh = false;
-                let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
-                if users.is_empty() {
-                    self.awaited.settled(subject);
-                }
-                self.dirty.frontends.extend(users);
+        self.dirty.frontends.extend(self.pacing.due(now));
+        for address in self.awaited.due(now).into_iter().filter_map(Subject::address) {
+            self.endpoints_fresh = false;
+            let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
+            if users.is_empty() {
+                self.awaited.settled(Subject::Address(address));
             }
+            self.dirty.frontends.extend(users);
         }
     }
 
-    /// Applies a plan, and makes dirty what is worth planning anew at once. Answers whether HNS must hold something else than believed.
-    fn apply(&mut self, plan: Plan, dirty: Dirty, client: &Client, now: Duration, outcomes: &mut Vec<Outcome>) -> bool {
+    /// Applies a plan.
+    fn apply(
+        &mut self,
+        plan: Plan,
+        dirty: &Dirty,
+        client: &Client,
+        driver: &dyn Driver,
+        now: Duration,
+    ) -> Vec<Outcome> {
         let (Some(network), Some(capabilities)) =
             (self.network.as_ref().map(|network| network.id), &mut self.capabilities)
         else {
-            return false;
+            return Vec::new();
         };
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
-        let mut run = Run::new(client, network, &mut self.observed, capabilities, &mut self.modify_verified);
-        let mut new: Vec<Outcome> = Vec::with_capacity(plan.steps.len());
-        for step in plan.steps {
-            let outcome = run.apply(step);
-            let unavailable = outcome.result.as_ref().is_err_and(Failure::is_unavailable);
-            new.push(outcome);
-            if unavailable {
-                // Whatever is asked next would fail too. All of it is planned again when HNS can be looked at.
-                self.suspended = true;
-                break;
+        for frontend in &dirty.frontends {
+            self.pacing.planned(*frontend, plan.postponed.contains(frontend));
+        }
+        let mut queue = Queue::new(plan.steps, network, &mut self.observed, capabilities, &mut self.modify_verified);
+        driver.drive(client, &mut queue);
+        let (outcomes, stopped) = queue.finish();
+        if stopped {
+            self.suspended = true;
+            let trouble = outcomes.iter().rev().find_map(|outcome| match &outcome.result {
+                Err(Failure::Hns(error)) if error.class() == Class::Unavailable => {
+                    Some(ObserveError::Hns(error.clone()))
+                }
+                _ => None,
+            });
+            self.health.note(trouble.as_ref().map_or(Ok(()), Err));
+        }
+        let mut released = BTreeSet::new();
+        for Outcome { step, result, .. } in &outcomes {
+            match &step.action {
+                Action::DeleteLoadBalancer { frontend, .. } if result.is_ok() => drop(released.insert(*frontend)),
+                Action::CreateLoadBalancer { frontend, .. } if released.contains(frontend) => {
+                    self.pacing.replaced(*frontend, now);
+                }
+                _ => {}
             }
         }
+        outcomes
+    }
 
+    /// Makes dirty what is worth planning anew at once, and sees to it that what failed is tried again. Answers whether HNS must hold
+    /// something else than believed.
+    fn judge(&mut self, outcomes: &[Outcome], dirty: Dirty, now: Duration) -> bool {
         let mut doubt = false;
         let mut unsettled: BTreeSet<Subject> = BTreeSet::new();
         let mut created = Vec::new();
-        for Outcome { step, result } in &new {
+        for Outcome { step, result, .. } in outcomes {
             let subject = step.action.subject();
             match result {
                 Ok(()) => created.extend(match &step.action {
@@ -123,7 +169,6 @@ impl Reconciler {
         if self.suspended {
             self.dirty.merge(dirty);
         }
-        outcomes.extend(new);
         doubt
     }
 

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hcn::{Client, Generation, Guid, Kind};
+use hcn::{Client, Generation, Guid, Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
 use proxy::model::{Service, Slice};
 use proxy::{Host, Next, Reconciler, Report, Settings};
@@ -52,6 +53,7 @@ pub(crate) fn settings() -> Settings {
         root_endpoint_name: "cbr0_ep".into(),
         forward_health_check_vip: false,
         healthz_port: Some(10256),
+        take_over: false,
     }
 }
 
@@ -122,6 +124,12 @@ impl Rig {
         let counts = (self.emulator.native_calls(), self.emulator.writes());
         self.emulator.reset_journal();
         counts
+    }
+
+    /// Makes the next call of a function fail, carried out or not.
+    pub(crate) fn break_once(&self, function: &str, done: bool, code: Hresult) {
+        let effect = if done { Effect::FailAfter(code) } else { Effect::Fail(code) };
+        self.emulator.inject(Fault { which: Which::Function(function.into()), from: 1, every: 0, effect });
     }
 
     pub(crate) fn local(&self, name: &str, addresses: &[&str]) -> Guid {

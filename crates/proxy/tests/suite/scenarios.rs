@@ -580,6 +580,11 @@ fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
     rig.run();
     assert!(rig.proxy.is_converged());
     assert_eq!(rig.held(), ["lb 172.16.0.1:80/6 -> 10.244.2.1:1 flags 0/0", "remote 10.244.2.1"]);
+    for document in rig.emulator.documents(Kind::LoadBalancer) {
+        rig.emulator.remove(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap());
+    }
+    rig.sync();
+    assert_eq!(rig.held(), Vec::<String>::new(), "it goes with the last of their load balancers");
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! What this process has of the system.
+#![expect(unsafe_code, reason = "the system is asked by foreign calls")]
+
+use std::fmt;
+use std::mem::zeroed;
+use std::ptr::null;
+
+use windows_sys::Win32::Foundation::CloseHandle;
+use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess, GetProcessHandleCount};
+
+/// Handles, and memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Open handles; 0 where the system does not count them, as Wine does not.
+    pub(super) handles: u32,
+    /// The number of a new handle: the lowest that is free, so it grows once handles are left open.
+    pub(super) next_handle: usize,
+    /// Files and sockets of the system below, where this is Wine.
+    pub(super) files: usize,
+    /// The pages in memory.
+    pub(super) working_set: usize,
+}
+
+impl Usage {
+    /// What it is now.
+    pub(super) fn now() -> Self {
+        let mut handles = 0;
+        // SAFETY: takes nothing.
+        let process = unsafe { GetCurrentProcess() };
+        // SAFETY: the process is this one; the place outlives the call.
+        let counted = unsafe { GetProcessHandleCount(process, &raw mut handles) };
+        // SAFETY: of numbers only, for which zero is a value.
+        let mut memory: PROCESS_MEMORY_COUNTERS = unsafe { zeroed() };
+        let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).unwrap_or_default();
+        // SAFETY: the process is this one; the place has the size that is given, and outlives the call.
+        let measured = unsafe { K32GetProcessMemoryInfo(process, &raw mut memory, size) };
+        Self {
+            handles: if counted == 0 { 0 } else { handles },
+            next_handle: next_handle(),
+            files: std::fs::read_dir(r"Z:\proc\self\fd").map_or(0, Iterator::count),
+            working_set: if measured == 0 { 0 } else { memory.WorkingSetSize },
+        }
+    }
+}
+
+fn next_handle() -> usize {
+    // SAFETY: no attributes and no name; what it gives is closed below.
+    let event = unsafe { CreateEventW(null(), 0, 0, null()) };
+    // SAFETY: the handle is ours, or none, which can't be closed and is not.
+    let _ = unsafe { CloseHandle(event) };
+    event.addr()
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handles, next_handle, files, working_set } = self;
+        write!(f, "{handles} handles (the next is {next_handle}), {files} files, {} KB", working_set / 1024)
+    }
+}

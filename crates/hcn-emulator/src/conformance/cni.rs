@@ -1,0 +1,199 @@
+//! What plugins of the container network interface and container tools rely on: documents of either shape, addresses, namespaces,
+//! attachment and policies.
+
+use hcn::call::{Call, Handle, Method, Reply};
+use hcn::schema::Query;
+use hcn::{Class, Guid, Hcn, Hresult, Kind};
+use serde_json::{Value, json};
+
+use super::{Case, Scratch, fails, must, text};
+
+/// A local endpoint of a network with nothing but what is given.
+fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
+    let network = open(scratch, Kind::Network, scratch.network)?;
+    let id = Guid::new_v4();
+    let mut settings = settings.clone();
+    if let Value::Object(members) = &mut settings {
+        members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
+        members.insert("HostComputeNetwork".into(), json!(scratch.network));
+    }
+    let call = Call::Create { kind: Kind::Endpoint, network: Some(network), id, settings: settings.to_string() };
+    let made = scratch.hcn.call(&call);
+    let _ = scratch.hcn.call(&Call::Close { kind: Kind::Network, handle: network });
+    if let Reply::Handle(handle) = made.map_err(text)? {
+        let _ = scratch.hcn.call(&Call::Close { kind: Kind::Endpoint, handle });
+    }
+    Ok(id)
+}
+
+fn open(scratch: &Scratch, kind: Kind, id: Guid) -> Result<Handle, String> {
+    match scratch.hcn.call(&Call::Open { kind, id }).map_err(text)? {
+        Reply::Handle(handle) => Ok(handle),
+        other => Err(format!("opening gives {other:?}")),
+    }
+}
+
+/// What a v2 query shows of an object.
+fn show(scratch: &Scratch, kind: Kind, id: Guid) -> Result<Value, String> {
+    let handle = open(scratch, kind, id)?;
+    let reply = scratch.hcn.call(&Call::Query { kind, handle, query: Query::all().to_json() });
+    let _ = scratch.hcn.call(&Call::Close { kind, handle });
+    let Reply::Document(document) = reply.map_err(text)? else { return Err("no document".into()) };
+    serde_json::from_str(&document).map_err(|error| error.to_string())
+}
+
+fn modify(scratch: &Scratch, kind: Kind, id: Guid, request: &Value) -> Result<(), String> {
+    let handle = open(scratch, kind, id)?;
+    let done = scratch.hcn.call(&Call::Modify { kind, handle, settings: request.to_string() });
+    let _ = scratch.hcn.call(&Call::Close { kind, handle });
+    done.map(drop).map_err(text)
+}
+
+/// The output of a successful call of the first generation.
+fn hns(scratch: &Scratch, method: Method, path: &str, body: &Value) -> Result<Value, String> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let call = Call::Hns { method, path: path.into(), body };
+    let Reply::Document(reply) = scratch.hcn.call(&call).map_err(text)? else { return Err("no document".into()) };
+    let reply: Value = serde_json::from_str(&reply).map_err(|error| error.to_string())?;
+    must(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
+    Ok(reply.get("Output").cloned().unwrap_or_default())
+}
+
+fn policies<'a>(document: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let list = document.get("Policies").and_then(Value::as_array).into_iter().flatten();
+    list.filter(|policy| policy.get("Type").and_then(Value::as_str) == Some(kind)).collect()
+}
+
+fn mapping() -> Value {
+    let settings = json!({"Protocol": 17, "InternalPort": 56788, "ExternalPort": 56789});
+    json!({"Policies": [{"Type": "PortMapping", "Settings": settings}]})
+}
+
+/// The cases.
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "an endpoint gets an address and a MAC address of its network",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let endpoint = scratch.client.endpoint(local(&scratch, &json!({}))?).map_err(text)?;
+            let inside = |address: std::net::IpAddr| address.to_string().starts_with("192.168.214.");
+            must(endpoint.addresses().next().is_some_and(inside), "an address of the subnet")?;
+            must(!endpoint.mac_address.is_empty() && !endpoint.is_remote(), "a MAC address")
+        },
+    },
+    Case {
+        name: "the functions of the second generation take documents of the first",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let subnet = json!({"AddressPrefix": "192.168.215.0/24", "GatewayAddress": "192.168.215.1"});
+            let scratch = Scratch::with(hcn, json!({"Type": "nat", "Subnets": [subnet]}))?;
+            let network = show(&scratch, Kind::Network, scratch.network)?;
+            let prefix = network.pointer("/Ipams/0/Subnets/0/IpAddressPrefix");
+            must(prefix == Some(&json!("192.168.215.0/24")), "the subnet in the second generation's place")
+        },
+    },
+    Case {
+        name: "an endpoint goes into a namespace and out again",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let endpoint = local(&scratch, &json!({}))?;
+            let namespace = Guid::new_v4();
+            let settings = json!({"Type": "Host", "SchemaVersion": {"Major": 2, "Minor": 0}}).to_string();
+            let create = Call::Create { kind: Kind::Namespace, network: None, id: namespace, settings };
+            if let Reply::Handle(handle) = hcn.call(&create).map_err(text)? {
+                let _ = hcn.call(&Call::Close { kind: Kind::Namespace, handle });
+            }
+            let change = |verb: &str| {
+                let settings = json!({"EndpointId": endpoint});
+                let request = json!({"ResourceType": "Endpoint", "RequestType": verb, "Settings": settings});
+                modify(&scratch, Kind::Namespace, namespace, &request)?;
+                let listed = show(&scratch, Kind::Namespace, namespace)?;
+                let resources = listed.get("Resources").and_then(Value::as_array).cloned().unwrap_or_default();
+                let same = |resource: &&Value| {
+                    let id = resource.pointer("/Data/Id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                    resource.get("Type") == Some(&json!("Endpoint")) && id == Some(endpoint)
+                };
+                Ok::<_, String>(resources.iter().filter(same).count())
+            };
+            let counts = change("Add").and_then(|added| Ok((added, change("Remove")?)));
+            hcn.call(&Call::Delete { kind: Kind::Namespace, id: namespace }).map_err(text)?;
+            must(counts? == (1, 0), "there once after it was added, and gone after it was removed")?;
+            fails(hcn.call(&Call::Open { kind: Kind::Namespace, id: namespace }), &[Hresult::ELEMENT_NOT_FOUND])
+        },
+    },
+    Case {
+        name: "policies of an endpoint are replaced by type",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let endpoint = local(&scratch, &json!({}))?;
+            let update = |ports: &[&str]| {
+                let acl = |port: &&str| {
+                    json!({"Type": "ACL", "Settings": {"Protocols": "6", "Action": "Block", "Direction": "Out",
+                           "RemotePorts": port, "RuleType": "Switch", "Priority": 200}})
+                };
+                let settings = json!({"Policies": ports.iter().map(acl).collect::<Vec<_>>()});
+                let request = json!({"ResourceType": "Policy", "RequestType": "Update", "Settings": settings});
+                modify(&scratch, Kind::Endpoint, endpoint, &request)?;
+                Ok::<_, String>(policies(&show(&scratch, Kind::Endpoint, endpoint)?, "ACL").len())
+            };
+            must((update(&["80", "81"])?, update(&["82"])?) == (2, 1), "the rules that were sent last")
+        },
+    },
+    Case {
+        name: "one external port is mapped once",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            local(&scratch, &mapping())?;
+            let network = open(&scratch, Kind::Network, scratch.network)?;
+            let mut second = mapping();
+            if let Value::Object(members) = &mut second {
+                members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
+            }
+            let settings = second.to_string();
+            let call = Call::Create { kind: Kind::Endpoint, network: Some(network), id: Guid::new_v4(), settings };
+            let made = hcn.call(&call);
+            let _ = hcn.call(&Call::Close { kind: Kind::Network, handle: network });
+            fails(made, &[Hresult::HCN_E_PORT_ALREADY_EXISTS])
+        },
+    },
+    Case {
+        name: "a route to a remote subnet comes to a network and goes",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::overlay(hcn)?;
+            let route = json!({"Type": "RemoteSubnetRoute", "Settings": {
+                "DestinationPrefix": "192.168.216.0/24", "IsolationId": 5000, "ProviderAddress": "192.0.2.9",
+                "DistributedRouterMacAddress": "00-15-5D-E7-B1-01"}});
+            let change = |verb: &str| {
+                let settings = json!({"Policies": [route]});
+                let request = json!({"ResourceType": "Policy", "RequestType": verb, "Settings": settings});
+                modify(&scratch, Kind::Network, scratch.network, &request)?;
+                Ok::<_, String>(policies(&show(&scratch, Kind::Network, scratch.network)?, "RemoteSubnetRoute").len())
+            };
+            must((change("Add")?, change("Remove")?) == (1, 0), "there, then gone")
+        },
+    },
+    Case {
+        name: "an endpoint of the first generation attaches to the host, and has statistics",
+        applies: |f| f.v2,
+        run: |hcn| {
+            let scratch = Scratch::new(hcn)?;
+            let body = json!({"Name": "conformance", "VirtualNetwork": scratch.network});
+            let made = hns(&scratch, Method::Post, "/endpoints/", &body)?;
+            let id = made.get("ID").and_then(Value::as_str).ok_or("an endpoint without an id")?;
+            let host = json!({"SystemType": "Host", "CompartmentId": 1});
+            hns(&scratch, Method::Post, &format!("/endpoints/{id}/attach"), &host)?;
+            let statistics = hns(&scratch, Method::Get, &format!("/endpointstats/{id}"), &Value::Null)?;
+            let of = statistics.get("EndpointId").and_then(Value::as_str);
+            must(of.is_some_and(|of| of.eq_ignore_ascii_case(id)), "statistics of this endpoint")?;
+            hns(&scratch, Method::Post, &format!("/endpoints/{id}/detach"), &json!({"SystemType": "Host"}))?;
+            hns(&scratch, Method::Delete, &format!("/endpoints/{id}"), &Value::Null)?;
+            let gone = Call::Hns { method: Method::Get, path: format!("/endpoints/{id}"), body: String::new() };
+            must(hcn.call(&gone).is_err_and(|error| error.class() == Class::Absent), "gone after deletion")
+        },
+    },
+];

@@ -1,0 +1,49 @@
+//! `explain svc`: why a Service is as it is, from files or from a running process.
+
+use proxy::Explanation;
+
+use super::{CONVERGED, CommandError, report};
+use crate::cli::{ExplainSvcArgs, OutputForm, resolve};
+use crate::config::Config;
+use crate::hns::Hns;
+use crate::source::files::Files;
+use crate::sync::Session;
+use crate::{ask, output, view};
+
+pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
+    let (explanation, note) = match &args.proxy.source.from {
+        Some(path) => from_files(args, config, &Files::open(path)?)?,
+        None => from_process(args)?,
+    };
+    match args.proxy.output.output {
+        OutputForm::Table => output::text(&view::explanation(&explanation, &note))?,
+        OutputForm::Json => output::json(&explanation)?,
+    }
+    Ok(CONVERGED)
+}
+
+fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(Explanation, String), CommandError> {
+    let hns = Hns::open(&args.proxy.hns)?;
+    let catalog = files.catalog();
+    let (settings, host) = resolve(config, &args.proxy.node, &hns, &catalog)?;
+    let mut session = Session::new(&hns, settings, host);
+    session.load(&catalog);
+    session.observe()?;
+    let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
+    let explanation = session.explain(&args.service);
+    report(&catalog, &mut Vec::new());
+    match explanation {
+        Some(explanation) => Ok((explanation, session.note())),
+        None => Err(CommandError::NoService { service: args.service.clone(), why }),
+    }
+}
+
+fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
+    let address = args.debug_address;
+    let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
+    match ask::json(address, &path) {
+        Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
+        Ok(None) => Err(CommandError::NoService { service: args.service.clone(), why: None }),
+        Err(source) => Err(CommandError::Ask { address, source }),
+    }
+}

@@ -1,0 +1,58 @@
+//! `service`: hnsproxy as a service of Windows, installed and taken away.
+
+use std::ffi::OsString;
+
+use super::{CONVERGED, CommandError};
+use crate::cli::{self, InstallArgs, ServiceArgs, ServiceCommand};
+use crate::windows_service::{self, Wanted};
+
+pub(super) fn main(args: &ServiceArgs) -> Result<u8, CommandError> {
+    match &args.command {
+        ServiceCommand::Install(args) => windows_service::install(&wanted(args)?)?,
+        ServiceCommand::Uninstall(args) => windows_service::uninstall(&args.name)?,
+    }
+    Ok(CONVERGED)
+}
+
+/// The service that is asked for. Its command line is read here already: a service that can't start helps nobody.
+fn wanted(args: &InstallArgs) -> Result<Wanted, CommandError> {
+    let mut arguments = args.arguments.clone();
+    let line = || [OsString::from("hnsproxy")].into_iter().chain(args.arguments.iter().cloned());
+    let is_service = match cli::parse(line()).map(|cli| cli.command) {
+        Ok(cli::Command::Run(run)) => run.proxy.kube_proxy.windows_service(),
+        Ok(_) => return Err(CommandError::ServiceArguments("they are not those of `hnsproxy run`".into())),
+        Err(error) => return Err(CommandError::ServiceArguments(error.to_string().trim_end().to_owned())),
+    };
+    if !is_service {
+        arguments.push("--windows-service".into());
+    }
+    Ok(Wanted { name: args.name.clone(), display_name: args.display_name.clone(), arguments })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(line: &[&str]) -> Result<Vec<OsString>, String> {
+        let all = ["hnsproxy", "service", "install"].iter().chain(line).map(OsString::from);
+        match cli::parse(all).map_err(|error| error.to_string())?.command {
+            cli::Command::Service(ServiceArgs { command: ServiceCommand::Install(args) }) => {
+                wanted(&args).map(|wanted| wanted.arguments).map_err(|error| error.to_string())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn the_arguments_of_a_service_are_those_of_run_and_say_that_it_is_one() {
+        let strings = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let line = install(&["--", "--from=c", "--enable_dsr=true"]).unwrap();
+        assert_eq!(line, strings(&["--from=c", "--enable-dsr=true", "--windows-service"]));
+        assert_eq!(install(&["--name=x", "--from=c"]).unwrap(), strings(&["--from=c", "--windows-service"]));
+        let run = install(&["--", "run", "--windows-service", "--from=c"]).unwrap();
+        assert_eq!(run, strings(&["run", "--windows-service", "--from=c"]));
+        let error = install(&["--", "--no-such-flag"]).unwrap_err();
+        assert!(error.contains("--no-such-flag"), "{error}");
+        assert!(install(&["--", "state"]).unwrap_err().contains("hnsproxy run"));
+    }
+}

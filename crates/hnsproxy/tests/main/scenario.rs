@@ -1,0 +1,371 @@
+//! A scenario: YAML in Kubernetes's own words, shortened, and what comes of it on an emulated HNS, as text.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
+use hcn::{Client, Generation, Hresult};
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::{Emulator, Host as EmulatedHost};
+use hnsproxy::kubernetes::{Converted, node, object, service, slice};
+use hnsproxy::view;
+use proxy::{Host, Next, Reconciler, Settings};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+const NETWORK: &str = "7b60c1d9-602e-5110-8c89-a9475b89732c";
+
+/// What a scenario says of the host, then of the cluster.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Input {
+    /// The case, in a sentence.
+    pub(crate) about: String,
+    /// Where this is not what kube-proxy does on Windows: what it does there.
+    pub(crate) differs: Option<String>,
+    /// The type of the network.
+    #[serde(default = "l2bridge")]
+    network: String,
+    /// The version of HNS.
+    #[serde(default = "version")]
+    hns: String,
+    #[serde(default)]
+    v1: bool,
+    /// `--enable-dsr=true`.
+    #[serde(default)]
+    dsr: bool,
+    /// `--forward-healthcheck-vip=true`.
+    #[serde(default)]
+    health: bool,
+    #[serde(flatten)]
+    first: Step,
+    /// What happens after that.
+    #[serde(default)]
+    then: Vec<Step>,
+}
+
+fn l2bridge() -> String {
+    "L2Bridge".into()
+}
+
+fn version() -> String {
+    "15.5".into()
+}
+
+/// What changes. The node is `here`, 192.168.77.1 and fd00:77::1.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Step {
+    /// What happens, in words.
+    what: String,
+    /// Labels of the node.
+    node: Option<Map<String, Value>>,
+    /// Addresses of pods that the CNI has made an endpoint for; several of one pod with a space between.
+    pods: Vec<String>,
+    /// Services: `name`, `labels`, `annotations`, `created`, `ingress`, and the members of the specification.
+    services: Vec<Map<String, Value>>,
+    /// Slices: `name`, `service`, `labels`, and members of slices. A port may be a number; a backend has `ip`, `node`, `ready`,
+    /// `serving`, `terminating`, `zones`, `nodes`.
+    slices: Vec<Map<String, Value>>,
+    /// Services and slices that go.
+    gone: Vec<String>,
+    /// Native functions that fail during this step.
+    failing: Vec<String>,
+    /// Whether the host gets an endpoint of its own, 10.244.1.2.
+    root: bool,
+    /// Whether the process is another one.
+    restart: bool,
+}
+
+struct Scenario {
+    emulator: Arc<Emulator>,
+    client: Client,
+    settings: Settings,
+    host: Host,
+    reconciler: Reconciler,
+    now: Duration,
+    zone: Option<smol_str::SmolStr>,
+    text: String,
+}
+
+fn take(map: &mut Map<String, Value>, member: &str) -> Option<Value> {
+    map.remove(member)
+}
+
+fn name_of(map: &mut Map<String, Value>, default: &str) -> String {
+    take(map, "name").map_or(default.into(), |name| name.as_str().unwrap().to_owned())
+}
+
+/// A Service as the API server writes it.
+fn service_object(mut short: Map<String, Value>) -> object::Service {
+    let metadata = json!({
+        "namespace": "ns", "name": name_of(&mut short, "web"),
+        "labels": take(&mut short, "labels"), "annotations": take(&mut short, "annotations"),
+        "creationTimestamp": take(&mut short, "created"),
+    });
+    let ingress = take(&mut short, "ingress");
+    serde_json::from_value(
+        json!({"metadata": metadata, "spec": short, "status": {"loadBalancer": {"ingress": ingress}}}),
+    )
+    .unwrap()
+}
+
+/// A slice as the API server writes it.
+fn slice_object(mut short: Map<String, Value>) -> object::EndpointSlice {
+    let service = take(&mut short, "service").unwrap_or("web".into());
+    let mut labels = take(&mut short, "labels").unwrap_or(json!({}));
+    labels["kubernetes.io/service-name"] = service.clone();
+    let name = name_of(&mut short, &format!("{}-1", service.as_str().unwrap()));
+    let port = |port: Value| if port.is_number() { json!({"name": "", "port": port}) } else { port };
+    let named = |names: Option<Value>| -> Vec<Value> {
+        names.iter().flat_map(|names| names.as_array().unwrap()).map(|name| json!({"name": name})).collect()
+    };
+    let list = |value: Option<Value>| value.map_or(Vec::new(), |list| list.as_array().unwrap().clone());
+    let backend = |backend: Value| {
+        let Value::Object(mut short) = backend else { panic!("a backend is a map: {backend}") };
+        json!({
+            "addresses": take(&mut short, "ip").map(|ip| vec![ip]).unwrap_or_default(),
+            "nodeName": take(&mut short, "node"),
+            "hints": {"forZones": named(take(&mut short, "zones")), "forNodes": named(take(&mut short, "nodes"))},
+            "conditions": short,
+        })
+    };
+    let ports: Vec<Value> = list(take(&mut short, "ports")).into_iter().map(port).collect();
+    let endpoints: Vec<Value> = list(take(&mut short, "endpoints")).into_iter().map(backend).collect();
+    let family = take(&mut short, "addressType").unwrap_or("IPv4".into());
+    assert!(short.is_empty(), "members of a slice: {short:?}");
+    serde_json::from_value(json!({
+        "metadata": {"namespace": "ns", "name": name, "labels": labels},
+        "addressType": family, "ports": ports, "endpoints": endpoints,
+    }))
+    .unwrap()
+}
+
+impl Scenario {
+    fn new(input: &Input) -> Self {
+        let remote = |third: u8| {
+            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.244.{third}.0/24"),
+                   "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
+                   "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
+        };
+        let overlay = input.network == "Overlay";
+        let policies = if overlay { vec![remote(2), remote(3)] } else { vec![] };
+        let ips = ["192.168.77.1", "fd00:77::1"];
+        let document: EmulatedHost = serde_json::from_value(json!({
+            "hnsVersion": input.hns, "node": "here", "nodeIPs": ips, "hostMac": "16:3f:c8:c9:10:9d",
+            "objects": [{
+                "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": input.network, "Policies": policies,
+                "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24",
+                           "Routes": [{"NextHop": "10.244.1.1", "DestinationPrefix": "0.0.0.0/0"}]}]}],
+                "SchemaVersion": {"Major": 2, "Minor": 0}
+            }]
+        }))
+        .unwrap();
+        let emulator = Arc::new(Emulator::from_host(&document).unwrap());
+        let generation = if input.v1 { Generation::V1 } else { Generation::V2 };
+        let client = Client::new(emulator.clone(), generation);
+        let settings = Settings {
+            node_name: "here".into(),
+            network_name: "cbr0".into(),
+            source_vip: Some("10.244.1.250".parse().unwrap()),
+            enable_dsr: input.dsr,
+            root_endpoint_name: "cbr0_ep".into(),
+            forward_health_check_vip: input.health,
+            healthz_port: Some(10256),
+            take_over: false,
+        };
+        let host = Host { node_ips: ips.map(|ip| ip.parse().unwrap()).to_vec(), mac: Some("16:3f:c8:c9:10:9d".into()) };
+        let mut reconciler = Reconciler::new(settings.clone(), host.clone());
+        reconciler.reset_services(vec![]);
+        reconciler.reset_slices(vec![]);
+        let (now, zone) = (Duration::from_secs(1), None);
+        Self { emulator, client, settings, host, reconciler, now, zone, text: String::new() }
+    }
+
+    fn line(&mut self, indent: usize, text: &str) {
+        writeln!(self.text, "{:indent$}{text}", "").unwrap();
+    }
+
+    fn converted<T>(
+        &mut self,
+        what: &str,
+        converted: Result<Converted<T>, hnsproxy::kubernetes::ConvertError>,
+    ) -> Option<T> {
+        match converted {
+            Err(error) => {
+                self.line(0, &format!("left out: {what}: {error}"));
+                None
+            }
+            Ok(Converted { outcome, problems }) => {
+                problems.iter().for_each(|problem| self.line(0, &format!("left out: {problem}")));
+                outcome.map_err(|skip| self.line(0, &format!("skipped: {what}, {skip}"))).ok()
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        let cluster = self.reconciler.cluster();
+        let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
+        let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
+        self.reconciler = Reconciler::new(self.settings.clone(), self.host.clone());
+        self.reconciler.set_zone(self.zone.clone());
+        self.reconciler.reset_services(services);
+        self.reconciler.reset_slices(slices);
+    }
+
+    /// Hands over what changes.
+    fn change(&mut self, step: Step) {
+        if let Some(labels) = step.node {
+            let object = serde_json::from_value(json!({"metadata": {"name": "here", "labels": labels}})).unwrap();
+            self.zone = node::convert(&object).zone;
+            self.reconciler.set_zone(self.zone.clone());
+        }
+        if step.root {
+            let address = "10.244.1.2".parse().unwrap();
+            self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "cbr0_ep", &[address]);
+        }
+        for pod in &step.pods {
+            let addresses: Vec<IpAddr> = pod.split(' ').map(|ip| ip.parse().unwrap()).collect();
+            self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "pod", &addresses);
+        }
+        for short in step.services {
+            let object = service_object(short);
+            let what = format!("Service {}", object.metadata.full_name());
+            let converted = self.converted(&what, service::convert(&object));
+            match converted {
+                Some(service) => self.reconciler.apply_service(service),
+                // As the selectors of a watch have it: what no longer concerns the proxy is gone.
+                None => self.reconciler.delete_service(&proxy::model::ServiceName::new("ns", object.metadata.name)),
+            }
+        }
+        for short in step.slices {
+            let object = slice_object(short);
+            let what = format!("EndpointSlice {}", object.metadata.full_name());
+            if let Some(slice) = self.converted(&what, slice::convert(&object)) {
+                self.reconciler.apply_slice(slice);
+            }
+        }
+        for name in &step.gone {
+            self.reconciler.delete_service(&proxy::model::ServiceName::new("ns", name));
+            let (namespace, name) = ("ns".into(), name.into());
+            self.reconciler.delete_slice(&proxy::model::SliceName { namespace, name });
+        }
+        for function in step.failing {
+            let effect = Effect::Fail(Hresult::HCN_E_PORT_NOT_FOUND);
+            self.emulator.inject(Fault { which: Which::Function(function), from: 1, every: 1, effect });
+        }
+        if step.restart {
+            self.restart();
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let failing = !step.failing.is_empty();
+        // Long enough for what is paced.
+        self.now += Duration::from_secs(5);
+        self.change(step);
+        self.reconciler.observe(&self.client).unwrap();
+        let plan = self.reconciler.plan(self.now);
+        self.line(0, "plan:");
+        for step in &plan.steps {
+            self.line(2, &format!("{}: {}", step.action, step.reason));
+        }
+        if plan.steps.is_empty() {
+            self.line(2, "nothing to do");
+        }
+        self.settle(failing);
+        let notices: Vec<String> = self
+            .reconciler
+            .notices()
+            .iter()
+            .map(|notice| format!("{} {}: {}", notice.service, notice.problem.reason(), notice.problem))
+            .collect();
+        if !notices.is_empty() {
+            self.line(0, "notices:");
+            notices.iter().for_each(|notice| self.line(2, notice));
+        }
+        self.line(0, "HNS:");
+        let held = self.held();
+        held.iter().for_each(|line| self.line(2, line));
+        if held.is_empty() {
+            self.line(2, "nothing");
+        }
+        self.emulator.clear_faults();
+    }
+
+    /// Runs until nothing is due but what waits for the CNI. Nothing may fail that was not made to.
+    fn settle(&mut self, failing: bool) {
+        for _ in 0..20 {
+            let report = self.reconciler.run(&self.client, self.now);
+            for (outcome, failure) in report.failures() {
+                // What waits for another step that failed earlier is no refusal.
+                let refused = matches!(failure, proxy::apply::Failure::Hns(_));
+                assert!(failing || !refused, "{}: {failure}", outcome.step);
+            }
+            if report.outcomes.is_empty() && (self.reconciler.is_converged() || failing) {
+                return;
+            }
+            match report.next {
+                Next::At(due) if !failing => self.now = self.now.max(due),
+                _ => self.now += Duration::from_millis(1),
+            }
+        }
+        assert!(failing, "no end: {:?}", self.reconciler.plan(self.now));
+    }
+
+    /// What HNS holds, a line an object.
+    fn held(&self) -> Vec<String> {
+        let snapshot = view::read(&*self.emulator, &self.client, String::new()).unwrap();
+        let mut lines = Vec::new();
+        for endpoint in &snapshot.endpoints {
+            let kind = if endpoint.remote { "remote" } else { "local" };
+            let mut line = format!("{kind} endpoint {}", endpoint.addresses.join(" "));
+            for policy in &endpoint.policies {
+                let policy = serde_json::to_value(policy).unwrap();
+                write!(line, " on {}", policy["Settings"]["ProviderAddress"].as_str().unwrap()).unwrap();
+            }
+            lines.push(line);
+        }
+        for lb in &snapshot.load_balancers {
+            let vip = lb.vips.first().map_or("node", String::as_str);
+            let protocol = Protocol(lb.protocol);
+            let mut line = format!(
+                "{vip} {}/{protocol} -> {} port {}",
+                lb.external_port,
+                lb.backends.join(", "),
+                lb.internal_port
+            );
+            let (flags, mapping) = (LoadBalancerFlags(lb.flags), PortMappingFlags(lb.port_mapping_flags));
+            if lb.flags != 0 {
+                write!(line, ", {flags:?}").unwrap();
+            }
+            if lb.port_mapping_flags != 0 {
+                write!(line, ", {mapping:?}").unwrap();
+            }
+            if DistributionType(lb.distribution_type) == DistributionType::SOURCE_IP {
+                line += ", by source";
+            }
+            if !lb.source_vip.is_empty() {
+                write!(line, ", from {}", lb.source_vip).unwrap();
+            }
+            lines.push(line);
+        }
+        lines
+    }
+}
+
+/// What comes of a scenario.
+pub(crate) fn outcome(text: &str) -> String {
+    let parse = || serde_saphyr::from_str::<Input>(text).unwrap_or_else(|error| panic!("{error}"));
+    let (input, mut again) = (parse(), parse());
+    let mut scenario = Scenario::new(&input);
+    scenario.step(std::mem::take(&mut again.first));
+    for step in again.then {
+        let what = step.what.clone();
+        scenario.line(0, &format!("\n# {what}"));
+        scenario.step(step);
+    }
+    scenario.text
+}

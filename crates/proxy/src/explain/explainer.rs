@@ -1,0 +1,160 @@
+//! From what is desired and observed to an explanation: reads, computes, asks nobody.
+
+use std::net::IpAddr;
+
+use hcn::Guid;
+use rustc_hash::FxHashMap;
+
+use super::{BackendState, ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer};
+use crate::desired::Dirty;
+use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
+use crate::model::{Service, ServiceEntry, ServicePort};
+use crate::observe::Owner;
+use crate::plan::{Plan, Planner, Subject};
+use crate::resolve::Resolved;
+use crate::select::{Hints, Judged, judge};
+use crate::settings::Node;
+
+/// All that the frontends of one Service are explained from.
+pub(crate) struct Explainer<'a> {
+    pub(crate) entry: &'a ServiceEntry,
+    pub(crate) service: &'a Service,
+    pub(crate) node: &'a Node,
+    pub(crate) planner: Planner<'a>,
+}
+
+impl Explainer<'_> {
+    /// What a plan for this Service covers.
+    pub(crate) fn scope(&self) -> Dirty {
+        let desired = self.planner.desired;
+        let specs = desired.specs_of(&self.service.name);
+        let targets = specs.iter().flat_map(|spec| spec.targets.iter().copied());
+        let backends = targets.filter_map(|target| match target {
+            Target::Address { address, .. } => Some(address),
+            Target::Root => None,
+        });
+        let own = desired.service_addresses_of(&self.service.name).iter().copied();
+        Dirty { frontends: specs.iter().map(|spec| spec.frontend).collect(), addresses: backends.chain(own).collect() }
+    }
+
+    /// The frontends, where a plan for them is known. `waits` says of a frontend whether something failed and is not due again yet.
+    pub(crate) fn frontends(&self, plan: &Plan, waits: impl Fn(Frontend) -> bool) -> Vec<ExplainedFrontend> {
+        let specs = self.planner.desired.specs_of(&self.service.name);
+        let mut ordered: Vec<&LoadBalancerSpec> = specs.iter().map(AsRef::as_ref).collect();
+        ordered.sort_by_key(|spec| (self.port_index(spec), spec.kind, spec.frontend));
+        let explain = |spec: &LoadBalancerSpec| {
+            let subject = Subject::Frontend(spec.frontend);
+            let confirmed = !plan.postponed.contains(&spec.frontend)
+                && !plan.steps.iter().any(|step| step.action.subject() == subject);
+            self.frontend(spec, confirmed, waits(spec.frontend))
+        };
+        ordered.into_iter().map(explain).collect()
+    }
+
+    fn port_index(&self, spec: &LoadBalancerSpec) -> usize {
+        let same = |port: &ServicePort| port.name == spec.port_name && port.protocol == spec.frontend.protocol;
+        self.service.ports.iter().position(same).unwrap_or(usize::MAX)
+    }
+
+    fn frontend(&self, spec: &LoadBalancerSpec, confirmed: bool, waits: bool) -> ExplainedFrontend {
+        let (desired, observed) = (self.planner.desired, self.planner.observed);
+        let owned = desired.owned(spec.frontend);
+        let ours = owned.filter(|owned| owned.service == self.service.name);
+        let resolved: FxHashMap<Target, Resolved> =
+            spec.targets.iter().map(|target| (*target, self.planner.resolve_target(*target))).collect();
+        let to_come: FxHashMap<Guid, IpAddr> = resolved
+            .values()
+            .filter_map(|resolved| match resolved {
+                Resolved::Create(create) => Some((create.0, create.1)),
+                _ => None,
+            })
+            .collect();
+        let wanted = ours.and_then(|owned| self.planner.expected_load_balancer(owned)).map(|(id, document)| {
+            let backends = document.endpoint_ids().map(|id| self.address(id, &to_come)).collect();
+            ExplainedLoadBalancer { id, ours: true, backends, document: Some(document) }
+        });
+        let held = observed.on(spec.frontend).map(|(id, held)| ExplainedLoadBalancer {
+            id,
+            ours: held.owner == Owner::Us,
+            backends: held.endpoints.iter().map(|id| self.address(*id, &to_come)).collect(),
+            document: None,
+        });
+        let (hints, backends) = self.backends(spec, &resolved);
+        ExplainedFrontend {
+            frontend: spec.frontend.to_string(),
+            kind: spec.kind,
+            port_name: spec.port_name.clone(),
+            local_only: spec.local_only,
+            hints,
+            held_by: owned.filter(|owned| owned.service != self.service.name).map(|owned| owned.service.clone()),
+            backends,
+            wanted,
+            held: held.collect(),
+            confirmed,
+            waits,
+        }
+    }
+
+    /// The address of an endpoint that is there, or is to be created.
+    fn address(&self, endpoint: Guid, to_come: &FxHashMap<Guid, IpAddr>) -> String {
+        let held = self.planner.observed.endpoint(endpoint).map(|held| held.addresses.as_slice()).unwrap_or_default();
+        let addresses = if held.is_empty() { to_come.get(&endpoint).map(std::slice::from_ref) } else { Some(held) };
+        addresses.map_or_else(
+            || endpoint.to_string(),
+            |addresses| addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
+        )
+    }
+
+    fn backends(
+        &self,
+        spec: &LoadBalancerSpec,
+        resolved: &FxHashMap<Target, Resolved>,
+    ) -> (Hints, Vec<ExplainedBackend>) {
+        if spec.kind == FrontendKind::HealthCheck {
+            return (Hints::None, self.health_check(spec));
+        }
+        let Some(port) = self.service.ports.get(self.port_index(spec)) else { return (Hints::None, Vec::new()) };
+        let judgement = judge(port, spec.frontend.family, self.entry.slices.values(), self.node);
+        let hints = if spec.local_only { Hints::None } else { judgement.hints };
+        (hints, judgement.backends.iter().map(|judged| explain_backend(spec, judged, resolved)).collect())
+    }
+
+    /// The host's own endpoint behind a health check.
+    fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
+        let Resolved::Local(id) = self.planner.resolve_target(Target::Root) else { return Vec::new() };
+        let addresses = self.planner.observed.endpoint(id).map(|held| held.addresses.as_slice()).unwrap_or_default();
+        let state = if spec.targets.is_empty() { BackendState::NotReady } else { BackendState::Ready };
+        let backend = |address: &IpAddr| ExplainedBackend {
+            address: *address,
+            port: spec.internal_port,
+            node: Some(self.node.name.clone()),
+            local: true,
+            state,
+            endpoint: Some(id),
+        };
+        addresses.iter().map(backend).collect()
+    }
+}
+
+fn explain_backend(
+    spec: &LoadBalancerSpec,
+    judged: &Judged<'_>,
+    resolved: &FxHashMap<Target, Resolved>,
+) -> ExplainedBackend {
+    let backend = judged.backend;
+    let verdict = if spec.local_only { judged.local } else { judged.cluster };
+    let target = Target::Address { address: backend.address, local: backend.local };
+    let (state, endpoint) = match resolved.get(&target) {
+        _ if !verdict.serves() => (verdict.into(), None),
+        _ if backend.port != spec.internal_port => (BackendState::OtherPort, None),
+        None => (BackendState::OverLimit, None),
+        Some(Resolved::Local(id) | Resolved::Remote(id)) => (verdict.into(), Some(*id)),
+        Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
+        Some(Resolved::Create(_) | Resolved::NotWanted) => (BackendState::EndpointToCome, None),
+        Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
+        Some(Resolved::NoLocalEndpoint(_)) => (BackendState::NoHnsEndpoint, None),
+        Some(Resolved::NoHostEndpoint(_) | Resolved::NoRootEndpoint) => (BackendState::NoHostEndpoint, None),
+    };
+    let node = judged.record.node.clone();
+    ExplainedBackend { address: backend.address, port: backend.port, node, local: backend.local, state, endpoint }
+}

@@ -1,0 +1,156 @@
+//! The load balancer of one frontend: with which backends, and how it gets there from what HNS holds.
+
+use std::net::IpAddr;
+
+use hcn::Guid;
+use hcn::schema::{Endpoint, LoadBalancer};
+
+use super::{Action, Plan, Planner, Reason, Step};
+use crate::desired::Owned;
+use crate::frontend::{EndpointPurpose, Frontend};
+use crate::identity;
+use crate::model::ServiceName;
+use crate::notice::{Notice, Problem};
+use crate::observe::{HeldLoadBalancer, Owner};
+use crate::resolve::Resolved;
+
+/// A load balancer's backends as endpoints.
+#[derive(Debug, Default)]
+struct Resolution {
+    endpoints: Vec<Guid>,
+    create: Vec<(Guid, IpAddr, EndpointPurpose, Endpoint)>,
+    adopt: Vec<Guid>,
+    /// Whether a backend is left out because its endpoint could not be created.
+    blocked: bool,
+    problems: Vec<(Problem, Option<IpAddr>)>,
+}
+
+impl Planner<'_> {
+    /// The document of a load balancer with the backends that have endpoints, or will have when the plan has run.
+    fn resolve(&self, owned: &Owned) -> Resolution {
+        let mut resolution = Resolution::default();
+        for target in &owned.spec.targets {
+            let name = || self.settings.root_endpoint_name.clone();
+            let mut problem = |problem, awaited| resolution.problems.push((problem, awaited));
+            match self.resolve_target(*target) {
+                Resolved::Local(id) => resolution.endpoints.push(id),
+                Resolved::Host(id) if resolution.endpoints.contains(&id) => {}
+                Resolved::Host(id) => resolution.endpoints.push(id),
+                Resolved::Remote(id) => {
+                    resolution.endpoints.push(id);
+                    resolution.adopt.push(id);
+                }
+                Resolved::Create(endpoint) => {
+                    resolution.endpoints.push(endpoint.0);
+                    resolution.create.push(*endpoint);
+                }
+                Resolved::Blocked => resolution.blocked = true,
+                Resolved::NoLocalEndpoint(address) => problem(Problem::NoLocalEndpoint { address }, Some(address)),
+                Resolved::NoHostEndpoint(address) => problem(Problem::NoHostEndpoint { address, name: name() }, None),
+                Resolved::NoRootEndpoint => {
+                    problem(Problem::NoRootEndpoint { frontend: owned.spec.frontend, name: name() }, None);
+                }
+                Resolved::NotWanted => {}
+            }
+        }
+        resolution
+    }
+
+    /// The load balancer of ours that a frontend should have, as far as its backends have endpoints already.
+    pub fn expected_load_balancer(&self, owned: &Owned) -> Option<(Guid, LoadBalancer)> {
+        let resolution = self.resolve(owned);
+        if resolution.endpoints.is_empty() {
+            return None;
+        }
+        let document = owned.spec.document(&resolution.endpoints);
+        let content = identity::load_balancer_content(&document, self.capabilities);
+        Some((identity::load_balancer_id(owned.spec.frontend, content), document))
+    }
+
+    pub(super) fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan) {
+        let mut held: Vec<(Guid, &HeldLoadBalancer)> = self.observed.on(frontend).collect();
+        let Some(owned) = self.desired.owned(frontend) else {
+            return self.plan_unwanted(frontend, &held, plan);
+        };
+        let service = Some(owned.service.clone());
+        let resolution = self.resolve(owned);
+        for (problem, awaited) in resolution.problems {
+            plan.awaited.extend(awaited);
+            plan.notices.push((frontend, Notice { service: owned.service.clone(), problem }));
+        }
+        if resolution.endpoints.is_empty() {
+            if resolution.blocked {
+                // There are backends, only no endpoints yet: what serves, however badly, stays until there are.
+                return;
+            }
+            if !owned.spec.targets.is_empty() {
+                // The same holds for what others have put there. Ours would send traffic to backends that no longer serve.
+                held.retain(|(_, held)| held.owner == Owner::Us);
+            }
+            let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::NoBackends);
+            plan.steps.extend(held.into_iter().map(delete));
+            return;
+        }
+        let document = owned.spec.document(&resolution.endpoints);
+        let content = identity::load_balancer_content(&document, self.capabilities);
+        let create = resolution.create.into_iter().map(|(id, address, purpose, document)| {
+            let action = Action::CreateEndpoint { id, address, purpose, document };
+            Step { action, service: service.clone(), reason: Reason::Missing }
+        });
+        let adopted = resolution.adopt.into_iter().filter(|id| self.is_others_endpoint(*id));
+        if let Some(index) = held.iter().position(|(_, held)| held.content.whole == content.whole) {
+            let (id, same) = held.swap_remove(index);
+            if same.owner == Owner::Others {
+                plan.adopted_load_balancers.insert(id);
+            }
+            plan.adopted_endpoints.extend(adopted);
+            // It may refer to endpoints that are gone.
+            plan.steps.extend(create);
+            let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::ContentDiffers);
+            plan.steps.extend(held.into_iter().map(delete));
+            return;
+        }
+        let same_shape = held.iter().position(|(_, held)| held.content.shape == content.shape);
+        let reason = match (same_shape, held.as_slice()) {
+            (_, []) => Reason::Missing,
+            (Some(_), _) => Reason::BackendsDiffer,
+            (None, held) if held.iter().any(|(_, held)| held.owner == Owner::Others) => Reason::HeldByOthers,
+            (None, _) => Reason::ContentDiffers,
+        };
+        let in_place = same_shape.filter(|_| self.capabilities.modify).map(|index| held.swap_remove(index).0);
+        if !held.is_empty() && in_place.is_none() && self.restraint.replaced.contains(&frontend) {
+            plan.postponed.insert(frontend);
+            return;
+        }
+        plan.adopted_endpoints.extend(adopted);
+        plan.steps.extend(create);
+        let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), reason);
+        plan.steps.extend(held.into_iter().map(delete));
+        let action = match in_place {
+            Some(id) => Action::ModifyLoadBalancer { id, frontend, document },
+            None => {
+                Action::CreateLoadBalancer { id: identity::load_balancer_id(frontend, content), frontend, document }
+            }
+        };
+        plan.steps.push(Step { action, service, reason });
+    }
+
+    /// What no Service wants: ours goes, and what kube-proxy left where the settings say so.
+    fn plan_unwanted(&self, frontend: Frontend, held: &[(Guid, &HeldLoadBalancer)], plan: &mut Plan) {
+        for (id, held) in held {
+            let of_network = |id: &Guid| self.observed.endpoint(*id).is_some();
+            let left =
+                || self.settings.take_over && held.is_like_kube_proxys() && held.endpoints.iter().any(of_network);
+            let reason = match held.owner {
+                Owner::Us => Reason::NotWanted,
+                Owner::Others if left() => Reason::LeftByKubeProxy,
+                Owner::Others => continue,
+            };
+            plan.steps.push(delete_load_balancer(*id, frontend, None, reason));
+        }
+    }
+}
+
+fn delete_load_balancer(id: Guid, frontend: Frontend, service: Option<ServiceName>, reason: Reason) -> Step {
+    Step { action: Action::DeleteLoadBalancer { id, frontend }, service, reason }
+}

@@ -1,0 +1,85 @@
+//! Which Service comes first: those that others depend on, then those whose addresses suffer.
+
+use super::{Action, Reason, Step};
+use crate::frontend::EndpointPurpose;
+use crate::model::ServiceName;
+
+/// A Service's place in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(Urgency, Option<ServiceName>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// DNS, the API server, and what all need.
+    Infrastructure,
+    /// An address without a load balancer, or with backends that are no longer the right ones.
+    Backends,
+    /// Whatever else differs.
+    Rest,
+    /// What no Service wants any longer.
+    Nobody,
+    /// What was tried before in vain.
+    Again,
+}
+
+impl Rank {
+    /// The place of a Service, or of what belongs to none, with these steps.
+    pub(super) fn of(service: Option<ServiceName>, steps: &[Step], failed: bool) -> Self {
+        let source_vip =
+            |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
+        let suffers = |step: &Step| {
+            matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByOthers)
+        };
+        let urgency = match &service {
+            _ if failed => Urgency::Again,
+            None if steps.iter().any(source_vip) => Urgency::Infrastructure,
+            None => Urgency::Nobody,
+            Some(service) if is_infrastructure(service) => Urgency::Infrastructure,
+            Some(_) if steps.iter().any(suffers) => Urgency::Backends,
+            Some(_) => Urgency::Rest,
+        };
+        Self(urgency, service)
+    }
+}
+
+/// Names under which clusters run their DNS.
+const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
+
+/// Whether all else depends on a Service.
+fn is_infrastructure(service: &ServiceName) -> bool {
+    let ServiceName { namespace, name } = service;
+    (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Subject;
+
+    fn step(reason: Reason) -> Step {
+        let address = [10, 0, 0, 1].into();
+        let action = Action::DeleteEndpoint { id: hcn::Guid::nil(), address };
+        assert_eq!(action.subject(), Subject::Address(address));
+        Step { action, service: None, reason }
+    }
+
+    #[test]
+    fn dns_comes_first_and_what_failed_before_last() {
+        let rank = |name: &str, reason, failed| {
+            let service = name.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
+            Rank::of(service, &[step(reason)], failed)
+        };
+        let mut ranks = [
+            rank("a/tried", Reason::Missing, true),
+            rank("", Reason::NotWanted, false),
+            rank("a/edited", Reason::ContentDiffers, false),
+            rank("z/down", Reason::Missing, false),
+            rank("b/scaled", Reason::BackendsDiffer, false),
+            rank("kube-system/kube-dns", Reason::Missing, false),
+            rank("default/kubernetes", Reason::ContentDiffers, false),
+        ];
+        ranks.sort();
+        let names: Vec<_> = ranks.iter().map(|Rank(_, service)| service.as_ref().map_or("", |s| &s.name)).collect();
+        assert_eq!(names, ["kubernetes", "kube-dns", "scaled", "down", "edited", "", "tried"]);
+    }
+}

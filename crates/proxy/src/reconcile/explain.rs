@@ -1,0 +1,51 @@
+//! Explaining a Service from what is known.
+
+use super::*;
+use crate::explain::{ExplainedNotice, Explainer, Explanation, HnsView};
+
+impl Reconciler {
+    /// Explains a Service; none, if the cluster has no such Service. No call is made: what is said of HNS is what is known of it.
+    pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
+        self.work = Work::default();
+        self.refresh_wishes();
+        let restraint = self.restraint(now);
+        let entry = self.cluster.get(name)?;
+        let service = entry.service.as_ref()?;
+        let mut explanation = Explanation {
+            service: name.clone(),
+            hns: if self.suspended { HnsView::Unavailable } else { HnsView::Known },
+            notices: Vec::new(),
+            frontends: Vec::new(),
+            steps: Vec::new(),
+        };
+        let Some(planner) = self.planner(&restraint) else {
+            explanation.hns = HnsView::NotLookedAt;
+            return Some(explanation);
+        };
+        let explainer = Explainer { entry, service, node: &self.node, planner };
+        let scope = explainer.scope();
+        let plan = planner.plan(&scope);
+        let waits =
+            |frontend| self.failed.holds_back(Subject::Frontend(frontend), now) || plan.postponed.contains(&frontend);
+        explanation.frontends = explainer.frontends(&plan, waits);
+        explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
+        let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
+        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.contest(name, *frontend)));
+        let planned = plan.notices.into_iter().map(|(_, notice)| notice);
+        problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
+        for problem in &problems {
+            let notice = ExplainedNotice::from(problem);
+            if !explanation.notices.contains(&notice) {
+                explanation.notices.push(notice);
+            }
+        }
+        self.work.frontends += scope.frontends.len();
+        self.work.addresses += scope.addresses.len();
+        Some(explanation)
+    }
+
+    /// How much the last run, or explanation, visited.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+}

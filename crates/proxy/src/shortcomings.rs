@@ -1,0 +1,34 @@
+//! What of a Service as a whole HNS can't do, whatever its backends.
+
+use crate::desire::Context;
+use crate::model::{Family, Service};
+use crate::notice::Problem;
+
+/// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
+const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
+
+/// What of a Service as a whole can't be had.
+pub(crate) fn shortcomings(service: &Service, context: &Context<'_>) -> Vec<Problem> {
+    let capabilities = context.capabilities;
+    let external = Family::ALL.iter().any(|family| service.is_external(*family));
+    let restricted = |family: &Family| {
+        service.restricts_sources(*family) && service.ingress_ips.iter().any(|ip| Family::of(*ip) == *family)
+    };
+    let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
+    let mut problems = Vec::new();
+    match (service.client_ip_affinity, capabilities.affinity, timeout) {
+        (true, false, _) => problems.push(Problem::AffinityUnsupported),
+        (true, true, Some(seconds)) => problems.push(Problem::AffinityTimeoutIgnored { seconds }),
+        _ => {}
+    }
+    if Family::ALL.iter().any(restricted) {
+        problems.push(Problem::SourceRangesIgnored);
+    }
+    if service.external_local && external && !capabilities.dsr {
+        problems.push(Problem::LocalPolicyUnsupported);
+    }
+    if service.preserve_destination && external && !capabilities.dsr {
+        problems.push(Problem::PreserveDestinationUnsupported);
+    }
+    problems
+}

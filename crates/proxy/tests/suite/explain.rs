@@ -1,0 +1,169 @@
+//! An explanation names every frontend and backend with its reason, and costs what its Service costs.
+
+use proxy::explain::{BackendState, HnsView};
+use proxy::model::{Protocol, ServiceName};
+use proxy::testing::{backend, service, slice};
+use proxy::{Explanation, Reconciler};
+
+use crate::rig::{Rig, own_host, settings};
+
+fn web() -> ServiceName {
+    ServiceName::new("ns", "web")
+}
+
+/// Each backend of a frontend with its state.
+fn states(explanation: &Explanation, frontend: &str) -> Vec<(String, BackendState)> {
+    let frontend = explanation.frontends.iter().find(|f| f.frontend == frontend).unwrap();
+    frontend.backends.iter().map(|backend| (backend.address.to_string(), backend.state)).collect()
+}
+
+fn state(explanation: &Explanation, address: &str) -> BackendState {
+    let states = states(explanation, "10.96.0.1:80/TCP");
+    states.into_iter().find(|(other, _)| other == address).unwrap().1
+}
+
+#[test]
+fn every_backend_has_its_reason() {
+    let mut rig = Rig::l2bridge();
+    rig.local("pod", &["10.244.1.11"]);
+    rig.proxy.set_zone(Some("a".into()));
+    let zoned = |address: &str, zone: &'static str| backend(address).with(move |b| b.for_zones = vec![zone.into()]);
+    let many = slice("ns/web-1", "ns/web")
+        .port(8080)
+        .backend(zoned("10.244.1.11", "a").on("here"))
+        .backend(zoned("10.244.1.12", "a").on("here"))
+        .backend(zoned("10.244.2.1", "a").on("there"))
+        .backend(zoned("10.244.2.2", "b"))
+        .backend(backend("10.244.2.3").unready())
+        .backend(backend("10.244.2.4").terminating())
+        .backend(zoned("192.168.77.1", "a").on("here"));
+    let other = slice("ns/web-2", "ns/web").port(9090).backend(zoned("10.244.2.9", "a"));
+    let svc = service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).with(|s| s.external_local = true);
+    rig.cluster(vec![svc.build()], vec![many.build(), other.build()]);
+    rig.proxy.observe(&rig.client).unwrap();
+    let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
+    let expected = [
+        ("10.244.1.11", BackendState::Ready),
+        ("10.244.1.12", BackendState::NoHnsEndpoint),
+        ("10.244.2.1", BackendState::EndpointToCome),
+        ("10.244.2.2", BackendState::OtherZone),
+        ("10.244.2.3", BackendState::NotReady),
+        ("10.244.2.4", BackendState::Terminating),
+        ("10.244.2.9", BackendState::OtherPort),
+        ("192.168.77.1", BackendState::NoHostEndpoint),
+    ];
+    for (address, reason) in expected {
+        assert_eq!(state(&explanation, address), reason, "{address}");
+    }
+    let local = states(&explanation, "node:30080/TCP");
+    assert!(local.contains(&("10.244.2.1".into(), BackendState::NotLocal)));
+    assert_eq!(
+        explanation.steps,
+        [
+            "create load balancer node:30080/TCP with 1 backend: HNS has none",
+            "create remote endpoint 10.244.2.1: HNS has none",
+            "create load balancer 10.96.0.1:80/TCP with 2 backends: HNS has none",
+        ]
+    );
+    let reasons: Vec<_> = explanation.notices.iter().map(|notice| notice.reason.as_str()).collect();
+    assert_eq!(reasons, ["MixedTargetPorts", "NoLocalEndpoint", "NoHostEndpoint"]);
+
+    rig.sync();
+    let done = rig.proxy.explain(&web(), rig.now).unwrap();
+    assert_eq!(done.steps, Vec::<String>::new());
+    assert_eq!(state(&done, "10.244.2.1"), BackendState::Ready);
+    for frontend in &done.frontends {
+        assert!(frontend.confirmed);
+        assert_eq!(frontend.held[0].id, frontend.wanted.as_ref().unwrap().id);
+        assert_eq!(frontend.held[0].backends, frontend.wanted.as_ref().unwrap().backends);
+    }
+    let text = serde_json::to_string(&done).unwrap();
+    assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), done);
+}
+
+#[test]
+fn terminating_backends_and_the_host_s_endpoint_are_explained() {
+    let mut rig = Rig::l2bridge();
+    rig.local("cbr0_ep", &["10.244.1.2"]);
+    let fallback = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1").terminating());
+    rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![fallback.build()]);
+    rig.sync();
+    assert_eq!(state(&rig.proxy.explain(&web(), rig.now).unwrap(), "10.244.2.1"), BackendState::TerminatingFallback);
+    rig.proxy.apply_slice(slice("ns/web-1", "ns/web").port(8080).backend(backend("192.168.77.1").on("here")).build());
+    rig.sync();
+    assert_eq!(state(&rig.proxy.explain(&web(), rig.now).unwrap(), "192.168.77.1"), BackendState::ByHostEndpoint);
+}
+
+#[test]
+fn a_frontend_of_another_service_and_one_held_by_others_are_explained() {
+    let mut rig = Rig::l2bridge();
+    let claimant = |name: &str, ip: &str, created| {
+        service(name).cluster_ip(ip).port(80).external_ip("198.51.100.7").with(|s| s.created = created).build()
+    };
+    let backends = |name: &str, ip: &str| slice(&format!("{name}-x"), name).port(80).backend(backend(ip)).build();
+    rig.cluster(
+        vec![claimant("ns/web", "10.96.0.1", 20), claimant("ns/old", "10.96.0.2", 10)],
+        vec![backends("ns/web", "10.244.2.1"), backends("ns/old", "10.244.2.2")],
+    );
+    rig.sync();
+    let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
+    let external = explanation.frontends.iter().find(|f| f.frontend == "198.51.100.7:80/TCP").unwrap();
+    assert_eq!((external.held_by.clone(), external.wanted.clone()), (Some(ServiceName::new("ns", "old")), None));
+    assert_eq!(external.held[0].backends, ["10.244.2.2"]);
+    assert_eq!(explanation.notices[0].reason, "FrontendClaimedTwice");
+    assert_eq!(explanation.steps, Vec::<String>::new());
+}
+
+#[test]
+fn what_failed_and_waits_is_explained() {
+    let mut rig = Rig::l2bridge();
+    rig.cluster(
+        vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()],
+        vec![slice("ns/web-1", "ns/web").port(80).backend(backend("10.244.2.1")).build()],
+    );
+    rig.emulator.fail_nth("HcnCreateEndpoint", 1, hcn::Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
+    assert_eq!(state(&explanation, "10.244.2.1"), BackendState::EndpointFailed);
+}
+
+#[test]
+fn before_a_look_at_hns_and_without_a_service_there_is_little_to_explain() {
+    let mut proxy = Reconciler::new(settings(), own_host());
+    let now = std::time::Duration::ZERO;
+    assert_eq!(proxy.explain(&web(), now), None);
+    proxy.apply_slice(slice("ns/web-1", "ns/web").port(80).build());
+    assert_eq!(proxy.explain(&web(), now), None);
+    proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).build());
+    let explanation = proxy.explain(&web(), now).unwrap();
+    assert_eq!((explanation.hns, explanation.frontends.len()), (HnsView::NotLookedAt, 0));
+}
+
+#[test]
+fn an_explanation_visits_its_service_alone_at_10_and_10_000_services() {
+    let visited = |count: u32| {
+        let mut rig = Rig::l2bridge();
+        let name = |n: u32| format!("ns/s{n}");
+        let services = (0..count).map(|n| {
+            let ip = std::net::Ipv4Addr::from_bits(0x0a60_0001 + n);
+            service(&name(n)).cluster_ip(&ip.to_string()).named_port("a", Protocol::TCP, 80).build()
+        });
+        let slices = (0..count).map(|n| {
+            let ip = |k| std::net::Ipv4Addr::from_bits(0x0af4_0101 + 4 * n + k).to_string();
+            let slice = slice(&format!("ns/s{n}-1"), &name(n)).named_port("a", Protocol::TCP, 8080);
+            (0..3).fold(slice, |slice, k| slice.backend(backend(&ip(k)))).build()
+        });
+        rig.cluster(services.collect(), slices.collect());
+        rig.proxy.observe(&rig.client).unwrap();
+        rig.calls();
+        // Wishes of all are computed once, as for any other purpose.
+        rig.proxy.plan(rig.now);
+        let explanation = rig.proxy.explain(&ServiceName::new("ns", "s7"), rig.now).unwrap();
+        assert_eq!((explanation.frontends.len(), explanation.steps.len()), (1, 4));
+        assert_eq!(rig.calls().0, 0, "explaining asks HNS nothing");
+        let work = rig.proxy.work();
+        (work.services, work.frontends, work.addresses)
+    };
+    assert_eq!(visited(10), (0, 1, 3));
+    assert_eq!(visited(10_000), visited(10));
+}

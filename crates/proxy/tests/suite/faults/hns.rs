@@ -1,0 +1,318 @@
+//! HNS loses things, goes away, lies, and refuses.
+
+use std::time::Duration;
+
+use hcn::{Hresult, Kind};
+use proxy::observe::by_cause;
+use proxy::testing::service;
+use proxy::{Cause, Liveness, Next};
+use serde_json::json;
+
+use super::{back, empty, ids, serve, writes};
+use crate::calls::cluster;
+use crate::rig::Rig;
+
+#[test]
+fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_audit_dns_first() {
+    let mut rig = Rig::l2bridge();
+    let (services, slices) = cluster(575, 1);
+    rig.cluster(services, slices);
+    serve(&mut rig, "kube-system/kube-dns", "10.95.0.10", &["10.244.2.53"]);
+    serve(&mut rig, "default/kubernetes", "10.95.0.1", &["192.0.2.7"]);
+    rig.sync();
+    let before = rig.held();
+    ids(&rig, Kind::LoadBalancer).into_iter().for_each(|id| rig.emulator.remove(Kind::LoadBalancer, id));
+    rig.calls();
+
+    let found = rig.proxy.observe(&rig.client).unwrap();
+    assert_eq!(by_cause(&found.drift).into_iter().collect::<Vec<_>>(), [(Cause::LoadBalancerLost, 577)]);
+    assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
+    let report = rig.run();
+    let first: Vec<_> = report.outcomes[..2].iter().map(|outcome| outcome.step.service.clone().unwrap()).collect();
+    assert_eq!(
+        first.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["default/kubernetes", "kube-system/kube-dns"]
+    );
+    assert_eq!(rig.held(), before);
+    assert_eq!(rig.calls(), (3 + 577, 577), "an audit, and a write for each");
+    assert_eq!(rig.proxy.liveness(), Liveness::Up);
+}
+
+#[test]
+fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_adopted() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/same", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/other", "10.96.0.2", &["10.244.2.2"]);
+    rig.sync();
+    rig.emulator.stop(&[Kind::LoadBalancer, Kind::Endpoint]);
+    back(&mut rig, "ns/other", &["10.244.2.3"]);
+    rig.run();
+    assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
+    assert!(rig.proxy.trouble().is_some());
+    rig.emulator.start();
+    // The look finds nothing; what was there is back before the first write.
+    rig.proxy.observe(&rig.client).unwrap();
+    assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
+    rig.emulator.reappear();
+    rig.calls();
+    rig.run();
+    assert!(!writes(&rig).contains(&"HcnDeleteLoadBalancer"), "{:?}", writes(&rig));
+    rig.settle();
+    assert_eq!(
+        rig.held(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0",
+            "lb 10.96.0.2:80/6 -> 10.244.2.3:8080 flags 1/0",
+            "remote 10.244.2.1",
+            "remote 10.244.2.3"
+        ]
+    );
+    assert_eq!(rig.proxy.liveness(), Liveness::Up);
+}
+
+#[test]
+fn issues_112836_113524_a_failed_delete_leaves_no_stale_load_balancer_when_as_many_backends_come_back() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1", "10.244.2.2"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &[]);
+    rig.emulator.fail_nth("HcnDeleteLoadBalancer", 1, Hresult::ERROR_GEN_FAILURE);
+    assert!(rig.run().failures().next().is_some());
+    assert_eq!(rig.held().len(), 3, "what a load balancer refers to stays with it");
+    back(&mut rig, "ns/web", &["10.244.2.3", "10.244.2.4"]);
+    rig.now += Duration::from_secs(2);
+    rig.run();
+    rig.settle();
+    assert_eq!(
+        rig.held(),
+        ["lb 10.96.0.1:80/6 -> 10.244.2.3,10.244.2.4:8080 flags 1/0", "remote 10.244.2.3", "remote 10.244.2.4"]
+    );
+}
+
+#[test]
+fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_unaffected() {
+    let mut rig = empty("15.5");
+    rig.proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).build());
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    rig.sync();
+    rig.calls();
+    back(&mut rig, "ns/web", &[]);
+    rig.run();
+    assert_eq!(rig.held(), Vec::<String>::new(), "the last backend's load balancers are deleted");
+    assert_eq!(writes(&rig), ["HcnDeleteLoadBalancer", "HcnDeleteLoadBalancer", "HcnDeleteEndpoint"]);
+
+    rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 30080)]));
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    serve(&mut rig, "ns/zzz", "10.96.0.9", &["10.244.2.9"]);
+    let report = rig.run();
+    assert_eq!(report.failures().count(), 1);
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.held().contains(&"lb 10.96.0.9:80/6 -> 10.244.2.9:8080 flags 1/0".into()));
+    let notice = rig.proxy.notices()[0].to_string();
+    assert!(
+        notice.starts_with("Service ns/web: node:30080/TCP is in use: no load balancer that HNS lists"),
+        "{notice}"
+    );
+
+    // Two minutes of it cost a bounded number of calls.
+    rig.calls();
+    for _ in 0..120 {
+        rig.now += Duration::from_secs(1);
+        rig.run();
+    }
+    let (calls, writes) = rig.calls();
+    assert!(writes <= 12 && calls <= 3 * writes, "{calls} calls, {writes} of them writes");
+    rig.emulator.change_quirks(|quirks| quirks.reserved_ports.clear());
+    rig.settle();
+    assert!(rig.held().iter().any(|line| line.starts_with("lb node:30080/6")));
+    assert_eq!(rig.proxy.notices(), []);
+}
+
+#[test]
+fn a_port_in_use_names_the_holder_where_it_is_known() {
+    let mut rig = empty("15.5");
+    let pod = rig.local("pod", &["10.244.1.11"]);
+    let external =
+        |name: &str, ip: &str, port| service(name).cluster_ip(ip).external_ip("192.168.77.1").port(port).build();
+    // What only the host knows is in the way of both: this program's own health check, and a load balancer of others on every address.
+    rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 10256), (6, 4000)]));
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [pod], "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 4000}]}),
+    );
+    rig.proxy.apply_service(external("ns/a", "10.96.0.1", 10256));
+    rig.proxy.apply_service(external("ns/b", "10.96.0.2", 4000));
+    back(&mut rig, "ns/a", &["10.244.2.1"]);
+    back(&mut rig, "ns/b", &["10.244.2.1"]);
+    rig.sync();
+    let notices: Vec<_> = rig.proxy.notices().iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices[0].ends_with("is in use: this program answers /healthz there"), "{notices:?}");
+    assert!(notices[1].ends_with("of others has node:4000/TCP"), "{notices:?}");
+}
+
+#[test]
+fn issue_131466_a_modify_that_does_nothing_is_found_and_replaced_and_not_tried_again() {
+    let mut rig = empty("15.5");
+    rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    for more in ["10.244.2.2", "10.244.2.3"] {
+        rig.now += Duration::from_secs(2);
+        back(&mut rig, "ns/web", &["10.244.2.1", more]);
+        rig.run();
+        assert!(rig.held()[0].contains(&format!("10.244.2.1,{more}")));
+    }
+    assert!(rig.proxy.is_converged());
+    assert!(!rig.proxy.capabilities().unwrap().modify);
+    assert_eq!(writes(&rig).iter().filter(|function| **function == "HcnModifyLoadBalancer").count(), 1);
+}
+
+#[test]
+fn a_change_in_place_that_changes_nothing_does_not_show_that_hns_makes_changes() {
+    let mut rig = empty("15.5");
+    rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    // The load balancer of a lost endpoint is written again as it was, and read back as it was.
+    ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.run();
+    rig.settle();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn an_hns_that_begins_to_lie_is_found_by_the_slow_pass() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.9"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.run();
+    rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
+    back(&mut rig, "ns/web", &["10.244.2.3", "10.244.2.2"]);
+    rig.run();
+    assert!(rig.proxy.is_converged(), "it was believed");
+    rig.proxy.verify(&rig.client, 10).unwrap();
+    rig.proxy.verify(&rig.client, 10).unwrap();
+    rig.run();
+    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2,10.244.2.3:8080 flags 1/0".into()));
+    assert!(!rig.proxy.capabilities().unwrap().modify);
+}
+
+#[test]
+fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_well() {
+    for function in ["HcnCreateEndpoint", "HcnCreateLoadBalancer", "HcnDeleteLoadBalancer", "HcnDeleteEndpoint"] {
+        for done in [false, true] {
+            for version in ["15.5", "14.0"] {
+                let mut rig = empty(version);
+                serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+                serve(&mut rig, "ns/old", "10.96.0.2", &["10.244.2.2"]);
+                rig.sync();
+                rig.break_once(function, done, Hresult::RPC_S_CALL_FAILED);
+                back(&mut rig, "ns/web", &["10.244.2.3"]);
+                rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "old"));
+                serve(&mut rig, "ns/new", "10.96.0.3", &["10.244.2.4"]);
+                rig.run();
+                rig.settle();
+                let load_balancers: Vec<_> = rig.held().into_iter().filter(|line| line.starts_with("lb")).collect();
+                assert_eq!(
+                    load_balancers,
+                    [
+                        "lb 10.96.0.1:80/6 -> 10.244.2.3:8080 flags 1/0",
+                        "lb 10.96.0.3:80/6 -> 10.244.2.4:8080 flags 1/0"
+                    ],
+                    "{function} {done} {version}"
+                );
+                assert_eq!(rig.held().len(), 4, "{:?}", rig.held());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_endpoint_is_back_and_its_load_balancer_is_written_again_where_that_takes_nothing_away() {
+    for (version, expected) in
+        [("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer"]), ("14.0", vec!["HcnCreateEndpoint"])]
+    {
+        let mut rig = empty(version);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+        rig.sync();
+        let before = rig.held();
+        ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+        rig.calls();
+        let found = rig.proxy.observe(&rig.client).unwrap();
+        assert_eq!(by_cause(&found.drift).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
+        rig.run();
+        assert_eq!(writes(&rig), expected);
+        assert_eq!(rig.held(), before);
+        assert!(rig.proxy.is_converged());
+    }
+}
+
+#[test]
+fn what_others_change_in_place_is_found_by_the_slow_pass() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
+    rig.sync();
+    let before = rig.held();
+    // Once round, two objects at a time: nothing differs.
+    rig.calls();
+    for _ in 0..2 {
+        assert_eq!(rig.proxy.verify(&rig.client, 2).unwrap(), []);
+    }
+    assert_eq!(rig.calls(), (8, 0));
+    for (kind, member, value) in [
+        (Kind::LoadBalancer, "/PortMappings/0/InternalPort", json!(9999)),
+        (Kind::LoadBalancer, "/HostComputeEndpoints", json!([])),
+        (Kind::Endpoint, "/MacAddress", json!("02-11-00-00-00-01")),
+    ] {
+        let id = ids(&rig, kind)[0];
+        let mut document = rig.emulator.document(kind, id).unwrap();
+        *document.pointer_mut(member).unwrap() = value;
+        rig.emulator.replace(kind, id, document);
+        assert_eq!(rig.proxy.observe(&rig.client).unwrap().drift, [], "ids alone do not tell");
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            found.extend(rig.proxy.verify(&rig.client, 2).unwrap());
+        }
+        let cause = if kind == Kind::Endpoint { Cause::EndpointChanged } else { Cause::LoadBalancerChanged };
+        assert_eq!(by_cause(&found).into_iter().collect::<Vec<_>>(), [(cause, 1)]);
+        rig.now += Duration::from_secs(2);
+        rig.run();
+        assert_eq!(rig.held(), before);
+        assert!(rig.proxy.is_converged());
+    }
+}
+
+#[test]
+fn a_slow_hns_is_said_to_be_slow() {
+    let mut rig = empty("15.5");
+    rig.sync();
+    rig.proxy.note_pace(true);
+    assert_eq!(rig.proxy.liveness(), Liveness::Slow);
+    rig.proxy.note_pace(false);
+    assert_eq!(rig.proxy.liveness(), Liveness::Up);
+}
+
+#[test]
+fn a_look_that_fails_is_no_loss() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let before = rig.held();
+    for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
+        for code in [Hresult::RPC_S_SERVER_UNAVAILABLE, Hresult::E_ACCESSDENIED, Hresult::ELEMENT_NOT_FOUND] {
+            rig.emulator.fail_nth(function, 1, code);
+            assert!(rig.proxy.observe(&rig.client).is_err());
+            rig.calls();
+            let report = rig.run();
+            assert_eq!(rig.calls().1, 0, "{function} {code}");
+            assert_eq!(report.next, Next::Idle);
+        }
+    }
+    assert_eq!(rig.held(), before);
+}

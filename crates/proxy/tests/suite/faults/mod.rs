@@ -1,0 +1,41 @@
+//! What users of the Windows proxy suffer from, each as a scenario with the number of the issue in its name. Numbers are those of
+//! kubernetes/kubernetes unless said otherwise.
+
+mod hns;
+mod objects;
+mod start;
+
+use hcn::{Guid, Kind};
+use proxy::testing::{backend, service, slice};
+
+use crate::rig::Rig;
+
+/// A Service with remote backends.
+pub(crate) fn serve(rig: &mut Rig, name: &str, ip: &str, backends: &[&str]) {
+    rig.proxy.apply_service(service(name).cluster_ip(ip).port(80).build());
+    back(rig, name, backends);
+}
+
+/// Gives a Service other remote backends.
+pub(crate) fn back(rig: &mut Rig, name: &str, backends: &[&str]) {
+    let slice = backends.iter().fold(slice(&format!("{name}-1"), name).port(8080), |slice, address| {
+        slice.backend(backend(address).on("there"))
+    });
+    rig.proxy.apply_slice(slice.build());
+}
+
+/// A proxy with an empty cluster.
+pub(crate) fn empty(version: &str) -> Rig {
+    let mut rig = Rig::new("L2Bridge", version, hcn::Generation::V2);
+    rig.cluster(vec![], vec![]);
+    rig
+}
+
+pub(crate) fn ids(rig: &Rig, kind: Kind) -> Vec<Guid> {
+    rig.emulator.documents(kind).iter().map(|document| document["ID"].as_str().unwrap().parse().unwrap()).collect()
+}
+
+/// The writes since the journal was reset.
+pub(crate) fn writes(rig: &Rig) -> Vec<&'static str> {
+    rig.emulator.journal().into_iter().filter(|entry| entry.is_write).map(|entry| entry.function).collect()
+}

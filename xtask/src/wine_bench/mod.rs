@@ -1,0 +1,152 @@
+//! Shows the Windows program at work: `hnsproxy.exe` under Wine, which calls the stand-in DLLs, which carry each call to an emulated HNS.
+//!
+//! What is shown: the program is one file that needs no other and no emulator; every recording, programmed through the DLLs, ends as it
+//! does by the program of this system, by the same calls in the same order, and a second run writes nothing; killed in the middle and
+//! started again, it ends the same; it installs, runs, stops and goes as a service; the conformance suite passes as a Windows program;
+//! and the DLLs bear many threads, large documents, notifications and very many calls. Nothing here is the real HNS.
+
+mod program;
+mod recording;
+mod service;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use hcn::{Guid, Kind};
+use hcn_emulator::service::Running;
+use hcn_emulator::{Build, Emulator, Host, Service};
+use serde_json::json;
+
+use crate::process::{output, run as run_command, say};
+use crate::wine::Prefix;
+use crate::{system, windows};
+use recording::{Recording, equal, killed};
+
+/// The names under which Windows has what the stand-in DLL does.
+const DLLS: [&str; 2] = ["computenetwork.dll", "vmcompute.dll"];
+
+/// What is built for Windows, and a prefix with the DLLs in it.
+pub(crate) struct Rig {
+    programs: Vec<windows::Built>,
+    pub(crate) prefix: Prefix,
+}
+
+impl Rig {
+    /// Builds as for a release, since that is what is shown, and readies Wine.
+    pub(crate) fn ready() -> Result<Self> {
+        let packages = ["hnsproxy", "hcn-emulator", "hcn-emulator-dll"];
+        let programs = windows::build(&windows::Arguments::release_of(&packages).with_examples())?;
+        let rig = Self { programs, prefix: Prefix::own()? };
+        let dll = rig.program("hcn_emulator_dll.dll")?;
+        for name in DLLS {
+            rig.prefix.install_as(&dll, name)?;
+        }
+        Ok(rig)
+    }
+
+    /// The file of a program or DLL.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+        let mut built = self.programs.iter().map(|built| &built.file);
+        built.find(|file| file.ends_with(name)).cloned().with_context(|| format!("{name} was not built"))
+    }
+}
+
+/// The task.
+pub(crate) fn run() -> Result<ExitCode> {
+    let rig = Rig::ready()?;
+    let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
+    run_command(Command::new("cargo").args(["build", "--package", "hnsproxy"]).current_dir(system::root()?))?;
+    let here = system::target()?.join("debug/hnsproxy");
+
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    let mut note = |name: String, result: Result<()>| match result {
+        Ok(()) => {
+            passed += 1;
+            say(format_args!("ok      {name}"));
+        }
+        Err(error) => {
+            say(format_args!("FAILED  {name}: {error:#}"));
+            failed.push(name);
+        }
+    };
+    note("hnsproxy.exe is one small file".into(), program::is_one_small_file(&program));
+    note("hnsproxy.exe has no emulator".into(), program::has_no_emulator(&program, prefix));
+    let recordings = system::root()?.join("crates/hnsproxy/tests/recordings");
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(&recordings)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    folders.sort();
+    for folder in &folders {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let recording = Recording::read(folder)?;
+        note(format!("recording {name} through the DLLs"), equal(&recording, &here, &program, prefix));
+        note(format!("recording {name}, killed in the middle"), killed(&recording, &here, &program, prefix));
+    }
+    if let Some(folder) = folders.first() {
+        let recording = Recording::read(folder)?;
+        note("hnsproxy.exe as a service".into(), service::lives(&recording, &here, &program, prefix));
+    }
+    for build in ["latest", "server2022", "server2019"] {
+        let case = || {
+            let build: Build = build.parse().map_err(anyhow::Error::msg)?;
+            let hns = Hns::new(Emulator::new(build), &Host::default())?;
+            let text = output(hns.tell(prefix.command().arg(rig.program("conformance.exe")?)))?;
+            ensure!(text.contains(" 0 failed"), "{text}");
+            Ok(())
+        };
+        note(format!("conformance of {build} through the DLLs"), case());
+    }
+    note("the DLLs under load".into(), load(&rig));
+    say(format_args!("{passed} passed, {} failed", failed.len()));
+    ensure!(failed.is_empty(), "{}", failed.join(", "));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Many threads, large documents, notifications and very many calls.
+fn load(rig: &Rig) -> Result<()> {
+    let emulator = Emulator::new("latest".parse().map_err(anyhow::Error::msg)?);
+    let network = Guid::new_v4();
+    emulator.add(
+        Kind::Network,
+        json!({
+            "ID": network, "Name": "large", "Type": "L2Bridge",
+            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.0.0.0/8"}]}],
+        }),
+    );
+    for number in 0..10_000_u32 {
+        let ip = std::net::Ipv4Addr::from_bits(0x0a01_0000 + number);
+        let configurations = json!([{"IpAddress": ip.to_string(), "PrefixLength": 8}]);
+        let document = json!({"HostComputeNetwork": network, "IpConfigurations": configurations, "Flags": 1});
+        emulator.add(Kind::Endpoint, document);
+    }
+    let hns = Hns::new(emulator, &Host::default())?;
+    let text = output(hns.tell(rig.prefix.command().arg(rig.program("checks.exe")?)))?;
+    text.lines().for_each(|line| say(format_args!("        {line}")));
+    Ok(())
+}
+
+/// An emulated HNS with its service.
+pub(crate) struct Hns {
+    emulator: Arc<Emulator>,
+    service: Running,
+}
+
+impl Hns {
+    pub(crate) fn new(emulator: Emulator, facts: &Host) -> Result<Self> {
+        let emulator = Arc::new(emulator);
+        let service = Service::bind("127.0.0.1:0", emulator.clone())?.with_facts(facts).spawn()?;
+        Ok(Self { emulator, service })
+    }
+
+    /// Tells a command where the service is.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("HNS_EMULATOR", self.service.address().to_string())
+    }
+
+    /// Each call so far, with its result.
+    fn journal(&self) -> Vec<String> {
+        self.emulator.journal().into_iter().map(|entry| format!("{} {:?}", entry.function, entry.code)).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! What `hnsproxy.exe` is as a file.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+
+use crate::process::output;
+use crate::wine::Prefix;
+
+/// The most that a release may have.
+const MAX_SIZE: u64 = 12 << 20;
+/// The lister of mingw-w64, beside its linker.
+const OBJDUMP: &str = "x86_64-w64-mingw32-objdump";
+/// DLLs that the linker could bring in and Windows does not have.
+const NOT_OF_WINDOWS: [&str; 3] = ["libgcc", "libwinpthread", "libstdc++"];
+
+/// One file, stripped, that needs nothing which Windows does not have, nor the HNS that a system may lack.
+pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
+    let size = std::fs::metadata(program)?.len();
+    ensure!(size < MAX_SIZE, "it has {size} bytes, and {MAX_SIZE} is the most");
+    let headers = output(Command::new(OBJDUMP).arg("-p").arg(program))?;
+    let dlls: Vec<&str> = headers.lines().filter_map(|line| line.trim().strip_prefix("DLL Name: ")).collect();
+    ensure!(!dlls.is_empty(), "the DLLs that it needs are not listed");
+    let foreign = |dll: &&&str| NOT_OF_WINDOWS.iter().any(|prefix| dll.starts_with(prefix));
+    let early = |dll: &&&str| super::DLLS.iter().any(|name| dll.eq_ignore_ascii_case(name));
+    let wrong: Vec<_> = dlls.iter().filter(|dll| foreign(dll) || early(dll)).collect();
+    ensure!(wrong.is_empty(), "it needs {wrong:?}");
+    let symbols = output(Command::new(OBJDUMP).arg("-t").arg(program))?;
+    ensure!(symbols.contains("no symbols"), "it has symbols");
+    Ok(())
+}
+
+/// Emulators are said not to be there.
+pub(super) fn has_no_emulator(program: &Path, prefix: &Prefix) -> Result<()> {
+    for hns in ["emulated", "tcp://127.0.0.1:1"] {
+        let result = prefix.command().arg(program).args(["state", "--hns", hns]).stdin(Stdio::null()).output()?;
+        let log = String::from_utf8_lossy(&result.stderr);
+        ensure!(result.status.code() == Some(1), "--hns {hns}: {}: {log}", result.status);
+        ensure!(log.contains("this build has no emulated HNS"), "--hns {hns}: {log}");
+    }
+    let result = prefix.command().arg(program).arg("emulator").stdin(Stdio::null()).output()?;
+    ensure!(result.status.code() == Some(1), "emulator: {}", result.status);
+    Ok(())
+}

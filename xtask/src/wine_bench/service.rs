@@ -1,0 +1,142 @@
+//! `hnsproxy.exe` as a service of Wine's service control manager.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::recording::{Recording, held};
+use crate::wine::Prefix;
+
+const NAME: &str = "kube-proxy";
+/// What a service has not done by then it will not do.
+const BOUND: Duration = Duration::from_secs(60);
+/// Where services have their environment from, as it was when Wine started.
+const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
+
+/// Wine ends its services with the last program that is none: this is one, until dropped.
+struct Keeper(Child);
+
+impl Keeper {
+    fn new(prefix: &Prefix) -> Result<Self> {
+        let mut command = prefix.command();
+        // Waits for a line that never comes.
+        command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(Self).context("can't run Wine")
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // It ends when its input does, or by this.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The address of an emulator, in the environment of services; and nothing left of it or of the service, when dropped.
+struct Prepared<'a> {
+    prefix: &'a Prefix,
+    exe: &'a str,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(prefix: &'a Prefix, exe: &'a str, address: &str) -> Result<Self> {
+        let prepared = Self { prefix, exe };
+        prepared.clear();
+        succeed(prefix, &["reg", "add", ENVIRONMENT, "/v", "HNS_EMULATOR", "/d", address, "/f"])?;
+        prefix.wait_until_quiet()?;
+        Ok(prepared)
+    }
+
+    fn clear(&self) {
+        // What is not there can't be taken away, and nothing is wrong with that.
+        let _ = wine(self.prefix, &[self.exe, "service", "uninstall"]);
+        let _ = wine(self.prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
+        let _ = self.prefix.wait_until_quiet();
+    }
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// What a program under Wine said, and how it ended.
+fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+    let result = prefix.command().args(arguments).stdin(Stdio::null()).output()?;
+    let said = [result.stdout, result.stderr].concat();
+    Ok((result.status.code(), String::from_utf8_lossy(&said).replace('\r', "")))
+}
+
+fn succeed(prefix: &Prefix, arguments: &[&str]) -> Result<String> {
+    let (code, said) = wine(prefix, arguments)?;
+    ensure!(code == Some(0), "{}: {code:?}: {said}", arguments.join(" "));
+    Ok(said)
+}
+
+fn fail(prefix: &Prefix, arguments: &[&str], why: &str) -> Result<()> {
+    let (code, said) = wine(prefix, arguments)?;
+    ensure!(code == Some(1) && said.contains(why), "{}: {code:?}: {said}", arguments.join(" "));
+    Ok(())
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < BOUND {
+        if so()? {
+            return Ok(());
+        }
+    }
+    bail!("in vain waited for: {what}")
+}
+
+/// Installed, started, stopped, started and taken away, with what HNS holds kept; and clear refusals.
+pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
+    let (one, other) = (recording.hns()?, recording.hns()?);
+    let expected = held(&mut recording.here(here, &one))?;
+    let exe = program.to_string_lossy();
+    let from = format!("--from={}", recording.cluster_in_wine());
+    let log = crate::system::target()?.join("wine-service.log");
+    let _ = std::fs::remove_file(&log);
+    let log_file = format!("--log-file=Z:{}", log.display());
+    let address = other.service.address().to_string();
+    // Dropped after the keeper, so that Wine can end.
+    let _prepared = Prepared::new(prefix, &exe, &address)?;
+    let _keeper = Keeper::new(prefix)?;
+    fail(prefix, &[&exe, "run", &from, "--windows-service"], "it did not start this one")?;
+    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
+    fail(prefix, &[&exe, "service", "install", "--", "--no-such-flag"], "--no-such-flag")?;
+
+    let mut install: Vec<&str> = vec![&exe, "service", "install", "--", &from, &log_file, "-v=2"];
+    install.extend(recording.flags.iter().map(String::as_str));
+    let said = succeed(prefix, &install)?;
+    ensure!(said.contains("created the service kube-proxy") && said.contains("--windows-service"), "{said}");
+    fail(prefix, &install, "there is a service kube-proxy already")?;
+
+    let logged = || std::fs::read_to_string(&log).unwrap_or_default();
+    let state = |wanted: &str| Ok(wine(prefix, &["sc", "query", NAME])?.1.contains(wanted));
+    for _ in 0..2 {
+        succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
+        ensure!(state("RUNNING")?, "{}", wine(prefix, &["sc", "query", NAME])?.1);
+        until("what HNS should hold", || Ok(other.emulator.writes() >= one.emulator.writes())).with_context(logged)?;
+        succeed(prefix, &["net", "stop", NAME]).with_context(logged)?;
+        until("the service has stopped", || state("STOPPED")).with_context(logged)?;
+    }
+    ensure!(logged().matches("wants the service to stop").count() == 2, "{}", logged());
+    ensure!(logged().matches("ended; HNS keeps what it holds").count() == 2, "{}", logged());
+    // By the second start nothing more was written, and in the end all is there.
+    ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), logged());
+    let mut state_now = Command::new(here);
+    state_now.args(["state", "-o=json"]).arg(format!("--hns=tcp://{address}"));
+    let found = held(&mut state_now)?;
+    ensure!(found.load_balancers == expected.load_balancers, "load balancers differ: {found:#?}");
+
+    succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
+    let said = succeed(prefix, &[&exe, "service", "uninstall"])?;
+    ensure!(said.contains("it has stopped") && said.contains("took the service kube-proxy away"), "{said}");
+    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")
+}
