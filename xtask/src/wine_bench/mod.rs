@@ -59,6 +59,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
     run_command(Command::new("cargo").args(["build", "--package", "hnsproxy"]).current_dir(system::root()?))?;
     let here = system::target()?.join("debug/hnsproxy");
+    service::clear(prefix, &program.to_string_lossy());
 
     let mut failed = Vec::new();
     let mut passed = 0;

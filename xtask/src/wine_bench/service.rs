@@ -44,23 +44,25 @@ struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     fn new(prefix: &'a Prefix, exe: &'a str, address: &str) -> Result<Self> {
         let prepared = Self { prefix, exe };
-        prepared.clear();
+        clear(prefix, exe);
         succeed(prefix, &["reg", "add", ENVIRONMENT, "/v", "HNS_EMULATOR", "/d", address, "/f"])?;
         prefix.wait_until_quiet()?;
         Ok(prepared)
     }
+}
 
-    fn clear(&self) {
-        // What is not there can't be taken away, and nothing is wrong with that.
-        let _ = wine(self.prefix, &[self.exe, "service", "uninstall"]);
-        let _ = wine(self.prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
-        let _ = self.prefix.wait_until_quiet();
-    }
+/// Takes the service and the environment of services away, of a run that was broken off too: the address would lead every program of
+/// the prefix to an emulator that is gone.
+pub(super) fn clear(prefix: &Prefix, exe: &str) {
+    // What is not there can't be taken away, and nothing is wrong with that.
+    let _ = wine(prefix, &[exe, "service", "uninstall"]);
+    let _ = wine(prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
+    let _ = prefix.wait_until_quiet();
 }
 
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {
-        self.clear();
+        clear(self.prefix, self.exe);
     }
 }
 
