@@ -1,6 +1,6 @@
 //! The configuration, as kube-proxy has it: by flags, or by a file of the kind `KubeProxyConfiguration`.
 //!
-//! Text becomes an [`Object`](object::Object) of values by field, the same for flags and files; the object becomes a [`Config`] of
+//! Text becomes an `Object` of values by field, the same for flags and files; the object becomes a [`Config`] of
 //! typed values, or a list of all that is wrong with it. [`watch()`] says when the file has changed.
 
 mod duration;
