@@ -29,6 +29,11 @@ impl<H> Counting<H> {
         Self { inner, calls: AtomicU64::new(0), writes: AtomicU64::new(0) }
     }
 
+    /// What is counted.
+    pub fn inner(&self) -> &H {
+        &self.inner
+    }
+
     /// How many calls there were, failed ones included.
     pub fn counts(&self) -> Counts {
         Counts { calls: self.calls.load(Ordering::Relaxed), writes: self.writes.load(Ordering::Relaxed) }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::call::{Call, Hcn, Reply};
+use crate::notification::{Listener, Subscription};
 
 /// A call that took, or has taken so far, longer than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,11 @@ impl<H: Hcn> Hcn for Timed<H> {
             state.slowest = Some(SlowCall { function: call.function(), took });
         }
         result
+    }
+
+    /// Not measured: it asks HNS nothing about what it holds.
+    fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
+        self.inner.subscribe(listener)
     }
 }
 

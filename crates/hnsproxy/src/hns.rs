@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, Counting, Counts, Generation, Hcn};
+use hcn::{Client, Counting, Counts, Generation, Hcn, SlowCall, Timed};
 
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -79,7 +79,7 @@ struct Facts {
 
 /// An open HNS.
 pub struct Hns {
-    hcn: Arc<Counting<Box<dyn Hcn>>>,
+    hcn: Arc<Counting<Timed<Box<dyn Hcn>>>>,
     /// None for that of this Windows host.
     facts: Option<Facts>,
     #[cfg(feature = "emulator")]
@@ -98,12 +98,10 @@ impl Hns {
             HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::there(address)?,
             HnsChoice::Windows => {
-                let hcn = Arc::new(Counting::new(windows()?));
-                return Ok(Self { hcn, facts: None, emulated: None, api: args.hns_api });
+                return Ok(Self { hcn: measured(windows()?, args), facts: None, emulated: None, api: args.hns_api });
             }
         };
-        let hcn = Arc::new(Counting::new(hcn));
-        Ok(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
+        Ok(Self { hcn: measured(hcn, args), facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
     }
 
     /// Opens what was asked for.
@@ -113,9 +111,19 @@ impl Hns {
     #[cfg(not(feature = "emulator"))]
     pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
         match args.hns {
-            HnsChoice::Windows => Ok(Self { hcn: Arc::new(Counting::new(windows()?)), facts: None, api: args.hns_api }),
+            HnsChoice::Windows => Ok(Self { hcn: measured(windows()?, args), facts: None, api: args.hns_api }),
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
+    }
+
+    /// The call under way that takes longer than it may. Any thread may ask: the one that called can't.
+    pub fn overdue(&self) -> Option<SlowCall> {
+        self.hcn.inner().overdue()
+    }
+
+    /// The slowest call since this was last asked, if it took longer than it may.
+    pub fn take_slowest(&self) -> Option<SlowCall> {
+        self.hcn.inner().take_slowest()
     }
 
     /// The interface of native calls.
@@ -187,6 +195,10 @@ impl Hns {
     pub fn save(&self, _path: &Path) -> Result<(), HnsError> {
         Err(HnsError::NotEmulated)
     }
+}
+
+fn measured(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Counting<Timed<Box<dyn Hcn>>>> {
+    Arc::new(Counting::new(Timed::new(hcn, args.hns_call_budget)))
 }
 
 #[cfg(windows)]

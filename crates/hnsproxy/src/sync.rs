@@ -1,11 +1,13 @@
 //! Drives the proxy core: the one place that reads the clock for it, hands it the cluster, and logs what it does.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use hcn::{Client, Features, Generation};
-use proxy::apply::Outcome;
+use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
+use proxy::observe::{Drift, by_cause};
 use proxy::{Explanation, FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
 use tracing::{debug, info, warn};
 
@@ -20,15 +22,22 @@ pub struct Session<'a> {
     reconciler: Reconciler,
     settings: Settings,
     host: Host,
+    /// How many writes HNS is asked for at once.
+    workers: Workers,
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
-    told: BTreeSet<String>,
+    told_of_services: BTreeSet<String>,
+    told_of_host: BTreeSet<String>,
     unreadable: Option<String>,
+    slow: bool,
 }
+
+/// Beyond so many objects that HNS holds otherwise than believed, only their number is logged, not each.
+const NAMED_AT_MOST: usize = 20;
 
 impl<'a> Session<'a> {
     /// A proxy that knows nothing yet.
-    pub fn new(hns: &'a Hns, settings: Settings, host: Host) -> Self {
+    pub fn new(hns: &'a Hns, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
         let generation = if hns.api() == HnsApi::V1 { Generation::V1 } else { Generation::V2 };
         Self {
             hns,
@@ -36,10 +45,13 @@ impl<'a> Session<'a> {
             reconciler: Reconciler::new(settings.clone(), host.clone()),
             settings,
             host,
+            workers: Workers(concurrency),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
-            told: BTreeSet::new(),
+            told_of_services: BTreeSet::new(),
+            told_of_host: BTreeSet::new(),
             unreadable: None,
+            slow: false,
         }
     }
 
@@ -77,17 +89,17 @@ impl<'a> Session<'a> {
             self.reconciler.reset_slices(slices);
             return self.observe();
         }
-        match &result {
-            Ok(found) if found.frontends + found.addresses > 0 => {
+        if let Ok(found) = &result {
+            if found.frontends + found.addresses > 0 {
                 debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
             }
-            _ => {}
+            name_drift(&found.drift);
         }
         result.map(drop)
     }
 
-    /// Looks at HNS, and logs an error when it begins and when it is over.
-    pub fn audit(&mut self) {
+    /// Looks at HNS, and logs an error when it begins and when it is over. Answers whether HNS could be read.
+    pub fn audit(&mut self) -> bool {
         let error = self.observe().err().map(|error| chain(&error));
         if error != self.unreadable {
             match &error {
@@ -96,6 +108,10 @@ impl<'a> Session<'a> {
             }
             self.unreadable = error;
         }
+        let remarks = self.reconciler.remarks().into_iter().map(|remark| remark.to_string());
+        let others = self.reconciler.load_balancers_of_others().into_iter().map(|other| other.to_string());
+        tell(&mut self.told_of_host, remarks.chain(others).collect());
+        self.unreadable.is_none()
     }
 
     /// What is to be done now.
@@ -113,22 +129,36 @@ impl<'a> Session<'a> {
     /// Brings HNS in step, as far as it can be now, and answers when to do so again.
     pub fn run(&mut self) -> Next {
         let now = self.now();
-        let Report { outcomes, next, .. } = self.reconciler.run(&self.client, now);
+        let Report { outcomes, next, drift, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
+        name_drift(&drift);
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
-        for Outcome { step, result, .. } in &outcomes {
+        for Outcome { step, result, put_back } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
+                Err(failure) if *put_back => {
+                    warn!("{step}: {}; the one before is put back, it is tried again later", chain(failure));
+                }
                 Err(failure) => warn!("{step}: {}; it is tried again later", chain(failure)),
             }
         }
         if !outcomes.is_empty() {
             info!(done = outcomes.len() - failed, failed, "HNS was changed");
         }
-        let notices: BTreeSet<String> = self.reconciler.notices().iter().map(Notice::to_string).collect();
-        notices.difference(&self.told).for_each(|notice| warn!("{notice}"));
-        self.told.difference(&notices).for_each(|notice| info!("no longer so: {notice}"));
-        self.told = notices;
+        self.note_pace();
+        tell(&mut self.told_of_services, self.reconciler.notices().iter().map(Notice::to_string).collect());
         next
+    }
+
+    /// Logs when HNS begins to be slow, and when it no longer is.
+    fn note_pace(&mut self) {
+        let slowest = self.hns.take_slowest();
+        self.reconciler.note_pace(slowest.is_some());
+        match slowest {
+            Some(call) if !self.slow => warn!("HNS is slow: {call}"),
+            None if self.slow => info!("HNS is as fast as it should be again"),
+            _ => {}
+        }
+        self.slow = slowest.is_some();
     }
 
     /// Whether HNS holds what it should.
@@ -161,6 +191,22 @@ impl<'a> Session<'a> {
             note += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
         }
         note
+    }
+}
+
+/// Logs what is not as it should be, when that begins and when it is over.
+fn tell(told: &mut BTreeSet<String>, now: BTreeSet<String>) {
+    now.difference(told).for_each(|notice| warn!("{notice}"));
+    told.difference(&now).for_each(|notice| info!("no longer so: {notice}"));
+    *told = now;
+}
+
+/// Logs what HNS was found to hold otherwise than believed: each, and how much there is of each kind.
+fn name_drift(drift: &[Drift]) {
+    drift.iter().take(NAMED_AT_MOST).for_each(|drift| warn!("{drift}"));
+    if drift.len() > NAMED_AT_MOST {
+        let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
+        warn!("and more, {} in all: {}", drift.len(), counts.join(", "));
     }
 }
 

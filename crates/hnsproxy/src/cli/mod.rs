@@ -8,6 +8,7 @@ mod settings;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ pub struct RunArgs {
     /// How often to look whether others have changed HNS.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub hns_audit_interval: Duration,
+    /// How many writes HNS is asked for at once. Nothing is published about how HNS of Windows does with more than one.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub hns_concurrency: NonZeroUsize,
     /// At the end, write what the emulated HNS holds to FILE, to start from it another time.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
@@ -104,6 +108,10 @@ pub struct ProxyArgs {
     #[command(flatten)]
     /// What the host does not tell.
     pub node: NodeArgs,
+    /// Remove load balancers and remote endpoints that look like kube-proxy's and that no Service asks for: for the change from kube-proxy
+    /// to hnsproxy. Those that Services do ask for are taken over in any case.
+    #[arg(long)]
+    pub take_over: bool,
     /// Append the log to FILE instead of standard error: a service of Windows has none.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
@@ -195,6 +203,9 @@ pub struct HnsArgs {
     /// The generation of HNS's interface: `v2` where HNS has it, or as said.
     #[arg(long, value_name = "GENERATION", default_value = "auto")]
     pub hns_api: HnsApi,
+    /// How long one call of HNS may take before HNS counts as slow, which the log and the status say.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub hns_call_budget: Duration,
 }
 
 /// Facts of this node that are otherwise looked up.

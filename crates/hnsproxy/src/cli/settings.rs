@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
-use super::NodeArgs;
+use super::ProxyArgs;
 use crate::config::Config;
 use crate::hns::Hns;
 use crate::source::Catalog;
@@ -37,7 +37,7 @@ fn candidates(there: &[String]) -> String {
 /// Where no network is named and none can be assumed.
 pub fn resolve(
     config: &Config,
-    node: &NodeArgs,
+    args: &ProxyArgs,
     hns: &Hns,
     catalog: &Catalog,
 ) -> Result<(Settings, Host), SettingsError> {
@@ -50,13 +50,13 @@ pub fn resolve(
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
         healthz_port: config.healthz_address.map(|address| address.port()),
-        take_over: false,
+        take_over: args.take_over,
     };
     let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
-    let candidates = [node.node_ip.clone(), hns.node_ips(), of_object];
+    let candidates = [args.node.node_ip.clone(), hns.node_ips(), of_object];
     let mut node_ips = candidates.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default();
     bind(&mut node_ips, config.bind_address);
-    let mac = node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
+    let mac = args.node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
     Ok((settings, Host { node_ips, mac }))
 }
 

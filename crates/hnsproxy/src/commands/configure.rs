@@ -4,7 +4,7 @@ use std::fs;
 
 use tracing::{Level, debug, info, warn};
 
-use super::{CONVERGED, CommandError, start_log};
+use super::{CONVERGED, CommandError, cleanup, start_log};
 use crate::cli::{LogArgs, LogFormat, ProxyArgs};
 use crate::config::{Action, Config, Logging, Note};
 use crate::output;
@@ -38,7 +38,7 @@ pub(super) fn with(
             info!("the configuration is written to {}", path.display());
             Ok(CONVERGED)
         }
-        Action::Cleanup => Err(CommandError::Cleanup),
+        Action::Cleanup => cleanup::main(args, &config),
         Action::InitOnly => Err(CommandError::InitOnly),
     }
 }

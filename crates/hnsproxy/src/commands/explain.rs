@@ -1,5 +1,7 @@
 //! `explain svc`: why a Service is as it is, from files or from a running process.
 
+use std::num::NonZeroUsize;
+
 use proxy::Explanation;
 
 use super::{CONVERGED, CommandError, report};
@@ -25,8 +27,8 @@ pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, Comm
 fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let catalog = files.catalog();
-    let (settings, host) = resolve(config, &args.proxy.node, &hns, &catalog)?;
-    let mut session = Session::new(&hns, settings, host);
+    let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
+    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
     session.observe()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);

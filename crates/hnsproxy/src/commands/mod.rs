@@ -1,5 +1,6 @@
 //! The commands, each a function from its arguments to an exit code.
 
+mod cleanup;
 mod configure;
 #[cfg(feature = "emulator")]
 mod emulator;
@@ -49,9 +50,6 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
-    /// What this build can't do.
-    #[error("--cleanup is not implemented in this build")]
-    Cleanup,
     /// What only Linux has.
     #[error("--init-only is implemented only on Linux")]
     InitOnly,

@@ -1,5 +1,7 @@
 //! `plan`: what would be done, and why.
 
+use std::num::NonZeroUsize;
+
 use super::{CONVERGED, CommandError, DIFFERS, report};
 use crate::cli::{OutputForm, PlanArgs, resolve};
 use crate::config::Config;
@@ -14,8 +16,8 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let files = Files::open(args.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
     let hns = Hns::open(&args.hns)?;
     let catalog = files.catalog();
-    let (settings, host) = resolve(config, &args.node, &hns, &catalog)?;
-    let mut session = Session::new(&hns, settings, host);
+    let (settings, host) = resolve(config, args, &hns, &catalog)?;
+    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
     session.observe()?;
     let plan = session.plan();

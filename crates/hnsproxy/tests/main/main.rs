@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod explain;
+mod keep;
 mod process;
 mod program;
 mod recordings;

@@ -1,14 +1,8 @@
 //! The process: commands, exit codes, following files, ending.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
-use std::sync::mpsc;
-use std::time::Duration;
 
-use crate::program::{command, emulated, from, hnsproxy, recording};
-
-const BOUND: Duration = Duration::from_secs(30);
+use crate::program::{Running, emulated, from, hnsproxy, recording};
 
 fn boutique() -> (String, String) {
     (from(&recording("boutique-l2bridge", "cluster.json")), emulated(&recording("boutique-l2bridge", "host.json")))
@@ -138,21 +132,11 @@ fn files_are_followed_and_a_signal_ends_the_process() {
     };
     fs::write(&file, service(80)).unwrap();
     let (_, hns) = boutique();
-    let mut child = command(&[&from(&file), &hns, "-v=2"]).stderr(Stdio::piped()).spawn().unwrap();
-    let (lines, log) = mpsc::channel();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let reader = std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-    let wait = |text: &str| {
-        while !log.recv_timeout(BOUND).unwrap_or_else(|_| panic!("{text:?} was not logged")).contains(text) {}
-    };
-    wait("create load balancer 10.96.9.9:80/TCP");
+    let running = Running::start(&[&from(&file), &hns, "-v=2"]);
+    running.wait_for("create load balancer 10.96.9.9:80/TCP");
     fs::write(&file, "kind: [").unwrap();
-    wait("what it last said stays true");
+    running.wait_for("what it last said stays true");
     fs::write(&file, service(81)).unwrap();
-    wait("create load balancer 10.96.9.9:81/TCP");
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    wait("ended; HNS keeps what it holds");
-    assert!(child.wait().unwrap().success());
-    drop(log);
-    let _ = reader.join();
+    running.wait_for("create load balancer 10.96.9.9:81/TCP");
+    running.end();
 }

@@ -1,7 +1,10 @@
 //! Runs the program, and what it is given.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -38,6 +41,64 @@ impl Ended {
     pub(crate) fn logs(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in\n{}", self.stderr);
         self
+    }
+}
+
+/// How long anything may take: much longer than it takes.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < BOUND, "{what}: not so after {BOUND:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// The program at work; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    log: Receiver<String>,
+}
+
+impl Running {
+    /// Starts the program.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (lines, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        Self { child, log }
+    }
+
+    /// Waits until the log has a line with a text, and answers that line. Lines before it are passed over.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let mut seen = Vec::new();
+        loop {
+            match self.log.recv_timeout(BOUND) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("{text:?} was not logged, but\n{}", seen.join("\n")),
+            }
+        }
+    }
+
+    /// Asks the program to end, and waits until it has, without an error.
+    #[cfg(unix)]
+    pub(crate) fn end(mut self) {
+        Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        self.wait_for("ended; HNS keeps what it holds");
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -133,6 +133,17 @@ pub struct OthersLoadBalancer {
     pub like_kube_proxys: bool,
 }
 
+impl std::fmt::Display for OthersLoadBalancer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
+        write!(f, "the load balancer {} on {} is not ours, and no Service asks for it", self.id, frontends.join(", "))?;
+        f.write_str(match self.like_kube_proxys {
+            true => "; it looks like one of kube-proxy's, which --take-over removes",
+            false => "; it is left alone",
+        })
+    }
+}
+
 /// The proxy of one node.
 #[derive(Debug)]
 pub struct Reconciler {

@@ -1,0 +1,35 @@
+//! `--cleanup`: removes from HNS what hnsproxy made, and leaves all else. To HNS it is a cluster without Services.
+
+use std::num::NonZeroUsize;
+
+use hcn::Counts;
+use tracing::info;
+
+use super::run::once::converge;
+use super::{CONVERGED, CommandError};
+use crate::cli::{ProxyArgs, resolve};
+use crate::config::Config;
+use crate::hns::Hns;
+use crate::source::Catalog;
+use crate::sync::Session;
+
+pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError> {
+    let hns = Hns::open(&args.hns)?;
+    let nothing = Catalog::default();
+    let (settings, host) = resolve(config, args, &hns, &nothing)?;
+    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
+    info!("{}", session.note());
+    session.load(&nothing);
+    session.observe()?;
+    converge(&mut session, |time| {
+        std::thread::sleep(time);
+        true
+    });
+    let Counts { calls, writes } = hns.counts();
+    if session.is_converged() {
+        info!("HNS holds nothing of hnsproxy's: {calls} native calls, {writes} writes");
+        Ok(CONVERGED)
+    } else {
+        Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
+    }
+}

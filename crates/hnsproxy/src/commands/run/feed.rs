@@ -1,0 +1,86 @@
+//! The cluster's way into a session: from files, which are followed.
+
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use notify::RecommendedWatcher;
+use tracing::{info, warn};
+
+use super::Event;
+use crate::cli::SourceArgs;
+use crate::commands::{CommandError, report};
+use crate::source::files::{FileError, Files};
+use crate::source::{self, Catalog};
+use crate::sync::{Session, chain};
+
+/// After the first notice of a change, how long more are awaited: programs write a file in pieces, and several files at a time.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Where the cluster comes from, until it is dropped.
+pub(super) struct Feed {
+    files: Files,
+    _watcher: RecommendedWatcher,
+    reload_at: Option<Duration>,
+    /// What was said of the input.
+    said: Vec<String>,
+    /// What was said of files that can't be read.
+    complained: Vec<String>,
+}
+
+impl Feed {
+    /// Reads the cluster, and has changes told as events.
+    ///
+    /// # Errors
+    /// Where there is nothing to read, or it can't be read or followed.
+    pub(super) fn open(args: &SourceArgs, events: &Sender<Event>) -> Result<Self, CommandError> {
+        let files = Files::open(args.from.as_deref().ok_or(CommandError::NoSource)?)?;
+        let events = events.clone();
+        let watcher = source::watch(files.root(), move || drop(events.send(Event::FilesChanged)))?;
+        Ok(Self { files, _watcher: watcher, reload_at: None, said: Vec::new(), complained: Vec::new() })
+    }
+
+    /// The cluster as it was last read.
+    pub(super) fn catalog(&self) -> Catalog {
+        self.files.catalog()
+    }
+
+    /// Hands the cluster over, and says what was read.
+    pub(super) fn load(&mut self, session: &mut Session<'_>) {
+        let catalog = self.files.catalog();
+        session.load(&catalog);
+        report(&catalog, &mut self.said);
+    }
+
+    /// Notes that files were changed.
+    pub(super) fn changed(&mut self, now: Duration) {
+        self.reload_at.get_or_insert(now + SETTLE);
+    }
+
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.reload_at
+    }
+
+    /// Reads and hands over what is due.
+    pub(super) fn turn(&mut self, session: &mut Session<'_>) {
+        if self.reload_at.is_some_and(|time| session.now() >= time) {
+            self.reload_at = None;
+            let errors = self.files.refresh();
+            self.complain(&errors);
+            self.load(session);
+        }
+    }
+
+    /// Says which files can't be read, when that begins and when it is over.
+    fn complain(&mut self, errors: &[FileError]) {
+        let texts: Vec<String> = errors.iter().map(|error| chain(error)).collect();
+        texts
+            .iter()
+            .filter(|text| !self.complained.contains(text))
+            .for_each(|text| warn!("{text}; what it last said stays true"));
+        if texts.is_empty() && !self.complained.is_empty() {
+            info!("all files can be read again");
+        }
+        self.complained = texts;
+    }
+}

@@ -1,0 +1,130 @@
+//! Keeps HNS in step for as long as the process lives: follows the cluster, looks every few seconds whether others have changed HNS, and
+//! begins anew when the configuration file asks for something else. Beginning anew touches nothing that HNS holds as it should.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use hcn::{Event as HnsEvent, Subscription};
+use proxy::Next;
+use tracing::{debug, info, warn};
+
+use super::Event;
+use super::feed::Feed;
+use crate::cli::{RunArgs, resolve};
+use crate::commands::CommandError;
+use crate::config::{self, Change, Config};
+use crate::hns::Hns;
+use crate::sync::{Session, chain};
+
+/// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+pub(super) fn main(
+    args: &RunArgs,
+    config: &Config,
+    hns: &Hns,
+    events: &Sender<Event>,
+    received: &Receiver<Event>,
+) -> Result<(), CommandError> {
+    let changed = events.clone();
+    let told = move |change| drop(changed.send(Event::Config(change)));
+    let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
+    let mut keeper = Keeper::new(args, config, hns, events)?;
+    loop {
+        let wake = keeper.turn();
+        match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
+            Ok(Event::FilesChanged) => keeper.feed.changed(keeper.session.now()),
+            Ok(Event::Hns(event)) => keeper.note(event),
+            Ok(Event::Config(Change::Invalid(error))) => {
+                warn!("{error}; the configuration stays as it was");
+            }
+            Ok(Event::Config(Change::Valid(config))) => match Keeper::new(args, &config, hns, events) {
+                Ok(new) => {
+                    info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
+                    keeper = new;
+                }
+                Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
+            },
+            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => {
+                info!("ended; HNS keeps what it holds");
+                return Ok(());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// One configuration at work.
+struct Keeper<'a> {
+    session: Session<'a>,
+    feed: Feed,
+    interval: Duration,
+    next_audit: Duration,
+    notices: Notices<'a>,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(args: &RunArgs, config: &Config, hns: &'a Hns, events: &Sender<Event>) -> Result<Self, CommandError> {
+        let mut feed = Feed::open(&args.proxy.source, events)?;
+        let (settings, host) = resolve(config, &args.proxy, hns, &feed.catalog())?;
+        let mut session = Session::new(hns, settings, host, args.hns_concurrency);
+        info!("{}", session.note());
+        feed.load(&mut session);
+        let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
+        Ok(Self { session, feed, interval: args.hns_audit_interval, next_audit: Duration::ZERO, notices })
+    }
+
+    /// Does what is due, and answers when there is more to do.
+    fn turn(&mut self) -> Duration {
+        let Self { session, feed, .. } = self;
+        feed.turn(session);
+        if session.now() >= self.next_audit {
+            if session.audit() {
+                self.notices.subscribe();
+            }
+            self.next_audit = session.now() + self.interval;
+        }
+        let next = match session.run() {
+            Next::At(time) => Some(time),
+            Next::Idle => None,
+        };
+        [next, feed.due()].into_iter().flatten().fold(self.next_audit, Duration::min)
+    }
+
+    /// Looks sooner where HNS told of something that may concern us.
+    fn note(&mut self, event: HnsEvent) {
+        debug!(?event, "HNS tells");
+        match event {
+            HnsEvent::NetworkCreate | HnsEvent::NetworkDelete | HnsEvent::EndpointAttached => {}
+            HnsEvent::ServiceDisconnect => self.notices.subscription = None,
+            _ => return,
+        }
+        self.next_audit = self.next_audit.min(self.session.now() + SETTLE);
+    }
+}
+
+/// What HNS tells of its own accord, where it does.
+struct Notices<'a> {
+    hns: &'a Hns,
+    events: Sender<Event>,
+    subscription: Option<Subscription>,
+    offered: bool,
+}
+
+impl Notices<'_> {
+    /// Asks to be told, unless that was done, or HNS does not offer it.
+    fn subscribe(&mut self) {
+        if self.subscription.is_some() || !self.offered {
+            return;
+        }
+        let events = self.events.clone();
+        let told = move |notification: hcn::Notification| drop(events.send(Event::Hns(notification.event)));
+        match self.hns.hcn().subscribe(Box::new(told)) {
+            Ok(subscription) => self.subscription = Some(subscription),
+            Err(error) => {
+                debug!("HNS tells nothing of its own accord: {}", chain(&error));
+                self.offered = !matches!(error, hcn::Error::Missing { .. });
+            }
+        }
+    }
+}

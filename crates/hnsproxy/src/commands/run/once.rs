@@ -1,0 +1,53 @@
+//! Converges, and shows what HNS then holds. What failed is shown too, before the error.
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use hcn::Counts;
+use proxy::Next;
+use tracing::info;
+
+use super::Event;
+use crate::cli::{OutputForm, RunArgs, resolve};
+use crate::commands::{CommandError, report};
+use crate::config::Config;
+use crate::hns::Hns;
+use crate::source::files::Files;
+use crate::sync::Session;
+use crate::{output, view};
+
+/// How long it is tried again what fails: HNS refuses for seconds at most while the CNI works.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn main(args: &RunArgs, config: &Config, hns: &Hns, events: &Receiver<Event>) -> Result<(), CommandError> {
+    let files = Files::open(args.proxy.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
+    let catalog = files.catalog();
+    let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
+    let mut session = Session::new(hns, settings, host, args.hns_concurrency);
+    info!("{}", session.note());
+    session.load(&catalog);
+    session.observe()?;
+    converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
+    let Counts { calls, writes } = hns.counts();
+    let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
+    match args.proxy.output.output {
+        OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
+        OutputForm::Json => output::json(&snapshot)?,
+    }
+    report(&catalog, &mut Vec::new());
+    if session.is_converged() {
+        info!("converged: {calls} native calls, {writes} writes");
+        Ok(())
+    } else {
+        Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
+    }
+}
+
+/// Tries until HNS holds what it should, or patience ends. `wait` is given how long to wait, and answers whether to go on.
+pub(in crate::commands) fn converge(session: &mut Session<'_>, wait: impl Fn(Duration) -> bool) {
+    while let Next::At(time) = session.run() {
+        if session.is_converged() || time > PATIENCE || !wait(time.saturating_sub(session.now())) {
+            break;
+        }
+    }
+}
