@@ -106,6 +106,8 @@ impl std::fmt::Debug for Subscription {
 pub struct Gate {
     listener: Mutex<Option<Listener>>,
     closed: AtomicBool,
+    /// Whether the listener itself closed it, and so could not be dropped then.
+    closed_inside: AtomicBool,
     /// The thread that is in the listener.
     inside: Mutex<Option<ThreadId>>,
 }
@@ -116,6 +118,7 @@ impl Gate {
         Arc::new(Self {
             listener: Mutex::new(Some(listener)),
             closed: AtomicBool::new(false),
+            closed_inside: AtomicBool::new(false),
             inside: Mutex::default(),
         })
     }
@@ -132,8 +135,8 @@ impl Gate {
             let _ = catch_unwind(AssertUnwindSafe(|| call(notification)));
             *lock(&self.inside) = None;
         }
-        // Closed by the listener itself, which could not be dropped while it ran.
-        let last = listener.take_if(|_| self.is_closed());
+        // Whoever else closed it waits for the lock, and drops the listener before that returns.
+        let last = listener.take_if(|_| self.closed_inside.load(Ordering::SeqCst));
         drop(listener);
         drop(last);
     }
@@ -141,7 +144,9 @@ impl Gate {
     /// Closes it, and waits for a call under way unless that is what closes it.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        if !self.is_inside() {
+        if self.is_inside() {
+            self.closed_inside.store(true, Ordering::SeqCst);
+        } else {
             let last = lock(&self.listener).take();
             // The lock is free again: what the listener owns may do anything when dropped.
             drop(last);

@@ -103,6 +103,20 @@ impl HeldLoadBalancer {
         }
     }
 
+    /// Whether what the list of the first generation shows of it, which is another record here, is as it was written: frontends, backends
+    /// and the port of these. That list can't say the rest.
+    pub fn is_listed_as(&self, listed: &Self) -> bool {
+        let sorted = |endpoints: &[Guid]| {
+            let mut endpoints = endpoints.to_vec();
+            endpoints.sort_unstable();
+            endpoints
+        };
+        let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
+        self.frontends == listed.frontends
+            && sorted(&self.endpoints) == sorted(&listed.endpoints)
+            && port(self.form) == port(listed.form)
+    }
+
     /// The document, to be written again; none, where more than what is remembered was in it, or what it says is not known.
     pub fn document(&self) -> Option<LoadBalancer> {
         let Form { address, source_vip, flags, mapping } =

@@ -14,11 +14,17 @@ use crate::settings::Capabilities;
 /// Beyond so many unknown endpoints one list of all documents, by the first generation's interface, is cheaper than two calls each.
 const BULK_FROM: usize = 16;
 
-/// Every how many looks, documents that made no sense are asked for again: at audits of 5 s, once a minute.
-const SKIPPED_EVERY: u32 = 12;
+/// How closely objects that are known already are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scrutiny {
+    /// Whether they are there.
+    Ids,
+    /// Also whether others have changed them in place, as far as the first generation's list shows it. No call more.
+    Contents,
+}
 
 impl Observed {
-    /// Looks at the endpoints of a network. `expected` gives the endpoints that we would make, by id; it is asked for only if an
+    /// Takes a list of the endpoints of a network, and reads what is unknown of these. `expected` gives the endpoints that we would make, by id; it is asked for only if an
     /// unknown id is of our making.
     ///
     /// # Errors
@@ -27,15 +33,10 @@ impl Observed {
         &mut self,
         client: &Client,
         network: Guid,
+        mut listed: Vec<Listed<Endpoint>>,
         expected: impl FnOnce() -> FxHashMap<Guid, Endpoint>,
         found: &mut Found,
     ) -> Result<(), Error> {
-        self.looks = self.looks.wrapping_add(1);
-        if self.looks.is_multiple_of(SKIPPED_EVERY) {
-            self.skipped_endpoints.clear();
-            self.skipped_load_balancers.clear();
-        }
-        let mut listed = client.endpoints(network)?;
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in gone {
@@ -45,6 +46,7 @@ impl Observed {
             self.remove_endpoint(id, &mut found.dirty);
         }
 
+        self.verify_endpoints(client, network, &listed, found)?;
         self.skipped_endpoints.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
         listed.retain(|listed| !known(&listed.id));
@@ -93,13 +95,15 @@ impl Observed {
         &mut self,
         client: &Client,
         capabilities: &Capabilities,
+        scrutiny: Scrutiny,
         expected: impl FnOnce(&Self) -> FxHashMap<Guid, LoadBalancer>,
         found: &mut Found,
     ) -> Result<(), Error> {
         // At the first look at an HNS that can modify, the backends of each load balancer are wanted too: its id may be older than
         // they are. The list of the first generation has them.
         let first = !self.load_balancers_known;
-        let bulk = if first && capabilities.modify { client.load_balancers_in_bulk().ok() } else { None };
+        let contents = first || scrutiny == Scrutiny::Contents;
+        let bulk = if contents && capabilities.modify { client.load_balancers_in_bulk().ok() } else { None };
         let mut in_bulk = bulk.is_some();
         let mut listed = match bulk {
             Some(listed) => listed,
@@ -114,6 +118,9 @@ impl Observed {
             self.remove_load_balancer(id, &mut found.dirty);
         }
 
+        if in_bulk {
+            self.verify_load_balancers(client, capabilities, &listed, found)?;
+        }
         self.skipped_load_balancers.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
         listed.retain(|listed| !known(&listed.id));
@@ -165,6 +172,18 @@ impl Observed {
         Ok(())
     }
 
+    /// Whether a list lacks an endpoint that is known.
+    pub fn lacks_endpoints(&self, listed: &[Listed<Endpoint>]) -> bool {
+        let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+        self.endpoints.keys().any(|id| !present.contains(id))
+    }
+
+    /// Has documents that made no sense asked for again at the next look.
+    pub fn forget_skipped(&mut self) {
+        self.skipped_endpoints.clear();
+        self.skipped_load_balancers.clear();
+    }
+
     /// Notes an endpoint that was not known.
     fn find_endpoint(&mut self, id: Guid, held: HeldEndpoint, found: &mut Found) {
         if held.owner == Owner::Us && held.remote {
@@ -186,7 +205,9 @@ impl Observed {
     /// What is gone is not trusted by its id alone when it comes back, whatever is remembered of it.
     fn prune_distrusted(&mut self) {
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
-        self.distrusted.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
+        let is_known = |id: &Guid| endpoints.contains_key(id) || load_balancers.contains_key(id);
+        self.distrusted.retain(is_known);
+        self.listed_otherwise.retain(is_known);
     }
 }
 

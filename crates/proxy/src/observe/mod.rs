@@ -22,6 +22,7 @@ use crate::identity::Content;
 
 pub use drift::{Cause, Drift, Found, by_cause};
 pub use held::{HeldEndpoint, HeldLoadBalancer, Owner};
+pub use look::Scrutiny;
 
 /// What HNS holds of the network's endpoints and the host's load balancers.
 #[derive(Debug, Clone, Default)]
@@ -37,20 +38,21 @@ pub struct Observed {
     skipped_load_balancers: FxHashMap<Guid, String>,
     /// Objects whose id is known not to tell their content: changed in place, or found to say something else.
     distrusted: FxHashSet<Guid>,
-    /// Looks so far.
-    looks: u32,
     /// Whether load balancers were looked at before.
     load_balancers_known: bool,
-    /// Objects whose content is still to be read in the present pass over all; the last is next.
-    to_verify: Vec<verify::Object>,
-    /// Whether an endpoint, and a load balancer, was read back just as it was written.
-    read_as_written: (bool, bool),
+    /// Objects that the lists of the first generation show otherwise than they themselves say.
+    listed_otherwise: FxHashSet<Guid>,
 }
 
 impl Observed {
     /// An endpoint by its id.
     pub fn endpoint(&self, id: Guid) -> Option<&HeldEndpoint> {
         self.endpoints.get(&id)
+    }
+
+    /// Whether any endpoint is known.
+    pub fn has_endpoints(&self) -> bool {
+        !self.endpoints.is_empty()
     }
 
     /// The endpoints at an address.
@@ -110,7 +112,7 @@ impl Observed {
             self.skipped_endpoints.len(),
             self.skipped_load_balancers.len(),
             self.distrusted.len(),
-            self.to_verify.len(),
+            self.listed_otherwise.len(),
         ];
         maps.into_iter().sum()
     }

@@ -1,5 +1,10 @@
-//! The slow pass over the contents of all objects of ours: what others have changed in place is found too.
+//! What others have changed in place: ids do not tell it, the lists of the first generation do, as far as that can say it.
+//!
+//! A list only arouses suspicion; an object that it shows otherwise than written is read, and what it says itself counts. And none of
+//! this counts unless another object of the kind is listed just as it was written: else it may be the way in which HNS lists.
 
+use hcn::client::Listed;
+use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Client, Error, Guid};
 
 use super::drift::{Cause, Found};
@@ -8,98 +13,91 @@ use super::{HeldEndpoint, HeldLoadBalancer, Observed, Owner};
 use crate::plan::Subject;
 use crate::settings::Capabilities;
 
-/// An object of ours whose content is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Object {
-    Endpoint(Guid),
-    LoadBalancer(Guid),
-}
-
 impl Observed {
-    /// Reads the contents of the next `budget` objects of ours, two calls each. When all were read it begins anew.
-    ///
-    /// A difference counts only after another object of the kind was read just as it was written: else it may be the way in which HNS
-    /// tells what it holds.
-    ///
-    /// # Errors
-    /// HNS's, if it could not be asked. What was learned until then stays; the object is read next time.
-    pub fn verify(
+    /// Reads those of our remote endpoints that a list with documents shows otherwise than they were written, two calls each.
+    pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
         network: Guid,
-        capabilities: &Capabilities,
-        budget: usize,
+        listed: &[Listed<Endpoint>],
         found: &mut Found,
     ) -> Result<(), Error> {
-        if self.to_verify.is_empty() {
-            let endpoints = self.endpoints.iter().filter(|(_, held)| held.owner == Owner::Us && held.remote);
-            self.to_verify.extend(endpoints.map(|(id, _)| Object::Endpoint(*id)));
-            let load_balancers = self.load_balancers.iter().filter(|(_, held)| held.owner == Owner::Us);
-            self.to_verify.extend(load_balancers.map(|(id, _)| Object::LoadBalancer(*id)));
-            // Load balancers are read first: they are the last.
-            self.to_verify.sort_unstable();
-        }
-        for _ in 0..budget {
-            let Some(object) = self.to_verify.last().copied() else { break };
-            match object {
-                Object::Endpoint(id) => self.verify_endpoint(client, network, id, found)?,
-                Object::LoadBalancer(id) => self.verify_load_balancer(client, capabilities, id, found)?,
-            }
-            self.to_verify.pop();
-        }
-        Ok(())
-    }
-
-    fn verify_endpoint(&mut self, client: &Client, network: Guid, id: Guid, found: &mut Found) -> Result<(), Error> {
-        let Some(known) = self.endpoints.get(&id) else { return Ok(()) };
-        let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
-        match look(client.endpoint(id))? {
-            None => {
-                found.note(Cause::EndpointLost, subjects);
-                self.remove_endpoint(id, &mut found.dirty);
-            }
-            Some(Ok(document)) => {
-                let held = HeldEndpoint::of(network, &document, Owner::Us);
-                if held.content == known.content {
-                    self.read_as_written.0 = true;
-                } else if self.read_as_written.0 {
-                    found.note(Cause::EndpointChanged, subjects);
-                    self.insert_endpoint(id, held, &mut found.dirty);
-                    self.distrust_id(id);
+        let held = |id: &Guid| self.endpoints.get(id).filter(|held| held.owner == Owner::Us && held.remote);
+        let suspects = self.suspects(listed, |id, document| {
+            Some(held(id)?.content == HeldEndpoint::of(network, document, Owner::Us).content)
+        });
+        for id in suspects {
+            let Some(known) = self.endpoints.get(&id) else { continue };
+            let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
+            match look(client.endpoint(id))? {
+                None => {
+                    found.note(Cause::EndpointLost, subjects);
+                    self.remove_endpoint(id, &mut found.dirty);
                 }
+                Some(Ok(document)) => {
+                    let held = HeldEndpoint::of(network, &document, Owner::Us);
+                    if held.content == known.content {
+                        self.listed_otherwise.insert(id);
+                    } else {
+                        found.note(Cause::EndpointChanged, subjects);
+                        self.insert_endpoint(id, held, &mut found.dirty);
+                        self.distrust_id(id);
+                    }
+                }
+                // Others' nonsense is for the next look to report.
+                Some(Err(_)) => {}
             }
-            // Others' nonsense is for the next look to report.
-            Some(Err(_)) => {}
         }
         Ok(())
     }
 
-    fn verify_load_balancer(
+    /// Reads those of our load balancers that the list of the first generation shows otherwise than they were written, two calls each.
+    pub(super) fn verify_load_balancers(
         &mut self,
         client: &Client,
         capabilities: &Capabilities,
-        id: Guid,
+        listed: &[Listed<LoadBalancer>],
         found: &mut Found,
     ) -> Result<(), Error> {
-        let Some(known) = self.load_balancers.get(&id) else { return Ok(()) };
-        let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
-        match look(client.load_balancer(id))? {
-            None => {
-                found.note(Cause::LoadBalancerLost, subjects);
-                self.remove_load_balancer(id, &mut found.dirty);
-            }
-            Some(Ok(document)) => {
-                let held = HeldLoadBalancer::of(&document, capabilities, Owner::Us);
-                if held.content == known.content {
-                    self.read_as_written.1 = true;
-                } else if self.read_as_written.1 {
-                    found.note(Cause::LoadBalancerChanged, subjects);
-                    self.insert_load_balancer(id, held, &mut found.dirty);
-                    self.distrust_id(id);
+        let held = |id: &Guid| self.load_balancers.get(id).filter(|held| held.owner == Owner::Us);
+        let suspects = self.suspects(listed, |id, document| {
+            Some(held(id)?.is_listed_as(&HeldLoadBalancer::of(document, capabilities, Owner::Us)))
+        });
+        for id in suspects {
+            let Some(known) = self.load_balancers.get(&id) else { continue };
+            let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
+            match look(client.load_balancer(id))? {
+                None => {
+                    found.note(Cause::LoadBalancerLost, subjects);
+                    self.remove_load_balancer(id, &mut found.dirty);
                 }
+                Some(Ok(document)) => {
+                    let held = HeldLoadBalancer::of(&document, capabilities, Owner::Us);
+                    if held.content == known.content {
+                        self.listed_otherwise.insert(id);
+                    } else {
+                        found.note(Cause::LoadBalancerChanged, subjects);
+                        self.insert_load_balancer(id, held, &mut found.dirty);
+                        self.distrust_id(id);
+                    }
+                }
+                Some(Err(_)) => {}
             }
-            Some(Err(_)) => {}
         }
         Ok(())
+    }
+
+    /// The objects that are listed otherwise than written; none, if none is listed as written.
+    fn suspects<T>(&self, listed: &[Listed<T>], is_as_written: impl Fn(&Guid, &T) -> Option<bool>) -> Vec<Guid> {
+        let (mut suspects, mut any_as_written) = (Vec::new(), false);
+        for Listed { id, document } in listed {
+            let Some(Ok(document)) = document else { continue };
+            match is_as_written(id, document) {
+                Some(true) => any_as_written = true,
+                Some(false) if !self.listed_otherwise.contains(id) => suspects.push(*id),
+                _ => {}
+            }
+        }
+        if any_as_written { suspects } else { Vec::new() }
     }
 }

@@ -1,11 +1,24 @@
 //! Looking at HNS: version, network, endpoints and load balancers, and what is found not to be as believed.
 
+use hcn::client::Listed;
+
 use super::*;
-use crate::observe::{Cause, Found, Owner};
+use crate::observe::{Cause, Found, Owner, Scrutiny};
+
+/// In so many looks, each of these has its turn once: at audits of 5 s, once a minute.
+const ROUND: u32 = 12;
+/// Whose turn it is to look whether the network has its name still. The endpoints are not listed then: they name the network by its id,
+/// and so tell at every other look that it is there.
+const NETWORK: u32 = 0;
+/// Whose turn it is to look at what endpoints say.
+const ENDPOINTS: u32 = 4;
+/// Whose turn it is to look at what load balancers say.
+const LOAD_BALANCERS: u32 = 8;
 
 impl Reconciler {
     /// Looks at HNS: version and network, then the ids of endpoints and load balancers, then what is unknown among these. What is
-    /// not as believed becomes dirty. The first look makes six calls and two more for each unknown object.
+    /// not as believed becomes dirty. The first look makes six calls and two more for each unknown object; a look that finds nothing makes
+    /// two, or three where the network has no endpoint, or is an overlay network and its turn has come.
     ///
     /// # Errors
     /// Where HNS could not be asked, or lacks the network. What was believed then stays.
@@ -29,11 +42,16 @@ impl Reconciler {
             self.version = Some(version);
             self.capabilities = Some(Capabilities::of(version, client.generation()));
         }
-        let network_changed = self.find_network(client)?;
-        self.refresh_wishes();
-
+        self.looks = self.looks.wrapping_add(1);
+        let turn = self.looks % ROUND;
+        if turn == 0 {
+            self.observed.forget_skipped();
+        }
         let mut found = Found::default();
-        let result = self.look(client, &mut found);
+        let (result, network_changed) = match self.look_around(client, turn, &mut found) {
+            Ok(network_changed) => (Ok(()), network_changed),
+            Err(error) => (Err(error), false),
+        };
         let (frontends, addresses) = (found.dirty.frontends.len(), found.dirty.addresses.len());
         self.absorb(found);
         result?;
@@ -41,9 +59,38 @@ impl Reconciler {
         Ok(Observation { frontends, addresses, network_changed, drift: Vec::new() })
     }
 
-    /// Looks at endpoints and load balancers, where the network was found.
-    fn look(&mut self, client: &Client, found: &mut Found) -> Result<(), hcn::Error> {
-        self.look_at_endpoints(client, found)?;
+    /// Looks at the network where that is called for, then at endpoints and load balancers.
+    fn look_around(&mut self, client: &Client, turn: u32, found: &mut Found) -> Result<bool, ObserveError> {
+        let is_sure = self.network.is_some() && !self.suspended && self.observed.has_endpoints();
+        let mut changed = false;
+        if !is_sure || turn == NETWORK || self.subnets_are_due() {
+            changed = self.find_network(client)?;
+        }
+        self.refresh_wishes();
+        if !is_sure || turn != NETWORK || changed {
+            let scrutiny = if turn == ENDPOINTS { Scrutiny::Contents } else { Scrutiny::Ids };
+            let mut listed = self.list_endpoints(client, scrutiny)?;
+            if is_sure && !changed && self.observed.lacks_endpoints(&listed) {
+                // They may have gone with their network.
+                changed = self.find_network(client)?;
+                if changed {
+                    self.refresh_wishes();
+                    listed = self.list_endpoints(client, Scrutiny::Ids)?;
+                }
+            }
+            self.look_at_endpoints(client, listed, found)?;
+        }
+        let scrutiny = if turn == LOAD_BALANCERS { Scrutiny::Contents } else { Scrutiny::Ids };
+        self.look_at_load_balancers(client, scrutiny, found)?;
+        Ok(changed)
+    }
+
+    fn look_at_load_balancers(
+        &mut self,
+        client: &Client,
+        scrutiny: Scrutiny,
+        found: &mut Found,
+    ) -> Result<(), hcn::Error> {
         let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
         let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
         let expected = |observed: &Observed| {
@@ -51,10 +98,25 @@ impl Reconciler {
             let planner = Planner { desired, observed, settings, host, network, capabilities, restraint };
             desired.iter().filter_map(|owned| planner.expected_load_balancer(owned)).collect()
         };
-        self.observed.look_at_load_balancers(client, capabilities, expected, found)
+        self.observed.look_at_load_balancers(client, capabilities, scrutiny, expected, found)
     }
 
-    fn look_at_endpoints(&mut self, client: &Client, found: &mut Found) -> Result<(), hcn::Error> {
+    /// The endpoints of the network; with their documents where contents are asked for and HNS has that list.
+    fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<Listed<Endpoint>>, hcn::Error> {
+        let Some(network) = &self.network else { return Ok(Vec::new()) };
+        let with_documents = match scrutiny {
+            Scrutiny::Contents => client.endpoints_in_bulk(network.id).ok(),
+            Scrutiny::Ids => None,
+        };
+        with_documents.map_or_else(|| client.endpoints(network.id), Ok)
+    }
+
+    fn look_at_endpoints(
+        &mut self,
+        client: &Client,
+        listed: Vec<Listed<Endpoint>>,
+        found: &mut Found,
+    ) -> Result<(), hcn::Error> {
         let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
         let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
         let expected = || {
@@ -63,24 +125,7 @@ impl Reconciler {
             let endpoint = |address| planner.expected_endpoint(address).map(|(id, _, document)| (id, document));
             desired.addresses().into_iter().filter_map(endpoint).collect::<FxHashMap<Guid, Endpoint>>()
         };
-        self.observed.look_at_endpoints(client, network.id, expected, found)
-    }
-
-    /// Reads the contents of the next objects of ours, two calls each, and makes dirty what others have changed in place. Called once in
-    /// a while with a small budget, it gets round to all.
-    ///
-    /// # Errors
-    /// Where HNS could not be asked. What was believed then stays.
-    pub fn verify(&mut self, client: &Client, budget: usize) -> Result<Vec<Drift>, hcn::Error> {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(Vec::new()) };
-        if self.suspended {
-            return Ok(Vec::new());
-        }
-        let mut found = Found::default();
-        let result = self.observed.verify(client, network.id, capabilities, budget, &mut found);
-        self.absorb(found);
-        let drift = std::mem::take(&mut self.drift);
-        result.map(|()| drift)
+        self.observed.look_at_endpoints(client, network.id, listed, expected, found)
     }
 
     /// What was found not to be as believed concerns its users too. What none of our own doing explains, and concerns us, is drift.
@@ -132,7 +177,10 @@ impl Reconciler {
     pub(super) fn look_again(&mut self, client: &Client) {
         let mut found = Found::default();
         // Where HNS can't be asked, nothing is learned; what failed is tried again when it is due.
-        let _ = self.look(client, &mut found);
+        let _ = self
+            .list_endpoints(client, Scrutiny::Ids)
+            .and_then(|listed| self.look_at_endpoints(client, listed, &mut found))
+            .and_then(|()| self.look_at_load_balancers(client, Scrutiny::Ids, &mut found));
         self.absorb(found);
     }
 
@@ -153,7 +201,8 @@ impl Reconciler {
         if !self.endpoints_fresh && !plan.awaited.is_empty() {
             self.endpoints_fresh = true;
             let mut found = Found::default();
-            let result = self.look_at_endpoints(client, &mut found);
+            let listed = self.list_endpoints(client, Scrutiny::Ids);
+            let result = listed.and_then(|listed| self.look_at_endpoints(client, listed, &mut found));
             let changed = !found.dirty.is_empty();
             self.absorb(found);
             return result.is_ok() && changed;

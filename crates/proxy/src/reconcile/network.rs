@@ -12,18 +12,19 @@ const SUBNETS_EVERY: u32 = 6;
 impl Reconciler {
     /// Finds the network, and answers whether it is another than before.
     pub(super) fn find_network(&mut self, client: &Client) -> Result<bool, ObserveError> {
-        self.looks = self.looks.wrapping_add(1);
-        // The subnets of other nodes change without notice, and ids do not tell: they are read again once in a while.
-        let reread =
-            self.network.as_ref().is_some_and(|network| network.overlay) && self.looks.is_multiple_of(SUBNETS_EVERY);
         let Some(known) = self.network.as_ref().map(|network| network.id) else { return self.read_network(client) };
         match client.network_id(&self.settings.network_name)? {
             Some(id) => {
                 self.renamed = None;
-                if id == known && !reread { Ok(false) } else { self.read_network(client) }
+                if id == known && !self.subnets_are_due() { Ok(false) } else { self.read_network(client) }
             }
             None => self.follow_network(client, known),
         }
+    }
+
+    /// Whether the subnets of other nodes are to be read again: they change without notice, and ids do not tell.
+    pub(super) fn subnets_are_due(&self) -> bool {
+        self.network.as_ref().is_some_and(|network| network.overlay) && self.looks.is_multiple_of(SUBNETS_EVERY)
     }
 
     /// Nothing has the name. If our network is still there, it has another name now; pods are in it all the same.

@@ -205,7 +205,7 @@ fn an_unavailable_hns_changes_nothing_of_what_is_known() {
     let before = rig.held();
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         rig.emulator.fail_nth(function, 1, hcn::Hresult::RPC_S_SERVER_UNAVAILABLE);
-        assert!(rig.proxy.observe(&rig.client).is_err());
+        assert!((0..12).any(|_| rig.proxy.observe(&rig.client).is_err()), "each kind of list has its turn");
         assert!(rig.run().outcomes.is_empty());
     }
     assert!(rig.sync().outcomes.is_empty());

@@ -146,9 +146,6 @@ impl World {
         if self.chaos.random(|random| random.below(3)) == 0 {
             let _ = self.rig.proxy.observe(&self.rig.client);
         }
-        if self.chaos.random(|random| random.below(4)) == 0 {
-            let _ = self.rig.proxy.verify(&self.rig.client, 3);
-        }
         self.rig.proxy.run_with(&self.rig.client, self.rig.now, &Workers(self.threads));
         self.rig.now += Duration::from_millis(self.chaos.random(|random| random.below(4000)));
         if self.chaos.is_dead() {
@@ -164,10 +161,9 @@ impl World {
         }
         self.rig.calls();
         self.rig.now += Duration::from_secs(60);
-        // What a silent loss or a lie has left is found by the slow pass.
-        for _ in 0..8 {
+        // What a silent loss or a lie has left is found within a round of looks.
+        for _ in 0..24 {
             self.rig.proxy.observe(&self.rig.client).unwrap();
-            self.rig.proxy.verify(&self.rig.client, 40).unwrap();
             self.rig.run();
             self.rig.now += Duration::from_secs(2);
         }
