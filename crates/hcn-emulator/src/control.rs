@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hcn::{Guid, Hresult, Kind};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,8 @@ pub struct Line {
     pub function: String,
     /// The object, query or path that it was about.
     pub subject: String,
+    /// When it ended, since the emulator began.
+    pub at: Duration,
     /// The code that it answered with.
     pub code: Hresult,
     /// Whether it can change what HNS holds.
@@ -90,9 +93,9 @@ pub struct Line {
 }
 
 impl From<Detail> for Line {
-    fn from(Detail { entry, kind, id, rule }: Detail) -> Self {
+    fn from(Detail { entry, at, kind, id, rule }: Detail) -> Self {
         let Entry { function, subject, code, is_write } = entry;
-        Self { function: function.to_owned(), subject, code, is_write, kind, id, rule: rule.map(str::to_owned) }
+        Self { function: function.to_owned(), subject, at, code, is_write, kind, id, rule: rule.map(str::to_owned) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hcn::call::{Call, Reply};
 use hcn::error::ErrorRecord;
@@ -23,6 +23,7 @@ use crate::v2;
 /// An emulated Host Networking Service. See the crate's documentation for what it does not show.
 pub struct Emulator {
     state: Mutex<State>,
+    begun: Instant,
 }
 
 struct State {
@@ -80,7 +81,7 @@ impl Emulator {
             hidden: Vec::new(),
             subscribers: Subscribers::default(),
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), begun: Instant::now() }
     }
 
     /// An HNS that holds what a host document says.
@@ -123,6 +124,11 @@ impl Emulator {
             state.store.insert(kind, id, document);
         }
         Ok(emulator)
+    }
+
+    /// How long ago it began: the time that the journal has.
+    pub fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// What this HNS holds now, with a host's facts about itself.
@@ -354,7 +360,7 @@ impl Hcn for Emulator {
             (result, rule) = (Err(code), None);
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
-        journal.note(call, code, store.about, rule);
+        journal.note(call, code, store.about, rule, self.begun.elapsed());
         let in_envelope = store.options.fails_in_envelope && rule.is_some() && !*down;
         result.or_else(|code| {
             let text = code.text().unwrap_or("Unspecified error.");

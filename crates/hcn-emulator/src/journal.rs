@@ -1,6 +1,7 @@
 //! What was called, in order, and how often.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use hcn::call::Call;
 use hcn::{Guid, Hresult, Kind};
@@ -23,6 +24,8 @@ pub struct Entry {
 pub struct Detail {
     /// The call, as in the journal.
     pub entry: Entry,
+    /// When it ended, since the emulator began.
+    pub at: Duration,
     /// The kind of the object that it was about.
     pub kind: Option<Kind>,
     /// The object's id; that of a new object is the one that it was given.
@@ -43,7 +46,14 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Notes a call, the object it was about where that is known, and the rule that refused.
-    pub(crate) fn note(&mut self, call: &Call, code: Hresult, about: Option<(Kind, Guid)>, rule: Option<&'static str>) {
+    pub(crate) fn note(
+        &mut self,
+        call: &Call,
+        code: Hresult,
+        about: Option<(Kind, Guid)>,
+        rule: Option<&'static str>,
+        at: Duration,
+    ) {
         if !call.is_counted() {
             return;
         }
@@ -54,7 +64,7 @@ impl Journal {
         }
         let entry = Entry { function: call.function(), subject: subject(call), code, is_write: call.is_write() };
         let kind = about.map(|(kind, _)| kind).or(kind(call));
-        self.entries.push_back(Detail { entry, kind, id: about.map(|(_, id)| id), rule });
+        self.entries.push_back(Detail { entry, at, kind, id: about.map(|(_, id)| id), rule });
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {

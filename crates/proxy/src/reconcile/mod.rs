@@ -398,10 +398,10 @@ impl Reconciler {
         notices
     }
 
-    /// Whether HNS holds what it should, as far as is known: nothing is dirty, nothing has failed.
+    /// Whether HNS holds what it should, as far as is known: the cluster is known whole, nothing is dirty, nothing has failed.
     pub fn is_converged(&self) -> bool {
         let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
-        !pending && self.failed.is_empty() && self.network.is_some()
+        !pending && self.failed.is_empty() && self.network.is_some() && self.is_complete()
     }
 
     /// How many entries all that is remembered has, for those who watch that memory does not grow.

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use hcn::{Event as HnsEvent, Subscription};
+use hcn::{Counts, Event as HnsEvent, Subscription};
 use proxy::Next;
 use tracing::{debug, info, warn};
 
@@ -61,6 +61,8 @@ struct Keeper<'a> {
     interval: Duration,
     next_audit: Duration,
     notices: Notices<'a>,
+    /// Whether HNS has held all that it should before.
+    arrived: bool,
 }
 
 impl<'a> Keeper<'a> {
@@ -71,7 +73,14 @@ impl<'a> Keeper<'a> {
         info!("{}", session.note());
         feed.load(&mut session);
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
-        Ok(Self { session, feed, interval: args.hns_audit_interval, next_audit: Duration::ZERO, notices })
+        Ok(Self {
+            session,
+            feed,
+            interval: args.hns_audit_interval,
+            next_audit: Duration::ZERO,
+            notices,
+            arrived: false,
+        })
     }
 
     /// Does what is due, and answers when there is more to do.
@@ -88,6 +97,11 @@ impl<'a> Keeper<'a> {
             Next::At(time) => Some(time),
             Next::Idle => None,
         };
+        if !self.arrived && session.is_converged() {
+            self.arrived = true;
+            let Counts { calls, writes } = self.notices.hns.counts();
+            info!("HNS holds all that it should, after {calls} native calls, {writes} writes");
+        }
         [next, feed.due()].into_iter().flatten().fold(self.next_audit, Duration::min)
     }
 
