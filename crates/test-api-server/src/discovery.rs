@@ -1,0 +1,41 @@
+//! What clients that know no kinds, kubectl for one, ask first: which there are.
+
+use serde_json::{Value, json};
+
+use crate::kind::Kind;
+
+/// The answer to `/api`.
+pub(crate) fn versions() -> Value {
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+}
+
+/// The answer to `/apis`.
+pub(crate) fn groups() -> Value {
+    let versions = Kind::ALL.into_iter().map(Kind::api_version).filter_map(|version| version.split_once('/'));
+    let group = |(group, version)| {
+        let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
+        json!({"name": group, "versions": [version], "preferredVersion": version})
+    };
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": versions.map(group).collect::<Vec<_>>()})
+}
+
+/// The answer to `/api/v1` and to the path of each group.
+pub(crate) fn resources(api_version: &str) -> Value {
+    let resource = |kind: Kind| {
+        json!({
+            "name": kind.plural(),
+            "singularName": kind.name().to_ascii_lowercase(),
+            "namespaced": kind.namespaced(),
+            "kind": kind.name(),
+            "shortNames": kind.short_names(),
+            "verbs": ["get", "list", "watch"],
+        })
+    };
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.api_version() == api_version);
+    json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": api_version,
+        "resources": kinds.map(resource).collect::<Vec<_>>(),
+    })
+}

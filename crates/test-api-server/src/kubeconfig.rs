@@ -1,0 +1,49 @@
+//! Kubeconfigs that lead to the server.
+
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use crate::tls::Tls;
+
+/// How a client shows who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// It does not.
+    None,
+    /// By a token.
+    Token(String),
+    /// By the token that is in a file, where it may change.
+    TokenFile(PathBuf),
+    /// By a certificate that the server's authority has signed. Only over TLS.
+    Certificate,
+}
+
+pub(crate) fn kubeconfig(url: &str, tls: Option<&Tls>, credentials: &Credentials) -> Value {
+    let mut cluster = json!({"server": url});
+    if let (Some(tls), Some(cluster)) = (tls, cluster.as_object_mut()) {
+        cluster.insert("certificate-authority-data".to_owned(), BASE64.encode(&tls.authority).into());
+    }
+    let user = match credentials {
+        Credentials::None => json!({}),
+        Credentials::Token(token) => json!({"token": token}),
+        Credentials::TokenFile(file) => json!({"tokenFile": file}),
+        Credentials::Certificate => tls.map_or_else(
+            || json!({}),
+            |tls| {
+                let (certificate, key) = &tls.client;
+                json!({"client-certificate-data": BASE64.encode(certificate), "client-key-data": BASE64.encode(key)})
+            },
+        ),
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    })
+}

@@ -1,0 +1,291 @@
+//! The objects, and what became of them: a log of changes with resource versions, from which every state since the oldest known
+//! version can be told again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::Problem;
+use crate::kind::Kind;
+use crate::selector::Selector;
+use crate::status::Status;
+
+/// Where the first history begins. Each that is restored begins at half of the one before, so that its versions are lower.
+const FIRST_VERSION: u64 = 8_000_000;
+
+/// Names one object. Of kinds without namespaces, the namespace is empty.
+pub(crate) type Key = (Kind, String, String);
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    objects: BTreeMap<Key, Arc<Value>>,
+    log: Vec<Entry>,
+    version: u64,
+    /// Nothing is known of what was before.
+    oldest: u64,
+    beginning: u64,
+}
+
+/// What watches are told, in this order.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    Change(Arc<Change>),
+    Word(Arc<Word>),
+}
+
+/// What became of one object.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) version: u64,
+    key: Key,
+    before: Option<Arc<Value>>,
+    after: Option<Arc<Value>>,
+}
+
+/// What the script has the server say to open watches, of one kind or of all.
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub(crate) kind: Option<Kind>,
+    pub(crate) says: Says,
+}
+
+#[derive(Debug)]
+pub(crate) enum Says {
+    /// How far it is.
+    Bookmark(u64),
+    /// Anything at all, and whether the connection is cut after it.
+    Text(String, bool),
+}
+
+impl Change {
+    /// What a watch is told of it.
+    pub(crate) fn event(&self, kind: Kind, selector: &Selector) -> Option<Value> {
+        if self.key.0 != kind {
+            return None;
+        }
+        let selected = |object: &Option<Arc<Value>>| object.clone().filter(|object| selector.matches(object));
+        let (what, object) = match (selected(&self.before), selected(&self.after)) {
+            (None, None) => return None,
+            (None, Some(after)) => ("ADDED", after),
+            (Some(_), Some(after)) => ("MODIFIED", after),
+            (Some(mut before), None) => {
+                set_version(Arc::make_mut(&mut before), self.version);
+                ("DELETED", before)
+            }
+        };
+        Some(json!({"type": what, "object": object}))
+    }
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        let (objects, log) = (BTreeMap::new(), Vec::new());
+        Self { objects, log, version: FIRST_VERSION, oldest: FIRST_VERSION, beginning: FIRST_VERSION }
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Creates an object, or takes the place of the one of its name.
+    pub(crate) fn put(&mut self, mut object: Value) -> Result<(), Problem> {
+        let key = key(&object)?;
+        self.version += 1;
+        set_version(&mut object, self.version);
+        let after = Arc::new(object);
+        let before = self.objects.insert(key.clone(), after.clone());
+        self.log.push(Entry::Change(Arc::new(Change { version: self.version, key, before, after: Some(after) })));
+        Ok(())
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) -> bool {
+        let Some(before) = self.objects.remove(&key) else { return false };
+        self.version += 1;
+        self.log.push(Entry::Change(Arc::new(Change {
+            version: self.version,
+            key,
+            before: Some(before),
+            after: None,
+        })));
+        true
+    }
+
+    /// Has open watches be told something.
+    pub(crate) fn say(&mut self, word: Word) {
+        self.log.push(Entry::Word(Arc::new(word)));
+    }
+
+    /// Forgets what was before now.
+    pub(crate) fn forget(&mut self) {
+        self.oldest = self.version;
+    }
+
+    /// Another history, of these objects, with lower versions.
+    pub(crate) fn restore(&mut self, objects: Vec<Value>) -> Result<(), Problem> {
+        let beginning = self.beginning / 2;
+        let mut restored = Self { version: beginning, oldest: beginning, beginning, ..Self::new() };
+        objects.into_iter().try_for_each(|object| restored.put(object))?;
+        restored.forget();
+        *self = restored;
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Value>> {
+        self.objects.get(key).cloned()
+    }
+
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<Value>> {
+        self.objects.values()
+    }
+
+    /// The objects of a kind as they were at a version, in the order of their names.
+    pub(crate) fn at(&self, version: u64, kind: Kind) -> BTreeMap<&Key, &Arc<Value>> {
+        let mut objects: BTreeMap<_, _> = self.objects.iter().filter(|(key, _)| key.0 == kind).collect();
+        let changes = self.log.iter().rev().filter_map(|entry| match entry {
+            Entry::Change(change) => Some(change),
+            Entry::Word(_) => None,
+        });
+        for change in changes.take_while(|change| change.version > version).filter(|change| change.key.0 == kind) {
+            match &change.before {
+                Some(before) => objects.insert(&change.key, before),
+                None => objects.remove(&change.key),
+            };
+        }
+        objects
+    }
+
+    /// Refuses versions that are forgotten.
+    pub(crate) fn remembers(&self, version: u64) -> Result<(), Status> {
+        if version < self.oldest { Err(Status::expired_watch(version, self.oldest)) } else { Ok(()) }
+    }
+
+    /// Refuses versions that are still to come.
+    pub(crate) fn has_reached(&self, version: u64) -> Result<(), Status> {
+        if version > self.version { Err(Status::too_large(version, self.version)) } else { Ok(()) }
+    }
+
+    /// Where the log ends now.
+    pub(crate) fn end(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Where what came after a version begins in the log.
+    pub(crate) fn after(&self, version: u64) -> usize {
+        let is_later = |entry: &Entry| matches!(entry, Entry::Change(change) if change.version > version);
+        self.log.iter().position(is_later).unwrap_or(self.log.len())
+    }
+
+    pub(crate) fn entries(&self, from: usize) -> Vec<Entry> {
+        self.log.get(from..).unwrap_or_default().to_vec()
+    }
+}
+
+fn key(object: &Value) -> Result<Key, Problem> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let metadata = |name: &str| text(object.get("metadata").and_then(|metadata| metadata.get(name)));
+    let kind = text(object.get("kind"));
+    let name = metadata("name");
+    if name.is_empty() {
+        return Err(Problem::NoName(kind));
+    }
+    let kind = Kind::named(&kind).ok_or(Problem::Kind(kind))?;
+    Ok((kind, metadata("namespace"), name))
+}
+
+fn set_version(object: &mut Value, version: u64) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("resourceVersion".to_owned(), version.to_string().into());
+    }
+}
+
+/// An object as an item of a list, which does not repeat what the list says of all.
+#[derive(Debug)]
+pub(crate) struct Item(pub(crate) Arc<Value>);
+
+impl serde::Serialize for Item {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.as_object().into_iter().flat_map(Map::iter);
+        serializer.collect_map(fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, label: &str) -> Value {
+        json!({"kind": "Service", "metadata": {"name": name, "namespace": "a", "labels": {"label": label}}})
+    }
+
+    fn names(store: &Store, version: u64) -> Vec<String> {
+        store
+            .at(version, Kind::Service)
+            .into_iter()
+            .map(|(key, object)| format!("{} {}", key.2, object["metadata"]["labels"]["label"]))
+            .collect()
+    }
+
+    #[test]
+    fn every_state_is_remembered() {
+        let mut store = Store::new();
+        let start = store.version();
+        store.put(service("b", "1")).unwrap();
+        store.put(service("a", "1")).unwrap();
+        store.put(service("b", "2")).unwrap();
+        assert!(store.delete((Kind::Service, "a".into(), "a".into())));
+        assert!(!store.delete((Kind::Service, "a".into(), "a".into())));
+        let states: Vec<_> = (0..=4).map(|step| names(&store, start + step)).collect();
+        assert_eq!(
+            states,
+            [vec![], vec!["b \"1\""], vec!["a \"1\"", "b \"1\""], vec!["a \"1\"", "b \"2\""], vec!["b \"2\""]]
+        );
+        assert_eq!(store.version(), start + 4);
+        assert!(store.remembers(start).is_ok());
+        store.forget();
+        assert_eq!(store.remembers(start + 3).unwrap_err().code, 410);
+    }
+
+    #[test]
+    fn a_watch_sees_what_begins_and_ceases_to_match() {
+        let mut store = Store::new();
+        for label in ["1", "2", "2", "1"] {
+            store.put(service("a", label)).unwrap();
+        }
+        store.delete((Kind::Service, "a".into(), "a".into()));
+        let told = |labels: &str| -> Vec<_> {
+            let selector = Selector::parse(Kind::Service, labels, "").unwrap();
+            let entries = store.entries(0).into_iter();
+            let events = entries.filter_map(|entry| match entry {
+                Entry::Change(change) => change.event(Kind::Service, &selector),
+                Entry::Word(_) => None,
+            });
+            events
+                .map(|event| {
+                    format!("{} {}", event["type"], event["object"]["metadata"]["resourceVersion"]).replace('"', "")
+                })
+                .collect()
+        };
+        assert_eq!(told("label=2"), ["ADDED 8000002", "MODIFIED 8000003", "DELETED 8000004"]);
+        assert_eq!(told("label=1"), ["ADDED 8000001", "DELETED 8000002", "ADDED 8000004", "DELETED 8000005"]);
+        assert_eq!(told("!label"), [""; 0]);
+    }
+
+    #[test]
+    fn another_history_has_lower_versions() {
+        let mut store = Store::new();
+        store.put(service("a", "1")).unwrap();
+        let before = store.version();
+        store.restore(vec![service("b", "1"), service("c", "1")]).unwrap();
+        assert!(store.version() < before);
+        assert_eq!(store.has_reached(before).unwrap_err().code, 504);
+        assert_eq!(names(&store, store.version()), ["b \"1\"", "c \"1\""]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        let mut store = Store::new();
+        assert_eq!(store.put(json!({"kind": "Pod", "metadata": {"name": "a"}})), Err(Problem::Kind("Pod".into())));
+        assert_eq!(store.put(json!({"kind": "Service"})), Err(Problem::NoName("Service".into())));
+    }
+}

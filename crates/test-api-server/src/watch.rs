@@ -1,0 +1,214 @@
+//! Watches: what was already, where it is asked for; then each change as it comes; and what the script has the server say.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::connection::Connection;
+use crate::http::{Request, begin_chunks, chunk, end_chunks};
+use crate::kind::Kind;
+use crate::mood::{ExpiredWatches, StreamedLists};
+use crate::selector::Selector;
+use crate::shared::All;
+use crate::status::Status;
+use crate::store::{Entry, Says};
+
+/// Lines gather up to this size before they are sent.
+const CHUNK: usize = 64 << 10;
+
+/// A watch, as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    kind: Kind,
+    selector: Selector,
+    bookmarks: bool,
+    time: Option<Duration>,
+    from: Start,
+}
+
+/// With what it begins.
+#[derive(Debug)]
+enum Start {
+    /// What is there, and how far that is, where it is said; then the log from here.
+    State { objects: Vec<Arc<Value>>, version: Option<u64>, next: usize },
+    /// What came after a version. Up to `now`, what the script had the server say is past.
+    Version { version: u64, next: usize, now: usize },
+    /// A refusal.
+    Refusal(Status),
+}
+
+impl Watch {
+    pub(crate) fn begin(all: &All, request: &Request, kind: Kind, selector: Selector) -> Result<Self, Status> {
+        let bookmarks = request.flag("allowWatchBookmarks") == Some(true);
+        let time = request.parameter("timeoutSeconds").parse().ok().filter(|seconds| *seconds > 0);
+        let from = start(all, request, kind, &selector, bookmarks)?;
+        Ok(Self { kind, selector, bookmarks, time: time.map(Duration::from_secs), from })
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Goes on until its time is over, or the connection.
+    pub(crate) fn run(self, connection: &mut Connection, half: bool) -> io::Result<()> {
+        let end = self.time.and_then(|time| Instant::now().checked_add(time));
+        begin_chunks(connection.stream.get_mut())?;
+        let mut lines = Lines { connection, half, waiting: Vec::new() };
+        let (mut next, version, now) = match &self.from {
+            Start::State { objects, version, next } => {
+                objects.iter().try_for_each(|object| lines.add(&json!({"type": "ADDED", "object": object})))?;
+                if let Some(version) = version {
+                    let annotations = json!({"k8s.io/initial-events-end": "true"});
+                    lines.add(&bookmark(self.kind, *version, Some(annotations)))?;
+                }
+                (*next, 0, *next)
+            }
+            Start::Version { version, next, now } => (*next, *version, *now),
+            Start::Refusal(status) => {
+                lines.add(&json!({"type": "ERROR", "object": status.document}))?;
+                return lines.end();
+            }
+        };
+        loop {
+            lines.send()?;
+            let mut all = lines.connection.shared.lock();
+            loop {
+                if !all.connections.contains_key(&lines.connection.id) {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+                if all.store.end() > next {
+                    break;
+                }
+                if left.is_some_and(|left| left.is_zero()) {
+                    drop(all);
+                    return lines.end();
+                }
+                all = lines.connection.shared.wait(all, left);
+            }
+            let entries = all.store.entries(next);
+            drop(all);
+            for entry in entries {
+                match entry {
+                    Entry::Change(change) if change.version > version => {
+                        change.event(self.kind, &self.selector).map_or(Ok(()), |event| lines.add(&event))?;
+                    }
+                    Entry::Word(word) if next >= now && word.kind.is_none_or(|kind| kind == self.kind) => {
+                        match &word.says {
+                            Says::Bookmark(reached) if self.bookmarks && *reached >= version => {
+                                lines.add(&bookmark(self.kind, *reached, None))?;
+                            }
+                            Says::Bookmark(_) => {}
+                            Says::Text(text, cut) => lines.say(text, *cut)?,
+                        }
+                    }
+                    _ => {}
+                }
+                next += 1;
+            }
+        }
+    }
+}
+
+fn start(all: &All, request: &Request, kind: Kind, selector: &Selector, bookmarks: bool) -> Result<Start, Status> {
+    let store = &all.store;
+    let text = request.parameter("resourceVersion");
+    let asked: u64 = match text {
+        "" => 0,
+        text => text.parse().map_err(|_| Status::bad_request(format!("invalid resource version {text:?}")))?,
+    };
+    let initial = request.flag("sendInitialEvents");
+    let newer = request.parameter("resourceVersionMatch");
+    match initial {
+        None if newer.is_empty() => {}
+        None => {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            return Err(Status::invalid("resourceVersionMatch", why));
+        }
+        Some(_) if all.behaviour.streamed_lists == StreamedLists::Forbidden => {
+            let why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+            return Err(Status::invalid("sendInitialEvents", why));
+        }
+        Some(_) if newer != "NotOlderThan" => {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            return Err(Status::invalid("resourceVersionMatch", why));
+        }
+        Some(true) if all.behaviour.streamed_lists == StreamedLists::Unsupported => {
+            let why = "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled";
+            return Ok(Start::Refusal(Status::internal(why)));
+        }
+        Some(_) => {}
+    }
+    if initial == Some(true) || initial.is_none() && asked == 0 {
+        if let Err(status) = store.has_reached(asked) {
+            return Ok(Start::Refusal(status));
+        }
+        let objects = store.at(store.version(), kind).into_values();
+        let objects = objects.filter(|object| selector.matches(object)).cloned().collect();
+        let version = (initial == Some(true) && bookmarks).then(|| store.version());
+        return Ok(Start::State { objects, version, next: store.end() });
+    }
+    let now = store.end();
+    if asked == 0 {
+        return Ok(Start::Version { version: store.version(), next: now, now });
+    }
+    match store.remembers(asked) {
+        Ok(()) => Ok(Start::Version { version: asked, next: store.after(asked), now }),
+        Err(status) if all.behaviour.expired_watches == ExpiredWatches::Code => Err(status),
+        Err(status) => Ok(Start::Refusal(status)),
+    }
+}
+
+fn bookmark(kind: Kind, version: u64, annotations: Option<Value>) -> Value {
+    let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});
+    if let (Some(annotations), Some(metadata)) = (annotations, metadata.as_object_mut()) {
+        metadata.insert("annotations".to_owned(), annotations);
+    }
+    let object = json!({"kind": kind.name(), "apiVersion": kind.api_version(), "metadata": metadata});
+    json!({"type": "BOOKMARK", "object": object})
+}
+
+/// The lines of a watch, gathered into chunks.
+struct Lines<'a> {
+    connection: &'a mut Connection,
+    /// Whether to break off in the middle.
+    half: bool,
+    waiting: Vec<u8>,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, event: &Value) -> io::Result<()> {
+        serde_json::to_writer(&mut self.waiting, event)?;
+        self.waiting.push(b'\n');
+        if self.waiting.len() < CHUNK { Ok(()) } else { self.send() }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if self.half && !waiting.is_empty() {
+            return self.say(&String::from_utf8_lossy(waiting.get(..waiting.len() / 2).unwrap_or_default()), true);
+        }
+        chunk(self.connection.stream.get_mut(), &waiting)
+    }
+
+    /// Says what is no line.
+    fn say(&mut self, text: &str, cut: bool) -> io::Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.extend(text.as_bytes());
+        chunk(self.connection.stream.get_mut(), &waiting)?;
+        if cut {
+            self.connection.cut();
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        self.send()?;
+        // Before the client knows of the end, since it may speak as soon as it does.
+        self.connection.idle();
+        end_chunks(self.connection.stream.get_mut())
+    }
+}

@@ -1,0 +1,13 @@
+//! The server as clients see it, byte by byte, and as kube-rs sees it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code, helpers included: what is not as it should be ends the test"
+)]
+
+mod client;
+mod kube_rs;
+mod lists;
+mod moods;
+mod watches;
