@@ -121,6 +121,12 @@ impl Hns {
         self.hcn.inner().overdue()
     }
 
+    /// Who may ask, from any thread and for as long as he likes, what [`overdue`](Self::overdue) answers.
+    pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
+        let hcn = self.hcn.clone();
+        move || hcn.inner().overdue()
+    }
+
     /// The slowest call since this was last asked, if it took longer than it may.
     pub fn take_slowest(&self) -> Option<SlowCall> {
         self.hcn.inner().take_slowest()

@@ -1,18 +1,22 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
 //! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
-//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`view`] shows results, [`commands`] puts them together.
+//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
+//! stands, [`serve`] tells that over HTTP, [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
 pub mod ask;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod end;
 pub mod hns;
 pub mod kubernetes;
 pub mod output;
+pub mod serve;
 pub mod source;
+pub mod status;
 pub mod sync;
 pub mod view;
 pub mod windows_service;

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use crate::cli::HnsApi;
 use crate::hns::Hns;
 use crate::source::Catalog;
+use crate::status::Status;
 
 /// A proxy at work on an HNS.
 pub struct Session<'a> {
@@ -24,6 +25,8 @@ pub struct Session<'a> {
     host: Host,
     /// How many writes HNS is asked for at once.
     workers: Workers,
+    /// Whether load balancers may send this node traffic.
+    node_eligible: bool,
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
     told_of_services: BTreeSet<String>,
@@ -46,6 +49,7 @@ impl<'a> Session<'a> {
             settings,
             host,
             workers: Workers(concurrency),
+            node_eligible: false,
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
             told_of_services: BTreeSet::new(),
@@ -66,6 +70,8 @@ impl<'a> Session<'a> {
         self.reconciler.reset_slices(catalog.slices.values().cloned().collect());
         let node = catalog.nodes.get(&self.settings.node_name);
         self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
+        // Files without the Node have nobody who could ask it to go.
+        self.node_eligible = node.is_none_or(|node| node.eligible);
     }
 
     /// Looks at HNS. With `--hns-api auto`, falls back to the first generation where HNS is too old for the second: no call more is made
@@ -164,6 +170,11 @@ impl<'a> Session<'a> {
     /// Whether HNS holds what it should.
     pub fn is_converged(&self) -> bool {
         self.reconciler.is_converged()
+    }
+
+    /// How the proxy stands.
+    pub fn status(&self) -> Status {
+        Status::of(&self.reconciler, self.client.generation(), self.note(), self.node_eligible)
     }
 
     /// How every frontend stands.

@@ -46,7 +46,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The families that are programmed: both where HNS can and the network is no overlay, else the node's primary one. IPv6 only
     /// where HNS can.
-    fn has_family(&self, family: Family) -> bool {
+    pub(crate) fn has_family(&self, family: Family) -> bool {
         let wanted = family == self.host.primary_family() || !self.network.overlay;
         wanted && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }

@@ -48,6 +48,10 @@ pub struct Desired {
     uses: BTreeSet<Use>,
     service_addresses: BTreeSet<(IpAddr, ServiceName)>,
     source_vip: Option<IpAddr>,
+    /// How many frontends have no backend that serves.
+    without_backends: usize,
+    /// How many addresses are backends that need an endpoint of ours.
+    remote: usize,
     /// Services that can't have all they ask for.
     troubled: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
@@ -171,16 +175,22 @@ impl Desired {
             return;
         }
         dirty.frontends.insert(frontend);
+        let silent = |owned: &Option<Owned>| owned.as_ref().is_some_and(|owned| owned.spec.targets.is_empty());
+        self.without_backends += usize::from(silent(&owner));
+        self.without_backends -= usize::from(silent(&old));
         let targets = |owned: &Option<Owned>| -> FxHashSet<Target> {
             owned.iter().flat_map(|owned| owned.spec.targets.iter().copied()).collect()
         };
         let (before, after) = (targets(&old), targets(&owner));
         for target in before.symmetric_difference(&after).copied() {
+            let remote = matches!(target, Target::Address { local: false, .. });
+            self.remote -= usize::from(remote && self.users(target).next().is_some());
             if after.contains(&target) {
                 self.uses.insert((target, frontend));
             } else {
                 self.uses.remove(&(target, frontend));
             }
+            self.remote += usize::from(remote && self.users(target).next().is_some());
             if let Target::Address { address, .. } = target {
                 dirty.addresses.insert(address);
             }
@@ -246,6 +256,21 @@ impl Desired {
             _ => None,
         });
         targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
+    }
+
+    /// How many load balancers are wanted.
+    pub fn load_balancers(&self) -> usize {
+        self.owned.len() - self.without_backends
+    }
+
+    /// How many frontends have no load balancer because no backend serves.
+    pub fn without_backends(&self) -> usize {
+        self.without_backends
+    }
+
+    /// How many endpoints of ours are wanted.
+    pub fn endpoints(&self) -> usize {
+        self.remote + self.service_addresses.len() + usize::from(self.source_vip.is_some())
     }
 
     /// How many entries there are in all.

@@ -15,6 +15,7 @@ pub mod desired;
 pub mod explain;
 pub mod fit;
 pub mod frontend;
+pub mod health_check;
 pub mod identity;
 pub mod model;
 pub mod notice;
@@ -28,10 +29,11 @@ mod shortcomings;
 
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
+pub use health_check::{HealthCheck, HealthChecks};
 pub use notice::{Holder, Notice, Problem, Remark};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{Liveness, Next, Observation, ObserveError, Reconciler, Report};
+pub use reconcile::{Liveness, Next, Observation, ObserveError, Progress, Reconciler, Report, Tally};
 pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]

@@ -89,6 +89,9 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// An address can't be taken, and that is to end the program.
+    #[error(transparent)]
+    ListenHard(#[from] crate::serve::ListenError),
     /// The service control manager of Windows refused something.
     #[error(transparent)]
     Service(#[from] ServiceError),

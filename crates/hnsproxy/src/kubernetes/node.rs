@@ -1,4 +1,4 @@
-//! What a Service proxy reads of a Node: its zone and its addresses.
+//! What a Service proxy reads of a Node: its zone, its addresses, and whether it is to stay.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,10 @@ use super::{address, object};
 
 /// The label of a node's zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
+/// The taint by which the cluster autoscaler says that a node is to go.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
-/// A node's name, zone and addresses.
+/// A node, as far as it concerns a Service proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// The name.
@@ -18,6 +20,8 @@ pub struct Node {
     pub zone: Option<SmolStr>,
     /// Its addresses, internal ones first: the first is the primary one.
     pub ips: Vec<IpAddr>,
+    /// Whether load balancers may send it traffic: it is not about to go.
+    pub eligible: bool,
 }
 
 /// Translates a node.
@@ -28,5 +32,26 @@ pub fn convert(object: &object::Node) -> Node {
         of_type.filter_map(|entry| address::parse(&entry.address))
     };
     let ips = of_type("InternalIP").chain(of_type("ExternalIP")).collect();
-    Node { name: SmolStr::new(&object.metadata.name), zone: zone.map(SmolStr::new), ips }
+    let to_go = object.metadata.deletion_timestamp.is_some()
+        || object.spec.taints.iter().any(|taint| taint.key == TO_BE_DELETED);
+    Node { name: SmolStr::new(&object.metadata.name), zone: zone.map(SmolStr::new), ips, eligible: !to_go }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_about_to_go_is_not_eligible() {
+        let eligible = |metadata, taints| {
+            let object = json!({"metadata": metadata, "spec": {"taints": taints}});
+            convert(&serde_json::from_value(object).unwrap()).eligible
+        };
+        assert!(eligible(json!({"name": "a"}), json!(null)));
+        assert!(eligible(json!({"name": "a"}), json!([{"key": "os", "value": "windows", "effect": "NoSchedule"}])));
+        assert!(!eligible(json!({"name": "a"}), json!([{"key": TO_BE_DELETED, "effect": "PreferNoSchedule"}])));
+        assert!(!eligible(json!({"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}), json!([])));
+    }
 }

@@ -36,6 +36,8 @@ objects! {
         annotations: BTreeMap<String, String>,
         /// When it was created, by RFC 3339.
         creation_timestamp: Option<String>,
+        /// When it was asked to go, by RFC 3339.
+        deletion_timestamp: Option<String>,
     }
 
     /// A `Service` of `v1`.
@@ -189,8 +191,22 @@ objects! {
     Node {
         /// Name and labels.
         metadata: Metadata,
+        /// What is asked of the node.
+        spec: NodeSpec,
         /// What the node says of itself.
         status: NodeStatus,
+    }
+
+    /// What is asked of a node.
+    NodeSpec {
+        /// What keeps pods away.
+        taints: Vec<Taint>,
+    }
+
+    /// Something that keeps pods away from a node.
+    Taint {
+        /// Its key.
+        key: String,
     }
 
     /// The status of a node.

@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::program::{Running, from, hnsproxy, recording, until};
 
 /// An emulator as a service, with the host of a recording.
-struct Hns {
-    emulator: Arc<Emulator>,
+pub(crate) struct Hns {
+    pub(crate) emulator: Arc<Emulator>,
     service: Service,
 }
 
 impl Hns {
-    fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         let host = std::fs::read_to_string(recording(name, "host.json")).unwrap();
         let host: Host = serde_json::from_str(&host).unwrap();
         let emulator = Arc::new(Emulator::from_host(&host).unwrap());
@@ -24,11 +24,11 @@ impl Hns {
         Self { emulator, service }
     }
 
-    fn flag(&self) -> String {
+    pub(crate) fn flag(&self) -> String {
         format!("--hns=tcp://{}", self.service.address())
     }
 
-    fn load_balancers(&self) -> Vec<Value> {
+    pub(crate) fn load_balancers(&self) -> Vec<Value> {
         self.emulator.documents(Kind::LoadBalancer)
     }
 

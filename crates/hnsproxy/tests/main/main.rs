@@ -8,9 +8,11 @@
 
 mod bad_input;
 mod explain;
+mod http;
 mod keep;
 mod process;
 mod program;
 mod recordings;
 mod scenario;
 mod scenarios;
+mod serve;

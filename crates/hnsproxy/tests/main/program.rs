@@ -1,6 +1,7 @@
 //! Runs the program, and what it is given.
 
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -61,16 +62,28 @@ pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
 pub(crate) struct Running {
     child: Child,
     log: Receiver<String>,
+    /// Where it answers health checks.
+    pub(crate) health: SocketAddr,
+    /// Where it has metrics, and all else that may be asked.
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Running {
-    /// Starts the program.
+    /// Starts the program, at addresses that no other test has.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let [health, metrics] = free_addresses();
+        Self::start_at(health, metrics, arguments)
+    }
+
+    /// Starts the program at addresses.
+    pub(crate) fn start_at(health: SocketAddr, metrics: SocketAddr, arguments: &[&str]) -> Self {
+        let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
+        let mut child =
+            command(arguments).args(addresses).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, log) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        Self { child, log }
+        Self { child, log, health, metrics }
     }
 
     /// Waits until the log has a line with a text, and answers that line. Lines before it are passed over.
@@ -114,6 +127,12 @@ pub(crate) fn hnsproxy(arguments: &[&str]) -> Ended {
     let Output { status, stdout, stderr } = command(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Addresses of this host at which nobody listens.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 /// A file of a recording.

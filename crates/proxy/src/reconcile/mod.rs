@@ -11,9 +11,11 @@ mod liveness;
 mod look;
 mod network;
 mod pacing;
+mod progress;
 mod run;
 
 pub use liveness::Liveness;
+pub use progress::{Progress, Tally};
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -29,6 +31,7 @@ use crate::backoff::Backoff;
 use crate::desire::{Context, Wishes, desire};
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
+use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
@@ -151,6 +154,7 @@ pub struct Reconciler {
     host: Host,
     node: Node,
     cluster: Cluster,
+    health_checks: HealthChecks,
     /// Services whose wishes have to be computed anew.
     stale: FxHashSet<ServiceName>,
     network: Option<Network>,
@@ -202,6 +206,7 @@ impl Reconciler {
             host,
             node,
             cluster: Cluster::default(),
+            health_checks: HealthChecks::default(),
             stale: FxHashSet::default(),
             network: None,
             version: None,
@@ -236,7 +241,10 @@ impl Reconciler {
 
     fn concern(&mut self, services: impl IntoIterator<Item = ServiceName>) {
         let before = self.stale.len();
-        self.stale.extend(services);
+        for service in services {
+            self.health_checks.update(&service, &self.cluster, &self.node.name);
+            self.stale.insert(service);
+        }
         if self.stale.len() > before {
             (self.endpoints_fresh, self.network_fresh) = (false, false);
         }

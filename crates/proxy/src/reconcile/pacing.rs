@@ -51,6 +51,11 @@ impl Pacing {
         self.waiting.iter().map(due).min()
     }
 
+    /// The frontends that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Frontend> {
+        self.waiting.iter().copied()
+    }
+
     /// Whether none waits.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hcn::{Generation, Guid, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proptest::prelude::*;
+use proxy::Tally;
 use proxy::model::{Protocol, Service, Slice};
 use proxy::testing::{backend, service, slice};
 use serde_json::{Value, json};
@@ -237,8 +238,13 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
             assert!(needed, "remote endpoint {} serves nobody", address(endpoint));
         }
     }
+    // What is counted as it changes is what counting anew would give.
+    let (progress, statuses) = (rig.proxy.progress(), rig.proxy.frontends());
+    let served = statuses.iter().filter(|status| !status.backends.is_empty()).count();
+    assert_eq!(progress.load_balancers, Tally { desired: served, confirmed: served });
+    assert_eq!((progress.without_backends, progress.backlog, progress.failed), (statuses.len() - served, 0, 0));
     // Each frontend's backends are those of its own Service.
-    for status in rig.proxy.frontends() {
+    for status in statuses {
         assert!(status.confirmed, "{} is not confirmed", status.frontend);
         let entry = rig.proxy.cluster().get(&status.service).unwrap();
         let own: BTreeSet<_> = entry.slices.values().flat_map(|s| &s.backends).map(|b| b.address).collect();

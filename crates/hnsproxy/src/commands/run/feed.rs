@@ -1,12 +1,11 @@
 //! The cluster's way into a session: from files, which are followed.
 
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use notify::RecommendedWatcher;
 use tracing::{info, warn};
 
-use super::Event;
+use super::{Event, Events};
 use crate::cli::SourceArgs;
 use crate::commands::{CommandError, report};
 use crate::source::files::{FileError, Files};
@@ -32,10 +31,10 @@ impl Feed {
     ///
     /// # Errors
     /// Where there is nothing to read, or it can't be read or followed.
-    pub(super) fn open(args: &SourceArgs, events: &Sender<Event>) -> Result<Self, CommandError> {
+    pub(super) fn open(args: &SourceArgs, events: &Events) -> Result<Self, CommandError> {
         let files = Files::open(args.from.as_deref().ok_or(CommandError::NoSource)?)?;
         let events = events.clone();
-        let watcher = source::watch(files.root(), move || drop(events.send(Event::FilesChanged)))?;
+        let watcher = source::watch(files.root(), move || events.send(Event::FilesChanged))?;
         Ok(Self { files, _watcher: watcher, reload_at: None, said: Vec::new(), complained: Vec::new() })
     }
 

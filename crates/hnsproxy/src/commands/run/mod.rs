@@ -4,13 +4,17 @@ mod feed;
 mod keep;
 pub(super) mod once;
 
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 
 use super::{CONVERGED, CommandError};
 use crate::cli::RunArgs;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::end::End;
 use crate::hns::Hns;
+use crate::serve::{ListenError, Question};
+use crate::status::Board;
 
 /// What wakes the loop.
 enum Event {
@@ -20,16 +24,37 @@ enum Event {
     Config(config::Change),
     /// HNS told of something.
     Hns(hcn::Event),
+    /// Somebody asks about a Service.
+    Question(Question),
+    /// An address is taken, and that is to end the program.
+    ListenFailed(ListenError),
     /// The word to end.
     End,
 }
 
+/// What wakes the loop is sent here, by any thread. The board says from then on that a change waits, even while the loop is held up.
+#[derive(Clone)]
+struct Events {
+    sender: Sender<Event>,
+    board: Arc<Board>,
+}
+
+impl Events {
+    /// Sends an event. The loop outlives its use but for the very end, when nobody needs to be told.
+    fn send(&self, event: Event) {
+        if matches!(event, Event::FilesChanged) {
+            self.board.queued();
+        }
+        let _ = self.sender.send(event);
+    }
+}
+
 pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
-    let (events, received) = mpsc::channel();
+    let (sender, received) = mpsc::channel();
+    let events = Events { sender, board: Arc::new(Board::new(Clock::new())) };
     let ended = events.clone();
-    // The receiver outlives its use but for the very end, when nobody needs to be told.
-    end.when_told(move || drop(ended.send(Event::End)));
+    end.when_told(move || ended.send(Event::End));
     let result = if args.once {
         once::main(args, config, &hns, &received)
     } else {

@@ -1,0 +1,192 @@
+//! What health checks are answered: `/healthz`, `/livez`, and the ports of Services. Pure, and with kube-proxy's codes, bodies and headers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use proxy::model::{Family, ServiceName};
+use serde::Serialize;
+use serde_json::ser::PrettyFormatter;
+
+use crate::status::View;
+
+/// An answer to a health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HealthAnswer {
+    /// 200 or 503.
+    pub(super) code: StatusCode,
+    /// A JSON document.
+    pub(super) body: String,
+    /// How many local backends a Service has, where one was asked for.
+    pub(super) weight: Option<usize>,
+}
+
+/// Which of the two questions about the program is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether load balancers may send this node traffic.
+    Healthz,
+    /// Whether the program works.
+    Livez,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProxyHealth {
+    last_updated: String,
+    current_time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_eligible: Option<bool>,
+    healthy: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    status: BTreeMap<String, FamilyHealth>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FamilyHealth {
+    last_updated: Timestamp,
+    healthy: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceHealth<'a> {
+    service: &'a ServiceName,
+    local_endpoints: usize,
+    service_proxy_healthy: bool,
+}
+
+/// Answers `/healthz` or `/livez`. Changes may wait `patience` long.
+pub(super) fn answer(question: Question, view: &View, patience: Duration) -> HealthAnswer {
+    let View { status, changes, now } = view;
+    let healthy = changes.is_healthy(now.elapsed, patience);
+    let ok = healthy && (status.node_eligible || question == Question::Livez);
+    let last_updated = changes.last_updated().map(|updated| now.wall_at(updated));
+    let family = |family: &Family| Some((family.to_string(), FamilyHealth { last_updated: last_updated?, healthy }));
+    let body = ProxyHealth {
+        last_updated: match last_updated {
+            _ if ok => now.wall.to_string(),
+            Some(updated) => updated.to_string(),
+            // What Go has for no time.
+            None => "0001-01-01T00:00:00Z".to_owned(),
+        },
+        current_time: now.wall,
+        node_eligible: (question == Question::Healthz).then_some(status.node_eligible),
+        healthy,
+        status: status.families.iter().filter_map(family).collect(),
+    };
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    HealthAnswer { code: code(ok), body, weight: None }
+}
+
+/// Answers the health check of a Service in a family; one that has none is not served here.
+pub(super) fn answer_service(service: &ServiceName, family: Family, view: &View, patience: Duration) -> HealthAnswer {
+    let healthy = view.changes.is_healthy(view.now.elapsed, patience);
+    let check = view.status.health_checks.get(service);
+    let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
+    let body = ServiceHealth { service, local_endpoints: local, service_proxy_healthy: healthy };
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"\t"));
+    let body = body.serialize(&mut serializer).map(|()| String::from_utf8_lossy(&bytes).into_owned());
+    HealthAnswer { code: code(healthy && local > 0), body: body.unwrap_or_default(), weight: Some(local) }
+}
+
+fn code(ok: bool) -> StatusCode {
+    if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::clock::Now;
+    use crate::status::{Changes, Status};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn view(status: &Status, changes: &Changes, seconds: u64) -> View {
+        let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
+        let elapsed = Duration::from_secs(seconds);
+        let now = Now { elapsed, wall: start + elapsed };
+        View { status: Arc::new(status.clone()), changes: *changes, now }
+    }
+
+    fn ask(question: Question, status: &Status, changes: &Changes, seconds: u64) -> (u16, Value) {
+        let answer = answer(question, &view(status, changes, seconds), PATIENCE);
+        (answer.code.as_u16(), serde_json::from_str(&answer.body).unwrap())
+    }
+
+    fn eligible() -> Status {
+        Status { node_eligible: true, families: Family::ALL.to_vec(), ..Status::default() }
+    }
+
+    #[test]
+    fn before_anything_was_programmed_the_program_is_healthy() {
+        let (code, body) = ask(Question::Healthz, &eligible(), &Changes::default(), 3);
+        let now = "2026-01-02T03:00:03Z";
+        let expected = json!({"lastUpdated": now, "currentTime": now, "nodeEligible": true, "healthy": true});
+        assert_eq!((code, body), (200, expected));
+    }
+
+    #[test]
+    fn a_body_has_kube_proxys_keys_in_its_order() {
+        let mut changes = Changes::default();
+        changes.ended(Duration::from_secs(1), true);
+        let body = answer(Question::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
+        assert_eq!(
+            body,
+            concat!(
+                r#"{"lastUpdated":"2026-01-02T03:00:02Z","currentTime":"2026-01-02T03:00:02Z","#,
+                r#""nodeEligible":true,"healthy":true,"status":{"#,
+                r#""IPv4":{"lastUpdated":"2026-01-02T03:00:01Z","healthy":true},"#,
+                r#""IPv6":{"lastUpdated":"2026-01-02T03:00:01Z","healthy":true}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
+        let mut changes = Changes::default();
+        changes.ended(Duration::from_secs(5), true);
+        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1000).0, 200);
+        changes.queued(Duration::from_secs(1000));
+        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1009).0, 200);
+        for question in [Question::Healthz, Question::Livez] {
+            let (code, body) = ask(question, &eligible(), &changes, 1010);
+            assert_eq!(
+                (code, &body["healthy"], &body["lastUpdated"]),
+                (503, &json!(false), &json!("2026-01-02T03:00:05Z"))
+            );
+            assert_eq!(body["status"]["IPv4"]["healthy"], false);
+        }
+        changes.begun(Duration::from_secs(1010));
+        changes.ended(Duration::from_secs(1011), true);
+        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1030).0, 200);
+    }
+
+    #[test]
+    fn a_node_that_is_to_go_is_not_healthy_but_alive() {
+        let status = Status { node_eligible: false, ..eligible() };
+        let (code, body) = ask(Question::Healthz, &status, &Changes::default(), 1);
+        assert_eq!((code, &body["healthy"], &body["nodeEligible"]), (503, &json!(true), &json!(false)));
+        assert_eq!(body["lastUpdated"], "0001-01-01T00:00:00Z");
+        let (code, body) = ask(Question::Livez, &status, &Changes::default(), 1);
+        assert_eq!((code, body.get("nodeEligible")), (200, None));
+    }
+
+    #[test]
+    fn a_service_without_local_backends_turns_load_balancers_away() {
+        let service = ServiceName::new("a", "b");
+        let answer = answer_service(&service, Family::V4, &view(&eligible(), &Changes::default(), 1), PATIENCE);
+        let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"a\",\n\t\t\"name\": \"b\"\n\t},\n\t\"localEndpoints\": 0,\n\t\"serviceProxyHealthy\": true\n}";
+        assert_eq!(
+            answer,
+            HealthAnswer { code: StatusCode::SERVICE_UNAVAILABLE, body: body.to_owned(), weight: Some(0) }
+        );
+    }
+}

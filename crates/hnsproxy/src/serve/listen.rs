@@ -1,0 +1,130 @@
+//! Listening: how addresses are taken, what is done where one is taken already, and how they are given back.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// How long after an address could not be taken it is tried again.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Which callers an address without a host part is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callers {
+    /// Those of both families, where the host has both.
+    All,
+    /// Those of the address's own family.
+    OwnFamily,
+}
+
+/// Takes an address.
+pub(super) fn bind(address: SocketAddr, callers: Callers) -> io::Result<TcpListener> {
+    if callers == Callers::All && address.ip().is_unspecified() {
+        let everywhere = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
+        match socket(everywhere, false) {
+            // A host without IPv6 says so in many ways.
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.is_ipv4() => {}
+            result => return result,
+        }
+    }
+    socket(address, true)
+}
+
+fn socket(address: SocketAddr, own_family_only: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(own_family_only)?;
+    }
+    // On Windows this would let two programs have one address.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// An address that answers until this is dropped or closed.
+#[derive(Debug)]
+pub(super) struct Open {
+    stop: oneshot::Sender<()>,
+    closed: oneshot::Receiver<()>,
+}
+
+impl Open {
+    /// Answers at an address. Must be called in a runtime.
+    pub(super) fn new(listener: TcpListener, router: Router) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (gone, closed) = oneshot::channel();
+        let listener = Announced { inner: listener, _gone: gone };
+        let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
+        tokio::spawn(async { serve.await });
+        Self { stop, closed }
+    }
+
+    /// Gives the address back. Whoever is connected gets his answer still.
+    pub(super) async fn close(self) {
+        drop(self.stop);
+        // Dropped, not sent: the error is the message.
+        let _ = self.closed.await;
+    }
+}
+
+/// A listener that says when the address is free again.
+struct Announced {
+    inner: TcpListener,
+    _gone: oneshot::Sender<()>,
+}
+
+impl axum::serve::Listener for Announced {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        axum::serve::Listener::accept(&mut self.inner).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn an_address_is_free_as_soon_as_it_is_given_back() {
+        run(async {
+            let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
+            let address = listener.local_addr().unwrap();
+            let open = Open::new(listener, Router::new());
+            assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            open.close().await;
+            bind(address, Callers::OwnFamily).unwrap();
+        });
+    }
+
+    #[test]
+    fn each_family_has_its_own_socket_where_that_is_asked() {
+        run(async {
+            let four = bind("0.0.0.0:0".parse().unwrap(), Callers::OwnFamily).unwrap();
+            let port = four.local_addr().unwrap().port();
+            let all = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
+            // A host without IPv6 has nothing to show here.
+            if std::net::TcpListener::bind("[::1]:0").is_ok() {
+                bind(all, Callers::OwnFamily).unwrap();
+            }
+        });
+    }
+}

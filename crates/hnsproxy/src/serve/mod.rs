@@ -1,0 +1,217 @@
+//! What the program answers over HTTP: health checks, and at the address of metrics all that an operator may ask.
+//!
+//! One thread answers, with a runtime of its own; it never touches HNS, and reads only the [`Board`] that the thread that programs HNS
+//! keeps up to date. It answers while HNS does not.
+
+mod health;
+mod listen;
+mod node_ports;
+mod pages;
+mod ready;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use hcn::SlowCall;
+use http::{HeaderName, HeaderValue, header};
+use proxy::Explanation;
+use proxy::model::ServiceName;
+use serde_json::Value;
+use tokio::sync::{Semaphore, oneshot};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::status::Board;
+use health::{HealthAnswer, answer};
+use listen::{AGAIN_AFTER, Callers, Open, bind};
+
+const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
+/// How many Services may be explained at a time: each takes the time of the thread that programs HNS.
+const EXPLANATIONS: usize = 4;
+
+/// A question to the thread that programs HNS.
+#[derive(Debug)]
+pub struct Question {
+    /// The Service to explain.
+    pub service: ServiceName,
+    /// Takes the answer; none, if there is no such Service.
+    pub reply: oneshot::Sender<Option<Box<Explanation>>>,
+}
+
+impl Question {
+    /// Answers, unless whoever asked has given up.
+    pub fn answer(self, explain: impl FnOnce(&ServiceName) -> Option<Explanation>) {
+        if !self.reply.is_closed() {
+            // He may give up while it is made.
+            let _ = self.reply.send(explain(&self.service).map(Box::new));
+        }
+    }
+}
+
+/// An address could not be taken, and that is to end the program.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{what} can't listen at {address}; is another program there? Without --bind-address-hard-fail it is tried again"
+)]
+pub struct ListenError {
+    /// What was to listen.
+    pub what: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// What is answered where.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where `/healthz` is; nowhere where it is switched off.
+    pub healthz_address: Option<SocketAddr>,
+    /// Where `/metrics` is.
+    pub metrics_address: SocketAddr,
+    /// Whether an address that is taken ends the program.
+    pub hard_fail: bool,
+    /// How long changes may wait before the program is not healthy.
+    pub patience: Duration,
+    /// The configuration, as `/configz` shows it.
+    pub configuration: Value,
+}
+
+/// The way to the thread that programs HNS, and what may be known without it.
+pub struct Proxy {
+    /// How it stands.
+    pub board: Arc<Board>,
+    /// Hands questions over.
+    pub ask: Box<dyn Fn(Question) + Send + Sync>,
+    /// The call under way that takes longer than it may.
+    pub overdue: Box<dyn Fn() -> Option<SlowCall> + Send + Sync>,
+}
+
+impl Settings {
+    /// What a configuration says of it.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            healthz_address: config.healthz_address,
+            metrics_address: config.metrics_address,
+            hard_fail: config.bind_address_hard_fail,
+            patience: config.sync_period * 2,
+            configuration: config.to_v1alpha1(),
+        }
+    }
+}
+
+/// What all answers are made from.
+struct Shared {
+    settings: Settings,
+    proxy: Proxy,
+    turns: Semaphore,
+}
+
+/// The thread that answers. Dropped, it ends, and all addresses are free.
+#[derive(Debug)]
+pub struct Servers {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Servers {
+    /// Begins to answer. `fail` hands over what is to end the program.
+    ///
+    /// # Errors
+    /// Where the system has no thread for it.
+    pub fn start(
+        settings: Settings,
+        proxy: Proxy,
+        fail: impl Fn(ListenError) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS) });
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("serve".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(shared, fail) => {}
+                    // Dropped, not sent: the error is the message.
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, fail: impl Fn(ListenError)) {
+    let Settings { healthz_address, metrics_address, .. } = shared.settings;
+    let health = async {
+        if let Some(address) = healthz_address {
+            keep("/healthz", address, health_router(shared.clone()), &shared, &fail).await;
+        }
+    };
+    let pages = keep("/metrics", metrics_address, pages::router(shared.clone()), &shared, &fail);
+    tokio::join!(health, pages, node_ports::keep(shared.clone()));
+}
+
+/// Answers at an address for as long as the program runs, as soon as it can be taken.
+async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &Shared, fail: &impl Fn(ListenError)) {
+    let mut said = None;
+    loop {
+        match bind(address, Callers::All) {
+            Ok(listener) => {
+                if said.is_some() {
+                    info!("{what} listens at {address} at last");
+                }
+                let _open = Open::new(listener, router);
+                return std::future::pending().await;
+            }
+            Err(source) if shared.settings.hard_fail => return fail(ListenError { what, address, source }),
+            Err(error) => {
+                let reason = error.to_string();
+                if said.as_ref() != Some(&reason) {
+                    let every = AGAIN_AFTER.as_secs();
+                    warn!(
+                        "{what} can't listen at {address}: {reason}; is another program there? It is tried again every {every} s"
+                    );
+                    said = Some(reason);
+                }
+            }
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn health_router(shared: Arc<Shared>) -> Router {
+    let respond = |question| {
+        any(move |State(shared): State<Arc<Shared>>| async move {
+            health_response(answer(question, &shared.proxy.board.view(), shared.settings.patience))
+        })
+    };
+    Router::new()
+        .route("/healthz", respond(health::Question::Healthz))
+        .route("/livez", respond(health::Question::Livez))
+        .with_state(shared)
+}
+
+fn health_response(HealthAnswer { code, body, weight }: HealthAnswer) -> Response {
+    let mut response = (code, [(header::CONTENT_TYPE, "application/json"), NOSNIFF], body).into_response();
+    if let Some(weight) = weight {
+        response.headers_mut().insert(WEIGHT, HeaderValue::from(weight));
+    }
+    response
+}

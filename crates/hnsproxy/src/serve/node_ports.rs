@@ -1,0 +1,102 @@
+//! The ports at which load balancers ask whether this node serves a Service: opened and closed as Services come and go.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response;
+use proxy::HealthChecks;
+use proxy::model::{Family, ServiceName};
+use tracing::{debug, info, warn};
+
+use super::health::answer_service;
+use super::listen::{AGAIN_AFTER, Callers, Open, bind};
+use super::{Shared, health_response};
+
+type Key = (ServiceName, Family);
+
+/// A port that is open, or could not be opened.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    state: Result<Open, String>,
+}
+
+/// Keeps the ports as the status has them. Ends with the runtime.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let mut status = shared.proxy.board.subscribe();
+    let mut ports = BTreeMap::new();
+    loop {
+        let wanted = wanted(&status.borrow_and_update().health_checks);
+        follow(&shared, &mut ports, &wanted).await;
+        let failed = ports.values().any(|port| port.state.is_err());
+        tokio::select! {
+            changed = status.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(AGAIN_AFTER), if failed => {}
+        }
+    }
+}
+
+fn wanted(checks: &HealthChecks) -> BTreeMap<Key, u16> {
+    checks
+        .iter()
+        .flat_map(|(service, check)| check.local.keys().map(|family| ((service.clone(), *family), check.port)))
+        .collect()
+}
+
+async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &BTreeMap<Key, u16>) {
+    let gone = ports.iter().filter(|(key, port)| wanted.get(*key) != Some(&port.number));
+    for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+        if let Some(Port { number, state: Ok(open) }) = ports.remove(&key) {
+            debug!("the health check of Service {} no longer listens at port {number}", key.0);
+            open.close().await;
+        }
+    }
+    for (key, number) in wanted {
+        let before = match ports.get(key).map(|port| &port.state) {
+            Some(Ok(_)) => continue,
+            Some(Err(reason)) => Some(reason.clone()),
+            None => None,
+        };
+        let (service, family) = key;
+        let address = SocketAddr::new(anywhere(*family), *number);
+        let state = match bind(address, Callers::OwnFamily) {
+            Ok(listener) => {
+                match before {
+                    Some(_) => info!("the health check of Service {service} listens at port {number} at last"),
+                    None => debug!("the health check of Service {service} listens at port {number}"),
+                }
+                Ok(Open::new(listener, router(shared.clone(), key.clone())))
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if before.as_ref() != Some(&reason) {
+                    warn!(
+                        "the health check of Service {service} can't listen at {address}: {reason}; load balancers will not \
+                         send this node traffic for it; is another program there? It is tried again every {} s",
+                        AGAIN_AFTER.as_secs()
+                    );
+                }
+                Err(reason)
+            }
+        };
+        ports.insert(key.clone(), Port { number: *number, state });
+    }
+}
+
+fn anywhere(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Any path and method has the same answer.
+fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
+    Router::new().fallback(move || async move { respond(&shared, &service, family) })
+}
+
+fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
+    health_response(answer_service(service, family, &shared.proxy.board.view(), shared.settings.patience))
+}

@@ -1,0 +1,175 @@
+//! What the program answers over HTTP: health checks of the node and of Services, and the pages at the address of metrics.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use hcn_emulator::faults::{Effect, Fault, Which};
+use serde_json::json;
+
+use crate::http::{Answer, ask, get};
+use crate::keep::Hns;
+use crate::program::{Running, free_addresses, from, hnsproxy, recording, until};
+
+/// Waits until a page is as it should be, and answers with it.
+fn wait(address: SocketAddr, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
+    let found = std::cell::RefCell::new(None);
+    until(&format!("{address}{path}"), || {
+        *found.borrow_mut() = get(address, path).filter(&is_so);
+        let so = found.borrow().is_some();
+        if !so {
+            // The program needs the processor more than who asks.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        so
+    });
+    found.into_inner().unwrap()
+}
+
+fn boutique() -> String {
+    from(&recording("boutique-l2bridge", "cluster.json"))
+}
+
+/// A cluster of one Service with a health check, and its backends: whether each is ready, and on this node.
+fn write_cluster(path: &Path, port: Option<u16>, backends: &[(bool, &str)], taint: &str) {
+    let check = port.map_or(
+        json!({"type": "ClusterIP"}),
+        |port| json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port}),
+    );
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": "web"},
+        "spec": {"clusterIP": "10.96.9.9", "ports": [{"port": 80, "nodePort": 30080}]}});
+    service["spec"].as_object_mut().unwrap().extend(check.as_object().unwrap().clone());
+    let endpoints: Vec<_> = backends
+        .iter()
+        .enumerate()
+        .map(|(index, (ready, node))| {
+            json!({"addresses": [format!("10.244.7.{}", index + 1)], "nodeName": node, "conditions": {"ready": ready}})
+        })
+        .collect();
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"namespace": "ns", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "ports": [{"name": "", "port": 8080}], "endpoints": endpoints});
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-1"},
+        "spec": {"taints": [{"key": taint, "effect": "NoSchedule"}]}});
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [service, slice, node]});
+    std::fs::write(path, list.to_string()).unwrap();
+}
+
+#[test]
+fn health_is_answered_while_hns_does_not_answer() {
+    let hns = Hns::of("boutique-l2bridge");
+    let hang = Fault { which: Which::Any, from: 1, every: 1, effect: Effect::Delay(Duration::from_secs(3600)) };
+    hns.emulator.inject(hang);
+    let running = Running::start(&[&boutique(), &hns.flag()]);
+    let livez = wait(running.health, "/livez", |_| true);
+    assert_eq!((livez.code, livez.header("content-type")), (200, "application/json"), "{livez:#?}");
+    assert_eq!(livez.header("x-content-type-options"), "nosniff");
+    let readyz = get(running.metrics, "/readyz").unwrap();
+    assert_eq!((readyz.code, &readyz.json()["ready"]), (503, &json!(false)), "{readyz:#?}");
+    // A question is for the thread that waits for HNS: it is not answered, and that is said.
+    let explained = get(running.metrics, "/debug/explain/kube-system/kube-dns").unwrap();
+    assert!(explained.code == 503 && explained.body.contains("HNS does not answer"), "{explained:#?}");
+}
+
+#[test]
+fn a_node_that_is_to_go_is_told_to_load_balancers() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.json");
+    write_cluster(&file, None, &[], "os");
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-1"]);
+    let healthz = wait(running.health, "/healthz", |answer| answer.code == 200);
+    let keys: Vec<_> = healthz.json().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["lastUpdated", "currentTime", "nodeEligible", "healthy", "status"], "{healthz:#?}");
+    write_cluster(&file, None, &[], "ToBeDeletedByClusterAutoscaler");
+    let healthz = wait(running.health, "/healthz", |answer| answer.code == 503).json();
+    assert_eq!((&healthz["nodeEligible"], &healthz["healthy"]), (&json!(false), &json!(true)));
+    assert_eq!(get(running.health, "/livez").unwrap().code, 200);
+    assert_eq!(ask("POST", running.health, "/livez").unwrap().code, 200);
+    assert_eq!(get(running.health, "/other").unwrap().code, 404);
+}
+
+#[test]
+fn the_health_check_of_a_service_follows_its_backends() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.json");
+    let [check, other] = free_addresses();
+    write_cluster(&file, Some(check.port()), &[(true, "win-1"), (true, "lin-1")], "os");
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-1"]);
+    let one = wait(check, "/any/path", |answer| answer.code == 200);
+    let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"ns\",\n\t\t\"name\": \"web\"\n\t},\n\t\"localEndpoints\": 1,\n\t\"serviceProxyHealthy\": true\n}";
+    assert_eq!(one.body, body);
+    assert_eq!(one.header("content-type"), "application/json");
+    assert_eq!(one.header("x-content-type-options"), "nosniff");
+    assert_eq!(one.header("x-load-balancing-endpoint-weight"), "1");
+
+    write_cluster(&file, Some(check.port()), &[(true, "win-1"), (true, "win-1")], "os");
+    wait(check, "/", |answer| answer.code == 200 && answer.header("x-load-balancing-endpoint-weight") == "2");
+    write_cluster(&file, Some(check.port()), &[(false, "win-1"), (true, "lin-1")], "os");
+    let none = wait(check, "/", |answer| answer.code == 503);
+    assert_eq!((&none.json()["localEndpoints"], none.header("x-load-balancing-endpoint-weight")), (&json!(0), "0"));
+
+    // Another port, on which another program listens at first.
+    let taken = TcpListener::bind(("0.0.0.0", other.port())).unwrap();
+    write_cluster(&file, Some(other.port()), &[(true, "win-1")], "os");
+    running.wait_for("the health check of Service ns/web can't listen at 0.0.0.0:");
+    assert_eq!(get(check, "/"), None);
+    drop(taken);
+    wait(other, "/", |answer| answer.code == 200);
+    write_cluster(&file, None, &[(true, "win-1")], "os");
+    until("the port is closed", || get(other, "/").is_none());
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_and_tried_again_or_ends_the_program() {
+    let hns = Hns::of("boutique-l2bridge");
+    let [address] = free_addresses();
+    let taken = TcpListener::bind(address).unwrap();
+    let flag = format!("--healthz-bind-address={address}");
+    let [metrics] = free_addresses();
+    let metrics_flag = format!("--metrics-bind-address={metrics}");
+    let ended = hnsproxy(&[&boutique(), &hns.flag(), &flag, &metrics_flag, "--bind-address-hard-fail"]).expect(1);
+    ended.logs(&format!("/healthz can't listen at {address}; is another program there?"));
+
+    let running = Running::start_at(address, metrics, &[&boutique(), &hns.flag()]);
+    running.wait_for(&format!("/healthz can't listen at {address}: "));
+    until("HNS is programmed all the same", || hns.load_balancers().len() > 20);
+    drop(taken);
+    wait(address, "/healthz", |answer| answer.code == 200);
+}
+
+#[test]
+fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
+    let hns = Hns::of("mixed-l2bridge");
+    let cluster = from(&recording("mixed-l2bridge", "cluster.json"));
+    let running = Running::start(&[&cluster, &hns.flag(), "--enable-dsr"]);
+    let readyz = wait(running.metrics, "/readyz", |answer| answer.code == 200).json();
+    let wanted = &readyz["loadBalancers"];
+    assert_eq!((&wanted["desired"], &wanted["confirmed"]), (&json!(hns.load_balancers().len()), &wanted["desired"]));
+    assert_eq!((&readyz["waitsFor"], &readyz["hns"]["liveness"]), (&json!([]), &json!("up")));
+
+    let text = "text/plain; charset=utf-8";
+    for (path, body) in [("/healthz", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "kernelspace")] {
+        let answer = get(running.metrics, path).unwrap();
+        assert_eq!((answer.code, answer.header("content-type"), answer.body.as_str()), (200, text, body), "{path}");
+    }
+    let configz = get(running.metrics, "/configz").unwrap();
+    let config = &configz.json()["kubeproxy.config.k8s.io"];
+    assert_eq!(configz.header("content-type"), "application/json");
+    assert_eq!((&config["kind"], &config["winkernel"]["enableDSR"]), (&json!("KubeProxyConfiguration"), &json!(true)));
+    let statusz = get(running.metrics, "/statusz").unwrap();
+    assert!(statusz.body.starts_with("kube-proxy statusz\n"), "{statusz:#?}");
+    assert!(statusz.body.contains("emulated HNS"), "{statusz:#?}");
+    assert_eq!(get(running.metrics, "/nothing").unwrap().code, 404);
+
+    let path = "/debug/explain/default/lb-local";
+    let explained = get(running.metrics, path).unwrap();
+    assert_eq!((explained.code, explained.header("content-type")), (200, "application/json"));
+    let from_files = ["explain", "svc", "default/lb-local", &cluster, &hns.flag(), "--enable-dsr", "-o=json"];
+    assert_eq!(explained.json(), hnsproxy(&from_files).expect(0).json());
+    let address = format!("--debug-address={}", running.metrics);
+    let asked = hnsproxy(&["explain", "svc", "default/lb-local", &address, "-o=json"]).expect(0);
+    assert_eq!(asked.json(), explained.json());
+    hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("there is no Service ns/nothing");
+}

@@ -1,0 +1,123 @@
+//! What the health checks of load balancers are answered: how many backends of a Service this node serves itself.
+//!
+//! A Service of type LoadBalancer with `externalTrafficPolicy: Local` has a port for it, `healthCheckNodePort`. Kept up to date Service by
+//! Service, whether HNS can be asked or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
+
+/// The health check of one Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `healthCheckNodePort`.
+    pub port: u16,
+    /// How many addresses are ready on this node, for each family that the Service has.
+    pub local: BTreeMap<Family, usize>,
+}
+
+/// The health checks of all Services that have one. Cheap to copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthChecks(Arc<BTreeMap<ServiceName, HealthCheck>>);
+
+impl HealthChecks {
+    /// All of them, in the order of Services.
+    pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &HealthCheck)> {
+        self.0.iter()
+    }
+
+    /// The one of a Service.
+    pub fn get(&self, service: &ServiceName) -> Option<&HealthCheck> {
+        self.0.get(service)
+    }
+
+    /// Notes what the cluster now says of a Service.
+    pub(crate) fn update(&mut self, service: &ServiceName, cluster: &Cluster, node_name: &str) {
+        let now = cluster.get(service).and_then(|entry| HealthCheck::of(entry, node_name));
+        if self.0.get(service) != now.as_ref() {
+            let all = Arc::make_mut(&mut self.0);
+            match now {
+                Some(check) => drop(all.insert(service.clone(), check)),
+                None => drop(all.remove(service)),
+            }
+        }
+    }
+}
+
+impl HealthCheck {
+    fn of(entry: &ServiceEntry, node_name: &str) -> Option<Self> {
+        let service = entry.service.as_ref()?;
+        let port = service.health_check_node_port?;
+        let families = Family::ALL.into_iter().filter(|family| service.cluster_ip(*family).is_some());
+        Some(Self { port, local: families.map(|family| (family, local(entry, family, node_name))).collect() })
+    }
+}
+
+/// How many addresses of a family are ready on this node. One that serves until it has gone does not count: load balancers should
+/// turn away from it.
+fn local(entry: &ServiceEntry, family: Family, node_name: &str) -> usize {
+    let slices = entry.slices.values().filter(|slice| slice.family == family && !slice.ports.is_empty());
+    let backends = slices.flat_map(|slice| &slice.backends);
+    let here =
+        backends.filter(|backend| backend.node.as_deref().is_some_and(|node| !node.is_empty() && node == node_name));
+    here.filter(|backend| backend.ready).map(|backend| backend.address).collect::<BTreeSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{backend, service, slice};
+
+    fn checks(cluster: &Cluster, names: &[&str]) -> HealthChecks {
+        let mut checks = HealthChecks::default();
+        names.iter().for_each(|name| checks.update(&ServiceName::new("ns", *name), cluster, "win-1"));
+        checks
+    }
+
+    fn cluster() -> Cluster {
+        let mut cluster = Cluster::default();
+        let mut web = service("ns/web").cluster_ip("10.96.0.1").cluster_ip("fd00::1").port(80).build();
+        web.health_check_node_port = Some(32000);
+        cluster.apply_service(web);
+        cluster.apply_service(service("ns/plain").cluster_ip("10.96.0.2").port(80).build());
+        cluster
+    }
+
+    fn local_counts(backends: Vec<crate::testing::BackendBuilder>) -> Vec<usize> {
+        let mut cluster = cluster();
+        let mut builder = slice("ns/web-1", "ns/web").port(8080);
+        for backend in backends {
+            builder = builder.backend(backend);
+        }
+        cluster.apply_slice(builder.build());
+        checks(&cluster, &["web", "plain"]).iter().flat_map(|(_, check)| check.local.values().copied()).collect()
+    }
+
+    #[test]
+    fn ready_addresses_of_this_node_count_once() {
+        let here = |address: &str| backend(address).on("win-1");
+        assert_eq!(local_counts(vec![]), [0, 0]);
+        assert_eq!(local_counts(vec![here("10.0.0.1"), here("10.0.0.2"), backend("10.0.0.3")]), [2, 0]);
+        assert_eq!(local_counts(vec![here("10.0.0.1"), backend("10.0.0.2").on("win-2")]), [1, 0]);
+        assert_eq!(local_counts(vec![here("10.0.0.1"), here("10.0.0.2").terminating()]), [1, 0]);
+        let mut twice = cluster();
+        twice.apply_slice(slice("ns/web-1", "ns/web").port(80).port(81).backend(here("10.0.0.1")).build());
+        twice.apply_slice(slice("ns/web-2", "ns/web").port(82).backend(here("10.0.0.1")).build());
+        assert_eq!(checks(&twice, &["web"]).get(&ServiceName::new("ns", "web")).unwrap().local[&Family::V4], 1);
+    }
+
+    #[test]
+    fn a_service_that_goes_has_none_any_more() {
+        let mut cluster = cluster();
+        let name = ServiceName::new("ns", "web");
+        let mut checks = checks(&cluster, &["web", "plain"]);
+        let ports: Vec<_> = checks.iter().map(|(service, check)| (service.to_string(), check.port)).collect();
+        assert_eq!(ports, [("ns/web".to_owned(), 32000)]);
+        let before = checks.clone();
+        cluster.delete_service(&name);
+        checks.update(&name, &cluster, "win-1");
+        assert_eq!(checks, HealthChecks::default());
+        assert!(before.get(&name).is_some());
+    }
+}

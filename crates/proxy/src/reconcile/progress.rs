@@ -1,0 +1,78 @@
+//! How far HNS is brought in step: what is wanted, how much of it HNS holds, and what is still to be done. What it costs to ask does
+//! not grow with the cluster, only with what is left to do.
+
+use std::collections::BTreeSet;
+
+use super::Reconciler;
+use crate::desire::Context;
+use crate::frontend::Frontend;
+use crate::health_check::HealthChecks;
+use crate::model::Family;
+use crate::plan::Subject;
+
+/// How many objects are wanted, and how many of them HNS holds as wanted, as far as is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many are wanted.
+    pub desired: usize,
+    /// How many of these HNS holds.
+    pub confirmed: usize,
+}
+
+/// How far HNS is brought in step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether all Services, and all slices, were handed over once.
+    pub complete: bool,
+    /// Load balancers.
+    pub load_balancers: Tally,
+    /// Endpoints of ours.
+    pub endpoints: Tally,
+    /// Frontends that have no load balancer because no backend serves.
+    pub without_backends: usize,
+    /// Services, frontends and addresses still to be looked at.
+    pub backlog: usize,
+    /// Frontends and addresses that failed, and are to be tried again.
+    pub failed: usize,
+}
+
+impl Reconciler {
+    /// How far HNS is brought in step.
+    pub fn progress(&self) -> Progress {
+        let failed: BTreeSet<Subject> = self.failed.subjects().collect();
+        let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
+        frontends.extend(self.pacing.waiting());
+        frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
+        let mut addresses = self.dirty.addresses.clone();
+        addresses.extend(failed.iter().filter_map(|subject| subject.address()));
+        let wants =
+            |frontend: &&Frontend| self.desired.owned(**frontend).is_some_and(|owned| !owned.spec.targets.is_empty());
+        let (open, open_addresses) = (
+            frontends.iter().filter(wants).count(),
+            addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count(),
+        );
+        let tally = |desired: usize, open: usize| Tally { desired, confirmed: desired.saturating_sub(open) };
+        Progress {
+            complete: self.is_complete(),
+            load_balancers: tally(self.desired.load_balancers(), open),
+            endpoints: tally(self.desired.endpoints(), open_addresses),
+            without_backends: self.desired.without_backends(),
+            backlog: self.stale.len() + frontends.len() + addresses.len(),
+            failed: failed.len(),
+        }
+    }
+
+    /// What the health checks of Services are answered.
+    pub fn health_checks(&self) -> &HealthChecks {
+        &self.health_checks
+    }
+
+    /// The families that are programmed; the node's primary one until HNS was looked at.
+    pub fn families(&self) -> Vec<Family> {
+        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else {
+            return vec![self.host.primary_family()];
+        };
+        let context = Context { settings: &self.settings, host: &self.host, node: &self.node, network, capabilities };
+        Family::ALL.into_iter().filter(|family| context.has_family(*family)).collect()
+    }
+}
