@@ -2,7 +2,14 @@
 //!
 //! Each file is one benchmark, a function to a [`Table`]. What it found is printed, and written as JSON to `target/bench/NAME.json`.
 
+mod change;
+mod cluster;
+mod idle;
+mod loss;
 mod native_call;
+mod rig;
+mod rollout;
+mod start;
 
 use std::process::ExitCode;
 
@@ -34,7 +41,14 @@ pub(crate) struct Table {
 type Benchmark = fn() -> Result<Table>;
 
 /// All benchmarks, by name.
-const BENCHMARKS: [(&str, Benchmark); 1] = [("native_call", native_call::run)];
+const BENCHMARKS: [(&str, Benchmark); 6] = [
+    ("native_call", native_call::run),
+    ("start", start::run),
+    ("change", change::run),
+    ("idle", idle::run),
+    ("loss", loss::run),
+    ("rollout", rollout::run),
+];
 
 /// The task.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -55,6 +69,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         say(format_args!("written to {}", file.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A count as a figure.
+#[allow(clippy::cast_precision_loss, reason = "counts of calls are far below what a figure can hold")]
+fn number(count: u64) -> f64 {
+    count as f64
 }
 
 impl Table {

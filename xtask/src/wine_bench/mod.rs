@@ -141,6 +141,15 @@ impl Hns {
         Ok(Self { emulator, service })
     }
 
+    pub(crate) fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// Where its service is.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.service.address()
+    }
+
     /// Tells a command where the service is.
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("HNS_EMULATOR", self.service.address().to_string())

@@ -1,0 +1,192 @@
+//! What is measured: the release build of hnsproxy in a process of its own, which watches an API server and programs an emulated HNS, both
+//! in this process.
+
+use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use hcn::{Guid, Kind};
+use hcn_emulator::{Emulator, Host};
+use serde_json::{Value, json};
+use test_api_server::ApiServer;
+
+use super::cluster::NODE;
+use crate::process::run;
+use crate::system;
+use crate::wine_bench::Hns;
+
+/// Whatever is not so by then will not be so.
+const BOUND: Duration = Duration::from_secs(300);
+/// How long nothing may happen before it counts as the end of what happened.
+const QUIET: Duration = Duration::from_millis(300);
+
+pub(super) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
+
+/// An HNS, an API server, and the program at work on both.
+pub(super) struct Rig {
+    pub(super) hns: Hns,
+    pub(super) api: ApiServer,
+    program: PathBuf,
+    flags: Vec<String>,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    log: Receiver<String>,
+}
+
+impl Rig {
+    /// Builds the program, and readies an HNS of a version and an API server with these objects.
+    pub(super) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
+        run(Command::new("cargo").args(["build", "--release", "--package", "hnsproxy"]).current_dir(system::root()?))?;
+        let host = host(hns_version)?;
+        let hns = Hns::new(Emulator::from_host(&host)?, &host)?;
+        let api = ApiServer::start()?;
+        api.load(Value::Array(objects))?;
+        let program = system::target()?.join("release/hnsproxy");
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Ok(Self { hns, api, program, flags, running: None })
+    }
+
+    pub(super) fn emulator(&self) -> &Emulator {
+        self.hns.emulator()
+    }
+
+    /// Starts the program, waits until HNS holds all that it should, and answers how long that took.
+    pub(super) fn start(&mut self) -> Result<Duration> {
+        self.stop()?;
+        let mut command = Command::new(&self.program);
+        command.args([
+            "--network-name=cbr0",
+            "--enable-dsr",
+            "--healthz-bind-address=",
+            "--metrics-bind-address=127.0.0.1:0",
+        ]);
+        command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
+        command.arg(format!("--hns=tcp://{}", self.hns.address())).args(&self.flags);
+        let begun = Instant::now();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let stderr = BufReader::new(child.stderr.take().context("no stderr")?);
+        let (lines, log) = channel();
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        self.running = Some(Running { child, log });
+        self.wait_for("HNS holds all that it should")?;
+        Ok(begun.elapsed())
+    }
+
+    /// Waits for a line of the log.
+    pub(super) fn wait_for(&self, text: &str) -> Result<()> {
+        let running = self.running.as_ref().context("the program does not run")?;
+        let mut seen = Vec::new();
+        loop {
+            match running.log.recv_timeout(BOUND) {
+                Ok(line) if line.contains(text) => return Ok(()),
+                Ok(line) => seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => bail!("the program has ended:\n{}", seen.join("\n")),
+                Err(RecvTimeoutError::Timeout) => bail!("{text:?} was not logged:\n{}", seen.join("\n")),
+            }
+        }
+    }
+
+    /// Ends the program as a crash does.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        if let Some(mut running) = self.running.take() {
+            running.child.kill()?;
+            running.child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no write was asked for a while.
+    pub(super) fn settle(&self) -> Result<()> {
+        let begun = Instant::now();
+        let mut writes = self.emulator().writes();
+        loop {
+            ensure!(begun.elapsed() < BOUND, "no end of writes");
+            std::thread::sleep(QUIET);
+            let now = self.emulator().writes();
+            if now == writes {
+                return Ok(());
+            }
+            writes = now;
+        }
+    }
+
+    /// Waits until something is so, looking every millisecond.
+    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
+        let begun = Instant::now();
+        while !is_so() {
+            ensure!(begun.elapsed() < BOUND, "{what}: not so");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Resident memory of the program and its peak, in MB.
+    pub(super) fn memory(&self) -> Result<[f64; 2]> {
+        let running = self.running.as_ref().context("the program does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id()))?;
+        let megabytes = |member: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(member)).with_context(|| member.to_owned())?;
+            let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+            Ok(kilobytes / 1024.0)
+        };
+        Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
+    }
+
+    /// CPU time that the program has used, in seconds: ticks of a hundredth.
+    pub(super) fn cpu(&self) -> Result<f64> {
+        let running = self.running.as_ref().context("the program does not run")?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id()))?;
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("/proc/PID/stat")?.parse()?) };
+        Ok((ticks(11)? + ticks(12)?) / 100.0)
+    }
+
+    /// The load balancers on cluster addresses.
+    pub(super) fn frontends(&self) -> usize {
+        self.emulator().documents(Kind::LoadBalancer).len()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // What can't be ended has ended.
+        let _ = self.stop();
+    }
+}
+
+/// A host with an L2Bridge network.
+fn host(hns_version: &str) -> Result<Host> {
+    let document = json!({
+        "hnsVersion": hns_version, "node": NODE, "nodeIPs": [Ipv4Addr::new(192, 168, 77, 1)],
+        "objects": [{
+            "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": "L2Bridge",
+            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24"}]}],
+            "SchemaVersion": {"Major": 2, "Minor": 0},
+        }],
+    });
+    serde_json::from_value(document).context("the host")
+}
+
+/// The median and the 99th percentile.
+pub(super) fn median_and_p99(mut figures: Vec<f64>) -> [f64; 2] {
+    figures.sort_by(f64::total_cmp);
+    let at = |part: f64| {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
+        let index = ((figures.len() as f64 * part).ceil() as usize).saturating_sub(1);
+        figures.get(index).copied().unwrap_or_default()
+    };
+    [at(0.5), at(0.99)]
+}
