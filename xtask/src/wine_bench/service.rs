@@ -1,5 +1,6 @@
 //! `hnsproxy.exe` as a service of Wine's service control manager.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,8 +23,12 @@ impl Keeper {
     fn new(prefix: &Prefix) -> Result<Self> {
         let mut command = prefix.command();
         // Waits for a line that never comes.
-        command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().map(Self).context("can't run Wine")
+        command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut keeper = command.spawn().map(Self).context("can't run Wine")?;
+        // Once it says so, Wine's server is up, and is this program's child: started by another, it would keep that one's output open.
+        let said = keeper.0.stdout.as_mut().context("no output")?.read(&mut [0])?;
+        ensure!(said == 1, "cmd ended at once");
+        Ok(keeper)
     }
 }
 
