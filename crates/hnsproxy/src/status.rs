@@ -28,6 +28,8 @@ pub struct Status {
     pub progress: Progress,
     /// How HNS does.
     pub liveness: Liveness,
+    /// What is waited for before HNS is looked at, if anything.
+    pub awaited: Option<String>,
     /// Why nothing is written at present, if so.
     pub trouble: Option<String>,
     /// The version of HNS, once it was looked at.
@@ -52,6 +54,7 @@ impl Default for Status {
             families: Vec::new(),
             progress: Progress::default(),
             liveness: Liveness::Up,
+            awaited: None,
             trouble: None,
             hns_version: None,
             generation: Generation::V2,
@@ -72,6 +75,7 @@ impl Status {
             families: reconciler.families(),
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
+            awaited: None,
             trouble: reconciler.trouble().map(|trouble| chain(trouble)),
             hns_version: reconciler.version().map(|version| version.to_string()),
             generation,
@@ -89,6 +93,7 @@ impl Status {
         if !complete {
             waits.push("the complete lists of Services and EndpointSlices".to_owned());
         }
+        waits.extend(self.awaited.clone());
         waits.extend(self.trouble.clone());
         if self.liveness == Liveness::Restarted {
             waits.push("HNS to hold again what it held before".to_owned());
@@ -192,7 +197,7 @@ impl Board {
 
     /// Publishes how the proxy stands after a run. Load balancers are told of backends only when these were programmed.
     pub fn publish(&self, mut status: Status) {
-        let updated = status.trouble.is_none() && status.progress.complete;
+        let updated = status.awaited.is_none() && status.trouble.is_none() && status.progress.complete;
         if !updated {
             status.health_checks = self.status.borrow().health_checks.clone();
         }

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
 use crate::hns::Hns;
-use crate::source::Catalog;
+use crate::source::{Catalog, Change};
 use crate::status::Status;
 
 /// A proxy at work on an HNS.
@@ -72,6 +72,38 @@ impl<'a> Session<'a> {
         self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
         // Files without the Node have nobody who could ask it to go.
         self.node_eligible = node.is_none_or(|node| node.eligible);
+    }
+
+    /// Takes a change of the cluster.
+    pub fn take(&mut self, change: Change) {
+        let reconciler = &mut self.reconciler;
+        match change {
+            Change::Services(services) => reconciler.reset_services(services),
+            Change::Service(service) => reconciler.apply_service(service),
+            Change::ServiceGone(name) => reconciler.delete_service(&name),
+            Change::Slices(slices) => reconciler.reset_slices(slices),
+            Change::Slice(slice) => reconciler.apply_slice(slice),
+            Change::SliceGone(name) => reconciler.delete_slice(&name),
+            Change::Node(Some(node)) => {
+                reconciler.set_zone(node.zone);
+                self.node_eligible = node.eligible;
+            }
+            // A Node that is deleted is as it was: the kubelet may make it anew.
+            Change::Node(None) | Change::Problems(_) | Change::Trouble(_) => {}
+        }
+    }
+
+    /// Says what the host knows of itself.
+    pub fn set_host(&mut self, host: Host) {
+        if self.host != host {
+            let ips: Vec<_> = host.node_ips.iter().map(ToString::to_string).collect();
+            info!(
+                "this node has the addresses {}",
+                if ips.is_empty() { "that nobody knows".into() } else { ips.join(", ") }
+            );
+            self.host = host.clone();
+            self.reconciler.set_host(host);
+        }
     }
 
     /// Looks at HNS. With `--hns-api auto`, falls back to the first generation where HNS is too old for the second: no call more is made

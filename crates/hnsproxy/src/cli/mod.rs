@@ -18,7 +18,7 @@ use proxy::model::ServiceName;
 pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING};
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
-pub use settings::{SettingsError, resolve};
+pub use settings::{SettingsError, host, known_ips, node_name, resolve, settings};
 
 const EXAMPLES: &str = "\
 Examples:

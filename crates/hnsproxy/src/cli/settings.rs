@@ -8,6 +8,7 @@ use proxy::{Host, Settings};
 use super::ProxyArgs;
 use crate::config::Config;
 use crate::hns::Hns;
+use crate::kubernetes::node::Node;
 use crate::source::Catalog;
 
 /// Why the settings make no sense.
@@ -41,8 +42,18 @@ pub fn resolve(
     hns: &Hns,
     catalog: &Catalog,
 ) -> Result<(Settings, Host), SettingsError> {
+    let settings = settings(config, args, hns)?;
+    let host = host(config, args, hns, catalog.nodes.get(&settings.node_name));
+    Ok((settings, host))
+}
+
+/// The settings.
+///
+/// # Errors
+/// Where no network is named and none can be assumed.
+pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings, SettingsError> {
     let winkernel = &config.winkernel;
-    let settings = Settings {
+    Ok(Settings {
         node_name: node_name(config, hns)?.into(),
         network_name: network_name(winkernel.network_name.as_deref(), hns)?,
         source_vip: winkernel.source_vip,
@@ -51,13 +62,21 @@ pub fn resolve(
         forward_health_check_vip: winkernel.forward_health_check_vip,
         healthz_port: config.healthz_address.map(|address| address.port()),
         take_over: args.take_over,
-    };
-    let of_object = catalog.nodes.get(&settings.node_name).map(|node| node.ips.clone()).unwrap_or_default();
-    let candidates = [args.node.node_ip.clone(), hns.node_ips(), of_object];
-    let mut node_ips = candidates.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default();
+    })
+}
+
+/// What the host knows of itself, and what its Node says of it, where there is one.
+pub fn host(config: &Config, args: &ProxyArgs, hns: &Hns, node: Option<&Node>) -> Host {
+    let of_object = node.map(|node| node.ips.clone()).unwrap_or_default();
+    let mut node_ips = Some(known_ips(args, hns)).filter(|ips| !ips.is_empty()).unwrap_or(of_object);
     bind(&mut node_ips, config.bind_address);
     let mac = args.node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
-    Ok((settings, Host { node_ips, mac }))
+    Host { node_ips, mac }
+}
+
+/// The addresses of the node that count whatever its Node says.
+pub fn known_ips(args: &ProxyArgs, hns: &Hns) -> Vec<IpAddr> {
+    if args.node.node_ip.is_empty() { hns.node_ips() } else { args.node.node_ip.clone() }
 }
 
 /// A bind address that is one takes the place of the node's address of its family, and becomes the primary one.
@@ -76,7 +95,11 @@ fn mac_of(node_ip: IpAddr) -> Option<String> {
     Some(mac.to_lowercase().replace('-', ":"))
 }
 
-fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
+/// The name of the node, as Kubernetes has it.
+///
+/// # Errors
+/// Where the system has no name, and none is set.
+pub fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
     let name = config.hostname_override.clone().or_else(|| hns.node_name());
     let name = name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
     let name = name.trim().to_lowercase();

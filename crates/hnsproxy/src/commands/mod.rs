@@ -15,16 +15,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, RunArgs, SettingsError};
-use crate::config::ConfigError;
+use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, ProxyArgs, RunArgs, SettingsError, node_name};
+use crate::config::{Config, ConfigError};
 use crate::end::End;
-use crate::hns::HnsError;
+use crate::hns::{Hns, HnsError};
 use crate::kubernetes::summary;
 use crate::source::Catalog;
-use crate::source::files::FileError;
+use crate::source::cluster::{self, AccessError, NodeError, ReadError};
+use crate::source::files::{FileError, Files};
 use crate::sync::chain;
 use crate::windows_service::{self, ServiceError};
 
@@ -53,12 +54,18 @@ pub enum CommandError {
     /// What only Linux has.
     #[error("--init-only is implemented only on Linux")]
     InitOnly,
-    /// There is no source of the cluster.
-    #[error("--from FILE|DIR is missing: this build can't ask an API server for Services yet")]
-    NoSource,
-    /// The cluster could not be read.
+    /// The cluster could not be read from files.
     #[error(transparent)]
     Source(#[from] FileError),
+    /// There is no way to an API server.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The cluster could not be read from an API server.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The own Node is not as it has to be.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// Changes of files can't be followed.
     #[error("changes of the files can't be followed")]
     Watch(#[from] notify::Error),
@@ -73,7 +80,7 @@ pub enum CommandError {
     Observe(#[from] proxy::ObserveError),
     /// HNS could not be read for the output.
     #[error("what HNS holds could not be read")]
-    Read(#[from] hcn::Error),
+    ReadHns(#[from] hcn::Error),
     /// HNS could not be brought in step.
     #[error("HNS does not hold all that it should: {0}")]
     NotConverged(String),
@@ -171,10 +178,13 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
 /// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
 fn start_log(args: &LogArgs) -> Result<(), CommandError> {
     let level = match args.verbosity {
-        0..=1 => LevelFilter::INFO,
-        2..=4 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        0..=1 => "info",
+        2..=4 => "debug",
+        _ => "trace",
     };
+    // What libraries log of each request is said here, once, by whoever makes it.
+    let ours = ["hnsproxy", "proxy", "hcn", "hcn_emulator"].map(|of| format!("{of}={level}")).join(",");
+    let filter = if args.verbosity < 6 { format!("off,{ours}") } else { format!("debug,{ours}") };
     let file = args.log_file.as_ref().map(|path| {
         let file = OpenOptions::new().append(true).create(true).open(path);
         file.map_err(|source| CommandError::LogFile { path: path.clone(), source })
@@ -189,13 +199,21 @@ fn start_log(args: &LogArgs) -> Result<(), CommandError> {
         Some(file) => BoxMakeWriter::new(Mutex::new(file)),
         None => BoxMakeWriter::new(std::io::stderr),
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer).with_target(false);
     // A second start in one process keeps the first log.
     let _ = match args.logging_format {
         LogFormat::Text => log.with_ansi(ansi).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     failure.map_or(Ok(()), Err)
+}
+
+/// The cluster as it is now: from files, or from an API server.
+fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, end: &End) -> Result<Catalog, CommandError> {
+    Ok(match &args.source.from {
+        Some(path) => Files::open(path)?.catalog(),
+        None => cluster::read(config, &node_name(config, hns)?, end)?,
+    })
 }
 
 /// Says what was read and what could not be used, if it differs from what was said before.

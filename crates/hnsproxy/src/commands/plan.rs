@@ -2,20 +2,20 @@
 
 use std::num::NonZeroUsize;
 
-use super::{CONVERGED, CommandError, DIFFERS, report};
+use super::{CONVERGED, CommandError, DIFFERS, read_cluster, report};
 use crate::cli::{OutputForm, PlanArgs, resolve};
 use crate::config::Config;
+use crate::end::End;
 use crate::hns::Hns;
 use crate::output;
-use crate::source::files::Files;
 use crate::sync::Session;
 use crate::view::PlanView;
 
 pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
     let args = &args.proxy;
-    let files = Files::open(args.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
     let hns = Hns::open(&args.hns)?;
-    let catalog = files.catalog();
+    // A signal ends the process as it does any other.
+    let catalog = read_cluster(args, config, &hns, &End::default())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
     let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
     session.load(&catalog);

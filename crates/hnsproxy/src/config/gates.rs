@@ -39,7 +39,7 @@ pub(crate) const GATES: &[Gate] = &[
     gate("MultiCIDRServiceAllocator", Stage::Locked, "no effect on Windows"),
     gate("NativeHistograms", Stage::Alpha, "no effect"),
     gate("PreferSameTrafficDistribution", Stage::Locked, "hints for nodes are read"),
-    gate("WatchListClient", Stage::Beta, "the API server streams initial lists"),
+    gate("WatchListClient", Stage::Beta, "lists are asked for as streams, and in pages where the API server has none"),
     gate("WinDSR", Stage::Locked, "--enable-dsr is allowed"),
     gate("WinOverlay", Stage::Locked, "overlay networks are allowed"),
 ];

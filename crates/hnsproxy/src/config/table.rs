@@ -140,8 +140,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "configSyncPeriod",
         Duration,
         "15m",
-        Works,
-        "How often all of the API server's objects are looked at again",
+        NotHere,
+        "How often kube-proxy hands all objects over again, which changes nothing",
     ),
     row(
         "iptables-sync-period",

@@ -20,6 +20,8 @@ pub struct Node {
     pub zone: Option<SmolStr>,
     /// Its addresses, internal ones first: the first is the primary one.
     pub ips: Vec<IpAddr>,
+    /// The ranges of its pods' addresses.
+    pub pod_cidrs: Vec<String>,
     /// Whether load balancers may send it traffic: it is not about to go.
     pub eligible: bool,
 }
@@ -34,7 +36,13 @@ pub fn convert(object: &object::Node) -> Node {
     let ips = of_type("InternalIP").chain(of_type("ExternalIP")).collect();
     let to_go = object.metadata.deletion_timestamp.is_some()
         || object.spec.taints.iter().any(|taint| taint.key == TO_BE_DELETED);
-    Node { name: SmolStr::new(&object.metadata.name), zone: zone.map(SmolStr::new), ips, eligible: !to_go }
+    Node {
+        name: SmolStr::new(&object.metadata.name),
+        zone: zone.map(SmolStr::new),
+        ips,
+        pod_cidrs: object.spec.pod_cidrs.clone(),
+        eligible: !to_go,
+    }
 }
 
 #[cfg(test)]

@@ -199,6 +199,9 @@ objects! {
 
     /// What is asked of a node.
     NodeSpec {
+        /// The addresses of its pods.
+        #[serde(rename = "podCIDRs")]
+        pod_cidrs: Vec<String>,
         /// What keeps pods away.
         taints: Vec<Taint>,
     }

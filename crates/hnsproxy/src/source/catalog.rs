@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::Change;
 use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
@@ -50,6 +51,25 @@ impl Catalog {
             ("discovery.k8s.io/v1", "EndpointSlice") => add.slice(),
             ("v1", "Node") => add.node(),
             _ => add.problem(ProblemKind::UnknownKind, format!("{version} {kind} is not used here")),
+        }
+    }
+
+    /// Takes what an API server tells.
+    pub(super) fn take(&mut self, change: Change) {
+        match change {
+            Change::Services(all) => {
+                self.services = all.into_iter().map(|service| (service.name.clone(), service)).collect();
+            }
+            Change::Service(service) => drop(self.services.insert(service.name.clone(), service)),
+            Change::ServiceGone(name) => drop(self.services.remove(&name)),
+            Change::Slices(all) => {
+                self.slices = all.into_iter().map(|slice| (slice.name.to_string(), slice)).collect();
+            }
+            Change::Slice(slice) => drop(self.slices.insert(slice.name.to_string(), slice)),
+            Change::SliceGone(name) => drop(self.slices.remove(&name.to_string())),
+            Change::Node(node) => self.nodes = node.into_iter().map(|node| (node.name.clone(), node)).collect(),
+            Change::Problems(problems) => self.problems.extend(problems),
+            Change::Trouble(_) => {}
         }
     }
 

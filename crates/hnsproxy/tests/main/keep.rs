@@ -32,8 +32,13 @@ impl Hns {
         self.emulator.documents(Kind::LoadBalancer)
     }
 
+    /// Whether it has a load balancer on an address.
+    pub(crate) fn has(&self, address: &str) -> bool {
+        self.load_balancers().iter().any(|lb| lb["FrontendVIPs"][0] == address)
+    }
+
     /// Everything that it holds, in no order.
-    fn objects(&self) -> Vec<String> {
+    pub(crate) fn objects(&self) -> Vec<String> {
         let mut objects: Vec<_> = [Kind::Network, Kind::Endpoint, Kind::LoadBalancer]
             .into_iter()
             .flat_map(|kind| self.emulator.documents(kind))

@@ -10,6 +10,7 @@ mod bad_input;
 mod explain;
 mod http;
 mod keep;
+mod live;
 mod process;
 mod program;
 mod recordings;

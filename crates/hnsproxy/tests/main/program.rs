@@ -88,14 +88,26 @@ impl Running {
 
     /// Waits until the log has a line with a text, and answers that line. Lines before it are passed over.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        let mut seen = Vec::new();
+        self.lines_to(text).pop().unwrap_or_default()
+    }
+
+    /// Waits until the log has a line with a text, and answers all lines since the last that was waited for, that one included.
+    pub(crate) fn lines_to(&self, text: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
         loop {
             match self.log.recv_timeout(BOUND) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => seen.push(line),
-                Err(_) => panic!("{text:?} was not logged, but\n{}", seen.join("\n")),
+                Ok(line) => lines.push(line),
+                Err(_) => panic!("{text:?} was not logged, but\n{}", lines.join("\n")),
+            }
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
             }
         }
+    }
+
+    /// Waits until the program has ended by itself, and answers its exit code.
+    pub(crate) fn code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Asks the program to end, and waits until it has, without an error.

@@ -17,7 +17,7 @@ struct Intended {
     ours: u64,
 }
 
-fn flags_of(recorded: &Value) -> Vec<String> {
+pub(crate) fn flags_of(recorded: &Value) -> Vec<String> {
     let note = recorded["note"].as_str().unwrap();
     note.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect()
 }
@@ -36,7 +36,7 @@ fn run_on(name: &str, recorded: &Value, hns: &str, more: &[&str]) -> Ended {
     hnsproxy(&arguments).expect(0)
 }
 
-fn recorded(name: &str) -> Value {
+pub(crate) fn recorded(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(recording(name, "hns.json")).unwrap()).unwrap()
 }
 

@@ -4,7 +4,7 @@ use hcn::{Class, Client};
 
 use super::{ObserveError, Reconciler};
 use crate::notice::Remark;
-use crate::settings::Network;
+use crate::settings::{Host, Network};
 
 /// On overlay networks, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
 const SUBNETS_EVERY: u32 = 6;
@@ -84,11 +84,23 @@ impl Reconciler {
         let source_vip = self.settings.source_vip.filter(|_| overlay);
         self.network = Some(network);
         self.desired.set_source_vip(source_vip, &mut self.dirty);
-        // Ids and documents of endpoints depend on the network.
+        self.reconsider_all();
+        Ok(true)
+    }
+
+    /// Sets what the host knows of itself, where that has changed.
+    pub fn set_host(&mut self, host: Host) {
+        if self.host != host {
+            self.host = host;
+            self.reconsider_all();
+        }
+    }
+
+    /// Ids and documents of endpoints, and what Services wish, depend on the network and the host.
+    fn reconsider_all(&mut self) {
         self.dirty.addresses.extend(self.desired.addresses());
         self.dirty.frontends.extend(self.desired.iter().map(|owned| owned.spec.frontend));
         self.concern_all();
-        Ok(true)
     }
 
     /// What an operator should know of the host, beside what concerns one Service.

@@ -9,14 +9,14 @@ use hcn::{Counts, Event as HnsEvent, Subscription};
 use proxy::Next;
 use tracing::{debug, info, warn};
 
-use super::feed::Feed;
+use super::feed::{Feed, Place, Turn};
 use super::{Event, Events};
-use crate::cli::{RunArgs, resolve};
+use crate::cli::{RunArgs, host, settings};
 use crate::commands::CommandError;
 use crate::config::{self, Change, Config};
 use crate::hns::Hns;
 use crate::serve::{self, Servers};
-use crate::status::Board;
+use crate::status::{Board, Status};
 use crate::sync::{Session, chain};
 
 /// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.
@@ -33,32 +33,39 @@ pub(super) fn main(
     let told = move |change| changed.send(Event::Config(change));
     let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
     let mut servers = serve(config, hns, events)?;
-    let mut keeper = Keeper::new(args, config, hns, events)?;
+    let mut keeper = Keeper::new(args, config.clone(), hns, events)?;
     loop {
-        let wake = keeper.turn();
-        match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
-            Ok(Event::FilesChanged) => keeper.feed.changed(keeper.session.now()),
-            Ok(Event::Hns(event)) => keeper.note(event),
-            Ok(Event::Config(Change::Invalid(error))) => {
-                warn!("{error}; the configuration stays as it was");
-            }
-            Ok(Event::Config(Change::Valid(config))) => match Keeper::new(args, &config, hns, events) {
-                Ok(new) => {
-                    info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
-                    keeper = new;
-                    // The addresses may be the same: they have to be free first.
-                    drop(servers);
-                    servers = serve(&config, hns, events)?;
+        let wake = keeper.turn()?;
+        let mut next = match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Disconnected) => Some(Event::End),
+            Err(RecvTimeoutError::Timeout) => None,
+        };
+        // What came while HNS was busy is one turn.
+        while let Some(event) = next {
+            match event {
+                Event::FilesChanged => keeper.feed.files_changed(keeper.session.now()),
+                Event::Cluster(origin, change) => keeper.feed.take(&origin, change, &mut keeper.session),
+                Event::Hns(event) => keeper.note(event),
+                Event::Config(Change::Invalid(error)) => warn!("{error}; the configuration stays as it was"),
+                Event::Config(Change::Valid(config)) => match Keeper::new(args, (*config).clone(), hns, events) {
+                    Ok(new) => {
+                        info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
+                        keeper = new;
+                        // The addresses may be the same: they have to be free first.
+                        drop(servers);
+                        servers = serve(&keeper.config, hns, events)?;
+                    }
+                    Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
+                },
+                Event::Question(question) => question.answer(|service| keeper.session.explain(service)),
+                Event::ListenFailed(error) => return Err(error.into()),
+                Event::End => {
+                    info!("ended; HNS keeps what it holds");
+                    return Ok(());
                 }
-                Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
-            },
-            Ok(Event::Question(question)) => question.answer(|service| keeper.session.explain(service)),
-            Ok(Event::ListenFailed(error)) => return Err(error.into()),
-            Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => {
-                info!("ended; HNS keeps what it holds");
-                return Ok(());
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            next = received.try_recv().ok();
         }
     }
 }
@@ -77,9 +84,11 @@ fn serve(config: &Config, hns: &Hns, events: &Events) -> Result<Servers, Command
 
 /// One configuration at work.
 struct Keeper<'a> {
+    args: &'a RunArgs,
+    config: Config,
+    hns: &'a Hns,
     session: Session<'a>,
     feed: Feed,
-    interval: Duration,
     next_audit: Duration,
     notices: Notices<'a>,
     board: Arc<Board>,
@@ -88,31 +97,38 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(args: &RunArgs, config: &Config, hns: &'a Hns, events: &Events) -> Result<Self, CommandError> {
-        let mut feed = Feed::open(&args.proxy.source, events)?;
-        let (settings, host) = resolve(config, &args.proxy, hns, &feed.catalog())?;
+    fn new(args: &'a RunArgs, config: Config, hns: &'a Hns, events: &Events) -> Result<Self, CommandError> {
+        let place = Place { args: &args.proxy, config: &config, hns };
+        let settings = settings(&config, &args.proxy, hns)?;
+        let mut feed = Feed::open(place, &settings.node_name, events)?;
+        let host = host(&config, &args.proxy, hns, feed.node(&settings.node_name).as_ref());
         let mut session = Session::new(hns, settings, host, args.hns_concurrency);
         info!("{}", session.note());
         feed.load(&mut session);
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
         let board = events.board.clone();
         board.started();
-        let interval = args.hns_audit_interval;
-        Ok(Self { session, feed, interval, next_audit: Duration::ZERO, notices, board, arrived: false })
+        Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
     }
 
     /// Does what is due, and answers when there is more to do.
-    fn turn(&mut self) -> Duration {
-        let Self { session, feed, board, .. } = self;
-        feed.turn(session);
-        if feed.due().is_none() {
+    fn turn(&mut self) -> Result<Duration, CommandError> {
+        let Self { args, config, hns, session, feed, board, .. } = self;
+        let due = match feed.turn(Place { args: &args.proxy, config, hns }, session)? {
+            Turn::Ready(due) => due,
+            Turn::Waits(what, until) => {
+                board.publish(Status { awaited: Some(what), ..session.status() });
+                return Ok(until.unwrap_or(Duration::MAX));
+            }
+        };
+        if due.is_none() {
             board.begun();
         }
         if session.now() >= self.next_audit {
             if session.audit() {
                 self.notices.subscribe();
             }
-            self.next_audit = session.now() + self.interval;
+            self.next_audit = session.now() + args.hns_audit_interval;
         }
         let next = match session.run() {
             Next::At(time) => Some(time),
@@ -124,7 +140,7 @@ impl<'a> Keeper<'a> {
             info!("HNS holds all that it should, after {calls} native calls, {writes} writes");
         }
         board.publish(session.status());
-        [next, feed.due()].into_iter().flatten().fold(self.next_audit, Duration::min)
+        Ok([next, due].into_iter().flatten().fold(self.next_audit, Duration::min))
     }
 
     /// Looks sooner where HNS told of something that may concern us.

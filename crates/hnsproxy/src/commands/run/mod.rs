@@ -14,12 +14,15 @@ use crate::config::{self, Config};
 use crate::end::End;
 use crate::hns::Hns;
 use crate::serve::{ListenError, Question};
+use crate::source;
 use crate::status::Board;
 
 /// What wakes the loop.
 enum Event {
     /// Files of the source were changed.
     FilesChanged,
+    /// An API server tells of the cluster.
+    Cluster(feed::Origin, source::Change),
     /// The configuration file was changed.
     Config(config::Change),
     /// HNS told of something.
@@ -42,7 +45,7 @@ struct Events {
 impl Events {
     /// Sends an event. The loop outlives its use but for the very end, when nobody needs to be told.
     fn send(&self, event: Event) {
-        if matches!(event, Event::FilesChanged) {
+        if matches!(event, Event::FilesChanged | Event::Cluster(..)) {
             self.board.queued();
         }
         let _ = self.sender.send(event);
@@ -56,7 +59,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, Com
     let ended = events.clone();
     end.when_told(move || ended.send(Event::End));
     let result = if args.once {
-        once::main(args, config, &hns, &received)
+        once::main(args, config, &hns, end, &received)
     } else {
         keep::main(args, config, &hns, &events, &received)
     };

@@ -9,19 +9,24 @@ use tracing::info;
 
 use super::Event;
 use crate::cli::{OutputForm, RunArgs, resolve};
-use crate::commands::{CommandError, report};
+use crate::commands::{CommandError, read_cluster, report};
 use crate::config::Config;
+use crate::end::End;
 use crate::hns::Hns;
-use crate::source::files::Files;
 use crate::sync::Session;
 use crate::{output, view};
 
 /// How long it is tried again what fails: HNS refuses for seconds at most while the CNI works.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn main(args: &RunArgs, config: &Config, hns: &Hns, events: &Receiver<Event>) -> Result<(), CommandError> {
-    let files = Files::open(args.proxy.source.from.as_deref().ok_or(CommandError::NoSource)?)?;
-    let catalog = files.catalog();
+pub(super) fn main(
+    args: &RunArgs,
+    config: &Config,
+    hns: &Hns,
+    end: &End,
+    events: &Receiver<Event>,
+) -> Result<(), CommandError> {
+    let catalog = read_cluster(&args.proxy, config, hns, end)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
     let mut session = Session::new(hns, settings, host, args.hns_concurrency);
     info!("{}", session.note());

@@ -1,22 +1,23 @@
-//! The cluster's way into a session: from files, which are followed.
+//! The cluster from files, which are followed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use notify::RecommendedWatcher;
 use tracing::{info, warn};
 
-use super::{Event, Events};
-use crate::cli::SourceArgs;
+use crate::commands::run::{Event, Events};
 use crate::commands::{CommandError, report};
+use crate::kubernetes::node::Node;
+use crate::source;
 use crate::source::files::{FileError, Files};
-use crate::source::{self, Catalog};
 use crate::sync::{Session, chain};
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces, and several files at a time.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Where the cluster comes from, until it is dropped.
-pub(super) struct Feed {
+/// The files, until this is dropped.
+pub(in crate::commands::run) struct FileFeed {
     files: Files,
     _watcher: RecommendedWatcher,
     reload_at: Option<Duration>,
@@ -26,21 +27,21 @@ pub(super) struct Feed {
     complained: Vec<String>,
 }
 
-impl Feed {
+impl FileFeed {
     /// Reads the cluster, and has changes told as events.
     ///
     /// # Errors
     /// Where there is nothing to read, or it can't be read or followed.
-    pub(super) fn open(args: &SourceArgs, events: &Events) -> Result<Self, CommandError> {
-        let files = Files::open(args.from.as_deref().ok_or(CommandError::NoSource)?)?;
+    pub(super) fn open(root: &Path, events: &Events) -> Result<Self, CommandError> {
+        let files = Files::open(root)?;
         let events = events.clone();
         let watcher = source::watch(files.root(), move || events.send(Event::FilesChanged))?;
         Ok(Self { files, _watcher: watcher, reload_at: None, said: Vec::new(), complained: Vec::new() })
     }
 
-    /// The cluster as it was last read.
-    pub(super) fn catalog(&self) -> Catalog {
-        self.files.catalog()
+    /// A Node as it was last read.
+    pub(super) fn node(&self, name: &str) -> Option<Node> {
+        self.files.catalog().nodes.remove(name)
     }
 
     /// Hands the cluster over, and says what was read.
@@ -51,7 +52,7 @@ impl Feed {
     }
 
     /// Notes that files were changed.
-    pub(super) fn changed(&mut self, now: Duration) {
+    pub(in crate::commands::run) fn changed(&mut self, now: Duration) {
         self.reload_at.get_or_insert(now + SETTLE);
     }
 

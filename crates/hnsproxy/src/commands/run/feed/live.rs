@@ -1,0 +1,99 @@
+//! The cluster from an API server: each change goes straight into the session, whose runs begin once the own Node is known.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Origin, Place, Turn};
+use crate::cli::{host, known_ips};
+use crate::commands::CommandError;
+use crate::commands::run::{Event, Events};
+use crate::config::DetectLocalMode;
+use crate::kubernetes::node::Node;
+use crate::kubernetes::summary;
+use crate::source::Change;
+use crate::source::cluster::{self, Cluster, Needs, NodeError, OwnNode, Standing};
+use crate::sync::Session;
+
+/// The cluster, until this is dropped.
+pub(in crate::commands::run) struct LiveFeed {
+    origin: Origin,
+    _cluster: Cluster,
+    own: OwnNode,
+    /// Whether the Node says something that the session was not told.
+    node_changed: bool,
+    /// What was last said to be waited for.
+    said: Option<&'static str>,
+}
+
+impl LiveFeed {
+    /// Begins to follow the cluster.
+    ///
+    /// # Errors
+    /// Where no way to an API server is known.
+    pub(super) fn open(place: Place<'_>, node_name: &str, events: &Events) -> Result<Self, CommandError> {
+        let needs = Needs {
+            addresses: known_ips(place.args, place.hns).is_empty(),
+            pod_cidrs: place.config.detect_local_mode == DetectLocalMode::NodeCidr,
+        };
+        let origin = Origin::default();
+        let (events, from) = (events.clone(), origin.clone());
+        let tell = move |change| events.send(Event::Cluster(from.clone(), change));
+        let cluster = cluster::follow(place.config, node_name, tell)?;
+        info!("the cluster is that of the API server {}", cluster.server());
+        let own = OwnNode::new(node_name, needs);
+        Ok(Self { origin, _cluster: cluster, own, node_changed: true, said: None })
+    }
+
+    /// Whether a change is of this cluster, and not of one that was followed before.
+    pub(super) fn is(&self, origin: &Origin) -> bool {
+        Arc::ptr_eq(&self.origin, origin)
+    }
+
+    /// The Node as it was last seen.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.own.node()
+    }
+
+    /// Takes a change.
+    pub(super) fn take(&mut self, change: Change, session: &mut Session<'_>) {
+        match &change {
+            Change::Node(node) => {
+                if node.is_none() {
+                    warn!(
+                        "there is no Node {}; is the kubelet's name for it another? --hostname-override says it",
+                        self.own.name()
+                    );
+                }
+                self.own.see(node.clone(), session.now());
+                self.node_changed = true;
+            }
+            Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
+            Change::Services(services) => info!("the API server has {} Services to serve", services.len()),
+            Change::Slices(slices) => info!("the API server has {} EndpointSlices to serve", slices.len()),
+            _ => {}
+        }
+        session.take(change);
+    }
+
+    /// Says whether it can begin, or go on, and tells the session of the Node.
+    ///
+    /// # Errors
+    /// Where it does not go on.
+    pub(super) fn turn(&mut self, place: Place<'_>, session: &mut Session<'_>) -> Result<Turn, NodeError> {
+        match self.own.stands(session.now())? {
+            Standing::Waits(what, until) => {
+                if self.said.replace(what) != Some(what) {
+                    info!("{what} {} is waited for", self.own.name());
+                }
+                Ok(Turn::Waits(format!("{what} {}", self.own.name()), until))
+            }
+            Standing::Settled => {
+                if std::mem::take(&mut self.node_changed) {
+                    session.set_host(host(place.config, place.args, place.hns, self.own.node()));
+                }
+                Ok(Turn::Ready(None))
+            }
+        }
+    }
+}

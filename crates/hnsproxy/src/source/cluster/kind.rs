@@ -1,0 +1,146 @@
+//! The kinds of objects that are followed: where they are, which of them concern this proxy, and what they become.
+
+use proxy::model::{Service, ServiceName, Slice, SliceName};
+use serde::de::DeserializeOwned;
+
+use super::answer::Identity;
+use crate::kubernetes::node::{self, Node};
+use crate::kubernetes::{ConvertError, Converted, object, service, slice};
+use crate::source::Change;
+
+/// A kind of objects.
+pub(super) trait Kind: 'static {
+    /// An object as the API server writes it.
+    type Object: DeserializeOwned;
+    /// An object in our words.
+    type Item: Send + 'static;
+    /// What one object is called.
+    const NAME: &'static str;
+    /// What the objects are called, as rules of access name them.
+    const RESOURCE: &'static str;
+    /// Where the objects of all namespaces are.
+    const PATH: &'static str;
+
+    /// Which of them concern the proxy of a node.
+    fn selection(node_name: &str) -> Selection;
+    /// An object in our words.
+    fn convert(object: &Self::Object) -> Result<Converted<Self::Item>, ConvertError>;
+    /// These are all.
+    fn all(items: Vec<Self::Item>) -> Change;
+    /// This one is there.
+    fn put(item: Self::Item) -> Change;
+    /// This one is gone.
+    fn gone(identity: &Identity) -> Change;
+}
+
+/// Which objects the API server is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// By labels.
+    pub(super) labels: &'static str,
+    /// By fields.
+    pub(super) fields: String,
+    /// Whether the rest is told apart here too, so that a server without that field selector can do without it.
+    pub(super) fields_are_optional: bool,
+}
+
+/// All Services but those of other proxies and headless ones.
+#[derive(Debug)]
+pub(super) struct Services;
+
+impl Kind for Services {
+    type Object = object::Service;
+    type Item = Service;
+    const NAME: &'static str = "Service";
+    const RESOURCE: &'static str = "services";
+    const PATH: &'static str = "/api/v1/services";
+
+    fn selection(_: &str) -> Selection {
+        Selection {
+            labels: "!service.kubernetes.io/service-proxy-name",
+            fields: "spec.clusterIP!=None".into(),
+            fields_are_optional: true,
+        }
+    }
+
+    fn convert(object: &Self::Object) -> Result<Converted<Service>, ConvertError> {
+        service::convert(object)
+    }
+
+    fn all(items: Vec<Service>) -> Change {
+        Change::Services(items)
+    }
+
+    fn put(item: Service) -> Change {
+        Change::Service(item)
+    }
+
+    fn gone(identity: &Identity) -> Change {
+        Change::ServiceGone(ServiceName::new(&identity.namespace, &identity.name))
+    }
+}
+
+/// All slices but those of headless Services.
+#[derive(Debug)]
+pub(super) struct Slices;
+
+impl Kind for Slices {
+    type Object = object::EndpointSlice;
+    type Item = Slice;
+    const NAME: &'static str = "EndpointSlice";
+    const RESOURCE: &'static str = "endpointslices.discovery.k8s.io";
+    const PATH: &'static str = "/apis/discovery.k8s.io/v1/endpointslices";
+
+    fn selection(_: &str) -> Selection {
+        Selection { labels: "!service.kubernetes.io/headless", fields: String::new(), fields_are_optional: false }
+    }
+
+    fn convert(object: &Self::Object) -> Result<Converted<Slice>, ConvertError> {
+        slice::convert(object)
+    }
+
+    fn all(items: Vec<Slice>) -> Change {
+        Change::Slices(items)
+    }
+
+    fn put(item: Slice) -> Change {
+        Change::Slice(item)
+    }
+
+    fn gone(identity: &Identity) -> Change {
+        let (namespace, name) = (identity.namespace.as_str().into(), identity.name.as_str().into());
+        Change::SliceGone(SliceName { namespace, name })
+    }
+}
+
+/// The own Node.
+#[derive(Debug)]
+pub(super) struct Nodes;
+
+impl Kind for Nodes {
+    type Object = object::Node;
+    type Item = Node;
+    const NAME: &'static str = "Node";
+    const RESOURCE: &'static str = "nodes";
+    const PATH: &'static str = "/api/v1/nodes";
+
+    fn selection(node_name: &str) -> Selection {
+        Selection { labels: "", fields: format!("metadata.name={node_name}"), fields_are_optional: false }
+    }
+
+    fn convert(object: &Self::Object) -> Result<Converted<Node>, ConvertError> {
+        Ok(Converted { outcome: Ok(node::convert(object)), problems: Vec::new() })
+    }
+
+    fn all(items: Vec<Node>) -> Change {
+        Change::Node(items.into_iter().next())
+    }
+
+    fn put(item: Node) -> Change {
+        Change::Node(Some(item))
+    }
+
+    fn gone(_: &Identity) -> Change {
+        Change::Node(None)
+    }
+}

@@ -1,0 +1,245 @@
+//! The cluster from an API server: its Services, its EndpointSlices and the own Node, followed from a thread of its own.
+//!
+//! [`follow`] tells the whole of each kind once it is complete, and then each change. While the server can't be asked, nothing is told
+//! but that; what was told stays true. What was missed meanwhile is told afterwards.
+
+mod access;
+mod answer;
+mod connection;
+mod failure;
+mod follower;
+mod kind;
+mod limiter;
+mod node;
+mod pause;
+mod read;
+mod refusal;
+mod trouble;
+
+use std::cell::RefCell;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+pub use access::{Access, AccessError};
+pub use node::{Needs, NodeError, OwnNode, Standing};
+pub use read::{ReadError, read};
+
+use crate::config::Config;
+use crate::source::Change;
+use connection::{Connection, Heard};
+use failure::Failure;
+use follower::{Follower, Request};
+use kind::{Kind, Nodes, Services, Slices};
+use limiter::Limiter;
+use pause::Pause;
+use trouble::{Said, Trouble};
+
+/// The feature gate of lists that come as streams.
+const STREAMED_LISTS: &str = "WatchListClient";
+/// A watch that lasted so long has ended in order, and the next one can begin at once.
+const LASTED: Duration = Duration::from_secs(10);
+
+/// A cluster that is followed, until this is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    server: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cluster {
+    /// The URL of the API server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself now; that it has panicked was said when it did.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Follows a cluster for the proxy of a node, and tells each change on another thread.
+///
+/// # Errors
+/// Where no way to an API server is known. That the server can't be asked is none: that is tried until it can.
+pub fn follow(
+    config: &Config,
+    node_name: &str,
+    tell: impl Fn(Change) + Send + 'static,
+) -> Result<Cluster, AccessError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AccessError::Runtime)?;
+    let access = runtime.block_on(Access::open(&config.client))?;
+    let server = access.server().to_owned();
+    let limiter = Limiter::new(config.client.qps, config.client.burst);
+    let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
+    let (stop, stopped) = oneshot::channel();
+    let run = move || {
+        runtime.block_on(async {
+            let shared = Shared {
+                connection: Connection::new(access, limiter),
+                tell: Box::new(tell),
+                streams,
+                trouble: RefCell::default(),
+                well: Notify::new(),
+            };
+            let followed = async {
+                tokio::join!(
+                    shared.follow::<Services>(&node_name),
+                    shared.follow::<Slices>(&node_name),
+                    shared.follow::<Nodes>(&node_name),
+                    shared.settle(),
+                )
+            };
+            tokio::select! {
+                _ = followed => {}
+                _ = stopped => {}
+            }
+        });
+        runtime.shutdown_background();
+    };
+    let thread = std::thread::Builder::new().name("cluster".into()).spawn(run).map_err(AccessError::Runtime)?;
+    Ok(Cluster { server, stop: Some(stop), thread: Some(thread) })
+}
+
+/// What all that follow have in common.
+struct Shared {
+    connection: Connection,
+    tell: Box<dyn Fn(Change)>,
+    /// Whether lists are asked for as streams.
+    streams: bool,
+    trouble: RefCell<Trouble>,
+    /// Told when nobody fails any more.
+    well: Notify,
+}
+
+/// How a question has ended that was answered.
+enum End {
+    /// With all that it can have.
+    Done,
+    /// A watch: by the server, or because it was silent.
+    Watched(Duration),
+}
+
+impl Shared {
+    /// Follows the objects of a kind for ever.
+    async fn follow<K: Kind>(&self, node_name: &str) {
+        let mut follower = Follower::<K>::new(node_name, self.streams);
+        let mut pause = Pause::default();
+        loop {
+            let wait = match self.ask(&mut follower, &mut pause).await {
+                Ok(End::Done) => Duration::ZERO,
+                Ok(End::Watched(lasted)) => {
+                    follower.ended();
+                    if lasted >= LASTED { Duration::ZERO } else { pause.next(fastrand::f64(), None) }
+                }
+                Err(failure) => {
+                    let at_once = follower.failed(&failure);
+                    self.note::<K>(&failure, at_once || failure.is_ordinary() && pause.is_calm());
+                    let wait = pause.next(fastrand::f64(), failure.retry_after());
+                    if at_once { Duration::ZERO } else { wait }
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    /// Asks what is to be asked next, and takes the answer.
+    async fn ask<K: Kind>(&self, follower: &mut Follower<K>, pause: &mut Pause) -> Result<End, Failure> {
+        let request = follower.request();
+        let answer = self.connection.send::<K>(&request, follower.selection()).await?;
+        match request {
+            Request::Page(_) => {
+                let page = answer::page::<K>(&answer.whole().await?)?;
+                follower.page(page).into_iter().for_each(&self.tell);
+                self.succeeded::<K>();
+                Ok(End::Done)
+            }
+            Request::Confirm(_) => {
+                // What it says does not matter, but the connection is free again once it was read.
+                answer.whole().await?;
+                follower.confirmed();
+                Ok(End::Done)
+            }
+            Request::Stream | Request::Watch(_) => {
+                self.succeeded::<K>();
+                self.watch(follower, pause, answer.lines()).await
+            }
+        }
+    }
+
+    /// Takes what a watch tells, until it ends.
+    async fn watch<K: Kind>(
+        &self,
+        follower: &mut Follower<K>,
+        pause: &mut Pause,
+        mut lines: connection::Lines,
+    ) -> Result<End, Failure> {
+        let begin = self.connection.now();
+        loop {
+            let heard = lines.next().await;
+            let lasted = self.connection.now().saturating_sub(begin);
+            if lasted >= LASTED {
+                pause.reset();
+            }
+            match heard? {
+                Heard::Line(line) => {
+                    let event = answer::event::<K>(line)?;
+                    follower.event(event)?.into_iter().for_each(&self.tell);
+                    pause.reset();
+                }
+                Heard::Silence if !follower.is_whole() => return Err(Failure::Silent),
+                Heard::Silence | Heard::End => return Ok(End::Watched(lasted)),
+            }
+        }
+    }
+
+    /// Notes that a question failed, and says so, unless it is of no concern.
+    fn note<K: Kind>(&self, failure: &Failure, of_no_concern: bool) {
+        let why = failure.describe::<K>(self.connection.server());
+        debug!("{}: {why}", K::RESOURCE);
+        if !of_no_concern {
+            let said = self.trouble.borrow_mut().failed(K::NAME, why);
+            self.say(said);
+        }
+    }
+
+    fn succeeded<K: Kind>(&self) {
+        if self.trouble.borrow_mut().succeeded(K::NAME, self.connection.now()) {
+            self.well.notify_one();
+        }
+    }
+
+    /// Says when trouble is over.
+    async fn settle(&self) {
+        loop {
+            self.well.notified().await;
+            sleep(trouble::QUIET).await;
+            let said = self.trouble.borrow_mut().settle(self.connection.now());
+            self.say(said);
+        }
+    }
+
+    fn say(&self, said: Option<Said>) {
+        match said {
+            Some(Said::Trouble(why)) => {
+                warn!("{why}; what is known of the cluster stays true, and it is tried again");
+                (self.tell)(Change::Trouble(Some(why)));
+            }
+            Some(Said::Over) => {
+                info!("the API server {} can be asked again", self.connection.server());
+                (self.tell)(Change::Trouble(None));
+            }
+            None => {}
+        }
+    }
+}

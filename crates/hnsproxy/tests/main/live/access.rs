@@ -1,0 +1,94 @@
+//! Ways to an API server: who lets whom in.
+
+use std::fs;
+
+use test_api_server::{ApiServer, Credentials};
+
+use super::{Cluster, web};
+use crate::keep::Hns;
+use crate::program::{Running, hnsproxy, until};
+
+fn closed(tokens: &[&str]) -> Cluster {
+    let cluster = Cluster::of(ApiServer::start_tls().unwrap());
+    cluster.server.allow_tokens(tokens.iter().copied());
+    web(&cluster.server, "a", "10.96.9.1");
+    cluster
+}
+
+#[test]
+fn a_token_or_a_certificate_lets_us_in() {
+    let cluster = closed(&["secret"]);
+    for credentials in [Credentials::Token("secret".into()), Credentials::Certificate] {
+        let hns = Hns::of("boutique-l2bridge");
+        hnsproxy(&["run", &cluster.flag(&credentials), &hns.flag(), "--once"]).expect(0);
+        assert!(hns.has("10.96.9.1"));
+    }
+}
+
+#[test]
+fn a_token_that_expires_is_read_again_from_its_file() {
+    let cluster = closed(&["first"]);
+    let token = cluster.file("token");
+    // As people write files: with a newline.
+    fs::write(&token, "first\n").unwrap();
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag(&Credentials::TokenFile(token.clone())), &hns.flag()]);
+    running.wait_for("HNS holds all that it should");
+    for (number, next) in ["second", "third\n"].into_iter().enumerate() {
+        cluster.server.allow_tokens([next.trim()]);
+        cluster.server.cut();
+        running.wait_for("does not accept our credentials (401)");
+        fs::write(&token, next).unwrap();
+        running.wait_for("can be asked again");
+        let address = format!("10.96.9.{}", number + 2);
+        web(&cluster.server, next.trim(), &address);
+        until("what comes is programmed", || hns.has(&address));
+    }
+}
+
+#[test]
+fn a_server_that_can_t_be_verified_is_never_asked() {
+    let (cluster, other) = (closed(&[]), ApiServer::start_tls().unwrap());
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
+    let authority =
+        other.kubeconfig(&Credentials::None)["clusters"][0]["cluster"]["certificate-authority-data"].clone();
+    kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
+    let hns = Hns::of("boutique-l2bridge");
+    let ended = hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(1);
+    ended.logs("can't be trusted").logs("look at certificate-authority").logs("given up after 10 s");
+    assert_eq!(cluster.server.received(), vec![]);
+    assert_eq!(hns.emulator.writes(), 0);
+}
+
+#[test]
+fn a_kubeconfig_that_is_mended_is_read_again() {
+    let (cluster, other) = (Cluster::of(ApiServer::start_tls().unwrap()), ApiServer::start_tls().unwrap());
+    web(&cluster.server, "a", "10.96.9.1");
+    let good = cluster.server.kubeconfig(&Credentials::None);
+    let mut bad = good.clone();
+    let authority =
+        other.kubeconfig(&Credentials::None)["clusters"][0]["cluster"]["certificate-authority-data"].clone();
+    bad["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag_of(&bad), &hns.flag()]);
+    running.wait_for("can't be trusted");
+    cluster.flag_of(&good);
+    until("the Service is programmed", || hns.has("10.96.9.1"));
+}
+
+#[test]
+fn who_is_not_allowed_is_told_what_allows_it() {
+    let cluster = Cluster::of(ApiServer::start().unwrap());
+    cluster.server.set_mood(test_api_server::Mood::Refuses { code: 403, retry_after: None });
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
+    running.wait_for("the ClusterRole system:node-proxier allows it");
+}
+
+#[test]
+fn no_way_at_all_is_an_error_at_once() {
+    let hns = Hns::of("boutique-l2bridge");
+    hnsproxy(&["run", &hns.flag()]).expect(1).logs("set --kubeconfig");
+    let ended = hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()]).expect(1);
+    ended.logs("the kubeconfig nowhere.yaml can't be used: ");
+}
