@@ -28,6 +28,8 @@ pub struct Status {
     pub progress: Progress,
     /// How HNS does.
     pub liveness: Liveness,
+    /// Why the cluster can't be asked for changes at present, if so.
+    pub cluster_trouble: Option<String>,
     /// What is waited for before HNS is looked at, if anything.
     pub awaited: Option<String>,
     /// Why nothing is written at present, if so.
@@ -54,6 +56,7 @@ impl Default for Status {
             families: Vec::new(),
             progress: Progress::default(),
             liveness: Liveness::Up,
+            cluster_trouble: None,
             awaited: None,
             trouble: None,
             hns_version: None,
@@ -75,6 +78,7 @@ impl Status {
             families: reconciler.families(),
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
+            cluster_trouble: None,
             awaited: None,
             trouble: reconciler.trouble().map(|trouble| chain(trouble)),
             hns_version: reconciler.version().map(|version| version.to_string()),
@@ -92,6 +96,7 @@ impl Status {
         let mut waits = Vec::new();
         if !complete {
             waits.push("the complete lists of Services and EndpointSlices".to_owned());
+            waits.extend(self.cluster_trouble.clone());
         }
         waits.extend(self.awaited.clone());
         waits.extend(self.trouble.clone());

@@ -110,7 +110,7 @@ impl<'a> Session<'a> {
     /// where it is not.
     ///
     /// # Errors
-    /// Where HNS could not be asked, or lacks the network.
+    /// Where HNS could not be asked, or lacks all networks.
     pub fn observe(&mut self) -> Result<(), ObserveError> {
         let result = self.reconciler.observe(&self.client);
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
@@ -146,10 +146,15 @@ impl<'a> Session<'a> {
             }
             self.unreadable = error;
         }
+        self.tell_of_host();
+        self.unreadable.is_none()
+    }
+
+    /// Logs what was found of the host that an operator should know, when it begins and when it is over.
+    pub fn tell_of_host(&mut self) {
         let remarks = self.reconciler.remarks().into_iter().map(|remark| remark.to_string());
         let others = self.reconciler.load_balancers_of_others().into_iter().map(|other| other.to_string());
         tell(&mut self.told_of_host, remarks.chain(others).collect());
-        self.unreadable.is_none()
     }
 
     /// What is to be done now.
@@ -226,7 +231,7 @@ impl<'a> Session<'a> {
         if self.client.generation() == Generation::V1 {
             note += " by its first generation";
         }
-        note += &format!(" --network-name={} --enable-dsr={}", settings.network_name, settings.enable_dsr);
+        note += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
         if let Some(source_vip) = settings.source_vip {
             note += &format!(" --source-vip={source_vip}");
         }

@@ -12,9 +12,10 @@ use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protoco
 use crate::fit::{Fit, LIMIT, LeftOut, fit};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
+use crate::network::Networks;
 use crate::notice::Problem;
 use crate::select::{Choice, Selection, select};
-use crate::settings::{Capabilities, Host, Network, Node, Settings};
+use crate::settings::{Capabilities, Host, Node, Settings};
 use crate::shortcomings::shortcomings;
 
 /// What a Service wants of HNS.
@@ -37,18 +38,18 @@ pub struct Context<'a> {
     pub host: &'a Host,
     /// This node.
     pub node: &'a Node,
-    /// The network.
-    pub network: &'a Network,
+    /// The networks.
+    pub networks: &'a Networks,
     /// What HNS can do.
     pub capabilities: &'a Capabilities,
 }
 
 impl Context<'_> {
-    /// The families that are programmed: both where HNS can and the network is no overlay, else the node's primary one. IPv6 only
-    /// where HNS can.
+    /// The families that are programmed: both where HNS can and a network is no overlay, else the node's primary one. IPv6 only where
+    /// HNS can.
     pub(crate) fn has_family(&self, family: Family) -> bool {
-        let wanted = family == self.host.primary_family() || !self.network.overlay;
-        wanted && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
+        self.networks.have_family(family)
+            && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }
 }
 
@@ -64,7 +65,8 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             wishes.problems.push(Problem::FamilyUnsupported { family });
             continue;
         }
-        if context.network.overlay {
+        let networks = context.networks;
+        if networks.overlay().is_some_and(|place| networks.takes(place, family)) {
             wishes.service_addresses.push(cluster_ip);
         }
         for port in &service.ports {
@@ -141,13 +143,15 @@ impl<'a> PortWishes<'a> {
     /// The source address of translated traffic (winkernel 2.4): on overlay networks the source VIP, but the node's own address as
     /// soon as one backend is another node's address or outside all subnets of the cluster.
     fn source_vip(&self) -> Option<IpAddr> {
-        if !self.context.network.overlay {
-            return None;
-        }
+        let networks = self.context.networks;
+        let overlay = networks.overlay()?;
+        let network = networks.known(overlay)?;
         let stays_here = self.service.internal_local && self.external_local;
         let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
-        let outside = reachable.backends.iter().filter(|backend| !backend.local).any(|backend| {
-            self.context.network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
+        let there = |address| networks.of(address) == overlay;
+        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
+        let outside = remote.any(|backend| {
+            network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
         });
         if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
     }

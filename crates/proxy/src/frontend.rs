@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::model::Family;
-use crate::settings::{Host, Network};
+use crate::network::Network;
+use crate::settings::Host;
 
 /// What HNS allows one load balancer of: a family, an address, a protocol and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -102,6 +103,16 @@ pub enum Target {
     Root,
 }
 
+impl Target {
+    /// The address, where it is known without HNS.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Target::Address { address, .. } => Some(address),
+            Target::Root => None,
+        }
+    }
+}
+
 /// A load balancer wanted for a frontend. Targets are sorted; none: the frontend is claimed, and must be silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadBalancerSpec {
@@ -123,16 +134,16 @@ pub struct LoadBalancerSpec {
     pub mapping_flags: PortMappingFlags,
     /// Affinity.
     pub distribution: DistributionType,
-    /// The source address of translated traffic.
+    /// The source address of translated traffic, where it is on an overlay network.
     pub source_vip: Option<IpAddr>,
 }
 
 impl LoadBalancerSpec {
-    /// The document, for backends resolved to endpoints.
-    pub fn document(&self, endpoints: &[Guid]) -> LoadBalancer {
+    /// The document, for backends resolved to endpoints of a network.
+    pub fn document(&self, endpoints: &[Guid], network: &Network) -> LoadBalancer {
         LoadBalancer {
             host_compute_endpoints: endpoints.iter().map(Guid::to_string).collect(),
-            source_vip: self.source_vip.map(|ip| ip.to_string()).unwrap_or_default(),
+            source_vip: self.source_vip.filter(|_| network.overlay).map(|ip| ip.to_string()).unwrap_or_default(),
             frontend_vips: self.frontend.address.iter().map(IpAddr::to_string).collect(),
             port_mappings: vec![PortMapping {
                 protocol: self.frontend.protocol,

@@ -99,6 +99,22 @@ pub enum Problem {
         /// The backend.
         address: IpAddr,
     },
+    /// A load balancer refers to endpoints of one network.
+    #[error(
+        "its backends are in several HNS networks, and a load balancer has one: those in {network:?} serve, the others ({dropped}) are left out"
+    )]
+    SeveralNetworks {
+        /// The network of the largest group.
+        network: String,
+        /// How many are in another.
+        dropped: usize,
+    },
+    /// One of several networks is not there, or can't be used.
+    #[error("it has backends in the HNS network {network:?}, which can't be used at present; they wait for it")]
+    NetworkMissing {
+        /// The network.
+        network: String,
+    },
     /// A load balancer takes so many backends and no more.
     #[error(
         "{frontend}: {dropped} of its backends are left out; a load balancer takes {limit} at most, near ones first"
@@ -141,6 +157,8 @@ impl Problem {
             Problem::LocalPolicyUnsupported => "LocalPolicyUnsupported",
             Problem::PreserveDestinationUnsupported => "PreserveDestinationUnsupported",
             Problem::MixedTargetPorts { .. } => "MixedTargetPorts",
+            Problem::SeveralNetworks { .. } => "SeveralNetworks",
+            Problem::NetworkMissing { .. } => "NetworkMissing",
             Problem::TooManyBackends { .. } => "TooManyBackends",
             Problem::PortInUse { .. } => "PortInUse",
             Problem::ClaimedByOther { .. } => "FrontendClaimedTwice",
@@ -204,9 +222,17 @@ pub enum Remark {
         /// The name that HNS has.
         to: String,
     },
-    /// A subnet of other nodes can't be read.
-    #[error("a remote subnet of the network can't be read, and addresses in it count as outside the cluster: {reason}")]
+    /// One of several networks is not there, or can't be used.
+    #[error("its Services wait, those of other networks go on: {reason}")]
+    NetworkMissing {
+        /// Why.
+        reason: String,
+    },
+    /// A subnet, of this node or of others, can't be read.
+    #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
     SubnetUnreadable {
+        /// The network.
+        network: String,
         /// What is wrong with it.
         reason: String,
     },

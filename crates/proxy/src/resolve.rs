@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::Endpoint;
 
-use crate::frontend::{EndpointPurpose, Target};
+use crate::frontend::Target;
 use crate::model::Family;
-use crate::plan::Planner;
+use crate::plan::{ExpectedEndpoint, Planner};
 
 /// What stands for a backend, or why nothing does.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +18,7 @@ pub enum Resolved {
     /// An endpoint of ours, or one of others that says the same.
     Remote(Guid),
     /// An endpoint that is to be created.
-    Create(Box<(Guid, IpAddr, EndpointPurpose, Endpoint)>),
+    Create(Box<ExpectedEndpoint>),
     /// The endpoint could not be created, and is not due to be tried again.
     Blocked,
     /// The backend runs on this node, and the CNI has made no endpoint for it.
@@ -28,13 +27,26 @@ pub enum Resolved {
     NoHostEndpoint(IpAddr),
     /// The host has no endpoint of its own for a health check.
     NoRootEndpoint,
+    /// The backend is in another network than most.
+    OtherNetwork,
+    /// The backend's network is not there.
+    NetworkMissing,
     /// Nobody wants an endpoint there.
     NotWanted,
 }
 
 impl Planner<'_> {
-    /// What stands for a backend.
-    pub fn resolve_target(&self, target: Target) -> Resolved {
+    /// What stands for a backend of a load balancer in the network of a place.
+    pub fn resolve_target(&self, target: Target, place: Option<usize>) -> Resolved {
+        if self.networks.len() > 1 {
+            let home = self.home(target);
+            if self.networks.present(home).is_none() {
+                return Resolved::NetworkMissing;
+            }
+            if place != Some(home) {
+                return Resolved::OtherNetwork;
+            }
+        }
         match target {
             Target::Root => {
                 self.observed.named(&self.settings.root_endpoint_name).map_or(Resolved::NoRootEndpoint, Resolved::Local)
@@ -55,11 +67,11 @@ impl Planner<'_> {
                 false => Resolved::NoLocalEndpoint(address),
             };
         }
-        let Some((id, purpose, document)) = self.expected_endpoint(address) else { return Resolved::NotWanted };
-        match self.standing(address, id, &document) {
+        let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotWanted };
+        match self.standing(&expected) {
             Some(standing) => Resolved::Remote(standing),
             None if self.restraint.blocked.contains(&address) => Resolved::Blocked,
-            None => Resolved::Create(Box::new((id, address, purpose, document))),
+            None => Resolved::Create(Box::new(expected)),
         }
     }
 

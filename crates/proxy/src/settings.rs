@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use hcn::schema::{LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
-use hcn::{Features, Generation, Guid, Version};
+use hcn::schema::{LoadBalancerFlags, PortMappingFlags};
+use hcn::{Features, Generation, Version};
 use smol_str::SmolStr;
 
 use crate::model::Family;
@@ -13,8 +13,8 @@ use crate::model::Family;
 pub struct Settings {
     /// The name of this node, as slices spell it.
     pub node_name: SmolStr,
-    /// `--network-name`: the HNS network that the pods are in.
-    pub network_name: String,
+    /// `--network-name`: the HNS networks that the pods are in. What is in none of their subnets belongs to the first.
+    pub network_names: Vec<String>,
     /// `--source-vip`: the source address of translated traffic; overlay only.
     pub source_vip: Option<IpAddr>,
     /// `--enable-dsr`: direct server return for cluster addresses.
@@ -47,29 +47,6 @@ impl Host {
     /// The family of the node's first address.
     pub fn primary_family(&self) -> Family {
         self.node_ips.first().map_or(Family::V4, |ip| Family::of(*ip))
-    }
-}
-
-/// The network that the pods are in, as far as programming depends on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// Its id.
-    pub id: Guid,
-    /// Whether it is an overlay network.
-    pub overlay: bool,
-    /// The subnets of other nodes; overlay only.
-    pub remote_subnets: Vec<RemoteSubnetRoute>,
-}
-
-impl Network {
-    /// The address of the node that has an address: that of the last subnet that contains it, or the address itself where it is
-    /// such a node's own (winkernel 2.4).
-    pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
-        self.remote_subnets
-            .iter()
-            .rev()
-            .find(|subnet| subnet.destination_prefix.contains(&address) || subnet.provider_address == address)
-            .map(|subnet| subnet.provider_address)
     }
 }
 

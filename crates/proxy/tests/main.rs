@@ -11,7 +11,9 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
-#[path = "suite/properties.rs"]
+#[path = "suite/networks/mod.rs"]
+mod networks;
+#[path = "suite/properties/mod.rs"]
 mod properties;
 #[path = "suite/reference.rs"]
 mod reference;

@@ -1,7 +1,7 @@
 //! Typed operations on HNS objects, of either generation, behind one interface.
 //!
 //! The documents are those of v2; with [`Generation::V1`] they are converted. The fewest native calls are made: a created object is
-//! not read back once HNS is known to honour ids, the handle of the network that endpoints are created in stays open, and a list
+//! not read back once HNS is known to honour ids, the handles of networks that endpoints are created in stay open, and a list
 //! is of ids only where HNS gives ids only.
 
 mod v1;
@@ -99,6 +99,19 @@ impl Client {
         }
     }
 
+    /// The documents of all networks by the v1 list, whatever the generation. One call.
+    ///
+    /// # Errors
+    /// As [`Hcn::call`], and [`Error::Document`].
+    pub fn networks_in_bulk(&self) -> Result<Vec<Listed<Network>>, Error> {
+        v1::networks(&*self.hcn)
+    }
+
+    /// Closes what is kept open of a network that is no longer used.
+    pub fn release_network(&self, id: Guid) {
+        self.v2.release_network(&*self.hcn, id);
+    }
+
     /// The endpoints of a network. One call.
     ///
     /// # Errors
@@ -110,12 +123,12 @@ impl Client {
         }
     }
 
-    /// The documents of all endpoints of a network by the v1 list, whatever the generation. One call.
+    /// The documents of all endpoints of the host by the v1 list, whatever the generation. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn endpoints_in_bulk(&self, network: Guid) -> Result<Vec<Listed<Endpoint>>, Error> {
-        v1::endpoints(&*self.hcn, Some(network))
+    pub fn endpoints_in_bulk(&self) -> Result<Vec<Listed<Endpoint>>, Error> {
+        v1::endpoints(&*self.hcn, None)
     }
 
     /// All load balancers of the host. One call.

@@ -42,6 +42,10 @@ pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Erro
     Ok(found.into_iter().find_map(|listed| listed.document?.ok()))
 }
 
+pub(super) fn networks(hcn: &dyn Hcn) -> Result<Vec<Listed<Network>>, Error> {
+    list(hcn, NETWORKS, |_: &HnsNetwork| true, |v1| Ok(Network::from(v1)))
+}
+
 pub(super) fn endpoints(hcn: &dyn Hcn, network: Option<Guid>) -> Result<Vec<Listed<Endpoint>>, Error> {
     let of_network = |endpoint: &HnsEndpoint| network.is_none() || endpoint.virtual_network == network;
     list(hcn, ENDPOINTS, of_network, |v1| Ok(Endpoint::from(v1)))

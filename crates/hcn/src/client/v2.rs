@@ -11,8 +11,8 @@ use crate::{Class, Error, Guid, Hresult};
 /// What a client remembers between calls.
 #[derive(Default)]
 pub(super) struct State {
-    /// The network that endpoints are created in, open. HNS creates endpoints by handle only.
-    network: Mutex<Option<(Guid, Handle)>>,
+    /// The networks that endpoints are created in, open. HNS creates endpoints by handle only.
+    networks: Mutex<Vec<(Guid, Handle)>>,
     /// Whether HNS was seen to keep the ids we choose. Until then each created object is read back.
     honours_ids: Mutex<Option<bool>>,
 }
@@ -104,7 +104,7 @@ impl State {
         let created = match create(handle) {
             // The open handle is of a network that is gone, or of an HNS that has restarted since.
             Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
-                self.close_network(hcn, handle);
+                self.close_networks(hcn, |(_, open)| *open == handle);
                 create(self.open_network(hcn, network)?)
             }
             result => result,
@@ -145,25 +145,23 @@ impl State {
     }
 
     fn open_network(&self, hcn: &dyn Hcn, id: Guid) -> Result<Handle, Error> {
-        let mut open = self.network.lock().unwrap_or_else(PoisonError::into_inner);
-        match *open {
-            Some((network, handle)) if network == id => Ok(handle),
-            other => {
-                if let Some((_, handle)) = other {
-                    drop(Open { hcn, kind: Kind::Network, handle });
-                }
-                *open = None;
-                let network = Open::by_id(hcn, Kind::Network, id)?;
-                *open = Some((id, network.handle));
-                Ok(std::mem::ManuallyDrop::new(network).handle)
-            }
+        let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handle)) = open.iter().find(|(network, _)| *network == id) {
+            return Ok(*handle);
         }
+        let network = std::mem::ManuallyDrop::new(Open::by_id(hcn, Kind::Network, id)?);
+        open.push((id, network.handle));
+        Ok(network.handle)
     }
 
-    /// Closes the open network, unless another thread has opened it anew by now.
-    fn close_network(&self, hcn: &dyn Hcn, void: Handle) {
-        let mut open = self.network.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, handle)) = open.take_if(|(_, handle)| *handle == void) {
+    pub(super) fn release_network(&self, hcn: &dyn Hcn, id: Guid) {
+        self.close_networks(hcn, |(network, _)| *network == id);
+    }
+
+    /// Closes open networks. One that another thread has opened anew by now has another handle.
+    fn close_networks(&self, hcn: &dyn Hcn, void: impl Fn(&(Guid, Handle)) -> bool) {
+        let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, handle) in open.extract_if(.., |network| void(network)) {
             drop(Open { hcn, kind: Kind::Network, handle });
         }
     }

@@ -1,5 +1,6 @@
 //! `HostComputeNetwork`.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Other, Policy, SchemaVersion};
@@ -29,6 +30,18 @@ pub struct Network {
     /// The rest.
     #[serde(flatten)]
     pub other: Other,
+}
+
+impl Network {
+    /// The prefixes of its subnets. An inner error names what can't be read. No prefix, and the prefix of everything that DHCP networks
+    /// have, say nothing of where an address is.
+    pub fn prefixes(&self) -> impl Iterator<Item = Result<IpNet, String>> + '_ {
+        let texts = self.ipams.iter().flat_map(|ipam| &ipam.subnets).map(|subnet| subnet.ip_address_prefix.as_str());
+        let read = |text: &str| text.parse::<IpNet>().map_err(|error| format!("{text:?}: {error}"));
+        let says_nothing =
+            |prefix: &Result<IpNet, String>| prefix.as_ref().is_ok_and(|prefix| prefix.prefix_len() == 0);
+        texts.filter(|text| !text.is_empty()).map(read).filter(move |prefix| !says_nothing(prefix))
+    }
 }
 
 /// The type of a network. Spelled in any case; unknown types are kept. A document without a type is a NAT network.
@@ -103,4 +116,30 @@ pub struct Route {
     /// The rest.
     #[serde(flatten)]
     pub other: Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prefixes_that_say_nothing_are_left_out_and_nonsense_is_named() {
+        let subnet = |prefix: &str| json!({ "IpAddressPrefix": prefix });
+        let network: Network = serde_json::from_value(json!({
+            "Ipams": [{"Subnets": [subnet("10.244.1.0/24"), subnet(""), subnet("0.0.0.0/0")]},
+                      {"Subnets": [subnet("10.0.0.300/8"), subnet("fd00:1::/64")]}]
+        }))
+        .unwrap();
+        let prefixes: Vec<_> = network.prefixes().map(|prefix| prefix.map(|prefix| prefix.to_string())).collect();
+        assert_eq!(
+            prefixes,
+            [
+                Ok("10.244.1.0/24".to_owned()),
+                Err("\"10.0.0.300/8\": invalid IP address syntax".to_owned()),
+                Ok("fd00:1::/64".to_owned()),
+            ]
+        );
+    }
 }

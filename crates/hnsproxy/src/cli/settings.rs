@@ -55,7 +55,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
     let winkernel = &config.winkernel;
     Ok(Settings {
         node_name: node_name(config, hns)?.into(),
-        network_name: network_name(winkernel.network_name.as_deref(), hns)?,
+        network_names: network_names(winkernel.network_name.as_deref(), hns)?,
         source_vip: winkernel.source_vip,
         enable_dsr: winkernel.enable_dsr,
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
@@ -106,12 +106,11 @@ pub fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
     if name.is_empty() { Err(SettingsError::NodeName) } else { Ok(name) }
 }
 
-fn network_name(configured: Option<&str>, hns: &Hns) -> Result<String, SettingsError> {
-    if let Some(name) = configured {
-        return Ok(name.to_owned());
-    }
-    if let Some(name) = std::env::var("KUBE_NETWORK").ok().filter(|name| !name.is_empty()) {
-        return Ok(name);
+fn network_names(configured: Option<&str>, hns: &Hns) -> Result<Vec<String>, SettingsError> {
+    let of_environment = std::env::var("KUBE_NETWORK").ok();
+    let named = [configured, of_environment.as_deref()].into_iter().flatten().map(names);
+    if let Some(names) = named.into_iter().find(|names| !names.is_empty()) {
+        return Ok(names);
     }
     match hns.networks().as_slice() {
         [only] => {
@@ -119,15 +118,33 @@ fn network_name(configured: Option<&str>, hns: &Hns) -> Result<String, SettingsE
                 network = only,
                 "--network-name is not set: the emulated host has one network, which is taken"
             );
-            Ok(only.clone())
+            Ok(vec![only.clone()])
         }
         there => Err(SettingsError::NoNetwork { there: there.to_vec() }),
     }
 }
 
+/// The names in a list with commas in between, each once: HNS has them without regard to case.
+fn names(list: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_networks_has_each_once_in_its_order() {
+        assert_eq!(names("cbr0"), ["cbr0"]);
+        assert_eq!(names(" vxlan0, azure network ,,VXLAN0,"), ["vxlan0", "azure network"]);
+        assert_eq!(names(" , "), Vec::<String>::new());
+    }
 
     #[test]
     fn a_bind_address_is_the_primary_address_of_the_node() {

@@ -20,6 +20,7 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
     session.observe()?;
+    session.tell_of_host();
     let plan = session.plan();
     let view = PlanView::of(&plan, session.note());
     match args.output.output {

@@ -165,7 +165,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The HNS network that the pods are in; without it, environment KUBE_NETWORK, then the only network of the emulated host",
+        "The HNS network that the pods are in, or several with commas in between, where what is in no subnet of theirs belongs to the first; without it, environment KUBE_NETWORK, then the only network of the emulated host",
     ),
     row(
         "source-vip",

@@ -21,6 +21,8 @@ pub(super) struct Readiness {
     load_balancers: TallyView,
     endpoints: TallyView,
     frontends_without_backends: usize,
+    /// Why the cluster can't be asked for changes. What is known of it stays true.
+    cluster_trouble: Option<String>,
     /// Services, frontends and addresses still to be looked at.
     backlog: usize,
     /// Frontends and addresses that failed and are tried again.
@@ -72,6 +74,7 @@ impl Readiness {
             load_balancers: load_balancers.into(),
             endpoints: endpoints.into(),
             frontends_without_backends: without_backends,
+            cluster_trouble: status.cluster_trouble.clone(),
             backlog,
             failed,
             oldest_change_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
@@ -110,8 +113,17 @@ impl From<Capabilities> for CapabilitiesView {
 /// The page for people. It begins as those of Kubernetes' components do.
 pub(super) fn page(view: &View, overdue: Option<SlowCall>) -> String {
     let View { status, now, .. } = view;
-    let Readiness { waits_for, load_balancers, endpoints, oldest_change_seconds, hns, notices, remarks, .. } =
-        Readiness::of(view, overdue);
+    let Readiness {
+        waits_for,
+        cluster_trouble,
+        load_balancers,
+        endpoints,
+        oldest_change_seconds,
+        hns,
+        notices,
+        remarks,
+        ..
+    } = Readiness::of(view, overdue);
     let mut page = String::from(
         "kube-proxy statusz\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
          guarantees and is for debugging purposes only.\n\n",
@@ -124,6 +136,7 @@ pub(super) fn page(view: &View, overdue: Option<SlowCall>) -> String {
     let _ = writeln!(page, "{}", status.note);
     let version = hns.version.as_deref().unwrap_or("not known yet");
     let _ = writeln!(page, "HNS: {}, version {version}, interface {}", hns.liveness, hns.interface);
+    cluster_trouble.iter().for_each(|trouble| page += &format!("Cluster: {trouble}\n"));
     hns.overdue_call.iter().for_each(|call| page += &format!("Waits for HNS: {call}\n"));
     for (what, TallyView { desired, confirmed }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
         let _ = writeln!(page, "{what}: {confirmed} of {desired}");
@@ -163,7 +176,9 @@ mod tests {
             failed: 0,
         };
         let trouble = Some("HNS could not be read".to_owned());
-        let status = Status { progress, trouble, liveness: Liveness::Unavailable, ..Status::default() };
+        let cluster_trouble = Some("no connection".to_owned());
+        let status =
+            Status { progress, cluster_trouble, trouble, liveness: Liveness::Unavailable, ..Status::default() };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
         View { status: Arc::new(status), changes, now }
     }
@@ -175,7 +190,7 @@ mod tests {
         let expected = json!({
             "ready": false, "waitsFor": ["HNS could not be read", "2 of 7 load balancers"],
             "loadBalancers": {"desired": 7, "confirmed": 5}, "endpoints": {"desired": 3, "confirmed": 3},
-            "frontendsWithoutBackends": 1, "backlog": 2, "failed": 0, "oldestChangeSeconds": 2.0,
+            "frontendsWithoutBackends": 1, "clusterTrouble": "no connection", "backlog": 2, "failed": 0, "oldestChangeSeconds": 2.0,
             "hns": {"liveness": "unavailable", "version": null, "overdueCall": null, "interface": "v2", "capabilities": null},
             "notices": [], "remarks": [],
         });
@@ -202,7 +217,7 @@ mod tests {
         for part in [
             "kube-proxy statusz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
-            "HNS: unavailable, version not known yet, interface v2\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n",
+            "HNS: unavailable, version not known yet, interface v2\nCluster: no connection\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n",
             "Oldest change not yet programmed: 2.000 s\n\nWaits for:\n- HNS could not be read\n- 2 of 7 load balancers\n",
         ] {
             assert!(page.contains(part), "{part:?} is not in\n{page}");

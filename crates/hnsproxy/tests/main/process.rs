@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::program::{Running, emulated, from, hnsproxy, recording};
+use serde_json::json;
+
+use crate::program::{Running, command, emulated, from, hnsproxy, recording};
 
 fn boutique() -> (String, String) {
     (from(&recording("boutique-l2bridge", "cluster.json")), emulated(&recording("boutique-l2bridge", "host.json")))
@@ -100,6 +102,40 @@ fn a_network_that_is_not_there_is_named_with_its_flag() {
     let (from, hns) = boutique();
     let ended = hnsproxy(&[&from, &hns, "--once", "--network_name=other"]).expect(1);
     ended.logs("HNS has no network of the name \"other\"").logs("--network-name or KUBE_NETWORK");
+}
+
+#[test]
+fn several_networks_are_programmed_and_one_that_is_missing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (cluster, host) = (directory.path().join("cluster.yaml"), directory.path().join("host.json"));
+    let network = |id: u8, name: &str, prefix: &str| {
+        json!({"_kind": "Network", "ID": format!("7b60c1d9-602e-5110-8c89-a9475b8973{id:02}"), "Name": name, "Type": "L2Bridge",
+               "Ipams": [{"Subnets": [{"IpAddressPrefix": prefix}]}]})
+    };
+    let networks = [network(1, "cbr0", "10.244.1.0/24"), network(2, "Azure net", "10.245.1.0/24")];
+    let text = json!({"hnsVersion": "15.5", "node": "here", "nodeIPs": ["192.168.77.1"], "objects": networks});
+    fs::write(&host, text.to_string()).unwrap();
+    let service = "kind: Service\napiVersion: v1\nmetadata: {namespace: ns, name: web}\n\
+        spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}\n";
+    let slice = "kind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\nports: [{name: '', port: 80}]\n\
+        metadata: {namespace: ns, name: web-1, labels: {kubernetes.io/service-name: web}}\n\
+        endpoints: [{addresses: [10.245.1.7]}, {addresses: [10.245.1.8]}, {addresses: [10.9.9.9]}]\n";
+    fs::write(&cluster, format!("{service}---\n{slice}")).unwrap();
+    let (from, hns) = (from(&cluster), emulated(&host));
+
+    let run = |names: &str| hnsproxy(&[&from, &hns, "--once", "-o=json", &format!("--network-name={names}")]);
+    let ended = run("cbr0, azure net").expect(0).logs("those in \"azure net\" serve, the others (1) are left out");
+    let held = ended.json();
+    assert_eq!(held["loadBalancers"][0]["backends"], json!(["10.245.1.7", "10.245.1.8"]));
+    assert!(held["note"].as_str().unwrap().contains("--network-name=cbr0,azure net"), "{held:#}");
+    let held = run("cbr0,other").expect(0).logs("HNS has no network of the name \"other\"").json();
+    assert_eq!(held["loadBalancers"][0]["backends"], json!(["10.245.1.7", "10.245.1.8", "10.9.9.9"]));
+    run("other,another").expect(1).logs("HNS has no network of the name \"other\"");
+
+    let ended = command(&[&from, &hns, "--once"]).env("KUBE_NETWORK", "Azure net,cbr0").output().unwrap();
+    assert!(ended.status.success());
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("10.245.1.7"));
+    hnsproxy(&[&from, &hns, "--once"]).expect(1).logs("(the host has: cbr0, Azure net)");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
-use hcn::{Client, Generation, Hresult};
+use hcn::{Client, Generation, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
 use hnsproxy::kubernetes::{Converted, node, object, service, slice};
@@ -15,7 +15,9 @@ use proxy::{Host, Next, Reconciler, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const NETWORK: &str = "7b60c1d9-602e-5110-8c89-a9475b89732c";
+/// The networks `cbr0` and, where there are two, `cbr1`: their ids, and what their subnets begin with.
+const NETWORKS: [(&str, &str); 2] =
+    [("7b60c1d9-602e-5110-8c89-a9475b89732c", "10.244"), ("7b60c1d9-602e-5110-8c89-a9475b89732d", "10.245")];
 
 /// What a scenario says of the host, then of the cluster.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,8 @@ pub(crate) struct Input {
     /// The type of the network.
     #[serde(default = "l2bridge")]
     network: String,
+    /// The type of a second network, which the settings name after the first.
+    second: Option<String>,
     /// The version of HNS.
     #[serde(default = "version")]
     hns: String,
@@ -62,7 +66,7 @@ struct Step {
     what: String,
     /// Labels of the node.
     node: Option<Map<String, Value>>,
-    /// Addresses of pods that the CNI has made an endpoint for; several of one pod with a space between.
+    /// Addresses of pods that the CNI has made an endpoint for, in the network of their subnet; several of one pod with a space between.
     pods: Vec<String>,
     /// Services: `name`, `labels`, `annotations`, `created`, `ingress`, and the members of the specification.
     services: Vec<Map<String, Value>>,
@@ -73,6 +77,10 @@ struct Step {
     gone: Vec<String>,
     /// Native functions that fail during this step.
     failing: Vec<String>,
+    /// Networks that go, with all that is in them; the first step's are not there at the start.
+    networks_gone: Vec<String>,
+    /// Networks that come back, under a new id.
+    networks_back: Vec<String>,
     /// Whether the host gets an endpoint of its own, 10.244.1.2.
     root: bool,
     /// Whether the process is another one.
@@ -87,6 +95,8 @@ struct Scenario {
     reconciler: Reconciler,
     now: Duration,
     zone: Option<smol_str::SmolStr>,
+    /// The networks that HNS has, or had, with their names and present ids.
+    networks: Vec<(String, Guid, Value)>,
     text: String,
 }
 
@@ -145,22 +155,26 @@ fn slice_object(mut short: Map<String, Value>) -> object::EndpointSlice {
 
 impl Scenario {
     fn new(input: &Input) -> Self {
-        let remote = |third: u8| {
-            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.244.{third}.0/24"),
-                   "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
-                   "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
+        let types: Vec<&String> = [Some(&input.network), input.second.as_ref()].into_iter().flatten().collect();
+        let network = |(place, network_type): (usize, &&String)| {
+            let (id, prefix) = NETWORKS[place];
+            let remote = |third: u8| {
+                json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("{prefix}.{third}.0/24"),
+                       "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
+                       "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
+            };
+            let policies = if *network_type == "Overlay" { vec![remote(2), remote(3)] } else { vec![] };
+            let subnet = json!({"IpAddressPrefix": format!("{prefix}.1.0/24"),
+                                "Routes": [{"NextHop": format!("{prefix}.1.1"), "DestinationPrefix": "0.0.0.0/0"}]});
+            json!({
+                "_kind": "Network", "ID": id, "Name": format!("cbr{place}"), "Type": network_type, "Policies": policies,
+                "Ipams": [{"Type": "Static", "Subnets": [subnet]}], "SchemaVersion": {"Major": 2, "Minor": 0}
+            })
         };
-        let overlay = input.network == "Overlay";
-        let policies = if overlay { vec![remote(2), remote(3)] } else { vec![] };
+        let objects: Vec<Value> = types.iter().enumerate().map(network).collect();
         let ips = ["192.168.77.1", "fd00:77::1"];
         let document: EmulatedHost = serde_json::from_value(json!({
-            "hnsVersion": input.hns, "node": "here", "nodeIPs": ips, "hostMac": "16:3f:c8:c9:10:9d",
-            "objects": [{
-                "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": input.network, "Policies": policies,
-                "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24",
-                           "Routes": [{"NextHop": "10.244.1.1", "DestinationPrefix": "0.0.0.0/0"}]}]}],
-                "SchemaVersion": {"Major": 2, "Minor": 0}
-            }]
+            "hnsVersion": input.hns, "node": "here", "nodeIPs": ips, "hostMac": "16:3f:c8:c9:10:9d", "objects": objects,
         }))
         .unwrap();
         let emulator = Arc::new(Emulator::from_host(&document).unwrap());
@@ -168,8 +182,13 @@ impl Scenario {
         let client = Client::new(emulator.clone(), generation);
         let settings = Settings {
             node_name: "here".into(),
-            network_name: "cbr0".into(),
-            source_vip: Some("10.244.1.250".parse().unwrap()),
+            network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
+            source_vip: format!(
+                "{}.1.250",
+                NETWORKS[usize::from(*types[types.len() - 1] == "Overlay" && types.len() > 1)].1
+            )
+            .parse()
+            .ok(),
             enable_dsr: input.dsr,
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,
@@ -181,7 +200,12 @@ impl Scenario {
         reconciler.reset_services(vec![]);
         reconciler.reset_slices(vec![]);
         let (now, zone) = (Duration::from_secs(1), None);
-        Self { emulator, client, settings, host, reconciler, now, zone, text: String::new() }
+        let named = |(name, (id, _)): (&String, &(&str, &str))| {
+            let id = id.parse().unwrap();
+            (name.clone(), id, emulator.document(Kind::Network, id).unwrap())
+        };
+        let networks = settings.network_names.iter().zip(&NETWORKS).map(named).collect();
+        Self { emulator, client, settings, host, reconciler, now, zone, networks, text: String::new() }
     }
 
     fn line(&mut self, indent: usize, text: &str) {
@@ -222,13 +246,22 @@ impl Scenario {
             self.zone = node::convert(&object).zone;
             self.reconciler.set_zone(self.zone.clone());
         }
+        for (_, id, _) in self.networks.iter().filter(|(name, ..)| step.networks_gone.contains(name)) {
+            self.emulator.remove(Kind::Network, *id);
+        }
+        for (_, id, document) in self.networks.iter_mut().filter(|(name, ..)| step.networks_back.contains(name)) {
+            *id = Guid::from_u128(id.as_u128() + 0x100);
+            document["ID"] = json!(*id);
+            self.emulator.add(Kind::Network, document.clone());
+        }
         if step.root {
             let address = "10.244.1.2".parse().unwrap();
-            self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "cbr0_ep", &[address]);
+            self.emulator.add_local_endpoint(self.networks[0].1, "cbr0_ep", &[address]);
         }
         for pod in &step.pods {
             let addresses: Vec<IpAddr> = pod.split(' ').map(|ip| ip.parse().unwrap()).collect();
-            self.emulator.add_local_endpoint(NETWORK.parse().unwrap(), "pod", &addresses);
+            let second = self.networks.len() > 1 && pod.starts_with(NETWORKS[1].1);
+            self.emulator.add_local_endpoint(self.networks[usize::from(second)].1, "pod", &addresses);
         }
         for short in step.services {
             let object = service_object(short);
@@ -315,6 +348,17 @@ impl Scenario {
         assert!(failing, "no end: {:?}", self.reconciler.plan(self.now));
     }
 
+    fn is_in_second(&self, endpoint: &view::EndpointState) -> bool {
+        let same = |document: &&Value| {
+            let remote = document["Flags"].as_u64().unwrap_or(0) & 1 == 1;
+            remote == endpoint.remote
+                && document["IpConfigurations"][0]["IpAddress"].as_str() == Some(&endpoint.addresses[0])
+        };
+        let documents = self.emulator.documents(Kind::Endpoint);
+        let network = documents.iter().find(same).and_then(|document| document["HostComputeNetwork"].as_str());
+        self.networks.get(1).is_some_and(|(_, id, _)| network.and_then(|id| id.parse().ok()) == Some(*id))
+    }
+
     /// What HNS holds, a line an object.
     fn held(&self) -> Vec<String> {
         let snapshot = view::read(&*self.emulator, &self.client, String::new()).unwrap();
@@ -325,6 +369,9 @@ impl Scenario {
             for policy in &endpoint.policies {
                 let policy = serde_json::to_value(policy).unwrap();
                 write!(line, " on {}", policy["Settings"]["ProviderAddress"].as_str().unwrap()).unwrap();
+            }
+            if self.is_in_second(endpoint) {
+                line += " in cbr1";
             }
             lines.push(line);
         }

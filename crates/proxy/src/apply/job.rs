@@ -18,7 +18,6 @@ pub struct Job {
     pub(super) steps: SmallVec<[Step; 1]>,
     /// The load balancer that is there before a replacement: put back if its successor is refused.
     pub(super) previous: Option<LoadBalancer>,
-    pub(super) network: Guid,
     pub(super) capabilities: Capabilities,
     /// Whether changes in place are read back.
     pub(super) verify: bool,
@@ -83,7 +82,9 @@ impl Job {
 
     fn carry_out(&self, action: &Action, client: &Client, facts: &mut Vec<Fact>) -> Result<(), Failure> {
         match action {
-            Action::CreateEndpoint { id, document, .. } => self.create_endpoint(*id, document, client, facts),
+            Action::CreateEndpoint { network, id, document, .. } => {
+                create_endpoint(*network, *id, document, client, facts)
+            }
             Action::DeleteEndpoint { id, .. } => {
                 client.delete_endpoint(*id)?;
                 facts.push(Fact::EndpointDeleted(*id));
@@ -97,29 +98,6 @@ impl Job {
                 Ok(())
             }
         }
-    }
-
-    fn create_endpoint(
-        &self,
-        asked: Guid,
-        document: &Endpoint,
-        client: &Client,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Failure> {
-        let id = match client.create_endpoint(self.network, asked, document) {
-            Err(error) if error.class() == Class::Exists => {
-                let there = client.endpoint(asked)?;
-                let content = |endpoint| identity::endpoint_content(self.network, endpoint);
-                if content(&there) != content(document) {
-                    facts.push(Fact::IdLies(asked));
-                    return Err(Failure::OtherContent);
-                }
-                asked
-            }
-            result => result?,
-        };
-        facts.push(Fact::Endpoint { asked, id, held: HeldEndpoint::of(self.network, document, Owner::Us) });
-        Ok(())
     }
 
     fn create_load_balancer(
@@ -185,4 +163,27 @@ impl Job {
         let id = identity::load_balancer_id(frontend, content);
         self.create_load_balancer(id, document, client, facts).is_ok()
     }
+}
+
+fn create_endpoint(
+    network: Guid,
+    asked: Guid,
+    document: &Endpoint,
+    client: &Client,
+    facts: &mut Vec<Fact>,
+) -> Result<(), Failure> {
+    let id = match client.create_endpoint(network, asked, document) {
+        Err(error) if error.class() == Class::Exists => {
+            let there = client.endpoint(asked)?;
+            let content = |endpoint| identity::endpoint_content(network, endpoint);
+            if content(&there) != content(document) {
+                facts.push(Fact::IdLies(asked));
+                return Err(Failure::OtherContent);
+            }
+            asked
+        }
+        result => result?,
+    };
+    facts.push(Fact::Endpoint { asked, id, held: HeldEndpoint::of(network, document, Owner::Us) });
+    Ok(())
 }

@@ -22,7 +22,6 @@ type Group = SmallVec<[Step; 1]>;
 /// [`note`](Self::note) takes what it came to; in between, other jobs may be taken.
 #[derive(Debug)]
 pub struct Queue<'a> {
-    network: Guid,
     observed: &'a mut Observed,
     capabilities: &'a mut Capabilities,
     /// Whether a change in place was seen to take.
@@ -42,10 +41,9 @@ pub struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    /// The steps of a plan against one network.
+    /// The steps of a plan.
     pub fn new(
         steps: Vec<Step>,
-        network: Guid,
         observed: &'a mut Observed,
         capabilities: &'a mut Capabilities,
         modify_verified: &'a mut bool,
@@ -65,7 +63,6 @@ impl<'a> Queue<'a> {
         }
         let load_balancers = waiting.iter().filter(|group| group.iter().any(is_on_load_balancer)).count();
         Self {
-            network,
             observed,
             capabilities,
             modify_verified,
@@ -165,7 +162,6 @@ impl<'a> Queue<'a> {
         }
         Ok(Job {
             previous: self.previous(&group),
-            network: self.network,
             capabilities: *self.capabilities,
             verify: !*self.modify_verified,
             proves: self.is_known_to_differ(&group),

@@ -28,11 +28,7 @@ impl Explainer<'_> {
     pub(crate) fn scope(&self) -> Dirty {
         let desired = self.planner.desired;
         let specs = desired.specs_of(&self.service.name);
-        let targets = specs.iter().flat_map(|spec| spec.targets.iter().copied());
-        let backends = targets.filter_map(|target| match target {
-            Target::Address { address, .. } => Some(address),
-            Target::Root => None,
-        });
+        let backends = specs.iter().flat_map(|spec| &spec.targets).filter_map(|target| target.address());
         let own = desired.service_addresses_of(&self.service.name).iter().copied();
         Dirty { frontends: specs.iter().map(|spec| spec.frontend).collect(), addresses: backends.chain(own).collect() }
     }
@@ -45,6 +41,7 @@ impl Explainer<'_> {
         let explain = |spec: &LoadBalancerSpec| {
             let subject = Subject::Frontend(spec.frontend);
             let confirmed = !plan.postponed.contains(&spec.frontend)
+                && !plan.waiting.contains(&spec.frontend)
                 && !plan.steps.iter().any(|step| step.action.subject() == subject);
             self.frontend(spec, confirmed, waits(spec.frontend))
         };
@@ -60,12 +57,13 @@ impl Explainer<'_> {
         let (desired, observed) = (self.planner.desired, self.planner.observed);
         let owned = desired.owned(spec.frontend);
         let ours = owned.filter(|owned| owned.service == self.service.name);
-        let resolved: FxHashMap<Target, Resolved> =
-            spec.targets.iter().map(|target| (*target, self.planner.resolve_target(*target))).collect();
+        let place = self.planner.choose(&spec.targets).place;
+        let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, place));
+        let resolved: FxHashMap<Target, Resolved> = spec.targets.iter().map(resolve).collect();
         let to_come: FxHashMap<Guid, IpAddr> = resolved
             .values()
             .filter_map(|resolved| match resolved {
-                Resolved::Create(create) => Some((create.0, create.1)),
+                Resolved::Create(create) => Some((create.id, create.address)),
                 _ => None,
             })
             .collect();
@@ -121,7 +119,8 @@ impl Explainer<'_> {
 
     /// The host's own endpoint behind a health check.
     fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
-        let Resolved::Local(id) = self.planner.resolve_target(Target::Root) else { return Vec::new() };
+        let place = Some(self.planner.home(Target::Root));
+        let Resolved::Local(id) = self.planner.resolve_target(Target::Root, place) else { return Vec::new() };
         let addresses = self.planner.observed.endpoint(id).map(|held| held.addresses.as_slice()).unwrap_or_default();
         let state = if spec.targets.is_empty() { BackendState::NotReady } else { BackendState::Ready };
         let backend = |address: &IpAddr| ExplainedBackend {
@@ -152,6 +151,8 @@ fn explain_backend(
         Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
         Some(Resolved::Create(_) | Resolved::NotWanted) => (BackendState::EndpointToCome, None),
         Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
+        Some(Resolved::OtherNetwork) => (BackendState::OtherNetwork, None),
+        Some(Resolved::NetworkMissing) => (BackendState::NetworkMissing, None),
         Some(Resolved::NoLocalEndpoint(_)) => (BackendState::NoHnsEndpoint, None),
         Some(Resolved::NoHostEndpoint(_) | Resolved::NoRootEndpoint) => (BackendState::NoHostEndpoint, None),
     };

@@ -146,6 +146,10 @@ pub enum BackendState {
     NotLocal,
     /// Out: it has another port than most, and a load balancer has one port.
     OtherPort,
+    /// Out: it is in another HNS network than most, and a load balancer has one network.
+    OtherNetwork,
+    /// Out for now: its HNS network is not there.
+    NetworkMissing,
     /// Out: there are more than a load balancer may have.
     OverLimit,
     /// Out for now: it runs on this node, and the CNI has made no endpoint for it.
@@ -176,6 +180,8 @@ impl BackendState {
             BackendState::OtherNode => "its hints name other nodes",
             BackendState::NotLocal => "on another node, and the traffic policy is Local",
             BackendState::OtherPort => "its port is not the one that most have",
+            BackendState::OtherNetwork => "in another HNS network than most",
+            BackendState::NetworkMissing => "its HNS network can't be used at present",
             BackendState::OverLimit => "more backends than a load balancer may have",
             BackendState::NoHnsEndpoint => "on this node, but HNS has no endpoint for it yet",
             BackendState::NoHostEndpoint => "uses the host's network, for which HNS has no endpoint",

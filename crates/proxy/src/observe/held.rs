@@ -23,6 +23,8 @@ pub enum Owner {
 /// An endpoint in HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldEndpoint {
+    /// Its network.
+    pub network: Guid,
     /// Its addresses.
     pub addresses: SmallVec<[IpAddr; 1]>,
     /// Whether it stands for an address on another node.
@@ -41,6 +43,7 @@ impl HeldEndpoint {
     /// The record of a document.
     pub fn of(network: Guid, document: &Endpoint, owner: Owner) -> Self {
         Self {
+            network,
             addresses: document.addresses().collect(),
             remote: document.is_remote(),
             derived_mac: has_derived_mac(document),

@@ -14,6 +14,9 @@ use crate::settings::Capabilities;
 /// Beyond so many unknown endpoints one list of all documents, by the first generation's interface, is cheaper than two calls each.
 const BULK_FROM: usize = 16;
 
+/// An endpoint of a list, and the network that it is in.
+pub type ListedEndpoint = (Guid, Listed<Endpoint>);
+
 /// How closely objects that are known already are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scrutiny {
@@ -24,20 +27,19 @@ pub enum Scrutiny {
 }
 
 impl Observed {
-    /// Takes a list of the endpoints of a network, and reads what is unknown of these. `expected` gives the endpoints that we would make, by id; it is asked for only if an
-    /// unknown id is of our making.
+    /// Takes a list of the endpoints of all networks, each with the network that it is in, and reads what is unknown of these. `expected`
+    /// gives the endpoints that we would make, by id; it is asked for only if an unknown id is of our making.
     ///
     /// # Errors
     /// HNS's, if it could not be asked. What was learned until then stays.
     pub fn look_at_endpoints(
         &mut self,
         client: &Client,
-        network: Guid,
-        mut listed: Vec<Listed<Endpoint>>,
+        mut listed: Vec<ListedEndpoint>,
         expected: impl FnOnce() -> FxHashMap<Guid, Endpoint>,
         found: &mut Found,
     ) -> Result<(), Error> {
-        let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+        let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         let gone: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in gone {
             if let Some(held) = self.endpoints.get(&id).filter(|held| held.owner == Owner::Us && held.remote) {
@@ -46,29 +48,29 @@ impl Observed {
             self.remove_endpoint(id, &mut found.dirty);
         }
 
-        self.verify_endpoints(client, network, &listed, found)?;
+        self.verify_endpoints(client, &listed, found)?;
         self.skipped_endpoints.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
-        listed.retain(|listed| !known(&listed.id));
-        let expected =
-            if listed.iter().any(|listed| identity::is_ours(listed.id)) { expected() } else { FxHashMap::default() };
-        listed.retain(|listed| match expected.get(&listed.id) {
+        listed.retain(|(_, listed)| !known(&listed.id));
+        let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
+        let expected = if any_of_ours { expected() } else { FxHashMap::default() };
+        listed.retain(|(network, listed)| match expected.get(&listed.id) {
             Some(_) if self.distrusted.contains(&listed.id) => true,
             Some(document) => {
-                self.find_endpoint(listed.id, HeldEndpoint::of(network, document, Owner::Us), found);
+                self.find_endpoint(listed.id, HeldEndpoint::of(*network, document, Owner::Us), found);
                 false
             }
             None => true,
         });
-        if listed.len() > BULK_FROM && listed.iter().all(|listed| listed.document.is_none()) {
+        if listed.len() > BULK_FROM && listed.iter().all(|(_, listed)| listed.document.is_none()) {
             // Where the list of all fails, each is asked for.
-            let mut bulk: FxHashMap<Guid, _> =
-                client.endpoints_in_bulk(network).unwrap_or_default().into_iter().map(|l| (l.id, l.document)).collect();
-            for one in &mut listed {
+            let bulk = client.endpoints_in_bulk().unwrap_or_default();
+            let mut bulk: FxHashMap<Guid, _> = bulk.into_iter().map(|l| (l.id, l.document)).collect();
+            for (_, one) in &mut listed {
                 one.document = bulk.remove(&one.id).flatten();
             }
         }
-        for Listed { id, document } in listed {
+        for (network, Listed { id, document }) in listed {
             let document = document.map_or_else(|| look(client.endpoint(id)), |known| Ok(Some(known)))?;
             match document {
                 None => {}
@@ -173,8 +175,8 @@ impl Observed {
     }
 
     /// Whether a list lacks an endpoint that is known.
-    pub fn lacks_endpoints(&self, listed: &[Listed<Endpoint>]) -> bool {
-        let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+    pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
+        let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.endpoints.keys().any(|id| !present.contains(id))
     }
 

@@ -22,9 +22,9 @@ use crate::identity::Content;
 
 pub use drift::{Cause, Drift, Found, by_cause};
 pub use held::{HeldEndpoint, HeldLoadBalancer, Owner};
-pub use look::Scrutiny;
+pub use look::{ListedEndpoint, Scrutiny};
 
-/// What HNS holds of the network's endpoints and the host's load balancers.
+/// What HNS holds of the networks' endpoints and the host's load balancers.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
     endpoints: FxHashMap<Guid, HeldEndpoint>,
@@ -50,9 +50,9 @@ impl Observed {
         self.endpoints.get(&id)
     }
 
-    /// Whether any endpoint is known.
-    pub fn has_endpoints(&self) -> bool {
-        !self.endpoints.is_empty()
+    /// Whether any endpoint of a network is known.
+    pub fn has_endpoints(&self, network: Guid) -> bool {
+        self.endpoints.values().any(|held| held.network == network)
     }
 
     /// The endpoints at an address.

@@ -4,11 +4,11 @@
 //! this counts unless another object of the kind is listed just as it was written: else it may be the way in which HNS lists.
 
 use hcn::client::Listed;
-use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::schema::LoadBalancer;
 use hcn::{Client, Error, Guid};
 
 use super::drift::{Cause, Found};
-use super::look::look;
+use super::look::{ListedEndpoint, look};
 use super::{HeldEndpoint, HeldLoadBalancer, Observed, Owner};
 use crate::plan::Subject;
 use crate::settings::Capabilities;
@@ -18,13 +18,13 @@ impl Observed {
     pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
-        network: Guid,
-        listed: &[Listed<Endpoint>],
+        listed: &[ListedEndpoint],
         found: &mut Found,
     ) -> Result<(), Error> {
         let held = |id: &Guid| self.endpoints.get(id).filter(|held| held.owner == Owner::Us && held.remote);
-        let suspects = self.suspects(listed, |id, document| {
-            Some(held(id)?.content == HeldEndpoint::of(network, document, Owner::Us).content)
+        let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), |id, document| {
+            let held = held(id)?;
+            Some(held.content == HeldEndpoint::of(held.network, document, Owner::Us).content)
         });
         for id in suspects {
             let Some(known) = self.endpoints.get(&id) else { continue };
@@ -35,7 +35,7 @@ impl Observed {
                     self.remove_endpoint(id, &mut found.dirty);
                 }
                 Some(Ok(document)) => {
-                    let held = HeldEndpoint::of(network, &document, Owner::Us);
+                    let held = HeldEndpoint::of(known.network, &document, Owner::Us);
                     if held.content == known.content {
                         self.listed_otherwise.insert(id);
                     } else {
@@ -88,7 +88,11 @@ impl Observed {
     }
 
     /// The objects that are listed otherwise than written; none, if none is listed as written.
-    fn suspects<T>(&self, listed: &[Listed<T>], is_as_written: impl Fn(&Guid, &T) -> Option<bool>) -> Vec<Guid> {
+    fn suspects<'a, T: 'a>(
+        &self,
+        listed: impl IntoIterator<Item = &'a Listed<T>>,
+        is_as_written: impl Fn(&Guid, &T) -> Option<bool>,
+    ) -> Vec<Guid> {
         let (mut suspects, mut any_as_written) = (Vec::new(), false);
         for Listed { id, document } in listed {
             let Some(Ok(document)) = document else { continue };

@@ -3,23 +3,28 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::schema::LoadBalancer;
 
-use super::{Action, Plan, Planner, Reason, Step};
+use super::{Action, ExpectedEndpoint, Plan, Planner, Reason, Step};
 use crate::desired::Owned;
-use crate::frontend::{EndpointPurpose, Frontend};
+use crate::frontend::Frontend;
 use crate::identity;
 use crate::model::ServiceName;
+use crate::network::Network;
 use crate::notice::{Notice, Problem};
 use crate::observe::{HeldLoadBalancer, Owner};
 use crate::resolve::Resolved;
 
 /// A load balancer's backends as endpoints.
-#[derive(Debug, Default)]
-struct Resolution {
+#[derive(Debug)]
+struct Resolution<'a> {
+    /// Their network; none: it is not there.
+    network: Option<&'a Network>,
     endpoints: Vec<Guid>,
-    create: Vec<(Guid, IpAddr, EndpointPurpose, Endpoint)>,
+    create: Vec<ExpectedEndpoint>,
     adopt: Vec<Guid>,
+    /// Backends in other networks.
+    left_out: Vec<IpAddr>,
     /// Whether a backend is left out because its endpoint could not be created.
     blocked: bool,
     problems: Vec<(Problem, Option<IpAddr>)>,
@@ -27,12 +32,21 @@ struct Resolution {
 
 impl Planner<'_> {
     /// The document of a load balancer with the backends that have endpoints, or will have when the plan has run.
-    fn resolve(&self, owned: &Owned) -> Resolution {
-        let mut resolution = Resolution::default();
+    fn resolve(&self, owned: &Owned) -> Resolution<'_> {
+        let choice = self.choose(&owned.spec.targets);
+        let mut resolution = Resolution {
+            network: choice.place.and_then(|place| self.networks.known(place)),
+            endpoints: Vec::new(),
+            create: Vec::new(),
+            adopt: Vec::new(),
+            left_out: Vec::new(),
+            blocked: false,
+            problems: choice.problems.into_iter().map(|problem| (problem, None)).collect(),
+        };
         for target in &owned.spec.targets {
             let name = || self.settings.root_endpoint_name.clone();
             let mut problem = |problem, awaited| resolution.problems.push((problem, awaited));
-            match self.resolve_target(*target) {
+            match self.resolve_target(*target, choice.place) {
                 Resolved::Local(id) => resolution.endpoints.push(id),
                 Resolved::Host(id) if resolution.endpoints.contains(&id) => {}
                 Resolved::Host(id) => resolution.endpoints.push(id),
@@ -41,7 +55,7 @@ impl Planner<'_> {
                     resolution.adopt.push(id);
                 }
                 Resolved::Create(endpoint) => {
-                    resolution.endpoints.push(endpoint.0);
+                    resolution.endpoints.push(endpoint.id);
                     resolution.create.push(*endpoint);
                 }
                 Resolved::Blocked => resolution.blocked = true,
@@ -50,7 +64,8 @@ impl Planner<'_> {
                 Resolved::NoRootEndpoint => {
                     problem(Problem::NoRootEndpoint { frontend: owned.spec.frontend, name: name() }, None);
                 }
-                Resolved::NotWanted => {}
+                Resolved::OtherNetwork => resolution.left_out.extend(target.address()),
+                Resolved::NetworkMissing | Resolved::NotWanted => {}
             }
         }
         resolution
@@ -62,7 +77,7 @@ impl Planner<'_> {
         if resolution.endpoints.is_empty() {
             return None;
         }
-        let document = owned.spec.document(&resolution.endpoints);
+        let document = owned.spec.document(&resolution.endpoints, resolution.network?);
         let content = identity::load_balancer_content(&document, self.capabilities);
         Some((identity::load_balancer_id(owned.spec.frontend, content), document))
     }
@@ -78,6 +93,11 @@ impl Planner<'_> {
             plan.awaited.extend(awaited);
             plan.notices.push((frontend, Notice { service: owned.service.clone(), problem }));
         }
+        plan.left_out.extend(resolution.left_out);
+        let Some(network) = resolution.network else {
+            plan.waiting.insert(frontend);
+            return;
+        };
         if resolution.endpoints.is_empty() {
             if resolution.blocked {
                 // There are backends, only no endpoints yet: what serves, however badly, stays until there are.
@@ -91,11 +111,12 @@ impl Planner<'_> {
             plan.steps.extend(held.into_iter().map(delete));
             return;
         }
-        let document = owned.spec.document(&resolution.endpoints);
+        let document = owned.spec.document(&resolution.endpoints, network);
         let content = identity::load_balancer_content(&document, self.capabilities);
-        let create = resolution.create.into_iter().map(|(id, address, purpose, document)| {
-            let action = Action::CreateEndpoint { id, address, purpose, document };
-            Step { action, service: service.clone(), reason: Reason::Missing }
+        let create = resolution.create.into_iter().map(|endpoint| Step {
+            action: endpoint.into_action(),
+            service: service.clone(),
+            reason: Reason::Missing,
         });
         let adopted = resolution.adopt.into_iter().filter(|id| self.is_others_endpoint(*id));
         if let Some(index) = held.iter().position(|(_, held)| held.content.whole == content.whole) {
@@ -117,7 +138,10 @@ impl Planner<'_> {
             (None, held) if held.iter().any(|(_, held)| held.owner == Owner::Others) => Reason::HeldByOthers,
             (None, _) => Reason::ContentDiffers,
         };
-        let in_place = same_shape.filter(|_| self.capabilities.modify).map(|index| held.swap_remove(index).0);
+        let can_be_changed = |index: &usize| {
+            self.capabilities.modify && held.get(*index).is_some_and(|(_, held)| self.is_in(held, network.id))
+        };
+        let in_place = same_shape.filter(can_be_changed).map(|index| held.swap_remove(index).0);
         if !held.is_empty() && in_place.is_none() && self.restraint.replaced.contains(&frontend) {
             plan.postponed.insert(frontend);
             return;
@@ -133,6 +157,11 @@ impl Planner<'_> {
             }
         };
         plan.steps.push(Step { action, service, reason });
+    }
+
+    /// Whether a load balancer has no backend in another network. One that has is not changed in place: that HNS can move it is not known.
+    fn is_in(&self, held: &HeldLoadBalancer, network: Guid) -> bool {
+        held.endpoints.iter().filter_map(|id| self.observed.endpoint(*id)).all(|endpoint| endpoint.network == network)
     }
 
     /// What no Service wants: ours goes, and what kube-proxy left where the settings say so.

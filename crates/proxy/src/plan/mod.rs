@@ -12,6 +12,7 @@
 //! - an endpoint is created before the first load balancer that refers to it, and deleted after the last has let it go.
 
 mod balancer;
+mod choice;
 mod endpoint;
 mod order;
 mod status;
@@ -27,10 +28,13 @@ use serde::Serialize;
 use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
+use crate::network::Networks;
 use crate::notice::Notice;
 use crate::observe::Observed;
-use crate::settings::{Capabilities, Host, Network, Settings};
+use crate::settings::{Capabilities, Host, Settings};
 
+pub use choice::Choice;
+pub use endpoint::ExpectedEndpoint;
 pub use status::FrontendStatus;
 pub use step::{Action, Reason, Step, Subject};
 
@@ -49,6 +53,12 @@ pub struct Plan {
     /// Frontends whose load balancer was replaced too short a time ago to be replaced again.
     #[serde(skip)]
     pub postponed: BTreeSet<Frontend>,
+    /// Frontends whose backends are in networks that are not there.
+    #[serde(skip)]
+    pub waiting: BTreeSet<Frontend>,
+    /// Backends that a load balancer does without, since it is in another network.
+    #[serde(skip)]
+    pub left_out: BTreeSet<IpAddr>,
     /// What can't be had at present.
     #[serde(skip)]
     pub notices: Vec<(Frontend, Notice)>,
@@ -68,6 +78,8 @@ impl Plan {
         self.adopted_load_balancers.extend(other.adopted_load_balancers);
         self.awaited.extend(other.awaited);
         self.postponed.extend(other.postponed);
+        self.waiting.extend(other.waiting);
+        self.left_out.extend(other.left_out);
         self.notices.extend(other.notices);
     }
 }
@@ -94,8 +106,8 @@ pub struct Planner<'a> {
     pub settings: &'a Settings,
     /// What the host knows of itself.
     pub host: &'a Host,
-    /// The network.
-    pub network: &'a Network,
+    /// The networks.
+    pub networks: &'a Networks,
     /// What HNS can do.
     pub capabilities: &'a Capabilities,
     /// What is not to be done now.
@@ -121,7 +133,7 @@ impl Planner<'_> {
         // An endpoint may have been let go by what is wanted long before the load balancer lets it go, where that had to wait.
         let let_go = released.iter().filter(|(_, count)| **count > 0).filter_map(|(id, _)| self.observed.endpoint(*id));
         let let_go = let_go.filter(|held| held.remote).flat_map(|held| held.addresses.iter());
-        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(let_go).copied().collect();
+        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(let_go).chain(&plan.left_out).copied().collect();
         for address in addresses {
             self.plan_removals(address, &released, &mut plan);
         }
@@ -148,8 +160,8 @@ impl Planner<'_> {
     fn plan_unit(&self, service: Option<ServiceName>, unit: Unit) -> (order::Rank, Plan) {
         let mut plan = Plan::default();
         for address in unit.addresses {
-            if let Some((id, purpose, document)) = self.missing_endpoint(address) {
-                let action = Action::CreateEndpoint { id, address, purpose, document };
+            if let Some(endpoint) = self.missing_endpoint(address) {
+                let action = endpoint.into_action();
                 plan.steps.push(Step { action, service: service.clone(), reason: Reason::Missing });
             }
         }

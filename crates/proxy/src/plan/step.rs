@@ -14,6 +14,8 @@ use crate::model::ServiceName;
 pub enum Action {
     /// Creates an endpoint of ours.
     CreateEndpoint {
+        /// Its network.
+        network: Guid,
         /// Its id.
         id: Guid,
         /// Its address.

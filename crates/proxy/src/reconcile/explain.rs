@@ -25,8 +25,11 @@ impl Reconciler {
         let explainer = Explainer { entry, service, node: &self.node, planner };
         let scope = explainer.scope();
         let plan = planner.plan(&scope);
-        let waits =
-            |frontend| self.failed.holds_back(Subject::Frontend(frontend), now) || plan.postponed.contains(&frontend);
+        let waits = |frontend| {
+            self.failed.holds_back(Subject::Frontend(frontend), now)
+                || plan.postponed.contains(&frontend)
+                || plan.waiting.contains(&frontend)
+        };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();

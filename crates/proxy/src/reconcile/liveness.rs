@@ -77,7 +77,7 @@ impl Reconciler {
         self.health.slow = slow;
     }
 
-    /// Why nothing is written at present, if so: HNS can't be asked, or lacks the network.
+    /// Why nothing is written at present, if so: HNS can't be asked, or lacks all networks.
     pub fn trouble(&self) -> Option<&ObserveError> {
         self.health.trouble.as_ref()
     }

@@ -1,13 +1,14 @@
-//! Looking at HNS: version, network, endpoints and load balancers, and what is found not to be as believed.
+//! Looking at HNS: version, networks, endpoints and load balancers, and what is found not to be as believed.
 
 use hcn::client::Listed;
 
 use super::*;
-use crate::observe::{Cause, Found, Owner, Scrutiny};
+use crate::network::NamedNetwork;
+use crate::observe::{Cause, Found, ListedEndpoint, Owner, Scrutiny};
 
 /// In so many looks, each of these has its turn once: at audits of 5 s, once a minute.
 const ROUND: u32 = 12;
-/// Whose turn it is to look whether the network has its name still. The endpoints are not listed then: they name the network by its id,
+/// Whose turn it is to look whether networks have their names still. Endpoints are not listed then: they name their network by its id,
 /// and so tell at every other look that it is there.
 const NETWORK: u32 = 0;
 /// Whose turn it is to look at what endpoints say.
@@ -16,12 +17,14 @@ const ENDPOINTS: u32 = 4;
 const LOAD_BALANCERS: u32 = 8;
 
 impl Reconciler {
-    /// Looks at HNS: version and network, then the ids of endpoints and load balancers, then what is unknown among these. What is
+    /// Looks at HNS: version and networks, then the ids of endpoints and load balancers, then what is unknown among these. What is
     /// not as believed becomes dirty. The first look makes six calls and two more for each unknown object; a look that finds nothing makes
-    /// two, or three where the network has no endpoint, or is an overlay network and its turn has come.
+    /// two, or three where the network has no endpoint, or is an overlay network and its turn has come. With several networks, n of them,
+    /// the first look makes n + 3 calls, one that finds nothing n + 1, and one more where a network is missing, has no endpoint, or is an
+    /// overlay network and its turn has come.
     ///
     /// # Errors
-    /// Where HNS could not be asked, or lacks the network. What was believed then stays.
+    /// Where HNS could not be asked, or lacks all networks. What was believed then stays.
     pub fn observe(&mut self, client: &Client) -> Result<Observation, ObserveError> {
         let result = self.try_observe(client);
         let drift = std::mem::take(&mut self.drift);
@@ -59,12 +62,15 @@ impl Reconciler {
         Ok(Observation { frontends, addresses, network_changed, drift: Vec::new() })
     }
 
-    /// Looks at the network where that is called for, then at endpoints and load balancers.
+    /// Looks at the networks where that is called for, then at endpoints and load balancers.
     fn look_around(&mut self, client: &Client, turn: u32, found: &mut Found) -> Result<bool, ObserveError> {
-        let is_sure = self.network.is_some() && !self.suspended && self.observed.has_endpoints();
+        let is_seen = |named: &NamedNetwork| {
+            named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
+        };
+        let is_sure = !self.suspended && self.networks.iter().all(is_seen);
         let mut changed = false;
         if !is_sure || turn == NETWORK || self.subnets_are_due() {
-            changed = self.find_network(client)?;
+            changed = self.find_networks(client)?;
         }
         self.refresh_wishes();
         if !is_sure || turn != NETWORK || changed {
@@ -72,7 +78,7 @@ impl Reconciler {
             let mut listed = self.list_endpoints(client, scrutiny)?;
             if is_sure && !changed && self.observed.lacks_endpoints(&listed) {
                 // They may have gone with their network.
-                changed = self.find_network(client)?;
+                changed = self.find_networks(client)?;
                 if changed {
                     self.refresh_wishes();
                     listed = self.list_endpoints(client, Scrutiny::Ids)?;
@@ -91,41 +97,55 @@ impl Reconciler {
         scrutiny: Scrutiny,
         found: &mut Found,
     ) -> Result<(), hcn::Error> {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
-        let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
+        let Some(capabilities) = &self.capabilities else { return Ok(()) };
+        let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
         let expected = |observed: &Observed| {
             let restraint = &Restraint::default();
-            let planner = Planner { desired, observed, settings, host, network, capabilities, restraint };
+            let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
             desired.iter().filter_map(|owned| planner.expected_load_balancer(owned)).collect()
         };
         self.observed.look_at_load_balancers(client, capabilities, scrutiny, expected, found)
     }
 
-    /// The endpoints of the network; with their documents where contents are asked for and HNS has that list.
-    fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<Listed<Endpoint>>, hcn::Error> {
-        let Some(network) = &self.network else { return Ok(Vec::new()) };
-        let with_documents = match scrutiny {
-            Scrutiny::Contents => client.endpoints_in_bulk(network.id).ok(),
-            Scrutiny::Ids => None,
-        };
-        with_documents.map_or_else(|| client.endpoints(network.id), Ok)
+    /// The endpoints of all networks; with their documents where contents are asked for and HNS has that list.
+    fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<ListedEndpoint>, hcn::Error> {
+        let networks = self.networks.present_ids();
+        if scrutiny == Scrutiny::Contents
+            && let Ok(listed) = client.endpoints_in_bulk()
+        {
+            let with_network = |listed: Listed<Endpoint>| {
+                let network = match &listed.document {
+                    Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
+                    // What it says is not known, so neither is its network.
+                    _ => networks.first().copied(),
+                };
+                Some((network?, listed))
+            };
+            return Ok(listed.into_iter().filter_map(with_network).collect());
+        }
+        let mut listed = Vec::new();
+        for network in networks {
+            listed.extend(client.endpoints(network)?.into_iter().map(|listed| (network, listed)));
+        }
+        Ok(listed)
     }
 
     fn look_at_endpoints(
         &mut self,
         client: &Client,
-        listed: Vec<Listed<Endpoint>>,
+        listed: Vec<ListedEndpoint>,
         found: &mut Found,
     ) -> Result<(), hcn::Error> {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return Ok(()) };
-        let (desired, settings, host) = (&self.desired, &self.settings, &self.host);
+        let Some(capabilities) = &self.capabilities else { return Ok(()) };
+        let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
         let expected = || {
             let (observed, restraint) = (&Observed::default(), &Restraint::default());
-            let planner = Planner { desired, observed, settings, host, network, capabilities, restraint };
-            let endpoint = |address| planner.expected_endpoint(address).map(|(id, _, document)| (id, document));
+            let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
+            let endpoint =
+                |address| planner.expected_endpoint(address).map(|expected| (expected.id, expected.document));
             desired.addresses().into_iter().filter_map(endpoint).collect::<FxHashMap<Guid, Endpoint>>()
         };
-        self.observed.look_at_endpoints(client, network.id, listed, expected, found)
+        self.observed.look_at_endpoints(client, listed, expected, found)
     }
 
     /// What was found not to be as believed concerns its users too. What none of our own doing explains, and concerns us, is drift.
@@ -189,14 +209,14 @@ impl Reconciler {
     pub(super) fn look_before(&mut self, plan: &Plan, client: &Client) -> bool {
         let on_other_node =
             |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
-        let overlay = self.network.as_ref().filter(|network| network.overlay).map(|network| network.id);
-        if let Some(id) = overlay.filter(|_| !self.network_fresh)
+        let overlay = self.networks.overlay().and_then(|place| Some((place, self.networks.present(place)?.id)));
+        if let Some((place, id)) = overlay.filter(|_| !self.network_fresh)
             && plan.steps.iter().any(|step| on_other_node(&step.action))
         {
             self.network_fresh = true;
-            let name = self.settings.network_name.clone();
             // An error here changes nothing: the plan goes on with the subnets that are known.
-            return client.network_of(id).is_ok_and(|document| self.take_network(name, document).unwrap_or(false));
+            let document = client.network_of(id).ok();
+            return document.is_some_and(|document| self.take_network(place, &document, client).unwrap_or(false));
         }
         if !self.endpoints_fresh && !plan.awaited.is_empty() {
             self.endpoints_fresh = true;

@@ -33,10 +33,11 @@ use crate::desired::{Desired, Dirty};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
+use crate::network::Networks;
 use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint, Subject};
-use crate::settings::{Capabilities, Host, Network, Node, Settings};
+use crate::settings::{Capabilities, Host, Node, Settings};
 use liveness::Health;
 use pacing::Pacing;
 
@@ -75,7 +76,7 @@ pub struct Observation {
     pub frontends: usize,
     /// Addresses whose endpoint is not what was believed.
     pub addresses: usize,
-    /// Whether the network is another than before.
+    /// Whether a network is another than before.
     pub network_changed: bool,
     /// What none of our own writes explains: what HNS lost, what others did. Nothing at a first look.
     pub drift: Vec<Drift>,
@@ -157,7 +158,7 @@ pub struct Reconciler {
     health_checks: HealthChecks,
     /// Services whose wishes have to be computed anew.
     stale: FxHashSet<ServiceName>,
-    network: Option<Network>,
+    networks: Networks,
     version: Option<Version>,
     capabilities: Option<Capabilities>,
     modify_verified: bool,
@@ -167,7 +168,7 @@ pub struct Reconciler {
     /// Whether all Services, and all slices, were handed over once. Before that nothing is planned: what is not known yet would seem
     /// to be unwanted.
     complete: (bool, bool),
-    /// Whether HNS could not be asked, or lacks the network. Nothing is written until a look at it succeeds.
+    /// Whether HNS could not be asked, or lacks all networks. Nothing is written until a look at it succeeds.
     suspended: bool,
     /// Looks at HNS so far.
     looks: u32,
@@ -179,18 +180,16 @@ pub struct Reconciler {
     awaited: Backoff,
     /// Whether the endpoints were listed since the cluster last changed: looking again at once would find nothing new.
     endpoints_fresh: bool,
-    /// Whether the network's remote subnets were read since the cluster last changed.
+    /// Whether the remote subnets of the overlay network were read since the cluster last changed.
     network_fresh: bool,
     /// Whether everything was looked at once: from then on differences are drift.
     looked: bool,
-    /// The name that the network was given since it was found, if any.
-    renamed: Option<String>,
-    /// Remote subnets of the network that make no sense, and why.
-    unreadable_subnets: Vec<String>,
     /// Whether HNS keeps the ids that it is asked for; none: not known yet.
     honours_ids: Option<bool>,
     health: Health,
     pacing: Pacing,
+    /// Frontends whose backends are in networks that are not there.
+    waiting: BTreeSet<Frontend>,
     /// What was found, and not yet handed over.
     drift: Vec<Drift>,
     work: Work,
@@ -201,6 +200,7 @@ impl Reconciler {
     /// A proxy that knows nothing yet.
     pub fn new(settings: Settings, host: Host) -> Self {
         let node = Node { name: settings.node_name.clone(), zone: None };
+        let networks = Networks::new(&settings.network_names, host.primary_family());
         Self {
             settings,
             host,
@@ -208,7 +208,7 @@ impl Reconciler {
             cluster: Cluster::default(),
             health_checks: HealthChecks::default(),
             stale: FxHashSet::default(),
-            network: None,
+            networks,
             version: None,
             capabilities: None,
             modify_verified: false,
@@ -224,11 +224,10 @@ impl Reconciler {
             endpoints_fresh: false,
             network_fresh: false,
             looked: false,
-            renamed: None,
-            unreadable_subnets: Vec::new(),
             honours_ids: None,
             health: Health::default(),
             pacing: Pacing::default(),
+            waiting: BTreeSet::new(),
             drift: Vec::new(),
             work: Work::default(),
             notices: FxHashMap::default(),
@@ -316,9 +315,9 @@ impl Reconciler {
         self.version
     }
 
-    /// The network, once it was found.
-    pub fn network(&self) -> Option<&Network> {
-        self.network.as_ref()
+    /// The networks, and what is known of each.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// What HNS can do, once it was looked at.
@@ -333,8 +332,9 @@ impl Reconciler {
 
     /// Computes the wishes of Services that changed.
     fn refresh_wishes(&mut self) {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else { return };
-        let context = Context { settings: &self.settings, host: &self.host, node: &self.node, network, capabilities };
+        let Some(capabilities) = self.capabilities.as_ref().filter(|_| self.networks.any_known()) else { return };
+        let (settings, host, node, networks) = (&self.settings, &self.host, &self.node, &self.networks);
+        let context = Context { settings, host, node, networks, capabilities };
         for name in self.stale.drain() {
             self.work.services += 1;
             let entry = self.cluster.get(&name);
@@ -353,12 +353,13 @@ impl Reconciler {
     }
 
     fn planner<'a>(&'a self, restraint: &'a Restraint) -> Option<Planner<'a>> {
+        let networks = Some(&self.networks).filter(|networks| networks.any_known())?;
         Some(Planner {
             desired: &self.desired,
             observed: &self.observed,
             settings: &self.settings,
             host: &self.host,
-            network: self.network.as_ref()?,
+            networks,
             capabilities: self.capabilities.as_ref()?,
             restraint,
         })
@@ -409,14 +410,15 @@ impl Reconciler {
     /// Whether HNS holds what it should, as far as is known: the cluster is known whole, nothing is dirty, nothing has failed.
     pub fn is_converged(&self) -> bool {
         let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
-        !pending && self.failed.is_empty() && self.network.is_some() && self.is_complete()
+        !pending && self.failed.is_empty() && self.networks.any_known() && self.is_complete()
     }
 
     /// How many entries all that is remembered has, for those who watch that memory does not grow.
     pub fn size(&self) -> usize {
         let own = [self.stale.len(), self.dirty.frontends.len(), self.dirty.addresses.len(), self.notices.len()];
         let parts = [self.cluster.size(), self.desired.size(), self.observed.size(), self.pacing.len()];
-        let kept = [self.failed.subjects().count(), self.awaited.subjects().count(), self.drift.len()];
+        let waiting = [self.waiting.len(), self.awaited.subjects().count()];
+        let kept = waiting.into_iter().chain([self.failed.subjects().count(), self.drift.len()]);
         own.into_iter().chain(parts).chain(kept).sum()
     }
 }

@@ -42,6 +42,7 @@ impl Reconciler {
         let failed: BTreeSet<Subject> = self.failed.subjects().collect();
         let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
         frontends.extend(self.pacing.waiting());
+        frontends.extend(&self.waiting);
         frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
         let mut addresses = self.dirty.addresses.clone();
         addresses.extend(failed.iter().filter_map(|subject| subject.address()));
@@ -69,10 +70,11 @@ impl Reconciler {
 
     /// The families that are programmed; the node's primary one until HNS was looked at.
     pub fn families(&self) -> Vec<Family> {
-        let (Some(network), Some(capabilities)) = (&self.network, &self.capabilities) else {
-            return vec![self.host.primary_family()];
+        let (networks, settings, host, node) = (&self.networks, &self.settings, &self.host, &self.node);
+        let Some(capabilities) = self.capabilities.as_ref().filter(|_| networks.any_known()) else {
+            return vec![host.primary_family()];
         };
-        let context = Context { settings: &self.settings, host: &self.host, node: &self.node, network, capabilities };
+        let context = Context { settings, host, node, networks, capabilities };
         Family::ALL.into_iter().filter(|family| context.has_family(*family)).collect()
     }
 }

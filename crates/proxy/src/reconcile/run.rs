@@ -30,7 +30,9 @@ impl Reconciler {
             if self.look_before(&plan, client) {
                 continue;
             }
-            let dirty = std::mem::take(&mut self.dirty);
+            let mut dirty = std::mem::take(&mut self.dirty);
+            // A plan covers more than was dirty: endpoints that its load balancers take up, or let go.
+            plan.steps.iter().for_each(|step| dirty.insert(step.action.subject()));
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
             self.note(&plan, &dirty, now);
@@ -100,17 +102,13 @@ impl Reconciler {
         driver: &dyn Driver,
         now: Duration,
     ) -> Vec<Outcome> {
-        let (Some(network), Some(capabilities)) =
-            (self.network.as_ref().map(|network| network.id), &mut self.capabilities)
-        else {
-            return Vec::new();
-        };
+        let Some(capabilities) = &mut self.capabilities else { return Vec::new() };
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         for frontend in &dirty.frontends {
             self.pacing.planned(*frontend, plan.postponed.contains(frontend));
         }
-        let mut queue = Queue::new(plan.steps, network, &mut self.observed, capabilities, &mut self.modify_verified);
+        let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut self.modify_verified);
         driver.drive(client, &mut queue);
         let (outcomes, stopped) = queue.finish();
         if stopped {
@@ -141,14 +139,10 @@ impl Reconciler {
     fn judge(&mut self, outcomes: &[Outcome], dirty: Dirty, now: Duration) -> bool {
         let mut doubt = false;
         let mut unsettled: BTreeSet<Subject> = BTreeSet::new();
-        let mut created = Vec::new();
         for Outcome { step, result, .. } in outcomes {
             let subject = step.action.subject();
             match result {
-                Ok(()) => created.extend(match &step.action {
-                    Action::CreateEndpoint { address, .. } => Some(*address),
-                    _ => None,
-                }),
+                Ok(()) => {}
                 // Planned anew, the load balancer is replaced, or does without the endpoint that failed.
                 Err(failure) if failure.suggests_another_plan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
@@ -159,7 +153,7 @@ impl Reconciler {
         }
         unsettled.iter().for_each(|subject| self.failed.failed(*subject, now));
         let frontends = dirty.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
-        let addresses = dirty.addresses.iter().copied().chain(created).map(Subject::Address);
+        let addresses = dirty.addresses.iter().copied().map(Subject::Address);
         for subject in frontends.chain(addresses).filter(|subject| !unsettled.contains(subject)) {
             // An address that is held back was not tried; its failure stands.
             if matches!(subject, Subject::Frontend(_)) || !self.failed.holds_back(subject, now) {
@@ -176,7 +170,9 @@ impl Reconciler {
     fn note(&mut self, plan: &Plan, dirty: &Dirty, now: Duration) {
         for frontend in &dirty.frontends {
             self.notices.remove(frontend);
+            self.waiting.remove(frontend);
         }
+        self.waiting.extend(&plan.waiting);
         for (frontend, notice) in &plan.notices {
             self.notices.entry(*frontend).or_default().push(notice.clone());
         }

@@ -8,7 +8,7 @@ use proxy::model::{Family, Protocol, Service, ServiceKind, ServicePort, Slice, S
 use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
 
-use crate::rig::{Rig, own_host, settings};
+use crate::rig::{NETWORK, Rig, SECOND, own_host, types};
 
 fn protocol() -> impl Strategy<Value = Protocol> {
     prop_oneof![4 => Just(Protocol::TCP), 3 => Just(Protocol::UDP), 1 => Just(Protocol::SCTP), 1 => Just(Protocol(99))]
@@ -35,6 +35,9 @@ const BACKENDS_V4: &[&str] = &[
     "10.244.2.1",
     "10.244.2.2",
     "10.244.3.1",
+    "10.245.1.11",
+    "10.245.1.12",
+    "10.245.2.1",
     "192.168.77.1",
     "192.168.77.2",
     "192.0.2.9",
@@ -108,20 +111,23 @@ proptest! {
     #[test]
     fn no_document_is_refused(
         clusters in prop::collection::vec(cluster(), 1..4),
-        overlay in any::<bool>(),
+        types in types(),
         version in prop::sample::select(&["9.2", "9.5", "10.5", "11.11", "12.0", "14.0", "15.5"][..]),
         first_generation in prop::bool::weighted(0.2),
-        flags in prop::collection::vec(any::<bool>(), 4),
+        flags in prop::collection::vec(any::<bool>(), 5),
     ) {
         let generation = if first_generation { Generation::V1 } else { Generation::V2 };
-        let mut rig = Rig::new(if overlay { "Overlay" } else { "L2Bridge" }, version, generation);
-        let settings = Settings { enable_dsr: flags[0], forward_health_check_vip: flags[1], ..settings() };
-        rig.proxy = Reconciler::new(settings, own_host());
+        let mut rig = Rig::with(types, version, generation);
+        let settings = Settings { enable_dsr: flags[0], forward_health_check_vip: flags[1], ..rig.settings };
+        rig.proxy = Reconciler::new(settings.clone(), own_host());
+        rig.settings = settings;
+        let last = if types.len() > 1 { SECOND } else { NETWORK };
         rig.proxy.set_zone(flags[2].then(|| "a".into()));
         if flags[3] {
-            rig.local("cbr0_ep", &["10.244.1.2"]);
+            rig.local_in(if flags[4] { last } else { NETWORK }, "cbr0_ep", &["10.244.1.2"]);
         }
         rig.local("pod", &["10.244.1.11", "fd00:244::b"]);
+        rig.local_in(last, "pod", &["10.245.1.11"]);
         for (services, slices) in clusters {
             rig.cluster(services, slices);
             rig.proxy.observe(&rig.client).unwrap();

@@ -1,4 +1,4 @@
-//! A proxy, its client and an emulated HNS, with the smallest network of each type.
+//! A proxy, its client and an emulated HNS, with the smallest network of each type, or several of them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,39 +7,46 @@ use std::time::Duration;
 use hcn::{Client, Generation, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
+use proptest::prelude::*;
 use proxy::model::{Service, Slice};
 use proxy::{Host, Next, Reconciler, Report, Settings};
 use serde_json::{Value, json};
 
 pub(crate) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
 
+/// The second network, `cbr1`, where there are two. Its subnets begin with 10.245 instead of 10.244.
+pub(crate) const SECOND: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732d);
+
 pub(crate) struct Rig {
+    pub(crate) settings: Settings,
     pub(crate) emulator: Arc<Emulator>,
     pub(crate) client: Client,
     pub(crate) proxy: Reconciler,
     pub(crate) now: Duration,
 }
 
-/// The document of a host with a network of a type and no endpoint.
-pub(crate) fn host(network_type: &str, version: &str) -> EmulatedHost {
-    let policies = if network_type == "Overlay" {
+/// The document of a host with networks of these types, two at most, and no endpoint.
+fn host(types: &[&str], version: &str) -> EmulatedHost {
+    let network = |(place, network_type): (usize, &&str)| {
         let subnet = |third: u8| {
-            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.244.{third}.0/24"),
+            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.{}.{third}.0/24", 244 + place),
                    "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
                    "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
         };
-        json!([subnet(2), subnet(3)])
-    } else {
-        json!([])
+        let policies = if *network_type == "Overlay" { json!([subnet(2), subnet(3)]) } else { json!([]) };
+        let id = [NETWORK, SECOND][place];
+        let gateway = format!("10.{}.1.1", 244 + place);
+        json!({
+            "_kind": "Network", "ID": id, "Name": format!("cbr{place}"), "Type": network_type,
+            "Policies": policies,
+            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": format!("10.{}.1.0/24", 244 + place),
+                       "Routes": [{"NextHop": gateway, "DestinationPrefix": "0.0.0.0/0"}]}]}],
+            "SchemaVersion": {"Major": 2, "Minor": 0}
+        })
     };
     serde_json::from_value(json!({
         "hnsVersion": version, "node": "here", "nodeIPs": ["192.168.77.1", "fd00:77::1"], "hostMac": "16:3f:c8:c9:10:9d",
-        "objects": [{
-            "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": network_type, "Policies": policies,
-            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24",
-                       "Routes": [{"NextHop": "10.244.1.1", "DestinationPrefix": "0.0.0.0/0"}]}]}],
-            "SchemaVersion": {"Major": 2, "Minor": 0}
-        }]
+        "objects": types.iter().enumerate().map(network).collect::<Vec<_>>()
     }))
     .unwrap()
 }
@@ -47,7 +54,7 @@ pub(crate) fn host(network_type: &str, version: &str) -> EmulatedHost {
 pub(crate) fn settings() -> Settings {
     Settings {
         node_name: "here".into(),
-        network_name: "cbr0".into(),
+        network_names: vec!["cbr0".into()],
         source_vip: Some("10.244.1.250".parse().unwrap()),
         enable_dsr: true,
         root_endpoint_name: "cbr0_ep".into(),
@@ -55,6 +62,17 @@ pub(crate) fn settings() -> Settings {
         healthz_port: Some(10256),
         take_over: false,
     }
+}
+
+/// The types of one network, or two.
+pub(crate) fn types() -> impl Strategy<Value = &'static [&'static str]> {
+    prop_oneof![
+        2 => Just(&["L2Bridge"][..]),
+        2 => Just(&["Overlay"][..]),
+        1 => Just(&["L2Bridge", "L2Bridge"][..]),
+        1 => Just(&["Overlay", "L2Bridge"][..]),
+        1 => Just(&["L2Bridge", "Overlay"][..]),
+    ]
 }
 
 pub(crate) fn own_host() -> Host {
@@ -66,8 +84,19 @@ pub(crate) fn own_host() -> Host {
 
 impl Rig {
     pub(crate) fn new(network_type: &str, version: &str, generation: Generation) -> Self {
-        let emulator = Arc::new(Emulator::from_host(&host(network_type, version)).unwrap());
-        Self::on(emulator, generation)
+        Self::with(&[network_type], version, generation)
+    }
+
+    /// With networks of these types, all of which the settings name. The source address is in the overlay network.
+    pub(crate) fn with(types: &[&str], version: &str, generation: Generation) -> Self {
+        let emulator = Arc::new(Emulator::from_host(&host(types, version)).unwrap());
+        let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
+        let settings = Settings {
+            network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
+            source_vip: source_vip.parse().ok(),
+            ..settings()
+        };
+        Self::of(settings, emulator, generation)
     }
 
     pub(crate) fn l2bridge() -> Self {
@@ -75,8 +104,13 @@ impl Rig {
     }
 
     pub(crate) fn on(emulator: Arc<Emulator>, generation: Generation) -> Self {
+        Self::of(settings(), emulator, generation)
+    }
+
+    fn of(settings: Settings, emulator: Arc<Emulator>, generation: Generation) -> Self {
         let client = Client::new(emulator.clone(), generation);
-        Self { emulator, client, proxy: Reconciler::new(settings(), own_host()), now: Duration::from_secs(1) }
+        let proxy = Reconciler::new(settings.clone(), own_host());
+        Self { settings, emulator, client, proxy, now: Duration::from_secs(1) }
     }
 
     /// Gives the proxy a complete cluster.
@@ -115,7 +149,7 @@ impl Rig {
         let services = self.proxy.cluster().iter().filter_map(|(_, entry)| entry.service.clone()).collect();
         let slices = self.proxy.cluster().iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
         let generation = self.client.generation();
-        *self = Rig { now: self.now, ..Rig::on(self.emulator.clone(), generation) };
+        *self = Rig { now: self.now, ..Rig::of(self.settings.clone(), self.emulator.clone(), generation) };
         self.cluster(services, slices);
     }
 
@@ -133,8 +167,12 @@ impl Rig {
     }
 
     pub(crate) fn local(&self, name: &str, addresses: &[&str]) -> Guid {
+        self.local_in(NETWORK, name, addresses)
+    }
+
+    pub(crate) fn local_in(&self, network: Guid, name: &str, addresses: &[&str]) -> Guid {
         let addresses: Vec<IpAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        self.emulator.add_local_endpoint(NETWORK, name, &addresses)
+        self.emulator.add_local_endpoint(network, name, &addresses)
     }
 
     /// What HNS holds, a line an object, without ids.
@@ -149,7 +187,12 @@ impl Rig {
         let endpoint = |e: &Value| {
             let kind = if e["Flags"].as_u64().unwrap_or(0) & 1 == 1 { "remote" } else { "local" };
             let provider = e["Policies"][0]["Settings"]["ProviderAddress"].as_str();
-            format!("{kind} {}{}", address(e), provider.map_or(String::new(), |p| format!(" on {p}")))
+            let network =
+                e["HostComputeNetwork"].as_str().and_then(|id| self.emulator.document(Kind::Network, id.parse().ok()?));
+            let name = network.map_or(String::new(), |network| network["Name"].as_str().unwrap_or("?").to_owned());
+            let several = self.settings.network_names.len() > 1 && name != "cbr0";
+            let network = if several { format!(" in {name}") } else { String::new() };
+            format!("{kind} {}{}{network}", address(e), provider.map_or(String::new(), |p| format!(" on {p}")))
         };
         let load_balancer = |lb: &Value| {
             let mapping = &lb["PortMappings"][0];

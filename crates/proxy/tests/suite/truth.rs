@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
 use hcn::{Generation, Version};
-use proxy::FrontendKind;
 use proxy::desire::{Context, Wishes, desire};
 use proxy::frontend::{LoadBalancerSpec, Target};
-use proxy::model::{Service, ServiceEntry, Slice, SliceBackend};
-use proxy::settings::{Capabilities, Network, Node};
+use proxy::model::{Family, Service, ServiceEntry, Slice, SliceBackend};
+use proxy::settings::{Capabilities, Node};
 use proxy::testing::{service, slice};
+use proxy::{FrontendKind, Network, Networks};
 
 use crate::reference::{Answer, Endpoint, Question, answer};
 use crate::rig::{NETWORK, own_host, settings};
@@ -77,7 +77,7 @@ fn every_kind(question: Question) -> Service {
 }
 
 struct World {
-    network: Network,
+    networks: Networks,
     capabilities: Capabilities,
     settings: proxy::Settings,
 }
@@ -86,7 +86,7 @@ impl World {
     fn new(version: &str) -> Self {
         let version: Version = version.parse().unwrap();
         Self {
-            network: Network { id: NETWORK, overlay: false, remote_subnets: Vec::new() },
+            networks: Networks::new(&settings().network_names, Family::V4),
             capabilities: Capabilities::of(version, Generation::V2),
             settings: proxy::Settings { forward_health_check_vip: true, ..settings() },
         }
@@ -95,8 +95,8 @@ impl World {
     fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> Wishes {
         let node = Node { name: "here".into(), zone: zone.map(Into::into) };
         let (host, settings) = (own_host(), &self.settings);
-        let (network, capabilities) = (&self.network, &self.capabilities);
-        let context = Context { settings, host: &host, node: &node, network, capabilities };
+        let (networks, capabilities) = (&self.networks, &self.capabilities);
+        let context = Context { settings, host: &host, node: &node, networks, capabilities };
         let entry = ServiceEntry { service: Some(service), slices: [(slice.name.clone(), slice)].into() };
         desire(&entry, &context)
     }
@@ -260,13 +260,14 @@ fn flags_of_every_kind_follow_the_table() {
 #[test]
 fn the_source_address_on_overlay_follows_where_the_backends_are() {
     let mut world = World::new("15.5");
-    world.network.overlay = true;
-    world.network.remote_subnets = vec![RemoteSubnetRoute {
+    let remote = RemoteSubnetRoute {
         destination_prefix: "10.244.2.0/24".parse().unwrap(),
         isolation_id: 4096,
         provider_address: "192.168.77.2".parse().unwrap(),
         distributed_router_mac_address: String::new(),
-    }];
+    };
+    let network = Network { id: NETWORK, overlay: true, subnets: Vec::new(), remote_subnets: vec![remote] };
+    world.networks.named_mut(0).unwrap().network = Some(network);
     // Here, in another node's subnet, another node itself, outside the cluster.
     let places = [("10.244.1.11", true), ("10.244.2.7", false), ("192.168.77.2", false), ("192.0.2.20", false)];
     for bits in 0..64u8 {

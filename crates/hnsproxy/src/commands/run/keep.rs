@@ -117,7 +117,8 @@ impl<'a> Keeper<'a> {
         let due = match feed.turn(Place { args: &args.proxy, config, hns }, session)? {
             Turn::Ready(due) => due,
             Turn::Waits(what, until) => {
-                board.publish(Status { awaited: Some(what), ..session.status() });
+                let cluster_trouble = feed.trouble();
+                board.publish(Status { awaited: Some(what), cluster_trouble, ..session.status() });
                 return Ok(until.unwrap_or(Duration::MAX));
             }
         };
@@ -139,7 +140,7 @@ impl<'a> Keeper<'a> {
             let Counts { calls, writes } = self.notices.hns.counts();
             info!("HNS holds all that it should, after {calls} native calls, {writes} writes");
         }
-        board.publish(session.status());
+        board.publish(Status { cluster_trouble: feed.trouble(), ..session.status() });
         Ok([next, due].into_iter().flatten().fold(self.next_audit, Duration::min))
     }
 

@@ -32,6 +32,7 @@ pub(super) fn main(
     info!("{}", session.note());
     session.load(&catalog);
     session.observe()?;
+    session.tell_of_host();
     converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
     let Counts { calls, writes } = hns.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;

@@ -9,15 +9,21 @@ use std::time::Duration;
 
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
-use kube::client::ClientBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{ClientBuilder, ConfigExt};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tokio::sync::Mutex;
+use tower::{BoxError, ServiceBuilder};
 
 use crate::config::ClientConnection;
 
-/// How long a connection may take to come about, TLS included.
+/// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
+/// After how long a silence the other side is asked whether it is still there, how often, and how many times: a watch says nothing for
+/// minutes, and a server that was switched off never ends it.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
 
 /// Why there is no way to the API server.
 #[derive(Debug, thiserror::Error)]
@@ -108,17 +114,14 @@ impl Access {
         &self.server
     }
 
-    /// The client in use, and the how manieth it is. Made where there is none yet, or where it has expired.
+    /// The client in use, and the how manieth it is. Made where there is none.
     ///
     /// # Errors
     /// Where none can be made now, which may change.
     pub async fn client(&self) -> Result<(Client, u64), AccessError> {
         let mut current = self.current.lock().await;
         if let Some(Made(client)) = &current.client {
-            let expired = client.valid_until().is_some_and(|until| jiff::Timestamp::now() >= until);
-            if !expired {
-                return Ok((client.clone(), current.generation));
-            }
+            return Ok((client.clone(), current.generation));
         }
         let client = make(load(&self.connection).await?).await?;
         current.generation += 1;
@@ -188,11 +191,34 @@ fn trim_token(config: &mut Config) -> Result<(), AccessError> {
 
 /// Makes a client. Plugins are run for that, which takes its time.
 async fn make(config: Config) -> Result<Client, AccessError> {
-    let made = tokio::task::spawn_blocking(|| ClientBuilder::try_from(config).map(ClientBuilder::build));
+    let made = tokio::task::spawn_blocking(|| match config.proxy_url {
+        Some(_) => ClientBuilder::try_from(config).map(ClientBuilder::build),
+        None => direct(&config),
+    });
     match made.await {
         Ok(made) => made.map_err(|source| AccessError::Client(Box::new(source))),
         Err(error) => Err(AccessError::Runtime(error.into())),
     }
+}
+
+/// A client that notices when the other side is no longer there.
+fn direct(config: &Config) -> Result<Client, kube::Error> {
+    let mut connector = HttpConnector::new();
+    let (time, interval, retries) = KEEPALIVE;
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_keepalive(Some(time));
+    connector.set_keepalive_interval(Some(interval));
+    connector.set_keepalive_retries(Some(retries));
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::json;
 use test_api_server::{ExpiredWatches, Kind, Mood};
 
 use super::{Live, service, slice};
+use crate::http::get;
 use crate::program::until;
 
 const BOUTIQUE: &str = "boutique-l2bridge";
@@ -75,6 +76,9 @@ fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     assert_eq!(warnings(&began).len(), 1, "{began:#?}");
     missed.change();
     missed.untouched();
+    let page = || get(missed.live.running.metrics, "/readyz").unwrap();
+    until("pages tell of it", || page().json()["clusterTrouble"].is_string());
+    assert_eq!(page().code, 200, "what is known is programmed");
     server.come_back().unwrap();
     let over = missed.live.running.lines_to("can be asked again");
     assert_eq!(warnings(&over), Vec::<&String>::new());

@@ -1,11 +1,13 @@
 //! Endpoints and load balancers of others, of other Services, and of no sense.
 
+use std::time::Duration;
+
 use hcn::schema::{Endpoint, IpConfiguration};
-use hcn::{Class, Guid, Kind};
+use hcn::{Class, Guid, Hresult, Kind};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
-use super::{empty, ids, serve, writes};
+use super::{back, empty, ids, serve, writes};
 use crate::rig::{NETWORK, Rig};
 
 fn pod(rig: &Rig, address: &str) -> Result<Guid, hcn::Error> {
@@ -147,4 +149,21 @@ fn issues_116389_141488_odd_documents_are_skipped_and_said() {
     rig.cluster(vec![], vec![]);
     rig.settle();
     assert_eq!((ids(&rig, Kind::LoadBalancer), ids(&rig, Kind::Endpoint)), before, "none of them was touched");
+}
+
+#[test]
+fn endpoints_let_go_while_hns_goes_away_are_deleted_when_it_is_back() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1", "10.244.2.2"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.1", "10.244.2.2", "10.244.2.3"]);
+    rig.run();
+    // The next replacement has to wait, and with it the endpoints that the load balancer no longer needs.
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    assert!(rig.run().outcomes.is_empty());
+    rig.now += Duration::from_secs(1);
+    rig.break_once("HcnDeleteEndpoint", false, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    rig.run();
+    rig.settle();
+    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
 }

@@ -20,8 +20,10 @@ pub(in crate::commands::run) struct LiveFeed {
     origin: Origin,
     _cluster: Cluster,
     own: OwnNode,
-    /// Whether the Node says something that the session was not told.
-    node_changed: bool,
+    /// Whether the session was not told of the Node's addresses.
+    addresses_changed: bool,
+    /// Why the server can't be asked.
+    trouble: Option<String>,
     /// What was last said to be waited for.
     said: Option<&'static str>,
 }
@@ -42,7 +44,7 @@ impl LiveFeed {
         let cluster = cluster::follow(place.config, node_name, tell)?;
         info!("the cluster is that of the API server {}", cluster.server());
         let own = OwnNode::new(node_name, needs);
-        Ok(Self { origin, _cluster: cluster, own, node_changed: true, said: None })
+        Ok(Self { origin, _cluster: cluster, own, addresses_changed: false, trouble: None, said: None })
     }
 
     /// Whether a change is of this cluster, and not of one that was followed before.
@@ -55,6 +57,11 @@ impl LiveFeed {
         self.own.node()
     }
 
+    /// Why the server can't be asked at present.
+    pub(super) fn trouble(&self) -> Option<&String> {
+        self.trouble.as_ref()
+    }
+
     /// Takes a change.
     pub(super) fn take(&mut self, change: Change, session: &mut Session<'_>) {
         match &change {
@@ -65,12 +72,15 @@ impl LiveFeed {
                         self.own.name()
                     );
                 }
+                let ips = |own: &OwnNode| own.node().map(|node| node.ips.clone());
+                let before = ips(&self.own);
                 self.own.see(node.clone(), session.now());
-                self.node_changed = true;
+                self.addresses_changed |= ips(&self.own) != before;
             }
             Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
             Change::Services(services) => info!("the API server has {} Services to serve", services.len()),
             Change::Slices(slices) => info!("the API server has {} EndpointSlices to serve", slices.len()),
+            Change::Trouble(trouble) => self.trouble.clone_from(trouble),
             _ => {}
         }
         session.take(change);
@@ -89,7 +99,7 @@ impl LiveFeed {
                 Ok(Turn::Waits(format!("{what} {}", self.own.name()), until))
             }
             Standing::Settled => {
-                if std::mem::take(&mut self.node_changed) {
+                if std::mem::take(&mut self.addresses_changed) {
                     session.set_host(host(place.config, place.args, place.hns, self.own.node()));
                 }
                 Ok(Turn::Ready(None))

@@ -87,6 +87,14 @@ impl Feed {
         }
     }
 
+    /// Why the cluster can't be asked for changes at present.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(live) => live.trouble().cloned(),
+        }
+    }
+
     /// Hands over what is due.
     ///
     /// # Errors

@@ -1,0 +1,212 @@
+//! The HNS networks that the pods are in, and which of them an address belongs to.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use hcn::Guid;
+use hcn::schema::RemoteSubnetRoute;
+use ipnet::IpNet;
+
+use crate::model::Family;
+use crate::notice::Remark;
+
+/// A network, as far as programming depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its id.
+    pub id: Guid,
+    /// Whether it is an overlay network.
+    pub overlay: bool,
+    /// Its own subnets: the addresses of pods of this node.
+    pub subnets: Vec<IpNet>,
+    /// The subnets of other nodes; overlay only.
+    pub remote_subnets: Vec<RemoteSubnetRoute>,
+}
+
+impl Network {
+    /// The address of the node that has an address: that of the last subnet that contains it, or the address itself where it is
+    /// such a node's own (winkernel 2.4).
+    pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
+        self.remote_subnets
+            .iter()
+            .rev()
+            .find(|subnet| subnet.destination_prefix.contains(&address) || subnet.provider_address == address)
+            .map(|subnet| subnet.provider_address)
+    }
+
+    /// How long the longest prefix of its own subnets is that contains an address.
+    fn closeness(&self, address: IpAddr) -> Option<u8> {
+        self.subnets.iter().filter(|subnet| subnet.contains(&address)).map(IpNet::prefix_len).max()
+    }
+}
+
+/// A network that the settings name, and what HNS says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedNetwork {
+    /// The name in the settings.
+    pub name: String,
+    /// What is known of it: none before it was first found.
+    pub network: Option<Network>,
+    /// Whether it is there, and can be used. One that is not is waited for.
+    pub present: bool,
+    /// What an operator should know of it.
+    pub remarks: Vec<Remark>,
+}
+
+/// The networks that the settings name, in that order. A network is told by its place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks {
+    all: Vec<NamedNetwork>,
+    primary_family: Family,
+}
+
+impl Networks {
+    /// Networks of which nothing is known but their names.
+    pub fn new(names: &[String], primary_family: Family) -> Self {
+        let named =
+            |name: &String| NamedNetwork { name: name.clone(), network: None, present: false, remarks: Vec::new() };
+        Self { all: names.iter().map(named).collect(), primary_family }
+    }
+
+    /// Sets the node's primary family.
+    pub fn set_primary_family(&mut self, family: Family) {
+        self.primary_family = family;
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &NamedNetwork> {
+        self.all.iter()
+    }
+
+    /// How many the settings name.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether the settings name none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// One of them.
+    pub fn named(&self, place: usize) -> Option<&NamedNetwork> {
+        self.all.get(place)
+    }
+
+    /// One of them, to take what HNS says of it.
+    pub fn named_mut(&mut self, place: usize) -> Option<&mut NamedNetwork> {
+        self.all.get_mut(place)
+    }
+
+    /// What is known of one.
+    pub fn known(&self, place: usize) -> Option<&Network> {
+        self.all.get(place)?.network.as_ref()
+    }
+
+    /// One that is there.
+    pub fn present(&self, place: usize) -> Option<&Network> {
+        self.all.get(place).filter(|named| named.present)?.network.as_ref()
+    }
+
+    /// Whether anything is known of any.
+    pub fn any_known(&self) -> bool {
+        self.all.iter().any(|named| named.network.is_some())
+    }
+
+    /// The ids of those that are there.
+    pub fn present_ids(&self) -> Vec<Guid> {
+        (0..self.len()).filter_map(|place| self.present(place)).map(|network| network.id).collect()
+    }
+
+    /// The place of the network of an id.
+    pub fn place_of(&self, id: Guid) -> Option<usize> {
+        (0..self.len()).find(|place| self.known(*place).is_some_and(|network| network.id == id))
+    }
+
+    /// The place of the overlay network, if there is one. There is one source address, so there is no second.
+    pub fn overlay(&self) -> Option<usize> {
+        (0..self.len()).find(|place| self.known(*place).is_some_and(|network| network.overlay))
+    }
+
+    /// Whether a family can be programmed in any: in overlay networks the node's primary one can.
+    pub fn have_family(&self, family: Family) -> bool {
+        (0..self.len()).any(|place| self.takes(place, family))
+    }
+
+    /// Whether addresses of a family can be in a network. One that was never found may be of any type.
+    pub fn takes(&self, place: usize, family: Family) -> bool {
+        family == self.primary_family || !self.known(place).is_some_and(|network| network.overlay)
+    }
+
+    /// The place of the network that an address belongs to: the one with the longest subnet that contains it, else the overlay network
+    /// that has it on another node, else the first that is named.
+    pub fn of(&self, address: IpAddr) -> usize {
+        if self.len() < 2 {
+            return 0;
+        }
+        let family = Family::of(address);
+        let known = || {
+            let places = (0..self.len()).filter(|place| self.takes(*place, family));
+            places.filter_map(|place| Some((place, self.known(place)?)))
+        };
+        let own = known().filter_map(|(place, network)| Some((network.closeness(address)?, Reverse(place)))).max();
+        let elsewhere = || known().find(|(_, network)| network.provider_address(address).is_some());
+        let first = || (0..self.len()).find(|place| self.takes(*place, family)).unwrap_or_default();
+        own.map(|(_, Reverse(place))| place).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(all: &[(bool, &[&str], &[&str])]) -> Networks {
+        let names: Vec<String> = (0..all.len()).map(|n| format!("net{n}")).collect();
+        let mut networks = Networks::new(&names, Family::V4);
+        for (place, (overlay, own, remote)) in all.iter().enumerate() {
+            let subnet = |prefix: &&str| RemoteSubnetRoute {
+                destination_prefix: prefix.parse().unwrap(),
+                isolation_id: 4096,
+                provider_address: [192, 168, 77, 9].into(),
+                distributed_router_mac_address: String::new(),
+            };
+            let network = Network {
+                id: Guid::from_u128(place as u128),
+                overlay: *overlay,
+                subnets: own.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+                remote_subnets: remote.iter().map(subnet).collect(),
+            };
+            networks.all[place] = NamedNetwork { network: Some(network), present: true, ..networks.all[place].clone() };
+        }
+        networks
+    }
+
+    fn of(networks: &Networks, address: &str) -> usize {
+        networks.of(address.parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_belongs_where_its_subnet_is_else_where_it_can_be_reached_else_to_the_first() {
+        let networks = networks(&[
+            (false, &["10.1.0.0/16", "fd00:1::/64"], &[]),
+            (false, &["10.1.7.0/24"], &[]),
+            (true, &["10.3.1.0/24"], &["10.3.2.0/24"]),
+        ]);
+        let places = ["10.1.1.1", "10.1.7.1", "10.3.1.1", "10.3.2.1", "192.168.77.9", "8.8.8.8", "fd00:1::1"];
+        assert_eq!(places.map(|address| of(&networks, address)), [0, 1, 2, 2, 2, 0, 0]);
+    }
+
+    #[test]
+    fn an_overlay_network_has_no_address_of_the_other_family() {
+        let networks = networks(&[(true, &["10.1.1.0/24", "fd00:1::/64"], &[]), (false, &["10.2.1.0/24"], &[])]);
+        assert_eq!(["9.9.9.9", "fd00:1::1", "fd00:9::1"].map(|address| of(&networks, address)), [0, 1, 1]);
+        assert!(networks.have_family(Family::V6));
+    }
+
+    #[test]
+    fn of_one_network_every_address_is() {
+        let networks = networks(&[(true, &["10.1.1.0/24"], &[])]);
+        assert_eq!(["10.1.1.1", "9.9.9.9", "fd00:9::1"].map(|address| of(&networks, address)), [0, 0, 0]);
+        assert!(!networks.have_family(Family::V6));
+    }
+}

@@ -1,0 +1,196 @@
+//! One of several networks is missing, comes and goes, or can't be read.
+
+use std::sync::Arc;
+
+use hcn::{Call, Client, Error, Generation, Guid, Hcn, Hresult, Kind, Reply};
+use hcn_emulator::Emulator;
+use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::explain::BackendState;
+use proxy::model::ServiceName;
+use proxy::testing::{backend, service, slice};
+use proxy::{ObserveError, Problem, Remark};
+use serde_json::{Value, json};
+
+use super::{ROUND, problems, two};
+use crate::faults::{back, serve, writes};
+use crate::rig::{NETWORK, Rig, SECOND};
+
+fn missing(network: &str) -> Remark {
+    Remark::NetworkMissing { reason: ObserveError::NetworkAbsent { name: network.into() }.to_string() }
+}
+
+/// Takes a network away, with all that is in it.
+fn take_away(rig: &Rig, network: Guid) -> Value {
+    let document = rig.emulator.document(Kind::Network, network).unwrap();
+    rig.emulator.remove(Kind::Network, network);
+    document
+}
+
+#[test]
+fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
+    let mut rig = two();
+    let document = take_away(&rig, SECOND);
+    serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
+    let local = slice("ns/second-1", "ns/second").port(8080).backend(backend("10.245.1.11").on("here"));
+    rig.proxy.apply_service(service("ns/second").cluster_ip("10.96.0.2").port(80).build());
+    rig.proxy.apply_slice(local.build());
+    rig.sync();
+    let first = ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"];
+    assert_eq!(rig.held(), first);
+    assert_eq!((rig.proxy.remarks(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
+
+    rig.emulator.add(Kind::Network, document);
+    rig.local_in(SECOND, "pod", &["10.245.1.11"]);
+    assert!(rig.proxy.observe(&rig.client).unwrap().network_changed);
+    rig.calls();
+    rig.settle();
+    assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
+    assert_eq!((rig.proxy.remarks(), problems(&rig)), (vec![], vec![]));
+}
+
+#[test]
+fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
+    let mut rig = two();
+    let document = take_away(&rig, NETWORK);
+    serve(&mut rig, "ns/first", "10.96.0.1", &["10.99.0.1"]);
+    serve(&mut rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
+    rig.settle();
+    assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
+    assert_eq!(problems(&rig), [Problem::NetworkMissing { network: "cbr0".into() }]);
+    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.confirmed).collect();
+    assert_eq!(confirmed, [false, true]);
+    let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
+    let frontend = &explained.frontends[0];
+    assert!(frontend.waits && !frontend.confirmed && frontend.wanted.is_none());
+    assert_eq!(frontend.backends[0].state, BackendState::NetworkMissing);
+
+    rig.emulator.add(Kind::Network, document);
+    rig.settle();
+    assert_eq!(rig.held().len(), 4);
+    assert_eq!(problems(&rig), []);
+}
+
+#[test]
+fn with_all_networks_missing_nothing_is_done_and_the_first_is_named() {
+    let mut rig = two();
+    for network in [NETWORK, SECOND] {
+        take_away(&rig, network);
+    }
+    serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
+    let error = rig.proxy.observe(&rig.client).unwrap_err();
+    assert_eq!(error, ObserveError::NetworkAbsent { name: "cbr0".into() });
+    assert_eq!(rig.proxy.trouble(), Some(&error));
+    assert!(rig.run().outcomes.is_empty());
+}
+
+/// A Service in each network, and one with most backends in the second.
+fn three_services(rig: &mut Rig) -> Vec<String> {
+    serve(rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
+    serve(rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
+    serve(rig, "ns/both", "10.96.0.3", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
+    rig.settle();
+    let held = rig.held();
+    assert_eq!(held.len(), 6);
+    held
+}
+
+#[test]
+fn a_network_made_again_is_programmed_again_and_only_that_one() {
+    let mut rig = two();
+    let before = three_services(&mut rig);
+    let mut document = take_away(&rig, SECOND);
+    document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
+    rig.emulator.add(Kind::Network, document);
+    let found = rig.proxy.observe(&rig.client).unwrap();
+    assert!(found.network_changed && found.drift.is_empty(), "what went with the network is no drift");
+    rig.calls();
+    rig.settle();
+    assert_eq!(writes(&rig), [["HcnCreateEndpoint"; 2], ["HcnCreateLoadBalancer"; 2]].concat());
+    assert_eq!(rig.held(), before);
+}
+
+#[test]
+fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_other_is_touched() {
+    let mut rig = two();
+    let before = three_services(&mut rig);
+    let document = take_away(&rig, SECOND);
+    rig.calls();
+    let found = rig.proxy.observe(&rig.client).unwrap();
+    assert!(found.network_changed && found.drift.is_empty(), "what went with the network is no drift");
+    rig.settle();
+    assert_eq!(
+        rig.held(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0",
+            "lb 10.96.0.3:80/6 -> 10.244.1.7:8080 flags 1/0",
+            "remote 10.244.1.7"
+        ]
+    );
+    assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
+    let gone = Problem::NetworkMissing { network: "cbr1".into() };
+    assert_eq!(problems(&rig), [gone.clone(), gone]);
+    assert_eq!(rig.proxy.remarks(), [missing("cbr1")]);
+    assert!(rig.proxy.is_converged());
+
+    rig.emulator.add(Kind::Network, document);
+    rig.settle();
+    assert_eq!(rig.held(), before);
+    assert_eq!(rig.proxy.remarks(), []);
+}
+
+#[test]
+fn a_failed_look_for_networks_changes_nothing() {
+    let mut rig = two();
+    let before = three_services(&mut rig);
+    let effect = Effect::Fail(Hresult::RPC_S_CALL_FAILED);
+    rig.emulator.inject(Fault { which: Which::Function("HNSCall".into()), from: 1, every: 1, effect });
+    rig.calls();
+    let mut look = |_| matches!(rig.proxy.observe(&rig.client), Err(ObserveError::Hns(_)));
+    assert!((0..ROUND).any(&mut look), "networks have their turn");
+    rig.run();
+    rig.emulator.clear_faults();
+    rig.settle();
+    assert_eq!((rig.calls().1, rig.held()), (0, before));
+}
+
+#[test]
+fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
+    let mut rig = two();
+    three_services(&mut rig);
+    let mut document = rig.emulator.document(Kind::Network, SECOND).unwrap();
+    document["Name"] = json!("other");
+    rig.emulator.replace(Kind::Network, SECOND, document);
+    back(&mut rig, "ns/second", &["10.245.1.9"]);
+    (0..ROUND).for_each(|_| drop(rig.sync()));
+    assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
+    assert_eq!(rig.proxy.remarks(), [Remark::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
+}
+
+/// An HNS whose list of networks has a name that is no text.
+struct Odd(Arc<Emulator>);
+
+impl Hcn for Odd {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        let reply = self.0.call(call)?;
+        match (call, reply) {
+            (Call::Hns { path, .. }, Reply::Document(text)) if path == "/networks/" => {
+                Ok(Reply::Document(text.replace("\"Name\":\"cbr1\"", "\"Name\":7")))
+            }
+            (_, reply) => Ok(reply),
+        }
+    }
+}
+
+#[test]
+fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
+    let mut rig = two();
+    let before = three_services(&mut rig);
+    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
+    rig.calls();
+    (0..ROUND).for_each(|_| drop(rig.sync()));
+    assert_eq!((rig.calls().1, rig.held()), (0, before));
+    rig.restart();
+    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
+    rig.settle();
+    assert_eq!(rig.proxy.remarks(), [missing("cbr1")], "it was never known");
+}
