@@ -9,7 +9,7 @@ mod settings;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -241,6 +241,28 @@ pub struct LogArgs {
     /// Append the log to FILE instead: a service of Windows has no standard error.
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     pub log_file: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// As without any flag but that of the file.
+    pub fn plain(log_file: Option<&Path>) -> Self {
+        Self { verbosity: 0, logging_format: LogFormat::Text, log_file: log_file.map(Path::to_owned) }
+    }
+}
+
+impl Cli {
+    /// The file of the log, where one is named.
+    pub fn log_file(&self) -> Option<&Path> {
+        match &self.command {
+            Command::Run(args) => args.proxy.log_file.as_deref(),
+            Command::Plan(args) => args.proxy.log_file.as_deref(),
+            Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
+            Command::State(args) => args.log.log_file.as_deref(),
+            #[cfg(feature = "emulator")]
+            Command::Emulator(args) => args.log.log_file.as_deref(),
+            Command::Service(_) => None,
+        }
+    }
 }
 
 /// Which HNS.

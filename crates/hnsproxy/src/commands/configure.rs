@@ -5,7 +5,7 @@ use std::fs;
 use tracing::{Level, debug, info, warn};
 
 use super::{CONVERGED, CommandError, cleanup, start_log};
-use crate::cli::{LogArgs, LogFormat, ProxyArgs};
+use crate::cli::{LogArgs, ProxyArgs};
 use crate::config::{Action, Config, Logging, Note};
 use crate::output;
 
@@ -18,13 +18,7 @@ pub(super) fn with(
         output::text(&version)?;
         return Ok(CONVERGED);
     }
-    let config = match Config::resolve(&args.kube_proxy) {
-        Ok(config) => config,
-        Err(error) => {
-            start_log(&LogArgs { verbosity: 0, logging_format: LogFormat::Text, log_file: args.log_file.clone() })?;
-            return Err(error.into());
-        }
-    };
+    let config = Config::resolve(&args.kube_proxy)?;
     let Logging { format, verbosity } = config.logging;
     start_log(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
     say(&config.notes);

@@ -142,6 +142,8 @@ pub enum CommandError {
 pub fn main(cli: &Cli) -> ExitCode {
     let result = carry_out(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
+        // What fails before the log has begun is said all the same; where it can't be written, that is the error.
+        let _ = start_log(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", chain(&error));
         FAILED
     }))
@@ -156,7 +158,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => start_log(&args.log).and_then(|()| emulator::main(args)),
         Command::Service(args) => {
-            start_log(&LogArgs { verbosity: 0, logging_format: LogFormat::Text, log_file: None })?;
+            start_log(&LogArgs::plain(None))?;
             service::main(args)
         }
     }

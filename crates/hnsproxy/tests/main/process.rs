@@ -20,6 +20,9 @@ fn help_and_version_succeed_and_mistakes_fail() {
     assert!(version.starts_with("Kubernetes v1.36.") && version.contains("(hnsproxy "), "{version}");
     hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
     hnsproxy(&["no-such-command"]).expect(1);
+    // Met before the log begins.
+    #[cfg(unix)]
+    hnsproxy(&["run", "--windows-service"]).expect(1).logs("Windows");
     hnsproxy(&["run"]).expect(1).logs("--from");
 }
 
