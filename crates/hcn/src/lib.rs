@@ -16,6 +16,7 @@ pub mod client;
 pub mod counting;
 pub mod error;
 pub mod features;
+pub mod metered;
 pub mod notification;
 pub mod schema;
 pub mod timed;
@@ -27,6 +28,7 @@ pub use client::{Client, Generation};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+pub use metered::{Metered, MeteredCall};
 pub use notification::{Event, Notification, Subscription};
 pub use timed::{SlowCall, Timed};
 #[cfg(windows)]

@@ -48,6 +48,11 @@ impl<H> Timed<H> {
         Self { inner, budget, state: Mutex::default() }
     }
 
+    /// What is measured.
+    pub fn inner(&self) -> &H {
+        &self.inner
+    }
+
     /// How long a call may take.
     pub fn budget(&self) -> Duration {
         self.budget

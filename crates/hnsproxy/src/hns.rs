@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, Counting, Counts, Generation, Hcn, SlowCall, Timed};
+use hcn::{Client, Counting, Counts, Generation, Hcn, Metered, MeteredCall, SlowCall, Timed};
 
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -79,7 +79,7 @@ struct Facts {
 
 /// An open HNS.
 pub struct Hns {
-    hcn: Arc<Counting<Timed<Box<dyn Hcn>>>>,
+    hcn: Arc<Measured>,
     /// None for that of this Windows host.
     facts: Option<Facts>,
     #[cfg(feature = "emulator")]
@@ -125,6 +125,11 @@ impl Hns {
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
         move || hcn.inner().overdue()
+    }
+
+    /// Has each native call told from now on.
+    pub fn tell_calls(&self, meter: impl Fn(&MeteredCall) + Send + Sync + 'static) {
+        self.hcn.inner().inner().tell(Box::new(meter));
     }
 
     /// The slowest call since this was last asked, if it took longer than it may.
@@ -203,8 +208,11 @@ impl Hns {
     }
 }
 
-fn measured(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Counting<Timed<Box<dyn Hcn>>>> {
-    Arc::new(Counting::new(Timed::new(hcn, args.hns_call_budget)))
+/// What goes around every HNS.
+type Measured = Counting<Timed<Metered<Box<dyn Hcn>>>>;
+
+fn measured(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Measured> {
+    Arc::new(Counting::new(Timed::new(Metered::new(hcn), args.hns_call_budget)))
 }
 
 #[cfg(windows)]

@@ -2,7 +2,8 @@
 //!
 //! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
 //! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
-//! stands, [`serve`] tells that over HTTP, [`view`] shows results, [`commands`] puts them together.
+//! stands, [`serve`] tells that over HTTP, [`metrics`] tells
+//! Prometheus, [`events`] the API server, [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
 pub mod ask;
@@ -11,8 +12,11 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod end;
+pub mod events;
 pub mod hns;
 pub mod kubernetes;
+pub mod log;
+pub mod metrics;
 pub mod output;
 pub mod serve;
 pub mod source;

@@ -3,17 +3,29 @@
 //! The [`Board`] holds the last one. Beside it stands since when changes wait: that is noted by whoever brings them, since the thread
 //! that programs may be held up in a call.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hcn::Generation;
-use proxy::model::Family;
+use proxy::desire::TrafficPolicy;
+use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
 use proxy::{HealthChecks, Liveness, Notice, Progress, Reconciler, Remark};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::clock::{Clock, Now};
 use crate::sync::chain;
+
+/// Why nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In one word, for Events.
+    pub reason: &'static str,
+    /// In words.
+    pub text: String,
+}
 
 /// How the proxy stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,15 +45,19 @@ pub struct Status {
     /// What is waited for before HNS is looked at, if anything.
     pub awaited: Option<String>,
     /// Why nothing is written at present, if so.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
     /// The version of HNS, once it was looked at.
     pub hns_version: Option<String>,
     /// The generation of HNS's interface that is used.
     pub generation: Generation,
     /// What HNS can do, once it was looked at.
     pub capabilities: Option<Capabilities>,
+    /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
+    pub without_local: Vec<(TrafficPolicy, Family, usize)>,
     /// What is not as the Services ask.
     pub notices: Vec<Notice>,
+    /// The uids of the Services that these are about.
+    pub uids: BTreeMap<ServiceName, Uuid>,
     /// What an operator should know of the host.
     pub remarks: Vec<Remark>,
     /// What health checks of Services are answered.
@@ -62,7 +78,9 @@ impl Default for Status {
             hns_version: None,
             generation: Generation::V2,
             capabilities: None,
+            without_local: Vec::new(),
             notices: Vec::new(),
+            uids: BTreeMap::new(),
             remarks: Vec::new(),
             health_checks: HealthChecks::default(),
         }
@@ -72,19 +90,28 @@ impl Default for Status {
 impl Status {
     /// How a proxy stands that programs HNS by a generation of its interface.
     pub fn of(reconciler: &Reconciler, generation: Generation, note: String, node_eligible: bool) -> Self {
+        let families = reconciler.families();
+        let notices = reconciler.notices();
+        let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
+        let ways =
+            TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
+        let without_local =
+            ways.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
         Self {
             note,
             node_eligible,
-            families: reconciler.families(),
+            without_local,
+            families,
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
             cluster_trouble: None,
             awaited: None,
-            trouble: reconciler.trouble().map(|trouble| chain(trouble)),
+            trouble: reconciler.trouble().map(|trouble| Trouble { reason: trouble.reason(), text: chain(trouble) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             generation,
             capabilities: reconciler.capabilities().copied(),
-            notices: reconciler.notices(),
+            uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
+            notices,
             remarks: reconciler.remarks(),
             health_checks: reconciler.health_checks().clone(),
         }
@@ -99,7 +126,7 @@ impl Status {
             waits.extend(self.cluster_trouble.clone());
         }
         waits.extend(self.awaited.clone());
-        waits.extend(self.trouble.clone());
+        waits.extend(self.trouble.iter().map(|trouble| trouble.text.clone()));
         if self.liveness == Liveness::Restarted {
             waits.push("HNS to hold again what it held before".to_owned());
         }
@@ -125,6 +152,7 @@ pub struct Changes {
     queued: Option<Duration>,
     under_way: Option<Duration>,
     running: Option<Duration>,
+    last_queued: Option<Duration>,
     updated: Option<Duration>,
 }
 
@@ -132,6 +160,7 @@ impl Changes {
     /// Notes that something has changed.
     pub fn queued(&mut self, now: Duration) {
         self.queued.get_or_insert(now);
+        self.last_queued = Some(now);
     }
 
     /// Notes that a run begins, which takes all changes with it.
@@ -151,6 +180,11 @@ impl Changes {
     /// Since when the oldest change waits.
     pub fn oldest(&self) -> Option<Duration> {
         self.under_way.into_iter().chain(self.queued).min()
+    }
+
+    /// When something last changed.
+    pub fn last_queued(&self) -> Option<Duration> {
+        self.last_queued
     }
 
     /// When changes were last programmed.
@@ -174,6 +208,13 @@ pub struct View {
     pub changes: Changes,
     /// The moment.
     pub now: Now,
+}
+
+impl View {
+    /// How HNS does, where a call may be under way that takes longer than it may.
+    pub fn liveness(&self, overdue: bool) -> Liveness {
+        if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
+    }
 }
 
 /// What everybody may read.
@@ -200,22 +241,28 @@ impl Board {
         self.lock().begun(self.now().elapsed);
     }
 
-    /// Publishes how the proxy stands after a run. Load balancers are told of backends only when these were programmed.
-    pub fn publish(&self, mut status: Status) {
+    /// Publishes how the proxy stands after a run.
+    pub fn publish(&self, status: Status) {
         let updated = status.awaited.is_none() && status.trouble.is_none() && status.progress.complete;
-        if !updated {
-            status.health_checks = self.status.borrow().health_checks.clone();
-        }
-        self.status.send_replace(Arc::new(status));
+        self.show(status, updated);
         self.lock().ended(self.now().elapsed, updated);
     }
 
-    /// Notes that there is everything to be programmed, and that it can be late from now on.
-    pub fn started(&self) {
+    /// Publishes how the proxy stands before the first run: there is everything to be programmed, and it can be late from now on.
+    pub fn started(&self, status: Status) {
+        self.show(status, false);
         let now = self.now().elapsed;
         let mut changes = self.lock();
         changes.ended(now, true);
         changes.queued(now);
+    }
+
+    /// Load balancers are told of backends only when these were programmed.
+    fn show(&self, mut status: Status, programmed: bool) {
+        if !programmed {
+            status.health_checks = self.status.borrow().health_checks.clone();
+        }
+        self.status.send_replace(Arc::new(status));
     }
 
     /// What stands there now.
@@ -261,7 +308,7 @@ mod tests {
         changes.begun(at(5));
         assert_eq!(changes.oldest(), Some(at(3)));
         changes.ended(at(6), true);
-        assert_eq!(changes, Changes { updated: Some(at(6)), ..Changes::default() });
+        assert_eq!(changes, Changes { updated: Some(at(6)), last_queued: Some(at(3)), ..Changes::default() });
     }
 
     #[test]
@@ -283,7 +330,7 @@ mod tests {
         assert_eq!(status.waits_for(), Vec::<String>::new());
         status.progress.load_balancers = Tally { desired: 7, confirmed: 4 };
         status.progress.failed = 1;
-        status.trouble = Some("HNS could not be read".into());
+        status.trouble = Some(Trouble { reason: "HNSUnavailable", text: "HNS could not be read".into() });
         assert_eq!(
             status.waits_for(),
             [

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hcn::{Client, Features, Generation};
+use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
@@ -13,6 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
 use crate::hns::Hns;
+use crate::metrics::Metrics;
 use crate::source::{Catalog, Change};
 use crate::status::Status;
 
@@ -27,6 +30,9 @@ pub struct Session<'a> {
     workers: Workers,
     /// Whether load balancers may send this node traffic.
     node_eligible: bool,
+    metrics: Arc<Metrics>,
+    /// When this began, for people.
+    began: Timestamp,
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
     told_of_services: BTreeSet<String>,
@@ -50,6 +56,8 @@ impl<'a> Session<'a> {
             host,
             workers: Workers(concurrency),
             node_eligible: false,
+            metrics: Arc::default(),
+            began: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
             told_of_services: BTreeSet::new(),
@@ -57,6 +65,11 @@ impl<'a> Session<'a> {
             unreadable: None,
             slow: false,
         }
+    }
+
+    /// Has all that happens counted.
+    pub fn count_in(&mut self, metrics: Arc<Metrics>) {
+        self.metrics = metrics;
     }
 
     /// The time that the core is told.
@@ -91,6 +104,11 @@ impl<'a> Session<'a> {
             // A Node that is deleted is as it was: the kubelet may make it anew.
             Change::Node(None) | Change::Problems(_) | Change::Trouble(_) => {}
         }
+    }
+
+    /// Whether all Services, and all slices, were handed over once.
+    pub fn knows_cluster(&self) -> bool {
+        self.reconciler.is_complete()
     }
 
     /// Says what the host knows of itself.
@@ -132,6 +150,7 @@ impl<'a> Session<'a> {
                 debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
             }
             name_drift(&found.drift);
+            self.metrics.drift(&found.drift);
         }
         result.map(drop)
     }
@@ -174,6 +193,12 @@ impl<'a> Session<'a> {
         let now = self.now();
         let Report { outcomes, next, drift, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
         name_drift(&drift);
+        self.metrics.drift(&drift);
+        self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
+        if self.reconciler.trouble().is_none() {
+            let triggers = self.reconciler.take_triggers();
+            self.metrics.programmed(&triggers, self.began, Timestamp::now());
+        }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         for Outcome { step, result, put_back } in &outcomes {
             match result {

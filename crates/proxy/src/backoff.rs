@@ -41,6 +41,11 @@ impl Backoff {
         self.tries.get(&subject).is_some_and(|entry| entry.due > now)
     }
 
+    /// Whether a subject has failed.
+    pub fn has(&self, subject: Subject) -> bool {
+        self.tries.contains_key(&subject)
+    }
+
     /// What is due.
     pub fn due(&self, now: Duration) -> Vec<Subject> {
         self.tries.iter().filter(|(_, entry)| entry.due <= now).map(|(subject, _)| *subject).collect()

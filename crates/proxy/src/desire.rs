@@ -27,6 +27,30 @@ pub struct Wishes {
     pub service_addresses: Vec<IpAddr>,
     /// What can't be had.
     pub problems: Vec<Problem>,
+    /// For each port that a policy Local keeps traffic from all that serve: the policy, and the family.
+    pub without_local: Vec<(TrafficPolicy, Family)>,
+}
+
+/// Whose traffic a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrafficPolicy {
+    /// `internalTrafficPolicy`: that of pods.
+    Internal,
+    /// `externalTrafficPolicy`: that from outside the cluster.
+    External,
+}
+
+impl TrafficPolicy {
+    /// Both.
+    pub const ALL: [TrafficPolicy; 2] = [TrafficPolicy::Internal, TrafficPolicy::External];
+
+    /// A short name, for metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TrafficPolicy::Internal => "internal",
+            TrafficPolicy::External => "external",
+        }
+    }
 }
 
 /// What all Services' wishes depend on.
@@ -75,6 +99,11 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
                 continue;
             }
             let selection = select(port, family, entry.slices.values(), context.node);
+            if selection.local.backends.is_empty() && !selection.cluster.backends.is_empty() {
+                let local = [service.internal_local, service.external_local && service.is_external(family)];
+                let policies = TrafficPolicy::ALL.into_iter().zip(local).filter(|(_, local)| *local);
+                wishes.without_local.extend(policies.map(|(policy, _)| (policy, family)));
+            }
             let port = PortWishes::new(service, port, family, &selection, context);
             for spec in port.load_balancers(cluster_ip, &mut wishes.problems) {
                 // Ports of one Service share a health check, for which one port that serves is enough; no other frontend can be met

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::desire::Wishes;
+use crate::desire::{TrafficPolicy, Wishes};
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
+use crate::model::Family;
 use crate::model::ServiceName;
 use crate::notice::{Notice, Problem};
 use crate::plan::Subject;
@@ -37,6 +38,7 @@ struct Entry {
     specs: Vec<Arc<LoadBalancerSpec>>,
     service_addresses: Vec<IpAddr>,
     problems: Vec<Problem>,
+    without_local: Vec<(TrafficPolicy, Family)>,
 }
 
 /// What all Services want.
@@ -52,6 +54,8 @@ pub struct Desired {
     without_backends: usize,
     /// How many addresses are backends that need an endpoint of ours.
     remote: usize,
+    /// How many ports a policy Local keeps traffic from all that serve.
+    without_local: FxHashMap<(TrafficPolicy, Family), usize>,
     /// Services that can't have all they ask for.
     troubled: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
@@ -124,14 +128,22 @@ impl Desired {
                 dirty.addresses.insert(*address);
             }
         }
-        let entry = Entry { created, specs, service_addresses: wishes.service_addresses, problems: wishes.problems };
+        for kind in &old.without_local {
+            self.without_local.entry(*kind).and_modify(|count| *count -= 1);
+        }
+        for kind in &wishes.without_local {
+            *self.without_local.entry(*kind).or_default() += 1;
+        }
+        let Wishes { service_addresses, problems, without_local, .. } = wishes;
+        let entry = Entry { created, specs, service_addresses, problems, without_local };
         if entry.problems.is_empty() {
             self.troubled.remove(name);
         } else {
             self.troubled.insert(name.clone());
         }
+        // What it counts for, it counts for while it is kept.
         let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
-        if !empty {
+        if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
         for frontend in changed {
@@ -266,6 +278,11 @@ impl Desired {
     /// How many frontends have no load balancer because no backend serves.
     pub fn without_backends(&self) -> usize {
         self.without_backends
+    }
+
+    /// How many ports a policy Local keeps traffic of a family from all that serve.
+    pub fn without_local(&self, policy: TrafficPolicy, family: Family) -> usize {
+        self.without_local.get(&(policy, family)).copied().unwrap_or_default()
     }
 
     /// How many endpoints of ours are wanted.

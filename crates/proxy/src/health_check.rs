@@ -6,11 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
 
 /// The health check of one Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
+    /// The Service's uid.
+    pub uid: Option<Uuid>,
     /// `healthCheckNodePort`.
     pub port: u16,
     /// How many addresses are ready on this node, for each family that the Service has.
@@ -50,7 +54,11 @@ impl HealthCheck {
         let service = entry.service.as_ref()?;
         let port = service.health_check_node_port?;
         let families = Family::ALL.into_iter().filter(|family| service.cluster_ip(*family).is_some());
-        Some(Self { port, local: families.map(|family| (family, local(entry, family, node_name))).collect() })
+        Some(Self {
+            uid: service.uid,
+            port,
+            local: families.map(|family| (family, local(entry, family, node_name))).collect(),
+        })
     }
 }
 

@@ -19,6 +19,7 @@ pub fn service(name: &str) -> ServiceBuilder {
     let (namespace, name) = split(name);
     ServiceBuilder(Service {
         name: ServiceName::new(namespace, name),
+        uid: None,
         created: 0,
         kind: ServiceKind::ClusterIp,
         cluster_ips: Vec::new(),
@@ -102,6 +103,7 @@ pub fn slice(name: &str, service: &str) -> SliceBuilder {
         family: Family::V4,
         ports: Vec::new(),
         backends: Vec::new(),
+        triggered: None,
     })
 }
 
@@ -125,6 +127,12 @@ impl SliceBuilder {
     pub fn backend(mut self, backend: BackendBuilder) -> Self {
         self.0.family = Family::of(backend.0.address);
         self.0.backends.push(backend.0);
+        self
+    }
+
+    /// Says when it was last triggered, in nanoseconds of Unix time.
+    pub fn triggered(mut self, at: i64) -> Self {
+        self.0.triggered = Some(at);
         self
     }
 

@@ -13,6 +13,8 @@ mod explain;
 mod faults;
 #[path = "suite/networks/mod.rs"]
 mod networks;
+#[path = "suite/progress.rs"]
+mod progress;
 #[path = "suite/properties/mod.rs"]
 mod properties;
 #[path = "suite/reference.rs"]

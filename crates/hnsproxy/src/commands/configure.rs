@@ -4,10 +4,10 @@ use std::fs;
 
 use tracing::{Level, debug, info, warn};
 
-use super::{CONVERGED, CommandError, cleanup, start_log};
+use super::{CONVERGED, CommandError, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
 use crate::config::{Action, Config, Logging, Note};
-use crate::output;
+use crate::{log, output};
 
 /// Does what the configuration asks for: mostly the command.
 pub(super) fn with(
@@ -20,7 +20,7 @@ pub(super) fn with(
     }
     let config = Config::resolve(&args.kube_proxy)?;
     let Logging { format, verbosity } = config.logging;
-    start_log(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
+    log::start(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
     say(&config.notes);
     match &config.action {
         Action::Run => command(&config),

@@ -10,19 +10,15 @@ mod run;
 mod service;
 mod state;
 
-use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
-
-use crate::cli::{Cli, Command, Explain, LogArgs, LogFormat, ProxyArgs, RunArgs, SettingsError, node_name};
+use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs, SettingsError, node_name};
 use crate::config::{Config, ConfigError};
 use crate::end::End;
 use crate::hns::{Hns, HnsError};
 use crate::kubernetes::summary;
+use crate::log;
 use crate::source::Catalog;
 use crate::source::cluster::{self, AccessError, NodeError, ReadError};
 use crate::source::files::{FileError, Files};
@@ -106,14 +102,8 @@ pub enum CommandError {
     #[error("a service with these arguments would not start: {0}")]
     ServiceArguments(String),
     /// The log can't be written.
-    #[error("the log can't be written to {}", path.display())]
-    LogFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    LogFile(#[from] log::LogFileError),
     /// There is no such Service.
     #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
     NoService {
@@ -143,7 +133,7 @@ pub fn main(cli: &Cli) -> ExitCode {
     let result = carry_out(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
         // What fails before the log has begun is said all the same; where it can't be written, that is the error.
-        let _ = start_log(&LogArgs::plain(cli.log_file()));
+        let _ = log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", chain(&error));
         FAILED
     }))
@@ -153,12 +143,18 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
         Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
-        Command::State(args) => start_log(&args.log).and_then(|()| state::main(args)),
+        Command::State(args) => {
+            log::start(&args.log)?;
+            state::main(args)
+        }
         Command::Explain(Explain::Svc(args)) => configure::with(&args.proxy, |config| explain::service(args, config)),
         #[cfg(feature = "emulator")]
-        Command::Emulator(args) => start_log(&args.log).and_then(|()| emulator::main(args)),
+        Command::Emulator(args) => {
+            log::start(&args.log)?;
+            emulator::main(args)
+        }
         Command::Service(args) => {
-            start_log(&LogArgs::plain(None))?;
+            log::start(&LogArgs::plain(None))?;
             service::main(args)
         }
     }
@@ -175,39 +171,6 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
         let code = *result.as_ref().unwrap_or(&FAILED);
         (result, code)
     })?
-}
-
-/// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
-fn start_log(args: &LogArgs) -> Result<(), CommandError> {
-    let level = match args.verbosity {
-        0..=1 => "info",
-        2..=4 => "debug",
-        _ => "trace",
-    };
-    // What libraries log of each request is said here, once, by whoever makes it.
-    let ours = ["hnsproxy", "proxy", "hcn", "hcn_emulator"].map(|of| format!("{of}={level}")).join(",");
-    let filter = if args.verbosity < 6 { format!("off,{ours}") } else { format!("debug,{ours}") };
-    let file = args.log_file.as_ref().map(|path| {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        file.map_err(|source| CommandError::LogFile { path: path.clone(), source })
-    });
-    let (file, failure) = match file {
-        Some(Err(error)) => (None, Some(error)),
-        Some(Ok(file)) => (Some(file), None),
-        None => (None, None),
-    };
-    let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let writer = match file {
-        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
-        None => BoxMakeWriter::new(std::io::stderr),
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer).with_target(false);
-    // A second start in one process keeps the first log.
-    let _ = match args.logging_format {
-        LogFormat::Text => log.with_ansi(ansi).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    failure.map_or(Ok(()), Err)
 }
 
 /// The cluster as it is now: from files, or from an API server.

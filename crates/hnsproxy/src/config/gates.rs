@@ -54,6 +54,18 @@ impl Gates {
         self.0.get(name).copied().unwrap_or(false)
     }
 
+    /// Each gate, with its stage as Kubernetes' metrics name it, and whether it is on.
+    pub fn stages(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
+        GATES.iter().map(|gate| {
+            let stage = match gate.stage {
+                Stage::Alpha => "ALPHA",
+                Stage::Beta => "BETA",
+                Stage::Stable | Stage::Locked => "",
+            };
+            (gate.name, stage, self.enabled(gate.name))
+        })
+    }
+
     /// Each gate, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> + '_ {
         self.0.iter().map(|(name, enabled)| (*name, *enabled))

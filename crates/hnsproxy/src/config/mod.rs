@@ -122,6 +122,27 @@ impl Config {
     pub fn to_v1alpha1(&self) -> Value {
         self.object.to_value()
     }
+
+    /// Every flag of kube-proxy with the value that counts, in the order of names. Those that are no part of a file have their default.
+    pub fn flags(&self) -> Vec<(&'static str, String)> {
+        let value = |setting: &table::Setting| match self.object.get(setting.field) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(items)) => {
+                let items: Vec<_> =
+                    items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+                items.join(",")
+            }
+            Some(Value::Object(members)) => {
+                members.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+            }
+            Some(value) => value.to_string(),
+            None => setting.default.to_owned(),
+        };
+        let counts = |setting: &&table::Setting| setting.effect != table::Effect::Removed;
+        let mut flags: Vec<_> = table::flags().filter(counts).map(|setting| (setting.flag, value(setting))).collect();
+        flags.sort();
+        flags
+    }
 }
 
 /// How the API server is reached.

@@ -34,6 +34,8 @@ objects! {
         labels: BTreeMap<String, String>,
         /// Annotations.
         annotations: BTreeMap<String, String>,
+        /// What tells it from others of its name, before and after.
+        uid: String,
         /// When it was created, by RFC 3339.
         creation_timestamp: Option<String>,
         /// When it was asked to go, by RFC 3339.

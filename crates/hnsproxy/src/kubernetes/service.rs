@@ -30,6 +30,7 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
     let external_local = local(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy", &mut problems)
         && (kind != ServiceKind::ClusterIp || !external_ips.is_empty());
     let service = Service {
+        uid: object.metadata.uid.parse().ok(),
         created: created(&object.metadata, &mut problems),
         kind,
         cluster_ips: cluster_ips(spec, &mut problems),
@@ -276,6 +277,7 @@ mod tests {
             converted.outcome.unwrap(),
             Service {
                 name: ServiceName::new("ns", "web"),
+                uid: None,
                 created: 100,
                 kind: ServiceKind::LoadBalancer,
                 cluster_ips: vec!["10.96.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],

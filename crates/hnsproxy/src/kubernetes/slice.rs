@@ -1,14 +1,17 @@
 //! An EndpointSlice of the API into a slice of the model.
 
+use jiff::Timestamp;
 use proxy::model::{Family, ServiceName, Slice, SliceBackend, SliceName, SlicePort};
 use smol_str::SmolStr;
 
-use super::object::{self, Named};
+use super::object::{self, Metadata, Named};
 use super::service::protocol;
 use super::{ConvertError, Converted, Problems, Skip, address};
 
 /// The label that names a slice's Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The annotation that says when what a slice says last began to change.
+const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// The label of slices of headless Services.
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
@@ -58,9 +61,19 @@ pub fn convert(object: &object::EndpointSlice) -> Result<Converted<Slice>, Conve
             .enumerate()
             .filter_map(|(index, endpoint)| convert_backend(index, endpoint, family, &mut problems))
             .collect(),
+        triggered: triggered(metadata, &mut problems),
         name,
     };
     Ok(Converted { outcome: Ok(slice), problems: problems.into_vec() })
+}
+
+fn triggered(metadata: &Metadata, problems: &mut Problems<'_>) -> Option<i64> {
+    let text = metadata.annotations.get(TRIGGERED)?;
+    let at = text.parse::<Timestamp>().ok().and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+    if at.is_none() {
+        problems.add(format!("metadata.annotations[{TRIGGERED:?}]"), format!("{text:?} is no time"));
+    }
+    at
 }
 
 fn convert_port(index: usize, port: &object::SlicePort, problems: &mut Problems<'_>) -> Option<SlicePort> {
@@ -151,6 +164,16 @@ mod tests {
         let backend = slice.unwrap().outcome.unwrap().backends.remove(0);
         assert_eq!((backend.ready, backend.serving, backend.terminating), (false, true, true));
         assert_eq!((backend.node.as_deref(), backend.for_zones.len(), backend.for_nodes.len()), (Some("win-1"), 1, 1));
+    }
+
+    #[test]
+    fn when_a_slice_was_triggered_is_kept() {
+        let triggered =
+            |text: &str| converted(|slice| slice["metadata"]["annotations"] = json!({TRIGGERED: text})).unwrap();
+        let slice = triggered("2026-01-01T00:00:01.000000002Z").outcome.unwrap();
+        assert_eq!(slice.triggered, Some(1_767_225_601_000_000_002));
+        let odd = triggered("soon");
+        assert_eq!((odd.outcome.unwrap().triggered, odd.problems.len()), (None, 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use proxy::model::{Family, ServiceName};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
+use crate::metrics::Probe;
 use crate::status::View;
 
 /// An answer to a health check.
@@ -20,15 +21,6 @@ pub(super) struct HealthAnswer {
     pub(super) body: String,
     /// How many local backends a Service has, where one was asked for.
     pub(super) weight: Option<usize>,
-}
-
-/// Which of the two questions about the program is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
-    /// Whether load balancers may send this node traffic.
-    Healthz,
-    /// Whether the program works.
-    Livez,
 }
 
 #[derive(Serialize)]
@@ -59,10 +51,10 @@ struct ServiceHealth<'a> {
 }
 
 /// Answers `/healthz` or `/livez`. Changes may wait `patience` long.
-pub(super) fn answer(question: Question, view: &View, patience: Duration) -> HealthAnswer {
+pub(super) fn answer(probe: Probe, view: &View, patience: Duration) -> HealthAnswer {
     let View { status, changes, now } = view;
     let healthy = changes.is_healthy(now.elapsed, patience);
-    let ok = healthy && (status.node_eligible || question == Question::Livez);
+    let ok = healthy && (status.node_eligible || probe == Probe::Livez);
     let last_updated = changes.last_updated().map(|updated| now.wall_at(updated));
     let family = |family: &Family| Some((family.to_string(), FamilyHealth { last_updated: last_updated?, healthy }));
     let body = ProxyHealth {
@@ -73,7 +65,7 @@ pub(super) fn answer(question: Question, view: &View, patience: Duration) -> Hea
             None => "0001-01-01T00:00:00Z".to_owned(),
         },
         current_time: now.wall,
-        node_eligible: (question == Question::Healthz).then_some(status.node_eligible),
+        node_eligible: (probe == Probe::Healthz).then_some(status.node_eligible),
         healthy,
         status: status.families.iter().filter_map(family).collect(),
     };
@@ -116,8 +108,8 @@ mod tests {
         View { status: Arc::new(status.clone()), changes: *changes, now }
     }
 
-    fn ask(question: Question, status: &Status, changes: &Changes, seconds: u64) -> (u16, Value) {
-        let answer = answer(question, &view(status, changes, seconds), PATIENCE);
+    fn ask(probe: Probe, status: &Status, changes: &Changes, seconds: u64) -> (u16, Value) {
+        let answer = answer(probe, &view(status, changes, seconds), PATIENCE);
         (answer.code.as_u16(), serde_json::from_str(&answer.body).unwrap())
     }
 
@@ -127,7 +119,7 @@ mod tests {
 
     #[test]
     fn before_anything_was_programmed_the_program_is_healthy() {
-        let (code, body) = ask(Question::Healthz, &eligible(), &Changes::default(), 3);
+        let (code, body) = ask(Probe::Healthz, &eligible(), &Changes::default(), 3);
         let now = "2026-01-02T03:00:03Z";
         let expected = json!({"lastUpdated": now, "currentTime": now, "nodeEligible": true, "healthy": true});
         assert_eq!((code, body), (200, expected));
@@ -137,7 +129,7 @@ mod tests {
     fn a_body_has_kube_proxys_keys_in_its_order() {
         let mut changes = Changes::default();
         changes.ended(Duration::from_secs(1), true);
-        let body = answer(Question::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
+        let body = answer(Probe::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
         assert_eq!(
             body,
             concat!(
@@ -153,11 +145,11 @@ mod tests {
     fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
         let mut changes = Changes::default();
         changes.ended(Duration::from_secs(5), true);
-        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1000).0, 200);
+        assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1000).0, 200);
         changes.queued(Duration::from_secs(1000));
-        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1009).0, 200);
-        for question in [Question::Healthz, Question::Livez] {
-            let (code, body) = ask(question, &eligible(), &changes, 1010);
+        assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1009).0, 200);
+        for probe in [Probe::Healthz, Probe::Livez] {
+            let (code, body) = ask(probe, &eligible(), &changes, 1010);
             assert_eq!(
                 (code, &body["healthy"], &body["lastUpdated"]),
                 (503, &json!(false), &json!("2026-01-02T03:00:05Z"))
@@ -166,16 +158,16 @@ mod tests {
         }
         changes.begun(Duration::from_secs(1010));
         changes.ended(Duration::from_secs(1011), true);
-        assert_eq!(ask(Question::Healthz, &eligible(), &changes, 1030).0, 200);
+        assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1030).0, 200);
     }
 
     #[test]
     fn a_node_that_is_to_go_is_not_healthy_but_alive() {
         let status = Status { node_eligible: false, ..eligible() };
-        let (code, body) = ask(Question::Healthz, &status, &Changes::default(), 1);
+        let (code, body) = ask(Probe::Healthz, &status, &Changes::default(), 1);
         assert_eq!((code, &body["healthy"], &body["nodeEligible"]), (503, &json!(true), &json!(false)));
         assert_eq!(body["lastUpdated"], "0001-01-01T00:00:00Z");
-        let (code, body) = ask(Question::Livez, &status, &Changes::default(), 1);
+        let (code, body) = ask(Probe::Livez, &status, &Changes::default(), 1);
         assert_eq!((code, body.get("nodeEligible")), (200, None));
     }
 

@@ -3,6 +3,7 @@
 //! One thread answers, with a runtime of its own; it never touches HNS, and reads only the [`Board`] that the thread that programs HNS
 //! keeps up to date. It answers while HNS does not.
 
+mod debug;
 mod health;
 mod listen;
 mod node_ports;
@@ -11,6 +12,7 @@ mod ready;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,12 +29,17 @@ use tokio::sync::{Semaphore, oneshot};
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::events::{Occurrence, Recorder, Regarding, Severity};
+use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::status::Board;
+use crate::sync::chain;
 use health::{HealthAnswer, answer};
 use listen::{AGAIN_AFTER, Callers, Open, bind};
 
 const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
+/// What listens for health checks, in messages.
+const HEALTHZ: &str = "/healthz";
 /// How many Services may be explained at a time: each takes the time of the thread that programs HNS.
 const EXPLANATIONS: usize = 4;
 
@@ -83,12 +90,24 @@ pub struct Settings {
     pub patience: Duration,
     /// The configuration, as `/configz` shows it.
     pub configuration: Value,
+    /// Every flag of kube-proxy with the value that counts.
+    flags: Vec<(&'static str, String)>,
+    /// Whether `/flagz`, `/statusz`, and what changes the program while it runs, are offered.
+    flagz: bool,
+    statusz: bool,
+    profiling: bool,
+    /// What the configuration means for metrics.
+    facts: Vec<Sample>,
 }
 
 /// The way to the thread that programs HNS, and what may be known without it.
 pub struct Proxy {
     /// How it stands.
     pub board: Arc<Board>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who is told what happens.
+    pub recorder: Recorder,
     /// Hands questions over.
     pub ask: Box<dyn Fn(Question) + Send + Sync>,
     /// The call under way that takes longer than it may.
@@ -104,6 +123,11 @@ impl Settings {
             hard_fail: config.bind_address_hard_fail,
             patience: config.sync_period * 2,
             configuration: config.to_v1alpha1(),
+            flags: config.flags(),
+            flagz: config.gates.enabled("ComponentFlagz"),
+            statusz: config.gates.enabled("ComponentStatusz"),
+            profiling: config.profiling,
+            facts: metrics::facts(config),
         }
     }
 }
@@ -113,6 +137,8 @@ struct Shared {
     settings: Settings,
     proxy: Proxy,
     turns: Semaphore,
+    /// How often it was asked at the address of metrics whether anybody is there.
+    pings: AtomicU64,
 }
 
 /// The thread that answers. Dropped, it ends, and all addresses are free.
@@ -133,7 +159,8 @@ impl Servers {
         fail: impl Fn(ListenError) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS) });
+        let shared =
+            Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS), pings: AtomicU64::new(0) });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("serve".to_owned()).spawn(move || {
             runtime.block_on(async {
@@ -161,7 +188,7 @@ async fn serve(shared: Arc<Shared>, fail: impl Fn(ListenError)) {
     let Settings { healthz_address, metrics_address, .. } = shared.settings;
     let health = async {
         if let Some(address) = healthz_address {
-            keep("/healthz", address, health_router(shared.clone()), &shared, &fail).await;
+            keep(HEALTHZ, address, health_router(shared.clone()), &shared, &fail).await;
         }
     };
     let pages = keep("/metrics", metrics_address, pages::router(shared.clone()), &shared, &fail);
@@ -180,7 +207,11 @@ async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &
                 let _open = Open::new(listener, router);
                 return std::future::pending().await;
             }
-            Err(source) if shared.settings.hard_fail => return fail(ListenError { what, address, source }),
+            Err(source) if shared.settings.hard_fail => {
+                let error = ListenError { what, address, source };
+                shared.proxy.recorder.record(failed_to_start(&error));
+                return fail(error);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if said.as_ref() != Some(&reason) {
@@ -196,16 +227,22 @@ async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &
     }
 }
 
+/// What is said of an address that ends the program, in kube-proxy's words.
+fn failed_to_start(error: &ListenError) -> Occurrence {
+    let reason = if error.what == HEALTHZ { "FailedToStartProxierHealthcheck" } else { "FailedToStartMetricServer" };
+    let (regarding, severity, note) = (Regarding::Node, Severity::Warning, chain(error));
+    Occurrence { regarding, severity, reason, action: "StartKubeProxy", note }
+}
+
 fn health_router(shared: Arc<Shared>) -> Router {
-    let respond = |question| {
+    let respond = |probe| {
         any(move |State(shared): State<Arc<Shared>>| async move {
-            health_response(answer(question, &shared.proxy.board.view(), shared.settings.patience))
+            let answer = answer(probe, &shared.proxy.board.view(), shared.settings.patience);
+            shared.proxy.metrics.probe(probe, answer.code.as_u16());
+            health_response(answer)
         })
     };
-    Router::new()
-        .route("/healthz", respond(health::Question::Healthz))
-        .route("/livez", respond(health::Question::Livez))
-        .with_state(shared)
+    Router::new().route("/healthz", respond(Probe::Healthz)).route("/livez", respond(Probe::Livez)).with_state(shared)
 }
 
 fn health_response(HealthAnswer { code, body, weight }: HealthAnswer) -> Response {

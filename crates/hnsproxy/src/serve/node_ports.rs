@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
-use proxy::HealthChecks;
 use proxy::model::{Family, ServiceName};
+use proxy::{HealthCheck, HealthChecks};
 use tracing::{debug, info, warn};
 
 use super::health::answer_service;
 use super::listen::{AGAIN_AFTER, Callers, Open, bind};
 use super::{Shared, health_response};
+use crate::events::{Occurrence, Regarding, Severity};
 
 type Key = (ServiceName, Family);
 
@@ -38,29 +39,30 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-fn wanted(checks: &HealthChecks) -> BTreeMap<Key, u16> {
+fn wanted(checks: &HealthChecks) -> BTreeMap<Key, HealthCheck> {
     checks
         .iter()
-        .flat_map(|(service, check)| check.local.keys().map(|family| ((service.clone(), *family), check.port)))
+        .flat_map(|(service, check)| check.local.keys().map(|family| ((service.clone(), *family), check.clone())))
         .collect()
 }
 
-async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &BTreeMap<Key, u16>) {
-    let gone = ports.iter().filter(|(key, port)| wanted.get(*key) != Some(&port.number));
+async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &BTreeMap<Key, HealthCheck>) {
+    let gone = ports.iter().filter(|(key, port)| wanted.get(*key).is_none_or(|check| check.port != port.number));
     for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
         if let Some(Port { number, state: Ok(open) }) = ports.remove(&key) {
             debug!("the health check of Service {} no longer listens at port {number}", key.0);
             open.close().await;
         }
     }
-    for (key, number) in wanted {
+    for (key, check) in wanted {
+        let number = check.port;
         let before = match ports.get(key).map(|port| &port.state) {
             Some(Ok(_)) => continue,
             Some(Err(reason)) => Some(reason.clone()),
             None => None,
         };
         let (service, family) = key;
-        let address = SocketAddr::new(anywhere(*family), *number);
+        let address = SocketAddr::new(anywhere(*family), number);
         let state = match bind(address, Callers::OwnFamily) {
             Ok(listener) => {
                 match before {
@@ -77,11 +79,20 @@ async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &
                          send this node traffic for it; is another program there? It is tried again every {} s",
                         AGAIN_AFTER.as_secs()
                     );
+                    shared.proxy.recorder.record(Occurrence {
+                        regarding: Regarding::Service(service.clone(), check.uid),
+                        severity: Severity::Warning,
+                        reason: "FailedToStartServiceHealthcheck",
+                        action: "Listen",
+                        note: format!(
+                            "this node can't listen at {address} for health checks of Service {service}: {reason}"
+                        ),
+                    });
                 }
                 Err(reason)
             }
         };
-        ports.insert(key.clone(), Port { number: *number, state });
+        ports.insert(key.clone(), Port { number, state });
     }
 }
 

@@ -1,36 +1,76 @@
 //! What is answered at the address of metrics.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{HeaderName, StatusCode, header};
-use proxy::Explanation;
-use proxy::model::ServiceName;
+use http::{HeaderName, Method, StatusCode, header};
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
-use tokio::sync::oneshot;
 
 use super::ready::{self, Readiness};
-use super::{NOSNIFF, Question, Shared};
+use super::{NOSNIFF, Proxy, Settings, Shared, debug};
 
-const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
-const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
-/// How long the thread that programs HNS may take to explain a Service: whoever asks gives up soon after.
-const PATIENCE: Duration = Duration::from_secs(5);
-
+pub(super) const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
+pub(super) const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", any(|| async { ([TEXT, NOSNIFF], "ok") }))
-        .route("/healthz/ping", any(|| async { ([TEXT, NOSNIFF], "ok") }))
+    let Settings { flagz, statusz, profiling, .. } = shared.settings;
+    let mut router = Router::new()
+        .route("/metrics", any(metrics))
+        .route("/metrics/slis", any(slis))
+        .route("/healthz", any(ping))
+        .route("/healthz/ping", any(ping))
         .route("/proxyMode", any(|| async { ([TEXT, NOSNIFF], "kernelspace") }))
         .route("/configz", any(configz))
         .route("/readyz", any(readyz))
-        .route("/statusz", any(statusz))
-        .route("/debug/explain/{namespace}/{name}", any(explain))
-        .with_state(shared)
+        .route("/debug/explain/{namespace}/{name}", any(debug::explain));
+    if flagz {
+        router = router.route("/flagz", any(debug::flagz));
+    }
+    if statusz {
+        router = router.route("/statusz", any(self::statusz));
+    }
+    if profiling {
+        router = router.route("/debug/flags", any(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
+    }
+    router.with_state(shared)
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let Proxy { board, metrics, overdue, .. } = &shared.proxy;
+    let view = board.view();
+    let liveness = view.liveness(overdue().is_some());
+    match metrics.text(&view, liveness, &shared.settings.facts) {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Whether anybody is there: it says nothing of the proxy.
+async fn ping(State(shared): State<Arc<Shared>>) -> Response {
+    shared.pings.fetch_add(1, Ordering::Relaxed);
+    ([TEXT, NOSNIFF], "ok").into_response()
+}
+
+/// What Kubernetes' components say of their own health checks.
+async fn slis(method: Method, State(shared): State<Arc<Shared>>) -> Response {
+    if method == Method::DELETE {
+        shared.pings.store(0, Ordering::Relaxed);
+        return ([TEXT, NOSNIFF], "metrics reset\n").into_response();
+    }
+    let pings = shared.pings.load(Ordering::Relaxed);
+    let text = format!(
+        "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n\
+         # TYPE kubernetes_healthcheck gauge\n\
+         kubernetes_healthcheck{{name=\"ping\",type=\"healthz\"}} 1\n\
+         # HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.\n\
+         # TYPE kubernetes_healthchecks_total counter\n\
+         kubernetes_healthchecks_total{{name=\"ping\",status=\"success\",type=\"healthz\"}} {pings}\n"
+    );
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
 async fn configz(State(shared): State<Arc<Shared>>) -> Response {
@@ -46,29 +86,4 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn statusz(State(shared): State<Arc<Shared>>) -> Response {
     ([TEXT, NOSNIFF], ready::page(&shared.proxy.board.view(), (shared.proxy.overdue)())).into_response()
-}
-
-async fn explain(State(shared): State<Arc<Shared>>, Path((namespace, name)): Path<(String, String)>) -> Response {
-    let service = ServiceName::new(namespace, name);
-    match ask(&shared, &service).await {
-        Ok(Some(explanation)) => ([JSON], serde_json::to_string(&explanation).unwrap_or_default()).into_response(),
-        Ok(None) => {
-            let body = json!({"message": format!("there is no Service {service}")});
-            (StatusCode::NOT_FOUND, [JSON], body.to_string()).into_response()
-        }
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response(),
-    }
-}
-
-async fn ask(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
-    let Ok(_turn) = shared.turns.try_acquire() else {
-        return Err("several Services are being explained; ask again later\n");
-    };
-    let (reply, answer) = oneshot::channel();
-    (shared.proxy.ask)(Question { service: service.clone(), reply });
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(explanation)) => Ok(explanation.map(|explanation| *explanation)),
-        Ok(Err(_)) => Err("the program ends\n"),
-        Err(_) => Err("the thread that programs HNS is busy, or HNS does not answer it; see /readyz\n"),
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hcn::{Generation, SlowCall};
 use proxy::settings::Capabilities;
-use proxy::{Liveness, Progress, Tally};
+use proxy::{Progress, Tally};
 use serde::Serialize;
 
 use crate::config::KUBERNETES_VERSION;
@@ -79,10 +79,7 @@ impl Readiness {
             failed,
             oldest_change_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
             hns: HnsView {
-                liveness: match (status.liveness, &overdue) {
-                    (Liveness::Up, Some(_)) => Liveness::Slow.as_str(),
-                    (liveness, _) => liveness.as_str(),
-                },
+                liveness: view.liveness(overdue.is_some()).as_str(),
                 overdue_call: overdue.map(|call| call.to_string()),
                 version: status.hns_version.clone(),
                 interface: match status.generation {
@@ -158,11 +155,12 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use proxy::Liveness;
     use serde_json::json;
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::{Changes, Status};
+    use crate::status::{Changes, Status, Trouble};
 
     fn half_way() -> View {
         let mut changes = Changes::default();
@@ -174,8 +172,9 @@ mod tests {
             without_backends: 1,
             backlog: 2,
             failed: 0,
+            ..Progress::default()
         };
-        let trouble = Some("HNS could not be read".to_owned());
+        let trouble = Some(Trouble { reason: "HNSUnavailable", text: "HNS could not be read".to_owned() });
         let cluster_trouble = Some("no connection".to_owned());
         let status =
             Status { progress, cluster_trouble, trouble, liveness: Liveness::Unavailable, ..Status::default() };

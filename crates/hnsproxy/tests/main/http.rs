@@ -31,9 +31,15 @@ impl Answer {
 
 /// Asks; none, where nobody answers.
 pub(crate) fn ask(method: &str, address: SocketAddr, path: &str) -> Option<Answer> {
+    send(method, address, path, "")
+}
+
+/// Asks with a body; none, where nobody answers.
+pub(crate) fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n").ok()?;
+    let length = body.len();
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -48,7 +48,7 @@ impl Hns {
         objects
     }
 
-    fn remove(&self, load_balancer: &Value) {
+    pub(crate) fn remove(&self, load_balancer: &Value) {
         let id = load_balancer["ID"].as_str().unwrap().parse().unwrap();
         self.emulator.remove(Kind::LoadBalancer, id);
     }

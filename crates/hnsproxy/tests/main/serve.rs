@@ -60,15 +60,22 @@ fn health_is_answered_while_hns_does_not_answer() {
     let hns = Hns::of("boutique-l2bridge");
     let hang = Fault { which: Which::Any, from: 1, every: 1, effect: Effect::Delay(Duration::from_secs(3600)) };
     hns.emulator.inject(hang);
-    let running = Running::start(&[&boutique(), &hns.flag()]);
+    // Changes may wait for twice the sync period.
+    let running = Running::start(&[&boutique(), &hns.flag(), "--iptables-sync-period=2s"]);
     let livez = wait(running.health, "/livez", |_| true);
     assert_eq!((livez.code, livez.header("content-type")), (200, "application/json"), "{livez:#?}");
     assert_eq!(livez.header("x-content-type-options"), "nosniff");
+    let healthz = wait(running.health, "/healthz", |answer| answer.code == 200).json();
+    assert_eq!(healthz["nodeEligible"], json!(true));
     let readyz = get(running.metrics, "/readyz").unwrap();
     assert_eq!((readyz.code, &readyz.json()["ready"]), (503, &json!(false)), "{readyz:#?}");
     // A question is for the thread that waits for HNS: it is not answered, and that is said.
     let explained = get(running.metrics, "/debug/explain/kube-system/kube-dns").unwrap();
     assert!(explained.code == 503 && explained.body.contains("HNS does not answer"), "{explained:#?}");
+    let late = wait(running.health, "/livez", |answer| answer.code == 503).json();
+    assert_eq!((&late["healthy"], &late["status"]["IPv4"]["healthy"]), (&json!(false), &json!(false)));
+    let metrics = get(running.metrics, "/metrics").unwrap().body;
+    assert!(metrics.contains("kubeproxy_proxy_livez_total{code=\"503\"} 1"), "{metrics}");
 }
 
 #[test]
@@ -163,6 +170,20 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     assert!(statusz.body.contains("emulated HNS"), "{statusz:#?}");
     assert_eq!(get(running.metrics, "/nothing").unwrap().code, 404);
 
+    let metrics = get(running.metrics, "/metrics").unwrap();
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let value = |series: &str| {
+        let line = metrics.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series} is not in\n{}", metrics.body)).parse::<f64>().unwrap()
+    };
+    assert_eq!(value("hnsproxy_load_balancers_confirmed"), hns.load_balancers().len() as f64);
+    let created = "hnsproxy_steps_total{action=\"create_load_balancer\",reason=\"missing\",result=\"ok\"}";
+    assert_eq!(value(created), hns.load_balancers().len() as f64);
+    let calls = "hnsproxy_hns_call_duration_seconds_count{function=\"HcnCreateLoadBalancer\",result=\"ok\"}";
+    assert_eq!(value(calls), hns.load_balancers().len() as f64);
+    assert!(value("kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"}") > 0.0);
+    assert!(value("process_resident_memory_bytes") > 1e6);
+
     let path = "/debug/explain/default/lb-local";
     let explained = get(running.metrics, path).unwrap();
     assert_eq!((explained.code, explained.header("content-type")), (200, "application/json"));
@@ -172,4 +193,68 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     let asked = hnsproxy(&["explain", "svc", "default/lb-local", &address, "-o=json"]).expect(0);
     assert_eq!(asked.json(), explained.json());
     hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("there is no Service ns/nothing");
+}
+
+#[test]
+fn what_may_be_asked_and_changed_is_what_the_configuration_allows() {
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&boutique(), &hns.flag(), "--profiling", "--enable-dsr"]);
+    let flagz = wait(running.metrics, "/flagz", |answer| answer.code == 200).body;
+    for line in ["kube-proxy flagz", "enable-dsr=true", "proxy-mode=kernelspace", "config-sync-period=15m"] {
+        assert!(flagz.lines().any(|found| found.starts_with(line)), "{line} is not in\n{flagz}");
+    }
+    let slis = get(running.metrics, "/metrics/slis").unwrap().body;
+    assert!(slis.ends_with("{name=\"ping\",status=\"success\",type=\"healthz\"} 0\n"), "{slis}");
+    get(running.metrics, "/healthz").unwrap();
+    let slis = get(running.metrics, "/metrics/slis").unwrap().body;
+    assert!(slis.ends_with(" 1\n"), "{slis}");
+
+    let put = |body: &str| crate::http::send("PUT", running.metrics, "/debug/flags/v", body).unwrap();
+    let refused = put("much");
+    assert!(
+        refused.code == 400 && refused.body.starts_with("failed set klog.logging.verbosity much: "),
+        "{refused:#?}"
+    );
+    assert_eq!(get(running.metrics, "/debug/flags/v").unwrap().code, 406);
+    assert_eq!(put("2").body, "successfully set klog.logging.verbosity to 2");
+    wait(running.metrics, "/readyz", |answer| answer.code == 200);
+    hns.remove(&hns.load_balancers()[0]);
+    running.wait_for("create load balancer");
+
+    let gates = "--feature-gates=ComponentFlagz=false,ComponentStatusz=false";
+    let running = Running::start(&[&boutique(), &hns.flag(), gates]);
+    wait(running.metrics, "/healthz", |answer| answer.code == 200);
+    for path in ["/flagz", "/statusz", "/debug/flags/v", "/debug/pprof/"] {
+        assert_eq!(get(running.metrics, path).unwrap().code, 404, "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn addresses_follow_the_configuration() {
+    let hns = Hns::of("boutique-l2bridge");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    let [before, after, metrics] = free_addresses();
+    let write = |health: SocketAddr| {
+        let text = format!(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+             healthzBindAddress: {health}\nmetricsBindAddress: {metrics}\nwinkernel: {{enableDSR: true}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write(before);
+    let config = format!("--config={}", path.display());
+    let running = Running::start(&[&config, &boutique(), &hns.flag()]);
+    wait(before, "/livez", |answer| answer.code == 200);
+    wait(metrics, "/readyz", |answer| answer.code == 200);
+    hns.emulator.reset_journal();
+    write(after);
+    wait(after, "/livez", |answer| answer.code == 200);
+    assert_eq!(get(before, "/livez"), None);
+    let configz = wait(metrics, "/configz", |answer| answer.body.contains(&after.to_string())).json();
+    assert_eq!(configz["kubeproxy.config.k8s.io"]["healthzBindAddress"], json!(after.to_string()));
+    wait(metrics, "/readyz", |answer| answer.code == 200);
+    assert_eq!(hns.emulator.writes(), 0);
+    running.end();
 }

@@ -1,7 +1,5 @@
 //! All Services and slices, and which Services a change concerns.
 
-use std::collections::BTreeMap;
-
 use rustc_hash::FxHashMap;
 
 use super::{Service, ServiceName, Slice, SliceName};
@@ -11,13 +9,71 @@ use super::{Service, ServiceName, Slice, SliceName};
 pub struct ServiceEntry {
     /// The Service, unless only its slices are known.
     pub service: Option<Service>,
-    /// Its slices, by name.
-    pub slices: BTreeMap<SliceName, Slice>,
+    /// Its slices.
+    pub slices: Slices,
+}
+
+/// The slices of a Service, by name. Mostly there is one, and there are tens of thousands of Services: it takes the room that it needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slices(Vec<Slice>);
+
+impl Slices {
+    /// Each slice, in the order of names.
+    pub fn values(&self) -> std::slice::Iter<'_, Slice> {
+        self.0.iter()
+    }
+
+    /// The slice of a name.
+    pub fn get(&self, name: &SliceName) -> Option<&Slice> {
+        self.place(name).ok().and_then(|place| self.0.get(place))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where a slice is, or belongs.
+    fn place(&self, name: &SliceName) -> Result<usize, usize> {
+        self.0.binary_search_by(|slice| slice.name.cmp(name))
+    }
+
+    /// Adds or replaces a slice, and answers whether it says something else than before.
+    fn insert(&mut self, slice: Slice) -> bool {
+        match self.place(&slice.name) {
+            Ok(place) => self.0.get_mut(place).is_some_and(|old| {
+                *old != slice && {
+                    *old = slice;
+                    true
+                }
+            }),
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, slice);
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &SliceName) {
+        if let Ok(place) = self.place(name) {
+            self.0.remove(place);
+        }
+    }
 }
 
 impl ServiceEntry {
     fn is_empty(&self) -> bool {
         self.service.is_none() && self.slices.is_empty()
+    }
+}
+
+impl FromIterator<Slice> for Slices {
+    fn from_iter<T: IntoIterator<Item = Slice>>(slices: T) -> Self {
+        let mut all = Self::default();
+        for slice in slices {
+            all.insert(slice);
+        }
+        all
     }
 }
 
@@ -73,9 +129,9 @@ impl Cluster {
             concerned.extend(self.delete_slice(&slice.name));
         }
         let entry = self.entries.entry(owner.clone()).or_default();
-        if entry.slices.get(&slice.name) != Some(&slice) {
-            self.slice_owner.insert(slice.name.clone(), owner.clone());
-            entry.slices.insert(slice.name.clone(), slice);
+        let name = slice.name.clone();
+        if entry.slices.insert(slice) {
+            self.slice_owner.insert(name, owner.clone());
             concerned.push(owner);
         }
         concerned

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-pub use cluster::{Cluster, ServiceEntry};
+pub use cluster::{Cluster, ServiceEntry, Slices};
 pub use hcn::schema::Protocol;
 pub use service::{Service, ServiceKind, ServicePort};
 pub use slice::{Slice, SliceBackend, SliceName, SlicePort};

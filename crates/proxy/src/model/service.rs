@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use smol_str::SmolStr;
+use uuid::Uuid;
 
 use super::{Family, Protocol, ServiceName};
 
@@ -12,6 +13,8 @@ use super::{Family, Protocol, ServiceName};
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
+    /// The uid that the API server gave it.
+    pub uid: Option<Uuid>,
     /// When it was created, in seconds of Unix time: of two Services that claim one frontend, the older has it.
     pub created: i64,
     /// Its type.

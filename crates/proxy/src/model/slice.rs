@@ -34,6 +34,9 @@ pub struct Slice {
     pub ports: Vec<SlicePort>,
     /// The backends.
     pub backends: Vec<SliceBackend>,
+    /// When what it says last began to change, in nanoseconds of Unix time: the annotation
+    /// `endpoints.kubernetes.io/last-change-trigger-time`.
+    pub triggered: Option<i64>,
 }
 
 /// A port of a slice. Meets the Service's port of the same name and protocol.

@@ -60,6 +60,17 @@ pub enum Action {
 }
 
 impl Action {
+    /// A short name, for metric labels.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::CreateEndpoint { .. } => "create_endpoint",
+            Action::DeleteEndpoint { .. } => "delete_endpoint",
+            Action::CreateLoadBalancer { .. } => "create_load_balancer",
+            Action::ModifyLoadBalancer { .. } => "modify_load_balancer",
+            Action::DeleteLoadBalancer { .. } => "delete_load_balancer",
+        }
+    }
+
     /// What the step is about, for retries.
     pub fn subject(&self) -> Subject {
         match self {
@@ -152,6 +163,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// A short name, for metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Missing => "missing",
+            Reason::BackendsDiffer => "backends_differ",
+            Reason::ContentDiffers => "content_differs",
+            Reason::HeldByOthers => "held_by_others",
+            Reason::NoBackends => "no_backends",
+            Reason::NotWanted => "not_wanted",
+            Reason::LocalEndpointExists => "local_endpoint_exists",
+            Reason::LeftByKubeProxy => "left_by_kube_proxy",
+        }
+    }
+
     /// Whether the step takes something away that others have made: it should be said.
     pub fn concerns_others(self) -> bool {
         matches!(self, Reason::HeldByOthers | Reason::LeftByKubeProxy)

@@ -18,6 +18,9 @@ pub enum Liveness {
 }
 
 impl Liveness {
+    /// All of them.
+    pub const ALL: [Liveness; 4] = [Liveness::Up, Liveness::Slow, Liveness::Restarted, Liveness::Unavailable];
+
     /// A short name, for status and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {

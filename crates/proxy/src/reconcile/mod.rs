@@ -5,6 +5,7 @@
 //!
 //! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
 
+mod arrivals;
 mod explain;
 mod holder;
 mod liveness;
@@ -14,6 +15,7 @@ mod pacing;
 mod progress;
 mod run;
 
+pub use arrivals::{Changes, Trigger};
 pub use liveness::Liveness;
 pub use progress::{Progress, Tally};
 
@@ -38,6 +40,7 @@ use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint, Subject};
 use crate::settings::{Capabilities, Host, Node, Settings};
+use arrivals::Arrivals;
 use liveness::Health;
 use pacing::Pacing;
 
@@ -67,6 +70,18 @@ pub enum ObserveError {
         /// What is missing, and where it comes from.
         needs: &'static str,
     },
+}
+
+impl ObserveError {
+    /// The error's kind in one word, for Events.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            ObserveError::Hns(_) => "HNSUnavailable",
+            ObserveError::NetworkAbsent { .. } => "NetworkAbsent",
+            ObserveError::NetworkWithoutId { .. } => "NetworkWithoutId",
+            ObserveError::OverlayNeeds { .. } => "OverlayNeedsMore",
+        }
+    }
 }
 
 /// What a look at HNS found.
@@ -156,6 +171,7 @@ pub struct Reconciler {
     node: Node,
     cluster: Cluster,
     health_checks: HealthChecks,
+    arrivals: Arrivals,
     /// Services whose wishes have to be computed anew.
     stale: FxHashSet<ServiceName>,
     networks: Networks,
@@ -207,6 +223,7 @@ impl Reconciler {
             node,
             cluster: Cluster::default(),
             health_checks: HealthChecks::default(),
+            arrivals: Arrivals::default(),
             stale: FxHashSet::default(),
             networks,
             version: None,
@@ -234,7 +251,8 @@ impl Reconciler {
         }
     }
 
-    fn is_complete(&self) -> bool {
+    /// Whether all Services, and all slices, were handed over once: nothing is planned before.
+    pub fn is_complete(&self) -> bool {
         self.complete == (true, true)
     }
 
@@ -252,38 +270,54 @@ impl Reconciler {
     /// Adds or replaces a Service.
     pub fn apply_service(&mut self, service: Service) {
         let concerned = self.cluster.apply_service(service);
+        self.arrivals.services(concerned.iter().count());
         self.concern(concerned);
     }
 
     /// Removes a Service.
     pub fn delete_service(&mut self, name: &ServiceName) {
         let concerned = self.cluster.delete_service(name);
+        self.arrivals.services(concerned.iter().count());
         self.concern(concerned);
     }
 
     /// Adds or replaces a slice.
     pub fn apply_slice(&mut self, slice: Slice) {
+        self.note_trigger(&slice);
         let concerned = self.cluster.apply_slice(slice);
+        self.arrivals.slices(usize::from(!concerned.is_empty()));
         self.concern(concerned);
     }
 
     /// Removes a slice.
     pub fn delete_slice(&mut self, name: &SliceName) {
         let concerned = self.cluster.delete_slice(name);
+        concerned.iter().for_each(|service| self.arrivals.removed(service));
+        self.arrivals.slices(concerned.iter().count());
         self.concern(concerned);
+    }
+
+    fn note_trigger(&mut self, slice: &Slice) {
+        let before = self.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
+        if before != Some(slice) {
+            self.arrivals.triggered(slice);
+        }
     }
 
     /// Replaces all Services by a new complete list.
     pub fn reset_services(&mut self, services: Vec<Service>) {
         self.complete.0 = true;
         let concerned = self.cluster.reset_services(services);
+        self.arrivals.services(concerned.len());
         self.concern(concerned);
     }
 
     /// Replaces all slices by a new complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
         self.complete.1 = true;
+        slices.iter().for_each(|slice| self.note_trigger(slice));
         let concerned = self.cluster.reset_slices(slices);
+        self.arrivals.slices(concerned.len());
         self.concern(concerned);
     }
 
@@ -342,6 +376,7 @@ impl Reconciler {
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
             self.desired.set(&name, created, wishes, &mut self.dirty);
         }
+        self.arrivals.taken();
     }
 
     /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
@@ -418,7 +453,7 @@ impl Reconciler {
         let own = [self.stale.len(), self.dirty.frontends.len(), self.dirty.addresses.len(), self.notices.len()];
         let parts = [self.cluster.size(), self.desired.size(), self.observed.size(), self.pacing.len()];
         let waiting = [self.waiting.len(), self.awaited.subjects().count()];
-        let kept = waiting.into_iter().chain([self.failed.subjects().count(), self.drift.len()]);
+        let kept = waiting.into_iter().chain([self.arrivals.len(), self.failed.subjects().count(), self.drift.len()]);
         own.into_iter().chain(parts).chain(kept).sum()
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Reconciler;
-use crate::desire::Context;
+use super::{Changes, Reconciler, Trigger};
+use crate::desire::{Context, TrafficPolicy};
 use crate::frontend::Frontend;
 use crate::health_check::HealthChecks;
 use crate::model::Family;
@@ -34,6 +34,8 @@ pub struct Progress {
     pub backlog: usize,
     /// Frontends and addresses that failed, and are to be tried again.
     pub failed: usize,
+    /// Changes of the cluster.
+    pub changes: Changes,
 }
 
 impl Reconciler {
@@ -60,7 +62,31 @@ impl Reconciler {
             without_backends: self.desired.without_backends(),
             backlog: self.stale.len() + frontends.len() + addresses.len(),
             failed: failed.len(),
+            changes: self.arrivals.changes(),
         }
+    }
+
+    /// Ports of Services that traffic can't reach by a policy Local, since all that serve are elsewhere: how many.
+    pub fn without_local(&self, policy: TrafficPolicy, family: Family) -> usize {
+        self.desired.without_local(policy, family)
+    }
+
+    /// Whether nothing is left to do about a frontend or an address.
+    pub fn is_settled(&self, subject: Subject) -> bool {
+        let waits = match subject {
+            Subject::Frontend(frontend) => {
+                self.dirty.frontends.contains(&frontend)
+                    || self.waiting.contains(&frontend)
+                    || self.pacing.waiting().any(|waiting| waiting == frontend)
+            }
+            Subject::Address(address) => self.dirty.addresses.contains(&address),
+        };
+        !waits && !self.failed.has(subject)
+    }
+
+    /// Hands over when changes began that are programmed now. To be asked after a run that could do what it was to.
+    pub fn take_triggers(&mut self) -> Vec<Trigger> {
+        self.arrivals.take_triggers()
     }
 
     /// What the health checks of Services are answered.

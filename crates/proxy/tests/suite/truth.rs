@@ -97,7 +97,7 @@ impl World {
         let (host, settings) = (own_host(), &self.settings);
         let (networks, capabilities) = (&self.networks, &self.capabilities);
         let context = Context { settings, host: &host, node: &node, networks, capabilities };
-        let entry = ServiceEntry { service: Some(service), slices: [(slice.name.clone(), slice)].into() };
+        let entry = ServiceEntry { service: Some(service), slices: [slice].into_iter().collect() };
         desire(&entry, &context)
     }
 }

@@ -11,9 +11,10 @@ use tracing::{debug, info, warn};
 
 use super::feed::{Feed, Place, Turn};
 use super::{Event, Events};
-use crate::cli::{RunArgs, host, settings};
+use crate::cli::{RunArgs, host, node_name, settings};
 use crate::commands::CommandError;
 use crate::config::{self, Change, Config};
+use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity};
 use crate::hns::Hns;
 use crate::serve::{self, Servers};
 use crate::status::{Board, Status};
@@ -32,7 +33,10 @@ pub(super) fn main(
     let changed = events.clone();
     let told = move |change| changed.send(Event::Config(change));
     let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
-    let mut servers = serve(config, hns, events)?;
+    let calls = events.metrics.clone();
+    hns.tell_calls(move |call| calls.hns_call(call));
+    let mut front = Front::start(args, config, hns, events)?;
+    front.recorder.record(started());
     let mut keeper = Keeper::new(args, config.clone(), hns, events)?;
     loop {
         let wake = keeper.turn()?;
@@ -53,8 +57,8 @@ pub(super) fn main(
                         info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
                         keeper = new;
                         // The addresses may be the same: they have to be free first.
-                        drop(servers);
-                        servers = serve(&keeper.config, hns, events)?;
+                        drop(front);
+                        front = Front::start(args, &keeper.config, hns, events)?;
                     }
                     Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
                 },
@@ -70,16 +74,44 @@ pub(super) fn main(
     }
 }
 
-/// Begins to answer over HTTP.
-fn serve(config: &Config, hns: &Hns, events: &Events) -> Result<Servers, CommandError> {
-    let (questions, failures) = (events.clone(), events.clone());
-    let proxy = serve::Proxy {
-        board: events.board.clone(),
-        ask: Box::new(move |question| questions.send(Event::Question(question))),
-        overdue: Box::new(hns.overdue_calls()),
-    };
-    let failed = move |error| failures.send(Event::ListenFailed(error));
-    Ok(Servers::start(serve::Settings::of(config), proxy, failed)?)
+/// What tells others how things stand, under one configuration. It ends in this order.
+struct Front {
+    _servers: Servers,
+    recorder: Recorder,
+    _sending: Option<Sending>,
+}
+
+impl Front {
+    fn start(args: &RunArgs, config: &Config, hns: &Hns, events: &Events) -> Result<Self, CommandError> {
+        let (board, metrics) = (events.board.clone(), events.metrics.clone());
+        let sending = match args.proxy.source.from {
+            Some(_) => None,
+            None => {
+                let host_name = gethostname::gethostname().to_string_lossy().into_owned();
+                let node_name = node_name(config, hns)?;
+                let reporter = Reporter { node_name, host_name };
+                Some(Sending::start(config.client.clone(), reporter, board.clone(), metrics.clone())?)
+            }
+        };
+        let recorder = sending.as_ref().map(Sending::recorder).unwrap_or_default();
+        let (questions, failures) = (events.clone(), events.clone());
+        let proxy = serve::Proxy {
+            board,
+            metrics,
+            recorder: recorder.clone(),
+            ask: Box::new(move |question| questions.send(Event::Question(question))),
+            overdue: Box::new(hns.overdue_calls()),
+        };
+        let failed = move |error| failures.send(Event::ListenFailed(error));
+        let servers = Servers::start(serve::Settings::of(config), proxy, failed)?;
+        Ok(Self { _servers: servers, recorder, _sending: sending })
+    }
+}
+
+/// What kube-proxy says when it begins.
+fn started() -> Occurrence {
+    let (regarding, severity) = (Regarding::Node, Severity::Normal);
+    Occurrence { regarding, severity, reason: "Starting", action: "StartKubeProxy", note: String::new() }
 }
 
 /// One configuration at work.
@@ -103,11 +135,12 @@ impl<'a> Keeper<'a> {
         let mut feed = Feed::open(place, &settings.node_name, events)?;
         let host = host(&config, &args.proxy, hns, feed.node(&settings.node_name).as_ref());
         let mut session = Session::new(hns, settings, host, args.hns_concurrency);
+        session.count_in(events.metrics.clone());
         info!("{}", session.note());
         feed.load(&mut session);
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
         let board = events.board.clone();
-        board.started();
+        board.started(session.status());
         Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
     }
 
@@ -124,6 +157,11 @@ impl<'a> Keeper<'a> {
         };
         if due.is_none() {
             board.begun();
+        }
+        if !session.knows_cluster() {
+            // Ids tell what objects hold only to those who know what they should: looked at now, each would be read.
+            board.publish(Status { cluster_trouble: feed.trouble(), ..session.status() });
+            return Ok(due.unwrap_or(Duration::MAX));
         }
         if session.now() >= self.next_audit {
             if session.audit() {

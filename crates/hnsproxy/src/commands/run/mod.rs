@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::end::End;
 use crate::hns::Hns;
+use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};
 use crate::source;
 use crate::status::Board;
@@ -40,6 +41,7 @@ enum Event {
 struct Events {
     sender: Sender<Event>,
     board: Arc<Board>,
+    metrics: Arc<Metrics>,
 }
 
 impl Events {
@@ -55,7 +57,7 @@ impl Events {
 pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (sender, received) = mpsc::channel();
-    let events = Events { sender, board: Arc::new(Board::new(Clock::new())) };
+    let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default() };
     let ended = events.clone();
     end.when_told(move || ended.send(Event::End));
     let result = if args.once {

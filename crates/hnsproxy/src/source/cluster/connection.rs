@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, RETRY_AFTER};
@@ -16,8 +17,11 @@ use super::follower::Request;
 use super::kind::{Kind, Selection};
 use super::limiter::Limiter;
 use super::refusal::Refusal;
+use crate::metrics::Metrics;
 use crate::sync::chain;
 
+/// How everything is asked, as metrics name it.
+const METHOD: &str = "GET";
 /// How long the head of an answer may take, and each piece of a list.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a watch may be silent. Servers send a bookmark about once a minute; a connection that nobody holds any more says nothing.
@@ -33,12 +37,17 @@ const LONGEST_LINE: usize = 16 << 20;
 pub(super) struct Connection {
     access: Access,
     limiter: RefCell<Limiter>,
+    metrics: Arc<Metrics>,
+    /// The server's host and port, as metrics name it.
+    host: String,
     start: Instant,
 }
 
 impl Connection {
-    pub(super) fn new(access: Access, limiter: Limiter) -> Self {
-        Self { access, limiter: RefCell::new(limiter), start: Instant::now() }
+    pub(super) fn new(access: Access, limiter: Limiter, metrics: Arc<Metrics>) -> Self {
+        let host = access.server().rsplit_once("://").map_or(access.server(), |(_, host)| host);
+        let host = host.split('/').next().unwrap_or_default().to_owned();
+        Self { access, limiter: RefCell::new(limiter), metrics, host, start: Instant::now() }
     }
 
     /// The URL of the server, for messages.
@@ -55,6 +64,7 @@ impl Connection {
     pub(super) async fn send<K: Kind>(&self, request: &Request, selection: &Selection) -> Result<Answer, Failure> {
         let wait = self.limiter.borrow_mut().take(self.now());
         sleep(wait).await;
+        self.metrics.rest_limited(&self.host, METHOD, wait);
         let (client, generation) = self.access.client().await.map_err(|error| match error {
             AccessError::Client(error) => Failure::of(*error),
             error => Failure::Access(chain(&error)),
@@ -62,7 +72,11 @@ impl Connection {
         let query = query(request, selection, fastrand::f64());
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
         let built = built.body(Body::empty()).map_err(|error| Failure::Connection(error.to_string()))?;
-        let result = match timeout(ANSWER, client.send(built)).await {
+        let begun = self.now();
+        let answered = timeout(ANSWER, client.send(built)).await;
+        let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status().as_u16()));
+        self.metrics.rest_request(&self.host, METHOD, code, self.now().saturating_sub(begun));
+        let result = match answered {
             Err(_) => Err(Failure::Silent),
             Ok(Err(error)) => Err(Failure::of(error)),
             Ok(Ok(response)) if response.status().is_success() => Ok(Answer { body: response.into_body() }),

@@ -17,6 +17,7 @@ mod refusal;
 mod trouble;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub use node::{Needs, NodeError, OwnNode, Standing};
 pub use read::{ReadError, read};
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::source::Change;
 use connection::{Connection, Heard};
 use failure::Failure;
@@ -68,13 +70,14 @@ impl Drop for Cluster {
     }
 }
 
-/// Follows a cluster for the proxy of a node, and tells each change on another thread.
+/// Follows a cluster for the proxy of a node, and tells each change on another thread. Requests are counted.
 ///
 /// # Errors
 /// Where no way to an API server is known. That the server can't be asked is none: that is tried until it can.
 pub fn follow(
     config: &Config,
     node_name: &str,
+    metrics: &Arc<Metrics>,
     tell: impl Fn(Change) + Send + 'static,
 ) -> Result<Cluster, AccessError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AccessError::Runtime)?;
@@ -82,11 +85,12 @@ pub fn follow(
     let server = access.server().to_owned();
     let limiter = Limiter::new(config.client.qps, config.client.burst);
     let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
+    let metrics = metrics.clone();
     let (stop, stopped) = oneshot::channel();
     let run = move || {
         runtime.block_on(async {
             let shared = Shared {
-                connection: Connection::new(access, limiter),
+                connection: Connection::new(access, limiter, metrics),
                 tell: Box::new(tell),
                 streams,
                 trouble: RefCell::default(),

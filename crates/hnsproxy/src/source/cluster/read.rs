@@ -1,5 +1,6 @@
 //! Reads a cluster once, as a catalog: the whole of each kind, and no changes.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, Read
     let ended = sender.clone();
     // Nobody is to be told any more where nobody listens.
     end.when_told(move || drop(ended.send(None)));
-    let _cluster = follow(config, node_name, move |change| drop(sender.send(Some(change))))?;
+    let _cluster = follow(config, node_name, &Arc::default(), move |change| drop(sender.send(Some(change))))?;
     let mut catalog = Catalog::default();
     let mut missing = [true; 3];
     let mut trouble = None;

@@ -1,6 +1,7 @@
 //! The program on a cluster that a stand-in of the API server has, and an HNS that outlives it.
 
 mod access;
+mod events;
 mod follow;
 mod node;
 mod recordings;

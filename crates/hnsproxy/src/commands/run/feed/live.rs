@@ -40,8 +40,9 @@ impl LiveFeed {
         };
         let origin = Origin::default();
         let (events, from) = (events.clone(), origin.clone());
+        let metrics = events.metrics.clone();
         let tell = move |change| events.send(Event::Cluster(from.clone(), change));
-        let cluster = cluster::follow(place.config, node_name, tell)?;
+        let cluster = cluster::follow(place.config, node_name, &metrics, tell)?;
         info!("the cluster is that of the API server {}", cluster.server());
         let own = OwnNode::new(node_name, needs);
         Ok(Self { origin, _cluster: cluster, own, addresses_changed: false, trouble: None, said: None })

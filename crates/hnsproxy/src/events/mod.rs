@@ -1,0 +1,267 @@
+//! Events: what cluster administrators are told where they look, on Services and on the Node.
+//!
+//! A thread of its own sends them; nothing waits for it. What lasts is taken from the [`Board`], what happens is told to a
+//! [`Recorder`]. Without an API server there is none of this: the log says the same.
+
+mod condition;
+mod document;
+mod herald;
+mod occurrence;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http::{Method, Request};
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::config::ClientConnection;
+use crate::metrics::Metrics;
+use crate::source::cluster::Access;
+use crate::status::Board;
+use crate::sync::chain;
+use herald::{Herald, Tale};
+pub use occurrence::{Occurrence, Regarding, Severity};
+
+/// How often it is looked what lasts.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a request may take.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How often one that the server does not answer is sent, and how long after.
+const TRIES: usize = 12;
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How long the end of the program waits for Events to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How many occurrences may wait to be looked at.
+const WAITING: usize = 256;
+
+/// Who reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reporter {
+    /// The name of the Node.
+    pub node_name: String,
+    /// What the system calls this host.
+    pub host_name: String,
+}
+
+/// Takes what happens, from any thread. With nobody to tell, it is forgotten.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Option<mpsc::Sender<Occurrence>>);
+
+impl Recorder {
+    /// Has something told, unless more waits than can be told.
+    pub fn record(&self, occurrence: Occurrence) {
+        if let Some(sender) = &self.0 {
+            // What is lost here was logged by who tells it.
+            let _ = sender.try_send(occurrence);
+        }
+    }
+}
+
+/// The thread that sends. Dropped, it sends what it has and ends.
+#[derive(Debug)]
+pub struct Sending {
+    recorder: Recorder,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sending {
+    /// Begins to send.
+    ///
+    /// # Errors
+    /// Where the system has no thread for it.
+    pub fn start(
+        connection: ClientConnection,
+        reporter: Reporter,
+        board: Arc<Board>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (sender, received) = mpsc::channel(WAITING);
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let mut sender = Sender { connection, access: None, reporter, metrics, refused: None };
+                let mut desk = Desk { herald: Herald::default(), received, board };
+                tokio::select! {
+                    () = desk.keep(&mut sender) => {}
+                    // Dropped, not sent: the error is the message.
+                    _ = stopped => {}
+                }
+                // What is not sent by then was logged.
+                let _ = timeout(LAST_WORDS, desk.send(&mut sender)).await;
+            });
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { recorder: Recorder(Some(sender)), stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Takes what happens.
+    pub fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is to be sent.
+struct Desk {
+    herald: Herald,
+    received: mpsc::Receiver<Occurrence>,
+    board: Arc<Board>,
+}
+
+impl Desk {
+    /// Sends what comes, for ever.
+    async fn keep(&mut self, sender: &mut Sender) {
+        let mut status = self.board.subscribe();
+        loop {
+            let conditions = condition::of(&status.borrow_and_update());
+            let now = self.board.view().now.elapsed;
+            self.herald.conditions(conditions, now);
+            self.send(sender).await;
+            sleep(PAUSE).await;
+            let now = self.board.view().now.elapsed;
+            let due = self.herald.due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
+            tokio::select! {
+                changed = status.changed() => if changed.is_err() { return },
+                Some(occurrence) = self.received.recv() => self.herald.happened(occurrence),
+                () = sleep(due) => {}
+            }
+        }
+    }
+
+    /// Sends what may be sent now.
+    async fn send(&mut self, sender: &mut Sender) {
+        while let Ok(occurrence) = self.received.try_recv() {
+            self.herald.happened(occurrence);
+        }
+        sender.metrics.events("dropped", self.herald.take_dropped());
+        while let Some(tale) = {
+            let now = self.board.view().now;
+            let number = u64::try_from(now.wall.as_nanosecond()).unwrap_or_default();
+            self.herald.next(now.elapsed, number)
+        } {
+            sender.tell(&tale).await;
+        }
+    }
+}
+
+/// Carries Events to the API server.
+struct Sender {
+    connection: ClientConnection,
+    access: Option<Access>,
+    reporter: Reporter,
+    metrics: Arc<Metrics>,
+    /// What the server last said against Events.
+    refused: Option<String>,
+}
+
+/// What became of a request.
+enum Answer {
+    Taken,
+    /// There is no such Event, any more.
+    Absent,
+    Refused(String),
+    None(String),
+}
+
+impl Sender {
+    /// Tells one thing, with patience for a server that does not answer.
+    async fn tell(&mut self, tale: &Tale) {
+        for _ in 0..TRIES {
+            match self.try_to_tell(tale).await {
+                Answer::Taken => {
+                    self.refused = None;
+                    return self.metrics.events("sent", 1);
+                }
+                Answer::Refused(why) => {
+                    if self.refused.as_ref() != Some(&why) {
+                        warn!(
+                            "the API server takes no Events: {why}; its role should let {} create and patch them",
+                            self.reporter.node_name
+                        );
+                        self.refused = Some(why);
+                    }
+                    break;
+                }
+                Answer::None(why) => debug!("an Event could not be sent, and is sent again: {why}"),
+                Answer::Absent => {}
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+        self.metrics.events("failed", 1);
+    }
+
+    async fn try_to_tell(&mut self, tale: &Tale) -> Answer {
+        let now = Timestamp::now();
+        let (namespace, name) = document::place(tale, &self.reporter);
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        if let Some(count) = tale.again {
+            let change = document::again(count, now);
+            match self
+                .request(Method::PATCH, &format!("{path}/{name}"), "application/strategic-merge-patch+json", &change)
+                .await
+            {
+                // The server keeps Events for an hour or so.
+                Answer::Absent => {}
+                answer => return answer,
+            }
+        }
+        let event = document::whole(tale, &self.reporter, now);
+        match self.request(Method::POST, &path, "application/json", &event).await {
+            Answer::Absent => Answer::Refused(format!("there is no namespace {namespace}")),
+            answer => answer,
+        }
+    }
+
+    async fn request(&mut self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
+        let (client, generation) = match self.client().await {
+            Ok(client) => client,
+            Err(why) => return Answer::None(why),
+        };
+        let request = Request::builder().method(method).uri(path).header(http::header::CONTENT_TYPE, content_type);
+        let Ok(request) = request.body(body.to_string().into_bytes()) else {
+            return Answer::Refused("the request makes no sense".to_owned());
+        };
+        match timeout(ANSWER, client.request_text(request)).await {
+            Ok(Ok(_)) => Answer::Taken,
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Answer::Absent,
+            // A try that seemed to fail has done its work.
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Answer::Taken,
+            Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
+                if let Some(access) = &self.access {
+                    access.renew(generation).await;
+                }
+                Answer::None(status.message)
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 429 || status.code >= 500 => {
+                Answer::None(status.message)
+            }
+            Ok(Err(kube::Error::Api(status))) => Answer::Refused(status.message),
+            Ok(Err(error)) => Answer::None(chain(&error)),
+            Err(_) => Answer::None("no answer".to_owned()),
+        }
+    }
+
+    async fn client(&mut self) -> Result<(Client, u64), String> {
+        let access = match self.access.take() {
+            Some(access) => access,
+            None => Access::open(&self.connection).await.map_err(|error| chain(&error))?,
+        };
+        self.access.insert(access).client().await.map_err(|error| chain(&error))
+    }
+}

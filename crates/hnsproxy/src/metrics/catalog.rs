@@ -1,0 +1,175 @@
+//! All metrics: names, types, labels, buckets. Those that kube-proxy has are as kube-proxy has them. `docs/metrics.md` is made from this.
+
+/// A metric.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    /// Its name, as Prometheus shows it.
+    pub(crate) name: &'static str,
+    /// Its type.
+    pub(crate) kind: Kind,
+    /// The names of its labels.
+    pub(crate) labels: &'static [&'static str],
+    /// What it says.
+    pub(crate) help: &'static str,
+}
+
+/// The type of a metric.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size; the bounds of its buckets.
+    Histogram(fn() -> Vec<f64>),
+}
+
+impl Kind {
+    /// The type's name in the text format.
+    #[cfg(test)]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        }
+    }
+}
+
+macro_rules! catalog {
+    ($($id:ident = $name:literal, $kind:expr, [$($label:literal),*], $help:literal;)*) => {
+        $(pub(crate) static $id: Descriptor = Descriptor {
+            name: $name, kind: $kind, labels: &[$($label),*], help: $help,
+        };)*
+
+        /// All metrics, in the order of the documentation.
+        #[cfg(test)]
+        pub(crate) static CATALOG: &[&Descriptor] = &[$(&$id),*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+catalog! {
+    SYNC_DURATION = "kubeproxy_sync_proxy_rules_duration_seconds", Histogram(sync), ["ip_family"],
+        "[ALPHA] SyncProxyRules latency in seconds";
+    LAST_QUEUED = "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", Gauge, ["ip_family"],
+        "[ALPHA] The last time a sync of proxy rules was queued";
+    LAST_SYNCED = "kubeproxy_sync_proxy_rules_last_timestamp_seconds", Gauge, ["ip_family"],
+        "[ALPHA] The last time proxy rules were successfully synced";
+    ENDPOINT_CHANGES_PENDING = "kubeproxy_sync_proxy_rules_endpoint_changes_pending", Gauge, [],
+        "[ALPHA] Pending proxy rules Endpoint changes";
+    ENDPOINT_CHANGES = "kubeproxy_sync_proxy_rules_endpoint_changes_total", Counter, [],
+        "[ALPHA] Cumulative proxy rules Endpoint changes";
+    SERVICE_CHANGES_PENDING = "kubeproxy_sync_proxy_rules_service_changes_pending", Gauge, [],
+        "[ALPHA] Pending proxy rules Service changes";
+    SERVICE_CHANGES = "kubeproxy_sync_proxy_rules_service_changes_total", Counter, [],
+        "[ALPHA] Cumulative proxy rules Service changes";
+    NO_LOCAL_ENDPOINTS = "kubeproxy_sync_proxy_rules_no_local_endpoints_total", Gauge, ["traffic_policy", "ip_family"],
+        "[ALPHA] Number of services with a Local traffic policy and no endpoints";
+    NETWORK_PROGRAMMING = "kubeproxy_network_programming_duration_seconds", Histogram(network_programming), ["ip_family"],
+        "[ALPHA] In Cluster Network Programming Latency in seconds";
+    HEALTHZ = "kubeproxy_proxy_healthz_total", Counter, ["code"],
+        "[ALPHA] Cumulative proxy healthz HTTP status";
+    LIVEZ = "kubeproxy_proxy_livez_total", Counter, ["code"],
+        "[ALPHA] Cumulative proxy livez HTTP status";
+
+    BUILD_INFO = "kubernetes_build_info", Gauge, [
+        "major", "minor", "git_version", "git_commit", "git_tree_state", "build_date", "go_version", "compiler", "platform"
+    ], "[BETA] Of which version of kube-proxy this takes the place; always 1";
+    FEATURE_ENABLED = "kubernetes_feature_enabled", Gauge, ["name", "stage"],
+        "[BETA] Whether a feature gate is on";
+    REST_REQUESTS = "rest_client_requests_total", Counter, ["code", "method", "host"],
+        "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host";
+    REST_DURATION = "rest_client_request_duration_seconds", Histogram(rest_duration), ["verb", "host"],
+        "[ALPHA] Request latency in seconds. Broken down by verb, and host";
+    REST_LIMITER = "rest_client_rate_limiter_duration_seconds", Histogram(rest_duration), ["verb", "host"],
+        "[ALPHA] Client side rate limiter latency in seconds. Broken down by verb, and host";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, [],
+        "Total user and system CPU time spent in seconds";
+    PROCESS_OPEN_FDS = "process_open_fds", Gauge, [],
+        "Number of open file descriptors; on Windows, of handles";
+    PROCESS_MAX_FDS = "process_max_fds", Gauge, [],
+        "Maximum number of open file descriptors; on Windows, of handles";
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge, [],
+        "Resident memory size in bytes";
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes", Gauge, [],
+        "Virtual memory size in bytes";
+    PROCESS_START = "process_start_time_seconds", Gauge, [],
+        "Start time of the process since unix epoch in seconds";
+
+    OWN_BUILD_INFO = "hnsproxy_build_info", Gauge, ["version"],
+        "The version of hnsproxy; always 1";
+    HNS_CALLS = "hnsproxy_hns_call_duration_seconds", Histogram(sync), ["function", "result"],
+        "Native calls to HNS, by function and by ok or the class of the error";
+    HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
+        "How HNS does: 1 for the state it is in";
+    HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
+        "What this HNS can do: 1 if it can";
+    LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
+        "Load balancers that HNS should hold";
+    LOAD_BALANCERS_CONFIRMED = "hnsproxy_load_balancers_confirmed", Gauge, [],
+        "Load balancers that HNS holds as it should";
+    ENDPOINTS_DESIRED = "hnsproxy_endpoints_desired", Gauge, [],
+        "Endpoints of hnsproxy's own that HNS should hold";
+    ENDPOINTS_CONFIRMED = "hnsproxy_endpoints_confirmed", Gauge, [],
+        "Endpoints of hnsproxy's own that HNS holds as it should";
+    WITHOUT_BACKENDS = "hnsproxy_frontends_without_backends", Gauge, [],
+        "Frontends that have no load balancer because no backend serves";
+    BACKLOG = "hnsproxy_reconcile_backlog", Gauge, [],
+        "Services, frontends and addresses still to be looked at";
+    FAILED = "hnsproxy_reconcile_failed", Gauge, [],
+        "Frontends and addresses that failed and are tried again";
+    OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
+        "How long the oldest change waits to be programmed; 0 if none does";
+    STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
+        "Writes to HNS, by what was done and why, and by ok or failed";
+    DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],
+        "Objects that HNS was found to hold otherwise than believed";
+    DRIFT_REPAIRED = "hnsproxy_drift_repaired_total", Counter, ["cause"],
+        "Of these, objects that are as they should be again";
+    EVENTS = "hnsproxy_events_total", Counter, ["result"],
+        "Events for the API server: sent, failed, or dropped since too many came at once";
+    NOTICES = "hnsproxy_notices", Gauge, ["reason"],
+        "What is not as Services ask, by reason; see services.md";
+}
+
+/// From 1 ms, doubled up to 16 s.
+fn sync() -> Vec<f64> {
+    std::iter::successors(Some(0.001), |bound| Some(bound * 2.0)).take(15).collect()
+}
+
+/// Fine up to a minute, coarse up to five.
+fn network_programming() -> Vec<f64> {
+    let steps = |from: u32, to: u32, by: usize| (from..=to).step_by(by).map(f64::from);
+    [0.25, 0.5].into_iter().chain(steps(1, 59, 1)).chain(steps(60, 115, 5)).chain(steps(120, 300, 30)).collect()
+}
+
+fn rest_duration() -> Vec<f64> {
+    vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_kube_proxys() {
+        let bounds = sync();
+        assert_eq!((bounds.len(), bounds[0], bounds[14]), (15, 0.001, 16.384));
+        let bounds = network_programming();
+        assert_eq!(
+            (bounds.len(), &bounds[..4], &bounds[bounds.len() - 3..]),
+            (80, &[0.25, 0.5, 1.0, 2.0][..], &[240.0, 270.0, 300.0][..])
+        );
+    }
+
+    #[test]
+    fn names_are_there_once_and_end_as_prometheus_wants() {
+        let names: std::collections::BTreeSet<_> = CATALOG.iter().map(|descriptor| descriptor.name).collect();
+        assert_eq!(names.len(), CATALOG.len());
+        for descriptor in CATALOG.iter().filter(|descriptor| matches!(descriptor.kind, Kind::Counter)) {
+            assert!(descriptor.name.ends_with("_total"), "{descriptor:?}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The page `docs/metrics.md`, made from the catalogue.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::catalog::{CATALOG, Kind};
+
+const HEAD: &str = "# Metrics
+<!-- Made from crates/hnsproxy/src/metrics/catalog.rs by its tests. -->
+
+`/metrics` at `--metrics-bind-address` (127.0.0.1:10249) has these, in the text format of Prometheus. Names, types, labels and buckets of
+those that kube-proxy has are kube-proxy's. A metric with labels appears with its first value.
+
+- The families of `ip_family` are programmed together: both have the same durations and times.
+- `kubeproxy_network_programming_duration_seconds` and `kubeproxy_sync_proxy_rules_no_local_endpoints_total` are registered by kube-proxy
+  on Windows and never set; here they are set. The first counts from the time that the EndpointSlice controller writes to a slice.
+- What only Go programs have (`go_*`, `workqueue_*`) is not there.
+
+| Name | Type | Labels | |
+|---|---|---|---|
+";
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for descriptor in CATALOG {
+        let kind = match descriptor.kind {
+            Kind::Histogram(bounds) => {
+                let bounds = bounds();
+                let text = |bound: Option<&f64>| bound.map(ToString::to_string).unwrap_or_default();
+                format!("histogram, {} buckets from {} to {}", bounds.len(), text(bounds.first()), text(bounds.last()))
+            }
+            kind => kind.as_str().to_owned(),
+        };
+        let labels: Vec<String> = descriptor.labels.iter().map(|label| format!("`{label}`")).collect();
+        let help = descriptor.help.trim_start_matches("[ALPHA] ").trim_start_matches("[BETA] ");
+        let _ = writeln!(page, "| `{}` | {kind} | {} | {help} |", descriptor.name, labels.join(", "));
+    }
+    page
+}
+
+/// With `UPDATE_DOCS` set, the page is written instead.
+#[test]
+fn the_page_of_metrics_is_that_of_the_catalogue() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/metrics.md is not that of the catalogue: run this test with UPDATE_DOCS=1");
+}

@@ -1,0 +1,87 @@
+//! How the proxy stands, as metrics.
+
+use std::collections::BTreeMap;
+
+use proxy::reconcile::Changes as Arrivals;
+use proxy::settings::Capabilities;
+use proxy::{Liveness, Progress};
+
+use super::catalog::*;
+use super::sample::{Sample, count};
+use crate::config::Config;
+use crate::status::View;
+
+/// What a board says.
+pub(crate) fn of(view: &View, liveness: Liveness) -> Vec<Sample> {
+    let View { status, changes, now } = view;
+    let Progress { load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, .. } =
+        status.progress;
+    let Arrivals { services, slices, pending_services, pending_slices } = arrivals;
+    let mut samples = Vec::new();
+    let families: Vec<String> = status.families.iter().map(ToString::to_string).collect();
+    for (descriptor, at) in [(&LAST_QUEUED, changes.last_queued()), (&LAST_SYNCED, changes.last_updated())] {
+        let Some(at) = at.map(|at| now.wall_at(at).as_duration().as_secs_f64()) else { continue };
+        samples.extend(families.iter().map(|family| Sample::of(descriptor, [family], at)));
+    }
+    samples.push(Sample::new(&ENDPOINT_CHANGES_PENDING, count(pending_slices as u64)));
+    samples.push(Sample::new(&ENDPOINT_CHANGES, count(slices)));
+    samples.push(Sample::new(&SERVICE_CHANGES_PENDING, count(pending_services as u64)));
+    samples.push(Sample::new(&SERVICE_CHANGES, count(services)));
+    for (policy, family, ports) in &status.without_local {
+        samples.push(Sample::of(&NO_LOCAL_ENDPOINTS, [policy.as_str(), &family.to_string()], count(*ports as u64)));
+    }
+    for state in Liveness::ALL {
+        samples.push(Sample::of(&HNS_LIVENESS, [state.as_str()], f64::from(u8::from(state == liveness))));
+    }
+    if let Some(Capabilities { dsr, affinity, ipv6, modify, .. }) = status.capabilities {
+        let capabilities = [
+            ("direct_server_return", dsr),
+            ("session_affinity", affinity),
+            ("ipv6", ipv6),
+            ("modify_load_balancer", modify),
+        ];
+        samples.extend(capabilities.map(|(name, can)| Sample::of(&HNS_CAPABILITY, [name], f64::from(u8::from(can)))));
+    }
+    let oldest = changes.oldest().map_or(0.0, |oldest| now.elapsed.saturating_sub(oldest).as_secs_f64());
+    samples.extend([
+        Sample::new(&LOAD_BALANCERS_DESIRED, count(load_balancers.desired as u64)),
+        Sample::new(&LOAD_BALANCERS_CONFIRMED, count(load_balancers.confirmed as u64)),
+        Sample::new(&ENDPOINTS_DESIRED, count(endpoints.desired as u64)),
+        Sample::new(&ENDPOINTS_CONFIRMED, count(endpoints.confirmed as u64)),
+        Sample::new(&WITHOUT_BACKENDS, count(without_backends as u64)),
+        Sample::new(&BACKLOG, count(backlog as u64)),
+        Sample::new(&FAILED, count(failed as u64)),
+        Sample::new(&OLDEST_CHANGE, oldest),
+    ]);
+    let mut notices: BTreeMap<&str, u64> = BTreeMap::new();
+    status.notices.iter().for_each(|notice| *notices.entry(notice.problem.reason()).or_default() += 1);
+    samples.extend(notices.into_iter().map(|(reason, notices)| Sample::of(&NOTICES, [reason], count(notices))));
+    samples
+}
+
+/// What a configuration says for good: of which version this takes the place, and which features are on.
+pub(crate) fn facts(config: &Config) -> Vec<Sample> {
+    let version = &config.reported_version;
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let [major, minor] = [numbers.next(), numbers.next()].map(Option::unwrap_or_default);
+    let platform = format!("{}/{}", std::env::consts::OS, go_architecture());
+    let build = [major, minor, version, "", "", "", "", "rustc", &platform];
+    let mut facts =
+        vec![Sample::of(&BUILD_INFO, build, 1.0), Sample::of(&OWN_BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1.0)];
+    facts.extend(
+        config
+            .gates
+            .stages()
+            .map(|(name, stage, enabled)| Sample::of(&FEATURE_ENABLED, [name, stage], f64::from(u8::from(enabled)))),
+    );
+    facts
+}
+
+/// The architecture as Kubernetes names it.
+fn go_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

@@ -1,0 +1,169 @@
+//! What is told, as text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hcn::{Class, Guid};
+use proxy::desire::TrafficPolicy;
+use proxy::model::Family as IpFamily;
+use proxy::plan::Subject;
+use proxy::{Action, Cause, Reason, Step};
+
+use super::catalog::CATALOG;
+use super::*;
+use crate::cli::{self, Command};
+use crate::clock::Now;
+use crate::status::{Changes, Status};
+
+fn view() -> View {
+    let mut changes = Changes::default();
+    changes.queued(Duration::from_secs(1));
+    changes.ended(Duration::from_secs(2), true);
+    let status = Status {
+        families: vec![IpFamily::V4],
+        without_local: vec![(TrafficPolicy::External, IpFamily::V4, 3)],
+        ..Status::default()
+    };
+    let now = Now { elapsed: Duration::from_secs(3), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
+    View { status: Arc::new(status), changes, now }
+}
+
+fn text(metrics: &Metrics) -> String {
+    let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
+    let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
+    metrics.text(&view(), Liveness::Up, &facts).unwrap()
+}
+
+/// Of each metric its type, and the labels that its values have.
+fn metrics_of(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
+    let mut metrics: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' ')) {
+            assert!(metrics.insert(name.to_owned(), (kind.to_owned(), Vec::new())).is_none(), "{name} comes twice");
+            continue;
+        }
+        if line.starts_with("# HELP ") {
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        value.parse::<f64>().unwrap();
+        let (name, labels) =
+            series.split_once('{').map_or((series, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
+        let family = |name: &str| metrics.contains_key(name).then(|| name.to_owned());
+        let owner = family(name)
+            .or_else(|| ["_bucket", "_sum", "_count"].iter().find_map(|suffix| family(name.strip_suffix(suffix)?)))
+            .unwrap_or_else(|| panic!("{line}: without a type"));
+        let labels: Vec<String> = labels
+            .split("\",")
+            .filter_map(|label| Some(label.split_once("=\"")?.0.to_owned()))
+            .filter(|label| label != "le")
+            .collect();
+        metrics.get_mut(&owner).unwrap().1 = labels;
+    }
+    metrics
+}
+
+#[test]
+fn everything_that_is_told_is_in_the_catalogue_with_its_type_and_labels() {
+    let metrics = Metrics::default();
+    metrics.hns_call(&MeteredCall { function: "HNSCall", failed: Some(Class::Other), took: Duration::ZERO });
+    metrics.probe(Probe::Healthz, 200);
+    metrics.probe(Probe::Livez, 503);
+    let told = metrics_of(&text(&metrics));
+    for (name, (kind, labels)) in &told {
+        let descriptor = CATALOG.iter().find(|descriptor| descriptor.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(
+            (kind.as_str(), labels.iter().map(String::as_str).collect::<Vec<_>>()),
+            (descriptor.kind.as_str(), descriptor.labels.to_vec()),
+            "{name}"
+        );
+    }
+    assert!(told.len() > 20, "{told:#?}");
+}
+
+/// What kube-proxy 1.36 registers on Windows and a proxy can say, as its documentation lists it.
+const KUBE_PROXYS: &str = "
+    kubeproxy_sync_proxy_rules_duration_seconds histogram ip_family
+    kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge ip_family
+    kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge ip_family
+    kubeproxy_sync_proxy_rules_endpoint_changes_pending gauge
+    kubeproxy_sync_proxy_rules_endpoint_changes_total counter
+    kubeproxy_sync_proxy_rules_service_changes_pending gauge
+    kubeproxy_sync_proxy_rules_service_changes_total counter
+    kubeproxy_proxy_healthz_total counter code
+    kubeproxy_proxy_livez_total counter code
+    kubeproxy_network_programming_duration_seconds histogram ip_family
+    kubeproxy_sync_proxy_rules_no_local_endpoints_total gauge traffic_policy ip_family
+    kubernetes_build_info gauge major minor git_version git_commit git_tree_state build_date go_version compiler platform
+    kubernetes_feature_enabled gauge name stage
+    rest_client_requests_total counter code method host
+    rest_client_request_duration_seconds histogram verb host
+    rest_client_rate_limiter_duration_seconds histogram verb host
+    process_cpu_seconds_total counter
+    process_open_fds gauge
+    process_max_fds gauge
+    process_resident_memory_bytes gauge
+    process_virtual_memory_bytes gauge
+    process_start_time_seconds gauge
+";
+
+#[test]
+fn kube_proxys_metrics_are_there_under_their_names() {
+    for line in KUBE_PROXYS.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next().unwrap(), words.next().unwrap());
+        let descriptor = CATALOG.iter().find(|descriptor| descriptor.name == name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!((descriptor.kind.as_str(), descriptor.labels.to_vec()), (kind, words.collect::<Vec<_>>()), "{name}");
+    }
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let metrics = Metrics::default();
+    metrics.probe(Probe::Healthz, 503);
+    metrics.probe(Probe::Healthz, 503);
+    let call = MeteredCall { function: "HcnOpenNetwork", failed: None, took: Duration::from_millis(3) };
+    metrics.hns_call(&call);
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let trigger = |text| Trigger { family: IpFamily::V6, at: i64::try_from(at(text).as_nanosecond()).unwrap() };
+    let triggers = [trigger("2026-01-01T00:00:10Z"), trigger("2025-12-31T00:00:00Z")];
+    metrics.programmed(&triggers, at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:12Z"));
+    metrics.rest_request("10.0.0.1:6443", "GET", None, Duration::from_millis(30));
+    let text = text(&metrics);
+    for (series, value) in [
+        ("kubeproxy_proxy_healthz_total{code=\"503\"}", 2.0),
+        ("hnsproxy_hns_call_duration_seconds_bucket{function=\"HcnOpenNetwork\",result=\"ok\",le=\"0.002\"}", 0.0),
+        ("hnsproxy_hns_call_duration_seconds_bucket{function=\"HcnOpenNetwork\",result=\"ok\",le=\"0.004\"}", 1.0),
+        ("hnsproxy_hns_call_duration_seconds_count{function=\"HcnOpenNetwork\",result=\"ok\"}", 1.0),
+        ("kubeproxy_network_programming_duration_seconds_sum{ip_family=\"IPv6\"}", 2.0),
+        ("kubeproxy_network_programming_duration_seconds_count{ip_family=\"IPv6\"}", 1.0),
+        ("rest_client_requests_total{code=\"<error>\",method=\"GET\",host=\"10.0.0.1:6443\"}", 1.0),
+        ("kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\",ip_family=\"IPv4\"}", 3.0),
+        ("kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"}", 1767323044.0),
+        ("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family=\"IPv4\"}", 1767323043.0),
+        ("kubeproxy_sync_proxy_rules_endpoint_changes_total", 0.0),
+        ("hnsproxy_hns_liveness{state=\"up\"}", 1.0),
+        ("hnsproxy_hns_liveness{state=\"slow\"}", 0.0),
+        ("kubernetes_feature_enabled{name=\"WinDSR\",stage=\"\"}", 1.0),
+    ] {
+        let told = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<f64>().ok());
+        assert_eq!(told, Some(value), "{series} in\n{text}");
+    }
+}
+
+#[test]
+fn a_repair_is_counted_when_nothing_is_left_to_do() {
+    let subject = Subject::Address("10.0.0.1".parse().unwrap());
+    let mut drifting = Drifting::default();
+    drifting.add(Drift { subject, cause: Cause::EndpointLost });
+    assert_eq!(drifting.take_settled(|_| false), []);
+    assert_eq!(drifting.take_settled(|other| other == subject), [Cause::EndpointLost]);
+    assert_eq!(drifting.take_settled(|_| true), []);
+}
+
+#[test]
+fn steps_have_names_for_labels() {
+    let action = Action::DeleteEndpoint { id: Guid::nil(), address: "10.0.0.1".parse().unwrap() };
+    let step = Step { action, service: None, reason: Reason::NotWanted };
+    assert_eq!((step.action.name(), step.reason.as_str()), ("delete_endpoint", "not_wanted"));
+}

@@ -1,0 +1,97 @@
+//! What is counted for operators: how far HNS is in step, what has come from the cluster, and since when it waits.
+
+use hcn::{Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::desire::TrafficPolicy;
+use proxy::model::{Family, Service};
+use proxy::plan::Subject;
+use proxy::reconcile::{Changes, Progress};
+use proxy::testing::{backend, service, slice};
+use proxy::{Drift, Tally};
+
+use crate::rig::Rig;
+
+fn web() -> Service {
+    service("ns/web").cluster_ip("10.96.0.1").port(80).build()
+}
+
+/// When changes began that are programmed now.
+fn triggers(rig: &mut Rig) -> Vec<i64> {
+    rig.proxy.take_triggers().into_iter().map(|trigger| trigger.at).collect()
+}
+
+#[test]
+fn what_hns_refuses_is_wanted_and_not_confirmed() {
+    let mut rig = Rig::l2bridge();
+    let idle = service("ns/idle").cluster_ip("10.96.0.2").port(80).build();
+    let backends = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
+    rig.cluster(vec![web(), idle], vec![backends.build()]);
+    let refused = Effect::Fail(Hresult::HCN_E_PORT_ALREADY_EXISTS);
+    let which = Which::Function("HcnCreateLoadBalancer".into());
+    rig.emulator.inject(Fault { which, from: 1, every: 1, effect: refused });
+    rig.sync();
+    let changes = Changes { services: 2, slices: 1, ..Changes::default() };
+    let expected = Progress {
+        complete: true,
+        load_balancers: Tally { desired: 1, confirmed: 0 },
+        endpoints: Tally { desired: 2, confirmed: 2 },
+        without_backends: 1,
+        backlog: 1,
+        failed: 1,
+        changes,
+    };
+    assert_eq!(rig.proxy.progress(), expected);
+    rig.emulator.clear_faults();
+    rig.now += std::time::Duration::from_secs(60);
+    rig.settle();
+    let done = Tally { desired: 1, confirmed: 1 };
+    assert_eq!(rig.proxy.progress(), Progress { load_balancers: done, backlog: 0, failed: 0, ..expected });
+}
+
+#[test]
+fn what_is_lost_is_settled_when_it_is_back() {
+    let mut rig = Rig::l2bridge();
+    rig.cluster(vec![web()], vec![slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).build()]);
+    rig.sync();
+    let id = rig.emulator.documents(Kind::LoadBalancer)[0]["ID"].as_str().unwrap().parse().unwrap();
+    rig.emulator.remove(Kind::LoadBalancer, id);
+    let [Drift { subject, .. }] = rig.proxy.observe(&rig.client).unwrap().drift[..] else { panic!("one is lost") };
+    assert!(matches!(subject, Subject::Frontend(_)) && !rig.proxy.is_settled(subject));
+    rig.run();
+    assert!(rig.proxy.is_settled(subject));
+}
+
+#[test]
+fn ports_out_of_reach_of_a_local_policy_are_counted_while_they_are() {
+    let mut rig = Rig::l2bridge();
+    let local = service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080);
+    let local = local.with(|service| (service.internal_local, service.external_local) = (true, true)).build();
+    let elsewhere = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1").on("there"));
+    rig.cluster(vec![local], vec![elsewhere.clone().build()]);
+    rig.sync();
+    let counts = |rig: &Rig| TrafficPolicy::ALL.map(|policy| rig.proxy.without_local(policy, Family::V4));
+    assert_eq!(counts(&rig), [1, 1]);
+    rig.proxy.apply_slice(elsewhere.backend(backend("10.244.1.7").on("here")).build());
+    rig.run();
+    assert_eq!(counts(&rig), [0, 0]);
+}
+
+#[test]
+fn the_time_since_a_slice_was_triggered_is_told_once() {
+    let mut rig = Rig::l2bridge();
+    let slice = |name: &str, last: u8| slice(name, "ns/web").port(8080).backend(backend(&format!("10.244.2.{last}")));
+    rig.cluster(vec![web()], vec![slice("ns/a", 1).triggered(10).build(), slice("ns/b", 2).build()]);
+    assert_eq!(triggers(&mut rig), [10]);
+    // Told anew only of a slice that says something else.
+    rig.cluster(vec![web()], vec![slice("ns/a", 1).triggered(10).build(), slice("ns/b", 3).triggered(20).build()]);
+    rig.proxy.apply_slice(slice("ns/b", 3).triggered(20).build());
+    rig.proxy.apply_slice(slice("ns/b", 4).triggered(30).build());
+    assert_eq!(triggers(&mut rig), [20, 30]);
+    assert!(triggers(&mut rig).is_empty());
+    // What is gone has no time; what came after it has.
+    rig.proxy.apply_slice(slice("ns/b", 5).triggered(40).build());
+    let b = slice("ns/b", 5).build();
+    rig.proxy.delete_slice(&b.name);
+    rig.proxy.apply_slice(slice("ns/b", 6).triggered(50).build());
+    assert_eq!(triggers(&mut rig), [50]);
+}
