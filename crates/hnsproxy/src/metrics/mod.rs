@@ -24,7 +24,6 @@ use prometheus_client::registry::Registry;
 use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
 use proxy::{Drift, Liveness, Reconciler};
-use usage::Usage;
 
 use crate::config::Config;
 use crate::status::View;
@@ -159,7 +158,7 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         let mut samples = state::of(view, liveness);
-        samples.extend(process::of(Usage::now()));
+        samples.extend(process::now());
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Samples(samples)));
