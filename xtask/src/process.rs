@@ -3,9 +3,12 @@
 use std::fmt::Arguments;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::system;
 
 /// Tells a person something.
 pub(crate) fn say(text: Arguments<'_>) {
@@ -29,6 +32,57 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     ensure!(status.success(), "{} failed: {status}", name(command));
     Ok(())
+}
+
+/// Cargo for the workspace, without what the cargo that runs this program has told it of itself: crates that look at that would be
+/// built anew each time, by this one and by that one in turn.
+pub(crate) fn cargo() -> Result<Command> {
+    let mut command = Command::new("cargo");
+    command.current_dir(system::root()?);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    Ok(command)
+}
+
+/// What a program at work has not done by then it will not do.
+const BOUND: Duration = Duration::from_secs(300);
+
+/// A program at work, which is ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Guarded {
+    /// Starts a program that is given nothing to read, and whose words are not wanted.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        silent.spawn().map(Self).with_context(|| format!("can't run {}", name(command)))
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn until(&mut self, what: &str, so: impl Fn() -> bool) -> Result<()> {
+        let start = Instant::now();
+        while !so() {
+            ensure!(start.elapsed() < BOUND, "in vain waited for: {what}");
+            if let Some(status) = self.0.try_wait()? {
+                bail!("waiting for: {what}, but the program ended: {status}");
+            }
+            // Others need the processor more.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a program for what it prints, without a word; it has to succeed.

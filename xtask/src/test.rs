@@ -4,8 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
-use crate::process::{output, run as run_command, say, status};
-use crate::system;
+use crate::process::{self, output, run as run_command, say, status};
 use crate::windows::{self, Built};
 use crate::wine::{self, Prefix};
 use crate::wine_bench;
@@ -33,8 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn here(packages: &[String]) -> Result<()> {
     let cargo = |task: &[&str]| -> Result<Command> {
-        let mut command = Command::new("cargo");
-        command.args(task).current_dir(system::root()?);
+        let mut command = process::cargo()?;
+        command.args(task);
         if packages.is_empty() {
             command.arg("--workspace");
         }

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// A prefix that is ready.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prefix {
     folder: PathBuf,
     wine: PathBuf,

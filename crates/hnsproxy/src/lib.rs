@@ -2,11 +2,12 @@
 //!
 //! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
 //! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
-//! stands, [`serve`] tells that over HTTP, [`metrics`] tells
+//! stands, on the [`board`] where all may read it, [`serve`] tells that over HTTP, [`metrics`] tells
 //! Prometheus, [`events`] the API server, [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
 pub mod ask;
+pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod commands;

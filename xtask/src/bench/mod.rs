@@ -10,6 +10,7 @@ mod native_call;
 mod rig;
 mod rollout;
 mod start;
+mod wine;
 
 use std::process::ExitCode;
 
@@ -41,13 +42,14 @@ pub(crate) struct Table {
 type Benchmark = fn() -> Result<Table>;
 
 /// All benchmarks, by name.
-const BENCHMARKS: [(&str, Benchmark); 6] = [
+const BENCHMARKS: [(&str, Benchmark); 7] = [
     ("native_call", native_call::run),
     ("start", start::run),
     ("change", change::run),
     ("idle", idle::run),
     ("loss", loss::run),
     ("rollout", rollout::run),
+    ("wine", wine::run),
 ];
 
 /// The task.

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
-use crate::process::run;
+use crate::process::{cargo, run};
 use crate::system;
-use crate::wine_bench::Hns;
+use crate::wine::Prefix;
+use crate::wine_bench::{self, Hns};
 
 /// Whatever is not so by then will not be so.
 const BOUND: Duration = Duration::from_secs(300);
@@ -30,9 +31,17 @@ pub(super) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947
 pub(super) struct Rig {
     pub(super) hns: Hns,
     pub(super) api: ApiServer,
-    program: PathBuf,
+    program: Program,
     flags: Vec<String>,
     running: Option<Running>,
+}
+
+/// What is run.
+enum Program {
+    /// The program of this system, which reaches HNS over TCP.
+    Here(PathBuf),
+    /// The one of Windows, which reaches it through the DLLs.
+    Wine { prefix: Prefix, exe: PathBuf },
 }
 
 struct Running {
@@ -43,12 +52,27 @@ struct Running {
 impl Rig {
     /// Builds the program, and readies an HNS of a version and an API server with these objects.
     pub(super) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
-        run(Command::new("cargo").args(["build", "--release", "--package", "hnsproxy"]).current_dir(system::root()?))?;
+        run(cargo()?.args(["build", "--release", "--package", "hnsproxy"]))?;
+        let program = Program::Here(system::target()?.join("release/hnsproxy"));
+        Self::with(program, hns_version, objects, flags)
+    }
+
+    /// The same with the program of Windows.
+    pub(super) fn under_wine(
+        rig: &wine_bench::Rig,
+        hns_version: &str,
+        objects: Vec<Value>,
+        flags: &[&str],
+    ) -> Result<Self> {
+        let program = Program::Wine { prefix: rig.prefix.clone(), exe: rig.program("hnsproxy.exe")? };
+        Self::with(program, hns_version, objects, flags)
+    }
+
+    fn with(program: Program, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
         let host = host(hns_version)?;
         let hns = Hns::new(Emulator::from_host(&host)?, &host)?;
         let api = ApiServer::start()?;
         api.load(Value::Array(objects))?;
-        let program = system::target()?.join("release/hnsproxy");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         Ok(Self { hns, api, program, flags, running: None })
     }
@@ -60,7 +84,14 @@ impl Rig {
     /// Starts the program, waits until HNS holds all that it should, and answers how long that took.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.stop()?;
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.program {
+            Program::Here(program) => Command::new(program),
+            Program::Wine { prefix, exe } => {
+                let mut command = prefix.command();
+                command.arg(exe);
+                command
+            }
+        };
         command.args([
             "--network-name=cbr0",
             "--enable-dsr",
@@ -68,7 +99,11 @@ impl Rig {
             "--metrics-bind-address=127.0.0.1:0",
         ]);
         command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
-        command.arg(format!("--hns=tcp://{}", self.hns.address())).args(&self.flags);
+        match &self.program {
+            Program::Here(_) => command.arg(format!("--hns=tcp://{}", self.hns.address())),
+            Program::Wine { .. } => self.hns.tell(&mut command),
+        };
+        command.args(&self.flags);
         let begun = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = BufReader::new(child.stderr.take().context("no stderr")?);
@@ -129,14 +164,7 @@ impl Rig {
 
     /// Resident memory of the program and its peak, in MB.
     pub(super) fn memory(&self) -> Result<[f64; 2]> {
-        let running = self.running.as_ref().context("the program does not run")?;
-        let status = std::fs::read_to_string(format!("/proc/{}/status", running.child.id()))?;
-        let megabytes = |member: &str| -> Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(member)).with_context(|| member.to_owned())?;
-            let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-            Ok(kilobytes / 1024.0)
-        };
-        Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
+        memory(self.running.as_ref().context("the program does not run")?.child.id())
     }
 
     /// CPU time that the program has used, in seconds: ticks of a hundredth.
@@ -173,6 +201,17 @@ fn host(hns_version: &str) -> Result<Host> {
         }],
     });
     serde_json::from_value(document).context("the host")
+}
+
+/// Resident memory of a process and its peak, in MB.
+pub(super) fn memory(process: u32) -> Result<[f64; 2]> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let megabytes = |member: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(member)).with_context(|| member.to_owned())?;
+        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes / 1024.0)
+    };
+    Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
 }
 
 /// The median and the 99th percentile.

@@ -2,11 +2,12 @@
 //!
 //! What is shown: the program is one file that needs no other and no emulator; every recording, programmed through the DLLs, ends as it
 //! does by the program of this system, by the same calls in the same order, and a second run writes nothing; killed in the middle and
-//! started again, it ends the same; it installs, runs, stops and goes as a service; the conformance suite passes as a Windows program;
+//! started again, it ends the same; from an API server over HTTP and HTTPS, it ends the same too, and follows it; it installs, runs, stops and goes as a service; the conformance suite passes as a Windows program;
 //! and the DLLs bear many threads, large documents, notifications and very many calls. Nothing here is the real HNS.
 
 mod program;
 mod recording;
+mod served;
 mod service;
 
 use std::path::PathBuf;
@@ -19,10 +20,11 @@ use hcn_emulator::service::Running;
 use hcn_emulator::{Build, Emulator, Host, Service};
 use serde_json::json;
 
-use crate::process::{output, run as run_command, say};
+use crate::process::{cargo, output, run as run_command, say};
 use crate::wine::Prefix;
 use crate::{system, windows};
 use recording::{Recording, equal, killed};
+use served::Way;
 
 /// The names under which Windows has what the stand-in DLL does.
 const DLLS: [&str; 2] = ["computenetwork.dll", "vmcompute.dll"];
@@ -57,7 +59,7 @@ impl Rig {
 pub(crate) fn run() -> Result<ExitCode> {
     let rig = Rig::ready()?;
     let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
-    run_command(Command::new("cargo").args(["build", "--package", "hnsproxy"]).current_dir(system::root()?))?;
+    run_command(cargo()?.args(["build", "--package", "hnsproxy"]))?;
     let here = system::target()?.join("debug/hnsproxy");
     service::clear(prefix, &program.to_string_lossy());
 
@@ -84,6 +86,12 @@ pub(crate) fn run() -> Result<ExitCode> {
         let recording = Recording::read(folder)?;
         note(format!("recording {name} through the DLLs"), equal(&recording, &here, &program, prefix));
         note(format!("recording {name}, killed in the middle"), killed(&recording, &here, &program, prefix));
+        for way in [Way::Master, Way::Token, Way::Certificate] {
+            let result = served::equal(&recording, way, &here, &program, prefix);
+            note(format!("recording {name} from an API server, by {way}"), result);
+        }
+        let result = served::follows(&recording, &here, &program, prefix);
+        note(format!("recording {name}, and an API server that goes away and comes back"), result);
     }
     if let Some(folder) = folders.first() {
         let recording = Recording::read(folder)?;

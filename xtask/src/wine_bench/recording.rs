@@ -35,7 +35,7 @@ pub(super) fn held(command: &mut Command) -> Result<Held> {
 
 /// A recording, and how to program it.
 pub(super) struct Recording {
-    cluster: PathBuf,
+    pub(super) cluster: PathBuf,
     host: Host,
     /// What the node is told of itself, and what kube-proxy was told when it was recorded.
     pub(super) flags: Vec<String>,

@@ -20,10 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::board::Board;
 use crate::config::ClientConnection;
 use crate::metrics::Metrics;
 use crate::source::cluster::Access;
-use crate::status::Board;
 use crate::sync::chain;
 use herald::{Herald, Tale};
 pub use occurrence::{Occurrence, Regarding, Severity};
@@ -190,10 +190,7 @@ impl Sender {
                 }
                 Answer::Refused(why) => {
                     if self.refused.as_ref() != Some(&why) {
-                        warn!(
-                            "the API server takes no Events: {why}; its role should let {} create and patch them",
-                            self.reporter.node_name
-                        );
+                        warn!("the API server takes no Events: {why}; the role system:node-proxier has what it takes");
                         self.refused = Some(why);
                     }
                     break;

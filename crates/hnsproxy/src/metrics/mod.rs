@@ -1,6 +1,6 @@
 //! What Prometheus is told: kube-proxy's metrics under their names, and more about HNS.
 //!
-//! What happens is counted in [`Metrics`] when it happens; how things stand is taken from the [`Board`](crate::status::Board) when
+//! What happens is counted in [`Metrics`] when it happens; how things stand is taken from the [`Board`](crate::board::Board) when
 //! somebody asks. All metrics are listed in the `catalog`.
 
 mod catalog;
@@ -25,8 +25,8 @@ use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
 use proxy::{Drift, Liveness, Reconciler};
 
+use crate::board::View;
 use crate::config::Config;
-use crate::status::View;
 use drift::Drifting;
 pub(crate) use sample::Sample;
 use sample::Samples;

@@ -8,8 +8,8 @@ use proxy::{Liveness, Progress};
 
 use super::catalog::*;
 use super::sample::{Sample, count};
+use crate::board::View;
 use crate::config::Config;
-use crate::status::View;
 
 /// What a board says.
 pub(crate) fn of(view: &View, liveness: Liveness) -> Vec<Sample> {

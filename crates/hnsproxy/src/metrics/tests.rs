@@ -11,9 +11,10 @@ use proxy::{Action, Cause, Reason, Step};
 
 use super::catalog::CATALOG;
 use super::*;
+use crate::board::Changes;
 use crate::cli::{self, Command};
 use crate::clock::Now;
-use crate::status::{Changes, Status};
+use crate::status::Status;
 
 fn view() -> View {
     let mut changes = Changes::default();

@@ -9,8 +9,8 @@ use proxy::model::{Family, ServiceName};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
+use crate::board::View;
 use crate::metrics::Probe;
-use crate::status::View;
 
 /// An answer to a health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +96,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::board::Changes;
     use crate::clock::Now;
-    use crate::status::{Changes, Status};
+    use crate::status::Status;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -5,12 +5,14 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 /// How long after an address could not be taken it is tried again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long a connection may be silent before it is asked whether anybody is still there: balancers come and go without a word.
+const SILENCE: Duration = Duration::from_secs(15);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -87,7 +89,11 @@ impl axum::serve::Listener for Announced {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        axum::serve::Listener::accept(&mut self.inner).await
+        let (stream, from) = axum::serve::Listener::accept(&mut self.inner).await;
+        // One that can't be watched is served all the same.
+        let _ =
+            SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE));
+        (stream, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

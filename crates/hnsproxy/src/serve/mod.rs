@@ -26,12 +26,12 @@ use proxy::Explanation;
 use proxy::model::ServiceName;
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::board::Board;
 use crate::config::Config;
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
-use crate::status::Board;
 use crate::sync::chain;
 use health::{HealthAnswer, answer};
 use listen::{AGAIN_AFTER, Callers, Open, bind};
@@ -201,8 +201,9 @@ async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &
     loop {
         match bind(address, Callers::All) {
             Ok(listener) => {
-                if said.is_some() {
-                    info!("{what} listens at {address} at last");
+                match said {
+                    Some(_) => info!("{what} listens at {address} at last"),
+                    None => debug!("{what} listens at {address}"),
                 }
                 let _open = Open::new(listener, router);
                 return std::future::pending().await;

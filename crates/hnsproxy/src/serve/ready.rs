@@ -7,8 +7,8 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use crate::board::View;
 use crate::config::KUBERNETES_VERSION;
-use crate::status::View;
 
 /// Whether HNS holds all that it should, and what it waits for where it does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -159,8 +159,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::board::Changes;
     use crate::clock::Now;
-    use crate::status::{Changes, Status, Trouble};
+    use crate::status::{Status, Trouble};
 
     fn half_way() -> View {
         let mut changes = Changes::default();

@@ -11,13 +11,14 @@ use tracing::{debug, info, warn};
 
 use super::feed::{Feed, Place, Turn};
 use super::{Event, Events};
+use crate::board::Board;
 use crate::cli::{RunArgs, host, node_name, settings};
 use crate::commands::CommandError;
 use crate::config::{self, Change, Config};
 use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity};
 use crate::hns::Hns;
 use crate::serve::{self, Servers};
-use crate::status::{Board, Status};
+use crate::status::Status;
 use crate::sync::{Session, chain};
 
 /// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use super::{CONVERGED, CommandError};
+use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -16,7 +17,6 @@ use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};
 use crate::source;
-use crate::status::Board;
 
 /// What wakes the loop.
 enum Event {

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::access::{Access, AccessError};
+use super::access::Access;
 use super::answer::Garbage;
 use super::failure::Failure;
 use super::follower::Request;
@@ -65,10 +65,7 @@ impl Connection {
         let wait = self.limiter.borrow_mut().take(self.now());
         sleep(wait).await;
         self.metrics.rest_limited(&self.host, METHOD, wait);
-        let (client, generation) = self.access.client().await.map_err(|error| match error {
-            AccessError::Client(error) => Failure::of(*error),
-            error => Failure::Access(chain(&error)),
-        })?;
+        let (client, generation) = self.access.client().await.map_err(|error| Failure::Access(chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
         let built = built.body(Body::empty()).map_err(|error| Failure::Connection(error.to_string()))?;

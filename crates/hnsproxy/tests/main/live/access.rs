@@ -92,3 +92,26 @@ fn no_way_at_all_is_an_error_at_once() {
     let ended = hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()]).expect(1);
     ended.logs("the kubeconfig nowhere.yaml can't be used: ");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_plugin_that_fails_is_named_and_run_again() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let cluster = closed(&["secret"]);
+    let (plugin, ready) = (cluster.file("plugin.sh"), cluster.file("ready"));
+    let credential =
+        r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "secret"}}"#;
+    let script = format!("#!/bin/sh\ntest -f '{}' || exit 7\necho '{credential}'\n", ready.display());
+    fs::write(&plugin, script).unwrap();
+    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+    kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+        "command": plugin, "interactiveMode": "Never"}});
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
+    running.wait_for("no client of the API server can be made: ");
+    fs::write(&ready, "").unwrap();
+    running.wait_for("can be asked again");
+    until("the Service is programmed", || hns.has("10.96.9.1"));
+}

@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
-use test_api_server::ApiServer;
+use test_api_server::{ApiServer, Credentials};
 
-use super::{Cluster, Live, service, slice};
+use super::{Cluster, Live, objects, service, slice};
 use crate::http::get;
-use crate::program::{free_addresses, until};
+use crate::keep::Hns;
+use crate::program::{free_addresses, hnsproxy, until};
 
 /// The Events of a reason.
 fn events(live: &Live, reason: &str) -> Vec<Value> {
@@ -68,4 +69,20 @@ fn a_health_check_that_can_t_listen_is_told_of_its_service() {
     until("it is told", || !events(&live, "FailedToStartServiceHealthcheck").is_empty());
     let event = events(&live, "FailedToStartServiceHealthcheck").remove(0);
     assert_eq!((&event["action"], &event["regarding"]["name"]), (&json!("Listen"), &json!("web")));
+}
+
+#[test]
+fn an_address_that_ends_the_program_is_told_before_the_end() {
+    let [health, metrics] = free_addresses();
+    let _taken = TcpListener::bind(health).unwrap();
+    let cluster = Cluster::of(ApiServer::start().unwrap());
+    cluster.server.load(objects("boutique-l2bridge")).unwrap();
+    let hns = Hns::of("boutique-l2bridge");
+    let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
+    let flags =
+        [&cluster.flag(&Credentials::None), &hns.flag(), &addresses[0], &addresses[1], "--bind-address-hard-fail"];
+    hnsproxy(&flags).expect(1).logs("/healthz can't listen at ");
+    let events = cluster.server.events();
+    let reasons: Vec<_> = events.iter().map(|event| event["reason"].as_str().unwrap()).collect();
+    assert!(reasons.contains(&"FailedToStartProxierHealthcheck"), "{events:#?}");
 }

@@ -1,9 +1,10 @@
 //! Changes of a cluster are programmed as they come.
 
 use serde_json::json;
-use test_api_server::{ApiServer, Credentials, Kind, StreamedLists};
+use test_api_server::{ApiServer, Credentials, Kind, Mood, StreamedLists};
 
 use super::{Cluster, Live, service, slice, web};
+use crate::keep::Hns;
 use crate::program::{Running, hnsproxy, until};
 
 #[cfg(unix)]
@@ -92,9 +93,26 @@ fn a_long_list_comes_in_pages_and_is_followed_from_there() {
 }
 
 #[test]
+fn nothing_is_programmed_before_both_lists_are_whole() {
+    for (late, there) in [(Kind::EndpointSlice, Kind::Service), (Kind::Service, Kind::EndpointSlice)] {
+        let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
+        let server = &cluster.server;
+        server.set_mood_for(late, Mood::Half);
+        let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
+        until("one list is whole", || server.watches(there) == 1);
+        let asked = |verb| server.count(verb, late);
+        until("the other is asked for again and again", || asked("watch") + asked("list") > 4);
+        assert_eq!(hns.emulator.writes(), 0);
+        server.set_mood(Mood::Well);
+        running.wait_for("HNS holds all that it should");
+        assert!(hns.has("10.96.0.10"));
+    }
+}
+
+#[test]
 fn a_plan_is_made_of_what_the_server_has() {
     let cluster = Cluster::recorded("boutique-l2bridge");
-    let hns = crate::keep::Hns::of("boutique-l2bridge");
+    let hns = Hns::of("boutique-l2bridge");
     let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
     let plan = hnsproxy(&["plan", &kubeconfig, &at]).expect(2).stdout;
     assert!(plan.contains("create load balancer 10.96.0.10:53/UDP with 2 backends"), "{plan}");
@@ -106,7 +124,7 @@ fn a_plan_is_made_of_what_the_server_has() {
 fn a_master_alone_is_enough() {
     let cluster = Cluster::of(ApiServer::start().unwrap());
     web(&cluster.server, "a", "10.96.9.1");
-    let hns = crate::keep::Hns::of("boutique-l2bridge");
+    let hns = Hns::of("boutique-l2bridge");
     for master in [cluster.server.url(), cluster.server.address().to_string()] {
         hnsproxy(&["run", &format!("--master={master}"), &hns.flag(), "--once"]).expect(0);
         assert!(hns.has("10.96.9.1"));
@@ -116,7 +134,7 @@ fn a_master_alone_is_enough() {
 #[cfg(unix)]
 #[test]
 fn a_changed_configuration_lists_anew_and_touches_nothing() {
-    let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), crate::keep::Hns::of("boutique-l2bridge"));
+    let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     cluster.flag(&Credentials::None);
     let (kubeconfig, config) = (cluster.file("kubeconfig"), cluster.file("config.yaml"));
     let write = |more: &str| {
