@@ -96,7 +96,7 @@ impl Rig {
             "--network-name=cbr0",
             "--enable-dsr",
             "--healthz-bind-address=",
-            "--metrics-bind-address=127.0.0.1:0",
+            &format!("--metrics-bind-address={}", free_address()?),
         ]);
         command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
         match &self.program {
@@ -188,6 +188,11 @@ impl Drop for Rig {
         // What can't be ended has ended.
         let _ = self.stop();
     }
+}
+
+/// An address at which nothing listens.
+fn free_address() -> Result<std::net::SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// A host with an L2Bridge network.
