@@ -39,6 +39,8 @@ pub struct Session<'a> {
     told_of_host: BTreeSet<String>,
     unreadable: Option<String>,
     slow: bool,
+    /// How many steps were done.
+    done: usize,
 }
 
 /// Beyond so many objects that HNS holds otherwise than believed, only their number is logged, not each.
@@ -64,6 +66,7 @@ impl<'a> Session<'a> {
             told_of_host: BTreeSet::new(),
             unreadable: None,
             slow: false,
+            done: 0,
         }
     }
 
@@ -200,6 +203,7 @@ impl<'a> Session<'a> {
             self.metrics.programmed(&triggers, self.began, Timestamp::now());
         }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+        self.done += outcomes.len() - failed;
         for Outcome { step, result, put_back } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
@@ -227,6 +231,11 @@ impl<'a> Session<'a> {
             _ => {}
         }
         self.slow = slowest.is_some();
+    }
+
+    /// How many steps were done.
+    pub fn done(&self) -> usize {
+        self.done
     }
 
     /// Whether HNS holds what it should.

@@ -36,7 +36,7 @@ impl Observed {
         &mut self,
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
-        expected: impl FnOnce() -> FxHashMap<Guid, Endpoint>,
+        expected: impl FnOnce() -> FxHashMap<Guid, HeldEndpoint>,
         found: &mut Found,
     ) -> Result<(), Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
@@ -53,14 +53,14 @@ impl Observed {
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
         listed.retain(|(_, listed)| !known(&listed.id));
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
-        let expected = if any_of_ours { expected() } else { FxHashMap::default() };
-        listed.retain(|(network, listed)| match expected.get(&listed.id) {
+        let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
+        listed.retain(|(network, listed)| match expected.remove(&listed.id) {
             Some(_) if self.distrusted.contains(&listed.id) => true,
-            Some(document) => {
-                self.find_endpoint(listed.id, HeldEndpoint::of(*network, document, Owner::Us), found);
+            Some(held) if held.network == *network => {
+                self.find_endpoint(listed.id, held, found);
                 false
             }
-            None => true,
+            _ => true,
         });
         if listed.len() > BULK_FROM && listed.iter().all(|(_, listed)| listed.document.is_none()) {
             // Where the list of all fails, each is asked for.

@@ -35,6 +35,7 @@ use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
+pub(crate) use order::is_infrastructure;
 pub use status::FrontendStatus;
 pub use step::{Action, Reason, Step, Subject};
 

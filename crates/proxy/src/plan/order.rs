@@ -46,7 +46,7 @@ impl Rank {
 const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
 
 /// Whether all else depends on a Service.
-fn is_infrastructure(service: &ServiceName) -> bool {
+pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
     let ServiceName { namespace, name } = service;
     (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
 }

@@ -4,7 +4,8 @@ use hcn::client::Listed;
 
 use super::*;
 use crate::network::NamedNetwork;
-use crate::observe::{Cause, Found, ListedEndpoint, Owner, Scrutiny};
+use crate::observe::{Cause, Found, HeldEndpoint, ListedEndpoint, Owner, Scrutiny};
+use crate::plan::ExpectedEndpoint;
 
 /// In so many looks, each of these has its turn once: at audits of 5 s, once a minute.
 const ROUND: u32 = 12;
@@ -141,9 +142,11 @@ impl Reconciler {
         let expected = || {
             let (observed, restraint) = (&Observed::default(), &Restraint::default());
             let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
-            let endpoint =
-                |address| planner.expected_endpoint(address).map(|expected| (expected.id, expected.document));
-            desired.addresses().into_iter().filter_map(endpoint).collect::<FxHashMap<Guid, Endpoint>>()
+            let endpoint = |address| {
+                let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
+                Some((id, HeldEndpoint::of(network, &document, Owner::Us)))
+            };
+            desired.addresses().into_iter().filter_map(endpoint).collect()
         };
         self.observed.look_at_endpoints(client, listed, expected, found)
     }

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::apply::{Driver, OneByOne, Queue};
+use crate::plan::is_infrastructure;
 
 /// How often one run plans anew at once: after a change in place that had no effect, or a refusal that a second look may explain.
 const ROUNDS: usize = 6;
+/// So many frontends are planned at once: the steps of a plan hold documents, and a large cluster has many. The next run goes on.
+const AT_ONCE: usize = 2048;
 /// How long after a failed look the next is due.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -24,6 +27,7 @@ impl Reconciler {
             return Report { outcomes, next, work: self.work, drift: std::mem::take(&mut self.drift) };
         }
         self.wake(now);
+        let later = self.set_aside();
         let mut looked = false;
         for _ in 0..ROUNDS {
             let plan = self.plan(now);
@@ -56,6 +60,7 @@ impl Reconciler {
                 break;
             }
         }
+        self.dirty.merge(later);
         let pending = match (self.suspended, self.dirty.is_empty()) {
             (true, _) => Some(now + LOOK_AGAIN_AFTER),
             (false, true) => None,
@@ -67,6 +72,23 @@ impl Reconciler {
         let next = [pending, self.failed.next(), self.awaited.next(), self.pacing.next()].into_iter().flatten().min();
         let drift = std::mem::take(&mut self.drift);
         Report { outcomes, next: next.map_or(Next::Idle, Next::At), work: self.work, drift }
+    }
+
+    /// Leaves as many frontends dirty as are planned at once, and answers the rest: addresses, which come when their frontends have had
+    /// their turn, and the frontends that are less urgent.
+    fn set_aside(&mut self) -> Dirty {
+        if self.dirty.frontends.len() <= AT_ONCE {
+            return Dirty::default();
+        }
+        let mut frontends: Vec<Frontend> = std::mem::take(&mut self.dirty.frontends).into_iter().collect();
+        let failed: FxHashSet<Frontend> = self.failed.subjects().filter_map(Subject::frontend).collect();
+        frontends.sort_by_cached_key(|frontend| {
+            let service = self.desired.owned(*frontend).map(|owned| &owned.service);
+            (failed.contains(frontend), !service.is_some_and(is_infrastructure), service.cloned())
+        });
+        let later = frontends.split_off(AT_ONCE);
+        self.dirty.frontends.extend(frontends);
+        Dirty { frontends: later.into_iter().collect(), addresses: std::mem::take(&mut self.dirty.addresses) }
     }
 
     /// Makes dirty what is due to be tried, or looked for, again.
@@ -178,6 +200,10 @@ impl Reconciler {
         }
         for address in &plan.awaited {
             self.awaited.failed(Subject::Address(*address), now);
+        }
+        // What was due and is not awaited any more, be it that its frontend has to wait itself, is awaited anew once a plan says so.
+        for subject in self.awaited.due(now) {
+            self.awaited.settled(subject);
         }
         let found = |address: &IpAddr| self.observed.local_at(*address).is_some();
         dirty.addresses.iter().filter(|a| found(a)).for_each(|a| self.awaited.settled(Subject::Address(*a)));

@@ -49,10 +49,16 @@ pub(super) fn main(
     }
 }
 
-/// Tries until HNS holds what it should, or patience ends. `wait` is given how long to wait, and answers whether to go on.
+/// Tries until HNS holds what it should, or patience ends, which begins when there is nothing more to do at once. `wait` is given how long
+/// to wait, and answers whether to go on.
 pub(in crate::commands) fn converge(session: &mut Session<'_>, wait: impl Fn(Duration) -> bool) {
+    let (mut done, mut patience) = (0, PATIENCE);
     while let Next::At(time) = session.run() {
-        if session.is_converged() || time > PATIENCE || !wait(time.saturating_sub(session.now())) {
+        let now = session.now();
+        if time <= now && session.done() > done {
+            (done, patience) = (session.done(), now + PATIENCE);
+        }
+        if session.is_converged() || time > patience || !wait(time.saturating_sub(now)) {
             break;
         }
     }
