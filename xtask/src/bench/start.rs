@@ -7,7 +7,10 @@ use anyhow::Result;
 use super::rig::Rig;
 use super::{Table, cluster, number};
 
-const SIZES: [(u32, u32); 2] = [(2_000, 3), (10_000, 5)];
+/// Services, and the backends of each.
+pub(super) const SIZES: [(u32, u32); 2] = [(2_000, 3), (10_000, 5)];
+/// What is told of a start.
+pub(super) const COLUMNS: [&str; 6] = ["seconds", "calls", "writes", "CPU s", "RSS MB", "peak MB"];
 /// Local pods, whose ids the CNI has chosen.
 const PODS: u8 = 20;
 
@@ -19,18 +22,25 @@ pub(super) fn run() -> Result<Table> {
             let address = std::net::Ipv4Addr::new(10, 244, 1, 10 + pod);
             rig.emulator().add_local_endpoint(super::rig::NETWORK, &format!("pod-{pod}"), &[address.into()]);
         }
-        for what in ["first", "again"] {
-            rig.emulator().reset_journal();
-            let took = rig.start()?;
-            let (calls, writes) = (rig.emulator().native_calls(), rig.emulator().writes());
-            let cpu = rig.cpu()?;
-            // What start-up needs for a moment is given back, or not.
-            std::thread::sleep(Duration::from_secs(2));
-            let [memory, peak] = rig.memory()?;
-            let figures = vec![took.as_secs_f64(), number(calls), number(writes), cpu, memory, peak];
-            rows.push((format!("{services} x {backends}, {what}"), figures));
-        }
+        rows.extend(first_and_again(&mut rig, &format!("{services} x {backends}"))?);
     }
     let title = "From the start of hnsproxy until HNS holds all that it should: API server and emulator on this machine, no delays";
-    Ok(Table { title, columns: &["seconds", "calls", "writes", "CPU s", "RSS MB", "peak MB"], rows })
+    Ok(Table { title, columns: &COLUMNS, rows })
+}
+
+/// Starts the program, and once more after a crash; what each start took.
+pub(super) fn first_and_again(rig: &mut Rig, size: &str) -> Result<Vec<(String, Vec<f64>)>> {
+    let mut rows = Vec::new();
+    for what in ["first", "again"] {
+        rig.emulator().reset_journal();
+        let took = rig.start()?;
+        let (calls, writes) = (rig.emulator().native_calls(), rig.emulator().writes());
+        let cpu = rig.cpu()?;
+        // What start-up needs for a moment is given back, or not.
+        std::thread::sleep(Duration::from_secs(2));
+        let [memory, peak] = rig.memory()?;
+        let figures = vec![took.as_secs_f64(), number(calls), number(writes), cpu, memory, peak];
+        rows.push((format!("{size}, {what}"), figures));
+    }
+    Ok(rows)
 }

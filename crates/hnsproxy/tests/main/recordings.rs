@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::keep::Hns;
 use crate::program::{Ended, emulated, from, hnsproxy, recording};
 
 /// A difference from kube-proxy that is meant.
@@ -117,16 +118,12 @@ fn an_emulator_at_an_address_gets_the_same_calls_and_ends_the_same() {
     for name in ["boutique-l2bridge", "boutique-overlay", "mixed-l2bridge"] {
         let wanted = recorded(name);
         let here = run(name, &wanted, &[]);
-        let host = std::fs::read_to_string(recording(name, "host.json")).unwrap();
-        let host: hcn_emulator::Host = serde_json::from_str(&host).unwrap();
-        let emulator = std::sync::Arc::new(hcn_emulator::Emulator::from_host(&host).unwrap());
-        let service = hcn_emulator::service::Service::bind("127.0.0.1:0", emulator.clone()).unwrap();
-        let running = service.with_facts(&host).spawn().unwrap();
-        let there = run_on(name, &wanted, &format!("--hns=tcp://{}", running.address()), &[]);
+        let hns = Hns::of(name);
+        let there = run_on(name, &wanted, &hns.flag(), &[]);
         assert_eq!(there.json(), here.json());
         for counter in ["native", "writes"] {
             assert_eq!(there.count(counter), here.count(counter), "{counter} of {name}");
         }
-        assert_eq!(emulator.writes(), here.count("writes"), "the service saw each write of {name}");
+        assert_eq!(hns.emulator.writes(), here.count("writes"), "the service saw each write of {name}");
     }
 }
