@@ -116,12 +116,7 @@ impl Hns {
         }
     }
 
-    /// The call under way that takes longer than it may. Any thread may ask: the one that called can't.
-    pub fn overdue(&self) -> Option<SlowCall> {
-        self.hcn.inner().overdue()
-    }
-
-    /// Who may ask, from any thread and for as long as he likes, what [`overdue`](Self::overdue) answers.
+    /// Tells, to any thread and as long as it likes, of the call under way that takes longer than it may: the thread that called can't.
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
         move || hcn.inner().overdue()
