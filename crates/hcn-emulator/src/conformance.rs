@@ -216,10 +216,10 @@ const CASES: &[Case] = &[
             must(endpoint.is_remote(), "the flag")?;
             must(endpoint.addresses().map(|a| a.to_string()).eq(["10.244.2.7"]), "the address")?;
             must(endpoint.mac_address.eq_ignore_ascii_case("02-11-0a-f4-02-07"), "the MAC address")?;
-            let listed = scratch.client.endpoints(scratch.network).map_err(text)?;
+            let listed = scratch.client.endpoints(scratch.network, Some).map_err(text)?;
             must(listed.iter().map(|l| l.id).eq([id]), "the filter VirtualNetwork finds it alone")?;
             scratch.client.delete_endpoint(id).map_err(text)?;
-            must(scratch.client.endpoints(scratch.network).map_err(text)?.is_empty(), "gone after deletion")
+            must(scratch.client.endpoints(scratch.network, Some).map_err(text)?.is_empty(), "gone after deletion")
         },
     },
     Case {
@@ -334,10 +334,10 @@ const CASES: &[Case] = &[
             let v1 = Client::new(hcn.clone(), Generation::V1);
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
-            let seen = v1.load_balancers().map_err(text)?.into_iter().find(|l| l.id == id);
+            let seen = v1.load_balancers(Some).map_err(text)?.into_iter().find(|l| l.id == id);
             let seen = seen.and_then(|l| l.document).ok_or("v1 does not list the load balancer")??;
             must(seen.endpoint_ids().eq([backend]) && seen.frontend_vips == ["198.51.100.1"], "v1 shows it as it is")?;
-            let endpoints = v1.endpoints(scratch.network).map_err(text)?;
+            let endpoints = v1.endpoints(scratch.network, Some).map_err(text)?;
             must(endpoints.iter().any(|l| l.id == backend), "v1 lists the endpoint")?;
             v1.delete_load_balancer(id).map_err(text)?;
             must(

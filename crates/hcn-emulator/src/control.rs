@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Remove { kind: Kind, id: Guid },
     /// The host as a document.
     Host,
+    /// The host's facts about itself.
+    Facts,
 }
 
 /// The answer to a request that was carried out.
@@ -196,6 +198,8 @@ requests! {
     remove(kind: Kind, id: Guid) = Command::Remove { kind, id } => Outcome::Done => (), ();
     /// What HNS holds now, with the host's facts about itself.
     host() = Command::Host => Outcome::Host(host) => host, Host;
+    /// The host's facts about itself, without what HNS holds.
+    facts() = Command::Facts => Outcome::Host(host) => host, Host;
 }
 
 impl Control {

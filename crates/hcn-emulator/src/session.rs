@@ -199,6 +199,7 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
         Command::Options => return Ok(Outcome::Options(emulator.options())),
         Command::Quirks => return Ok(Outcome::Quirks(emulator.build().quirks)),
         Command::Host => return Ok(Outcome::Host(emulator.to_host(&shared.facts))),
+        Command::Facts => return Ok(Outcome::Host(shared.facts.clone())),
         Command::Add { kind, document } => return add(emulator, kind, document),
         Command::AddLocalEndpoint { network, name, addresses } => {
             if emulator.document(Kind::Network, network).is_none() {

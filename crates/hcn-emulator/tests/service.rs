@@ -321,6 +321,7 @@ fn control_sees_and_does_what_tests_need() {
 
     let host = control.host().unwrap();
     assert_eq!((host.node.as_str(), host.objects.len()), ("win-1", 2));
+    assert_eq!(control.facts().unwrap(), facts);
     assert_eq!(Emulator::from_host(&host).unwrap().documents(Kind::Network), emulator.documents(Kind::Network));
 
     remote.call(&enumerate(Kind::Network)).unwrap();

@@ -80,16 +80,23 @@ impl Dirty {
         };
     }
 
-    /// Adds what another change concerns.
+    /// Adds what another change concerns. Costs as much as the smaller of both has.
     pub fn merge(&mut self, other: Dirty) {
-        self.frontends.extend(other.frontends);
-        self.addresses.extend(other.addresses);
+        merge(&mut self.frontends, other.frontends);
+        merge(&mut self.addresses, other.addresses);
     }
 
     /// Whether nothing is concerned.
     pub fn is_empty(&self) -> bool {
         self.frontends.is_empty() && self.addresses.is_empty()
     }
+}
+
+fn merge<T: Ord>(set: &mut BTreeSet<T>, mut other: BTreeSet<T>) {
+    if set.len() < other.len() {
+        std::mem::swap(set, &mut other);
+    }
+    set.extend(other);
 }
 
 impl Desired {

@@ -9,6 +9,8 @@ mod v2;
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::call::{Call, Hcn, Kind, Method, Reply};
 use crate::error::{Class, Error};
 use crate::features::Version;
@@ -25,13 +27,21 @@ pub enum Generation {
     V2,
 }
 
-/// One object of a list: its id, and its document where the list has it at no further cost.
+/// One object of a list: its id, and its document, or what is made of it, where the list has it at no further cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
     /// The id.
     pub id: Guid,
     /// The document; an error says why HNS's document can't be understood.
     pub document: Option<Result<T, String>>,
+}
+
+impl<T> Listed<T> {
+    /// Makes something else of the document, where there is one that can be understood.
+    pub fn map<U>(self, make: impl FnOnce(Guid, T) -> U) -> Listed<U> {
+        let Self { id, document } = self;
+        Listed { id, document: document.map(|document| document.map(|document| make(id, document))) }
+    }
 }
 
 /// A typed client of HNS.
@@ -62,8 +72,7 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn version(&self) -> Result<Version, Error> {
-        let output = hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new())?;
-        from_value(output)
+        hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 
     /// The network of a name, or `None` where HNS says that there is none. Three calls, one where there is none.
@@ -112,43 +121,51 @@ impl Client {
         self.v2.release_network(&*self.hcn, id);
     }
 
-    /// The endpoints of a network. One call.
+    /// What is kept of each of the endpoints of a network: one is read at a time, so that no more than that is in memory. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn endpoints(&self, network: Guid) -> Result<Vec<Listed<Endpoint>>, Error> {
+    pub fn endpoints<R>(
+        &self,
+        network: Guid,
+        keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
+    ) -> Result<Vec<R>, Error> {
         match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network)),
-            Generation::V1 => v1::endpoints(&*self.hcn, Some(network)),
+            Generation::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
+            Generation::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
         }
     }
 
-    /// The documents of all endpoints of the host by the v1 list, whatever the generation. One call.
+    /// As [`endpoints`](Self::endpoints), of all networks of the host, with their documents by the v1 list, whatever the generation.
+    /// One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn endpoints_in_bulk(&self) -> Result<Vec<Listed<Endpoint>>, Error> {
-        v1::endpoints(&*self.hcn, None)
+    pub fn endpoints_in_bulk<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
+        v1::endpoints(&*self.hcn, None, keep)
     }
 
-    /// All load balancers of the host. One call.
+    /// What is kept of each of the load balancers of the host, as [`endpoints`](Self::endpoints). One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn load_balancers(&self) -> Result<Vec<Listed<LoadBalancer>>, Error> {
+    pub fn load_balancers<R>(&self, keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>) -> Result<Vec<R>, Error> {
         match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all()),
-            Generation::V1 => v1::load_balancers(&*self.hcn),
+            Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
+            Generation::V1 => v1::load_balancers(&*self.hcn, keep),
         }
     }
 
-    /// The load balancers of the host by the v1 list, whatever the generation: backends, frontends and ports are right, flags and
-    /// affinity are as far as v1 can say them. One call.
+    /// As [`load_balancers`](Self::load_balancers), by the v1 list, whatever the generation: backends, frontends and ports are right,
+    /// flags and affinity are as far as v1 can say them. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn load_balancers_in_bulk(&self) -> Result<Vec<Listed<LoadBalancer>>, Error> {
-        v1::load_balancers(&*self.hcn)
+    pub fn load_balancers_in_bulk<R>(
+        &self,
+        keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>,
+    ) -> Result<Vec<R>, Error> {
+        v1::load_balancers(&*self.hcn, keep)
     }
 
     /// One endpoint. Two calls; an error of class [`Class::Absent`] where it is not there.
@@ -255,18 +272,25 @@ fn unexpected(call: &Call, reply: &Reply) -> Error {
     Error::Document { function: call.function(), reason: format!("unexpected kind of answer: {reply:?}") }
 }
 
-/// Makes an `HNSCall` and opens its envelope.
-fn hns(hcn: &dyn Hcn, method: Method, path: String, body: String) -> Result<serde_json::Value, Error> {
+/// Makes an `HNSCall`, opens the envelope of its answer and reads what is in it.
+fn hns<T>(
+    hcn: &dyn Hcn,
+    method: Method,
+    path: String,
+    body: String,
+    read: impl FnOnce(&str) -> Result<T, Error>,
+) -> Result<T, Error> {
     let call = Call::Hns { method, path, body };
-    let envelope: Envelope = schema::read(call.function(), &document(hcn, &call)?)?;
-    let Call::Hns { path, .. } = call else { return Ok(envelope.output) };
-    if envelope.success {
-        Ok(envelope.output)
-    } else {
-        Err(Error::Envelope { method: method.as_str(), path, message: envelope.error.trim_end().to_owned() })
+    let text = document(hcn, &call)?;
+    let Envelope { success, error, output } = schema::read(call.function(), &text)?;
+    match call {
+        Call::Hns { path, .. } if !success => {
+            Err(Error::Envelope { method: method.as_str(), path, message: error.trim_end().to_owned() })
+        }
+        _ => read(output.map_or("null", RawValue::get)),
     }
 }
 
-fn from_value<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(|error| Error::Document { function: "HNSCall", reason: error.to_string() })
+fn read_output<T: serde::de::DeserializeOwned>(output: &str) -> Result<T, Error> {
+    schema::read("HNSCall", output)
 }

@@ -1,8 +1,12 @@
 //! The operations in `HNSCall`s.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{Listed, from_value, hns};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{Listed, hns, read_output};
 use crate::call::{Hcn, Method};
 use crate::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
 use crate::schema::{self, Endpoint, LoadBalancer, Network};
@@ -12,51 +16,68 @@ const NETWORKS: &str = "/networks/";
 pub(super) const ENDPOINTS: &str = "/endpoints/";
 pub(super) const POLICY_LISTS: &str = "/policylists/";
 
-/// Reads a list. One object that can't be understood does not hide the others; one without an id is left out.
-fn list<V1, T>(
+/// Reads a list, one object after the other. One that can't be understood does not hide the others; one without an id is left out.
+fn list<V1, T, R>(
     hcn: &dyn Hcn,
     path: &str,
-    keep: impl Fn(&V1) -> bool,
-    convert: impl Fn(V1) -> Result<T, String>,
-) -> Result<Vec<Listed<T>>, Error>
+    convert: impl Fn(V1) -> Option<Result<T, String>>,
+    mut keep: impl FnMut(Listed<T>) -> Option<R>,
+) -> Result<Vec<R>, Error>
 where
-    V1: serde::de::DeserializeOwned,
+    V1: DeserializeOwned,
 {
-    // A list that is missing is not an empty one.
-    let values: Vec<Value> = from_value(hns(hcn, Method::Get, path.into(), String::new())?)?;
-    let one = |value: Value| {
-        let id: Guid = value.get("ID")?.as_str()?.parse().ok()?;
-        let document = match serde_json::from_value::<V1>(value) {
-            Ok(document) if keep(&document) => convert(document),
-            Ok(_) => return None,
+    let one = |object: &RawValue| {
+        let Identified { id } = serde_json::from_str(object.get()).ok()?;
+        let id = id.parse().ok()?;
+        let document = match serde_json::from_str(object.get()) {
+            Ok(document) => convert(document)?,
             Err(error) => Err(error.to_string()),
         };
-        Some(Listed { id, document: Some(document) })
+        keep(Listed { id, document: Some(document) })
     };
-    Ok(values.into_iter().filter_map(one).collect())
+    hns(hcn, Method::Get, path.into(), String::new(), |output| {
+        // A list that is missing is not an empty one.
+        let objects: Vec<&RawValue> = schema::read("HNSCall", output)?;
+        Ok(objects.into_iter().filter_map(one).collect())
+    })
+}
+
+/// What every object of a list has.
+#[derive(Deserialize)]
+struct Identified<'a> {
+    #[serde(rename = "ID", borrow)]
+    id: Cow<'a, str>,
 }
 
 pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {
-    let of_name = |network: &HnsNetwork| network.name.eq_ignore_ascii_case(name);
-    let found = list(hcn, NETWORKS, of_name, |v1| Ok(Network::from(v1)))?;
-    Ok(found.into_iter().find_map(|listed| listed.document?.ok()))
+    let of_name = |network: HnsNetwork| network.name.eq_ignore_ascii_case(name).then(|| Ok(Network::from(network)));
+    Ok(list(hcn, NETWORKS, of_name, |listed| listed.document?.ok())?.into_iter().next())
 }
 
 pub(super) fn networks(hcn: &dyn Hcn) -> Result<Vec<Listed<Network>>, Error> {
-    list(hcn, NETWORKS, |_: &HnsNetwork| true, |v1| Ok(Network::from(v1)))
+    list(hcn, NETWORKS, |v1: HnsNetwork| Some(Ok(Network::from(v1))), Some)
 }
 
-pub(super) fn endpoints(hcn: &dyn Hcn, network: Option<Guid>) -> Result<Vec<Listed<Endpoint>>, Error> {
-    let of_network = |endpoint: &HnsEndpoint| network.is_none() || endpoint.virtual_network == network;
-    list(hcn, ENDPOINTS, of_network, |v1| Ok(Endpoint::from(v1)))
+pub(super) fn endpoints<R>(
+    hcn: &dyn Hcn,
+    network: Option<Guid>,
+    keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
+) -> Result<Vec<R>, Error> {
+    let of_network = |endpoint: HnsEndpoint| {
+        (network.is_none() || endpoint.virtual_network == network).then(|| Ok(Endpoint::from(endpoint)))
+    };
+    list(hcn, ENDPOINTS, of_network, keep)
 }
 
-pub(super) fn load_balancers(hcn: &dyn Hcn) -> Result<Vec<Listed<LoadBalancer>>, Error> {
-    list(hcn, POLICY_LISTS, |_: &PolicyList| true, LoadBalancer::try_from)
+pub(super) fn load_balancers<R>(
+    hcn: &dyn Hcn,
+    keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>,
+) -> Result<Vec<R>, Error> {
+    list(hcn, POLICY_LISTS, |v1: PolicyList| Some(LoadBalancer::try_from(v1)), keep)
 }
 
-fn get<V1: serde::de::DeserializeOwned>(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<V1, Error> {
-    from_value(hns(hcn, Method::Get, format!("{path}{id}"), String::new())?)
+fn get<V1: DeserializeOwned>(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<V1, Error> {
+    hns(hcn, Method::Get, format!("{path}{id}"), String::new(), read_output)
 }
 
 pub(super) fn network_of(hcn: &dyn Hcn, id: Guid) -> Result<Network, Error> {
@@ -76,19 +97,19 @@ pub(super) fn create_endpoint(hcn: &dyn Hcn, network: Guid, id: Guid, endpoint: 
     let mut document = HnsEndpoint::from(endpoint);
     document.id = Some(id);
     document.virtual_network = Some(network);
-    let created: HnsEndpoint = from_value(hns(hcn, Method::Post, ENDPOINTS.into(), schema::write(&document))?)?;
+    let created: HnsEndpoint = hns(hcn, Method::Post, ENDPOINTS.into(), schema::write(&document), read_output)?;
     Ok(created.id.unwrap_or(id))
 }
 
 pub(super) fn create_load_balancer(hcn: &dyn Hcn, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
     let mut document = PolicyList::from(load_balancer);
     document.id = Some(id);
-    let created: PolicyList = from_value(hns(hcn, Method::Post, POLICY_LISTS.into(), schema::write(&document))?)?;
+    let created: PolicyList = hns(hcn, Method::Post, POLICY_LISTS.into(), schema::write(&document), read_output)?;
     Ok(created.id.unwrap_or(id))
 }
 
 pub(super) fn delete(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<(), Error> {
-    hns(hcn, Method::Delete, format!("{path}{id}"), String::new()).map(drop)
+    hns(hcn, Method::Delete, format!("{path}{id}"), String::new(), |_| Ok(()))
 }
 
 #[cfg(test)]
@@ -107,16 +128,16 @@ mod tests {
     #[test]
     fn a_list_that_is_missing_is_no_empty_list() {
         for reply in [r#"{"Success":true}"#, r#"{"Success":true,"Output":null}"#] {
-            assert!(matches!(load_balancers(&Says(reply)), Err(Error::Document { .. })));
+            assert!(matches!(load_balancers(&Says(reply), Some), Err(Error::Document { .. })));
         }
-        assert_eq!(load_balancers(&Says(r#"{"Success":true,"Output":[]}"#)), Ok(Vec::new()));
+        assert_eq!(load_balancers(&Says(r#"{"Success":true,"Output":[]}"#), Some), Ok(Vec::new()));
     }
 
     #[test]
     fn one_odd_object_hides_no_other() {
         let reply = r#"{"Success":true,"Output":[{"ID":"x"},{"ID":"0be07c06-0000-4000-8000-000000000001","References":7},
             {"ID":"0be07c06-0000-4000-8000-000000000002"}]}"#;
-        let listed = load_balancers(&Says(reply)).unwrap();
+        let listed = load_balancers(&Says(reply), Some).unwrap();
         let readable: Vec<_> = listed.iter().map(|one| one.document.as_ref().is_some_and(Result::is_ok)).collect();
         assert_eq!(readable, [false, true]);
     }

@@ -49,12 +49,17 @@ impl Drop for Open<'_> {
     }
 }
 
-pub(super) fn enumerate<T>(hcn: &dyn Hcn, kind: Kind, query: &Query) -> Result<Vec<Listed<T>>, Error> {
+pub(super) fn enumerate<T, R>(
+    hcn: &dyn Hcn,
+    kind: Kind,
+    query: &Query,
+    keep: impl FnMut(Listed<T>) -> Option<R>,
+) -> Result<Vec<R>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
     let ids: Option<Vec<String>> = schema::read(call.function(), &document(hcn, &call)?)?;
     // What is no id can't be asked for, and hides nothing else.
     let ids = ids.unwrap_or_default().into_iter().filter_map(|id| id.parse().ok());
-    Ok(ids.map(|id| Listed { id, document: None }).collect())
+    Ok(ids.map(|id| Listed { id, document: None }).filter_map(keep).collect())
 }
 
 pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<T, Error> {
@@ -62,8 +67,8 @@ pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id:
 }
 
 pub(super) fn network_id(hcn: &dyn Hcn, name: &str) -> Result<Option<Guid>, Error> {
-    let found = enumerate::<Network>(hcn, Kind::Network, &Query::name(name))?;
-    Ok(found.first().map(|listed| listed.id))
+    let id = |listed: Listed<Network>| Some(listed.id);
+    Ok(enumerate(hcn, Kind::Network, &Query::name(name), id)?.into_iter().next())
 }
 
 pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {

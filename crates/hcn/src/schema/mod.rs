@@ -138,7 +138,7 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<cr
 }
 
 /// Reads a document; the error names what it was and where it is wrong.
-pub(crate) fn read<T: serde::de::DeserializeOwned>(function: &'static str, text: &str) -> Result<T, crate::Error> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(function: &'static str, text: &'a str) -> Result<T, crate::Error> {
     serde_json::from_str(text).map_err(|error| crate::Error::Document { function, reason: error.to_string() })
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hcn::Hcn;
+use hcn::{Hcn, Kind};
 use hcn_emulator::control::Control;
 use hcn_emulator::remote::Remote;
 use hcn_emulator::{Emulator, Host};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Facts, HnsError};
 
@@ -22,15 +22,19 @@ pub(super) enum Emulated {
 /// An emulator in this process, on a host's objects if a file is given.
 pub(super) fn here(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let (host, emulator) = emulator(path)?;
-    Ok((Box::new(emulator.clone()), facts(&host), Emulated::Here { emulator, host }))
+    let facts = facts(&host, &emulator.documents(Kind::Network));
+    Ok((Box::new(emulator.clone()), facts, Emulated::Here { emulator, host }))
 }
 
 /// The service of an emulator.
 pub(super) fn there(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let control = Control::connect_lazily(address);
-    let host = control.host().map_err(|source| HnsError::Service { address: address.to_owned(), source })?;
+    let no_service = |source| HnsError::Service { address: address.to_owned(), source };
+    // Not the whole host: there may be far more in HNS than this process needs memory for.
+    let host = control.facts().map_err(no_service)?;
+    let facts = facts(&host, &control.documents(Kind::Network).map_err(no_service)?);
     let emulated = Emulated::There { control, address: address.to_owned() };
-    Ok((Box::new(Remote::connect_lazily(address)), facts(&host), emulated))
+    Ok((Box::new(Remote::connect_lazily(address)), facts, emulated))
 }
 
 impl Emulated {
@@ -45,16 +49,14 @@ impl Emulated {
     }
 }
 
-fn facts(host: &Host) -> Facts {
-    let is_network =
-        |object: &&serde_json::Value| object.get("_kind").and_then(|kind| kind.as_str()) == Some("Network");
-    let name = |object: &serde_json::Value| object.get("Name")?.as_str().map(str::to_owned);
+fn facts(host: &Host, networks: &[Value]) -> Facts {
+    let name = |network: &Value| network.get("Name")?.as_str().map(str::to_owned);
     Facts {
         version: host.hns_version.clone(),
         node: host.node.clone(),
         node_ips: host.node_ips.clone(),
         mac: host.host_mac.clone(),
-        networks: host.objects.iter().filter(is_network).filter_map(name).collect(),
+        networks: networks.iter().filter_map(name).collect(),
     }
 }
 

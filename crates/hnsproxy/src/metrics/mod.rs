@@ -100,7 +100,7 @@ impl Metrics {
 
     /// Counts a run: how long it took, what it did, and what was found on the way.
     pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) {
-        if proxy.progress().complete {
+        if proxy.is_complete() {
             for family in proxy.families() {
                 self.sync.of([&family.to_string()]).observe(took.as_secs_f64());
             }

@@ -71,7 +71,7 @@ pub fn read(hcn: &dyn Hcn, client: &Client, note: String) -> Result<Snapshot, Er
         }
     }
     let mut load_balancers = Vec::new();
-    for listed in client.load_balancers()? {
+    for listed in client.load_balancers(Some)? {
         let document = match listed.document {
             Some(document) => document.ok(),
             None => present(client.load_balancer(listed.id))?,

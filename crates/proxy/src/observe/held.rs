@@ -134,6 +134,19 @@ impl HeldLoadBalancer {
         })
     }
 
+    /// The same with other backends.
+    #[must_use]
+    pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
+        if self.endpoints == endpoints {
+            return self.clone();
+        }
+        let other = Self { endpoints, ..self.clone() };
+        match other.document() {
+            Some(document) => Self::of(&document, capabilities, self.owner),
+            None => other,
+        }
+    }
+
     /// Whether it has the form of those that kube-proxy makes: one address at most, one port of TCP or UDP, and one of its five
     /// combinations of flags (winkernel 2.3). Nothing in it says for certain who made it.
     pub fn is_like_kube_proxys(&self) -> bool {

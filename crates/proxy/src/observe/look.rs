@@ -1,7 +1,7 @@
 //! Looking: the lists of both kinds, and the documents of what is new.
 
 use hcn::client::Listed;
-use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::schema::LoadBalancer;
 use hcn::{Class, Client, Error, Guid};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -11,11 +11,16 @@ use crate::identity::{self, Lineage};
 use crate::plan::Subject;
 use crate::settings::Capabilities;
 
-/// Beyond so many unknown endpoints one list of all documents, by the first generation's interface, is cheaper than two calls each.
+/// Beyond so many unread objects one list of all documents, by the first generation's interface, may be cheaper than two calls each.
 const BULK_FROM: usize = 16;
+/// The list is worth so many documents that are of no use for each unread object.
+const DOCUMENTS_FOR_ONE: usize = 512;
+
+/// So many objects are looked at for what they say, not only whether they are there.
+const CONTENTS_AT_MOST: usize = 16_384;
 
 /// An endpoint of a list, and the network that it is in.
-pub type ListedEndpoint = (Guid, Listed<Endpoint>);
+pub type ListedEndpoint = (Guid, Listed<HeldEndpoint>);
 
 /// How closely objects that are known already are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,14 @@ pub enum Scrutiny {
     Ids,
     /// Also whether others have changed them in place, as far as the first generation's list shows it. No call more.
     Contents,
+}
+
+impl Scrutiny {
+    /// How closely to look at so many objects when their turn has come: a list of more documents than [`CONTENTS_AT_MOST`] would take HNS
+    /// long to write, and us tens of MB to read, for what next to never happens.
+    pub fn of(objects: usize) -> Self {
+        if objects <= CONTENTS_AT_MOST { Self::Contents } else { Self::Ids }
+    }
 }
 
 impl Observed {
@@ -62,25 +75,25 @@ impl Observed {
             }
             _ => true,
         });
-        if listed.len() > BULK_FROM && listed.iter().all(|(_, listed)| listed.document.is_none()) {
+        if is_cheaper_in_bulk(listed.len(), present.len()) && listed.iter().all(|(_, listed)| listed.document.is_none())
+        {
+            let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
+                listed.iter_mut().map(|one| (one.1.id, one)).collect();
             // Where the list of all fails, each is asked for.
-            let bulk = client.endpoints_in_bulk().unwrap_or_default();
-            let mut bulk: FxHashMap<Guid, _> = bulk.into_iter().map(|l| (l.id, l.document)).collect();
-            for (_, one) in &mut listed {
-                one.document = bulk.remove(&one.id).flatten();
-            }
+            let _ = client.endpoints_in_bulk(|bulk| {
+                let (network, one) = unread.remove(&bulk.id)?;
+                one.document = bulk.map(|id, document| HeldEndpoint::of(*network, &document, owner_of(id))).document;
+                None::<()>
+            });
         }
         for (network, Listed { id, document }) in listed {
-            let document = document.map_or_else(|| look(client.endpoint(id)), |known| Ok(Some(known)))?;
-            match document {
+            let record = |document| HeldEndpoint::of(network, &document, owner_of(id));
+            match document.map_or_else(|| look(client.endpoint(id), record), |known| Ok(Some(known)))? {
                 None => {}
-                Some(Ok(document)) if document.addresses().next().is_none() => {
+                Some(Ok(held)) if held.addresses.is_empty() => {
                     self.skipped_endpoints.insert(id, "endpoint: has no address".into());
                 }
-                Some(Ok(document)) => {
-                    let owner = if identity::is_ours(id) { Owner::Us } else { Owner::Others };
-                    self.find_endpoint(id, HeldEndpoint::of(network, &document, owner), found);
-                }
+                Some(Ok(held)) => self.find_endpoint(id, held, found),
                 Some(Err(reason)) => {
                     self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
                 }
@@ -98,18 +111,20 @@ impl Observed {
         client: &Client,
         capabilities: &Capabilities,
         scrutiny: Scrutiny,
-        expected: impl FnOnce(&Self) -> FxHashMap<Guid, LoadBalancer>,
+        expected: impl FnOnce(&Self) -> FxHashMap<Guid, HeldLoadBalancer>,
         found: &mut Found,
     ) -> Result<(), Error> {
         // At the first look at an HNS that can modify, the backends of each load balancer are wanted too: its id may be older than
         // they are. The list of the first generation has them.
         let first = !self.load_balancers_known;
         let contents = first || scrutiny == Scrutiny::Contents;
-        let bulk = if contents && capabilities.modify { client.load_balancers_in_bulk().ok() } else { None };
+        let record = |id, document: LoadBalancer| HeldLoadBalancer::of(&document, capabilities, owner_of(id));
+        let keep = |listed: Listed<LoadBalancer>| Some(listed.map(record));
+        let bulk = if contents && capabilities.modify { client.load_balancers_in_bulk(keep).ok() } else { None };
         let mut in_bulk = bulk.is_some();
         let mut listed = match bulk {
             Some(listed) => listed,
-            None => client.load_balancers()?,
+            None => client.load_balancers(keep)?,
         };
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
@@ -126,44 +141,45 @@ impl Observed {
         self.skipped_load_balancers.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
         listed.retain(|listed| !known(&listed.id));
-        let expected: FxHashMap<Lineage, (Guid, LoadBalancer)> =
+        let expected: FxHashMap<Lineage, (Guid, HeldLoadBalancer)> =
             if listed.iter().any(|listed| identity::is_ours(listed.id)) {
-                expected(self).into_iter().map(|(id, document)| (Lineage::of(id), (id, document))).collect()
+                expected(self).into_iter().map(|(id, held)| (Lineage::of(id), (id, held))).collect()
             } else {
                 FxHashMap::default()
             };
-        if !first && listed.len() > BULK_FROM && listed.iter().all(|listed| listed.document.is_none()) {
-            // Many are back at once: the same list is cheaper than two calls each.
-            if let Ok(bulk) = client.load_balancers_in_bulk() {
-                let mut bulk: FxHashMap<Guid, _> = bulk.into_iter().map(|l| (l.id, l.document)).collect();
-                listed.iter_mut().for_each(|one| one.document = bulk.remove(&one.id).flatten());
-                in_bulk = true;
-            }
+        if !first
+            && is_cheaper_in_bulk(listed.len(), present.len())
+            && listed.iter().all(|listed| listed.document.is_none())
+        {
+            // Many are back at once.
+            let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
+            let fill = |bulk: Listed<LoadBalancer>| {
+                let document = unread.remove(&bulk.id)?;
+                *document = bulk.map(record).document;
+                None::<()>
+            };
+            in_bulk = client.load_balancers_in_bulk(fill).is_ok();
         }
         for Listed { id, document } in listed {
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
-            let document = match (document, relative) {
+            let held = match (document, relative) {
                 // Its id tells all but the backends, the list tells these.
                 (Some(Ok(listed)), Some((_, expected))) if in_bulk => {
-                    let host_compute_endpoints = listed.host_compute_endpoints;
-                    Some(Ok(LoadBalancer { host_compute_endpoints, ..expected.clone() }))
+                    Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
                 }
                 (Some(known), _) if !in_bulk => Some(known),
                 // Where nothing was changed in place, the id tells everything. What comes back later may have been.
                 (None, Some((same, expected))) if *same == id && first && !capabilities.modify => {
                     Some(Ok(expected.clone()))
                 }
-                _ => look(client.load_balancer(id))?,
+                _ => look(client.load_balancer(id), |document| record(id, document))?,
             };
-            match document {
+            match held {
                 None => {}
-                Some(Ok(document)) if document.port_mappings.is_empty() => {
-                    self.skipped_load_balancers.insert(id, "load balancer without a port mapping".into());
+                Some(Ok(held)) if held.frontends.is_empty() => {
+                    self.skipped_load_balancers.insert(id, "load balancer: has no frontend".into());
                 }
-                Some(Ok(document)) => {
-                    let owner = if identity::is_ours(id) { Owner::Us } else { Owner::Others };
-                    self.find_load_balancer(id, HeldLoadBalancer::of(&document, capabilities, owner), found);
-                }
+                Some(Ok(held)) => self.find_load_balancer(id, held, found),
                 Some(Err(reason)) => {
                     self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
                 }
@@ -176,8 +192,7 @@ impl Observed {
 
     /// Whether a list lacks an endpoint that is known.
     pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
-        let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
-        self.endpoints.keys().any(|id| !present.contains(id))
+        listed.iter().filter(|(_, listed)| self.endpoints.contains_key(&listed.id)).count() < self.endpoints.len()
     }
 
     /// Has documents that made no sense asked for again at the next look.
@@ -213,12 +228,41 @@ impl Observed {
     }
 }
 
-/// The result of looking at one object: its document, `None` where it has vanished, or why it makes no sense.
-pub(super) fn look<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
+/// The result of looking at one object: its record, `None` where it has vanished, or why it makes no sense.
+pub(super) fn look<T, H>(
+    result: Result<T, Error>,
+    record: impl FnOnce(T) -> H,
+) -> Result<Option<Result<H, String>>, Error> {
     match result {
-        Ok(document) => Ok(Some(Ok(document))),
+        Ok(document) => Ok(Some(Ok(record(document)))),
         Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
         Err(error) if error.class() == Class::Absent => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether to have so many unread objects of all that there are listed with their documents: one call instead of two for each, but one that
+/// HNS writes, and we read, all others' documents for.
+fn is_cheaper_in_bulk(unread: usize, all: usize) -> bool {
+    unread > BULK_FROM && unread.saturating_mul(DOCUMENTS_FOR_ONE) >= all
+}
+
+/// Whose an object is, as far as its id tells.
+pub(crate) fn owner_of(id: Guid) -> Owner {
+    if identity::is_ours(id) { Owner::Us } else { Owner::Others }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_all_documents_is_read_where_it_saves_calls_and_is_not_out_of_proportion() {
+        assert!(!is_cheaper_in_bulk(BULK_FROM, BULK_FROM));
+        assert!(is_cheaper_in_bulk(BULK_FROM + 1, BULK_FROM + 1));
+        assert!(is_cheaper_in_bulk(20, 20 * DOCUMENTS_FOR_ONE));
+        assert!(!is_cheaper_in_bulk(20, 20 * DOCUMENTS_FOR_ONE + 1));
+        assert_eq!(Scrutiny::of(CONTENTS_AT_MOST), Scrutiny::Contents);
+        assert_eq!(Scrutiny::of(CONTENTS_AT_MOST + 1), Scrutiny::Ids);
     }
 }

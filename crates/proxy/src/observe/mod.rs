@@ -22,6 +22,7 @@ use crate::identity::Content;
 
 pub use drift::{Cause, Drift, Found, by_cause};
 pub use held::{HeldEndpoint, HeldLoadBalancer, Owner};
+pub(crate) use look::owner_of;
 pub use look::{ListedEndpoint, Scrutiny};
 
 /// What HNS holds of the networks' endpoints and the host's load balancers.
@@ -53,6 +54,16 @@ impl Observed {
     /// Whether any endpoint of a network is known.
     pub fn has_endpoints(&self, network: Guid) -> bool {
         self.endpoints.values().any(|held| held.network == network)
+    }
+
+    /// How many endpoints are known.
+    pub fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// How many load balancers are known.
+    pub fn load_balancer_count(&self) -> usize {
+        self.load_balancers.len()
     }
 
     /// The endpoints at an address.

@@ -4,7 +4,6 @@
 //! this counts unless another object of the kind is listed just as it was written: else it may be the way in which HNS lists.
 
 use hcn::client::Listed;
-use hcn::schema::LoadBalancer;
 use hcn::{Client, Error, Guid};
 
 use super::drift::{Cause, Found};
@@ -22,20 +21,18 @@ impl Observed {
         found: &mut Found,
     ) -> Result<(), Error> {
         let held = |id: &Guid| self.endpoints.get(id).filter(|held| held.owner == Owner::Us && held.remote);
-        let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), |id, document| {
-            let held = held(id)?;
-            Some(held.content == HeldEndpoint::of(held.network, document, Owner::Us).content)
-        });
+        let is_as_written = |id: &Guid, listed: &HeldEndpoint| Some(held(id)?.content == listed.content);
+        let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
         for id in suspects {
             let Some(known) = self.endpoints.get(&id) else { continue };
             let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
-            match look(client.endpoint(id))? {
+            let record = |document| HeldEndpoint::of(known.network, &document, Owner::Us);
+            match look(client.endpoint(id), record)? {
                 None => {
                     found.note(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut found.dirty);
                 }
-                Some(Ok(document)) => {
-                    let held = HeldEndpoint::of(known.network, &document, Owner::Us);
+                Some(Ok(held)) => {
                     if held.content == known.content {
                         self.listed_otherwise.insert(id);
                     } else {
@@ -56,23 +53,22 @@ impl Observed {
         &mut self,
         client: &Client,
         capabilities: &Capabilities,
-        listed: &[Listed<LoadBalancer>],
+        listed: &[Listed<HeldLoadBalancer>],
         found: &mut Found,
     ) -> Result<(), Error> {
         let held = |id: &Guid| self.load_balancers.get(id).filter(|held| held.owner == Owner::Us);
-        let suspects = self.suspects(listed, |id, document| {
-            Some(held(id)?.is_listed_as(&HeldLoadBalancer::of(document, capabilities, Owner::Us)))
-        });
+        let is_as_written = |id: &Guid, listed: &HeldLoadBalancer| Some(held(id)?.is_listed_as(listed));
+        let suspects = self.suspects(listed, is_as_written);
         for id in suspects {
             let Some(known) = self.load_balancers.get(&id) else { continue };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
-            match look(client.load_balancer(id))? {
+            let record = |document| HeldLoadBalancer::of(&document, capabilities, Owner::Us);
+            match look(client.load_balancer(id), record)? {
                 None => {
                     found.note(Cause::LoadBalancerLost, subjects);
                     self.remove_load_balancer(id, &mut found.dirty);
                 }
-                Some(Ok(document)) => {
-                    let held = HeldLoadBalancer::of(&document, capabilities, Owner::Us);
+                Some(Ok(held)) => {
                     if held.content == known.content {
                         self.listed_otherwise.insert(id);
                     } else {

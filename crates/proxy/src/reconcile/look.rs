@@ -4,7 +4,7 @@ use hcn::client::Listed;
 
 use super::*;
 use crate::network::NamedNetwork;
-use crate::observe::{Cause, Found, HeldEndpoint, ListedEndpoint, Owner, Scrutiny};
+use crate::observe::{Cause, Found, HeldEndpoint, HeldLoadBalancer, ListedEndpoint, Owner, Scrutiny, owner_of};
 use crate::plan::ExpectedEndpoint;
 
 /// In so many looks, each of these has its turn once: at audits of 5 s, once a minute.
@@ -75,7 +75,7 @@ impl Reconciler {
         }
         self.refresh_wishes();
         if !is_sure || turn != NETWORK || changed {
-            let scrutiny = if turn == ENDPOINTS { Scrutiny::Contents } else { Scrutiny::Ids };
+            let scrutiny = if turn == ENDPOINTS { Scrutiny::of(self.observed.endpoint_count()) } else { Scrutiny::Ids };
             let mut listed = self.list_endpoints(client, scrutiny)?;
             if is_sure && !changed && self.observed.lacks_endpoints(&listed) {
                 // They may have gone with their network.
@@ -87,7 +87,8 @@ impl Reconciler {
             }
             self.look_at_endpoints(client, listed, found)?;
         }
-        let scrutiny = if turn == LOAD_BALANCERS { Scrutiny::Contents } else { Scrutiny::Ids };
+        let scrutiny =
+            if turn == LOAD_BALANCERS { Scrutiny::of(self.observed.load_balancer_count()) } else { Scrutiny::Ids };
         self.look_at_load_balancers(client, scrutiny, found)?;
         Ok(changed)
     }
@@ -103,7 +104,8 @@ impl Reconciler {
         let expected = |observed: &Observed| {
             let restraint = &Restraint::default();
             let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
-            desired.iter().filter_map(|owned| planner.expected_load_balancer(owned)).collect()
+            let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
+            expected.map(|(id, document)| (id, HeldLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
         self.observed.look_at_load_balancers(client, capabilities, scrutiny, expected, found)
     }
@@ -111,22 +113,24 @@ impl Reconciler {
     /// The endpoints of all networks; with their documents where contents are asked for and HNS has that list.
     fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<ListedEndpoint>, hcn::Error> {
         let networks = self.networks.present_ids();
+        let record = |network, listed: Listed<Endpoint>| {
+            (network, listed.map(|id, document| HeldEndpoint::of(network, &document, owner_of(id))))
+        };
         if scrutiny == Scrutiny::Contents
-            && let Ok(listed) = client.endpoints_in_bulk()
-        {
-            let with_network = |listed: Listed<Endpoint>| {
+            && let Ok(listed) = client.endpoints_in_bulk(|listed| {
                 let network = match &listed.document {
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
                     // What it says is not known, so neither is its network.
                     _ => networks.first().copied(),
                 };
-                Some((network?, listed))
-            };
-            return Ok(listed.into_iter().filter_map(with_network).collect());
+                Some(record(network?, listed))
+            })
+        {
+            return Ok(listed);
         }
         let mut listed = Vec::new();
         for network in networks {
-            listed.extend(client.endpoints(network)?.into_iter().map(|listed| (network, listed)));
+            listed.extend(client.endpoints(network, |listed| Some(record(network, listed)))?);
         }
         Ok(listed)
     }

@@ -7,7 +7,7 @@ use crate::plan::is_infrastructure;
 /// How often one run plans anew at once: after a change in place that had no effect, or a refusal that a second look may explain.
 const ROUNDS: usize = 6;
 /// So many frontends are planned at once: the steps of a plan hold documents, and a large cluster has many. The next run goes on.
-const AT_ONCE: usize = 2048;
+const AT_ONCE: usize = 1024;
 /// How long after a failed look the next is due.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -80,15 +80,19 @@ impl Reconciler {
         if self.dirty.frontends.len() <= AT_ONCE {
             return Dirty::default();
         }
-        let mut frontends: Vec<Frontend> = std::mem::take(&mut self.dirty.frontends).into_iter().collect();
         let failed: FxHashSet<Frontend> = self.failed.subjects().filter_map(Subject::frontend).collect();
-        frontends.sort_by_cached_key(|frontend| {
-            let service = self.desired.owned(*frontend).map(|owned| &owned.service);
-            (failed.contains(frontend), !service.is_some_and(is_infrastructure), service.cloned())
-        });
-        let later = frontends.split_off(AT_ONCE);
-        self.dirty.frontends.extend(frontends);
-        Dirty { frontends: later.into_iter().collect(), addresses: std::mem::take(&mut self.dirty.addresses) }
+        let urgency = |frontend| {
+            let service = self.desired.owned(frontend).map(|owned| &owned.service);
+            (failed.contains(&frontend), !service.is_some_and(is_infrastructure), service)
+        };
+        let mut frontends: Vec<_> =
+            self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
+        frontends.select_nth_unstable(AT_ONCE);
+        let urgent: BTreeSet<Frontend> = frontends.into_iter().take(AT_ONCE).map(|(_, frontend)| frontend).collect();
+        let mut later = std::mem::take(&mut self.dirty);
+        later.frontends.retain(|frontend| !urgent.contains(frontend));
+        self.dirty.frontends = urgent;
+        later
     }
 
     /// Makes dirty what is due to be tried, or looked for, again.

@@ -9,7 +9,8 @@ mod network;
 mod policy;
 mod policy_list;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub use endpoint::HnsEndpoint;
@@ -20,17 +21,16 @@ pub use policy_list::{ElbPolicy, PolicyList};
 use super::{Other, Route};
 
 /// What every answer of `HNSCall` is wrapped in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Envelope {
+pub struct Envelope<'a> {
     /// Whether the call succeeded.
     pub success: bool,
     /// The text of the failure.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// The answer.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub output: Value,
+    /// The answer, unread: it may be a list of everything.
+    #[serde(borrow)]
+    pub output: Option<&'a RawValue>,
 }
 
 fn is_zero(number: &u8) -> bool {

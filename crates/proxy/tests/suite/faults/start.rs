@@ -14,10 +14,12 @@ fn issues_109162_109124_a_start_with_2000_services_already_programmed_writes_not
     let mut rig = Rig::l2bridge();
     let (services, slices) = cluster(2000, 3);
     rig.cluster(services, slices);
-    rig.sync();
+    rig.settle();
     rig.restart();
     rig.calls();
     assert!(rig.sync().outcomes.is_empty());
+    // The second half of the frontends.
+    assert!(rig.run().outcomes.is_empty());
     assert!(rig.proxy.is_converged());
     assert_eq!(rig.calls(), (6, 0));
 }
