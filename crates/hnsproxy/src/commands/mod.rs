@@ -62,6 +62,9 @@ pub enum CommandError {
     /// The own Node is not as it has to be.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The system has no thread for what goes on in the background.
+    #[error("no thread can be started")]
+    Background(#[source] std::io::Error),
     /// Changes of files can't be followed.
     #[error("changes of the files can't be followed")]
     Watch(#[from] notify::Error),

@@ -1,6 +1,6 @@
 //! Events: what cluster administrators are told where they look, on Services and on the Node.
 //!
-//! A thread of its own sends them; nothing waits for it. What lasts is taken from the [`Board`], what happens is told to a
+//! They are sent in the background; nothing waits for it. What lasts is taken from the [`Board`], what happens is told to a
 //! [`Recorder`]. Without an API server there is none of this: the log says the same.
 
 mod condition;
@@ -9,19 +9,17 @@ mod herald;
 mod occurrence;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::{Method, Request};
 use jiff::Timestamp;
-use kube::Client;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::background::{Background, Task};
 use crate::board::Board;
-use crate::config::ClientConnection;
 use crate::metrics::Metrics;
 use crate::source::cluster::Access;
 use crate::sync::chain;
@@ -63,57 +61,40 @@ impl Recorder {
     }
 }
 
-/// The thread that sends. Dropped, it sends what it has and ends.
+/// Sends Events until it is dropped, and then what it has by then.
 #[derive(Debug)]
 pub struct Sending {
     recorder: Recorder,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _task: Task,
 }
 
 impl Sending {
     /// Begins to send.
-    ///
-    /// # Errors
-    /// Where the system has no thread for it.
     pub fn start(
-        connection: ClientConnection,
+        background: &Background,
+        access: Arc<Access>,
         reporter: Reporter,
         board: Arc<Board>,
         metrics: Arc<Metrics>,
-    ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ) -> Self {
         let (sender, received) = mpsc::channel(WAITING);
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let mut sender = Sender { connection, access: None, reporter, metrics, refused: None };
-                let mut desk = Desk { herald: Herald::default(), received, board };
-                tokio::select! {
-                    () = desk.keep(&mut sender) => {}
-                    // Dropped, not sent: the error is the message.
-                    _ = stopped => {}
-                }
-                // What is not sent by then was logged.
-                let _ = timeout(LAST_WORDS, desk.send(&mut sender)).await;
-            });
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { recorder: Recorder(Some(sender)), stop: Some(stop), thread: Some(thread) })
+        let task = background.spawn(move |stopped| async move {
+            let mut sender = Sender { access, reporter, metrics, refused: None };
+            let mut desk = Desk { herald: Herald::default(), received, board };
+            tokio::select! {
+                () = desk.keep(&mut sender) => {}
+                // Dropped, not sent: the error is the message.
+                _ = stopped => {}
+            }
+            // What is not sent by then was logged.
+            let _ = timeout(LAST_WORDS, desk.send(&mut sender)).await;
+        });
+        Self { recorder: Recorder(Some(sender)), _task: task }
     }
 
     /// Takes what happens.
     pub fn recorder(&self) -> Recorder {
         self.recorder.clone()
-    }
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -162,8 +143,7 @@ impl Desk {
 
 /// Carries Events to the API server.
 struct Sender {
-    connection: ClientConnection,
-    access: Option<Access>,
+    access: Arc<Access>,
     reporter: Reporter,
     metrics: Arc<Metrics>,
     /// What the server last said against Events.
@@ -226,9 +206,9 @@ impl Sender {
     }
 
     async fn request(&mut self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
-        let (client, generation) = match self.client().await {
+        let (client, generation) = match self.access.client().await {
             Ok(client) => client,
-            Err(why) => return Answer::None(why),
+            Err(error) => return Answer::None(chain(&error)),
         };
         let request = Request::builder().method(method).uri(path).header(http::header::CONTENT_TYPE, content_type);
         let Ok(request) = request.body(body.to_string().into_bytes()) else {
@@ -240,9 +220,7 @@ impl Sender {
             // A try that seemed to fail has done its work.
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => Answer::Taken,
             Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
-                if let Some(access) = &self.access {
-                    access.renew(generation).await;
-                }
+                self.access.renew(generation).await;
                 Answer::None(status.message)
             }
             Ok(Err(kube::Error::Api(status))) if status.code == 429 || status.code >= 500 => {
@@ -252,13 +230,5 @@ impl Sender {
             Ok(Err(error)) => Answer::None(chain(&error)),
             Err(_) => Answer::None("no answer".to_owned()),
         }
-    }
-
-    async fn client(&mut self) -> Result<(Client, u64), String> {
-        let access = match self.access.take() {
-            Some(access) => access,
-            None => Access::open(&self.connection).await.map_err(|error| chain(&error))?,
-        };
-        self.access.insert(access).client().await.map_err(|error| chain(&error))
     }
 }

@@ -1,7 +1,7 @@
 //! What the program answers over HTTP: health checks, and at the address of metrics all that an operator may ask.
 //!
-//! One thread answers, with a runtime of its own; it never touches HNS, and reads only the [`Board`] that the thread that programs HNS
-//! keeps up to date. It answers while HNS does not.
+//! It is answered in the background, which never touches HNS, from the [`Board`] that the thread that programs HNS keeps up to date. So it
+//! is answered while HNS does not answer.
 
 mod debug;
 mod health;
@@ -13,7 +13,6 @@ mod ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +27,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::{debug, info, warn};
 
+use crate::background::{Background, Task};
 use crate::board::Board;
 use crate::config::Config;
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
@@ -141,47 +141,21 @@ struct Shared {
     pings: AtomicU64,
 }
 
-/// The thread that answers. Dropped, it ends, and all addresses are free.
-#[derive(Debug)]
-pub struct Servers {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Servers {
-    /// Begins to answer. `fail` hands over what is to end the program.
-    ///
-    /// # Errors
-    /// Where the system has no thread for it.
-    pub fn start(
-        settings: Settings,
-        proxy: Proxy,
-        fail: impl Fn(ListenError) + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared =
-            Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS), pings: AtomicU64::new(0) });
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("serve".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(shared, fail) => {}
-                    // Dropped, not sent: the error is the message.
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+/// Begins to answer, until the task is dropped: all addresses are free then. `fail` hands over what is to end the program.
+pub fn start(
+    background: &Background,
+    settings: Settings,
+    proxy: Proxy,
+    fail: impl Fn(ListenError) + Send + Sync + 'static,
+) -> Task {
+    let shared = Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS), pings: AtomicU64::new(0) });
+    background.spawn(move |stopped| async move {
+        tokio::select! {
+            () = serve(shared, fail) => {}
+            // Dropped, not sent: the error is the message.
+            _ = stopped => {}
         }
-    }
+    })
 }
 
 async fn serve(shared: Arc<Shared>, fail: impl Fn(ListenError)) {

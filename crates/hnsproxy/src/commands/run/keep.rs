@@ -11,13 +11,15 @@ use tracing::{debug, info, warn};
 
 use super::feed::{Feed, Place, Turn};
 use super::{Event, Events};
+use crate::background::Task;
 use crate::board::Board;
 use crate::cli::{RunArgs, host, node_name, settings};
 use crate::commands::CommandError;
 use crate::config::{self, Change, Config};
 use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity};
 use crate::hns::Hns;
-use crate::serve::{self, Servers};
+use crate::serve;
+use crate::source::cluster::Access;
 use crate::status::Status;
 use crate::sync::{Session, chain};
 
@@ -36,9 +38,9 @@ pub(super) fn main(
     let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
     let calls = events.metrics.clone();
     hns.tell_calls(move |call| calls.hns_call(call));
-    let mut front = Front::start(args, config, hns, events)?;
-    front.recorder.record(started());
     let mut keeper = Keeper::new(args, config.clone(), hns, events)?;
+    let mut front = Front::start(config, hns, keeper.feed.access(), events)?;
+    front.recorder.record(started());
     loop {
         let wake = keeper.turn()?;
         let mut next = match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
@@ -59,7 +61,7 @@ pub(super) fn main(
                         keeper = new;
                         // The addresses may be the same: they have to be free first.
                         drop(front);
-                        front = Front::start(args, &keeper.config, hns, events)?;
+                        front = Front::start(&keeper.config, hns, keeper.feed.access(), events)?;
                     }
                     Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
                 },
@@ -77,35 +79,36 @@ pub(super) fn main(
 
 /// What tells others how things stand, under one configuration. It ends in this order.
 struct Front {
-    _servers: Servers,
+    _serving: Task,
     recorder: Recorder,
     _sending: Option<Sending>,
 }
 
 impl Front {
-    fn start(args: &RunArgs, config: &Config, hns: &Hns, events: &Events) -> Result<Self, CommandError> {
-        let (board, metrics) = (events.board.clone(), events.metrics.clone());
-        let sending = match args.proxy.source.from {
-            Some(_) => None,
-            None => {
+    /// Begins; Events are sent only where the cluster is an API server's.
+    fn start(config: &Config, hns: &Hns, access: Option<&Arc<Access>>, events: &Events) -> Result<Self, CommandError> {
+        let Events { board, metrics, background, .. } = events;
+        let sending = match access {
+            None => None,
+            Some(access) => {
                 let host_name = gethostname::gethostname().to_string_lossy().into_owned();
-                let node_name = node_name(config, hns)?;
-                let reporter = Reporter { node_name, host_name };
-                Some(Sending::start(config.client.clone(), reporter, board.clone(), metrics.clone())?)
+                let reporter = Reporter { node_name: node_name(config, hns)?, host_name };
+                let (board, metrics) = (board.clone(), metrics.clone());
+                Some(Sending::start(background, access.clone(), reporter, board, metrics))
             }
         };
         let recorder = sending.as_ref().map(Sending::recorder).unwrap_or_default();
         let (questions, failures) = (events.clone(), events.clone());
         let proxy = serve::Proxy {
-            board,
-            metrics,
+            board: board.clone(),
+            metrics: metrics.clone(),
             recorder: recorder.clone(),
             ask: Box::new(move |question| questions.send(Event::Question(question))),
             overdue: Box::new(hns.overdue_calls()),
         };
         let failed = move |error| failures.send(Event::ListenFailed(error));
-        let servers = Servers::start(serve::Settings::of(config), proxy, failed)?;
-        Ok(Self { _servers: servers, recorder, _sending: sending })
+        let serving = serve::start(background, serve::Settings::of(config), proxy, failed);
+        Ok(Self { _serving: serving, recorder, _sending: sending })
     }
 }
 

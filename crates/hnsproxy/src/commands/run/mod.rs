@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use super::{CONVERGED, CommandError};
+use crate::background::Background;
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
@@ -42,6 +43,7 @@ struct Events {
     sender: Sender<Event>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
+    background: Background,
 }
 
 impl Events {
@@ -57,7 +59,8 @@ impl Events {
 pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (sender, received) = mpsc::channel();
-    let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default() };
+    let background = Background::start().map_err(CommandError::Background)?;
+    let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default(), background };
     let ended = events.clone();
     end.when_told(move || ended.send(Event::End));
     let result = if args.once {

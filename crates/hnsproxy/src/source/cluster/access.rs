@@ -40,7 +40,8 @@ pub enum AccessError {
     /// There is no kubeconfig, and no service account either.
     #[error(
         "which API server to ask is not known: set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a \
-         service account; or read files by --from"
+         service account (KUBERNETES_SERVICE_HOST and _PORT, and token, ca.crt and namespace in \
+         /var/run/secrets/kubernetes.io/serviceaccount); or read files by --from"
     )]
     InCluster(#[source] Box<InClusterError>),
     /// The server is no URL.
@@ -63,6 +64,12 @@ pub enum AccessError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// A token file without a token.
+    #[error("the token file {} is empty", path.display())]
+    NoToken {
+        /// The file.
+        path: PathBuf,
     },
     /// No client can be made of what the configuration says: certificates, keys, plugins.
     #[error("no client of the API server can be made")]
@@ -100,11 +107,12 @@ impl Access {
     ///
     /// # Errors
     /// Where that can't be known: there is no use in trying again.
-    pub async fn open(connection: &ClientConnection) -> Result<Self, AccessError> {
+    pub fn open(connection: &ClientConnection) -> Result<Self, AccessError> {
         if connection.qps > 0.0 && connection.burst == 0 {
             return Err(AccessError::Burst);
         }
-        let server = load(connection).await?.cluster_url.to_string();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
+        let server = runtime.block_on(load(connection))?.cluster_url.to_string();
         let current = Mutex::new(Current { client: None, generation: 0 });
         Ok(Self { connection: connection.clone(), server: server.trim_end_matches('/').to_owned(), current })
     }
@@ -182,7 +190,11 @@ fn trim_token(config: &mut Config) -> Result<(), AccessError> {
     let Some(path) = auth.token_file.as_ref().filter(|_| auth.token.is_none()).map(PathBuf::from) else {
         return Ok(());
     };
-    let text = fs::read_to_string(&path).map_err(|source| AccessError::Token { path, source })?;
+    let text = match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => return Err(AccessError::NoToken { path }),
+        Ok(text) => text,
+        Err(source) => return Err(AccessError::Token { path, source }),
+    };
     if text.trim() != text {
         auth.token = Some(text.trim().to_owned().into());
     }
@@ -234,7 +246,7 @@ mod tests {
             content_type: String::new(),
             accept_content_types: None,
         };
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(Access::open(&connection))
+        Access::open(&connection)
     }
 
     const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: c, \
@@ -264,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_may_end_with_a_newline() {
+    fn a_token_file_may_end_with_a_newline_but_not_be_empty() {
         let directory = tempfile::tempdir().unwrap();
         let token = directory.path().join("token");
         fs::write(&token, "secret\n").unwrap();
@@ -276,5 +288,7 @@ mod tests {
         config.auth_info.token = None;
         trim_token(&mut config).unwrap();
         assert!(config.auth_info.token.is_none(), "the file is read again now and then");
+        fs::write(&token, "\n").unwrap();
+        assert!(trim_token(&mut config).unwrap_err().to_string().ends_with("token is empty"));
     }
 }

@@ -35,7 +35,7 @@ const LONGEST_LINE: usize = 16 << 20;
 
 /// The connection to the API server, shared by all that follow.
 pub(super) struct Connection {
-    access: Access,
+    access: Arc<Access>,
     limiter: RefCell<Limiter>,
     metrics: Arc<Metrics>,
     /// The server's host and port, as metrics name it.
@@ -44,7 +44,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(access: Access, limiter: Limiter, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(access: Arc<Access>, limiter: Limiter, metrics: Arc<Metrics>) -> Self {
         let host = access.server().rsplit_once("://").map_or(access.server(), |(_, host)| host);
         let host = host.split('/').next().unwrap_or_default().to_owned();
         Self { access, limiter: RefCell::new(limiter), metrics, host, start: Instant::now() }

@@ -1,8 +1,13 @@
 //! Why the API server could not be asked, told apart by code, and said with what to do about it.
 
+use std::time::Duration;
+
 use super::answer::Garbage;
 use super::kind::Kind;
 use super::refusal::Refusal;
+
+/// How long a server that starts may know no roles.
+const STARTING: Duration = Duration::from_secs(3);
 
 /// Why a request failed, or a watch broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,11 @@ impl Failure {
     /// Whether this happens to servers that are well, now and then.
     pub(super) fn is_ordinary(&self) -> bool {
         matches!(self, Failure::Cut(_)) || self.needs_list()
+    }
+
+    /// How long it has to last before it is worth a word: a server that starts forbids everything until it has read the roles.
+    pub(super) fn patience(&self) -> Duration {
+        if self.code() == Some(403) { STARTING } else { Duration::ZERO }
     }
 
     /// Whether the server does not understand the question.

@@ -1,4 +1,4 @@
-//! The cluster from an API server: its Services, its EndpointSlices and the own Node, followed from a thread of its own.
+//! The cluster from an API server: its Services, its EndpointSlices and the own Node, followed in the background.
 //!
 //! [`follow`] tells the whole of each kind once it is complete, and then each change. While the server can't be asked, nothing is told
 //! but that; what was told stays true. What was missed meanwhile is told afterwards.
@@ -18,10 +18,9 @@ mod trouble;
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
@@ -29,6 +28,7 @@ pub use access::{Access, AccessError};
 pub use node::{Needs, NodeError, OwnNode, Standing};
 pub use read::{ReadError, read};
 
+use crate::background::{Background, Task};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::source::Change;
@@ -45,74 +45,40 @@ const STREAMED_LISTS: &str = "WatchListClient";
 /// A watch that lasted so long has ended in order, and the next one can begin at once.
 const LASTED: Duration = Duration::from_secs(10);
 
-/// A cluster that is followed, until this is dropped.
-#[derive(Debug)]
-pub struct Cluster {
-    server: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Cluster {
-    /// The URL of the API server.
-    pub fn server(&self) -> &str {
-        &self.server
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It ends by itself now; that it has panicked was said when it did.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Follows a cluster for the proxy of a node, and tells each change on another thread. Requests are counted.
-///
-/// # Errors
-/// Where no way to an API server is known. That the server can't be asked is none: that is tried until it can.
+/// Follows a cluster for the proxy of a node until the task is dropped, and tells each change on the thread that does this. Requests are
+/// counted. That the server can't be asked is no error: that is tried until it can.
 pub fn follow(
+    background: &Background,
+    access: Arc<Access>,
     config: &Config,
     node_name: &str,
     metrics: &Arc<Metrics>,
     tell: impl Fn(Change) + Send + 'static,
-) -> Result<Cluster, AccessError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AccessError::Runtime)?;
-    let access = runtime.block_on(Access::open(&config.client))?;
-    let server = access.server().to_owned();
+) -> Task {
     let limiter = Limiter::new(config.client.qps, config.client.burst);
     let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
     let metrics = metrics.clone();
-    let (stop, stopped) = oneshot::channel();
-    let run = move || {
-        runtime.block_on(async {
-            let shared = Shared {
-                connection: Connection::new(access, limiter, metrics),
-                tell: Box::new(tell),
-                streams,
-                trouble: RefCell::default(),
-                well: Notify::new(),
-            };
-            let followed = async {
-                tokio::join!(
-                    shared.follow::<Services>(&node_name),
-                    shared.follow::<Slices>(&node_name),
-                    shared.follow::<Nodes>(&node_name),
-                    shared.settle(),
-                )
-            };
-            tokio::select! {
-                _ = followed => {}
-                _ = stopped => {}
-            }
-        });
-        runtime.shutdown_background();
-    };
-    let thread = std::thread::Builder::new().name("cluster".into()).spawn(run).map_err(AccessError::Runtime)?;
-    Ok(Cluster { server, stop: Some(stop), thread: Some(thread) })
+    background.spawn(move |stopped| async move {
+        let shared = Shared {
+            connection: Connection::new(access, limiter, metrics),
+            tell: Box::new(tell),
+            streams,
+            trouble: RefCell::default(),
+            well: Notify::new(),
+        };
+        let followed = async {
+            tokio::join!(
+                shared.follow::<Services>(&node_name),
+                shared.follow::<Slices>(&node_name),
+                shared.follow::<Nodes>(&node_name),
+                shared.settle(),
+            )
+        };
+        tokio::select! {
+            _ = followed => {}
+            _ = stopped => {}
+        }
+    })
 }
 
 /// What all that follow have in common.
@@ -212,7 +178,8 @@ impl Shared {
         let why = failure.describe::<K>(self.connection.server());
         debug!("{}: {why}", K::RESOURCE);
         if !of_no_concern {
-            let said = self.trouble.borrow_mut().failed(K::NAME, why);
+            let now = self.connection.now();
+            let said = self.trouble.borrow_mut().failed(K::NAME, why, now, failure.patience());
             self.say(said);
         }
     }

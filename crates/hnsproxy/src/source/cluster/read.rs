@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{AccessError, follow};
+use super::{Access, AccessError, follow};
+use crate::background::Background;
 use crate::config::Config;
 use crate::end::End;
 use crate::source::{Catalog, Change};
@@ -38,7 +39,10 @@ pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, Read
     let ended = sender.clone();
     // Nobody is to be told any more where nobody listens.
     end.when_told(move || drop(ended.send(None)));
-    let _cluster = follow(config, node_name, &Arc::default(), move |change| drop(sender.send(Some(change))))?;
+    let tell = move |change| drop(sender.send(Some(change)));
+    let access = Arc::new(Access::open(&config.client)?);
+    let background = Background::start().map_err(AccessError::Runtime)?;
+    let _following = follow(&background, access, config, node_name, &Arc::default(), tell);
     let mut catalog = Catalog::default();
     let mut missing = [true; 3];
     let mut trouble = None;

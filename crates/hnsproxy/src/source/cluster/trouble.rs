@@ -1,8 +1,9 @@
-//! Says that the API server can't be asked: once when that begins, once for each other reason, and once when it is over.
+//! Says that the API server can't be asked: once when that begins, once for each other reason, and once when it is over. What may pass by
+//! itself is said once it has lasted for a while.
 //!
 //! It is over when nothing has failed for a while: a server that lets us in and throws us out again is not well in between.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long all has to be well before that is said.
@@ -22,23 +23,30 @@ pub(super) enum Said {
 pub(super) struct Trouble {
     /// The reasons that were said since it was last well.
     said: BTreeSet<String>,
-    /// Who can't ask it now.
-    failing: BTreeSet<&'static str>,
+    /// Who can't ask it now, and since when.
+    failing: BTreeMap<&'static str, Duration>,
     /// Since when nobody is.
     well_since: Option<Duration>,
 }
 
 impl Trouble {
-    /// Someone could not ask.
-    pub(super) fn failed(&mut self, who: &'static str, why: String) -> Option<Said> {
-        self.failing.insert(who);
+    /// Someone could not ask. The reason is said once he could not for so long.
+    pub(super) fn failed(
+        &mut self,
+        who: &'static str,
+        why: String,
+        now: Duration,
+        for_so_long: Duration,
+    ) -> Option<Said> {
+        let since = *self.failing.entry(who).or_insert(now);
         self.well_since = None;
-        self.said.insert(why.clone()).then_some(Said::Trouble(why))
+        let is_new = now.saturating_sub(since) >= for_so_long && self.said.insert(why.clone());
+        is_new.then_some(Said::Trouble(why))
     }
 
     /// Someone could ask. Whether it may be over after a while.
     pub(super) fn succeeded(&mut self, who: &'static str, now: Duration) -> bool {
-        let was_failing = self.failing.remove(who);
+        let was_failing = self.failing.remove(who).is_some();
         let well = was_failing && self.failing.is_empty();
         if well {
             self.well_since = Some(now);
@@ -49,10 +57,8 @@ impl Trouble {
     /// Whether it is over.
     pub(super) fn settle(&mut self, now: Duration) -> Option<Said> {
         let quiet = now.saturating_sub(self.well_since?) >= QUIET;
-        quiet.then(|| {
-            *self = Self::default();
-            Said::Over
-        })
+        let before = if quiet { std::mem::take(self) } else { return None };
+        (!before.said.is_empty()).then_some(Said::Over)
     }
 }
 
@@ -61,13 +67,14 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
+    const AT_ONCE: Duration = Duration::ZERO;
 
     #[test]
     fn one_reason_of_many_is_said_once_and_the_end_when_all_are_well() {
         let mut trouble = Trouble::default();
-        assert_eq!(trouble.failed("a", "gone".into()), Some(Said::Trouble("gone".into())));
-        assert_eq!(trouble.failed("b", "gone".into()), None);
-        assert_eq!(trouble.failed("b", "busy".into()), Some(Said::Trouble("busy".into())));
+        assert_eq!(trouble.failed("a", "gone".into(), NOW, AT_ONCE), Some(Said::Trouble("gone".into())));
+        assert_eq!(trouble.failed("b", "gone".into(), NOW, AT_ONCE), None);
+        assert_eq!(trouble.failed("b", "busy".into(), NOW, AT_ONCE), Some(Said::Trouble("busy".into())));
         assert!(!trouble.succeeded("a", NOW));
         assert_eq!(trouble.settle(NOW + QUIET), None);
         assert!(trouble.succeeded("b", NOW));
@@ -75,18 +82,29 @@ mod tests {
         assert_eq!(trouble.settle(NOW), None);
         assert_eq!(trouble.settle(NOW + QUIET), Some(Said::Over));
         assert_eq!(trouble.settle(NOW + QUIET), None);
-        assert_eq!(trouble.failed("a", "gone".into()), Some(Said::Trouble("gone".into())));
+        assert_eq!(trouble.failed("a", "gone".into(), NOW, AT_ONCE), Some(Said::Trouble("gone".into())));
     }
 
     #[test]
     fn what_comes_and_goes_is_not_over() {
         let mut trouble = Trouble::default();
-        trouble.failed("a", "cut".into());
+        trouble.failed("a", "cut".into(), NOW, AT_ONCE);
         for second in 0..9 {
             let now = Duration::from_secs(second);
             assert!(trouble.succeeded("a", now));
-            assert_eq!(trouble.failed("a", "cut".into()), None);
+            assert_eq!(trouble.failed("a", "cut".into(), now, AT_ONCE), None);
             assert_eq!(trouble.settle(now + QUIET), None);
         }
+    }
+    #[test]
+    fn what_may_pass_is_said_once_it_has_lasted_and_is_not_said_to_be_over_before() {
+        let patience = Duration::from_secs(2);
+        let mut trouble = Trouble::default();
+        assert_eq!(trouble.failed("a", "forbidden".into(), NOW, patience), None);
+        assert!(trouble.succeeded("a", NOW + patience));
+        assert_eq!(trouble.settle(NOW + patience + QUIET), None);
+        assert_eq!(trouble.failed("a", "forbidden".into(), NOW, patience), None);
+        let said = trouble.failed("a", "forbidden".into(), NOW + patience, patience);
+        assert_eq!(said, Some(Said::Trouble("forbidden".into())));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::{Origin, Place, Turn};
+use crate::background::Task;
 use crate::cli::{host, known_ips};
 use crate::commands::CommandError;
 use crate::commands::run::{Event, Events};
@@ -12,13 +13,14 @@ use crate::config::DetectLocalMode;
 use crate::kubernetes::node::Node;
 use crate::kubernetes::summary;
 use crate::source::Change;
-use crate::source::cluster::{self, Cluster, Needs, NodeError, OwnNode, Standing};
+use crate::source::cluster::{self, Access, Needs, NodeError, OwnNode, Standing};
 use crate::sync::Session;
 
 /// The cluster, until this is dropped.
 pub(in crate::commands::run) struct LiveFeed {
     origin: Origin,
-    _cluster: Cluster,
+    access: Arc<Access>,
+    _following: Task,
     own: OwnNode,
     /// Whether the session was not told of the Node's addresses.
     addresses_changed: bool,
@@ -40,17 +42,23 @@ impl LiveFeed {
         };
         let origin = Origin::default();
         let (events, from) = (events.clone(), origin.clone());
-        let metrics = events.metrics.clone();
+        let (background, metrics) = (events.background.clone(), events.metrics.clone());
         let tell = move |change| events.send(Event::Cluster(from.clone(), change));
-        let cluster = cluster::follow(place.config, node_name, &metrics, tell)?;
-        info!("the cluster is that of the API server {}", cluster.server());
+        let access = Arc::new(Access::open(&place.config.client)?);
+        info!("the cluster is that of the API server {}", access.server());
+        let following = cluster::follow(&background, access.clone(), place.config, node_name, &metrics, tell);
         let own = OwnNode::new(node_name, needs);
-        Ok(Self { origin, _cluster: cluster, own, addresses_changed: false, trouble: None, said: None })
+        Ok(Self { origin, access, _following: following, own, addresses_changed: false, trouble: None, said: None })
     }
 
     /// Whether a change is of this cluster, and not of one that was followed before.
     pub(super) fn is(&self, origin: &Origin) -> bool {
         Arc::ptr_eq(&self.origin, origin)
+    }
+
+    /// The way to the API server.
+    pub(super) fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// The Node as it was last seen.

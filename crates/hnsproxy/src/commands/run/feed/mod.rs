@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::hns::Hns;
 use crate::kubernetes::node::Node;
 use crate::source::Change;
-use crate::source::cluster::NodeError;
+use crate::source::cluster::{Access, NodeError};
 use crate::sync::Session;
 
 /// Which of the feeds that there may have been one after the other tells of a change.
@@ -53,6 +53,14 @@ impl Feed {
             Some(root) => Self::Files(FileFeed::open(root, events)?),
             None => Self::Live(LiveFeed::open(place, node_name, events)?),
         })
+    }
+
+    /// The way to the API server, where the cluster is one's.
+    pub(super) fn access(&self) -> Option<&Arc<Access>> {
+        match self {
+            Feed::Files(_) => None,
+            Feed::Live(live) => Some(live.access()),
+        }
     }
 
     /// The own Node, as far as it is known.
