@@ -4,15 +4,16 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
+use tracing_subscriber::{Layer, fmt, reload};
 
 use crate::cli::{LogArgs, LogFormat};
 
 /// Sets how much is logged from now on.
-type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
+type Reload = Box<dyn Fn(Targets) + Send + Sync>;
 
 /// How the log that was started is set.
 static RELOAD: OnceLock<Reload> = OnceLock::new();
@@ -68,13 +69,13 @@ pub fn set_verbosity(verbosity: u32) {
 }
 
 /// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
-fn filter(verbosity: u32) -> EnvFilter {
+fn filter(verbosity: u32) -> Targets {
     let level = match verbosity {
-        0..=1 => "info",
-        2..=4 => "debug",
-        _ => "trace",
+        0..=1 => LevelFilter::INFO,
+        2..=4 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
     // What libraries log of each request is said here, once, by whoever makes it.
-    let ours = ["hnsproxy", "proxy", "hcn", "hcn_emulator"].map(|of| format!("{of}={level}")).join(",");
-    EnvFilter::new(if verbosity < 6 { format!("off,{ours}") } else { format!("debug,{ours}") })
+    let ours = ["hnsproxy", "proxy", "hcn", "hcn_emulator"].map(|target| (target, level));
+    Targets::new().with_targets(ours).with_default(if verbosity < 6 { LevelFilter::OFF } else { LevelFilter::DEBUG })
 }

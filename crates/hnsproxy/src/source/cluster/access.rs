@@ -25,6 +25,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// minutes, and a server that was switched off never ends it.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
 
+/// How much of an answer a connection holds before it is read on, in bytes: a connection keeps for as long as it lives what its longest
+/// list took.
+const BUFFER: usize = 64 * 1024;
+
 /// Why there is no way to the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -229,7 +233,11 @@ fn direct(config: &Config) -> Result<Client, kube::Error> {
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
-        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
+        .service(
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+                .http1_max_buf_size(BUFFER)
+                .build(connector),
+        );
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
