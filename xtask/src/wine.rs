@@ -6,12 +6,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{find, run as run_command, say};
+use crate::process::{Guarded, find, run as run_command, say};
 use crate::{system, windows};
 
 /// Where Debian's package `wine64` has its program: not in PATH, since `wine` is meant to be there.
@@ -110,6 +111,16 @@ impl Prefix {
         // Wine keeps a display it is given busy, and nothing here has a window.
         command.env_remove("DISPLAY");
         command
+    }
+
+    /// Starts a program that does nothing until it is dropped, and has all that it needs when this answers.
+    pub(crate) fn start_waiting(&self) -> Result<Guarded> {
+        let mut command = self.command();
+        // Waits for a line that never comes.
+        command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut program = command.spawn().map(Guarded).context("can't run Wine")?;
+        program.0.stdout.as_mut().context("no output")?.read_exact(&mut [0]).context("cmd ended at once")?;
+        Ok(program)
     }
 
     /// Waits until the last program in the prefix has ended, and with it what Wine itself runs there.

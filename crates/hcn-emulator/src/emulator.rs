@@ -226,11 +226,6 @@ impl Emulator {
         self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Fail(code) });
     }
 
-    /// Makes every nth write, counted from now, fail with a code.
-    pub fn fail_every_write(&self, nth: u64, code: Hresult) {
-        self.inject(Fault { which: Which::Writes, from: nth, every: nth, effect: Effect::Fail(code) });
-    }
-
     /// Makes every call of a function take a while.
     pub fn delay(&self, function: &str, delay: Duration) {
         self.inject(Fault { which: Which::Function(function.into()), from: 1, every: 1, effect: Effect::Delay(delay) });

@@ -13,6 +13,8 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+#[cfg(test)]
+mod documentation;
 pub mod end;
 pub mod events;
 pub mod hns;

@@ -1,6 +1,7 @@
 //! How the proxy stands, as a value: made by the thread that programs HNS after each run, read by whoever answers questions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hcn::Generation;
 use proxy::desire::TrafficPolicy;
@@ -47,8 +48,8 @@ pub struct Status {
     pub capabilities: Option<Capabilities>,
     /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// What is not as the Services ask.
-    pub notices: Vec<Notice>,
+    /// What is not as the Services ask, since the last run.
+    pub notices: Arc<[Notice]>,
     /// The uids of the Services that these are about.
     pub uids: BTreeMap<ServiceName, Uuid>,
     /// What an operator should know of the host.
@@ -72,7 +73,7 @@ impl Default for Status {
             generation: Generation::V2,
             capabilities: None,
             without_local: Vec::new(),
-            notices: Vec::new(),
+            notices: Arc::default(),
             uids: BTreeMap::new(),
             remarks: Vec::new(),
             health_checks: HealthChecks::default(),
@@ -82,9 +83,14 @@ impl Default for Status {
 
 impl Status {
     /// How a proxy stands that programs HNS by a generation of its interface.
-    pub fn of(reconciler: &Reconciler, generation: Generation, note: String, node_eligible: bool) -> Self {
+    pub fn of(
+        reconciler: &Reconciler,
+        generation: Generation,
+        note: String,
+        node_eligible: bool,
+        notices: Arc<[Notice]>,
+    ) -> Self {
         let families = reconciler.families();
-        let notices = reconciler.notices();
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
         let ways =
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));

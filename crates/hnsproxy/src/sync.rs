@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hcn::{Client, Features, Generation};
+use hcn::{Client, Counts, Features, Generation};
 use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
@@ -36,6 +36,7 @@ pub struct Session<'a> {
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
     told_of_services: BTreeSet<String>,
+    notices: Arc<[Notice]>,
     told_of_host: BTreeSet<String>,
     unreadable: Option<String>,
     slow: bool,
@@ -63,6 +64,7 @@ impl<'a> Session<'a> {
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
             told_of_services: BTreeSet::new(),
+            notices: Arc::default(),
             told_of_host: BTreeSet::new(),
             unreadable: None,
             slow: false,
@@ -217,7 +219,11 @@ impl<'a> Session<'a> {
             info!(done = outcomes.len() - failed, failed, "HNS was changed");
         }
         self.note_pace();
-        tell(&mut self.told_of_services, self.reconciler.notices().iter().map(Notice::to_string).collect());
+        let notices = self.reconciler.notices();
+        if *notices != *self.notices {
+            tell(&mut self.told_of_services, notices.iter().map(Notice::to_string).collect());
+            self.notices = notices.into();
+        }
         next
     }
 
@@ -233,6 +239,11 @@ impl<'a> Session<'a> {
         self.slow = slowest.is_some();
     }
 
+    /// How many native calls this process has made.
+    pub fn counts(&self) -> Counts {
+        self.hns.counts()
+    }
+
     /// How many steps were done.
     pub fn done(&self) -> usize {
         self.done
@@ -245,7 +256,8 @@ impl<'a> Session<'a> {
 
     /// How the proxy stands.
     pub fn status(&self) -> Status {
-        Status::of(&self.reconciler, self.client.generation(), self.note(), self.node_eligible)
+        let (generation, notices) = (self.client.generation(), self.notices.clone());
+        Status::of(&self.reconciler, generation, self.note(), self.node_eligible, notices)
     }
 
     /// How every frontend stands.

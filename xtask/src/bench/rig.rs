@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
-use crate::process::{cargo, run};
+use crate::process::{Guarded, cargo, run};
 use crate::system;
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
@@ -45,8 +45,14 @@ enum Program {
 }
 
 struct Running {
-    child: Child,
+    process: Guarded,
     log: Receiver<String>,
+}
+
+impl Running {
+    fn id(&self) -> u32 {
+        self.process.0.id()
+    }
 }
 
 impl Rig {
@@ -81,9 +87,9 @@ impl Rig {
         self.hns.emulator()
     }
 
-    /// Starts the program, waits until HNS holds all that it should, and answers how long that took.
+    /// Starts the program, after the end of the one before, which is that of a crash; waits until HNS holds all that it should, and answers how long that took.
     pub(super) fn start(&mut self) -> Result<Duration> {
-        self.stop()?;
+        self.running = None;
         let mut command = match &self.program {
             Program::Here(program) => Command::new(program),
             Program::Wine { prefix, exe } => {
@@ -105,18 +111,23 @@ impl Rig {
         };
         command.args(&self.flags);
         let begun = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let stderr = BufReader::new(child.stderr.take().context("no stderr")?);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut process = Guarded(child);
+        let stderr = BufReader::new(process.0.stderr.take().context("no stderr")?);
         let (lines, log) = channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        self.running = Some(Running { child, log });
+        self.running = Some(Running { process, log });
         self.wait_for("HNS holds all that it should")?;
         Ok(begun.elapsed())
     }
 
+    fn running(&self) -> Result<&Running> {
+        self.running.as_ref().context("the program does not run")
+    }
+
     /// Waits for a line of the log.
     pub(super) fn wait_for(&self, text: &str) -> Result<()> {
-        let running = self.running.as_ref().context("the program does not run")?;
+        let running = self.running()?;
         let mut seen = Vec::new();
         loop {
             match running.log.recv_timeout(BOUND) {
@@ -126,15 +137,6 @@ impl Rig {
                 Err(RecvTimeoutError::Timeout) => bail!("{text:?} was not logged:\n{}", seen.join("\n")),
             }
         }
-    }
-
-    /// Ends the program as a crash does.
-    pub(super) fn stop(&mut self) -> Result<()> {
-        if let Some(mut running) = self.running.take() {
-            running.child.kill()?;
-            running.child.wait()?;
-        }
-        Ok(())
     }
 
     /// Waits until no write was asked for a while.
@@ -164,13 +166,12 @@ impl Rig {
 
     /// Resident memory of the program and its peak, in MB.
     pub(super) fn memory(&self) -> Result<[f64; 2]> {
-        memory(self.running.as_ref().context("the program does not run")?.child.id())
+        memory(self.running()?.id())
     }
 
     /// CPU time that the program has used, in seconds: ticks of a hundredth.
     pub(super) fn cpu(&self) -> Result<f64> {
-        let running = self.running.as_ref().context("the program does not run")?;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.id()))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("/proc/PID/stat")?.parse()?) };
@@ -180,13 +181,6 @@ impl Rig {
     /// The load balancers on cluster addresses.
     pub(super) fn frontends(&self) -> usize {
         self.emulator().documents(Kind::LoadBalancer).len()
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        // What can't be ended has ended.
-        let _ = self.stop();
     }
 }
 

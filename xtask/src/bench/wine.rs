@@ -1,14 +1,10 @@
 //! The start under Wine, where `hnsproxy.exe` reaches HNS through the stand-in DLLs; and what a program that does nothing needs there.
 
-use std::io::Read;
-use std::process::Stdio;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::rig::{Rig, memory};
 use super::start::{COLUMNS, SIZES, first_and_again};
 use super::{Table, cluster};
-use crate::process::Guarded;
 use crate::wine_bench;
 
 pub(super) fn run() -> Result<Table> {
@@ -24,11 +20,7 @@ pub(super) fn run() -> Result<Table> {
 
 /// The memory of a program that waits.
 fn empty(wine: &wine_bench::Rig) -> Result<Vec<f64>> {
-    let mut command = wine.prefix.command();
-    command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut program = Guarded(command.spawn().context("can't run Wine")?);
-    // Once it says that it waits, it has all that it needs.
-    program.0.stdout.as_mut().context("no output")?.read_exact(&mut [0])?;
+    let program = wine.prefix.start_waiting()?;
     let [memory, peak] = memory(program.0.id())?;
     Ok(vec![0.0, 0.0, 0.0, 0.0, memory, peak])
 }

@@ -1,8 +1,7 @@
 //! `hnsproxy.exe` as a service of Wine's service control manager.
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,30 +14,6 @@ const NAME: &str = "kube-proxy";
 const BOUND: Duration = Duration::from_secs(60);
 /// Where services have their environment from, as it was when Wine started.
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
-
-/// Wine ends its services with the last program that is none: this is one, until dropped.
-struct Keeper(Child);
-
-impl Keeper {
-    fn new(prefix: &Prefix) -> Result<Self> {
-        let mut command = prefix.command();
-        // Waits for a line that never comes.
-        command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut keeper = command.spawn().map(Self).context("can't run Wine")?;
-        // Once it says so, Wine's server is up, and is this program's child: started by another, it would keep that one's output open.
-        let said = keeper.0.stdout.as_mut().context("no output")?.read(&mut [0])?;
-        ensure!(said == 1, "cmd ended at once");
-        Ok(keeper)
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        // It ends when its input does, or by this.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The address of an emulator, in the environment of services; and nothing left of it or of the service, when dropped.
 struct Prepared<'a> {
@@ -113,7 +88,9 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let address = other.service.address().to_string();
     // Dropped after the keeper, so that Wine can end.
     let _prepared = Prepared::new(prefix, &exe, &address)?;
-    let _keeper = Keeper::new(prefix)?;
+    // Wine ends its services with the last program that is none: this is one. And its server, started by another, would keep that one's
+    // output open.
+    let _keeper = prefix.start_waiting()?;
     fail(prefix, &[&exe, "run", &from, "--windows-service"], "it did not start this one")?;
     fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
     fail(prefix, &[&exe, "service", "install", "--", "--no-such-flag"], "--no-such-flag")?;

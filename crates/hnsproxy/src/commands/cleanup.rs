@@ -21,15 +21,10 @@ pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError
     info!("{}", session.note());
     session.load(&nothing);
     session.observe()?;
-    converge(&mut session, |time| {
+    let Counts { calls, writes } = converge(&mut session, |time| {
         std::thread::sleep(time);
         true
-    });
-    let Counts { calls, writes } = hns.counts();
-    if session.is_converged() {
-        info!("HNS holds nothing of hnsproxy's: {calls} native calls, {writes} writes");
-        Ok(CONVERGED)
-    } else {
-        Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
-    }
+    })?;
+    info!("HNS holds nothing of hnsproxy's: {calls} native calls, {writes} writes");
+    Ok(CONVERGED)
 }

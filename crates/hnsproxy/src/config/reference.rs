@@ -1,7 +1,6 @@
 //! `docs/configuration.md`: made from the table, and compared with what is in the repository.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use super::gates::{GATES, Stage};
 use super::table::{Effect, SETTINGS, Setting};
@@ -82,14 +81,7 @@ fn page() -> String {
     page
 }
 
-/// With `UPDATE_DOCS` set, the page is written instead.
 #[test]
 fn the_reference_page_is_that_of_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
-    let page = page();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/configuration.md is not that of the table: run this test with UPDATE_DOCS=1");
+    crate::documentation::check("configuration.md", &page());
 }

@@ -36,7 +36,7 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
     }
     // Of several problems of one kind that a Service has, one is told in words.
     let mut notices: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();
-    for notice in &status.notices {
+    for notice in status.notices.iter() {
         let key = (&notice.service, notice.problem.reason());
         notices.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (notice.problem.to_string(), 0));
     }
@@ -67,7 +67,8 @@ mod tests {
                 notice("a", lacks("10.0.0.2")),
                 notice("a", Problem::AffinityUnsupported),
                 notice("b", Problem::AffinityUnsupported),
-            ],
+            ]
+            .into(),
             ..Status::default()
         };
         let told: Vec<_> = of(&status).into_iter().map(|condition| (condition.reason, condition.note)).collect();

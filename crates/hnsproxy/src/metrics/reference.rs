@@ -1,7 +1,6 @@
 //! The page `docs/metrics.md`, made from the catalogue.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use super::catalog::{CATALOG, Kind};
 
@@ -38,14 +37,7 @@ fn page() -> String {
     page
 }
 
-/// With `UPDATE_DOCS` set, the page is written instead.
 #[test]
 fn the_page_of_metrics_is_that_of_the_catalogue() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md");
-    let page = page();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/metrics.md is not that of the catalogue: run this test with UPDATE_DOCS=1");
+    crate::documentation::check("metrics.md", &page());
 }

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod explain;
+mod hns;
 mod http;
 mod keep;
 mod live;

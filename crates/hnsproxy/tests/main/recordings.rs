@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::keep::Hns;
+use crate::hns::Hns;
 use crate::program::{Ended, emulated, from, hnsproxy, recording};
 
 /// A difference from kube-proxy that is meant.

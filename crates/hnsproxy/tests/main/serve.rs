@@ -7,8 +7,8 @@ use std::time::Duration;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::json;
 
+use crate::hns::Hns;
 use crate::http::{Answer, ask, get};
-use crate::keep::Hns;
 use crate::program::{Running, free_addresses, from, hnsproxy, recording, until};
 
 /// Waits until a page is as it should be, and answers with it.

@@ -148,24 +148,27 @@ impl<'a> Keeper<'a> {
         Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
     }
 
-    /// Does what is due, and answers when there is more to do.
+    /// Does what is due, says how things stand, and answers when there is more to do.
     fn turn(&mut self) -> Result<Duration, CommandError> {
+        let (awaited, next) = self.advance()?;
+        let cluster_trouble = self.feed.trouble();
+        self.board.publish(Status { awaited, cluster_trouble, ..self.session.status() });
+        Ok(next)
+    }
+
+    /// Does what is due, and answers what is waited for first, if anything, and when there is more to do.
+    fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
         let Self { args, config, hns, session, feed, board, .. } = self;
         let due = match feed.turn(Place { args: &args.proxy, config, hns }, session)? {
             Turn::Ready(due) => due,
-            Turn::Waits(what, until) => {
-                let cluster_trouble = feed.trouble();
-                board.publish(Status { awaited: Some(what), cluster_trouble, ..session.status() });
-                return Ok(until.unwrap_or(Duration::MAX));
-            }
+            Turn::Waits(what, until) => return Ok((Some(what), until.unwrap_or(Duration::MAX))),
         };
         if due.is_none() {
             board.begun();
         }
         if !session.knows_cluster() {
             // Ids tell what objects hold only to those who know what they should: looked at now, each would be read.
-            board.publish(Status { cluster_trouble: feed.trouble(), ..session.status() });
-            return Ok(due.unwrap_or(Duration::MAX));
+            return Ok((None, due.unwrap_or(Duration::MAX)));
         }
         if session.now() >= self.next_audit {
             if session.audit() {
@@ -179,11 +182,10 @@ impl<'a> Keeper<'a> {
         };
         if !self.arrived && session.is_converged() {
             self.arrived = true;
-            let Counts { calls, writes } = self.notices.hns.counts();
+            let Counts { calls, writes } = session.counts();
             info!("HNS holds all that it should, after {calls} native calls, {writes} writes");
         }
-        board.publish(Status { cluster_trouble: feed.trouble(), ..session.status() });
-        Ok([next, due].into_iter().flatten().fold(self.next_audit, Duration::min))
+        Ok((None, [next, due].into_iter().flatten().fold(self.next_audit, Duration::min)))
     }
 
     /// Looks sooner where HNS told of something that may concern us.

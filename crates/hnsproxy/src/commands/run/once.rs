@@ -33,25 +33,27 @@ pub(super) fn main(
     session.load(&catalog);
     session.observe()?;
     session.tell_of_host();
-    converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
-    let Counts { calls, writes } = hns.counts();
+    let converged = converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
     match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
         OutputForm::Json => output::json(&snapshot)?,
     }
     report(&catalog, &mut Vec::new());
-    if session.is_converged() {
-        info!("converged: {calls} native calls, {writes} writes");
-        Ok(())
-    } else {
-        Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
-    }
+    let Counts { calls, writes } = converged?;
+    info!("converged: {calls} native calls, {writes} writes");
+    Ok(())
 }
 
-/// Tries until HNS holds what it should, or patience ends, which begins when there is nothing more to do at once. `wait` is given how long
-/// to wait, and answers whether to go on.
-pub(in crate::commands) fn converge(session: &mut Session<'_>, wait: impl Fn(Duration) -> bool) {
+/// Tries until HNS holds what it should, or patience ends, which begins when there is nothing more to do at once; answers how many calls
+/// this process has made by then. `wait` is given how long to wait, and answers whether to go on.
+///
+/// # Errors
+/// Where HNS does not hold what it should.
+pub(in crate::commands) fn converge(
+    session: &mut Session<'_>,
+    wait: impl Fn(Duration) -> bool,
+) -> Result<Counts, CommandError> {
     let (mut done, mut patience) = (0, PATIENCE);
     while let Next::At(time) = session.run() {
         let now = session.now();
@@ -62,4 +64,10 @@ pub(in crate::commands) fn converge(session: &mut Session<'_>, wait: impl Fn(Dur
             break;
         }
     }
+    let counts = session.counts();
+    if session.is_converged() {
+        return Ok(counts);
+    }
+    let Counts { calls, writes } = counts;
+    Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
 }

@@ -1,11 +1,15 @@
 //! Ways to an API server: who lets whom in.
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use test_api_server::{ApiServer, Credentials};
 
 use super::{Cluster, web};
-use crate::keep::Hns;
+use crate::hns::Hns;
 use crate::program::{Running, hnsproxy, until};
 
 fn closed(tokens: &[&str]) -> Cluster {
@@ -74,6 +78,54 @@ fn a_kubeconfig_that_is_mended_is_read_again() {
     running.wait_for("can't be trusted");
     cluster.flag_of(&good);
     until("the Service is programmed", || hns.has("10.96.9.1"));
+}
+
+/// A proxy that carries whatever is asked for by CONNECT: its URL, and what was asked for.
+fn proxy() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, asked) = channel();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut reader = BufReader::new(client.try_clone().unwrap());
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert!(reader.read_until(b'\n', &mut head).unwrap() > 0);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let to = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+            let server = TcpStream::connect(&to).unwrap();
+            (&client).write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                thread::spawn(move || {
+                    // Either side may go at any time.
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+            // Nobody listens any more once the test is over.
+            let _ = sender.send(to);
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn the_proxy_of_a_kubeconfig_is_the_way() {
+    let cluster = closed(&["secret"]);
+    let (url, asked) = proxy();
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
+    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url.into();
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
+    until("the Service is programmed", || hns.has("10.96.9.1"));
+    drop(running);
+    let to = cluster.server.url().rsplit_once('/').unwrap().1.to_owned();
+    let asked: Vec<String> = asked.try_iter().collect();
+    assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == to), "{asked:?}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use test_api_server::{ApiServer, Credentials};
 
 use super::{Cluster, Live, objects, service, slice};
+use crate::hns::Hns;
 use crate::http::get;
-use crate::keep::Hns;
 use crate::program::{free_addresses, hnsproxy, until};
 
 /// The Events of a reason.

@@ -4,7 +4,7 @@ use serde_json::json;
 use test_api_server::{ApiServer, Credentials, Kind, Mood, StreamedLists};
 
 use super::{Cluster, Live, service, slice, web};
-use crate::keep::Hns;
+use crate::hns::Hns;
 use crate::program::{Running, hnsproxy, until};
 
 #[cfg(unix)]

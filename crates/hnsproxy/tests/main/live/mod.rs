@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_api_server::{ApiServer, Credentials, Kind};
 
-use crate::keep::Hns;
+use crate::hns::Hns;
 use crate::program::{Running, recording, until};
 
 /// A cluster, and a kubeconfig that leads to it.

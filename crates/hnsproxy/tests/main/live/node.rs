@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use test_api_server::{ApiServer, Credentials, Kind};
 
 use super::{Cluster, service, slice};
-use crate::keep::Hns;
+use crate::hns::Hns;
 use crate::program::{Running, emulated, hnsproxy, recording, until};
 use crate::recordings::{flags_of, recorded};
 
