@@ -61,7 +61,7 @@ impl Background {
     }
 }
 
-/// Something that the thread does. Dropped, it is told to end, and waited for.
+/// Something that the thread does. Dropped, it is told to end, and waited for: not to be dropped by what the thread does.
 #[derive(Debug)]
 pub struct Task {
     stop: Option<oneshot::Sender<()>>,

@@ -48,7 +48,7 @@ pub struct Status {
     pub capabilities: Option<Capabilities>,
     /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// What is not as the Services ask, since the last run.
+    /// What is not as the Services ask, as of the last run.
     pub notices: Arc<[Notice]>,
     /// The uids of the Services that these are about.
     pub uids: BTreeMap<ServiceName, Uuid>,

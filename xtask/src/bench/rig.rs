@@ -87,7 +87,8 @@ impl Rig {
         self.hns.emulator()
     }
 
-    /// Starts the program, after the end of the one before, which is that of a crash; waits until HNS holds all that it should, and answers how long that took.
+    /// Starts the program, waits until HNS holds all that it should, and answers how long that took. One that runs ends before, as by a
+    /// crash.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.running = None;
         let mut command = match &self.program {

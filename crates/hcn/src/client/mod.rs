@@ -38,9 +38,9 @@ pub struct Listed<T> {
 
 impl<T> Listed<T> {
     /// Makes something else of the document, where there is one that can be understood.
-    pub fn map<U>(self, make: impl FnOnce(Guid, T) -> U) -> Listed<U> {
+    pub fn and_then<U>(self, make: impl FnOnce(Guid, T) -> Result<U, String>) -> Listed<U> {
         let Self { id, document } = self;
-        Listed { id, document: document.map(|document| document.map(|document| make(id, document))) }
+        Listed { id, document: document.map(|document| document.and_then(|document| make(id, document))) }
     }
 }
 
@@ -121,7 +121,7 @@ impl Client {
         self.v2.release_network(&*self.hcn, id);
     }
 
-    /// What is kept of each of the endpoints of a network: one is read at a time, so that no more than that is in memory. One call.
+    /// What is kept of each of the endpoints of a network: one document is read at a time, and only what is kept of it stays. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long after an address could not be taken it is tried again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -52,6 +52,9 @@ fn socket(address: SocketAddr, own_family_only: bool) -> io::Result<TcpListener>
     TcpListener::from_std(socket.into())
 }
 
+/// Shows, by a clone for each, that addresses are taken: once all are dropped, they are free.
+pub(super) type Claim = mpsc::Sender<()>;
+
 /// An address that answers until this is dropped or closed.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -60,11 +63,11 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Answers at an address. Must be called in a runtime.
-    pub(super) fn new(listener: TcpListener, router: Router) -> Self {
+    /// Answers at an address. Must be called in a runtime. The claim is dropped when the address is free again.
+    pub(super) fn new(listener: TcpListener, router: Router, claim: Claim) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (gone, closed) = oneshot::channel();
-        let listener = Announced { inner: listener, _gone: gone };
+        let listener = Announced { inner: listener, _gone: gone, _claim: claim };
         let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         tokio::spawn(async { serve.await });
         Self { stop, closed }
@@ -82,6 +85,7 @@ impl Open {
 struct Announced {
     inner: TcpListener,
     _gone: oneshot::Sender<()>,
+    _claim: Claim,
 }
 
 impl axum::serve::Listener for Announced {
@@ -114,7 +118,7 @@ mod tests {
         run(async {
             let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
             let address = listener.local_addr().unwrap();
-            let open = Open::new(listener, Router::new());
+            let open = Open::new(listener, Router::new(), mpsc::channel(1).0);
             assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), io::ErrorKind::AddrInUse);
             open.close().await;
             bind(address, Callers::OwnFamily).unwrap();

@@ -24,7 +24,7 @@ use http::{HeaderName, HeaderValue, header};
 use proxy::Explanation;
 use proxy::model::ServiceName;
 use serde_json::Value;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::background::{Background, Task};
@@ -34,7 +34,7 @@ use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::sync::chain;
 use health::{HealthAnswer, answer};
-use listen::{AGAIN_AFTER, Callers, Open, bind};
+use listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
 
 const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
@@ -150,27 +150,36 @@ pub fn start(
 ) -> Task {
     let shared = Arc::new(Shared { settings, proxy, turns: Semaphore::new(EXPLANATIONS), pings: AtomicU64::new(0) });
     background.spawn(move |stopped| async move {
+        let (claim, mut free) = mpsc::channel(1);
         tokio::select! {
-            () = serve(shared, fail) => {}
+            () = serve(shared, fail, claim) => {}
             // Dropped, not sent: the error is the message.
             _ = stopped => {}
         }
+        free.recv().await;
     })
 }
 
-async fn serve(shared: Arc<Shared>, fail: impl Fn(ListenError)) {
+async fn serve(shared: Arc<Shared>, fail: impl Fn(ListenError), claim: Claim) {
     let Settings { healthz_address, metrics_address, .. } = shared.settings;
     let health = async {
         if let Some(address) = healthz_address {
-            keep(HEALTHZ, address, health_router(shared.clone()), &shared, &fail).await;
+            keep(HEALTHZ, address, health_router(shared.clone()), &shared, &fail, &claim).await;
         }
     };
-    let pages = keep("/metrics", metrics_address, pages::router(shared.clone()), &shared, &fail);
-    tokio::join!(health, pages, node_ports::keep(shared.clone()));
+    let pages = keep("/metrics", metrics_address, pages::router(shared.clone()), &shared, &fail, &claim);
+    tokio::join!(health, pages, node_ports::keep(shared.clone(), claim.clone()));
 }
 
 /// Answers at an address for as long as the program runs, as soon as it can be taken.
-async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &Shared, fail: &impl Fn(ListenError)) {
+async fn keep(
+    what: &'static str,
+    address: SocketAddr,
+    router: Router,
+    shared: &Shared,
+    fail: &impl Fn(ListenError),
+    claim: &Claim,
+) {
     let mut said = None;
     loop {
         match bind(address, Callers::All) {
@@ -179,7 +188,7 @@ async fn keep(what: &'static str, address: SocketAddr, router: Router, shared: &
                     Some(_) => info!("{what} listens at {address} at last"),
                     None => debug!("{what} listens at {address}"),
                 }
-                let _open = Open::new(listener, router);
+                let _open = Open::new(listener, router, claim.clone());
                 return std::future::pending().await;
             }
             Err(source) if shared.settings.hard_fail => {

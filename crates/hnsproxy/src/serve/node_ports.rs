@@ -11,7 +11,7 @@ use proxy::{HealthCheck, HealthChecks};
 use tracing::{debug, info, warn};
 
 use super::health::answer_service;
-use super::listen::{AGAIN_AFTER, Callers, Open, bind};
+use super::listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
 use super::{Shared, health_response};
 use crate::events::{Occurrence, Regarding, Severity};
 
@@ -24,13 +24,13 @@ struct Port {
     state: Result<Open, String>,
 }
 
-/// Keeps the ports as the status has them. Ends with the runtime.
-pub(super) async fn keep(shared: Arc<Shared>) {
+/// Keeps the ports as the status has them, for ever.
+pub(super) async fn keep(shared: Arc<Shared>, claim: Claim) {
     let mut status = shared.proxy.board.subscribe();
     let mut ports = BTreeMap::new();
     loop {
         let wanted = wanted(&status.borrow_and_update().health_checks);
-        follow(&shared, &mut ports, &wanted).await;
+        follow(&shared, &mut ports, &wanted, &claim).await;
         let failed = ports.values().any(|port| port.state.is_err());
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return },
@@ -46,7 +46,12 @@ fn wanted(checks: &HealthChecks) -> BTreeMap<Key, HealthCheck> {
         .collect()
 }
 
-async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &BTreeMap<Key, HealthCheck>) {
+async fn follow(
+    shared: &Arc<Shared>,
+    ports: &mut BTreeMap<Key, Port>,
+    wanted: &BTreeMap<Key, HealthCheck>,
+    claim: &Claim,
+) {
     let gone = ports.iter().filter(|(key, port)| wanted.get(*key).is_none_or(|check| check.port != port.number));
     for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
         if let Some(Port { number, state: Ok(open) }) = ports.remove(&key) {
@@ -69,7 +74,7 @@ async fn follow(shared: &Arc<Shared>, ports: &mut BTreeMap<Key, Port>, wanted: &
                     Some(_) => info!("the health check of Service {service} listens at port {number} at last"),
                     None => debug!("the health check of Service {service} listens at port {number}"),
                 }
-                Ok(Open::new(listener, router(shared.clone(), key.clone())))
+                Ok(Open::new(listener, router(shared.clone(), key.clone()), claim.clone()))
             }
             Err(error) => {
                 let reason = error.to_string();

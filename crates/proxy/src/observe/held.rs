@@ -134,16 +134,19 @@ impl HeldLoadBalancer {
         })
     }
 
-    /// The same with other backends.
+    /// The same with other backends; what it says is not known where it can't be written again.
     #[must_use]
     pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
         if self.endpoints == endpoints {
             return self.clone();
         }
-        let other = Self { endpoints, ..self.clone() };
+        let mut other = Self { endpoints, ..self.clone() };
         match other.document() {
             Some(document) => Self::of(&document, capabilities, self.owner),
-            None => other,
+            None => {
+                other.content.whole = Content::UNKNOWN;
+                other
+            }
         }
     }
 
@@ -198,6 +201,20 @@ mod tests {
         let mut two = node_port();
         two.port_mappings.extend_from_within(..);
         assert_eq!(held(&two).document(), None);
+    }
+
+    #[test]
+    fn with_other_backends_it_says_something_else() {
+        let capabilities = Capabilities::of(Version::new(15, 5), Generation::V2);
+        let (one, mut two) = (node_port(), node_port());
+        two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
+        let backends = held(&two).endpoints;
+        assert_eq!(held(&one).with_backends(backends.clone(), &capabilities), held(&two));
+        assert_eq!(held(&two).with_backends(backends.clone(), &capabilities), held(&two));
+        let mut odd = node_port();
+        odd.port_mappings.extend_from_within(..);
+        let odd = held(&odd).with_backends(backends, &capabilities);
+        assert_eq!(odd.content.whole, Content::UNKNOWN);
     }
 
     #[test]

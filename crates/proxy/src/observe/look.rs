@@ -32,8 +32,8 @@ pub enum Scrutiny {
 }
 
 impl Scrutiny {
-    /// How closely to look at so many objects when their turn has come: a list of more documents than [`CONTENTS_AT_MOST`] would take HNS
-    /// long to write, and us tens of MB to read, for what next to never happens.
+    /// How closely to look at so many objects when their turn has come: a list of more documents than 16 384 would take
+    /// HNS long to write, and us tens of MB to read, for what next to never happens.
     pub fn of(objects: usize) -> Self {
         if objects <= CONTENTS_AT_MOST { Self::Contents } else { Self::Ids }
     }
@@ -82,13 +82,17 @@ impl Observed {
             // Where the list of all fails, each is asked for.
             let _ = client.endpoints_in_bulk(|bulk| {
                 let (network, one) = unread.remove(&bulk.id)?;
-                one.document = bulk.map(|id, document| HeldEndpoint::of(*network, &document, owner_of(id))).document;
+                let record = |id, document| Ok(HeldEndpoint::of(*network, &document, owner_of(id)));
+                one.document = bulk.and_then(record).document;
                 None::<()>
             });
         }
         for (network, Listed { id, document }) in listed {
-            let record = |document| HeldEndpoint::of(network, &document, owner_of(id));
-            match document.map_or_else(|| look(client.endpoint(id), record), |known| Ok(Some(known)))? {
+            let read = || {
+                let found = look(client.endpoint(id))?;
+                Ok(found.map(|found| found.map(|document| HeldEndpoint::of(network, &document, owner_of(id)))))
+            };
+            match document.map_or_else(read, |known| Ok(Some(known)))? {
                 None => {}
                 Some(Ok(held)) if held.addresses.is_empty() => {
                     self.skipped_endpoints.insert(id, "endpoint: has no address".into());
@@ -118,13 +122,24 @@ impl Observed {
         // they are. The list of the first generation has them.
         let first = !self.load_balancers_known;
         let contents = first || scrutiny == Scrutiny::Contents;
-        let record = |id, document: LoadBalancer| HeldLoadBalancer::of(&document, capabilities, owner_of(id));
-        let keep = |listed: Listed<LoadBalancer>| Some(listed.map(record));
-        let bulk = if contents && capabilities.modify { client.load_balancers_in_bulk(keep).ok() } else { None };
+        let record = |id, document: LoadBalancer| {
+            let held = HeldLoadBalancer::of(&document, capabilities, owner_of(id));
+            if document.port_mappings.is_empty() { Err("has no port mapping".to_owned()) } else { Ok(held) }
+        };
+        // What this list can't say of it is read.
+        let record_of_bulk = |id, document: LoadBalancer| {
+            let all_read = document.endpoint_ids().count() == document.host_compute_endpoints.len();
+            if all_read { record(id, document) } else { Err("refers to what is no endpoint".to_owned()) }
+        };
+        let bulk = if contents && capabilities.modify {
+            client.load_balancers_in_bulk(|listed| Some(listed.and_then(record_of_bulk))).ok()
+        } else {
+            None
+        };
         let mut in_bulk = bulk.is_some();
         let mut listed = match bulk {
             Some(listed) => listed,
-            None => client.load_balancers(keep)?,
+            None => client.load_balancers(|listed| Some(listed.and_then(record)))?,
         };
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         let gone: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
@@ -155,7 +170,7 @@ impl Observed {
             let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
             let fill = |bulk: Listed<LoadBalancer>| {
                 let document = unread.remove(&bulk.id)?;
-                *document = bulk.map(record).document;
+                *document = bulk.and_then(record_of_bulk).document;
                 None::<()>
             };
             in_bulk = client.load_balancers_in_bulk(fill).is_ok();
@@ -172,13 +187,11 @@ impl Observed {
                 (None, Some((same, expected))) if *same == id && first && !capabilities.modify => {
                     Some(Ok(expected.clone()))
                 }
-                _ => look(client.load_balancer(id), |document| record(id, document))?,
+                _ => look(client.load_balancer(id))
+                    .map(|found| found.map(|found| found.and_then(|document| record(id, document))))?,
             };
             match held {
                 None => {}
-                Some(Ok(held)) if held.frontends.is_empty() => {
-                    self.skipped_load_balancers.insert(id, "load balancer: has no frontend".into());
-                }
                 Some(Ok(held)) => self.find_load_balancer(id, held, found),
                 Some(Err(reason)) => {
                     self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
@@ -228,21 +241,18 @@ impl Observed {
     }
 }
 
-/// The result of looking at one object: its record, `None` where it has vanished, or why it makes no sense.
-pub(super) fn look<T, H>(
-    result: Result<T, Error>,
-    record: impl FnOnce(T) -> H,
-) -> Result<Option<Result<H, String>>, Error> {
+/// The result of looking at one object: its document, `None` where it has vanished, or why it makes no sense.
+pub(super) fn look<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
     match result {
-        Ok(document) => Ok(Some(Ok(record(document)))),
+        Ok(document) => Ok(Some(Ok(document))),
         Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
         Err(error) if error.class() == Class::Absent => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Whether to have so many unread objects of all that there are listed with their documents: one call instead of two for each, but one that
-/// HNS writes, and we read, all others' documents for.
+/// Whether to have so many unread objects of all that are looked at listed with their documents: one call instead of two for each, but one
+/// that HNS writes, and we read, all others' documents for.
 fn is_cheaper_in_bulk(unread: usize, all: usize) -> bool {
     unread > BULK_FROM && unread.saturating_mul(DOCUMENTS_FOR_ONE) >= all
 }

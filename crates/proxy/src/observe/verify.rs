@@ -21,18 +21,21 @@ impl Observed {
         found: &mut Found,
     ) -> Result<(), Error> {
         let held = |id: &Guid| self.endpoints.get(id).filter(|held| held.owner == Owner::Us && held.remote);
-        let is_as_written = |id: &Guid, listed: &HeldEndpoint| Some(held(id)?.content == listed.content);
+        let is_as_written = |id: &Guid, listed: Option<&HeldEndpoint>| {
+            let held = held(id)?;
+            Some(listed.is_some_and(|listed| held.content == listed.content))
+        };
         let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
         for id in suspects {
             let Some(known) = self.endpoints.get(&id) else { continue };
             let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
-            let record = |document| HeldEndpoint::of(known.network, &document, Owner::Us);
-            match look(client.endpoint(id), record)? {
+            match look(client.endpoint(id))? {
                 None => {
                     found.note(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut found.dirty);
                 }
-                Some(Ok(held)) => {
+                Some(Ok(document)) => {
+                    let held = HeldEndpoint::of(known.network, &document, Owner::Us);
                     if held.content == known.content {
                         self.listed_otherwise.insert(id);
                     } else {
@@ -57,18 +60,21 @@ impl Observed {
         found: &mut Found,
     ) -> Result<(), Error> {
         let held = |id: &Guid| self.load_balancers.get(id).filter(|held| held.owner == Owner::Us);
-        let is_as_written = |id: &Guid, listed: &HeldLoadBalancer| Some(held(id)?.is_listed_as(listed));
+        let is_as_written = |id: &Guid, listed: Option<&HeldLoadBalancer>| {
+            let held = held(id)?;
+            Some(listed.is_some_and(|listed| held.is_listed_as(listed)))
+        };
         let suspects = self.suspects(listed, is_as_written);
         for id in suspects {
             let Some(known) = self.load_balancers.get(&id) else { continue };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
-            let record = |document| HeldLoadBalancer::of(&document, capabilities, Owner::Us);
-            match look(client.load_balancer(id), record)? {
+            match look(client.load_balancer(id))? {
                 None => {
                     found.note(Cause::LoadBalancerLost, subjects);
                     self.remove_load_balancer(id, &mut found.dirty);
                 }
-                Some(Ok(held)) => {
+                Some(Ok(document)) => {
+                    let held = HeldLoadBalancer::of(&document, capabilities, Owner::Us);
                     if held.content == known.content {
                         self.listed_otherwise.insert(id);
                     } else {
@@ -87,12 +93,12 @@ impl Observed {
     fn suspects<'a, T: 'a>(
         &self,
         listed: impl IntoIterator<Item = &'a Listed<T>>,
-        is_as_written: impl Fn(&Guid, &T) -> Option<bool>,
+        is_as_written: impl Fn(&Guid, Option<&T>) -> Option<bool>,
     ) -> Vec<Guid> {
         let (mut suspects, mut any_as_written) = (Vec::new(), false);
         for Listed { id, document } in listed {
-            let Some(Ok(document)) = document else { continue };
-            match is_as_written(id, document) {
+            let Some(document) = document else { continue };
+            match is_as_written(id, document.as_ref().ok()) {
                 Some(true) => any_as_written = true,
                 Some(false) if !self.listed_otherwise.contains(id) => suspects.push(*id),
                 _ => {}

@@ -114,7 +114,7 @@ impl Reconciler {
     fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<ListedEndpoint>, hcn::Error> {
         let networks = self.networks.present_ids();
         let record = |network, listed: Listed<Endpoint>| {
-            (network, listed.map(|id, document| HeldEndpoint::of(network, &document, owner_of(id))))
+            (network, listed.and_then(|id, document| Ok(HeldEndpoint::of(network, &document, owner_of(id)))))
         };
         if scrutiny == Scrutiny::Contents
             && let Ok(listed) = client.endpoints_in_bulk(|listed| {

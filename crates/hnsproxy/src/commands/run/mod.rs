@@ -59,13 +59,14 @@ impl Events {
 pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (sender, received) = mpsc::channel();
-    let background = Background::start().map_err(CommandError::Background)?;
-    let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default(), background };
-    let ended = events.clone();
-    end.when_told(move || ended.send(Event::End));
+    let ended = sender.clone();
+    // Nobody is to be told any more where nobody listens.
+    end.when_told(move || drop(ended.send(Event::End)));
     let result = if args.once {
         once::main(args, config, &hns, end, &received)
     } else {
+        let background = Background::start().map_err(CommandError::Background)?;
+        let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default(), background };
         keep::main(args, config, &hns, &events, &received)
     };
     if let Some(path) = &args.save_hns {

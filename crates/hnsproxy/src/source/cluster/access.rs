@@ -26,7 +26,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
 
 /// How much of an answer a connection holds before it is read on, in bytes: a connection keeps for as long as it lives what its longest
-/// list took.
+/// list took. (Through a proxy, kube's own client has its own limit.)
 const BUFFER: usize = 64 * 1024;
 
 /// Why there is no way to the API server.

@@ -23,14 +23,14 @@ pub(super) enum Said {
 pub(super) struct Trouble {
     /// The reasons that were said since it was last well.
     said: BTreeSet<String>,
-    /// Who can't ask it now, and since when.
-    failing: BTreeMap<&'static str, Duration>,
+    /// Who can't ask it now, for which reason, and since when.
+    failing: BTreeMap<&'static str, (String, Duration)>,
     /// Since when nobody is.
     well_since: Option<Duration>,
 }
 
 impl Trouble {
-    /// Someone could not ask. The reason is said once he could not for so long.
+    /// Someone could not ask. The reason is said once it was the same for so long.
     pub(super) fn failed(
         &mut self,
         who: &'static str,
@@ -38,7 +38,11 @@ impl Trouble {
         now: Duration,
         for_so_long: Duration,
     ) -> Option<Said> {
-        let since = *self.failing.entry(who).or_insert(now);
+        let (reason, since) = self.failing.entry(who).or_insert_with(|| (why.clone(), now));
+        if *reason != why {
+            (*reason, *since) = (why.clone(), now);
+        }
+        let since = *since;
         self.well_since = None;
         let is_new = now.saturating_sub(since) >= for_so_long && self.said.insert(why.clone());
         is_new.then_some(Said::Trouble(why))
@@ -96,6 +100,7 @@ mod tests {
             assert_eq!(trouble.settle(now + QUIET), None);
         }
     }
+
     #[test]
     fn what_may_pass_is_said_once_it_has_lasted_and_is_not_said_to_be_over_before() {
         let patience = Duration::from_secs(2);
@@ -106,5 +111,8 @@ mod tests {
         assert_eq!(trouble.failed("a", "forbidden".into(), NOW, patience), None);
         let said = trouble.failed("a", "forbidden".into(), NOW + patience, patience);
         assert_eq!(said, Some(Said::Trouble("forbidden".into())));
+        // It counts from when this is the reason.
+        assert_eq!(trouble.failed("b", "gone".into(), NOW, AT_ONCE), Some(Said::Trouble("gone".into())));
+        assert_eq!(trouble.failed("b", "starts".into(), NOW + patience, patience), None);
     }
 }

@@ -10,6 +10,8 @@ use test_api_server::{ApiServer, Credentials};
 
 use super::{Cluster, web};
 use crate::hns::Hns;
+#[cfg(unix)]
+use crate::http::get;
 use crate::program::{Running, hnsproxy, until};
 
 fn closed(tokens: &[&str]) -> Cluster {
@@ -145,25 +147,51 @@ fn no_way_at_all_is_an_error_at_once() {
     ended.logs("the kubeconfig nowhere.yaml can't be used: ");
 }
 
+/// A kubeconfig of a cluster with a plugin for credentials: a script of the shell.
 #[cfg(unix)]
-#[test]
-fn a_plugin_that_fails_is_named_and_run_again() {
+fn plugin(cluster: &Cluster, script: &str) -> serde_json::Value {
     use std::os::unix::fs::PermissionsExt;
 
-    let cluster = closed(&["secret"]);
-    let (plugin, ready) = (cluster.file("plugin.sh"), cluster.file("ready"));
-    let credential =
-        r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "secret"}}"#;
-    let script = format!("#!/bin/sh\ntest -f '{}' || exit 7\necho '{credential}'\n", ready.display());
-    fs::write(&plugin, script).unwrap();
+    let plugin = cluster.file("plugin.sh");
+    fs::write(&plugin, format!("#!/bin/sh\n{script}")).unwrap();
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
     kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
         "command": plugin, "interactiveMode": "Never"}});
+    kubeconfig
+}
+
+#[cfg(unix)]
+#[test]
+fn a_plugin_that_fails_is_named_and_run_again() {
+    let cluster = closed(&["secret"]);
+    let ready = cluster.file("ready");
+    let credential =
+        r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "secret"}}"#;
+    let kubeconfig = plugin(&cluster, &format!("test -f '{}' || exit 7\necho '{credential}'\n", ready.display()));
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
     running.wait_for("no client of the API server can be made: ");
     fs::write(&ready, "").unwrap();
     running.wait_for("can be asked again");
     until("the Service is programmed", || hns.has("10.96.9.1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_plugin_that_hangs_holds_up_neither_health_checks_nor_the_end() {
+    let cluster = closed(&["secret"]);
+    let (first, hangs) = (cluster.file("first"), cluster.file("hangs"));
+    let expired = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": "secret", "expirationTimestamp": "2020-01-01T00:00:00Z"}}"#;
+    let script = format!(
+        "if test -f '{first}'; then : > '{hangs}'; while kill -0 $PPID; do sleep 0.1; done; fi\n: > '{first}'\necho '{expired}'\n",
+        first = first.display(),
+        hangs = hangs.display()
+    );
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster.flag_of(&plugin(&cluster, &script)), &hns.flag()]);
+    until("the plugin hangs", || hangs.exists());
+    until("health is answered", || get(running.health, "/livez").is_some_and(|answer| answer.code == 200));
+    running.end();
 }
