@@ -20,6 +20,19 @@ pub struct Changes {
     running: Option<Duration>,
     last_queued: Option<Duration>,
     updated: Option<Duration>,
+    /// When a run last programmed a part of what waits.
+    advanced: Option<Duration>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It has programmed all that it had taken, as far as HNS allowed.
+    All,
+    /// It has programmed a part, and the next one goes on.
+    Part,
+    /// It could do nothing.
+    Nothing,
 }
 
 impl Changes {
@@ -35,11 +48,13 @@ impl Changes {
         (self.queued, self.running) = (None, Some(now));
     }
 
-    /// Notes that the run has ended, and whether it has programmed what it had taken, as far as HNS allowed.
-    pub fn ended(&mut self, now: Duration, updated: bool) {
+    /// Notes that the run has ended, and how far it has come.
+    pub fn ended(&mut self, now: Duration, reach: Reach) {
         self.running = None;
-        if updated {
-            (self.under_way, self.updated) = (None, Some(now));
+        match reach {
+            Reach::All => (self.under_way, self.updated, self.advanced) = (None, Some(now), None),
+            Reach::Part => self.advanced = Some(now),
+            Reach::Nothing => {}
         }
     }
 
@@ -58,10 +73,11 @@ impl Changes {
         self.updated
     }
 
-    /// Whether changes are programmed in time, and no run is held up.
+    /// Whether changes are programmed in time, or part by part, and no run is held up.
     pub fn is_healthy(&self, now: Duration, patience: Duration) -> bool {
         let in_time = |since: Duration| now.saturating_sub(since) < patience;
-        self.updated.is_none() || self.oldest().into_iter().chain(self.running).all(in_time)
+        let oldest = self.oldest().max(self.advanced.filter(|_| self.oldest().is_some()));
+        self.updated.is_none() || oldest.into_iter().chain(self.running).all(in_time)
     }
 }
 
@@ -109,9 +125,14 @@ impl Board {
 
     /// Publishes how the proxy stands after a run.
     pub fn publish(&self, status: Status) {
-        let updated = status.awaited.is_none() && status.trouble.is_none() && status.progress.complete;
-        self.show(status, updated);
-        self.lock().ended(self.now().elapsed, updated);
+        let could_write = status.awaited.is_none() && status.trouble.is_none() && status.progress.complete;
+        let reach = match status.progress.unplanned {
+            _ if !could_write => Reach::Nothing,
+            0 => Reach::All,
+            _ => Reach::Part,
+        };
+        self.show(status, reach == Reach::All);
+        self.lock().ended(self.now().elapsed, reach);
     }
 
     /// Publishes how the proxy stands before the first run: there is everything to be programmed, and it can be late from now on.
@@ -119,7 +140,7 @@ impl Board {
         self.show(status, false);
         let now = self.now().elapsed;
         let mut changes = self.lock();
-        changes.ended(now, true);
+        changes.ended(now, Reach::All);
         changes.queued(now);
     }
 
@@ -152,6 +173,9 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use proxy::model::{Family, ServiceName};
+    use proxy::{HealthCheck, HealthChecks};
+
     use super::*;
 
     #[test]
@@ -164,14 +188,14 @@ mod tests {
         changes.begun(at(2));
         changes.queued(at(3));
         assert_eq!(changes.oldest(), Some(at(1)));
-        changes.ended(at(4), true);
+        changes.ended(at(4), Reach::All);
         assert_eq!((changes.oldest(), changes.last_updated()), (Some(at(3)), Some(at(4))));
         // A run that fails leaves what it had taken.
         changes.begun(at(4));
-        changes.ended(at(5), false);
+        changes.ended(at(5), Reach::Nothing);
         changes.begun(at(5));
         assert_eq!(changes.oldest(), Some(at(3)));
-        changes.ended(at(6), true);
+        changes.ended(at(6), Reach::All);
         assert_eq!(changes, Changes { updated: Some(at(6)), last_queued: Some(at(3)), ..Changes::default() });
     }
 
@@ -179,10 +203,41 @@ mod tests {
     fn a_run_that_is_held_up_is_not_healthy() {
         let (at, patience) = (Duration::from_secs, Duration::from_secs(10));
         let mut changes = Changes::default();
-        changes.ended(at(0), true);
+        changes.ended(at(0), Reach::All);
         changes.begun(at(100));
         assert!(changes.is_healthy(at(109), patience) && !changes.is_healthy(at(110), patience));
-        changes.ended(at(110), false);
+        changes.ended(at(110), Reach::Nothing);
         assert!(changes.is_healthy(at(110), patience));
+    }
+
+    #[test]
+    fn what_is_programmed_part_by_part_is_late_only_when_a_part_is() {
+        let (at, patience) = (Duration::from_secs, Duration::from_secs(10));
+        let mut changes = Changes::default();
+        changes.ended(at(0), Reach::All);
+        changes.queued(at(1));
+        changes.begun(at(1));
+        changes.ended(at(9), Reach::Part);
+        assert_eq!((changes.oldest(), changes.last_updated()), (Some(at(1)), Some(at(0))));
+        assert!(changes.is_healthy(at(18), patience) && !changes.is_healthy(at(19), patience));
+        changes.ended(at(18), Reach::All);
+        assert_eq!(changes, Changes { updated: Some(at(18)), last_queued: Some(at(1)), ..Changes::default() });
+    }
+
+    #[test]
+    fn load_balancers_are_told_of_backends_once_all_is_programmed() {
+        let mut status = Status::default();
+        status.progress.complete = true;
+        let check = HealthCheck { port: 30000, uid: None, local: [(Family::V4, 1)].into() };
+        let checks: HealthChecks = [(ServiceName::new("ns", "web"), check)].into_iter().collect();
+        status.health_checks = checks.clone();
+        status.progress.unplanned = 1;
+        let board = Board::new(Clock::new());
+        board.publish(status.clone());
+        let none = HealthChecks::default();
+        assert!(board.view().status.health_checks == none && board.view().changes.last_updated().is_none());
+        status.progress.unplanned = 0;
+        board.publish(status);
+        assert!(board.view().status.health_checks == checks && board.view().changes.last_updated().is_some());
     }
 }

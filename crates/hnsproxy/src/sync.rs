@@ -77,6 +77,17 @@ impl<'a> Session<'a> {
         self.metrics = metrics;
     }
 
+    /// Goes on where a session before this one ends: what was logged is not logged again, and the Node, if it is the same, is as it was
+    /// until it is seen.
+    pub fn succeed(&mut self, before: &Session<'_>) {
+        self.told_of_services.clone_from(&before.told_of_services);
+        self.told_of_host.clone_from(&before.told_of_host);
+        self.notices = before.notices.clone();
+        if self.settings.node_name == before.settings.node_name {
+            self.node_eligible = before.node_eligible;
+        }
+    }
+
     /// The time that the core is told.
     pub fn now(&self) -> Duration {
         self.start.elapsed()

@@ -233,7 +233,8 @@ impl<'a> PortWishes<'a> {
             );
             add(spec, left_out);
         }
-        for address in of_family(&service.external_ips) {
+        let external_ips = if self.context.settings.external_ips { service.external_ips.as_slice() } else { &[] };
+        for address in of_family(external_ips) {
             let (spec, left_out) = self.spec(
                 FrontendKind::ExternalIp,
                 Some(address),

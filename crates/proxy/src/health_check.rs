@@ -25,6 +25,12 @@ pub struct HealthCheck {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthChecks(Arc<BTreeMap<ServiceName, HealthCheck>>);
 
+impl FromIterator<(ServiceName, HealthCheck)> for HealthChecks {
+    fn from_iter<I: IntoIterator<Item = (ServiceName, HealthCheck)>>(checks: I) -> Self {
+        Self(Arc::new(checks.into_iter().collect()))
+    }
+}
+
 impl HealthChecks {
     /// All of them, in the order of Services.
     pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &HealthCheck)> {

@@ -25,6 +25,8 @@ pub struct Settings {
     pub forward_health_check_vip: bool,
     /// The port of `/healthz`, target of health load balancers without a port of their own.
     pub healthz_port: Option<u16>,
+    /// Whether external IPs of Services are served: the gate `AllowServiceExternalIPs`.
+    pub external_ips: bool,
     /// `--take-over`: load balancers and remote endpoints that look like those of kube-proxy, and that no Service wants, are removed.
     pub take_over: bool,
 }

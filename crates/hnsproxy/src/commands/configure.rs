@@ -38,7 +38,7 @@ pub(super) fn with(
 }
 
 /// Logs what is to be said of a configuration.
-fn say(notes: &[Note]) {
+pub(super) fn say(notes: &[Note]) {
     for Note { level, text } in notes {
         match *level {
             Level::ERROR | Level::WARN => warn!("{text}"),

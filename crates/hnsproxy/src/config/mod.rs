@@ -92,9 +92,9 @@ pub struct Config {
     pub profiling: bool,
     /// Whether metrics that are hidden since the previous minor version are shown.
     pub show_hidden_metrics: bool,
-    /// The shortest time between two runs.
+    /// The shortest time between two runs of kube-proxy.
     pub min_sync_period: Duration,
-    /// The longest time between two runs.
+    /// Half of how long changes may wait before health checks fail.
     pub sync_period: Duration,
     /// How often all objects of the API server are looked at again.
     pub config_sync_period: Duration,
@@ -115,6 +115,8 @@ pub struct Config {
     /// What the log should say of the configuration.
     pub notes: Vec<Note>,
     object: object::Object,
+    /// The flags that were given and are no part of a file.
+    beside: Vec<(&'static str, String)>,
 }
 
 impl Config {
@@ -123,25 +125,30 @@ impl Config {
         self.object.to_value()
     }
 
-    /// Every flag of kube-proxy with the value that counts, in the order of names. Those that are no part of a file have their default.
+    /// Every flag of kube-proxy with the value that counts, in the order of names.
     pub fn flags(&self) -> Vec<(&'static str, String)> {
-        let value = |setting: &table::Setting| match self.object.get(setting.field) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(items)) => {
-                let items: Vec<_> =
-                    items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
-                items.join(",")
-            }
-            Some(Value::Object(members)) => {
-                members.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
-            }
-            Some(value) => value.to_string(),
-            None => setting.default.to_owned(),
+        let beside = |setting: &table::Setting| self.beside.iter().find(|(flag, _)| *flag == setting.flag);
+        let value = |setting: &table::Setting| match (self.object.get(setting.field), beside(setting)) {
+            (_, Some((_, given))) => given.clone(),
+            (Some(value), None) => text(value),
+            (None, None) => setting.default.to_owned(),
         };
         let counts = |setting: &&table::Setting| setting.effect != table::Effect::Removed;
         let mut flags: Vec<_> = table::flags().filter(counts).map(|setting| (setting.flag, value(setting))).collect();
         flags.sort();
         flags
+    }
+}
+
+/// A value as flags are written.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+        }
+        value => value.to_string(),
     }
 }
 

@@ -183,6 +183,11 @@ impl Config {
             action,
             notes,
             object,
+            beside: flags
+                .iter()
+                .filter(|(setting, _)| setting.field.is_empty())
+                .map(|(setting, value)| (setting.flag, super::text(value)))
+                .collect(),
         })
     }
 }

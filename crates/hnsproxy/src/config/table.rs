@@ -149,15 +149,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Duration,
         "30s",
         Works,
-        "In spite of its name the longest time between two looks at everything",
+        "In spite of its name no matter of iptables: changes that wait for twice this time make health checks fail; HNS is looked at as --hns-audit-interval says",
     ),
     row(
         "iptables-min-sync-period",
         "iptables.minSyncPeriod",
         Duration,
         "1s",
-        Works,
-        "In spite of its name the shortest time between two runs",
+        NotHere,
+        "In spite of its name the shortest time between two runs of kube-proxy; here a run costs what has changed, and no more",
     ),
     row(
         "network-name",

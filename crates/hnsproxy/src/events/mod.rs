@@ -8,14 +8,14 @@ mod document;
 mod herald;
 mod occurrence;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::background::{Background, Task};
@@ -61,6 +61,17 @@ impl Recorder {
     }
 }
 
+/// What was told, and is to be: it outlives a change of the configuration, after which nothing is told a second time. Clones are one and
+/// the same.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Arc<Mutex<Herald>>);
+
+impl Told {
+    fn herald(&self) -> MutexGuard<'_, Herald> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Sends Events until it is dropped, and then what it has by then.
 #[derive(Debug)]
 pub struct Sending {
@@ -76,11 +87,12 @@ impl Sending {
         reporter: Reporter,
         board: Arc<Board>,
         metrics: Arc<Metrics>,
+        told: Told,
     ) -> Self {
         let (sender, received) = mpsc::channel(WAITING);
         let task = background.spawn(move |stopped| async move {
             let mut sender = Sender { access, reporter, metrics, refused: None };
-            let mut desk = Desk { herald: Herald::default(), received, board };
+            let mut desk = Desk { told, received, board };
             tokio::select! {
                 () = desk.keep(&mut sender) => {}
                 // Dropped, not sent: the error is the message.
@@ -100,7 +112,7 @@ impl Sending {
 
 /// What is to be sent.
 struct Desk {
-    herald: Herald,
+    told: Told,
     received: mpsc::Receiver<Occurrence>,
     board: Arc<Board>,
 }
@@ -112,14 +124,14 @@ impl Desk {
         loop {
             let conditions = condition::of(&status.borrow_and_update());
             let now = self.board.view().now.elapsed;
-            self.herald.conditions(conditions, now);
+            self.told.herald().conditions(conditions, now);
             self.send(sender).await;
             sleep(PAUSE).await;
             let now = self.board.view().now.elapsed;
-            let due = self.herald.due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
+            let due = self.told.herald().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
-                Some(occurrence) = self.received.recv() => self.herald.happened(occurrence),
+                Some(occurrence) = self.received.recv() => self.told.herald().happened(occurrence),
                 () = sleep(due) => {}
             }
         }
@@ -128,13 +140,13 @@ impl Desk {
     /// Sends what may be sent now.
     async fn send(&mut self, sender: &mut Sender) {
         while let Ok(occurrence) = self.received.try_recv() {
-            self.herald.happened(occurrence);
+            self.told.herald().happened(occurrence);
         }
-        sender.metrics.events("dropped", self.herald.take_dropped());
+        sender.metrics.events("dropped", self.told.herald().take_dropped());
         while let Some(tale) = {
             let now = self.board.view().now;
             let number = u64::try_from(now.wall.as_nanosecond()).unwrap_or_default();
-            self.herald.next(now.elapsed, number)
+            self.told.herald().next(now.elapsed, number)
         } {
             sender.tell(&tale).await;
         }
@@ -210,11 +222,21 @@ impl Sender {
             Ok(client) => client,
             Err(error) => return Answer::None(chain(&error)),
         };
+        let asked = method.clone();
         let request = Request::builder().method(method).uri(path).header(http::header::CONTENT_TYPE, content_type);
         let Ok(request) = request.body(body.to_string().into_bytes()) else {
             return Answer::Refused("the request makes no sense".to_owned());
         };
-        match timeout(ANSWER, client.request_text(request)).await {
+        let begun = Instant::now();
+        let answered = timeout(ANSWER, client.request_text(request)).await;
+        let code = match &answered {
+            // What it answers to those that it takes.
+            Ok(Ok(_)) => Some(if asked == Method::POST { 201 } else { 200 }),
+            Ok(Err(kube::Error::Api(status))) => Some(status.code),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        self.metrics.rest_request(self.access.host(), asked.as_str(), code, begun.elapsed());
+        match answered {
             Ok(Ok(_)) => Answer::Taken,
             Ok(Err(kube::Error::Api(status))) if status.code == 404 => Answer::Absent,
             // A try that seemed to fail has done its work.

@@ -13,7 +13,8 @@ those that kube-proxy has are kube-proxy's. A metric with labels appears with it
 - The families of `ip_family` are programmed together: both have the same durations and times.
 - `kubeproxy_network_programming_duration_seconds` and `kubeproxy_sync_proxy_rules_no_local_endpoints_total` are registered by kube-proxy
   on Windows and never set; here they are set. The first counts from the time that the EndpointSlice controller writes to a slice.
-- What only Go programs have (`go_*`, `workqueue_*`) is not there.
+- What only Go programs have (`go_*`, `workqueue_*`, metrics of the registry and of leader election) is not there. Of `rest_client_*` sizes,
+  retries, and times of DNS, transport and plugins are not.
 
 | Name | Type | Labels | |
 |---|---|---|---|

@@ -19,7 +19,7 @@ use crate::status::Status;
 fn view() -> View {
     let mut changes = Changes::default();
     changes.queued(Duration::from_secs(1));
-    changes.ended(Duration::from_secs(2), true);
+    changes.ended(Duration::from_secs(2), crate::board::Reach::All);
     let status = Status {
         families: vec![IpFamily::V4],
         without_local: vec![(TrafficPolicy::External, IpFamily::V4, 3)],

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_body_has_kube_proxys_keys_in_its_order() {
         let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(1), true);
+        changes.ended(Duration::from_secs(1), crate::board::Reach::All);
         let body = answer(Probe::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
         assert_eq!(
             body,
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
         let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(5), true);
+        changes.ended(Duration::from_secs(5), crate::board::Reach::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1000).0, 200);
         changes.queued(Duration::from_secs(1000));
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1009).0, 200);
@@ -158,7 +158,7 @@ mod tests {
             assert_eq!(body["status"]["IPv4"]["healthy"], false);
         }
         changes.begun(Duration::from_secs(1010));
-        changes.ended(Duration::from_secs(1011), true);
+        changes.ended(Duration::from_secs(1011), crate::board::Reach::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1030).0, 200);
     }
 

@@ -57,7 +57,10 @@ fn a_changed_configuration_takes_effect_and_a_wrong_one_does_not() {
     until("the second audit", || looks() > 1);
     assert_eq!((hns.objects(), hns.emulator.writes()), (with_dsr.clone(), 0));
 
-    write("{enableDSR: false}");
+    // What is odd about it is said, and as much is logged as it wants.
+    write("{enableDSR: false}\nlogging: {verbosity: 2}\noddity: 7");
+    running.wait_for("oddity");
+    running.wait_for("DEBUG");
     running.wait_for("HNS was changed");
     let is_direct = |lb: &Value| lb["Flags"].as_u64().unwrap_or_default() & 1 == 1;
     assert!(!hns.load_balancers().iter().any(is_direct));

@@ -193,6 +193,7 @@ impl Scenario {
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,
             healthz_port: Some(10256),
+            external_ips: true,
             take_over: false,
         };
         let host = Host { node_ips: ips.map(|ip| ip.parse().unwrap()).to_vec(), mac: Some("16:3f:c8:c9:10:9d".into()) };

@@ -69,8 +69,8 @@ impl Arrivals {
         self.changes
     }
 
-    pub(super) fn take_triggers(&mut self) -> Vec<Trigger> {
-        std::mem::take(&mut self.triggers).into_values().flatten().collect()
+    pub(super) fn take_triggers(&mut self, is_programmed: impl Fn(&ServiceName) -> bool) -> Vec<Trigger> {
+        self.triggers.extract_if(|service, _| is_programmed(service)).flat_map(|(_, triggers)| triggers).collect()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,7 +7,7 @@ use super::{Changes, Reconciler, Trigger};
 use crate::desire::{Context, TrafficPolicy};
 use crate::frontend::Frontend;
 use crate::health_check::HealthChecks;
-use crate::model::Family;
+use crate::model::{Family, ServiceName};
 use crate::plan::Subject;
 
 /// How many objects are wanted, and how many of them HNS holds as wanted, as far as is known.
@@ -32,6 +32,8 @@ pub struct Progress {
     pub without_backends: usize,
     /// Services, frontends and addresses still to be looked at.
     pub backlog: usize,
+    /// How many of these no run has come to yet.
+    pub unplanned: usize,
     /// Frontends and addresses that failed, and are to be tried again.
     pub failed: usize,
     /// Changes of the cluster.
@@ -61,6 +63,7 @@ impl Reconciler {
             endpoints: tally(self.desired.endpoints(), open_addresses),
             without_backends: self.desired.without_backends(),
             backlog: self.stale.len() + frontends.len() + addresses.len(),
+            unplanned: self.unplanned(),
             failed: failed.len(),
             changes: self.arrivals.changes(),
         }
@@ -84,9 +87,21 @@ impl Reconciler {
         !waits && !self.failed.has(subject)
     }
 
-    /// Hands over when changes began that are programmed now. To be asked after a run that could do what it was to.
+    /// How many Services, frontends and addresses no run has come to yet: a run plans so many at once.
+    fn unplanned(&self) -> usize {
+        self.stale.len() + self.dirty.frontends.len() + self.dirty.addresses.len()
+    }
+
+    /// Hands over when changes began that are programmed now: all of whose Service's frontends are settled.
     pub fn take_triggers(&mut self) -> Vec<Trigger> {
-        self.arrivals.take_triggers()
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        let is_programmed = |service: &ServiceName| {
+            let specs = self.desired.specs_of(service);
+            !self.stale.contains(service) && specs.iter().all(|spec| self.is_settled(Subject::Frontend(spec.frontend)))
+        };
+        let triggers = arrivals.take_triggers(is_programmed);
+        self.arrivals = arrivals;
+        triggers
     }
 
     /// What the health checks of Services are answered.

@@ -137,8 +137,10 @@ fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
     let of_dns = &first.outcomes[..2];
     assert!(of_dns.iter().all(|outcome| outcome.step.service.as_ref().is_some_and(|name| name.name == "kube-dns")));
     assert!(!rig.proxy.is_converged());
+    assert!(rig.proxy.progress().unplanned >= 89);
     let second = rig.run();
     assert_eq!((second.work.frontends, second.next), (89, proxy::Next::Idle));
     assert!(rig.proxy.is_converged());
+    assert_eq!(rig.proxy.progress().unplanned, 0);
     assert_eq!(rig.calls(), (2 * 601 + 8, 2 * 601));
 }

@@ -17,6 +17,7 @@ fn web() -> Service {
 
 /// When changes began that are programmed now.
 fn triggers(rig: &mut Rig) -> Vec<i64> {
+    rig.sync();
     rig.proxy.take_triggers().into_iter().map(|trigger| trigger.at).collect()
 }
 
@@ -37,6 +38,7 @@ fn what_hns_refuses_is_wanted_and_not_confirmed() {
         endpoints: Tally { desired: 2, confirmed: 2 },
         without_backends: 1,
         backlog: 1,
+        unplanned: 0,
         failed: 1,
         changes,
     };
@@ -74,6 +76,27 @@ fn ports_out_of_reach_of_a_local_policy_are_counted_while_they_are() {
     rig.proxy.apply_slice(elsewhere.backend(backend("10.244.1.7").on("here")).build());
     rig.run();
     assert_eq!(counts(&rig), [0, 0]);
+}
+
+#[test]
+fn the_time_of_a_change_is_told_once_it_is_programmed() {
+    let mut rig = Rig::l2bridge();
+    let other = service("ns/other").cluster_ip("10.96.0.3").port(80).build();
+    let slice = |service: &str, last: u8, at: i64| {
+        let name = format!("{service}-1");
+        slice(&name, service).port(8080).backend(backend(&format!("10.244.2.{last}"))).triggered(at).build()
+    };
+    rig.cluster(vec![web(), other], vec![slice("ns/web", 1, 10), slice("ns/other", 2, 20)]);
+    let which = Which::Function("HcnCreateLoadBalancer".into());
+    let refused = Effect::Fail(Hresult::HCN_E_PORT_ALREADY_EXISTS);
+    rig.emulator.inject_times(Fault { which, from: 1, every: 1, effect: refused }, 1);
+    let first = triggers(&mut rig);
+    assert_eq!(first.len(), 1, "{first:?}");
+    rig.now += std::time::Duration::from_secs(60);
+    let mut both = triggers(&mut rig);
+    both.extend(first);
+    both.sort_unstable();
+    assert_eq!(both, [10, 20]);
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) fn settings() -> Settings {
         root_endpoint_name: "cbr0_ep".into(),
         forward_health_check_vip: false,
         healthz_port: Some(10256),
+        external_ips: true,
         take_over: false,
     }
 }

@@ -6,7 +6,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
-use crate::rig::{NETWORK, Rig};
+use crate::rig::{NETWORK, Rig, own_host, settings};
 
 fn web(rig: &mut Rig) {
     let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1").on("there"));
@@ -140,6 +140,20 @@ fn a_load_balancer_of_others_is_adopted_replaced_or_left_alone() {
             "local 10.244.1.11"
         ]
     );
+}
+
+#[test]
+fn external_ips_are_served_unless_that_is_switched_off() {
+    for external_ips in [true, false] {
+        let mut rig = Rig::l2bridge();
+        rig.proxy = proxy::Reconciler::new(proxy::Settings { external_ips, ..settings() }, own_host());
+        let web = service("ns/web").cluster_ip("10.96.0.1").port(80).external_ip("198.51.100.7").build();
+        let backends = slice("ns/web-1", "ns/web").port(80).backend(backend("10.244.2.1")).build();
+        rig.cluster(vec![web], vec![backends]);
+        rig.sync();
+        let is_there = |address: &str| rig.held().iter().any(|line| line.starts_with(&format!("lb {address}:80/6")));
+        assert_eq!((is_there("10.96.0.1"), is_there("198.51.100.7")), (true, external_ips));
+    }
 }
 
 #[test]

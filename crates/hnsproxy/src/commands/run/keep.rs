@@ -9,17 +9,18 @@ use hcn::{Counts, Event as HnsEvent, Subscription};
 use proxy::Next;
 use tracing::{debug, info, warn};
 
-use super::feed::{Feed, Place, Turn};
+use super::feed::{Feed, Place, Source, Turn};
 use super::{Event, Events};
 use crate::background::Task;
 use crate::board::Board;
 use crate::cli::{RunArgs, host, node_name, settings};
 use crate::commands::CommandError;
+use crate::commands::configure::say;
 use crate::config::{self, Change, Config};
-use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity};
+use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity, Told};
 use crate::hns::Hns;
+use crate::log;
 use crate::serve;
-use crate::source::cluster::Access;
 use crate::status::Status;
 use crate::sync::{Session, chain};
 
@@ -38,9 +39,11 @@ pub(super) fn main(
     let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
     let calls = events.metrics.clone();
     hns.tell_calls(move |call| calls.hns_call(call));
-    let mut keeper = Keeper::new(args, config.clone(), hns, events)?;
-    let mut front = Front::start(config, hns, keeper.feed.access(), events)?;
+    let told = Told::default();
+    let source = Source::of(&args.proxy, config)?;
+    let mut front = Front::start(config, hns, &source, events, &told)?;
     front.recorder.record(started());
+    let mut keeper = Keeper::new(args, config.clone(), hns, &source, events, None)?;
     loop {
         let wake = keeper.turn()?;
         let mut next = match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
@@ -55,13 +58,14 @@ pub(super) fn main(
                 Event::Cluster(origin, change) => keeper.feed.take(&origin, change, &mut keeper.session),
                 Event::Hns(event) => keeper.note(event),
                 Event::Config(Change::Invalid(error)) => warn!("{error}; the configuration stays as it was"),
-                Event::Config(Change::Valid(config)) => match Keeper::new(args, (*config).clone(), hns, events) {
-                    Ok(new) => {
+                Event::Config(Change::Valid(config)) => match keeper.succeeded(*config, events) {
+                    Ok((new, source)) => {
                         info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
+                        log_as(&new.config, &keeper.config);
                         keeper = new;
                         // The addresses may be the same: they have to be free first.
                         drop(front);
-                        front = Front::start(&keeper.config, hns, keeper.feed.access(), events)?;
+                        front = Front::start(&keeper.config, hns, &source, events, &told)?;
                     }
                     Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
                 },
@@ -77,6 +81,17 @@ pub(super) fn main(
     }
 }
 
+/// Logs what is to be said of a new configuration, and from now on as much as it wants.
+fn log_as(new: &Config, old: &Config) {
+    if new.logging.verbosity != old.logging.verbosity {
+        log::set_verbosity(new.logging.verbosity);
+    }
+    if new.logging.format != old.logging.format {
+        warn!("the format of the log stays as it is until hnsproxy starts again");
+    }
+    say(&new.notes);
+}
+
 /// What tells others how things stand, under one configuration. It ends in this order.
 struct Front {
     _serving: Task,
@@ -86,15 +101,15 @@ struct Front {
 
 impl Front {
     /// Begins; Events are sent only where the cluster is an API server's.
-    fn start(config: &Config, hns: &Hns, access: Option<&Arc<Access>>, events: &Events) -> Result<Self, CommandError> {
+    fn start(config: &Config, hns: &Hns, source: &Source, events: &Events, told: &Told) -> Result<Self, CommandError> {
         let Events { board, metrics, background, .. } = events;
-        let sending = match access {
-            None => None,
-            Some(access) => {
+        let sending = match source {
+            Source::Files(_) => None,
+            Source::ApiServer(access) => {
                 let host_name = gethostname::gethostname().to_string_lossy().into_owned();
                 let reporter = Reporter { node_name: node_name(config, hns)?, host_name };
                 let (board, metrics) = (board.clone(), metrics.clone());
-                Some(Sending::start(background, access.clone(), reporter, board, metrics))
+                Some(Sending::start(background, access.clone(), reporter, board, metrics, told.clone()))
             }
         };
         let recorder = sending.as_ref().map(Sending::recorder).unwrap_or_default();
@@ -133,19 +148,37 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(args: &'a RunArgs, config: Config, hns: &'a Hns, events: &Events) -> Result<Self, CommandError> {
+    /// Ready to begin, or to go on where one before it ends.
+    fn new(
+        args: &'a RunArgs,
+        config: Config,
+        hns: &'a Hns,
+        source: &Source,
+        events: &Events,
+        before: Option<&Session<'_>>,
+    ) -> Result<Self, CommandError> {
         let place = Place { args: &args.proxy, config: &config, hns };
         let settings = settings(&config, &args.proxy, hns)?;
-        let mut feed = Feed::open(place, &settings.node_name, events)?;
+        let mut feed = Feed::open(place, &settings.node_name, source, events)?;
         let host = host(&config, &args.proxy, hns, feed.node(&settings.node_name).as_ref());
         let mut session = Session::new(hns, settings, host, args.hns_concurrency);
         session.count_in(events.metrics.clone());
+        if let Some(before) = before {
+            session.succeed(before);
+        }
         info!("{}", session.note());
         feed.load(&mut session);
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
         let board = events.board.clone();
         board.started(session.status());
         Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
+    }
+
+    /// One of another configuration, and where its cluster comes from.
+    fn succeeded(&self, config: Config, events: &Events) -> Result<(Self, Source), CommandError> {
+        let source = Source::of(&self.args.proxy, &config)?;
+        let new = Self::new(self.args, config, self.hns, &source, events, Some(&self.session))?;
+        Ok((new, source))
     }
 
     /// Does what is due, says how things stand, and answers when there is more to do.

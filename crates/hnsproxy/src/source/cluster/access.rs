@@ -88,6 +88,7 @@ pub enum AccessError {
 pub struct Access {
     connection: ClientConnection,
     server: String,
+    host: String,
     current: Mutex<Current>,
 }
 
@@ -107,7 +108,7 @@ impl std::fmt::Debug for Made {
 }
 
 impl Access {
-    /// Reads where the API server is and how it lets us in. Nothing is asked yet.
+    /// Reads where the API server is and how it lets us in. Nothing is asked yet, and no token read: it may come later.
     ///
     /// # Errors
     /// Where that can't be known: there is no use in trying again.
@@ -116,9 +117,16 @@ impl Access {
             return Err(AccessError::Burst);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
-        let server = runtime.block_on(load(connection))?.cluster_url.to_string();
+        let url = runtime.block_on(load(connection))?.cluster_url;
+        let server = url.to_string().trim_end_matches('/').to_owned();
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
         let current = Mutex::new(Current { client: None, generation: 0 });
-        Ok(Self { connection: connection.clone(), server: server.trim_end_matches('/').to_owned(), current })
+        Ok(Self { connection: connection.clone(), server, host, current })
+    }
+
+    /// The server's host and port, as metrics name it.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// The URL of the server, for messages.
@@ -135,7 +143,9 @@ impl Access {
         if let Some(Made(client)) = &current.client {
             return Ok((client.clone(), current.generation));
         }
-        let client = make(load(&self.connection).await?).await?;
+        let mut config = load(&self.connection).await?;
+        trim_token(&mut config)?;
+        let client = make(config).await?;
         current.generation += 1;
         current.client = Some(Made(client.clone()));
         Ok((client, current.generation))
@@ -173,7 +183,6 @@ async fn load(connection: &ClientConnection) -> Result<Config, AccessError> {
     config.default_retry = false;
     let agent = concat!("hnsproxy/", env!("CARGO_PKG_VERSION"));
     config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
-    trim_token(&mut config)?;
     Ok(config)
 }
 

@@ -38,16 +38,12 @@ pub(super) struct Connection {
     access: Arc<Access>,
     limiter: RefCell<Limiter>,
     metrics: Arc<Metrics>,
-    /// The server's host and port, as metrics name it.
-    host: String,
     start: Instant,
 }
 
 impl Connection {
     pub(super) fn new(access: Arc<Access>, limiter: Limiter, metrics: Arc<Metrics>) -> Self {
-        let host = access.server().rsplit_once("://").map_or(access.server(), |(_, host)| host);
-        let host = host.split('/').next().unwrap_or_default().to_owned();
-        Self { access, limiter: RefCell::new(limiter), metrics, host, start: Instant::now() }
+        Self { access, limiter: RefCell::new(limiter), metrics, start: Instant::now() }
     }
 
     /// The URL of the server, for messages.
@@ -64,7 +60,7 @@ impl Connection {
     pub(super) async fn send<K: Kind>(&self, request: &Request, selection: &Selection) -> Result<Answer, Failure> {
         let wait = self.limiter.borrow_mut().take(self.now());
         sleep(wait).await;
-        self.metrics.rest_limited(&self.host, METHOD, wait);
+        self.metrics.rest_limited(self.access.host(), METHOD, wait);
         let (client, generation) = self.access.client().await.map_err(|error| Failure::Access(chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
@@ -72,7 +68,7 @@ impl Connection {
         let begun = self.now();
         let answered = timeout(ANSWER, client.send(built)).await;
         let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status().as_u16()));
-        self.metrics.rest_request(&self.host, METHOD, code, self.now().saturating_sub(begun));
+        self.metrics.rest_request(self.access.host(), METHOD, code, self.now().saturating_sub(begun));
         let result = match answered {
             Err(_) => Err(Failure::Silent),
             Ok(Err(error)) => Err(Failure::of(error)),

@@ -1,11 +1,12 @@
 //! An API server that is away or misbehaves: HNS keeps what it holds, and the state is right once the server is well.
 
 use serde_json::json;
-use test_api_server::{ExpiredWatches, Kind, Mood};
+use test_api_server::{Credentials, ExpiredWatches, Kind, Mood};
 
-use super::{Live, service, slice};
+use super::{Cluster, Live, service, slice, web};
+use crate::hns::Hns;
 use crate::http::get;
-use crate::program::until;
+use crate::program::{Running, free_addresses, until};
 
 const BOUTIQUE: &str = "boutique-l2bridge";
 
@@ -174,4 +175,39 @@ fn a_watch_that_ends_in_order_goes_on() {
     server.say(None, "{\"type\":\"NEW\",\"object\":{}}\n");
     missed.change();
     missed.seen();
+}
+
+#[test]
+fn a_configuration_that_changes_while_the_server_is_away_leaves_the_node_as_it_was() {
+    let cluster = Cluster::recorded(BOUTIQUE);
+    let hns = Hns::of(BOUTIQUE);
+    cluster.flag(&Credentials::None);
+    let [health, metrics] = free_addresses();
+    let config = cluster.file("config.yaml");
+    let write = |verbosity: u32| {
+        let text = format!(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+             clientConnection: {{kubeconfig: {}}}\nlogging: {{verbosity: {verbosity}}}\n\
+             healthzBindAddress: {health}\nmetricsBindAddress: {metrics}\n",
+            cluster.file("kubeconfig").display()
+        );
+        std::fs::write(&config, text).unwrap();
+    };
+    write(1);
+    let running = Running::start_at(health, metrics, &[&format!("--config={}", config.display()), &hns.flag()]);
+    running.wait_for("HNS holds all that it should");
+    let healthz = || get(health, "/healthz").map(|answer| answer.code);
+    until("the node is eligible", || healthz() == Some(200));
+    let writes = hns.emulator.writes();
+    cluster.server.go_away();
+    running.wait_for("can't be reached");
+    write(2);
+    running.wait_for("the configuration has changed");
+    running.wait_for("/healthz listens at");
+    assert_eq!((healthz(), hns.emulator.writes()), (Some(200), writes));
+    running.wait_for("can't be reached");
+    assert_eq!(healthz(), Some(200));
+    cluster.server.come_back().unwrap();
+    web(&cluster.server, "later", "10.96.9.3");
+    until("what comes is programmed", || hns.has("10.96.9.3"));
 }

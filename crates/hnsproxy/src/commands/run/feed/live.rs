@@ -7,7 +7,6 @@ use tracing::{info, warn};
 use super::{Origin, Place, Turn};
 use crate::background::Task;
 use crate::cli::{host, known_ips};
-use crate::commands::CommandError;
 use crate::commands::run::{Event, Events};
 use crate::config::DetectLocalMode;
 use crate::kubernetes::node::Node;
@@ -19,7 +18,6 @@ use crate::sync::Session;
 /// The cluster, until this is dropped.
 pub(in crate::commands::run) struct LiveFeed {
     origin: Origin,
-    access: Arc<Access>,
     _following: Task,
     own: OwnNode,
     /// Whether the session was not told of the Node's addresses.
@@ -32,10 +30,7 @@ pub(in crate::commands::run) struct LiveFeed {
 
 impl LiveFeed {
     /// Begins to follow the cluster.
-    ///
-    /// # Errors
-    /// Where no way to an API server is known.
-    pub(super) fn open(place: Place<'_>, node_name: &str, events: &Events) -> Result<Self, CommandError> {
+    pub(super) fn open(place: Place<'_>, node_name: &str, access: &Arc<Access>, events: &Events) -> Self {
         let needs = Needs {
             addresses: known_ips(place.args, place.hns).is_empty(),
             pod_cidrs: place.config.detect_local_mode == DetectLocalMode::NodeCidr,
@@ -44,21 +39,15 @@ impl LiveFeed {
         let (events, from) = (events.clone(), origin.clone());
         let (background, metrics) = (events.background.clone(), events.metrics.clone());
         let tell = move |change| events.send(Event::Cluster(from.clone(), change));
-        let access = Arc::new(Access::open(&place.config.client)?);
         info!("the cluster is that of the API server {}", access.server());
         let following = cluster::follow(&background, access.clone(), place.config, node_name, &metrics, tell);
         let own = OwnNode::new(node_name, needs);
-        Ok(Self { origin, access, _following: following, own, addresses_changed: false, trouble: None, said: None })
+        Self { origin, _following: following, own, addresses_changed: false, trouble: None, said: None }
     }
 
     /// Whether a change is of this cluster, and not of one that was followed before.
     pub(super) fn is(&self, origin: &Origin) -> bool {
         Arc::ptr_eq(&self.origin, origin)
-    }
-
-    /// The way to the API server.
-    pub(super) fn access(&self) -> &Arc<Access> {
-        &self.access
     }
 
     /// The Node as it was last seen.

@@ -3,6 +3,7 @@
 mod files;
 mod live;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::hns::Hns;
 use crate::kubernetes::node::Node;
 use crate::source::Change;
-use crate::source::cluster::{Access, NodeError};
+use crate::source::cluster::{Access, AccessError, NodeError};
 use crate::sync::Session;
 
 /// Which of the feeds that there may have been one after the other tells of a change.
@@ -29,7 +30,28 @@ pub(super) struct Place<'a> {
     pub(super) hns: &'a Hns,
 }
 
-/// Where the cluster comes from, until it is dropped.
+/// Where the cluster comes from.
+pub(super) enum Source {
+    /// From the files in a place.
+    Files(PathBuf),
+    /// From an API server.
+    ApiServer(Arc<Access>),
+}
+
+impl Source {
+    /// The source that is asked for.
+    ///
+    /// # Errors
+    /// Where no way to an API server is known.
+    pub(super) fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+        Ok(match &args.source.from {
+            Some(root) => Self::Files(root.clone()),
+            None => Self::ApiServer(Arc::new(Access::open(&config.client)?)),
+        })
+    }
+}
+
+/// The cluster on its way, until this is dropped.
 pub(super) enum Feed {
     Files(FileFeed),
     Live(LiveFeed),
@@ -47,20 +69,17 @@ impl Feed {
     /// Begins to read the cluster, and has changes told as events.
     ///
     /// # Errors
-    /// Where there is nothing to read, or it can't be read or followed.
-    pub(super) fn open(place: Place<'_>, node_name: &str, events: &Events) -> Result<Self, CommandError> {
-        Ok(match &place.args.source.from {
-            Some(root) => Self::Files(FileFeed::open(root, events)?),
-            None => Self::Live(LiveFeed::open(place, node_name, events)?),
+    /// Where files can't be read, or not be followed.
+    pub(super) fn open(
+        place: Place<'_>,
+        node_name: &str,
+        source: &Source,
+        events: &Events,
+    ) -> Result<Self, CommandError> {
+        Ok(match source {
+            Source::Files(root) => Self::Files(FileFeed::open(root, events)?),
+            Source::ApiServer(access) => Self::Live(LiveFeed::open(place, node_name, access, events)),
         })
-    }
-
-    /// The way to the API server, where the cluster is one's.
-    pub(super) fn access(&self) -> Option<&Arc<Access>> {
-        match self {
-            Feed::Files(_) => None,
-            Feed::Live(live) => Some(live.access()),
-        }
     }
 
     /// The own Node, as far as it is known.
