@@ -19,7 +19,7 @@ pub(crate) enum Answer {
 }
 
 /// Answers, or refuses.
-pub(crate) fn answer(all: &mut All, request: &Request, certificate: bool) -> Result<Answer, Status> {
+pub(crate) fn answer(all: &mut All, request: &Request, certificate: Option<&[u8]>) -> Result<Answer, Status> {
     if !all.behaviour.lets_in(request, certificate) {
         return Err(Status::of(401, None));
     }

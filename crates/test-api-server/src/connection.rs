@@ -67,7 +67,7 @@ impl Connection {
         if let Mood::Slow(time) = mood {
             self.wait(Some(time))?;
         }
-        let certificate = self.stream.get_ref().has_certificate();
+        let certificate = self.stream.get_ref().certificate();
         let answer = answer(&mut self.shared.lock(), request, certificate);
         let half = mood == Mood::Half;
         match answer {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::tls::Tls;
+use crate::tls::{ClientCertificate, Tls};
 
 /// How a client shows who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,21 @@ pub enum Credentials {
     Token(String),
     /// By the token that is in a file, where it may change.
     TokenFile(PathBuf),
-    /// By a certificate that the server's authority has signed. Only over TLS.
+    /// By the certificate that the server accepts. Only over TLS.
     Certificate,
+    /// By the certificate and key that are in files, where they may change.
+    CertificateFiles {
+        /// Where the certificate is.
+        certificate: PathBuf,
+        /// Where its key is.
+        key: PathBuf,
+    },
 }
 
 pub(crate) fn kubeconfig(url: &str, tls: Option<&Tls>, credentials: &Credentials) -> Value {
     let mut cluster = json!({"server": url});
     if let (Some(tls), Some(cluster)) = (tls, cluster.as_object_mut()) {
-        cluster.insert("certificate-authority-data".to_owned(), BASE64.encode(&tls.authority).into());
+        cluster.insert("certificate-authority-data".to_owned(), BASE64.encode(tls.authority()).into());
     }
     let user = match credentials {
         Credentials::None => json!({}),
@@ -33,10 +40,13 @@ pub(crate) fn kubeconfig(url: &str, tls: Option<&Tls>, credentials: &Credentials
         Credentials::Certificate => tls.map_or_else(
             || json!({}),
             |tls| {
-                let (certificate, key) = &tls.client;
+                let ClientCertificate { certificate, key, .. } = tls.client();
                 json!({"client-certificate-data": BASE64.encode(certificate), "client-key-data": BASE64.encode(key)})
             },
         ),
+        Credentials::CertificateFiles { certificate, key } => {
+            json!({"client-certificate": certificate, "client-key": key})
+        }
     };
     json!({
         "apiVersion": "v1",

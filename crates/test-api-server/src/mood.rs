@@ -60,6 +60,8 @@ pub(crate) struct Behaviour {
     pub(crate) expired_watches: ExpiredWatches,
     /// Who is let in; anyone, where nothing is said.
     pub(crate) tokens: Option<BTreeSet<String>>,
+    /// Certificates that are no longer accepted.
+    pub(crate) withdrawn: BTreeSet<Vec<u8>>,
 }
 
 impl Behaviour {
@@ -68,9 +70,10 @@ impl Behaviour {
     }
 
     /// Whether whoever asks is known, by a token or by a certificate that TLS has verified.
-    pub(crate) fn lets_in(&self, request: &Request, certificate: bool) -> bool {
+    pub(crate) fn lets_in(&self, request: &Request, certificate: Option<&[u8]>) -> bool {
         let Some(tokens) = &self.tokens else { return true };
         let token = request.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        certificate || token.is_some_and(|token| tokens.contains(token))
+        certificate.is_some_and(|certificate| !self.withdrawn.contains(certificate))
+            || token.is_some_and(|token| tokens.contains(token))
     }
 }

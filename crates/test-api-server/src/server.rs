@@ -16,7 +16,7 @@ use crate::port::Port;
 use crate::shared::{Received, Shared};
 use crate::store::{Says, Word};
 use crate::stream::Stream;
-use crate::tls::Tls;
+use crate::tls::{ClientCertificate, Tls};
 
 /// A server, which ends when it is dropped. Each of its methods takes effect at once, and for all connections.
 #[derive(Debug)]
@@ -153,6 +153,11 @@ impl ApiServer {
         })
     }
 
+    /// Forgets the Events that were sent, as the API server does after an hour.
+    pub fn forget_events(&self) {
+        self.shared.change(|all| all.events.clear());
+    }
+
     /// Sends a bookmark to each watch that allows them, of one kind or of all.
     pub fn bookmark(&self, kind: Option<Kind>) {
         self.shared.change(|all| {
@@ -201,6 +206,25 @@ impl ApiServer {
     pub fn allow_tokens<'a>(&self, tokens: impl IntoIterator<Item = &'a str>) {
         let tokens = tokens.into_iter().map(str::to_owned).collect();
         self.shared.change(|all| all.behaviour.tokens = Some(tokens));
+    }
+
+    /// The certificate of clients, and its key, as files have them; none without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(String, String)> {
+        let ClientCertificate { certificate, key, .. } = self.tls.as_ref()?.client();
+        Some((certificate, key))
+    }
+
+    /// Gives clients another certificate, and no longer accepts the one before. Who is in already stays.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub fn renew_certificate(&self) -> io::Result<()> {
+        if let Some(tls) = &self.tls {
+            let ClientCertificate { der, .. } = tls.renew_client()?;
+            self.shared.change(|all| all.behaviour.withdrawn.insert(der));
+        }
+        Ok(())
     }
 
     /// Lets in everyone, as at first.

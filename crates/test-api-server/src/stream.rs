@@ -12,11 +12,11 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Whether TLS has verified a certificate of the client.
-    pub(crate) fn has_certificate(&self) -> bool {
+    /// The certificate of the client, which TLS has verified.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
         match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => stream.conn.peer_certificates().is_some(),
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.conn.peer_certificates()?.first().map(AsRef::as_ref),
         }
     }
 }

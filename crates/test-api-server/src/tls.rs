@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -19,10 +19,19 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
-    /// The authority's certificate, by which clients know the server.
-    pub(crate) authority: String,
-    /// A certificate and its key, by which the server knows a client.
-    pub(crate) client: (String, String),
+    authority: CertifiedIssuer<'static, KeyPair>,
+    client: Mutex<ClientCertificate>,
+}
+
+/// By what the server knows a client.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientCertificate {
+    /// The certificate, as a connection shows it.
+    pub(crate) der: Vec<u8>,
+    /// The certificate, as files have it.
+    pub(crate) certificate: String,
+    /// Its key.
+    pub(crate) key: String,
 }
 
 impl Tls {
@@ -30,7 +39,7 @@ impl Tls {
     pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
         let authority = authority().map_err(io::Error::other)?;
         let (certificate, key) = signed(&authority, address.ip().to_string(), ExtendedKeyUsagePurpose::ServerAuth)?;
-        let (client, client_key) = signed(&authority, "client".to_owned(), ExtendedKeyUsagePurpose::ClientAuth)?;
+        let client = client(&authority)?.into();
 
         let provider = Arc::new(default_provider());
         let mut roots = RootCertStore::empty();
@@ -42,11 +51,23 @@ impl Tls {
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let mut config = config.with_single_cert(vec![certificate.der().clone()], key).map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            config: config.into(),
-            authority: authority.pem(),
-            client: (client.pem(), client_key.serialize_pem()),
-        })
+        Ok(Self { config: config.into(), authority, client })
+    }
+
+    /// The authority's certificate, by which clients know the server.
+    pub(crate) fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// What clients are given.
+    pub(crate) fn client(&self) -> ClientCertificate {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives clients another certificate, and answers what they had before.
+    pub(crate) fn renew_client(&self) -> io::Result<ClientCertificate> {
+        let new = client(&self.authority)?;
+        Ok(std::mem::replace(&mut self.client.lock().unwrap_or_else(PoisonError::into_inner), new))
     }
 
     /// A connection, whose handshake comes with its first bytes.
@@ -62,6 +83,11 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(DnType::CommonName, "test-api-server");
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> io::Result<ClientCertificate> {
+    let (certificate, key) = signed(authority, "client".to_owned(), ExtendedKeyUsagePurpose::ClientAuth)?;
+    Ok(ClientCertificate { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
 fn signed(

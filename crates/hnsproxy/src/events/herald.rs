@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_and_lasts_again_continues_a_series() {
+        let mut herald = Herald::default();
+        herald.conditions(vec![problem(1)], at(0));
+        assert_eq!(told(&mut herald, 10), [(10, None)]);
+        herald.conditions(vec![], at(20));
+        herald.conditions(vec![problem(1)], at(30));
+        assert_eq!((told(&mut herald, 39), told(&mut herald, 40)), (vec![], vec![(10, Some(2))]));
+    }
+
+    #[test]
     fn many_are_told_one_by_one_and_none_is_forgotten() {
         let mut herald = Herald::default();
         herald.conditions((0..30).map(problem).collect(), at(0));

@@ -73,11 +73,9 @@ pub(super) fn answer(probe: Probe, view: &View, patience: Duration) -> HealthAns
     HealthAnswer { code: code(ok), body, weight: None }
 }
 
-/// Answers the health check of a Service in a family; one that has none is not served here.
-pub(super) fn answer_service(service: &ServiceName, family: Family, view: &View, patience: Duration) -> HealthAnswer {
+/// Answers the health check of a Service that has so many local backends. Changes may wait `patience` long.
+pub(super) fn answer_service(service: &ServiceName, local: usize, view: &View, patience: Duration) -> HealthAnswer {
     let healthy = view.changes.is_healthy(view.now.elapsed, patience);
-    let check = view.status.health_checks.get(service);
-    let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
     let body = ServiceHealth { service, local_endpoints: local, service_proxy_healthy: healthy };
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"\t"));
@@ -96,7 +94,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::board::Changes;
+    use crate::board::{Changes, Reach};
     use crate::clock::Now;
     use crate::status::Status;
 
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn a_body_has_kube_proxys_keys_in_its_order() {
         let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(1), crate::board::Reach::All);
+        changes.ended(Duration::from_secs(1), Reach::All);
         let body = answer(Probe::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
         assert_eq!(
             body,
@@ -145,7 +143,7 @@ mod tests {
     #[test]
     fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
         let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(5), crate::board::Reach::All);
+        changes.ended(Duration::from_secs(5), Reach::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1000).0, 200);
         changes.queued(Duration::from_secs(1000));
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1009).0, 200);
@@ -158,7 +156,7 @@ mod tests {
             assert_eq!(body["status"]["IPv4"]["healthy"], false);
         }
         changes.begun(Duration::from_secs(1010));
-        changes.ended(Duration::from_secs(1011), crate::board::Reach::All);
+        changes.ended(Duration::from_secs(1011), Reach::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1030).0, 200);
     }
 
@@ -175,11 +173,34 @@ mod tests {
     #[test]
     fn a_service_without_local_backends_turns_load_balancers_away() {
         let service = ServiceName::new("a", "b");
-        let answer = answer_service(&service, Family::V4, &view(&eligible(), &Changes::default(), 1), PATIENCE);
+        let answer = answer_service(&service, 0, &view(&eligible(), &Changes::default(), 1), PATIENCE);
         let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"a\",\n\t\t\"name\": \"b\"\n\t},\n\t\"localEndpoints\": 0,\n\t\"serviceProxyHealthy\": true\n}";
         assert_eq!(
             answer,
             HealthAnswer { code: StatusCode::SERVICE_UNAVAILABLE, body: body.to_owned(), weight: Some(0) }
         );
+    }
+    #[test]
+    fn while_changes_are_late_load_balancers_are_turned_away_and_counts_stay_true() {
+        let mut changes = Changes::default();
+        changes.ended(Duration::from_secs(5), Reach::All);
+        changes.queued(Duration::from_secs(10));
+        // Whether the Node is to go is not asked here.
+        let status = Status { node_eligible: false, ..eligible() };
+        let ask = |changes: &Changes, seconds, local| {
+            let answer = answer_service(&ServiceName::new("a", "b"), local, &view(&status, changes, seconds), PATIENCE);
+            (answer.code.as_u16(), answer.weight, serde_json::from_str::<Value>(&answer.body).unwrap())
+        };
+        let body = |local: usize, healthy: bool| {
+            let service = json!({"namespace": "a", "name": "b"});
+            json!({"service": service, "localEndpoints": local, "serviceProxyHealthy": healthy})
+        };
+        assert_eq!(ask(&changes, 19, 3), (200, Some(3), body(3, true)));
+        assert_eq!(ask(&changes, 20, 3), (503, Some(3), body(3, false)));
+        assert_eq!(ask(&changes, 20, 0), (503, Some(0), body(0, false)));
+        changes.begun(Duration::from_secs(20));
+        changes.ended(Duration::from_secs(21), Reach::All);
+        assert_eq!(ask(&changes, 60, 3), (200, Some(3), body(3, true)));
+        assert_eq!(ask(&changes, 60, 0), (503, Some(0), body(0, true)));
     }
 }

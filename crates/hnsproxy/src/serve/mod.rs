@@ -90,6 +90,8 @@ pub struct Settings {
     pub patience: Duration,
     /// The configuration, as `/configz` shows it.
     pub configuration: Value,
+    /// The version that is reported as kube-proxy's.
+    version: String,
     /// Every flag of kube-proxy with the value that counts.
     flags: Vec<(&'static str, String)>,
     /// Whether `/flagz`, `/statusz`, and what changes the program while it runs, are offered.
@@ -123,6 +125,7 @@ impl Settings {
             hard_fail: config.bind_address_hard_fail,
             patience: config.sync_period * 2,
             configuration: config.to_v1alpha1(),
+            version: config.reported_version.clone(),
             flags: config.flags(),
             flagz: config.gates.enabled("ComponentFlagz"),
             statusz: config.gates.enabled("ComponentStatusz"),

@@ -114,5 +114,9 @@ fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
 }
 
 fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
-    health_response(answer_service(service, family, &shared.proxy.board.view(), shared.settings.patience))
+    let view = shared.proxy.board.view();
+    let check = view.status.health_checks.get(service);
+    // A Service that has just gone is not served here.
+    let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
+    health_response(answer_service(service, local, &view, shared.settings.patience))
 }

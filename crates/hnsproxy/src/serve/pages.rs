@@ -16,6 +16,7 @@ use super::{NOSNIFF, Proxy, Settings, Shared, debug};
 
 pub(super) const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
 pub(super) const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let Settings { flagz, statusz, profiling, .. } = shared.settings;
     let mut router = Router::new()
@@ -85,5 +86,15 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn statusz(State(shared): State<Arc<Shared>>) -> Response {
-    ([TEXT, NOSNIFF], ready::page(&shared.proxy.board.view(), (shared.proxy.overdue)())).into_response()
+    let (settings, view, overdue) = (&shared.settings, shared.proxy.board.view(), (shared.proxy.overdue)());
+    ([TEXT, NOSNIFF], ready::page(&view, overdue, &settings.version, &paths(settings))).into_response()
+}
+
+/// The pages that there are beside `/statusz`.
+fn paths(settings: &Settings) -> Vec<&'static str> {
+    let mut paths = vec!["/configz", "/debug/explain/NAMESPACE/NAME"];
+    paths.extend(settings.profiling.then_some("/debug/flags/v"));
+    paths.extend(settings.flagz.then_some("/flagz"));
+    paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
+    paths
 }

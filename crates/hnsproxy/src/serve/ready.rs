@@ -1,6 +1,6 @@
 //! How far the node is from what the cluster asks for: `/readyz` for programs, `/statusz` for people.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 
 use hcn::{Generation, SlowCall};
 use proxy::settings::Capabilities;
@@ -8,7 +8,6 @@ use proxy::{Progress, Tally};
 use serde::Serialize;
 
 use crate::board::View;
-use crate::config::KUBERNETES_VERSION;
 
 /// Whether HNS holds all that it should, and what it waits for where it does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,8 +106,22 @@ impl From<Capabilities> for CapabilitiesView {
     }
 }
 
-/// The page for people. It begins as those of Kubernetes' components do.
-pub(super) fn page(view: &View, overdue: Option<SlowCall>) -> String {
+impl Display for CapabilitiesView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            ("direct server return", self.direct_server_return),
+            ("session affinity", self.session_affinity),
+            ("IPv6", self.ipv6),
+            ("changes of load balancers in place", self.modify_load_balancer),
+        ];
+        let named = all.map(|(what, can)| format!("{what}: {}", if can { "yes" } else { "no" }));
+        f.write_str(&named.join(", "))
+    }
+}
+
+/// The page for people, by a program that reports a version as kube-proxy's, and has these pages. It begins as those of Kubernetes'
+/// components do.
+pub(super) fn page(view: &View, overdue: Option<SlowCall>, version: &str, paths: &[&str]) -> String {
     let View { status, now, .. } = view;
     let Readiness {
         waits_for,
@@ -128,11 +141,12 @@ pub(super) fn page(view: &View, overdue: Option<SlowCall>) -> String {
     let up = now.elapsed.as_secs();
     let _ = writeln!(page, "Started: {}", now.wall_at(std::time::Duration::ZERO).strftime("%a %b %e %H:%M:%S UTC %Y"));
     let _ = writeln!(page, "Up: {} hr {:02} min {:02} sec", up / 3600, up / 60 % 60, up % 60);
-    let _ = writeln!(page, "Binary version: {} (hnsproxy {})", KUBERNETES_VERSION, env!("CARGO_PKG_VERSION"));
-    let _ = writeln!(page, "Paths: /configz /debug/explain/NAMESPACE/NAME /healthz /metrics /proxyMode /readyz\n");
+    let _ = writeln!(page, "Binary version: {version} (hnsproxy {})", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(page, "Paths: {}\n", paths.join(" "));
     let _ = writeln!(page, "{}", status.note);
     let version = hns.version.as_deref().unwrap_or("not known yet");
     let _ = writeln!(page, "HNS: {}, version {version}, interface {}", hns.liveness, hns.interface);
+    hns.capabilities.iter().for_each(|capabilities| page += &format!("HNS can do: {capabilities}\n"));
     cluster_trouble.iter().for_each(|trouble| page += &format!("Cluster: {trouble}\n"));
     hns.overdue_call.iter().for_each(|call| page += &format!("Waits for HNS: {call}\n"));
     for (what, TallyView { desired, confirmed }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
@@ -208,14 +222,19 @@ mod tests {
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let hns = Readiness::of(&view, Some(call)).hns;
         assert_eq!((hns.liveness, hns.overdue_call.as_deref()), ("slow", Some("HcnCreateLoadBalancer takes 12.0 s")));
-        assert!(page(&view, Some(call)).contains("Waits for HNS: HcnCreateLoadBalancer takes 12.0 s\n"));
+        assert!(
+            page(&view, Some(call), "v1.36.2", &[]).contains("Waits for HNS: HcnCreateLoadBalancer takes 12.0 s\n")
+        );
     }
 
     #[test]
     fn the_page_for_people_says_the_same() {
-        let page = page(&half_way(), None);
+        let page = page(&half_way(), None, "v1.36.2-here", &["/healthz", "/readyz"]);
+        let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
         for part in [
             "kube-proxy statusz\n",
+            &version,
+            "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
             "HNS: unavailable, version not known yet, interface v2\nCluster: no connection\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n",
             "Oldest change not yet programmed: 2.000 s\n\nWaits for:\n- HNS could not be read\n- 2 of 7 load balancers\n",

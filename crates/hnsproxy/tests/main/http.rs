@@ -1,12 +1,14 @@
 //! Asks the program over HTTP.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::BOUND;
+use crate::program::{BOUND, until};
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,4 +55,19 @@ pub(crate) fn send(method: &str, address: SocketAddr, path: &str, body: &str) ->
 /// Gets a page; none, where nobody answers.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
     ask("GET", address, path)
+}
+
+/// Waits until a page is as it should be, and answers with it.
+pub(crate) fn wait(address: SocketAddr, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
+    let found = RefCell::new(None);
+    until(&format!("{address}{path}"), || {
+        *found.borrow_mut() = get(address, path).filter(&is_so);
+        let so = found.borrow().is_some();
+        if !so {
+            // The program needs the processor more than who asks.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        so
+    });
+    found.into_inner().unwrap()
 }

@@ -10,6 +10,7 @@ mod bad_input;
 mod explain;
 mod hns;
 mod http;
+mod installers;
 mod keep;
 mod live;
 mod process;

@@ -108,6 +108,21 @@ fn a_network_that_is_not_there_is_named_with_its_flag() {
 }
 
 #[test]
+fn ranges_of_another_family_than_the_nodes_change_nothing() {
+    let file = |name| recording("boutique-overlay", name);
+    let (from, hns) = (from(&file("cluster.json")), emulated(&file("host.json")));
+    let held = |ranges: &[&str]| {
+        let flags = [from.as_str(), &hns, "--once", "-o=json", "--source-vip=10.244.1.9"];
+        hnsproxy(&[&flags, ranges].concat()).expect(0).json()
+    };
+    let ranges = ["--detect-local-mode=ClusterCIDR", "--cluster-cidr=fd00::/48", "--nodeport-addresses=fd00::/48"];
+    assert_eq!(held(&ranges), held(&[]));
+    // A source address does matter, and HNS has the word.
+    let running = Running::start(&[&from, &hns, "--source-vip=fd00::9"]);
+    running.wait_for("create endpoint for the source address fd00::9: HNS has none: HcnCreateEndpoint failed");
+}
+
+#[test]
 fn several_networks_are_programmed_and_one_that_is_missing_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let (cluster, host) = (directory.path().join("cluster.yaml"), directory.path().join("host.json"));

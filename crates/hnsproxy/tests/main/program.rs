@@ -136,7 +136,12 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 /// Runs the program to its end.
 pub(crate) fn hnsproxy(arguments: &[&str]) -> Ended {
-    let Output { status, stdout, stderr } = command(arguments).output().unwrap();
+    ended(&mut command(arguments))
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
 }

@@ -1,6 +1,6 @@
 //! What the program answers over HTTP: health checks of the node and of Services, and the pages at the address of metrics.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,23 +8,8 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::json;
 
 use crate::hns::Hns;
-use crate::http::{Answer, ask, get};
+use crate::http::{ask, get, wait};
 use crate::program::{Running, free_addresses, from, hnsproxy, recording, until};
-
-/// Waits until a page is as it should be, and answers with it.
-fn wait(address: SocketAddr, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
-    let found = std::cell::RefCell::new(None);
-    until(&format!("{address}{path}"), || {
-        *found.borrow_mut() = get(address, path).filter(&is_so);
-        let so = found.borrow().is_some();
-        if !so {
-            // The program needs the processor more than who asks.
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        so
-    });
-    found.into_inner().unwrap()
-}
 
 fn boutique() -> String {
     from(&recording("boutique-l2bridge", "cluster.json"))
@@ -129,6 +114,38 @@ fn the_health_check_of_a_service_follows_its_backends() {
 }
 
 #[test]
+fn each_family_of_a_service_has_its_own_health_check() {
+    let Ok(taken) = TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: this host has no IPv6");
+        return;
+    };
+    drop(taken);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.json");
+    let [four] = free_addresses();
+    let slice = |name: &str, family: &str, backends: &[&str]| {
+        let backends: Vec<_> = backends.iter().map(|ip| json!({"addresses": [ip], "nodeName": "win-1"})).collect();
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+            "metadata": {"namespace": "ns", "name": name, "labels": {"kubernetes.io/service-name": "web"}},
+            "ports": [{"name": "", "port": 8080}], "endpoints": backends})
+    };
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": "web"},
+        "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": four.port(),
+            "clusterIP": "10.96.9.9", "clusterIPs": ["10.96.9.9", "fd00:96::9"], "ipFamilies": ["IPv4", "IPv6"],
+            "ports": [{"port": 80}]}});
+    let items =
+        [service, slice("web-4", "IPv4", &["10.244.7.1", "10.244.7.2"]), slice("web-6", "IPv6", &["fd00:244::1"])];
+    std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()).unwrap();
+    let hns = Hns::of("mixed-l2bridge");
+    let _running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-1"]);
+    let six = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), four.port());
+    for (address, local) in [(four, "2"), (six, "1")] {
+        let answer = wait(address, "/", |answer| answer.code == 200);
+        assert_eq!(answer.header("x-load-balancing-endpoint-weight"), local, "{address}: {answer:#?}");
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_is_named_and_tried_again_or_ends_the_program() {
     let hns = Hns::of("boutique-l2bridge");
     let [address] = free_addresses();
@@ -150,14 +167,19 @@ fn an_address_that_is_taken_is_named_and_tried_again_or_ends_the_program() {
 fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     let hns = Hns::of("mixed-l2bridge");
     let cluster = from(&recording("mixed-l2bridge", "cluster.json"));
-    let running = Running::start(&[&cluster, &hns.flag(), "--enable-dsr"]);
+    let running = Running::start(&[&cluster, &hns.flag(), "--enable-dsr", "--version=v1.36.2-here"]);
     let readyz = wait(running.metrics, "/readyz", |answer| answer.code == 200).json();
     let wanted = &readyz["loadBalancers"];
     assert_eq!((&wanted["desired"], &wanted["confirmed"]), (&json!(hns.load_balancers().len()), &wanted["desired"]));
     assert_eq!((&readyz["waitsFor"], &readyz["hns"]["liveness"]), (&json!([]), &json!("up")));
+    let capabilities =
+        json!({"directServerReturn": true, "sessionAffinity": true, "ipv6": true, "modifyLoadBalancer": true});
+    assert_eq!(readyz["hns"]["capabilities"], capabilities);
 
     let text = "text/plain; charset=utf-8";
-    for (path, body) in [("/healthz", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "kernelspace")] {
+    for (path, body) in
+        [("/healthz", "ok"), ("/healthz?verbose", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "kernelspace")]
+    {
         let answer = get(running.metrics, path).unwrap();
         assert_eq!((answer.code, answer.header("content-type"), answer.body.as_str()), (200, text, body), "{path}");
     }
@@ -167,7 +189,14 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     assert_eq!((&config["kind"], &config["winkernel"]["enableDSR"]), (&json!("KubeProxyConfiguration"), &json!(true)));
     let statusz = get(running.metrics, "/statusz").unwrap();
     assert!(statusz.body.starts_with("kube-proxy statusz\n"), "{statusz:#?}");
-    assert!(statusz.body.contains("emulated HNS"), "{statusz:#?}");
+    for part in [
+        "\nBinary version: v1.36.2-here (hnsproxy ",
+        "\nPaths: /configz /debug/explain/NAMESPACE/NAME /flagz /healthz /metrics /metrics/slis /proxyMode /readyz\n",
+        "emulated HNS",
+        "\nHNS can do: direct server return: yes, session affinity: yes, IPv6: yes, changes of load balancers in place: yes\n",
+    ] {
+        assert!(statusz.body.contains(part), "{part:?} is not in\n{}", statusz.body);
+    }
     assert_eq!(get(running.metrics, "/nothing").unwrap().code, 404);
 
     let metrics = get(running.metrics, "/metrics").unwrap();
@@ -198,9 +227,16 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
 #[test]
 fn what_may_be_asked_and_changed_is_what_the_configuration_allows() {
     let hns = Hns::of("boutique-l2bridge");
-    let running = Running::start(&[&boutique(), &hns.flag(), "--profiling", "--enable-dsr"]);
+    let flags = ["--profiling", "--enable-dsr", "--master=https://10.0.0.1"];
+    let running = Running::start(&[&[boutique().as_str(), &hns.flag()], &flags[..]].concat());
     let flagz = wait(running.metrics, "/flagz", |answer| answer.code == 200).body;
-    for line in ["kube-proxy flagz", "enable-dsr=true", "proxy-mode=kernelspace", "config-sync-period=15m"] {
+    for line in [
+        "kube-proxy flagz",
+        "enable-dsr=true",
+        "proxy-mode=kernelspace",
+        "config-sync-period=15m",
+        "master=https://10.0.0.1",
+    ] {
         assert!(flagz.lines().any(|found| found.starts_with(line)), "{line} is not in\n{flagz}");
     }
     let slis = get(running.metrics, "/metrics/slis").unwrap().body;
@@ -216,6 +252,7 @@ fn what_may_be_asked_and_changed_is_what_the_configuration_allows() {
         "{refused:#?}"
     );
     assert_eq!(get(running.metrics, "/debug/flags/v").unwrap().code, 406);
+    assert_eq!(get(running.metrics, "/debug/pprof/").unwrap().code, 404);
     assert_eq!(put("2").body, "successfully set klog.logging.verbosity to 2");
     wait(running.metrics, "/readyz", |answer| answer.code == 200);
     hns.remove(&hns.load_balancers()[0]);

@@ -112,6 +112,9 @@ async fn certificates_and_tokens_let_in() {
     let mut deceived = other.kubeconfig(&Credentials::None);
     deceived["clusters"][0]["cluster"]["server"] = server.url().into();
     assert_eq!(code(deceived).await, None);
+    let before = with(Credentials::Certificate);
+    server.renew_certificate().unwrap();
+    assert_eq!((code(before).await, code(with(Credentials::Certificate)).await), (Some(401), Some(200)));
 }
 
 #[tokio::test]

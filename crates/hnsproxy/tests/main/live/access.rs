@@ -12,7 +12,7 @@ use super::{Cluster, web};
 use crate::hns::Hns;
 #[cfg(unix)]
 use crate::http::get;
-use crate::program::{Running, hnsproxy, until};
+use crate::program::{Running, command, ended, hnsproxy, until};
 
 fn closed(tokens: &[&str]) -> Cluster {
     let cluster = Cluster::of(ApiServer::start_tls().unwrap());
@@ -49,6 +49,31 @@ fn a_token_that_expires_is_read_again_from_its_file() {
         let address = format!("10.96.9.{}", number + 2);
         web(&cluster.server, next.trim(), &address);
         until("what comes is programmed", || hns.has(&address));
+    }
+}
+
+#[test]
+fn a_certificate_that_is_replaced_is_read_again_from_its_files() {
+    let cluster = closed(&[]);
+    let (certificate, key) = (cluster.file("client.crt"), cluster.file("client.key"));
+    let write = || {
+        let (certificate_text, key_text) = cluster.server.certificate().unwrap();
+        fs::write(&certificate, certificate_text).unwrap();
+        fs::write(&key, key_text).unwrap();
+    };
+    write();
+    let hns = Hns::of("boutique-l2bridge");
+    let files = Credentials::CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    let running = Running::start(&[&cluster.flag(&files), &hns.flag()]);
+    running.wait_for("HNS holds all that it should");
+    for (name, address) in [("second", "10.96.9.2"), ("third", "10.96.9.3")] {
+        cluster.server.renew_certificate().unwrap();
+        cluster.server.cut();
+        running.wait_for("does not accept our credentials (401)");
+        write();
+        running.wait_for("can be asked again");
+        web(&cluster.server, name, address);
+        until("what comes is programmed", || hns.has(address));
     }
 }
 
@@ -143,8 +168,13 @@ fn who_is_not_allowed_is_told_what_allows_it() {
 fn no_way_at_all_is_an_error_at_once() {
     let hns = Hns::of("boutique-l2bridge");
     hnsproxy(&["run", &hns.flag()]).expect(1).logs("set --kubeconfig");
-    let ended = hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()]).expect(1);
-    ended.logs("the kubeconfig nowhere.yaml can't be used: ");
+    hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()])
+        .expect(1)
+        .logs("the kubeconfig nowhere.yaml can't be used: ");
+    // As in a pod, but without the files of a service account.
+    let mut in_pod = command(&["run", &hns.flag()]);
+    in_pod.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1");
+    ended(&mut in_pod).expect(1).logs("ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount");
 }
 
 /// A kubeconfig of a cluster with a plugin for credentials: a script of the shell.

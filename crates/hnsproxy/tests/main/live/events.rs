@@ -1,6 +1,6 @@
 //! Events that the API server is given, and what is counted of requests to it.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
 use test_api_server::{ApiServer, Credentials};
@@ -54,35 +54,70 @@ fn what_a_service_can_t_have_is_told_of_it_once() {
     assert_eq!(events(&live, "ProtocolUnsupported").len(), 1);
 }
 
-#[test]
-fn a_health_check_that_can_t_listen_is_told_of_its_service() {
-    let [check] = free_addresses();
-    let _taken = TcpListener::bind(("0.0.0.0", check.port())).unwrap();
-    let cluster = Cluster::of(ApiServer::start().unwrap());
+/// A Service whose health check is at a port.
+fn checked(port: u16) -> Value {
     let mut balanced = service("web", "10.96.9.1");
-    let spec = balanced["spec"].as_object_mut().unwrap();
-    spec.insert("type".into(), "LoadBalancer".into());
-    spec.insert("externalTrafficPolicy".into(), "Local".into());
-    spec.insert("healthCheckNodePort".into(), check.port().into());
-    cluster.server.load(json!([balanced, slice("web", "10.244.7.7")])).unwrap();
+    let check = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port});
+    balanced["spec"].as_object_mut().unwrap().extend(check.as_object().unwrap().clone());
+    balanced
+}
+
+/// A port at which another program listens.
+fn taken() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn what_happens_again_continues_the_event_or_begins_it_anew_where_it_is_forgotten() {
+    const REASON: &str = "FailedToStartServiceHealthcheck";
+    let ports = [taken(), taken(), taken()];
+    let cluster = Cluster::of(ApiServer::start().unwrap());
+    cluster.server.load(json!([checked(ports[0].1), slice("web", "10.244.7.7")])).unwrap();
     let live = Live::start_on(cluster, "boutique-l2bridge", &[]);
-    until("it is told", || !events(&live, "FailedToStartServiceHealthcheck").is_empty());
-    let event = events(&live, "FailedToStartServiceHealthcheck").remove(0);
-    assert_eq!((&event["action"], &event["regarding"]["name"]), (&json!("Listen"), &json!("web")));
+    let server = &live.cluster.server;
+    until("it is told", || !events(&live, REASON).is_empty());
+    let first = events(&live, REASON).remove(0);
+    assert_eq!((&first["action"], &first["regarding"]["name"]), (&json!("Listen"), &json!("web")));
+    assert_eq!(first.get("series"), None);
+
+    let counts = |count: u32| events(&live, REASON).iter().any(|event| event["series"]["count"] == count);
+    let patched = || server.received().iter().filter(|request| request.verb == "patch").count();
+    server.put(checked(ports[1].1)).unwrap();
+    until("it is told again", || counts(2));
+    let mut all = events(&live, REASON);
+    let mut second = all.remove(0);
+    assert!(second["series"]["lastObservedTime"].is_string(), "{second}");
+    second.as_object_mut().unwrap().remove("series");
+    assert_eq!((&second, all, patched()), (&first, vec![], 1));
+
+    server.forget_events();
+    server.put(checked(ports[2].1)).unwrap();
+    until("it is told anew", || counts(3));
+    let third = events(&live, REASON).remove(0);
+    assert_eq!((&third["metadata"], &third["regarding"]), (&first["metadata"], &first["regarding"]));
+    assert!(third["note"].as_str().unwrap().contains(&format!("0.0.0.0:{}", ports[2].1)), "{third}");
+    assert_eq!(patched(), 2);
 }
 
 #[test]
 fn an_address_that_ends_the_program_is_told_before_the_end() {
-    let [health, metrics] = free_addresses();
-    let _taken = TcpListener::bind(health).unwrap();
-    let cluster = Cluster::of(ApiServer::start().unwrap());
-    cluster.server.load(objects("boutique-l2bridge")).unwrap();
-    let hns = Hns::of("boutique-l2bridge");
-    let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
-    let flags =
-        [&cluster.flag(&Credentials::None), &hns.flag(), &addresses[0], &addresses[1], "--bind-address-hard-fail"];
-    hnsproxy(&flags).expect(1).logs("/healthz can't listen at ");
-    let events = cluster.server.events();
-    let reasons: Vec<_> = events.iter().map(|event| event["reason"].as_str().unwrap()).collect();
-    assert!(reasons.contains(&"FailedToStartProxierHealthcheck"), "{events:#?}");
+    for (taken, what, reason) in
+        [(0, "/healthz", "FailedToStartProxierHealthcheck"), (1, "/metrics", "FailedToStartMetricServer")]
+    {
+        let addresses: [SocketAddr; 2] = free_addresses();
+        let _taken = TcpListener::bind(addresses[taken]).unwrap();
+        let cluster = Cluster::of(ApiServer::start().unwrap());
+        cluster.server.load(objects("boutique-l2bridge")).unwrap();
+        let (kubeconfig, hns) = (cluster.flag(&Credentials::None), Hns::of("boutique-l2bridge"));
+        let health = format!("--healthz-bind-address={}", addresses[0]);
+        let metrics = format!("--metrics-bind-address={}", addresses[1]);
+        let ended = hnsproxy(&[&kubeconfig, &hns.flag(), &health, &metrics, "--bind-address-hard-fail"]).expect(1);
+        ended.logs(&format!("{what} can't listen at {}", addresses[taken]));
+        let events = cluster.server.events();
+        let event = events.iter().find(|event| event["reason"] == reason).unwrap_or_else(|| panic!("{events:#?}"));
+        assert_eq!((&event["type"], &event["action"]), (&json!("Warning"), &json!("StartKubeProxy")));
+        assert_eq!(event["regarding"]["kind"], "Node");
+    }
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use test_api_server::{ApiServer, Credentials, Kind};
 
-use super::{Cluster, service, slice};
+use super::{Cluster, Live, service, slice};
 use crate::hns::Hns;
+use crate::http::{get, wait};
 use crate::program::{Running, emulated, hnsproxy, recording, until};
 use crate::recordings::{flags_of, recorded};
 
@@ -94,4 +95,41 @@ fn other_pod_cidrs_end_the_program_where_they_are_needed() {
     node_port(server);
     until("the other goes on", || hns.has("10.96.9.1"));
     drop(lax);
+}
+
+#[test]
+fn load_balancers_are_told_whether_the_node_stays_as_it_was_last_seen() {
+    let live =
+        Live::start_on(Cluster::of(ApiServer::start().unwrap()), "boutique-l2bridge", &["--hostname-override=win-9"]);
+    let server = &live.cluster.server;
+    let healthz = |code: u16| {
+        let body = wait(live.running.health, "/healthz", |answer| answer.code == code).json();
+        assert_eq!((&body["nodeEligible"], &body["healthy"]), (&json!(code == 200), &json!(true)));
+        assert_eq!(get(live.running.health, "/livez").unwrap().code, 200);
+    };
+    let tainted =
+        |key: &str| node(addresses("192.168.77.1"), json!({"taints": [{"key": key, "effect": "NoSchedule"}]}));
+    // What came before a Service that is told to be programmed was taken too.
+    let delete = |service: &str, address: &str| {
+        server.delete(Kind::Node, "", "win-9");
+        live.running.wait_for("there is no Node win-9");
+        live.settle(service, address);
+        let confirmed = json!(live.hns.load_balancers().len());
+        wait(live.running.metrics, "/readyz", |answer| answer.json()["loadBalancers"]["confirmed"] == confirmed);
+    };
+    healthz(503);
+    server.put(tainted("os")).unwrap();
+    healthz(200);
+    delete("a", "10.96.9.1");
+    healthz(200);
+    server.put(tainted("ToBeDeletedByClusterAutoscaler")).unwrap();
+    healthz(503);
+    delete("b", "10.96.9.2");
+    healthz(503);
+    server.put(tainted("os")).unwrap();
+    healthz(200);
+    let mut going = tainted("os");
+    going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    server.put(going).unwrap();
+    healthz(503);
 }
