@@ -3,6 +3,7 @@
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
 
 mod bench;
+mod http;
 mod process;
 mod system;
 mod test;
@@ -29,7 +30,7 @@ enum Task {
     /// Run a Windows program under Wine, in a prefix of its own.
     Wine(wine::Arguments),
     /// Show hnsproxy.exe at work under Wine, on stand-in DLLs and an emulated HNS.
-    WineBench,
+    WineBench(wine_bench::Arguments),
     /// Measure how long things take, under Wine too; prints tables and writes JSON to target/bench.
     Bench(bench::Arguments),
     /// Run all tests: unit and integration tests, and those in documentation.
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Windows(arguments) => windows::run(&arguments),
         Task::Wine(arguments) => wine::run(&arguments),
-        Task::WineBench => wine_bench::run(),
+        Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
     };

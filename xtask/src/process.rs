@@ -49,7 +49,7 @@ pub(crate) fn cargo() -> Result<Command> {
 }
 
 /// What a program at work has not done by then it will not do.
-const BOUND: Duration = Duration::from_secs(300);
+const BOUND: Duration = Duration::from_secs(120);
 
 /// A program at work, which is ended when this is dropped.
 #[derive(Debug)]
@@ -83,6 +83,17 @@ impl Drop for Guarded {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Resident memory of a process and its peak, in MB.
+pub(crate) fn memory(process: u32) -> Result<[f64; 2]> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let megabytes = |member: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(member)).with_context(|| member.to_owned())?;
+        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes / 1024.0)
+    };
+    Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
 }
 
 /// Runs a program for what it prints, without a word; it has to succeed.

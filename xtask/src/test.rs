@@ -52,7 +52,7 @@ fn here(packages: &[String]) -> Result<()> {
         run_command(cargo(&["test"])?.arg("--doc"))?;
         // On a machine of CI a missing tool is installed, or is a failure; elsewhere nobody asked for a gigabyte of them.
         if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
-            wine_bench::run()?;
+            wine_bench::run(&wine_bench::Arguments::default())?;
         } else {
             say(format_args!("SKIPPED: the Windows program under Wine; cargo xtask wine-bench installs what it needs"));
         }

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -60,6 +61,32 @@ impl Prefix {
     /// The prefix of the workspace, ready.
     pub(crate) fn own() -> Result<Self> {
         Self::prepare(system::target()?.join("wine"))
+    }
+
+    /// The same drive C in a prefix without drive Z, by which Wine takes paths like `/var` for those of this system. Programs are named by
+    /// their place on drive C there.
+    pub(crate) fn without_drive_z(&self) -> Result<Self> {
+        self.wait_until_quiet()?;
+        let other = Self { folder: self.folder.with_extension("c"), wine: self.wine.clone() };
+        other.remove_without_drive_z()?;
+        let drives = other.folder.join("dosdevices");
+        fs::create_dir_all(&drives)?;
+        for place in [drives.join("c:"), other.drive_c()] {
+            symlink(self.drive_c(), place)?;
+        }
+        for file in ["system.reg", "user.reg", "userdef.reg", ".update-timestamp"] {
+            fs::copy(self.folder.join(file), other.folder.join(file)).context(file)?;
+        }
+        Ok(other)
+    }
+
+    /// Takes such a prefix away, once nothing runs there.
+    pub(crate) fn remove_without_drive_z(&self) -> Result<()> {
+        if self.folder.exists() {
+            self.wait_until_quiet()?;
+            fs::remove_dir_all(&self.folder)?;
+        }
+        Ok(())
     }
 
     /// Installs Wine and makes the prefix, as far as that is still to be done.
@@ -133,8 +160,13 @@ impl Prefix {
         Ok(())
     }
 
+    /// The folder that is drive C.
+    pub(crate) fn drive_c(&self) -> PathBuf {
+        self.folder.join("drive_c")
+    }
+
     fn system32(&self) -> PathBuf {
-        self.folder.join("drive_c/windows/system32")
+        self.drive_c().join("windows/system32")
     }
 }
 

@@ -77,6 +77,12 @@ impl ApiServer {
     pub fn kubeconfig(&self, credentials: &Credentials) -> Value {
         kubeconfig(&self.url(), self.tls.as_deref(), credentials)
     }
+
+    /// The certificate of the authority by which clients know the server, as PEM; none without TLS.
+    #[must_use]
+    pub fn authority(&self) -> Option<String> {
+        self.tls.as_deref().map(Tls::authority)
+    }
 }
 
 /// Objects.

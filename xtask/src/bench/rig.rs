@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
-use crate::process::{Guarded, cargo, run};
+use crate::http::free_addresses;
+use crate::process::{Guarded, cargo, memory, run};
 use crate::system;
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
@@ -99,11 +100,12 @@ impl Rig {
                 command
             }
         };
+        let [health, metrics] = free_addresses()?;
         command.args([
             "--network-name=cbr0",
             "--enable-dsr",
-            "--healthz-bind-address=",
-            &format!("--metrics-bind-address={}", free_address()?),
+            &format!("--healthz-bind-address={health}"),
+            &format!("--metrics-bind-address={metrics}"),
         ]);
         command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
         match &self.program {
@@ -185,11 +187,6 @@ impl Rig {
     }
 }
 
-/// An address at which nothing listens.
-fn free_address() -> Result<std::net::SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
 /// A host with an L2Bridge network.
 fn host(hns_version: &str) -> Result<Host> {
     let document = json!({
@@ -201,17 +198,6 @@ fn host(hns_version: &str) -> Result<Host> {
         }],
     });
     serde_json::from_value(document).context("the host")
-}
-
-/// Resident memory of a process and its peak, in MB.
-pub(super) fn memory(process: u32) -> Result<[f64; 2]> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let megabytes = |member: &str| -> Result<f64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(member)).with_context(|| member.to_owned())?;
-        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kilobytes / 1024.0)
-    };
-    Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
 }
 
 /// The median and the 99th percentile.

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use super::rig::{Rig, memory};
+use super::rig::Rig;
 use super::start::{COLUMNS, SIZES, first_and_again};
 use super::{Table, cluster};
+use crate::process::memory;
 use crate::wine_bench;
 
 pub(super) fn run() -> Result<Table> {

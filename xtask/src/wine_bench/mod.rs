@@ -2,9 +2,12 @@
 //!
 //! What is shown: the program is one file that needs no other and no emulator; every recording, programmed through the DLLs, ends as it
 //! does by the program of this system, by the same calls in the same order, and a second run writes nothing; killed in the middle and
-//! started again, it ends the same; from an API server over HTTP and HTTPS, it ends the same too, and follows it; it installs, runs, stops and goes as a service; the conformance suite passes as a Windows program;
-//! and the DLLs bear many threads, large documents, notifications and very many calls. Nothing here is the real HNS.
+//! started again, it ends the same; from an API server over HTTP and HTTPS, it ends the same too, and follows it; it answers health checks,
+//! tells metrics, and follows its configuration file; it installs, runs, stops and goes as a service; the conformance suite passes as a
+//! Windows program; and the DLLs bear many threads, large documents, notifications and very many calls. Nothing here is the real HNS.
 
+mod file;
+mod pages;
 mod program;
 mod recording;
 mod served;
@@ -23,6 +26,7 @@ use serde_json::json;
 use crate::process::{cargo, output, run as run_command, say};
 use crate::wine::Prefix;
 use crate::{system, windows};
+use pages::Edit;
 use recording::{Recording, equal, killed};
 use served::Way;
 
@@ -55,61 +59,91 @@ impl Rig {
     }
 }
 
+/// What to show.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only cases with this in their names
+    #[arg(value_name = "TEXT", default_value = "")]
+    only: String,
+}
+
+/// The cases, each shown as soon as it is over.
+struct Cases {
+    only: String,
+    passed: usize,
+    failed: Vec<String>,
+}
+
+impl Cases {
+    fn show(&mut self, name: impl Into<String>, case: impl FnOnce() -> Result<()>) {
+        let name = name.into();
+        if !name.contains(&self.only) {
+            return;
+        }
+        match case() {
+            Ok(()) => {
+                self.passed += 1;
+                say(format_args!("ok      {name}"));
+            }
+            Err(error) => {
+                say(format_args!("FAILED  {name}: {error:#}"));
+                self.failed.push(name);
+            }
+        }
+    }
+}
+
 /// The task.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let rig = Rig::ready()?;
     let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
     run_command(cargo()?.args(["build", "--package", "hnsproxy"]))?;
     let here = system::target()?.join("debug/hnsproxy");
     service::clear(prefix, &program.to_string_lossy());
 
-    let mut failed = Vec::new();
-    let mut passed = 0;
-    let mut note = |name: String, result: Result<()>| match result {
-        Ok(()) => {
-            passed += 1;
-            say(format_args!("ok      {name}"));
-        }
-        Err(error) => {
-            say(format_args!("FAILED  {name}: {error:#}"));
-            failed.push(name);
-        }
-    };
-    note("hnsproxy.exe is one small file".into(), program::is_one_small_file(&program));
-    note("hnsproxy.exe has no emulator".into(), program::has_no_emulator(&program, prefix));
+    let mut cases = Cases { only: arguments.only.clone(), passed: 0, failed: Vec::new() };
+    cases.show("hnsproxy.exe is one small file", || program::is_one_small_file(&program));
+    cases.show("hnsproxy.exe has no emulator", || program::has_no_emulator(&program, prefix));
     let recordings = system::root()?.join("crates/hnsproxy/tests/recordings");
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&recordings)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     folders.sort();
     for folder in &folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let recording = Recording::read(folder)?;
-        note(format!("recording {name} through the DLLs"), equal(&recording, &here, &program, prefix));
-        note(format!("recording {name}, killed in the middle"), killed(&recording, &here, &program, prefix));
-        for way in [Way::Master, Way::Token, Way::Certificate] {
-            let result = served::equal(&recording, way, &here, &program, prefix);
-            note(format!("recording {name} from an API server, by {way}"), result);
+        let one = Recording::read(folder)?;
+        cases.show(format!("recording {name} through the DLLs"), || equal(&one, &here, &program, prefix));
+        cases.show(format!("recording {name}, killed in the middle"), || killed(&one, &here, &program, prefix));
+        for way in [Way::Master, Way::Token, Way::Certificate, Way::ServiceAccount] {
+            let name = format!("recording {name} from an API server, by {way}");
+            cases.show(name, || served::equal(&one, way, &here, &program, prefix));
         }
-        let result = served::follows(&recording, &here, &program, prefix);
-        note(format!("recording {name}, and an API server that goes away and comes back"), result);
+        let name = format!("recording {name}, and an API server that goes away and comes back");
+        cases.show(name, || served::follows(&one, &here, &program, prefix));
     }
     if let Some(folder) = folders.first() {
-        let recording = Recording::read(folder)?;
-        note("hnsproxy.exe as a service".into(), service::lives(&recording, &here, &program, prefix));
+        let one = Recording::read(folder)?;
+        cases.show("a token that is replaced in its file", || served::reads_token_again(&one, &program, prefix));
+        cases.show("health checks, readiness and metrics", || pages::tell(&one, &program, prefix));
+        for (how, edit) in [("written anew", Edit::Written), ("replaced", Edit::Replaced)] {
+            let name = format!("a configuration file that is {how}");
+            cases.show(name, || pages::follow(&one, edit, &program, prefix));
+        }
+        cases.show("hnsproxy.exe as a service", || service::lives(&one, &here, &program, prefix));
     }
     for build in ["latest", "server2022", "server2019"] {
-        let case = || {
+        cases.show(format!("conformance of {build} through the DLLs"), || {
             let build: Build = build.parse().map_err(anyhow::Error::msg)?;
             let hns = Hns::new(Emulator::new(build), &Host::default())?;
             let text = output(hns.tell(prefix.command().arg(rig.program("conformance.exe")?)))?;
             ensure!(text.contains(" 0 failed"), "{text}");
             Ok(())
-        };
-        note(format!("conformance of {build} through the DLLs"), case());
+        });
     }
-    note("the DLLs under load".into(), load(&rig));
+    cases.show("the DLLs under load", || load(&rig));
+    let Cases { passed, failed, .. } = cases;
     say(format_args!("{passed} passed, {} failed", failed.len()));
     ensure!(failed.is_empty(), "{}", failed.join(", "));
+    ensure!(passed > 0, "no case has {:?} in its name", arguments.only);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,20 +1,23 @@
 //! Recordings' clusters from an API server, to `hnsproxy.exe` under Wine.
 
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use test_api_server::{ApiServer, Credentials, Kind};
 
 use super::Hns;
+use super::file::TempFile;
 use super::recording::{Recording, held};
 use crate::process::Guarded;
-use crate::system;
 use crate::wine::Prefix;
 
 /// The token that lets in.
 const TOKEN: &str = "wine-bench";
+/// The one that lets in later.
+const NEXT_TOKEN: &str = "wine-bench-next";
 
 /// How the program is led to the API server, and shows who it is.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +26,12 @@ pub(super) enum Way {
     Master,
     /// By a kubeconfig, over HTTPS with a token.
     Token,
+    /// By a kubeconfig, over HTTPS with a token in a file.
+    TokenFile,
     /// By a kubeconfig, over HTTPS with a certificate.
     Certificate,
+    /// By the environment and the service account of a pod, over HTTPS with a token in a file.
+    ServiceAccount,
 }
 
 impl std::fmt::Display for Way {
@@ -32,62 +39,119 @@ impl std::fmt::Display for Way {
         f.write_str(match self {
             Self::Master => "HTTP",
             Self::Token => "HTTPS and token",
+            Self::TokenFile => "HTTPS and token file",
             Self::Certificate => "HTTPS and certificate",
+            Self::ServiceAccount => "HTTPS and service account",
         })
     }
 }
 
 /// An API server with a recording's cluster.
-struct Served {
-    server: ApiServer,
-    /// The flag that leads to it.
-    flag: String,
-    _kubeconfig: Option<TempFile>,
+pub(super) struct Served {
+    pub(super) server: ApiServer,
+    /// What leads to it.
+    lead: Lead,
 }
 
-/// A file that goes with its owner.
-struct TempFile(PathBuf);
+enum Lead {
+    Master,
+    Kubeconfig(TempFile),
+    TokenFile { kubeconfig: TempFile, token: TempFile },
+    ServiceAccount(ServiceAccount),
+}
 
-impl Drop for TempFile {
+/// What a pod finds of its service account, on drive C with the program, for as long as this lives.
+struct ServiceAccount {
+    prefix: Prefix,
+}
+
+impl ServiceAccount {
+    const PROGRAM: &str = "hnsproxy.exe";
+
+    fn new(server: &ApiServer, program: &Path, prefix: &Prefix) -> Result<Self> {
+        let account = Self { prefix: prefix.without_drive_z()? };
+        let drive = account.prefix.drive_c();
+        std::fs::copy(program, drive.join(Self::PROGRAM))?;
+        let folder = drive.join("var/run/secrets/kubernetes.io/serviceaccount");
+        std::fs::create_dir_all(&folder)?;
+        let authority = server.authority().context("the server has no TLS")?;
+        for (name, text) in [("token", TOKEN), ("ca.crt", &authority), ("namespace", "kube-system")] {
+            std::fs::write(folder.join(name), text)?;
+        }
+        Ok(account)
+    }
+
+    /// The program, in an environment as of a pod.
+    fn command(&self, address: SocketAddr) -> Command {
+        let mut command = self.prefix.command();
+        // Paths without a drive are those of the current one.
+        command.current_dir(self.prefix.drive_c()).arg(format!("C:\\{}", Self::PROGRAM));
+        command.env("KUBERNETES_SERVICE_HOST", address.ip().to_string());
+        command.env("KUBERNETES_SERVICE_PORT", address.port().to_string());
+        command
+    }
+}
+
+impl Drop for ServiceAccount {
     fn drop(&mut self) {
-        // It holds a key that opens nothing any more.
-        let _ = std::fs::remove_file(&self.0);
+        let drive = self.prefix.drive_c();
+        // What is not there can't be taken away, and nothing is wrong with that.
+        let _ = std::fs::remove_dir_all(drive.join("var"));
+        let _ = std::fs::remove_file(drive.join(Self::PROGRAM));
+        let _ = self.prefix.remove_without_drive_z();
     }
 }
 
 impl Served {
-    fn new(recording: &Recording, way: Way) -> Result<Self> {
+    pub(super) fn new(recording: &Recording, way: Way, program: &Path, prefix: &Prefix) -> Result<Self> {
         let server = if matches!(way, Way::Master) { ApiServer::start()? } else { ApiServer::start_tls()? };
         let cluster: Value = serde_json::from_slice(&std::fs::read(&recording.cluster)?)?;
         server.load(cluster)?;
-        let credentials = match way {
-            Way::Master => {
-                let flag = format!("--master={}", server.url());
-                return Ok(Self { server, flag, _kubeconfig: None });
+        if !matches!(way, Way::Master) {
+            server.allow_tokens([TOKEN]);
+        }
+        let lead = match way {
+            Way::Master => Lead::Master,
+            Way::Token => Lead::Kubeconfig(kubeconfig(&server, &Credentials::Token(TOKEN.to_owned()))?),
+            Way::TokenFile => {
+                let token = TempFile::new(&format!("token-{}", server.address().port()), TOKEN)?;
+                let kubeconfig = kubeconfig(&server, &Credentials::TokenFile(token.in_wine().into()))?;
+                Lead::TokenFile { kubeconfig, token }
             }
-            Way::Token => Credentials::Token(TOKEN.to_owned()),
-            Way::Certificate => Credentials::Certificate,
+            Way::Certificate => Lead::Kubeconfig(kubeconfig(&server, &Credentials::Certificate)?),
+            Way::ServiceAccount => Lead::ServiceAccount(ServiceAccount::new(&server, program, prefix)?),
         };
-        server.allow_tokens([TOKEN]);
-        let file = TempFile(system::target()?.join(format!("kubeconfig-{}", server.address().port())));
-        std::fs::write(&file.0, server.kubeconfig(&credentials).to_string())?;
-        Ok(Self { server, flag: format!("--kubeconfig=Z:{}", file.0.display()), _kubeconfig: Some(file) })
+        Ok(Self { server, lead })
     }
 
     /// The Windows program, on an emulator's service through the DLLs.
-    fn through_dlls(&self, recording: &Recording, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
+    pub(super) fn through_dlls(&self, recording: &Recording, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
-        command.arg(program).arg("run").args(&recording.flags).arg(&self.flag);
-        hns.tell(&mut command);
+        match &self.lead {
+            Lead::Master => command.args([program, "run".as_ref()]).arg(format!("--master={}", self.server.url())),
+            Lead::Kubeconfig(kubeconfig) | Lead::TokenFile { kubeconfig, .. } => {
+                command.args([program, "run".as_ref()]).arg(format!("--kubeconfig={}", kubeconfig.in_wine()))
+            }
+            Lead::ServiceAccount(account) => {
+                command = account.command(self.server.address());
+                command.arg("run")
+            }
+        };
+        hns.tell(command.args(&recording.flags));
         command
     }
+}
+
+fn kubeconfig(server: &ApiServer, credentials: &Credentials) -> Result<TempFile> {
+    let name = format!("kubeconfig-{}", server.address().port());
+    TempFile::new(&name, &server.kubeconfig(credentials).to_string())
 }
 
 /// The same end as from files by the program of this system, by the same calls.
 pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
-    let served = Served::new(recording, way)?;
+    let served = Served::new(recording, way, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
     let found = held(command.args(["--once", "-o=json"]))?;
     ensure!(found == expected, "from an API server: {found:#?}\nfrom files on this system: {expected:#?}");
@@ -103,31 +167,71 @@ pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path
 pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     held(&mut recording.here(here, &one))?;
-    let served = Served::new(recording, Way::Token)?;
+    let served = Served::new(recording, Way::Token, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
     let mut program = Guarded::start(&mut command)?;
     let count = || other.emulator.documents(hcn::Kind::LoadBalancer).len();
     let all = one.emulator.documents(hcn::Kind::LoadBalancer).len();
     program.until("all load balancers", || count() == all)?;
 
-    let with_ip = |object: Value| cluster_ip(&object).map(|ip| (object, ip));
-    let chosen = served.server.objects().into_iter().rev().find_map(with_ip);
-    let (service, ip) = chosen.context("the recording has no Service of type ClusterIP")?;
-    let has_frontend = || {
-        let documents = other.emulator.documents(hcn::Kind::LoadBalancer);
-        documents.iter().any(|document| document.to_string().contains(&format!("\"{ip}\"")))
-    };
-    ensure!(has_frontend(), "{ip} is in no load balancer");
+    let chosen = Chosen::of(&served.server)?;
+    ensure!(chosen.has_frontend(&other), "{} is in no load balancer", chosen.ip);
     served.server.go_away();
-    let name = |field: &str| service.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
-    ensure!(served.server.delete(Kind::Service, name("namespace"), name("name")), "there is no {}", name("name"));
+    chosen.delete(&served.server)?;
     ensure!(count() == all, "something is gone because the API server is");
     served.server.come_back()?;
-    program.until("the deletion is seen", || !has_frontend())?;
-    served.server.put(service.clone())?;
+    program.until("the deletion is seen", || !chosen.has_frontend(&other))?;
+    served.server.put(chosen.service.clone())?;
     program.until("the creation is seen", || count() == all)?;
-    ensure!(has_frontend(), "{ip} is in no load balancer again");
+    ensure!(chosen.has_frontend(&other), "{} is in no load balancer again", chosen.ip);
     Ok(())
+}
+
+/// A token that the server no longer takes is read again from its file once that was replaced; what happened meanwhile is seen then.
+pub(super) fn reads_token_again(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
+    let (hns, served) = (recording.hns()?, Served::new(recording, Way::TokenFile, program, prefix)?);
+    let Served { server, lead: Lead::TokenFile { token, .. } } = &served else { bail!("there is no token file") };
+    let chosen = Chosen::of(server)?;
+    let mut program = Guarded::start(&mut served.through_dlls(recording, program, prefix, &hns))?;
+    program.until("a load balancer", || chosen.has_frontend(&hns))?;
+
+    server.allow_tokens([NEXT_TOKEN]);
+    server.cut();
+    let before = server.received().len();
+    chosen.delete(server)?;
+    program.until("it is tried again and again", || server.received().len() > before + 5)?;
+    ensure!(chosen.has_frontend(&hns), "something is gone because the token is refused");
+    token.replace(NEXT_TOKEN)?;
+    program.until("the deletion is seen", || !chosen.has_frontend(&hns))?;
+    server.put(chosen.service.clone())?;
+    program.until("the creation is seen", || chosen.has_frontend(&hns))
+}
+
+/// A Service of type ClusterIP.
+struct Chosen {
+    service: Value,
+    ip: String,
+}
+
+impl Chosen {
+    fn of(server: &ApiServer) -> Result<Self> {
+        let with_ip = |service: Value| cluster_ip(&service).map(|ip| Self { service, ip });
+        let found = server.objects().into_iter().rev().find_map(with_ip);
+        found.context("the recording has no Service of type ClusterIP")
+    }
+
+    fn has_frontend(&self, hns: &Hns) -> bool {
+        let wanted = format!("\"{}\"", self.ip);
+        let documents = hns.emulator.documents(hcn::Kind::LoadBalancer);
+        documents.iter().any(|document| document.to_string().contains(&wanted))
+    }
+
+    fn delete(&self, server: &ApiServer) -> Result<()> {
+        let of_metadata = |field: &str| self.service.pointer(&format!("/metadata/{field}")).and_then(Value::as_str);
+        let [namespace, name] = ["namespace", "name"].map(|field| of_metadata(field).unwrap_or_default());
+        ensure!(server.delete(Kind::Service, namespace, name), "there is no {namespace}/{name}");
+        Ok(())
+    }
 }
 
 /// The address of a Service of type ClusterIP that has one.

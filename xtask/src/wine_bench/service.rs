@@ -105,7 +105,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let state = |wanted: &str| Ok(wine(prefix, &["sc", "query", NAME])?.1.contains(wanted));
     for _ in 0..2 {
         succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
-        ensure!(state("RUNNING")?, "{}", wine(prefix, &["sc", "query", NAME])?.1);
+        until("the service runs", || state("RUNNING")).with_context(logged)?;
         until("what HNS should hold", || Ok(other.emulator.writes() >= one.emulator.writes())).with_context(logged)?;
         succeed(prefix, &["net", "stop", NAME]).with_context(logged)?;
         until("the service has stopped", || state("STOPPED")).with_context(logged)?;

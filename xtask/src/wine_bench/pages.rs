@@ -1,0 +1,132 @@
+//! What `hnsproxy.exe` answers over HTTP, and that its addresses follow the configuration file.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::file::TempFile;
+use super::recording::Recording;
+use super::served::{Served, Way};
+use crate::http::{Page, free_addresses, get, metric};
+use crate::process::{Guarded, memory};
+use crate::wine::Prefix;
+
+/// How long before a page is asked for again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until a page is as it should be.
+fn wait(program: &mut Guarded, address: SocketAddr, path: &str, is_so: impl Fn(&Page) -> bool) -> Result<()> {
+    let found = || {
+        let found = get(address, path);
+        let is_so = found.as_ref().is_some_and(&is_so);
+        if !is_so {
+            std::thread::sleep(PAUSE);
+        }
+        (is_so, found)
+    };
+    let result = program.until(&format!("http://{address}{path}"), || found().0);
+    result.with_context(|| format!("the last answer: {:#?}", found().1))
+}
+
+fn is_ok(page: &Page) -> bool {
+    page.code == 200
+}
+
+/// Health of the node and of a Service, readiness, and metrics.
+pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
+    let [health, metrics, check] = free_addresses()?;
+    let (hns, served) = (recording.hns()?, Served::new(recording, Way::Master, program, prefix)?);
+    served.server.put(service(check.port()))?;
+    served.server.put(slice(true))?;
+    let mut command = served.through_dlls(recording, program, prefix, &hns);
+    command.arg(format!("--healthz-bind-address={health}")).arg(format!("--metrics-bind-address={metrics}"));
+    let mut program = Guarded::start(&mut command)?;
+    wait(&mut program, metrics, "/readyz", is_ok)?;
+    for path in ["/healthz", "/livez"] {
+        let page = get(health, path);
+        ensure!(page.as_ref().is_some_and(is_ok), "{path}: {page:#?}");
+    }
+    let held = hns.emulator().documents(hcn::Kind::LoadBalancer).len();
+    let page = get(metrics, "/metrics").context("there are no metrics")?.body;
+    let confirmed = metric(&page, "hnsproxy_load_balancers_confirmed")?;
+    ensure!(held > 0 && confirmed == f64::from(u32::try_from(held)?), "{confirmed} confirmed, and HNS holds {held}");
+    for name in ["process_cpu_seconds_total", "process_start_time_seconds"] {
+        ensure!(metric(&page, name)? > 0.0, "{name} is 0");
+    }
+    let (told, [resident, _]) = (metric(&page, "process_resident_memory_bytes")?, memory(program.0.id())?);
+    let told = told / f64::from(1 << 20);
+    ensure!(told > resident / 2.0 && told < resident * 2.0, "{told} MB resident are told, and {resident} MB it has");
+    let says = |code, endpoints: &'static str| {
+        move |page: &Page| page.code == code && page.body.contains(&format!("\"localEndpoints\": {endpoints},"))
+    };
+    wait(&mut program, check, "/", says(200, "1"))?;
+    served.server.put(slice(false))?;
+    wait(&mut program, check, "/", says(503, "0"))
+}
+
+/// How the configuration file comes to say something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Edit {
+    Written,
+    Replaced,
+}
+
+/// A configuration file that says something else is applied, without a write to HNS; one that says nothing that can be is not.
+pub(super) fn follow(recording: &Recording, edit: Edit, program: &Path, prefix: &Prefix) -> Result<()> {
+    let [before, after, metrics] = free_addresses()?;
+    let (hns, served) = (recording.hns()?, Served::new(recording, Way::Master, program, prefix)?);
+    let text = |health| configuration(health, metrics);
+    let file = TempFile::new(&format!("configuration-{}.yaml", served.server.address().port()), &text(before))?;
+    let mut command = served.through_dlls(recording, program, prefix, &hns);
+    let mut program = Guarded::start(command.arg(format!("--config={}", file.in_wine())))?;
+    wait(&mut program, before, "/livez", is_ok)?;
+    wait(&mut program, metrics, "/readyz", is_ok)?;
+    hns.emulator().reset_journal();
+    match edit {
+        Edit::Written => file.write(&text(after))?,
+        Edit::Replaced => file.replace(&text(after))?,
+    }
+    wait(&mut program, after, "/livez", is_ok)?;
+    ensure!(get(before, "/livez").is_none(), "{before} answers still");
+    wait(&mut program, metrics, "/configz", |page| page.body.contains(&after.to_string()))?;
+    wait(&mut program, metrics, "/readyz", is_ok)?;
+    let writes = hns.emulator().writes();
+    ensure!(writes == 0, "{writes} writes to HNS for another address of /healthz");
+    Ok(())
+}
+
+fn configuration(health: SocketAddr, metrics: SocketAddr) -> String {
+    format!(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nhealthzBindAddress: {health}\n\
+         metricsBindAddress: {metrics}\nwinkernel: {{networkName: cbr0, enableDSR: true}}\n"
+    )
+}
+
+/// A Service whose health balancers ask for at a port.
+fn service(check: u16) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "checked"},
+        "spec": {
+            "type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": check,
+            "clusterIP": "10.96.9.9", "clusterIPs": ["10.96.9.9"], "ipFamilies": ["IPv4"],
+            "ports": [{"port": 80, "nodePort": 30980}],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}},
+    })
+}
+
+/// Its backends: one on this node, ready or not, and one elsewhere.
+fn slice(ready: bool) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"namespace": "default", "name": "checked-1", "labels": {"kubernetes.io/service-name": "checked"}},
+        "ports": [{"name": "", "port": 8080}],
+        "endpoints": [
+            {"addresses": ["10.244.1.11"], "nodeName": "win-1", "conditions": {"ready": ready}},
+            {"addresses": ["10.244.7.9"], "nodeName": "lin-1", "conditions": {"ready": true}},
+        ],
+    })
+}
