@@ -31,7 +31,12 @@ pub(super) fn name(number: u32) -> String {
 
 /// A Service.
 pub(super) fn service(number: u32) -> Value {
-    a_service("bench", &name(number), Ipv4Addr::from_bits(0x0a60_0001 + number))
+    a_service("bench", &name(number), service_address(number))
+}
+
+/// The address of a Service.
+pub(super) fn service_address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a60_0001 + number)
 }
 
 /// The slice of a Service, with its first backends.

@@ -7,6 +7,7 @@ mod cluster;
 mod idle;
 mod loss;
 mod native_call;
+mod recovery;
 mod rig;
 mod rollout;
 mod start;
@@ -42,13 +43,14 @@ pub(crate) struct Table {
 type Benchmark = fn() -> Result<Table>;
 
 /// All benchmarks, by name.
-const BENCHMARKS: [(&str, Benchmark); 7] = [
+const BENCHMARKS: [(&str, Benchmark); 8] = [
     ("native_call", native_call::run),
     ("start", start::run),
     ("change", change::run),
     ("idle", idle::run),
     ("loss", loss::run),
     ("rollout", rollout::run),
+    ("recovery", recovery::run),
     ("wine", wine::run),
 ];
 
