@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
-use proxy::{Explanation, FrontendStatus, Host, Next, Notice, ObserveError, Plan, Reconciler, Report, Settings};
+use proxy::{
+    Explanation, FrontendStatus, Host, Next, Notice, Observation, ObserveError, Plan, Reconciler, Report, Settings,
+};
 use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
@@ -42,6 +44,17 @@ pub struct Session<'a> {
     slow: bool,
     /// How many steps were done.
     done: usize,
+}
+
+/// What became of an audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// HNS was looked at.
+    Done,
+    /// The other half is to come, after what has changed meanwhile.
+    Half,
+    /// HNS could not be read.
+    Failed,
 }
 
 /// Beyond so many objects that HNS holds otherwise than believed, only their number is logged, not each.
@@ -147,6 +160,12 @@ impl<'a> Session<'a> {
     /// Where HNS could not be asked, or lacks all networks.
     pub fn observe(&mut self) -> Result<(), ObserveError> {
         let result = self.reconciler.observe(&self.client);
+        self.note_look(result).map(drop)
+    }
+
+    /// Notes what was found, and looks again where HNS was asked in a way that is too new for it. Answers whether load balancers are still
+    /// to be looked at.
+    fn note_look(&mut self, result: Result<Observation, ObserveError>) -> Result<bool, ObserveError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.generation() == Generation::V2 {
             info!("HNS has no v2 interface; its first generation is used");
@@ -159,7 +178,7 @@ impl<'a> Session<'a> {
             self.reconciler.set_zone(zone);
             self.reconciler.reset_services(services);
             self.reconciler.reset_slices(slices);
-            return self.observe();
+            return self.observe().map(|()| false);
         }
         if let Ok(found) = &result {
             if found.frontends + found.addresses > 0 {
@@ -168,12 +187,19 @@ impl<'a> Session<'a> {
             name_drift(&found.drift);
             self.metrics.drift(&found.drift);
         }
-        result.map(drop)
+        result.map(|found| found.half)
     }
 
-    /// Looks at HNS, and logs an error when it begins and when it is over. Answers whether HNS could be read.
-    pub fn audit(&mut self) -> bool {
-        let error = self.observe().err().map(|error| chain(&error));
+    /// Looks at HNS, where all is well at a part of it, and logs an error when it begins and when it is over.
+    pub fn audit(&mut self) -> Audit {
+        let result = self.reconciler.observe_part(&self.client);
+        let result = self.note_look(result);
+        let audit = match &result {
+            Ok(true) => Audit::Half,
+            Ok(false) => Audit::Done,
+            Err(_) => Audit::Failed,
+        };
+        let error = result.err().map(|error| chain(&error));
         if error != self.unreadable {
             match &error {
                 Some(error) => warn!("{error}; nothing is changed until HNS can be read"),
@@ -182,7 +208,7 @@ impl<'a> Session<'a> {
             self.unreadable = error;
         }
         self.tell_of_host();
-        self.unreadable.is_none()
+        audit
     }
 
     /// Logs what was found of the host that an operator should know, when it begins and when it is over.

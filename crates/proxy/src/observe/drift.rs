@@ -88,6 +88,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// Whether all was as believed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dirty.is_empty() && self.drift.is_empty()
+    }
+
     pub(super) fn note(&mut self, cause: Cause, subjects: impl IntoIterator<Item = Subject>) {
         self.drift.extend(subjects.into_iter().map(|subject| Drift { subject, cause }));
     }

@@ -97,10 +97,15 @@ impl Form {
 impl HeldLoadBalancer {
     /// The record of a document.
     pub fn of(document: &LoadBalancer, capabilities: &Capabilities, owner: Owner) -> Self {
+        Self { content: identity::load_balancer_content(document, capabilities), ..Self::listed(document, owner) }
+    }
+
+    /// The record of what the list of the first generation shows: not what it says as a whole, which that list can't tell.
+    pub fn listed(document: &LoadBalancer, owner: Owner) -> Self {
         Self {
             frontends: Frontend::of(document).collect(),
             endpoints: document.endpoint_ids().collect(),
-            content: identity::load_balancer_content(document, capabilities),
+            content: LoadBalancerContent { whole: Content::UNKNOWN, shape: Content::UNKNOWN },
             owner,
             form: Form::of(document),
         }

@@ -128,8 +128,9 @@ impl Observed {
         };
         // What this list can't say of it is read.
         let record_of_bulk = |id, document: LoadBalancer| {
-            let all_read = document.endpoint_ids().count() == document.host_compute_endpoints.len();
-            if all_read { record(id, document) } else { Err("refers to what is no endpoint".to_owned()) }
+            let held = HeldLoadBalancer::listed(&document, owner_of(id));
+            let all_read = held.endpoints.len() == document.host_compute_endpoints.len();
+            if all_read && !document.port_mappings.is_empty() { Ok(held) } else { Err("is not clear".to_owned()) }
         };
         let bulk = if contents && capabilities.modify {
             client.load_balancers_in_bulk(|listed| Some(listed.and_then(record_of_bulk))).ok()

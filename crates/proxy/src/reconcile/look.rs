@@ -17,6 +17,16 @@ const ENDPOINTS: u32 = 4;
 /// Whose turn it is to look at what load balancers say.
 const LOAD_BALANCERS: u32 = 8;
 
+/// How much of a look is made at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Both,
+    /// Networks and endpoints.
+    First,
+    /// Load balancers.
+    Second,
+}
+
 impl Reconciler {
     /// Looks at HNS: version and networks, then the ids of endpoints and load balancers, then what is unknown among these. What is
     /// not as believed becomes dirty. The first look makes six calls and two more for each unknown object; a look that finds nothing makes
@@ -27,44 +37,87 @@ impl Reconciler {
     /// # Errors
     /// Where HNS could not be asked, or lacks all networks. What was believed then stays.
     pub fn observe(&mut self, client: &Client) -> Result<Observation, ObserveError> {
-        let result = self.try_observe(client);
+        let result = self.try_observe(client, Part::Both);
         let drift = std::mem::take(&mut self.drift);
         result.map(|observation| Observation { drift, ..observation })
     }
 
-    pub(super) fn try_observe(&mut self, client: &Client) -> Result<Observation, ObserveError> {
-        let result = self.observe_now(client);
+    /// As [`observe`](Self::observe), but where all is well only a part at a time, so that what changes need not wait for the whole; the
+    /// observation says whether the other part is still to come.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn observe_part(&mut self, client: &Client) -> Result<Observation, ObserveError> {
+        let part = match (self.looked && !self.suspended, self.half_looked) {
+            (false, _) => Part::Both,
+            (true, false) => Part::First,
+            (true, true) => Part::Second,
+        };
+        let result = self.try_observe(client, part);
+        let drift = std::mem::take(&mut self.drift);
+        result.map(|observation| Observation { drift, ..observation })
+    }
+
+    pub(super) fn try_observe(&mut self, client: &Client, part: Part) -> Result<Observation, ObserveError> {
+        let result = self.observe_now(client, part);
+        self.half_looked = result.as_ref().is_ok_and(|observation| observation.half);
         self.suspended = result.is_err();
         self.health.note(result.as_ref().map(drop));
         self.honours_ids = client.honours_ids();
         result
     }
 
-    fn observe_now(&mut self, client: &Client) -> Result<Observation, ObserveError> {
+    fn observe_now(&mut self, client: &Client, part: Part) -> Result<Observation, ObserveError> {
         if self.capabilities.is_none() {
             let version = client.version()?;
             self.version = Some(version);
             self.capabilities = Some(Capabilities::of(version, client.generation()));
         }
-        self.looks = self.looks.wrapping_add(1);
-        let turn = self.looks % ROUND;
-        if turn == 0 {
-            self.observed.forget_skipped();
+        if part != Part::Second {
+            self.looks = self.looks.wrapping_add(1);
+            if self.looks.is_multiple_of(ROUND) {
+                self.observed.forget_skipped();
+            }
         }
+        let turn = self.looks % ROUND;
         let mut found = Found::default();
-        let (result, network_changed) = match self.look_around(client, turn, &mut found) {
-            Ok(network_changed) => (Ok(()), network_changed),
-            Err(error) => (Err(error), false),
+        let (result, network_changed, half) = match self.look_around(client, turn, part, &mut found) {
+            Ok((network_changed, half)) => (Ok(()), network_changed, half),
+            Err(error) => (Err(error), false, false),
         };
         let (frontends, addresses) = (found.dirty.frontends.len(), found.dirty.addresses.len());
         self.absorb(found);
         result?;
         (self.endpoints_fresh, self.looked) = (true, true);
-        Ok(Observation { frontends, addresses, network_changed, drift: Vec::new() })
+        Ok(Observation { frontends, addresses, network_changed, half, drift: Vec::new() })
     }
 
-    /// Looks at the networks where that is called for, then at endpoints and load balancers.
-    fn look_around(&mut self, client: &Client, turn: u32, found: &mut Found) -> Result<bool, ObserveError> {
+    /// Looks at the networks where that is called for, then at endpoints and load balancers. Answers whether a network changed, and whether
+    /// load balancers are still to be looked at: not where endpoints are not as believed, which concerns them.
+    fn look_around(
+        &mut self,
+        client: &Client,
+        turn: u32,
+        part: Part,
+        found: &mut Found,
+    ) -> Result<(bool, bool), ObserveError> {
+        let changed =
+            if part == Part::Second { false } else { self.look_at_networks_and_endpoints(client, turn, found)? };
+        if part == Part::First && !changed && found.is_empty() {
+            return Ok((false, true));
+        }
+        let own_turn = turn == LOAD_BALANCERS;
+        let scrutiny = if own_turn { Scrutiny::of(self.observed.load_balancer_count()) } else { Scrutiny::Ids };
+        self.look_at_load_balancers(client, scrutiny, found)?;
+        Ok((changed, false))
+    }
+
+    fn look_at_networks_and_endpoints(
+        &mut self,
+        client: &Client,
+        turn: u32,
+        found: &mut Found,
+    ) -> Result<bool, ObserveError> {
         let is_seen = |named: &NamedNetwork| {
             named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
         };
@@ -87,9 +140,6 @@ impl Reconciler {
             }
             self.look_at_endpoints(client, listed, found)?;
         }
-        let scrutiny =
-            if turn == LOAD_BALANCERS { Scrutiny::of(self.observed.load_balancer_count()) } else { Scrutiny::Ids };
-        self.look_at_load_balancers(client, scrutiny, found)?;
         Ok(changed)
     }
 

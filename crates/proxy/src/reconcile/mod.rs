@@ -93,6 +93,8 @@ pub struct Observation {
     pub addresses: usize,
     /// Whether a network is another than before.
     pub network_changed: bool,
+    /// Whether load balancers are still to be looked at.
+    pub half: bool,
     /// What none of our own writes explains: what HNS lost, what others did. Nothing at a first look.
     pub drift: Vec<Drift>,
 }
@@ -200,6 +202,8 @@ pub struct Reconciler {
     network_fresh: bool,
     /// Whether everything was looked at once: from then on differences are drift.
     looked: bool,
+    /// Whether load balancers are still to be looked at in the look that is under way.
+    half_looked: bool,
     /// Whether HNS keeps the ids that it is asked for; none: not known yet.
     honours_ids: Option<bool>,
     health: Health,
@@ -241,6 +245,7 @@ impl Reconciler {
             endpoints_fresh: false,
             network_fresh: false,
             looked: false,
+            half_looked: false,
             honours_ids: None,
             health: Health::default(),
             pacing: Pacing::default(),

@@ -21,7 +21,7 @@ impl Reconciler {
     pub fn run_with(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Report {
         self.work = Work::default();
         let mut outcomes = Vec::new();
-        let ready = self.is_complete() && !(self.suspended && self.try_observe(client).is_err());
+        let ready = self.is_complete() && !(self.suspended && self.try_observe(client, look::Part::Both).is_err());
         if !ready {
             let next = if self.suspended { Next::At(now + LOOK_AGAIN_AFTER) } else { Next::Idle };
             return Report { outcomes, next, work: self.work, drift: std::mem::take(&mut self.drift) };

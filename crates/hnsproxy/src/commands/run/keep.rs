@@ -22,7 +22,7 @@ use crate::hns::Hns;
 use crate::log;
 use crate::serve;
 use crate::status::Status;
-use crate::sync::{Session, chain};
+use crate::sync::{Audit, Session, chain};
 
 /// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -204,10 +204,13 @@ impl<'a> Keeper<'a> {
             return Ok((None, due.unwrap_or(Duration::MAX)));
         }
         if session.now() >= self.next_audit {
-            if session.audit() {
+            let audit = session.audit();
+            if audit != Audit::Half {
+                self.next_audit = session.now() + args.hns_audit_interval;
+            }
+            if audit == Audit::Done {
                 self.notices.subscribe();
             }
-            self.next_audit = session.now() + args.hns_audit_interval;
         }
         let next = match session.run() {
             Next::At(time) => Some(time),

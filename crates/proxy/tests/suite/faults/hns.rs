@@ -290,6 +290,43 @@ fn what_others_change_in_place_is_found_within_a_round_of_looks() {
 }
 
 #[test]
+fn a_look_can_be_made_in_two_parts_with_changes_in_between() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    // In a round, each part is one call.
+    for _ in 0..12 {
+        for half in [true, false] {
+            rig.calls();
+            let found = rig.proxy.observe_part(&rig.client).unwrap();
+            assert_eq!((found.half, found.drift.len(), rig.calls()), (half, 0, (1, 0)));
+        }
+    }
+    assert!(rig.proxy.observe_part(&rig.client).unwrap().half);
+    serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
+    rig.run();
+    let before = rig.held();
+    assert!(before.iter().any(|line| line.starts_with("lb 10.96.0.2:80/6")));
+    // What is lost is found by the part that looks for it; what else is lost with an endpoint, with it.
+    rig.emulator.remove(Kind::LoadBalancer, ids(&rig, Kind::LoadBalancer)[0]);
+    let found = rig.proxy.observe_part(&rig.client).unwrap();
+    assert_eq!(
+        (found.half, by_cause(&found.drift).into_keys().collect::<Vec<_>>()),
+        (false, vec![Cause::LoadBalancerLost])
+    );
+    rig.run();
+    assert_eq!(rig.held(), before);
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        ids(&rig, kind).into_iter().for_each(|id| rig.emulator.remove(kind, id));
+    }
+    let found = rig.proxy.observe_part(&rig.client).unwrap();
+    assert_eq!((found.half, found.drift.len()), (false, 4));
+    rig.calls();
+    rig.run();
+    assert_eq!((rig.held(), rig.calls()), (before, (4, 4)));
+}
+
+#[test]
 fn a_slow_hns_is_said_to_be_slow() {
     let mut rig = empty("15.5");
     rig.sync();
