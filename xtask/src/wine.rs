@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -72,7 +71,7 @@ impl Prefix {
         let drives = other.folder.join("dosdevices");
         fs::create_dir_all(&drives)?;
         for place in [drives.join("c:"), other.drive_c()] {
-            symlink(self.drive_c(), place)?;
+            symlink(&self.drive_c(), &place)?;
         }
         for file in ["system.reg", "user.reg", "userdef.reg", ".update-timestamp"] {
             fs::copy(self.folder.join(file), other.folder.join(file)).context(file)?;
@@ -178,4 +177,14 @@ pub(crate) fn tools_are_here() -> bool {
 fn wine() -> Option<PathBuf> {
     let debian = PathBuf::from(DEBIAN_WINE);
     find("wine64").or_else(|| debian.is_file().then_some(debian)).or_else(|| find("wine"))
+}
+/// A symbolic link, on systems that Wine runs on.
+#[cfg(unix)]
+fn symlink(to: &Path, at: &Path) -> Result<()> {
+    Ok(std::os::unix::fs::symlink(to, at)?)
+}
+
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> Result<()> {
+    bail!("there is no Wine here")
 }
