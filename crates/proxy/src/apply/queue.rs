@@ -53,7 +53,8 @@ impl<'a> Queue<'a> {
             _ => None,
         });
         let creating = creating.collect();
-        let mut waiting: VecDeque<Group> = VecDeque::new();
+        let mut waiting: VecDeque<Group> = VecDeque::with_capacity(steps.len());
+        let outcomes = Vec::with_capacity(steps.len());
         for step in steps {
             let same = |group: &Group| group.last().is_some_and(|last| last.action.subject() == step.action.subject());
             match waiting.back_mut() {
@@ -73,7 +74,7 @@ impl<'a> Queue<'a> {
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
             stopped: false,
-            outcomes: Vec::new(),
+            outcomes,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::plan::is_infrastructure;
 /// How often one run plans anew at once: after a change in place that had no effect, or a refusal that a second look may explain.
 const ROUNDS: usize = 6;
 /// So many frontends are planned at once: the steps of a plan hold documents, and a large cluster has many. The next run goes on.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 256;
 /// How long after a failed look the next is due.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 

@@ -67,7 +67,7 @@ fn an_audit_costs_two_calls_at_any_size() {
             let mut rig = Rig::new("L2Bridge", "15.5", generation);
             let (services, slices) = cluster(size, 3);
             rig.cluster(services, slices);
-            rig.sync();
+            rig.settle();
             rig.calls();
             for _ in 0..24 {
                 assert!(rig.sync().outcomes.is_empty());
@@ -127,20 +127,20 @@ fn services_without_backends_cost_no_call() {
 #[test]
 fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
     let mut rig = Rig::l2bridge();
-    let (mut services, mut slices) = cluster(600, 1);
+    let (mut services, mut slices) = cluster(300, 1);
     services.push(service("kube-system/kube-dns").cluster_ip("10.200.0.10").port(53).build());
     let dns = slice("kube-system/kube-dns-1", "kube-system/kube-dns").port(53).backend(backend("12.0.0.1").on("there"));
     slices.push(dns.build());
     rig.cluster(services, slices);
     let first = rig.sync();
-    assert_eq!((first.work.frontends, first.next), (512, proxy::Next::At(rig.now)));
+    assert_eq!((first.work.frontends, first.next), (256, proxy::Next::At(rig.now)));
     let of_dns = &first.outcomes[..2];
     assert!(of_dns.iter().all(|outcome| outcome.step.service.as_ref().is_some_and(|name| name.name == "kube-dns")));
     assert!(!rig.proxy.is_converged());
-    assert!(rig.proxy.progress().unplanned >= 89);
+    assert!(rig.proxy.progress().unplanned >= 45);
     let second = rig.run();
-    assert_eq!((second.work.frontends, second.next), (89, proxy::Next::Idle));
+    assert_eq!((second.work.frontends, second.next), (45, proxy::Next::Idle));
     assert!(rig.proxy.is_converged());
     assert_eq!(rig.proxy.progress().unplanned, 0);
-    assert_eq!(rig.calls(), (2 * 601 + 8, 2 * 601));
+    assert_eq!(rig.calls(), (2 * 301 + 8, 2 * 301));
 }
