@@ -76,7 +76,7 @@ impl Changes {
     /// Whether changes are programmed in time, or part by part, and no run is held up.
     pub fn is_healthy(&self, now: Duration, patience: Duration) -> bool {
         let in_time = |since: Duration| now.saturating_sub(since) < patience;
-        let oldest = self.oldest().max(self.advanced.filter(|_| self.oldest().is_some()));
+        let oldest = self.oldest().map(|since| since.max(self.advanced.unwrap_or_default()));
         self.updated.is_none() || oldest.into_iter().chain(self.running).all(in_time)
     }
 }

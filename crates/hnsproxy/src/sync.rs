@@ -207,7 +207,9 @@ impl<'a> Session<'a> {
             }
             self.unreadable = error;
         }
-        self.tell_of_host();
+        if audit != Audit::Half {
+            self.tell_of_host();
+        }
         audit
     }
 

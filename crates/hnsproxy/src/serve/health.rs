@@ -180,6 +180,7 @@ mod tests {
             HealthAnswer { code: StatusCode::SERVICE_UNAVAILABLE, body: body.to_owned(), weight: Some(0) }
         );
     }
+
     #[test]
     fn while_changes_are_late_load_balancers_are_turned_away_and_counts_stay_true() {
         let mut changes = Changes::default();

@@ -37,9 +37,7 @@ impl Reconciler {
     /// # Errors
     /// Where HNS could not be asked, or lacks all networks. What was believed then stays.
     pub fn observe(&mut self, client: &Client) -> Result<Observation, ObserveError> {
-        let result = self.try_observe(client, Part::Both);
-        let drift = std::mem::take(&mut self.drift);
-        result.map(|observation| Observation { drift, ..observation })
+        self.observe_and_tell(client, Part::Both)
     }
 
     /// As [`observe`](Self::observe), but where all is well only a part at a time, so that what changes need not wait for the whole; the
@@ -53,6 +51,11 @@ impl Reconciler {
             (true, false) => Part::First,
             (true, true) => Part::Second,
         };
+        self.observe_and_tell(client, part)
+    }
+
+    /// Looks, and hands over what drift there was until now.
+    fn observe_and_tell(&mut self, client: &Client, part: Part) -> Result<Observation, ObserveError> {
         let result = self.try_observe(client, part);
         let drift = std::mem::take(&mut self.drift);
         result.map(|observation| Observation { drift, ..observation })

@@ -32,7 +32,7 @@ pub struct Progress {
     pub without_backends: usize,
     /// Services, frontends and addresses still to be looked at.
     pub backlog: usize,
-    /// How many of these no run has come to yet.
+    /// How many of these no run has come to yet: a run plans so many at once.
     pub unplanned: usize,
     /// Frontends and addresses that failed, and are to be tried again.
     pub failed: usize,
@@ -63,7 +63,7 @@ impl Reconciler {
             endpoints: tally(self.desired.endpoints(), open_addresses),
             without_backends: self.desired.without_backends(),
             backlog: self.stale.len() + frontends.len() + addresses.len(),
-            unplanned: self.unplanned(),
+            unplanned: self.stale.len() + self.dirty.frontends.len() + self.dirty.addresses.len(),
             failed: failed.len(),
             changes: self.arrivals.changes(),
         }
@@ -85,11 +85,6 @@ impl Reconciler {
             Subject::Address(address) => self.dirty.addresses.contains(&address),
         };
         !waits && !self.failed.has(subject)
-    }
-
-    /// How many Services, frontends and addresses no run has come to yet: a run plans so many at once.
-    fn unplanned(&self) -> usize {
-        self.stale.len() + self.dirty.frontends.len() + self.dirty.addresses.len()
     }
 
     /// Hands over when changes began that are programmed now: all of whose Service's frontends are settled.

@@ -60,9 +60,11 @@ impl Trouble {
 
     /// Whether it is over.
     pub(super) fn settle(&mut self, now: Duration) -> Option<Said> {
-        let quiet = now.saturating_sub(self.well_since?) >= QUIET;
-        let before = if quiet { std::mem::take(self) } else { return None };
-        (!before.said.is_empty()).then_some(Said::Over)
+        if now.saturating_sub(self.well_since?) < QUIET {
+            return None;
+        }
+        let said = std::mem::take(self).said;
+        (!said.is_empty()).then_some(Said::Over)
     }
 }
 
