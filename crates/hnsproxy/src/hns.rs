@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, Counting, Counts, Generation, Hcn, Metered, MeteredCall, SlowCall, Timed};
+use hcn::{Client, Counts, FinishedCall, Generation, Hcn, Instrumented, SlowCall};
 
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -79,7 +79,7 @@ struct Facts {
 
 /// An open HNS.
 pub struct Hns {
-    hcn: Arc<Measured>,
+    hcn: Arc<Instrumented<Box<dyn Hcn>>>,
     /// None for that of this Windows host.
     facts: Option<Facts>,
     #[cfg(feature = "emulator")]
@@ -98,10 +98,15 @@ impl Hns {
             HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::there(address)?,
             HnsChoice::Windows => {
-                return Ok(Self { hcn: measured(windows()?, args), facts: None, emulated: None, api: args.hns_api });
+                return Ok(Self {
+                    hcn: instrumented(windows()?, args),
+                    facts: None,
+                    emulated: None,
+                    api: args.hns_api,
+                });
             }
         };
-        Ok(Self { hcn: measured(hcn, args), facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
+        Ok(Self { hcn: instrumented(hcn, args), facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
     }
 
     /// Opens what was asked for.
@@ -111,25 +116,26 @@ impl Hns {
     #[cfg(not(feature = "emulator"))]
     pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
         match args.hns {
-            HnsChoice::Windows => Ok(Self { hcn: measured(windows()?, args), facts: None, api: args.hns_api }),
+            HnsChoice::Windows => Ok(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }),
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
     }
 
-    /// Tells, to any thread and as long as it likes, of the call under way that takes longer than it may: the thread that called can't.
+    /// Returns a function that any thread may call to learn which native call in flight is over `--hns-call-budget`. The thread that
+    /// made the call cannot say so: it is blocked.
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
-        move || hcn.inner().overdue()
+        move || hcn.overdue()
     }
 
-    /// Has each native call told from now on.
-    pub fn tell_calls(&self, meter: impl Fn(&MeteredCall) + Send + Sync + 'static) {
-        self.hcn.inner().inner().tell(Box::new(meter));
+    /// Reports each native call that finishes from now on to `observer`, on the thread that made the call.
+    pub fn observe_calls(&self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) {
+        self.hcn.observe(Box::new(observer));
     }
 
-    /// The slowest call since this was last asked, if it took longer than it may.
+    /// The slowest native call over `--hns-call-budget` since this method was last called.
     pub fn take_slowest(&self) -> Option<SlowCall> {
-        self.hcn.inner().take_slowest()
+        self.hcn.take_slowest()
     }
 
     /// The interface of native calls.
@@ -203,11 +209,8 @@ impl Hns {
     }
 }
 
-/// What goes around every HNS.
-type Measured = Counting<Timed<Metered<Box<dyn Hcn>>>>;
-
-fn measured(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Measured> {
-    Arc::new(Counting::new(Timed::new(Metered::new(hcn), args.hns_call_budget)))
+fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn Hcn>>> {
+    Arc::new(Instrumented::new(hcn, args.hns_call_budget))
 }
 
 #[cfg(windows)]

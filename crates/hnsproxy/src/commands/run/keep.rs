@@ -38,7 +38,7 @@ pub(super) fn main(
     let told = move |change| changed.send(Event::Config(change));
     let _watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), told)?;
     let calls = events.metrics.clone();
-    hns.tell_calls(move |call| calls.hns_call(call));
+    hns.observe_calls(move |call| calls.hns_call(call));
     let told = Told::default();
     let source = Source::of(&args.proxy, config)?;
     let mut front = Front::start(config, hns, &source, events, &told)?;
