@@ -74,7 +74,7 @@ impl Change {
                 ("DELETED", before)
             }
         };
-        Some(json!({"type": what, "object": object}))
+        Some(json!({"type": what, "object": *object}))
     }
 }
 

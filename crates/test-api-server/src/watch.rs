@@ -58,7 +58,7 @@ impl Watch {
         let mut lines = Lines { connection, half, waiting: Vec::new() };
         let (mut next, version, now) = match &self.from {
             Start::State { objects, version, next } => {
-                objects.iter().try_for_each(|object| lines.add(&json!({"type": "ADDED", "object": object})))?;
+                objects.iter().try_for_each(|object| lines.add(&json!({"type": "ADDED", "object": **object})))?;
                 if let Some(version) = version {
                     let annotations = json!({"k8s.io/initial-events-end": "true"});
                     lines.add(&bookmark(self.kind, *version, Some(annotations)))?;
