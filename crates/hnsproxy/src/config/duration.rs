@@ -1,8 +1,8 @@
-//! Durations as Go writes them: `1h30m`, `300ms`, `-1.5s`, `0`. A bare number other than 0 is none.
+//! Durations in Go's syntax: `1h30m`, `300ms`, `-1.5s`, `0`. Other numbers need a unit.
 //!
-//! The value is in nanoseconds, since fields hold negative durations before they are refused.
+//! Values are signed nanoseconds: fields may be negative until validation rejects them.
 
-/// Names of units, longest first where one begins another, with their nanoseconds.
+/// Units and their nanoseconds. A unit that is a prefix of another comes after it (`m` after `ms`).
 const UNITS: [(&str, i128); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -14,12 +14,12 @@ const UNITS: [(&str, i128); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// The nanoseconds of a text.
+/// Parses a duration into nanoseconds.
 ///
 /// # Errors
-/// Where it is no duration, or a longer one than 64 bits of nanoseconds hold.
+/// If the text is not a duration, or the duration does not fit into 64 bits of nanoseconds.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
-    let wrong = || format!("{text:?} is no duration such as 30s, 1m30s or 300ms");
+    let invalid = || format!("invalid duration {text:?}: expected e.g. 30s, 1m30s or 300ms");
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -28,33 +28,33 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         return Ok(0);
     }
     if rest.is_empty() {
-        return Err(wrong());
+        return Err(invalid());
     }
     let mut total: i128 = 0;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
         let (number, unit_on) = rest.split_at(end);
-        let (unit, scale) = UNITS.into_iter().find(|(unit, _)| unit_on.starts_with(unit)).ok_or_else(wrong)?;
-        total = total.checked_add(scaled(number, scale).ok_or_else(wrong)?).ok_or_else(wrong)?;
+        let (unit, scale) = UNITS.into_iter().find(|(unit, _)| unit_on.starts_with(unit)).ok_or_else(invalid)?;
+        total = total.checked_add(scaled(number, scale).ok_or_else(invalid)?).ok_or_else(invalid)?;
         rest = unit_on.strip_prefix(unit).unwrap_or_default();
     }
-    i64::try_from(sign * total).map_err(|_| wrong())
+    i64::try_from(sign * total).map_err(|_| invalid())
 }
 
-/// A decimal number of units.
+/// Multiplies a decimal number by the nanoseconds of its unit.
 fn scaled(number: &str, scale: i128) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return None;
     }
     let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<i64>().ok().map(i128::from) };
-    // More than 18 digits after the point are below a nanosecond.
+    // Digits after the 18th are below a nanosecond for every unit, and would overflow.
     let fraction = fraction.get(..18).unwrap_or(fraction);
     let power = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     Some(digits(whole)? * scale + digits(fraction)? * scale / power)
 }
 
-/// The text of nanoseconds, as Go writes it.
+/// Formats nanoseconds as Go's `Duration.String` does.
 pub(crate) fn format(nanoseconds: i64) -> String {
     let sign = if nanoseconds < 0 { "-" } else { "" };
     let value = nanoseconds.unsigned_abs();
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_read_and_written_as_go_does() {
+    fn durations_are_parsed_and_formatted_as_in_go() {
         for (text, nanoseconds, written) in [
             ("0", 0, "0s"),
             ("0s", 0, "0s"),
@@ -112,7 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
+        assert_eq!(parse("5x"), Err("invalid duration \"5x\": expected e.g. 30s, 1m30s or 300ms".to_owned()));
         for text in ["", "-", "5", "1.5", "s", "1x", "1 s", "1s ", ".s", "1..5s", "10000000h", "99999999999999999999s"]
         {
             assert!(parse(text).is_err(), "{text}");

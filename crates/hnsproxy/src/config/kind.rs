@@ -1,4 +1,4 @@
-//! The types that flags and fields have: how a flag's text becomes a value, and which values a file may hold.
+//! The types of settings: how the text of a flag is parsed, and which values a file may have.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,31 +9,29 @@ use super::duration;
 /// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// True or false, as Go's flag library writes them.
+    /// True or false, in the spellings of Go's flag library.
     Bool,
-    /// As [`Kind::Bool`]; a file can tell false from nothing.
+    /// As [`Kind::Bool`]; in a file, false differs from a missing field.
     OptionalBool,
-    /// A whole number of 32 bits.
+    /// A 32-bit integer.
     Int,
-    /// As [`Kind::Int`]; a file can tell 0 from nothing.
+    /// As [`Kind::Int`]; in a file, 0 differs from a missing field.
     OptionalInt,
-    /// A whole number from 0.
+    /// A non-negative integer.
     Count,
-    /// A number.
     Float,
-    /// A duration as Go writes it.
+    /// A duration in Go's syntax.
     Duration,
-    /// As [`Kind::Duration`]; a file can tell 0 from nothing.
+    /// As [`Kind::Duration`]; in a file, 0 differs from a missing field.
     OptionalDuration,
-    /// As [`Kind::Duration`]; a file may also give nanoseconds.
+    /// As [`Kind::Duration`]; a file may also have a number of nanoseconds.
     FlushDuration,
-    /// Any text.
     Text,
-    /// An IP address. As a flag, an empty text leaves the default.
+    /// An IP address. An empty flag keeps the default.
     Ip,
-    /// An IP address with or without a port. As a flag, an empty text leaves the default.
+    /// An IP address with or without a port. An empty flag keeps the default.
     IpPort,
-    /// Texts with commas between them; the flag may be repeated.
+    /// Strings separated by commas; the flag may be repeated.
     List,
     /// `NAME=true,NAME=false`; the flag may be repeated.
     Gates,
@@ -41,14 +39,14 @@ pub(crate) enum Kind {
     Vmodule,
     /// A number of bytes: `0`, `64Ki`, `1M`.
     Quantity,
-    /// A port number, 0 for none.
+    /// A port number; 0 disables the server.
     Port,
     /// false, true, raw, or a version.
     Version,
 }
 
 impl Kind {
-    /// What stands for the value in help.
+    /// The placeholder for the value in `--help`.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
             Self::Bool | Self::OptionalBool => "BOOL",
@@ -67,28 +65,28 @@ impl Kind {
         }
     }
 
-    /// Whether the flag may stand without a value, and which it then has.
+    /// The value of the flag when it is given without one. None if the flag needs a value.
     pub(crate) fn bare(self) -> Option<&'static str> {
         matches!(self, Self::Bool | Self::OptionalBool | Self::Version).then_some("true")
     }
 
-    /// Whether values of a repeated flag are put together; otherwise the last one counts.
+    /// Whether the values of a repeated flag are joined. Otherwise the last one counts.
     pub(crate) fn accumulates(self) -> bool {
         matches!(self, Self::List | Self::Gates)
     }
 
-    /// The value of a flag's text.
+    /// Parses the text of a flag.
     ///
     /// # Errors
-    /// Where it is none of this type.
+    /// If the text has another type.
     pub(crate) fn parse(self, text: &str) -> Result<Value, String> {
         match self {
             Self::Bool | Self::OptionalBool => go_bool(text).map(Value::Bool),
             Self::Int | Self::OptionalInt => {
                 let number: Result<i32, _> = text.parse();
-                number.map(Value::from).map_err(|_| "expected a whole number".into())
+                number.map(Value::from).map_err(|_| "expected an integer".into())
             }
-            Self::Count => text.parse::<u64>().map(Value::from).map_err(|_| "expected a whole number from 0".into()),
+            Self::Count => text.parse::<u64>().map(Value::from).map_err(|_| "expected a non-negative integer".into()),
             Self::Float => {
                 let number = text.parse::<f32>().ok().filter(|number| number.is_finite());
                 number.map(|number| json!(f64::from(number))).ok_or_else(|| "expected a number".into())
@@ -111,10 +109,10 @@ impl Kind {
         }
     }
 
-    /// A file's value in the form that [`Kind::parse`] gives.
+    /// Checks a value of a file, and returns it in the form of [`Kind::parse`].
     ///
     /// # Errors
-    /// Where it is none of this type.
+    /// If the value has another type.
     pub(crate) fn check(self, value: &Value) -> Result<Value, String> {
         let expected = |what: &str| Err(format!("expected {what}, found {value}"));
         match (self, value) {
@@ -122,16 +120,16 @@ impl Kind {
             (Self::Bool | Self::OptionalBool, _) => expected("true or false"),
             (Self::Int | Self::OptionalInt, Value::Number(number)) => match number.as_i64().map(i32::try_from) {
                 Some(Ok(number)) => Ok(number.into()),
-                _ => expected("a whole number of 32 bits"),
+                _ => expected("a 32-bit integer"),
             },
-            (Self::Int | Self::OptionalInt, _) => expected("a whole number"),
+            (Self::Int | Self::OptionalInt, _) => expected("an integer"),
             (Self::Count, _) if value.as_u64().is_some() => Ok(value.clone()),
-            (Self::Count, _) => expected("a whole number from 0"),
+            (Self::Count, _) => expected("a non-negative integer"),
             (Self::Float, Value::Number(_)) => Ok(value.clone()),
             (Self::Float, _) => expected("a number"),
             (Self::FlushDuration, Value::Number(number)) => match number.as_i64() {
                 Some(nanoseconds) => Ok(duration::format(nanoseconds).into()),
-                None => expected("a duration, or a whole number of nanoseconds"),
+                None => expected("a duration, or an integer number of nanoseconds"),
             },
             (Self::Duration | Self::OptionalDuration | Self::FlushDuration, Value::String(text)) => self.parse(text),
             (Self::Duration | Self::OptionalDuration | Self::FlushDuration, _) => {
@@ -141,19 +139,19 @@ impl Kind {
             (Self::Quantity, Value::String(text)) => self.parse(text),
             (Self::Quantity, _) => expected("a number of bytes"),
             (Self::List, Value::Array(texts)) if texts.iter().all(Value::is_string) => Ok(value.clone()),
-            (Self::List, _) => expected("a list of texts"),
+            (Self::List, _) => expected("a list of strings"),
             (Self::Gates, Value::Object(gates)) if gates.values().all(Value::is_boolean) => Ok(value.clone()),
-            (Self::Gates, _) => expected("names with true or false"),
+            (Self::Gates, _) => expected("a map from feature gates to true or false"),
             (Self::Vmodule, Value::Array(items)) if items.iter().all(is_vmodule) => Ok(value.clone()),
-            (Self::Vmodule, _) => expected("a list of filePattern and verbosity"),
+            (Self::Vmodule, _) => expected("a list of objects with filePattern and verbosity"),
             (Self::Text | Self::Ip | Self::IpPort, Value::String(_)) => Ok(value.clone()),
-            (Self::Text | Self::Ip | Self::IpPort, _) => expected("a text"),
-            // No field has these.
+            (Self::Text | Self::Ip | Self::IpPort, _) => expected("a string"),
+            // Only flags have these types.
             (Self::Port | Self::Version, _) => Ok(value.clone()),
         }
     }
 
-    /// Whether a file's value is the type's zero, which a default replaces.
+    /// Whether a value of a file is the zero value of its type, which means the default.
     pub(crate) fn is_zero(self, value: &Value) -> bool {
         match (self, value) {
             (Self::OptionalBool | Self::OptionalInt | Self::OptionalDuration, _) => false,
@@ -167,7 +165,7 @@ impl Kind {
         }
     }
 
-    /// The value of a default as the table writes it; of an empty text, the type's zero or nothing.
+    /// The value of a default in the table. An empty text stands for the zero value, or for no value where the type has none.
     pub(crate) fn default(self, text: &str) -> Option<Value> {
         match (self, text) {
             (Self::Bool, "") => Some(Value::Bool(false)),
@@ -183,7 +181,7 @@ impl Kind {
     }
 }
 
-/// A truth value as Go's flag library reads it.
+/// Parses a Boolean as Go's `strconv.ParseBool` does.
 pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -192,7 +190,7 @@ pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// An IP address as Kubernetes reads it: parts of IPv4 may begin with zeros.
+/// Parses an IP address as Kubernetes does: the parts of an IPv4 address may have leading zeros.
 pub(crate) fn ip(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(|| {
         let parts: Vec<&str> = text.split('.').collect();
@@ -206,7 +204,7 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
     })
 }
 
-/// An address with a port from 1.
+/// Parses an IP address with a port other than 0.
 pub(crate) fn socket(text: &str) -> Option<SocketAddr> {
     let (host, port) = text.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
@@ -221,8 +219,10 @@ pub(crate) fn socket(text: &str) -> Option<SocketAddr> {
 fn gates(text: &str) -> Result<Value, String> {
     let mut gates = serde_json::Map::new();
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-        let (name, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not NAME=true or NAME=false"))?;
-        let value = go_bool(value.trim()).map_err(|error| format!("{pair:?}: {error}"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("invalid feature gate {pair:?}: expected NAME=true or NAME=false"))?;
+        let value = go_bool(value.trim()).map_err(|error| format!("invalid feature gate {pair:?}: {error}"))?;
         gates.insert(name.trim().to_owned(), value.into());
     }
     Ok(Value::Object(gates))
@@ -231,11 +231,11 @@ fn gates(text: &str) -> Result<Value, String> {
 fn vmodule(text: &str) -> Result<Value, String> {
     let mut items = Vec::new();
     for pair in text.split(',').filter(|pair| !pair.is_empty()) {
-        let wrong = || format!("{pair:?} is not PATTERN=N");
-        let (pattern, verbosity) = pair.split_once('=').ok_or_else(wrong)?;
-        let verbosity: u32 = verbosity.parse().map_err(|_| wrong())?;
+        let invalid = || format!("invalid pattern {pair:?}: expected PATTERN=N");
+        let (pattern, verbosity) = pair.split_once('=').ok_or_else(invalid)?;
+        let verbosity: u32 = verbosity.parse().map_err(|_| invalid())?;
         if pattern.is_empty() {
-            return Err(wrong());
+            return Err(invalid());
         }
         items.push(json!({"filePattern": pattern, "verbosity": verbosity}));
     }
@@ -246,7 +246,7 @@ fn is_vmodule(item: &Value) -> bool {
     item.get("filePattern").is_none_or(Value::is_string) && item.get("verbosity").is_none_or(Value::is_u64)
 }
 
-/// A quantity of Kubernetes that counts bytes.
+/// Parses a Kubernetes quantity as a number of bytes.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_become_values() {
+    fn flags_are_parsed() {
         for (kind, text, value) in [
             (Kind::Bool, "T", json!(true)),
             (Kind::Int, "-998", json!(-998)),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for (kind, text) in [
             (Kind::Bool, "yes"),
             (Kind::Int, "4294967296"),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_strict_about_types_but_for_the_flush_frequency() {
+    fn files_need_exact_types_except_for_the_flush_frequency() {
         assert_eq!(Kind::FlushDuration.check(&json!(5_000_000_000_i64)), Ok(json!("5s")));
         assert!(Kind::Duration.check(&json!(5)).unwrap_err().contains("\"30s\""));
         assert!(Kind::Bool.check(&json!("true")).is_err());

@@ -1,4 +1,4 @@
-//! `docs/configuration.md`: made from the table, and compared with what is in the repository.
+//! The generated page `docs/configuration.md`, compared with the committed file by a test.
 
 use std::fmt::Write;
 
@@ -8,24 +8,24 @@ use super::table::{Effect, SETTINGS, Setting};
 const HEAD: &str = "\
 # Configuration
 
-hnsproxy takes the flags of kube-proxy 1.36, or its configuration file by `--config`: YAML or JSON of `apiVersion:
-kubeproxy.config.k8s.io/v1alpha1`, `kind: KubeProxyConfiguration`. This page is made from the table that the program itself uses.
-`hnsproxy run --help` also has the flags that kube-proxy does not have.
+hnsproxy takes the flags of kube-proxy 1.36, or its configuration file with `--config`: YAML or JSON with `apiVersion:
+kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page is generated from the table that the program uses.
+`hnsproxy run --help` also lists the flags that kube-proxy does not have.
 
-## What counts
-- Without `--config`, flags change the defaults.
-- With `--config`, the file and its defaults count. Of the flags only `--master`, `--hostname-override`, those of the log, `--write-config-to`,
-  `--cleanup`, `--init-only`, `--windows-service` and `--version` count beside it. Other flags that are given are named in the log.
-- A file can't say zero or nothing where there is another default, but for fields marked *optional*.
-- Durations are texts such as `30s`, `1m30s`, `300ms`. Booleans of flags are `true` or `false`, and need `=`: `--enable-dsr=false`.
-- `_` may stand for `-` in the names of flags. Of a flag given twice the last one counts; lists and feature gates are put together.
-- Fields that are unknown or given twice are named in the log and survived. Wrong types and values end the program, all named at once.
-- `-v 2` says which settings are given and have no effect.
-- `--write-config-to FILE` writes what counts in the end. A changed file that is valid is applied; one that is not is named, and the
-  old configuration stays.
+## Precedence
+- Without `--config`, flags override the defaults.
+- With `--config`, the file and its defaults count. The only flags that count beside it are `--master`, `--hostname-override`, the log flags,
+  `--write-config-to`, `--cleanup`, `--init-only`, `--windows-service` and `--version`. Other given flags are logged and ignored.
+- In a file, a zero or empty value means the default, except for fields marked *optional*.
+- Durations are strings such as `30s`, `1m30s`, `300ms`. Boolean flags take `true` or `false`, and need `=`: `--enable-dsr=false`.
+- Names of flags may have `_` instead of `-`. If a flag is given twice, the last value counts; lists and feature gates are joined.
+- Unknown and duplicate fields are logged and ignored. Wrong types and invalid values are errors; all of them are reported at once.
+- `-v 2` logs which of the given settings have no effect.
+- `--write-config-to FILE` writes the effective configuration. When the configuration file changes and is valid, hnsproxy applies it. When
+  it is invalid, hnsproxy logs the error and keeps the old configuration.
 
 ## Flags and fields
-Effect: *yes*; *not on Windows*, as in kube-proxy; *not here*, since hnsproxy works otherwise; *removed*, from older kube-proxy, and ignored.
+Effect: *yes*; *not on Windows*, as in kube-proxy; *not in hnsproxy*, which is implemented differently; *removed* from kube-proxy, and ignored.
 
 | Flag | Field | Type | Default | Effect | |
 |---|---|---|---|---|---|
@@ -33,8 +33,8 @@ Effect: *yes*; *not on Windows*, as in kube-proxy; *not here*, since hnsproxy wo
 
 const GATES_HEAD: &str = "
 ## Feature gates
-`--feature-gates=NAME=true,NAME=false` or `featureGates`. A locked gate refuses another value; a gate that is not listed is named in the log,
-and ignored. `AllAlpha` and `AllBeta` switch all gates of a stage that are not named.
+`--feature-gates=NAME=true,NAME=false`, or the field `featureGates`. A locked gate cannot be set to another value. A gate that is not listed is
+logged and ignored. `AllAlpha` and `AllBeta` set all gates of a stage that are not named.
 
 | Gate | Stage | Default | |
 |---|---|---|---|
@@ -47,13 +47,13 @@ fn code(text: &str) -> String {
 fn line(setting: &Setting) -> String {
     let flag = match setting.flag {
         "" => String::new(),
-        "v" => "`-v`, `--v`".to_owned(),
+        short if short.len() == 1 => format!("`-{short}`, `--{short}`"),
         flag => format!("`--{flag}`"),
     };
     let effect = match setting.effect {
         Effect::Works => "yes",
         Effect::None => "not on Windows",
-        Effect::NotHere => "not here",
+        Effect::NotHere => "not in hnsproxy",
         Effect::Removed => "removed",
     };
     let kind = format!("{:?}", setting.kind);
@@ -82,6 +82,6 @@ fn page() -> String {
 }
 
 #[test]
-fn the_reference_page_is_that_of_the_table() {
+fn the_reference_page_is_up_to_date() {
     crate::documentation::check("configuration.md", &page());
 }

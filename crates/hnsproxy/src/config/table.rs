@@ -1,35 +1,34 @@
-//! The one table of kube-proxy's settings: each a flag, a field of its configuration file, or both. What the parser accepts, what a
-//! file may say, defaults, help and the reference page all come from here.
+//! The table of kube-proxy's settings. Each setting is a flag, a field of the configuration file, or both.
+//!
+//! Flag parsing, file decoding, defaults, `--help` and the reference page are all generated from this table. Code reads settings
+//! through the typed keys of `key.rs`.
 
 use super::kind::Kind::{self, *};
 
-/// What a setting does here.
+/// The effect of a setting in hnsproxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It does what it does in kube-proxy.
+    /// The same as in kube-proxy.
     Works,
-    /// kube-proxy gives it none on Windows, and neither do we.
+    /// No effect on Windows, as in kube-proxy.
     None,
-    /// It is for kube-proxy's own way of working, which is not ours.
+    /// No effect in hnsproxy, which is implemented differently.
     NotHere,
-    /// Older kube-proxy had it; command lines in the field still do.
+    /// A flag that kube-proxy has removed, and that installers still set.
     Removed,
 }
 
-/// A flag, a field, or both.
+/// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
-    /// The flag without dashes; empty where there is none.
+    /// The flag without dashes; empty if the setting has no flag.
     pub(crate) flag: &'static str,
-    /// The field's path in the file; empty where there is none.
+    /// The path of the field in the file; empty if the setting has no field.
     pub(crate) field: &'static str,
-    /// Its type.
     pub(crate) kind: Kind,
-    /// Its default as a flag would say it; empty for the type's zero, or for nothing.
+    /// The default in the syntax of flags; empty for the zero value of the type, or for no value.
     pub(crate) default: &'static str,
-    /// What it does here.
     pub(crate) effect: Effect,
-    /// What it is for.
     pub(crate) help: &'static str,
 }
 
@@ -46,33 +45,26 @@ const fn row(
 
 use Effect::{None as Without, NotHere, Removed, Works};
 
-/// All of them.
+/// All settings. `bindAddress` comes before the addresses whose defaults depend on it.
 pub(crate) const SETTINGS: &[Setting] = &[
-    row("config", "", Text, "", Works, "The configuration file; it replaces what most other flags say"),
-    row("write-config-to", "", Text, "", Works, "Write the effective configuration to this file, and end"),
-    row("cleanup", "", Bool, "", Works, "Remove what hnsproxy made in HNS, and end"),
-    row("init-only", "", Bool, "", Works, "For Linux only; an error here, as in kube-proxy on Windows"),
-    row("version", "", Version, "", Works, "Print the version, and end; vX.Y.Z changes the version that is reported"),
-    row(
-        "windows-service",
-        "",
-        Bool,
-        "",
-        Works,
-        "Run as the service that the service control manager of Windows has started",
-    ),
+    row("config", "", Text, "", Works, "The configuration file; overrides most other flags"),
+    row("write-config-to", "", Text, "", Works, "Write the effective configuration to this file and exit"),
+    row("cleanup", "", Bool, "", Works, "Remove the HNS objects that hnsproxy created and exit"),
+    row("init-only", "", Bool, "", Works, "Linux only; an error on Windows, as in kube-proxy"),
+    row("version", "", Version, "", Works, "Print the version and exit; vX.Y.Z changes the reported version"),
+    row("windows-service", "", Bool, "", Works, "Run as a Windows service, started by the service control manager"),
     row("", "windowsRunAsService", Bool, "", Without, "Only the flag --windows-service registers the service"),
-    row("feature-gates", "featureGates", Gates, "", Works, "Feature gates; unknown ones are named and ignored"),
+    row("feature-gates", "featureGates", Gates, "", Works, "Feature gates; unknown ones are logged and ignored"),
     row(
         "kubeconfig",
         "clientConnection.kubeconfig",
         Text,
         "",
         Works,
-        "The kubeconfig file; without it and --master, the in-cluster environment",
+        "The kubeconfig file; without it and --master, the in-cluster environment is used",
     ),
-    row("master", "", Text, "", Works, "The URL of the API server; overrides the kubeconfig's"),
-    row("", "clientConnection.acceptContentTypes", Text, "", NotHere, "Answers are always asked for in JSON"),
+    row("master", "", Text, "", Works, "The URL of the API server; overrides the kubeconfig"),
+    row("", "clientConnection.acceptContentTypes", Text, "", NotHere, "Responses are always JSON"),
     row(
         "kube-api-content-type",
         "clientConnection.contentType",
@@ -81,14 +73,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         NotHere,
         "Requests are always JSON",
     ),
-    row("kube-api-burst", "clientConnection.burst", Int, "10", Works, "Requests to the API server in a burst"),
+    row("kube-api-burst", "clientConnection.burst", Int, "10", Works, "Burst of requests to the API server"),
     row(
         "kube-api-qps",
         "clientConnection.qps",
         Float,
         "5",
         Works,
-        "Requests to the API server a second; negative for no limit",
+        "Requests to the API server per second; negative for no limit",
     ),
     row(
         "hostname-override",
@@ -96,16 +88,23 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The name of this node; without it, the emulated host's or the system's",
+        "The name of this node; default: the name of the emulated host, or the host name",
     ),
-    row("bind-address", "bindAddress", Ip, "0.0.0.0", Works, "Overrides the node's address; nothing listens there"),
+    row(
+        "bind-address",
+        "bindAddress",
+        Ip,
+        "0.0.0.0",
+        Works,
+        "Overrides the address of the node; hnsproxy does not listen on it",
+    ),
     row(
         "healthz-bind-address",
         "healthzBindAddress",
         IpPort,
         "0.0.0.0:10256",
         Works,
-        "Where /healthz is; a bare address gets port 10256",
+        "The address of /healthz; the default port is 10256",
     ),
     row(
         "metrics-bind-address",
@@ -113,7 +112,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         IpPort,
         "127.0.0.1:10249",
         Works,
-        "Where /metrics is; a bare address gets port 10249",
+        "The address of /metrics; the default port is 10249",
     ),
     row(
         "healthz-port",
@@ -121,27 +120,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Port,
         "10256",
         Works,
-        "Deprecated: 0 switches /healthz off, others go to an address without a port",
+        "Deprecated: the port of a healthz address without one; 0 disables /healthz",
     ),
     row("metrics-port", "", Port, "10249", Works, "Deprecated: the port of a metrics address without one"),
-    row("bind-address-hard-fail", "bindAddressHardFail", Bool, "", Works, "End where an address to listen at is taken"),
-    row("profiling", "enableProfiling", Bool, "", Works, "Offer /debug at the metrics address"),
+    row("bind-address-hard-fail", "bindAddressHardFail", Bool, "", Works, "Exit if an address cannot be bound"),
+    row("profiling", "enableProfiling", Bool, "", Works, "Serve /debug on the metrics address"),
     row(
         "show-hidden-metrics-for-version",
         "showHiddenMetricsForVersion",
         Text,
         "",
         Works,
-        "Show metrics hidden since this version; only the previous minor version",
+        "Show metrics that are hidden since this version; only the previous minor version is accepted, and hides none",
     ),
-    row("proxy-mode", "mode", Text, "", Works, "kernelspace, or nothing for it"),
+    row("proxy-mode", "mode", Text, "", Works, "kernelspace, or blank for kernelspace"),
     row(
         "config-sync-period",
         "configSyncPeriod",
         Duration,
         "15m",
         NotHere,
-        "How often kube-proxy hands all objects over again, which changes nothing",
+        "How often kube-proxy processes all objects again; hnsproxy does not need it",
     ),
     row(
         "iptables-sync-period",
@@ -149,7 +148,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Duration,
         "30s",
         Works,
-        "In spite of its name no matter of iptables: changes that wait for twice this time make health checks fail; HNS is looked at as --hns-audit-interval says",
+        "Health checks fail when a change is pending for twice this time, for all modes in spite of the name; HNS is audited every --hns-audit-interval",
     ),
     row(
         "iptables-min-sync-period",
@@ -157,7 +156,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Duration,
         "1s",
         NotHere,
-        "In spite of its name the shortest time between two runs of kube-proxy; here a run costs what has changed, and no more",
+        "The minimum time between two syncs of kube-proxy, for all modes in spite of the name; hnsproxy only programs what has changed",
     ),
     row(
         "network-name",
@@ -165,7 +164,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The HNS network that the pods are in, or several with commas in between, where what is in no subnet of theirs belongs to the first; without it, environment KUBE_NETWORK, then the only network of the emulated host",
+        "The HNS network of the pods, or several separated by commas; addresses outside all their subnets belong to the first; default: environment variable KUBE_NETWORK, then the only network of the emulated host",
     ),
     row(
         "source-vip",
@@ -173,7 +172,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The source address of translated traffic; overlay networks need it",
+        "The source address of translated traffic; required for overlay networks",
     ),
     row("enable-dsr", "winkernel.enableDSR", Bool, "", Works, "Direct server return for cluster IPs"),
     row(
@@ -182,7 +181,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "cbr0",
         Works,
-        "The HNS endpoint of the host itself, backend of health load balancers",
+        "The HNS endpoint of the host itself, the backend of load balancers for health checks",
     ),
     row(
         "forward-healthcheck-vip",
@@ -190,7 +189,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Bool,
         "",
         Works,
-        "A load balancer for the health port on each load balancer IP",
+        "Create a load balancer for the health check node port on each load balancer IP",
     ),
     row(
         "detect-local-mode",
@@ -198,7 +197,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "Only NodeCIDR has an effect: it waits for the node's pod CIDRs",
+        "Only NodeCIDR has an effect: hnsproxy waits for the pod CIDRs of the node",
     ),
     row(
         "pod-bridge-interface",
@@ -216,7 +215,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Without,
         "For detectLocalMode InterfaceNamePrefix",
     ),
-    row("cluster-cidr", "clusterCIDR", Text, "", Without, "The CIDRs of pods, with a comma between two families"),
+    row("cluster-cidr", "clusterCIDR", Text, "", Without, "The CIDRs of pods, with a comma between IP families"),
     row("nodeport-addresses", "nodePortAddresses", List, "", Without, "CIDRs of node port addresses, or primary"),
     row("oom-score-adj", "oomScoreAdj", OptionalInt, "-999", Without, "The OOM score of the process"),
     row("iptables-masquerade-bit", "iptables.masqueradeBit", OptionalInt, "14", Without, "For mode iptables"),
@@ -263,25 +262,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("conntrack-tcp-be-liberal", "conntrack.tcpBeLiberal", Bool, "", Without, "For Linux"),
     row("conntrack-udp-timeout", "conntrack.udpTimeout", Duration, "", Without, "For Linux"),
     row("conntrack-udp-timeout-stream", "conntrack.udpStreamTimeout", Duration, "", Without, "For Linux"),
-    row("", "portRange", Text, "", Without, "Accepted and dropped"),
-    row("v", "logging.verbosity", Count, "", Works, "How much to log: 2 names each step, 5 everything"),
+    row("", "portRange", Text, "", Without, "Accepted and ignored"),
+    row("v", "logging.verbosity", Count, "", Works, "Log verbosity: 2 logs each step, 5 everything"),
     row(
         "logging-format",
         "logging.format",
         Text,
         "text",
         Works,
-        "The form of the log, which goes to standard error: text or json",
+        "Log format: text or json; the log goes to standard error",
     ),
-    row("vmodule", "logging.vmodule", Vmodule, "", NotHere, "Verbosity by file of kube-proxy's source"),
-    row("log-flush-frequency", "logging.flushFrequency", FlushDuration, "5s", NotHere, "Each line is written at once"),
+    row("vmodule", "logging.vmodule", Vmodule, "", NotHere, "Verbosity by source file of kube-proxy"),
+    row(
+        "log-flush-frequency",
+        "logging.flushFrequency",
+        FlushDuration,
+        "5s",
+        NotHere,
+        "Each line is written immediately",
+    ),
     row(
         "log-text-split-stream",
         "logging.options.text.splitStream",
         Bool,
         "",
         NotHere,
-        "Needs the gate LoggingAlphaOptions; all goes to standard error",
+        "Requires the feature gate LoggingAlphaOptions; the log goes to standard error",
     ),
     row(
         "log-text-info-buffer-size",
@@ -289,7 +295,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Quantity,
         "",
         NotHere,
-        "Needs the gate LoggingAlphaOptions",
+        "Requires the feature gate LoggingAlphaOptions",
     ),
     row(
         "log-json-split-stream",
@@ -297,7 +303,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Bool,
         "",
         NotHere,
-        "Needs the gate LoggingAlphaOptions; all goes to standard error",
+        "Requires the feature gate LoggingAlphaOptions; the log goes to standard error",
     ),
     row(
         "log-json-info-buffer-size",
@@ -305,25 +311,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Quantity,
         "",
         NotHere,
-        "Needs the gate LoggingAlphaOptions",
+        "Requires the feature gate LoggingAlphaOptions",
     ),
     row("logtostderr", "", Bool, "true", Removed, "The log goes to standard error"),
     row("alsologtostderr", "", Bool, "", Removed, "The log goes to standard error"),
     row("log-dir", "", Text, "", Removed, "The log goes to standard error"),
-    row("resource-container", "", Text, "", Removed, "Windows has none"),
+    row("resource-container", "", Text, "", Removed, "Windows has no resource containers"),
 ];
 
-/// The setting of a flag.
+/// The setting with a flag.
 pub(crate) fn by_flag(flag: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.flag == flag && !flag.is_empty())
 }
 
-/// The settings that are fields of the file.
+/// The settings that have a field.
 pub(crate) fn fields() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| !setting.field.is_empty())
 }
 
-/// The settings that are flags.
+/// The settings that have a flag.
 pub(crate) fn flags() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(|setting| !setting.flag.is_empty())
 }
@@ -333,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_flag_and_field_is_there_once_and_its_default_has_its_type() {
+    fn flags_and_fields_are_unique_and_defaults_parse() {
         let mut names: Vec<&str> = flags().map(|s| s.flag).chain(fields().map(|s| s.field)).collect();
         let all = names.len();
         names.sort_unstable();
