@@ -6,7 +6,7 @@ use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
 use super::ProxyArgs;
-use crate::config::Config;
+use crate::config::{Config, Gate};
 use crate::hns::Hns;
 use crate::kubernetes::node::Node;
 use crate::source::Catalog;
@@ -61,7 +61,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
         healthz_port: config.healthz_address.map(|address| address.port()),
-        external_ips: config.gates.enabled("AllowServiceExternalIPs"),
+        external_ips: config.gates.enabled(Gate::AllowServiceExternalIPs),
         take_over: args.take_over,
     })
 }

@@ -1,4 +1,4 @@
-//! The flags of kube-proxy on a command line, made from the table. Only what was given is kept: defaults belong to the configuration.
+//! The command line flags of kube-proxy, built from the table. Only given flags are kept: defaults belong to the configuration.
 
 use std::collections::BTreeMap;
 
@@ -7,53 +7,59 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::Value;
 
+use super::key::{Flag, Typed, VersionRequest, flag};
 use super::table::{self, Effect, Setting};
 use super::{KUBERNETES_VERSION, MINOR_VERSION};
 
-/// The heading that help has above these flags.
+/// The heading of these flags in `--help`.
 pub(crate) const HEADING: &str = "Flags of kube-proxy";
 
-/// The flags that were given.
+/// The given flags, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Flags(BTreeMap<&'static str, Value>);
 
 impl Flags {
     /// The value of a flag, if it was given.
-    pub(crate) fn get(&self, flag: &str) -> Option<&Value> {
-        self.0.get(flag)
+    pub(crate) fn get<T: Typed + ?Sized>(&self, flag: Flag<T>) -> Option<T::Value<'_>> {
+        self.0.get(flag.name()).and_then(T::read)
     }
 
     /// The text of a flag, if it was given and is not empty.
-    pub(crate) fn text(&self, flag: &str) -> Option<&str> {
-        self.get(flag).and_then(Value::as_str).filter(|text| !text.is_empty())
+    pub(crate) fn text(&self, flag: Flag<str>) -> Option<&str> {
+        self.get(flag).filter(|text| !text.is_empty())
     }
 
     /// Whether a flag was given and is true.
-    pub(crate) fn is_true(&self, flag: &str) -> bool {
-        self.get(flag) == Some(&Value::Bool(true))
+    pub(crate) fn is_true(&self, flag: Flag<bool>) -> bool {
+        self.get(flag) == Some(true)
+    }
+
+    /// Whether the flag of a setting was given.
+    pub(crate) fn has(&self, setting: &Setting) -> bool {
+        self.0.contains_key(setting.flag)
     }
 
     /// Whether `--windows-service` was given.
     pub fn windows_service(&self) -> bool {
-        self.is_true("windows-service")
+        self.is_true(flag::WINDOWS_SERVICE)
     }
 
-    /// What `--version` asks to print: the version of Kubernetes that installers look for first, then our own.
+    /// The text that `--version` prints, if it was given. The Kubernetes version comes first, since installers parse it.
     pub fn version_to_print(&self) -> Option<String> {
         let own = env!("CARGO_PKG_VERSION");
-        match self.get("version")? {
-            Value::Bool(true) => Some(format!("Kubernetes {KUBERNETES_VERSION} (hnsproxy {own})\n")),
-            Value::String(form) if form == "raw" => Some(format!(
+        match self.get(flag::VERSION)? {
+            VersionRequest::Print => Some(format!("Kubernetes {KUBERNETES_VERSION} (hnsproxy {own})\n")),
+            VersionRequest::PrintRaw => Some(format!(
                 "version.Info{{Major:\"1\", Minor:\"{MINOR_VERSION}\", GitVersion:\"{KUBERNETES_VERSION}\", Program:\"hnsproxy\", \
                  ProgramVersion:\"{own}\", Platform:\"{}/{}\"}}\n",
                 std::env::consts::OS,
                 std::env::consts::ARCH
             )),
-            _ => None,
+            VersionRequest::Nothing | VersionRequest::Report(_) => None,
         }
     }
 
-    /// Those that were given, with their settings.
+    /// The given flags with their settings, in the order of names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
         self.0.iter().filter_map(|(flag, value)| Some((table::by_flag(flag)?, value)))
     }
@@ -70,8 +76,9 @@ fn argument(setting: &'static Setting) -> Arg {
     let parser = ValueParser::from(move |text: &str| kind.parse(text));
     let mut arg = Arg::new(setting.flag).long(setting.flag).help_heading(HEADING).help(help).value_parser(parser);
     arg = arg.value_name(kind.value_name()).action(ArgAction::Append).hide(setting.effect == Effect::Removed);
-    if setting.flag == "v" {
-        arg = arg.short('v');
+    // A one-letter flag has a short form too: installers write both `-v=4` and `--v=4`.
+    if setting.flag.len() == 1 {
+        arg = arg.short(setting.flag.chars().next());
     }
     if !setting.default.is_empty() {
         arg = arg.default_value(setting.default);
@@ -114,7 +121,7 @@ impl FromArgMatches for Flags {
     }
 }
 
-/// Two values of a repeated flag as one.
+/// Joins the values of a flag that is given twice.
 fn join(first: Value, second: Value) -> Value {
     match (first, second) {
         (Value::Array(first), Value::Array(second)) => first.into_iter().chain(second).collect(),

@@ -1,102 +1,112 @@
-//! Feature gates: which there are, and which a configuration may change.
+//! The feature gates of kube-proxy: which exist, and which a configuration may change.
 
 use std::collections::BTreeMap;
 
-/// How settled a feature is.
+/// The stage of a feature gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Off unless asked for.
+    /// Off by default.
     Alpha,
-    /// On unless asked not to be.
+    /// On by default.
     Beta,
-    /// Settled; can still be switched off.
+    /// GA: on by default, can still be disabled.
     Stable,
-    /// Settled for good.
+    /// GA and locked to true.
     Locked,
 }
 
-/// A gate that kube-proxy 1.36 has and that matters to a proxy.
-pub(crate) struct Gate {
+/// A row of the table of feature gates.
+pub(crate) struct GateSetting {
+    pub(crate) gate: Gate,
     pub(crate) name: &'static str,
     pub(crate) stage: Stage,
     #[cfg_attr(not(test), expect(dead_code, reason = "for the reference page"))]
     pub(crate) help: &'static str,
 }
 
-const fn gate(name: &'static str, stage: Stage, help: &'static str) -> Gate {
-    Gate { name, stage, help }
+macro_rules! gates {
+    ($($gate:ident: $stage:ident, $help:literal;)*) => {
+        /// A feature gate, spelled as in a configuration.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Gate {
+            $(#[doc = $help] $gate),*
+        }
+
+        /// The gates of kube-proxy 1.36 that matter to a proxy.
+        pub(crate) const GATES: &[GateSetting] = &[
+            $(GateSetting { gate: Gate::$gate, name: stringify!($gate), stage: Stage::$stage, help: $help }),*
+        ];
+    };
 }
 
-pub(crate) const GATES: &[Gate] = &[
-    gate("AllowServiceExternalIPs", Stage::Stable, "off: external IPs of Services are not served"),
-    gate("AtomicFIFO", Stage::Beta, "of kube-proxy's client library; no effect"),
-    gate("ComponentFlagz", Stage::Beta, "/flagz"),
-    gate("ComponentStatusz", Stage::Beta, "/statusz"),
-    gate("ContextualLogging", Stage::Beta, "no effect"),
-    gate("InOrderInformers", Stage::Locked, "of kube-proxy's client library; no effect"),
-    gate("LoggingAlphaOptions", Stage::Alpha, "split streams and buffers may be asked for"),
-    gate("LoggingBetaOptions", Stage::Beta, "the log may be JSON"),
-    gate("MultiCIDRServiceAllocator", Stage::Locked, "no effect on Windows"),
-    gate("NativeHistograms", Stage::Alpha, "no effect"),
-    gate("PreferSameTrafficDistribution", Stage::Locked, "hints for nodes are read"),
-    gate("WatchListClient", Stage::Beta, "lists are asked for as streams, and in pages where the API server has none"),
-    gate("WinDSR", Stage::Locked, "--enable-dsr is allowed"),
-    gate("WinOverlay", Stage::Locked, "overlay networks are allowed"),
-];
+// In the order of names, in which metrics and the reference page list them.
+gates! {
+    AllowServiceExternalIPs: Stable, "Off: external IPs of Services are not served";
+    AtomicFIFO: Beta, "No effect; belongs to kube-proxy's client library";
+    ComponentFlagz: Beta, "Serves /flagz";
+    ComponentStatusz: Beta, "Serves /statusz";
+    ContextualLogging: Beta, "No effect";
+    InOrderInformers: Locked, "No effect; belongs to kube-proxy's client library";
+    LoggingAlphaOptions: Alpha, "Allows split streams and info buffers";
+    LoggingBetaOptions: Beta, "Allows the JSON log format";
+    MultiCIDRServiceAllocator: Locked, "No effect on Windows";
+    NativeHistograms: Alpha, "No effect";
+    PreferSameTrafficDistribution: Locked, "Topology hints for nodes are used";
+    WatchListClient: Beta, "Requests streaming lists, and pages where the API server does not support streams";
+    WinDSR: Locked, "Allows --enable-dsr";
+    WinOverlay: Locked, "Allows overlay networks";
+}
 
-/// The gates as they are set.
+/// Which feature gates are on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gates(BTreeMap<&'static str, bool>);
+pub struct Gates(BTreeMap<Gate, bool>);
 
 impl Gates {
-    /// Whether a feature is on. One that is not known is off.
-    pub fn enabled(&self, name: &str) -> bool {
-        self.0.get(name).copied().unwrap_or(false)
+    /// Whether a feature gate is on.
+    pub fn enabled(&self, gate: Gate) -> bool {
+        self.0.get(&gate).copied().unwrap_or_default()
     }
 
-    /// Each gate, with its stage as Kubernetes' metrics name it, and whether it is on.
+    /// Name, stage and state of each gate. Stages are spelled as in Kubernetes metrics.
     pub fn stages(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
-        GATES.iter().map(|gate| {
-            let stage = match gate.stage {
+        GATES.iter().map(|row| {
+            let stage = match row.stage {
                 Stage::Alpha => "ALPHA",
                 Stage::Beta => "BETA",
                 Stage::Stable | Stage::Locked => "",
             };
-            (gate.name, stage, self.enabled(gate.name))
+            (row.name, stage, self.enabled(row.gate))
         })
     }
 
-    /// Each gate, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> + '_ {
-        self.0.iter().map(|(name, enabled)| (*name, *enabled))
-    }
-
-    /// The gates with what a configuration asks for; then what should be warned of, then what is refused.
-    pub(crate) fn of(wanted: &BTreeMap<String, bool>) -> (Self, Vec<String>, Vec<String>) {
-        let (mut warnings, mut refused) = (Vec::new(), Vec::new());
-        let mut gates: BTreeMap<_, _> = GATES.iter().map(|gate| (gate.name, gate.stage != Stage::Alpha)).collect();
+    /// Applies the gates of a configuration to the defaults. Returns the gates, warnings, and errors.
+    pub(crate) fn resolve(configured: &BTreeMap<&str, bool>) -> (Self, Vec<String>, Vec<String>) {
+        let (mut warnings, mut errors) = (Vec::new(), Vec::new());
+        let mut gates: BTreeMap<_, _> = GATES.iter().map(|row| (row.gate, row.stage != Stage::Alpha)).collect();
+        // These two come first: a gate that is named overrides them, whatever the order in the configuration.
         for (all, stage) in [("AllAlpha", Stage::Alpha), ("AllBeta", Stage::Beta)] {
-            let Some(enabled) = wanted.get(all) else { continue };
-            gates.extend(GATES.iter().filter(|gate| gate.stage == stage).map(|gate| (gate.name, *enabled)));
+            let Some(enabled) = configured.get(all) else { continue };
+            gates.extend(GATES.iter().filter(|row| row.stage == stage).map(|row| (row.gate, *enabled)));
         }
-        for (name, enabled) in wanted.iter().filter(|(name, _)| *name != "AllAlpha" && *name != "AllBeta") {
-            let Some(gate) = GATES.iter().find(|gate| gate.name == name) else {
-                warnings.push(format!("the feature gate {name} is not known, and ignored"));
+        for (name, enabled) in configured.iter().filter(|(name, _)| !["AllAlpha", "AllBeta"].contains(name)) {
+            // No error: the table has only gates that matter to a proxy, and installers still set gates that Kubernetes has removed.
+            let Some(row) = GATES.iter().find(|row| row.name == *name) else {
+                warnings.push(format!("ignoring unknown feature gate {name}"));
                 continue;
             };
-            match gate.stage {
+            match row.stage {
                 Stage::Locked if !enabled => {
-                    refused.push(format!("{name} can't be set to false: it is locked to true"));
+                    errors.push(format!("cannot set {name} to false: the feature gate is locked to true"));
                     continue;
                 }
                 Stage::Locked | Stage::Stable => warnings.push(format!(
-                    "the feature gate {name} is settled, and will be removed: setting it to {enabled} should not be needed"
+                    "setting GA feature gate {name}={enabled}: the gate will be removed in a later version"
                 )),
                 Stage::Alpha | Stage::Beta => {}
             }
-            gates.insert(gate.name, *enabled);
+            gates.insert(row.gate, *enabled);
         }
-        (Self(gates), warnings, refused)
+        (Self(gates), warnings, errors)
     }
 }
 
@@ -104,25 +114,31 @@ impl Gates {
 mod tests {
     use super::*;
 
-    fn of(wanted: &[(&str, bool)]) -> (Gates, Vec<String>, Vec<String>) {
-        Gates::of(&wanted.iter().map(|(name, enabled)| ((*name).to_owned(), *enabled)).collect())
+    fn resolve(configured: &[(&'static str, bool)]) -> (Gates, Vec<String>, Vec<String>) {
+        Gates::resolve(&configured.iter().copied().collect())
     }
 
     #[test]
-    fn locked_gates_refuse_and_unknown_ones_warn() {
-        let (gates, warnings, refused) = of(&[("WinDSR", false), ("IPv6DualStack", false), ("WinOverlay", true)]);
-        assert_eq!(refused, ["WinDSR can't be set to false: it is locked to true"]);
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].contains("IPv6DualStack is not known") && warnings[1].contains("WinOverlay is settled"));
-        assert!(gates.enabled("WinDSR") && gates.enabled("WinOverlay") && !gates.enabled("IPv6DualStack"));
+    fn locked_gates_cannot_be_disabled_and_unknown_gates_are_ignored() {
+        let (gates, warnings, errors) = resolve(&[("WinDSR", false), ("IPv6DualStack", false), ("WinOverlay", true)]);
+        assert_eq!(errors, ["cannot set WinDSR to false: the feature gate is locked to true"]);
+        assert_eq!(
+            warnings,
+            [
+                "ignoring unknown feature gate IPv6DualStack",
+                "setting GA feature gate WinOverlay=true: the gate will be removed in a later version",
+            ]
+        );
+        assert!(gates.enabled(Gate::WinDSR) && gates.enabled(Gate::WinOverlay));
     }
 
     #[test]
-    fn stages_switch_together_but_for_gates_that_are_named() {
-        let (gates, ..) = of(&[("AllAlpha", true), ("AllBeta", false), ("ComponentStatusz", true)]);
-        let on = |name| gates.enabled(name);
-        assert!(on("NativeHistograms") && on("ComponentStatusz") && !on("ComponentFlagz"));
-        assert!(on("AllowServiceExternalIPs"), "a settled gate belongs to neither");
-        assert!(!of(&[("AllowServiceExternalIPs", false)]).0.enabled("AllowServiceExternalIPs"));
+    fn all_gates_of_a_stage_are_set_together_except_those_that_are_named() {
+        let (gates, ..) = resolve(&[("AllAlpha", true), ("AllBeta", false), ("ComponentStatusz", true)]);
+        assert!(gates.enabled(Gate::NativeHistograms) && gates.enabled(Gate::ComponentStatusz));
+        assert!(!gates.enabled(Gate::ComponentFlagz));
+        assert!(gates.enabled(Gate::AllowServiceExternalIPs), "a GA gate is neither alpha nor beta");
+        let (gates, ..) = resolve(&[("AllowServiceExternalIPs", false)]);
+        assert!(!gates.enabled(Gate::AllowServiceExternalIPs));
     }
 }

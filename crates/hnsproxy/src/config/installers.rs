@@ -1,5 +1,5 @@
-//! The command lines that installers give kube-proxy on Windows nodes, as published, start hnsproxy unchanged. They are files of
-//! `tests/installers`, by which whole processes are started too. Values that installers work out are examples.
+//! hnsproxy accepts the kube-proxy command lines of the common installers for Windows nodes. They are files in `tests/installers`, which
+//! process tests use too. Values that an installer computes are examples.
 
 use tracing::Level;
 
@@ -20,7 +20,7 @@ fn starts(line: &[&str]) -> Config {
     Config::resolve(&flags(line)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is warned of.
+/// The warnings of a configuration.
 fn warnings(config: &Config) -> Vec<&str> {
     config.notes.iter().filter(|note| note.level == Level::WARN).map(|note| note.text.as_str()).collect()
 }
@@ -36,11 +36,11 @@ fn aks() {
 #[test]
 fn eks() {
     let config = starts(&line!("eks"));
-    assert_eq!(config.cluster_cidrs, ["10.0.0.0/16".parse().unwrap()]);
+    assert_eq!(config.to_v1alpha1()["clusterCIDR"], "10.0.0.0/16");
     assert!(warnings(&config).is_empty());
     let earlier = starts(&line!("eks-earlier"));
     assert!(earlier.winkernel.enable_dsr);
-    assert_eq!(warnings(&earlier).len(), 3, "a settled gate, two flags that are gone");
+    assert_eq!(warnings(&earlier).len(), 3, "a GA gate and two removed flags");
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn rke2() {
 #[test]
 fn sig_windows_tools_with_calico() {
     let config = starts(&line!("sig-windows-tools-calico"));
-    assert!(warnings(&config).contains(&"the feature gate IPv6DualStack is not known, and ignored"));
+    assert!(warnings(&config).contains(&"ignoring unknown feature gate IPv6DualStack"));
     assert_eq!(config.logging.verbosity, 4);
 }
 
 #[test]
 fn sig_windows_tools_with_flannel() {
     let config = starts(&line!("sig-windows-tools-flannel"));
-    assert!(config.gates.enabled("WinOverlay") && config.winkernel.source_vip.is_some());
+    assert!(config.gates.enabled(Gate::WinOverlay) && config.winkernel.source_vip.is_some());
 }
 
 #[test]

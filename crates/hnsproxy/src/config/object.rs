@@ -1,24 +1,28 @@
-//! The object `KubeProxyConfiguration` of `kubeproxy.config.k8s.io/v1alpha1`: read from text, filled with defaults, written.
+//! The object `KubeProxyConfiguration` of `kubeproxy.config.k8s.io/v1alpha1`: decoding, defaults, encoding.
 //!
-//! It is held as values by field path, all of a type that the table has. What the table does not know is named and left out.
+//! Values are stored by field path, and have the type that the table declares. Fields that the table lacks are reported and dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::duration;
+use super::key::{Field, Typed, field};
 use super::kind::{ip, socket};
 use super::table::{self, Setting};
 
 const API_VERSION: &str = "kubeproxy.config.k8s.io/v1alpha1";
 const KIND: &str = "KubeProxyConfiguration";
 
-/// A configuration as a file says it.
+/// The ports of kube-proxy for addresses without one.
+pub(super) const HEALTHZ_PORT: u16 = 10256;
+pub(super) const METRICS_PORT: u16 = 10249;
+
+/// Values of the configuration, by field path.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Object(BTreeMap<&'static str, Value>);
 
-/// An object as read, and what a strict reader would have refused.
+/// A decoded object, and the problems for which strict decoding would have failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decoded {
     pub(crate) object: Object,
@@ -26,13 +30,14 @@ pub(crate) struct Decoded {
 }
 
 impl Object {
-    /// The object of a file: YAML or JSON, without defaults.
+    /// Decodes the YAML or JSON text of a file. Defaults are not applied.
     ///
     /// # Errors
-    /// Each thing that makes it no configuration.
+    /// Every problem that makes the file unusable.
     pub(crate) fn decode(text: &str) -> Result<Decoded, Vec<String>> {
         let mut lenient = BTreeSet::new();
         let mut document = match read(text, true) {
+            // kube-proxy falls back to lenient decoding for duplicate and unknown fields only.
             Err((_, Some(duplicate))) => {
                 lenient.insert(duplicate);
                 read(text, false).map_err(|(reason, _)| vec![reason])?
@@ -41,13 +46,13 @@ impl Object {
         };
         strip_nulls(&mut document);
         let Value::Object(mut members) = document else {
-            return Err(vec![format!("it is no object of kind {KIND}")]);
+            return Err(vec![format!("expected an object of kind {KIND}")]);
         };
-        for (member, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        for (member, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
             match members.remove(member) {
-                Some(found) if found == wanted => {}
-                Some(found) => return Err(vec![format!("{member} is {found}, expected {wanted:?}")]),
-                None => return Err(vec![format!("{member} is missing, expected {wanted:?}")]),
+                Some(found) if found == expected => {}
+                Some(found) => return Err(vec![format!("invalid {member} {found}: expected {expected:?}")]),
+                None => return Err(vec![format!("missing {member}: expected {expected:?}")]),
             }
         }
         let mut object = Self::default();
@@ -56,6 +61,7 @@ impl Object {
         if wrong.is_empty() { Ok(Decoded { object, lenient: lenient.into_iter().collect() }) } else { Err(wrong) }
     }
 
+    /// Stores the members of an object at the path `above`.
     fn take(
         &mut self,
         members: Map<String, Value>,
@@ -82,77 +88,67 @@ impl Object {
         }
     }
 
-    /// Fills in what is not there, or is its type's zero.
+    /// Sets each field that is missing, or has the zero value of its type, to its default.
     pub(crate) fn set_defaults(&mut self) {
         for setting in table::fields() {
             let is_unset = self.0.get(setting.field).is_none_or(|value| setting.kind.is_zero(value));
             if !is_unset {
                 continue;
             }
-            // The families of the addresses to listen at follow the bind address, which the table has before them.
-            let v6 = || !matches!(ip(self.text("bindAddress")), Some(IpAddr::V4(_)));
-            let default = match setting.field {
-                "healthzBindAddress" if v6() => Some("[::]:10256".into()),
-                "metricsBindAddress" if v6() => Some("[::1]:10249".into()),
-                _ => setting.kind.default(setting.default),
-            };
-            if let Some(value) = default {
+            if let Some(value) = self.default_of(setting) {
                 self.0.insert(setting.field, value);
             }
         }
-        self.append_ports(10256, 10249);
+        self.append_ports(HEALTHZ_PORT, METRICS_PORT);
     }
 
-    /// Gives the addresses to listen at ports, where they have none.
+    fn default_of(&self, setting: &Setting) -> Option<Value> {
+        // kube-proxy listens in the family of the bind address. The table has the bind address first, so it is set by now.
+        if !matches!(ip(self.get(field::BIND_ADDRESS)), Some(IpAddr::V4(_))) {
+            for (field, default) in
+                [(field::HEALTHZ_BIND_ADDRESS, "[::]:10256"), (field::METRICS_BIND_ADDRESS, "[::1]:10249")]
+            {
+                if field.name() == setting.field {
+                    return Some(default.into());
+                }
+            }
+        }
+        setting.kind.default(setting.default)
+    }
+
+    /// Appends ports to the healthz and metrics addresses that have none.
     pub(crate) fn append_ports(&mut self, healthz: u16, metrics: u16) {
-        for (field, port) in [("healthzBindAddress", healthz), ("metricsBindAddress", metrics)] {
-            let address = self.text(field);
+        for (field, port) in [(field::HEALTHZ_BIND_ADDRESS, healthz), (field::METRICS_BIND_ADDRESS, metrics)] {
+            let address = self.get(field);
             if socket(address).is_none()
                 && let Some(ip) = ip(address)
             {
                 let with_port = std::net::SocketAddr::new(ip, port).to_string();
-                self.0.insert(field, with_port.into());
+                self.set(field, with_port);
             }
         }
     }
 
-    /// Sets a field that the table has.
-    pub(crate) fn set(&mut self, field: &'static str, value: Value) {
-        self.0.insert(field, value);
+    /// The value of a field; the zero value of its type where it is not set.
+    pub(crate) fn get<T: Typed + ?Sized>(&self, field: Field<T>) -> T::Value<'_> {
+        self.0.get(field.name()).and_then(T::read).unwrap_or_default()
     }
 
-    /// The value of a field.
-    pub(crate) fn get(&self, field: &str) -> Option<&Value> {
-        self.0.get(field)
+    pub(crate) fn set(&mut self, field: Field<str>, text: impl Into<String>) {
+        self.0.insert(field.name(), Value::String(text.into()));
     }
 
-    /// The text of a field; empty where it is not set.
-    pub(crate) fn text(&self, field: &str) -> &str {
-        self.get(field).and_then(Value::as_str).unwrap_or_default()
+    /// The value of a setting's field, in the form in which [`Kind::check`](super::kind::Kind::check) returns it.
+    pub(crate) fn value(&self, setting: &Setting) -> Option<&Value> {
+        self.0.get(setting.field)
     }
 
-    /// Whether a field is true.
-    pub(crate) fn flag(&self, field: &str) -> bool {
-        self.get(field).and_then(Value::as_bool).unwrap_or_default()
+    /// Sets the field of a setting to a value that has passed [`Kind::parse`](super::kind::Kind::parse).
+    pub(crate) fn set_value(&mut self, setting: &'static Setting, value: Value) {
+        self.0.insert(setting.field, value);
     }
 
-    /// The number of a field.
-    pub(crate) fn number(&self, field: &str) -> i64 {
-        self.get(field).and_then(Value::as_i64).unwrap_or_default()
-    }
-
-    /// The nanoseconds of a field.
-    pub(crate) fn nanoseconds(&self, field: &str) -> i64 {
-        duration::parse(self.text(field)).unwrap_or_default()
-    }
-
-    /// The texts of a field.
-    pub(crate) fn list(&self, field: &str) -> Vec<String> {
-        let items = self.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-    }
-
-    /// The whole object, as a file would have it.
+    /// The whole object in the form of a file.
     pub(crate) fn to_value(&self) -> Value {
         let mut root = Map::new();
         root.insert("apiVersion".into(), API_VERSION.into());
@@ -162,11 +158,11 @@ impl Object {
     }
 }
 
-/// Puts a value at a path, with the objects above it.
+/// Inserts a value at a path, and creates the objects above it.
 fn insert(members: &mut Map<String, Value>, path: &str, value: Value) {
     match path.split_once('.') {
         None => drop(members.insert(path.to_owned(), value)),
-        // No field of the table is above another.
+        // No field of the table is an object that contains another field, so the entry is always an object.
         Some((above, below)) => {
             if let Value::Object(members) = members.entry(above).or_insert_with(|| Map::new().into()) {
                 insert(members, below, value);
@@ -175,7 +171,7 @@ fn insert(members: &mut Map<String, Value>, path: &str, value: Value) {
     }
 }
 
-/// The first document of a text. The error has a second text where it is only that a key is there twice.
+/// Reads the first document of a text. If a duplicate key is the only problem, the second part of the error names it.
 fn read(text: &str, strict: bool) -> Result<Value, (String, Option<String>)> {
     use serde_saphyr::DuplicateKeyPolicy::{Error, LastWins};
     let options = serde_saphyr::options! { duplicate_keys: if strict { Error } else { LastWins } };
@@ -194,12 +190,12 @@ fn read(text: &str, strict: bool) -> Result<Value, (String, Option<String>)> {
             };
             let reason = plain.to_string();
             let reason = reason.lines().next().unwrap_or_default();
-            Err((format!("it is neither YAML nor JSON: {}{reason}", place.unwrap_or_default()), duplicate))
+            Err((format!("invalid YAML or JSON: {}{reason}", place.unwrap_or_default()), duplicate))
         }
     }
 }
 
-/// A null is nothing, wherever Kubernetes reads one.
+/// Removes members that are null: Kubernetes decoders treat them as missing.
 fn strip_nulls(value: &mut Value) {
     if let Value::Object(members) = value {
         members.retain(|_, member| !member.is_null());
@@ -226,32 +222,32 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_duplicate_fields_are_named_and_survived() {
+    fn unknown_and_duplicate_fields_are_reported_and_ignored() {
         let decoded =
             decode("mode: kernelspace\nudpIdleTimeout: 0s\nwinkernel: {enableDSR: true, odd: 1}\nmode: ''\n").unwrap();
         assert_eq!(
             decoded.lenient,
             ["duplicate field \"mode\"", "unknown field \"udpIdleTimeout\"", "unknown field \"winkernel.odd\""]
         );
-        assert!(decoded.object.flag("winkernel.enableDSR"));
-        assert_eq!(decoded.object.text("mode"), "", "the last one counts");
+        assert!(decoded.object.get(field::ENABLE_DSR));
+        assert_eq!(decoded.object.get(field::MODE), "", "the last one counts");
     }
 
     #[test]
-    fn what_is_no_configuration_is_refused() {
+    fn other_documents_are_rejected() {
         for (text, reason) in [
-            ("kind: [", "neither YAML nor JSON: line "),
-            ("[]", "no object of kind"),
-            ("kind: KubeProxyConfiguration", "apiVersion is missing"),
-            ("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: Pod", "kind is \"Pod\", expected"),
+            ("kind: [", "invalid YAML or JSON: line "),
+            ("[]", "expected an object of kind"),
+            ("kind: KubeProxyConfiguration", "missing apiVersion: expected"),
+            ("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: Pod", "invalid kind \"Pod\": expected"),
         ] {
             assert!(Object::decode(text).unwrap_err()[0].contains(reason), "{text}");
         }
-        assert!(decode("bindAddress: ::\n").is_err(), "an unquoted :: is not YAML's text");
+        assert!(decode("bindAddress: ::\n").is_err(), "an unquoted :: is not a YAML string");
     }
 
     #[test]
-    fn wrong_types_are_all_named_with_their_fields() {
+    fn each_value_of_a_wrong_type_is_reported_with_its_field() {
         let wrong = decode("configSyncPeriod: 900\nwinkernel: {enableDSR: 'x'}\nconntrack: 1\n").unwrap_err();
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         assert!(wrong.iter().any(|text| text.starts_with("configSyncPeriod: expected a duration")), "{wrong:?}");
@@ -259,32 +255,33 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_too_and_nulls_are_nothing() {
+    fn json_is_decoded_and_nulls_count_as_missing() {
         let text = r#"{"apiVersion":"kubeproxy.config.k8s.io/v1alpha1","kind":"KubeProxyConfiguration",
             "iptables":{"masqueradeBit":null,"syncPeriod":"0s"},"nodePortAddresses":null,"logging":{"flushFrequency":0}}"#;
         let mut object = Object::decode(text).unwrap().object;
         object.set_defaults();
-        assert_eq!(object.number("iptables.masqueradeBit"), 14);
-        assert_eq!(object.text("iptables.syncPeriod"), "30s");
-        assert_eq!(object.text("logging.flushFrequency"), "5s");
+        assert_eq!(object.get(field::MASQUERADE_BIT), 14);
+        assert_eq!(object.get(field::SYNC_PERIOD), 30_000_000_000);
+        assert_eq!(object.get(field::FLUSH_FREQUENCY), 5_000_000_000);
     }
 
     #[test]
-    fn defaults_replace_zeros_but_not_of_optional_fields() {
+    fn defaults_replace_zero_values_except_of_optional_fields() {
         let object =
             defaulted("iptables: {minSyncPeriod: 0s, masqueradeBit: 0, localhostNodePorts: false}\noomScoreAdj: 0\n");
-        assert_eq!(object.text("iptables.minSyncPeriod"), "1s");
-        assert_eq!(object.number("iptables.masqueradeBit"), 0);
-        assert_eq!(object.number("oomScoreAdj"), 0);
-        assert!(!object.flag("iptables.localhostNodePorts"));
-        assert_eq!(object.get("clientConnection.qps"), Some(&json!(5.0)));
+        let iptables = json!({
+            "localhostNodePorts": false, "masqueradeAll": false, "masqueradeBit": 0, "minSyncPeriod": "1s", "syncPeriod": "30s",
+        });
+        assert_eq!(object.to_value()["iptables"], iptables);
+        assert_eq!(object.get(field::OOM_SCORE_ADJ), 0);
+        assert_eq!(object.get(field::QPS), 5.0);
     }
 
     #[test]
     fn addresses_follow_the_family_of_the_bind_address_and_get_ports() {
         let listens = |text: &str| {
             let object = defaulted(text);
-            (object.text("healthzBindAddress").to_owned(), object.text("metricsBindAddress").to_owned())
+            (object.get(field::HEALTHZ_BIND_ADDRESS).to_owned(), object.get(field::METRICS_BIND_ADDRESS).to_owned())
         };
         let pair = |healthz: &str, metrics: &str| (healthz.to_owned(), metrics.to_owned());
         assert_eq!(listens(""), pair("0.0.0.0:10256", "127.0.0.1:10249"));
@@ -293,11 +290,11 @@ mod tests {
             listens("healthzBindAddress: 10.0.0.1\nmetricsBindAddress: fd00::1"),
             pair("10.0.0.1:10256", "[fd00::1]:10249")
         );
-        assert_eq!(listens("healthzBindAddress: '[fd00:1::5]'").0, "[fd00:1::5]", "left for the validation to refuse");
+        assert_eq!(listens("healthzBindAddress: '[fd00:1::5]'").0, "[fd00:1::5]", "validation rejects it");
     }
 
     #[test]
-    fn what_is_written_reads_as_the_same() {
+    fn an_encoded_object_decodes_to_itself() {
         let object = defaulted(
             "winkernel: {networkName: cbr0}\nfeatureGates: {WinDSR: true}\nlogging: {vmodule: [{filePattern: a, verbosity: 2}]}\n",
         );

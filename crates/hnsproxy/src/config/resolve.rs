@@ -1,9 +1,8 @@
-//! From flags and a file to a configuration: which of them counts.
+//! Merges flags and the configuration file into one [`Config`], with kube-proxy's precedence.
 //!
-//! With `--config` the file replaces all that flags are bound to, but for the name of the node and the log. Without it the flags
-//! change the defaults, and can say zeros, which a file can't.
+//! With `--config`, the file replaces all fields to which flags are bound, except the name of the node and the log settings.
+//! Without it, flags override the defaults. A flag can set a zero value; in a file, a zero value means the default.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,108 +11,112 @@ use tracing::Level;
 
 use super::flags::Flags;
 use super::gates::Gates;
+use super::key::{Field, VersionRequest, field, flag};
 use super::kind::Kind;
-use super::object::{Decoded, Object};
+use super::object::{Decoded, HEALTHZ_PORT, METRICS_PORT, Object};
 use super::table::{Effect, Setting};
 use super::validate::Checker;
-use super::{Action, ClientConnection, Config, ConfigError, KUBERNETES_VERSION, Logging, Note, Winkernel};
+use super::{Action, ClientConnection, Config, ConfigError, KUBERNETES_VERSION, Note, Winkernel};
 
-/// What `--config` does not replace, beside the log.
-const BESIDE_A_FILE: [&str; 8] =
-    ["config", "master", "hostname-override", "write-config-to", "cleanup", "init-only", "windows-service", "version"];
+/// The flags that `--config` does not override, beside those of the log.
+const BESIDE_A_FILE: [&str; 8] = [
+    flag::CONFIG.name(),
+    flag::MASTER.name(),
+    flag::HOSTNAME_OVERRIDE.name(),
+    flag::WRITE_CONFIG_TO.name(),
+    flag::CLEANUP.name(),
+    flag::INIT_ONLY.name(),
+    flag::WINDOWS_SERVICE.name(),
+    flag::VERSION.name(),
+];
 
 impl Config {
-    /// The configuration that the flags ask for, and the file that they name.
+    /// Builds the configuration from the flags, and from the file that `--config` names.
     ///
     /// # Errors
-    /// Where the file can't be read, or anything in it or in the flags is refused.
+    /// If the file cannot be read, or the file or the flags are invalid.
     pub fn resolve(flags: &Flags) -> Result<Self, ConfigError> {
-        let Some(path) = flags.text("config").map(PathBuf::from) else { return Self::from_flags(flags) };
+        let Some(path) = flags.text(flag::CONFIG).map(PathBuf::from) else { return Self::from_flags(flags) };
         match fs::read_to_string(&path) {
             Ok(text) => Self::from_file(flags, &path, &text),
             Err(source) => Err(ConfigError::Unreadable { path, source }),
         }
     }
 
-    /// The configuration of flags alone.
+    /// Builds the configuration from flags alone.
     pub(super) fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
         let mut object = Object::default();
         object.set_defaults();
         for (setting, value) in flags.iter().filter(|(setting, _)| !setting.field.is_empty()) {
-            let detached = matches!(setting.kind, Kind::Ip | Kind::IpPort) && value == "";
-            if !detached {
-                object.set(setting.field, value.clone());
+            // kube-proxy's address flags ignore an empty text, and keep the default.
+            let is_ignored = matches!(setting.kind, Kind::Ip | Kind::IpPort) && value == "";
+            if !is_ignored {
+                object.set_value(setting, value.clone());
             }
         }
-        let port =
-            |flag: &str, default: u16| flags.get(flag).and_then(Value::as_u64).map_or(default, |port| port as u16);
-        let (healthz, metrics) = (port("healthz-port", 10256), port("metrics-port", 10249));
-        object.append_ports(if healthz == 0 { 10256 } else { healthz }, if metrics == 0 { 10249 } else { metrics });
-        if flags.text("write-config-to").is_none() {
-            for (port, field) in [(healthz, "healthzBindAddress"), (metrics, "metricsBindAddress")] {
+        let healthz = flags.get(flag::HEALTHZ_PORT).unwrap_or(HEALTHZ_PORT);
+        let metrics = flags.get(flag::METRICS_PORT).unwrap_or(METRICS_PORT);
+        let or = |port, default| if port == 0 { default } else { port };
+        object.append_ports(or(healthz, HEALTHZ_PORT), or(metrics, METRICS_PORT));
+        // Port 0 disables the server. kube-proxy ignores the port flags when it writes the configuration.
+        if flags.text(flag::WRITE_CONFIG_TO).is_none() {
+            for (port, field) in [(healthz, field::HEALTHZ_BIND_ADDRESS), (metrics, field::METRICS_BIND_ADDRESS)] {
                 if port == 0 {
-                    object.set(field, "".into());
+                    object.set(field, "");
                 }
             }
         }
         Self::from_object(flags, object, Vec::new())
     }
 
-    /// The configuration of a file's text, and of the flags that count beside it.
+    /// Builds the configuration from the text of a file and the flags that count beside it.
     pub(super) fn from_file(flags: &Flags, path: &Path, text: &str) -> Result<Self, ConfigError> {
         let Decoded { mut object, lenient } =
             Object::decode(text).map_err(|problems| ConfigError::Decode { path: path.to_owned(), problems })?;
         let mut notes = Vec::new();
         if !lenient.is_empty() {
-            let text = format!("{} was read leniently: {}", path.display(), lenient.join(", "));
+            let text = format!("configuration file {} decoded leniently: {}", path.display(), lenient.join(", "));
             notes.push(Note { level: Level::INFO, text });
         }
         object.set_defaults();
-        let mut unused = Vec::new();
+        let mut overridden = Vec::new();
         for (setting, value) in flags.iter() {
             if setting.field.starts_with("logging.") {
-                object.set(setting.field, beside(setting, value, &object));
+                let value = log_value(setting, value, &object);
+                object.set_value(setting, value);
             } else if !BESIDE_A_FILE.contains(&setting.flag) && setting.effect != Effect::Removed {
-                unused.push(format!("--{}", setting.flag));
+                overridden.push(format!("--{}", setting.flag));
             }
         }
-        if !unused.is_empty() {
-            let text = format!("--config takes the place of {}", unused.join(", "));
+        if !overridden.is_empty() {
+            let text = format!("--config overrides {}", overridden.join(", "));
             notes.push(Note { level: Level::INFO, text });
         }
         Self::from_object(flags, object, notes)
     }
 
     fn from_object(flags: &Flags, mut object: Object, mut notes: Vec<Note>) -> Result<Self, ConfigError> {
-        // The defaults of the platform: the program is for Windows, wherever it is tried.
-        for (field, default) in [("mode", "kernelspace"), ("winkernel.rootHnsEndpointName", "cbr0")] {
-            if object.text(field).is_empty() {
-                object.set(field, default.into());
+        // kube-proxy's defaults on Windows. They apply on other systems too, where hnsproxy runs against an emulated host.
+        for (field, default) in [(field::MODE, "kernelspace"), (field::ROOT_HNS_ENDPOINT_NAME, "cbr0")] {
+            if object.get(field).is_empty() {
+                object.set(field, default);
             }
         }
-        if let Some(name) = flags.text("hostname-override") {
-            object.set("hostnameOverride", node_name(name)?.into());
+        if let Some(name) = flags.text(flag::HOSTNAME_OVERRIDE) {
+            object.set(field::HOSTNAME_OVERRIDE, node_name(name)?);
         }
-        let wanted = object.get("featureGates").and_then(Value::as_object);
-        let wanted: BTreeMap<String, bool> = wanted
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, enabled)| Some((name.clone(), enabled.as_bool()?)))
-            .collect();
-        let (gates, warnings, refused) = Gates::of(&wanted);
-        if !refused.is_empty() {
-            return Err(ConfigError::Gates(refused));
+        let (gates, warnings, errors) = Gates::resolve(&object.get(field::FEATURE_GATES));
+        if !errors.is_empty() {
+            return Err(ConfigError::Gates(errors));
         }
         notes.extend(warnings.into_iter().map(|text| Note { level: Level::WARN, text }));
-        notes.extend(remarks(flags, &object));
+        notes.extend(setting_notes(flags, &object));
         let reported_version = reported_version(flags)?;
-        let action = match flags {
-            _ if flags.text("write-config-to").is_some() => {
-                Action::WriteConfig(flags.text("write-config-to").unwrap_or_default().into())
-            }
-            _ if flags.is_true("cleanup") => Action::Cleanup,
-            _ if flags.is_true("init-only") => Action::InitOnly,
-            _ => Action::Run,
+        let action = match flags.text(flag::WRITE_CONFIG_TO) {
+            Some(path) => Action::WriteConfig(path.into()),
+            None if flags.is_true(flag::CLEANUP) => Action::Cleanup,
+            None if flags.is_true(flag::INIT_ONLY) => Action::InitOnly,
+            None => Action::Run,
         };
         Self::typed(flags, object, gates, reported_version, action, notes)
     }
@@ -127,63 +130,54 @@ impl Config {
         notes: Vec<Note>,
     ) -> Result<Self, ConfigError> {
         let mut checker = Checker { object: &object, failures: Vec::new() };
-        checker.unused();
+        checker.unused_fields();
         let burst = checker.burst();
-        let (min_sync_period, sync_period, config_sync_period) = checker.periods();
+        let sync_period = checker.sync_period();
         let bind_address = checker.bind_address();
-        let has_healthz = !object.text("healthzBindAddress").is_empty();
-        let healthz_address = has_healthz.then(|| checker.listen("HealthzBindAddress", "healthzBindAddress")).flatten();
-        let metrics_address = checker.listen("MetricsBindAddress", "metricsBindAddress");
-        let show_hidden_metrics = checker.hidden_metrics();
+        let has_healthz = !object.get(field::HEALTHZ_BIND_ADDRESS).is_empty();
+        let healthz_address =
+            has_healthz.then(|| checker.listen_address("HealthzBindAddress", field::HEALTHZ_BIND_ADDRESS)).flatten();
+        let metrics_address = checker.listen_address("MetricsBindAddress", field::METRICS_BIND_ADDRESS);
+        checker.hidden_metrics();
         let detect_local_mode = checker.detect_local_mode();
-        let cluster_cidrs = checker.cluster_cidrs(detect_local_mode);
+        checker.cluster_cidrs(detect_local_mode);
         let source_vip = checker.source_vip();
-        let (format, verbosity) = checker.logging(&gates);
+        let logging = checker.logging(&gates);
         let failures = std::mem::take(&mut checker.failures);
         let (Some(metrics_address), true) = (metrics_address, failures.is_empty()) else {
             return Err(ConfigError::Invalid(failures));
         };
-        let text = |field: &str| Some(object.text(field).to_owned()).filter(|text| !text.is_empty());
-        let hostname_override = match text("hostnameOverride") {
-            Some(name) => Some(node_name(&name)?),
-            None => None,
-        };
+        let text = |field: Field<str>| Some(object.get(field).to_owned()).filter(|text| !text.is_empty());
+        let hostname_override = text(field::HOSTNAME_OVERRIDE).map(|name| node_name(&name)).transpose()?;
         Ok(Self {
             client: ClientConnection {
-                kubeconfig: text("clientConnection.kubeconfig").map(PathBuf::from),
-                master: flags.text("master").map(str::to_owned),
-                qps: object.get("clientConnection.qps").and_then(Value::as_f64).unwrap_or_default() as f32,
+                kubeconfig: text(field::KUBECONFIG).map(PathBuf::from),
+                master: flags.text(flag::MASTER).map(str::to_owned),
+                qps: object.get(field::QPS),
                 burst,
-                content_type: object.text("clientConnection.contentType").to_owned(),
-                accept_content_types: text("clientConnection.acceptContentTypes"),
             },
-            logging: Logging { format, verbosity },
+            logging,
             hostname_override,
             bind_address,
             healthz_address,
             metrics_address,
-            bind_address_hard_fail: object.flag("bindAddressHardFail"),
-            profiling: object.flag("enableProfiling"),
-            show_hidden_metrics,
-            min_sync_period,
+            bind_address_hard_fail: object.get(field::BIND_ADDRESS_HARD_FAIL),
+            profiling: object.get(field::ENABLE_PROFILING),
             sync_period,
-            config_sync_period,
             winkernel: Winkernel {
-                network_name: text("winkernel.networkName"),
+                network_name: text(field::NETWORK_NAME),
                 source_vip,
-                enable_dsr: object.flag("winkernel.enableDSR"),
-                root_endpoint_name: object.text("winkernel.rootHnsEndpointName").to_owned(),
-                forward_health_check_vip: object.flag("winkernel.forwardHealthCheckVip"),
+                enable_dsr: object.get(field::ENABLE_DSR),
+                root_endpoint_name: object.get(field::ROOT_HNS_ENDPOINT_NAME).to_owned(),
+                forward_health_check_vip: object.get(field::FORWARD_HEALTH_CHECK_VIP),
             },
             detect_local_mode,
-            cluster_cidrs,
-            node_port_addresses: object.list("nodePortAddresses"),
             gates,
             reported_version,
             action,
             notes,
             object,
-            beside: flags
+            flags_without_field: flags
                 .iter()
                 .filter(|(setting, _)| setting.field.is_empty())
                 .map(|(setting, value)| (setting.flag, super::text(value)))
@@ -192,37 +186,40 @@ impl Config {
     }
 }
 
-/// What a flag of the log makes of a file's value: it counts, but for patterns, which come before the file's.
-fn beside(setting: &Setting, value: &Value, object: &Object) -> Value {
-    match (setting.kind, value, object.get(setting.field)) {
+/// The value of a log field when both a flag and a file may set it: the flag counts, but `--vmodule` patterns come before the file's.
+fn log_value(setting: &Setting, flag: &Value, object: &Object) -> Value {
+    match (setting.kind, flag, object.value(setting)) {
         (Kind::Vmodule, Value::Array(first), Some(Value::Array(then))) => {
             first.iter().chain(then.iter()).cloned().collect()
         }
-        _ => value.clone(),
+        _ => flag.clone(),
     }
 }
 
-/// The name of a node as Kubernetes has it.
+/// The name of a node in the form that the API server stores.
 fn node_name(text: &str) -> Result<String, ConfigError> {
     let name = text.trim().to_lowercase();
     if name.is_empty() { Err(ConfigError::NodeName) } else { Ok(name) }
 }
 
-/// A version that may be reported instead of ours: the same but for what follows the numbers.
+/// The version to report as kube-proxy's. `--version=vX.Y.Z` may only append to the numbers, as in component-base.
 fn reported_version(flags: &Flags) -> Result<String, ConfigError> {
-    match flags.text("version").filter(|text| text.starts_with('v')) {
-        None => Ok(KUBERNETES_VERSION.to_owned()),
-        Some(version) if version.split(['-', '+']).next() == Some(KUBERNETES_VERSION) => Ok(version.to_owned()),
-        Some(version) => Err(ConfigError::Version(version.to_owned())),
+    let Some(VersionRequest::Report(version)) = flags.get(flag::VERSION) else {
+        return Ok(KUBERNETES_VERSION.to_owned());
+    };
+    if version.split(['-', '+']).next() == Some(KUBERNETES_VERSION) {
+        Ok(version.to_owned())
+    } else {
+        Err(ConfigError::Version(version.to_owned()))
     }
 }
 
-/// What is said of settings that do nothing, and at higher verbosity of each flag.
-fn remarks(flags: &Flags, object: &Object) -> Vec<Note> {
+/// Notes on settings without effect, and on each given flag.
+fn setting_notes(flags: &Flags, object: &Object) -> Vec<Note> {
     let mut notes = Vec::new();
     for (setting, value) in flags.iter() {
         if setting.effect == Effect::Removed {
-            let text = format!("--{} was removed from kube-proxy, and has no effect: {}", setting.flag, setting.help);
+            let text = format!("--{} has no effect since kube-proxy removed it: {}", setting.flag, setting.help);
             notes.push(Note { level: Level::WARN, text });
         }
         notes.push(Note { level: Level::DEBUG, text: format!("FLAG: --{}={value}", setting.flag) });
@@ -234,8 +231,8 @@ fn remarks(flags: &Flags, object: &Object) -> Vec<Note> {
             Effect::Works | Effect::Removed => continue,
         };
         let differs =
-            !setting.field.is_empty() && object.get(setting.field) != setting.kind.default(setting.default).as_ref();
-        if differs || flags.get(setting.flag).is_some() {
+            !setting.field.is_empty() && object.value(setting) != setting.kind.default(setting.default).as_ref();
+        if differs || flags.has(setting) {
             let name = match (setting.field, setting.flag) {
                 ("", flag) => format!("--{flag}"),
                 (field, "") => field.to_owned(),

@@ -1,4 +1,4 @@
-//! What flags and files become together: precedence, conversion, validation.
+//! Flags and files merged into a configuration: precedence, conversion, validation.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn by_file(line: &[&str], fields: &str) -> Result<Config, ConfigError> {
     Config::from_file(&flags(line), Path::new("c.yaml"), &file(fields))
 }
 
-/// The paths of all that is wrong.
+/// The paths of all failures.
 fn paths(result: Result<Config, ConfigError>) -> Vec<String> {
     match result.unwrap_err() {
         ConfigError::Invalid(failures) => failures.into_iter().map(|failure| failure.path).collect(),
@@ -50,15 +50,15 @@ fn no_flags_and_an_empty_file_are_the_same_defaults() {
     assert_eq!(flags.client.burst, 10);
     assert_eq!(flags.healthz_address, Some("0.0.0.0:10256".parse().unwrap()));
     assert_eq!(flags.metrics_address, "127.0.0.1:10249".parse().unwrap());
-    assert_eq!((flags.min_sync_period, flags.sync_period), (Duration::from_secs(1), Duration::from_secs(30)));
-    assert_eq!(flags.config_sync_period, Duration::from_secs(900));
+    assert_eq!(flags.sync_period, Duration::from_secs(30));
+    assert_eq!(flags.to_v1alpha1()["configSyncPeriod"], "15m0s");
     assert_eq!(flags.winkernel.root_endpoint_name, "cbr0");
     assert_eq!(flags.to_v1alpha1()["mode"], "kernelspace");
     assert_eq!(flags.notes, []);
 }
 
 #[test]
-fn a_file_replaces_flags_but_for_those_that_count_beside_it() {
+fn a_file_overrides_flags_except_those_that_count_beside_it() {
     let line = [
         "--config=c.yaml",
         "--kubeconfig=other",
@@ -80,53 +80,57 @@ fn a_file_replaces_flags_but_for_those_that_count_beside_it() {
     assert_eq!(config.logging.verbosity, 7);
     let modules = json!([{"filePattern": "a", "verbosity": 1}, {"filePattern": "b", "verbosity": 2}]);
     assert_eq!(config.to_v1alpha1()["logging"]["vmodule"], modules);
-    let said = notes(&config, Level::INFO);
-    assert_eq!(said, ["--config takes the place of --enable-dsr, --kubeconfig, --network-name"]);
+    assert_eq!(notes(&config, Level::INFO), ["--config overrides --enable-dsr, --kubeconfig, --network-name"]);
     let without = by_file(&["--hostname-override="], "hostnameOverride: foo").unwrap();
     assert_eq!(without.hostname_override.as_deref(), Some("foo"));
     assert!(matches!(by_file(&["--hostname-override=  "], ""), Err(ConfigError::NodeName)));
 }
 
 #[test]
-fn lenient_reading_is_one_line_of_the_log() {
+fn lenient_decoding_is_one_note() {
     let config = by_file(&[], "odd: 1\nmode: ''\nmode: ''").unwrap();
-    let said = notes(&config, Level::INFO);
-    assert_eq!(said, ["c.yaml was read leniently: duplicate field \"mode\", unknown field \"odd\""]);
+    let note = "configuration file c.yaml decoded leniently: duplicate field \"mode\", unknown field \"odd\"";
+    assert_eq!(notes(&config, Level::INFO), [note]);
 }
 
 #[test]
-fn only_flags_can_say_zero() {
-    assert_eq!(by_flags(&["--iptables-min-sync-period=0"]).unwrap().min_sync_period, Duration::ZERO);
-    assert_eq!(by_file(&[], "iptables: {minSyncPeriod: 0s}").unwrap().min_sync_period, Duration::from_secs(1));
+fn only_flags_can_set_zero() {
+    let min_sync_period = |config: Config| config.to_v1alpha1()["iptables"]["minSyncPeriod"].clone();
+    assert_eq!(min_sync_period(by_flags(&["--iptables-min-sync-period=0"]).unwrap()), "0s");
+    assert_eq!(min_sync_period(by_file(&[], "iptables: {minSyncPeriod: 0s}").unwrap()), "1s");
     assert_eq!(by_flags(&["--kube-api-burst=0"]).unwrap().client.burst, 0);
 }
 
 #[test]
-fn periods_are_those_of_iptables_whatever_else_is_said() {
+fn the_sync_period_is_that_of_iptables_in_all_modes() {
     let config = by_file(&[], "iptables: {syncPeriod: 7s, minSyncPeriod: 2s}\nipvs: {syncPeriod: 9s}").unwrap();
-    assert_eq!((config.min_sync_period, config.sync_period), (Duration::from_secs(2), Duration::from_secs(7)));
+    assert_eq!(config.sync_period, Duration::from_secs(7));
 }
 
 #[test]
-fn addresses_to_listen_at() {
+fn listen_addresses() {
     let listens = |line: &[&str]| {
         let config = by_flags(line).unwrap();
         (config.healthz_address.map(|address| address.to_string()), config.metrics_address.to_string())
     };
     let pair = |healthz: &str, metrics: &str| (Some(healthz.to_owned()), metrics.to_owned());
-    assert_eq!(listens(&["--bind-address=::"]), pair("0.0.0.0:10256", "127.0.0.1:10249"), "flags do not follow");
+    assert_eq!(
+        listens(&["--bind-address=::"]),
+        pair("0.0.0.0:10256", "127.0.0.1:10249"),
+        "flags do not follow the bind address"
+    );
     assert_eq!(listens(&["--healthz-bind-address=10.0.0.1", "--healthz-port=9"]).0.as_deref(), Some("10.0.0.1:9"));
     assert_eq!(listens(&["--healthz-bind-address=10.0.0.1:8", "--healthz-port=9"]).0.as_deref(), Some("10.0.0.1:8"));
     assert_eq!(listens(&["--metrics-bind-address=fd00::1", "--metrics-port=9"]).1, "[fd00::1]:9");
-    assert_eq!(listens(&["--healthz-port=0"]).0, None, "switched off");
+    assert_eq!(listens(&["--healthz-port=0"]).0, None, "disabled");
     let empty = ["--bind-address=", "--healthz-bind-address=", "--metrics-bind-address="];
-    assert_eq!(listens(&empty), pair("0.0.0.0:10256", "127.0.0.1:10249"), "an empty flag leaves the default");
+    assert_eq!(listens(&empty), pair("0.0.0.0:10256", "127.0.0.1:10249"), "an empty flag keeps the default");
     assert_eq!(paths(by_flags(&["--metrics-port=0"])), ["MetricsBindAddress"]);
     assert_eq!(by_file(&[], "bindAddress: '::'").unwrap().healthz_address, Some("[::]:10256".parse().unwrap()));
 }
 
 #[test]
-fn all_that_is_wrong_is_collected() {
+fn all_failures_are_collected() {
     let fields = "\
 bindAddress: '[::]'
 healthzBindAddress: 1.2.3.4:70000
@@ -171,49 +175,53 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
     let error = by_file(&[], "mode: ipvs").unwrap_err().to_string();
     assert_eq!(
         error,
-        "failed validate: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"ipvs\": must be kernelspace or blank on \
+        "invalid configuration: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"ipvs\": must be kernelspace or blank on \
          Windows (blank means kernelspace)"
     );
 }
 
 #[test]
-fn cluster_cidrs_are_looked_at_only_in_their_mode() {
+fn cluster_cidrs_are_validated_only_in_their_mode() {
     let of = |cidrs: &str| by_flags(&["--detect-local-mode=ClusterCIDR", &format!("--cluster-cidr={cidrs}")]);
-    assert_eq!(of("").unwrap().cluster_cidrs.len(), 0);
-    assert_eq!(of("10.0.0.0/8,fd00::/8").unwrap().cluster_cidrs.len(), 2);
+    assert!(of("").is_ok());
+    assert!(of("10.0.0.0/8,fd00::/8").is_ok());
     assert_eq!(paths(of("10.0.0.0/8,11.0.0.0/8")), ["DetectLocalConfiguration.ClusterCIDRs"]);
-    assert_eq!(paths(of("10.0.0.0/8, fd00::/8")), ["DetectLocalConfiguration.ClusterCIDRs[1]"], "nothing is trimmed");
+    assert_eq!(
+        paths(of("10.0.0.0/8, fd00::/8")),
+        ["DetectLocalConfiguration.ClusterCIDRs[1]"],
+        "spaces are not trimmed"
+    );
     assert_eq!(paths(of("10.0.0.0/8,fd00::/8,1.0.0.0/8")), ["DetectLocalConfiguration.ClusterCIDRs"]);
     assert!(by_flags(&["--cluster-cidr=nonsense"]).is_ok());
     assert_eq!(paths(by_flags(&["--detect-local-mode=Other"])), ["DetectLocalMode"]);
 }
 
 #[test]
-fn gates_refuse_and_warn() {
+fn feature_gates_fail_and_warn() {
     let error = by_flags(&["--feature-gates=WinDSR=false"]).unwrap_err().to_string();
-    assert_eq!(error, "failed complete: featureGates: WinDSR can't be set to false: it is locked to true");
+    assert_eq!(error, "invalid feature gates: cannot set WinDSR to false: the feature gate is locked to true");
     let config = by_flags(&["--feature-gates=A=true,NativeHistograms=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
-    assert!(config.gates.enabled("NativeHistograms") && !config.gates.enabled("ComponentFlagz"));
-    assert_eq!(notes(&config, Level::WARN), ["the feature gate A is not known, and ignored"]);
+    assert!(config.gates.enabled(Gate::NativeHistograms) && !config.gates.enabled(Gate::ComponentFlagz));
+    assert_eq!(notes(&config, Level::WARN), ["ignoring unknown feature gate A"]);
     let split = ["--feature-gates=LoggingAlphaOptions=true", "--log-json-split-stream"];
     assert!(by_flags(&split).is_ok());
     assert_eq!(paths(by_flags(&split[1..])), ["Logging.Options.json.SplitStream"]);
 }
 
 #[test]
-fn settings_without_effect_are_said_to_have_none() {
+fn settings_without_effect_are_noted() {
     let line = ["--ipvs-scheduler=rr", "--ipvs-min-sync-period=1s", "--oom-score-adj", "-998", "--logtostderr=false"];
     let config = by_flags(&line).unwrap();
-    let said = notes(&config, Level::DEBUG);
+    let noted = notes(&config, Level::DEBUG);
     for text in [
         "ipvs.scheduler (--ipvs-scheduler) has no effect on Windows: For mode ipvs",
         "oomScoreAdj (--oom-score-adj) has no effect on Windows: The OOM score of the process",
         "--ipvs-min-sync-period has no effect on Windows: For mode ipvs",
         "FLAG: --oom-score-adj=-998",
     ] {
-        assert!(said.contains(&text), "{text:?} is not in {said:#?}");
+        assert!(noted.contains(&text), "{text:?} is not in {noted:#?}");
     }
-    assert!(notes(&config, Level::WARN)[0].starts_with("--logtostderr was removed from kube-proxy"));
+    assert!(notes(&config, Level::WARN)[0].starts_with("--logtostderr has no effect since kube-proxy removed it: "));
 }
 
 #[test]
@@ -229,12 +237,12 @@ fn versions_and_actions() {
     assert_eq!(by_flags(&["--init-only"]).unwrap().action, Action::InitOnly);
     let write = by_flags(&["--write-config-to=out", "--healthz-port=0"]).unwrap();
     assert_eq!(write.action, Action::WriteConfig("out".into()));
-    assert!(write.healthz_address.is_some(), "the port flags do not act when the configuration is written");
+    assert!(write.healthz_address.is_some(), "port flags do not count when the configuration is written");
     assert!(flags(&["--windows_service"]).windows_service());
 }
 
 #[test]
-fn of_a_flag_given_twice_the_last_counts_and_lists_are_put_together() {
+fn the_last_of_a_repeated_flag_counts_but_lists_are_joined() {
     let line = [
         "--enable-dsr",
         "--enable-dsr=false",
@@ -243,5 +251,5 @@ fn of_a_flag_given_twice_the_last_counts_and_lists_are_put_together() {
     ];
     let config = by_flags(&line).unwrap();
     assert!(!config.winkernel.enable_dsr);
-    assert_eq!(config.node_port_addresses, ["1.0.0.0/8", "2.0.0.0/8", "3.0.0.0/8"]);
+    assert_eq!(config.to_v1alpha1()["nodePortAddresses"], json!(["1.0.0.0/8", "2.0.0.0/8", "3.0.0.0/8"]));
 }

@@ -1,4 +1,4 @@
-//! From the object to typed values. All that is wrong is collected, each with the path that kube-proxy names.
+//! Validation: reads typed values from the object, and collects all problems, each with the path that kube-proxy reports.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,19 +7,24 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::gates::Gates;
+use super::duration;
+use super::gates::{Gate, Gates};
+use super::key::{Field, Nanoseconds, field};
 use super::kind::{bytes, ip, socket};
 use super::object::Object;
-use super::{DetectLocalMode, LogFormat, MINOR_VERSION};
+use super::{DetectLocalMode, LogFormat, Logging, MINOR_VERSION};
 
-/// Something wrong with a configuration.
+/// The largest verbosity that kube-proxy accepts.
+const MAX_VERBOSITY: u32 = 2_147_483_647;
+
+/// An invalid value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The field below `KubeProxyConfiguration`, as kube-proxy names it.
+    /// The path below `KubeProxyConfiguration`, in kube-proxy's internal spelling (`Mode.ProxyMode`).
     pub path: String,
-    /// What it says.
+    /// The value as configured.
     pub value: String,
-    /// What is wrong with that.
+    /// The rule that the value breaks.
     pub reason: String,
 }
 
@@ -29,58 +34,59 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Reads fields, and remembers what is wrong.
+/// Reads fields, and collects failures.
 pub(super) struct Checker<'a> {
     pub(super) object: &'a Object,
     pub(super) failures: Vec<Failure>,
 }
 
 impl Checker<'_> {
-    pub(super) fn fail(&mut self, path: &str, value: impl fmt::Display, reason: impl Into<String>) {
+    fn fail(&mut self, path: &str, value: impl fmt::Display, reason: impl Into<String>) {
         self.failures.push(Failure { path: path.to_owned(), value: value.to_string(), reason: reason.into() });
     }
 
-    fn between(&mut self, path: &str, field: &str, least: i64, most: i64) {
-        let number = self.object.number(field);
+    fn between(&mut self, path: &str, field: Field<i64>, least: i64, most: i64) {
+        let number = self.object.get(field);
         if !(least..=most).contains(&number) {
             self.fail(path, number, format!("must be from {least} to {most}"));
         }
     }
 
-    /// A duration that may not be negative; such a one is nothing.
-    fn duration(&mut self, path: &str, field: &str, least: i64, reason: &str) -> Duration {
-        let nanoseconds = self.object.nanoseconds(field);
+    /// A duration of at least `least` nanoseconds. A negative duration is a failure, and read as zero.
+    fn duration(&mut self, path: &str, field: Field<Nanoseconds>, least: i64, reason: &str) -> Duration {
+        let nanoseconds = self.object.get(field);
         if nanoseconds < least {
-            self.fail(path, self.object.text(field), reason);
+            self.fail(path, duration::format(nanoseconds), reason);
         }
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
     }
 
-    /// Fields that nothing here uses, but that kube-proxy looks at.
-    pub(super) fn unused(&mut self) {
+    /// Validates fields that hnsproxy does not use. kube-proxy rejects invalid ones on Windows too.
+    pub(super) fn unused_fields(&mut self) {
         const CONNTRACK: &str = "KubeProxyLinuxConfiguration.KubeProxyConntrackConfiguration";
-        self.between("KubeProxyIPTablesConfiguration.MasqueradeBit", "iptables.masqueradeBit", 0, 31);
-        for (name, field) in [("MaxPerCore", "conntrack.maxPerCore"), ("Min", "conntrack.min")] {
+        self.between("KubeProxyIPTablesConfiguration.MasqueradeBit", field::MASQUERADE_BIT, 0, 31);
+        for (name, field) in [("MaxPerCore", field::CONNTRACK_MAX_PER_CORE), ("Min", field::CONNTRACK_MIN)] {
             self.between(&format!("{CONNTRACK}.{name}"), field, 0, i64::from(i32::MAX));
         }
         for (name, field) in [
-            ("TCPEstablishedTimeout", "conntrack.tcpEstablishedTimeout"),
-            ("TCPCloseWaitTimeout", "conntrack.tcpCloseWaitTimeout"),
-            ("UDPTimeout", "conntrack.udpTimeout"),
-            ("UDPStreamTimeout", "conntrack.udpStreamTimeout"),
+            ("TCPEstablishedTimeout", field::CONNTRACK_TCP_ESTABLISHED),
+            ("TCPCloseWaitTimeout", field::CONNTRACK_TCP_CLOSE_WAIT),
+            ("UDPTimeout", field::CONNTRACK_UDP),
+            ("UDPStreamTimeout", field::CONNTRACK_UDP_STREAM),
         ] {
             self.duration(&format!("{CONNTRACK}.{name}"), field, 0, "must be greater than or equal to 0");
         }
-        self.between("KubeProxyLinuxConfiguration.OOMScoreAdj", "oomScoreAdj", -1000, 1000);
-        let mode = self.object.text("mode");
+        self.between("KubeProxyLinuxConfiguration.OOMScoreAdj", field::OOM_SCORE_ADJ, -1000, 1000);
+        let mode = self.object.get(field::MODE);
         if !["", "kernelspace"].contains(&mode) {
             self.fail("Mode.ProxyMode", mode, "must be kernelspace or blank on Windows (blank means kernelspace)");
         }
-        for (index, address) in self.object.list("nodePortAddresses").iter().enumerate() {
+        let addresses = self.object.get(field::NODE_PORT_ADDRESSES);
+        for (index, address) in addresses.iter().enumerate() {
             let path = format!("NodePortAddresses[{index}]");
-            if address == "primary" {
-                if index > 0 || self.object.list("nodePortAddresses").len() > 1 {
-                    self.fail(&path, address, "can't use primary together with others");
+            if *address == "primary" {
+                if index > 0 || addresses.len() > 1 {
+                    self.fail(&path, address, "must be the only entry");
                 }
                 break;
             }
@@ -90,21 +96,21 @@ impl Checker<'_> {
         }
     }
 
-    /// The shortest and the longest time between two runs, and how often everything is looked at again.
-    pub(super) fn periods(&mut self) -> (Duration, Duration, Duration) {
-        let config_sync = self.duration("ConfigSyncPeriod", "configSyncPeriod", 1, "must be greater than 0");
-        let sync = self.duration("SyncPeriod", "iptables.syncPeriod", 1, "must be greater than 0");
-        let shortest = "must be greater than or equal to 0";
-        let min_sync = self.duration("MinSyncPeriod", "iptables.minSyncPeriod", 0, shortest);
+    /// Validates all periods, and returns the sync period.
+    pub(super) fn sync_period(&mut self) -> Duration {
+        self.duration("ConfigSyncPeriod", field::CONFIG_SYNC_PERIOD, 1, "must be greater than 0");
+        let sync = self.duration("SyncPeriod", field::SYNC_PERIOD, 1, "must be greater than 0");
+        let min_sync = self.duration("MinSyncPeriod", field::MIN_SYNC_PERIOD, 0, "must be greater than or equal to 0");
         if min_sync > sync {
-            let value = self.object.text("iptables.minSyncPeriod");
-            self.fail("SyncPeriod", value, format!("must be greater than or equal to MinSyncPeriod: {value}"));
+            let value = duration::format(self.object.get(field::MIN_SYNC_PERIOD));
+            let reason = format!("must be greater than or equal to MinSyncPeriod: {value}");
+            self.fail("SyncPeriod", value, reason);
         }
-        (min_sync, sync, config_sync)
+        sync
     }
 
     pub(super) fn burst(&mut self) -> u32 {
-        let burst = self.object.number("clientConnection.burst");
+        let burst = self.object.get(field::BURST);
         u32::try_from(burst).unwrap_or_else(|_| {
             self.fail("ClientConnection.Burst", burst, "must be greater than or equal to 0");
             0
@@ -112,24 +118,24 @@ impl Checker<'_> {
     }
 
     pub(super) fn bind_address(&mut self) -> IpAddr {
-        let address = self.object.text("bindAddress");
+        let address = self.object.get(field::BIND_ADDRESS);
         ip(address).unwrap_or_else(|| {
-            self.fail("BindAddress", address, "not a valid textual representation of an IP address");
+            self.fail("BindAddress", address, "must be a valid IP address");
             IpAddr::from([0, 0, 0, 0])
         })
     }
 
-    /// An address to listen at.
-    pub(super) fn listen(&mut self, path: &str, field: &str) -> Option<SocketAddr> {
-        let text = self.object.text(field);
+    /// The address and port of a server.
+    pub(super) fn listen_address(&mut self, path: &str, field: Field<str>) -> Option<SocketAddr> {
+        let text = self.object.get(field);
         let found = socket(text);
         if found.is_none() {
             let reason = match text.rsplit_once(':') {
                 Some((host, port)) if ip(host.trim_start_matches('[').trim_end_matches(']')).is_some() => {
                     let numeric = port.parse::<u64>().is_ok();
-                    if numeric { "must be a valid port, from 1 to 65535" } else { "must be IP:port" }
+                    if numeric { "must have a port from 1 to 65535" } else { "must be IP:port" }
                 }
-                Some(_) if text.matches(':').count() == 1 => "must be a valid IP",
+                Some(_) if text.matches(':').count() == 1 => "must have a valid IP address",
                 _ => "must be IP:port",
             };
             self.fail(path, text, reason);
@@ -137,32 +143,31 @@ impl Checker<'_> {
         found
     }
 
-    pub(super) fn hidden_metrics(&mut self) -> bool {
-        let version = self.object.text("showHiddenMetricsForVersion");
+    pub(super) fn hidden_metrics(&mut self) {
+        let version = self.object.get(field::SHOW_HIDDEN_METRICS);
         let previous = format!("1.{}", MINOR_VERSION - 1);
         if version != previous && !version.is_empty() {
             self.fail(
                 "ShowHiddenMetricsForVersion",
                 version,
-                format!("must be omitted, or the previous minor version {previous}"),
+                format!("must be blank, or the previous minor version {previous}"),
             );
         }
-        version == previous
     }
 
     pub(super) fn source_vip(&mut self) -> Option<IpAddr> {
-        let text = self.object.text("winkernel.sourceVip").trim();
+        let text = self.object.get(field::SOURCE_VIP).trim();
         let address = ip(text);
         if address.is_none() && !text.is_empty() {
-            self.fail("Winkernel.SourceVip", text, "--source-vip is no IP address");
+            self.fail("Winkernel.SourceVip", text, "must be a valid IP address");
         }
         address
     }
 
     pub(super) fn detect_local_mode(&mut self) -> DetectLocalMode {
-        let mode = self.object.text("detectLocalMode");
-        let needs = |checker: &mut Self, path: &str, field: &str| {
-            if checker.object.text(field).is_empty() {
+        let mode = self.object.get(field::DETECT_LOCAL_MODE);
+        let needs = |checker: &mut Self, path: &str, field: Field<str>| {
+            if checker.object.get(field).is_empty() {
                 checker.fail(
                     &format!("DetectLocalConfiguration.{path}"),
                     "",
@@ -175,11 +180,11 @@ impl Checker<'_> {
             "ClusterCIDR" => DetectLocalMode::ClusterCidr,
             "NodeCIDR" => DetectLocalMode::NodeCidr,
             "BridgeInterface" => {
-                needs(self, "InterfaceName", "detectLocal.bridgeInterface");
+                needs(self, "InterfaceName", field::BRIDGE_INTERFACE);
                 DetectLocalMode::BridgeInterface
             }
             "InterfaceNamePrefix" => {
-                needs(self, "InterfacePrefix", "detectLocal.interfaceNamePrefix");
+                needs(self, "InterfacePrefix", field::INTERFACE_NAME_PREFIX);
                 DetectLocalMode::InterfaceNamePrefix
             }
             _ => {
@@ -190,17 +195,17 @@ impl Checker<'_> {
         }
     }
 
-    /// The CIDRs of pods. They are looked at only where the mode needs them; elsewhere what is none is left out.
-    pub(super) fn cluster_cidrs(&mut self, mode: DetectLocalMode) -> Vec<IpNet> {
+    /// Validates the CIDRs of pods, for the one mode that uses them. kube-proxy accepts any text in the other modes.
+    pub(super) fn cluster_cidrs(&mut self, mode: DetectLocalMode) {
         const PATH: &str = "DetectLocalConfiguration.ClusterCIDRs";
-        let text = self.object.text("clusterCIDR");
+        if mode != DetectLocalMode::ClusterCidr {
+            return;
+        }
+        let text = self.object.get(field::CLUSTER_CIDR);
         let texts: Vec<&str> = text.split(',').filter(|_| !text.is_empty()).collect();
         let cidrs: Vec<IpNet> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-        if mode != DetectLocalMode::ClusterCidr {
-            return cidrs;
-        }
         if texts.len() > 2 {
-            self.fail(PATH, text, "must be one CIDR, or one of each family");
+            self.fail(PATH, text, "must be one CIDR, or one of each IP family");
         } else if cidrs.len() < texts.len() {
             for (index, text) in texts.iter().enumerate().filter(|(_, text)| text.parse::<IpNet>().is_err()) {
                 self.fail(&format!("{PATH}[{index}]"), text, "must be a valid CIDR");
@@ -208,51 +213,54 @@ impl Checker<'_> {
         } else if let [first, second] = cidrs.as_slice()
             && first.addr().is_ipv4() == second.addr().is_ipv4()
         {
-            self.fail(PATH, text, "must be one of each family");
+            self.fail(PATH, text, "must be one CIDR of each IP family");
         }
-        cidrs
     }
 
-    /// Format and verbosity of the log.
-    pub(super) fn logging(&mut self, gates: &Gates) -> (LogFormat, u32) {
-        self.duration("Logging.FlushFrequency", "logging.flushFrequency", 1, "must be greater than zero");
-        let format = self.object.text("logging.format");
-        let form = match format {
+    /// The log settings. hnsproxy uses format and verbosity; the rest is validated as in component-base.
+    pub(super) fn logging(&mut self, gates: &Gates) -> Logging {
+        self.duration("Logging.FlushFrequency", field::FLUSH_FREQUENCY, 1, "must be greater than 0");
+        let format = match self.object.get(field::LOG_FORMAT) {
             "text" => LogFormat::Text,
             "json" => LogFormat::Json,
-            _ => {
-                self.fail("Logging.Format", format, "must be text or json");
+            other => {
+                self.fail("Logging.Format", other, "must be text or json");
                 LogFormat::Text
             }
         };
-        let verbosity = self.object.get("logging.verbosity").and_then(Value::as_u64).unwrap_or_default();
-        if verbosity > 2_147_483_647 {
-            self.fail("Logging.Verbosity", verbosity, "must be 2147483647 at most");
+        let configured = self.object.get(field::LOG_VERBOSITY);
+        let verbosity = u32::try_from(configured).unwrap_or(u32::MAX);
+        if verbosity > MAX_VERBOSITY {
+            self.fail("Logging.Verbosity", configured, format!("must be at most {MAX_VERBOSITY}"));
         }
-        let modules = self.object.get("logging.vmodule").and_then(Value::as_array).cloned().unwrap_or_default();
-        if form == LogFormat::Json && !modules.is_empty() {
-            self.fail("Logging.VModule", modules.len(), "only supported for the text format");
+        let patterns = self.object.get(field::VMODULE);
+        if format == LogFormat::Json && !patterns.is_empty() {
+            self.fail("Logging.VModule", patterns.len(), "must be empty unless the format is text");
         }
-        for (index, module) in modules.iter().enumerate() {
-            let pattern = module.get("filePattern").and_then(Value::as_str).unwrap_or_default();
+        for (index, item) in patterns.iter().enumerate() {
+            let pattern = item.get("filePattern").and_then(Value::as_str).unwrap_or_default();
             if pattern.is_empty() || pattern.contains(['=', ',']) {
                 let path = format!("Logging.VModule[{index}].FilePattern");
-                self.fail(&path, pattern, "must not be empty, nor have commas or equal signs");
+                self.fail(&path, pattern, "must not be empty, and must not contain commas or equal signs");
             }
         }
-        if !gates.enabled("LoggingAlphaOptions") {
-            for form in ["text", "json"] {
-                let split = self.object.flag(&format!("logging.options.{form}.splitStream"));
-                let buffer = bytes(self.object.text(&format!("logging.options.{form}.infoBufferSize")));
-                for (name, is_set) in [("SplitStream", split), ("InfoBufferSize", buffer.is_some_and(|size| size > 0))]
-                {
-                    if is_set {
-                        let path = format!("Logging.Options.{form}.{name}");
-                        self.fail(&path, "set", "the feature gate LoggingAlphaOptions is off");
-                    }
+        if !gates.enabled(Gate::LoggingAlphaOptions) {
+            for (path, is_set) in [
+                ("text.SplitStream", self.object.get(field::TEXT_SPLIT_STREAM)),
+                ("text.InfoBufferSize", self.has_buffer(field::TEXT_INFO_BUFFER_SIZE)),
+                ("json.SplitStream", self.object.get(field::JSON_SPLIT_STREAM)),
+                ("json.InfoBufferSize", self.has_buffer(field::JSON_INFO_BUFFER_SIZE)),
+            ] {
+                if is_set {
+                    let reason = "must not be set unless the feature gate LoggingAlphaOptions is on";
+                    self.fail(&format!("Logging.Options.{path}"), "set", reason);
                 }
             }
         }
-        (form, u32::try_from(verbosity).unwrap_or(u32::MAX))
+        Logging { format, verbosity }
+    }
+
+    fn has_buffer(&self, field: Field<str>) -> bool {
+        bytes(self.object.get(field)).is_some_and(|size| size > 0)
     }
 }

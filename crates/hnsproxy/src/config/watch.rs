@@ -1,26 +1,27 @@
-//! Says when the configuration file has changed: to another valid configuration, or to something that is none.
+//! Watches the configuration file, and reports changes to another valid configuration, or to an invalid one.
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use super::key::flag;
 use super::{Config, ConfigError, Flags};
 use crate::source;
 use crate::sync::chain;
 
-/// After the first notice of a change, how long more are awaited: programs write a file in pieces.
+/// How long to wait for further file events after one: programs write a file in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// What became of the configuration file.
+/// A change of the configuration file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// It asks for something else.
+    /// The file has another configuration.
     Valid(Box<Config>),
-    /// It can't be used, for this reason. What was asked for before stays true.
+    /// The file is invalid, for this reason. The configuration in use stays in effect.
     Invalid(String),
 }
 
-/// What is known of the file: the configuration in use, and what is wrong with the file since then.
+/// The configuration in use, and the error if the file has become invalid since.
 #[derive(Debug)]
 struct Known {
     config: Config,
@@ -28,9 +29,9 @@ struct Known {
 }
 
 impl Known {
-    /// What a look at the file changes. A look that finds what is known already changes nothing.
-    fn look(&mut self, found: Result<Config, ConfigError>) -> Option<Change> {
-        match found {
+    /// Compares the file, as just read, with what is known. Returns the change, if there is one.
+    fn update(&mut self, read: Result<Config, ConfigError>) -> Option<Change> {
+        match read {
             Ok(config) => {
                 self.error = None;
                 (config != self.config).then(|| {
@@ -49,38 +50,37 @@ impl Known {
     }
 }
 
-/// Watches as long as it is kept.
+/// Stops watching when dropped.
 pub struct ChangeWatcher {
     _watcher: notify::RecommendedWatcher,
 }
 
-/// Follows the file that `--config` names, and calls `told` with each change, on a thread of its own. Without such a file there is nothing
-/// to follow.
+/// Watches the file that `--config` names, and calls `on_change` with each change, on a thread of its own. Returns None without `--config`.
 ///
 /// # Errors
-/// Where the system can't watch the file.
+/// If the system cannot watch the file.
 pub fn watch(
     flags: Flags,
     config: Config,
-    told: impl FnMut(Change) + Send + 'static,
+    on_change: impl FnMut(Change) + Send + 'static,
 ) -> notify::Result<Option<ChangeWatcher>> {
-    let Some(path) = flags.text("config").map(str::to_owned) else { return Ok(None) };
+    let Some(path) = flags.text(flag::CONFIG).map(str::to_owned) else { return Ok(None) };
     let (notices, noticed) = mpsc::channel();
     let watcher = source::watch(Path::new(&path), move || {
-        // The thread is gone only when nobody wants to be told.
+        // Sending fails only when the thread has ended, which is when nobody needs the change.
         let _ = notices.send(());
     })?;
-    std::thread::spawn(move || follow(&flags, config, &noticed, told));
+    std::thread::spawn(move || follow(&flags, config, &noticed, on_change));
     Ok(Some(ChangeWatcher { _watcher: watcher }))
 }
 
-/// Looks at the file after each notice, until there can be no more.
-fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut told: impl FnMut(Change)) {
+/// Reads the file after each file event, until the watcher is dropped.
+fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut on_change: impl FnMut(Change)) {
     let mut known = Known { config, error: None };
-    // The file may have changed between its first reading and the watch.
+    // Read before the first event: the file may have changed between its first reading and the start of the watch.
     loop {
-        if let Some(change) = known.look(Config::resolve(flags)) {
-            told(change);
+        if let Some(change) = known.update(Config::resolve(flags)) {
+            on_change(change);
         }
         if noticed.recv().is_err() {
             return;
@@ -109,36 +109,39 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_a_change_and_an_error_keeps_the_old() {
+    fn only_differences_are_changes_and_an_error_keeps_the_configuration() {
         let mut known = Known { config: config("").unwrap(), error: None };
-        assert_eq!(known.look(config("")), None);
-        assert_eq!(known.look(config("winkernel: {}")), None, "another text for the same");
-        let Some(Change::Invalid(error)) = known.look(config("mode: ipvs")) else { panic!("{known:?}") };
+        assert_eq!(known.update(config("")), None);
+        assert_eq!(known.update(config("winkernel: {}")), None, "another text of the same configuration");
+        let Some(Change::Invalid(error)) = known.update(config("mode: ipvs")) else { panic!("{known:?}") };
         assert!(error.contains("Mode.ProxyMode"), "{error}");
-        assert_eq!(known.look(config("mode: ipvs")), None, "said once");
-        assert_eq!(known.look(config("")), None, "back to what is in use");
-        assert!(matches!(known.look(config("mode: ipvs")), Some(Change::Invalid(_))), "said again after it was right");
+        assert_eq!(known.update(config("mode: ipvs")), None, "reported once");
+        assert_eq!(known.update(config("")), None, "back to the configuration in use");
+        assert!(
+            matches!(known.update(config("mode: ipvs")), Some(Change::Invalid(_))),
+            "reported again after it was valid"
+        );
         let other = config("winkernel: {enableDSR: true}").unwrap();
-        assert_eq!(known.look(Ok(other.clone())), Some(Change::Valid(Box::new(other.clone()))));
-        assert_eq!(known.look(Ok(other)), None);
+        assert_eq!(known.update(Ok(other.clone())), Some(Change::Valid(Box::new(other.clone()))));
+        assert_eq!(known.update(Ok(other)), None);
     }
 
     #[test]
-    fn a_file_is_followed_through_replacement_and_mistakes() {
+    fn replaced_and_invalid_files_are_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.yaml");
         fs::write(&path, file("")).unwrap();
         let flags = flags(&[&format!("--config={}", path.display())]);
         let config = Config::resolve(&flags).unwrap();
-        let (tell, told) = mpsc::channel();
-        let watcher = watch(flags, config, move |change| tell.send(change).unwrap()).unwrap();
+        let (sender, changes) = mpsc::channel();
+        let watcher = watch(flags, config, move |change| sender.send(change).unwrap()).unwrap();
         assert!(watcher.is_some());
         fs::write(&path, "kind: [").unwrap();
-        assert!(matches!(told.recv_timeout(BOUND).unwrap(), Change::Invalid(_)));
+        assert!(matches!(changes.recv_timeout(BOUND).unwrap(), Change::Invalid(_)));
         let new = directory.path().join("new");
         fs::write(&new, file("winkernel: {networkName: other}")).unwrap();
         fs::rename(&new, &path).unwrap();
-        let Change::Valid(config) = told.recv_timeout(BOUND).unwrap() else { panic!("the new file is valid") };
+        let Change::Valid(config) = changes.recv_timeout(BOUND).unwrap() else { panic!("the new file is valid") };
         assert_eq!(config.winkernel.network_name.as_deref(), Some("other"));
     }
 }

@@ -29,7 +29,7 @@ use tracing::{debug, info, warn};
 
 use crate::background::{Background, Task};
 use crate::board::Board;
-use crate::config::Config;
+use crate::config::{Config, Gate};
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::sync::chain;
@@ -127,8 +127,8 @@ impl Settings {
             configuration: config.to_v1alpha1(),
             version: config.reported_version.clone(),
             flags: config.flags(),
-            flagz: config.gates.enabled("ComponentFlagz"),
-            statusz: config.gates.enabled("ComponentStatusz"),
+            flagz: config.gates.enabled(Gate::ComponentFlagz),
+            statusz: config.gates.enabled(Gate::ComponentStatusz),
             profiling: config.profiling,
             facts: metrics::facts(config),
         }

@@ -36,8 +36,7 @@ fn a_configuration_file_programs_and_is_written_as_it_counts() {
     let config = format!("--config={}", file.display());
     let (from, hns) = boutique();
     let ended = hnsproxy(&[&config, &from, &hns, "--once", "-v=2", "--enable-dsr=false"]).expect(0);
-    let ended =
-        ended.logs("was read leniently: unknown field \"odd\"").logs("--config takes the place of --enable-dsr");
+    let ended = ended.logs("decoded leniently: unknown field \"odd\"").logs("--config overrides --enable-dsr");
     let ended = ended.logs("ipvs.scheduler (--ipvs-scheduler) has no effect on Windows");
     assert!(ended.stdout.contains("DSR"), "{}", ended.stdout);
 
@@ -49,10 +48,10 @@ fn a_configuration_file_programs_and_is_written_as_it_counts() {
     fs::write(&file, text.replace("kernelspace", "ipvs").replace("syncPeriod: 30s", "syncPeriod: -1s")).unwrap();
     let ended = hnsproxy(&[&config, &from, &hns, "--once"]).expect(1);
     ended
-        .logs("failed validate: ")
+        .logs("invalid configuration: ")
         .logs("Mode.ProxyMode: invalid value \"ipvs\"")
         .logs("SyncPeriod: invalid value \"-1s\"");
-    hnsproxy(&["--config=nowhere.yaml"]).expect(1).logs("the configuration file nowhere.yaml can't be read: ");
+    hnsproxy(&["--config=nowhere.yaml"]).expect(1).logs("cannot read configuration file nowhere.yaml: ");
     hnsproxy(&["--init-only"]).expect(1).logs("implemented only on Linux");
 }
 

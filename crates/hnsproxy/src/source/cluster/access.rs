@@ -255,14 +255,7 @@ mod tests {
     use super::*;
 
     fn open(kubeconfig: Option<PathBuf>, master: Option<&str>) -> Result<Access, AccessError> {
-        let connection = ClientConnection {
-            kubeconfig,
-            master: master.map(str::to_owned),
-            qps: 5.0,
-            burst: 10,
-            content_type: String::new(),
-            accept_content_types: None,
-        };
+        let connection = ClientConnection { kubeconfig, master: master.map(str::to_owned), qps: 5.0, burst: 10 };
         Access::open(&connection)
     }
 

@@ -29,7 +29,7 @@ pub use node::{Needs, NodeError, OwnNode, Standing};
 pub use read::{ReadError, read};
 
 use crate::background::{Background, Task};
-use crate::config::Config;
+use crate::config::{Config, Gate};
 use crate::metrics::Metrics;
 use crate::source::Change;
 use connection::{Connection, Heard};
@@ -40,8 +40,6 @@ use limiter::Limiter;
 use pause::Pause;
 use trouble::{Said, Trouble};
 
-/// The feature gate of lists that come as streams.
-const STREAMED_LISTS: &str = "WatchListClient";
 /// A watch that lasted so long has ended in order, and the next one can begin at once.
 const LASTED: Duration = Duration::from_secs(10);
 
@@ -56,7 +54,7 @@ pub fn follow(
     tell: impl Fn(Change) + Send + 'static,
 ) -> Task {
     let limiter = Limiter::new(config.client.qps, config.client.burst);
-    let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
+    let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(Gate::WatchListClient));
     let metrics = metrics.clone();
     background.spawn(move |stopped| async move {
         let shared = Shared {
