@@ -1,20 +1,21 @@
-//! The page `docs/metrics.md`, made from the catalogue.
+//! The generated page `docs/metrics.md`.
 
 use std::fmt::Write;
 
 use super::catalog::{CATALOG, Kind};
 
 const HEAD: &str = "# Metrics
-<!-- Made from crates/hnsproxy/src/metrics/catalog.rs by its tests. -->
+<!-- Generated from crates/hnsproxy/src/metrics/catalog.rs by its tests. -->
 
-`/metrics` at `--metrics-bind-address` (127.0.0.1:10249) has these, in the text format of Prometheus. Names, types, labels and buckets of
-those that kube-proxy has are kube-proxy's. A metric with labels appears with its first value.
+`/metrics` on `--metrics-bind-address` (127.0.0.1:10249) serves these metrics in the Prometheus text format. Metrics that kube-proxy has too have
+the names, types, labels and buckets of kube-proxy. A metric with labels appears with its first value.
 
-- The families of `ip_family` are programmed together: both have the same durations and times.
-- `kubeproxy_network_programming_duration_seconds` and `kubeproxy_sync_proxy_rules_no_local_endpoints_total` are registered by kube-proxy
-  on Windows and never set; here they are set. The first counts from the time that the EndpointSlice controller writes to a slice.
-- What only Go programs have (`go_*`, `workqueue_*`, metrics of the registry and of leader election) is not there. Of `rest_client_*` sizes,
-  retries, and times of DNS, transport and plugins are not.
+- Both values of `ip_family` have the same durations and times, since both families are programmed together.
+- kube-proxy on Windows registers `kubeproxy_network_programming_duration_seconds` and
+  `kubeproxy_sync_proxy_rules_no_local_endpoints_total`, but never sets them. hnsproxy sets both. The first one starts at the time that the
+  EndpointSlice controller writes into an EndpointSlice.
+- Metrics that only Go programs have are missing (`go_*`, `workqueue_*`, metrics of the registry and of leader election). So are the
+  `rest_client_*` metrics of sizes, retries, DNS, transport and plugins.
 
 | Name | Type | Labels | |
 |---|---|---|---|
@@ -39,6 +40,6 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_of_metrics_is_that_of_the_catalogue() {
+fn the_page_of_metrics_is_up_to_date() {
     crate::documentation::check("metrics.md", &page());
 }
