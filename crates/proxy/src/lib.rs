@@ -12,6 +12,7 @@ pub mod apply;
 pub mod backoff;
 pub mod desire;
 pub mod desired;
+pub mod dirty;
 pub mod explain;
 pub mod fit;
 pub mod frontend;

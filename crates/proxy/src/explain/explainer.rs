@@ -6,11 +6,11 @@ use hcn::Guid;
 use rustc_hash::FxHashMap;
 
 use super::{BackendState, ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer};
-use crate::desired::Dirty;
+use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Service, ServiceEntry, ServicePort};
 use crate::observe::Owner;
-use crate::plan::{Plan, Planner, Subject};
+use crate::plan::{Plan, Planner};
 use crate::resolve::Resolved;
 use crate::select::{Hints, Judged, judge};
 use crate::settings::Node;

@@ -25,7 +25,8 @@ use hcn::Guid;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
-use crate::desired::{Desired, Dirty};
+use crate::desired::Desired;
+use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
 use crate::network::Networks;
@@ -37,7 +38,7 @@ pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
 pub(crate) use order::is_infrastructure;
 pub use status::FrontendStatus;
-pub use step::{Action, Reason, Step, Subject};
+pub use step::{Action, Reason, Step};
 
 /// What is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -54,7 +54,7 @@ pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Subject;
+    use crate::dirty::Subject;
 
     fn step(reason: Reason) -> Step {
         let address = [10, 0, 0, 1].into();
