@@ -8,7 +8,6 @@ use hcn::schema::RemoteSubnetRoute;
 use ipnet::IpNet;
 
 use crate::model::Family;
-use crate::notice::Remark;
 
 /// A network, as far as programming depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +49,7 @@ pub struct NamedNetwork {
     /// Whether it is there, and can be used. One that is not is waited for.
     pub present: bool,
     /// What an operator should know of it.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<HostCondition>,
 }
 
 /// The networks that the settings name, in that order. A network is told by its place in it.
@@ -154,6 +153,44 @@ impl Networks {
         let first = || (0..self.len()).find(|place| self.takes(*place, family)).unwrap_or_default();
         own.map(|(_, Reverse(place))| place).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)
     }
+}
+
+/// Something about the host that an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum HostCondition {
+    /// The network has another name.
+    #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
+    NetworkRenamed {
+        /// The name in the settings.
+        from: String,
+        /// The name that HNS has.
+        to: String,
+    },
+    /// One of several networks is not there, or can't be used.
+    #[error("its Services wait, those of other networks go on: {reason}")]
+    NetworkMissing {
+        /// Why.
+        reason: String,
+    },
+    /// A subnet, of this node or of others, can't be read.
+    #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
+    SubnetUnreadable {
+        /// The network.
+        network: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// HNS gives objects ids of its own choosing.
+    #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
+    IdsNotHonoured,
+    /// A document of HNS makes no sense.
+    #[error("HNS lists {id}, which is left out: {reason}")]
+    ObjectSkipped {
+        /// The object.
+        id: Guid,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid};
 
 use super::{ObserveError, Reconciler};
-use crate::network::Network;
-use crate::notice::Remark;
+use crate::network::{HostCondition, Network};
 use crate::settings::{Host, Settings};
 
 /// On an overlay network, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
@@ -35,7 +34,7 @@ impl Reconciler {
         match client.network_id(&name)? {
             Some(id) if id == known && !self.subnets_are_due() => {
                 if let Some(named) = self.networks.named_mut(0) {
-                    named.remarks.retain(|remark| !matches!(remark, Remark::NetworkRenamed { .. }));
+                    named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(false)
             }
@@ -102,7 +101,7 @@ impl Reconciler {
         let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
         let mut remarks = Vec::new();
         if !document.name.eq_ignore_ascii_case(&name) {
-            remarks.push(Remark::NetworkRenamed { from: name.clone(), to: document.name.clone() });
+            remarks.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
         let subnets = readable(document.prefixes(), &name, &mut remarks);
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
@@ -129,7 +128,7 @@ impl Reconciler {
     /// One of several networks is missing, or can't be used: what is known of it stays, and its Services wait.
     fn miss_network(&mut self, place: usize, trouble: &ObserveError, client: &Client) -> bool {
         let Some(named) = self.networks.named_mut(place) else { return false };
-        named.remarks = vec![Remark::NetworkMissing { reason: trouble.to_string() }];
+        named.remarks = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
         let was_present = std::mem::replace(&mut named.present, false);
         if was_present {
             if let Some(network) = &named.network {
@@ -166,20 +165,24 @@ impl Reconciler {
     }
 
     /// What an operator should know of the host, beside what concerns one Service.
-    pub fn remarks(&self) -> Vec<Remark> {
+    pub fn remarks(&self) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.remarks.iter().cloned());
-        let ids = (self.honours_ids == Some(false)).then_some(Remark::IdsNotHonoured);
+        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
-            self.observed.skipped().map(|(id, reason)| Remark::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut remarks: Vec<Remark> = networks.chain(ids).chain(skipped).collect();
+            self.observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
+        let mut remarks: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
         remarks.sort();
         remarks
     }
 }
 
 /// What can be read. A subnet that can't is left out, and said.
-fn readable<T>(subnets: impl Iterator<Item = Result<T, String>>, network: &str, remarks: &mut Vec<Remark>) -> Vec<T> {
-    let unreadable = |reason| Remark::SubnetUnreadable { network: network.to_owned(), reason };
+fn readable<T>(
+    subnets: impl Iterator<Item = Result<T, String>>,
+    network: &str,
+    remarks: &mut Vec<HostCondition>,
+) -> Vec<T> {
+    let unreadable = |reason| HostCondition::SubnetUnreadable { network: network.to_owned(), reason };
     subnets.filter_map(|subnet| subnet.map_err(|reason| remarks.push(unreadable(reason))).ok()).collect()
 }
 

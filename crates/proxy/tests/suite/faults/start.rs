@@ -180,5 +180,5 @@ fn an_hns_that_chooses_ids_is_said_to() {
     rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.settle();
-    assert_eq!(rig.proxy.remarks(), [proxy::Remark::IdsNotHonoured]);
+    assert_eq!(rig.proxy.remarks(), [proxy::HostCondition::IdsNotHonoured]);
 }
