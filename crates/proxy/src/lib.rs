@@ -24,7 +24,6 @@ pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;
-pub mod resolve;
 pub mod select;
 pub mod settings;
 mod shortcomings;

@@ -10,8 +10,7 @@ use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Service, ServiceEntry, ServicePort};
 use crate::observe::Owner;
-use crate::plan::{Plan, Planner};
-use crate::resolve::Resolved;
+use crate::plan::{Plan, Planner, Resolved};
 use crate::select::{Hints, Judged, judge};
 use crate::settings::Node;
 

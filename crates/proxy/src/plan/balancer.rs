@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
 
+use super::resolve::Resolved;
 use super::{Action, ExpectedEndpoint, Plan, Planner, Reason, Step};
 use crate::desired::Owned;
 use crate::frontend::Frontend;
@@ -13,7 +14,6 @@ use crate::model::ServiceName;
 use crate::network::Network;
 use crate::notice::{Notice, Problem};
 use crate::observe::{HeldLoadBalancer, Owner};
-use crate::resolve::Resolved;
 
 /// A load balancer's backends as endpoints.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod balancer;
 mod choice;
 mod endpoint;
 mod order;
+mod resolve;
 mod status;
 mod step;
 
@@ -37,6 +38,7 @@ use crate::settings::{Capabilities, Host, Settings};
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
 pub(crate) use order::is_infrastructure;
+pub use resolve::Resolved;
 pub use status::FrontendStatus;
 pub use step::{Action, Reason, Step};
 

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 
+use super::{ExpectedEndpoint, Planner};
 use crate::frontend::Target;
 use crate::model::Family;
-use crate::plan::{ExpectedEndpoint, Planner};
 
 /// What stands for a backend, or why nothing does.
 #[derive(Debug, Clone, PartialEq)]
