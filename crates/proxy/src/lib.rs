@@ -18,6 +18,7 @@ pub mod fit;
 pub mod frontend;
 pub mod health_check;
 pub mod identity;
+mod mac;
 pub mod model;
 pub mod network;
 pub mod notice;

@@ -3,14 +3,17 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::Endpoint;
+use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, Policy};
 use rustc_hash::FxHashMap;
 
 use super::{Action, Plan, Planner, Reason, Step};
-use crate::frontend::{EndpointPurpose, endpoint_document};
+use crate::frontend::EndpointPurpose;
 use crate::identity;
+use crate::mac::derived_mac;
+use crate::model::Family;
 use crate::network::Network;
 use crate::observe::Owner;
+use crate::settings::Host;
 
 /// An endpoint of ours that an address should have, whether it is there or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,5 +148,26 @@ impl Planner<'_> {
         };
         let overlay = || self.networks.overlay().and_then(|place| self.networks.present(place));
         held.derived_mac || overlay().is_some_and(is_for_service)
+    }
+}
+
+/// The document of an endpoint of our making.
+fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
+    let node_ip = host.node_ip(Family::of(address));
+    let provider = match purpose {
+        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
+        EndpointPurpose::ServiceAddress => node_ip,
+        EndpointPurpose::SourceVip => None,
+    };
+    let mac_address = match purpose {
+        EndpointPurpose::Backend => derived_mac(address),
+        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
+    };
+    Endpoint {
+        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
+        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
+        mac_address,
+        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
+        ..Endpoint::default()
     }
 }
