@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
+use crate::condition::Problem;
 use crate::fit::{Fit, LIMIT, LeftOut, fit};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 use crate::network::Networks;
-use crate::notice::Problem;
 use crate::select::{Choice, Selection, select};
 use crate::settings::{Capabilities, Host, Node, Settings};
 use crate::shortcomings::shortcomings;

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::condition::{Notice, Problem};
 use crate::desire::{TrafficPolicy, Wishes};
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::Family;
 use crate::model::ServiceName;
-use crate::notice::{Notice, Problem};
 
 /// A Service's claim to a frontend. The order is that of precedence: the frontend, then the oldest, then by name.
 type Claim = (Frontend, i64, ServiceName);

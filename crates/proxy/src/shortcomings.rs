@@ -1,8 +1,8 @@
 //! What of a Service as a whole HNS can't do, whatever its backends.
 
+use crate::condition::Problem;
 use crate::desire::Context;
 use crate::model::{Family, Service};
-use crate::notice::Problem;
 
 /// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;

@@ -7,12 +7,12 @@ use hcn::schema::LoadBalancer;
 
 use super::resolve::Resolved;
 use super::{Action, ExpectedEndpoint, Plan, Planner, Reason, Step};
+use crate::condition::{Notice, Problem};
 use crate::desired::Owned;
 use crate::frontend::Frontend;
 use crate::identity;
 use crate::model::ServiceName;
 use crate::network::Network;
-use crate::notice::{Notice, Problem};
 use crate::observe::{HeldLoadBalancer, Owner};
 
 /// A load balancer's backends as endpoints.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Planner;
+use crate::condition::Problem;
 use crate::frontend::{EndpointPurpose, Target};
-use crate::notice::Problem;
 
 /// The network chosen for a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]

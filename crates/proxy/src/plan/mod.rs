@@ -26,12 +26,12 @@ use hcn::Guid;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
+use crate::condition::Notice;
 use crate::desired::Desired;
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
 use crate::network::Networks;
-use crate::notice::Notice;
 use crate::observe::Observed;
 use crate::settings::{Capabilities, Host, Settings};
 

@@ -30,6 +30,7 @@ use smol_str::SmolStr;
 
 use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
+use crate::condition::{Notice, Problem};
 use crate::desire::{Context, Wishes, desire};
 use crate::desired::Desired;
 use crate::dirty::{Dirty, Subject};
@@ -37,7 +38,6 @@ use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::Networks;
-use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
 use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint};
 use crate::settings::{Capabilities, Host, Node, Settings};
