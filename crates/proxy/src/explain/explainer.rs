@@ -6,12 +6,12 @@ use hcn::Guid;
 use rustc_hash::FxHashMap;
 
 use super::{BackendState, ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer};
+use crate::desire::select::{Hints, Judged, judge};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Service, ServiceEntry, ServicePort};
 use crate::observe::Owner;
 use crate::plan::{Plan, Planner, Resolved};
-use crate::select::{Hints, Judged, judge};
 use crate::settings::Node;
 
 /// All that the frontends of one Service are explained from.

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::condition::Problem;
+use crate::desire::select::{Hints, Verdict};
 use crate::frontend::FrontendKind;
 use crate::model::ServiceName;
-use crate::select::{Hints, Verdict};
 
 pub(crate) use explainer::Explainer;
 

@@ -8,7 +8,7 @@ use hcn::schema::LoadBalancer;
 use super::resolve::Resolved;
 use super::{Action, ExpectedEndpoint, Plan, Planner, Reason, Step};
 use crate::condition::{Notice, Problem};
-use crate::desired::Owned;
+use crate::desire::Owned;
 use crate::frontend::Frontend;
 use crate::identity;
 use crate::model::ServiceName;

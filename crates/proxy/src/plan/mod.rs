@@ -27,7 +27,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::condition::Notice;
-use crate::desired::Desired;
+use crate::desire::Desired;
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;

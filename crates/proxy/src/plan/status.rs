@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Plan, Planner};
-use crate::desired::Owned;
+use crate::desire::Owned;
 use crate::frontend::{Frontend, FrontendKind, Target};
 use crate::model::ServiceName;
 

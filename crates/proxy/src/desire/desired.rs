@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::{TrafficPolicy, Wishes};
 use crate::condition::{Notice, Problem};
-use crate::desire::{TrafficPolicy, Wishes};
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::Family;

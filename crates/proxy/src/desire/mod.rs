@@ -1,7 +1,13 @@
 //! A Service and the backends selected for it → the load balancers and endpoints that HNS should hold for it.
 //!
 //! The rules are those of the winkernel proxy (which load balancers, their flags, source addresses), with the selection of
-//! [`select`](mod@crate::select). Pure: one Service in, its wishes out.
+//! [`select`](mod@select). Pure: one Service in, its wishes out.
+
+pub mod backend_limit;
+mod context;
+mod desired;
+pub mod select;
+mod unsupported;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,13 +16,15 @@ use std::net::IpAddr;
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
 use crate::condition::Problem;
-use crate::fit::{Fit, LIMIT, LeftOut, fit};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
-use crate::network::Networks;
-use crate::select::{Choice, Selection, select};
-use crate::settings::{Capabilities, Host, Node, Settings};
-use crate::shortcomings::shortcomings;
+
+use backend_limit::{Fit, LIMIT, LeftOut, fit};
+use select::{Choice, Selection, select};
+use unsupported::unsupported;
+
+pub use context::Context;
+pub use desired::{Desired, Owned};
 
 /// What a Service wants of HNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,35 +61,11 @@ impl TrafficPolicy {
     }
 }
 
-/// What all Services' wishes depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// What the operator sets.
-    pub settings: &'a Settings,
-    /// What the host knows of itself.
-    pub host: &'a Host,
-    /// This node.
-    pub node: &'a Node,
-    /// The networks.
-    pub networks: &'a Networks,
-    /// What HNS can do.
-    pub capabilities: &'a Capabilities,
-}
-
-impl Context<'_> {
-    /// The families that are programmed: both where HNS can and a network is no overlay, else the node's primary one. IPv6 only where
-    /// HNS can.
-    pub(crate) fn has_family(&self, family: Family) -> bool {
-        self.networks.have_family(family)
-            && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
-    }
-}
-
 /// What a Service wants. Nothing, where there are only slices.
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     let mut wishes = Wishes::default();
     let Some(service) = &entry.service else { return wishes };
-    wishes.problems.extend(shortcomings(service, context));
+    wishes.problems.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
