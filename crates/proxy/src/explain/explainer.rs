@@ -39,8 +39,8 @@ impl Explainer<'_> {
         ordered.sort_by_key(|spec| (self.port_index(spec), spec.kind, spec.frontend));
         let explain = |spec: &LoadBalancerSpec| {
             let subject = Subject::Frontend(spec.frontend);
-            let confirmed = !plan.postponed.contains(&spec.frontend)
-                && !plan.waiting.contains(&spec.frontend)
+            let confirmed = !plan.report.postponed.contains(&spec.frontend)
+                && !plan.report.waiting.contains(&spec.frontend)
                 && !plan.steps.iter().any(|step| step.action.subject() == subject);
             self.frontend(spec, confirmed, waits(spec.frontend))
         };

@@ -72,7 +72,7 @@ impl Planner<'_> {
         (!there).then_some(expected)
     }
 
-    pub(super) fn is_others_endpoint(&self, id: Guid) -> bool {
+    pub(super) fn is_foreign_endpoint(&self, id: Guid) -> bool {
         self.observed.endpoint(id).is_some_and(|held| held.remote && held.owner == Owner::Others)
     }
 
@@ -118,7 +118,7 @@ impl Planner<'_> {
         let local = self.observed.local_at(address).is_some();
         let expected = self.expected_endpoint(address).filter(|expected| self.is_of_use(expected, released));
         let standing = expected.as_ref().and_then(|expected| self.standing(expected));
-        if let Some(id) = standing.filter(|id| !local && self.is_others_endpoint(*id)) {
+        if let Some(id) = standing.filter(|id| !local && self.is_foreign_endpoint(*id)) {
             plan.adopted_endpoints.insert(id);
         }
         // A remote endpoint may keep the local one of the source address from being created.

@@ -13,8 +13,10 @@
 
 mod balancer;
 mod choice;
+mod decision;
 mod endpoint;
 mod order;
+mod report;
 mod resolve;
 mod status;
 mod step;
@@ -24,9 +26,7 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::Serialize;
 
-use crate::condition::Notice;
 use crate::desire::Desired;
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend};
@@ -38,12 +38,13 @@ use crate::settings::{Capabilities, Host, Settings};
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
 pub(crate) use order::is_infrastructure;
+pub use report::PlanReport;
 pub use resolve::Resolved;
 pub use status::FrontendStatus;
 pub use step::{Action, Reason, Step};
 
 /// What is to be done.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<Step>,
@@ -51,21 +52,8 @@ pub struct Plan {
     pub adopted_endpoints: BTreeSet<Guid>,
     /// Load balancers of others that are just what we want: from now on ours.
     pub adopted_load_balancers: BTreeSet<Guid>,
-    /// Backends on this node that have no endpoint yet.
-    #[serde(skip)]
-    pub awaited: BTreeSet<IpAddr>,
-    /// Frontends whose load balancer was replaced too short a time ago to be replaced again.
-    #[serde(skip)]
-    pub postponed: BTreeSet<Frontend>,
-    /// Frontends whose backends are in networks that are not there.
-    #[serde(skip)]
-    pub waiting: BTreeSet<Frontend>,
-    /// Backends that a load balancer does without, since it is in another network.
-    #[serde(skip)]
-    pub left_out: BTreeSet<IpAddr>,
-    /// What can't be had at present.
-    #[serde(skip)]
-    pub notices: Vec<(Frontend, Notice)>,
+    /// What is not a step.
+    pub report: PlanReport,
 }
 
 impl Plan {
@@ -80,11 +68,7 @@ impl Plan {
         self.steps.extend(other.steps.into_iter().filter(new));
         self.adopted_endpoints.extend(other.adopted_endpoints);
         self.adopted_load_balancers.extend(other.adopted_load_balancers);
-        self.awaited.extend(other.awaited);
-        self.postponed.extend(other.postponed);
-        self.waiting.extend(other.waiting);
-        self.left_out.extend(other.left_out);
-        self.notices.extend(other.notices);
+        self.report.append(other.report);
     }
 }
 
@@ -137,7 +121,8 @@ impl Planner<'_> {
         // An endpoint may have been let go by what is wanted long before the load balancer lets it go, where that had to wait.
         let let_go = released.iter().filter(|(_, count)| **count > 0).filter_map(|(id, _)| self.observed.endpoint(*id));
         let let_go = let_go.filter(|held| held.remote).flat_map(|held| held.addresses.iter());
-        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(let_go).chain(&plan.left_out).copied().collect();
+        let addresses: BTreeSet<IpAddr> =
+            dirty.addresses.iter().chain(let_go).chain(&plan.report.left_out).copied().collect();
         for address in addresses {
             self.plan_removals(address, &released, &mut plan);
         }

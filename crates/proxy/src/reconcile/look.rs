@@ -278,7 +278,7 @@ impl Reconciler {
             let document = client.network_of(id).ok();
             return document.is_some_and(|document| self.take_network(place, &document, client).unwrap_or(false));
         }
-        if !self.endpoints_fresh && !plan.awaited.is_empty() {
+        if !self.endpoints_fresh && !plan.report.awaited.is_empty() {
             self.endpoints_fresh = true;
             let mut found = Found::default();
             let listed = self.list_endpoints(client, Scrutiny::Ids);
