@@ -29,7 +29,7 @@ pub use condition::{Holder, Notice, Problem};
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
-pub use network::{HostCondition, Network, Networks};
+pub use network::{HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{Liveness, Next, Observation, ObserveError, Progress, Reconciler, Report, Tally};

@@ -23,7 +23,7 @@ impl Context<'_> {
     /// The families that are programmed: both where HNS can and a network is no overlay, else the node's primary one. IPv6 only where
     /// HNS can.
     pub(crate) fn has_family(&self, family: Family) -> bool {
-        self.networks.have_family(family)
+        self.networks.any_supports(family)
             && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }
 }

@@ -74,7 +74,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             continue;
         }
         let networks = context.networks;
-        if networks.overlay().is_some_and(|place| networks.takes(place, family)) {
+        if networks.overlay().is_some_and(|index| networks.supports(index, family)) {
             wishes.service_addresses.push(cluster_ip);
         }
         for port in &service.ports {
@@ -161,7 +161,7 @@ impl<'a> PortWishes<'a> {
         let network = networks.known(overlay)?;
         let stays_here = self.service.internal_local && self.external_local;
         let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
-        let there = |address| networks.of(address) == overlay;
+        let there = |address| networks.network_of(address) == overlay;
         let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)

@@ -56,8 +56,8 @@ impl Explainer<'_> {
         let (desired, observed) = (self.planner.desired, self.planner.observed);
         let owned = desired.owned(spec.frontend);
         let ours = owned.filter(|owned| owned.service == self.service.name);
-        let place = self.planner.choose(&spec.targets).place;
-        let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, place));
+        let network = self.planner.choose(&spec.targets).network;
+        let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, network));
         let resolved: FxHashMap<Target, Resolved> = spec.targets.iter().map(resolve).collect();
         let to_come: FxHashMap<Guid, IpAddr> = resolved
             .values()
@@ -118,8 +118,8 @@ impl Explainer<'_> {
 
     /// The host's own endpoint behind a health check.
     fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
-        let place = Some(self.planner.home(Target::Root));
-        let Resolved::Local(id) = self.planner.resolve_target(Target::Root, place) else { return Vec::new() };
+        let network = Some(self.planner.home(Target::Root));
+        let Resolved::Local(id) = self.planner.resolve_target(Target::Root, network) else { return Vec::new() };
         let addresses = self.planner.observed.endpoint(id).map(|held| held.addresses.as_slice()).unwrap_or_default();
         let state = if spec.targets.is_empty() { BackendState::NotReady } else { BackendState::Ready };
         let backend = |address: &IpAddr| ExplainedBackend {

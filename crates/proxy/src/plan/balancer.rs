@@ -32,14 +32,14 @@ impl Planner<'_> {
     fn resolve(&self, desired: &Owned, report: &mut PlanReport) -> Backends<'_> {
         let choice = self.choose(&desired.spec.targets);
         let mut backends =
-            Backends { network: choice.place.and_then(|place| self.networks.known(place)), ..Backends::default() };
+            Backends { network: choice.network.and_then(|index| self.networks.known(index)), ..Backends::default() };
         let frontend = desired.spec.frontend;
         let name = || self.settings.root_endpoint_name.clone();
         let mut condition =
             |problem| report.conditions.push((frontend, Notice { service: desired.service.clone(), problem }));
         choice.problems.into_iter().for_each(&mut condition);
         for target in &desired.spec.targets {
-            match self.resolve_target(*target, choice.place) {
+            match self.resolve_target(*target, choice.network) {
                 Resolved::Local(id) => backends.endpoints.push(id),
                 // Several backends in the host's network share the host's endpoint. Listed twice, it may get twice the connections.
                 Resolved::Host(id) if backends.endpoints.contains(&id) => {}

@@ -44,7 +44,7 @@ impl Planner<'_> {
     /// The endpoint of ours that an address should have; none, where nobody needs one or its network is not there.
     pub fn expected_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let purpose = self.desired.purpose(address)?;
-        let network = self.networks.present(self.place_for(address))?;
+        let network = self.networks.present(self.network_for(address))?;
         let document = endpoint_document(purpose, address, network, self.host);
         let content = identity::endpoint_content(network.id, &document);
         let mut id = identity::endpoint_id(address, content);
@@ -146,7 +146,7 @@ impl Planner<'_> {
             let document = endpoint_document(EndpointPurpose::ServiceAddress, address, network, self.host);
             held.content == identity::endpoint_content(network.id, &document)
         };
-        let overlay = || self.networks.overlay().and_then(|place| self.networks.present(place));
+        let overlay = || self.networks.overlay().and_then(|index| self.networks.present(index));
         held.derived_mac || overlay().is_some_and(is_for_service)
     }
 }

@@ -6,7 +6,7 @@ use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid};
 
 use super::{ObserveError, Reconciler};
-use crate::network::{HostCondition, Network};
+use crate::network::{HostCondition, Network, NetworkIndex};
 use crate::settings::{Host, Settings};
 
 /// On an overlay network, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
@@ -28,12 +28,12 @@ impl Reconciler {
 
     fn find_by_name(&mut self, client: &Client) -> Result<bool, ObserveError> {
         let name = self.settings.network_names.first().cloned().unwrap_or_default();
-        let Some(known) = self.networks.known(0).map(|network| network.id) else {
+        let Some(known) = self.networks.known(NetworkIndex::FIRST).map(|network| network.id) else {
             return self.read_network(client, name);
         };
         match client.network_id(&name)? {
             Some(id) if id == known && !self.subnets_are_due() => {
-                if let Some(named) = self.networks.named_mut(0) {
+                if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
                     named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(false)
@@ -41,7 +41,7 @@ impl Reconciler {
             Some(_) => self.read_network(client, name),
             // Nothing has the name. If our network is still there, it has another name now; pods are in it all the same.
             None => match client.network_of(known) {
-                Ok(document) => self.take_network(0, &document, client),
+                Ok(document) => self.take_network(NetworkIndex::FIRST, &document, client),
                 Err(error) if error.class() == Class::Absent => Err(ObserveError::NetworkAbsent { name }),
                 Err(error) => Err(error.into()),
             },
@@ -51,7 +51,7 @@ impl Reconciler {
     /// Reads the network's document, and answers whether it says something else than before.
     fn read_network(&mut self, client: &Client, name: String) -> Result<bool, ObserveError> {
         let Some(document) = client.network(&name)? else { return Err(ObserveError::NetworkAbsent { name }) };
-        self.take_network(0, &document, client)
+        self.take_network(NetworkIndex::FIRST, &document, client)
     }
 
     fn find_in_list(&mut self, client: &Client) -> Result<bool, ObserveError> {
@@ -63,18 +63,18 @@ impl Reconciler {
         let names = self.settings.network_names.clone();
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
         let (mut changed, mut troubles) = (false, Vec::new());
-        for (place, name) in names.iter().enumerate() {
-            let known = self.networks.known(place).map(|network| network.id);
+        for (index, name) in self.networks.indices().zip(&names) {
+            let known = self.networks.known(index).map(|network| network.id);
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
             let found = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
-            match found.map(|document| self.take_network(place, document, client)) {
+            match found.map(|document| self.take_network(index, document, client)) {
                 Some(Ok(new)) => changed |= new,
-                Some(Err(trouble)) => troubles.push((place, trouble)),
+                Some(Err(trouble)) => troubles.push((index, trouble)),
                 // It is there; what it says now is not known.
                 None if known.is_some_and(|id| unreadable.contains(&id)) => {}
-                None => troubles.push((place, ObserveError::NetworkAbsent { name: name.clone() })),
+                None => troubles.push((index, ObserveError::NetworkAbsent { name: name.clone() })),
             }
         }
         if troubles.len() == names.len()
@@ -82,8 +82,8 @@ impl Reconciler {
         {
             return Err(trouble.clone());
         }
-        for (place, trouble) in troubles {
-            changed |= self.miss_network(place, &trouble, client);
+        for (index, trouble) in troubles {
+            changed |= self.miss_network(index, &trouble, client);
         }
         Ok(changed)
     }
@@ -91,12 +91,12 @@ impl Reconciler {
     /// Takes what HNS says of a network, and answers whether that is something else than before.
     pub(super) fn take_network(
         &mut self,
-        place: usize,
+        index: NetworkIndex,
         document: &Document,
         client: &Client,
     ) -> Result<bool, ObserveError> {
         let several = self.networks.len() > 1;
-        let Some(named) = self.networks.named_mut(place) else { return Ok(false) };
+        let Some(named) = self.networks.named_mut(index) else { return Ok(false) };
         let name = named.name.clone();
         let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
         let mut remarks = Vec::new();
@@ -126,8 +126,8 @@ impl Reconciler {
     }
 
     /// One of several networks is missing, or can't be used: what is known of it stays, and its Services wait.
-    fn miss_network(&mut self, place: usize, trouble: &ObserveError, client: &Client) -> bool {
-        let Some(named) = self.networks.named_mut(place) else { return false };
+    fn miss_network(&mut self, index: NetworkIndex, trouble: &ObserveError, client: &Client) -> bool {
+        let Some(named) = self.networks.named_mut(index) else { return false };
         named.remarks = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
         let was_present = std::mem::replace(&mut named.present, false);
         if was_present {

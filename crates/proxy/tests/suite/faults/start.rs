@@ -171,7 +171,7 @@ fn subnets_that_make_no_sense_are_said() {
     rig.cluster(vec![], vec![]);
     rig.sync();
     assert_eq!(rig.proxy.remarks().len(), 1);
-    assert_eq!(rig.proxy.networks().known(0).unwrap().remote_subnets.len(), 2);
+    assert_eq!(rig.proxy.networks().known(proxy::NetworkIndex::FIRST).unwrap().remote_subnets.len(), 2);
 }
 
 #[test]
