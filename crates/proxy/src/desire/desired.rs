@@ -260,12 +260,6 @@ impl Desired {
         self.remote + self.service_addresses.len() + usize::from(self.source_vip.is_some())
     }
 
-    /// How many entries there are in all.
-    pub(crate) fn size(&self) -> usize {
-        let sets = [self.claims.len(), self.uses.len(), self.service_addresses.len(), self.troubled.len()];
-        sets.into_iter().sum::<usize>() + self.entries.len() + self.owned.len() + self.contested.len()
-    }
-
     /// The load balancers that a Service wants, whether it has their frontends or not, in the order of frontends.
     pub fn specs_of(&self, service: &ServiceName) -> &[Arc<LoadBalancerSpec>] {
         self.entries.get(service).map(|entry| entry.specs.as_slice()).unwrap_or_default()

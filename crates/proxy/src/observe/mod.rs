@@ -111,23 +111,6 @@ impl Observed {
         self.load_balancers.values().any(|held| held.owner == Owner::Us)
     }
 
-    /// How many entries there are in all, for those who watch that memory does not grow.
-    pub fn size(&self) -> usize {
-        let maps = [
-            self.endpoints.len(),
-            self.at.len(),
-            self.named.len(),
-            self.load_balancers.len(),
-            self.on.len(),
-            self.references.len(),
-            self.skipped_endpoints.len(),
-            self.skipped_load_balancers.len(),
-            self.distrusted.len(),
-            self.listed_otherwise.len(),
-        ];
-        maps.into_iter().sum()
-    }
-
     /// Documents that made no sense, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);

@@ -453,13 +453,4 @@ impl Reconciler {
         let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         !pending && self.failed.is_empty() && self.networks.any_known() && self.is_complete()
     }
-
-    /// How many entries all that is remembered has, for those who watch that memory does not grow.
-    pub fn size(&self) -> usize {
-        let own = [self.stale.len(), self.dirty.frontends.len(), self.dirty.addresses.len(), self.notices.len()];
-        let parts = [self.cluster.size(), self.desired.size(), self.observed.size(), self.pacing.len()];
-        let waiting = [self.waiting.len(), self.awaited.subjects().count()];
-        let kept = waiting.into_iter().chain([self.arrivals.len(), self.failed.subjects().count(), self.drift.len()]);
-        own.into_iter().chain(parts).chain(kept).sum()
-    }
 }
