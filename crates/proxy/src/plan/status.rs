@@ -1,13 +1,13 @@
 //! Whether each desired frontend is in sync.
 
 use super::{Plan, Planner};
-use crate::desire::Owned;
+use crate::desire::DesiredFrontend;
 use crate::frontend::Frontend;
 
 /// A desired frontend, and whether HNS has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendStatus {
-    pub desired: Owned,
+    pub desired: DesiredFrontend,
     /// Whether HNS has what is desired: nothing is to be done.
     pub in_sync: bool,
 }
@@ -15,7 +15,7 @@ pub struct FrontendStatus {
 impl Planner<'_> {
     /// The status of every desired frontend, in the order of Services.
     pub fn statuses(&self) -> Vec<FrontendStatus> {
-        let status = |desired: &Owned| FrontendStatus {
+        let status = |desired: &DesiredFrontend| FrontendStatus {
             desired: desired.clone(),
             in_sync: self.is_in_sync(desired.spec.frontend),
         };

@@ -32,7 +32,7 @@ use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
 use crate::condition::{Notice, Problem};
 use crate::desire::Desired;
-use crate::desire::{Context, Wishes, desire};
+use crate::desire::{Context, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::health_check::HealthChecks;
@@ -378,7 +378,7 @@ impl Reconciler {
         for name in self.stale.drain() {
             self.work.services += 1;
             let entry = self.cluster.get(&name);
-            let wishes = entry.map_or_else(Wishes::default, |entry| desire(entry, &context));
+            let wishes = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
             self.desired.set(&name, created, wishes, &mut self.dirty);
         }
