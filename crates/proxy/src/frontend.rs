@@ -1,34 +1,27 @@
-//! Frontends, and the load balancers and endpoints wanted for them.
+//! Frontends, and the load balancers and endpoints desired for them.
 
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::{
-    DistributionType, Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping,
-    PortMappingFlags, Protocol,
-};
+use hcn::schema::{DistributionType, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::model::Family;
 use crate::network::Network;
-use crate::settings::Host;
 
-/// What HNS allows one load balancer of: a family, an address, a protocol and a port.
+/// Family, address, protocol and port. HNS allows one load balancer for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Frontend {
-    /// The family.
     pub family: Family,
-    /// The address; none: every address of the node.
+    /// None: every address of the node (a node port).
     pub address: Option<IpAddr>,
-    /// The protocol.
     pub protocol: Protocol,
-    /// The port.
     pub port: u16,
 }
 
 impl Frontend {
-    /// The frontends of a load balancer in HNS. The family is the address's; without an address, the load balancer's flag tells.
+    /// The frontends of a load balancer in HNS: each address with each port. Without an address, the IPv6 flag tells the family.
     pub fn of(document: &LoadBalancer) -> impl Iterator<Item = Frontend> + '_ {
         let anywhere = document.frontend_vips.is_empty().then_some(None);
         let addresses = move || document.vips().map(Some).chain(anywhere);
@@ -55,23 +48,20 @@ impl std::fmt::Display for Frontend {
     }
 }
 
-/// What a frontend is to its Service.
+/// The role of a frontend in its Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FrontendKind {
-    /// The Service's own address.
     ClusterIp,
-    /// A port of every node.
     NodePort,
-    /// An external address of the specification.
+    /// An address of `spec.externalIPs`.
     ExternalIp,
-    /// An address of a load balancer.
+    /// An address of `status.loadBalancer.ingress`.
     IngressIp,
-    /// The port by which a load balancer asks whether this node serves.
+    /// The port where an external load balancer checks this node.
     HealthCheck,
 }
 
 impl FrontendKind {
-    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             FrontendKind::ClusterIp => "cluster IP",
@@ -89,22 +79,21 @@ impl std::fmt::Display for FrontendKind {
     }
 }
 
-/// A backend as a load balancer refers to it, before it is known which endpoint that is.
+/// A backend, before it is resolved to an HNS endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// The endpoint of an address.
+    /// The endpoint at an address.
     Address {
-        /// The address.
         address: IpAddr,
-        /// Whether it runs on this node, so that only the endpoint made by the CNI will do.
+        /// Whether it runs on this node. Then its endpoint is created by the CNI, never by us.
         local: bool,
     },
-    /// The host's own endpoint, found by its name.
+    /// The host's own endpoint, named by `--root-hnsendpoint-name`.
     Root,
 }
 
 impl Target {
-    /// The address, where it is known without HNS.
+    /// None for the host's own endpoint, whose addresses only HNS knows.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Target::Address { address, .. } => Some(address),
@@ -113,33 +102,29 @@ impl Target {
     }
 }
 
-/// A load balancer wanted for a frontend. Targets are sorted; none: the frontend is claimed, and must be silent.
+/// The load balancer desired for a frontend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadBalancerSpec {
-    /// The frontend.
     pub frontend: Frontend,
-    /// What it is to the Service.
     pub kind: FrontendKind,
-    /// The Service's port.
+    /// The name of the Service's port; empty where a Service has one port only.
     pub port_name: SmolStr,
     /// Whether a traffic policy, or the annotation `preserve-destination`, keeps its traffic on this node.
     pub local_only: bool,
-    /// The backends.
+    /// The backends, sorted. None: the Service owns the frontend, and HNS must have no load balancer there.
     pub targets: Vec<Target>,
-    /// The port of the backends.
+    /// The port of the backends. A load balancer has one for all of them.
     pub internal_port: u16,
-    /// Direct server return, IPv6.
+    /// DSR, IPv6.
     pub flags: LoadBalancerFlags,
-    /// How the traffic arrives.
     pub mapping_flags: PortMappingFlags,
-    /// Affinity.
     pub distribution: DistributionType,
-    /// The source address of translated traffic, where it is on an overlay network.
+    /// The source address of translated traffic; overlay networks only.
     pub source_vip: Option<IpAddr>,
 }
 
 impl LoadBalancerSpec {
-    /// The document, for backends resolved to endpoints of a network.
+    /// The HNS document, with the endpoints of its backends, which are in a network.
     pub fn document(&self, endpoints: &[Guid], network: &Network) -> LoadBalancer {
         LoadBalancer {
             host_compute_endpoints: endpoints.iter().map(Guid::to_string).collect(),
@@ -158,66 +143,20 @@ impl LoadBalancerSpec {
     }
 }
 
-/// What an endpoint of our making is for.
+/// The purpose of an endpoint of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum EndpointPurpose {
     /// A backend on another node.
     Backend,
-    /// A Service's address, which overlay networks answer for; winkernel 3.3.
+    /// A cluster IP. Overlay networks route it only if an endpoint has it; kube-proxy creates the same endpoint.
     ServiceAddress,
-    /// The source address of translated traffic, a local endpoint; winkernel 3.3.
+    /// The source VIP of overlay networks: a local endpoint, as kube-proxy creates it.
     SourceVip,
-}
-
-/// The document of an endpoint of our making.
-pub fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
-    let node_ip = host.node_ip(Family::of(address));
-    let provider = match purpose {
-        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
-        EndpointPurpose::ServiceAddress => node_ip,
-        EndpointPurpose::SourceVip => None,
-    };
-    let mac_address = match purpose {
-        EndpointPurpose::Backend => mac_of(address),
-        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
-    };
-    Endpoint {
-        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
-        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
-        mac_address,
-        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
-        ..Endpoint::default()
-    }
-}
-
-/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, those of IPv6 from the end (winkernel 3.2).
-fn mac_of(address: IpAddr) -> String {
-    let [a, b, c, d] = match address {
-        IpAddr::V4(v4) => v4.octets(),
-        IpAddr::V6(v6) => {
-            let [.., w, x, y, z] = v6.octets();
-            [z, y, x, w]
-        }
-    };
-    format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
-}
-
-/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
-pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
-    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
-    let own = digits(&document.mac_address);
-    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&mac_of(address))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mac_addresses_are_those_of_kube_proxy() {
-        assert_eq!(mac_of("10.244.2.7".parse().unwrap()), "02-11-0a-f4-02-07");
-        assert_eq!(mac_of("fd00::2:3".parse().unwrap()), "02-11-03-00-02-00");
-    }
 
     #[test]
     fn frontends_of_a_load_balancer_are_every_address_with_every_port() {

@@ -95,11 +95,6 @@ impl Cluster {
         self.entries.iter()
     }
 
-    /// How many entries there are in all.
-    pub(crate) fn size(&self) -> usize {
-        self.entries.len() + self.slice_owner.len()
-    }
-
     /// Adds or replaces a Service.
     pub fn apply_service(&mut self, service: Service) -> Option<ServiceName> {
         let name = service.name.clone();

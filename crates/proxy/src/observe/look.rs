@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Found};
 use super::{HeldEndpoint, HeldLoadBalancer, Observed, Owner};
+use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
-use crate::plan::Subject;
 use crate::settings::Capabilities;
 
 /// Beyond so many unread objects one list of all documents, by the first generation's interface, may be cheaper than two calls each.

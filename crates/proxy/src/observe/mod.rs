@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::desired::Dirty;
+use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::Content;
 
@@ -109,23 +109,6 @@ impl Observed {
     /// Whether there is any load balancer of ours.
     pub fn has_load_balancers_of_ours(&self) -> bool {
         self.load_balancers.values().any(|held| held.owner == Owner::Us)
-    }
-
-    /// How many entries there are in all, for those who watch that memory does not grow.
-    pub fn size(&self) -> usize {
-        let maps = [
-            self.endpoints.len(),
-            self.at.len(),
-            self.named.len(),
-            self.load_balancers.len(),
-            self.on.len(),
-            self.references.len(),
-            self.skipped_endpoints.len(),
-            self.skipped_load_balancers.len(),
-            self.distrusted.len(),
-            self.listed_otherwise.len(),
-        ];
-        maps.into_iter().sum()
     }
 
     /// Documents that made no sense, and why.

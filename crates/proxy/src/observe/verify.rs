@@ -9,7 +9,7 @@ use hcn::{Client, Error, Guid};
 use super::drift::{Cause, Found};
 use super::look::{ListedEndpoint, look};
 use super::{HeldEndpoint, HeldLoadBalancer, Observed, Owner};
-use crate::plan::Subject;
+use crate::dirty::Subject;
 use crate::settings::Capabilities;
 
 impl Observed {

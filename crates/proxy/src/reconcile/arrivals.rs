@@ -72,8 +72,4 @@ impl Arrivals {
     pub(super) fn take_triggers(&mut self, is_programmed: impl Fn(&ServiceName) -> bool) -> Vec<Trigger> {
         self.triggers.extract_if(|service, _| is_programmed(service)).flat_map(|(_, triggers)| triggers).collect()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.triggers.values().map(Vec::len).sum()
-    }
 }

@@ -27,14 +27,14 @@ impl Reconciler {
         let plan = planner.plan(&scope);
         let waits = |frontend| {
             self.failed.holds_back(Subject::Frontend(frontend), now)
-                || plan.postponed.contains(&frontend)
-                || plan.waiting.contains(&frontend)
+                || plan.report.postponed.contains(&frontend)
+                || plan.report.waiting.contains(&frontend)
         };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
-        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.contest(name, *frontend)));
-        let planned = plan.notices.into_iter().map(|(_, notice)| notice);
+        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
+        let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
         problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
         for problem in &problems {
             let notice = ExplainedNotice::from(problem);

@@ -269,16 +269,16 @@ impl Reconciler {
     pub(super) fn look_before(&mut self, plan: &Plan, client: &Client) -> bool {
         let on_other_node =
             |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
-        let overlay = self.networks.overlay().and_then(|place| Some((place, self.networks.present(place)?.id)));
-        if let Some((place, id)) = overlay.filter(|_| !self.network_fresh)
+        let overlay = self.networks.overlay().and_then(|index| Some((index, self.networks.present(index)?.id)));
+        if let Some((index, id)) = overlay.filter(|_| !self.network_fresh)
             && plan.steps.iter().any(|step| on_other_node(&step.action))
         {
             self.network_fresh = true;
             // An error here changes nothing: the plan goes on with the subnets that are known.
             let document = client.network_of(id).ok();
-            return document.is_some_and(|document| self.take_network(place, &document, client).unwrap_or(false));
+            return document.is_some_and(|document| self.take_network(index, &document, client).unwrap_or(false));
         }
-        if !self.endpoints_fresh && !plan.awaited.is_empty() {
+        if !self.endpoints_fresh && !plan.report.awaited.is_empty() {
             self.endpoints_fresh = true;
             let mut found = Found::default();
             let listed = self.list_endpoints(client, Scrutiny::Ids);

@@ -30,15 +30,16 @@ use smol_str::SmolStr;
 
 use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
-use crate::desire::{Context, Wishes, desire};
-use crate::desired::{Desired, Dirty};
+use crate::condition::{Notice, Problem};
+use crate::desire::Desired;
+use crate::desire::{Context, DesiredService, desire};
+use crate::dirty::{Dirty, Subject};
 use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::Networks;
-use crate::notice::{Notice, Problem};
 use crate::observe::{Drift, Observed};
-use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint, Subject};
+use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint};
 use crate::settings::{Capabilities, Host, Node, Settings};
 use arrivals::Arrivals;
 use liveness::Health;
@@ -377,7 +378,7 @@ impl Reconciler {
         for name in self.stale.drain() {
             self.work.services += 1;
             let entry = self.cluster.get(&name);
-            let wishes = entry.map_or_else(Wishes::default, |entry| desire(entry, &context));
+            let wishes = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
             self.desired.set(&name, created, wishes, &mut self.dirty);
         }
@@ -451,14 +452,5 @@ impl Reconciler {
     pub fn is_converged(&self) -> bool {
         let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         !pending && self.failed.is_empty() && self.networks.any_known() && self.is_complete()
-    }
-
-    /// How many entries all that is remembered has, for those who watch that memory does not grow.
-    pub fn size(&self) -> usize {
-        let own = [self.stale.len(), self.dirty.frontends.len(), self.dirty.addresses.len(), self.notices.len()];
-        let parts = [self.cluster.size(), self.desired.size(), self.observed.size(), self.pacing.len()];
-        let waiting = [self.waiting.len(), self.awaited.subjects().count()];
-        let kept = waiting.into_iter().chain([self.arrivals.len(), self.failed.subjects().count(), self.drift.len()]);
-        own.into_iter().chain(parts).chain(kept).sum()
     }
 }

@@ -6,8 +6,7 @@ use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid};
 
 use super::{ObserveError, Reconciler};
-use crate::network::Network;
-use crate::notice::Remark;
+use crate::network::{HostCondition, Network, NetworkIndex};
 use crate::settings::{Host, Settings};
 
 /// On an overlay network, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
@@ -29,20 +28,20 @@ impl Reconciler {
 
     fn find_by_name(&mut self, client: &Client) -> Result<bool, ObserveError> {
         let name = self.settings.network_names.first().cloned().unwrap_or_default();
-        let Some(known) = self.networks.known(0).map(|network| network.id) else {
+        let Some(known) = self.networks.known(NetworkIndex::FIRST).map(|network| network.id) else {
             return self.read_network(client, name);
         };
         match client.network_id(&name)? {
             Some(id) if id == known && !self.subnets_are_due() => {
-                if let Some(named) = self.networks.named_mut(0) {
-                    named.remarks.retain(|remark| !matches!(remark, Remark::NetworkRenamed { .. }));
+                if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
+                    named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(false)
             }
             Some(_) => self.read_network(client, name),
             // Nothing has the name. If our network is still there, it has another name now; pods are in it all the same.
             None => match client.network_of(known) {
-                Ok(document) => self.take_network(0, &document, client),
+                Ok(document) => self.take_network(NetworkIndex::FIRST, &document, client),
                 Err(error) if error.class() == Class::Absent => Err(ObserveError::NetworkAbsent { name }),
                 Err(error) => Err(error.into()),
             },
@@ -52,7 +51,7 @@ impl Reconciler {
     /// Reads the network's document, and answers whether it says something else than before.
     fn read_network(&mut self, client: &Client, name: String) -> Result<bool, ObserveError> {
         let Some(document) = client.network(&name)? else { return Err(ObserveError::NetworkAbsent { name }) };
-        self.take_network(0, &document, client)
+        self.take_network(NetworkIndex::FIRST, &document, client)
     }
 
     fn find_in_list(&mut self, client: &Client) -> Result<bool, ObserveError> {
@@ -64,18 +63,18 @@ impl Reconciler {
         let names = self.settings.network_names.clone();
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
         let (mut changed, mut troubles) = (false, Vec::new());
-        for (place, name) in names.iter().enumerate() {
-            let known = self.networks.known(place).map(|network| network.id);
+        for (index, name) in self.networks.indices().zip(&names) {
+            let known = self.networks.known(index).map(|network| network.id);
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
             let found = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
-            match found.map(|document| self.take_network(place, document, client)) {
+            match found.map(|document| self.take_network(index, document, client)) {
                 Some(Ok(new)) => changed |= new,
-                Some(Err(trouble)) => troubles.push((place, trouble)),
+                Some(Err(trouble)) => troubles.push((index, trouble)),
                 // It is there; what it says now is not known.
                 None if known.is_some_and(|id| unreadable.contains(&id)) => {}
-                None => troubles.push((place, ObserveError::NetworkAbsent { name: name.clone() })),
+                None => troubles.push((index, ObserveError::NetworkAbsent { name: name.clone() })),
             }
         }
         if troubles.len() == names.len()
@@ -83,8 +82,8 @@ impl Reconciler {
         {
             return Err(trouble.clone());
         }
-        for (place, trouble) in troubles {
-            changed |= self.miss_network(place, &trouble, client);
+        for (index, trouble) in troubles {
+            changed |= self.miss_network(index, &trouble, client);
         }
         Ok(changed)
     }
@@ -92,17 +91,17 @@ impl Reconciler {
     /// Takes what HNS says of a network, and answers whether that is something else than before.
     pub(super) fn take_network(
         &mut self,
-        place: usize,
+        index: NetworkIndex,
         document: &Document,
         client: &Client,
     ) -> Result<bool, ObserveError> {
         let several = self.networks.len() > 1;
-        let Some(named) = self.networks.named_mut(place) else { return Ok(false) };
+        let Some(named) = self.networks.named_mut(index) else { return Ok(false) };
         let name = named.name.clone();
         let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
         let mut remarks = Vec::new();
         if !document.name.eq_ignore_ascii_case(&name) {
-            remarks.push(Remark::NetworkRenamed { from: name.clone(), to: document.name.clone() });
+            remarks.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
         let subnets = readable(document.prefixes(), &name, &mut remarks);
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
@@ -127,9 +126,9 @@ impl Reconciler {
     }
 
     /// One of several networks is missing, or can't be used: what is known of it stays, and its Services wait.
-    fn miss_network(&mut self, place: usize, trouble: &ObserveError, client: &Client) -> bool {
-        let Some(named) = self.networks.named_mut(place) else { return false };
-        named.remarks = vec![Remark::NetworkMissing { reason: trouble.to_string() }];
+    fn miss_network(&mut self, index: NetworkIndex, trouble: &ObserveError, client: &Client) -> bool {
+        let Some(named) = self.networks.named_mut(index) else { return false };
+        named.remarks = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
         let was_present = std::mem::replace(&mut named.present, false);
         if was_present {
             if let Some(network) = &named.network {
@@ -166,20 +165,24 @@ impl Reconciler {
     }
 
     /// What an operator should know of the host, beside what concerns one Service.
-    pub fn remarks(&self) -> Vec<Remark> {
+    pub fn remarks(&self) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.remarks.iter().cloned());
-        let ids = (self.honours_ids == Some(false)).then_some(Remark::IdsNotHonoured);
+        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
-            self.observed.skipped().map(|(id, reason)| Remark::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut remarks: Vec<Remark> = networks.chain(ids).chain(skipped).collect();
+            self.observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
+        let mut remarks: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
         remarks.sort();
         remarks
     }
 }
 
 /// What can be read. A subnet that can't is left out, and said.
-fn readable<T>(subnets: impl Iterator<Item = Result<T, String>>, network: &str, remarks: &mut Vec<Remark>) -> Vec<T> {
-    let unreadable = |reason| Remark::SubnetUnreadable { network: network.to_owned(), reason };
+fn readable<T>(
+    subnets: impl Iterator<Item = Result<T, String>>,
+    network: &str,
+    remarks: &mut Vec<HostCondition>,
+) -> Vec<T> {
+    let unreadable = |reason| HostCondition::SubnetUnreadable { network: network.to_owned(), reason };
     subnets.filter_map(|subnet| subnet.map_err(|reason| remarks.push(unreadable(reason))).ok()).collect()
 }
 

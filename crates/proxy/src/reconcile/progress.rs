@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{Changes, Reconciler, Trigger};
 use crate::desire::{Context, TrafficPolicy};
+use crate::dirty::Subject;
 use crate::frontend::Frontend;
 use crate::health_check::HealthChecks;
 use crate::model::{Family, ServiceName};
-use crate::plan::Subject;
 
 /// How many objects are wanted, and how many of them HNS holds as wanted, as far as is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -132,7 +132,7 @@ impl Reconciler {
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         for frontend in &dirty.frontends {
-            self.pacing.planned(*frontend, plan.postponed.contains(frontend));
+            self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
         let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut self.modify_verified);
         driver.drive(client, &mut queue);
@@ -198,11 +198,11 @@ impl Reconciler {
             self.notices.remove(frontend);
             self.waiting.remove(frontend);
         }
-        self.waiting.extend(&plan.waiting);
-        for (frontend, notice) in &plan.notices {
+        self.waiting.extend(&plan.report.waiting);
+        for (frontend, notice) in &plan.report.conditions {
             self.notices.entry(*frontend).or_default().push(notice.clone());
         }
-        for address in &plan.awaited {
+        for address in &plan.report.awaited {
             self.awaited.failed(Subject::Address(*address), now);
         }
         // What was due and is not awaited any more, be it that its frontend has to wait itself, is awaited anew once a plan says so.

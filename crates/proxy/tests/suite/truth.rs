@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
 use hcn::{Generation, Version};
-use proxy::desire::{Context, Wishes, desire};
+use proxy::desire::{Context, DesiredService, desire};
 use proxy::frontend::{LoadBalancerSpec, Target};
 use proxy::model::{Family, Service, ServiceEntry, Slice, SliceBackend};
 use proxy::settings::{Capabilities, Node};
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> Wishes {
+    fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> DesiredService {
         let node = Node { name: "here".into(), zone: zone.map(Into::into) };
         let (host, settings) = (own_host(), &self.settings);
         let (networks, capabilities) = (&self.networks, &self.capabilities);
@@ -102,7 +102,7 @@ impl World {
     }
 }
 
-fn of_kind(wishes: &Wishes, kind: FrontendKind) -> &LoadBalancerSpec {
+fn of_kind(wishes: &DesiredService, kind: FrontendKind) -> &LoadBalancerSpec {
     let mut of_kind = wishes.load_balancers.iter().filter(|spec| spec.kind == kind);
     let spec = of_kind.next().unwrap();
     assert!(of_kind.next().is_none());
@@ -110,7 +110,7 @@ fn of_kind(wishes: &Wishes, kind: FrontendKind) -> &LoadBalancerSpec {
 }
 
 /// What the code says, in the words of the reference.
-fn given(wishes: &Wishes) -> Answer {
+fn given(wishes: &DesiredService) -> Answer {
     let ids = |kind| -> BTreeSet<u8> {
         let id = |target: &Target| match target {
             Target::Address { address: IpAddr::V4(address), .. } => address.octets()[3],
@@ -267,7 +267,7 @@ fn the_source_address_on_overlay_follows_where_the_backends_are() {
         distributed_router_mac_address: String::new(),
     };
     let network = Network { id: NETWORK, overlay: true, subnets: Vec::new(), remote_subnets: vec![remote] };
-    world.networks.named_mut(0).unwrap().network = Some(network);
+    world.networks.named_mut(proxy::NetworkIndex::FIRST).unwrap().network = Some(network);
     // Here, in another node's subnet, another node itself, outside the cluster.
     let places = [("10.244.1.11", true), ("10.244.2.7", false), ("192.168.77.2", false), ("192.0.2.20", false)];
     for bits in 0..64u8 {

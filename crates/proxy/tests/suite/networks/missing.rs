@@ -8,15 +8,15 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
-use proxy::{ObserveError, Problem, Remark};
+use proxy::{HostCondition, ObserveError, Problem};
 use serde_json::{Value, json};
 
 use super::{ROUND, problems, two};
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
-fn missing(network: &str) -> Remark {
-    Remark::NetworkMissing { reason: ObserveError::NetworkAbsent { name: network.into() }.to_string() }
+fn missing(network: &str) -> HostCondition {
+    HostCondition::NetworkMissing { reason: ObserveError::NetworkAbsent { name: network.into() }.to_string() }
 }
 
 /// Takes a network away, with all that is in it.
@@ -57,7 +57,7 @@ fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
     rig.settle();
     assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
     assert_eq!(problems(&rig), [Problem::NetworkMissing { network: "cbr0".into() }]);
-    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.confirmed).collect();
+    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
     assert_eq!(confirmed, [false, true]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
     let frontend = &explained.frontends[0];
@@ -163,7 +163,7 @@ fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
     back(&mut rig, "ns/second", &["10.245.1.9"]);
     (0..ROUND).for_each(|_| drop(rig.sync()));
     assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
-    assert_eq!(rig.proxy.remarks(), [Remark::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
+    assert_eq!(rig.proxy.remarks(), [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
 }
 
 /// An HNS whose list of networks has a name that is no text.

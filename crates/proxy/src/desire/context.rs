@@ -1,0 +1,23 @@
+//! What the desired state of a Service depends on besides the Service.
+
+use crate::model::Family;
+use crate::network::Networks;
+use crate::settings::{Capabilities, Host, Node, Settings};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub settings: &'a Settings,
+    pub host: &'a Host,
+    pub node: &'a Node,
+    pub networks: &'a Networks,
+    pub capabilities: &'a Capabilities,
+}
+
+impl Context<'_> {
+    /// Whether a family is programmed. Both are if HNS supports dual stack (from 11.10 on) and a network is not an overlay; otherwise
+    /// IPv4, if it is the node's primary family.
+    pub(crate) fn has_family(&self, family: Family) -> bool {
+        self.networks.any_supports(family)
+            && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
+    }
+}
