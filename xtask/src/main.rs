@@ -4,6 +4,7 @@
 
 mod bench;
 mod http;
+mod lint;
 mod process;
 mod system;
 mod test;
@@ -35,6 +36,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Run all tests: unit and integration tests, and those in documentation.
     Test(test::Arguments),
+    /// Check what neither the compiler nor clippy does: module cycles, files outside of the module tree, pages of docs.
+    Lint,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Lint => lint::run(),
     };
     result.unwrap_or_else(|error| {
         process::say(format_args!("error: {error:#}"));
