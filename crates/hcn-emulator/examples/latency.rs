@@ -11,8 +11,8 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hcn::call::{Call, Handle, Kind, Method, Reply};
-use hcn::{Error, Guid, Hcn};
+use hcn::call::{Call, Handle, Method, Reply};
+use hcn::{Error, Guid, Hcn, Kind};
 use serde_json::json;
 
 fn say(what: &str, mut times: Vec<Duration>) {

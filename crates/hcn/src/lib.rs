@@ -17,6 +17,7 @@ pub mod client;
 pub mod counting;
 pub mod error;
 pub mod features;
+mod kind;
 pub mod metered;
 pub mod notification;
 pub mod schema;
@@ -24,11 +25,12 @@ pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
-pub use call::{Call, Hcn, Kind, Reply};
+pub use call::{Call, Hcn, Reply};
 pub use client::{Client, Generation};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
+pub use kind::Kind;
 pub use metered::{Metered, MeteredCall};
 pub use notification::{Event, Notification, Subscription};
 pub use timed::{SlowCall, Timed};
