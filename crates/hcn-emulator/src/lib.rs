@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod builds;
+mod clients;
+mod command;
 pub mod conformance;
 pub mod control;
 mod emulator;
@@ -19,10 +21,13 @@ mod events;
 pub mod faults;
 pub mod host;
 pub mod journal;
+mod object;
+mod pool;
 pub mod remote;
 pub mod rules;
 pub mod service;
 mod session;
+mod shared;
 mod store;
 mod v1;
 mod v2;

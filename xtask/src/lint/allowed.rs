@@ -6,9 +6,6 @@ use super::finding::Finding;
 
 /// Module cycles that are known and still to be removed: the package, and the modules.
 const CYCLES: &[(&str, &[&str])] = &[
-    ("hcn-emulator", &["control", "wire"]),
-    ("hcn-emulator", &["service", "session"]),
-    ("hcn-emulator", &["v1", "v2"]),
     ("hnsproxy", &["board", "cli", "config", "hns", "metrics", "source", "status", "sync", "windows_service"]),
     ("hnsproxy", &["commands::cleanup", "commands::configure", "commands::run"]),
     ("hnsproxy", &["serve::debug", "serve::pages"]),
