@@ -13,7 +13,6 @@ const CYCLES: &[(&str, &[&str])] = &[
     ("proxy", &["desire", "shortcomings"]),
     ("proxy", &["desired", "observe", "plan", "resolve"]),
     ("proxy", &["frontend", "network", "notice"]),
-    ("test-api-server", &["answer", "connection", "watch"]),
     ("xtask", &["process", "system"]),
 ];
 
