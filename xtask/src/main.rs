@@ -3,6 +3,7 @@
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
 
 mod bench;
+mod folder;
 mod http;
 mod lint;
 mod process;

@@ -13,7 +13,6 @@ const CYCLES: &[(&str, &[&str])] = &[
     ("proxy", &["desire", "shortcomings"]),
     ("proxy", &["desired", "observe", "plan", "resolve"]),
     ("proxy", &["frontend", "network", "notice"]),
-    ("xtask", &["process", "system"]),
 ];
 
 /// Files that may be longer than [`MAX_LINES`](super::files::MAX_LINES), each with the reason.

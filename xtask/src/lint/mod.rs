@@ -18,13 +18,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::folder;
 use crate::process::{print, say};
-use crate::system;
 use finding::Finding;
 use workspace::Workspace;
 
 pub(crate) fn run() -> Result<ExitCode> {
-    let workspace = Workspace::read(&system::root()?)?;
+    let workspace = Workspace::read(&folder::root()?)?;
     let mut findings = files::check(&workspace);
     findings.extend(workspace.targets.iter().flat_map(|target| target.tree.findings.clone()));
     findings.extend(check_cycles(&workspace));
