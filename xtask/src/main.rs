@@ -1,6 +1,7 @@
 //! Tasks of this workspace that need more than a shell line. `cargo xtask help` lists them.
 //!
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
+#![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;
 mod folder;

@@ -18,9 +18,11 @@ pub mod counting;
 pub mod error;
 pub mod features;
 mod kind;
+#[allow(clippy::disallowed_methods, reason = "measures how long calls take")]
 pub mod metered;
 pub mod notification;
 pub mod schema;
+#[allow(clippy::disallowed_methods, reason = "measures how long calls take")]
 pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
