@@ -1,9 +1,12 @@
 //! Tasks of this workspace that need more than a shell line. `cargo xtask help` lists them.
 //!
 //! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
+#![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;
+mod folder;
 mod http;
+mod lint;
 mod process;
 mod system;
 mod test;
@@ -35,6 +38,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Run all tests: unit and integration tests, and those in documentation.
     Test(test::Arguments),
+    /// Check what neither the compiler nor clippy does: module cycles, files outside of the module tree, pages of docs.
+    Lint,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Lint => lint::run(),
     };
     result.unwrap_or_else(|error| {
         process::say(format_args!("error: {error:#}"));

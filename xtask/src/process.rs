@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::system;
+use crate::folder;
 
 /// Tells a person something.
 pub(crate) fn say(text: Arguments<'_>) {
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// built anew each time, by this one and by that one in turn.
 pub(crate) fn cargo() -> Result<Command> {
     let mut command = Command::new("cargo");
-    command.current_dir(system::root()?);
+    command.current_dir(folder::root()?);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

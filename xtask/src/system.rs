@@ -1,25 +1,10 @@
-//! Where things are, and the packages of Debian that tasks need.
+//! The Debian packages that tasks need.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process::{find, output, run, say};
-
-/// The root of the workspace.
-pub(crate) fn root() -> Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(here.parent().context("xtask is not in a workspace")?.to_owned())
-}
-
-/// The folder for everything built.
-pub(crate) fn target() -> Result<PathBuf> {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => std::path::absolute(folder).context("CARGO_TARGET_DIR"),
-        None => Ok(root()?.join("target")),
-    }
-}
 
 /// Sees to it that packages of Debian are there: installs what is missing where it may, else says what is missing and what for.
 pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {

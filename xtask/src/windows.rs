@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::process::{find, output, output_shown, print, say};
-use crate::system;
+use crate::{folder, system};
 
 /// The target that is built.
 pub(crate) const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -95,7 +95,7 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
         command.arg("-Zbuild-std=std,panic_abort");
     }
     command.args(["--target", TARGET, "--message-format", "json-render-diagnostics"]);
-    command.arg("--target-dir").arg(system::target()?.join("windows"));
+    command.arg("--target-dir").arg(folder::target()?.join("windows"));
     if arguments.tests {
         command.arg("--no-run");
     }
@@ -121,7 +121,7 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
 
 /// The cargo to build with, ready except for its arguments.
 fn cargo() -> Result<Command> {
-    let root = system::root()?;
+    let root = folder::root()?;
     if rustup_has_target() {
         if find(GCC).is_none() {
             system::need_packages(&[GCC_PACKAGE], "a build for Windows")?;

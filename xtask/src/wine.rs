@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{Guarded, find, run as run_command, say};
-use crate::{system, windows};
+use crate::{folder, system, windows};
 
 /// Where Debian's package `wine64` has its program: not in PATH, since `wine` is meant to be there.
 const DEBIAN_WINE: &str = "/usr/lib/wine/wine64";
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = match &arguments.prefix {
         Some(folder) => std::path::absolute(folder)?,
-        None => system::target()?.join("wine"),
+        None => folder::target()?.join("wine"),
     };
     let prefix = Prefix::prepare(folder)?;
     for dll in &arguments.dlls {
@@ -59,7 +59,7 @@ pub(crate) struct Prefix {
 impl Prefix {
     /// The prefix of the workspace, ready.
     pub(crate) fn own() -> Result<Self> {
-        Self::prepare(system::target()?.join("wine"))
+        Self::prepare(folder::target()?.join("wine"))
     }
 
     /// The same drive C in a prefix without drive Z, by which Wine takes paths like `/var` for those of this system. Programs are named by
@@ -109,7 +109,7 @@ impl Prefix {
             run_command(boot.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
             let shim = prefix.system32().join("bcryptprimitives.dll");
             if !shim.exists() {
-                let source = system::root()?.join("xtask/src/bcryptprimitives.c");
+                let source = folder::root()?.join("xtask/src/bcryptprimitives.c");
                 windows::compile_dll(&source, &shim, &["advapi32"])?;
             }
             fs::write(&ready, "")?;

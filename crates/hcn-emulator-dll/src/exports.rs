@@ -10,8 +10,8 @@
 
 use std::ffi::c_void;
 
-use hcn::call::{Call, Handle, Kind, Method};
-use hcn::{Guid, Hresult};
+use hcn::call::{Call, Handle, Method};
+use hcn::{Guid, Hresult, Kind};
 use windows_sys::Win32::System::HostComputeNetwork::HCN_NOTIFICATION_CALLBACK;
 use windows_sys::core::{GUID, PCWSTR, PWSTR};
 

@@ -2,7 +2,7 @@
 //!
 //! Without an address it calls the DLLs of Windows. The bare round trip is of as many bytes as a small call has, to the address in
 //! `ECHO`, which has to send back what it gets; without that, there is none. Prints a JSON object a line.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
 mod system;
 
@@ -11,8 +11,8 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hcn::call::{Call, Handle, Kind, Method, Reply};
-use hcn::{Error, Guid, Hcn};
+use hcn::call::{Call, Handle, Method, Reply};
+use hcn::{Error, Guid, Hcn, Kind};
 use serde_json::json;
 
 fn say(what: &str, mut times: Vec<Duration>) {

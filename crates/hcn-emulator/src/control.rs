@@ -1,116 +1,21 @@
-//! The other side of an emulator's service: what tests and people ask that clients of HNS can't.
+//! The client of the control interface, which does from another process what the methods of [`Emulator`](crate::Emulator) do.
 //!
-//! [`Control`] is the client. It speaks to the same address as [`Remote`](crate::remote::Remote) does, and is answered also while the
-//! emulated HNS is stopped. None of its requests is in the journal.
+//! It connects to the same address as [`Remote`](crate::remote::Remote), and works while the emulated HNS is stopped. Its requests are
+//! not in the journal.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use hcn::{Guid, Hresult, Kind};
-use serde::{Deserialize, Serialize};
+use hcn::{Guid, Kind};
 use serde_json::Value;
 
 use crate::builds::{Options, Quirks};
+use crate::command::{Command, Outcome};
 use crate::faults::Fault;
 use crate::host::Host;
-use crate::journal::{Detail, Entry};
-use crate::wire::{Answer, Lost, Pool, Request};
+use crate::pool::{Lost, Pool};
+use crate::wire::{Answer, Request};
 
-/// A request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Command {
-    /// The documents of a kind.
-    Documents(Kind),
-    /// The calls.
-    Journal,
-    /// How many calls.
-    Counters,
-    /// Forgets all calls.
-    ResetJournal,
-    /// Injects a fault that strikes so many times at most; without a number, until it ends.
-    Inject(Fault, Option<u64>),
-    /// Ends all faults.
-    ClearFaults,
-    /// How HNS departs from its interface.
-    Quirks,
-    /// Changes that.
-    SetQuirks(Quirks),
-    /// What HNS does where that is not known.
-    Options,
-    /// Changes that.
-    SetOptions(Options),
-    /// Stops HNS; objects of these kinds are lost.
-    Stop(Vec<Kind>),
-    /// Starts HNS.
-    Start,
-    /// Brings back what a stop has lost.
-    Reappear,
-    /// Adds an object.
-    Add { kind: Kind, document: Value },
-    /// Adds the endpoint of a pod.
-    AddLocalEndpoint { network: Guid, name: String, addresses: Vec<IpAddr> },
-    /// Replaces an object's document.
-    Replace { kind: Kind, id: Guid, document: Value },
-    /// Takes an object away.
-    Remove { kind: Kind, id: Guid },
-    /// The host as a document.
-    Host,
-    /// The host's facts about itself.
-    Facts,
-}
-
-/// The answer to a request that was carried out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Outcome {
-    Done,
-    Documents(Vec<Value>),
-    Journal(Vec<Line>),
-    Counters(Counters),
-    Quirks(Quirks),
-    Options(Options),
-    Id(Guid),
-    Host(Host),
-}
-
-/// One call in the journal of a service: a [`Detail`] from elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// The native function.
-    pub function: String,
-    /// The object, query or path that it was about.
-    pub subject: String,
-    /// When it ended, since the emulator began.
-    pub at: Duration,
-    /// The code that it answered with.
-    pub code: Hresult,
-    /// Whether it can change what HNS holds.
-    pub is_write: bool,
-    /// The kind of the object that it was about.
-    pub kind: Option<Kind>,
-    /// The object's id; that of a new object is the one that it was given.
-    pub id: Option<Guid>,
-    /// The name of the [rule](crate::rules) that refused. A fault has none.
-    pub rule: Option<String>,
-}
-
-impl From<Detail> for Line {
-    fn from(Detail { entry, at, kind, id, rule }: Detail) -> Self {
-        let Entry { function, subject, code, is_write } = entry;
-        Self { function: function.to_owned(), subject, at, code, is_write, kind, id, rule: rule.map(str::to_owned) }
-    }
-}
-
-/// How many calls there were since the journal was last reset.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// By native function.
-    pub functions: BTreeMap<String, u64>,
-    /// All native calls.
-    pub native_calls: u64,
-    /// Those of them that can have changed something.
-    pub writes: u64,
-}
+pub use crate::command::{Counters, Line};
 
 /// Why a control request failed.
 #[derive(Debug, thiserror::Error)]

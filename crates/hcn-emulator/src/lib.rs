@@ -10,8 +10,11 @@
 //! [`Service`] offers an emulator over TCP, to any number of programs at once: [`Remote`] is HNS to them, and [`Control`] does from
 //! outside what the methods of [`Emulator`] do.
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "for tests: the journal has times, and faults delay calls")]
 
 pub mod builds;
+mod clients;
+mod command;
 pub mod conformance;
 pub mod control;
 mod emulator;
@@ -19,10 +22,13 @@ mod events;
 pub mod faults;
 pub mod host;
 pub mod journal;
+mod object;
+mod pool;
 pub mod remote;
 pub mod rules;
 pub mod service;
 mod session;
+mod shared;
 mod store;
 mod v1;
 mod v2;

@@ -13,7 +13,8 @@ use hcn::call::{Call, Reply};
 use hcn::notification::{Gate, Listener, Notification, Subscription};
 use hcn::{Error, Event, Hcn, Hresult};
 
-use crate::wire::{Answer, Failure, Lost, Pool, Request, receive};
+use crate::pool::{Lost, Pool};
+use crate::wire::{Answer, Failure, Request, receive};
 
 /// An HNS behind a TCP address. Any number of threads may call at once; each call under way has a connection.
 ///

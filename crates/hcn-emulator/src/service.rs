@@ -4,17 +4,16 @@
 //! connection and nothing else happens; when the last connection of a client has ended, its handles are closed. Whoever reaches the
 //! address may do anything: it is meant for the loopback interface of a test rig.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::emulator::Emulator;
 use crate::host::Host;
-use crate::session::{self, Clients};
+use crate::session;
+use crate::shared::{Registered, Shared};
 
 /// After a failure to accept, lack of file descriptors for instance, others are given this time to free some.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,23 +27,6 @@ pub struct Service {
     shared: Arc<Shared>,
 }
 
-/// What all connections of a service have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) emulator: Arc<Emulator>,
-    pub(crate) facts: Host,
-    pub(crate) clients: Mutex<Clients>,
-    connections: Mutex<Connections>,
-    stopping: AtomicBool,
-}
-
-/// The connections that a stop has to end, by a number of their own.
-#[derive(Debug, Default)]
-struct Connections {
-    streams: HashMap<u64, TcpStream>,
-    next: u64,
-}
-
 impl Service {
     /// Takes an address. Port 0 lets the system choose one.
     ///
@@ -53,14 +35,7 @@ impl Service {
     pub fn bind(address: impl ToSocketAddrs, emulator: Arc<Emulator>) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let facts = Host { hns_version: emulator.build().name, ..Host::default() };
-        let shared = Shared {
-            emulator,
-            facts,
-            clients: Mutex::default(),
-            connections: Mutex::default(),
-            stopping: AtomicBool::new(false),
-        };
-        Ok(Self { listener, shared: Arc::new(shared) })
+        Ok(Self { listener, shared: Arc::new(Shared::new(emulator, facts)) })
     }
 
     /// Has the host document of the control interface carry a host's facts about itself.
@@ -126,7 +101,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.set_stopping();
         // The thread waits for a connection: it gets one.
         let mut own = self.address;
         match own.ip() {
@@ -141,23 +116,7 @@ impl Drop for Running {
             let _ = thread.join();
         }
         // After the thread has ended, there are no new ones.
-        for stream in self.shared.connections().streams.values() {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-impl Shared {
-    pub(crate) fn clients(&self) -> MutexGuard<'_, Clients> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.shared.end_connections();
     }
 }
 
@@ -184,28 +143,4 @@ fn start(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> io::Resul
         drop(registered);
     };
     thread::Builder::new().name("emulator-client".into()).spawn(session).map(drop)
-}
-
-/// A connection that a stop ends.
-struct Registered {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl Registered {
-    fn new(stream: &TcpStream, shared: Arc<Shared>) -> io::Result<Self> {
-        let stream = stream.try_clone()?;
-        let mut connections = shared.connections();
-        connections.next += 1;
-        let number = connections.next;
-        connections.streams.insert(number, stream);
-        drop(connections);
-        Ok(Self { shared, number })
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.shared.connections().streams.remove(&self.number);
-    }
 }

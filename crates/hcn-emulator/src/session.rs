@@ -1,6 +1,5 @@
 //! One connection of a client: its requests, in order, and the handles that its client has open.
 
-use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,26 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hcn::call::{Call, Handle, Reply};
 use hcn::{Error, Guid, Hcn, Hresult, Kind};
 
-use crate::control::{Command, Counters, Outcome};
+use crate::command::{Command, Counters, Outcome};
 use crate::emulator::Emulator;
-use crate::service::Shared;
+use crate::shared::Shared;
 use crate::wire::{Answer, Failure, Hello, PROTOCOL, Request, encode, receive};
-
-/// The clients of a service, by the number that they chose.
-#[derive(Debug, Default)]
-pub(crate) struct Clients(HashMap<Guid, Client>);
-
-#[derive(Debug, Default)]
-struct Client {
-    connections: usize,
-    handles: HashMap<Handle, Kind>,
-}
-
-impl Clients {
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-}
 
 /// Serves a connection until it ends.
 pub(crate) fn run(stream: &TcpStream, peer: SocketAddr, shared: &Shared) {
@@ -127,27 +110,19 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(shared: &'a Shared, client: Guid) -> Self {
-        shared.clients().0.entry(client).or_default().connections += 1;
+        shared.clients().connect(client);
         Self { shared, client }
     }
 
     fn call(&self, mut call: Call) -> Result<Reply, Failure> {
         self.disown(&mut call);
         let result = self.shared.emulator.call(&call);
-        let change = match (&call, &result) {
+        match (&call, &result) {
             (Call::Create { kind, .. } | Call::Open { kind, .. }, Ok(Reply::Handle(handle))) => {
-                Some((*handle, Some(*kind)))
+                self.shared.clients().opened(self.client, *handle, *kind);
             }
-            (Call::Close { handle, .. }, Ok(_)) => Some((*handle, None)),
-            _ => None,
-        };
-        if let Some((handle, kind)) = change
-            && let Some(client) = self.shared.clients().0.get_mut(&self.client)
-        {
-            match kind {
-                Some(kind) => client.handles.insert(handle, kind),
-                None => client.handles.remove(&handle),
-            };
+            (Call::Close { handle, .. }, Ok(_)) => self.shared.clients().closed(self.client, *handle),
+            _ => {}
         }
         result.map_err(failure)
     }
@@ -161,8 +136,7 @@ impl<'a> Session<'a> {
             | Call::Close { handle, .. } => handle,
             _ => return,
         };
-        let clients = self.shared.clients();
-        if !clients.0.get(&self.client).is_some_and(|client| client.handles.contains_key(handle)) {
+        if !self.shared.clients().has_opened(self.client, *handle) {
             *handle = Handle(0);
         }
     }
@@ -171,14 +145,8 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let mut clients = self.shared.clients();
-        let Some(client) = clients.0.get_mut(&self.client) else { return };
-        client.connections -= 1;
-        if client.connections > 0 {
-            return;
-        }
-        let handles = clients.0.remove(&self.client).map(|client| client.handles).unwrap_or_default();
-        // Closed before anybody can see that the client is gone.
-        for (handle, kind) in handles {
+        // Closed under the lock, before `Running::clients` can show that the client is gone.
+        for (handle, kind) in clients.disconnect(self.client) {
             let _ = self.shared.emulator.call(&Call::Close { kind, handle });
         }
     }

@@ -6,9 +6,9 @@ use hcn::schema::{Endpoint, LoadBalancer, Network, Policy};
 use hcn::{Guid, Kind};
 use serde_json::{Map, Value, json};
 
+use crate::object::parse;
 use crate::rules::{self, Rule};
 use crate::store::{Store, as_id, id_of, read};
-use crate::v2;
 
 pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) -> Result<Reply, Rule> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -23,7 +23,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
             Value::Array(views.collect())
         }
         (Method::Post, [kind]) => {
-            let document = v2::parse(body)?;
+            let document = parse(body)?;
             let kind = match kinds(kind)? {
                 [Kind::LoadBalancer, Kind::Route] if is_route(&document) => Kind::Route,
                 [kind, ..] => *kind,
@@ -49,7 +49,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         }
         (Method::Post, [kind @ "endpoints", id]) => {
             let (kind, id) = find(store, kind, id)?;
-            let update: HnsEndpoint = serde_json::from_value(v2::parse(body)?).map_err(|_| rules::INVALID_JSON)?;
+            let update: HnsEndpoint = serde_json::from_value(parse(body)?).map_err(|_| rules::INVALID_JSON)?;
             let policies = Endpoint::from(update).policies;
             let policies: Vec<Value> = policies.iter().filter_map(|p| serde_json::to_value(p).ok()).collect();
             store.change_policies(kind, id, "Update", &policies)?;
@@ -57,7 +57,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         }
         (Method::Post, [kind @ "endpoints", id, verb @ ("attach" | "detach")]) => {
             let (kind, id) = find(store, kind, id)?;
-            let body = if body.is_empty() { Value::Null } else { v2::parse(body)? };
+            let body = if body.is_empty() { Value::Null } else { parse(body)? };
             let container = body.get("ContainerId").and_then(Value::as_str).filter(|container| !container.is_empty());
             if *verb == "attach" {
                 store.attach_v1(id, container)?
@@ -68,7 +68,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         }
         (Method::Post, [kind @ "namespaces", id, verb @ ("addresource" | "removeresource")]) => {
             let (_, id) = find(store, kind, id)?;
-            let body = v2::parse(body)?;
+            let body = parse(body)?;
             let endpoint = body.pointer("/Data/Id").and_then(as_id).ok_or(rules::UNKNOWN_ENDPOINT)?;
             if *verb == "addresource" {
                 store.attach(id, endpoint)?
@@ -96,7 +96,7 @@ fn accelnet(store: &mut Store, method: Method, body: &str) -> Result<Value, Rule
     match method {
         Method::Get => {}
         Method::Post => {
-            let list = v2::parse(body)?.get("MacAddressList").and_then(Value::as_array).cloned();
+            let list = parse(body)?.get("MacAddressList").and_then(Value::as_array).cloned();
             store.accelnet = list.ok_or(rules::INVALID_JSON)?;
         }
         Method::Delete => store.accelnet.clear(),

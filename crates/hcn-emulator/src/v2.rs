@@ -5,6 +5,7 @@ use hcn::schema::Query;
 use hcn::{Guid, Kind};
 use serde_json::{Value, json};
 
+use crate::object::parse;
 use crate::rules::{self, Rule};
 use crate::store::{self, Store, id_of};
 use crate::v1;
@@ -42,13 +43,6 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
             Ok(Reply::Done)
         }
         Call::Hns { method, path, body } => v1::call(store, *method, path, body),
-    }
-}
-
-pub(crate) fn parse(text: &str) -> Result<Value, Rule> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(members)) => Ok(Value::Object(members)),
-        _ => Err(rules::INVALID_JSON),
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 #[cfg(windows)]
 fn main() -> ExitCode {
-    use hcn::call::{Call, Kind};
-    use hcn::{Client, Generation, Hcn, Windows};
+    use hcn::call::Call;
+    use hcn::{Client, Generation, Hcn, Kind, Windows};
 
     let windows = std::sync::Arc::new(Windows::new());
     let version = Client::new(windows.clone(), Generation::V1).version();

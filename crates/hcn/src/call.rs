@@ -5,36 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Kind;
 use crate::notification::{Listener, Subscription};
 use crate::{Error, Guid};
-
-/// The families of HCN objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    /// A virtual network.
-    Network,
-    /// A port of a virtual network: a pod, the host, or an address on another node.
-    Endpoint,
-    /// A load balancer: a frontend and its backends.
-    LoadBalancer,
-    /// A network namespace (compartment).
-    Namespace,
-    /// An SDN route.
-    Route,
-}
-
-impl Kind {
-    /// The name as it stands in the names of HCN functions in the singular (`HcnOpenSdnRoute`).
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Network => "Network",
-            Kind::Endpoint => "Endpoint",
-            Kind::LoadBalancer => "LoadBalancer",
-            Kind::Namespace => "Namespace",
-            Kind::Route => "SdnRoute",
-        }
-    }
-}
 
 /// An open object of HNS, as the implementation numbers it. Only meaningful to the [`Hcn`] that gave it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

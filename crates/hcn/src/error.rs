@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Guid;
-use crate::call::Kind;
+use crate::kind::Kind;
 
 /// A result code of Windows. Negative as a signed number means failure; kept unsigned as HNS prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,6 @@
 //! On Windows, `windows` carries the calls out; it has the only unsafe code.
 //!
 //! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
-#![deny(missing_docs)]
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 #![deny(missing_docs)]
 
@@ -18,16 +17,18 @@ pub mod client;
 pub mod error;
 pub mod features;
 pub mod instrumented;
+mod kind;
 pub mod notification;
 pub mod schema;
 #[cfg(any(windows, test))]
 pub mod windows;
 
-pub use call::{Call, Hcn, Kind, Reply};
+pub use call::{Call, Hcn, Reply};
 pub use client::{Client, Generation};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
 pub use instrumented::{Counts, FinishedCall, Instrumented, SlowCall};
+pub use kind::Kind;
 pub use notification::{Event, Notification, Subscription};
 #[cfg(windows)]
 pub use windows::Windows;

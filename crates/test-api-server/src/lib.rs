@@ -17,6 +17,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![allow(clippy::disallowed_methods, reason = "for tests: watches end after the time that a client asks for")]
 
 mod answer;
 mod connection;
@@ -27,9 +28,11 @@ mod kind;
 mod kubeconfig;
 mod list;
 mod mood;
+mod path;
 mod port;
 mod selector;
 mod server;
+mod session;
 mod shared;
 mod status;
 mod store;

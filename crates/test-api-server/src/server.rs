@@ -8,11 +8,11 @@ use std::thread;
 use serde_json::Value;
 
 use crate::Problem;
-use crate::connection::serve;
 use crate::kind::Kind;
 use crate::kubeconfig::{Credentials, kubeconfig};
 use crate::mood::{ExpiredWatches, Mood, StreamedLists};
 use crate::port::Port;
+use crate::session::serve;
 use crate::shared::{Received, Shared};
 use crate::store::{Says, Word};
 use crate::stream::Stream;

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::folder;
 use crate::process::{print, say};
-use crate::system;
 
 /// Which benchmarks.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(unknown) = arguments.names.iter().find(|name| BENCHMARKS.iter().all(|(known, _)| known != name)) {
         bail!("there is no benchmark {unknown}; there are: {}", known());
     }
-    let folder = system::target()?.join("bench");
+    let folder = folder::target()?.join("bench");
     std::fs::create_dir_all(&folder)?;
     for (name, benchmark) in BENCHMARKS {
         if !arguments.names.is_empty() && !arguments.names.iter().any(|wanted| wanted == name) {

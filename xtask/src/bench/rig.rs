@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
+use crate::folder;
 use crate::http::free_addresses;
 use crate::process::{Guarded, cargo, memory, run};
-use crate::system;
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
 
@@ -60,7 +60,7 @@ impl Rig {
     /// Builds the program, and readies an HNS of a version and an API server with these objects.
     pub(super) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
         run(cargo()?.args(["build", "--release", "--package", "hnsproxy"]))?;
-        let program = Program::Here(system::target()?.join("release/hnsproxy"));
+        let program = Program::Here(folder::target()?.join("release/hnsproxy"));
         Self::with(program, hns_version, objects, flags)
     }
 

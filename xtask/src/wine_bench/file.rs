@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::system;
+use crate::folder;
 
 /// A file in `target`.
 pub(super) struct TempFile(PathBuf);
 
 impl TempFile {
     pub(super) fn new(name: &str, text: &str) -> Result<Self> {
-        let file = Self(system::target()?.join(name));
+        let file = Self(folder::target()?.join(name));
         file.write(text)?;
         Ok(file)
     }

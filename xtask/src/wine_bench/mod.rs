@@ -25,7 +25,7 @@ use serde_json::json;
 
 use crate::process::{cargo, output, run as run_command, say};
 use crate::wine::Prefix;
-use crate::{system, windows};
+use crate::{folder, windows};
 use pages::Edit;
 use recording::{Recording, equal, killed};
 use served::Way;
@@ -98,13 +98,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let rig = Rig::ready()?;
     let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
     run_command(cargo()?.args(["build", "--package", "hnsproxy"]))?;
-    let here = system::target()?.join("debug/hnsproxy");
+    let here = folder::target()?.join("debug/hnsproxy");
     service::clear(prefix, &program.to_string_lossy());
 
     let mut cases = Cases { only: arguments.only.clone(), passed: 0, failed: Vec::new() };
     cases.show("hnsproxy.exe is one small file", || program::is_one_small_file(&program));
     cases.show("hnsproxy.exe has no emulator", || program::has_no_emulator(&program, prefix));
-    let recordings = system::root()?.join("crates/hnsproxy/tests/recordings");
+    let recordings = folder::root()?.join("crates/hnsproxy/tests/recordings");
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&recordings)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     folders.sort();

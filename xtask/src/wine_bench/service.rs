@@ -82,7 +82,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let expected = held(&mut recording.here(here, &one))?;
     let exe = program.to_string_lossy();
     let from = format!("--from={}", recording.cluster_in_wine());
-    let log = crate::system::target()?.join("wine-service.log");
+    let log = crate::folder::target()?.join("wine-service.log");
     let _ = std::fs::remove_file(&log);
     let log_file = format!("--log-file=Z:{}", log.display());
     let address = other.service.address().to_string();

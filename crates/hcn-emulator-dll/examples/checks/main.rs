@@ -3,7 +3,7 @@
 //!
 //! It wants an emulator of its own behind the DLLs, whose service `HNS_EMULATOR` names, with 10 000 endpoints in one network. Exit
 //! code 1 where a check failed.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
 #[cfg(windows)]
 mod usage;

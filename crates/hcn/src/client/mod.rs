@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::call::{Call, Hcn, Kind, Method, Reply};
+use crate::call::{Call, Hcn, Method, Reply};
 use crate::error::{Class, Error};
 use crate::features::Version;
+use crate::kind::Kind;
 use crate::schema::v1::Envelope;
 use crate::schema::{self, Endpoint, LoadBalancer, Network};
 use crate::{Guid, Hresult};

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use super::{Listed, document, unexpected};
-use crate::call::{Call, Handle, Hcn, Kind, Reply};
+use crate::call::{Call, Handle, Hcn, Reply};
 use crate::schema::{self, Endpoint, LoadBalancer, Network, Query};
-use crate::{Class, Error, Guid, Hresult};
+use crate::{Class, Error, Guid, Hresult, Kind};
 
 /// What a client remembers between calls.
 #[derive(Default)]

@@ -19,6 +19,7 @@ impl Seconds {
     }
 
     fn clock(&self) -> Clock {
+        #[allow(clippy::disallowed_methods, reason = "a moment to count from")]
         let (start, seconds) = (Instant::now(), self.clone());
         Box::new(move || start + Duration::from_secs(seconds.0.load(Ordering::Relaxed)))
     }

@@ -12,9 +12,9 @@ use super::functions::{Create, HNS_CALL, family};
 use super::memory::Text;
 use super::object::Object;
 use super::text::{Wide, record};
-use crate::call::{Kind, Method};
+use crate::call::Method;
 use crate::error::ErrorRecord;
-use crate::{Error, Guid, Hresult};
+use crate::{Error, Guid, Hresult, Kind};
 
 /// What a call that succeeded answers.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use windows_sys::Win32::System::HostComputeNetwork as metadata;
 use windows_sys::core::{GUID, HRESULT, PCWSTR, PWSTR};
 
 use super::library::{Dll, Function, Signature};
-use crate::call::Kind;
+use crate::kind::Kind;
 
 /// The notification callback.
 pub(super) type Callback = metadata::HCN_NOTIFICATION_CALLBACK;

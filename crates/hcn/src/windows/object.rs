@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::functions::family;
-use crate::call::Kind;
+use crate::kind::Kind;
 use crate::{Error, Hresult};
 
 /// An open object. Owns its handle.

@@ -4,10 +4,10 @@ use super::calls::{self, Answer};
 use super::object::Object;
 use super::subscription;
 use super::table::Table;
-use crate::Error;
-use crate::call::{Call, Handle, Hcn, Kind, Reply};
+use crate::call::{Call, Handle, Hcn, Reply};
 use crate::error::ErrorRecord;
 use crate::notification::{Listener, Subscription};
+use crate::{Error, Kind};
 
 type Remarks = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
 

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::call::{Handle, Kind};
-use crate::{Error, Hresult};
+use crate::call::Handle;
+use crate::{Error, Hresult, Kind};
 
 /// Objects of type `T` by number. The lock is held for look-ups only: never while an object is used or dropped.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError
     session.load(&nothing);
     session.observe()?;
     let Counts { calls, writes } = converge(&mut session, |time| {
+        #[allow(clippy::disallowed_methods, reason = "the edge: the core says how long to wait")]
         std::thread::sleep(time);
         true
     })?;

@@ -38,6 +38,7 @@ mod tests {
         assert!(value(&PROCESS_CPU) < 3600.0);
         assert!(value(&PROCESS_OPEN_FDS) > 0.0 && value(&PROCESS_OPEN_FDS) < value(&PROCESS_MAX_FDS));
         assert!(value(&PROCESS_RESIDENT) > 65536.0 && value(&PROCESS_RESIDENT) <= value(&PROCESS_VIRTUAL));
+        #[allow(clippy::disallowed_methods, reason = "compared with what the system says of the process")]
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         let age = now - value(&PROCESS_START);
         assert!((-2.0..3600.0).contains(&age), "{age}");

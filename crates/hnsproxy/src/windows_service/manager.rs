@@ -120,6 +120,7 @@ fn stop(name: &str, service: &Service) -> Result<(), ServiceError> {
             return say("it has stopped");
         }
         // The SCM sends no word of it to those who ask this way.
+        #[allow(clippy::disallowed_methods, reason = "the SCM offers nothing to wait on")]
         thread::sleep(Duration::from_secs(1) / u32::try_from(LOOKS_PER_SECOND).unwrap_or(1));
     }
     Err(ServiceError::DoesNotStop { name: name.to_owned(), seconds: STOP_BOUND })

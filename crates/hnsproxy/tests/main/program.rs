@@ -50,6 +50,7 @@ pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// Waits until something is so.
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    #[allow(clippy::disallowed_methods, reason = "bounds a wait")]
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < BOUND, "{what}: not so after {BOUND:?}");

@@ -1,0 +1,121 @@
+//! The connections of a client to one service, kept for later calls.
+
+use std::io::{self, BufReader, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hcn::Guid;
+use hcn::call::Call;
+
+use crate::command::Command;
+use crate::wire::{Answer, Hello, PROTOCOL, Request, encode, receive};
+
+/// Bounds the sockets of an idle client. A connection beyond it is closed after its call.
+const MAX_IDLE: usize = 32;
+/// A service is on this host or near it: one that does not answer within this time is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    /// It does not fit into a frame. Nothing was sent.
+    #[error("the request can't be sent: {0}")]
+    Unsendable(io::Error),
+    /// There is no service. Nothing was sent.
+    #[error("no service at {address}: {error}")]
+    Unreachable { address: String, error: io::Error },
+    /// The connection broke: whether the request was carried out is not known.
+    #[error("lost the service at {address}: {error}")]
+    Broken { address: String, error: io::Error },
+}
+
+/// A client's connections to one service.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    address: String,
+    hello: Hello,
+    idle: Mutex<Vec<BufReader<TcpStream>>>,
+}
+
+impl Pool {
+    /// No connection yet.
+    pub(crate) fn new(address: String) -> Self {
+        let hello = Hello { protocol: PROTOCOL, client: Guid::new_v4() };
+        Self { address, hello, idle: Mutex::default() }
+    }
+
+    /// The address, as given.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a request and waits for its answer. Never sends anything twice.
+    pub(crate) fn exchange(&self, request: &Request<&Call, &Command>) -> Result<Answer, Lost> {
+        let frame = encode(request).map_err(Lost::Unsendable)?;
+        let mut connection = self.connection()?;
+        let sent = connection.get_mut().write_all(&frame);
+        let answer =
+            sent.and_then(|()| receive(&mut connection)?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof)));
+        match answer {
+            Ok(answer) => {
+                if !matches!(answer, Answer::Refused(_)) {
+                    self.keep(connection);
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                // The others lead to the same service, and would each cost one more call.
+                self.idle().clear();
+                Err(Lost::Broken { address: self.address.clone(), error })
+            }
+        }
+    }
+
+    /// A connection for one subscription, and the answer to the wish for it.
+    pub(crate) fn subscribe(&self) -> Result<(BufReader<TcpStream>, Answer), Lost> {
+        let unreachable = |error| Lost::Unreachable { address: self.address.clone(), error };
+        let broken = |error| Lost::Broken { address: self.address.clone(), error };
+        let mut connection = self.connect().map_err(unreachable)?;
+        let frame = encode(&Request::<&Call, &Command>::Subscribe).map_err(Lost::Unsendable)?;
+        connection.get_mut().write_all(&frame).map_err(broken)?;
+        let answer = receive(&mut connection).map_err(broken)?;
+        let answer = answer.ok_or_else(|| broken(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok((connection, answer))
+    }
+
+    fn connection(&self) -> Result<BufReader<TcpStream>, Lost> {
+        let kept = self.idle().pop();
+        match kept {
+            Some(connection) => Ok(connection),
+            None => self.connect().map_err(|error| Lost::Unreachable { address: self.address.clone(), error }),
+        }
+    }
+
+    fn connect(&self) -> io::Result<BufReader<TcpStream>> {
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in self.address.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                Ok(mut stream) => {
+                    // Each frame is one write, and the other side waits for it.
+                    stream.set_nodelay(true)?;
+                    stream.write_all(&encode(&Request::<&Call, &Command>::Hello(self.hello))?)?;
+                    return Ok(BufReader::new(stream));
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn keep(&self, connection: BufReader<TcpStream>) {
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<BufReader<TcpStream>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

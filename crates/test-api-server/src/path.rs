@@ -1,0 +1,92 @@
+//! Reads the path of a request.
+
+use crate::kind::Kind;
+
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// Objects of a kind: all, of a namespace, or one.
+    Objects { kind: Kind, namespace: Option<&'a str>, name: Option<&'a str> },
+    /// Events, which are taken and kept: of a namespace, or one.
+    Events { namespace: Option<&'a str>, name: Option<&'a str> },
+    /// The versions of the group without a name.
+    Versions,
+    /// The other groups.
+    Groups,
+    /// The kinds of a group and version.
+    Kinds(String),
+    /// What says that the server is well.
+    Health,
+    /// What says which version it is.
+    Version,
+    /// Nothing that is served.
+    Nothing,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(path: &'a str) -> Self {
+        match path {
+            "/healthz" | "/livez" | "/readyz" => return Self::Health,
+            "/version" | "/version/" => return Self::Version,
+            "/api" | "/api/" => return Self::Versions,
+            "/apis" | "/apis/" => return Self::Groups,
+            _ => {}
+        }
+        let mut parts = path.split('/').skip(1);
+        let (api_version, rest) = match parts.next() {
+            Some("api") => (parts.next().unwrap_or_default().to_owned(), parts),
+            Some("apis") => {
+                let group = parts.next().unwrap_or_default();
+                (format!("{group}/{}", parts.next().unwrap_or_default()), parts)
+            }
+            _ => return Self::Nothing,
+        };
+        let rest: Vec<&str> = rest.collect();
+        let (namespace, plural, name) = match rest.as_slice() {
+            [] if Kind::ALL.into_iter().any(|kind| kind.api_version() == api_version) => {
+                return Self::Kinds(api_version);
+            }
+            [plural] => (None, *plural, None),
+            ["namespaces", namespace, plural] => (Some(*namespace), *plural, None),
+            [plural, name] => (None, *plural, Some(*name)),
+            ["namespaces", namespace, plural, name] => (Some(*namespace), *plural, Some(*name)),
+            _ => return Self::Nothing,
+        };
+        if plural == "events" && matches!(api_version.as_str(), "v1" | "events.k8s.io/v1") {
+            return Self::Events { namespace, name };
+        }
+        let kind = Kind::ALL.into_iter().find(|kind| kind.plural() == plural && kind.api_version() == api_version);
+        match kind {
+            // One object of a namespace is not found without it, nor is a namespace where there are none.
+            Some(kind) if kind.namespaced() == namespace.is_some() || name.is_none() && namespace.is_none() => {
+                Self::Objects { kind, namespace, name }
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_objects() {
+        let objects = |kind, namespace, name| Place::Objects { kind, namespace, name };
+        for kind in Kind::ALL {
+            assert_eq!(Place::of(&kind.path()), objects(kind, None, None));
+        }
+        assert_eq!(Place::of("/api/v1/namespaces/a/services"), objects(Kind::Service, Some("a"), None));
+        assert_eq!(Place::of("/api/v1/namespaces/a/services/b"), objects(Kind::Service, Some("a"), Some("b")));
+        assert_eq!(Place::of("/api/v1/nodes/n"), objects(Kind::Node, None, Some("n")));
+        assert_eq!(Place::of("/apis/discovery.k8s.io/v1"), Place::Kinds("discovery.k8s.io/v1".into()));
+        let events = Place::Events { namespace: Some("a"), name: None };
+        assert_eq!(Place::of("/apis/events.k8s.io/v1/namespaces/a/events"), events);
+        assert_eq!(Place::of("/api/v1/namespaces/a/events"), events);
+        let nowhere =
+            ["/", "/api/v1/services/b", "/api/v1/namespaces/a/nodes", "/apis/v1/services", "/api/v1/pods", "/apis/v1"];
+        for path in nowhere {
+            assert_eq!(Place::of(path), Place::Nothing, "{path}");
+        }
+    }
+}

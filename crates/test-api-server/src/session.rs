@@ -1,0 +1,86 @@
+//! Serves one connection: reads its requests, applies the fault in force, and sends each answer.
+
+use std::io::{self, BufReader};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use crate::answer::{Answer, answer};
+use crate::connection::Connection;
+use crate::http::{Request, Response};
+use crate::mood::Mood;
+use crate::path::Place;
+use crate::shared::{Received, Shared};
+use crate::status::Status;
+use crate::stream::Stream;
+
+/// Serves a connection until either side ends it.
+pub(crate) fn serve(shared: Arc<Shared>, id: u64, stream: Stream, socket: TcpStream) {
+    let mut connection = Connection { shared, id, stream: BufReader::new(stream), socket };
+    // A client that disconnects is an error here, and none for the test.
+    let _ = run(&mut connection);
+    connection.cut();
+}
+
+fn run(connection: &mut Connection) -> io::Result<()> {
+    while let Some(request) = Request::read(&mut connection.stream)? {
+        serve_request(connection, &request)?;
+        if !connection.is_open() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn serve_request(connection: &mut Connection, request: &Request) -> io::Result<()> {
+    let kind = match Place::of(&request.path) {
+        Place::Objects { kind, .. } => Some(kind),
+        _ => None,
+    };
+    let mood = connection.shared.change(|all| {
+        all.received.push(received(request));
+        all.behaviour.mood_of(kind)
+    });
+    match mood {
+        Mood::Well | Mood::Half => {}
+        Mood::Refuses { code, retry_after } => return refuse(connection, &Status::of(code, retry_after)),
+        Mood::Garbage => {
+            let body = b"<html><body>Bad gateway</body></html>\n".to_vec();
+            let response = Response { code: 200, content_type: "application/json", retry_after: None, body };
+            return connection.send(&response, false);
+        }
+        Mood::Hangs => return connection.wait(None),
+        Mood::Slow(time) => connection.wait(Some(time))?,
+    }
+    let certificate = connection.stream.get_ref().certificate();
+    let answer = answer(&mut connection.shared.lock(), request, certificate);
+    let half = mood == Mood::Half;
+    match answer {
+        Ok(Answer::Whole(response)) => connection.send(&response, half),
+        Ok(Answer::List(list)) => connection.send(&Response::json(200, &list), half),
+        Ok(Answer::Watch(watch)) => connection.busy(Some(watch.kind()), |connection| watch.run(connection, half)),
+        Err(status) => refuse(connection, &status),
+    }
+}
+
+fn refuse(connection: &mut Connection, status: &Status) -> io::Result<()> {
+    let response = Response::json(status.code, &status.document);
+    connection.send(&Response { retry_after: status.retry_after(), ..response }, false)
+}
+
+fn received(request: &Request) -> Received {
+    let one = match Place::of(&request.path) {
+        Place::Objects { name, .. } | Place::Events { name, .. } => name.is_some(),
+        _ => true,
+    };
+    let verb = match request.method.as_str() {
+        "GET" if request.flag("watch") == Some(true) => "watch",
+        "GET" if one => "get",
+        "GET" => "list",
+        "POST" => "create",
+        "PATCH" => "patch",
+        "PUT" => "update",
+        "DELETE" => "delete",
+        _ => "other",
+    };
+    Received { verb, path: request.path.clone(), query: request.query.clone(), headers: request.headers.clone() }
+}

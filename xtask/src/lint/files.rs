@@ -1,0 +1,71 @@
+//! Rules for each file: it belongs to a target, opens with its responsibility, is short, and names no path of one machine.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::allowed;
+use super::finding::Finding;
+use super::workspace::Workspace;
+
+/// The longest Rust file, in lines. Longer files have more than one responsibility, or are test data.
+pub(super) const MAX_LINES: usize = 500;
+
+pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
+    let in_targets: BTreeSet<&Path> =
+        workspace.targets.iter().flat_map(|target| &target.tree.files).map(|file| file.as_path()).collect();
+    let mut findings = Vec::new();
+    for (path, text) in workspace.sources() {
+        if !in_targets.contains(path) {
+            findings.push(Finding::in_file(path, "no module names this file: nothing compiles it"));
+        }
+        findings.extend(header(path, text));
+        findings.extend(length(path, text, allowed::LONG_FILES));
+    }
+    let allowed = allowed::LONG_FILES.iter().map(|(path, _)| Path::new(path));
+    findings.extend(
+        allowed
+            .filter(|path| !workspace.files.contains_key(*path))
+            .map(|path| Finding::in_file(path, "this file is allowed to be long, but does not exist")),
+    );
+    let own = machine_paths(&workspace.root);
+    for (path, text) in &workspace.files {
+        findings.extend(machine_path(path, text, &own));
+    }
+    findings
+}
+
+pub(super) fn header(path: &Path, text: &str) -> Option<Finding> {
+    let first = text.lines().next().unwrap_or_default();
+    let opens = first.strip_prefix("//!").is_some_and(|header| !header.trim().is_empty());
+    (!opens).then(|| Finding::at(path, 1, "a file opens with `//!` and what it is responsible for"))
+}
+
+pub(super) fn length(path: &Path, text: &str, allowed: &[(&str, &str)]) -> Option<Finding> {
+    let lines = text.lines().count();
+    let is_allowed = allowed.iter().any(|(file, _)| Path::new(file) == path);
+    match (lines > MAX_LINES, is_allowed) {
+        (true, false) => Some(Finding::in_file(path, format!("{lines} lines, and {MAX_LINES} is the limit: split it"))),
+        (false, true) => {
+            Some(Finding::in_file(path, format!("{lines} lines: it need not be on the list of long files any more")))
+        }
+        _ => None,
+    }
+}
+
+/// What paths of one machine begin with: folders of users, and the folder of this checkout.
+fn machine_paths(root: &Path) -> Vec<String> {
+    let homes = ["/home", "/Users", r"C:\Users"].map(|folder| {
+        let separator = if folder.contains('\\') { '\\' } else { '/' };
+        format!("{folder}{separator}")
+    });
+    // A checkout in the root of the file system would match too much.
+    let own = root.to_str().filter(|root| root.matches(['/', '\\']).count() > 1).map(str::to_owned);
+    homes.into_iter().chain(own).collect()
+}
+
+pub(super) fn machine_path(path: &Path, text: &str, machine: &[String]) -> Option<Finding> {
+    let (line, found) = text.lines().enumerate().find_map(|(index, line)| {
+        machine.iter().find(|folder| line.contains(folder.as_str())).map(|folder| (index + 1, folder))
+    })?;
+    Some(Finding::at(path, line, format!("a path of one machine: {found}")))
+}

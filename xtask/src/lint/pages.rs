@@ -1,0 +1,188 @@
+//! Pages of `docs/` that must keep up with the code: the differences from kube-proxy, and the reasons of conditions.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+
+use super::finding::Finding;
+use super::workspace::Workspace;
+
+const DIFFERENCES: &str = "docs/differences.md";
+const SERVICES: &str = "docs/services.md";
+const SCENARIOS: &str = "crates/hnsproxy/tests/scenarios";
+const RECORDINGS: &str = "crates/hnsproxy/tests/recordings";
+/// The line between the input of a scenario and its outcome.
+const SCENARIO_OUTCOME: &str = "==========";
+/// The method that gives a condition its reason, and the crate that has it.
+const REASON: (&str, &str) = ("crates/proxy/src", "reason");
+
+pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
+    let mut findings = differences(workspace);
+    findings.extend(reasons(workspace));
+    findings
+}
+
+/// Each row of the page names tests, scenarios or recordings that exist, and each scenario that says it differs has a row.
+fn differences(workspace: &Workspace) -> Vec<Finding> {
+    let page_path = Path::new(DIFFERENCES);
+    let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
+    let scenarios: Vec<(&Path, &str, String)> = workspace
+        .files
+        .iter()
+        .filter(|(path, _)| {
+            path.starts_with(SCENARIOS) && path.extension().is_some_and(|extension| extension == "yaml")
+        })
+        .filter_map(|(path, text)| Some((path.as_path(), text.as_str(), path.file_stem()?.to_str()?.to_owned())))
+        .collect();
+    let mut known: BTreeSet<String> = scenarios.iter().map(|(_, _, name)| name.clone()).collect();
+    known.extend(workspace.files.keys().filter_map(|path| {
+        Some(path.strip_prefix(RECORDINGS).ok()?.components().next()?.as_os_str().to_str()?.to_owned())
+    }));
+    known.extend(workspace.sources().flat_map(|(_, text)| function_names(text)));
+    let (listed, mut findings) = rows(page, &known);
+    for (path, text, name) in &scenarios {
+        findings.extend(scenario(path, text, listed.contains(name)));
+    }
+    findings
+}
+
+/// The names that the rows give, and what is wrong with the rows.
+pub(super) fn rows(page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, Vec<Finding>) {
+    let page_path = Path::new(DIFFERENCES);
+    let mut listed = BTreeSet::new();
+    let mut findings = Vec::new();
+    for (index, row) in
+        page.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && !line.starts_with("| What |"))
+    {
+        let last = row.trim_end().trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
+        let names: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            findings.push(Finding::at(page_path, index + 1, "the row names no test"));
+        }
+        for name in names {
+            if !known.contains(name) {
+                findings.push(Finding::at(
+                    page_path,
+                    index + 1,
+                    format!("{name} is not a test, scenario or recording"),
+                ));
+            }
+            listed.insert(name.to_owned());
+        }
+    }
+    (listed, findings)
+}
+
+/// What is wrong with a scenario. Its keys stand at the beginning of lines.
+pub(super) fn scenario(path: &Path, text: &str, is_listed: bool) -> Vec<Finding> {
+    let input = text.split(SCENARIO_OUTCOME).next().unwrap_or_default();
+    let has =
+        |key: &str| input.lines().any(|line| line.strip_prefix(key).is_some_and(|value| !value.trim().is_empty()));
+    let mut findings = Vec::new();
+    if !has("about:") {
+        findings.push(Finding::in_file(path, "missing `about`"));
+    }
+    if has("differs:") && !is_listed {
+        findings.push(Finding::in_file(
+            path,
+            format!("the scenario differs from kube-proxy, but {DIFFERENCES} does not name it"),
+        ));
+    }
+    findings
+}
+
+/// Names of all functions, those inside of macro calls included: `proptest!` has tests there.
+pub(super) fn function_names(source: &str) -> BTreeSet<String> {
+    let mut names = Functions::default();
+    if let Ok(file) = syn::parse_file(source) {
+        names.visit_file(&file);
+    }
+    names.0
+}
+
+#[derive(Default)]
+struct Functions(BTreeSet<String>);
+
+impl Functions {
+    fn tokens(&mut self, tokens: TokenStream) {
+        let mut after_fn = false;
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) => {
+                    if after_fn {
+                        self.0.insert(ident.to_string());
+                    }
+                    after_fn = ident == "fn";
+                }
+                TokenTree::Group(group) => self.tokens(group.stream()),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => after_fn = false,
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Functions {
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        self.0.insert(function.sig.ident.to_string());
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.tokens(call.tokens.clone());
+    }
+}
+
+/// The page for operators explains each reason of a condition.
+fn reasons(workspace: &Workspace) -> Vec<Finding> {
+    let page_path = Path::new(SERVICES);
+    let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
+    let (folder, method) = REASON;
+    let reasons: BTreeSet<String> = workspace
+        .sources()
+        .filter(|(path, _)| path.starts_with(folder))
+        .flat_map(|(_, text)| strings_of_method(text, method))
+        .collect();
+    if reasons.is_empty() {
+        return vec![Finding::in_file(
+            Path::new(folder),
+            format!("no method `{method}` found: the rule needs its new name"),
+        )];
+    }
+    let missing = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`")));
+    missing
+        .map(|reason| Finding::in_file(page_path, format!("the page does not explain the reason {reason}")))
+        .collect()
+}
+
+/// The string literals in all methods of a name.
+pub(super) fn strings_of_method(source: &str, method: &str) -> BTreeSet<String> {
+    let mut strings = Strings { method, inside: false, found: BTreeSet::new() };
+    if let Ok(file) = syn::parse_file(source) {
+        strings.visit_file(&file);
+    }
+    strings.found
+}
+
+struct Strings<'a> {
+    method: &'a str,
+    inside: bool,
+    found: BTreeSet<String>,
+}
+
+impl<'ast> Visit<'ast> for Strings<'_> {
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        self.inside = function.sig.ident == self.method;
+        visit::visit_impl_item_fn(self, function);
+        self.inside = false;
+    }
+
+    fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
+
+    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+        if self.inside {
+            self.found.insert(literal.value());
+        }
+    }
+}
