@@ -1,7 +1,7 @@
 //! Explaining a Service from what is known.
 
 use super::*;
-use crate::explain::{ExplainedNotice, Explainer, Explanation, HnsView};
+use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
 
 impl Reconciler {
     /// Explains a Service; none, if the cluster has no such Service. No call is made: what is said of HNS is what is known of it.
@@ -32,12 +32,12 @@ impl Reconciler {
         };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
-        let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
-        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
+        let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
+        conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
         let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
-        problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
-        for problem in &problems {
-            let notice = ExplainedNotice::from(problem);
+        conditions.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.condition));
+        for condition in &conditions {
+            let notice = ExplainedCondition::from(condition);
             if !explanation.notices.contains(&notice) {
                 explanation.notices.push(notice);
             }

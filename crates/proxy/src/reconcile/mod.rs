@@ -30,7 +30,7 @@ use smol_str::SmolStr;
 
 use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
-use crate::condition::{Notice, Problem};
+use crate::condition::{Condition, ServiceCondition};
 use crate::desire::Desired;
 use crate::desire::{Context, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
@@ -214,7 +214,7 @@ pub struct Reconciler {
     /// What was found, and not yet handed over.
     drift: Vec<Drift>,
     work: Work,
-    notices: FxHashMap<Frontend, Vec<Notice>>,
+    notices: FxHashMap<Frontend, Vec<ServiceCondition>>,
 }
 
 impl Reconciler {
@@ -440,10 +440,10 @@ impl Reconciler {
     }
 
     /// What is not as the Services ask.
-    pub fn notices(&self) -> Vec<Notice> {
-        let mut notices = self.desired.notices();
+    pub fn notices(&self) -> Vec<ServiceCondition> {
+        let mut notices = self.desired.conditions();
         notices.extend(self.notices.values().flatten().cloned());
-        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.problem.to_string()));
+        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.condition.to_string()));
         notices.dedup();
         notices
     }
