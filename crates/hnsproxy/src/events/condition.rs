@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn one_condition_stands_for_all_problems_of_a_kind() {
-        let notice = |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
+        let notice =
+            |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
         let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
             trouble: Some(Trouble { reason: "NetworkAbsent", text: "there is no network".into() }),

@@ -61,7 +61,7 @@ impl Planner<'_> {
                 Resolved::NoHostEndpoint(address) => condition(Condition::NoHostEndpoint { address, name: name() }),
                 Resolved::NoRootEndpoint => condition(Condition::NoRootEndpoint { frontend, name: name() }),
                 Resolved::OtherNetwork => report.left_out.extend(target.address()),
-                Resolved::NetworkMissing | Resolved::NotWanted => {}
+                Resolved::NetworkMissing | Resolved::NotDesired => {}
             }
         }
         backends
@@ -92,7 +92,7 @@ impl Planner<'_> {
             desired: self.desired_load_balancer(desired, &backends),
             observed: self.candidates(frontend, backends.network),
             can_modify: self.capabilities.modify,
-            recently_replaced: self.restraint.replaced.contains(&frontend),
+            recently_replaced: self.constraints.replaced.contains(&frontend),
         });
         self.push_steps(decision, frontend, desired.map(|desired| &desired.service), backends, plan);
     }

@@ -8,7 +8,7 @@ impl Reconciler {
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
         self.refresh_wishes();
-        let restraint = self.restraint(now);
+        let constraints = self.constraints(now);
         let entry = self.cluster.get(name)?;
         let service = entry.service.as_ref()?;
         let mut explanation = Explanation {
@@ -18,7 +18,7 @@ impl Reconciler {
             frontends: Vec::new(),
             steps: Vec::new(),
         };
-        let Some(planner) = self.planner(&restraint) else {
+        let Some(planner) = self.planner(&constraints) else {
             explanation.hns = HnsView::NotLookedAt;
             return Some(explanation);
         };

@@ -66,7 +66,7 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
         let mut rig = begin_with(left_by_kube_proxy(version), true);
         let report = rig.sync();
         let leftovers: Vec<_> = report.outcomes.iter().filter(|o| o.step.reason == Reason::LeftByKubeProxy).collect();
-        assert!(leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason.concerns_others()));
+        assert!(leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason.is_on_foreign()));
         let mut named: Vec<_> = leftovers.iter().map(|outcome| outcome.step.action.to_string()).collect();
         named.sort();
         assert_eq!(
