@@ -111,7 +111,7 @@ impl Status {
             capabilities: reconciler.capabilities().copied(),
             uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
             notices,
-            remarks: reconciler.remarks(),
+            remarks: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
         }
     }

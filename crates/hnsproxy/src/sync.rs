@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
 
     /// Logs what was found of the host that an operator should know, when it begins and when it is over.
     pub fn tell_of_host(&mut self) {
-        let remarks = self.reconciler.remarks().into_iter().map(|remark| remark.to_string());
+        let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
         let others = self.reconciler.load_balancers_of_others().into_iter().map(|other| other.to_string());
         tell(&mut self.told_of_host, remarks.chain(others).collect());
     }

@@ -37,7 +37,7 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.sync();
     let first = ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"];
     assert_eq!(rig.held(), first);
-    assert_eq!((rig.proxy.remarks(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
+    assert_eq!((rig.proxy.host_conditions(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
 
     rig.emulator.add(Kind::Network, document);
     rig.local_in(SECOND, "pod", &["10.245.1.11"]);
@@ -45,7 +45,7 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
-    assert_eq!((rig.proxy.remarks(), conditions(&rig)), (vec![], vec![]));
+    assert_eq!((rig.proxy.host_conditions(), conditions(&rig)), (vec![], vec![]));
 }
 
 #[test]
@@ -129,13 +129,13 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
     assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
     let gone = Condition::NetworkMissing { network: "cbr1".into() };
     assert_eq!(conditions(&rig), [gone.clone(), gone]);
-    assert_eq!(rig.proxy.remarks(), [missing("cbr1")]);
+    assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")]);
     assert!(rig.proxy.is_converged());
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
     assert_eq!(rig.held(), before);
-    assert_eq!(rig.proxy.remarks(), []);
+    assert_eq!(rig.proxy.host_conditions(), []);
 }
 
 #[test]
@@ -163,7 +163,10 @@ fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
     back(&mut rig, "ns/second", &["10.245.1.9"]);
     (0..ROUND).for_each(|_| drop(rig.sync()));
     assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
-    assert_eq!(rig.proxy.remarks(), [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
+    assert_eq!(
+        rig.proxy.host_conditions(),
+        [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]
+    );
 }
 
 /// An HNS whose list of networks has a name that is no text.
@@ -192,5 +195,5 @@ fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
     rig.restart();
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
     rig.settle();
-    assert_eq!(rig.proxy.remarks(), [missing("cbr1")], "it was never known");
+    assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")], "it was never known");
 }

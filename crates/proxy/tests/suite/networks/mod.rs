@@ -140,9 +140,9 @@ fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.2.7"]);
     rig.settle();
     // The source address is in the second.
-    let remarks: Vec<String> = rig.proxy.remarks().iter().map(ToString::to_string).collect();
+    let host_conditions: Vec<String> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
-        remarks,
+        host_conditions,
         ["its Services wait, those of other networks go on: network \"cbr0\" is an overlay network, which needs \
           --source-vip, an address of its pod subnet that no pod has"]
     );
