@@ -11,7 +11,8 @@ use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
 use proxy::{
-    Explanation, FrontendStatus, Host, Next, Notice, Observation, ObserveError, Plan, Reconciler, Report, Settings,
+    Explanation, FrontendStatus, Host, Next, Observation, ObserveError, Plan, Reconciler, Report, ServiceCondition,
+    Settings,
 };
 use tracing::{debug, info, warn};
 
@@ -38,7 +39,7 @@ pub struct Session<'a> {
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
     told_of_services: BTreeSet<String>,
-    notices: Arc<[Notice]>,
+    notices: Arc<[ServiceCondition]>,
     told_of_host: BTreeSet<String>,
     unreadable: Option<String>,
     slow: bool,
@@ -215,7 +216,7 @@ impl<'a> Session<'a> {
 
     /// Logs what was found of the host that an operator should know, when it begins and when it is over.
     pub fn tell_of_host(&mut self) {
-        let remarks = self.reconciler.remarks().into_iter().map(|remark| remark.to_string());
+        let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
         let others = self.reconciler.load_balancers_of_others().into_iter().map(|other| other.to_string());
         tell(&mut self.told_of_host, remarks.chain(others).collect());
     }
@@ -260,7 +261,7 @@ impl<'a> Session<'a> {
         self.note_pace();
         let notices = self.reconciler.notices();
         if *notices != *self.notices {
-            tell(&mut self.told_of_services, notices.iter().map(Notice::to_string).collect());
+            tell(&mut self.told_of_services, notices.iter().map(ServiceCondition::to_string).collect());
             self.notices = notices.into();
         }
         next

@@ -1,4 +1,4 @@
-//! The proxy: from Services and EndpointSlices to the load balancers and endpoints that HNS should hold.
+//! The core of the proxy: from Services and EndpointSlices to load balancers and endpoints of HNS.
 //!
 //! Values in, calls out: nothing here waits, reads a clock or knows a Kubernetes client. Data flows one way:
 //!
@@ -25,7 +25,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod settings;
 
-pub use condition::{Holder, Notice, Problem};
+pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};

@@ -27,9 +27,10 @@ impl Rank {
         let source_vip =
             |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
         let is_affected = |step: &Step| {
-            matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByOthers)
+            matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByForeign)
         };
         let urgency = match &service {
+            // Even infrastructure: one frontend that HNS refuses must not hold up the others at every run.
             _ if failed => Urgency::Retry,
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
             None => Urgency::Unused,
@@ -41,7 +42,8 @@ impl Rank {
     }
 }
 
-/// Names under which clusters run their DNS.
+/// The Service names under which kubeadm and most distributions, CoreDNS' chart, and RKE2 run the DNS of the cluster. Pods that cannot
+/// resolve names fail whatever else works.
 const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
 
 /// Whether other Services depend on a Service.
@@ -70,7 +72,7 @@ mod tests {
         };
         let mut ranks = [
             rank("a/tried", Reason::Missing, true),
-            rank("", Reason::NotWanted, false),
+            rank("", Reason::NotDesired, false),
             rank("a/edited", Reason::ContentDiffers, false),
             rank("z/down", Reason::Missing, false),
             rank("b/scaled", Reason::BackendsDiffer, false),

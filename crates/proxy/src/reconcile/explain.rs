@@ -1,14 +1,14 @@
 //! Explaining a Service from what is known.
 
 use super::*;
-use crate::explain::{ExplainedNotice, Explainer, Explanation, HnsView};
+use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
 
 impl Reconciler {
     /// Explains a Service; none, if the cluster has no such Service. No call is made: what is said of HNS is what is known of it.
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
         self.refresh_wishes();
-        let restraint = self.restraint(now);
+        let constraints = self.constraints(now);
         let entry = self.cluster.get(name)?;
         let service = entry.service.as_ref()?;
         let mut explanation = Explanation {
@@ -18,7 +18,7 @@ impl Reconciler {
             frontends: Vec::new(),
             steps: Vec::new(),
         };
-        let Some(planner) = self.planner(&restraint) else {
+        let Some(planner) = self.planner(&constraints) else {
             explanation.hns = HnsView::NotLookedAt;
             return Some(explanation);
         };
@@ -32,12 +32,12 @@ impl Reconciler {
         };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
-        let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
-        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
+        let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
+        conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
         let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
-        problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
-        for problem in &problems {
-            let notice = ExplainedNotice::from(problem);
+        conditions.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.condition));
+        for condition in &conditions {
+            let notice = ExplainedCondition::from(condition);
             if !explanation.notices.contains(&notice) {
                 explanation.notices.push(notice);
             }

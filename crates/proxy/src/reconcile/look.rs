@@ -155,8 +155,8 @@ impl Reconciler {
         let Some(capabilities) = &self.capabilities else { return Ok(()) };
         let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
         let expected = |observed: &Observed| {
-            let restraint = &Restraint::default();
-            let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
+            let constraints = &Constraints::default();
+            let planner = Planner { desired, observed, settings, host, networks, capabilities, constraints };
             let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
             expected.map(|(id, document)| (id, HeldLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
@@ -197,8 +197,8 @@ impl Reconciler {
         let Some(capabilities) = &self.capabilities else { return Ok(()) };
         let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
         let expected = || {
-            let (observed, restraint) = (&Observed::default(), &Restraint::default());
-            let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
+            let (observed, constraints) = (&Observed::default(), &Constraints::default());
+            let planner = Planner { desired, observed, settings, host, networks, capabilities, constraints };
             let endpoint = |address| {
                 let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
                 Some((id, HeldEndpoint::of(network, &document, Owner::Us)))

@@ -30,7 +30,7 @@ use smol_str::SmolStr;
 
 use crate::apply::{Failure, Outcome};
 use crate::backoff::Backoff;
-use crate::condition::{Notice, Problem};
+use crate::condition::{Condition, ServiceCondition};
 use crate::desire::Desired;
 use crate::desire::{Context, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
@@ -39,7 +39,7 @@ use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::Networks;
 use crate::observe::{Drift, Observed};
-use crate::plan::{Action, FrontendStatus, Plan, Planner, Restraint};
+use crate::plan::{Action, Constraints, FrontendStatus, Plan, Planner};
 use crate::settings::{Capabilities, Host, Node, Settings};
 use arrivals::Arrivals;
 use liveness::Health;
@@ -214,7 +214,7 @@ pub struct Reconciler {
     /// What was found, and not yet handed over.
     drift: Vec<Drift>,
     work: Work,
-    notices: FxHashMap<Frontend, Vec<Notice>>,
+    notices: FxHashMap<Frontend, Vec<ServiceCondition>>,
 }
 
 impl Reconciler {
@@ -388,12 +388,12 @@ impl Reconciler {
     /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.refresh_wishes();
-        let restraint = self.restraint(now);
-        let planner = self.planner(&restraint).filter(|_| self.is_complete());
+        let constraints = self.constraints(now);
+        let planner = self.planner(&constraints).filter(|_| self.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 
-    fn planner<'a>(&'a self, restraint: &'a Restraint) -> Option<Planner<'a>> {
+    fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
         let networks = Some(&self.networks).filter(|networks| networks.any_known())?;
         Some(Planner {
             desired: &self.desired,
@@ -402,14 +402,14 @@ impl Reconciler {
             host: &self.host,
             networks,
             capabilities: self.capabilities.as_ref()?,
-            restraint,
+            constraints,
         })
     }
 
     /// What is not to be done now, or only after all else.
-    fn restraint(&mut self, now: Duration) -> Restraint {
+    fn constraints(&mut self, now: Duration) -> Constraints {
         let held_back = |subject: &Subject| self.failed.holds_back(*subject, now);
-        Restraint {
+        Constraints {
             blocked: self.failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),
             failed: self.failed.subjects().filter_map(Subject::frontend).collect(),
@@ -418,8 +418,8 @@ impl Reconciler {
 
     /// How every frontend stands.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
-        let restraint = Restraint::default();
-        self.planner(&restraint).map(|planner| planner.statuses()).unwrap_or_default()
+        let constraints = Constraints::default();
+        self.planner(&constraints).map(|planner| planner.statuses()).unwrap_or_default()
     }
 
     /// The load balancers of others on frontends that nobody here wants, in the order of frontends.
@@ -440,10 +440,10 @@ impl Reconciler {
     }
 
     /// What is not as the Services ask.
-    pub fn notices(&self) -> Vec<Notice> {
-        let mut notices = self.desired.notices();
+    pub fn notices(&self) -> Vec<ServiceCondition> {
+        let mut notices = self.desired.conditions();
         notices.extend(self.notices.values().flatten().cloned());
-        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.problem.to_string()));
+        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.condition.to_string()));
         notices.dedup();
         notices
     }

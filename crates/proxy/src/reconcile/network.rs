@@ -34,7 +34,9 @@ impl Reconciler {
         match client.network_id(&name)? {
             Some(id) if id == known && !self.subnets_are_due() => {
                 if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
-                    named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
+                    named
+                        .host_conditions
+                        .retain(|condition| !matches!(condition, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(false)
             }
@@ -99,18 +101,18 @@ impl Reconciler {
         let Some(named) = self.networks.named_mut(index) else { return Ok(false) };
         let name = named.name.clone();
         let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
-        let mut remarks = Vec::new();
+        let mut host_conditions = Vec::new();
         if !document.name.eq_ignore_ascii_case(&name) {
-            remarks.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
+            host_conditions.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
-        let subnets = readable(document.prefixes(), &name, &mut remarks);
+        let subnets = readable(document.prefixes(), &name, &mut host_conditions);
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
-        let remote_subnets = readable(remote_subnets, &name, &mut remarks);
+        let remote_subnets = readable(remote_subnets, &name, &mut host_conditions);
         let network = Network { id, overlay: document.kind.is_overlay(), subnets, remote_subnets };
         if let Some(needs) = needs(&network, several, &self.settings, &self.host) {
             return Err(ObserveError::OverlayNeeds { name, needs });
         }
-        named.remarks = remarks;
+        named.host_conditions = host_conditions;
         self.network_fresh = true;
         if named.present && named.network.as_ref() == Some(&network) {
             return Ok(false);
@@ -128,7 +130,7 @@ impl Reconciler {
     /// One of several networks is missing, or can't be used: what is known of it stays, and its Services wait.
     fn miss_network(&mut self, index: NetworkIndex, trouble: &ObserveError, client: &Client) -> bool {
         let Some(named) = self.networks.named_mut(index) else { return false };
-        named.remarks = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
+        named.host_conditions = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
         let was_present = std::mem::replace(&mut named.present, false);
         if was_present {
             if let Some(network) = &named.network {
@@ -165,14 +167,14 @@ impl Reconciler {
     }
 
     /// What an operator should know of the host, beside what concerns one Service.
-    pub fn remarks(&self) -> Vec<HostCondition> {
-        let networks = self.networks.iter().flat_map(|named| named.remarks.iter().cloned());
+    pub fn host_conditions(&self) -> Vec<HostCondition> {
+        let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
         let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
             self.observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut remarks: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
-        remarks.sort();
-        remarks
+        let mut host_conditions: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
+        host_conditions.sort();
+        host_conditions
     }
 }
 
@@ -180,10 +182,10 @@ impl Reconciler {
 fn readable<T>(
     subnets: impl Iterator<Item = Result<T, String>>,
     network: &str,
-    remarks: &mut Vec<HostCondition>,
+    host_conditions: &mut Vec<HostCondition>,
 ) -> Vec<T> {
     let unreadable = |reason| HostCondition::SubnetUnreadable { network: network.to_owned(), reason };
-    subnets.filter_map(|subnet| subnet.map_err(|reason| remarks.push(unreadable(reason))).ok()).collect()
+    subnets.filter_map(|subnet| subnet.map_err(|reason| host_conditions.push(unreadable(reason))).ok()).collect()
 }
 
 /// What an overlay network lacks. There is one source address: of several networks only the one that it is in can be an overlay network.
