@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use cluster_source::error_chain as chain;
+use cluster_source::{Catalog, Change};
 use hcn::{Client, Counts, Features, Generation};
 use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
@@ -18,7 +20,6 @@ use tracing::{debug, info, warn};
 use crate::cli::HnsApi;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
-use crate::source::{Catalog, Change};
 use crate::status::Status;
 
 /// A proxy at work on an HNS.
@@ -341,18 +342,4 @@ fn name_drift(drift: &[Drift]) {
         let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
         warn!("and more, {} in all: {}", drift.len(), counts.join(", "));
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text += &format!(": {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

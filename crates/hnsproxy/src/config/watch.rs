@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::{Config, ConfigError, Flags};
-use crate::source;
 use crate::sync::chain;
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces.
@@ -66,7 +65,7 @@ pub fn watch(
 ) -> notify::Result<Option<ChangeWatcher>> {
     let Some(path) = flags.text("config").map(str::to_owned) else { return Ok(None) };
     let (notices, noticed) = mpsc::channel();
-    let watcher = source::watch(Path::new(&path), move || {
+    let watcher = cluster_source::watch(Path::new(&path), move || {
         // The thread is gone only when nobody wants to be told.
         let _ = notices.send(());
     })?;

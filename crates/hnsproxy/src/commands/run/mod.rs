@@ -17,14 +17,13 @@ use crate::end::End;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};
-use crate::source;
 
 /// What wakes the loop.
 enum Event {
     /// Files of the source were changed.
     FilesChanged,
     /// An API server tells of the cluster.
-    Cluster(feed::Origin, source::Change),
+    Cluster(feed::Origin, cluster_source::Change),
     /// The configuration file was changed.
     Config(config::Change),
     /// HNS told of something.

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use cluster_source::files::{FileError, Files};
+use cluster_source::kubernetes::node::Node;
 use notify::RecommendedWatcher;
 use tracing::{info, warn};
 
 use crate::commands::run::{Event, Events};
 use crate::commands::{CommandError, report};
-use crate::kubernetes::node::Node;
-use crate::source;
-use crate::source::files::{FileError, Files};
 use crate::sync::{Session, chain};
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces, and several files at a time.
@@ -35,7 +34,7 @@ impl FileFeed {
     pub(super) fn open(root: &Path, events: &Events) -> Result<Self, CommandError> {
         let files = Files::open(root)?;
         let events = events.clone();
-        let watcher = source::watch(files.root(), move || events.send(Event::FilesChanged))?;
+        let watcher = cluster_source::watch(files.root(), move || events.send(Event::FilesChanged))?;
         Ok(Self { files, _watcher: watcher, reload_at: None, said: Vec::new(), complained: Vec::new() })
     }
 

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use cluster_source::Change;
+use cluster_source::cluster::{Access, Needs, NodeError, OwnNode, Standing};
+use cluster_source::kubernetes::node::Node;
+use cluster_source::kubernetes::summary;
 use tracing::{info, warn};
 
 use super::{Origin, Place, Turn};
@@ -9,10 +13,7 @@ use crate::background::Task;
 use crate::cli::{host, known_ips};
 use crate::commands::run::{Event, Events};
 use crate::config::DetectLocalMode;
-use crate::kubernetes::node::Node;
-use crate::kubernetes::summary;
-use crate::source::Change;
-use crate::source::cluster::{self, Access, Needs, NodeError, OwnNode, Standing};
+use crate::source;
 use crate::sync::Session;
 
 /// The cluster, until this is dropped.
@@ -40,7 +41,7 @@ impl LiveFeed {
         let (background, metrics) = (events.background.clone(), events.metrics.clone());
         let tell = move |change| events.send(Event::Cluster(from.clone(), change));
         info!("the cluster is that of the API server {}", access.server());
-        let following = cluster::follow(&background, access.clone(), place.config, node_name, &metrics, tell);
+        let following = source::follow(&background, access.clone(), node_name, metrics, tell);
         let own = OwnNode::new(node_name, needs);
         Self { origin, _following: following, own, addresses_changed: false, trouble: None, said: None }
     }

@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_source::Change;
+use cluster_source::cluster::{Access, AccessError, NodeError};
+use cluster_source::kubernetes::node::Node;
+
 use self::files::FileFeed;
 use self::live::LiveFeed;
 use super::Events;
@@ -14,9 +18,7 @@ use crate::cli::ProxyArgs;
 use crate::commands::CommandError;
 use crate::config::Config;
 use crate::hns::Hns;
-use crate::kubernetes::node::Node;
-use crate::source::Change;
-use crate::source::cluster::{Access, AccessError, NodeError};
+use crate::source;
 use crate::sync::Session;
 
 /// Which of the feeds that there may have been one after the other tells of a change.
@@ -46,7 +48,7 @@ impl Source {
     pub(super) fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
         Ok(match &args.source.from {
             Some(root) => Self::Files(root.clone()),
-            None => Self::ApiServer(Arc::new(Access::open(&config.client)?)),
+            None => Self::ApiServer(source::access(config)?),
         })
     }
 }

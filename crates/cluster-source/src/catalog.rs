@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::Change;
+use crate::change::Change;
 use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
@@ -33,7 +33,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Adds an object, the `number`th of a file.
-    pub(super) fn add(&mut self, value: &Value, number: usize, file: &str) {
+    pub(crate) fn add(&mut self, value: &Value, number: usize, file: &str) {
         let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             let what = match text("kind") {
@@ -55,7 +55,7 @@ impl Catalog {
     }
 
     /// Takes what an API server tells.
-    pub(super) fn take(&mut self, change: Change) {
+    pub(crate) fn take(&mut self, change: Change) {
         match change {
             Change::Services(all) => {
                 self.services = all.into_iter().map(|service| (service.name.clone(), service)).collect();
@@ -74,7 +74,7 @@ impl Catalog {
     }
 
     /// Looks at the whole: slices whose Services are not there.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for (name, slice) in &self.slices {
             let there = self.services.contains_key(&slice.service)
                 || self.skipped_services.contains_key(&slice.service.to_string());

@@ -4,9 +4,9 @@ use proxy::model::{Service, ServiceName, Slice, SliceName};
 use serde::de::DeserializeOwned;
 
 use super::answer::Identity;
+use crate::change::Change;
 use crate::kubernetes::node::{self, Node};
 use crate::kubernetes::{ConvertError, Converted, object, service, slice};
-use crate::source::Change;
 
 /// A kind of objects.
 pub(super) trait Kind: 'static {

@@ -11,6 +11,7 @@ mod follower;
 mod kind;
 mod limiter;
 mod node;
+mod observer;
 mod pause;
 mod read;
 mod refusal;
@@ -24,14 +25,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, ConnectionOptions};
 pub use node::{Needs, NodeError, OwnNode, Standing};
+pub use observer::RequestObserver;
 pub use read::{ReadError, read};
 
-use crate::background::{Background, Task};
-use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::source::Change;
+use crate::change::Change;
 use connection::{Connection, Heard};
 use failure::Failure;
 use follower::{Follower, Request};
@@ -40,45 +39,34 @@ use limiter::Limiter;
 use pause::Pause;
 use trouble::{Said, Trouble};
 
-/// The feature gate of lists that come as streams.
-const STREAMED_LISTS: &str = "WatchListClient";
 /// A watch that lasted so long has ended in order, and the next one can begin at once.
 const LASTED: Duration = Duration::from_secs(10);
 
-/// Follows a cluster for the proxy of a node until the task is dropped, and tells each change on the thread that does this. Requests are
-/// counted. That the server can't be asked is no error: that is tried until it can.
-pub fn follow(
-    background: &Background,
+/// Follows a cluster for the proxy of a node, and tells each change, until the future is dropped. That the server can't be asked is no
+/// error: that is tried until it can.
+///
+/// The future is not `Send`, and needs a runtime of tokio that can read files on threads of their own.
+pub async fn follow(
     access: Arc<Access>,
-    config: &Config,
     node_name: &str,
-    metrics: &Arc<Metrics>,
-    tell: impl Fn(Change) + Send + 'static,
-) -> Task {
-    let limiter = Limiter::new(config.client.qps, config.client.burst);
-    let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
-    let metrics = metrics.clone();
-    background.spawn(move |stopped| async move {
-        let shared = Shared {
-            connection: Connection::new(access, limiter, metrics),
-            tell: Box::new(tell),
-            streams,
-            trouble: RefCell::default(),
-            well: Notify::new(),
-        };
-        let followed = async {
-            tokio::join!(
-                shared.follow::<Services>(&node_name),
-                shared.follow::<Slices>(&node_name),
-                shared.follow::<Nodes>(&node_name),
-                shared.settle(),
-            )
-        };
-        tokio::select! {
-            _ = followed => {}
-            _ = stopped => {}
-        }
-    })
+    observer: Arc<dyn RequestObserver>,
+    tell: impl Fn(Change) + 'static,
+) {
+    let options = access.options();
+    let (limiter, streams) = (Limiter::new(options.qps, options.burst), options.stream_lists);
+    let shared = Shared {
+        connection: Connection::new(access, limiter, observer),
+        tell: Box::new(tell),
+        streams,
+        trouble: RefCell::default(),
+        well: Notify::new(),
+    };
+    tokio::join!(
+        shared.follow::<Services>(node_name),
+        shared.follow::<Slices>(node_name),
+        shared.follow::<Nodes>(node_name),
+        shared.settle(),
+    );
 }
 
 /// What all that follow have in common.

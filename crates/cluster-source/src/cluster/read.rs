@@ -1,14 +1,14 @@
 //! Reads a cluster once, as a catalog: the whole of each kind, and no changes.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::{Access, AccessError, follow};
-use crate::background::Background;
-use crate::config::Config;
-use crate::end::End;
-use crate::source::{Catalog, Change};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use super::{Access, AccessError, RequestObserver, follow};
+use crate::catalog::Catalog;
+use crate::change::Change;
 
 /// How long a server that can't be asked is tried.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,22 +33,31 @@ pub enum ReadError {
 /// Reads the cluster that the proxy of a node serves.
 ///
 /// # Errors
-/// Where it can't be read, or the word to end comes before.
-pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, ReadError> {
-    let (sender, received) = channel();
-    let ended = sender.clone();
+/// Where it can't be read, or `stop` ends before.
+pub async fn read(
+    access: Arc<Access>,
+    node_name: &str,
+    observer: Arc<dyn RequestObserver>,
+    stop: impl Future<Output = ()>,
+) -> Result<Catalog, ReadError> {
+    let (sender, received) = unbounded_channel();
     // Nobody is to be told any more where nobody listens.
-    end.when_told(move || drop(ended.send(None)));
-    let tell = move |change| drop(sender.send(Some(change)));
-    let access = Arc::new(Access::open(&config.client)?);
-    let background = Background::start().map_err(AccessError::Runtime)?;
-    let _following = follow(&background, access, config, node_name, &Arc::default(), tell);
+    let tell = move |change| drop(sender.send(change));
+    tokio::select! {
+        result = collect(received) => result,
+        () = follow(access, node_name, observer, tell) => Err(ReadError::Ended),
+        () = stop => Err(ReadError::Ended),
+    }
+}
+
+/// Takes changes until each kind was told as a whole.
+async fn collect(mut received: UnboundedReceiver<Change>) -> Result<Catalog, ReadError> {
     let mut catalog = Catalog::default();
     let mut missing = [true; 3];
     let mut trouble = None;
     while missing.contains(&true) {
         let wait = if trouble.is_some() { PATIENCE } else { Duration::MAX };
-        match received.recv_timeout(wait) {
+        match timeout(wait, received.recv()).await {
             Ok(Some(Change::Trouble(why))) => trouble = why,
             Ok(Some(change)) => {
                 let [services, slices, node] = &mut missing;
@@ -60,8 +69,8 @@ pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, Read
                 }
                 catalog.take(change);
             }
-            Err(RecvTimeoutError::Timeout) => return Err(ReadError::Trouble { why: trouble.unwrap_or_default() }),
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Err(ReadError::Ended),
+            Err(_) => return Err(ReadError::Trouble { why: trouble.unwrap_or_default() }),
+            Ok(None) => return Err(ReadError::Ended),
         }
     }
     Ok(catalog)

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Catalog, SyntaxError, document};
+use crate::catalog::Catalog;
+use crate::document::{self, SyntaxError};
 
 /// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
