@@ -1,4 +1,4 @@
-//! What a source of the cluster says as it goes: first the whole of each kind, then one object at a time.
+//! What a source of the cluster emits: the whole list of each kind first, then one object at a time.
 
 use proxy::model::{Service, ServiceName, Slice, SliceName};
 
@@ -8,22 +8,21 @@ use crate::kubernetes::node::Node;
 /// A change of what is known of the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// These are all Services; others are gone.
-    Services(Vec<Service>),
-    /// A Service is there, or is another than before.
-    Service(Service),
-    /// A Service is gone, or is none that can be served.
-    ServiceGone(ServiceName),
-    /// These are all slices; others are gone.
-    Slices(Vec<Slice>),
-    /// A slice is there, or is another than before.
-    Slice(Slice),
-    /// A slice is gone, or is none that can be used.
-    SliceGone(SliceName),
-    /// The own node as it is now; none where there is no such Node.
+    /// The complete list of Services: every other Service is deleted.
+    ResetServices(Vec<Service>),
+    ApplyService(Service),
+    /// The Service was deleted, or is one that this proxy does not serve (any more).
+    DeleteService(ServiceName),
+    /// The complete list of EndpointSlices: every other slice is deleted.
+    ResetSlices(Vec<Slice>),
+    ApplySlice(Slice),
+    /// The slice was deleted, or is one that this proxy cannot use (any more).
+    DeleteSlice(SliceName),
+    /// The own Node as it is now; `None` if the API server has no such Node.
     Node(Option<Node>),
-    /// What of objects could not be used. Told once for each version of an object.
+    /// Parts of objects that were left out. An API server's are emitted once for each version of an object; those of files are all that
+    /// the files have, emitted when they differ from the last ones, so an empty list means that all were resolved.
     Problems(Vec<Problem>),
-    /// Why the source can't be asked; none once it can be asked again. What it last said stays true meanwhile.
-    Trouble(Option<String>),
+    /// Why the source cannot be read at present; `None` once that is resolved. Everything emitted before stays valid meanwhile.
+    Outage(Option<String>),
 }

@@ -6,7 +6,8 @@ mod change;
 pub mod cluster;
 mod document;
 mod error_chain;
-mod file_watch;
+mod file_source;
+pub mod file_watch;
 pub mod files;
 pub mod kubernetes;
 
@@ -14,4 +15,4 @@ pub use catalog::Catalog;
 pub use change::Change;
 pub use document::SyntaxError;
 pub use error_chain::error_chain;
-pub use file_watch::watch;
+pub use file_source::FileSource;

@@ -10,7 +10,6 @@ mod failure;
 mod follower;
 mod kind;
 mod limiter;
-mod node;
 mod observer;
 mod pause;
 mod read;
@@ -26,7 +25,6 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 pub use access::{Access, AccessError, ConnectionOptions};
-pub use node::{Needs, NodeError, OwnNode, Standing};
 pub use observer::RequestObserver;
 pub use read::{ReadError, read};
 
@@ -50,7 +48,7 @@ pub async fn follow(
     access: Arc<Access>,
     node_name: &str,
     observer: Arc<dyn RequestObserver>,
-    tell: impl Fn(Change) + 'static,
+    tell: impl Fn(Vec<Change>) + 'static,
 ) {
     let options = access.options();
     let (limiter, streams) = (Limiter::new(options.qps, options.burst), options.stream_lists);
@@ -72,7 +70,7 @@ pub async fn follow(
 /// What all that follow have in common.
 struct Shared {
     connection: Connection,
-    tell: Box<dyn Fn(Change)>,
+    tell: Box<dyn Fn(Vec<Change>)>,
     /// Whether lists are asked for as streams.
     streams: bool,
     trouble: RefCell<Trouble>,
@@ -118,7 +116,7 @@ impl Shared {
         match request {
             Request::Page(_) => {
                 let page = answer::page::<K>(&answer.whole().await?)?;
-                follower.page(page).into_iter().for_each(&self.tell);
+                self.tell(follower.page(page));
                 self.succeeded::<K>();
                 Ok(End::Done)
             }
@@ -152,7 +150,7 @@ impl Shared {
             match heard? {
                 Heard::Line(line) => {
                     let event = answer::event::<K>(line)?;
-                    follower.event(event)?.into_iter().for_each(&self.tell);
+                    self.tell(follower.event(event)?);
                     pause.reset();
                 }
                 Heard::Silence if !follower.is_whole() => return Err(Failure::Silent),
@@ -188,15 +186,21 @@ impl Shared {
         }
     }
 
+    fn tell(&self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            (self.tell)(changes);
+        }
+    }
+
     fn say(&self, said: Option<Said>) {
         match said {
             Some(Said::Trouble(why)) => {
                 warn!("{why}; what is known of the cluster stays true, and it is tried again");
-                (self.tell)(Change::Trouble(Some(why)));
+                self.tell(vec![Change::Outage(Some(why))]);
             }
             Some(Said::Over) => {
                 info!("the API server {} can be asked again", self.connection.server());
-                (self.tell)(Change::Trouble(None));
+                self.tell(vec![Change::Outage(None)]);
             }
             None => {}
         }

@@ -42,7 +42,7 @@ pub async fn read(
 ) -> Result<Catalog, ReadError> {
     let (sender, received) = unbounded_channel();
     // Nobody is to be told any more where nobody listens.
-    let tell = move |change| drop(sender.send(change));
+    let tell = move |changes| drop(sender.send(changes));
     tokio::select! {
         result = collect(received) => result,
         () = follow(access, node_name, observer, tell) => Err(ReadError::Ended),
@@ -51,26 +51,27 @@ pub async fn read(
 }
 
 /// Takes changes until each kind was told as a whole.
-async fn collect(mut received: UnboundedReceiver<Change>) -> Result<Catalog, ReadError> {
+async fn collect(mut received: UnboundedReceiver<Vec<Change>>) -> Result<Catalog, ReadError> {
     let mut catalog = Catalog::default();
     let mut missing = [true; 3];
-    let mut trouble = None;
+    let mut outage = None;
     while missing.contains(&true) {
-        let wait = if trouble.is_some() { PATIENCE } else { Duration::MAX };
-        match timeout(wait, received.recv()).await {
-            Ok(Some(Change::Trouble(why))) => trouble = why,
-            Ok(Some(change)) => {
-                let [services, slices, node] = &mut missing;
-                match change {
-                    Change::Services(_) => *services = false,
-                    Change::Slices(_) => *slices = false,
-                    Change::Node(_) => *node = false,
-                    _ => {}
-                }
-                catalog.take(change);
-            }
-            Err(_) => return Err(ReadError::Trouble { why: trouble.unwrap_or_default() }),
+        let wait = if outage.is_some() { PATIENCE } else { Duration::MAX };
+        let changes = match timeout(wait, received.recv()).await {
+            Ok(Some(changes)) => changes,
             Ok(None) => return Err(ReadError::Ended),
+            Err(_) => return Err(ReadError::Trouble { why: outage.unwrap_or_default() }),
+        };
+        for change in changes {
+            let [services, slices, node] = &mut missing;
+            match &change {
+                Change::ResetServices(_) => *services = false,
+                Change::ResetSlices(_) => *slices = false,
+                Change::Node(_) => *node = false,
+                Change::Outage(why) => outage.clone_from(why),
+                _ => {}
+            }
+            catalog.apply(change);
         }
     }
     Ok(catalog)

@@ -1,12 +1,20 @@
-//! The cluster's source, as the configuration says it: what of [`cluster_source`] is used, and how.
+//! The cluster's source: which of [`cluster_source`]'s the arguments and the configuration choose, and how its changes reach the session.
 
+mod feed;
+mod own_node;
+
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
 use cluster_source::{Catalog, Change};
 
+pub use feed::{Environment, Feed, Origin};
+pub use own_node::{NodeError, Readiness};
+
 use crate::background::{Background, Task};
+use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::end::End;
 use crate::metrics::Metrics;
@@ -24,11 +32,27 @@ impl RequestObserver for Metrics {
     }
 }
 
-/// The way to the API server that the configuration names.
-///
-/// # Errors
-/// Where that can't be known: there is no use in trying again.
-pub fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
+/// Where the cluster comes from.
+pub enum Source {
+    /// A file, or all files below a directory.
+    Files(PathBuf),
+    ApiServer(Arc<Access>),
+}
+
+impl Source {
+    /// The source that `--from` or the configuration names.
+    ///
+    /// # Errors
+    /// If no API server is named, or its kubeconfig cannot be used.
+    pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+        Ok(match &args.source.from {
+            Some(root) => Self::Files(root.clone()),
+            None => Self::ApiServer(access(config)?),
+        })
+    }
+}
+
+fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
     let client = &config.client;
     let options = ConnectionOptions {
         kubeconfig: client.kubeconfig.clone(),
@@ -41,18 +65,18 @@ pub fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
     Access::open(&options).map(Arc::new)
 }
 
-/// Follows a cluster for the proxy of a node until the task is dropped, and tells each change on the background thread.
-pub fn follow(
+/// Lists and watches the cluster for the proxy of a node until the task is dropped. Changes are emitted on the background thread.
+fn list_watch(
     background: &Background,
     access: Arc<Access>,
     node_name: &str,
     metrics: Arc<Metrics>,
-    tell: impl Fn(Change) + Send + 'static,
+    emit: impl Fn(Vec<Change>) + Send + 'static,
 ) -> Task {
     let node_name = node_name.to_owned();
     background.spawn(move |stopped| async move {
         tokio::select! {
-            () = cluster::follow(access, &node_name, metrics, tell) => {}
+            () = cluster::follow(access, &node_name, metrics, emit) => {}
             // Dropped, not sent: the error is the message.
             _ = stopped => {}
         }
@@ -62,13 +86,13 @@ pub fn follow(
 /// Reads the cluster of an API server that the proxy of a node serves, once.
 ///
 /// # Errors
-/// Where it can't be read, or the word to end comes before.
-pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, ReadError> {
+/// If it cannot be read, or the end comes before.
+pub fn read_api_server(config: &Config, node_name: &str, end: &End) -> Result<Catalog, ReadError> {
     let (access, node_name) = (access(config)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();
-    // Nobody is to be told any more where nobody listens.
+    // Nobody receives any more once the cluster was read.
     end.when_told(move || drop(ended.send(Err(ReadError::Ended))));
     let _reading = background.spawn(move |stopped| async move {
         let stopped = async { drop(stopped.await) };
