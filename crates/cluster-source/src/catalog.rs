@@ -12,20 +12,17 @@ use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
 
-/// The Services, slices and nodes of a cluster.
+/// The objects of a cluster that concern this proxy, and what of them could not be used.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    /// The Services that concern this proxy.
     pub services: BTreeMap<ServiceName, Service>,
-    /// The slices that concern this proxy, by namespace and name.
+    /// By `namespace/name`.
     pub slices: BTreeMap<String, Slice>,
-    /// The nodes, by name.
     pub nodes: BTreeMap<SmolStr, Node>,
-    /// How many Services and slices were skipped, by reason.
+    /// Numbers of Services and slices that do not concern this proxy.
     pub skipped: BTreeMap<Skip, usize>,
-    /// What could not be used.
     pub problems: Vec<Problem>,
-    /// Services that are skipped, or of which nothing can be used, with the reason.
+    /// Services by `namespace/name` that are skipped or invalid, with the reason.
     pub skipped_services: HashMap<String, String>,
     seen: HashSet<String>,
     slice_files: BTreeMap<String, String>,
@@ -54,7 +51,6 @@ impl Catalog {
         }
     }
 
-    /// Applies a change.
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::ResetServices(all) => {

@@ -1,8 +1,8 @@
-//! The text of a file into objects: YAML or JSON, several documents, Lists opened.
+//! Parses the text of a file to objects: YAML or JSON, several documents, and the items of Lists.
 
 use serde_json::Value;
 
-/// Text that is neither YAML nor JSON.
+/// Where a text is invalid YAML or JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {reason}")]
 pub struct SyntaxError {
@@ -13,15 +13,15 @@ pub struct SyntaxError {
     pub reason: String,
 }
 
-/// Reads all documents of a text and opens Lists. An empty document is none.
+/// All objects of a text, those in Lists included. Empty documents are skipped.
 ///
 /// # Errors
-/// Where the text is neither YAML nor JSON.
+/// If the text is invalid.
 pub(crate) fn read(text: &str, is_json: bool) -> Result<Vec<Value>, SyntaxError> {
     let documents = if is_json {
         read_json(text)?
     } else if text.trim_start().starts_with('{') {
-        // JSON is YAML too, but much faster to read as what it is; `---` between documents needs the YAML reader.
+        // JSON is YAML too, but parsed much faster as JSON; only `---` between documents needs the YAML parser.
         read_json(text).or_else(|_| read_yaml(text))?
     } else {
         read_yaml(text)?
@@ -34,7 +34,7 @@ pub(crate) fn read(text: &str, is_json: bool) -> Result<Vec<Value>, SyntaxError>
 fn read_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
     serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().map_err(|error| {
         let (line, column) = (error.line() as u64, error.column() as u64);
-        // The message repeats the place.
+        // The message repeats line and column.
         let reason = error.to_string();
         let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(what, _)| what).to_owned();
         SyntaxError { line, column, reason }
@@ -42,7 +42,7 @@ fn read_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
 }
 
 fn read_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
-    // Whoever may write the file may as well write a large cluster: no limit but those against aliases that multiply.
+    // The file is trusted, and may hold a large cluster: no limits but those against aliases that multiply.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: usize::MAX,
@@ -50,7 +50,7 @@ fn read_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
             max_documents: usize::MAX,
             max_total_scalar_bytes: usize::MAX,
         },
-        // `n` and `on` are names that Services and namespaces have; only `true` and `false` are truth values.
+        // Services and namespaces may be named `n` or `on`: only `true` and `false` are booleans.
         strict_booleans: true,
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn notifications_that_never_pause_are_a_change_all_the_same() {
-        let (sender, notified) = channel();
+        let (sender, notified) = std::sync::mpsc::sync_channel(0);
         std::thread::spawn(move || while sender.send(()).is_ok() {});
         assert!(FileChanges(notified).wait());
     }

@@ -13,7 +13,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A full bucket. A rate that is not above zero is no limit, as in client-go.
+    /// A full bucket. A rate that is not above zero is no limit.
     pub(super) fn new(qps: f32, burst: u32) -> Self {
         let burst = f64::from(burst.max(1));
         Self { qps: f64::from(qps), burst, tokens: burst, at: Duration::ZERO }

@@ -12,12 +12,11 @@ pub mod slice;
 
 pub use problem::{Problem, ProblemKind, Problems, summary};
 
-/// What became of an object.
+/// The result of a conversion that did not fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converted<T> {
     /// The object of the model, or why it does not concern this proxy.
     pub outcome: Result<T, Skip>,
-    /// Parts that were left out.
     pub problems: Vec<Problem>,
 }
 
@@ -30,9 +29,8 @@ pub enum Skip {
     Headless,
     /// The Service has no cluster address (yet).
     NoClusterIp,
-    /// The Service is an alias of a DNS name.
     ExternalName,
-    /// The slice holds DNS names, not addresses.
+    /// A slice of address type FQDN.
     DnsNames,
 }
 

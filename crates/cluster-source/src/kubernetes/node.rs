@@ -1,4 +1,4 @@
-//! What a Service proxy reads of a Node: its zone, its addresses, and whether it is to stay.
+//! Converts a Node of the API: its zone, its addresses, and whether it is about to be removed.
 
 use std::net::IpAddr;
 
@@ -6,34 +6,29 @@ use smol_str::SmolStr;
 
 use super::{address, object};
 
-/// The label of a node's zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// The taint by which the cluster autoscaler says that a node is to go.
+/// The taint by which the cluster autoscaler announces that it removes a node. kube-proxy's health check honours it too (KEP-3836).
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// A node, as far as it concerns a Service proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The name.
     pub name: SmolStr,
-    /// The zone, where the node has one.
     pub zone: Option<SmolStr>,
-    /// Its addresses, internal ones first: the first is the primary one.
+    /// Internal addresses first; the first of all is the primary one.
     pub ips: Vec<IpAddr>,
-    /// The ranges of its pods' addresses.
     pub pod_cidrs: Vec<String>,
-    /// Whether load balancers may send it traffic: it is not about to go.
+    /// Whether load balancers may send it traffic: it is not about to be removed.
     pub eligible: bool,
 }
 
 impl Node {
-    /// A Node of which nothing but the name is known.
+    /// A Node of which only the name is known.
     pub fn unknown(name: &str) -> Self {
         Self { name: SmolStr::new(name), zone: None, ips: Vec::new(), pod_cidrs: Vec::new(), eligible: true }
     }
 }
 
-/// Translates a node.
 pub fn convert(object: &object::Node) -> Node {
     let zone = object.metadata.labels.get(ZONE).filter(|zone| !zone.is_empty());
     let of_type = |kind: &'static str| {
@@ -41,14 +36,14 @@ pub fn convert(object: &object::Node) -> Node {
         of_type.filter_map(|entry| address::parse(&entry.address))
     };
     let ips = of_type("InternalIP").chain(of_type("ExternalIP")).collect();
-    let to_go = object.metadata.deletion_timestamp.is_some()
+    let leaving = object.metadata.deletion_timestamp.is_some()
         || object.spec.taints.iter().any(|taint| taint.key == TO_BE_DELETED);
     Node {
         name: SmolStr::new(&object.metadata.name),
         zone: zone.map(SmolStr::new),
         ips,
         pod_cidrs: object.spec.pod_cidrs.clone(),
-        eligible: !to_go,
+        eligible: !leaving,
     }
 }
 

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-/// The kinds of problems, for counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProblemKind {
-    /// A part of an object is left out.
+    /// A field of an object is left out.
     BadField,
-    /// The object is left out: it does not have the shape of its kind, or lacks what it can't do without.
+    /// The object is left out: it does not have the schema of its kind, or lacks a required field.
     BadObject,
     /// A document without `apiVersion` and `kind`.
     NoKind,
     /// A kind that a Service proxy has no use for.
     UnknownKind,
-    /// The same object twice.
     Duplicate,
-    /// A slice whose Service is not there.
+    /// A slice without its Service.
     NoService,
 }
 
@@ -40,17 +38,16 @@ impl ProblemKind {
     }
 }
 
-/// One problem of the input. Everything else is used.
+/// A part of the input that is left out. Everything else is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// What it is about: `Service ns/web`, `document 3`.
     pub subject: String,
-    /// The member that is wrong, as a path from the object's root; empty where it is the object as a whole.
+    /// The path of the wrong field from the object's root; empty if it is the object as a whole.
     pub field: String,
     /// What is wrong, and what follows.
     pub what: String,
-    /// The file it came from, where it came from one.
     pub file: Option<String>,
 }
 
@@ -60,7 +57,6 @@ impl Problem {
         Self { kind, subject: subject.into(), field: String::new(), what: what.into(), file: None }
     }
 
-    /// The problem, of a file.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
         self.file = Some(file.to_owned());
@@ -94,7 +90,7 @@ impl<'a> Problems<'a> {
         Self { subject, found: Vec::new() }
     }
 
-    /// Adds a member that is left out.
+    /// Adds a field that is left out.
     pub fn add(&mut self, field: impl Into<String>, what: impl Into<String>) {
         self.found.push(Problem {
             kind: ProblemKind::BadField,
@@ -105,7 +101,7 @@ impl<'a> Problems<'a> {
         });
     }
 
-    /// A port number, or a problem. Zero is none.
+    /// A port number, or a problem. 0 is not a port.
     pub fn port(&mut self, field: impl Into<String>, number: i64) -> Option<u16> {
         let port = u16::try_from(number).ok().filter(|port| *port != 0);
         if port.is_none() {
@@ -119,8 +115,8 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// How many lines of a summary name one problem each.
-const NAMED: usize = 20;
+/// A cluster full of one mistake must not fill the log.
+const MAX_NAMED: usize = 20;
 
 /// A summary for people: a count of each kind, then the problems by name, the first twenty.
 pub fn summary(problems: &[Problem]) -> Vec<String> {
@@ -133,9 +129,9 @@ pub fn summary(problems: &[Problem]) -> Vec<String> {
     }
     let counted: Vec<_> = counts.into_iter().map(|(kind, count)| format!("{count} {}", kind.words(count))).collect();
     let mut lines = vec![format!("problems in the input: {}", counted.join(", "))];
-    lines.extend(problems.iter().take(NAMED).map(|problem| format!("  {problem}")));
-    if problems.len() > NAMED {
-        lines.push(format!("  and {} more", problems.len() - NAMED));
+    lines.extend(problems.iter().take(MAX_NAMED).map(|problem| format!("  {problem}")));
+    if problems.len() > MAX_NAMED {
+        lines.push(format!("  and {} more", problems.len() - MAX_NAMED));
     }
     lines
 }

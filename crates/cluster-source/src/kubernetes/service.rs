@@ -1,4 +1,4 @@
-//! A Service of the API into a Service of the model.
+//! Converts a Service of the API to one of the model.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,11 @@ use super::{ConvertError, Converted, Problems, Skip, address};
 
 /// The label that gives a Service to another proxy, whatever its value.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
-/// The annotation by which traffic keeps its destination address.
+/// The annotation that asks for traffic to keep its destination address; kube-proxy on Windows reads it too.
 const PRESERVE_DESTINATION: &str = "preserve-destination";
 
-/// Translates a Service.
-///
 /// # Errors
-/// Where it has no namespace or no name.
+/// If it has no namespace or no name.
 pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertError> {
     let name = name(&object.metadata)?;
     let spec = &object.spec;
@@ -28,6 +26,7 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
     let kind = kind(spec, &mut problems);
     let external_ips = external_ips(spec, &mut problems);
     let external_local = local(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy", &mut problems)
+        // As in Kubernetes, the policy counts only if the Service can be reached from outside the cluster.
         && (kind != ServiceKind::ClusterIp || !external_ips.is_empty());
     let service = Service {
         uid: object.metadata.uid.parse().ok(),
@@ -59,6 +58,7 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
             .flatten(),
         name,
     };
+    // Without a valid cluster address there is no frontend, as for a Service that has none yet.
     let outcome = if service.cluster_ips.is_empty() { Err(Skip::NoClusterIp) } else { Ok(service) };
     Ok(Converted { outcome, problems: problems.into_vec() })
 }
@@ -177,6 +177,7 @@ fn external_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> 
 fn ingress_ips(status: &object::ServiceStatus, problems: &mut Problems<'_>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for (index, ingress) in status.load_balancer.ingress.iter().enumerate() {
+        // A load balancer of mode Proxy sends to the node port: its address is not a frontend here.
         let delivers_to_address = matches!(ingress.ip_mode.as_deref(), None | Some("VIP"));
         if delivers_to_address && !ingress.ip.is_empty() {
             found.extend(parse(&format!("status.loadBalancer.ingress[{index}].ip"), &ingress.ip, problems));
@@ -220,7 +221,7 @@ fn convert_port(index: usize, port: &object::ServicePort, problems: &mut Problem
     Some(ServicePort { name: port.name.as_str().into(), protocol, port: number, node_port })
 }
 
-/// The protocol of a port; TCP where none is given, as the API server's default is.
+/// TCP if none is given, which is the API server's default.
 pub(super) fn protocol(text: Option<&str>, port: &str, problems: &mut Problems<'_>) -> Option<Protocol> {
     match text {
         None | Some("" | "TCP") => Some(Protocol::TCP),

@@ -1,4 +1,4 @@
-//! An EndpointSlice of the API into a slice of the model.
+//! Converts an EndpointSlice of the API to a slice of the model.
 
 use jiff::Timestamp;
 use proxy::model::{Family, ServiceName, Slice, SliceBackend, SliceName, SlicePort};
@@ -8,17 +8,13 @@ use super::object::{self, Metadata, Named};
 use super::service::protocol;
 use super::{ConvertError, Converted, Problems, Skip, address};
 
-/// The label that names a slice's Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// The annotation that says when what a slice says last began to change.
+/// When the change began that the slice's last update carries: the start of the network programming latency.
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-/// The label of slices of headless Services.
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
-/// Translates a slice.
-///
 /// # Errors
-/// Where it has no namespace, name or Service, or its address type is unknown.
+/// If it has no namespace, name or Service, or its address type is unknown.
 pub fn convert(object: &object::EndpointSlice) -> Result<Converted<Slice>, ConvertError> {
     let metadata = &object.metadata;
     let missing = |field| ConvertError::Missing { field };
@@ -97,6 +93,7 @@ fn convert_backend(
     family: Family,
     problems: &mut Problems<'_>,
 ) -> Option<SliceBackend> {
+    // The API defines no meaning for further addresses, and kube-proxy does not look at them.
     let Some(text) = endpoint.addresses.first() else {
         problems.add(format!("endpoints[{index}].addresses"), "empty");
         return None;
@@ -115,6 +112,7 @@ fn convert_backend(
         address,
         node: endpoint.node_name.as_deref().filter(|node| !node.is_empty()).map(SmolStr::new),
         zone: endpoint.zone.as_deref().filter(|zone| !zone.is_empty()).map(SmolStr::new),
+        // The defaults that the API documents for absent conditions.
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
