@@ -76,7 +76,7 @@ fn at_five() -> Subject {
 }
 
 #[test]
-fn a_streamed_list_is_handed_over_whole_and_then_each_change() {
+fn a_streamed_list_is_emitted_when_complete_and_then_each_change() {
     let mut reflector = reflector();
     assert_eq!(reflector.request(), Request::StreamList);
     for event in [applied("a", "1"), applied("b", "2"), applied("c", "3"), deleted("b", "4"), bookmark("4", false)] {
@@ -92,24 +92,24 @@ fn a_streamed_list_is_handed_over_whole_and_then_each_change() {
 }
 
 #[test]
-fn a_server_that_does_not_stream_is_asked_for_pages_and_for_what_it_understands() {
+fn an_older_server_is_listed_in_pages_and_without_the_field_selector() {
     let mut reflector = reflector();
     assert!(reflector.on_error(&api_error(422)));
     assert_eq!(reflector.request(), Request::List(None));
-    assert!(!reflector.on_error(&api_error(500)), "that is no matter of streams");
+    assert!(!reflector.on_error(&api_error(500)), "not caused by streams");
     assert_eq!(reflector.selection().fields, "spec.clusterIP!=None");
     assert!(reflector.on_error(&api_error(400)));
     assert_eq!((reflector.request(), reflector.selection().fields.as_str()), (Request::List(None), ""));
-    assert!(!reflector.on_error(&api_error(400)), "nothing is left to do without");
+    assert!(!reflector.on_error(&api_error(400)), "nothing is left to drop");
     assert_eq!(words(reflector.on_page(page(vec![object("a", "1")], "5", Some("t")))), [""; 0]);
     assert_eq!(reflector.request(), Request::List(Some("t".into())));
-    assert!(!reflector.on_error(&api_error(500)), "a page is asked for again");
+    assert!(!reflector.on_error(&api_error(500)), "the same page is requested again");
     assert_eq!(words(reflector.on_page(page(vec![object("b", "2")], "5", None))), ["all: a b"]);
     assert_eq!(reflector.request(), Request::Watch("5".into()));
 }
 
 #[test]
-fn a_field_that_must_be_selected_by_is_never_given_up() {
+fn a_required_field_selector_is_never_dropped() {
     let mut reflector = Reflector::<Nodes>::new("n", true);
     reflector.on_error(&api_error(400));
     reflector.on_error(&api_error(400));
@@ -117,14 +117,14 @@ fn a_field_that_must_be_selected_by_is_never_given_up() {
 }
 
 #[test]
-fn a_list_that_stays_silent_is_asked_for_in_pages() {
+fn a_stream_that_times_out_is_replaced_by_pages() {
     let mut reflector = reflector();
     assert!(!reflector.on_error(&RequestError::Timeout));
     assert_eq!(reflector.request(), Request::List(None));
 }
 
 #[test]
-fn half_a_list_is_no_list() {
+fn an_incomplete_list_is_never_emitted() {
     let mut reflector = reflector();
     take(&mut reflector, applied("a", "1"));
     reflector.on_error(&RequestError::Connect("cut".into()));
@@ -136,7 +136,7 @@ fn half_a_list_is_no_list() {
 }
 
 #[test]
-fn a_token_of_pages_that_has_expired_begins_the_list_anew() {
+fn an_expired_continue_token_restarts_the_list() {
     let mut reflector = reflector();
     reflector.on_error(&api_error(422));
     reflector.on_page(page(vec![object("a", "1")], "5", Some("t")));
@@ -146,7 +146,7 @@ fn a_token_of_pages_that_has_expired_begins_the_list_anew() {
 }
 
 #[test]
-fn after_a_break_the_version_is_confirmed_and_the_watch_goes_on() {
+fn after_a_break_the_resource_version_is_verified_and_the_watch_goes_on() {
     let mut reflector = at_five();
     reflector.on_error(&RequestError::ConnectionLost("reset".into()));
     assert_eq!(reflector.request(), Request::Verify("5".into()));
@@ -155,13 +155,13 @@ fn after_a_break_the_version_is_confirmed_and_the_watch_goes_on() {
     reflector.on_verified();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
     reflector.on_error(&api_error(429));
-    assert_eq!(reflector.request(), Request::Watch("5".into()), "a busy server was not away");
+    assert_eq!(reflector.request(), Request::Watch("5".into()), "an overloaded server is still the same");
     reflector.on_end();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
 }
 
 #[test]
-fn a_version_that_has_expired_or_is_not_known_asks_for_a_list_that_replaces_all() {
+fn an_expired_or_unknown_resource_version_is_relisted() {
     let unknown = RequestError::Api(ApiStatus { code: 504, version_unknown: true, ..ApiStatus::default() });
     for failure in [api_error(410), api_error(400), unknown] {
         let mut reflector = at_five();
@@ -174,13 +174,13 @@ fn a_version_that_has_expired_or_is_not_known_asks_for_a_list_that_replaces_all(
 }
 
 #[test]
-fn an_event_that_refuses_is_a_failure() {
+fn an_error_event_ends_the_watch() {
     let expired = Event::Error(ApiStatus { code: 410, ..ApiStatus::default() });
     assert_eq!(at_five().on_event(expired), Err(api_error(410)));
 }
 
 #[test]
-fn what_can_t_be_used_is_gone_and_named_once_for_each_version() {
+fn an_invalid_object_is_deleted_and_its_problems_are_emitted_once_for_each_version() {
     let mut reflector = at_five();
     assert_eq!(take(&mut reflector, Event::Applied(odd("a", "6"))), ["problem of a", "deleted a"]);
     assert_eq!(take(&mut reflector, Event::Applied(odd("a", "6"))), ["deleted a"]);
