@@ -1,7 +1,7 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
 //! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
-//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
+//! says how the cluster is read, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
 //! stands, on the [`board`] where all may read it, [`serve`] tells that over HTTP, [`metrics`] tells
 //! Prometheus, [`events`] the API server, from the thread of [`background`], [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
@@ -18,7 +18,6 @@ mod documentation;
 pub mod end;
 pub mod events;
 pub mod hns;
-pub mod kubernetes;
 pub mod log;
 pub mod metrics;
 pub mod output;

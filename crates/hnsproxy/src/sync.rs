@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use cluster_source::error_chain as chain;
+use cluster_source::{Catalog, Change};
 use hcn::{Client, Counts, Features, Generation};
 use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
@@ -19,7 +21,6 @@ use tracing::{debug, info, warn};
 use crate::cli::HnsApi;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
-use crate::source::{Catalog, Change};
 use crate::status::Status;
 
 /// A proxy at work on an HNS.
@@ -109,30 +110,26 @@ impl<'a> Session<'a> {
 
     /// Hands over the cluster as it is now.
     pub fn load(&mut self, catalog: &Catalog) {
-        self.reconciler.reset_services(catalog.services.values().cloned().collect());
-        self.reconciler.reset_slices(catalog.slices.values().cloned().collect());
-        let node = catalog.nodes.get(&self.settings.node_name);
-        self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
-        // Files without the Node have nobody who could ask it to go.
-        self.node_eligible = node.is_none_or(|node| node.eligible);
+        let changes = catalog.changes(&self.settings.node_name);
+        changes.into_iter().for_each(|change| self.take(change));
     }
 
     /// Takes a change of the cluster.
     pub fn take(&mut self, change: Change) {
         let reconciler = &mut self.reconciler;
         match change {
-            Change::Services(services) => reconciler.reset_services(services),
-            Change::Service(service) => reconciler.apply_service(service),
-            Change::ServiceGone(name) => reconciler.delete_service(&name),
-            Change::Slices(slices) => reconciler.reset_slices(slices),
-            Change::Slice(slice) => reconciler.apply_slice(slice),
-            Change::SliceGone(name) => reconciler.delete_slice(&name),
+            Change::ResetServices(services) => reconciler.reset_services(services),
+            Change::ApplyService(service) => reconciler.apply_service(service),
+            Change::DeleteService(name) => reconciler.delete_service(&name),
+            Change::ResetSlices(slices) => reconciler.reset_slices(slices),
+            Change::ApplySlice(slice) => reconciler.apply_slice(slice),
+            Change::DeleteSlice(name) => reconciler.delete_slice(&name),
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
                 self.node_eligible = node.eligible;
             }
             // A Node that is deleted is as it was: the kubelet may make it anew.
-            Change::Node(None) | Change::Problems(_) | Change::Trouble(_) => {}
+            Change::Node(None) | Change::Problems(_) | Change::Outage(_) => {}
         }
     }
 
@@ -342,18 +339,4 @@ fn name_drift(drift: &[Drift]) {
         let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
         warn!("and more, {} in all: {}", drift.len(), counts.join(", "));
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text += &format!(": {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

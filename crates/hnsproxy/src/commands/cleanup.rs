@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use cluster_source::Catalog;
 use hcn::Counts;
 use tracing::info;
 
@@ -10,7 +11,6 @@ use super::{CONVERGED, CommandError};
 use crate::cli::{ProxyArgs, resolve};
 use crate::config::Config;
 use crate::hns::Hns;
-use crate::source::Catalog;
 use crate::sync::Session;
 
 pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError> {

@@ -2,13 +2,13 @@
 
 use std::num::NonZeroUsize;
 
+use cluster_source::files::Files;
 use proxy::Explanation;
 
 use super::{CONVERGED, CommandError, report};
 use crate::cli::{ExplainSvcArgs, OutputForm, resolve};
 use crate::config::Config;
 use crate::hns::Hns;
-use crate::source::files::Files;
 use crate::sync::Session;
 use crate::{ask, output, view};
 

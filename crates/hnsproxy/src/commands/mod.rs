@@ -13,15 +13,18 @@ mod state;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cluster_source::Catalog;
+use cluster_source::cluster::{AccessError, ReadError};
+use cluster_source::file_watch::FileWatchError;
+use cluster_source::files::{FileError, Files};
+use cluster_source::kubernetes::summary;
+
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs, SettingsError, node_name};
 use crate::config::{Config, ConfigError};
 use crate::end::End;
 use crate::hns::{Hns, HnsError};
-use crate::kubernetes::summary;
 use crate::log;
-use crate::source::Catalog;
-use crate::source::cluster::{self, AccessError, NodeError, ReadError};
-use crate::source::files::{FileError, Files};
+use crate::source::{self, NodeError};
 use crate::sync::chain;
 use crate::windows_service::{self, ServiceError};
 
@@ -65,9 +68,9 @@ pub enum CommandError {
     /// The system has no thread for what goes on in the background.
     #[error("no thread can be started")]
     Background(#[source] std::io::Error),
-    /// Changes of files can't be followed.
-    #[error("changes of the files can't be followed")]
-    Watch(#[from] notify::Error),
+    /// The configuration file can't be followed.
+    #[error(transparent)]
+    Watch(#[from] FileWatchError),
     /// HNS could not be opened.
     #[error(transparent)]
     Hns(#[from] HnsError),
@@ -180,7 +183,7 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, end: &End) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => cluster::read(config, &node_name(config, hns)?, end)?,
+        None => source::read_api_server(config, &node_name(config, hns)?, end)?,
     })
 }
 

@@ -30,7 +30,7 @@ pub use flags::Flags;
 pub(crate) use flags::HEADING;
 pub use gates::{Gate, Gates};
 pub use validate::Failure;
-pub use watch::{Change, ChangeWatcher, watch};
+pub use watch::{Change, watch};
 
 /// The minor version of the kube-proxy that hnsproxy replaces.
 const MINOR_VERSION: u32 = 36;

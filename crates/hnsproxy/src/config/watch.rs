@@ -1,16 +1,12 @@
 //! Watches the configuration file, and reports changes to another valid configuration, or to an invalid one.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+
+use cluster_source::file_watch::{self, FileChanges, FileWatch, FileWatchError};
 
 use super::key::flag;
 use super::{Config, ConfigError, Flags};
-use crate::source;
 use crate::sync::chain;
-
-/// How long to wait for further file events after one: programs write a file in several steps.
-const SETTLE: Duration = Duration::from_millis(200);
 
 /// A change of the configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,11 +46,6 @@ impl Known {
     }
 }
 
-/// Stops watching when dropped.
-pub struct ChangeWatcher {
-    _watcher: notify::RecommendedWatcher,
-}
-
 /// Watches the file that `--config` names, and calls `on_change` with each change, on a thread of its own. Returns None without `--config`.
 ///
 /// # Errors
@@ -63,34 +54,23 @@ pub fn watch(
     flags: Flags,
     config: Config,
     on_change: impl FnMut(Change) + Send + 'static,
-) -> notify::Result<Option<ChangeWatcher>> {
+) -> Result<Option<FileWatch>, FileWatchError> {
     let Some(path) = flags.text(flag::CONFIG).map(str::to_owned) else { return Ok(None) };
-    let (notices, noticed) = mpsc::channel();
-    let watcher = source::watch(Path::new(&path), move || {
-        // Sending fails only when the thread has ended, which is when nobody needs the change.
-        let _ = notices.send(());
-    })?;
-    std::thread::spawn(move || follow(&flags, config, &noticed, on_change));
-    Ok(Some(ChangeWatcher { _watcher: watcher }))
+    let (watch, changes) = file_watch::watch(Path::new(&path))?;
+    std::thread::spawn(move || follow(&flags, config, &changes, on_change));
+    Ok(Some(watch))
 }
 
-/// Reads the file after each file event, until the watcher is dropped.
-fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut on_change: impl FnMut(Change)) {
+/// Reads the file after each change, until the watch is dropped.
+fn follow(flags: &Flags, config: Config, changes: &FileChanges, mut on_change: impl FnMut(Change)) {
     let mut known = Known { config, error: None };
     // Read before the first event: the file may have changed between its first reading and the start of the watch.
     loop {
         if let Some(change) = known.update(Config::resolve(flags)) {
             on_change(change);
         }
-        if noticed.recv().is_err() {
+        if !changes.wait() {
             return;
-        }
-        loop {
-            match noticed.recv_timeout(SETTLE) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
         }
     }
 }
@@ -98,6 +78,8 @@ fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut on_change: 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::super::tests::{file, flags};
     use super::*;

@@ -11,6 +11,7 @@ mod occurrence;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster_source::cluster::Access;
 use http::{Method, Request};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,7 +22,6 @@ use tracing::{debug, warn};
 use crate::background::{Background, Task};
 use crate::board::Board;
 use crate::metrics::Metrics;
-use crate::source::cluster::Access;
 use crate::sync::chain;
 use herald::{Herald, Tale};
 pub use occurrence::{Occurrence, Regarding, Severity};

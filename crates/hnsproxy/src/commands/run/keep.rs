@@ -9,7 +9,6 @@ use hcn::{Counts, Event as HnsEvent, Subscription};
 use proxy::Next;
 use tracing::{debug, info, warn};
 
-use super::feed::{Feed, Place, Source, Turn};
 use super::{Event, Events};
 use crate::background::Task;
 use crate::board::Board;
@@ -21,6 +20,7 @@ use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity
 use crate::hns::Hns;
 use crate::log;
 use crate::serve;
+use crate::source::{Environment, Feed, Readiness, Source};
 use crate::status::Status;
 use crate::sync::{Audit, Session, chain};
 
@@ -54,8 +54,7 @@ pub(super) fn main(
         // What came while HNS was busy is one turn.
         while let Some(event) = next {
             match event {
-                Event::FilesChanged => keeper.feed.files_changed(keeper.session.now()),
-                Event::Cluster(origin, change) => keeper.feed.take(&origin, change, &mut keeper.session),
+                Event::Cluster(origin, changes) => keeper.feed.apply(&origin, changes, &mut keeper.session),
                 Event::Hns(event) => keeper.note(event),
                 Event::Config(Change::Invalid(error)) => warn!("{error}; the configuration stays as it was"),
                 Event::Config(Change::Valid(config)) => match keeper.succeeded(*config, events) {
@@ -157,17 +156,19 @@ impl<'a> Keeper<'a> {
         events: &Events,
         before: Option<&Session<'_>>,
     ) -> Result<Self, CommandError> {
-        let place = Place { args: &args.proxy, config: &config, hns };
         let settings = settings(&config, &args.proxy, hns)?;
-        let mut feed = Feed::open(place, &settings.node_name, source, events)?;
-        let host = host(&config, &args.proxy, hns, feed.node(&settings.node_name).as_ref());
+        let node_name = settings.node_name.clone();
+        let host = host(&config, &args.proxy, hns, None);
         let mut session = Session::new(hns, settings, host, args.hns_concurrency);
         session.count_in(events.metrics.clone());
         if let Some(before) = before {
             session.succeed(before);
         }
         info!("{}", session.note());
-        feed.load(&mut session);
+        let environment = Environment { args: &args.proxy, config: &config, hns };
+        let (sender, Events { background, metrics, .. }) = (events.clone(), events);
+        let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
+        let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
         let board = events.board.clone();
         board.started(session.status());
@@ -184,7 +185,7 @@ impl<'a> Keeper<'a> {
     /// Does what is due, says how things stand, and answers when there is more to do.
     fn turn(&mut self) -> Result<Duration, CommandError> {
         let (awaited, next) = self.advance()?;
-        let cluster_trouble = self.feed.trouble();
+        let cluster_trouble = self.feed.outage().cloned();
         self.board.publish(Status { awaited, cluster_trouble, ..self.session.status() });
         Ok(next)
     }
@@ -192,16 +193,15 @@ impl<'a> Keeper<'a> {
     /// Does what is due, and answers what is waited for first, if anything, and when there is more to do.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
         let Self { args, config, hns, session, feed, board, .. } = self;
-        let due = match feed.turn(Place { args: &args.proxy, config, hns }, session)? {
-            Turn::Ready(due) => due,
-            Turn::Waits(what, until) => return Ok((Some(what), until.unwrap_or(Duration::MAX))),
-        };
-        if due.is_none() {
-            board.begun();
+        if let Readiness::Waiting(what, until) =
+            feed.readiness(Environment { args: &args.proxy, config, hns }, session)?
+        {
+            return Ok((Some(format!("{what} {}", feed.node_name())), until.unwrap_or(Duration::MAX)));
         }
+        board.begun();
         if !session.knows_cluster() {
             // Ids tell what objects hold only to those who know what they should: looked at now, each would be read.
-            return Ok((None, due.unwrap_or(Duration::MAX)));
+            return Ok((None, Duration::MAX));
         }
         if session.now() >= self.next_audit {
             let audit = session.audit();
@@ -221,7 +221,7 @@ impl<'a> Keeper<'a> {
             let Counts { calls, writes } = session.counts();
             info!("HNS holds all that it should, after {calls} native calls, {writes} writes");
         }
-        Ok((None, [next, due].into_iter().flatten().fold(self.next_audit, Duration::min)))
+        Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
     }
 
     /// Looks sooner where HNS told of something that may concern us.

@@ -1,6 +1,5 @@
 //! `run`: programs HNS, once or for as long as the process lives.
 
-mod feed;
 mod keep;
 pub(super) mod once;
 
@@ -21,10 +20,8 @@ use crate::source;
 
 /// What wakes the loop.
 enum Event {
-    /// Files of the source were changed.
-    FilesChanged,
-    /// An API server tells of the cluster.
-    Cluster(feed::Origin, source::Change),
+    /// The cluster has changed. These changes belong together.
+    Cluster(source::Origin, Vec<cluster_source::Change>),
     /// The configuration file was changed.
     Config(config::Change),
     /// HNS told of something.
@@ -49,7 +46,7 @@ struct Events {
 impl Events {
     /// Sends an event. The loop outlives its use but for the very end, when nobody needs to be told.
     fn send(&self, event: Event) {
-        if matches!(event, Event::FilesChanged | Event::Cluster(..)) {
+        if matches!(event, Event::Cluster(..)) {
             self.board.queued();
         }
         let _ = self.sender.send(event);

@@ -1,0 +1,137 @@
+//! The way to the API server: one client at a time, created again from credentials that are read again when they were rejected.
+
+use kube::Client;
+use tokio::sync::Mutex;
+
+use super::access_error::AccessError;
+use super::client;
+use super::connection_options::ConnectionOptions;
+use super::credentials;
+
+/// The way to the API server. Shared by all that send requests, so that new credentials are read once for all of them.
+#[derive(Debug)]
+pub struct Access {
+    options: ConnectionOptions,
+    server: String,
+    host: String,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    client: Option<OpaqueClient>,
+    /// How many clients were created so far.
+    generation: u64,
+}
+
+struct OpaqueClient(Client);
+
+impl std::fmt::Debug for OpaqueClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl Access {
+    /// Reads where the API server is and which credentials to use. No request is sent and no token read: the token may appear later.
+    ///
+    /// # Errors
+    /// If the server or the credentials are not known. A retry does not help.
+    pub fn open(options: &ConnectionOptions) -> Result<Self, AccessError> {
+        if options.qps > 0.0 && options.burst == 0 {
+            return Err(AccessError::Burst);
+        }
+        // kube's functions are async, but do nothing that waits; this is called before any runtime exists.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
+        let url = runtime.block_on(credentials::load(options))?.cluster_url;
+        let server = url.to_string().trim_end_matches('/').to_owned();
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
+        let current = Mutex::new(Current { client: None, generation: 0 });
+        Ok(Self { options: options.clone(), server, host, current })
+    }
+
+    /// Host and port of the server, as metrics name it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The URL of the server, for messages.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub(super) fn options(&self) -> &ConnectionOptions {
+        &self.options
+    }
+
+    /// The client in use, created if there is none, and its generation for [`Self::renew`].
+    ///
+    /// # Errors
+    /// If none can be created now. A retry may help: files and plugins may recover.
+    pub async fn client(&self) -> Result<(Client, u64), AccessError> {
+        let mut current = self.current.lock().await;
+        if let Some(OpaqueClient(client)) = &current.client {
+            return Ok((client.clone(), current.generation));
+        }
+        let mut config = credentials::load(&self.options).await?;
+        credentials::trim_token(&mut config)?;
+        let client = client::create(config).await?;
+        current.generation += 1;
+        current.client = Some(OpaqueClient(client.clone()));
+        Ok((client, current.generation))
+    }
+
+    /// Drops the client of a generation, whose credentials were rejected: the next one reads them again. Of several that were rejected
+    /// with the same client, the first drops it and the rest find the new one.
+    pub async fn renew(&self, generation: u64) {
+        let mut current = self.current.lock().await;
+        if current.generation == generation {
+            current.client = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn open(kubeconfig: Option<PathBuf>, master: Option<&str>) -> Result<Access, AccessError> {
+        Access::open(&ConnectionOptions {
+            kubeconfig,
+            master: master.map(str::to_owned),
+            qps: 5.0,
+            burst: 10,
+            stream_lists: true,
+            user_agent: "test".to_owned(),
+        })
+    }
+
+    const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: c, \
+        contexts: [{name: c, context: {cluster: c, user: u}}], \
+        clusters: [{name: c, cluster: {server: 'https://10.0.0.1:6443'}}], users: [{name: u, user: {tokenFile: token}}]}";
+
+    #[test]
+    fn the_server_is_that_of_the_kubeconfig_or_of_master() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubeconfig");
+        fs::write(&file, KUBECONFIG).unwrap();
+        fs::write(directory.path().join("token"), "secret\n").unwrap();
+        let server = |master| open(Some(file.clone()), master).unwrap().server().to_owned();
+        assert_eq!(server(None), "https://10.0.0.1:6443");
+        assert_eq!(server(Some("https://10.0.0.2")), "https://10.0.0.2");
+        assert_eq!(open(None, Some("127.0.0.1:8080")).unwrap().server(), "http://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn what_can_t_be_used_is_named() {
+        let none = open(Some("/nowhere/kubeconfig".into()), None).unwrap_err();
+        assert_eq!(none.to_string(), "cannot read kubeconfig /nowhere/kubeconfig");
+        let odd = open(None, Some("http://a b")).unwrap_err();
+        assert!(odd.to_string().starts_with("invalid API server URL --master=http://a b: "), "{odd}");
+        let outside = open(None, None).unwrap_err();
+        assert!(outside.to_string().contains("set --kubeconfig"), "{outside}");
+    }
+}

@@ -1,0 +1,28 @@
+//! The cluster of an API server: lists and watches its Services, its EndpointSlices and the own Node.
+
+mod access;
+mod access_error;
+mod api_status;
+mod backoff;
+mod client;
+mod connection;
+mod connection_options;
+mod credentials;
+mod decode;
+mod kind;
+mod list_watch;
+mod object;
+mod outage;
+mod rate_limiter;
+mod read;
+mod reflector;
+mod request;
+mod request_error;
+mod request_observer;
+
+pub use access::Access;
+pub use access_error::AccessError;
+pub use connection_options::ConnectionOptions;
+pub use list_watch::list_watch;
+pub use read::{ReadError, read};
+pub use request_observer::RequestObserver;

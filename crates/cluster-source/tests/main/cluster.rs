@@ -1,0 +1,149 @@
+//! A server, a list/watch of it on a thread of its own, and the cluster that its changes add up to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use cluster_source::Change;
+use cluster_source::cluster::{Access, ConnectionOptions, RequestObserver, list_watch};
+use serde_json::{Value, json};
+use test_api_server::ApiServer;
+use tokio::sync::oneshot;
+
+const BOUND: Duration = Duration::from_secs(30);
+pub(crate) const NODE: &str = "win-1";
+
+/// Counts nothing.
+struct Unobserved;
+
+impl RequestObserver for Unobserved {
+    fn rate_limited(&self, _: &str, _: &str, _: Duration) {}
+    fn answered(&self, _: &str, _: &str, _: Option<u16>, _: Duration) {}
+}
+
+/// What was emitted, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) services: Option<BTreeSet<String>>,
+    pub(crate) slices: Option<BTreeSet<String>>,
+    /// Whether the own Node was answered for, and is there.
+    pub(crate) node: Option<bool>,
+    pub(crate) problems: Vec<String>,
+    pub(crate) outage: Option<String>,
+}
+
+impl Known {
+    /// A cluster of these Services, each with a slice of its name, and the own Node.
+    pub(crate) fn of(services: &[&str]) -> Self {
+        let names: BTreeSet<_> = services.iter().map(|name| format!("ns/{name}")).collect();
+        let slices = names.iter().map(|name| format!("{name}-1")).collect();
+        Self { services: Some(names), slices: Some(slices), node: Some(true), problems: vec![], outage: None }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::ResetServices(all) => self.services = Some(all.iter().map(|s| s.name.to_string()).collect()),
+            Change::ApplyService(service) => drop(self.services.as_mut().unwrap().insert(service.name.to_string())),
+            Change::DeleteService(name) => drop(self.services.as_mut().unwrap().remove(&name.to_string())),
+            Change::ResetSlices(all) => self.slices = Some(all.iter().map(|s| s.name.to_string()).collect()),
+            Change::ApplySlice(slice) => drop(self.slices.as_mut().unwrap().insert(slice.name.to_string())),
+            Change::DeleteSlice(name) => drop(self.slices.as_mut().unwrap().remove(&name.to_string())),
+            Change::Node(node) => self.node = Some(node.is_some()),
+            Change::Problems(problems) => self.problems.extend(problems.iter().map(ToString::to_string)),
+            Change::Outage(outage) => self.outage = outage,
+        }
+    }
+}
+
+/// A list/watch at work, until it is dropped.
+pub(crate) struct Watching {
+    pub(crate) server: ApiServer,
+    pub(crate) known: Known,
+    /// The outages that were emitted.
+    pub(crate) outages: Vec<String>,
+    changes: Receiver<Vec<Change>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watching {
+    /// Starts on a server.
+    pub(crate) fn start(server: ApiServer) -> Self {
+        let options = ConnectionOptions {
+            kubeconfig: None,
+            master: Some(server.url()),
+            qps: 0.0,
+            burst: 0,
+            stream_lists: true,
+            user_agent: "test".into(),
+        };
+        let access = Arc::new(Access::open(&options).unwrap());
+        let (sender, changes) = channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let emit = move |changes| drop(sender.send(changes));
+                tokio::select! {
+                    () = list_watch(access, NODE, Arc::new(Unobserved), emit) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let known = Known { services: None, slices: None, node: None, problems: vec![], outage: None };
+        let thread = Some(std::thread::spawn(run));
+        Self { server, known, outages: Vec::new(), changes, stop: Some(stop), thread }
+    }
+
+    /// Starts on a server with Services, and waits until they are known.
+    pub(crate) fn on(services: &[&str]) -> Self {
+        let server = ApiServer::start().unwrap();
+        server.load(cluster(services)).unwrap();
+        let mut watching = Self::start(server);
+        watching.until("the cluster is known", |known| *known == Known::of(services));
+        watching
+    }
+
+    /// Waits until what is known fulfils a condition.
+    pub(crate) fn until(&mut self, what: &str, condition: impl Fn(&Known) -> bool) {
+        while !condition(&self.known) {
+            let Ok(changes) = self.changes.recv_timeout(BOUND) else { panic!("{what}: not so in {:#?}", self.known) };
+            for change in changes {
+                if let Change::Outage(Some(reason)) = &change {
+                    self.outages.push(reason.clone());
+                }
+                self.known.apply(change);
+            }
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was printed; the test fails by what it did not emit.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Services, each with a slice, and the own Node.
+pub(crate) fn cluster(services: &[&str]) -> Value {
+    let mut objects: Vec<Value> = services.iter().flat_map(|name| [service(name), slice(name)]).collect();
+    objects.push(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}));
+    objects.into()
+}
+
+pub(crate) fn service(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": name},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]}})
+}
+
+pub(crate) fn slice(service: &str) -> Value {
+    json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"namespace": "ns", "name": format!("{service}-1"), "labels": {"kubernetes.io/service-name": service}},
+        "ports": [{"name": "", "port": 8080}], "endpoints": [{"addresses": ["10.244.7.7"]}]})
+}

@@ -1,0 +1,67 @@
+//! A server that fails: what was known stays known, and what was missed is known afterwards.
+
+use serde_json::json;
+use test_api_server::{ExpiredWatches, Kind, Mood};
+
+use crate::cluster::{Known, Watching, cluster, service, slice};
+
+/// Changes the cluster of a server that nobody can watch, from Services a and b to b and c.
+fn change(watching: &Watching) {
+    let server = &watching.server;
+    server.delete(Kind::Service, "ns", "a");
+    server.delete(Kind::EndpointSlice, "ns", "a-1");
+    server.load(json!([service("c"), slice("c")])).unwrap();
+}
+
+/// An outage changes nothing that is known; once it is resolved, what was missed is known. Its reason is emitted once.
+fn survives(mood: Mood, reason: &str) {
+    let mut watching = Watching::on(&["a", "b"]);
+    watching.server.set_mood(mood);
+    watching.server.cut();
+    watching.until("there is an outage", |known| known.outage.is_some());
+    let before = Known { outage: watching.known.outage.clone(), ..Known::of(&["a", "b"]) };
+    assert_eq!(watching.known, before);
+    change(&watching);
+    watching.server.set_mood(Mood::Well);
+    watching.until("it is resolved", |known| *known == Known::of(&["b", "c"]));
+    assert!(watching.outages.len() == 1 && watching.outages[0].contains(reason), "{reason}: {:?}", watching.outages);
+}
+
+#[test]
+fn a_server_that_fails_or_is_overloaded() {
+    survives(Mood::Refuses { code: 500, retry_after: None }, "(500)");
+    survives(Mood::Refuses { code: 429, retry_after: Some(1) }, "(429)");
+}
+
+#[test]
+fn a_server_that_sends_what_is_no_json() {
+    survives(Mood::Garbage, "<html>");
+}
+
+#[test]
+fn a_server_that_closes_each_connection() {
+    survives(Mood::Half, "lost");
+}
+
+#[test]
+fn a_resource_version_that_has_expired_is_listed_again() {
+    for expired in [ExpiredWatches::Event, ExpiredWatches::Code] {
+        let mut watching = Watching::on(&["a", "b"]);
+        watching.server.set_expired_watches(expired);
+        watching.server.go_away();
+        change(&watching);
+        watching.server.forget();
+        watching.server.come_back().unwrap();
+        watching.until("what was missed is known", |known| known.services == Known::of(&["b", "c"]).services);
+        watching.until("what was missed is known", |known| *known == Known::of(&["b", "c"]));
+    }
+}
+
+#[test]
+fn an_etcd_that_was_restored_from_a_backup_is_listed_again() {
+    let mut watching = Watching::on(&["a", "b"]);
+    watching.server.restore(cluster(&["b", "c"])).unwrap();
+    watching.until("the restored cluster is known", |known| *known == Known::of(&["b", "c"]));
+    watching.server.load(json!([service("d"), slice("d")])).unwrap();
+    watching.until("changes are known", |known| *known == Known::of(&["b", "c", "d"]));
+}
