@@ -9,6 +9,7 @@
 //! On Windows, `windows` carries the calls out; it has the only unsafe code.
 //!
 //! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
+#![deny(missing_docs)]
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 
 pub mod call;

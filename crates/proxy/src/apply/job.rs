@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Failure, is_load_balancer_absent};
 use crate::frontend::Frontend;
 use crate::identity;
-use crate::observe::{HeldEndpoint, HeldLoadBalancer, Owner};
+use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
@@ -29,17 +29,17 @@ pub struct Job {
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     /// There is an endpoint, asked for by an id, and perhaps under another.
-    Endpoint { asked: Guid, id: Guid, held: HeldEndpoint },
+    Endpoint { asked: Guid, id: Guid, held: ObservedEndpoint },
     /// An endpoint was deleted.
     EndpointDeleted(Guid),
     /// There is a load balancer.
-    LoadBalancer { id: Guid, held: HeldLoadBalancer },
+    LoadBalancer { id: Guid, held: ObservedLoadBalancer },
     /// A load balancer was deleted: the next of its id will say what the id tells.
     LoadBalancerDeleted(Guid),
     /// A load balancer was found not to be there.
     LoadBalancerAbsent(Guid),
     /// A load balancer may say this now, or not.
-    Doubt { id: Guid, attempted: HeldLoadBalancer },
+    Doubt { id: Guid, attempted: ObservedLoadBalancer },
     /// The id of an object does not tell its content.
     IdLies(Guid),
     /// Changes in place take.
@@ -107,7 +107,7 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        let held = HeldLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let held = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
                 let there = client.load_balancer(asked)?;
@@ -131,7 +131,7 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         // Of others' making or not: what serves our Service now says what we want, and goes when we no longer do.
-        let held = HeldLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let held = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
             Err(error) => {
@@ -184,6 +184,6 @@ fn create_endpoint(
         }
         result => result?,
     };
-    facts.push(Fact::Endpoint { asked, id, held: HeldEndpoint::of(network, document, Owner::Us) });
+    facts.push(Fact::Endpoint { asked, id, held: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())
 }

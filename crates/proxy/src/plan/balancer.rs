@@ -12,7 +12,7 @@ use crate::identity;
 use crate::model::ServiceName;
 use crate::network::Network;
 use crate::notice::{Notice, Problem};
-use crate::observe::{HeldLoadBalancer, Owner};
+use crate::observe::{ObservedLoadBalancer, Owner};
 use crate::resolve::Resolved;
 
 /// A load balancer's backends as endpoints.
@@ -83,7 +83,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan) {
-        let mut held: Vec<(Guid, &HeldLoadBalancer)> = self.observed.on(frontend).collect();
+        let mut held: Vec<(Guid, &ObservedLoadBalancer)> = self.observed.on(frontend).collect();
         let Some(owned) = self.desired.owned(frontend) else {
             return self.plan_unwanted(frontend, &held, plan);
         };
@@ -121,7 +121,7 @@ impl Planner<'_> {
         let adopted = resolution.adopt.into_iter().filter(|id| self.is_others_endpoint(*id));
         if let Some(index) = held.iter().position(|(_, held)| held.content.whole == content.whole) {
             let (id, same) = held.swap_remove(index);
-            if same.owner == Owner::Others {
+            if same.owner == Owner::Foreign {
                 plan.adopted_load_balancers.insert(id);
             }
             plan.adopted_endpoints.extend(adopted);
@@ -135,7 +135,7 @@ impl Planner<'_> {
         let reason = match (same_shape, held.as_slice()) {
             (_, []) => Reason::Missing,
             (Some(_), _) => Reason::BackendsDiffer,
-            (None, held) if held.iter().any(|(_, held)| held.owner == Owner::Others) => Reason::HeldByOthers,
+            (None, held) if held.iter().any(|(_, held)| held.owner == Owner::Foreign) => Reason::HeldByOthers,
             (None, _) => Reason::ContentDiffers,
         };
         let can_be_changed = |index: &usize| {
@@ -160,20 +160,20 @@ impl Planner<'_> {
     }
 
     /// Whether a load balancer has no backend in another network. One that has is not changed in place: that HNS can move it is not known.
-    fn is_in(&self, held: &HeldLoadBalancer, network: Guid) -> bool {
+    fn is_in(&self, held: &ObservedLoadBalancer, network: Guid) -> bool {
         held.endpoints.iter().filter_map(|id| self.observed.endpoint(*id)).all(|endpoint| endpoint.network == network)
     }
 
     /// What no Service wants: ours goes, and what kube-proxy left where the settings say so.
-    fn plan_unwanted(&self, frontend: Frontend, held: &[(Guid, &HeldLoadBalancer)], plan: &mut Plan) {
+    fn plan_unwanted(&self, frontend: Frontend, held: &[(Guid, &ObservedLoadBalancer)], plan: &mut Plan) {
         for (id, held) in held {
             let of_network = |id: &Guid| self.observed.endpoint(*id).is_some();
             let left =
-                || self.settings.take_over && held.is_like_kube_proxys() && held.endpoints.iter().any(of_network);
+                || self.settings.take_over && held.resembles_kube_proxy() && held.endpoints.iter().any(of_network);
             let reason = match held.owner {
                 Owner::Us => Reason::NotWanted,
-                Owner::Others if left() => Reason::LeftByKubeProxy,
-                Owner::Others => continue,
+                Owner::Foreign if left() => Reason::LeftByKubeProxy,
+                Owner::Foreign => continue,
             };
             plan.steps.push(delete_load_balancer(*id, frontend, None, reason));
         }

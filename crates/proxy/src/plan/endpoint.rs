@@ -70,7 +70,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn is_others_endpoint(&self, id: Guid) -> bool {
-        self.observed.endpoint(id).is_some_and(|held| held.remote && held.owner == Owner::Others)
+        self.observed.endpoint(id).is_some_and(|held| held.remote && held.owner == Owner::Foreign)
     }
 
     /// The endpoints that the load balancers of a plan let go, and take up.
@@ -125,8 +125,8 @@ impl Planner<'_> {
             let reason = match () {
                 () if local => Reason::LocalEndpointExists,
                 () if standing == Some(id) => continue,
-                () if held.owner == Owner::Others && left() => Reason::LeftByKubeProxy,
-                () if held.owner == Owner::Others => continue,
+                () if held.owner == Owner::Foreign && left() => Reason::LeftByKubeProxy,
+                () if held.owner == Owner::Foreign => continue,
                 () if expected.is_some() => Reason::ContentDiffers,
                 () => Reason::NotWanted,
             };

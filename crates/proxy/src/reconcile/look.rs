@@ -4,7 +4,9 @@ use hcn::client::Listed;
 
 use super::*;
 use crate::network::NamedNetwork;
-use crate::observe::{Cause, Found, HeldEndpoint, HeldLoadBalancer, ListedEndpoint, Owner, Scrutiny, owner_of};
+use crate::observe::{
+    Cause, Findings, ListDetail, ListedEndpoint, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
+};
 use crate::plan::ExpectedEndpoint;
 
 /// In so many looks, each of these has its turn once: at audits of 5 s, once a minute.
@@ -83,7 +85,7 @@ impl Reconciler {
             }
         }
         let turn = self.looks % ROUND;
-        let mut found = Found::default();
+        let mut found = Findings::default();
         let (result, network_changed, half) = match self.look_around(client, turn, part, &mut found) {
             Ok((network_changed, half)) => (Ok(()), network_changed, half),
             Err(error) => (Err(error), false, false),
@@ -102,7 +104,7 @@ impl Reconciler {
         client: &Client,
         turn: u32,
         part: Part,
-        found: &mut Found,
+        found: &mut Findings,
     ) -> Result<(bool, bool), ObserveError> {
         let changed =
             if part == Part::Second { false } else { self.look_at_networks_and_endpoints(client, turn, found)? };
@@ -110,7 +112,8 @@ impl Reconciler {
             return Ok((false, true));
         }
         let own_turn = turn == LOAD_BALANCERS;
-        let scrutiny = if own_turn { Scrutiny::of(self.observed.load_balancer_count()) } else { Scrutiny::Ids };
+        let scrutiny =
+            if own_turn { ListDetail::for_contents_of(self.observed.load_balancer_count()) } else { ListDetail::Ids };
         self.look_at_load_balancers(client, scrutiny, found)?;
         Ok((changed, false))
     }
@@ -119,7 +122,7 @@ impl Reconciler {
         &mut self,
         client: &Client,
         turn: u32,
-        found: &mut Found,
+        found: &mut Findings,
     ) -> Result<bool, ObserveError> {
         let is_seen = |named: &NamedNetwork| {
             named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
@@ -131,14 +134,18 @@ impl Reconciler {
         }
         self.refresh_wishes();
         if !is_sure || turn != NETWORK || changed {
-            let scrutiny = if turn == ENDPOINTS { Scrutiny::of(self.observed.endpoint_count()) } else { Scrutiny::Ids };
+            let scrutiny = if turn == ENDPOINTS {
+                ListDetail::for_contents_of(self.observed.endpoint_count())
+            } else {
+                ListDetail::Ids
+            };
             let mut listed = self.list_endpoints(client, scrutiny)?;
             if is_sure && !changed && self.observed.lacks_endpoints(&listed) {
                 // They may have gone with their network.
                 changed = self.find_networks(client)?;
                 if changed {
                     self.refresh_wishes();
-                    listed = self.list_endpoints(client, Scrutiny::Ids)?;
+                    listed = self.list_endpoints(client, ListDetail::Ids)?;
                 }
             }
             self.look_at_endpoints(client, listed, found)?;
@@ -149,8 +156,8 @@ impl Reconciler {
     fn look_at_load_balancers(
         &mut self,
         client: &Client,
-        scrutiny: Scrutiny,
-        found: &mut Found,
+        scrutiny: ListDetail,
+        found: &mut Findings,
     ) -> Result<(), hcn::Error> {
         let Some(capabilities) = &self.capabilities else { return Ok(()) };
         let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
@@ -158,18 +165,18 @@ impl Reconciler {
             let restraint = &Restraint::default();
             let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
             let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
-            expected.map(|(id, document)| (id, HeldLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
+            expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
-        self.observed.look_at_load_balancers(client, capabilities, scrutiny, expected, found)
+        self.observed.refresh_load_balancers(client, capabilities, scrutiny, expected, found)
     }
 
     /// The endpoints of all networks; with their documents where contents are asked for and HNS has that list.
-    fn list_endpoints(&self, client: &Client, scrutiny: Scrutiny) -> Result<Vec<ListedEndpoint>, hcn::Error> {
+    fn list_endpoints(&self, client: &Client, scrutiny: ListDetail) -> Result<Vec<ListedEndpoint>, hcn::Error> {
         let networks = self.networks.present_ids();
         let record = |network, listed: Listed<Endpoint>| {
-            (network, listed.and_then(|id, document| Ok(HeldEndpoint::of(network, &document, owner_of(id)))))
+            (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
         };
-        if scrutiny == Scrutiny::Contents
+        if scrutiny == ListDetail::Contents
             && let Ok(listed) = client.endpoints_in_bulk(|listed| {
                 let network = match &listed.document {
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
@@ -192,7 +199,7 @@ impl Reconciler {
         &mut self,
         client: &Client,
         listed: Vec<ListedEndpoint>,
-        found: &mut Found,
+        found: &mut Findings,
     ) -> Result<(), hcn::Error> {
         let Some(capabilities) = &self.capabilities else { return Ok(()) };
         let (desired, settings, host, networks) = (&self.desired, &self.settings, &self.host, &self.networks);
@@ -201,16 +208,16 @@ impl Reconciler {
             let planner = Planner { desired, observed, settings, host, networks, capabilities, restraint };
             let endpoint = |address| {
                 let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
-                Some((id, HeldEndpoint::of(network, &document, Owner::Us)))
+                Some((id, ObservedEndpoint::of(network, &document, Owner::Us)))
             };
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };
-        self.observed.look_at_endpoints(client, listed, expected, found)
+        self.observed.refresh_endpoints(client, listed, expected, found)
     }
 
     /// What was found not to be as believed concerns its users too. What none of our own doing explains, and concerns us, is drift.
-    fn absorb(&mut self, found: Found) {
-        let Found { dirty, mut drift } = found;
+    fn absorb(&mut self, found: Findings) {
+        let Findings { dirty, mut drift } = found;
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
@@ -255,12 +262,12 @@ impl Reconciler {
 
     /// Looks at everything after a refusal that says that HNS holds something else than believed.
     pub(super) fn look_again(&mut self, client: &Client) {
-        let mut found = Found::default();
+        let mut found = Findings::default();
         // Where HNS can't be asked, nothing is learned; what failed is tried again when it is due.
         let _ = self
-            .list_endpoints(client, Scrutiny::Ids)
+            .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.look_at_endpoints(client, listed, &mut found))
-            .and_then(|()| self.look_at_load_balancers(client, Scrutiny::Ids, &mut found));
+            .and_then(|()| self.look_at_load_balancers(client, ListDetail::Ids, &mut found));
         self.absorb(found);
     }
 
@@ -280,8 +287,8 @@ impl Reconciler {
         }
         if !self.endpoints_fresh && !plan.awaited.is_empty() {
             self.endpoints_fresh = true;
-            let mut found = Found::default();
-            let listed = self.list_endpoints(client, Scrutiny::Ids);
+            let mut found = Findings::default();
+            let listed = self.list_endpoints(client, ListDetail::Ids);
             let result = listed.and_then(|listed| self.look_at_endpoints(client, listed, &mut found));
             let changed = !found.dirty.is_empty();
             self.absorb(found);

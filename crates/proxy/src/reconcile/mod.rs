@@ -425,13 +425,13 @@ impl Reconciler {
     pub fn load_balancers_of_others(&self) -> Vec<OthersLoadBalancer> {
         let unwanted = self
             .observed
-            .of_others()
+            .foreign_load_balancers()
             .filter(|(_, held)| held.frontends.iter().all(|frontend| self.desired.owned(*frontend).is_none()));
         let mut others: Vec<_> = unwanted
             .map(|(id, held)| OthersLoadBalancer {
                 frontends: held.frontends.to_vec(),
                 id,
-                like_kube_proxys: held.is_like_kube_proxys(),
+                like_kube_proxys: held.resembles_kube_proxy(),
             })
             .collect();
         others.sort();
