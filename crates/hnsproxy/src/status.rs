@@ -7,7 +7,7 @@ use hcn::Generation;
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
-use proxy::{HealthChecks, Liveness, Notice, Progress, Reconciler, Remark};
+use proxy::{HealthChecks, HostCondition, Liveness, Notice, Progress, Reconciler};
 use uuid::Uuid;
 
 use crate::sync::chain;
@@ -53,7 +53,7 @@ pub struct Status {
     /// The uids of the Services that these are about.
     pub uids: BTreeMap<ServiceName, Uuid>,
     /// What an operator should know of the host.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<HostCondition>,
     /// What health checks of Services are answered.
     pub health_checks: HealthChecks,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use crate::plan::Subject;
+use crate::dirty::Subject;
 
 /// The first delay. HNS mostly fails briefly: a port not yet there, a service restarting.
 const FIRST: Duration = Duration::from_millis(500);

@@ -3,16 +3,12 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::{
-    DistributionType, Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping,
-    PortMappingFlags, Protocol,
-};
+use hcn::schema::{DistributionType, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::model::Family;
 use crate::network::Network;
-use crate::settings::Host;
 
 /// What HNS allows one load balancer of: a family, an address, a protocol and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -169,55 +165,9 @@ pub enum EndpointPurpose {
     SourceVip,
 }
 
-/// The document of an endpoint of our making.
-pub fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
-    let node_ip = host.node_ip(Family::of(address));
-    let provider = match purpose {
-        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
-        EndpointPurpose::ServiceAddress => node_ip,
-        EndpointPurpose::SourceVip => None,
-    };
-    let mac_address = match purpose {
-        EndpointPurpose::Backend => mac_of(address),
-        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
-    };
-    Endpoint {
-        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
-        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
-        mac_address,
-        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
-        ..Endpoint::default()
-    }
-}
-
-/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, those of IPv6 from the end (winkernel 3.2).
-fn mac_of(address: IpAddr) -> String {
-    let [a, b, c, d] = match address {
-        IpAddr::V4(v4) => v4.octets(),
-        IpAddr::V6(v6) => {
-            let [.., w, x, y, z] = v6.octets();
-            [z, y, x, w]
-        }
-    };
-    format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
-}
-
-/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
-pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
-    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
-    let own = digits(&document.mac_address);
-    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&mac_of(address))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mac_addresses_are_those_of_kube_proxy() {
-        assert_eq!(mac_of("10.244.2.7".parse().unwrap()), "02-11-0a-f4-02-07");
-        assert_eq!(mac_of("fd00::2:3".parse().unwrap()), "02-11-03-00-02-00");
-    }
 
     #[test]
     fn frontends_of_a_load_balancer_are_every_address_with_every_port() {

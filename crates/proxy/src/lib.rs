@@ -10,29 +10,26 @@
 
 pub mod apply;
 pub mod backoff;
+pub mod condition;
 pub mod desire;
-pub mod desired;
+pub mod dirty;
 pub mod explain;
-pub mod fit;
 pub mod frontend;
 pub mod health_check;
 pub mod identity;
+mod mac;
 pub mod model;
 pub mod network;
-pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;
-pub mod resolve;
-pub mod select;
 pub mod settings;
-mod shortcomings;
 
+pub use condition::{Holder, Notice, Problem};
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
-pub use network::{Network, Networks};
-pub use notice::{Holder, Notice, Problem, Remark};
+pub use network::{HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally};

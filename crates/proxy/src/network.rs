@@ -8,7 +8,6 @@ use hcn::schema::RemoteSubnetRoute;
 use ipnet::IpNet;
 
 use crate::model::Family;
-use crate::notice::Remark;
 
 /// A network, as far as programming depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +49,19 @@ pub struct NamedNetwork {
     /// Whether it is there, and can be used. One that is not is waited for.
     pub present: bool,
     /// What an operator should know of it.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<HostCondition>,
 }
 
-/// The networks that the settings name, in that order. A network is told by its place in it.
+/// The position of a network in the list of the settings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NetworkIndex(usize);
+
+impl NetworkIndex {
+    /// The network that the settings name first. Addresses that are in no subnet belong to it.
+    pub const FIRST: Self = Self(0);
+}
+
+/// The networks that the settings name, in that order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Networks {
     all: Vec<NamedNetwork>,
@@ -61,99 +69,137 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// Networks of which nothing is known but their names.
+    /// Networks of which only the names are known.
     pub fn new(names: &[String], primary_family: Family) -> Self {
         let named =
             |name: &String| NamedNetwork { name: name.clone(), network: None, present: false, remarks: Vec::new() };
         Self { all: names.iter().map(named).collect(), primary_family }
     }
 
-    /// Sets the node's primary family.
     pub fn set_primary_family(&mut self, family: Family) {
         self.primary_family = family;
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &NamedNetwork> {
         self.all.iter()
     }
 
-    /// How many the settings name.
+    pub fn indices(&self) -> impl Iterator<Item = NetworkIndex> + use<> {
+        (0..self.all.len()).map(NetworkIndex)
+    }
+
+    /// How many networks the settings name, whether HNS has them or not.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether the settings name none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// One of them.
-    pub fn named(&self, place: usize) -> Option<&NamedNetwork> {
-        self.all.get(place)
+    pub fn named(&self, index: NetworkIndex) -> Option<&NamedNetwork> {
+        self.all.get(index.0)
     }
 
-    /// One of them, to take what HNS says of it.
-    pub fn named_mut(&mut self, place: usize) -> Option<&mut NamedNetwork> {
-        self.all.get_mut(place)
+    pub fn named_mut(&mut self, index: NetworkIndex) -> Option<&mut NamedNetwork> {
+        self.all.get_mut(index.0)
     }
 
-    /// What is known of one.
-    pub fn known(&self, place: usize) -> Option<&Network> {
-        self.all.get(place)?.network.as_ref()
+    /// What was last read of a network, even if it is missing now: its Services keep their addresses and wait for it.
+    pub fn known(&self, index: NetworkIndex) -> Option<&Network> {
+        self.named(index)?.network.as_ref()
     }
 
-    /// One that is there.
-    pub fn present(&self, place: usize) -> Option<&Network> {
-        self.all.get(place).filter(|named| named.present)?.network.as_ref()
+    /// The network, if HNS has it now.
+    pub fn present(&self, index: NetworkIndex) -> Option<&Network> {
+        self.named(index).filter(|named| named.present)?.network.as_ref()
     }
 
-    /// Whether anything is known of any.
+    /// Whether any network was ever read.
     pub fn any_known(&self) -> bool {
         self.all.iter().any(|named| named.network.is_some())
     }
 
-    /// The ids of those that are there.
+    /// The ids of the networks that HNS has now.
     pub fn present_ids(&self) -> Vec<Guid> {
-        (0..self.len()).filter_map(|place| self.present(place)).map(|network| network.id).collect()
+        self.indices().filter_map(|index| self.present(index)).map(|network| network.id).collect()
     }
 
-    /// The place of the network of an id.
-    pub fn place_of(&self, id: Guid) -> Option<usize> {
-        (0..self.len()).find(|place| self.known(*place).is_some_and(|network| network.id == id))
+    pub fn index_of(&self, id: Guid) -> Option<NetworkIndex> {
+        self.indices().find(|index| self.known(*index).is_some_and(|network| network.id == id))
     }
 
-    /// The place of the overlay network, if there is one. There is one source address, so there is no second.
-    pub fn overlay(&self) -> Option<usize> {
-        (0..self.len()).find(|place| self.known(*place).is_some_and(|network| network.overlay))
+    /// The overlay network. There is one at most: the source VIP, which overlay networks need, is in one network.
+    pub fn overlay(&self) -> Option<NetworkIndex> {
+        self.indices().find(|index| self.known(*index).is_some_and(|network| network.overlay))
     }
 
-    /// Whether a family can be programmed in any: in overlay networks the node's primary one can.
-    pub fn have_family(&self, family: Family) -> bool {
-        (0..self.len()).any(|place| self.takes(place, family))
+    /// Whether Services of a family can be programmed in any network.
+    pub fn any_supports(&self, family: Family) -> bool {
+        self.indices().any(|index| self.supports(index, family))
     }
 
-    /// Whether addresses of a family can be in a network. One that was never found may be of any type.
-    pub fn takes(&self, place: usize, family: Family) -> bool {
-        family == self.primary_family || !self.known(place).is_some_and(|network| network.overlay)
+    /// Whether a network can have addresses of a family. An overlay network has the node's primary family only, as with kube-proxy. A
+    /// network that was never read may be of any type.
+    pub fn supports(&self, index: NetworkIndex, family: Family) -> bool {
+        family == self.primary_family || !self.known(index).is_some_and(|network| network.overlay)
     }
 
-    /// The place of the network that an address belongs to: the one with the longest subnet that contains it, else the overlay network
-    /// that has it on another node, else the first that is named.
-    pub fn of(&self, address: IpAddr) -> usize {
+    /// The network that an address belongs to: the one with the longest subnet that contains it, else the overlay network that routes it
+    /// to another node, else the first that supports its family.
+    pub fn network_of(&self, address: IpAddr) -> NetworkIndex {
+        // With one network the subnets decide nothing: kube-proxy takes every backend for one of its network.
         if self.len() < 2 {
-            return 0;
+            return NetworkIndex::FIRST;
         }
         let family = Family::of(address);
         let known = || {
-            let places = (0..self.len()).filter(|place| self.takes(*place, family));
-            places.filter_map(|place| Some((place, self.known(place)?)))
+            let supporting = self.indices().filter(|index| self.supports(*index, family));
+            supporting.filter_map(|index| Some((index, self.known(index)?)))
         };
-        let own = known().filter_map(|(place, network)| Some((network.closeness(address)?, Reverse(place)))).max();
+        let own = known().filter_map(|(index, network)| Some((network.closeness(address)?, Reverse(index)))).max();
         let elsewhere = || known().find(|(_, network)| network.provider_address(address).is_some());
-        let first = || (0..self.len()).find(|place| self.takes(*place, family)).unwrap_or_default();
-        own.map(|(_, Reverse(place))| place).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)
+        let first = || self.indices().find(|index| self.supports(*index, family)).unwrap_or_default();
+        own.map(|(_, Reverse(index))| index).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)
     }
+}
+
+/// Something about the host that an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum HostCondition {
+    /// The network has another name.
+    #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
+    NetworkRenamed {
+        /// The name in the settings.
+        from: String,
+        /// The name that HNS has.
+        to: String,
+    },
+    /// One of several networks is not there, or can't be used.
+    #[error("its Services wait, those of other networks go on: {reason}")]
+    NetworkMissing {
+        /// Why.
+        reason: String,
+    },
+    /// A subnet, of this node or of others, can't be read.
+    #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
+    SubnetUnreadable {
+        /// The network.
+        network: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// HNS gives objects ids of its own choosing.
+    #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
+    IdsNotHonoured,
+    /// A document of HNS makes no sense.
+    #[error("HNS lists {id}, which is left out: {reason}")]
+    ObjectSkipped {
+        /// The object.
+        id: Guid,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 #[cfg(test)]
@@ -163,7 +209,7 @@ mod tests {
     fn networks(all: &[(bool, &[&str], &[&str])]) -> Networks {
         let names: Vec<String> = (0..all.len()).map(|n| format!("net{n}")).collect();
         let mut networks = Networks::new(&names, Family::V4);
-        for (place, (overlay, own, remote)) in all.iter().enumerate() {
+        for (index, (overlay, own, remote)) in all.iter().enumerate() {
             let subnet = |prefix: &&str| RemoteSubnetRoute {
                 destination_prefix: prefix.parse().unwrap(),
                 isolation_id: 4096,
@@ -171,18 +217,18 @@ mod tests {
                 distributed_router_mac_address: String::new(),
             };
             let network = Network {
-                id: Guid::from_u128(place as u128),
+                id: Guid::from_u128(index as u128),
                 overlay: *overlay,
                 subnets: own.iter().map(|prefix| prefix.parse().unwrap()).collect(),
                 remote_subnets: remote.iter().map(subnet).collect(),
             };
-            networks.all[place] = NamedNetwork { network: Some(network), present: true, ..networks.all[place].clone() };
+            networks.all[index] = NamedNetwork { network: Some(network), present: true, ..networks.all[index].clone() };
         }
         networks
     }
 
     fn of(networks: &Networks, address: &str) -> usize {
-        networks.of(address.parse().unwrap())
+        networks.network_of(address.parse().unwrap()).0
     }
 
     #[test]
@@ -192,21 +238,21 @@ mod tests {
             (false, &["10.1.7.0/24"], &[]),
             (true, &["10.3.1.0/24"], &["10.3.2.0/24"]),
         ]);
-        let places = ["10.1.1.1", "10.1.7.1", "10.3.1.1", "10.3.2.1", "192.168.77.9", "8.8.8.8", "fd00:1::1"];
-        assert_eq!(places.map(|address| of(&networks, address)), [0, 1, 2, 2, 2, 0, 0]);
+        let addresses = ["10.1.1.1", "10.1.7.1", "10.3.1.1", "10.3.2.1", "192.168.77.9", "8.8.8.8", "fd00:1::1"];
+        assert_eq!(addresses.map(|address| of(&networks, address)), [0, 1, 2, 2, 2, 0, 0]);
     }
 
     #[test]
     fn an_overlay_network_has_no_address_of_the_other_family() {
         let networks = networks(&[(true, &["10.1.1.0/24", "fd00:1::/64"], &[]), (false, &["10.2.1.0/24"], &[])]);
         assert_eq!(["9.9.9.9", "fd00:1::1", "fd00:9::1"].map(|address| of(&networks, address)), [0, 1, 1]);
-        assert!(networks.have_family(Family::V6));
+        assert!(networks.any_supports(Family::V6));
     }
 
     #[test]
     fn of_one_network_every_address_is() {
         let networks = networks(&[(true, &["10.1.1.0/24"], &[])]);
         assert_eq!(["10.1.1.1", "9.9.9.9", "fd00:9::1"].map(|address| of(&networks, address)), [0, 0, 0]);
-        assert!(!networks.have_family(Family::V6));
+        assert!(!networks.any_supports(Family::V6));
     }
 }

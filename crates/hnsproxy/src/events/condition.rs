@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proxy::{Liveness, Remark};
+use proxy::{HostCondition, Liveness};
 
 use super::occurrence::{Occurrence, Regarding, Severity};
 use crate::status::Status;
@@ -28,8 +28,8 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
     }
     for remark in &status.remarks {
         let reason = match remark {
-            Remark::NetworkMissing { .. } => "NetworkAbsent",
-            Remark::NetworkRenamed { .. } => "NetworkRenamed",
+            HostCondition::NetworkMissing { .. } => "NetworkAbsent",
+            HostCondition::NetworkRenamed { .. } => "NetworkRenamed",
             _ => continue,
         };
         conditions.push(warning(Regarding::Node, reason, remark.to_string()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proxy::plan::Subject;
+use proxy::dirty::Subject;
 use proxy::{Cause, Drift};
 
 /// What is not yet repaired.

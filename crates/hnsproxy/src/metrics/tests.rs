@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hcn::{Class, Guid};
 use proxy::desire::TrafficPolicy;
+use proxy::dirty::Subject;
 use proxy::model::Family as IpFamily;
-use proxy::plan::Subject;
 use proxy::{Action, Cause, Reason, Step};
 
 use super::catalog::CATALOG;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use hcn::schema::LoadBalancerFlags;
 use proxy::Explanation;
+use proxy::desire::select::Hints;
 use proxy::explain::{ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer, HnsView};
-use proxy::select::Hints;
 
 /// The explanation as lines of text.
 pub fn explanation(explanation: &Explanation, note: &str) -> String {

@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 
 use super::job::{Answer, Fact, Job};
 use super::{Failure, Outcome};
-use crate::desired::Dirty;
+use crate::dirty::{Dirty, Subject};
 use crate::identity::{self, Content};
 use crate::observe::Observed;
-use crate::plan::{Action, Step, Subject};
+use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
 /// Steps that belong together, before their turn.

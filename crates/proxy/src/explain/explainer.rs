@@ -6,13 +6,12 @@ use hcn::Guid;
 use rustc_hash::FxHashMap;
 
 use super::{BackendState, ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer};
-use crate::desired::Dirty;
+use crate::desire::select::{Hints, Judged, judge};
+use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Service, ServiceEntry, ServicePort};
 use crate::observe::Owner;
-use crate::plan::{Plan, Planner, Subject};
-use crate::resolve::Resolved;
-use crate::select::{Hints, Judged, judge};
+use crate::plan::{Plan, Planner, Resolved};
 use crate::settings::Node;
 
 /// All that the frontends of one Service are explained from.
@@ -40,8 +39,8 @@ impl Explainer<'_> {
         ordered.sort_by_key(|spec| (self.port_index(spec), spec.kind, spec.frontend));
         let explain = |spec: &LoadBalancerSpec| {
             let subject = Subject::Frontend(spec.frontend);
-            let confirmed = !plan.postponed.contains(&spec.frontend)
-                && !plan.waiting.contains(&spec.frontend)
+            let confirmed = !plan.report.postponed.contains(&spec.frontend)
+                && !plan.report.waiting.contains(&spec.frontend)
                 && !plan.steps.iter().any(|step| step.action.subject() == subject);
             self.frontend(spec, confirmed, waits(spec.frontend))
         };
@@ -57,8 +56,8 @@ impl Explainer<'_> {
         let (desired, observed) = (self.planner.desired, self.planner.observed);
         let owned = desired.owned(spec.frontend);
         let ours = owned.filter(|owned| owned.service == self.service.name);
-        let place = self.planner.choose(&spec.targets).place;
-        let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, place));
+        let network = self.planner.choose(&spec.targets).network;
+        let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, network));
         let resolved: FxHashMap<Target, Resolved> = spec.targets.iter().map(resolve).collect();
         let to_come: FxHashMap<Guid, IpAddr> = resolved
             .values()
@@ -119,8 +118,8 @@ impl Explainer<'_> {
 
     /// The host's own endpoint behind a health check.
     fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
-        let place = Some(self.planner.home(Target::Root));
-        let Resolved::Local(id) = self.planner.resolve_target(Target::Root, place) else { return Vec::new() };
+        let network = Some(self.planner.home(Target::Root));
+        let Resolved::Local(id) = self.planner.resolve_target(Target::Root, network) else { return Vec::new() };
         let addresses = self.planner.observed.endpoint(id).map(|held| held.addresses.as_slice()).unwrap_or_default();
         let state = if spec.targets.is_empty() { BackendState::NotReady } else { BackendState::Ready };
         let backend = |address: &IpAddr| ExplainedBackend {

@@ -12,10 +12,10 @@ use hcn::schema::LoadBalancer;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::condition::Problem;
+use crate::desire::select::{Hints, Verdict};
 use crate::frontend::FrontendKind;
 use crate::model::ServiceName;
-use crate::notice::Problem;
-use crate::select::{Hints, Verdict};
 
 pub(crate) use explainer::Explainer;
 

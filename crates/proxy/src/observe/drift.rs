@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::desired::Dirty;
-use crate::plan::Subject;
+use crate::dirty::{Dirty, Subject};
 
 /// A difference that none of our own writes explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
+use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
-use crate::plan::Subject;
 use crate::settings::Capabilities;
 
 /// Up to this number, unread objects are read one by one. A document costs two calls, so at most 32; the v1 list is one call, but HNS

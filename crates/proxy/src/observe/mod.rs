@@ -19,7 +19,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::desired::Dirty;
+use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::Content;
 

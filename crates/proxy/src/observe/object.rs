@@ -7,8 +7,9 @@ use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMa
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use crate::frontend::{Frontend, has_derived_mac};
+use crate::frontend::Frontend;
 use crate::identity::{self, Content, LoadBalancerContent};
+use crate::mac::has_derived_mac;
 use crate::settings::Capabilities;
 
 /// Who decides what becomes of an object.

@@ -10,7 +10,7 @@ use hcn::{Client, Error, Guid};
 use super::drift::{Cause, Findings};
 use super::lists::{ListedEndpoint, readable_or_absent};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
-use crate::plan::Subject;
+use crate::dirty::Subject;
 use crate::settings::Capabilities;
 
 impl Observed {

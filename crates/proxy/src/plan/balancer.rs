@@ -1,185 +1,176 @@
-//! The load balancer of one frontend: with which backends, and how it gets there from what HNS holds.
-
-use std::net::IpAddr;
+//! Plans the load balancer of one frontend: resolves its backends, has [`decide`] decide, and turns the decision into steps.
 
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
 
-use super::{Action, ExpectedEndpoint, Plan, Planner, Reason, Step};
-use crate::desired::Owned;
+use super::decision::{Candidate, Decision, DesiredLoadBalancer, Inputs, WaitingFor, decide};
+use super::resolve::Resolved;
+use super::{Action, ExpectedEndpoint, Plan, PlanReport, Planner, Reason, Step};
+use crate::condition::{Notice, Problem};
+use crate::desire::Owned;
 use crate::frontend::Frontend;
-use crate::identity;
+use crate::identity::{self, LoadBalancerContent};
 use crate::model::ServiceName;
 use crate::network::Network;
-use crate::notice::{Notice, Problem};
-use crate::observe::{ObservedLoadBalancer, Owner};
-use crate::resolve::Resolved;
+use crate::observe::ObservedLoadBalancer;
 
 /// A load balancer's backends as endpoints.
-#[derive(Debug)]
-struct Resolution<'a> {
-    /// Their network; none: it is not there.
+#[derive(Debug, Default)]
+struct Backends<'a> {
+    /// Their network; none: it is missing.
     network: Option<&'a Network>,
+    /// The endpoints, those to be created included.
     endpoints: Vec<Guid>,
     create: Vec<ExpectedEndpoint>,
-    adopt: Vec<Guid>,
-    /// Backends in other networks.
-    left_out: Vec<IpAddr>,
+    remote: Vec<Guid>,
     /// Whether a backend is left out because its endpoint could not be created.
     blocked: bool,
-    problems: Vec<(Problem, Option<IpAddr>)>,
 }
 
 impl Planner<'_> {
-    /// The document of a load balancer with the backends that have endpoints, or will have when the plan has run.
-    fn resolve(&self, owned: &Owned) -> Resolution<'_> {
-        let choice = self.choose(&owned.spec.targets);
-        let mut resolution = Resolution {
-            network: choice.place.and_then(|place| self.networks.known(place)),
-            endpoints: Vec::new(),
-            create: Vec::new(),
-            adopt: Vec::new(),
-            left_out: Vec::new(),
-            blocked: false,
-            problems: choice.problems.into_iter().map(|problem| (problem, None)).collect(),
-        };
-        for target in &owned.spec.targets {
-            let name = || self.settings.root_endpoint_name.clone();
-            let mut problem = |problem, awaited| resolution.problems.push((problem, awaited));
-            match self.resolve_target(*target, choice.place) {
-                Resolved::Local(id) => resolution.endpoints.push(id),
-                Resolved::Host(id) if resolution.endpoints.contains(&id) => {}
-                Resolved::Host(id) => resolution.endpoints.push(id),
+    /// The backends that have endpoints, or will have when the plan has run. What keeps others out goes into the report.
+    fn resolve(&self, desired: &Owned, report: &mut PlanReport) -> Backends<'_> {
+        let choice = self.choose(&desired.spec.targets);
+        let mut backends =
+            Backends { network: choice.network.and_then(|index| self.networks.known(index)), ..Backends::default() };
+        let frontend = desired.spec.frontend;
+        let name = || self.settings.root_endpoint_name.clone();
+        let mut condition =
+            |problem| report.conditions.push((frontend, Notice { service: desired.service.clone(), problem }));
+        choice.problems.into_iter().for_each(&mut condition);
+        for target in &desired.spec.targets {
+            match self.resolve_target(*target, choice.network) {
+                Resolved::Local(id) => backends.endpoints.push(id),
+                // Several backends in the host's network share the host's endpoint. Listed twice, it may get twice the connections.
+                Resolved::Host(id) if backends.endpoints.contains(&id) => {}
+                Resolved::Host(id) => backends.endpoints.push(id),
                 Resolved::Remote(id) => {
-                    resolution.endpoints.push(id);
-                    resolution.adopt.push(id);
+                    backends.endpoints.push(id);
+                    backends.remote.push(id);
                 }
                 Resolved::Create(endpoint) => {
-                    resolution.endpoints.push(endpoint.id);
-                    resolution.create.push(*endpoint);
+                    backends.endpoints.push(endpoint.id);
+                    backends.create.push(*endpoint);
                 }
-                Resolved::Blocked => resolution.blocked = true,
-                Resolved::NoLocalEndpoint(address) => problem(Problem::NoLocalEndpoint { address }, Some(address)),
-                Resolved::NoHostEndpoint(address) => problem(Problem::NoHostEndpoint { address, name: name() }, None),
-                Resolved::NoRootEndpoint => {
-                    problem(Problem::NoRootEndpoint { frontend: owned.spec.frontend, name: name() }, None);
+                Resolved::Blocked => backends.blocked = true,
+                Resolved::NoLocalEndpoint(address) => {
+                    condition(Problem::NoLocalEndpoint { address });
+                    report.awaited.insert(address);
                 }
-                Resolved::OtherNetwork => resolution.left_out.extend(target.address()),
+                Resolved::NoHostEndpoint(address) => condition(Problem::NoHostEndpoint { address, name: name() }),
+                Resolved::NoRootEndpoint => condition(Problem::NoRootEndpoint { frontend, name: name() }),
+                Resolved::OtherNetwork => report.left_out.extend(target.address()),
                 Resolved::NetworkMissing | Resolved::NotWanted => {}
             }
         }
-        resolution
+        backends
     }
 
     /// The load balancer of ours that a frontend should have, as far as its backends have endpoints already.
-    pub fn expected_load_balancer(&self, owned: &Owned) -> Option<(Guid, LoadBalancer)> {
-        let resolution = self.resolve(owned);
-        if resolution.endpoints.is_empty() {
-            return None;
-        }
-        let document = owned.spec.document(&resolution.endpoints, resolution.network?);
+    pub fn expected_load_balancer(&self, desired: &Owned) -> Option<(Guid, LoadBalancer)> {
+        let (document, content) = self.document(desired, &self.resolve(desired, &mut PlanReport::default()))?;
+        Some((identity::load_balancer_id(desired.spec.frontend, content), document))
+    }
+
+    /// None where no backend has an endpoint, or the network is missing.
+    fn document(&self, desired: &Owned, backends: &Backends<'_>) -> Option<(LoadBalancer, LoadBalancerContent)> {
+        let network = backends.network.filter(|_| !backends.endpoints.is_empty())?;
+        let document = desired.spec.document(&backends.endpoints, network);
         let content = identity::load_balancer_content(&document, self.capabilities);
-        Some((identity::load_balancer_id(owned.spec.frontend, content), document))
+        Some((document, content))
     }
 
     pub(super) fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan) {
-        let mut held: Vec<(Guid, &ObservedLoadBalancer)> = self.observed.on(frontend).collect();
-        let Some(owned) = self.desired.owned(frontend) else {
-            return self.plan_unwanted(frontend, &held, plan);
-        };
-        let service = Some(owned.service.clone());
-        let resolution = self.resolve(owned);
-        for (problem, awaited) in resolution.problems {
-            plan.awaited.extend(awaited);
-            plan.notices.push((frontend, Notice { service: owned.service.clone(), problem }));
-        }
-        plan.left_out.extend(resolution.left_out);
-        let Some(network) = resolution.network else {
-            plan.waiting.insert(frontend);
-            return;
-        };
-        if resolution.endpoints.is_empty() {
-            if resolution.blocked {
-                // There are backends, only no endpoints yet: what serves, however badly, stays until there are.
-                return;
-            }
-            if !owned.spec.targets.is_empty() {
-                // The same holds for what others have put there. Ours would send traffic to backends that no longer serve.
-                held.retain(|(_, held)| held.owner == Owner::Us);
-            }
-            let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::NoBackends);
-            plan.steps.extend(held.into_iter().map(delete));
-            return;
-        }
-        let document = owned.spec.document(&resolution.endpoints, network);
-        let content = identity::load_balancer_content(&document, self.capabilities);
-        let create = resolution.create.into_iter().map(|endpoint| Step {
-            action: endpoint.into_action(),
-            service: service.clone(),
-            reason: Reason::Missing,
+        let desired = self.desired.owned(frontend);
+        let backends = desired.map(|desired| self.resolve(desired, &mut plan.report)).unwrap_or_default();
+        let decision = decide(Inputs {
+            desired: self.desired_load_balancer(desired, &backends),
+            observed: self.candidates(frontend, backends.network),
+            can_modify: self.capabilities.modify,
+            recently_replaced: self.restraint.replaced.contains(&frontend),
         });
-        let adopted = resolution.adopt.into_iter().filter(|id| self.is_others_endpoint(*id));
-        if let Some(index) = held.iter().position(|(_, held)| held.content.whole == content.whole) {
-            let (id, same) = held.swap_remove(index);
-            if same.owner == Owner::Foreign {
+        self.push_steps(decision, frontend, desired.map(|desired| &desired.service), backends, plan);
+    }
+
+    fn desired_load_balancer(&self, desired: Option<&Owned>, backends: &Backends<'_>) -> DesiredLoadBalancer {
+        let Some(desired) = desired else { return DesiredLoadBalancer::Unclaimed };
+        match self.document(desired, backends) {
+            Some((document, content)) => DesiredLoadBalancer::LoadBalancer { document: Box::new(document), content },
+            None if backends.network.is_none() => DesiredLoadBalancer::NetworkMissing,
+            None if desired.spec.targets.is_empty() => DesiredLoadBalancer::NoBackends,
+            None => DesiredLoadBalancer::NoEndpoints { failed: backends.blocked },
+        }
+    }
+
+    fn candidates(&self, frontend: Frontend, network: Option<&Network>) -> Vec<Candidate> {
+        let candidate = |(id, observed): (Guid, &ObservedLoadBalancer)| Candidate {
+            id,
+            owner: observed.owner,
+            content: observed.content,
+            in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
+            left_by_kube_proxy: self.settings.take_over
+                && observed.resembles_kube_proxy()
+                && observed.endpoints.iter().any(|id| self.observed.endpoint(*id).is_some()),
+        };
+        self.observed.on(frontend).map(candidate).collect()
+    }
+
+    /// Whether a load balancer has no backend in another network. Backends that HNS no longer has do not count.
+    fn is_in(&self, observed: &ObservedLoadBalancer, network: Guid) -> bool {
+        let mut endpoints = observed.endpoints.iter().filter_map(|id| self.observed.endpoint(*id));
+        endpoints.all(|endpoint| endpoint.network == network)
+    }
+
+    /// The steps of a decision, in their order: endpoints before the load balancer that refers to them, then what frees the frontend, then
+    /// what takes it. Steps on one frontend follow each other, so that `apply` makes their calls back to back.
+    fn push_steps(
+        &self,
+        decision: Decision,
+        frontend: Frontend,
+        service: Option<&ServiceName>,
+        backends: Backends<'_>,
+        plan: &mut Plan,
+    ) {
+        let step = |action, reason| Step { action, service: service.cloned(), reason };
+        let delete = |reason| move |id| step(Action::DeleteLoadBalancer { id, frontend }, reason);
+        let create = |document, content| {
+            let id = identity::load_balancer_id(frontend, content);
+            Action::CreateLoadBalancer { id, frontend, document }
+        };
+        if decision.needs_endpoints() {
+            // The endpoints of a load balancer in sync are checked too: HNS lets others delete an endpoint that it refers to.
+            plan.adopted_endpoints.extend(backends.remote.into_iter().filter(|id| self.is_foreign_endpoint(*id)));
+            plan.steps.extend(backends.create.into_iter().map(|create| step(create.into_action(), Reason::Missing)));
+        }
+        match decision {
+            Decision::Keep { surplus } => plan.steps.extend(surplus.into_iter().map(delete(Reason::ContentDiffers))),
+            Decision::Adopt { id, surplus } => {
                 plan.adopted_load_balancers.insert(id);
+                plan.steps.extend(surplus.into_iter().map(delete(Reason::ContentDiffers)));
             }
-            plan.adopted_endpoints.extend(adopted);
-            // It may refer to endpoints that are gone.
-            plan.steps.extend(create);
-            let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), Reason::ContentDiffers);
-            plan.steps.extend(held.into_iter().map(delete));
-            return;
-        }
-        let same_shape = held.iter().position(|(_, held)| held.content.shape == content.shape);
-        let reason = match (same_shape, held.as_slice()) {
-            (_, []) => Reason::Missing,
-            (Some(_), _) => Reason::BackendsDiffer,
-            (None, held) if held.iter().any(|(_, held)| held.owner == Owner::Foreign) => Reason::HeldByOthers,
-            (None, _) => Reason::ContentDiffers,
-        };
-        let can_be_changed = |index: &usize| {
-            self.capabilities.modify && held.get(*index).is_some_and(|(_, held)| self.is_in(held, network.id))
-        };
-        let in_place = same_shape.filter(can_be_changed).map(|index| held.swap_remove(index).0);
-        if !held.is_empty() && in_place.is_none() && self.restraint.replaced.contains(&frontend) {
-            plan.postponed.insert(frontend);
-            return;
-        }
-        plan.adopted_endpoints.extend(adopted);
-        plan.steps.extend(create);
-        let delete = |(id, _)| delete_load_balancer(id, frontend, service.clone(), reason);
-        plan.steps.extend(held.into_iter().map(delete));
-        let action = match in_place {
-            Some(id) => Action::ModifyLoadBalancer { id, frontend, document },
-            None => {
-                Action::CreateLoadBalancer { id: identity::load_balancer_id(frontend, content), frontend, document }
+            Decision::Create { document, content } => {
+                plan.steps.push(step(create(*document, content), Reason::Missing));
             }
-        };
-        plan.steps.push(Step { action, service, reason });
-    }
-
-    /// Whether a load balancer has no backend in another network. One that has is not changed in place: that HNS can move it is not known.
-    fn is_in(&self, held: &ObservedLoadBalancer, network: Guid) -> bool {
-        held.endpoints.iter().filter_map(|id| self.observed.endpoint(*id)).all(|endpoint| endpoint.network == network)
-    }
-
-    /// What no Service wants: ours goes, and what kube-proxy left where the settings say so.
-    fn plan_unwanted(&self, frontend: Frontend, held: &[(Guid, &ObservedLoadBalancer)], plan: &mut Plan) {
-        for (id, held) in held {
-            let of_network = |id: &Guid| self.observed.endpoint(*id).is_some();
-            let left =
-                || self.settings.take_over && held.resembles_kube_proxy() && held.endpoints.iter().any(of_network);
-            let reason = match held.owner {
-                Owner::Us => Reason::NotWanted,
-                Owner::Foreign if left() => Reason::LeftByKubeProxy,
-                Owner::Foreign => continue,
-            };
-            plan.steps.push(delete_load_balancer(*id, frontend, None, reason));
+            Decision::Modify { id, document, surplus } => {
+                plan.steps.extend(surplus.into_iter().map(delete(Reason::BackendsDiffer)));
+                let modify = Action::ModifyLoadBalancer { id, frontend, document: *document };
+                plan.steps.push(step(modify, Reason::BackendsDiffer));
+            }
+            Decision::Replace { old, document, content, reason } => {
+                plan.steps.extend(old.into_iter().map(delete(reason)));
+                plan.steps.push(step(create(*document, content), reason));
+            }
+            Decision::Delete { load_balancers } => {
+                plan.steps.extend(load_balancers.into_iter().map(|(id, reason)| delete(reason)(id)));
+            }
+            Decision::Postpone => {
+                plan.report.postponed.insert(frontend);
+            }
+            Decision::Wait(WaitingFor::Network) => {
+                plan.report.waiting.insert(frontend);
+            }
+            // The retry of the address plans its frontends again.
+            Decision::Wait(WaitingFor::Endpoint) => {}
         }
     }
-}
-
-fn delete_load_balancer(id: Guid, frontend: Frontend, service: Option<ServiceName>, reason: Reason) -> Step {
-    Step { action: Action::DeleteLoadBalancer { id, frontend }, service, reason }
 }

@@ -1,75 +1,79 @@
-//! In which network a load balancer is: HNS takes backends of one only.
+//! Which HNS network a load balancer is in: HNS takes backends of one network only.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Planner;
+use crate::condition::Problem;
 use crate::frontend::{EndpointPurpose, Target};
-use crate::notice::Problem;
+use crate::network::NetworkIndex;
 
 /// The network chosen for a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// Its place; none: there are backends, and none of their networks is there.
-    pub place: Option<usize>,
-    /// What is left out for it.
+    /// None if there are backends, and all their networks are missing.
+    pub network: Option<NetworkIndex>,
+    /// What the Service cannot have because of the choice.
     pub problems: Vec<Problem>,
 }
 
 impl Planner<'_> {
-    /// The network that most backends are in, among those that are there. Of two equal groups, that of the network named first, so that
-    /// the choice does not depend on order.
+    /// The network that most backends are in, among those that HNS has. Of two equal groups, the network named first wins, so that the
+    /// choice does not depend on order.
     pub fn choose(&self, targets: &[Target]) -> Choice {
+        // With one network there is nothing to choose. Whether HNS has it is known before anything is planned.
         if self.networks.len() == 1 {
-            return Choice { place: Some(0), problems: Vec::new() };
+            return Choice { network: Some(NetworkIndex::FIRST), problems: Vec::new() };
         }
-        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<NetworkIndex, usize> = BTreeMap::new();
         for target in targets {
             *counts.entry(self.home(*target)).or_default() += 1;
         }
-        let is_present = |place: &usize| self.networks.present(*place).is_some();
-        let largest = counts.iter().filter(|(place, _)| is_present(place)).max_by_key(|(p, n)| (**n, Reverse(**p)));
-        let place = match largest {
-            Some((place, _)) => Some(*place),
-            None if counts.is_empty() => (0..self.networks.len()).find(is_present),
+        let is_present = |index: &NetworkIndex| self.networks.present(*index).is_some();
+        let largest = counts.iter().filter(|(index, _)| is_present(index)).max_by_key(|(i, n)| (**n, Reverse(**i)));
+        let network = match largest {
+            Some((index, _)) => Some(*index),
+            // Without backends any network will do: no load balancer is created, and an old one must go.
+            None if counts.is_empty() => self.networks.indices().find(is_present),
             None => None,
         };
-        let name = |place: usize| self.networks.named(place).map(|named| named.name.clone()).unwrap_or_default();
-        let missing = counts.keys().filter(|place| !is_present(place));
+        let name = |index| self.networks.named(index).map(|named| named.name.clone()).unwrap_or_default();
+        let missing = counts.keys().filter(|index| !is_present(index));
         let mut problems: Vec<Problem> =
-            missing.map(|place| Problem::NetworkMissing { network: name(*place) }).collect();
-        let others = counts.iter().filter(|(other, _)| is_present(other) && Some(**other) != place);
+            missing.map(|index| Problem::NetworkMissing { network: name(*index) }).collect();
+        let others = counts.iter().filter(|(other, _)| is_present(other) && Some(**other) != network);
         let dropped: usize = others.map(|(_, count)| count).sum();
-        if let Some(place) = place.filter(|_| dropped > 0) {
-            problems.push(Problem::SeveralNetworks { network: name(place), dropped });
+        if let Some(index) = network.filter(|_| dropped > 0) {
+            problems.push(Problem::SeveralNetworks { network: name(index), dropped });
         }
-        Choice { place, problems }
+        Choice { network, problems }
     }
 
-    /// The place of the network that a backend is in: where its endpoint is, or should be.
-    pub(crate) fn home(&self, target: Target) -> usize {
+    /// The network that a backend is in: that of its endpoint, or the one where its endpoint should be.
+    pub(crate) fn home(&self, target: Target) -> NetworkIndex {
         let root = || self.observed.named(&self.settings.root_endpoint_name);
         match target {
-            Target::Root => root().and_then(|id| self.place_of(id)).unwrap_or_default(),
+            Target::Root => root().and_then(|id| self.endpoint_network(id)).unwrap_or_default(),
             Target::Address { address, local } => {
                 let of_host = || root().filter(|_| local && self.host.node_ips.contains(&address));
                 let endpoint = self.observed.local_at(address).or_else(of_host);
-                endpoint.and_then(|id| self.place_of(id)).unwrap_or_else(|| self.place_for(address))
+                endpoint.and_then(|id| self.endpoint_network(id)).unwrap_or_else(|| self.network_for(address))
             }
         }
     }
 
-    /// The place of the network in which an endpoint of ours for an address should be.
-    pub(super) fn place_for(&self, address: IpAddr) -> usize {
+    /// The network in which an endpoint of ours for an address should be.
+    pub(super) fn network_for(&self, address: IpAddr) -> NetworkIndex {
         match self.desired.purpose(address) {
+            // Both exist for the overlay network only, whatever subnet they are in.
             Some(EndpointPurpose::SourceVip | EndpointPurpose::ServiceAddress) => self.networks.overlay(),
             Some(EndpointPurpose::Backend) | None => None,
         }
-        .unwrap_or_else(|| self.networks.of(address))
+        .unwrap_or_else(|| self.networks.network_of(address))
     }
 
-    fn place_of(&self, endpoint: hcn::Guid) -> Option<usize> {
-        self.networks.place_of(self.observed.endpoint(endpoint)?.network)
+    fn endpoint_network(&self, endpoint: hcn::Guid) -> Option<NetworkIndex> {
+        self.networks.index_of(self.observed.endpoint(endpoint)?.network)
     }
 }

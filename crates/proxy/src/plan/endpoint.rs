@@ -1,29 +1,27 @@
-//! Endpoints of ours: which an address should have, and which nobody needs.
+//! Remote endpoints and the endpoints of overlay networks: which one an address should have, and which ones to delete.
 
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::Endpoint;
+use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, Policy};
 use rustc_hash::FxHashMap;
 
 use super::{Action, Plan, Planner, Reason, Step};
-use crate::frontend::{EndpointPurpose, endpoint_document};
+use crate::frontend::EndpointPurpose;
 use crate::identity;
+use crate::mac::derived_mac;
+use crate::model::Family;
 use crate::network::Network;
 use crate::observe::Owner;
+use crate::settings::Host;
 
-/// An endpoint of ours that an address should have, whether it is there or not.
+/// An endpoint of ours that an address should have, whether HNS has it or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpectedEndpoint {
-    /// Its network.
     pub network: Guid,
-    /// Its id.
     pub id: Guid,
-    /// Its address.
     pub address: IpAddr,
-    /// What it is for.
     pub purpose: EndpointPurpose,
-    /// The document.
     pub document: Endpoint,
 }
 
@@ -34,31 +32,71 @@ impl ExpectedEndpoint {
     }
 }
 
-/// How many load balancers let an endpoint go in a plan. Less than nothing: more take it up.
+/// By how many references the load balancers of a plan use an endpoint less than before. Negative: more use it.
 pub(super) type Released = FxHashMap<Guid, isize>;
 
+/// An endpoint at an address, as far as its removal depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Candidate {
+    remote: bool,
+    owner: Owner,
+    /// Whether it serves the purpose that the address has.
+    stands: bool,
+    /// Whether `--take-over` is set, and it is of the kind that kube-proxy creates.
+    left_by_kube_proxy: bool,
+}
+
+/// What an address needs, as far as removals depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Needs {
+    /// Whether the address has a local endpoint, or must get one.
+    local: bool,
+    /// Whether it needs an endpoint of ours.
+    ours: bool,
+}
+
+/// Why an endpoint at an address must go; none: it stays.
+fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
+    match endpoint {
+        // Local endpoints belong to the CNI.
+        Candidate { remote: false, .. } => None,
+        // An address has one home. A remote endpoint beside the local one sends its traffic to another node, and can keep the CNI from
+        // creating the pod (kubernetes issue 130963). Foreign ones go too: they are as wrong.
+        _ if needs.local => Some(Reason::LocalEndpointExists),
+        Candidate { stands: true, .. } => None,
+        Candidate { owner: Owner::Foreign, left_by_kube_proxy: true, .. } => Some(Reason::LeftByKubeProxy),
+        // Others share HNS. Without --take-over what they created stays.
+        Candidate { owner: Owner::Foreign, .. } => None,
+        // Another endpoint of ours takes its place: the node of the address has changed, say.
+        _ if needs.ours => Some(Reason::ContentDiffers),
+        // An address that no Service uses may become the address of a pod here.
+        _ => Some(Reason::NotWanted),
+    }
+}
+
 impl Planner<'_> {
-    /// The endpoint of ours that an address should have; none, where nobody needs one or its network is not there.
+    /// The endpoint of ours that an address should have; none where no Service needs one, or its network is missing.
     pub fn expected_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let purpose = self.desired.purpose(address)?;
-        let network = self.networks.present(self.place_for(address))?;
+        let network = self.networks.present(self.network_for(address))?;
         let document = endpoint_document(purpose, address, network, self.host);
         let content = identity::endpoint_content(network.id, &document);
         let mut id = identity::endpoint_id(address, content);
-        if self.observed.endpoint(id).is_some_and(|held| held.content != content) {
-            // Others have changed the endpoint of this id. It is of use until another has taken its place.
+        // Someone has changed the endpoint of this id. HNS refuses a second one of the same id, and load balancers use the first until
+        // the second is there.
+        if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
             id = identity::endpoint_id(address, content.by_another_name());
         }
         Some(ExpectedEndpoint { network: network.id, id, address, purpose, document })
     }
 
-    /// The endpoint that serves an expected one's purpose: itself, or one of others with the same content.
+    /// The endpoint that serves an expected one's purpose: itself, or a foreign one with the same content.
     pub(crate) fn standing(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
         let content = identity::endpoint_content(expected.network, &expected.document);
-        if self.observed.endpoint(expected.id).is_some_and(|held| held.content == content) {
+        if self.observed.endpoint(expected.id).is_some_and(|observed| observed.content == content) {
             return Some(expected.id);
         }
-        self.observed.at(expected.address).find(|(_, held)| held.content == content).map(|(id, _)| id)
+        self.observed.at(expected.address).find(|(_, observed)| observed.content == content).map(|(id, _)| id)
     }
 
     pub(super) fn missing_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
@@ -69,23 +107,24 @@ impl Planner<'_> {
         (!there).then_some(expected)
     }
 
-    pub(super) fn is_others_endpoint(&self, id: Guid) -> bool {
-        self.observed.endpoint(id).is_some_and(|held| held.remote && held.owner == Owner::Foreign)
+    pub(super) fn is_foreign_endpoint(&self, id: Guid) -> bool {
+        self.observed.endpoint(id).is_some_and(|observed| observed.remote && observed.owner == Owner::Foreign)
     }
 
-    /// The endpoints that the load balancers of a plan let go, and take up.
+    /// How the steps of a plan change the number of references to each endpoint.
     pub(super) fn released(&self, plan: &Plan) -> Released {
         let mut released = Released::default();
         let mut count = |endpoints: &mut dyn Iterator<Item = Guid>, by: isize| {
             endpoints.for_each(|id| *released.entry(id).or_default() += by);
         };
-        let held =
-            |id: Guid| self.observed.load_balancer(id).into_iter().flat_map(|held| held.endpoints.iter().copied());
+        let backends = |id: Guid| {
+            self.observed.load_balancer(id).into_iter().flat_map(|observed| observed.endpoints.iter().copied())
+        };
         for step in &plan.steps {
             match &step.action {
-                Action::DeleteLoadBalancer { id, .. } => count(&mut held(*id), 1),
+                Action::DeleteLoadBalancer { id, .. } => count(&mut backends(*id), 1),
                 Action::ModifyLoadBalancer { id, document, .. } => {
-                    count(&mut held(*id), 1);
+                    count(&mut backends(*id), 1);
                     count(&mut document.endpoint_ids(), -1);
                 }
                 Action::CreateLoadBalancer { document, .. } => count(&mut document.endpoint_ids(), -1),
@@ -101,49 +140,104 @@ impl Planner<'_> {
         isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
     }
 
-    /// Whether an endpoint that is there serves a load balancer when the plan is done, as it does if it is in the only network. Among
-    /// several, the load balancers of its backend may be in others.
+    /// Whether an endpoint that HNS has serves a load balancer when the plan is done. In the only network it does; among several, the
+    /// load balancers of its backend may be in others.
     fn is_of_use(&self, expected: &ExpectedEndpoint, released: &Released) -> bool {
         self.networks.len() == 1
             || expected.purpose != EndpointPurpose::Backend
             || self.standing(expected).is_none_or(|id| self.stays_in_use(id, released))
     }
 
-    /// Remote endpoints that an address should not have: beside a local one any, else those of ours that nobody needs. One that a
-    /// load balancer keeps for now stays until that is replaced.
+    /// Plans the removal of the endpoints that an address should not have.
     pub(super) fn plan_removals(&self, address: IpAddr, released: &Released, plan: &mut Plan) {
         let local = self.observed.local_at(address).is_some();
         let expected = self.expected_endpoint(address).filter(|expected| self.is_of_use(expected, released));
         let standing = expected.as_ref().and_then(|expected| self.standing(expected));
-        if let Some(id) = standing.filter(|id| !local && self.is_others_endpoint(*id)) {
+        if let Some(id) = standing.filter(|id| !local && self.is_foreign_endpoint(*id)) {
             plan.adopted_endpoints.insert(id);
         }
-        // A remote endpoint may keep the local one of the source address from being created.
-        let local = local || self.desired.purpose(address) == Some(EndpointPurpose::SourceVip);
-        for (id, held) in self.observed.at(address).filter(|(_, held)| held.remote) {
-            let left = || self.settings.take_over && self.is_kube_proxys_endpoint(address, id);
-            let reason = match () {
-                () if local => Reason::LocalEndpointExists,
-                () if standing == Some(id) => continue,
-                () if held.owner == Owner::Foreign && left() => Reason::LeftByKubeProxy,
-                () if held.owner == Owner::Foreign => continue,
-                () if expected.is_some() => Reason::ContentDiffers,
-                () => Reason::NotWanted,
+        let needs = Needs {
+            // The endpoint of the source VIP is a local one, and HNS may refuse it while a remote one has its address.
+            local: local || self.desired.purpose(address) == Some(EndpointPurpose::SourceVip),
+            ours: expected.is_some(),
+        };
+        for (id, observed) in self.observed.at(address) {
+            let endpoint = Candidate {
+                remote: observed.remote,
+                owner: observed.owner,
+                stands: standing == Some(id),
+                left_by_kube_proxy: self.settings.take_over && self.is_kube_proxys_endpoint(address, id),
             };
+            let Some(reason) = removal(endpoint, needs) else { continue };
+            // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it connections (kubernetes
+            // issue 112836). It goes once the load balancer has been replaced.
             if !self.stays_in_use(id, released) {
                 plan.steps.push(Step { action: Action::DeleteEndpoint { id, address }, service: None, reason });
             }
         }
     }
 
-    /// Whether a remote endpoint of others is of the kind that kube-proxy makes: for a backend, or on overlay networks for a Service.
+    /// Whether an endpoint is of the kind that kube-proxy creates: for a backend, or on overlay networks for a Service address.
     fn is_kube_proxys_endpoint(&self, address: IpAddr, id: Guid) -> bool {
-        let Some(held) = self.observed.endpoint(id) else { return false };
+        let Some(observed) = self.observed.endpoint(id) else { return false };
         let is_for_service = |network: &Network| {
             let document = endpoint_document(EndpointPurpose::ServiceAddress, address, network, self.host);
-            held.content == identity::endpoint_content(network.id, &document)
+            observed.content == identity::endpoint_content(network.id, &document)
         };
-        let overlay = || self.networks.overlay().and_then(|place| self.networks.present(place));
-        held.derived_mac || overlay().is_some_and(is_for_service)
+        let overlay = || self.networks.overlay().and_then(|index| self.networks.present(index));
+        observed.derived_mac || overlay().is_some_and(is_for_service)
+    }
+}
+
+/// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each adopts the other's.
+fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
+    let node_ip = host.node_ip(Family::of(address));
+    let provider = match purpose {
+        EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
+        EndpointPurpose::ServiceAddress => node_ip,
+        EndpointPurpose::SourceVip => None,
+    };
+    let mac_address = match purpose {
+        EndpointPurpose::Backend => derived_mac(address),
+        EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
+    };
+    Endpoint {
+        policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
+        ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
+        mac_address,
+        flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),
+        ..Endpoint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_endpoint_of_an_address_stays_or_goes_for_a_reason() {
+        let ours = Candidate { remote: true, owner: Owner::Us, stands: false, left_by_kube_proxy: false };
+        let foreign = Candidate { owner: Owner::Foreign, ..ours };
+        let left = Candidate { left_by_kube_proxy: true, ..foreign };
+        let local = Candidate { remote: false, ..foreign };
+        let stands = |endpoint| Candidate { stands: true, ..endpoint };
+        let unused = Needs { local: false, ours: false };
+        let (at_home, used) = (Needs { local: true, ..unused }, Needs { ours: true, ..unused });
+        let table = [
+            ("local, unused", local, unused, None),
+            ("local, at home", local, at_home, None),
+            ("ours beside a local one", stands(ours), at_home, Some(Reason::LocalEndpointExists)),
+            ("foreign beside a local one", foreign, at_home, Some(Reason::LocalEndpointExists)),
+            ("ours, stands", stands(ours), used, None),
+            ("kube-proxy's, stands", stands(left), used, None),
+            ("kube-proxy's, unused", left, unused, Some(Reason::LeftByKubeProxy)),
+            ("foreign, unused", foreign, unused, None),
+            ("foreign, another is used", foreign, used, None),
+            ("ours, another is used", ours, used, Some(Reason::ContentDiffers)),
+            ("ours, unused", ours, unused, Some(Reason::NotWanted)),
+        ];
+        for (situation, endpoint, needs, expected) in table {
+            assert_eq!(removal(endpoint, needs), expected, "{situation}");
+        }
     }
 }

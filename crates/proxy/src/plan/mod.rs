@@ -1,20 +1,23 @@
-//! The difference between what HNS should hold and what it holds, as ordered steps.
+//! The difference between the desired and the observed state, as ordered steps.
 //!
-//! A [`Plan`] is a value: it can be printed, counted, tested, and run. It covers just the dirty frontends and addresses, so that its
-//! cost is that of the change. It decides everything; [`apply`](crate::apply) only carries steps out.
+//! A [`Plan`] is a value: it can be printed, counted, tested, and run. It covers the dirty frontends and addresses only, so that its
+//! cost is that of the change. All decisions are made here; [`apply`](crate::apply) only carries steps out.
 //!
-//! Promises, checked by the property tests:
+//! Invariants, checked by the property tests:
 //! - equal states give an empty plan;
-//! - local endpoints, and objects of others on frontends and addresses that nobody here wants, are never touched, but for what
-//!   kube-proxy left where the settings say so;
-//! - a frontend is released just before it is claimed again, and a load balancer that differs in its backends only is changed in
+//! - local endpoints, and foreign objects on frontends and addresses that no Service uses, are never touched, except what kube-proxy
+//!   left if `--take-over` is set;
+//! - a frontend is released just before it is claimed again, and a load balancer of which only the backends differ is modified in
 //!   place where HNS can;
-//! - an endpoint is created before the first load balancer that refers to it, and deleted after the last has let it go.
+//! - an endpoint is created before the first load balancer that refers to it, and deleted after the last has released it.
 
 mod balancer;
 mod choice;
+mod decision;
 mod endpoint;
 mod order;
+mod report;
+mod resolve;
 mod status;
 mod step;
 
@@ -23,95 +26,70 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::Serialize;
 
-use crate::desired::{Desired, Dirty};
+use crate::desire::Desired;
+use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
 use crate::network::Networks;
-use crate::notice::Notice;
 use crate::observe::Observed;
 use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
 pub(crate) use order::is_infrastructure;
+pub use report::PlanReport;
+pub use resolve::Resolved;
 pub use status::FrontendStatus;
-pub use step::{Action, Reason, Step, Subject};
+pub use step::{Action, Reason, Step};
 
-/// What is to be done.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// What to write to HNS, and what keeps the rest from being written.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
-    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// Endpoints of others that are just what we want: from now on ours.
+    /// Foreign endpoints that equal the desired ones. From now on they are ours.
     pub adopted_endpoints: BTreeSet<Guid>,
-    /// Load balancers of others that are just what we want: from now on ours.
+    /// Foreign load balancers that equal the desired ones. From now on they are ours.
     pub adopted_load_balancers: BTreeSet<Guid>,
-    /// Backends on this node that have no endpoint yet.
-    #[serde(skip)]
-    pub awaited: BTreeSet<IpAddr>,
-    /// Frontends whose load balancer was replaced too short a time ago to be replaced again.
-    #[serde(skip)]
-    pub postponed: BTreeSet<Frontend>,
-    /// Frontends whose backends are in networks that are not there.
-    #[serde(skip)]
-    pub waiting: BTreeSet<Frontend>,
-    /// Backends that a load balancer does without, since it is in another network.
-    #[serde(skip)]
-    pub left_out: BTreeSet<IpAddr>,
-    /// What can't be had at present.
-    #[serde(skip)]
-    pub notices: Vec<(Frontend, Notice)>,
+    pub report: PlanReport,
 }
 
 impl Plan {
-    /// Whether HNS holds what it should, as far as this plan looked.
+    /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Adds what was planned for another Service; an endpoint that several need is created once, for the first.
+    /// Adds the plan of another Service. An endpoint that several Services need is created once, for the first.
     fn append(&mut self, other: Plan, created: &mut FxHashSet<Guid>) {
         let new = |step: &Step| !matches!(step.action, Action::CreateEndpoint { id, .. } if !created.insert(id));
         self.steps.extend(other.steps.into_iter().filter(new));
         self.adopted_endpoints.extend(other.adopted_endpoints);
         self.adopted_load_balancers.extend(other.adopted_load_balancers);
-        self.awaited.extend(other.awaited);
-        self.postponed.extend(other.postponed);
-        self.waiting.extend(other.waiting);
-        self.left_out.extend(other.left_out);
-        self.notices.extend(other.notices);
+        self.report.append(other.report);
     }
 }
 
-/// What is not to be done now, or only after all else.
+/// What must not be done now, or only after everything else.
 #[derive(Debug, Clone, Default)]
 pub struct Restraint {
-    /// Addresses whose endpoints could not be created, and are not to be tried again yet.
+    /// Addresses whose endpoints could not be created, and whose retry is not due.
     pub blocked: FxHashSet<IpAddr>,
-    /// Frontends whose load balancer was replaced too short a time ago to be replaced again.
+    /// Frontends whose load balancer was replaced less than a second ago.
     pub replaced: FxHashSet<Frontend>,
-    /// Frontends that have failed before: they come after those that have not.
+    /// Frontends that failed before. They come last, so that what keeps failing does not delay the rest.
     pub failed: FxHashSet<Frontend>,
 }
 
 /// Everything that a plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
-    /// What HNS should hold.
     pub desired: &'a Desired,
-    /// What it holds.
     pub observed: &'a Observed,
-    /// What the operator sets.
     pub settings: &'a Settings,
-    /// What the host knows of itself.
     pub host: &'a Host,
-    /// The networks.
     pub networks: &'a Networks,
-    /// What HNS can do.
     pub capabilities: &'a Capabilities,
-    /// What is not to be done now.
     pub restraint: &'a Restraint,
 }
 
@@ -122,7 +100,7 @@ struct Unit {
 }
 
 impl Planner<'_> {
-    /// What is to be done for the dirty frontends and addresses.
+    /// Plans the dirty frontends and addresses.
     pub fn plan(&self, dirty: &Dirty) -> Plan {
         let mut parts: Vec<_> =
             self.units(dirty).into_iter().map(|(service, unit)| self.plan_unit(service, unit)).collect();
@@ -131,17 +109,22 @@ impl Planner<'_> {
         let mut created = FxHashSet::default();
         parts.into_iter().for_each(|(_, part)| plan.append(part, &mut created));
         let released = self.released(&plan);
-        // An endpoint may have been let go by what is wanted long before the load balancer lets it go, where that had to wait.
-        let let_go = released.iter().filter(|(_, count)| **count > 0).filter_map(|(id, _)| self.observed.endpoint(*id));
-        let let_go = let_go.filter(|held| held.remote).flat_map(|held| held.addresses.iter());
-        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(let_go).chain(&plan.left_out).copied().collect();
+        // Addresses of released endpoints are planned even if they are not dirty: they were dirty when the Service changed, and the
+        // endpoint stayed because the replacement of its load balancer was postponed.
+        let dropped = released.iter().filter(|(_, count)| **count > 0);
+        let dropped = dropped.filter_map(|(id, _)| self.observed.endpoint(*id)).filter(|observed| observed.remote);
+        let dropped = dropped.flat_map(|observed| observed.addresses.iter());
+        let left_out = &plan.report.left_out;
+        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(dropped).chain(left_out).copied().collect();
+        // Removals come last: HNS would delete an endpoint that a load balancer still refers to.
         for address in addresses {
             self.plan_removals(address, &released, &mut plan);
         }
         plan
     }
 
-    /// The dirty frontends and addresses of our own, by Service.
+    /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together, so that a failure
+    /// delays no other Service.
     fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
         for address in &dirty.addresses {

@@ -1,41 +1,40 @@
-//! Which Service comes first: those that others depend on, then those whose addresses suffer.
+//! The order of Services in a plan: those that others depend on, then those whose clients are affected.
 
 use super::{Action, Reason, Step};
 use crate::frontend::EndpointPurpose;
 use crate::model::ServiceName;
 
-/// A Service's place in a plan.
+/// The position of a Service in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank(Urgency, Option<ServiceName>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    /// DNS, the API server, and what all need.
+    /// DNS, the API server, and the source VIP, which overlay load balancers need.
     Infrastructure,
-    /// An address without a load balancer, or with backends that are no longer the right ones.
+    /// Clients are affected: a frontend has no load balancer, or wrong backends.
     Backends,
-    /// Whatever else differs.
     Rest,
-    /// What no Service wants any longer.
-    Nobody,
-    /// What was tried before in vain.
-    Again,
+    /// Objects that no Service uses: they disturb nobody while they wait.
+    Unused,
+    /// Failed before: what keeps failing must not delay the rest.
+    Retry,
 }
 
 impl Rank {
-    /// The place of a Service, or of what belongs to none, with these steps.
+    /// The rank of a Service, or of what belongs to none, with these steps.
     pub(super) fn of(service: Option<ServiceName>, steps: &[Step], failed: bool) -> Self {
         let source_vip =
             |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
-        let suffers = |step: &Step| {
+        let is_affected = |step: &Step| {
             matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByOthers)
         };
         let urgency = match &service {
-            _ if failed => Urgency::Again,
+            _ if failed => Urgency::Retry,
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
-            None => Urgency::Nobody,
+            None => Urgency::Unused,
             Some(service) if is_infrastructure(service) => Urgency::Infrastructure,
-            Some(_) if steps.iter().any(suffers) => Urgency::Backends,
+            Some(_) if steps.iter().any(is_affected) => Urgency::Backends,
             Some(_) => Urgency::Rest,
         };
         Self(urgency, service)
@@ -45,7 +44,7 @@ impl Rank {
 /// Names under which clusters run their DNS.
 const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
 
-/// Whether all else depends on a Service.
+/// Whether other Services depend on a Service.
 pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
     let ServiceName { namespace, name } = service;
     (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
@@ -54,7 +53,7 @@ pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Subject;
+    use crate::dirty::Subject;
 
     fn step(reason: Reason) -> Step {
         let address = [10, 0, 0, 1].into();

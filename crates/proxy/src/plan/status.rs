@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Plan, Planner};
-use crate::desired::Owned;
+use crate::desire::Owned;
 use crate::frontend::{Frontend, FrontendKind, Target};
 use crate::model::ServiceName;
 
@@ -51,7 +51,7 @@ impl Planner<'_> {
             internal_port: spec.internal_port,
             local_only: spec.local_only,
             affinity: !spec.distribution.is_default(),
-            confirmed: plan.steps.is_empty() && plan.waiting.is_empty(),
+            confirmed: plan.steps.is_empty() && plan.report.waiting.is_empty(),
         }
     }
 

@@ -6,6 +6,7 @@ use hcn::Guid;
 use hcn::schema::{Endpoint, LoadBalancer};
 use serde::Serialize;
 
+use crate::dirty::Subject;
 use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
 
@@ -111,33 +112,6 @@ fn backends(document: &LoadBalancer) -> String {
     match document.host_compute_endpoints.len() {
         1 => "1 backend".to_owned(),
         count => format!("{count} backends"),
-    }
-}
-
-/// What a step is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Subject {
-    /// A load balancer.
-    Frontend(Frontend),
-    /// An endpoint of ours.
-    Address(IpAddr),
-}
-
-impl Subject {
-    /// The address, if it is about an endpoint.
-    pub fn address(self) -> Option<IpAddr> {
-        match self {
-            Subject::Address(address) => Some(address),
-            Subject::Frontend(_) => None,
-        }
-    }
-
-    /// The frontend, if it is about a load balancer.
-    pub fn frontend(self) -> Option<Frontend> {
-        match self {
-            Subject::Frontend(frontend) => Some(frontend),
-            Subject::Address(_) => None,
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use crate::condition::Notice;
 use crate::frontend::Frontend;
-use crate::notice::Notice;
 use crate::plan::Plan;
 
 #[derive(Debug, Default)]
@@ -22,8 +22,8 @@ impl FrontendConditions {
             self.conditions.remove(frontend);
             self.waiting.remove(frontend);
         }
-        self.waiting.extend(&plan.waiting);
-        for (frontend, condition) in &plan.notices {
+        self.waiting.extend(&plan.report.waiting);
+        for (frontend, condition) in &plan.report.conditions {
             self.add(*frontend, condition.clone());
         }
     }

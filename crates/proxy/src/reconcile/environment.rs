@@ -2,11 +2,9 @@
 
 use hcn::{Client, Version};
 
-use crate::desire::Context;
-use crate::desired::Desired;
+use crate::desire::{Context, Desired};
 use crate::model::Family;
-use crate::network::Networks;
-use crate::notice::Remark;
+use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
 use crate::plan::{Planner, Restraint};
 use crate::settings::{Capabilities, Host, Node, Settings};
@@ -78,11 +76,12 @@ impl Environment {
     }
 
     /// The conditions of the host and its networks, sorted.
-    pub(super) fn conditions(&self, observed: &Observed) -> Vec<Remark> {
+    pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.remarks.iter().cloned());
-        let ids = (self.honours_ids == Some(false)).then_some(Remark::IdsNotHonoured);
-        let skipped = observed.skipped().map(|(id, reason)| Remark::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut conditions: Vec<Remark> = networks.chain(ids).chain(skipped).collect();
+        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
+        let skipped =
+            observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
+        let mut conditions: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
         conditions.sort();
         conditions
     }

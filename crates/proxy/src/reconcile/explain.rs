@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Reconciler, Work};
+use crate::condition::Problem;
+use crate::dirty::Subject;
 use crate::explain::{ExplainedNotice, Explainer, Explanation, HnsView};
 use crate::model::ServiceName;
-use crate::notice::Problem;
-use crate::plan::Subject;
 
 impl Reconciler {
     /// Explains a Service; `None` if the cluster has no such Service. No call is made: what HNS has is the observed state.
@@ -32,14 +32,14 @@ impl Reconciler {
         let plan = planner.plan(&scope);
         let waits = |frontend| {
             self.retries.failed.holds_back(Subject::Frontend(frontend), now)
-                || plan.postponed.contains(&frontend)
-                || plan.waiting.contains(&frontend)
+                || plan.report.postponed.contains(&frontend)
+                || plan.report.waiting.contains(&frontend)
         };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
         problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.contest(name, *frontend)));
-        let planned = plan.notices.into_iter().map(|(_, notice)| notice);
+        let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
         problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
         for problem in &problems {
             let notice = ExplainedNotice::from(problem);

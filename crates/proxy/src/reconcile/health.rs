@@ -73,7 +73,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Subject;
+    use crate::dirty::Subject;
 
     fn lost(count: u8) -> Vec<Drift> {
         let subject = |last| Subject::Address([10, 0, 0, last].into());

@@ -3,9 +3,9 @@
 use hcn::schema::Protocol;
 
 use super::Reconciler;
+use crate::condition::{Holder, Notice, Problem};
 use crate::frontend::Frontend;
 use crate::model::Family;
-use crate::notice::{Holder, Notice, Problem};
 use crate::observe::Owner;
 
 impl Reconciler {

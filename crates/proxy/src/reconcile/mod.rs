@@ -30,13 +30,13 @@ use std::time::Duration;
 use hcn::Version;
 use smol_str::SmolStr;
 
-use crate::desire::{Wishes, desire};
-use crate::desired::{Desired, Dirty};
+use crate::condition::Notice;
+use crate::desire::{Desired, Wishes, desire};
+use crate::dirty::{Dirty, Subject};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
-use crate::network::Networks;
-use crate::notice::{Notice, Remark};
+use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
-use crate::plan::{FrontendStatus, Plan, Planner, Restraint, Subject};
+use crate::plan::{FrontendStatus, Plan, Planner, Restraint};
 use crate::settings::{Capabilities, Host, Settings};
 
 use audit::Audit;
@@ -224,7 +224,7 @@ impl Reconciler {
     }
 
     /// The conditions of the host and its networks, sorted.
-    pub fn remarks(&self) -> Vec<Remark> {
+    pub fn remarks(&self) -> Vec<HostCondition> {
         self.environment.conditions(&self.observed)
     }
 

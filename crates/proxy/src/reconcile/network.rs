@@ -7,8 +7,7 @@ use hcn::{Class, Client, Guid};
 
 use super::AuditError;
 use super::environment::Environment;
-use crate::network::Network;
-use crate::notice::Remark;
+use crate::network::{HostCondition, Network, NetworkIndex};
 use crate::settings::{Host, Settings};
 
 /// What reading the networks has changed.
@@ -44,21 +43,21 @@ impl Environment {
 
     fn find_by_name(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         let name = self.settings.network_names.first().cloned().unwrap_or_default();
-        let Some(known) = self.networks.known(0).map(|network| network.id) else {
+        let Some(known) = self.networks.known(NetworkIndex::FIRST).map(|network| network.id) else {
             return self.read_network(client, name);
         };
         match client.network_id(&name)? {
             // The usual case, one call: the id is the known one, so nothing but subnets of other nodes can have changed.
             Some(id) if id == known && !subnets_due => {
-                if let Some(named) = self.networks.named_mut(0) {
-                    named.remarks.retain(|remark| !matches!(remark, Remark::NetworkRenamed { .. }));
+                if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
+                    named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(NetworkChange::default())
             }
             Some(_) => self.read_network(client, name),
             // No network has the name. If ours is still there, it was renamed; the pods are still in it.
             None => match client.network_of(known) {
-                Ok(document) => self.update_network(0, &document, client),
+                Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
                 Err(error) if error.class() == Class::Absent => Err(AuditError::NetworkAbsent { name }),
                 // A failed look-up is not an absent network.
                 Err(error) => Err(error.into()),
@@ -68,7 +67,7 @@ impl Environment {
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
         let Some(document) = client.network(&name)? else { return Err(AuditError::NetworkAbsent { name }) };
-        self.update_network(0, &document, client)
+        self.update_network(NetworkIndex::FIRST, &document, client)
     }
 
     fn find_in_list(&mut self, client: &Client) -> Result<NetworkChange, AuditError> {
@@ -80,7 +79,7 @@ impl Environment {
         let names = self.settings.network_names.clone();
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
-        for (index, name) in names.iter().enumerate() {
+        for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
             // A network that has the name of another one of ours is that one, even if it has the id that we know.
             let renamed = |document: &&Document| {
@@ -113,7 +112,7 @@ impl Environment {
     /// If the network can't be used. Nothing has changed then.
     pub(super) fn update_network(
         &mut self,
-        index: usize,
+        index: NetworkIndex,
         document: &Document,
         client: &Client,
     ) -> Result<NetworkChange, AuditError> {
@@ -123,7 +122,7 @@ impl Environment {
         let Some(id) = document.id else { return Err(AuditError::NetworkWithoutId { name }) };
         let mut conditions = Vec::new();
         if !document.name.eq_ignore_ascii_case(&name) {
-            conditions.push(Remark::NetworkRenamed { from: name.clone(), to: document.name.clone() });
+            conditions.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
         let subnets = readable(document.prefixes(), &name, &mut conditions);
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
@@ -147,9 +146,9 @@ impl Environment {
     }
 
     /// Marks one of several networks as missing. What is known of it stays, and Services in it wait: its endpoints may be back with it.
-    fn mark_missing(&mut self, index: usize, error: &AuditError, client: &Client) -> NetworkChange {
+    fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
         let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
-        named.remarks = vec![Remark::NetworkMissing { reason: error.to_string() }];
+        named.remarks = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
         if !std::mem::replace(&mut named.present, false) {
             return NetworkChange::default();
         }
@@ -164,9 +163,9 @@ impl Environment {
 fn readable<T>(
     subnets: impl Iterator<Item = Result<T, String>>,
     network: &str,
-    conditions: &mut Vec<Remark>,
+    conditions: &mut Vec<HostCondition>,
 ) -> Vec<T> {
-    let unreadable = |reason| Remark::SubnetUnreadable { network: network.to_owned(), reason };
+    let unreadable = |reason| HostCondition::SubnetUnreadable { network: network.to_owned(), reason };
     subnets.filter_map(|subnet| subnet.map_err(|reason| conditions.push(unreadable(reason))).ok()).collect()
 }
 

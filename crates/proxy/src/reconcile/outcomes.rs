@@ -9,18 +9,18 @@ use hcn::{Class, Client};
 use super::Reconciler;
 use super::report::failures;
 use crate::apply::{Driver, Failure, Outcome, Queue};
-use crate::desired::Dirty;
-use crate::plan::{Action, Plan, Subject};
+use crate::dirty::{Dirty, Subject};
+use crate::plan::{Action, Plan};
 
 impl Reconciler {
     /// Records what a plan says beside its steps: conditions, what is postponed, which endpoints are awaited.
     pub(super) fn record_plan(&mut self, plan: &Plan, planned: &Dirty, now: Duration) {
         self.conditions.replace(&planned.frontends, plan);
         for frontend in &planned.frontends {
-            self.pacing.planned(*frontend, plan.postponed.contains(frontend));
+            self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
         let awaited = &mut self.retries.awaited;
-        for address in &plan.awaited {
+        for address in &plan.report.awaited {
             awaited.failed(Subject::Address(*address), now);
         }
         // What was due and is not awaited any more, perhaps because its frontend has to wait itself, is awaited anew once a plan says so.

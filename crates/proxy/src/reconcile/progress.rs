@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{Changes, Reconciler, Trigger};
 use crate::desire::TrafficPolicy;
+use crate::dirty::Subject;
 use crate::frontend::Frontend;
 use crate::health_check::HealthChecks;
 use crate::model::{Family, ServiceName};
-use crate::plan::Subject;
 
 /// A number of objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

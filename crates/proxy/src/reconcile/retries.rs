@@ -5,8 +5,8 @@ use std::time::Duration;
 use rustc_hash::FxHashSet;
 
 use crate::backoff::Backoff;
+use crate::dirty::Subject;
 use crate::frontend::Frontend;
-use crate::plan::Subject;
 
 #[derive(Debug, Default)]
 pub(super) struct Retries {

@@ -9,9 +9,9 @@ use rustc_hash::FxHashSet;
 use super::report::failures;
 use super::{Next, Reconciler, Report, Work};
 use crate::apply::{Driver, OneByOne, Outcome};
-use crate::desired::Dirty;
+use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, Target};
-use crate::plan::{Subject, is_infrastructure};
+use crate::plan::is_infrastructure;
 
 /// The number of plans of one run. A second one follows a modification without effect, a refusal that a list may explain, and what that
 /// list finds. If this many do not settle it, the rest waits for its retry.

@@ -3,8 +3,8 @@
 use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::desire::TrafficPolicy;
+use proxy::dirty::Subject;
 use proxy::model::{Family, Service};
-use proxy::plan::Subject;
 use proxy::reconcile::{Changes, Progress};
 use proxy::testing::{backend, service, slice};
 use proxy::{Drift, Tally};

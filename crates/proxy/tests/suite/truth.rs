@@ -267,7 +267,7 @@ fn the_source_address_on_overlay_follows_where_the_backends_are() {
         distributed_router_mac_address: String::new(),
     };
     let network = Network { id: NETWORK, overlay: true, subnets: Vec::new(), remote_subnets: vec![remote] };
-    world.networks.named_mut(0).unwrap().network = Some(network);
+    world.networks.named_mut(proxy::NetworkIndex::FIRST).unwrap().network = Some(network);
     // Here, in another node's subnet, another node itself, outside the cluster.
     let places = [("10.244.1.11", true), ("10.244.2.7", false), ("192.168.77.2", false), ("192.0.2.20", false)];
     for bits in 0..64u8 {

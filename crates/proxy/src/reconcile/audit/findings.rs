@@ -1,9 +1,9 @@
 //! What becomes of findings: frontends and addresses to be planned again, and drift.
 
 use super::super::Reconciler;
+use crate::dirty::Subject;
 use crate::frontend::Target;
 use crate::observe::{Cause, Drift, Findings, Owner};
-use crate::plan::Subject;
 
 impl Reconciler {
     /// Makes dirty what lists have changed, with the frontends that use it. Keeps what is drift.

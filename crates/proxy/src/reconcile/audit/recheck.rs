@@ -36,7 +36,7 @@ impl Reconciler {
 
     /// The CNI may have created the endpoint of a new local backend since the last list.
     fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
-        if self.audit.endpoints_current || plan.awaited.is_empty() {
+        if self.audit.endpoints_current || plan.report.awaited.is_empty() {
             return false;
         }
         self.audit.endpoints_current = true;

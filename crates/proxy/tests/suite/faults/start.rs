@@ -171,7 +171,7 @@ fn subnets_that_make_no_sense_are_said() {
     rig.cluster(vec![], vec![]);
     rig.sync();
     assert_eq!(rig.proxy.remarks().len(), 1);
-    assert_eq!(rig.proxy.networks().known(0).unwrap().remote_subnets.len(), 2);
+    assert_eq!(rig.proxy.networks().known(proxy::NetworkIndex::FIRST).unwrap().remote_subnets.len(), 2);
 }
 
 #[test]
@@ -180,5 +180,5 @@ fn an_hns_that_chooses_ids_is_said_to() {
     rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.settle();
-    assert_eq!(rig.proxy.remarks(), [proxy::Remark::IdsNotHonoured]);
+    assert_eq!(rig.proxy.remarks(), [proxy::HostCondition::IdsNotHonoured]);
 }

@@ -8,15 +8,15 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
-use proxy::{AuditError, Problem, Remark};
+use proxy::{AuditError, HostCondition, Problem};
 use serde_json::{Value, json};
 
 use super::{ROUND, problems, two};
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
-fn missing(network: &str) -> Remark {
-    Remark::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into() }.to_string() }
+fn missing(network: &str) -> HostCondition {
+    HostCondition::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into() }.to_string() }
 }
 
 /// Takes a network away, with all that is in it.
@@ -163,7 +163,7 @@ fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
     back(&mut rig, "ns/second", &["10.245.1.9"]);
     (0..ROUND).for_each(|_| drop(rig.sync()));
     assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
-    assert_eq!(rig.proxy.remarks(), [Remark::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
+    assert_eq!(rig.proxy.remarks(), [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
 }
 
 /// An HNS whose list of networks has a name that is no text.

@@ -1,14 +1,14 @@
 //! What of a Service as a whole HNS can't do, whatever its backends.
 
-use crate::desire::Context;
+use super::context::Context;
+use crate::condition::Problem;
 use crate::model::{Family, Service};
-use crate::notice::Problem;
 
 /// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
 /// What of a Service as a whole can't be had.
-pub(crate) fn shortcomings(service: &Service, context: &Context<'_>) -> Vec<Problem> {
+pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Problem> {
     let capabilities = context.capabilities;
     let external = Family::ALL.iter().any(|family| service.is_external(*family));
     let restricted = |family: &Family| {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::select::Backend;
 use crate::frontend::Target;
-use crate::select::Backend;
 
 /// How many backends a load balancer takes.
 pub const LIMIT: usize = 1024;

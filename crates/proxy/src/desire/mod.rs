@@ -1,7 +1,13 @@
 //! A Service and the backends selected for it → the load balancers and endpoints that HNS should hold for it.
 //!
 //! The rules are those of the winkernel proxy (which load balancers, their flags, source addresses), with the selection of
-//! [`select`](mod@crate::select). Pure: one Service in, its wishes out.
+//! [`select`](mod@select). Pure: one Service in, its wishes out.
+
+pub mod backend_limit;
+mod context;
+mod desired;
+pub mod select;
+mod unsupported;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,14 +15,16 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
-use crate::fit::{Fit, LIMIT, LeftOut, fit};
+use crate::condition::Problem;
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
-use crate::network::Networks;
-use crate::notice::Problem;
-use crate::select::{Choice, Selection, select};
-use crate::settings::{Capabilities, Host, Node, Settings};
-use crate::shortcomings::shortcomings;
+
+use backend_limit::{Fit, LIMIT, LeftOut, fit};
+use select::{Choice, Selection, select};
+use unsupported::unsupported;
+
+pub use context::Context;
+pub use desired::{Desired, Owned};
 
 /// What a Service wants of HNS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,35 +61,11 @@ impl TrafficPolicy {
     }
 }
 
-/// What all Services' wishes depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// What the operator sets.
-    pub settings: &'a Settings,
-    /// What the host knows of itself.
-    pub host: &'a Host,
-    /// This node.
-    pub node: &'a Node,
-    /// The networks.
-    pub networks: &'a Networks,
-    /// What HNS can do.
-    pub capabilities: &'a Capabilities,
-}
-
-impl Context<'_> {
-    /// The families that are programmed: both where HNS can and a network is no overlay, else the node's primary one. IPv6 only where
-    /// HNS can.
-    pub(crate) fn has_family(&self, family: Family) -> bool {
-        self.networks.have_family(family)
-            && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
-    }
-}
-
 /// What a Service wants. Nothing, where there are only slices.
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
     let mut wishes = Wishes::default();
     let Some(service) = &entry.service else { return wishes };
-    wishes.problems.extend(shortcomings(service, context));
+    wishes.problems.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
@@ -90,7 +74,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             continue;
         }
         let networks = context.networks;
-        if networks.overlay().is_some_and(|place| networks.takes(place, family)) {
+        if networks.overlay().is_some_and(|index| networks.supports(index, family)) {
             wishes.service_addresses.push(cluster_ip);
         }
         for port in &service.ports {
@@ -177,7 +161,7 @@ impl<'a> PortWishes<'a> {
         let network = networks.known(overlay)?;
         let stays_here = self.service.internal_local && self.external_local;
         let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
-        let there = |address| networks.of(address) == overlay;
+        let there = |address| networks.network_of(address) == overlay;
         let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)

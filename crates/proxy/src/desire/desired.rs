@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::desire::{TrafficPolicy, Wishes};
+use super::{TrafficPolicy, Wishes};
+use crate::condition::{Notice, Problem};
+use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::Family;
 use crate::model::ServiceName;
-use crate::notice::{Notice, Problem};
-use crate::plan::Subject;
 
 /// A Service's claim to a frontend. The order is that of precedence: the frontend, then the oldest, then by name.
 type Claim = (Frontend, i64, ServiceName);
@@ -60,43 +60,6 @@ pub struct Desired {
     troubled: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
     contested: BTreeSet<Frontend>,
-}
-
-/// What a change concerns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dirty {
-    /// Frontends whose load balancer may have to change.
-    pub frontends: BTreeSet<Frontend>,
-    /// Addresses whose endpoint may have to come or go.
-    pub addresses: BTreeSet<IpAddr>,
-}
-
-impl Dirty {
-    /// Adds what a step is about.
-    pub fn insert(&mut self, subject: Subject) {
-        match subject {
-            Subject::Frontend(frontend) => self.frontends.insert(frontend),
-            Subject::Address(address) => self.addresses.insert(address),
-        };
-    }
-
-    /// Adds what another change concerns. Costs as much as the smaller of both has.
-    pub fn merge(&mut self, other: Dirty) {
-        merge(&mut self.frontends, other.frontends);
-        merge(&mut self.addresses, other.addresses);
-    }
-
-    /// Whether nothing is concerned.
-    pub fn is_empty(&self) -> bool {
-        self.frontends.is_empty() && self.addresses.is_empty()
-    }
-}
-
-fn merge<T: Ord>(set: &mut BTreeSet<T>, mut other: BTreeSet<T>) {
-    if set.len() < other.len() {
-        std::mem::swap(set, &mut other);
-    }
-    set.extend(other);
 }
 
 impl Desired {

@@ -1,49 +1,51 @@
-//! Which endpoint of HNS stands for a backend.
+//! Which HNS endpoint stands for a backend.
 
 use std::net::IpAddr;
 
 use hcn::Guid;
 
+use super::{ExpectedEndpoint, Planner};
 use crate::frontend::Target;
 use crate::model::Family;
-use crate::plan::{ExpectedEndpoint, Planner};
+use crate::network::NetworkIndex;
 
 /// What stands for a backend, or why nothing does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved {
-    /// An endpoint made by the CNI, or the host's own.
+    /// An endpoint created by the CNI, or the host's own.
     Local(Guid),
-    /// The host's own endpoint, for a backend that uses the host's network.
+    /// The host's own endpoint, for a backend in the host's network.
     Host(Guid),
-    /// An endpoint of ours, or one of others that says the same.
+    /// A remote endpoint of ours, or an equal foreign one.
     Remote(Guid),
     /// An endpoint that is to be created.
     Create(Box<ExpectedEndpoint>),
-    /// The endpoint could not be created, and is not due to be tried again.
+    /// The endpoint could not be created, and its retry is not due yet.
     Blocked,
-    /// The backend runs on this node, and the CNI has made no endpoint for it.
+    /// The backend runs on this node, and the CNI has not created its endpoint.
     NoLocalEndpoint(IpAddr),
-    /// The backend uses the host's network, and the host has no endpoint of its own.
+    /// The backend is in the host's network, and the host has no endpoint with an address of its family.
     NoHostEndpoint(IpAddr),
-    /// The host has no endpoint of its own for a health check.
+    /// The host has no endpoint for a health check.
     NoRootEndpoint,
-    /// The backend is in another network than most.
+    /// The backend is in another network than the load balancer.
     OtherNetwork,
-    /// The backend's network is not there.
+    /// The backend's network is missing.
     NetworkMissing,
-    /// Nobody wants an endpoint there.
+    /// No load balancer uses the address.
     NotWanted,
 }
 
 impl Planner<'_> {
-    /// What stands for a backend of a load balancer in the network of a place.
-    pub fn resolve_target(&self, target: Target, place: Option<usize>) -> Resolved {
+    /// What stands for a backend of a load balancer that is in a network.
+    pub fn resolve_target(&self, target: Target, network: Option<NetworkIndex>) -> Resolved {
+        // With one network, backends outside its subnets are in it too: nodes and addresses outside the cluster are reached through it.
         if self.networks.len() > 1 {
             let home = self.home(target);
             if self.networks.present(home).is_none() {
                 return Resolved::NetworkMissing;
             }
-            if place != Some(home) {
+            if network != Some(home) {
                 return Resolved::OtherNetwork;
             }
         }
@@ -56,9 +58,13 @@ impl Planner<'_> {
     }
 
     fn resolve_address(&self, address: IpAddr, local: bool) -> Resolved {
+        // A local endpoint comes first, whatever the slice says of the node: HNS delivers to it on this node, and a remote endpoint of
+        // the same address would send the traffic away.
         if let Some(id) = self.observed.local_at(address) {
             return Resolved::Local(id);
         }
+        // Local endpoints belong to the CNI. A remote endpoint in their place would send the traffic to another node, and can keep the
+        // CNI from creating the pod (kubernetes issue 130963).
         if local {
             return match self.host.node_ips.contains(&address) {
                 true => {
@@ -70,15 +76,16 @@ impl Planner<'_> {
         let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotWanted };
         match self.standing(&expected) {
             Some(standing) => Resolved::Remote(standing),
+            // A backend whose endpoint HNS refuses must not hold up the others: the load balancer does without it until the retry.
             None if self.restraint.blocked.contains(&address) => Resolved::Blocked,
             None => Resolved::Create(Box::new(expected)),
         }
     }
 
-    /// The host's own endpoint, if it has an address of a family: behind it is whatever listens on all addresses of the host.
+    /// The host's own endpoint, if it has an address of a family. It reaches whatever listens on all addresses of the host.
     fn host_endpoint(&self, family: Family) -> Option<Guid> {
         let id = self.observed.named(&self.settings.root_endpoint_name)?;
         let of_family = |address: &IpAddr| Family::of(*address) == family;
-        self.observed.endpoint(id).filter(|held| held.addresses.iter().any(of_family)).map(|_| id)
+        self.observed.endpoint(id).filter(|observed| observed.addresses.iter().any(of_family)).map(|_| id)
     }
 }

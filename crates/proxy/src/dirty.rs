@@ -1,0 +1,70 @@
+//! What a change, a step or a retry is about: one frontend or one address ([`Subject`]), or a set of them ([`Dirty`]).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::frontend::Frontend;
+
+/// What a step is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A load balancer.
+    Frontend(Frontend),
+    /// An endpoint of ours.
+    Address(IpAddr),
+}
+
+impl Subject {
+    /// The address, if it is about an endpoint.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Subject::Address(address) => Some(address),
+            Subject::Frontend(_) => None,
+        }
+    }
+
+    /// The frontend, if it is about a load balancer.
+    pub fn frontend(self) -> Option<Frontend> {
+        match self {
+            Subject::Frontend(frontend) => Some(frontend),
+            Subject::Address(_) => None,
+        }
+    }
+}
+
+/// What a change concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dirty {
+    /// Frontends whose load balancer may have to change.
+    pub frontends: BTreeSet<Frontend>,
+    /// Addresses whose endpoint may have to come or go.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+impl Dirty {
+    /// Adds what a step is about.
+    pub fn insert(&mut self, subject: Subject) {
+        match subject {
+            Subject::Frontend(frontend) => self.frontends.insert(frontend),
+            Subject::Address(address) => self.addresses.insert(address),
+        };
+    }
+
+    /// Adds what another change concerns. Costs as much as the smaller of both has.
+    pub fn merge(&mut self, other: Dirty) {
+        merge(&mut self.frontends, other.frontends);
+        merge(&mut self.addresses, other.addresses);
+    }
+
+    /// Whether nothing is concerned.
+    pub fn is_empty(&self) -> bool {
+        self.frontends.is_empty() && self.addresses.is_empty()
+    }
+}
+
+fn merge<T: Ord>(set: &mut BTreeSet<T>, mut other: BTreeSet<T>) {
+    if set.len() < other.len() {
+        std::mem::swap(set, &mut other);
+    }
+    set.extend(other);
+}

@@ -1,0 +1,35 @@
+//! The MAC address that a proxy derives from the address of a remote endpoint.
+
+use std::net::IpAddr;
+
+use hcn::schema::Endpoint;
+
+/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, those of IPv6 from the end (winkernel 3.2).
+pub(crate) fn derived_mac(address: IpAddr) -> String {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
+            let [.., w, x, y, z] = v6.octets();
+            [z, y, x, w]
+        }
+    };
+    format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
+}
+
+/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
+pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
+    let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
+    let own = digits(&document.mac_address);
+    document.addresses().next().is_some_and(|address| own.eq_ignore_ascii_case(&digits(&derived_mac(address))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_addresses_are_those_of_kube_proxy() {
+        assert_eq!(derived_mac("10.244.2.7".parse().unwrap()), "02-11-0a-f4-02-07");
+        assert_eq!(derived_mac("fd00::2:3".parse().unwrap()), "02-11-03-00-02-00");
+    }
+}

@@ -1,0 +1,323 @@
+//! What to do about the load balancer of one frontend: a value, computed from values.
+//!
+//! [`decide`] holds every rule; `balancer.rs` gathers its input and turns the decision into steps.
+
+use hcn::Guid;
+use hcn::schema::LoadBalancer;
+
+use super::Reason;
+use crate::identity::LoadBalancerContent;
+use crate::observe::Owner;
+
+/// What is desired of a frontend, as far as it can be had now.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum DesiredLoadBalancer {
+    /// No Service claims the frontend.
+    Unclaimed,
+    /// None of the HNS networks of its backends is there.
+    NetworkMissing,
+    /// The Service has no backend that serves.
+    NoBackends,
+    /// Backends serve, but no HNS endpoint stands for any of them.
+    NoEndpoints {
+        /// Whether an endpoint could not be created, and a retry is due later.
+        failed: bool,
+    },
+    /// A load balancer with these backends.
+    LoadBalancer { document: Box<LoadBalancer>, content: LoadBalancerContent },
+}
+
+/// A load balancer that HNS has on the frontend. HNS refuses a second one (0x803B0013), except where a load balancer has several
+/// addresses or ports, or was made through the other API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub id: Guid,
+    pub owner: Owner,
+    pub content: LoadBalancerContent,
+    /// Whether all its backends are in the network of the desired backends.
+    pub in_network: bool,
+    /// Whether `--take-over` is set, and it has the form of kube-proxy's load balancers.
+    pub left_by_kube_proxy: bool,
+}
+
+/// Everything that the decision on a frontend depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Inputs {
+    pub desired: DesiredLoadBalancer,
+    pub observed: Vec<Candidate>,
+    /// Whether HNS can change the backends of a load balancer in place.
+    pub can_modify: bool,
+    /// Whether the frontend's load balancer was replaced less than a second ago.
+    pub recently_replaced: bool,
+}
+
+/// What to do about the load balancer of a frontend.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Decision {
+    /// Write nothing, except that load balancers beside the desired one are deleted.
+    Keep { surplus: Vec<Guid> },
+    /// Take over a foreign load balancer that equals the desired one.
+    Adopt { id: Guid, surplus: Vec<Guid> },
+    /// Create it: the frontend is free.
+    Create { document: Box<LoadBalancer>, content: LoadBalancerContent },
+    /// Change its backends in place.
+    Modify { id: Guid, document: Box<LoadBalancer>, surplus: Vec<Guid> },
+    /// Delete what has the frontend, then create.
+    Replace { old: Vec<Guid>, document: Box<LoadBalancer>, content: LoadBalancerContent, reason: Reason },
+    /// Delete load balancers that nothing takes the place of.
+    Delete { load_balancers: Vec<(Guid, Reason)> },
+    /// Replace it later.
+    Postpone,
+    /// Leave HNS as it is until something else has changed.
+    Wait(WaitingFor),
+}
+
+impl Decision {
+    /// Whether a load balancer stays or comes that refers to the endpoints of the desired backends.
+    pub(super) fn needs_endpoints(&self) -> bool {
+        match self {
+            Decision::Keep { .. }
+            | Decision::Adopt { .. }
+            | Decision::Create { .. }
+            | Decision::Modify { .. }
+            | Decision::Replace { .. } => true,
+            Decision::Delete { .. } | Decision::Postpone | Decision::Wait(_) => false,
+        }
+    }
+}
+
+/// What must change before a frontend can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitingFor {
+    /// The HNS network of its backends.
+    Network,
+    /// The retry of an endpoint that could not be created.
+    Endpoint,
+}
+
+/// Decides on a frontend.
+pub(super) fn decide(inputs: Inputs) -> Decision {
+    let Inputs { desired, observed, can_modify, recently_replaced } = inputs;
+    let (document, content) = match desired {
+        DesiredLoadBalancer::Unclaimed => return decide_unclaimed(&observed),
+        // A network that cannot be found is not a network that is gone: the CNI may be creating it again. kube-proxy deletes every
+        // load balancer when one look-up fails (kubernetes issues 110849, 139519), and so turns a short error into an outage.
+        DesiredLoadBalancer::NetworkMissing => return Decision::Wait(WaitingFor::Network),
+        // A load balancer needs a backend. The Service owns the frontend, so a foreign load balancer there goes too: it would send
+        // the Service's clients to backends that are not the Service's.
+        DesiredLoadBalancer::NoBackends => {
+            return delete(observed.iter().map(|candidate| (candidate.id, Reason::NoBackends)));
+        }
+        // Backends exist, and the retry of their endpoints is due soon. Whatever serves until then, even with old backends, serves
+        // better than nothing.
+        DesiredLoadBalancer::NoEndpoints { failed: true } => return Decision::Wait(WaitingFor::Endpoint),
+        // The CNI has not created the endpoints of this node's pods yet, which may take long. Our load balancer has only backends
+        // that no longer serve, and HNS keeps sending them connections (kubernetes issue 112836). The backends of a foreign one may
+        // serve, so it stays until there is something to put in its place.
+        DesiredLoadBalancer::NoEndpoints { failed: false } => {
+            let ours = observed.iter().filter(|candidate| candidate.owner == Owner::Us);
+            return delete(ours.map(|candidate| (candidate.id, Reason::NoBackends)));
+        }
+        DesiredLoadBalancer::LoadBalancer { document, content } => (document, content),
+    };
+    let all_but = |kept: Guid| observed.iter().map(|candidate| candidate.id).filter(|id| *id != kept).collect();
+
+    // The same content: a foreign load balancer serves as well as ours would. Adopting it costs no call and cuts no connection, where
+    // a replacement drops all of them. Of several, one stays.
+    if let Some(equal) = observed.iter().find(|candidate| candidate.content.whole == content.whole) {
+        let surplus = all_but(equal.id);
+        return match equal.owner {
+            Owner::Us => Decision::Keep { surplus },
+            Owner::Foreign => Decision::Adopt { id: equal.id, surplus },
+        };
+    }
+
+    // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: earlier versions report success and
+    // change nothing (kubernetes issue 131466). Nothing is known of moving a load balancer to another network.
+    let same_shape = observed.iter().find(|candidate| candidate.content.shape == content.shape);
+    if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
+        return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };
+    }
+    if observed.is_empty() {
+        return Decision::Create { document, content };
+    }
+    // Each replacement cuts the connections of the frontend. While backends change quickly, as in a rolling update, one replacement
+    // a second programs all changes that have gathered.
+    if recently_replaced {
+        return Decision::Postpone;
+    }
+    // The reason is for people: it names the smallest difference.
+    let reason = if same_shape.is_some() {
+        Reason::BackendsDiffer
+    } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
+        Reason::HeldByOthers
+    } else {
+        Reason::ContentDiffers
+    };
+    let old = observed.iter().map(|candidate| candidate.id).collect();
+    Decision::Replace { old, document, content, reason }
+}
+
+/// Decides on a frontend that no Service claims. Foreign load balancers there belong to others who share HNS, and stay. kube-proxy does
+/// not clean up when it ends, so `--take-over` removes what has the form of its load balancers.
+fn decide_unclaimed(observed: &[Candidate]) -> Decision {
+    delete(observed.iter().filter_map(|candidate| match candidate.owner {
+        Owner::Us => Some((candidate.id, Reason::NotWanted)),
+        Owner::Foreign if candidate.left_by_kube_proxy => Some((candidate.id, Reason::LeftByKubeProxy)),
+        Owner::Foreign => None,
+    }))
+}
+
+fn delete(load_balancers: impl Iterator<Item = (Guid, Reason)>) -> Decision {
+    let load_balancers: Vec<_> = load_balancers.collect();
+    if load_balancers.is_empty() { Decision::Keep { surplus: Vec::new() } } else { Decision::Delete { load_balancers } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity;
+    use crate::settings::Capabilities;
+
+    const FIRST: Guid = Guid::from_u128(1);
+    const SECOND: Guid = Guid::from_u128(2);
+
+    fn document(port: u16, backends: u128) -> LoadBalancer {
+        LoadBalancer {
+            host_compute_endpoints: (0..backends).map(|id| Guid::from_u128(id).to_string()).collect(),
+            port_mappings: vec![hcn::schema::PortMapping { internal_port: port, ..Default::default() }],
+            ..LoadBalancer::default()
+        }
+    }
+
+    fn content(document: &LoadBalancer) -> LoadBalancerContent {
+        let capabilities = Capabilities::of(hcn::Version::new(15, 5), hcn::Generation::V2);
+        identity::load_balancer_content(document, &capabilities)
+    }
+
+    fn wanted() -> (Box<LoadBalancer>, LoadBalancerContent) {
+        let document = document(80, 2);
+        let content = content(&document);
+        (Box::new(document), content)
+    }
+
+    fn load_balancer() -> DesiredLoadBalancer {
+        let (document, content) = wanted();
+        DesiredLoadBalancer::LoadBalancer { document, content }
+    }
+
+    /// What HNS has, compared to what is desired.
+    fn observed(id: Guid, owner: Owner, document: &LoadBalancer) -> Candidate {
+        Candidate { id, owner, content: content(document), in_network: true, left_by_kube_proxy: false }
+    }
+
+    fn equal(id: Guid, owner: Owner) -> Candidate {
+        observed(id, owner, &document(80, 2))
+    }
+
+    fn other_backends(id: Guid, owner: Owner) -> Candidate {
+        observed(id, owner, &document(80, 1))
+    }
+
+    fn other_port(id: Guid, owner: Owner) -> Candidate {
+        observed(id, owner, &document(81, 2))
+    }
+
+    fn inputs(desired: DesiredLoadBalancer, observed: &[Candidate]) -> Inputs {
+        Inputs { desired, observed: observed.to_vec(), can_modify: true, recently_replaced: false }
+    }
+
+    fn deletes(load_balancers: &[(Guid, Reason)]) -> Decision {
+        Decision::Delete { load_balancers: load_balancers.to_vec() }
+    }
+
+    #[test]
+    fn each_situation_has_its_decision() {
+        use DesiredLoadBalancer::{NetworkMissing, NoBackends, NoEndpoints, Unclaimed};
+        let (ours, foreign) = (Owner::Us, Owner::Foreign);
+        let (document, content) = wanted();
+        let nothing = || Decision::Keep { surplus: vec![] };
+        let create = || Decision::Create { document: document.clone(), content };
+        let modify =
+            |id, surplus: &[Guid]| Decision::Modify { id, document: document.clone(), surplus: surplus.into() };
+        let replace = |old: &[Guid], reason| {
+            let old = old.to_vec();
+            Decision::Replace { old, document: document.clone(), content, reason }
+        };
+        let without_modify = |observed: &[Candidate]| Inputs { can_modify: false, ..inputs(load_balancer(), observed) };
+        let again = |inputs: Inputs| Inputs { recently_replaced: true, ..inputs };
+        let left = Candidate { left_by_kube_proxy: true, ..equal(SECOND, foreign) };
+        let elsewhere = Candidate { in_network: false, ..other_backends(FIRST, ours) };
+        let both = [equal(FIRST, ours), equal(SECOND, foreign)];
+        let table = [
+            ("unclaimed, free", inputs(Unclaimed, &[]), nothing()),
+            ("unclaimed, foreign", inputs(Unclaimed, &[equal(FIRST, foreign)]), nothing()),
+            ("unclaimed, ours", inputs(Unclaimed, &both), deletes(&[(FIRST, Reason::NotWanted)])),
+            ("unclaimed, kube-proxy's", inputs(Unclaimed, &[left]), deletes(&[(SECOND, Reason::LeftByKubeProxy)])),
+            ("network missing", inputs(NetworkMissing, &both), Decision::Wait(WaitingFor::Network)),
+            ("no backends, free", inputs(NoBackends, &[]), nothing()),
+            (
+                "no backends",
+                inputs(NoBackends, &both),
+                deletes(&[(FIRST, Reason::NoBackends), (SECOND, Reason::NoBackends)]),
+            ),
+            ("endpoints failed", inputs(NoEndpoints { failed: true }, &both), Decision::Wait(WaitingFor::Endpoint)),
+            ("no endpoints", inputs(NoEndpoints { failed: false }, &both), deletes(&[(FIRST, Reason::NoBackends)])),
+            ("no endpoints, foreign", inputs(NoEndpoints { failed: false }, &both[1..]), nothing()),
+            ("equal", inputs(load_balancer(), &both[..1]), nothing()),
+            ("equal, replaced a moment ago", again(without_modify(&both[..1])), nothing()),
+            (
+                "equal, and another",
+                inputs(load_balancer(), &[other_port(SECOND, foreign), equal(FIRST, ours)]),
+                Decision::Keep { surplus: vec![SECOND] },
+            ),
+            (
+                "equal, foreign",
+                inputs(load_balancer(), &[equal(FIRST, foreign), other_backends(SECOND, ours)]),
+                Decision::Adopt { id: FIRST, surplus: vec![SECOND] },
+            ),
+            ("free", inputs(load_balancer(), &[]), create()),
+            ("free, replaced a moment ago", again(inputs(load_balancer(), &[])), create()),
+            ("other backends", inputs(load_balancer(), &[other_backends(FIRST, ours)]), modify(FIRST, &[])),
+            ("other backends, foreign", inputs(load_balancer(), &[other_backends(FIRST, foreign)]), modify(FIRST, &[])),
+            (
+                "other backends, replaced a moment ago",
+                again(inputs(load_balancer(), &[other_backends(FIRST, ours)])),
+                modify(FIRST, &[]),
+            ),
+            (
+                "other backends, and another",
+                inputs(load_balancer(), &[other_port(SECOND, foreign), other_backends(FIRST, ours)]),
+                modify(FIRST, &[SECOND]),
+            ),
+            (
+                "other backends in another network",
+                inputs(load_balancer(), &[elsewhere]),
+                replace(&[FIRST], Reason::BackendsDiffer),
+            ),
+            (
+                "other backends, without modify",
+                without_modify(&[other_backends(FIRST, ours)]),
+                replace(&[FIRST], Reason::BackendsDiffer),
+            ),
+            (
+                "other port",
+                inputs(load_balancer(), &[other_port(FIRST, ours)]),
+                replace(&[FIRST], Reason::ContentDiffers),
+            ),
+            (
+                "other port, foreign",
+                inputs(load_balancer(), &[other_port(FIRST, ours), other_port(SECOND, foreign)]),
+                replace(&[FIRST, SECOND], Reason::HeldByOthers),
+            ),
+            (
+                "other port, replaced a moment ago",
+                again(inputs(load_balancer(), &[other_port(FIRST, ours)])),
+                Decision::Postpone,
+            ),
+        ];
+        for (situation, inputs, expected) in table {
+            assert_eq!(decide(inputs), expected, "{situation}");
+        }
+    }
+}

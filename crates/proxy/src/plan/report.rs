@@ -1,0 +1,33 @@
+//! What a plan found that is not a step.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::condition::Notice;
+use crate::frontend::Frontend;
+
+/// What a plan found that is not a step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlanReport {
+    /// Backends on this node that have no endpoint yet: the CNI creates it.
+    pub awaited: BTreeSet<IpAddr>,
+    /// Frontends whose load balancer was replaced less than a second ago, and must be replaced again.
+    pub postponed: BTreeSet<Frontend>,
+    /// Frontends whose backends are in networks that are missing.
+    pub waiting: BTreeSet<Frontend>,
+    /// Backends that a load balancer does without, because they are in another network.
+    pub left_out: BTreeSet<IpAddr>,
+    /// What the Services cannot have at present.
+    pub conditions: Vec<(Frontend, Notice)>,
+}
+
+impl PlanReport {
+    pub(super) fn append(&mut self, other: PlanReport) {
+        let PlanReport { awaited, postponed, waiting, left_out, conditions } = other;
+        self.awaited.extend(awaited);
+        self.postponed.extend(postponed);
+        self.waiting.extend(waiting);
+        self.left_out.extend(left_out);
+        self.conditions.extend(conditions);
+    }
+}
