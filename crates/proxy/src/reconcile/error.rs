@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// A call failed, or its answer can't be understood.
-    #[error("HNS could not be read")]
+    #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
-    #[error("HNS has no network of the name {name:?}; the CNI makes it, --network-name or KUBE_NETWORK names it")]
+    #[error("network {name:?} not found in HNS; the CNI creates it, --network-name or KUBE_NETWORK names it")]
     NetworkAbsent { name: String },
-    #[error("HNS describes the network {name:?} without an id")]
+    #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
     /// An overlay network can't be programmed with these settings, or on this host.
-    #[error("network {name:?} is an overlay network, which needs {needs}")]
+    #[error("cannot use overlay network {name:?}: missing {needs}")]
     OverlayNeeds {
         name: String,
         /// What is missing, and where it comes from.

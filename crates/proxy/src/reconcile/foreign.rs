@@ -17,10 +17,10 @@ pub struct ForeignLoadBalancer {
 impl std::fmt::Display for ForeignLoadBalancer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
-        write!(f, "the load balancer {} on {} is not ours, and no Service asks for it", self.id, frontends.join(", "))?;
+        write!(f, "load balancer {} on {}: foreign, and no Service has this frontend", self.id, frontends.join(", "))?;
         f.write_str(match self.like_kube_proxys {
-            true => "; it looks like one of kube-proxy's, which --take-over removes",
-            false => "; it is left alone",
+            true => "; it has the form of kube-proxy's, which --take-over removes",
+            false => "; it stays as it is",
         })
     }
 }

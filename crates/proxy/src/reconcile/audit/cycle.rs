@@ -15,8 +15,8 @@ const SUBNETS_EVERY: u32 = 6;
 pub(super) enum Turn {
     /// The ids of endpoints and of load balancers.
     Ids,
-    /// The networks by name, instead of the endpoints. Endpoints are listed by the id of their network, and so show at all other audits that
-    /// the network is there, but not that it still has its name. It is not worth a third call.
+    /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the endpoints by network id,
+    /// which shows that the network is there; only this one shows that it still has its name. To check both would be a third call.
     Networks,
     /// The contents of endpoints, as far as the v1 list has them, and the ids of load balancers.
     EndpointContents,
@@ -31,7 +31,7 @@ pub(super) struct Cycle {
 }
 
 impl Cycle {
-    /// Begins the next audit. Failed audits count too: the turn that a fault hits is not repeated, and comes again in the next cycle.
+    /// Begins the next audit. Failed audits count too: what one of them did not read is read in the next cycle.
     pub(super) fn advance(&mut self) -> Turn {
         self.position = (self.position + 1) % AUDITS;
         match self.position {

@@ -17,7 +17,7 @@ impl Reconciler {
         if self.audit.state.expects_nothing() {
             return;
         }
-        // A foreign load balancer on a frontend that nobody here desires is none of our business.
+        // A foreign load balancer on a frontend that no Service desires concerns nobody here.
         let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.owned(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_desired(drift.subject));
         self.health.note_drift(&drift, self.observed.has_load_balancers_of_ours());
@@ -28,8 +28,8 @@ impl Reconciler {
         self.audit.drift.extend(drift);
     }
 
-    /// The host's own endpoint stands for the health checks, and for backends with a node address. It is found by name, so whoever uses it
-    /// is not found by an address.
+    /// Makes the users of the host's own endpoint dirty if it is another one now: health checks, and backends with an address of the node.
+    /// The endpoint is found by its name, so its users are not found by its address.
     fn note_root_endpoint(&mut self) {
         let root = self.observed.named(&self.environment.settings.root_endpoint_name);
         if self.audit.root == root {

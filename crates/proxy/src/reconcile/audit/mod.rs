@@ -77,10 +77,10 @@ impl Audit {
 impl Reconciler {
     /// Makes a whole audit.
     ///
-    /// The first one makes six calls, and two more for each object whose id does not tell its content; the v1 list saves calls if there are
-    /// many. Later ones make two calls, and one more if the network has no endpoint, or is an overlay network and its turn has come. With n
-    /// networks, the first makes n + 3 calls, later ones n + 1, and one more for the same reasons or if a network is missing. What differs
-    /// is read: two calls for each object.
+    /// Number of calls with one network: the first audit makes six, a later one two, and three if the network has no endpoint or the subnets
+    /// of an overlay network are due. With n networks: the first makes n + 3, a later one n + 1, and one more for the same reasons or if a
+    /// network is missing. Each object whose id does not tell its content is two calls more when it is first listed, or one v1 list if there
+    /// are many.
     ///
     /// # Errors
     /// If a call fails, or no network can be used. Objects that were not read stay as observed before.
@@ -105,7 +105,7 @@ impl Reconciler {
     }
 
     fn run_audit(&mut self, client: &Client, may_pause: bool) -> Result<AuditReport, AuditError> {
-        // After an error the observed state may be wrong, and changes that are programmed by it too: they wait for the whole audit.
+        // Unless all was well, the observed state may be out of date: pending changes wait for the whole audit, to be planned once.
         let may_pause = may_pause && self.audit.state == AuditState::Idle;
         let was_unavailable = self.audit.is_hns_unavailable();
         let (mut findings, mut network_changed) = (Findings::default(), false);
