@@ -147,37 +147,32 @@ impl Observed {
         } else {
             FxHashMap::default()
         };
-        // At the first list, ids that tell the whole content need no read at all; if HNS can modify in place, the list above was v1's.
+        // At the first list, v1's was asked for above if it is of use; else the ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
         if !first && is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
-            let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
-            let fill = |listed: Listed<LoadBalancer>| {
-                let document = unread.remove(&listed.id)?;
-                *document = listed.and_then(record_of_v1_list).document;
-                None::<()>
-            };
-            // If it fails, each load balancer is read by itself.
-            from_v1_list = client.load_balancers_in_bulk(fill).is_ok();
+            from_v1_list = fill_from_v1_list(client, &mut listed);
         }
+        // That the id tells everything holds for the first list only: an object that vanished and came back may have been created by another
+        // program under the same id.
+        let id_tells_backends = first && !capabilities.modify;
         for Listed { id, document } in listed {
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
-            let observed = match (document, relative) {
+            let known = match (document, relative) {
                 // The v1 list has no affinity and few flags, so it vouches for the backends only. The id tells all the rest, and stays true
                 // when backends are modified in place.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
                     Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
                 }
-                // The API in use lists whole documents (v1 only): nothing is missing in them.
-                (Some(known), _) if !from_v1_list => Some(known),
-                // If this HNS can't modify in place, the id tells everything, backends included. That holds for the first list only: an
-                // object that vanished and came back may have been created by someone else under the same id.
-                (None, Some((same, expected))) if *same == id && first && !capabilities.modify => {
-                    Some(Ok(expected.clone()))
-                }
+                // The document is one of the API in use (the v1 API lists documents): nothing is missing in it.
+                (Some(document), _) if !from_v1_list => Some(document),
+                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(Ok(expected.clone())),
                 // A foreign load balancer, or one of ours whose id does not tell its content.
-                _ => readable_or_absent(client.load_balancer(id)).map(|document| {
-                    document.map(|read| read.and_then(|document| record_of(id, document, capabilities)))
-                })?,
+                _ => None,
+            };
+            let observed = match known {
+                Some(known) => Some(known),
+                None => readable_or_absent(client.load_balancer(id))?
+                    .map(|read| read.and_then(|document| record_of(id, document, capabilities))),
             };
             match observed {
                 // It was deleted between the list and the read.
@@ -271,6 +266,17 @@ fn list_load_balancers(
     let listed =
         client.load_balancers(|listed| Some(listed.and_then(|id, document| record_of(id, document, capabilities))))?;
     Ok(LoadBalancerList { listed, from_v1_list: false })
+}
+
+/// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read by itself.
+fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>]) -> bool {
+    let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
+    let fill = |listed: Listed<LoadBalancer>| {
+        let document = unread.remove(&listed.id)?;
+        *document = listed.and_then(record_of_v1_list).document;
+        None::<()>
+    };
+    client.load_balancers_in_bulk(fill).is_ok()
 }
 
 /// The record of a whole document. HNS has been seen to list load balancers without port mappings while it creates them
