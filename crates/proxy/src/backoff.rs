@@ -1,4 +1,4 @@
-//! When to try again what failed: exponential, capped, spread out, one place for all.
+//! When to retry what failed: exponential, capped and jittered.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::dirty::Subject;
 
-/// The first delay. HNS mostly fails briefly: a port not yet there, a service restarting.
+/// The first delay. Most failures of HNS are short: a switch port that is not there yet, a service that restarts.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest delay: what is wrong for long is looked at twice a minute.
+/// The longest delay: the default `syncPeriod` of kube-proxy, after which it retries everything.
 const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ struct Try {
     due: Duration,
 }
 
-/// What failed, and when it is due again.
+/// What failed, and when its retry is due.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     tries: BTreeMap<Subject, Try>,
@@ -31,43 +31,38 @@ impl Backoff {
         entry.attempts = entry.attempts.saturating_add(1);
     }
 
-    /// Notes a success, or that the subject is no longer wanted.
+    /// Notes a success, or that the subject is no longer desired.
     pub fn settled(&mut self, subject: Subject) {
         self.tries.remove(&subject);
     }
 
-    /// Whether a subject has failed and is not due yet.
+    /// Whether a subject has failed and its retry is not due.
     pub fn holds_back(&self, subject: Subject, now: Duration) -> bool {
         self.tries.get(&subject).is_some_and(|entry| entry.due > now)
     }
 
-    /// Whether a subject has failed.
     pub fn has(&self, subject: Subject) -> bool {
         self.tries.contains_key(&subject)
     }
 
-    /// What is due.
     pub fn due(&self, now: Duration) -> Vec<Subject> {
         self.tries.iter().filter(|(_, entry)| entry.due <= now).map(|(subject, _)| *subject).collect()
     }
 
-    /// When the next subject is due.
     pub fn next(&self) -> Option<Duration> {
         self.tries.values().map(|entry| entry.due).min()
     }
 
-    /// All that failed.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
         self.tries.keys().copied()
     }
 
-    /// Whether nothing has failed.
     pub fn is_empty(&self) -> bool {
         self.tries.is_empty()
     }
 }
 
-/// Doubled at each attempt, up to the longest, and spread by a fifth so that what failed together does not come back together.
+/// Doubled at each attempt, up to the longest, and spread by a fifth, so that what failed together is not retried together.
 fn delay(subject: Subject, attempts: u32) -> Duration {
     let base = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
     let mut hasher = rustc_hash::FxHasher::default();

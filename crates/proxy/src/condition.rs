@@ -1,4 +1,4 @@
-//! What a Service asks for and can't have, or not yet.
+//! The conditions of Services: what a Service asks for and cannot have, or not yet.
 
 use std::net::IpAddr;
 
@@ -8,12 +8,10 @@ use hcn::schema::Protocol;
 use crate::frontend::Frontend;
 use crate::model::{Family, ServiceName};
 
-/// Something that is not as a Service asks.
+/// A condition of one Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// The Service.
     pub service: ServiceName,
-    /// What is not.
     pub problem: Problem,
 }
 
@@ -23,130 +21,73 @@ impl std::fmt::Display for Notice {
     }
 }
 
-/// What is not as asked. The texts say what follows from it, and what helps.
+/// What a Service asks for and does not get. The texts say what follows from it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// The virtual switch balances TCP and UDP only.
+    /// The virtual switch load-balances TCP and UDP only.
     #[error("port {port} is {protocol}, which the Windows virtual switch can't balance; the port is left out")]
-    ProtocolUnsupported {
-        /// The port.
-        port: u16,
-        /// Its protocol.
-        protocol: Protocol,
-    },
-    /// This HNS, or overlay, has one family only.
+    ProtocolUnsupported { port: u16, protocol: Protocol },
+    /// HNS before 11.10 and overlay networks have one family.
     #[error(
         "its {family} address can't be served: this HNS, or an overlay network, has the node's primary family only"
     )]
-    FamilyUnsupported {
-        /// The family.
-        family: Family,
-    },
-    /// HNS below 12.0, or its first generation.
+    FamilyUnsupported { family: Family },
+    /// HNS before 12.0, or the HNS v1 API.
     #[error("session affinity needs HNS 12.0 or later and its v2 interface; connections are spread without it")]
     AffinityUnsupported,
-    /// The virtual switch chooses by a hash of the client's address, for as long as the backends stay the same.
+    /// The virtual switch chooses a backend by a hash of the client's address, for as long as the backends stay the same.
     #[error(
         "HNS keeps clients on their backends while the backends stay the same; it can't end that after {seconds} seconds"
     )]
-    AffinityTimeoutIgnored {
-        /// What was asked for.
-        seconds: u32,
-    },
-    /// Policies of endpoints see what is left of a packet after it was balanced, and remote endpoints have none.
+    AffinityTimeoutIgnored { seconds: u32 },
+    /// ACLs of endpoints see a packet after it was load-balanced, and remote endpoints have no ACLs.
     #[error(
         "HNS can't keep sources outside spec.loadBalancerSourceRanges away; the load balancer itself, or a NetworkPolicy, must"
     )]
     SourceRangesIgnored,
-    /// HNS before 9.3 or 10.2.
+    /// DSR needs HNS 9.3 (of 9) or 10.2.
     #[error("externalTrafficPolicy Local needs direct server return, HNS 9.3 or 10.2; it is taken for Cluster")]
     LocalPolicyUnsupported,
-    /// HNS before 9.3 or 10.2.
+    /// DSR needs HNS 9.3 (of 9) or 10.2.
     #[error("the annotation preserve-destination needs direct server return, HNS 9.3 or 10.2; it is ignored")]
     PreserveDestinationUnsupported,
     /// A load balancer of HNS has one port for all backends.
     #[error("{frontend}: its backends have different ports; only those on port {port} serve, {dropped} are left out")]
-    MixedTargetPorts {
-        /// The frontend.
-        frontend: Frontend,
-        /// The port of the largest group.
-        port: u16,
-        /// How many have another.
-        dropped: usize,
-    },
-    /// Two Services claim a frontend.
+    MixedTargetPorts { frontend: Frontend, port: u16, dropped: usize },
+    /// An older Service owns the frontend.
     #[error("{frontend} belongs to Service {owner}, which is older; this one takes over when it is free")]
-    ClaimedByOther {
-        /// The frontend.
-        frontend: Frontend,
-        /// The Service that has it.
-        owner: ServiceName,
-    },
-    /// A pod of the host's network, and no endpoint stands for the host.
+    ClaimedByOther { frontend: Frontend, owner: ServiceName },
+    /// The backend is in the host's network, and HNS has no endpoint that stands for the host.
     #[error(
         "backend {address} uses this node's own network, and HNS has no endpoint {name:?} with an address of that family to \
          stand for it; it is left out; set --root-hnsendpoint-name"
     )]
-    NoHostEndpoint {
-        /// The backend.
-        address: IpAddr,
-        /// The name looked for.
-        name: String,
-    },
-    /// The slice is earlier than the CNI.
+    NoHostEndpoint { address: IpAddr, name: String },
+    /// The slice arrived before the CNI created the endpoint.
     #[error("backend {address} runs on this node but has no HNS endpoint; it is left out until there is one")]
-    NoLocalEndpoint {
-        /// The backend.
-        address: IpAddr,
-    },
+    NoLocalEndpoint { address: IpAddr },
     /// A load balancer refers to endpoints of one network.
     #[error(
         "its backends are in several HNS networks, and a load balancer has one: those in {network:?} serve, the others ({dropped}) are left out"
     )]
-    SeveralNetworks {
-        /// The network of the largest group.
-        network: String,
-        /// How many are in another.
-        dropped: usize,
-    },
-    /// One of several networks is not there, or can't be used.
+    SeveralNetworks { network: String, dropped: usize },
+    /// One of several networks is missing, or cannot be used.
     #[error("it has backends in the HNS network {network:?}, which can't be used at present; they wait for it")]
-    NetworkMissing {
-        /// The network.
-        network: String,
-    },
-    /// A load balancer takes so many backends and no more.
+    NetworkMissing { network: String },
     #[error(
         "{frontend}: {dropped} of its backends are left out; a load balancer takes {limit} at most, near ones first"
     )]
-    TooManyBackends {
-        /// The frontend.
-        frontend: Frontend,
-        /// How many a load balancer takes.
-        limit: usize,
-        /// How many are left out.
-        dropped: usize,
-    },
-    /// HNS says that the port is taken.
+    TooManyBackends { frontend: Frontend, limit: usize, dropped: usize },
+    /// HNS refuses the frontend with 0x803B0013.
     #[error("{frontend} is in use: {holder}")]
-    PortInUse {
-        /// The frontend.
-        frontend: Frontend,
-        /// Who has it.
-        holder: Holder,
-    },
-    /// Health load balancers have no backend.
+    PortInUse { frontend: Frontend, holder: Holder },
+    /// The health check load balancer has no backend.
     #[error("{frontend}: no HNS endpoint has the name {name:?}; set --root-hnsendpoint-name")]
-    NoRootEndpoint {
-        /// The frontend.
-        frontend: Frontend,
-        /// The name looked for.
-        name: String,
-    },
+    NoRootEndpoint { frontend: Frontend, name: String },
 }
 
 impl Problem {
-    /// The problem's kind in one word, for Events and metrics. It stays the same from version to version.
+    /// CamelCase, for Events and metrics. Stable from version to version.
     pub fn reason(&self) -> &'static str {
         match self {
             Problem::ProtocolUnsupported { .. } => "ProtocolUnsupported",
@@ -169,24 +110,23 @@ impl Problem {
     }
 }
 
-/// Who has a frontend that HNS refuses.
+/// What has a frontend that HNS refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// A load balancer that HNS lists.
     LoadBalancer {
-        /// Its id.
         id: Guid,
-        /// Its frontend, which may be wider than the one refused.
+        /// Overlaps the refused one, and may be wider.
         frontend: Frontend,
-        /// The Service that it serves; none: it is others'.
+        /// None if the load balancer is foreign.
         service: Option<ServiceName>,
     },
-    /// A port on which this program answers health checks: its own, or a Service's.
+    /// A port where this process answers health checks: its own, or a Service's.
     OwnHealthCheck {
-        /// The Service, where it is one's.
+        /// None for `/healthz`.
         service: Option<ServiceName>,
     },
-    /// Nothing that HNS lists: a process, a reservation of the host, or a port that HNS has leaked.
+    /// Nothing that HNS lists: another process, a reservation of the host, or a port that HNS leaked (Server 2019).
     Unknown,
 }
 

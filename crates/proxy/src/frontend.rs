@@ -1,4 +1,4 @@
-//! Frontends, and the load balancers and endpoints wanted for them.
+//! Frontends, and the load balancers and endpoints desired for them.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,18 @@ use smol_str::SmolStr;
 use crate::model::Family;
 use crate::network::Network;
 
-/// What HNS allows one load balancer of: a family, an address, a protocol and a port.
+/// Family, address, protocol and port. HNS allows one load balancer for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Frontend {
-    /// The family.
     pub family: Family,
-    /// The address; none: every address of the node.
+    /// None: every address of the node (a node port).
     pub address: Option<IpAddr>,
-    /// The protocol.
     pub protocol: Protocol,
-    /// The port.
     pub port: u16,
 }
 
 impl Frontend {
-    /// The frontends of a load balancer in HNS. The family is the address's; without an address, the load balancer's flag tells.
+    /// The frontends of a load balancer in HNS: each address with each port. Without an address, the IPv6 flag tells the family.
     pub fn of(document: &LoadBalancer) -> impl Iterator<Item = Frontend> + '_ {
         let anywhere = document.frontend_vips.is_empty().then_some(None);
         let addresses = move || document.vips().map(Some).chain(anywhere);
@@ -51,23 +48,20 @@ impl std::fmt::Display for Frontend {
     }
 }
 
-/// What a frontend is to its Service.
+/// The role of a frontend in its Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FrontendKind {
-    /// The Service's own address.
     ClusterIp,
-    /// A port of every node.
     NodePort,
-    /// An external address of the specification.
+    /// An address of `spec.externalIPs`.
     ExternalIp,
-    /// An address of a load balancer.
+    /// An address of `status.loadBalancer.ingress`.
     IngressIp,
-    /// The port by which a load balancer asks whether this node serves.
+    /// The port where an external load balancer checks this node.
     HealthCheck,
 }
 
 impl FrontendKind {
-    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             FrontendKind::ClusterIp => "cluster IP",
@@ -85,22 +79,21 @@ impl std::fmt::Display for FrontendKind {
     }
 }
 
-/// A backend as a load balancer refers to it, before it is known which endpoint that is.
+/// A backend, before it is resolved to an HNS endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// The endpoint of an address.
+    /// The endpoint at an address.
     Address {
-        /// The address.
         address: IpAddr,
-        /// Whether it runs on this node, so that only the endpoint made by the CNI will do.
+        /// Whether it runs on this node. Then its endpoint is created by the CNI, never by us.
         local: bool,
     },
-    /// The host's own endpoint, found by its name.
+    /// The host's own endpoint, named by `--root-hnsendpoint-name`.
     Root,
 }
 
 impl Target {
-    /// The address, where it is known without HNS.
+    /// None for the host's own endpoint, whose addresses only HNS knows.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Target::Address { address, .. } => Some(address),
@@ -109,33 +102,29 @@ impl Target {
     }
 }
 
-/// A load balancer wanted for a frontend. Targets are sorted; none: the frontend is claimed, and must be silent.
+/// The load balancer desired for a frontend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadBalancerSpec {
-    /// The frontend.
     pub frontend: Frontend,
-    /// What it is to the Service.
     pub kind: FrontendKind,
-    /// The Service's port.
+    /// The name of the Service's port; empty where a Service has one port only.
     pub port_name: SmolStr,
     /// Whether a traffic policy, or the annotation `preserve-destination`, keeps its traffic on this node.
     pub local_only: bool,
-    /// The backends.
+    /// The backends, sorted. None: the Service owns the frontend, and HNS must have no load balancer there.
     pub targets: Vec<Target>,
-    /// The port of the backends.
+    /// The port of the backends. A load balancer has one for all of them.
     pub internal_port: u16,
-    /// Direct server return, IPv6.
+    /// DSR, IPv6.
     pub flags: LoadBalancerFlags,
-    /// How the traffic arrives.
     pub mapping_flags: PortMappingFlags,
-    /// Affinity.
     pub distribution: DistributionType,
-    /// The source address of translated traffic, where it is on an overlay network.
+    /// The source address of translated traffic; overlay networks only.
     pub source_vip: Option<IpAddr>,
 }
 
 impl LoadBalancerSpec {
-    /// The document, for backends resolved to endpoints of a network.
+    /// The HNS document, with the endpoints of its backends, which are in a network.
     pub fn document(&self, endpoints: &[Guid], network: &Network) -> LoadBalancer {
         LoadBalancer {
             host_compute_endpoints: endpoints.iter().map(Guid::to_string).collect(),
@@ -154,14 +143,14 @@ impl LoadBalancerSpec {
     }
 }
 
-/// What an endpoint of our making is for.
+/// The purpose of an endpoint of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum EndpointPurpose {
     /// A backend on another node.
     Backend,
-    /// A Service's address, which overlay networks answer for; winkernel 3.3.
+    /// A cluster IP. Overlay networks route it only if an endpoint has it; kube-proxy creates the same endpoint.
     ServiceAddress,
-    /// The source address of translated traffic, a local endpoint; winkernel 3.3.
+    /// The source VIP of overlay networks: a local endpoint, as kube-proxy creates it.
     SourceVip,
 }
 

@@ -1,7 +1,7 @@
-//! What the health checks of load balancers are answered: how many backends of a Service this node serves itself.
+//! The answers to the health checks of external load balancers: how many ready backends of a Service are on this node.
 //!
-//! A Service of type LoadBalancer with `externalTrafficPolicy: Local` has a port for it, `healthCheckNodePort`. Kept up to date Service by
-//! Service, whether HNS can be asked or not.
+//! A Service of type LoadBalancer with `externalTrafficPolicy: Local` has a port for them, `healthCheckNodePort`. The answers follow the
+//! cluster, whether HNS is available or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,15 +13,13 @@ use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
 /// The health check of one Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// The Service's uid.
     pub uid: Option<Uuid>,
-    /// `healthCheckNodePort`.
     pub port: u16,
-    /// How many addresses are ready on this node, for each family that the Service has.
+    /// The number of ready addresses on this node, for each family of the Service.
     pub local: BTreeMap<Family, usize>,
 }
 
-/// The health checks of all Services that have one. Cheap to copy.
+/// The health checks of all Services that have one. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthChecks(Arc<BTreeMap<ServiceName, HealthCheck>>);
 
@@ -32,17 +30,16 @@ impl FromIterator<(ServiceName, HealthCheck)> for HealthChecks {
 }
 
 impl HealthChecks {
-    /// All of them, in the order of Services.
+    /// In the order of Services.
     pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &HealthCheck)> {
         self.0.iter()
     }
 
-    /// The one of a Service.
     pub fn get(&self, service: &ServiceName) -> Option<&HealthCheck> {
         self.0.get(service)
     }
 
-    /// Notes what the cluster now says of a Service.
+    /// Updates the health check of a Service.
     pub(crate) fn update(&mut self, service: &ServiceName, cluster: &Cluster, node_name: &str) {
         let now = cluster.get(service).and_then(|entry| HealthCheck::of(entry, node_name));
         if self.0.get(service) != now.as_ref() {
@@ -68,8 +65,8 @@ impl HealthCheck {
     }
 }
 
-/// How many addresses of a family are ready on this node. One that serves until it has gone does not count: load balancers should
-/// turn away from it.
+/// The number of ready addresses of a family on this node. Terminating ones do not count, even if they serve as fallback: load
+/// balancers should send new connections elsewhere.
 fn local(entry: &ServiceEntry, family: Family, node_name: &str) -> usize {
     let slices = entry.slices.values().filter(|slice| slice.family == family && !slice.ports.is_empty());
     let backends = slices.flat_map(|slice| &slice.backends);

@@ -1,10 +1,10 @@
 //! Ids that carry content.
 //!
-//! Every object of ours has a version 8 UUID of our making: `[owner, 32 bits][frontend or address, 28 bits][content, 62 bits]`. The
-//! content of a load balancer is in two parts, `[all but the backends, 30 bits][everything, 32 bits]`: the first stays true when its
-//! backends are changed in place. So
-//! a list of ids tells which objects are ours, which are missing, and whether each says what it should. Contents compare as values:
-//! how HNS spells an address, and the order of backends, make no difference.
+//! Every object of ours has a version 8 UUID of this form: `[owner, 32 bits][frontend or address, 28 bits][content, 62 bits]`. The
+//! content of a load balancer has two parts, `[all but the backends, 30 bits][everything, 32 bits]`: the first stays true when its
+//! backends are modified in place. So a list of ids tells which objects are ours, which are missing, and which differ from the desired
+//! ones; a restart with nothing to do needs no documents. Contents compare as values: how HNS spells an address, and the order of
+//! backends, make no difference.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::frontend::Frontend;
 use crate::settings::Capabilities;
 
-/// What tells our objects from others': the first four bytes of the SHA-256 of `hnsproxy`.
+/// Marks our objects: the first four bytes of the SHA-256 of `hnsproxy`.
 const OWNER: [u8; 4] = [0xd4, 0xba, 0x1a, 0x24];
 
 /// The hash of an object's content.
@@ -23,10 +23,10 @@ const OWNER: [u8; 4] = [0xd4, 0xba, 0x1a, 0x24];
 pub struct Content(u64);
 
 impl Content {
-    /// What is not known: no content's hash, as far as hashes can tell.
+    /// Stands for content that is not known. No real content is expected to have this hash.
     pub const UNKNOWN: Self = Self(0);
 
-    /// The same content in another id, for where the first is taken by an object that says something else.
+    /// The same content for another id, in case an object with other content has the first id.
     pub fn by_another_name(self) -> Self {
         Self(!self.0)
     }
@@ -35,13 +35,11 @@ impl Content {
 /// The hashes of a load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadBalancerContent {
-    /// Of everything.
     pub whole: Content,
-    /// Of everything but the backends: two load balancers that agree in it can be changed into each other in place.
+    /// All but the backends. Load balancers of one shape can be modified into each other in place.
     pub shape: Content,
 }
 
-/// Whether an id is of our making.
 pub fn is_ours(id: Guid) -> bool {
     id.get_version_num() == 8 && id.as_bytes().starts_with(&OWNER)
 }
@@ -57,7 +55,7 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     hash(&text)
 }
 
-/// The content of a load balancer, as far as the generation of the interface can say it.
+/// The content of a load balancer. Flags that the API cannot express do not count: read back, they would always differ.
 pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilities) -> LoadBalancerContent {
     let mut text = format!("load balancer {}", document.flags.masked(capabilities.flags).0);
     let mut vips: Vec<String> =
@@ -83,18 +81,16 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
     LoadBalancerContent { whole: hash(&text), shape }
 }
 
-/// The id of a load balancer of ours.
 pub fn load_balancer_id(frontend: Frontend, content: LoadBalancerContent) -> Guid {
     let (shape, whole) = (content.shape.0 & 0xffff_ffff_0000_0000, content.whole.0 >> 32);
     id(&frontend, Content(shape | whole))
 }
 
-/// What the ids of a load balancer have in common, however its backends were changed in place.
+/// The part of a load balancer's id that stays true when its backends are modified in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lineage([u8; 12]);
 
 impl Lineage {
-    /// That of an id.
     pub fn of(id: Guid) -> Self {
         let mut first = [0; 12];
         first.iter_mut().zip(id.as_bytes()).for_each(|(to, from)| *to = *from);
@@ -102,7 +98,6 @@ impl Lineage {
     }
 }
 
-/// The id of an endpoint of ours.
 pub fn endpoint_id(address: IpAddr, content: Content) -> Guid {
     id(&address, content)
 }

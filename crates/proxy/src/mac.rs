@@ -1,10 +1,11 @@
-//! The MAC address that a proxy derives from the address of a remote endpoint.
+//! The MAC address that kube-proxy derives from the address of a remote endpoint. Ours are the same, so that either adopts the endpoints
+//! of the other.
 
 use std::net::IpAddr;
 
 use hcn::schema::Endpoint;
 
-/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, those of IPv6 from the end (winkernel 3.2).
+/// The MAC address of a remote endpoint: `02-11-` and four bytes of its address, for IPv6 the last four in reverse order.
 pub(crate) fn derived_mac(address: IpAddr) -> String {
     let [a, b, c, d] = match address {
         IpAddr::V4(v4) => v4.octets(),
@@ -16,7 +17,7 @@ pub(crate) fn derived_mac(address: IpAddr) -> String {
     format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
 }
 
-/// Whether an endpoint has the MAC address that proxies give to the remote endpoint of its address.
+/// Whether an endpoint has the MAC address derived from its first address: a proxy created it.
 pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
     let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
     let own = digits(&document.mac_address);

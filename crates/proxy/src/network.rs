@@ -1,4 +1,4 @@
-//! The HNS networks that the pods are in, and which of them an address belongs to.
+//! The HNS networks of the pods, which of them an address belongs to, and the conditions of the host.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -9,22 +9,20 @@ use ipnet::IpNet;
 
 use crate::model::Family;
 
-/// A network, as far as programming depends on it.
+/// What programming depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// Its id.
     pub id: Guid,
-    /// Whether it is an overlay network.
     pub overlay: bool,
-    /// Its own subnets: the addresses of pods of this node.
+    /// The subnets of this node's pods.
     pub subnets: Vec<IpNet>,
-    /// The subnets of other nodes; overlay only.
+    /// The subnets of other nodes, from the policies `RemoteSubnetRoute`; overlay networks only.
     pub remote_subnets: Vec<RemoteSubnetRoute>,
 }
 
 impl Network {
-    /// The address of the node that has an address: that of the last subnet that contains it, or the address itself where it is
-    /// such a node's own (winkernel 2.4).
+    /// The address of the node where an address is: that of the last remote subnet that contains it, or the address itself if it is such
+    /// a node's own. kube-proxy chooses the last too.
     pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
         self.remote_subnets
             .iter()
@@ -33,22 +31,21 @@ impl Network {
             .map(|subnet| subnet.provider_address)
     }
 
-    /// How long the longest prefix of its own subnets is that contains an address.
+    /// The length of the longest prefix of its own subnets that contains an address.
     fn closeness(&self, address: IpAddr) -> Option<u8> {
         self.subnets.iter().filter(|subnet| subnet.contains(&address)).map(IpNet::prefix_len).max()
     }
 }
 
-/// A network that the settings name, and what HNS says of it.
+/// A network that the settings name, and what HNS says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedNetwork {
-    /// The name in the settings.
+    /// The name in the settings. HNS may have renamed the network.
     pub name: String,
-    /// What is known of it: none before it was first found.
+    /// What was last read; none if it was never found.
     pub network: Option<Network>,
-    /// Whether it is there, and can be used. One that is not is waited for.
+    /// Whether HNS has it and it can be used. Services of a missing network wait for it.
     pub present: bool,
-    /// What an operator should know of it.
     pub remarks: Vec<HostCondition>,
 }
 
@@ -164,42 +161,23 @@ impl Networks {
     }
 }
 
-/// Something about the host that an operator should know.
+/// A condition of the host, as opposed to one Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum HostCondition {
-    /// The network has another name.
     #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
-    NetworkRenamed {
-        /// The name in the settings.
-        from: String,
-        /// The name that HNS has.
-        to: String,
-    },
-    /// One of several networks is not there, or can't be used.
+    NetworkRenamed { from: String, to: String },
+    /// One of several networks is missing, or cannot be used.
     #[error("its Services wait, those of other networks go on: {reason}")]
-    NetworkMissing {
-        /// Why.
-        reason: String,
-    },
-    /// A subnet, of this node or of others, can't be read.
+    NetworkMissing { reason: String },
+    /// A subnet, of this node or of another, is invalid.
     #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
-    SubnetUnreadable {
-        /// The network.
-        network: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// HNS gives objects ids of its own choosing.
+    SubnetUnreadable { network: String, reason: String },
+    /// HNS chooses the ids of objects itself.
     #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
     IdsNotHonoured,
-    /// A document of HNS makes no sense.
+    /// A document of HNS is invalid.
     #[error("HNS lists {id}, which is left out: {reason}")]
-    ObjectSkipped {
-        /// The object.
-        id: Guid,
-        /// What is wrong with it.
-        reason: String,
-    },
+    ObjectSkipped { id: Guid, reason: String },
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the operator sets, what the host knows of itself, and what HNS can do.
+//! What programming depends on besides the cluster: the settings of the operator, facts of the host, and features of HNS.
 
 use std::net::IpAddr;
 
@@ -8,69 +8,65 @@ use smol_str::SmolStr;
 
 use crate::model::Family;
 
-/// What the operator sets. Names and defaults are those of kube-proxy's winkernel flags.
+/// The settings of the operator. Names and defaults are those of the winkernel flags of kube-proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The name of this node, as slices spell it.
+    /// As `nodeName` in slices spells it.
     pub node_name: SmolStr,
-    /// `--network-name`: the HNS networks that the pods are in. What is in none of their subnets belongs to the first.
+    /// `--network-name`: the HNS networks of the pods. Addresses in none of their subnets belong to the first.
     pub network_names: Vec<String>,
-    /// `--source-vip`: the source address of translated traffic; overlay only.
+    /// `--source-vip`: the source address of translated traffic; overlay networks only.
     pub source_vip: Option<IpAddr>,
-    /// `--enable-dsr`: direct server return for cluster addresses.
+    /// `--enable-dsr`: direct server return (DSR) for cluster IPs.
     pub enable_dsr: bool,
-    /// `--root-hnsendpoint-name`: the host's own endpoint, backend of health load balancers.
+    /// `--root-hnsendpoint-name`: the host's own endpoint, the backend of health check load balancers.
     pub root_endpoint_name: String,
-    /// `--forward-healthcheck-vip`: a health load balancer for each address of a load balancer.
+    /// `--forward-healthcheck-vip`: a health check load balancer for each ingress address.
     pub forward_health_check_vip: bool,
-    /// The port of `/healthz`, target of health load balancers without a port of their own.
+    /// The port of `/healthz`, for health check load balancers of Services without `healthCheckNodePort`.
     pub healthz_port: Option<u16>,
-    /// Whether external IPs of Services are served: the gate `AllowServiceExternalIPs`.
+    /// The feature gate `AllowServiceExternalIPs`.
     pub external_ips: bool,
-    /// `--take-over`: load balancers and remote endpoints that look like those of kube-proxy, and that no Service wants, are removed.
+    /// `--take-over`: remove unused load balancers and remote endpoints that have the form of those of kube-proxy.
     pub take_over: bool,
 }
 
-/// What the host knows of itself.
+/// Facts of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// The node's addresses; the family of the first is the primary one.
+    /// The family of the first is the node's primary family.
     pub node_ips: Vec<IpAddr>,
     /// The MAC address of the adapter that has the node's address; needed on overlay networks.
     pub mac: Option<String>,
 }
 
 impl Host {
-    /// The node's address of a family.
     pub fn node_ip(&self, family: Family) -> Option<IpAddr> {
         self.node_ips.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
-    /// The family of the node's first address.
     pub fn primary_family(&self) -> Family {
         self.node_ips.first().map_or(Family::V4, |ip| Family::of(*ip))
     }
 }
 
-/// What this HNS, through this generation of its interface, can be asked to do.
+/// What this version of HNS can do through the API in use (HNS v1 or HCN v2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// Direct server return.
     pub dsr: bool,
-    /// Session affinity.
     pub affinity: bool,
-    /// IPv6 beside IPv4.
+    /// Dual stack.
     pub ipv6: bool,
-    /// Changing a load balancer in place. Switched off when a change is seen not to take.
+    /// Modifying a load balancer in place. Switched off when HNS reports success and changes nothing (kubernetes issue 131466).
     pub modify: bool,
-    /// The load balancer flags that the generation can say.
+    /// The load balancer flags that the API can express.
     pub flags: LoadBalancerFlags,
-    /// The port mapping flags that the generation can say.
+    /// The port mapping flags that the API can express.
     pub mapping_flags: PortMappingFlags,
 }
 
 impl Capabilities {
-    /// Those of a version and a generation.
     pub fn of(version: Version, generation: Generation) -> Self {
         let features = Features::of(version);
         match generation {
@@ -79,7 +75,7 @@ impl Capabilities {
                 affinity: features.session_affinity,
                 ipv6: features.ipv6_dual_stack,
                 modify: features.modify_load_balancer,
-                // Bits that we do not know may be HNS's own: they are no difference.
+                // Unknown bits may be set by HNS itself. They must not count as a difference.
                 flags: LoadBalancerFlags::DSR | LoadBalancerFlags::IPV6,
                 mapping_flags: PortMappingFlags::ILB
                     | PortMappingFlags::LOCAL_ROUTED_VIP
@@ -99,11 +95,10 @@ impl Capabilities {
     }
 }
 
-/// This node, as topology rules see it.
+/// This node, as the topology rules see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub name: SmolStr,
-    /// Its label `topology.kubernetes.io/zone`.
+    /// The label `topology.kubernetes.io/zone`.
     pub zone: Option<SmolStr>,
 }

@@ -28,7 +28,7 @@ struct Row {
 /// The table. `statuses` says which Service a frontend belongs to; a Service's frontend that HNS lacks is shown too.
 pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
     let mut waiting: BTreeMap<Frontend, &FrontendStatus> =
-        statuses.iter().map(|status| (status.frontend, status)).collect();
+        statuses.iter().map(|status| (status.desired.spec.frontend, status)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for state in &snapshot.load_balancers {
         for frontend in frontends(state) {
@@ -70,16 +70,18 @@ fn frontends(state: &LoadBalancerState) -> Vec<Frontend> {
 
 fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendStatus>) -> Row {
     let mut words = words(state);
-    if status.is_some_and(|status| status.local_only && status.kind != FrontendKind::HealthCheck) {
+    if status
+        .is_some_and(|status| status.desired.spec.local_only && status.desired.spec.kind != FrontendKind::HealthCheck)
+    {
         words.push("this node only".into());
     }
-    if status.is_some_and(|status| !status.confirmed) {
+    if status.is_some_and(|status| !status.in_sync) {
         words.push("not yet as it should be".into());
     }
     Row {
         foreign: status.is_none(),
         service: status.map(service).unwrap_or_default(),
-        order: status.map(|status| status.kind),
+        order: status.map(|status| status.desired.spec.kind),
         frontend,
         backends: backends(&state.backends, state.internal_port),
         words: words.join(", "),
@@ -90,19 +92,16 @@ fn silent(status: &FrontendStatus) -> Row {
     Row {
         foreign: false,
         service: service(status),
-        order: Some(status.kind),
-        frontend: status.frontend,
+        order: Some(status.desired.spec.kind),
+        frontend: status.desired.spec.frontend,
         backends: "none".into(),
-        words: if status.confirmed { "nothing serves".into() } else { "not yet as it should be".into() },
+        words: if status.in_sync { "nothing serves".into() } else { "not yet as it should be".into() },
     }
 }
 
 fn service(status: &FrontendStatus) -> String {
-    if status.port_name.is_empty() {
-        status.service.to_string()
-    } else {
-        format!("{}:{}", status.service, status.port_name)
-    }
+    let (service, port) = (&status.desired.service, &status.desired.spec.port_name);
+    if port.is_empty() { service.to_string() } else { format!("{service}:{port}") }
 }
 
 /// The first backends, then how many more; with their port.

@@ -1,4 +1,4 @@
-//! Steps that one thread carries out back to back, and what they taught about HNS.
+//! Steps that one thread carries out back to back, and what they show about HNS.
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Guid};
@@ -11,44 +11,53 @@ use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
-/// One endpoint's step, or all steps on one frontend, with nothing of others in between: so a replaced load balancer is away for as
+/// One endpoint's step, or all steps on one frontend. Nothing else runs between them, so a replaced load balancer is missing for as
 /// long as one call takes.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub(super) steps: SmallVec<[Step; 1]>,
-    /// The load balancer that is there before a replacement: put back if its successor is refused.
+    /// The load balancer that a replacement deletes. It is created again if HNS refuses the new one.
     pub(super) previous: Option<LoadBalancer>,
     pub(super) capabilities: Capabilities,
-    /// Whether changes in place are read back.
+    /// Whether modified load balancers are read back.
     pub(super) verify: bool,
-    /// Whether a change in place that is read back shows that HNS makes such changes: what was there before is known to be different.
+    /// Whether reading back proves that HNS modifies: the content before is known to differ from the content after.
     pub(super) proves: bool,
 }
 
-/// What is known of HNS after a call.
+/// What a call shows about HNS.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
-    /// There is an endpoint, asked for by an id, and perhaps under another.
-    Endpoint { asked: Guid, id: Guid, held: ObservedEndpoint },
-    /// An endpoint was deleted.
+    /// The endpoint exists. HNS may have given it another id than asked for.
+    Endpoint {
+        asked: Guid,
+        id: Guid,
+        observed: ObservedEndpoint,
+    },
     EndpointDeleted(Guid),
-    /// There is a load balancer.
-    LoadBalancer { id: Guid, held: ObservedLoadBalancer },
-    /// A load balancer was deleted: the next of its id will say what the id tells.
+    /// The load balancer exists.
+    LoadBalancer {
+        id: Guid,
+        observed: ObservedLoadBalancer,
+    },
+    /// The next one of its id has the content that the id says.
     LoadBalancerDeleted(Guid),
-    /// A load balancer was found not to be there.
+    /// Someone else deleted it.
     LoadBalancerAbsent(Guid),
-    /// A load balancer may say this now, or not.
-    Doubt { id: Guid, attempted: ObservedLoadBalancer },
-    /// The id of an object does not tell its content.
-    IdLies(Guid),
-    /// Changes in place take.
+    /// A modify may have taken effect or not.
+    ModifyUncertain {
+        id: Guid,
+        attempted: ObservedLoadBalancer,
+    },
+    /// The object has other content than its id says.
+    ContentNotOfId(Guid),
+    /// A modify took effect.
     ModifyWorks,
-    /// Changes in place are refused, or do not take.
+    /// HNS refuses to modify, or ignores it.
     ModifyFails,
 }
 
-/// What one step of a job came to.
+/// The result of one step of a job.
 #[derive(Debug)]
 pub struct Answer {
     pub(super) result: Result<(), Failure>,
@@ -57,8 +66,9 @@ pub struct Answer {
 }
 
 impl Job {
-    /// Makes the calls. One answer for each step.
+    /// Makes the calls. The answers are in the order of the steps.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
+        // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
         let mut released = true;
         let one = |step: &Step| {
             let mut facts = Vec::new();
@@ -107,19 +117,19 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        let held = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
                 let there = client.load_balancer(asked)?;
-                if identity::load_balancer_content(&there, &self.capabilities) != held.content {
-                    facts.push(Fact::IdLies(asked));
+                if identity::load_balancer_content(&there, &self.capabilities) != observed.content {
+                    facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
                 }
                 asked
             }
             result => result?,
         };
-        facts.push(Fact::LoadBalancer { id, held });
+        facts.push(Fact::LoadBalancer { id, observed });
         Ok(())
     }
 
@@ -130,8 +140,8 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        // Of others' making or not: what serves our Service now says what we want, and goes when we no longer do.
-        let held = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        // A foreign load balancer becomes ours by this: it has the content that we desire, and goes when we no longer do.
+        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
             Err(error) => {
@@ -139,24 +149,24 @@ impl Job {
                     Class::Unsupported => Some(Fact::ModifyFails),
                     Class::Invalid => None,
                     _ if is_load_balancer_absent(&error) => Some(Fact::LoadBalancerAbsent(id)),
-                    // It may have been done all the same.
-                    _ => Some(Fact::Doubt { id, attempted: held }),
+                    // HNS may have modified it before the error, a timeout for example.
+                    _ => Some(Fact::ModifyUncertain { id, attempted: observed }),
                 });
                 return Err(error.into());
             }
         };
         if let Some(read_back) = read_back {
-            if identity::load_balancer_content(&read_back, &self.capabilities) != held.content {
+            if identity::load_balancer_content(&read_back, &self.capabilities) != observed.content {
                 facts.push(Fact::ModifyFails);
                 return Err(Failure::ModifyHadNoEffect);
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
-        facts.extend([Fact::LoadBalancer { id, held }, Fact::IdLies(id)]);
+        facts.extend([Fact::LoadBalancer { id, observed }, Fact::ContentNotOfId(id)]);
         Ok(())
     }
 
-    /// Brings back what was there before a replacement that was refused: an old set of backends is better than none.
+    /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
     fn put_back(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
         let Some(document) = &self.previous else { return false };
         let content = identity::load_balancer_content(document, &self.capabilities);
@@ -177,13 +187,13 @@ fn create_endpoint(
             let there = client.endpoint(asked)?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&there) != content(document) {
-                facts.push(Fact::IdLies(asked));
+                facts.push(Fact::ContentNotOfId(asked));
                 return Err(Failure::OtherContent);
             }
             asked
         }
         result => result?,
     };
-    facts.push(Fact::Endpoint { asked, id, held: ObservedEndpoint::of(network, document, Owner::Us) });
+    facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Carries out the steps of a plan, one outcome each; a failing step stops only those that depend on it.
+//! Carries out the steps of a plan, with one outcome each. A failing step stops only the steps that depend on it.
 //!
-//! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, what depends on what, and what HNS is believed to hold; a job
-//! makes native calls and knows nothing else. So whoever drives the queue may do so with one thread or several ([`Workers`]): a job is
-//! handed out only when all that it needs is done.
+//! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, the dependencies and the observed state; a job makes native calls
+//! and knows nothing else. So one thread or several ([`Workers`]) can drive the queue: it hands out a job only when everything that the
+//! job needs is done.
 //!
-//! What succeeded is noted in the index of what HNS holds. What failed is left to [`reconcile`](crate::reconcile) to try again. That
-//! an object of ours exists already is the success of an earlier try, if it says what it should.
+//! What succeeded goes into the observed state. What failed is left to [`reconcile`](crate::reconcile) to retry. If an object of ours
+//! exists already and has the right content, an earlier attempt succeeded.
 
 mod job;
 mod queue;
@@ -19,31 +19,29 @@ pub use job::{Answer, Job};
 pub use queue::Queue;
 pub use workers::Workers;
 
-/// Why a step was not done.
+/// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// HNS refused, or could not be asked.
+    /// The error of HNS.
     #[error(transparent)]
     Hns(#[from] Error),
-    /// An endpoint that the load balancer refers to could not be created.
     #[error("an endpoint that it needs could not be created")]
     NeedsEndpoint,
-    /// The load balancer that holds the frontend could not be deleted.
     #[error("the load balancer that holds the frontend could not be deleted")]
     NotReleased,
-    /// A load balancer still refers to the endpoint.
+    /// HNS would delete the endpoint, and the load balancer would keep sending it connections (kubernetes issue 112836).
     #[error("a load balancer still refers to it")]
     StillReferenced,
-    /// HNS said that it changed the load balancer, and did not.
+    /// HNS before 15.5 reports success and changes nothing (kubernetes issue 131466).
     #[error("HNS said that it changed the load balancer, but it did not")]
     ModifyHadNoEffect,
-    /// HNS has an object of this id with another content.
+    /// Someone modified the object in place.
     #[error("HNS has an object of this id that says something else")]
     OtherContent,
 }
 
 impl Failure {
-    /// Whether another plan, made now, would take another way.
+    /// Whether a plan made now would do something else: replace instead of modify, or leave out the endpoint that failed.
     pub fn suggests_another_plan(&self, action: &Action) -> bool {
         match self {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
@@ -55,17 +53,17 @@ impl Failure {
         }
     }
 
-    /// Whether HNS could not be asked at all.
+    /// Whether HNS is unavailable.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Failure::Hns(error) if error.class() == Class::Unavailable)
     }
 
-    /// Whether others hold the frontend.
+    /// Whether something else has the frontend (0x803B0013).
     pub fn is_port_in_use(&self) -> bool {
         matches!(self, Failure::Hns(error) if error.class() == Class::PortInUse)
     }
 
-    /// Whether HNS must hold something else than believed.
+    /// Whether HNS must differ from the observed state.
     pub fn suggests_another_look(&self) -> bool {
         match self {
             Failure::OtherContent => true,
@@ -75,23 +73,21 @@ impl Failure {
     }
 }
 
-/// Whether a modify failed because the load balancer is not there, and not because of one of its backends.
+/// Whether a modify failed because the load balancer is absent, and not one of its backends.
 fn is_load_balancer_absent(error: &Error) -> bool {
     error.class() == Class::Absent && error.code() != Some(Hresult::HCN_E_ENDPOINT_NOT_FOUND)
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The step.
     pub step: Step,
-    /// Whether it was done.
     pub result: Result<(), Failure>,
-    /// Whether the load balancer that was to be replaced is back, after its successor was refused.
+    /// Whether the old load balancer was created again after HNS had refused the new one.
     pub put_back: bool,
 }
 
-/// Something that takes the jobs of a queue and carries them out.
+/// Takes the jobs of a queue and carries them out.
 pub trait Driver {
     /// Carries out all jobs, until the queue has no more.
     fn drive(&self, client: &Client, queue: &mut Queue<'_>);

@@ -1,4 +1,4 @@
-//! The jobs of a plan in their order, what each needs, and what they come to.
+//! The jobs of a plan: their order, their dependencies, and their outcomes.
 
 use std::collections::VecDeque;
 
@@ -15,33 +15,32 @@ use crate::observe::Observed;
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
-/// Steps that belong together, before their turn.
+/// The steps of a job that was not handed out yet.
 type Group = SmallVec<[Step; 1]>;
 
-/// What is left of a plan. [`take`](Self::take) answers with a job that needs nothing that is not done yet, and
-/// [`note`](Self::note) takes what it came to; in between, other jobs may be taken.
+/// What is left of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`note`](Self::note) takes its answers. In
+/// between, other jobs may be taken.
 #[derive(Debug)]
 pub struct Queue<'a> {
     observed: &'a mut Observed,
     capabilities: &'a mut Capabilities,
-    /// Whether a change in place was seen to take.
+    /// Whether a modify was seen to take effect.
     modify_verified: &'a mut bool,
     waiting: VecDeque<Group>,
-    at_work: usize,
-    /// Jobs on load balancers that are not done: endpoints are deleted after all of them.
+    in_progress: usize,
+    /// The number of jobs on load balancers that are not done. Endpoints are deleted after all of them.
     load_balancers: usize,
-    /// Endpoints that are to be created, and are not yet.
+    /// Endpoints that are still to be created.
     creating: FxHashSet<Guid>,
-    /// Endpoints to which HNS gave another id than the plan's.
+    /// Endpoints that have another id than in the plan.
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
-    /// Whether HNS could not be asked: whatever is asked next would fail too.
+    /// Whether HNS is unavailable: the next call would fail too.
     stopped: bool,
     outcomes: Vec<Outcome>,
 }
 
 impl<'a> Queue<'a> {
-    /// The steps of a plan.
     pub fn new(
         steps: Vec<Step>,
         observed: &'a mut Observed,
@@ -68,7 +67,7 @@ impl<'a> Queue<'a> {
             capabilities,
             modify_verified,
             waiting,
-            at_work: 0,
+            in_progress: 0,
             load_balancers,
             creating,
             renamed: FxHashMap::default(),
@@ -78,7 +77,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// How many jobs were not taken yet.
+    /// The number of jobs that were not taken yet.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -88,19 +87,19 @@ impl<'a> Queue<'a> {
         self.waiting.is_empty()
     }
 
-    /// Whether nobody is at work on a job.
+    /// Whether no job is in progress.
     pub fn is_idle(&self) -> bool {
-        self.at_work == 0
+        self.in_progress == 0
     }
 
-    /// The next job that can be done now, if any; more may follow when a job at work is noted.
+    /// The next job whose dependencies are done, if any. More may follow when a job in progress is noted.
     pub fn take(&mut self) -> Option<Job> {
         loop {
-            let place = self.waiting.iter().position(|group| self.can_begin(group))?;
-            let group = self.waiting.remove(place)?;
+            let index = self.waiting.iter().position(|group| self.can_begin(group))?;
+            let group = self.waiting.remove(index)?;
             match self.prepare(group) {
                 Ok(job) => {
-                    self.at_work += 1;
+                    self.in_progress += 1;
                     return Some(job);
                 }
                 Err(refused) => self.fail(refused.0, &refused.1),
@@ -108,9 +107,9 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes what a job came to.
+    /// Takes the answers of a job.
     pub fn note(&mut self, job: Job, answers: Vec<Answer>) {
-        self.at_work -= 1;
+        self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
         for (step, Answer { result, facts, put_back }) in job.steps.into_iter().zip(answers) {
             facts.into_iter().for_each(|fact| self.learn(fact));
@@ -121,7 +120,7 @@ impl<'a> Queue<'a> {
                 }
             }
             if result.as_ref().is_err_and(Failure::is_unavailable) {
-                // All of it is planned again when HNS can be looked at.
+                // Everything is planned again when HNS is available.
                 self.stopped = true;
                 self.waiting.clear();
             }
@@ -129,7 +128,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// What became of the steps, and whether HNS could not be asked.
+    /// The outcomes, and whether HNS was unavailable.
     pub fn finish(self) -> (Vec<Outcome>, bool) {
         (self.outcomes, self.stopped)
     }
@@ -144,7 +143,7 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// A group as a job, with the ids that HNS gave; or why no call is made.
+    /// The job of a group, with the ids that HNS gave. The error says why no call is made.
     fn prepare(&self, mut group: Group) -> Result<Job, Box<(Group, Failure)>> {
         for index in 0..group.len() {
             let Some(step) = group.get_mut(index) else { continue };
@@ -170,7 +169,7 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// The load balancer that a group replaces, as far as it can be written again.
+    /// The load balancer that a group replaces, if its document is known.
     fn previous(&self, group: &Group) -> Option<LoadBalancer> {
         let replaces = matches!(group.last(), Some(Step { action: Action::CreateLoadBalancer { .. }, .. }));
         group.iter().filter(|_| replaces).find_map(|step| match &step.action {
@@ -179,11 +178,11 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// Whether a change in place changes a load balancer of which it is known what it says.
+    /// Whether a group modifies a load balancer whose content is known and differs from the new one.
     fn is_known_to_differ(&self, group: &Group) -> bool {
         group.iter().any(|step| match &step.action {
             Action::ModifyLoadBalancer { id, document, .. } => {
-                let before = self.observed.load_balancer(*id).map(|held| held.content.whole);
+                let before = self.observed.load_balancer(*id).map(|observed| observed.content.whole);
                 let after = identity::load_balancer_content(document, self.capabilities).whole;
                 before.is_some_and(|before| before != Content::UNKNOWN && before != after)
             }
@@ -217,18 +216,18 @@ impl<'a> Queue<'a> {
         // Our own writes make nothing dirty: the plan has taken them into account.
         let mut settled = Dirty::default();
         match fact {
-            Fact::Endpoint { asked, id, held } => {
+            Fact::Endpoint { asked, id, observed } => {
                 if asked != id {
                     self.renamed.insert(asked, id);
                 }
-                self.observed.insert_endpoint(id, held, &mut settled);
+                self.observed.insert_endpoint(id, observed, &mut settled);
             }
             Fact::EndpointDeleted(id) => self.observed.forget_endpoint(id, &mut settled),
-            Fact::LoadBalancer { id, held } => self.observed.insert_load_balancer(id, held, &mut settled),
+            Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut settled),
             Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut settled),
             Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut settled),
-            Fact::Doubt { id, attempted } => self.observed.doubt_load_balancer(id, &attempted),
-            Fact::IdLies(id) => self.observed.distrust_id(id),
+            Fact::ModifyUncertain { id, attempted } => self.observed.doubt_load_balancer(id, &attempted),
+            Fact::ContentNotOfId(id) => self.observed.distrust_id(id),
             Fact::ModifyWorks => *self.modify_verified = true,
             Fact::ModifyFails => self.capabilities.modify = false,
         }

@@ -1,4 +1,4 @@
-//! Carries out the jobs of a queue on several threads. The only file of the core that knows of threads; it decides nothing.
+//! Carries out the jobs of a queue on several threads. No other file of the core uses threads.
 
 use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use hcn::Client;
 
 use super::{Driver, OneByOne, Queue};
 
-/// So many jobs at once. What depends on each other still follows each other.
+/// The number of threads. Jobs that depend on each other still run one after the other.
 #[derive(Debug, Clone, Copy)]
 pub struct Workers(pub NonZeroUsize);
 
@@ -27,20 +27,20 @@ impl Driver for Workers {
 }
 
 fn work(client: &Client, (queue, changed): &(Mutex<&mut Queue<'_>>, Condvar)) {
-    let mut held = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        let Some(job) = held.take() else {
-            if held.is_idle() {
+        let Some(job) = guard.take() else {
+            if guard.is_idle() {
                 break;
             }
-            // Others are at work on what the next job needs.
-            held = changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+            // Other threads are doing what the next job needs.
+            guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
-        drop(held);
+        drop(guard);
         let answers = job.perform(client);
-        held = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        held.note(job, answers);
+        guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.note(job, answers);
         changed.notify_all();
     }
     changed.notify_all();

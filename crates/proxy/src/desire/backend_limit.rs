@@ -1,4 +1,4 @@
-//! Which of the backends that serve fit into one load balancer of HNS: those of one port, and so many of them.
+//! The backends that one HNS load balancer can have: those of one port, and at most [`MAX_BACKENDS`].
 
 use std::collections::BTreeMap;
 
@@ -7,35 +7,34 @@ use sha2::{Digest, Sha256};
 use super::select::Backend;
 use crate::frontend::Target;
 
-/// How many backends a load balancer takes.
-pub const LIMIT: usize = 1024;
+/// The number of backends that a load balancer of HNS takes at most.
+pub const MAX_BACKENDS: usize = 1024;
 
-/// The backends that fit.
+/// Backends within the limits of a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fit {
-    /// Their port.
+pub struct Limited {
+    /// The port of all of them.
     pub port: u16,
-    /// The backends, in order.
+    /// Sorted.
     pub targets: Vec<Target>,
-    /// How many do not fit.
     pub left_out: LeftOut,
 }
 
-/// How many backends do not fit.
+/// How many backends are left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Because most have another port.
+    /// Because they have another port than most.
     pub other_port: usize,
-    /// Because there are too many.
+    /// Because they exceed the limit.
     pub too_many: usize,
 }
 
-/// The backends of the port that most have: a load balancer has one port for all. Of two equal groups, that of the higher port, so that
-/// the choice does not depend on order.
+/// Limits backends to those of the port that most have: a load balancer has one port for all its backends. Of two equal groups the one
+/// with the higher port wins, so that the choice does not depend on order.
 ///
-/// Of too many, those on this node come first, then those in its zone. Among equals the node's name decides together with the address:
-/// each node takes others, and keeps them while backends come and go.
-pub fn fit(backends: &[Backend], node: &str) -> Fit {
+/// Above the limit, backends on this node come first, then those in its zone. Among equals a hash of the node's name and the address
+/// decides: each node chooses others, so that together they use all, and keeps its choice while backends come and go.
+pub fn limit(backends: &[Backend], node: &str) -> Limited {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for backend in backends {
         *counts.entry(backend.port).or_default() += 1;
@@ -43,14 +42,14 @@ pub fn fit(backends: &[Backend], node: &str) -> Fit {
     let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
     let mut chosen: Vec<&Backend> = backends.iter().filter(|backend| backend.port == port).collect();
     let other_port = backends.len() - chosen.len();
-    let too_many = chosen.len().saturating_sub(LIMIT);
+    let too_many = chosen.len().saturating_sub(MAX_BACKENDS);
     if too_many > 0 {
         chosen.sort_by_cached_key(|backend| (!backend.local, !backend.near, rank(backend, node), backend.address));
-        chosen.truncate(LIMIT);
+        chosen.truncate(MAX_BACKENDS);
         chosen.sort_unstable();
     }
     let targets = chosen.into_iter().map(|b| Target::Address { address: b.address, local: b.local });
-    Fit { port, targets: targets.collect(), left_out: LeftOut { other_port, too_many } }
+    Limited { port, targets: targets.collect(), left_out: LeftOut { other_port, too_many } }
 }
 
 fn rank(backend: &Backend, node: &str) -> [u8; 32] {
@@ -74,8 +73,9 @@ mod tests {
         (0..count).map(one).collect()
     }
 
-    fn addresses(fit: &Fit) -> BTreeSet<IpAddr> {
-        fit.targets
+    fn addresses(limited: &Limited) -> BTreeSet<IpAddr> {
+        limited
+            .targets
             .iter()
             .filter_map(|target| match target {
                 Target::Address { address, .. } => Some(*address),
@@ -86,30 +86,30 @@ mod tests {
 
     #[test]
     fn as_many_as_fit_are_all_taken() {
-        let fit = fit(&many(1024), "here");
-        assert_eq!((fit.targets.len(), fit.left_out), (1024, LeftOut::default()));
+        let limited = limit(&many(1024), "here");
+        assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut::default()));
     }
 
     #[test]
     fn of_too_many_the_near_ones_are_taken() {
         let backends = many(5000);
-        let fit = fit(&backends, "here");
-        assert_eq!((fit.targets.len(), fit.left_out), (1024, LeftOut { other_port: 0, too_many: 3976 }));
-        let taken = addresses(&fit);
+        let limited = limit(&backends, "here");
+        assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut { other_port: 0, too_many: 3976 }));
+        let taken = addresses(&limited);
         assert!(backends.iter().filter(|b| b.local || b.near).all(|b| taken.contains(&b.address)));
-        assert!(fit.targets.is_sorted());
+        assert!(limited.targets.is_sorted());
     }
 
     #[test]
     fn one_backend_less_changes_one_place_and_nodes_take_different_ones() {
         let backends = many(3000);
-        let before = addresses(&fit(&backends, "here"));
+        let before = addresses(&limit(&backends, "here"));
         for gone in [0, 1500, 2999] {
             let mut fewer = backends.clone();
             fewer.remove(gone);
-            let after = addresses(&fit(&fewer, "here"));
+            let after = addresses(&limit(&fewer, "here"));
             assert!(before.difference(&after).count() <= 1 && after.difference(&before).count() <= 1);
         }
-        assert!(before.difference(&addresses(&fit(&backends, "there"))).count() > 100);
+        assert!(before.difference(&addresses(&limit(&backends, "there"))).count() > 100);
     }
 }

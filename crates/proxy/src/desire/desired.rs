@@ -1,7 +1,7 @@
-//! All Services' wishes, and who has which frontend.
+//! The desired state of all Services, and which Service owns which frontend.
 //!
-//! Kept up to date Service by Service: a change costs work proportional to that Service's frontends and backends. Every frontend
-//! has one owner, the oldest Service that claims it; only owners' wishes count.
+//! It is updated Service by Service: a change costs work proportional to that Service's frontends and backends. HNS has one load
+//! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,29 +9,27 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{TrafficPolicy, Wishes};
+use super::{DesiredService, TrafficPolicy};
 use crate::condition::{Notice, Problem};
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::Family;
 use crate::model::ServiceName;
 
-/// A Service's claim to a frontend. The order is that of precedence: the frontend, then the oldest, then by name.
+/// A claim of a Service to a frontend, with the time of its creation. The first claim of a frontend in this order wins.
 type Claim = (Frontend, i64, ServiceName);
 
-/// Who needs a target. The order makes the users of one target neighbours.
+/// A frontend that uses a target. In this order the users of one target are neighbours.
 type Use = (Target, Frontend);
 
-/// The load balancer wanted for a frontend, and the Service that wants it.
+/// The load balancer desired for a frontend, and the Service that owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owned {
-    /// The Service.
+pub struct DesiredFrontend {
     pub service: ServiceName,
-    /// What it wants.
     pub spec: Arc<LoadBalancerSpec>,
 }
 
-/// What one Service wants.
+/// The desired state of one Service.
 #[derive(Debug, Clone, Default)]
 struct Entry {
     created: i64,
@@ -41,36 +39,36 @@ struct Entry {
     without_local: Vec<(TrafficPolicy, Family)>,
 }
 
-/// What all Services want.
+/// The desired state of all Services.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     entries: FxHashMap<ServiceName, Entry>,
     claims: BTreeSet<Claim>,
-    owned: FxHashMap<Frontend, Owned>,
+    owned: FxHashMap<Frontend, DesiredFrontend>,
     uses: BTreeSet<Use>,
     service_addresses: BTreeSet<(IpAddr, ServiceName)>,
     source_vip: Option<IpAddr>,
-    /// How many frontends have no backend that serves.
+    /// How many frontends have no serving backend.
     without_backends: usize,
-    /// How many addresses are backends that need an endpoint of ours.
+    /// How many addresses are backends that need a remote endpoint.
     remote: usize,
-    /// How many ports a policy Local keeps traffic from all that serve.
+    /// How many ports have serving backends, but none that a policy `Local` allows.
     without_local: FxHashMap<(TrafficPolicy, Family), usize>,
-    /// Services that can't have all they ask for.
-    troubled: BTreeSet<ServiceName>,
+    /// Services with conditions of their own.
+    with_conditions: BTreeSet<ServiceName>,
     /// Frontends that several Services claim.
-    contested: BTreeSet<Frontend>,
+    conflicting: BTreeSet<Frontend>,
 }
 
 impl Desired {
-    /// Replaces what a Service wants; with no wishes, forgets it.
-    pub fn set(&mut self, name: &ServiceName, created: i64, wishes: Wishes, dirty: &mut Dirty) {
+    /// Replaces the desired state of a Service. An empty one forgets the Service.
+    pub fn set(&mut self, name: &ServiceName, created: i64, desired: DesiredService, dirty: &mut Dirty) {
         let old = self.entries.remove(name).unwrap_or_default();
         let mut old_specs: FxHashMap<Frontend, Arc<LoadBalancerSpec>> =
             old.specs.into_iter().map(|spec| (spec.frontend, spec)).collect();
-        let mut specs = Vec::with_capacity(wishes.load_balancers.len());
+        let mut specs = Vec::with_capacity(desired.load_balancers.len());
         let mut changed = Vec::new();
-        for spec in wishes.load_balancers {
+        for spec in desired.load_balancers {
             match old_specs.remove(&spec.frontend) {
                 Some(same) if *same == spec && old.created == created => specs.push(same),
                 before => {
@@ -88,12 +86,12 @@ impl Desired {
             changed.push(frontend);
         }
         for address in &old.service_addresses {
-            if !wishes.service_addresses.contains(address) {
+            if !desired.service_addresses.contains(address) {
                 self.service_addresses.remove(&(*address, name.clone()));
                 dirty.addresses.insert(*address);
             }
         }
-        for address in &wishes.service_addresses {
+        for address in &desired.service_addresses {
             if self.service_addresses.insert((*address, name.clone())) {
                 dirty.addresses.insert(*address);
             }
@@ -101,23 +99,23 @@ impl Desired {
         for kind in &old.without_local {
             self.without_local.entry(*kind).and_modify(|count| *count -= 1);
         }
-        for kind in &wishes.without_local {
+        for kind in &desired.without_local {
             *self.without_local.entry(*kind).or_default() += 1;
         }
-        let Wishes { service_addresses, problems, without_local, .. } = wishes;
+        let DesiredService { service_addresses, problems, without_local, .. } = desired;
         let entry = Entry { created, specs, service_addresses, problems, without_local };
         if entry.problems.is_empty() {
-            self.troubled.remove(name);
+            self.with_conditions.remove(name);
         } else {
-            self.troubled.insert(name.clone());
+            self.with_conditions.insert(name.clone());
         }
-        // What it counts for, it counts for while it is kept.
+        // An entry with ports without local backends is kept even if the rest is empty: its removal must lower the count again.
         let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
         if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
         for frontend in changed {
-            self.settle(frontend, dirty);
+            self.settle_owner(frontend, dirty);
         }
     }
 
@@ -129,25 +127,26 @@ impl Desired {
         }
     }
 
-    /// Finds the owner of a frontend anew.
-    fn settle(&mut self, frontend: Frontend, dirty: &mut Dirty) {
+    /// Determines the owner of a frontend after a claim to it has changed.
+    fn settle_owner(&mut self, frontend: Frontend, dirty: &mut Dirty) {
         let mut claims = self
             .claimants(frontend)
             .filter_map(|service| Some((service.clone(), self.spec(service, frontend)?.clone())));
-        let mut owner = claims.next().map(|(service, spec)| Owned { service, spec });
+        let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
-        let contested = others.peek().is_some();
-        // Services that share an address share its health check too: one that serves is enough.
+        let conflicting = others.peek().is_some();
+        // Health checks ask about the node, not about a Service. Of Services that share an ingress address and a health check port, one
+        // that serves here is enough for the node to get traffic.
         if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
             && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
         {
-            owner = Some(Owned { service, spec });
+            owner = Some(DesiredFrontend { service, spec });
         }
         drop(others);
-        if contested {
-            self.contested.insert(frontend);
+        if conflicting {
+            self.conflicting.insert(frontend);
         } else {
-            self.contested.remove(&frontend);
+            self.conflicting.remove(&frontend);
         }
         let old = match owner.clone() {
             Some(owner) => self.owned.insert(frontend, owner),
@@ -157,10 +156,11 @@ impl Desired {
             return;
         }
         dirty.frontends.insert(frontend);
-        let silent = |owned: &Option<Owned>| owned.as_ref().is_some_and(|owned| owned.spec.targets.is_empty());
+        let silent =
+            |owned: &Option<DesiredFrontend>| owned.as_ref().is_some_and(|owned| owned.spec.targets.is_empty());
         self.without_backends += usize::from(silent(&owner));
         self.without_backends -= usize::from(silent(&old));
-        let targets = |owned: &Option<Owned>| -> FxHashSet<Target> {
+        let targets = |owned: &Option<DesiredFrontend>| -> FxHashSet<Target> {
             owned.iter().flat_map(|owned| owned.spec.targets.iter().copied()).collect()
         };
         let (before, after) = (targets(&old), targets(&owner));
@@ -189,13 +189,13 @@ impl Desired {
         self.claims.range(first..).take_while(move |(f, ..)| *f == frontend).map(|(_, _, service)| service)
     }
 
-    /// The load balancer wanted for a frontend.
-    pub fn owned(&self, frontend: Frontend) -> Option<&Owned> {
+    /// The load balancer desired for a frontend, with its owner.
+    pub fn owned(&self, frontend: Frontend) -> Option<&DesiredFrontend> {
         self.owned.get(&frontend)
     }
 
-    /// All load balancers wanted, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Owned> {
+    /// All frontends with an owner, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &DesiredFrontend> {
         self.owned.values()
     }
 
@@ -207,13 +207,13 @@ impl Desired {
         self.uses.range((target, first)..).take_while(move |(t, _)| *t == target).map(|(_, frontend)| *frontend)
     }
 
-    /// The frontends that use an address, wherever it runs.
+    /// The frontends that use an address as backend, on this node or another.
     pub fn users_of(&self, address: IpAddr) -> impl Iterator<Item = Frontend> {
         [true, false].into_iter().flat_map(move |local| self.users(Target::Address { address, local }))
     }
 
-    /// What an endpoint of ours at an address would be for; none, if nobody needs one. A Service's own address comes first: the
-    /// overlay must answer for it.
+    /// The purpose of an endpoint of ours at an address; none if no Service needs one. A Service address comes before a backend: without
+    /// its endpoint the overlay network does not route the address.
     pub fn purpose(&self, address: IpAddr) -> Option<EndpointPurpose> {
         if self.source_vip == Some(address) {
             Some(EndpointPurpose::SourceVip)
@@ -225,7 +225,7 @@ impl Desired {
         }
     }
 
-    /// The first Service that has an address as its own, on overlay networks.
+    /// The Service that has an address as cluster IP, on overlay networks.
     pub fn service_at(&self, address: IpAddr) -> Option<&ServiceName> {
         let first = (address, ServiceName::new("", ""));
         self.service_addresses.range(first..).next().filter(|(a, _)| *a == address).map(|(_, service)| service)
@@ -240,7 +240,7 @@ impl Desired {
         targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
     }
 
-    /// How many load balancers are wanted.
+    /// How many load balancers are desired.
     pub fn load_balancers(&self) -> usize {
         self.owned.len() - self.without_backends
     }
@@ -255,18 +255,12 @@ impl Desired {
         self.without_local.get(&(policy, family)).copied().unwrap_or_default()
     }
 
-    /// How many endpoints of ours are wanted.
+    /// How many endpoints of ours are desired.
     pub fn endpoints(&self) -> usize {
         self.remote + self.service_addresses.len() + usize::from(self.source_vip.is_some())
     }
 
-    /// How many entries there are in all.
-    pub(crate) fn size(&self) -> usize {
-        let sets = [self.claims.len(), self.uses.len(), self.service_addresses.len(), self.troubled.len()];
-        sets.into_iter().sum::<usize>() + self.entries.len() + self.owned.len() + self.contested.len()
-    }
-
-    /// The load balancers that a Service wants, whether it has their frontends or not, in the order of frontends.
+    /// The load balancers that a Service asks for, whether it owns their frontends or not, in the order of frontends.
     pub fn specs_of(&self, service: &ServiceName) -> &[Arc<LoadBalancerSpec>] {
         self.entries.get(service).map(|entry| entry.specs.as_slice()).unwrap_or_default()
     }
@@ -276,31 +270,31 @@ impl Desired {
         self.entries.get(service).map(|entry| entry.service_addresses.as_slice()).unwrap_or_default()
     }
 
-    /// What a Service can't have for reasons of its own.
+    /// The conditions of a Service, without conflicts with other Services.
     pub fn problems_of(&self, service: &ServiceName) -> &[Problem] {
         self.entries.get(service).map(|entry| entry.problems.as_slice()).unwrap_or_default()
     }
 
-    /// What keeps a Service from a frontend that it claims.
-    pub fn contest(&self, service: &ServiceName, frontend: Frontend) -> Option<Problem> {
+    /// The condition of a Service that claims a frontend of another one.
+    pub fn conflict(&self, service: &ServiceName, frontend: Frontend) -> Option<Problem> {
         let owned = self.owned.get(&frontend).filter(|owned| owned.service != *service)?;
         let spec = self.spec(service, frontend)?;
-        // A health check on the same port serves all.
+        // A shared health check, or the same backends: the Service gets what it asks for.
         let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
         let lost = !shared && owned.spec.targets != spec.targets;
         lost.then(|| Problem::ClaimedByOther { frontend, owner: owned.service.clone() })
     }
 
-    /// What Services can't have for reasons of their own, and frontends claimed twice.
+    /// The conditions of all Services, with conflicting claims, in the order of Services.
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices: Vec<Notice> = Vec::new();
-        for service in &self.troubled {
+        for service in &self.with_conditions {
             let problems = self.problems_of(service).iter().cloned();
             notices.extend(problems.map(|problem| Notice { service: service.clone(), problem }));
         }
-        for frontend in &self.contested {
+        for frontend in &self.conflicting {
             notices.extend(self.claimants(*frontend).filter_map(|service| {
-                Some(Notice { service: service.clone(), problem: self.contest(service, *frontend)? })
+                Some(Notice { service: service.clone(), problem: self.conflict(service, *frontend)? })
             }));
         }
         notices.sort_by(|a, b| a.service.cmp(&b.service));

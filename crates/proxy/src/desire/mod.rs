@@ -1,7 +1,7 @@
 //! A Service and the backends selected for it → the load balancers and endpoints that HNS should hold for it.
 //!
-//! The rules are those of the winkernel proxy (which load balancers, their flags, source addresses), with the selection of
-//! [`select`](mod@select). Pure: one Service in, its wishes out.
+//! Which load balancers, their flags and their source addresses follow the winkernel proxier of Kubernetes 1.36, so that its load
+//! balancers are adopted and not replaced. Which backends serve follows [`select`](mod@select).
 
 pub mod backend_limit;
 mod context;
@@ -19,37 +19,35 @@ use crate::condition::Problem;
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 
-use backend_limit::{Fit, LIMIT, LeftOut, fit};
+use backend_limit::{LeftOut, Limited, MAX_BACKENDS, limit};
 use select::{Choice, Selection, select};
 use unsupported::unsupported;
 
 pub use context::Context;
-pub use desired::{Desired, Owned};
+pub use desired::{Desired, DesiredFrontend};
 
-/// What a Service wants of HNS.
+/// The desired state of one Service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Load balancers, one a frontend, in the order of frontends.
+pub struct DesiredService {
+    /// One for each frontend, in the order of frontends.
     pub load_balancers: Vec<LoadBalancerSpec>,
-    /// Addresses that overlay networks need an endpoint for.
+    /// Cluster IPs that need an endpoint, because an overlay network answers for them.
     pub service_addresses: Vec<IpAddr>,
-    /// What can't be had.
     pub problems: Vec<Problem>,
-    /// For each port that a policy Local keeps traffic from all that serve: the policy, and the family.
+    /// The policy and family of each port that has serving backends, but none that a policy `Local` allows.
     pub without_local: Vec<(TrafficPolicy, Family)>,
 }
 
-/// Whose traffic a policy is for.
+/// The policy that a metric of ports without local backends is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrafficPolicy {
-    /// `internalTrafficPolicy`: that of pods.
+    /// `internalTrafficPolicy`
     Internal,
-    /// `externalTrafficPolicy`: that from outside the cluster.
+    /// `externalTrafficPolicy`
     External,
 }
 
 impl TrafficPolicy {
-    /// Both.
     pub const ALL: [TrafficPolicy; 2] = [TrafficPolicy::Internal, TrafficPolicy::External];
 
     /// A short name, for metric labels.
@@ -61,37 +59,37 @@ impl TrafficPolicy {
     }
 }
 
-/// What a Service wants. Nothing, where there are only slices.
-pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
-    let mut wishes = Wishes::default();
-    let Some(service) = &entry.service else { return wishes };
-    wishes.problems.extend(unsupported(service, context));
+/// The desired state of a Service. Slices without a Service desire nothing.
+pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
+    let mut desired = DesiredService::default();
+    let Some(service) = &entry.service else { return desired };
+    desired.problems.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
         if !context.has_family(family) {
-            wishes.problems.push(Problem::FamilyUnsupported { family });
+            desired.problems.push(Problem::FamilyUnsupported { family });
             continue;
         }
         let networks = context.networks;
         if networks.overlay().is_some_and(|index| networks.supports(index, family)) {
-            wishes.service_addresses.push(cluster_ip);
+            desired.service_addresses.push(cluster_ip);
         }
         for port in &service.ports {
             if port.protocol != Protocol::TCP && port.protocol != Protocol::UDP {
-                wishes.problems.push(Problem::ProtocolUnsupported { port: port.port, protocol: port.protocol });
+                desired.problems.push(Problem::ProtocolUnsupported { port: port.port, protocol: port.protocol });
                 continue;
             }
             let selection = select(port, family, entry.slices.values(), context.node);
             if selection.local.backends.is_empty() && !selection.cluster.backends.is_empty() {
                 let local = [service.internal_local, service.external_local && service.is_external(family)];
                 let policies = TrafficPolicy::ALL.into_iter().zip(local).filter(|(_, local)| *local);
-                wishes.without_local.extend(policies.map(|(policy, _)| (policy, family)));
+                desired.without_local.extend(policies.map(|(policy, _)| (policy, family)));
             }
-            let port = PortWishes::new(service, port, family, &selection, context);
-            for spec in port.load_balancers(cluster_ip, &mut wishes.problems) {
-                // Ports of one Service share a health check, for which one port that serves is enough; no other frontend can be met
-                // twice in a valid Service.
+            let port = DesiredPort::new(service, port, family, &selection, context);
+            for spec in port.load_balancers(cluster_ip, &mut desired.problems) {
+                // The ports of a Service share the health check of an ingress address, which answers for the node: one port that
+                // serves is enough. A valid Service has no other frontend twice.
                 match by_frontend.entry(spec.frontend) {
                     Entry::Vacant(free) => {
                         free.insert(spec);
@@ -104,33 +102,33 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> Wishes {
             }
         }
     }
-    let mut said = Vec::with_capacity(wishes.problems.len());
-    wishes.problems.retain(|problem| {
-        let new = !said.contains(problem);
-        if new {
-            said.push(problem.clone());
+    // Each port of each family finds the same problem again.
+    let mut unique = Vec::with_capacity(desired.problems.len());
+    for problem in std::mem::take(&mut desired.problems) {
+        if !unique.contains(&problem) {
+            unique.push(problem);
         }
-        new
-    });
-    wishes.load_balancers = by_frontend.into_values().collect();
-    wishes
+    }
+    desired.problems = unique;
+    desired.load_balancers = by_frontend.into_values().collect();
+    desired
 }
 
 /// One port of a Service in one family.
-struct PortWishes<'a> {
+struct DesiredPort<'a> {
     service: &'a Service,
     port: &'a ServicePort,
     family: Family,
     selection: &'a Selection,
     context: &'a Context<'a>,
-    /// `externalTrafficPolicy: Local`, where HNS can do what it takes.
+    /// `externalTrafficPolicy: Local`. Without DSR kube-proxy treats it as `Cluster`, and so do we.
     external_local: bool,
-    /// The annotation `preserve-destination`, where HNS can do what it takes.
+    /// The annotation `preserve-destination`. It needs DSR too.
     preserve_destination: bool,
     source_vip: Option<IpAddr>,
 }
 
-impl<'a> PortWishes<'a> {
+impl<'a> DesiredPort<'a> {
     fn new(
         service: &'a Service,
         port: &'a ServicePort,
@@ -139,7 +137,7 @@ impl<'a> PortWishes<'a> {
         context: &'a Context<'a>,
     ) -> Self {
         let dsr = context.capabilities.dsr;
-        let mut wishes = Self {
+        let mut desired = Self {
             service,
             port,
             family,
@@ -149,12 +147,13 @@ impl<'a> PortWishes<'a> {
             preserve_destination: service.preserve_destination && dsr,
             source_vip: None,
         };
-        wishes.source_vip = wishes.source_vip();
-        wishes
+        desired.source_vip = desired.source_vip();
+        desired
     }
 
-    /// The source address of translated traffic (winkernel 2.4): on overlay networks the source VIP, but the node's own address as
-    /// soon as one backend is another node's address or outside all subnets of the cluster.
+    /// The source address of translated traffic. Overlay networks translate it to the source VIP, which other nodes reach through the
+    /// tunnel. A backend that is a node, or outside all subnets of the cluster, is reached without it and can answer only the node's
+    /// own address. A load balancer has one source address, so one such backend decides for all.
     fn source_vip(&self) -> Option<IpAddr> {
         let networks = self.context.networks;
         let overlay = networks.overlay()?;
@@ -173,25 +172,29 @@ impl<'a> PortWishes<'a> {
         if local { &self.selection.local } else { &self.selection.cluster }
     }
 
-    /// The load balancers of the port; winkernel 2.3.
+    /// The load balancers of the port. Flags and backends of each kind are those that kube-proxy programs.
     fn load_balancers(&self, cluster_ip: IpAddr, problems: &mut Vec<Problem>) -> Vec<LoadBalancerSpec> {
         let service = self.service;
         let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
         };
         let mut specs = Vec::new();
-        // Frontends with the same backends have the same problems, which are said once.
-        let (mut said_of_all, mut said_of_local) = (LeftOut::default(), LeftOut::default());
+        // Frontends with the same backends leave out the same ones: one condition is enough.
+        let (mut reported_of_all, mut reported_of_local) = (LeftOut::default(), LeftOut::default());
         let mut add = |spec: LoadBalancerSpec, left_out: LeftOut| {
             let (frontend, port) = (spec.frontend, spec.internal_port);
-            let said = if spec.local_only { &mut said_of_local } else { &mut said_of_all };
-            if spec.kind != FrontendKind::HealthCheck && *said != left_out {
-                *said = left_out;
+            let reported = if spec.local_only { &mut reported_of_local } else { &mut reported_of_all };
+            if spec.kind != FrontendKind::HealthCheck && *reported != left_out {
+                *reported = left_out;
                 if left_out.other_port > 0 {
                     problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
                 }
                 if left_out.too_many > 0 {
-                    problems.push(Problem::TooManyBackends { frontend, limit: LIMIT, dropped: left_out.too_many });
+                    problems.push(Problem::TooManyBackends {
+                        frontend,
+                        limit: MAX_BACKENDS,
+                        dropped: left_out.too_many,
+                    });
                 }
             }
             specs.push(spec);
@@ -258,7 +261,7 @@ impl<'a> PortWishes<'a> {
         mapping_flags: PortMappingFlags,
     ) -> (LoadBalancerSpec, LeftOut) {
         let choice = self.choice(local_only);
-        let Fit { port: internal_port, targets, left_out } = fit(&choice.backends, &self.context.node.name);
+        let Limited { port: internal_port, targets, left_out } = limit(&choice.backends, &self.context.node.name);
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
@@ -282,7 +285,8 @@ impl<'a> PortWishes<'a> {
             .masked(self.context.capabilities.flags)
     }
 
-    /// By which a load balancer asks this node whether it serves: the host's own endpoint behind the address.
+    /// The load balancer that answers the health checks that arrive at an ingress address, with the host's own endpoint as backend
+    /// (`--forward-healthcheck-vip`). Without it the node does not own the address and drops them.
     fn health_check(&self, address: IpAddr, mapping_flags: PortMappingFlags) -> Option<LoadBalancerSpec> {
         if !self.context.settings.forward_health_check_vip {
             return None;

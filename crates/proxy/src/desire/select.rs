@@ -1,7 +1,8 @@
-//! Which backends serve a Service's port: readiness, termination, locality and topology hints. No word of HNS.
+//! Which backends serve a Service's port: readiness, termination, locality and topology hints. Nothing here depends on HNS.
 //!
-//! The rules are those of Kubernetes' shared topology function: ready backends first, those that terminate but still answer as the
-//! fallback, hints only for traffic that may go anywhere, and only if all ready backends carry them.
+//! The rules are those of `CategorizeEndpoints` in kube-proxy (`pkg/proxy/topology.go`), which the winkernel proxier does not use: ready
+//! backends serve; without any, those that terminate and still serve (KEP-1669); hints count for traffic that may go to any node, and
+//! only if all ready backends have them (KEP-2433).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,9 +15,7 @@ use crate::settings::Node;
 /// A backend that serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Backend {
-    /// Its address.
     pub address: IpAddr,
-    /// Its port.
     pub port: u16,
     /// Whether it runs on this node.
     pub local: bool,
@@ -27,66 +26,61 @@ pub struct Backend {
 /// The backends of one port, sorted by address and port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// For traffic that may go to any node.
+    /// For traffic that may go to any node: policy `Cluster`.
     pub cluster: Choice,
-    /// For traffic that stays on this node.
+    /// For traffic that stays on this node: policy `Local`.
     pub local: Choice,
 }
 
-/// The backends for one kind of traffic.
+/// The backends for one traffic policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// The backends.
     pub backends: Vec<Backend>,
-    /// Whether none is ready, and these are on their way out.
+    /// Whether no backend is ready, and these are the terminating fallback.
     pub terminating: bool,
 }
 
-/// What becomes of a backend in one kind of traffic.
+/// Whether and why a backend serves under one traffic policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Verdict {
-    /// In: ready, and meant for this node.
+    /// Serves: ready, and its hints include this node.
     Ready,
-    /// In: on its way out, but it still answers and no other is ready.
+    /// Serves: terminating and serving, and no backend is ready.
     TerminatingFallback,
-    /// Out: not ready.
     NotReady,
-    /// Out: on its way out, and others are ready.
+    /// Terminating, and others are ready.
     Terminating,
-    /// Out: its hints name other zones.
+    /// Its hints name other zones.
     OtherZone,
-    /// Out: its hints name other nodes.
+    /// Its hints name other nodes.
     OtherNode,
-    /// Out: it runs on another node, and a traffic policy is Local.
+    /// On another node, and the policy is `Local`.
     NotLocal,
 }
 
 impl Verdict {
-    /// Whether the backend serves.
     pub fn serves(self) -> bool {
         matches!(self, Verdict::Ready | Verdict::TerminatingFallback)
     }
 }
 
-/// A backend of a port, and what becomes of it.
+/// A backend of a port, with its verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged<'a> {
-    /// The backend.
     pub backend: Backend,
-    /// What the slice says of it.
+    /// Its entry in the slice.
     pub record: &'a SliceBackend,
-    /// For traffic that may go to any node.
+    /// Under policy `Cluster`.
     pub cluster: Verdict,
-    /// For traffic that stays on this node.
+    /// Under policy `Local`.
     pub local: Verdict,
 }
 
-/// All backends of a port, sorted by address and port, with what becomes of each.
+/// All backends of a port, sorted by address and port, with their verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement<'a> {
-    /// The backends.
     pub backends: Vec<Judged<'a>>,
-    /// Which hints hold for traffic that may go to any node.
+    /// The hints that count for traffic that may go to any node.
     pub hints: Hints,
 }
 
@@ -99,7 +93,7 @@ impl Judgement<'_> {
     }
 }
 
-/// Chooses the backends of a port among a Service's slices.
+/// The serving backends of a port.
 pub fn select<'a>(
     port: &ServicePort,
     family: Family,
@@ -110,7 +104,7 @@ pub fn select<'a>(
     Selection { cluster: judgement.choice(|judged| judged.cluster), local: judgement.choice(|judged| judged.local) }
 }
 
-/// Says of all backends of a port, among a Service's slices, what becomes of them. [`select`] is what serves of these.
+/// All backends of a port with their verdicts. [`select`] keeps those that serve.
 pub fn judge<'a>(
     port: &ServicePort,
     family: Family,
@@ -119,7 +113,8 @@ pub fn judge<'a>(
 ) -> Judgement<'a> {
     let candidates = candidates(port, family, slices);
     let hints = Hints::of(candidates.values().copied(), node);
-    // Hints hold only where a ready backend follows them, so that they leave none without a ready one.
+    // Readiness is asked before hints: hints count only if a ready backend has one for this node or zone, so they never leave a port
+    // without a ready backend.
     let any_ready = candidates.values().any(|record| record.ready);
     let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
     let backends = candidates.into_iter().map(|((address, port), record)| {
@@ -134,9 +129,10 @@ pub fn judge<'a>(
     Judgement { backends: backends.collect(), hints }
 }
 
-/// What becomes of a backend, if it becomes `ready` where it is ready.
+/// The verdict on a backend; `ready` if it is ready.
 fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
     match (record.ready, record.serving && record.terminating) {
+        // Also if it does not serve: `publishNotReadyAddresses` makes backends ready before they are.
         (true, _) => ready,
         (false, false) => Verdict::NotReady,
         (false, true) if any_ready => Verdict::Terminating,
@@ -148,7 +144,8 @@ fn is_local(backend: &SliceBackend, node: &Node) -> bool {
     !node.name.is_empty() && backend.node.as_ref() == Some(&node.name)
 }
 
-/// All backends of a port, one for each address and port. Of two, the later slice's wins, unless it is terminating.
+/// All backends of a port, one for each address and port. While a backend moves from one slice to another it is in both: the later
+/// entry wins, unless it is terminating.
 fn candidates<'a>(
     port: &ServicePort,
     family: Family,
@@ -169,19 +166,20 @@ fn candidates<'a>(
     candidates
 }
 
-/// Which hints hold for a port.
+/// The topology hints that count for a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Hints {
-    /// None: any backend serves.
+    /// Any backend serves.
     None,
-    /// Those for nodes: backends for this node serve.
+    /// Backends with a hint for this node serve.
     Node,
-    /// Those for zones: backends for this node's zone serve.
+    /// Backends with a hint for this node's zone serve.
     Zone,
 }
 
 impl Hints {
-    /// Hints hold if every ready backend has one and one of them is for this node, or this zone.
+    /// Hints count if every ready backend has one, and one of them is for this node or this zone. A backend without a hint means that
+    /// the controller has not finished, and following the others would overload them. Node hints come before zone hints.
     fn of<'a>(backends: impl Iterator<Item = &'a SliceBackend>, node: &Node) -> Self {
         let (mut any, mut all_node, mut this_node, mut all_zone, mut this_zone) = (false, true, false, true, false);
         for backend in backends.filter(|backend| backend.ready) {
@@ -198,7 +196,7 @@ impl Hints {
         }
     }
 
-    /// What becomes of a ready backend.
+    /// The verdict on a ready backend.
     fn verdict(self, record: &SliceBackend, node: &Node) -> Verdict {
         match self {
             Hints::Node if !record.for_nodes.contains(&node.name) => Verdict::OtherNode,

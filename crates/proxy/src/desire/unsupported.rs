@@ -1,13 +1,14 @@
-//! What of a Service as a whole HNS can't do, whatever its backends.
+//! What a Service asks for that HNS cannot do, whatever its backends.
 
 use super::context::Context;
 use crate::condition::Problem;
 use crate::model::{Family, Service};
 
-/// How long Kubernetes lets affinity last where nobody asks otherwise: three hours.
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so it is no
+/// condition that HNS has no timeout. Seconds.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
-/// What of a Service as a whole can't be had.
+/// The conditions of a Service as a whole.
 pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Problem> {
     let capabilities = context.capabilities;
     let external = Family::ALL.iter().any(|family| service.is_external(*family));

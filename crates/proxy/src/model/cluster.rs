@@ -1,62 +1,61 @@
-//! All Services and slices, and which Services a change concerns.
+//! All Services and slices, and which Services a change affects.
 
 use rustc_hash::FxHashMap;
 
 use super::{Service, ServiceName, Slice, SliceName};
 
-/// A Service with its slices. Either may be there before the other.
+/// A Service with its slices. Either may arrive before the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceEntry {
-    /// The Service, unless only its slices are known.
+    /// None while only its slices are known.
     pub service: Option<Service>,
-    /// Its slices.
     pub slices: Slices,
 }
 
-/// The slices of a Service, by name. Mostly there is one, and there are tens of thousands of Services: it takes the room that it needs.
+/// The slices of a Service, sorted by name. A vector without spare capacity: there may be tens of thousands of Services, most with one
+/// slice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slices(Vec<Slice>);
 
 impl Slices {
-    /// Each slice, in the order of names.
+    /// In the order of names.
     pub fn values(&self) -> std::slice::Iter<'_, Slice> {
         self.0.iter()
     }
 
-    /// The slice of a name.
     pub fn get(&self, name: &SliceName) -> Option<&Slice> {
-        self.place(name).ok().and_then(|place| self.0.get(place))
+        self.position(name).ok().and_then(|index| self.0.get(index))
     }
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Where a slice is, or belongs.
-    fn place(&self, name: &SliceName) -> Result<usize, usize> {
+    /// The index of a slice, or where it would be inserted.
+    fn position(&self, name: &SliceName) -> Result<usize, usize> {
         self.0.binary_search_by(|slice| slice.name.cmp(name))
     }
 
-    /// Adds or replaces a slice, and answers whether it says something else than before.
+    /// Adds or replaces a slice. Returns whether anything changed.
     fn insert(&mut self, slice: Slice) -> bool {
-        match self.place(&slice.name) {
-            Ok(place) => self.0.get_mut(place).is_some_and(|old| {
+        match self.position(&slice.name) {
+            Ok(index) => self.0.get_mut(index).is_some_and(|old| {
                 *old != slice && {
                     *old = slice;
                     true
                 }
             }),
-            Err(place) => {
+            Err(index) => {
                 self.0.reserve_exact(1);
-                self.0.insert(place, slice);
+                self.0.insert(index, slice);
                 true
             }
         }
     }
 
     fn remove(&mut self, name: &SliceName) {
-        if let Ok(place) = self.place(name) {
-            self.0.remove(place);
+        if let Ok(index) = self.position(name) {
+            self.0.remove(index);
         }
     }
 }
@@ -77,7 +76,7 @@ impl FromIterator<Slice> for Slices {
     }
 }
 
-/// What is known of the cluster. Each change answers with the Services that it concerns: none, if nothing changed.
+/// The known state of the cluster. Each change returns the Services that it affects: none if nothing changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
     entries: FxHashMap<ServiceName, ServiceEntry>,
@@ -85,22 +84,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The Service of a name with its slices.
     pub fn get(&self, name: &ServiceName) -> Option<&ServiceEntry> {
         self.entries.get(name)
     }
 
-    /// All Services, and those of which only slices are known, in no order.
+    /// In no order. Services of which only slices are known are included.
     pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &ServiceEntry)> {
         self.entries.iter()
     }
 
-    /// How many entries there are in all.
-    pub(crate) fn size(&self) -> usize {
-        self.entries.len() + self.slice_owner.len()
-    }
-
-    /// Adds or replaces a Service.
     pub fn apply_service(&mut self, service: Service) -> Option<ServiceName> {
         let name = service.name.clone();
         let entry = self.entries.entry(name.clone()).or_default();
@@ -121,23 +113,22 @@ impl Cluster {
         Some(name.clone())
     }
 
-    /// Adds or replaces a slice. Two Services are concerned if the slice has moved from one to the other.
+    /// Adds or replaces a slice. Two Services are affected if the slice has moved from one to the other.
     pub fn apply_slice(&mut self, slice: Slice) -> Vec<ServiceName> {
-        let mut concerned = Vec::new();
+        let mut affected = Vec::new();
         let owner = slice.service.clone();
         if self.slice_owner.get(&slice.name).is_some_and(|old| *old != owner) {
-            concerned.extend(self.delete_slice(&slice.name));
+            affected.extend(self.delete_slice(&slice.name));
         }
         let entry = self.entries.entry(owner.clone()).or_default();
         let name = slice.name.clone();
         if entry.slices.insert(slice) {
             self.slice_owner.insert(name, owner.clone());
-            concerned.push(owner);
+            affected.push(owner);
         }
-        concerned
+        affected
     }
 
-    /// Removes a slice.
     pub fn delete_slice(&mut self, name: &SliceName) -> Option<ServiceName> {
         let owner = self.slice_owner.remove(name)?;
         if let Some(entry) = self.entries.get_mut(&owner) {
@@ -157,25 +148,25 @@ impl Cluster {
             .filter(|(_, entry)| entry.service.is_some())
             .map(|(name, _)| (name.clone(), ()))
             .collect();
-        let mut concerned = Vec::new();
+        let mut affected = Vec::new();
         for service in services {
             gone.remove(&service.name);
-            concerned.extend(self.apply_service(service));
+            affected.extend(self.apply_service(service));
         }
-        concerned.extend(gone.into_keys().filter_map(|name| self.delete_service(&name)));
-        concerned
+        affected.extend(gone.into_keys().filter_map(|name| self.delete_service(&name)));
+        affected
     }
 
     /// Replaces all slices by those of a new complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) -> Vec<ServiceName> {
         let mut gone: FxHashMap<SliceName, ()> = self.slice_owner.keys().map(|name| (name.clone(), ())).collect();
-        let mut concerned = Vec::new();
+        let mut affected = Vec::new();
         for slice in slices {
             gone.remove(&slice.name);
-            concerned.extend(self.apply_slice(slice));
+            affected.extend(self.apply_slice(slice));
         }
-        concerned.extend(gone.into_keys().filter_map(|name| self.delete_slice(&name)));
-        concerned
+        affected.extend(gone.into_keys().filter_map(|name| self.delete_slice(&name)));
+        affected
     }
 }
 
@@ -185,7 +176,7 @@ mod tests {
     use crate::testing::{backend, service, slice};
 
     #[test]
-    fn only_changes_concern_a_service() {
+    fn only_changes_affect_a_service() {
         let mut cluster = Cluster::default();
         let web = service("ns/web").cluster_ip("10.96.0.1").port(80).build();
         assert_eq!(cluster.apply_service(web.clone()), Some(web.name.clone()));
@@ -200,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_that_moves_concerns_both_services() {
+    fn a_slice_that_moves_affects_both_services() {
         let mut cluster = Cluster::default();
         let before = slice("ns/s", "ns/a").port(80).build();
         let after = slice("ns/s", "ns/b").port(80).build();

@@ -1,4 +1,4 @@
-//! The cluster in our words: Services, EndpointSlices and the node, with what selection needs of them and nothing else.
+//! The part of the cluster that programming depends on: Services, EndpointSlices and the node.
 //!
 //! Kubernetes endpoints are *backends* here; *endpoint*, *network* and *load balancer* always mean HNS objects.
 
@@ -19,17 +19,13 @@ pub use slice::{Slice, SliceBackend, SliceName, SlicePort};
 /// An IP family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
-    /// IPv4.
     V4,
-    /// IPv6.
     V6,
 }
 
 impl Family {
-    /// Both families.
     pub const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    /// The family of an address.
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Family::V4 } else { Family::V6 }
     }
@@ -44,17 +40,14 @@ impl std::fmt::Display for Family {
     }
 }
 
-/// The name of a Service: namespace and name. Cheap to copy.
+/// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceName {
-    /// The namespace.
     pub namespace: SmolStr,
-    /// The name in the namespace.
     pub name: SmolStr,
 }
 
 impl ServiceName {
-    /// A name from its two parts.
     pub fn new(namespace: impl Into<SmolStr>, name: impl Into<SmolStr>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }

@@ -1,4 +1,4 @@
-//! A Service, reduced to what is programmed.
+//! A Service, reduced to what programming depends on.
 
 use std::net::IpAddr;
 
@@ -8,24 +8,20 @@ use uuid::Uuid;
 
 use super::{Family, Protocol, ServiceName};
 
-/// A Service that has cluster addresses. Headless and ExternalName Services, and those of other proxies, never get this far.
+/// A Service with cluster IPs. Headless and ExternalName Services, and those of other proxies, are filtered out before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Its name.
     pub name: ServiceName,
-    /// The uid that the API server gave it.
     pub uid: Option<Uuid>,
-    /// When it was created, in seconds of Unix time: of two Services that claim one frontend, the older has it.
+    /// The time of its creation, in seconds since the Unix epoch: of two Services that claim one frontend, the older owns it.
     pub created: i64,
-    /// Its type.
     pub kind: ServiceKind,
-    /// Its cluster addresses, at most one a family.
+    /// At most one for each family.
     pub cluster_ips: Vec<IpAddr>,
-    /// External addresses of the specification.
+    /// `spec.externalIPs`.
     pub external_ips: Vec<IpAddr>,
-    /// Addresses of load balancers that deliver packets with the address unchanged (`ipMode` absent or `VIP`).
+    /// The addresses of `status.loadBalancer.ingress` with `ipMode` absent or `VIP`: their packets arrive with the address unchanged.
     pub ingress_ips: Vec<IpAddr>,
-    /// Its ports.
     pub ports: Vec<ServicePort>,
     /// `internalTrafficPolicy: Local`.
     pub internal_local: bool,
@@ -33,23 +29,22 @@ pub struct Service {
     pub external_local: bool,
     /// `sessionAffinity: ClientIP`.
     pub client_ip_affinity: bool,
-    /// How long affinity lasts, in seconds; the API server fills in three hours.
+    /// `sessionAffinityConfig.clientIP.timeoutSeconds`; the API server fills in three hours.
     pub affinity_timeout: Option<u32>,
     /// `loadBalancerSourceRanges`.
     pub source_ranges: Vec<IpNet>,
     /// The annotation `preserve-destination: "true"`.
     pub preserve_destination: bool,
-    /// `healthCheckNodePort`, where type and policy give it a meaning.
+    /// `healthCheckNodePort`, if the type is LoadBalancer and `externalTrafficPolicy` is `Local`.
     pub health_check_node_port: Option<u16>,
 }
 
 impl Service {
-    /// The cluster address of a family.
     pub fn cluster_ip(&self, family: Family) -> Option<IpAddr> {
         self.cluster_ips.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
-    /// Whether the addresses of load balancers of a family are for some clients only. A range of everything lifts the restriction.
+    /// Whether `loadBalancerSourceRanges` restricts the clients of a family. A range of everything lifts the restriction.
     pub fn restricts_sources(&self, family: Family) -> bool {
         let mut ranges = self.source_ranges.iter().filter(|range| Family::of(range.addr()) == family).peekable();
         ranges.peek().is_some() && ranges.all(|range| range.prefix_len() > 0)
@@ -62,27 +57,20 @@ impl Service {
     }
 }
 
-/// The type of a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServiceKind {
-    /// Cluster addresses, and perhaps external ones.
     #[default]
     ClusterIp,
-    /// A port on every node too.
     NodePort,
-    /// Addresses of a load balancer too.
     LoadBalancer,
 }
 
-/// A port of a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePort {
-    /// Its name, empty where a Service has one port only.
+    /// Empty if the Service has one port without a name.
     pub name: SmolStr,
-    /// Its protocol.
     pub protocol: Protocol,
-    /// The port of the frontends.
+    /// The port of all frontends but the node port.
     pub port: u16,
-    /// The port on every node.
     pub node_port: Option<u16>,
 }

@@ -1,4 +1,4 @@
-//! An EndpointSlice: some of a Service's backends.
+//! An EndpointSlice, reduced to what programming depends on.
 
 use std::net::IpAddr;
 
@@ -6,12 +6,9 @@ use smol_str::SmolStr;
 
 use super::{Family, Protocol, ServiceName};
 
-/// The name of a slice: namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SliceName {
-    /// The namespace.
     pub namespace: SmolStr,
-    /// The name in the namespace.
     pub name: SmolStr,
 }
 
@@ -21,52 +18,41 @@ impl std::fmt::Display for SliceName {
     }
 }
 
-/// Some backends of a Service, of one family. Every backend has every port.
+/// Some backends of a Service, all of one family. Every backend has every port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
-    /// Its name.
     pub name: SliceName,
-    /// The Service it belongs to.
     pub service: ServiceName,
-    /// The family of its addresses.
     pub family: Family,
-    /// The ports.
     pub ports: Vec<SlicePort>,
-    /// The backends.
     pub backends: Vec<SliceBackend>,
-    /// When what it says last began to change, in nanoseconds of Unix time: the annotation
-    /// `endpoints.kubernetes.io/last-change-trigger-time`.
+    /// The annotation `endpoints.kubernetes.io/last-change-trigger-time`, in nanoseconds since the Unix epoch.
     pub triggered: Option<i64>,
 }
 
-/// A port of a slice. Meets the Service's port of the same name and protocol.
+/// Belongs to the Service's port of the same name and protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlicePort {
-    /// Its name.
     pub name: SmolStr,
-    /// Its protocol.
     pub protocol: Protocol,
-    /// The port of the backends.
     pub port: u16,
 }
 
-/// A backend of a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SliceBackend {
-    /// Its address.
     pub address: IpAddr,
-    /// The node it runs on, where the slice says so.
+    /// `nodeName`.
     pub node: Option<SmolStr>,
-    /// The zone it runs in, where the slice says so.
+    /// `zone`.
     pub zone: Option<SmolStr>,
-    /// Takes new connections. Absent in the slice: true.
+    /// `conditions.ready`; true if absent.
     pub ready: bool,
-    /// Answers, even if it is terminating. Absent in the slice: true.
+    /// `conditions.serving`; true if absent.
     pub serving: bool,
-    /// Is going away. Absent in the slice: false.
+    /// `conditions.terminating`; false if absent.
     pub terminating: bool,
-    /// The zones it is meant for; empty without hints.
+    /// `hints.forZones`; empty without hints.
     pub for_zones: Vec<SmolStr>,
-    /// The nodes it is meant for; empty without hints.
+    /// `hints.forNodes`; empty without hints.
     pub for_nodes: Vec<SmolStr>,
 }

@@ -109,23 +109,6 @@ impl Observed {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
     }
 
-    /// The number of entries of all maps, for tests that memory does not grow.
-    pub fn size(&self) -> usize {
-        let maps = [
-            self.endpoints.len(),
-            self.at.len(),
-            self.named.len(),
-            self.load_balancers.len(),
-            self.on.len(),
-            self.references.len(),
-            self.skipped_endpoints.len(),
-            self.skipped_load_balancers.len(),
-            self.distrusted.len(),
-            self.misrepresented.len(),
-        ];
-        maps.into_iter().sum()
-    }
-
     /// The objects whose documents can't be understood, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);

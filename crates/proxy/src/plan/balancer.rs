@@ -7,7 +7,7 @@ use super::decision::{Candidate, Decision, DesiredLoadBalancer, Inputs, WaitingF
 use super::resolve::Resolved;
 use super::{Action, ExpectedEndpoint, Plan, PlanReport, Planner, Reason, Step};
 use crate::condition::{Notice, Problem};
-use crate::desire::Owned;
+use crate::desire::DesiredFrontend;
 use crate::frontend::Frontend;
 use crate::identity::{self, LoadBalancerContent};
 use crate::model::ServiceName;
@@ -29,7 +29,7 @@ struct Backends<'a> {
 
 impl Planner<'_> {
     /// The backends that have endpoints, or will have when the plan has run. What keeps others out goes into the report.
-    fn resolve(&self, desired: &Owned, report: &mut PlanReport) -> Backends<'_> {
+    fn resolve(&self, desired: &DesiredFrontend, report: &mut PlanReport) -> Backends<'_> {
         let choice = self.choose(&desired.spec.targets);
         let mut backends =
             Backends { network: choice.network.and_then(|index| self.networks.known(index)), ..Backends::default() };
@@ -67,13 +67,17 @@ impl Planner<'_> {
     }
 
     /// The load balancer of ours that a frontend should have, as far as its backends have endpoints already.
-    pub fn expected_load_balancer(&self, desired: &Owned) -> Option<(Guid, LoadBalancer)> {
+    pub fn expected_load_balancer(&self, desired: &DesiredFrontend) -> Option<(Guid, LoadBalancer)> {
         let (document, content) = self.document(desired, &self.resolve(desired, &mut PlanReport::default()))?;
         Some((identity::load_balancer_id(desired.spec.frontend, content), document))
     }
 
     /// None where no backend has an endpoint, or the network is missing.
-    fn document(&self, desired: &Owned, backends: &Backends<'_>) -> Option<(LoadBalancer, LoadBalancerContent)> {
+    fn document(
+        &self,
+        desired: &DesiredFrontend,
+        backends: &Backends<'_>,
+    ) -> Option<(LoadBalancer, LoadBalancerContent)> {
         let network = backends.network.filter(|_| !backends.endpoints.is_empty())?;
         let document = desired.spec.document(&backends.endpoints, network);
         let content = identity::load_balancer_content(&document, self.capabilities);
@@ -92,7 +96,7 @@ impl Planner<'_> {
         self.push_steps(decision, frontend, desired.map(|desired| &desired.service), backends, plan);
     }
 
-    fn desired_load_balancer(&self, desired: Option<&Owned>, backends: &Backends<'_>) -> DesiredLoadBalancer {
+    fn desired_load_balancer(&self, desired: Option<&DesiredFrontend>, backends: &Backends<'_>) -> DesiredLoadBalancer {
         let Some(desired) = desired else { return DesiredLoadBalancer::Unclaimed };
         match self.document(desired, backends) {
             Some((document, content)) => DesiredLoadBalancer::LoadBalancer { document: Box::new(document), content },

@@ -1,4 +1,4 @@
-//! The vocabulary of plans: writes, what they are about, and why they are made.
+//! The steps of a plan: writes to HNS, with the reason for each.
 
 use std::net::IpAddr;
 
@@ -13,49 +13,30 @@ use crate::model::ServiceName;
 /// One write to HNS.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Action {
-    /// Creates an endpoint of ours.
     CreateEndpoint {
-        /// Its network.
         network: Guid,
-        /// Its id.
         id: Guid,
-        /// Its address.
         address: IpAddr,
-        /// What it is for.
         purpose: EndpointPurpose,
-        /// The document.
         document: Endpoint,
     },
-    /// Deletes a remote endpoint.
     DeleteEndpoint {
-        /// Its id.
         id: Guid,
-        /// Its address.
         address: IpAddr,
     },
-    /// Creates a load balancer.
     CreateLoadBalancer {
-        /// Its id.
         id: Guid,
-        /// Its frontend.
         frontend: Frontend,
-        /// The document.
         document: LoadBalancer,
     },
-    /// Changes a load balancer in place.
+    /// Modifies a load balancer in place.
     ModifyLoadBalancer {
-        /// Its id.
         id: Guid,
-        /// Its frontend.
         frontend: Frontend,
-        /// The document.
         document: LoadBalancer,
     },
-    /// Deletes a load balancer.
     DeleteLoadBalancer {
-        /// Its id.
         id: Guid,
-        /// Its frontend.
         frontend: Frontend,
     },
 }
@@ -72,7 +53,7 @@ impl Action {
         }
     }
 
-    /// What the step is about, for retries.
+    /// The subject of a retry if the write fails.
     pub fn subject(&self) -> Subject {
         match self {
             Action::CreateEndpoint { address, .. } | Action::DeleteEndpoint { address, .. } => {
@@ -118,21 +99,18 @@ fn backends(document: &LoadBalancer) -> String {
 /// Why a step is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Reason {
-    /// HNS has nothing there.
     Missing,
-    /// The backends are others.
     BackendsDiffer,
-    /// More than the backends differs.
     ContentDiffers,
-    /// Others hold the frontend, with another content.
+    /// A foreign load balancer with other content has the frontend.
     HeldByOthers,
-    /// The Service has no backend that serves.
+    /// The Service has no serving backend.
     NoBackends,
-    /// No Service wants it.
+    /// No Service uses it.
     NotWanted,
-    /// The address has become a local one.
+    /// The address has a local endpoint.
     LocalEndpointExists,
-    /// No Service wants it, and it looks like one that kube-proxy has left.
+    /// No Service uses it, and it has the form of those of kube-proxy.
     LeftByKubeProxy,
 }
 
@@ -151,7 +129,7 @@ impl Reason {
         }
     }
 
-    /// Whether the step takes something away that others have made: it should be said.
+    /// Whether the step deletes a foreign object, which is worth a log message.
     pub fn concerns_others(self) -> bool {
         matches!(self, Reason::HeldByOthers | Reason::LeftByKubeProxy)
     }
@@ -172,14 +150,11 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// One write, for whom, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
-    /// The write.
     pub action: Action,
-    /// The Service it is for.
+    /// None for objects that no Service uses.
     pub service: Option<ServiceName>,
-    /// Why.
     pub reason: Reason,
 }
 

@@ -39,8 +39,4 @@ impl FrontendConditions {
     pub(super) fn waiting(&self) -> &BTreeSet<Frontend> {
         &self.waiting
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.conditions.len() + self.waiting.len()
-    }
 }

@@ -38,7 +38,7 @@ impl Reconciler {
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
-        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.contest(name, *frontend)));
+        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
         let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
         problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
         for problem in &problems {

@@ -31,7 +31,7 @@ use hcn::Version;
 use smol_str::SmolStr;
 
 use crate::condition::Notice;
-use crate::desire::{Desired, Wishes, desire};
+use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
@@ -235,15 +235,6 @@ impl Reconciler {
         known && !pending && self.retries.failed.is_empty()
     }
 
-    /// The number of entries of all that is kept, for tests that memory does not grow.
-    pub fn size(&self) -> usize {
-        let state = [self.inputs.cluster.size(), self.desired.size(), self.observed.size()];
-        let dirty = [self.dirty.frontends.len(), self.dirty.addresses.len()];
-        let changes = [self.changes.len(), self.changes.trigger_count()];
-        let rest = [self.pacing.len(), self.retries.len(), self.conditions.len(), self.audit.drift_len()];
-        state.into_iter().chain(dirty).chain(changes).chain(rest).sum()
-    }
-
     /// Marks the desired state of Services as out of date.
     fn mark_changed(&mut self, services: impl IntoIterator<Item = ServiceName>) {
         let mut any_new = false;
@@ -285,9 +276,9 @@ impl Reconciler {
             self.work.services += 1;
             let entry = self.inputs.cluster.get(&name);
             // A Service that was deleted desires nothing.
-            let wishes = entry.map_or_else(Wishes::default, |entry| desire(entry, &context));
+            let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
-            self.desired.set(&name, created, wishes, &mut self.dirty);
+            self.desired.set(&name, created, desired, &mut self.dirty);
         }
     }
 

@@ -59,10 +59,6 @@ impl Pacing {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.last.len() + self.waiting.len()
-    }
 }
 
 #[cfg(test)]

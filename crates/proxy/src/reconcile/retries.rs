@@ -26,8 +26,4 @@ impl Retries {
     pub(super) fn failed_frontends(&self) -> FxHashSet<Frontend> {
         self.failed.subjects().filter_map(Subject::frontend).collect()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.failed.subjects().count() + self.awaited.subjects().count()
-    }
 }

@@ -156,7 +156,7 @@ fn an_explanation_visits_its_service_alone_at_10_and_10_000_services() {
         rig.cluster(services.collect(), slices.collect());
         rig.proxy.audit(&rig.client).unwrap();
         rig.calls();
-        // Wishes of all are computed once, as for any other purpose.
+        // DesiredService of all are computed once, as for any other purpose.
         rig.proxy.plan(rig.now);
         let explanation = rig.proxy.explain(&ServiceName::new("ns", "s7"), rig.now).unwrap();
         assert_eq!((explanation.frontends.len(), explanation.steps.len()), (1, 4));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
 use hcn::{Generation, Version};
-use proxy::desire::{Context, Wishes, desire};
+use proxy::desire::{Context, DesiredService, desire};
 use proxy::frontend::{LoadBalancerSpec, Target};
 use proxy::model::{Family, Service, ServiceEntry, Slice, SliceBackend};
 use proxy::settings::{Capabilities, Node};
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> Wishes {
+    fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> DesiredService {
         let node = Node { name: "here".into(), zone: zone.map(Into::into) };
         let (host, settings) = (own_host(), &self.settings);
         let (networks, capabilities) = (&self.networks, &self.capabilities);
@@ -102,7 +102,7 @@ impl World {
     }
 }
 
-fn of_kind(wishes: &Wishes, kind: FrontendKind) -> &LoadBalancerSpec {
+fn of_kind(wishes: &DesiredService, kind: FrontendKind) -> &LoadBalancerSpec {
     let mut of_kind = wishes.load_balancers.iter().filter(|spec| spec.kind == kind);
     let spec = of_kind.next().unwrap();
     assert!(of_kind.next().is_none());
@@ -110,7 +110,7 @@ fn of_kind(wishes: &Wishes, kind: FrontendKind) -> &LoadBalancerSpec {
 }
 
 /// What the code says, in the words of the reference.
-fn given(wishes: &Wishes) -> Answer {
+fn given(wishes: &DesiredService) -> Answer {
     let ids = |kind| -> BTreeSet<u8> {
         let id = |target: &Target| match target {
             Target::Address { address: IpAddr::V4(address), .. } => address.octets()[3],

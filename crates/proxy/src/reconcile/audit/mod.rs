@@ -68,10 +68,6 @@ impl Audit {
     pub(super) fn note_subnets_read(&mut self) {
         self.subnets_current = true;
     }
-
-    pub(super) fn drift_len(&self) -> usize {
-        self.drift.len()
-    }
 }
 
 impl Reconciler {

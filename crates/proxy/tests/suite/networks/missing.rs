@@ -57,7 +57,7 @@ fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
     rig.settle();
     assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
     assert_eq!(problems(&rig), [Problem::NetworkMissing { network: "cbr0".into() }]);
-    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.confirmed).collect();
+    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
     assert_eq!(confirmed, [false, true]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
     let frontend = &explained.frontends[0];

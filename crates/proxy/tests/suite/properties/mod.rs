@@ -51,15 +51,17 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
     }
     // What is counted as it changes is what counting anew would give.
     let (progress, statuses) = (rig.proxy.progress(), rig.proxy.frontends());
-    let served = statuses.iter().filter(|status| !status.backends.is_empty()).count();
+    let served = statuses.iter().filter(|status| !status.desired.spec.targets.is_empty()).count();
     assert_eq!(progress.load_balancers, Tally { desired: served, confirmed: served });
     assert_eq!((progress.without_backends, progress.backlog, progress.failed), (statuses.len() - served, 0, 0));
     // Each frontend's backends are those of its own Service.
     for status in statuses {
-        assert!(status.confirmed, "{} is not confirmed", status.frontend);
-        let entry = rig.proxy.cluster().get(&status.service).unwrap();
+        let (service, spec) = (&status.desired.service, &status.desired.spec);
+        assert!(status.in_sync, "{} is not in sync", spec.frontend);
+        let entry = rig.proxy.cluster().get(service).unwrap();
         let own: BTreeSet<_> = entry.slices.values().flat_map(|s| &s.backends).map(|b| b.address).collect();
-        assert!(status.backends.iter().all(|b| own.contains(b)), "{}: a backend of another Service", status.frontend);
+        let mut backends = spec.targets.iter().filter_map(|target| target.address());
+        assert!(backends.all(|backend| own.contains(&backend)), "{}: a backend of another Service", spec.frontend);
     }
 }
 
