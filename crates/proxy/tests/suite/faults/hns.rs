@@ -339,6 +339,17 @@ fn a_slow_hns_is_said_to_be_slow() {
 }
 
 #[test]
+fn drift_that_an_audit_finds_before_it_fails_is_reported() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+    rig.emulator.fail_nth("HcnEnumerateLoadBalancers", 1, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    assert!(rig.proxy.audit(&rig.client).is_err());
+    assert_eq!(by_cause(&rig.proxy.take_drift()).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
+}
+
+#[test]
 fn an_audit_that_fails_is_no_loss() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
