@@ -11,14 +11,14 @@ pub struct ForeignLoadBalancer {
     pub frontends: Vec<Frontend>,
     pub id: Guid,
     /// Whether it has the form of those that kube-proxy creates, so that `--take-over` removes it.
-    pub like_kube_proxys: bool,
+    pub resembles_kube_proxy: bool,
 }
 
 impl std::fmt::Display for ForeignLoadBalancer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
         write!(f, "load balancer {} on {}: foreign, and no Service has this frontend", self.id, frontends.join(", "))?;
-        f.write_str(match self.like_kube_proxys {
+        f.write_str(match self.resembles_kube_proxy {
             true => "; it has the form of kube-proxy's, which --take-over removes",
             false => "; it stays as it is",
         })
@@ -36,7 +36,7 @@ impl Reconciler {
             .map(|(id, foreign)| ForeignLoadBalancer {
                 frontends: foreign.frontends.to_vec(),
                 id,
-                like_kube_proxys: foreign.resembles_kube_proxy(),
+                resembles_kube_proxy: foreign.resembles_kube_proxy(),
             })
             .collect();
         all.sort();

@@ -110,7 +110,7 @@ fn without_being_told_to_take_over_what_nobody_wants_stays() {
     assert!(rig.proxy.is_converged());
     assert_eq!(unwanted(&rig), before);
     let others = rig.proxy.foreign_load_balancers();
-    assert_eq!(others.iter().map(|other| other.like_kube_proxys).collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(others.iter().map(|other| other.resembles_kube_proxy).collect::<Vec<_>>(), [true, true, true, false]);
 }
 
 #[test]
