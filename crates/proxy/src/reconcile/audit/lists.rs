@@ -14,48 +14,48 @@ use crate::plan::{ExpectedEndpoint, Restraint};
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
-    /// Begins an audit: looks up networks where that is called for, then lists the endpoints. Sets `network_changed` if a network is not as
-    /// it was.
+    /// Begins an audit: finds the networks if any is in doubt or their turn has come, then lists the endpoints. Returns the turn, and whether
+    /// a network has changed.
     pub(super) fn audit_networks_and_endpoints(
         &mut self,
         client: &Client,
         findings: &mut Findings,
-        network_changed: &mut bool,
-    ) -> Result<Turn, AuditError> {
+    ) -> Result<(Turn, bool), AuditError> {
         self.environment.learn_version(client)?;
         let turn = self.audit.cycle.advance();
         if self.audit.cycle.is_at_start() {
             self.observed.forget_skipped();
         }
-        // An endpoint that was there at the last audit will show in the list whether its network still is.
-        let has_witness = |named: &NamedNetwork| {
+        // If endpoints of a network are known, the list of endpoints shows whether the network is still there.
+        let has_endpoints = |named: &NamedNetwork| {
             named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
         };
-        let networks_sure = !self.audit.has_failed() && self.environment.networks.iter().all(has_witness);
-        if !networks_sure || turn == Turn::Networks || self.subnets_are_due() {
-            *network_changed = self.find_networks(client)?;
+        let list_shows_networks = !self.audit.has_failed() && self.environment.networks.iter().all(has_endpoints);
+        let mut network_changed = false;
+        if !list_shows_networks || turn == Turn::Networks || self.subnets_are_due() {
+            network_changed = self.find_networks(client)?;
         }
         self.refresh_desired();
-        if networks_sure && turn == Turn::Networks && !*network_changed {
-            // The endpoints have been listed at all other audits; this one asks for the networks in their place.
-            return Ok(turn);
+        if list_shows_networks && turn == Turn::Networks && !network_changed {
+            // All other audits list the endpoints; this one has asked for the networks in their place.
+            return Ok((turn, false));
         }
         let detail = match turn {
             Turn::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
             Turn::Ids | Turn::Networks | Turn::LoadBalancerContents => ListDetail::Ids,
         };
         let mut listed = self.list_endpoints(client, detail)?;
-        if networks_sure && !*network_changed && self.observed.lacks_endpoints(&listed) {
+        if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
             // Endpoints are missing. They may have gone with their network: if it has another id now, that is no loss of endpoints, and the
             // list is of the wrong network.
-            *network_changed = self.find_networks(client)?;
-            if *network_changed {
+            network_changed = self.find_networks(client)?;
+            if network_changed {
                 self.refresh_desired();
                 listed = self.list_endpoints(client, ListDetail::Ids)?;
             }
         }
         self.refresh_endpoints(client, listed, findings)?;
-        Ok(turn)
+        Ok((turn, network_changed))
     }
 
     /// Ends an audit: lists the load balancers.

@@ -106,10 +106,12 @@ impl Reconciler {
         let was_unavailable = self.audit.is_hns_unavailable();
         let (mut findings, mut network_changed) = (Findings::default(), false);
         let answer = loop {
-            let answer = self.next_calls(client, &mut findings, &mut network_changed);
-            let pauses = may_pause && findings.is_empty() && !network_changed;
+            let answer = self.next_calls(client, &mut findings);
             match answer {
-                Answer::Endpoints { .. } if !pauses => self.audit.transition(answer),
+                Answer::Endpoints { network_changed: changed, .. } if changed || !findings.is_empty() || !may_pause => {
+                    network_changed = changed;
+                    self.audit.transition(answer);
+                }
                 _ => break answer,
             }
         };
@@ -134,15 +136,15 @@ impl Reconciler {
     }
 
     /// Makes the calls that the state asks for.
-    fn next_calls(&mut self, client: &Client, findings: &mut Findings, network_changed: &mut bool) -> Answer {
+    fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
         match &self.audit.state {
             AuditState::EndpointsListed { turn, .. } => match self.audit_load_balancers(client, *turn, findings) {
                 Ok(()) => Answer::LoadBalancers,
                 Err(error) => Answer::Error(error.into()),
             },
             AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
-                match self.audit_networks_and_endpoints(client, findings, network_changed) {
-                    Ok(turn) => Answer::Endpoints { turn },
+                match self.audit_networks_and_endpoints(client, findings) {
+                    Ok((turn, network_changed)) => Answer::Endpoints { turn, network_changed },
                     Err(error) => Answer::Error(error),
                 }
             }

@@ -62,6 +62,9 @@ pub(super) enum Answer {
     Endpoints {
         /// That of the audit.
         turn: Turn,
+        /// Whether a network is gone, is back, or has other properties. The transition does not depend on it: whether objects went with it
+        /// is [`NetworkGone`](Self::NetworkGone).
+        network_changed: bool,
     },
     /// The load balancers.
     LoadBalancers,
@@ -81,7 +84,9 @@ impl AuditState {
     /// The state after an answer.
     pub(super) fn after(self, answer: Answer) -> Self {
         match (self, answer) {
-            (state, Answer::Endpoints { turn }) => AuditState::EndpointsListed { turn, first: state.expects_nothing() },
+            (state, Answer::Endpoints { turn, .. }) => {
+                AuditState::EndpointsListed { turn, first: state.expects_nothing() }
+            }
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it holds back writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
@@ -149,7 +154,7 @@ mod tests {
             (AuditState::Idle, LATER),
             (failed(), LATER),
         ] {
-            let after = before.after(Answer::Endpoints { turn: TURN });
+            let after = before.after(Answer::Endpoints { turn: TURN, network_changed: false });
             assert_eq!(after, listed);
             assert_eq!(after.after(Answer::LoadBalancers), AuditState::Idle);
         }
