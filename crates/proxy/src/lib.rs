@@ -1,4 +1,4 @@
-//! The proxy: from Services and EndpointSlices to the load balancers and endpoints that HNS should hold.
+//! The core of the proxy: from Services and EndpointSlices to load balancers and endpoints of HNS.
 //!
 //! Values in, calls out: nothing here waits, reads a clock or knows a Kubernetes client. Data flows one way:
 //!

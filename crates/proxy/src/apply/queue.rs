@@ -138,6 +138,7 @@ impl<'a> Queue<'a> {
             Action::CreateLoadBalancer { document, .. } | Action::ModifyLoadBalancer { document, .. } => {
                 self.creating.is_empty() || !document.endpoint_ids().any(|id| self.creating.contains(&id))
             }
+            // HNS deletes an endpoint that is in use. Which load balancer uses it after this plan is known when all are done.
             Action::DeleteEndpoint { .. } => self.load_balancers == 0,
             Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => true,
         })

@@ -199,6 +199,8 @@ impl<'a> DesiredPort<'a> {
             }
             specs.push(spec);
         };
+        // DSR of the cluster IP is the operator's choice (`--enable-dsr`). Other frontends need it if policy `Local` asks to keep the
+        // client's address: without DSR the traffic is translated to the node's address.
         let (spec, left_out) = self.spec(
             FrontendKind::ClusterIp,
             Some(cluster_ip),
@@ -209,6 +211,8 @@ impl<'a> DesiredPort<'a> {
         );
         add(spec, left_out);
         let local_or_preserved = self.external_local || self.preserve_destination;
+        // VIP_EXTERNAL_IP keeps existing connections on their backend when the backends change (kubernetes issue 113742).
+        // LOCAL_ROUTED_VIP makes the node port reachable from the node itself.
         if let Some(node_port) = self.port.node_port {
             let (spec, left_out) = self.spec(
                 FrontendKind::NodePort,
@@ -221,6 +225,7 @@ impl<'a> DesiredPort<'a> {
             add(spec, left_out);
         }
         let external_ips = if self.context.settings.external_ips { service.external_ips.as_slice() } else { &[] };
+        // kube-proxy does not apply `preserve-destination` to external IPs.
         for address in of_family(external_ips) {
             let (spec, left_out) = self.spec(
                 FrontendKind::ExternalIp,
@@ -282,6 +287,7 @@ impl<'a> DesiredPort<'a> {
         LoadBalancerFlags::NONE
             .with(LoadBalancerFlags::DSR, dsr)
             .with(LoadBalancerFlags::IPV6, self.family == Family::V6)
+            // A flag that the API cannot express would make every read-back differ.
             .masked(self.context.capabilities.flags)
     }
 
@@ -299,6 +305,7 @@ impl<'a> DesiredPort<'a> {
             kind: FrontendKind::HealthCheck,
             port_name: self.port.name.clone(),
             local_only: true,
+            // Without a ready backend here nothing may answer, so that the external load balancer sends its traffic elsewhere.
             targets: if available { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
             flags: self.flags(false),

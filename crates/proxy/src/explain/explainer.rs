@@ -1,4 +1,4 @@
-//! From what is desired and observed to an explanation: reads, computes, asks nobody.
+//! Computes an explanation from the desired and the observed state, without a call to HNS.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::observe::Owner;
 use crate::plan::{Plan, Planner, Resolved};
 use crate::settings::Node;
 
-/// All that the frontends of one Service are explained from.
+/// What the explanation of one Service depends on.
 pub(crate) struct Explainer<'a> {
     pub(crate) entry: &'a ServiceEntry,
     pub(crate) service: &'a Service,
@@ -23,7 +23,7 @@ pub(crate) struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    /// What a plan for this Service covers.
+    /// The frontends and addresses that a plan for this Service covers.
     pub(crate) fn scope(&self) -> Dirty {
         let desired = self.planner.desired;
         let specs = desired.specs_of(&self.service.name);
@@ -32,7 +32,7 @@ impl Explainer<'_> {
         Dirty { frontends: specs.iter().map(|spec| spec.frontend).collect(), addresses: backends.chain(own).collect() }
     }
 
-    /// The frontends, where a plan for them is known. `waits` says of a frontend whether something failed and is not due again yet.
+    /// The frontends with their plan. `waits` tells whether a step for a frontend is due later.
     pub(crate) fn frontends(&self, plan: &Plan, waits: impl Fn(Frontend) -> bool) -> Vec<ExplainedFrontend> {
         let specs = self.planner.desired.specs_of(&self.service.name);
         let mut ordered: Vec<&LoadBalancerSpec> = specs.iter().map(AsRef::as_ref).collect();
@@ -59,7 +59,7 @@ impl Explainer<'_> {
         let network = self.planner.choose(&spec.targets).network;
         let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, network));
         let resolved: FxHashMap<Target, Resolved> = spec.targets.iter().map(resolve).collect();
-        let to_come: FxHashMap<Guid, IpAddr> = resolved
+        let planned: FxHashMap<Guid, IpAddr> = resolved
             .values()
             .filter_map(|resolved| match resolved {
                 Resolved::Create(create) => Some((create.id, create.address)),
@@ -67,13 +67,13 @@ impl Explainer<'_> {
             })
             .collect();
         let wanted = ours.and_then(|owned| self.planner.expected_load_balancer(owned)).map(|(id, document)| {
-            let backends = document.endpoint_ids().map(|id| self.address(id, &to_come)).collect();
+            let backends = document.endpoint_ids().map(|id| self.address(id, &planned)).collect();
             ExplainedLoadBalancer { id, ours: true, backends, document: Some(document) }
         });
-        let held = observed.on(spec.frontend).map(|(id, held)| ExplainedLoadBalancer {
+        let existing = observed.on(spec.frontend).map(|(id, observed)| ExplainedLoadBalancer {
             id,
-            ours: held.owner == Owner::Us,
-            backends: held.endpoints.iter().map(|id| self.address(*id, &to_come)).collect(),
+            ours: observed.owner == Owner::Us,
+            backends: observed.endpoints.iter().map(|id| self.address(*id, &planned)).collect(),
             document: None,
         });
         let (hints, backends) = self.backends(spec, &resolved);
@@ -86,16 +86,17 @@ impl Explainer<'_> {
             held_by: owned.filter(|owned| owned.service != self.service.name).map(|owned| owned.service.clone()),
             backends,
             wanted,
-            held: held.collect(),
+            held: existing.collect(),
             confirmed,
             waits,
         }
     }
 
-    /// The address of an endpoint that is there, or is to be created.
-    fn address(&self, endpoint: Guid, to_come: &FxHashMap<Guid, IpAddr>) -> String {
-        let held = self.planner.observed.endpoint(endpoint).map(|held| held.addresses.as_slice()).unwrap_or_default();
-        let addresses = if held.is_empty() { to_come.get(&endpoint).map(std::slice::from_ref) } else { Some(held) };
+    /// The address of an endpoint that exists, or that a step creates.
+    fn address(&self, endpoint: Guid, planned: &FxHashMap<Guid, IpAddr>) -> String {
+        let known =
+            self.planner.observed.endpoint(endpoint).map(|observed| observed.addresses.as_slice()).unwrap_or_default();
+        let addresses = if known.is_empty() { planned.get(&endpoint).map(std::slice::from_ref) } else { Some(known) };
         addresses.map_or_else(
             || endpoint.to_string(),
             |addresses| addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
@@ -120,7 +121,8 @@ impl Explainer<'_> {
     fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
         let network = Some(self.planner.home(Target::Root));
         let Resolved::Local(id) = self.planner.resolve_target(Target::Root, network) else { return Vec::new() };
-        let addresses = self.planner.observed.endpoint(id).map(|held| held.addresses.as_slice()).unwrap_or_default();
+        let addresses =
+            self.planner.observed.endpoint(id).map(|observed| observed.addresses.as_slice()).unwrap_or_default();
         let state = if spec.targets.is_empty() { BackendState::NotReady } else { BackendState::Ready };
         let backend = |address: &IpAddr| ExplainedBackend {
             address: *address,

@@ -1,7 +1,7 @@
-//! Why a Service's frontends are as they are: each backend with the reason why it is in or out, what is wanted of HNS, what HNS holds,
-//! and what would be done.
+//! Explains the frontends of a Service: why each backend serves or not, the desired and the observed load balancer, and the planned steps.
 //!
-//! An [`Explanation`] is a value that can be sent as JSON and read again. Its cost is that of the Service, whatever the cluster's size.
+//! An [`Explanation`] is a value that can be sent as JSON and parsed again. Its cost is that of the Service, whatever the size of the
+//! cluster.
 
 mod explainer;
 
@@ -19,41 +19,39 @@ use crate::model::ServiceName;
 
 pub(crate) use explainer::Explainer;
 
-/// Everything about one Service.
+/// The explanation of one Service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// The Service.
     pub service: ServiceName,
-    /// How far what is said of HNS can be relied on.
+    /// How reliable the observed state is.
     pub hns: HnsView,
-    /// What is not as the Service asks.
+    /// The conditions of the Service.
     pub notices: Vec<ExplainedNotice>,
-    /// Its frontends: by port, then by kind.
+    /// Sorted by port, then by kind.
     pub frontends: Vec<ExplainedFrontend>,
-    /// What would be done, in order.
+    /// The planned steps, in order.
     pub steps: Vec<String>,
 }
 
-/// How far what is known of HNS can be relied on.
+/// How reliable the observed state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HnsView {
-    /// As it was at the last look.
+    /// As of the last audit.
     Known,
-    /// HNS can't be asked at present: as it was before.
+    /// HNS is unavailable: as of the last audit before.
     Unavailable,
-    /// HNS was not looked at yet: nothing can be said of frontends.
+    /// There was no audit yet: frontends cannot be explained.
     NotLookedAt,
 }
 
-/// Something that is not as the Service asks.
+/// A condition of the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedNotice {
-    /// Its kind, as in Events and metrics.
+    /// As in Events and metrics.
     pub reason: String,
-    /// In words.
     pub text: String,
 }
 
@@ -63,111 +61,100 @@ impl From<&Problem> for ExplainedNotice {
     }
 }
 
-/// One frontend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedFrontend {
-    /// The frontend.
     pub frontend: String,
-    /// What it is to the Service.
     pub kind: FrontendKind,
-    /// The Service's port.
+    /// The name of the Service's port.
     pub port_name: SmolStr,
     /// Whether its traffic stays on this node.
     pub local_only: bool,
-    /// Which topology hints hold for it.
+    /// The topology hints that count for it.
     pub hints: Hints,
-    /// The Service that has the frontend, where it is another one.
+    /// The Service that owns the frontend, if it is another one.
     pub held_by: Option<ServiceName>,
-    /// Its backends, with the reason why each is in or out.
     pub backends: Vec<ExplainedBackend>,
-    /// The load balancer that HNS should hold, with its id: none where no backend serves, or another Service has the frontend.
+    /// The desired load balancer, with its id; none if no backend serves, or another Service owns the frontend.
     pub wanted: Option<ExplainedLoadBalancer>,
-    /// The load balancers that HNS holds there.
+    /// The observed load balancers.
     pub held: Vec<ExplainedLoadBalancer>,
-    /// Whether HNS holds what it should: nothing would be done for this frontend.
+    /// Whether the frontend is in sync: no step is planned for it.
     pub confirmed: bool,
-    /// Whether something is to be done for it, and not yet: it failed a moment ago, or was replaced a moment ago.
+    /// Whether a step is due later: a retry, a postponed replacement, or a network that is missing.
     pub waits: bool,
 }
 
-/// A load balancer, wanted or held.
+/// A load balancer, desired or observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedLoadBalancer {
-    /// Its id.
     pub id: Guid,
-    /// Whether it is, or would be, of our making.
+    /// Whether it is, or would be, ours.
     pub ours: bool,
-    /// The addresses of its backends; an endpoint that is not known by its id.
+    /// The addresses of its backends. An unknown endpoint is given by its id.
     pub backends: Vec<String>,
-    /// The document; of those that are held only ids are kept.
+    /// The document of a desired load balancer. Documents of observed ones are not kept.
     pub document: Option<LoadBalancer>,
 }
 
-/// A backend of a frontend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedBackend {
-    /// Its address.
     pub address: IpAddr,
-    /// Its port.
     pub port: u16,
-    /// The node it runs on, where that is said.
+    /// `nodeName` of the slice.
     pub node: Option<SmolStr>,
-    /// Whether that is this node.
+    /// Whether it runs on this node.
     pub local: bool,
-    /// Why it is in or out.
     pub state: BackendState,
-    /// The endpoint that stands for it, once there is one.
+    /// The HNS endpoint that stands for it, if there is one.
     pub endpoint: Option<Guid>,
 }
 
-/// Why a backend is in or out.
+/// Why a backend serves or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum BackendState {
-    /// In: ready.
+    /// Serves: ready.
     Ready,
-    /// In: on its way out, but it still answers and no other is ready.
+    /// Serves: terminating and serving, and no backend is ready.
     TerminatingFallback,
-    /// In: ready, and its endpoint is about to be created.
+    /// Serves: ready, and a step creates its endpoint.
     EndpointToCome,
-    /// In: it uses the host's network, and the host's own endpoint stands for it.
+    /// Serves: in the host's network, with the host's own endpoint.
     ByHostEndpoint,
-    /// Out: not ready.
     NotReady,
-    /// Out: on its way out, and others are ready.
+    /// Terminating, and others are ready.
     Terminating,
-    /// Out: its hints name other zones.
+    /// Its hints name other zones.
     OtherZone,
-    /// Out: its hints name other nodes.
+    /// Its hints name other nodes.
     OtherNode,
-    /// Out: it runs on another node, and a traffic policy is Local.
+    /// On another node, and the traffic policy is `Local`.
     NotLocal,
-    /// Out: it has another port than most, and a load balancer has one port.
+    /// It has another port than most, and a load balancer has one port.
     OtherPort,
-    /// Out: it is in another HNS network than most, and a load balancer has one network.
+    /// It is in another HNS network than most, and a load balancer has one network.
     OtherNetwork,
-    /// Out for now: its HNS network is not there.
+    /// Its HNS network is missing.
     NetworkMissing,
-    /// Out: there are more than a load balancer may have.
+    /// A load balancer has a limit of backends.
     OverLimit,
-    /// Out for now: it runs on this node, and the CNI has made no endpoint for it.
+    /// It runs on this node, and the CNI has not created its endpoint.
     NoHnsEndpoint,
-    /// Out: it uses the host's network, and the host has no endpoint of its own.
+    /// It is in the host's network, and the host has no endpoint.
     NoHostEndpoint,
-    /// Out for now: its endpoint could not be created.
+    /// Its endpoint could not be created; a retry is due later.
     EndpointFailed,
 }
 
 impl BackendState {
-    /// Whether the backend gets traffic.
+    /// Whether the backend gets connections.
     pub fn serves(self) -> bool {
         use BackendState::{ByHostEndpoint, EndpointToCome, Ready, TerminatingFallback};
         matches!(self, Ready | TerminatingFallback | EndpointToCome | ByHostEndpoint)
     }
 
-    /// In words.
     pub fn words(self) -> &'static str {
         match self {
             BackendState::Ready => "ready",

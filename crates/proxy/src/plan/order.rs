@@ -30,6 +30,7 @@ impl Rank {
             matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByOthers)
         };
         let urgency = match &service {
+            // Even infrastructure: one frontend that HNS refuses must not hold up the others at every run.
             _ if failed => Urgency::Retry,
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
             None => Urgency::Unused,
@@ -41,7 +42,8 @@ impl Rank {
     }
 }
 
-/// Names under which clusters run their DNS.
+/// The Service names under which kubeadm and most distributions, CoreDNS' chart, and RKE2 run the DNS of the cluster. Pods that cannot
+/// resolve names fail whatever else works.
 const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
 
 /// Whether other Services depend on a Service.
