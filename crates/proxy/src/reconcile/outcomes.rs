@@ -41,7 +41,8 @@ impl Reconciler {
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
         driver.drive(client, &mut queue);
-        let (outcomes, _) = queue.finish();
+        let outcomes = queue.finish();
+        // HNS that did not answer to a write may have done it: an audit has to compare before anything else is written.
         let unavailable = |(_, failure): (&Outcome, &Failure)| match failure {
             Failure::Hns(error) if error.class() == Class::Unavailable => Some(error.clone()),
             _ => None,

@@ -13,8 +13,8 @@ use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, Target};
 use crate::plan::is_infrastructure;
 
-/// The number of plans of one run. A second one follows a modification without effect, a refusal that a list may explain, and what that
-/// list finds. If this many do not settle it, the rest waits for its retry.
+/// The number of plans of one run. Another one follows what was rechecked before a plan, a modification without effect, and what a list
+/// finds after a refusal. A bound, so that HNS which answers differently each time does not keep other changes waiting: the next run goes on.
 const MAX_PLANS: usize = 6;
 /// The number of frontends that are planned at once. Steps hold documents, and a large cluster has many: a start on a cluster of 10 000
 /// Services would need them all at once. The next run plans the rest.
