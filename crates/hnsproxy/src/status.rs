@@ -7,7 +7,7 @@ use hcn::Generation;
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
-use proxy::{HealthChecks, HostCondition, Liveness, Notice, Progress, Reconciler};
+use proxy::{HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition};
 use uuid::Uuid;
 
 use crate::sync::chain;
@@ -49,7 +49,7 @@ pub struct Status {
     /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
     /// What is not as the Services ask, as of the last run.
-    pub notices: Arc<[Notice]>,
+    pub notices: Arc<[ServiceCondition]>,
     /// The uids of the Services that these are about.
     pub uids: BTreeMap<ServiceName, Uuid>,
     /// What an operator should know of the host.
@@ -88,7 +88,7 @@ impl Status {
         generation: Generation,
         note: String,
         node_eligible: bool,
-        notices: Arc<[Notice]>,
+        notices: Arc<[ServiceCondition]>,
     ) -> Self {
         let families = reconciler.families();
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
@@ -111,7 +111,7 @@ impl Status {
             capabilities: reconciler.capabilities().copied(),
             uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
             notices,
-            remarks: reconciler.remarks(),
+            remarks: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
         }
     }

@@ -11,7 +11,8 @@ use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
 use proxy::{
-    AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Notice, Plan, Reconciler, Report, Settings,
+    AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition,
+    Settings,
 };
 use tracing::{debug, info, warn};
 
@@ -38,7 +39,7 @@ pub struct Session<'a> {
     start: Instant,
     /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
     told_of_services: BTreeSet<String>,
-    notices: Arc<[Notice]>,
+    notices: Arc<[ServiceCondition]>,
     told_of_host: BTreeSet<String>,
     unreadable: Option<String>,
     slow: bool,
@@ -180,10 +181,10 @@ impl<'a> Session<'a> {
             self.reconciler.reset_slices(slices);
             return self.observe().map(|()| false);
         }
-        if let Ok(found) = &result {
-            if found.frontends + found.addresses > 0 {
-                debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
-            }
+        if let Ok(found) = &result
+            && found.frontends + found.addresses > 0
+        {
+            debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
         }
         self.report_drift();
         result.map(|found| found.paused)
@@ -221,7 +222,7 @@ impl<'a> Session<'a> {
 
     /// Logs what was found of the host that an operator should know, when it begins and when it is over.
     pub fn tell_of_host(&mut self) {
-        let remarks = self.reconciler.remarks().into_iter().map(|remark| remark.to_string());
+        let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
         let others = self.reconciler.foreign_load_balancers().into_iter().map(|other| other.to_string());
         tell(&mut self.told_of_host, remarks.chain(others).collect());
     }
@@ -265,7 +266,7 @@ impl<'a> Session<'a> {
         self.note_pace();
         let notices = self.reconciler.notices();
         if *notices != *self.notices {
-            tell(&mut self.told_of_services, notices.iter().map(Notice::to_string).collect());
+            tell(&mut self.told_of_services, notices.iter().map(ServiceCondition::to_string).collect());
             self.notices = notices.into();
         }
         next

@@ -10,20 +10,20 @@ use crate::model::{Family, ServiceName};
 
 /// A condition of one Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct ServiceCondition {
     pub service: ServiceName,
-    pub problem: Problem,
+    pub condition: Condition,
 }
 
-impl std::fmt::Display for Notice {
+impl std::fmt::Display for ServiceCondition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Service {}: {}", self.service, self.problem)
+        write!(f, "Service {}: {}", self.service, self.condition)
     }
 }
 
 /// What a Service asks for and does not get. The texts say what follows from it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum Condition {
     /// The virtual switch load-balances TCP and UDP only.
     #[error("port {port} is {protocol}, which the Windows virtual switch can't balance; the port is left out")]
     ProtocolUnsupported { port: u16, protocol: Protocol },
@@ -86,26 +86,26 @@ pub enum Problem {
     NoRootEndpoint { frontend: Frontend, name: String },
 }
 
-impl Problem {
+impl Condition {
     /// CamelCase, for Events and metrics. Stable from version to version.
     pub fn reason(&self) -> &'static str {
         match self {
-            Problem::ProtocolUnsupported { .. } => "ProtocolUnsupported",
-            Problem::FamilyUnsupported { .. } => "FamilyUnsupported",
-            Problem::AffinityUnsupported => "AffinityUnsupported",
-            Problem::AffinityTimeoutIgnored { .. } => "AffinityTimeoutIgnored",
-            Problem::SourceRangesIgnored => "SourceRangesIgnored",
-            Problem::LocalPolicyUnsupported => "LocalPolicyUnsupported",
-            Problem::PreserveDestinationUnsupported => "PreserveDestinationUnsupported",
-            Problem::MixedTargetPorts { .. } => "MixedTargetPorts",
-            Problem::SeveralNetworks { .. } => "SeveralNetworks",
-            Problem::NetworkMissing { .. } => "NetworkMissing",
-            Problem::TooManyBackends { .. } => "TooManyBackends",
-            Problem::PortInUse { .. } => "PortInUse",
-            Problem::ClaimedByOther { .. } => "FrontendClaimedTwice",
-            Problem::NoHostEndpoint { .. } => "NoHostEndpoint",
-            Problem::NoLocalEndpoint { .. } => "NoLocalEndpoint",
-            Problem::NoRootEndpoint { .. } => "NoRootEndpoint",
+            Condition::ProtocolUnsupported { .. } => "ProtocolUnsupported",
+            Condition::FamilyUnsupported { .. } => "FamilyUnsupported",
+            Condition::AffinityUnsupported => "AffinityUnsupported",
+            Condition::AffinityTimeoutIgnored { .. } => "AffinityTimeoutIgnored",
+            Condition::SourceRangesIgnored => "SourceRangesIgnored",
+            Condition::LocalPolicyUnsupported => "LocalPolicyUnsupported",
+            Condition::PreserveDestinationUnsupported => "PreserveDestinationUnsupported",
+            Condition::MixedTargetPorts { .. } => "MixedTargetPorts",
+            Condition::SeveralNetworks { .. } => "SeveralNetworks",
+            Condition::NetworkMissing { .. } => "NetworkMissing",
+            Condition::TooManyBackends { .. } => "TooManyBackends",
+            Condition::PortInUse { .. } => "PortInUse",
+            Condition::ClaimedByOther { .. } => "FrontendClaimedTwice",
+            Condition::NoHostEndpoint { .. } => "NoHostEndpoint",
+            Condition::NoLocalEndpoint { .. } => "NoLocalEndpoint",
+            Condition::NoRootEndpoint { .. } => "NoRootEndpoint",
         }
     }
 }

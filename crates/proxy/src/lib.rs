@@ -25,7 +25,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod settings;
 
-pub use condition::{Holder, Notice, Problem};
+pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};

@@ -46,7 +46,7 @@ pub struct NamedNetwork {
     pub network: Option<Network>,
     /// Whether HNS has it and it can be used. Services of a missing network wait for it.
     pub present: bool,
-    pub remarks: Vec<HostCondition>,
+    pub host_conditions: Vec<HostCondition>,
 }
 
 /// The position of a network in the list of the settings.
@@ -68,8 +68,12 @@ pub struct Networks {
 impl Networks {
     /// Networks of which only the names are known.
     pub fn new(names: &[String], primary_family: Family) -> Self {
-        let named =
-            |name: &String| NamedNetwork { name: name.clone(), network: None, present: false, remarks: Vec::new() };
+        let named = |name: &String| NamedNetwork {
+            name: name.clone(),
+            network: None,
+            present: false,
+            host_conditions: Vec::new(),
+        };
         Self { all: names.iter().map(named).collect(), primary_family }
     }
 

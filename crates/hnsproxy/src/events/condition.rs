@@ -37,8 +37,8 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
     // Of several problems of one kind that a Service has, one is told in words.
     let mut notices: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();
     for notice in status.notices.iter() {
-        let key = (&notice.service, notice.problem.reason());
-        notices.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (notice.problem.to_string(), 0));
+        let key = (&notice.service, notice.condition.reason());
+        notices.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (notice.condition.to_string(), 0));
     }
     conditions.extend(notices.into_iter().map(|((service, reason), (text, more))| {
         let note = if more == 0 { text } else { format!("{text} (and {more} more of the kind)") };
@@ -51,22 +51,23 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
 #[cfg(test)]
 mod tests {
     use proxy::model::ServiceName;
-    use proxy::{Notice, Problem};
+    use proxy::{Condition, ServiceCondition};
 
     use super::*;
     use crate::status::Trouble;
 
     #[test]
     fn one_condition_stands_for_all_problems_of_a_kind() {
-        let notice = |service: &str, problem| Notice { service: ServiceName::new("ns", service), problem };
-        let lacks = |address: &str| Problem::NoLocalEndpoint { address: address.parse().unwrap() };
+        let notice =
+            |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
+        let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
             trouble: Some(Trouble { reason: "NetworkAbsent", text: "there is no network".into() }),
             notices: vec![
                 notice("a", lacks("10.0.0.1")),
                 notice("a", lacks("10.0.0.2")),
-                notice("a", Problem::AffinityUnsupported),
-                notice("b", Problem::AffinityUnsupported),
+                notice("a", Condition::AffinityUnsupported),
+                notice("b", Condition::AffinityUnsupported),
             ]
             .into(),
             ..Status::default()

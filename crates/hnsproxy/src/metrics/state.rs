@@ -54,7 +54,7 @@ pub(crate) fn of(view: &View, liveness: Liveness) -> Vec<Sample> {
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
     let mut notices: BTreeMap<&str, u64> = BTreeMap::new();
-    status.notices.iter().for_each(|notice| *notices.entry(notice.problem.reason()).or_default() += 1);
+    status.notices.iter().for_each(|notice| *notices.entry(notice.condition.reason()).or_default() += 1);
     samples.extend(notices.into_iter().map(|(reason, notices)| Sample::of(&NOTICES, [reason], count(notices))));
     samples
 }

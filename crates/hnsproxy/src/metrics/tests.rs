@@ -165,6 +165,6 @@ fn a_repair_is_counted_when_nothing_is_left_to_do() {
 #[test]
 fn steps_have_names_for_labels() {
     let action = Action::DeleteEndpoint { id: Guid::nil(), address: "10.0.0.1".parse().unwrap() };
-    let step = Step { action, service: None, reason: Reason::NotWanted };
+    let step = Step { action, service: None, reason: Reason::NotDesired };
     assert_eq!((step.action.name(), step.reason.as_str()), ("delete_endpoint", "not_wanted"));
 }

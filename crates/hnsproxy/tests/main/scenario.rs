@@ -314,7 +314,7 @@ impl Scenario {
             .reconciler
             .notices()
             .iter()
-            .map(|notice| format!("{} {}: {}", notice.service, notice.problem.reason(), notice.problem))
+            .map(|notice| format!("{} {}: {}", notice.service, notice.condition.reason(), notice.condition))
             .collect();
         if !notices.is_empty() {
             self.line(0, "notices:");

@@ -100,9 +100,9 @@ fn every_difference_from_kube_proxy_names_a_test_that_exists() {
 #[test]
 fn every_reason_of_a_notice_is_explained_to_operators() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let source = fs::read_to_string(root.join("crates/proxy/src/notice.rs")).unwrap();
+    let source = fs::read_to_string(root.join("crates/proxy/src/condition.rs")).unwrap();
     let page = fs::read_to_string(root.join("docs/services.md")).unwrap();
-    let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Problem::")?.split_once("=> \""));
+    let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Condition::")?.split_once("=> \""));
     let reasons: Vec<&str> = arms.filter_map(|(_, rest)| rest.strip_suffix("\",")).collect();
     assert!(reasons.len() > 10, "{reasons:?}");
     for reason in reasons {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{DesiredService, TrafficPolicy};
-use crate::condition::{Notice, Problem};
+use crate::condition::{Condition, ServiceCondition};
 use crate::dirty::Dirty;
 use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::Family;
@@ -35,7 +35,7 @@ struct Entry {
     created: i64,
     specs: Vec<Arc<LoadBalancerSpec>>,
     service_addresses: Vec<IpAddr>,
-    problems: Vec<Problem>,
+    conditions: Vec<Condition>,
     without_local: Vec<(TrafficPolicy, Family)>,
 }
 
@@ -102,15 +102,15 @@ impl Desired {
         for kind in &desired.without_local {
             *self.without_local.entry(*kind).or_default() += 1;
         }
-        let DesiredService { service_addresses, problems, without_local, .. } = desired;
-        let entry = Entry { created, specs, service_addresses, problems, without_local };
-        if entry.problems.is_empty() {
+        let DesiredService { service_addresses, conditions, without_local, .. } = desired;
+        let entry = Entry { created, specs, service_addresses, conditions, without_local };
+        if entry.conditions.is_empty() {
             self.with_conditions.remove(name);
         } else {
             self.with_conditions.insert(name.clone());
         }
         // An entry with ports without local backends is kept even if the rest is empty: its removal must lower the count again.
-        let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.problems.is_empty();
+        let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.conditions.is_empty();
         if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
@@ -271,30 +271,30 @@ impl Desired {
     }
 
     /// The conditions of a Service, without conflicts with other Services.
-    pub fn problems_of(&self, service: &ServiceName) -> &[Problem] {
-        self.entries.get(service).map(|entry| entry.problems.as_slice()).unwrap_or_default()
+    pub fn conditions_of(&self, service: &ServiceName) -> &[Condition] {
+        self.entries.get(service).map(|entry| entry.conditions.as_slice()).unwrap_or_default()
     }
 
     /// The condition of a Service that claims a frontend of another one.
-    pub fn conflict(&self, service: &ServiceName, frontend: Frontend) -> Option<Problem> {
+    pub fn conflict(&self, service: &ServiceName, frontend: Frontend) -> Option<Condition> {
         let owned = self.owned.get(&frontend).filter(|owned| owned.service != *service)?;
         let spec = self.spec(service, frontend)?;
         // A shared health check, or the same backends: the Service gets what it asks for.
         let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
         let lost = !shared && owned.spec.targets != spec.targets;
-        lost.then(|| Problem::ClaimedByOther { frontend, owner: owned.service.clone() })
+        lost.then(|| Condition::ClaimedByOther { frontend, owner: owned.service.clone() })
     }
 
     /// The conditions of all Services, with conflicting claims, in the order of Services.
-    pub fn notices(&self) -> Vec<Notice> {
-        let mut notices: Vec<Notice> = Vec::new();
+    pub fn conditions(&self) -> Vec<ServiceCondition> {
+        let mut notices: Vec<ServiceCondition> = Vec::new();
         for service in &self.with_conditions {
-            let problems = self.problems_of(service).iter().cloned();
-            notices.extend(problems.map(|problem| Notice { service: service.clone(), problem }));
+            let conditions = self.conditions_of(service).iter().cloned();
+            notices.extend(conditions.map(|condition| ServiceCondition { service: service.clone(), condition }));
         }
         for frontend in &self.conflicting {
             notices.extend(self.claimants(*frontend).filter_map(|service| {
-                Some(Notice { service: service.clone(), problem: self.conflict(service, *frontend)? })
+                Some(ServiceCondition { service: service.clone(), condition: self.conflict(service, *frontend)? })
             }));
         }
         notices.sort_by(|a, b| a.service.cmp(&b.service));

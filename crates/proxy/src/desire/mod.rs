@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
-use crate::condition::Problem;
+use crate::condition::Condition;
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 
@@ -33,7 +33,7 @@ pub struct DesiredService {
     pub load_balancers: Vec<LoadBalancerSpec>,
     /// Cluster IPs that need an endpoint, because an overlay network answers for them.
     pub service_addresses: Vec<IpAddr>,
-    pub problems: Vec<Problem>,
+    pub conditions: Vec<Condition>,
     /// The policy and family of each port that has serving backends, but none that a policy `Local` allows.
     pub without_local: Vec<(TrafficPolicy, Family)>,
 }
@@ -63,12 +63,12 @@ impl TrafficPolicy {
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     let mut desired = DesiredService::default();
     let Some(service) = &entry.service else { return desired };
-    desired.problems.extend(unsupported(service, context));
+    desired.conditions.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
         if !context.has_family(family) {
-            desired.problems.push(Problem::FamilyUnsupported { family });
+            desired.conditions.push(Condition::FamilyUnsupported { family });
             continue;
         }
         let networks = context.networks;
@@ -77,7 +77,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
         }
         for port in &service.ports {
             if port.protocol != Protocol::TCP && port.protocol != Protocol::UDP {
-                desired.problems.push(Problem::ProtocolUnsupported { port: port.port, protocol: port.protocol });
+                desired.conditions.push(Condition::ProtocolUnsupported { port: port.port, protocol: port.protocol });
                 continue;
             }
             let selection = select(port, family, entry.slices.values(), context.node);
@@ -87,7 +87,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
                 desired.without_local.extend(policies.map(|(policy, _)| (policy, family)));
             }
             let port = DesiredPort::new(service, port, family, &selection, context);
-            for spec in port.load_balancers(cluster_ip, &mut desired.problems) {
+            for spec in port.load_balancers(cluster_ip, &mut desired.conditions) {
                 // The ports of a Service share the health check of an ingress address, which answers for the node: one port that
                 // serves is enough. A valid Service has no other frontend twice.
                 match by_frontend.entry(spec.frontend) {
@@ -102,14 +102,14 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             }
         }
     }
-    // Each port of each family finds the same problem again.
-    let mut unique = Vec::with_capacity(desired.problems.len());
-    for problem in std::mem::take(&mut desired.problems) {
-        if !unique.contains(&problem) {
-            unique.push(problem);
+    // Each port of each family finds the same condition again.
+    let mut unique = Vec::with_capacity(desired.conditions.len());
+    for condition in std::mem::take(&mut desired.conditions) {
+        if !unique.contains(&condition) {
+            unique.push(condition);
         }
     }
-    desired.problems = unique;
+    desired.conditions = unique;
     desired.load_balancers = by_frontend.into_values().collect();
     desired
 }
@@ -173,7 +173,7 @@ impl<'a> DesiredPort<'a> {
     }
 
     /// The load balancers of the port. Flags and backends of each kind are those that kube-proxy programs.
-    fn load_balancers(&self, cluster_ip: IpAddr, problems: &mut Vec<Problem>) -> Vec<LoadBalancerSpec> {
+    fn load_balancers(&self, cluster_ip: IpAddr, conditions: &mut Vec<Condition>) -> Vec<LoadBalancerSpec> {
         let service = self.service;
         let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
             ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
@@ -187,10 +187,10 @@ impl<'a> DesiredPort<'a> {
             if spec.kind != FrontendKind::HealthCheck && *reported != left_out {
                 *reported = left_out;
                 if left_out.other_port > 0 {
-                    problems.push(Problem::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
+                    conditions.push(Condition::MixedTargetPorts { frontend, port, dropped: left_out.other_port });
                 }
                 if left_out.too_many > 0 {
-                    problems.push(Problem::TooManyBackends {
+                    conditions.push(Condition::TooManyBackends {
                         frontend,
                         limit: MAX_BACKENDS,
                         dropped: left_out.too_many,

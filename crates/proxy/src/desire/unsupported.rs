@@ -1,7 +1,7 @@
 //! What a Service asks for that HNS cannot do, whatever its backends.
 
 use super::context::Context;
-use crate::condition::Problem;
+use crate::condition::Condition;
 use crate::model::{Family, Service};
 
 /// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so it is no
@@ -9,27 +9,27 @@ use crate::model::{Family, Service};
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
 /// The conditions of a Service as a whole.
-pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Problem> {
+pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Condition> {
     let capabilities = context.capabilities;
     let external = Family::ALL.iter().any(|family| service.is_external(*family));
     let restricted = |family: &Family| {
         service.restricts_sources(*family) && service.ingress_ips.iter().any(|ip| Family::of(*ip) == *family)
     };
     let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
-    let mut problems = Vec::new();
+    let mut conditions = Vec::new();
     match (service.client_ip_affinity, capabilities.affinity, timeout) {
-        (true, false, _) => problems.push(Problem::AffinityUnsupported),
-        (true, true, Some(seconds)) => problems.push(Problem::AffinityTimeoutIgnored { seconds }),
+        (true, false, _) => conditions.push(Condition::AffinityUnsupported),
+        (true, true, Some(seconds)) => conditions.push(Condition::AffinityTimeoutIgnored { seconds }),
         _ => {}
     }
     if Family::ALL.iter().any(restricted) {
-        problems.push(Problem::SourceRangesIgnored);
+        conditions.push(Condition::SourceRangesIgnored);
     }
     if service.external_local && external && !capabilities.dsr {
-        problems.push(Problem::LocalPolicyUnsupported);
+        conditions.push(Condition::LocalPolicyUnsupported);
     }
     if service.preserve_destination && external && !capabilities.dsr {
-        problems.push(Problem::PreserveDestinationUnsupported);
+        conditions.push(Condition::PreserveDestinationUnsupported);
     }
-    problems
+    conditions
 }

@@ -150,7 +150,7 @@ fn explain_backend(
         None => (BackendState::OverLimit, None),
         Some(Resolved::Local(id) | Resolved::Remote(id)) => (verdict.into(), Some(*id)),
         Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
-        Some(Resolved::Create(_) | Resolved::NotWanted) => (BackendState::EndpointToCome, None),
+        Some(Resolved::Create(_) | Resolved::NotDesired) => (BackendState::EndpointToCome, None),
         Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
         Some(Resolved::OtherNetwork) => (BackendState::OtherNetwork, None),
         Some(Resolved::NetworkMissing) => (BackendState::NetworkMissing, None),

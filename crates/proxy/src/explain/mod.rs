@@ -12,7 +12,7 @@ use hcn::schema::LoadBalancer;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::condition::Problem;
+use crate::condition::Condition;
 use crate::desire::select::{Hints, Verdict};
 use crate::frontend::FrontendKind;
 use crate::model::ServiceName;
@@ -27,7 +27,7 @@ pub struct Explanation {
     /// How reliable the observed state is.
     pub hns: HnsView,
     /// The conditions of the Service.
-    pub notices: Vec<ExplainedNotice>,
+    pub notices: Vec<ExplainedCondition>,
     /// Sorted by port, then by kind.
     pub frontends: Vec<ExplainedFrontend>,
     /// The planned steps, in order.
@@ -49,15 +49,15 @@ pub enum HnsView {
 /// A condition of the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ExplainedNotice {
+pub struct ExplainedCondition {
     /// As in Events and metrics.
     pub reason: String,
     pub text: String,
 }
 
-impl From<&Problem> for ExplainedNotice {
-    fn from(problem: &Problem) -> Self {
-        Self { reason: problem.reason().to_owned(), text: problem.to_string() }
+impl From<&Condition> for ExplainedCondition {
+    fn from(condition: &Condition) -> Self {
+        Self { reason: condition.reason().to_owned(), text: condition.to_string() }
     }
 }
 

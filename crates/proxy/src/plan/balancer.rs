@@ -6,7 +6,7 @@ use hcn::schema::LoadBalancer;
 use super::decision::{Candidate, Decision, DesiredLoadBalancer, Inputs, WaitingFor, decide};
 use super::resolve::Resolved;
 use super::{Action, ExpectedEndpoint, Plan, PlanReport, Planner, Reason, Step};
-use crate::condition::{Notice, Problem};
+use crate::condition::{Condition, ServiceCondition};
 use crate::desire::DesiredFrontend;
 use crate::frontend::Frontend;
 use crate::identity::{self, LoadBalancerContent};
@@ -35,9 +35,10 @@ impl Planner<'_> {
             Backends { network: choice.network.and_then(|index| self.networks.known(index)), ..Backends::default() };
         let frontend = desired.spec.frontend;
         let name = || self.settings.root_endpoint_name.clone();
-        let mut condition =
-            |problem| report.conditions.push((frontend, Notice { service: desired.service.clone(), problem }));
-        choice.problems.into_iter().for_each(&mut condition);
+        let mut condition = |condition| {
+            report.conditions.push((frontend, ServiceCondition { service: desired.service.clone(), condition }))
+        };
+        choice.conditions.into_iter().for_each(&mut condition);
         for target in &desired.spec.targets {
             match self.resolve_target(*target, choice.network) {
                 Resolved::Local(id) => backends.endpoints.push(id),
@@ -54,13 +55,13 @@ impl Planner<'_> {
                 }
                 Resolved::Blocked => backends.blocked = true,
                 Resolved::NoLocalEndpoint(address) => {
-                    condition(Problem::NoLocalEndpoint { address });
+                    condition(Condition::NoLocalEndpoint { address });
                     report.awaited.insert(address);
                 }
-                Resolved::NoHostEndpoint(address) => condition(Problem::NoHostEndpoint { address, name: name() }),
-                Resolved::NoRootEndpoint => condition(Problem::NoRootEndpoint { frontend, name: name() }),
+                Resolved::NoHostEndpoint(address) => condition(Condition::NoHostEndpoint { address, name: name() }),
+                Resolved::NoRootEndpoint => condition(Condition::NoRootEndpoint { frontend, name: name() }),
                 Resolved::OtherNetwork => report.left_out.extend(target.address()),
-                Resolved::NetworkMissing | Resolved::NotWanted => {}
+                Resolved::NetworkMissing | Resolved::NotDesired => {}
             }
         }
         backends
@@ -91,7 +92,7 @@ impl Planner<'_> {
             desired: self.desired_load_balancer(desired, &backends),
             observed: self.candidates(frontend, backends.network),
             can_modify: self.capabilities.modify,
-            recently_replaced: self.restraint.replaced.contains(&frontend),
+            recently_replaced: self.constraints.replaced.contains(&frontend),
         });
         self.push_steps(decision, frontend, desired.map(|desired| &desired.service), backends, plan);
     }

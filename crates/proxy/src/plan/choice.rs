@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Planner;
-use crate::condition::Problem;
+use crate::condition::Condition;
 use crate::frontend::{EndpointPurpose, Target};
 use crate::network::NetworkIndex;
 
@@ -15,7 +15,7 @@ pub struct Choice {
     /// None if there are backends, and all their networks are missing.
     pub network: Option<NetworkIndex>,
     /// What the Service cannot have because of the choice.
-    pub problems: Vec<Problem>,
+    pub conditions: Vec<Condition>,
 }
 
 impl Planner<'_> {
@@ -24,7 +24,7 @@ impl Planner<'_> {
     pub fn choose(&self, targets: &[Target]) -> Choice {
         // With one network there is nothing to choose. Whether HNS has it is known before anything is planned.
         if self.networks.len() == 1 {
-            return Choice { network: Some(NetworkIndex::FIRST), problems: Vec::new() };
+            return Choice { network: Some(NetworkIndex::FIRST), conditions: Vec::new() };
         }
         let mut counts: BTreeMap<NetworkIndex, usize> = BTreeMap::new();
         for target in targets {
@@ -40,14 +40,14 @@ impl Planner<'_> {
         };
         let name = |index| self.networks.named(index).map(|named| named.name.clone()).unwrap_or_default();
         let missing = counts.keys().filter(|index| !is_present(index));
-        let mut problems: Vec<Problem> =
-            missing.map(|index| Problem::NetworkMissing { network: name(*index) }).collect();
+        let mut conditions: Vec<Condition> =
+            missing.map(|index| Condition::NetworkMissing { network: name(*index) }).collect();
         let others = counts.iter().filter(|(other, _)| is_present(other) && Some(**other) != network);
         let dropped: usize = others.map(|(_, count)| count).sum();
         if let Some(index) = network.filter(|_| dropped > 0) {
-            problems.push(Problem::SeveralNetworks { network: name(index), dropped });
+            conditions.push(Condition::SeveralNetworks { network: name(index), dropped });
         }
-        Choice { network, problems }
+        Choice { network, conditions }
     }
 
     /// The network that a backend is in: that of its endpoint, or the one where its endpoint should be.

@@ -150,7 +150,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     let reason = if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
-        Reason::HeldByOthers
+        Reason::HeldByForeign
     } else {
         Reason::ContentDiffers
     };
@@ -162,7 +162,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
 /// not clean up when it ends, so `--take-over` removes what has the form of its load balancers.
 fn decide_unclaimed(observed: &[Candidate]) -> Decision {
     delete(observed.iter().filter_map(|candidate| match candidate.owner {
-        Owner::Us => Some((candidate.id, Reason::NotWanted)),
+        Owner::Us => Some((candidate.id, Reason::NotDesired)),
         Owner::Foreign if candidate.left_by_kube_proxy => Some((candidate.id, Reason::LeftByKubeProxy)),
         Owner::Foreign => None,
     }))
@@ -252,7 +252,7 @@ mod tests {
         let table = [
             ("unclaimed, free", inputs(Unclaimed, &[]), nothing()),
             ("unclaimed, foreign", inputs(Unclaimed, &[equal(FIRST, foreign)]), nothing()),
-            ("unclaimed, ours", inputs(Unclaimed, &both), deletes(&[(FIRST, Reason::NotWanted)])),
+            ("unclaimed, ours", inputs(Unclaimed, &both), deletes(&[(FIRST, Reason::NotDesired)])),
             ("unclaimed, kube-proxy's", inputs(Unclaimed, &[left]), deletes(&[(SECOND, Reason::LeftByKubeProxy)])),
             ("network missing", inputs(NetworkMissing, &both), Decision::Wait(WaitingFor::Network)),
             ("no backends, free", inputs(NoBackends, &[]), nothing()),
@@ -308,7 +308,7 @@ mod tests {
             (
                 "other port, foreign",
                 inputs(load_balancer(), &[other_port(FIRST, ours), other_port(SECOND, foreign)]),
-                replace(&[FIRST, SECOND], Reason::HeldByOthers),
+                replace(&[FIRST, SECOND], Reason::HeldByForeign),
             ),
             (
                 "other port, replaced a moment ago",

@@ -70,7 +70,7 @@ fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
         // Another endpoint of ours takes its place: the node of the address has changed, say.
         _ if needs.ours => Some(Reason::ContentDiffers),
         // An address that no Service uses may become the address of a pod here.
-        _ => Some(Reason::NotWanted),
+        _ => Some(Reason::NotDesired),
     }
 }
 
@@ -103,7 +103,7 @@ impl Planner<'_> {
         let expected = self.expected_endpoint(address)?;
         let there = self.observed.local_at(address).is_some()
             || self.standing(&expected).is_some()
-            || self.restraint.blocked.contains(&address);
+            || self.constraints.blocked.contains(&address);
         (!there).then_some(expected)
     }
 
@@ -234,7 +234,7 @@ mod tests {
             ("foreign, unused", foreign, unused, None),
             ("foreign, another is used", foreign, used, None),
             ("ours, another is used", ours, used, Some(Reason::ContentDiffers)),
-            ("ours, unused", ours, unused, Some(Reason::NotWanted)),
+            ("ours, unused", ours, unused, Some(Reason::NotDesired)),
         ];
         for (situation, endpoint, needs, expected) in table {
             assert_eq!(removal(endpoint, needs), expected, "{situation}");

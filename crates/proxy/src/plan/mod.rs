@@ -72,7 +72,7 @@ impl Plan {
 
 /// What must not be done now, or only after everything else.
 #[derive(Debug, Clone, Default)]
-pub struct Restraint {
+pub struct Constraints {
     /// Addresses whose endpoints could not be created, and whose retry is not due.
     pub blocked: FxHashSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago.
@@ -90,7 +90,7 @@ pub struct Planner<'a> {
     pub host: &'a Host,
     pub networks: &'a Networks,
     pub capabilities: &'a Capabilities,
-    pub restraint: &'a Restraint,
+    pub constraints: &'a Constraints,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +149,7 @@ impl Planner<'_> {
                 plan.steps.push(Step { action, service: service.clone(), reason: Reason::Missing });
             }
         }
-        let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.restraint.failed.contains(f));
+        let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);
         }

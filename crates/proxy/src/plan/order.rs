@@ -27,7 +27,7 @@ impl Rank {
         let source_vip =
             |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
         let is_affected = |step: &Step| {
-            matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByOthers)
+            matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByForeign)
         };
         let urgency = match &service {
             // Even infrastructure: one frontend that HNS refuses must not hold up the others at every run.
@@ -72,7 +72,7 @@ mod tests {
         };
         let mut ranks = [
             rank("a/tried", Reason::Missing, true),
-            rank("", Reason::NotWanted, false),
+            rank("", Reason::NotDesired, false),
             rank("a/edited", Reason::ContentDiffers, false),
             rank("z/down", Reason::Missing, false),
             rank("b/scaled", Reason::BackendsDiffer, false),

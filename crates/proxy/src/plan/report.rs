@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::condition::Notice;
+use crate::condition::ServiceCondition;
 use crate::frontend::Frontend;
 
 /// What a plan found that is not a step.
@@ -18,7 +18,7 @@ pub struct PlanReport {
     /// Backends that a load balancer does without, because they are in another network.
     pub left_out: BTreeSet<IpAddr>,
     /// What the Services cannot have at present.
-    pub conditions: Vec<(Frontend, Notice)>,
+    pub conditions: Vec<(Frontend, ServiceCondition)>,
 }
 
 impl PlanReport {

@@ -33,7 +33,7 @@ pub enum Resolved {
     /// The backend's network is missing.
     NetworkMissing,
     /// No load balancer uses the address.
-    NotWanted,
+    NotDesired,
 }
 
 impl Planner<'_> {
@@ -73,11 +73,11 @@ impl Planner<'_> {
                 false => Resolved::NoLocalEndpoint(address),
             };
         }
-        let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotWanted };
+        let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotDesired };
         match self.standing(&expected) {
             Some(standing) => Resolved::Remote(standing),
             // A backend whose endpoint HNS refuses must not hold up the others: the load balancer does without it until the retry.
-            None if self.restraint.blocked.contains(&address) => Resolved::Blocked,
+            None if self.constraints.blocked.contains(&address) => Resolved::Blocked,
             None => Resolved::Create(Box::new(expected)),
         }
     }

@@ -103,11 +103,11 @@ pub enum Reason {
     BackendsDiffer,
     ContentDiffers,
     /// A foreign load balancer with other content has the frontend.
-    HeldByOthers,
+    HeldByForeign,
     /// The Service has no serving backend.
     NoBackends,
     /// No Service uses it.
-    NotWanted,
+    NotDesired,
     /// The address has a local endpoint.
     LocalEndpointExists,
     /// No Service uses it, and it has the form of those of kube-proxy.
@@ -121,17 +121,17 @@ impl Reason {
             Reason::Missing => "missing",
             Reason::BackendsDiffer => "backends_differ",
             Reason::ContentDiffers => "content_differs",
-            Reason::HeldByOthers => "held_by_others",
+            Reason::HeldByForeign => "held_by_others",
             Reason::NoBackends => "no_backends",
-            Reason::NotWanted => "not_wanted",
+            Reason::NotDesired => "not_wanted",
             Reason::LocalEndpointExists => "local_endpoint_exists",
             Reason::LeftByKubeProxy => "left_by_kube_proxy",
         }
     }
 
     /// Whether the step deletes a foreign object, which is worth a log message.
-    pub fn concerns_others(self) -> bool {
-        matches!(self, Reason::HeldByOthers | Reason::LeftByKubeProxy)
+    pub fn is_on_foreign(self) -> bool {
+        matches!(self, Reason::HeldByForeign | Reason::LeftByKubeProxy)
     }
 }
 
@@ -141,9 +141,9 @@ impl std::fmt::Display for Reason {
             Reason::Missing => "HNS has none",
             Reason::BackendsDiffer => "its backends differ",
             Reason::ContentDiffers => "its content differs",
-            Reason::HeldByOthers => "a load balancer of others holds the frontend",
+            Reason::HeldByForeign => "a load balancer of others holds the frontend",
             Reason::NoBackends => "the Service has no backend that serves",
-            Reason::NotWanted => "no Service wants it",
+            Reason::NotDesired => "no Service wants it",
             Reason::LocalEndpointExists => "a local endpoint has the address",
             Reason::LeftByKubeProxy => "no Service wants it, and kube-proxy seems to have left it",
         })

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use crate::condition::Notice;
+use crate::condition::ServiceCondition;
 use crate::frontend::Frontend;
 use crate::plan::Plan;
 
 #[derive(Debug, Default)]
 pub(super) struct FrontendConditions {
-    conditions: FxHashMap<Frontend, Vec<Notice>>,
+    conditions: FxHashMap<Frontend, Vec<ServiceCondition>>,
     /// Frontends all of whose backends are in networks that are missing.
     waiting: BTreeSet<Frontend>,
 }
@@ -28,11 +28,11 @@ impl FrontendConditions {
         }
     }
 
-    pub(super) fn add(&mut self, frontend: Frontend, condition: Notice) {
+    pub(super) fn add(&mut self, frontend: Frontend, condition: ServiceCondition) {
         self.conditions.entry(frontend).or_default().push(condition);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Notice> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ServiceCondition> {
         self.conditions.values().flatten()
     }
 

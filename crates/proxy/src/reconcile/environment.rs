@@ -6,7 +6,7 @@ use crate::desire::{Context, Desired};
 use crate::model::Family;
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
-use crate::plan::{Planner, Restraint};
+use crate::plan::{Constraints, Planner};
 use crate::settings::{Capabilities, Host, Node, Settings};
 
 #[derive(Debug)]
@@ -63,10 +63,10 @@ impl Environment {
         &'a self,
         desired: &'a Desired,
         observed: &'a Observed,
-        restraint: &'a Restraint,
+        constraints: &'a Constraints,
     ) -> Option<Planner<'a>> {
         let Context { settings, host, networks, capabilities, .. } = self.context()?;
-        Some(Planner { desired, observed, settings, host, networks, capabilities, restraint })
+        Some(Planner { desired, observed, settings, host, networks, capabilities, constraints })
     }
 
     /// The families that are programmed; the node's primary one before a network was found.
@@ -77,7 +77,7 @@ impl Environment {
 
     /// The conditions of the host and its networks, sorted.
     pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
-        let networks = self.networks.iter().flat_map(|named| named.remarks.iter().cloned());
+        let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
         let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Reconciler, Work};
-use crate::condition::Problem;
+use crate::condition::Condition;
 use crate::dirty::Subject;
-use crate::explain::{ExplainedNotice, Explainer, Explanation, HnsView};
+use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
 use crate::model::ServiceName;
 
 impl Reconciler {
@@ -13,7 +13,7 @@ impl Reconciler {
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
         self.refresh_desired();
-        let restraint = self.restraint(now);
+        let constraints = self.constraints(now);
         let entry = self.inputs.cluster.get(name)?;
         let service = entry.service.as_ref()?;
         let mut explanation = Explanation {
@@ -23,7 +23,7 @@ impl Reconciler {
             frontends: Vec::new(),
             steps: Vec::new(),
         };
-        let Some(planner) = self.planner(&restraint) else {
+        let Some(planner) = self.planner(&constraints) else {
             explanation.hns = HnsView::NotLookedAt;
             return Some(explanation);
         };
@@ -37,14 +37,14 @@ impl Reconciler {
         };
         explanation.frontends = explainer.frontends(&plan, waits);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
-        let mut problems: Vec<Problem> = self.desired.problems_of(name).to_vec();
-        problems.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
-        let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
-        problems.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.problem));
-        for problem in &problems {
-            let notice = ExplainedNotice::from(problem);
-            if !explanation.notices.contains(&notice) {
-                explanation.notices.push(notice);
+        let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
+        conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
+        let planned = plan.report.conditions.into_iter().map(|(_, condition)| condition);
+        conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
+        for condition in &conditions {
+            let condition = ExplainedCondition::from(condition);
+            if !explanation.notices.contains(&condition) {
+                explanation.notices.push(condition);
             }
         }
         self.work.frontends += scope.frontends.len();

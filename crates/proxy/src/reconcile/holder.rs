@@ -3,7 +3,7 @@
 use hcn::schema::Protocol;
 
 use super::Reconciler;
-use crate::condition::{Holder, Notice, Problem};
+use crate::condition::{Condition, Holder, ServiceCondition};
 use crate::frontend::Frontend;
 use crate::model::Family;
 use crate::observe::Owner;
@@ -12,8 +12,8 @@ impl Reconciler {
     /// Adds a condition that says that a frontend is in use, and by whom, as far as can be known.
     pub(super) fn note_port_in_use(&mut self, frontend: Frontend) {
         let Some(service) = self.desired.owned(frontend).map(|owned| owned.service.clone()) else { return };
-        let problem = Problem::PortInUse { frontend, holder: self.holder(frontend) };
-        self.conditions.add(frontend, Notice { service, problem });
+        let condition = Condition::PortInUse { frontend, holder: self.holder(frontend) };
+        self.conditions.add(frontend, ServiceCondition { service, condition });
     }
 
     fn holder(&self, frontend: Frontend) -> Holder {

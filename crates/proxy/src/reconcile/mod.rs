@@ -30,13 +30,13 @@ use std::time::Duration;
 use hcn::Version;
 use smol_str::SmolStr;
 
-use crate::condition::Notice;
+use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
-use crate::plan::{FrontendStatus, Plan, Planner, Restraint};
+use crate::plan::{Constraints, FrontendStatus, Plan, Planner};
 use crate::settings::{Capabilities, Host, Settings};
 
 use audit::Audit;
@@ -202,29 +202,29 @@ impl Reconciler {
     /// The steps that a run would take now. None before the first audit, or before the cluster is complete.
     pub fn plan(&mut self, now: Duration) -> Plan {
         self.refresh_desired();
-        let restraint = self.restraint(now);
-        let planner = self.planner(&restraint).filter(|_| self.inputs.is_complete());
+        let constraints = self.constraints(now);
+        let planner = self.planner(&constraints).filter(|_| self.inputs.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 
     /// The status of all frontends, in the order of Services.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
-        let restraint = Restraint::default();
-        self.planner(&restraint).map(|planner| planner.statuses()).unwrap_or_default()
+        let constraints = Constraints::default();
+        self.planner(&constraints).map(|planner| planner.statuses()).unwrap_or_default()
     }
 
     /// The conditions of Services, sorted.
-    pub fn notices(&self) -> Vec<Notice> {
-        let mut conditions = self.desired.notices();
+    pub fn notices(&self) -> Vec<ServiceCondition> {
+        let mut conditions = self.desired.conditions();
         conditions.extend(self.conditions.iter().cloned());
-        conditions.sort_by_cached_key(|notice| (notice.service.clone(), notice.problem.to_string()));
+        conditions.sort_by_cached_key(|one| (one.service.clone(), one.condition.to_string()));
         // Several frontends of a Service often have the same condition.
         conditions.dedup();
         conditions
     }
 
     /// The conditions of the host and its networks, sorted.
-    pub fn remarks(&self) -> Vec<HostCondition> {
+    pub fn host_conditions(&self) -> Vec<HostCondition> {
         self.environment.conditions(&self.observed)
     }
 
@@ -282,15 +282,15 @@ impl Reconciler {
         }
     }
 
-    fn planner<'a>(&'a self, restraint: &'a Restraint) -> Option<Planner<'a>> {
-        self.environment.planner(&self.desired, &self.observed, restraint)
+    fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
+        self.environment.planner(&self.desired, &self.observed, constraints)
     }
 
     /// What a plan must not do now, or only after all else.
-    fn restraint(&mut self, now: Duration) -> Restraint {
+    fn constraints(&mut self, now: Duration) -> Constraints {
         let failed = &self.retries.failed;
         let held_back = |subject: &Subject| failed.holds_back(*subject, now);
-        Restraint {
+        Constraints {
             blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),

@@ -50,7 +50,7 @@ impl Environment {
             // The usual case, one call: the id is the known one, so nothing but subnets of other nodes can have changed.
             Some(id) if id == known && !subnets_due => {
                 if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
-                    named.remarks.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
+                    named.host_conditions.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(NetworkChange::default())
             }
@@ -131,7 +131,7 @@ impl Environment {
         if let Some(needs) = missing_for_overlay(&network, several, &self.settings, &self.host) {
             return Err(AuditError::OverlayNeeds { name, needs });
         }
-        named.remarks = conditions;
+        named.host_conditions = conditions;
         let mut change = NetworkChange { read: true, ..NetworkChange::default() };
         if named.present && named.network.as_ref() == Some(&network) {
             return Ok(change);
@@ -148,7 +148,7 @@ impl Environment {
     /// Marks one of several networks as missing. What is known of it stays, and Services in it wait: its endpoints may be back with it.
     fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
         let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
-        named.remarks = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
+        named.host_conditions = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
         if !std::mem::replace(&mut named.present, false) {
             return NetworkChange::default();
         }

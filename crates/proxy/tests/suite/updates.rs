@@ -69,7 +69,7 @@ fn a_replacement_that_is_refused_puts_back_what_was_there() {
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     let report = rig.run();
     let failed: Vec<_> = report.failures().map(|(outcome, _)| (outcome.step.reason, outcome.put_back)).collect();
-    assert_eq!(failed, [(Reason::BackendsDiffer, true), (Reason::NotWanted, false)]);
+    assert_eq!(failed, [(Reason::BackendsDiffer, true), (Reason::NotDesired, false)]);
     assert_eq!(
         writes(&rig),
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnCreateLoadBalancer"]

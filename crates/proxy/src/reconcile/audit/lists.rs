@@ -10,7 +10,7 @@ use crate::network::NamedNetwork;
 use crate::observe::{
     Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
 };
-use crate::plan::{ExpectedEndpoint, Restraint};
+use crate::plan::{Constraints, ExpectedEndpoint};
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
@@ -139,8 +139,8 @@ impl Reconciler {
         let (desired, environment) = (&self.desired, &self.environment);
         let expected = || {
             // As if nothing were there: the ids that we would choose first.
-            let (observed, restraint) = (&Observed::default(), &Restraint::default());
-            let Some(planner) = environment.planner(desired, observed, restraint) else { return Default::default() };
+            let (observed, constraints) = (&Observed::default(), &Constraints::default());
+            let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let endpoint = |address| {
                 let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
                 Some((id, ObservedEndpoint::of(network, &document, Owner::Us)))
@@ -159,8 +159,8 @@ impl Reconciler {
         let (desired, environment) = (&self.desired, &self.environment);
         let Some(capabilities) = &environment.capabilities else { return Ok(()) };
         let expected = |observed: &Observed| {
-            let restraint = &Restraint::default();
-            let Some(planner) = environment.planner(desired, observed, restraint) else { return Default::default() };
+            let constraints = &Constraints::default();
+            let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
             expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };

@@ -143,9 +143,9 @@ fn issues_116389_141488_odd_documents_are_skipped_and_said() {
     rig.sync();
     assert!(rig.proxy.is_converged());
     assert!(rig.held().iter().any(|line| line.starts_with("lb 10.96.0.1:80/6 -> 10.244.2.1")));
-    let remarks = rig.proxy.remarks();
-    assert_eq!(remarks.len(), 5, "{remarks:#?}");
-    assert!(remarks.iter().all(|remark| remark.to_string().contains("which is left out")));
+    let host_conditions = rig.proxy.host_conditions();
+    assert_eq!(host_conditions.len(), 5, "{host_conditions:#?}");
+    assert!(host_conditions.iter().all(|condition| condition.to_string().contains("which is left out")));
     rig.cluster(vec![], vec![]);
     rig.settle();
     assert_eq!((ids(&rig, Kind::LoadBalancer), ids(&rig, Kind::Endpoint)), before, "none of them was touched");

@@ -66,7 +66,7 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
         let mut rig = begin_with(left_by_kube_proxy(version), true);
         let report = rig.sync();
         let leftovers: Vec<_> = report.outcomes.iter().filter(|o| o.step.reason == Reason::LeftByKubeProxy).collect();
-        assert!(leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason.concerns_others()));
+        assert!(leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason.is_on_foreign()));
         let mut named: Vec<_> = leftovers.iter().map(|outcome| outcome.step.action.to_string()).collect();
         named.sort();
         assert_eq!(
@@ -154,12 +154,15 @@ fn a_network_that_is_renamed_is_followed_and_said() {
     // Ids go on; once in a round of looks the name is looked at.
     let round = |rig: &mut Rig| (0..12).for_each(|_| drop(rig.sync()));
     round(&mut rig);
-    let remarks: Vec<_> = rig.proxy.remarks().iter().map(ToString::to_string).collect();
-    assert_eq!(remarks, ["the network \"cbr0\" is called \"other\" now; it is used all the same, set --network-name"]);
+    let host_conditions: Vec<_> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        host_conditions,
+        ["the network \"cbr0\" is called \"other\" now; it is used all the same, set --network-name"]
+    );
     document["Name"] = json!("cbr0");
     rig.emulator.replace(Kind::Network, NETWORK, document);
     round(&mut rig);
-    assert_eq!(rig.proxy.remarks(), []);
+    assert_eq!(rig.proxy.host_conditions(), []);
 }
 
 #[test]
@@ -170,7 +173,7 @@ fn subnets_that_make_no_sense_are_said() {
     rig.emulator.replace(Kind::Network, NETWORK, document);
     rig.cluster(vec![], vec![]);
     rig.sync();
-    assert_eq!(rig.proxy.remarks().len(), 1);
+    assert_eq!(rig.proxy.host_conditions().len(), 1);
     assert_eq!(rig.proxy.networks().known(proxy::NetworkIndex::FIRST).unwrap().remote_subnets.len(), 2);
 }
 
@@ -180,5 +183,5 @@ fn an_hns_that_chooses_ids_is_said_to() {
     rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.settle();
-    assert_eq!(rig.proxy.remarks(), [proxy::HostCondition::IdsNotHonoured]);
+    assert_eq!(rig.proxy.host_conditions(), [proxy::HostCondition::IdsNotHonoured]);
 }

@@ -8,10 +8,10 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
-use proxy::{AuditError, HostCondition, Problem};
+use proxy::{AuditError, Condition, HostCondition};
 use serde_json::{Value, json};
 
-use super::{ROUND, problems, two};
+use super::{ROUND, conditions, two};
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
@@ -37,7 +37,7 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.sync();
     let first = ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"];
     assert_eq!(rig.held(), first);
-    assert_eq!((rig.proxy.remarks(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
+    assert_eq!((rig.proxy.host_conditions(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
 
     rig.emulator.add(Kind::Network, document);
     rig.local_in(SECOND, "pod", &["10.245.1.11"]);
@@ -45,7 +45,7 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
-    assert_eq!((rig.proxy.remarks(), problems(&rig)), (vec![], vec![]));
+    assert_eq!((rig.proxy.host_conditions(), conditions(&rig)), (vec![], vec![]));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
     serve(&mut rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
     rig.settle();
     assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
-    assert_eq!(problems(&rig), [Problem::NetworkMissing { network: "cbr0".into() }]);
+    assert_eq!(conditions(&rig), [Condition::NetworkMissing { network: "cbr0".into() }]);
     let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
     assert_eq!(confirmed, [false, true]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
@@ -67,7 +67,7 @@ fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
     rig.emulator.add(Kind::Network, document);
     rig.settle();
     assert_eq!(rig.held().len(), 4);
-    assert_eq!(problems(&rig), []);
+    assert_eq!(conditions(&rig), []);
 }
 
 #[test]
@@ -127,15 +127,15 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
         ]
     );
     assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
-    let gone = Problem::NetworkMissing { network: "cbr1".into() };
-    assert_eq!(problems(&rig), [gone.clone(), gone]);
-    assert_eq!(rig.proxy.remarks(), [missing("cbr1")]);
+    let gone = Condition::NetworkMissing { network: "cbr1".into() };
+    assert_eq!(conditions(&rig), [gone.clone(), gone]);
+    assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")]);
     assert!(rig.proxy.is_converged());
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
     assert_eq!(rig.held(), before);
-    assert_eq!(rig.proxy.remarks(), []);
+    assert_eq!(rig.proxy.host_conditions(), []);
 }
 
 #[test]
@@ -163,7 +163,10 @@ fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
     back(&mut rig, "ns/second", &["10.245.1.9"]);
     (0..ROUND).for_each(|_| drop(rig.sync()));
     assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
-    assert_eq!(rig.proxy.remarks(), [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]);
+    assert_eq!(
+        rig.proxy.host_conditions(),
+        [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]
+    );
 }
 
 /// An HNS whose list of networks has a name that is no text.
@@ -192,5 +195,5 @@ fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
     rig.restart();
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
     rig.settle();
-    assert_eq!(rig.proxy.remarks(), [missing("cbr1")], "it was never known");
+    assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")], "it was never known");
 }

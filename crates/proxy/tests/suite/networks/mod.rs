@@ -3,7 +3,7 @@
 mod missing;
 
 use hcn::{Generation, Guid, Kind};
-use proxy::Problem;
+use proxy::Condition;
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
@@ -27,8 +27,8 @@ fn of_types(types: &[&str]) -> Rig {
     rig
 }
 
-fn problems(rig: &Rig) -> Vec<Problem> {
-    rig.proxy.notices().into_iter().map(|notice| notice.problem).collect()
+fn conditions(rig: &Rig) -> Vec<Condition> {
+    rig.proxy.notices().into_iter().map(|notice| notice.condition).collect()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
                 "remote 10.99.0.1",
             ]
         );
-        assert_eq!(problems(&rig), []);
+        assert_eq!(conditions(&rig), []);
         rig.restart();
         rig.calls();
         rig.sync();
@@ -68,7 +68,7 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
     rig.settle();
     let in_second = ["lb 10.96.0.1:80/6 -> 10.245.1.7,10.245.1.8:8080 flags 1/0", "remote 10.245.1.7 in cbr1"];
     assert_eq!(rig.held()[..2], in_second);
-    assert_eq!(problems(&rig), [Problem::SeveralNetworks { network: "cbr1".into(), dropped: 1 }]);
+    assert_eq!(conditions(&rig), [Condition::SeveralNetworks { network: "cbr1".into(), dropped: 1 }]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "web"), rig.now).unwrap();
     let states: Vec<_> = explained.frontends[0].backends.iter().map(|backend| backend.state).collect();
     assert_eq!(states, [BackendState::OtherNetwork, BackendState::Ready, BackendState::Ready]);
@@ -85,10 +85,10 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
             .chain(["HcnDeleteEndpoint"; 2])
             .collect::<Vec<_>>()
     );
-    assert_eq!(problems(&rig), [Problem::SeveralNetworks { network: "cbr0".into(), dropped: 1 }]);
+    assert_eq!(conditions(&rig), [Condition::SeveralNetworks { network: "cbr0".into(), dropped: 1 }]);
     back(&mut rig, "ns/web", &["10.244.1.7"]);
     rig.settle();
-    assert_eq!(problems(&rig), []);
+    assert_eq!(conditions(&rig), []);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
         ];
         expected.sort();
         assert_eq!(held, expected);
-        assert_eq!(problems(&rig), []);
+        assert_eq!(conditions(&rig), []);
         let in_overlay = |line: &&String| line.contains(" in cbr1") != (overlay == 244);
         let lines = rig.held();
         let of_overlay: Vec<_> = lines.iter().filter(|line| !line.starts_with("lb")).filter(in_overlay).collect();
@@ -140,9 +140,9 @@ fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.2.7"]);
     rig.settle();
     // The source address is in the second.
-    let remarks: Vec<String> = rig.proxy.remarks().iter().map(ToString::to_string).collect();
+    let host_conditions: Vec<String> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
-        remarks,
+        host_conditions,
         ["its Services wait, those of other networks go on: cannot use overlay network \"cbr0\": missing \
           --source-vip, an address of its pod subnet that no pod has"]
     );
