@@ -13,7 +13,7 @@ use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
 use proxy::{
-    Explanation, FrontendStatus, Host, Next, Observation, ObserveError, Plan, Reconciler, Report, ServiceCondition,
+    AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition,
     Settings,
 };
 use tracing::{debug, info, warn};
@@ -156,14 +156,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Where HNS could not be asked, or lacks all networks.
-    pub fn observe(&mut self) -> Result<(), ObserveError> {
-        let result = self.reconciler.observe(&self.client);
+    pub fn observe(&mut self) -> Result<(), AuditError> {
+        let result = self.reconciler.audit(&self.client);
         self.note_look(result).map(drop)
     }
 
     /// Notes what was found, and looks again where HNS was asked in a way that is too new for it. Answers whether load balancers are still
     /// to be looked at.
-    fn note_look(&mut self, result: Result<Observation, ObserveError>) -> Result<bool, ObserveError> {
+    fn note_look(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.generation() == Generation::V2 {
             info!("HNS has no v2 interface; its first generation is used");
@@ -178,19 +178,25 @@ impl<'a> Session<'a> {
             self.reconciler.reset_slices(slices);
             return self.observe().map(|()| false);
         }
-        if let Ok(found) = &result {
-            if found.frontends + found.addresses > 0 {
-                debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
-            }
-            name_drift(&found.drift);
-            self.metrics.drift(&found.drift);
+        if let Ok(found) = &result
+            && found.frontends + found.addresses > 0
+        {
+            debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
         }
-        result.map(|found| found.half)
+        self.report_drift();
+        result.map(|found| found.paused)
+    }
+
+    /// Logs and counts the drift that was found.
+    fn report_drift(&mut self) {
+        let drift = self.reconciler.take_drift();
+        name_drift(&drift);
+        self.metrics.drift(&drift);
     }
 
     /// Looks at HNS, where all is well at a part of it, and logs an error when it begins and when it is over.
     pub fn audit(&mut self) -> Audit {
-        let result = self.reconciler.observe_part(&self.client);
+        let result = self.reconciler.audit_step(&self.client);
         let result = self.note_look(result);
         let audit = match &result {
             Ok(true) => Audit::Half,
@@ -214,7 +220,7 @@ impl<'a> Session<'a> {
     /// Logs what was found of the host that an operator should know, when it begins and when it is over.
     pub fn tell_of_host(&mut self) {
         let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
-        let others = self.reconciler.load_balancers_of_others().into_iter().map(|other| other.to_string());
+        let others = self.reconciler.foreign_load_balancers().into_iter().map(|other| other.to_string());
         tell(&mut self.told_of_host, remarks.chain(others).collect());
     }
 
@@ -233,9 +239,8 @@ impl<'a> Session<'a> {
     /// Brings HNS in step, as far as it can be now, and answers when to do so again.
     pub fn run(&mut self) -> Next {
         let now = self.now();
-        let Report { outcomes, next, drift, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
-        name_drift(&drift);
-        self.metrics.drift(&drift);
+        let Report { outcomes, next, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
+        self.report_drift();
         self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
         if self.reconciler.trouble().is_none() {
             let triggers = self.reconciler.take_triggers();

@@ -79,7 +79,7 @@ pub enum CommandError {
     Settings(#[from] SettingsError),
     /// HNS could not be looked at.
     #[error(transparent)]
-    Observe(#[from] proxy::ObserveError),
+    Observe(#[from] proxy::AuditError),
     /// HNS could not be read for the output.
     #[error("what HNS holds could not be read")]
     ReadHns(#[from] hcn::Error),

@@ -46,7 +46,7 @@ fn a_changed_configuration_takes_effect_and_a_wrong_one_does_not() {
     write("[");
     running.wait_for("the configuration stays as it was");
     write("{enableDSR: true, networkName: azure}");
-    running.wait_for("HNS has no network of the name \"azure\"");
+    running.wait_for("network \"azure\" not found in HNS");
     assert_eq!((hns.objects(), hns.emulator.writes()), (with_dsr.clone(), 0));
 
     // To a network that is there by its name, where all is as it should be: looked at, not touched.
@@ -113,6 +113,6 @@ fn taking_over_removes_what_kube_proxy_left_and_no_service_asks_for() {
         (hns.emulator.document(Kind::LoadBalancer, id).is_some(), line)
     };
     let (there, line) = left(&[]);
-    assert!(there && line.contains("10.96.77.77:80/TCP is not ours, and no Service asks for it"), "{line}");
+    assert!(there && line.contains("10.96.77.77:80/TCP: foreign, and no Service has this frontend"), "{line}");
     assert!(!left(&["--take-over"]).0);
 }

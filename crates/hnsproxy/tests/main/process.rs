@@ -103,7 +103,7 @@ fn a_table_names_services() {
 fn a_network_that_is_not_there_is_named_with_its_flag() {
     let (from, hns) = boutique();
     let ended = hnsproxy(&[&from, &hns, "--once", "--network_name=other"]).expect(1);
-    ended.logs("HNS has no network of the name \"other\"").logs("--network-name or KUBE_NETWORK");
+    ended.logs("network \"other\" not found in HNS").logs("--network-name or KUBE_NETWORK");
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn several_networks_are_programmed_and_one_that_is_missing_is_named() {
     let held = ended.json();
     assert_eq!(held["loadBalancers"][0]["backends"], json!(["10.245.1.7", "10.245.1.8"]));
     assert!(held["note"].as_str().unwrap().contains("--network-name=cbr0,azure net"), "{held:#}");
-    let held = run("cbr0,other").expect(0).logs("HNS has no network of the name \"other\"").json();
+    let held = run("cbr0,other").expect(0).logs("network \"other\" not found in HNS").json();
     assert_eq!(held["loadBalancers"][0]["backends"], json!(["10.245.1.7", "10.245.1.8", "10.9.9.9"]));
-    run("other,another").expect(1).logs("HNS has no network of the name \"other\"");
+    run("other,another").expect(1).logs("network \"other\" not found in HNS");
 
     let ended = command(&[&from, &hns, "--once"]).env("KUBE_NETWORK", "Azure net,cbr0").output().unwrap();
     assert!(ended.status.success());

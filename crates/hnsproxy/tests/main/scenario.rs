@@ -300,7 +300,7 @@ impl Scenario {
         // Long enough for what is paced.
         self.now += Duration::from_secs(5);
         self.change(step);
-        self.reconciler.observe(&self.client).unwrap();
+        self.reconciler.audit(&self.client).unwrap();
         let plan = self.reconciler.plan(self.now);
         self.line(0, "plan:");
         for step in &plan.steps {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Failure, is_load_balancer_absent};
 use crate::frontend::Frontend;
 use crate::identity;
-use crate::observe::{HeldEndpoint, HeldLoadBalancer, Owner};
+use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
@@ -32,13 +32,13 @@ pub(super) enum Fact {
     Endpoint {
         asked: Guid,
         id: Guid,
-        observed: HeldEndpoint,
+        observed: ObservedEndpoint,
     },
     EndpointDeleted(Guid),
     /// The load balancer exists.
     LoadBalancer {
         id: Guid,
-        observed: HeldLoadBalancer,
+        observed: ObservedLoadBalancer,
     },
     /// The next one of its id has the content that the id says.
     LoadBalancerDeleted(Guid),
@@ -47,7 +47,7 @@ pub(super) enum Fact {
     /// A modify may have taken effect or not.
     ModifyUncertain {
         id: Guid,
-        attempted: HeldLoadBalancer,
+        attempted: ObservedLoadBalancer,
     },
     /// The object has other content than its id says.
     ContentNotOfId(Guid),
@@ -117,7 +117,7 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        let observed = HeldLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
                 let there = client.load_balancer(asked)?;
@@ -141,7 +141,7 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         // A foreign load balancer becomes ours by this: it has the content that we desire, and goes when we no longer do.
-        let observed = HeldLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
             Err(error) => {
@@ -194,6 +194,6 @@ fn create_endpoint(
         }
         result => result?,
     };
-    facts.push(Fact::Endpoint { asked, id, observed: HeldEndpoint::of(network, document, Owner::Us) });
+    facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())
 }

@@ -35,8 +35,6 @@ pub struct Queue<'a> {
     /// Endpoints that have another id than in the plan.
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
-    /// Whether HNS is unavailable: the next call would fail too.
-    stopped: bool,
     outcomes: Vec<Outcome>,
 }
 
@@ -72,7 +70,6 @@ impl<'a> Queue<'a> {
             creating,
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
-            stopped: false,
             outcomes,
         }
     }
@@ -120,17 +117,16 @@ impl<'a> Queue<'a> {
                 }
             }
             if result.as_ref().is_err_and(Failure::is_unavailable) {
-                // Everything is planned again when HNS is available.
-                self.stopped = true;
+                // The next call would fail too. Everything is planned again when HNS is available.
                 self.waiting.clear();
             }
             self.outcomes.push(Outcome { step, result, put_back });
         }
     }
 
-    /// The outcomes, and whether HNS was unavailable.
-    pub fn finish(self) -> (Vec<Outcome>, bool) {
-        (self.outcomes, self.stopped)
+    /// What became of the steps. After one that HNS did not answer to, the steps that were not begun are missing.
+    pub fn finish(self) -> Vec<Outcome> {
+        self.outcomes
     }
 
     fn can_begin(&self, group: &Group) -> bool {

@@ -1,4 +1,4 @@
-//! What HNS was found to hold otherwise than believed, and why that may be.
+//! Drift: differences between HNS and what we last wrote there.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ pub enum Cause {
     LoadBalancerLost,
     /// An endpoint of ours is gone.
     EndpointLost,
-    /// A load balancer of ours is there that was thought to be gone.
+    /// A load balancer of ours is there that an earlier list lacked.
     LoadBalancerReappeared,
-    /// An endpoint of ours is there that was thought to be gone.
+    /// An endpoint of ours is there that an earlier list lacked.
     EndpointReappeared,
-    /// Others have put a load balancer on a frontend.
+    /// A foreign load balancer is new on a frontend.
     FrontendTaken,
-    /// A load balancer was changed in place.
+    /// A load balancer of ours was modified in place by someone else.
     LoadBalancerChanged,
-    /// An endpoint was changed in place.
+    /// An endpoint of ours was modified in place by someone else.
     EndpointChanged,
 }
 
 impl Cause {
-    /// A short name, for logs and metric labels.
+    /// The value of the metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Cause::LoadBalancerLost => "load_balancer_lost",
@@ -45,9 +45,9 @@ impl std::fmt::Display for Cause {
             Cause::EndpointLost => "HNS has lost its endpoint",
             Cause::LoadBalancerReappeared => "HNS has its load balancer again",
             Cause::EndpointReappeared => "HNS has its endpoint again",
-            Cause::FrontendTaken => "others have put a load balancer there",
-            Cause::LoadBalancerChanged => "others have changed its load balancer",
-            Cause::EndpointChanged => "others have changed its endpoint",
+            Cause::FrontendTaken => "a foreign load balancer is new there",
+            Cause::LoadBalancerChanged => "its load balancer was modified by another program",
+            Cause::EndpointChanged => "its endpoint was modified by another program",
         })
     }
 }
@@ -55,9 +55,7 @@ impl std::fmt::Display for Cause {
 /// One difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Drift {
-    /// Where.
     pub subject: Subject,
-    /// Why.
     pub cause: Cause,
 }
 
@@ -70,29 +68,30 @@ impl std::fmt::Display for Drift {
     }
 }
 
-/// How much there is of each.
+/// The number of differences of each cause.
 pub fn by_cause(drift: &[Drift]) -> BTreeMap<Cause, usize> {
     let mut counts = BTreeMap::new();
     drift.iter().for_each(|drift| *counts.entry(drift.cause).or_default() += 1);
     counts
 }
 
-/// What a look at HNS has found.
+/// What lists from HNS have changed in the observed state.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
-    /// What it concerns.
+pub struct Findings {
+    /// Frontends and addresses whose objects were added, removed or changed.
     pub dirty: Dirty,
-    /// What none of our writes explains.
+    /// Those of the changes that none of our own writes explains. At a first audit, everything is among them: the caller decides whether
+    /// it counts.
     pub drift: Vec<Drift>,
 }
 
-impl Found {
-    /// Whether all was as believed.
+impl Findings {
+    /// Whether HNS listed just what was expected.
     pub(crate) fn is_empty(&self) -> bool {
         self.dirty.is_empty() && self.drift.is_empty()
     }
 
-    pub(super) fn note(&mut self, cause: Cause, subjects: impl IntoIterator<Item = Subject>) {
+    pub(super) fn add_drift(&mut self, cause: Cause, subjects: impl IntoIterator<Item = Subject>) {
         self.drift.extend(subjects.into_iter().map(|subject| Drift { subject, cause }));
     }
 }

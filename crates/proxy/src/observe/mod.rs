@@ -1,12 +1,15 @@
-//! What HNS holds: an index, kept up to date by our own writes and corrected by looking again.
+//! The observed state: an index of the objects in HNS. Our own writes keep it up to date, lists from HNS correct it.
 //!
-//! Looking costs one call for each kind of object; documents are read only of objects that are new and whose id does not tell their
-//! content. An object that vanishes between the list and the look is normal. A document that makes no sense is remembered as
-//! skipped, and not asked for again. An error changes nothing of what is known.
+//! A list costs one call for each kind of object. Documents are read only of objects that are new and whose id does not tell their
+//! content. Three rules hold for whatever HNS answers:
+//!
+//! - An error changes nothing. An object counts as gone only when a list that was read to its end lacks it.
+//! - An object that vanishes between the list and the read of its document is normal: another program deleted it.
+//! - A document that can't be understood is skipped, and not read again for a while. The other objects are not affected.
 
 mod drift;
-mod held;
-mod look;
+mod lists;
+mod object;
 mod verify;
 
 use std::net::IpAddr;
@@ -20,58 +23,55 @@ use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::Content;
 
-pub use drift::{Cause, Drift, Found, by_cause};
-pub use held::{HeldEndpoint, HeldLoadBalancer, Owner};
-pub(crate) use look::owner_of;
-pub use look::{ListedEndpoint, Scrutiny};
+pub use drift::{Cause, Drift, Findings, by_cause};
+pub(crate) use lists::owner_of;
+pub use lists::{ListDetail, ListedEndpoint};
+pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 
-/// What HNS holds of the networks' endpoints and the host's load balancers.
+/// The endpoints of our networks and the load balancers of the host, as far as they are known.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    endpoints: FxHashMap<Guid, HeldEndpoint>,
+    endpoints: FxHashMap<Guid, ObservedEndpoint>,
     at: FxHashMap<IpAddr, SmallVec<[Guid; 1]>>,
     named: FxHashMap<SmolStr, SmallVec<[Guid; 1]>>,
-    load_balancers: FxHashMap<Guid, HeldLoadBalancer>,
+    load_balancers: FxHashMap<Guid, ObservedLoadBalancer>,
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
+    /// Endpoints whose document can't be understood, and why.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects whose id is known not to tell their content: changed in place, or found to say something else.
+    /// Objects whose id is known not to tell their content: modified in place, by us or others.
     distrusted: FxHashSet<Guid>,
-    /// Whether load balancers were looked at before.
+    /// Whether load balancers were listed before.
     load_balancers_known: bool,
-    /// Objects that the lists of the first generation show otherwise than they themselves say.
-    listed_otherwise: FxHashSet<Guid>,
+    /// Objects that the v1 lists show otherwise than their own documents.
+    misrepresented: FxHashSet<Guid>,
 }
 
 impl Observed {
-    /// An endpoint by its id.
-    pub fn endpoint(&self, id: Guid) -> Option<&HeldEndpoint> {
+    pub fn endpoint(&self, id: Guid) -> Option<&ObservedEndpoint> {
         self.endpoints.get(&id)
     }
 
     /// Whether any endpoint of a network is known.
     pub fn has_endpoints(&self, network: Guid) -> bool {
-        self.endpoints.values().any(|held| held.network == network)
+        self.endpoints.values().any(|endpoint| endpoint.network == network)
     }
 
-    /// How many endpoints are known.
     pub fn endpoint_count(&self) -> usize {
         self.endpoints.len()
     }
 
-    /// How many load balancers are known.
     pub fn load_balancer_count(&self) -> usize {
         self.load_balancers.len()
     }
 
-    /// The endpoints at an address.
-    pub fn at(&self, address: IpAddr) -> impl Iterator<Item = (Guid, &HeldEndpoint)> {
+    /// The endpoints at an address: usually one. The CNI may add a local one beside our remote one.
+    pub fn at(&self, address: IpAddr) -> impl Iterator<Item = (Guid, &ObservedEndpoint)> {
         self.at.get(&address).into_iter().flatten().filter_map(|id| Some((*id, self.endpoints.get(id)?)))
     }
 
-    /// The local endpoint at an address.
     pub fn local_at(&self, address: IpAddr) -> Option<Guid> {
         self.at(address).find(|(_, endpoint)| !endpoint.remote).map(|(id, _)| id)
     }
@@ -81,44 +81,42 @@ impl Observed {
         self.named.get(name)?.first().copied()
     }
 
-    /// A load balancer by its id.
-    pub fn load_balancer(&self, id: Guid) -> Option<&HeldLoadBalancer> {
+    pub fn load_balancer(&self, id: Guid) -> Option<&ObservedLoadBalancer> {
         self.load_balancers.get(&id)
     }
 
-    /// The load balancers on a frontend: one, except among others' mistakes.
-    pub fn on(&self, frontend: Frontend) -> impl Iterator<Item = (Guid, &HeldLoadBalancer)> {
+    /// The load balancers on a frontend: at most one of ours, but HNS does not keep others from adding a second.
+    pub fn on(&self, frontend: Frontend) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
         self.on.get(&frontend).into_iter().flatten().filter_map(|id| Some((*id, self.load_balancers.get(id)?)))
     }
 
-    /// Whether any load balancer has an endpoint as backend.
+    /// Whether any load balancer has the endpoint as backend.
     pub fn is_referenced(&self, endpoint: Guid) -> bool {
         self.references.get(&endpoint).is_some_and(|count| *count > 0)
     }
 
-    /// How many load balancers have an endpoint as backend.
+    /// The number of load balancers that have the endpoint as backend.
     pub fn references(&self, endpoint: Guid) -> usize {
         self.references.get(&endpoint).copied().unwrap_or_default()
     }
 
-    /// All load balancers of others.
-    pub fn of_others(&self) -> impl Iterator<Item = (Guid, &HeldLoadBalancer)> {
-        self.load_balancers.iter().filter(|(_, held)| held.owner == Owner::Others).map(|(id, held)| (*id, held))
+    pub fn foreign_load_balancers(&self) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
+        let foreign = self.load_balancers.iter().filter(|(_, observed)| observed.owner == Owner::Foreign);
+        foreign.map(|(id, observed)| (*id, observed))
     }
 
-    /// Whether there is any load balancer of ours.
     pub fn has_load_balancers_of_ours(&self) -> bool {
-        self.load_balancers.values().any(|held| held.owner == Owner::Us)
+        self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
     }
 
-    /// Documents that made no sense, and why.
+    /// The objects whose documents can't be understood, and why.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
         all.map(|(id, reason)| (*id, reason.as_str()))
     }
 
-    /// Notes an endpoint.
-    pub fn insert_endpoint(&mut self, id: Guid, endpoint: HeldEndpoint, dirty: &mut Dirty) {
+    /// Adds or replaces an endpoint.
+    pub fn insert_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
         dirty.addresses.extend(endpoint.addresses.iter().copied());
         for address in &endpoint.addresses {
@@ -130,7 +128,8 @@ impl Observed {
         self.endpoints.insert(id, endpoint);
     }
 
-    /// Forgets an endpoint.
+    /// Removes an endpoint that HNS no longer has. Whether its id is trusted stays as it is: see
+    /// [`forget_endpoint`](Self::forget_endpoint).
     pub fn remove_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         let Some(endpoint) = self.endpoints.remove(&id) else { return };
         dirty.addresses.extend(endpoint.addresses.iter().copied());
@@ -140,75 +139,75 @@ impl Observed {
         remove_from(&mut self.named, &endpoint.name, id);
     }
 
-    /// Notes that an endpoint was deleted for good: the next of its id will say what the id tells.
+    /// Removes an endpoint that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
         self.distrusted.remove(&id);
     }
 
-    /// Notes a load balancer.
-    pub fn insert_load_balancer(&mut self, id: Guid, held: HeldLoadBalancer, dirty: &mut Dirty) {
+    /// Adds or replaces a load balancer.
+    pub fn insert_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
-        dirty.frontends.extend(held.frontends.iter().copied());
-        for frontend in &held.frontends {
+        dirty.frontends.extend(observed.frontends.iter().copied());
+        for frontend in &observed.frontends {
             self.on.entry(*frontend).or_default().push(id);
         }
-        for endpoint in &held.endpoints {
+        for endpoint in &observed.endpoints {
             *self.references.entry(*endpoint).or_default() += 1;
         }
-        self.load_balancers.insert(id, held);
+        self.load_balancers.insert(id, observed);
     }
 
-    /// Forgets a load balancer.
+    /// Removes a load balancer that HNS no longer has. Whether its id is trusted stays as it is.
     pub fn remove_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
-        let Some(held) = self.load_balancers.remove(&id) else { return };
-        dirty.frontends.extend(held.frontends.iter().copied());
-        for frontend in &held.frontends {
+        let Some(removed) = self.load_balancers.remove(&id) else { return };
+        dirty.frontends.extend(removed.frontends.iter().copied());
+        for frontend in &removed.frontends {
             remove_from(&mut self.on, frontend, id);
         }
-        for endpoint in &held.endpoints {
+        for endpoint in &removed.endpoints {
             count_down(&mut self.references, endpoint);
-            // Whoever had it: it may serve nobody now.
+            // The endpoint may serve no load balancer now, whichever program deleted this one: a plan decides whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
-            dirty.addresses.extend(released.into_iter().flat_map(|held| held.addresses.iter().copied()));
+            dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }
     }
 
-    /// Notes that a load balancer may have been changed in place, or not: what it says is not known, and no endpoint that it may refer
-    /// to is free. Whatever is wanted next will differ, and be written.
-    pub fn doubt_load_balancer(&mut self, id: Guid, attempted: &HeldLoadBalancer) {
-        let Some(mut held) = self.load_balancers.get(&id).cloned() else { return };
-        let mut endpoints: Vec<Guid> = held.endpoints.iter().chain(&attempted.endpoints).copied().collect();
+    /// Records that it is not known whether a modify in place took effect. The content becomes unknown, so that whatever is desired next
+    /// differs and is written. Both sets of backends count as referenced, so that no endpoint which HNS may still use is deleted.
+    pub fn doubt_load_balancer(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
+        let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
+        let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
         endpoints.dedup();
-        held.endpoints = endpoints.into();
-        held.content.whole = Content::UNKNOWN;
-        self.insert_load_balancer(id, held, &mut Dirty::default());
+        observed.endpoints = endpoints.into();
+        observed.content.whole = Content::UNKNOWN;
+        self.insert_load_balancer(id, observed, &mut Dirty::default());
         self.distrusted.insert(id);
     }
 
-    /// Notes that an id does not tell the content of its object.
+    /// Records that an id does not tell the content of its object.
     pub fn distrust_id(&mut self, id: Guid) {
         self.distrusted.insert(id);
     }
 
-    /// Notes that a load balancer was deleted for good: the next of its id will say what the id tells.
+    /// Removes a load balancer that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
         self.distrusted.remove(&id);
     }
 
-    /// Takes over a load balancer of others that is just what we want.
+    /// Takes over a foreign load balancer that equals the desired one.
     pub fn adopt_load_balancer(&mut self, id: Guid) {
-        if let Some(held) = self.load_balancers.get_mut(&id) {
-            held.owner = Owner::Us;
+        if let Some(observed) = self.load_balancers.get_mut(&id) {
+            observed.owner = Owner::Us;
         }
     }
 
-    /// Takes over an endpoint of others that is just what we want.
+    /// Takes over a foreign endpoint that equals the desired one.
     pub fn adopt_endpoint(&mut self, id: Guid) {
-        if let Some(held) = self.endpoints.get_mut(&id) {
-            held.owner = Owner::Us;
+        if let Some(observed) = self.endpoints.get_mut(&id) {
+            observed.owner = Owner::Us;
         }
     }
 }

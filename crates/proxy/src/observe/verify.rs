@@ -1,95 +1,102 @@
-//! What others have changed in place: ids do not tell it, the lists of the first generation do, as far as that can say it.
+//! Detects objects of ours that another program modified in place. Ids do not show it; the v1 lists do, as far as they have the member.
 //!
-//! A list only arouses suspicion; an object that it shows otherwise than written is read, and what it says itself counts. And none of
-//! this counts unless another object of the kind is listed just as it was written: else it may be the way in which HNS lists.
+//! A v1 list only raises a suspicion: v1 documents lack members of v2, and HNS builds differ in what they write there. So a suspected
+//! object is read by itself, and its own document decides. Nothing is suspected unless another object of the kind is listed just as it
+//! was written: if none is, the difference is more likely the way in which this build lists objects.
 
 use hcn::client::Listed;
 use hcn::{Client, Error, Guid};
 
-use super::drift::{Cause, Found};
-use super::look::{ListedEndpoint, look};
-use super::{HeldEndpoint, HeldLoadBalancer, Observed, Owner};
+use super::drift::{Cause, Findings};
+use super::lists::{ListedEndpoint, readable_or_absent};
+use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::settings::Capabilities;
 
 impl Observed {
-    /// Reads those of our remote endpoints that a list with documents shows otherwise than they were written, two calls each.
+    /// Reads our remote endpoints that a list with documents shows otherwise than they were written: two calls for each.
     pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
         listed: &[ListedEndpoint],
-        found: &mut Found,
+        findings: &mut Findings,
     ) -> Result<(), Error> {
-        let held = |id: &Guid| self.endpoints.get(id).filter(|held| held.owner == Owner::Us && held.remote);
-        let is_as_written = |id: &Guid, listed: Option<&HeldEndpoint>| {
-            let held = held(id)?;
-            Some(listed.is_some_and(|listed| held.content == listed.content))
+        // Local endpoints are the CNI's, which may change them as it likes.
+        let ours = |id: &Guid| self.endpoints.get(id).filter(|known| known.owner == Owner::Us && known.remote);
+        let is_as_written = |id: &Guid, listed: Option<&ObservedEndpoint>| {
+            let known = ours(id)?;
+            Some(listed.is_some_and(|listed| known.content == listed.content))
         };
         let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
         for id in suspects {
             let Some(known) = self.endpoints.get(&id) else { continue };
             let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
-            match look(client.endpoint(id))? {
+            match readable_or_absent(client.endpoint(id))? {
+                // It was deleted between the list and the read.
                 None => {
-                    found.note(Cause::EndpointLost, subjects);
-                    self.remove_endpoint(id, &mut found.dirty);
+                    findings.add_drift(Cause::EndpointLost, subjects);
+                    self.remove_endpoint(id, &mut findings.dirty);
                 }
                 Some(Ok(document)) => {
-                    let held = HeldEndpoint::of(known.network, &document, Owner::Us);
-                    if held.content == known.content {
-                        self.listed_otherwise.insert(id);
+                    let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
+                    if observed.content == known.content {
+                        // The list can't show this one as it is: reading it at every such audit would find nothing either.
+                        self.misrepresented.insert(id);
                     } else {
-                        found.note(Cause::EndpointChanged, subjects);
-                        self.insert_endpoint(id, held, &mut found.dirty);
+                        findings.add_drift(Cause::EndpointChanged, subjects);
+                        self.insert_endpoint(id, observed, &mut findings.dirty);
                         self.distrust_id(id);
                     }
                 }
-                // Others' nonsense is for the next look to report.
+                // The document can't be understood at present, which says nothing about the content. The next such audit reads it again.
                 Some(Err(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// Reads those of our load balancers that the list of the first generation shows otherwise than they were written, two calls each.
+    /// Reads our load balancers that the v1 list shows otherwise than they were written: two calls for each.
     pub(super) fn verify_load_balancers(
         &mut self,
         client: &Client,
         capabilities: &Capabilities,
-        listed: &[Listed<HeldLoadBalancer>],
-        found: &mut Found,
+        listed: &[Listed<ObservedLoadBalancer>],
+        findings: &mut Findings,
     ) -> Result<(), Error> {
-        let held = |id: &Guid| self.load_balancers.get(id).filter(|held| held.owner == Owner::Us);
-        let is_as_written = |id: &Guid, listed: Option<&HeldLoadBalancer>| {
-            let held = held(id)?;
-            Some(listed.is_some_and(|listed| held.is_listed_as(listed)))
+        let ours = |id: &Guid| self.load_balancers.get(id).filter(|known| known.owner == Owner::Us);
+        let is_as_written = |id: &Guid, listed: Option<&ObservedLoadBalancer>| {
+            let known = ours(id)?;
+            Some(listed.is_some_and(|listed| known.matches_v1_list(listed)))
         };
         let suspects = self.suspects(listed, is_as_written);
         for id in suspects {
             let Some(known) = self.load_balancers.get(&id) else { continue };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
-            match look(client.load_balancer(id))? {
+            match readable_or_absent(client.load_balancer(id))? {
+                // It was deleted between the list and the read.
                 None => {
-                    found.note(Cause::LoadBalancerLost, subjects);
-                    self.remove_load_balancer(id, &mut found.dirty);
+                    findings.add_drift(Cause::LoadBalancerLost, subjects);
+                    self.remove_load_balancer(id, &mut findings.dirty);
                 }
                 Some(Ok(document)) => {
-                    let held = HeldLoadBalancer::of(&document, capabilities, Owner::Us);
-                    if held.content == known.content {
-                        self.listed_otherwise.insert(id);
+                    let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
+                    if observed.content == known.content {
+                        self.misrepresented.insert(id);
                     } else {
-                        found.note(Cause::LoadBalancerChanged, subjects);
-                        self.insert_load_balancer(id, held, &mut found.dirty);
+                        findings.add_drift(Cause::LoadBalancerChanged, subjects);
+                        self.insert_load_balancer(id, observed, &mut findings.dirty);
                         self.distrust_id(id);
                     }
                 }
+                // As for endpoints.
                 Some(Err(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// The objects that are listed otherwise than written; none, if none is listed as written.
+    /// The objects that a list with documents shows otherwise than they were written. `is_as_written` is `None` for objects that are not
+    /// ours to verify.
     fn suspects<'a, T: 'a>(
         &self,
         listed: impl IntoIterator<Item = &'a Listed<T>>,
@@ -97,10 +104,11 @@ impl Observed {
     ) -> Vec<Guid> {
         let (mut suspects, mut any_as_written) = (Vec::new(), false);
         for Listed { id, document } in listed {
+            // A list of ids shows no content.
             let Some(document) = document else { continue };
             match is_as_written(id, document.as_ref().ok()) {
                 Some(true) => any_as_written = true,
-                Some(false) if !self.listed_otherwise.contains(id) => suspects.push(*id),
+                Some(false) if !self.misrepresented.contains(id) => suspects.push(*id),
                 _ => {}
             }
         }

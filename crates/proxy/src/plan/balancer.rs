@@ -12,7 +12,7 @@ use crate::frontend::Frontend;
 use crate::identity::{self, LoadBalancerContent};
 use crate::model::ServiceName;
 use crate::network::Network;
-use crate::observe::HeldLoadBalancer;
+use crate::observe::ObservedLoadBalancer;
 
 /// A load balancer's backends as endpoints.
 #[derive(Debug, Default)]
@@ -108,20 +108,20 @@ impl Planner<'_> {
     }
 
     fn candidates(&self, frontend: Frontend, network: Option<&Network>) -> Vec<Candidate> {
-        let candidate = |(id, observed): (Guid, &HeldLoadBalancer)| Candidate {
+        let candidate = |(id, observed): (Guid, &ObservedLoadBalancer)| Candidate {
             id,
             owner: observed.owner,
             content: observed.content,
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
             left_by_kube_proxy: self.settings.take_over
-                && observed.is_like_kube_proxys()
+                && observed.resembles_kube_proxy()
                 && observed.endpoints.iter().any(|id| self.observed.endpoint(*id).is_some()),
         };
         self.observed.on(frontend).map(candidate).collect()
     }
 
     /// Whether a load balancer has no backend in another network. Backends that HNS no longer has do not count.
-    fn is_in(&self, observed: &HeldLoadBalancer, network: Guid) -> bool {
+    fn is_in(&self, observed: &ObservedLoadBalancer, network: Guid) -> bool {
         let mut endpoints = observed.endpoints.iter().filter_map(|id| self.observed.endpoint(*id));
         endpoints.all(|endpoint| endpoint.network == network)
     }

@@ -128,7 +128,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
         let surplus = all_but(equal.id);
         return match equal.owner {
             Owner::Us => Decision::Keep { surplus },
-            Owner::Others => Decision::Adopt { id: equal.id, surplus },
+            Owner::Foreign => Decision::Adopt { id: equal.id, surplus },
         };
     }
 
@@ -149,7 +149,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // The reason is for people: it names the smallest difference.
     let reason = if same_shape.is_some() {
         Reason::BackendsDiffer
-    } else if observed.iter().any(|candidate| candidate.owner == Owner::Others) {
+    } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
         Reason::HeldByForeign
     } else {
         Reason::ContentDiffers
@@ -163,8 +163,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
 fn decide_unclaimed(observed: &[Candidate]) -> Decision {
     delete(observed.iter().filter_map(|candidate| match candidate.owner {
         Owner::Us => Some((candidate.id, Reason::NotDesired)),
-        Owner::Others if candidate.left_by_kube_proxy => Some((candidate.id, Reason::LeftByKubeProxy)),
-        Owner::Others => None,
+        Owner::Foreign if candidate.left_by_kube_proxy => Some((candidate.id, Reason::LeftByKubeProxy)),
+        Owner::Foreign => None,
     }))
 }
 
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn each_situation_has_its_decision() {
         use DesiredLoadBalancer::{NetworkMissing, NoBackends, NoEndpoints, Unclaimed};
-        let (ours, foreign) = (Owner::Us, Owner::Others);
+        let (ours, foreign) = (Owner::Us, Owner::Foreign);
         let (document, content) = wanted();
         let nothing = || Decision::Keep { surplus: vec![] };
         let create = || Decision::Create { document: document.clone(), content };

@@ -64,9 +64,9 @@ fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
         // creating the pod (kubernetes issue 130963). Foreign ones go too: they are as wrong.
         _ if needs.local => Some(Reason::LocalEndpointExists),
         Candidate { stands: true, .. } => None,
-        Candidate { owner: Owner::Others, left_by_kube_proxy: true, .. } => Some(Reason::LeftByKubeProxy),
+        Candidate { owner: Owner::Foreign, left_by_kube_proxy: true, .. } => Some(Reason::LeftByKubeProxy),
         // Others share HNS. Without --take-over what they created stays.
-        Candidate { owner: Owner::Others, .. } => None,
+        Candidate { owner: Owner::Foreign, .. } => None,
         // Another endpoint of ours takes its place: the node of the address has changed, say.
         _ if needs.ours => Some(Reason::ContentDiffers),
         // An address that no Service uses may become the address of a pod here.
@@ -108,7 +108,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn is_foreign_endpoint(&self, id: Guid) -> bool {
-        self.observed.endpoint(id).is_some_and(|observed| observed.remote && observed.owner == Owner::Others)
+        self.observed.endpoint(id).is_some_and(|observed| observed.remote && observed.owner == Owner::Foreign)
     }
 
     /// How the steps of a plan change the number of references to each endpoint.
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn each_endpoint_of_an_address_stays_or_goes_for_a_reason() {
         let ours = Candidate { remote: true, owner: Owner::Us, stands: false, left_by_kube_proxy: false };
-        let foreign = Candidate { owner: Owner::Others, ..ours };
+        let foreign = Candidate { owner: Owner::Foreign, ..ours };
         let left = Candidate { left_by_kube_proxy: true, ..foreign };
         let local = Candidate { remote: false, ..foreign };
         let stands = |endpoint| Candidate { stands: true, ..endpoint };

@@ -1,19 +1,24 @@
-//! Explaining a Service from what is known.
+//! Explains a Service from the desired and the observed state.
 
-use super::*;
+use std::time::Duration;
+
+use super::{Reconciler, Work};
+use crate::condition::Condition;
+use crate::dirty::Subject;
 use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
+use crate::model::ServiceName;
 
 impl Reconciler {
-    /// Explains a Service; none, if the cluster has no such Service. No call is made: what is said of HNS is what is known of it.
+    /// Explains a Service; `None` if the cluster has no such Service. No call is made: what HNS has is the observed state.
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
-        self.refresh_wishes();
+        self.refresh_desired();
         let constraints = self.constraints(now);
-        let entry = self.cluster.get(name)?;
+        let entry = self.inputs.cluster.get(name)?;
         let service = entry.service.as_ref()?;
         let mut explanation = Explanation {
             service: name.clone(),
-            hns: if self.suspended { HnsView::Unavailable } else { HnsView::Known },
+            hns: if self.audit.has_failed() { HnsView::Unavailable } else { HnsView::Known },
             notices: Vec::new(),
             frontends: Vec::new(),
             steps: Vec::new(),
@@ -22,11 +27,11 @@ impl Reconciler {
             explanation.hns = HnsView::NotLookedAt;
             return Some(explanation);
         };
-        let explainer = Explainer { entry, service, node: &self.node, planner };
+        let explainer = Explainer { entry, service, node: &self.environment.node, planner };
         let scope = explainer.scope();
         let plan = planner.plan(&scope);
         let waits = |frontend| {
-            self.failed.holds_back(Subject::Frontend(frontend), now)
+            self.retries.failed.holds_back(Subject::Frontend(frontend), now)
                 || plan.report.postponed.contains(&frontend)
                 || plan.report.waiting.contains(&frontend)
         };
@@ -34,12 +39,12 @@ impl Reconciler {
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
         conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
-        let planned = plan.report.conditions.into_iter().map(|(_, notice)| notice);
-        conditions.extend(planned.filter(|notice| notice.service == *name).map(|notice| notice.condition));
+        let planned = plan.report.conditions.into_iter().map(|(_, condition)| condition);
+        conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
         for condition in &conditions {
-            let notice = ExplainedCondition::from(condition);
-            if !explanation.notices.contains(&notice) {
-                explanation.notices.push(notice);
+            let condition = ExplainedCondition::from(condition);
+            if !explanation.notices.contains(&condition) {
+                explanation.notices.push(condition);
             }
         }
         self.work.frontends += scope.frontends.len();
@@ -47,7 +52,7 @@ impl Reconciler {
         Some(explanation)
     }
 
-    /// How much the last run, or explanation, visited.
+    /// What the last run, or explanation, has visited.
     pub fn work(&self) -> Work {
         self.work
     }

@@ -1,4 +1,4 @@
-//! Who holds a frontend that HNS says is in use.
+//! Finds who has a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
 
 use hcn::schema::Protocol;
 
@@ -9,30 +9,30 @@ use crate::model::Family;
 use crate::observe::Owner;
 
 impl Reconciler {
-    /// Notes that a frontend is in use, and by whom as far as can be known.
+    /// Adds a condition that says that a frontend is in use, and by whom, as far as can be known.
     pub(super) fn note_port_in_use(&mut self, frontend: Frontend) {
         let Some(service) = self.desired.owned(frontend).map(|owned| owned.service.clone()) else { return };
         let condition = Condition::PortInUse { frontend, holder: self.holder(frontend) };
-        self.notices.entry(frontend).or_default().push(ServiceCondition { service, condition });
+        self.conditions.add(frontend, ServiceCondition { service, condition });
     }
 
     fn holder(&self, frontend: Frontend) -> Holder {
         for same in self.overlapping(frontend) {
-            if let Some((id, held)) = self.observed.on(same).next() {
+            if let Some((id, observed)) = self.observed.on(same).next() {
                 let service = self.desired.owned(same).map(|owned| owned.service.clone());
                 return Holder::LoadBalancer {
                     id,
                     frontend: same,
-                    service: service.filter(|_| held.owner == Owner::Us),
+                    service: service.filter(|_| observed.owner == Owner::Us),
                 };
             }
         }
-        let on_host = frontend.address.is_none_or(|address| self.host.node_ips.contains(&address));
-        if on_host && frontend.protocol == Protocol::TCP {
-            if self.settings.healthz_port == Some(frontend.port) {
+        // HNS shows its own objects only. Of the processes on this host, only our own listeners can be named.
+        if self.is_on_host(frontend) && frontend.protocol == Protocol::TCP {
+            if self.environment.settings.healthz_port == Some(frontend.port) {
                 return Holder::OwnHealthCheck { service: None };
             }
-            let mut services = self.cluster.iter().filter_map(|(_, entry)| entry.service.as_ref());
+            let mut services = self.inputs.cluster.iter().filter_map(|(_, entry)| entry.service.as_ref());
             if let Some(service) = services.find(|service| service.health_check_node_port == Some(frontend.port)) {
                 return Holder::OwnHealthCheck { service: Some(service.name.clone()) };
             }
@@ -40,15 +40,19 @@ impl Reconciler {
         Holder::Unknown
     }
 
-    /// The frontend itself, and those that take the same port of the host.
+    /// The frontend itself, and those that take the same port of the host: one without an address is on all addresses of the node.
     fn overlapping(&self, frontend: Frontend) -> Vec<Frontend> {
         let mut all = vec![frontend];
-        if frontend.address.is_none_or(|address| self.host.node_ips.contains(&address)) {
+        if self.is_on_host(frontend) {
             let anywhere = Family::ALL.map(|family| Frontend { family, address: None, ..frontend });
-            let own = self.host.node_ips.iter();
+            let own = self.environment.host.node_ips.iter();
             let own = own.map(|ip| Frontend { family: Family::of(*ip), address: Some(*ip), ..frontend });
             all.extend(anywhere.into_iter().chain(own).filter(|other| *other != frontend));
         }
         all
+    }
+
+    fn is_on_host(&self, frontend: Frontend) -> bool {
+        frontend.address.is_none_or(|address| self.environment.host.node_ips.contains(&address))
     }
 }

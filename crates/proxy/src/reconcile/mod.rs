@@ -1,456 +1,299 @@
-//! Keeps HNS in step with the cluster: notes what changes, looks at HNS, plans, applies, and remembers what failed.
+//! Keeps HNS in sync with the cluster. [`Reconciler`] takes changes of the cluster, audits HNS, plans, applies, and decides what is tried
+//! again.
 //!
-//! One path serves everything. A change to a Service, a local endpoint that appears, an object lost by HNS, a retry that is due: each
-//! makes frontends or addresses dirty, and a run plans and applies for these alone. The first run is the one where all are dirty.
+//! There is one path. A change of a Service, a local endpoint that appears, an object that HNS has lost, a retry that is due: each makes
+//! frontends or addresses dirty, and a run plans and applies for these alone. At the first run, all are dirty.
 //!
-//! Time is an argument: the duration since any fixed moment. What an error of HNS leaves unknown stays as it was believed.
+//! Time is an argument: the duration since any fixed moment. An error of HNS changes nothing in the observed state, and nothing is written
+//! until an audit succeeds.
 
-mod arrivals;
+mod audit;
+mod changes;
+mod conditions;
+mod environment;
+mod error;
 mod explain;
+mod foreign;
+mod health;
 mod holder;
-mod liveness;
-mod look;
+mod inputs;
 mod network;
+mod outcomes;
 mod pacing;
 mod progress;
+mod report;
+mod retries;
 mod run;
 
-pub use arrivals::{Changes, Trigger};
-pub use liveness::Liveness;
-pub use progress::{Progress, Tally};
-
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use hcn::schema::Endpoint;
-use hcn::{Class, Client, Guid, Version};
-use rustc_hash::{FxHashMap, FxHashSet};
+use hcn::Version;
 use smol_str::SmolStr;
 
-use crate::apply::{Failure, Outcome};
-use crate::backoff::Backoff;
-use crate::condition::{Condition, ServiceCondition};
-use crate::desire::Desired;
-use crate::desire::{Context, DesiredService, desire};
+use crate::condition::ServiceCondition;
+use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
-use crate::frontend::{EndpointPurpose, Frontend, Target};
-use crate::health_check::HealthChecks;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
-use crate::network::Networks;
-use crate::observe::{Drift, Observed};
-use crate::plan::{Action, Constraints, FrontendStatus, Plan, Planner};
-use crate::settings::{Capabilities, Host, Node, Settings};
-use arrivals::Arrivals;
-use liveness::Health;
+use crate::network::{HostCondition, Networks};
+use crate::observe::Observed;
+use crate::plan::{Constraints, FrontendStatus, Plan, Planner};
+use crate::settings::{Capabilities, Host, Settings};
+
+use audit::Audit;
+use changes::PendingChanges;
+use conditions::FrontendConditions;
+use environment::Environment;
+use health::Health;
+use inputs::Inputs;
 use pacing::Pacing;
+use retries::Retries;
 
-/// Why HNS could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ObserveError {
-    /// HNS could not be asked, or gave no sensible answer.
-    #[error("HNS could not be read")]
-    Hns(#[from] hcn::Error),
-    /// There is no network of the name.
-    #[error("HNS has no network of the name {name:?}; the CNI makes it, --network-name or KUBE_NETWORK names it")]
-    NetworkAbsent {
-        /// The name.
-        name: String,
-    },
-    /// The network's document lacks an id.
-    #[error("HNS describes the network {name:?} without an id")]
-    NetworkWithoutId {
-        /// The name.
-        name: String,
-    },
-    /// Overlay networks need more of the settings or the host.
-    #[error("network {name:?} is an overlay network, which needs {needs}")]
-    OverlayNeeds {
-        /// The name.
-        name: String,
-        /// What is missing, and where it comes from.
-        needs: &'static str,
-    },
-}
-
-impl ObserveError {
-    /// The error's kind in one word, for Events.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            ObserveError::Hns(_) => "HNSUnavailable",
-            ObserveError::NetworkAbsent { .. } => "NetworkAbsent",
-            ObserveError::NetworkWithoutId { .. } => "NetworkWithoutId",
-            ObserveError::OverlayNeeds { .. } => "OverlayNeedsMore",
-        }
-    }
-}
-
-/// What a look at HNS found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observation {
-    /// Frontends whose load balancer is not what was believed.
-    pub frontends: usize,
-    /// Addresses whose endpoint is not what was believed.
-    pub addresses: usize,
-    /// Whether a network is another than before.
-    pub network_changed: bool,
-    /// Whether load balancers are still to be looked at.
-    pub half: bool,
-    /// What none of our own writes explains: what HNS lost, what others did. Nothing at a first look.
-    pub drift: Vec<Drift>,
-}
-
-/// When to run again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// When something changes.
-    Idle,
-    /// At this time, if nothing changes before.
-    At(Duration),
-}
-
-/// How much was visited: what proves that the work for a change does not grow with the cluster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Services whose wishes were computed.
-    pub services: usize,
-    /// Frontends that were planned.
-    pub frontends: usize,
-    /// Addresses that were planned.
-    pub addresses: usize,
-}
-
-/// What a run did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// The steps, in order, with what became of each.
-    pub outcomes: Vec<Outcome>,
-    /// When to run again.
-    pub next: Next,
-    /// How much was visited.
-    pub work: Work,
-    /// What looks in between found that none of our own writes explains.
-    pub drift: Vec<Drift>,
-}
-
-impl Report {
-    /// The steps that failed.
-    pub fn failures(&self) -> impl Iterator<Item = (&Outcome, &Failure)> {
-        Self::failed(&self.outcomes)
-    }
-
-    fn failed(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, &Failure)> {
-        outcomes.iter().filter_map(|outcome| Some((outcome, outcome.result.as_ref().err()?)))
-    }
-}
-
-/// A load balancer of others on a frontend that no Service here wants.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OthersLoadBalancer {
-    /// Its frontends.
-    pub frontends: Vec<Frontend>,
-    /// Its id.
-    pub id: Guid,
-    /// Whether it has the form of those that kube-proxy makes, so that taking over from it would remove it.
-    pub like_kube_proxys: bool,
-}
-
-impl std::fmt::Display for OthersLoadBalancer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
-        write!(f, "the load balancer {} on {} is not ours, and no Service asks for it", self.id, frontends.join(", "))?;
-        f.write_str(match self.like_kube_proxys {
-            true => "; it looks like one of kube-proxy's, which --take-over removes",
-            false => "; it is left alone",
-        })
-    }
-}
+pub use changes::{Changes, Trigger};
+pub use error::AuditError;
+pub use foreign::ForeignLoadBalancer;
+pub use health::Liveness;
+pub use progress::{Progress, Tally};
+pub use report::{AuditReport, Next, Report, Work};
 
 /// The proxy of one node.
 #[derive(Debug)]
 pub struct Reconciler {
-    settings: Settings,
-    host: Host,
-    node: Node,
-    cluster: Cluster,
-    health_checks: HealthChecks,
-    arrivals: Arrivals,
-    /// Services whose wishes have to be computed anew.
-    stale: FxHashSet<ServiceName>,
-    networks: Networks,
-    version: Option<Version>,
-    capabilities: Option<Capabilities>,
-    modify_verified: bool,
+    inputs: Inputs,
+    environment: Environment,
+    changes: PendingChanges,
     desired: Desired,
     observed: Observed,
+    audit: Audit,
+    /// Frontends and addresses to be planned at the next run.
     dirty: Dirty,
-    /// Whether all Services, and all slices, were handed over once. Before that nothing is planned: what is not known yet would seem
-    /// to be unwanted.
-    complete: (bool, bool),
-    /// Whether HNS could not be asked, or lacks all networks. Nothing is written until a look at it succeeds.
-    suspended: bool,
-    /// Looks at HNS so far.
-    looks: u32,
-    /// The host's own endpoint, when it was last looked for.
-    root: Option<Guid>,
-    /// What failed.
-    failed: Backoff,
-    /// Local backends without an endpoint, to be looked for again.
-    awaited: Backoff,
-    /// Whether the endpoints were listed since the cluster last changed: looking again at once would find nothing new.
-    endpoints_fresh: bool,
-    /// Whether the remote subnets of the overlay network were read since the cluster last changed.
-    network_fresh: bool,
-    /// Whether everything was looked at once: from then on differences are drift.
-    looked: bool,
-    /// Whether load balancers are still to be looked at in the look that is under way.
-    half_looked: bool,
-    /// Whether HNS keeps the ids that it is asked for; none: not known yet.
-    honours_ids: Option<bool>,
-    health: Health,
+    retries: Retries,
     pacing: Pacing,
-    /// Frontends whose backends are in networks that are not there.
-    waiting: BTreeSet<Frontend>,
-    /// What was found, and not yet handed over.
-    drift: Vec<Drift>,
+    health: Health,
+    conditions: FrontendConditions,
     work: Work,
-    notices: FxHashMap<Frontend, Vec<ServiceCondition>>,
 }
 
 impl Reconciler {
-    /// A proxy that knows nothing yet.
     pub fn new(settings: Settings, host: Host) -> Self {
-        let node = Node { name: settings.node_name.clone(), zone: None };
-        let networks = Networks::new(&settings.network_names, host.primary_family());
         Self {
-            settings,
-            host,
-            node,
-            cluster: Cluster::default(),
-            health_checks: HealthChecks::default(),
-            arrivals: Arrivals::default(),
-            stale: FxHashSet::default(),
-            networks,
-            version: None,
-            capabilities: None,
-            modify_verified: false,
+            inputs: Inputs::default(),
+            environment: Environment::new(settings, host),
+            changes: PendingChanges::default(),
             desired: Desired::default(),
             observed: Observed::default(),
+            audit: Audit::default(),
             dirty: Dirty::default(),
-            complete: (false, false),
-            suspended: false,
-            looks: 0,
-            root: None,
-            failed: Backoff::default(),
-            awaited: Backoff::default(),
-            endpoints_fresh: false,
-            network_fresh: false,
-            looked: false,
-            half_looked: false,
-            honours_ids: None,
-            health: Health::default(),
+            retries: Retries::default(),
             pacing: Pacing::default(),
-            waiting: BTreeSet::new(),
-            drift: Vec::new(),
+            health: Health::default(),
+            conditions: FrontendConditions::default(),
             work: Work::default(),
-            notices: FxHashMap::default(),
-        }
-    }
-
-    /// Whether all Services, and all slices, were handed over once: nothing is planned before.
-    pub fn is_complete(&self) -> bool {
-        self.complete == (true, true)
-    }
-
-    fn concern(&mut self, services: impl IntoIterator<Item = ServiceName>) {
-        let before = self.stale.len();
-        for service in services {
-            self.health_checks.update(&service, &self.cluster, &self.node.name);
-            self.stale.insert(service);
-        }
-        if self.stale.len() > before {
-            (self.endpoints_fresh, self.network_fresh) = (false, false);
         }
     }
 
     /// Adds or replaces a Service.
     pub fn apply_service(&mut self, service: Service) {
-        let concerned = self.cluster.apply_service(service);
-        self.arrivals.services(concerned.iter().count());
-        self.concern(concerned);
+        let changed = self.inputs.cluster.apply_service(service);
+        self.changes.count_services(changed.iter().count());
+        self.mark_changed(changed);
     }
 
-    /// Removes a Service.
     pub fn delete_service(&mut self, name: &ServiceName) {
-        let concerned = self.cluster.delete_service(name);
-        self.arrivals.services(concerned.iter().count());
-        self.concern(concerned);
+        let changed = self.inputs.cluster.delete_service(name);
+        self.changes.count_services(changed.iter().count());
+        self.mark_changed(changed);
     }
 
     /// Adds or replaces a slice.
     pub fn apply_slice(&mut self, slice: Slice) {
-        self.note_trigger(&slice);
-        let concerned = self.cluster.apply_slice(slice);
-        self.arrivals.slices(usize::from(!concerned.is_empty()));
-        self.concern(concerned);
+        self.record_trigger(&slice);
+        let changed = self.inputs.cluster.apply_slice(slice);
+        // A slice that has moved to another Service changes two Services, and is one change.
+        self.changes.count_slices(usize::from(!changed.is_empty()));
+        self.mark_changed(changed);
     }
 
-    /// Removes a slice.
     pub fn delete_slice(&mut self, name: &SliceName) {
-        let concerned = self.cluster.delete_slice(name);
-        concerned.iter().for_each(|service| self.arrivals.removed(service));
-        self.arrivals.slices(concerned.iter().count());
-        self.concern(concerned);
+        let changed = self.inputs.cluster.delete_slice(name);
+        changed.iter().for_each(|service| self.changes.drop_triggers(service));
+        self.changes.count_slices(changed.iter().count());
+        self.mark_changed(changed);
     }
 
-    fn note_trigger(&mut self, slice: &Slice) {
-        let before = self.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
-        if before != Some(slice) {
-            self.arrivals.triggered(slice);
-        }
-    }
-
-    /// Replaces all Services by a new complete list.
+    /// Replaces all Services by a complete list.
     pub fn reset_services(&mut self, services: Vec<Service>) {
-        self.complete.0 = true;
-        let concerned = self.cluster.reset_services(services);
-        self.arrivals.services(concerned.len());
-        self.concern(concerned);
+        self.inputs.services_listed = true;
+        let changed = self.inputs.cluster.reset_services(services);
+        self.changes.count_services(changed.len());
+        self.mark_changed(changed);
     }
 
-    /// Replaces all slices by a new complete list.
+    /// Replaces all slices by a complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
-        self.complete.1 = true;
-        slices.iter().for_each(|slice| self.note_trigger(slice));
-        let concerned = self.cluster.reset_slices(slices);
-        self.arrivals.slices(concerned.len());
-        self.concern(concerned);
+        self.inputs.slices_listed = true;
+        slices.iter().for_each(|slice| self.record_trigger(slice));
+        let changed = self.inputs.cluster.reset_slices(slices);
+        self.changes.count_slices(changed.len());
+        self.mark_changed(changed);
     }
 
-    /// Sets the node's zone, its label `topology.kubernetes.io/zone`.
+    /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
     pub fn set_zone(&mut self, zone: Option<SmolStr>) {
-        if self.node.zone != zone {
-            self.node.zone = zone;
-            self.concern_all();
+        if self.environment.node.zone != zone {
+            self.environment.node.zone = zone;
+            self.mark_all_services();
         }
     }
 
-    /// The node's zone, if it is known.
+    /// Sets what the host knows of itself: addresses and MAC address.
+    pub fn set_host(&mut self, host: Host) {
+        if self.environment.host != host {
+            self.environment.networks.set_primary_family(host.primary_family());
+            self.environment.host = host;
+            self.invalidate_all();
+        }
+    }
+
+    /// Records whether a call since the last time took longer than its time budget. The caller measures: see `hcn::Instrumented`.
+    pub fn note_pace(&mut self, slow: bool) {
+        self.health.note_pace(slow);
+    }
+
+    /// Whether lists of all Services, and of all slices, were handed over: nothing is planned before.
+    pub fn is_complete(&self) -> bool {
+        self.inputs.is_complete()
+    }
+
     pub fn zone(&self) -> Option<&SmolStr> {
-        self.node.zone.as_ref()
+        self.environment.node.zone.as_ref()
     }
 
-    fn concern_all(&mut self) {
-        let all: Vec<_> = self.cluster.iter().map(|(name, _)| name.clone()).collect();
-        self.stale.extend(all);
-    }
-
-    /// The cluster as it is known.
     pub fn cluster(&self) -> &Cluster {
-        &self.cluster
+        &self.inputs.cluster
     }
 
-    /// The version of HNS, once it was looked at.
+    /// `None` until the first audit.
     pub fn version(&self) -> Option<Version> {
-        self.version
+        self.environment.version
     }
 
-    /// The networks, and what is known of each.
     pub fn networks(&self) -> &Networks {
-        &self.networks
+        &self.environment.networks
     }
 
-    /// What HNS can do, once it was looked at.
+    /// `None` until the first audit.
     pub fn capabilities(&self) -> Option<&Capabilities> {
-        self.capabilities.as_ref()
+        self.environment.capabilities.as_ref()
     }
 
-    /// What HNS is believed to hold.
     pub fn observed(&self) -> &Observed {
         &self.observed
     }
 
-    /// Computes the wishes of Services that changed.
-    fn refresh_wishes(&mut self) {
-        let Some(capabilities) = self.capabilities.as_ref().filter(|_| self.networks.any_known()) else { return };
-        let (settings, host, node, networks) = (&self.settings, &self.host, &self.node, &self.networks);
-        let context = Context { settings, host, node, networks, capabilities };
-        for name in self.stale.drain() {
-            self.work.services += 1;
-            let entry = self.cluster.get(&name);
-            let wishes = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
-            let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
-            self.desired.set(&name, created, wishes, &mut self.dirty);
-        }
-        self.arrivals.taken();
+    pub fn liveness(&self) -> Liveness {
+        self.health.liveness(self.audit.is_hns_unavailable())
     }
 
-    /// What is to be done now. Nothing before HNS was looked at, and all Services and slices were handed over.
+    /// Why nothing is written at present, if so: HNS can't be asked, or has none of the networks.
+    pub fn trouble(&self) -> Option<&AuditError> {
+        self.audit.error()
+    }
+
+    /// The steps that a run would take now. None before the first audit, or before the cluster is complete.
     pub fn plan(&mut self, now: Duration) -> Plan {
-        self.refresh_wishes();
+        self.refresh_desired();
         let constraints = self.constraints(now);
-        let planner = self.planner(&constraints).filter(|_| self.is_complete());
+        let planner = self.planner(&constraints).filter(|_| self.inputs.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
     }
 
-    fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
-        let networks = Some(&self.networks).filter(|networks| networks.any_known())?;
-        Some(Planner {
-            desired: &self.desired,
-            observed: &self.observed,
-            settings: &self.settings,
-            host: &self.host,
-            networks,
-            capabilities: self.capabilities.as_ref()?,
-            constraints,
-        })
-    }
-
-    /// What is not to be done now, or only after all else.
-    fn constraints(&mut self, now: Duration) -> Constraints {
-        let held_back = |subject: &Subject| self.failed.holds_back(*subject, now);
-        Constraints {
-            blocked: self.failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
-            replaced: self.pacing.recent(now),
-            failed: self.failed.subjects().filter_map(Subject::frontend).collect(),
-        }
-    }
-
-    /// How every frontend stands.
+    /// The status of all frontends, in the order of Services.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         let constraints = Constraints::default();
         self.planner(&constraints).map(|planner| planner.statuses()).unwrap_or_default()
     }
 
-    /// The load balancers of others on frontends that nobody here wants, in the order of frontends.
-    pub fn load_balancers_of_others(&self) -> Vec<OthersLoadBalancer> {
-        let unwanted = self
-            .observed
-            .of_others()
-            .filter(|(_, held)| held.frontends.iter().all(|frontend| self.desired.owned(*frontend).is_none()));
-        let mut others: Vec<_> = unwanted
-            .map(|(id, held)| OthersLoadBalancer {
-                frontends: held.frontends.to_vec(),
-                id,
-                like_kube_proxys: held.is_like_kube_proxys(),
-            })
-            .collect();
-        others.sort();
-        others
-    }
-
-    /// What is not as the Services ask.
+    /// The conditions of Services, sorted.
     pub fn notices(&self) -> Vec<ServiceCondition> {
-        let mut notices = self.desired.conditions();
-        notices.extend(self.notices.values().flatten().cloned());
-        notices.sort_by_cached_key(|notice| (notice.service.clone(), notice.condition.to_string()));
-        notices.dedup();
-        notices
+        let mut conditions = self.desired.conditions();
+        conditions.extend(self.conditions.iter().cloned());
+        conditions.sort_by_cached_key(|one| (one.service.clone(), one.condition.to_string()));
+        // Several frontends of a Service often have the same condition.
+        conditions.dedup();
+        conditions
     }
 
-    /// Whether HNS holds what it should, as far as is known: the cluster is known whole, nothing is dirty, nothing has failed.
+    /// The conditions of the host and its networks, sorted.
+    pub fn host_conditions(&self) -> Vec<HostCondition> {
+        self.environment.conditions(&self.observed)
+    }
+
+    /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
     pub fn is_converged(&self) -> bool {
-        let pending = !self.stale.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
-        !pending && self.failed.is_empty() && self.networks.any_known() && self.is_complete()
+        let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
+        let known = self.environment.networks.any_known() && self.inputs.is_complete();
+        known && !pending && self.retries.failed.is_empty()
+    }
+
+    /// Marks the desired state of Services as out of date.
+    fn mark_changed(&mut self, services: impl IntoIterator<Item = ServiceName>) {
+        let mut any_new = false;
+        for service in services {
+            self.inputs.update_health_check(&service, &self.environment.node.name);
+            any_new |= self.changes.insert(service);
+        }
+        if any_new {
+            self.audit.note_cluster_change();
+        }
+    }
+
+    fn mark_all_services(&mut self) {
+        for service in self.inputs.service_names() {
+            self.changes.insert(service.clone());
+        }
+    }
+
+    /// The host or a network has changed. On it depend the network that an address belongs to, ids and documents of all objects, and which
+    /// Services can be programmed.
+    fn invalidate_all(&mut self) {
+        self.dirty.addresses.extend(self.desired.addresses());
+        self.dirty.frontends.extend(self.desired.iter().map(|owned| owned.spec.frontend));
+        self.mark_all_services();
+    }
+
+    /// A slice that is handed over again unchanged was not triggered.
+    fn record_trigger(&mut self, slice: &Slice) {
+        let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
+        if before != Some(slice) {
+            self.changes.record_trigger(slice);
+        }
+    }
+
+    /// Computes the desired state of Services that changed. It depends on the networks, so all of it waits until one is found.
+    fn refresh_desired(&mut self) {
+        let Some(context) = self.environment.context() else { return };
+        for name in self.changes.take_services() {
+            self.work.services += 1;
+            let entry = self.inputs.cluster.get(&name);
+            // A Service that was deleted desires nothing.
+            let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
+            let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
+            self.desired.set(&name, created, desired, &mut self.dirty);
+        }
+    }
+
+    fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
+        self.environment.planner(&self.desired, &self.observed, constraints)
+    }
+
+    /// What a plan must not do now, or only after all else.
+    fn constraints(&mut self, now: Duration) -> Constraints {
+        let failed = &self.retries.failed;
+        let held_back = |subject: &Subject| failed.holds_back(*subject, now);
+        Constraints {
+            blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
+            replaced: self.pacing.recent(now),
+            failed: self.retries.failed_frontends(),
+        }
     }
 }

@@ -1,62 +1,76 @@
-//! The networks that the pods are in: found by name, followed when renamed, waited for when gone.
+//! The networks of the pods in HNS: found by name, followed when they are renamed, waited for when they are gone.
 
 use std::net::IpAddr;
 
 use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid};
 
-use super::{ObserveError, Reconciler};
+use super::AuditError;
+use super::environment::Environment;
 use crate::network::{HostCondition, Network, NetworkIndex};
 use crate::settings::{Host, Settings};
 
-/// On an overlay network, every how many looks the subnets of other nodes are read again: at audits of 5 s, every 30 s.
-const SUBNETS_EVERY: u32 = 6;
+/// What reading the networks has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct NetworkChange {
+    /// Whether a network is gone, is back, or has other properties.
+    pub(super) changed: bool,
+    /// Whether a network that was known is gone, or has another id: its endpoints and load balancers went with it.
+    pub(super) objects_lost: bool,
+    /// Whether a document was read, and with it the subnets of other nodes.
+    pub(super) read: bool,
+}
 
-impl Reconciler {
-    /// Finds the networks, and answers whether any is another than before. One is asked for by its name; several are looked for in the
-    /// list of all, which is one call and has their documents.
+impl NetworkChange {
+    fn merge(&mut self, other: Self) {
+        self.changed |= other.changed;
+        self.objects_lost |= other.objects_lost;
+        self.read |= other.read;
+    }
+}
+
+impl Environment {
+    /// Finds the networks. A single one is looked up by its name; several are searched for in the v1 list of all networks, which is one
+    /// call and has their documents. `subnets_due`: also read the subnets of other nodes, which change without a change of id.
     ///
-    /// Where one of several is missing or can't be used, the others go on without it.
-    pub(super) fn find_networks(&mut self, client: &Client) -> Result<bool, ObserveError> {
-        if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client) }
+    /// If one of several networks is missing or can't be used, the others are programmed without it.
+    ///
+    /// # Errors
+    /// If HNS can't be asked, or no network can be used. Nothing has changed then.
+    pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
+        if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
     }
 
-    /// Whether the subnets of other nodes are to be read again: they change without notice, and ids do not tell.
-    pub(super) fn subnets_are_due(&self) -> bool {
-        self.networks.overlay().is_some() && self.looks.is_multiple_of(SUBNETS_EVERY)
-    }
-
-    fn find_by_name(&mut self, client: &Client) -> Result<bool, ObserveError> {
+    fn find_by_name(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         let name = self.settings.network_names.first().cloned().unwrap_or_default();
         let Some(known) = self.networks.known(NetworkIndex::FIRST).map(|network| network.id) else {
             return self.read_network(client, name);
         };
         match client.network_id(&name)? {
-            Some(id) if id == known && !self.subnets_are_due() => {
+            // The usual case, one call: the id is the known one, so nothing but subnets of other nodes can have changed.
+            Some(id) if id == known && !subnets_due => {
                 if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
-                    named
-                        .host_conditions
-                        .retain(|condition| !matches!(condition, HostCondition::NetworkRenamed { .. }));
+                    named.host_conditions.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
                 }
-                Ok(false)
+                Ok(NetworkChange::default())
             }
             Some(_) => self.read_network(client, name),
-            // Nothing has the name. If our network is still there, it has another name now; pods are in it all the same.
+            // No network has the name. If ours is still there, it was renamed; the pods are still in it.
             None => match client.network_of(known) {
-                Ok(document) => self.take_network(NetworkIndex::FIRST, &document, client),
-                Err(error) if error.class() == Class::Absent => Err(ObserveError::NetworkAbsent { name }),
+                Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
+                Err(error) if error.class() == Class::Absent => Err(AuditError::NetworkAbsent { name }),
+                // A failed look-up is not an absent network.
                 Err(error) => Err(error.into()),
             },
         }
     }
 
-    /// Reads the network's document, and answers whether it says something else than before.
-    fn read_network(&mut self, client: &Client, name: String) -> Result<bool, ObserveError> {
-        let Some(document) = client.network(&name)? else { return Err(ObserveError::NetworkAbsent { name }) };
-        self.take_network(NetworkIndex::FIRST, &document, client)
+    fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
+        let Some(document) = client.network(&name)? else { return Err(AuditError::NetworkAbsent { name }) };
+        self.update_network(NetworkIndex::FIRST, &document, client)
     }
 
-    fn find_in_list(&mut self, client: &Client) -> Result<bool, ObserveError> {
+    fn find_in_list(&mut self, client: &Client) -> Result<NetworkChange, AuditError> {
         let listed = client.networks_in_bulk()?;
         let unreadable: Vec<Guid> =
             listed.iter().filter(|one| !matches!(one.document, Some(Ok(_)))).map(|one| one.id).collect();
@@ -64,140 +78,110 @@ impl Reconciler {
             listed.into_iter().filter_map(|one| Some(Document { id: Some(one.id), ..one.document?.ok()? })).collect();
         let names = self.settings.network_names.clone();
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
-        let (mut changed, mut troubles) = (false, Vec::new());
+        let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
+            // A network that has the name of another one of ours is that one, even if it has the id that we know.
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
             let found = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
-            match found.map(|document| self.take_network(index, document, client)) {
-                Some(Ok(new)) => changed |= new,
-                Some(Err(trouble)) => troubles.push((index, trouble)),
-                // It is there; what it says now is not known.
+            match found.map(|document| self.update_network(index, document, client)) {
+                Some(Ok(one)) => change.merge(one),
+                Some(Err(error)) => errors.push((index, error)),
+                // It is listed, but its document can't be understood at present: what is known of it stays.
                 None if known.is_some_and(|id| unreadable.contains(&id)) => {}
-                None => troubles.push((index, ObserveError::NetworkAbsent { name: name.clone() })),
+                None => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
             }
         }
-        if troubles.len() == names.len()
-            && let Some((_, trouble)) = troubles.first()
+        // Without any network there is nothing to program.
+        if errors.len() == names.len()
+            && let Some((_, error)) = errors.first()
         {
-            return Err(trouble.clone());
+            return Err(error.clone());
         }
-        for (index, trouble) in troubles {
-            changed |= self.miss_network(index, &trouble, client);
+        for (index, error) in errors {
+            change.merge(self.mark_missing(index, &error, client));
         }
-        Ok(changed)
+        Ok(change)
     }
 
-    /// Takes what HNS says of a network, and answers whether that is something else than before.
-    pub(super) fn take_network(
+    /// Takes the document of a network.
+    ///
+    /// # Errors
+    /// If the network can't be used. Nothing has changed then.
+    pub(super) fn update_network(
         &mut self,
         index: NetworkIndex,
         document: &Document,
         client: &Client,
-    ) -> Result<bool, ObserveError> {
+    ) -> Result<NetworkChange, AuditError> {
         let several = self.networks.len() > 1;
-        let Some(named) = self.networks.named_mut(index) else { return Ok(false) };
+        let Some(named) = self.networks.named_mut(index) else { return Ok(NetworkChange::default()) };
         let name = named.name.clone();
-        let Some(id) = document.id else { return Err(ObserveError::NetworkWithoutId { name }) };
-        let mut host_conditions = Vec::new();
+        let Some(id) = document.id else { return Err(AuditError::NetworkWithoutId { name }) };
+        let mut conditions = Vec::new();
         if !document.name.eq_ignore_ascii_case(&name) {
-            host_conditions.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
+            conditions.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
-        let subnets = readable(document.prefixes(), &name, &mut host_conditions);
+        let subnets = readable(document.prefixes(), &name, &mut conditions);
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
-        let remote_subnets = readable(remote_subnets, &name, &mut host_conditions);
+        let remote_subnets = readable(remote_subnets, &name, &mut conditions);
         let network = Network { id, overlay: document.kind.is_overlay(), subnets, remote_subnets };
-        if let Some(needs) = needs(&network, several, &self.settings, &self.host) {
-            return Err(ObserveError::OverlayNeeds { name, needs });
+        if let Some(needs) = missing_for_overlay(&network, several, &self.settings, &self.host) {
+            return Err(AuditError::OverlayNeeds { name, needs });
         }
-        named.host_conditions = host_conditions;
-        self.network_fresh = true;
+        named.host_conditions = conditions;
+        let mut change = NetworkChange { read: true, ..NetworkChange::default() };
         if named.present && named.network.as_ref() == Some(&network) {
-            return Ok(false);
+            return Ok(change);
         }
         named.present = true;
+        change.changed = true;
         if let Some(old) = named.network.replace(network).filter(|old| old.id != id) {
             client.release_network(old.id);
-            // All that was there went with the old network: it is no drift.
-            self.looked = false;
+            change.objects_lost = true;
         }
-        self.concern_networks();
-        Ok(true)
+        Ok(change)
     }
 
-    /// One of several networks is missing, or can't be used: what is known of it stays, and its Services wait.
-    fn miss_network(&mut self, index: NetworkIndex, trouble: &ObserveError, client: &Client) -> bool {
-        let Some(named) = self.networks.named_mut(index) else { return false };
-        named.host_conditions = vec![HostCondition::NetworkMissing { reason: trouble.to_string() }];
-        let was_present = std::mem::replace(&mut named.present, false);
-        if was_present {
-            if let Some(network) = &named.network {
-                client.release_network(network.id);
-            }
-            // All that was there went with the network: it is no drift.
-            self.looked = false;
-            self.concern_networks();
+    /// Marks one of several networks as missing. What is known of it stays, and Services in it wait: its endpoints may be back with it.
+    fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
+        let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
+        named.host_conditions = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
+        if !std::mem::replace(&mut named.present, false) {
+            return NetworkChange::default();
         }
-        was_present
-    }
-
-    /// The networks are not what they were.
-    fn concern_networks(&mut self) {
-        let source_vip = self.settings.source_vip.filter(|_| self.networks.overlay().is_some());
-        self.desired.set_source_vip(source_vip, &mut self.dirty);
-        self.reconsider_all();
-    }
-
-    /// Sets what the host knows of itself, where that has changed.
-    pub fn set_host(&mut self, host: Host) {
-        if self.host != host {
-            self.networks.set_primary_family(host.primary_family());
-            self.host = host;
-            self.reconsider_all();
+        if let Some(network) = &named.network {
+            client.release_network(network.id);
         }
-    }
-
-    /// Which network an address belongs to, ids and documents of endpoints, and what Services wish, depend on the networks and the host.
-    fn reconsider_all(&mut self) {
-        self.dirty.addresses.extend(self.desired.addresses());
-        self.dirty.frontends.extend(self.desired.iter().map(|owned| owned.spec.frontend));
-        self.concern_all();
-    }
-
-    /// What an operator should know of the host, beside what concerns one Service.
-    pub fn host_conditions(&self) -> Vec<HostCondition> {
-        let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
-        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
-        let skipped =
-            self.observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut host_conditions: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
-        host_conditions.sort();
-        host_conditions
+        NetworkChange { changed: true, objects_lost: true, read: false }
     }
 }
 
-/// What can be read. A subnet that can't is left out, and said.
+/// The subnets that can be understood. One that can't is left out and reported: it should not keep the others from being used.
 fn readable<T>(
     subnets: impl Iterator<Item = Result<T, String>>,
     network: &str,
-    host_conditions: &mut Vec<HostCondition>,
+    conditions: &mut Vec<HostCondition>,
 ) -> Vec<T> {
     let unreadable = |reason| HostCondition::SubnetUnreadable { network: network.to_owned(), reason };
-    subnets.filter_map(|subnet| subnet.map_err(|reason| host_conditions.push(unreadable(reason))).ok()).collect()
+    subnets.filter_map(|subnet| subnet.map_err(|reason| conditions.push(unreadable(reason))).ok()).collect()
 }
 
-/// What an overlay network lacks. There is one source address: of several networks only the one that it is in can be an overlay network.
-fn needs(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
+/// What is missing to program an overlay network. There is one source address: among several networks, only the one that contains it can
+/// be an overlay network.
+fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
     let is_in = |source_vip: &IpAddr| !several || network.subnets.iter().any(|subnet| subnet.contains(source_vip));
     if !network.overlay {
         None
     } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {
         Some("--source-vip, an address of its pod subnet that no pod has")
     } else if host.mac.is_none() {
+        // Endpoints of Service addresses have the MAC address of this host.
         Some("the MAC address of the adapter that has the node's address; no adapter was found")
     } else if host.node_ips.is_empty() {
+        // The same endpoints have the node's address as provider address.
         Some("the node's address")
     } else {
         None

@@ -1,5 +1,5 @@
-//! How often one load balancer may be replaced: each replacement cuts its connections. The first is made at once, the next not before
-//! a second has passed, with whatever has gathered by then.
+//! Limits how often one load balancer is replaced, since each replacement cuts its connections: the first at once, the next after at least
+//! a second, with all changes that came meanwhile. Modifications in place are not limited.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,23 +8,24 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::frontend::Frontend;
 
-/// The least time between two replacements of one load balancer.
+/// The least time between two replacements of one load balancer. The default of kube-proxy's `minSyncPeriod` is the same, for all Services
+/// together.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// When load balancers were last replaced, and which wait to be replaced again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pacing {
+    /// When load balancers were last replaced, as far as that matters still.
     last: FxHashMap<Frontend, Duration>,
+    /// Frontends whose load balancer has to be replaced again.
     waiting: BTreeSet<Frontend>,
 }
 
 impl Pacing {
-    /// Notes a replacement.
     pub(super) fn replaced(&mut self, frontend: Frontend, now: Duration) {
         self.last.insert(frontend, now);
     }
 
-    /// Notes whether a frontend that was planned has to wait.
+    /// Records whether a plan has postponed a frontend.
     pub(super) fn planned(&mut self, frontend: Frontend, postponed: bool) {
         if postponed {
             self.waiting.insert(frontend);
@@ -33,13 +34,13 @@ impl Pacing {
         }
     }
 
-    /// Frontends that are not to be replaced now.
+    /// The frontends whose load balancers are not to be replaced now.
     pub(super) fn recent(&mut self, now: Duration) -> FxHashSet<Frontend> {
         self.last.retain(|_, last| *last + PERIOD > now);
         self.last.keys().copied().collect()
     }
 
-    /// Frontends that have waited long enough.
+    /// The frontends that have waited long enough.
     pub(super) fn due(&self, now: Duration) -> Vec<Frontend> {
         let is_due = |frontend: &&Frontend| self.last.get(frontend).is_none_or(|last| *last + PERIOD <= now);
         self.waiting.iter().filter(is_due).copied().collect()
@@ -51,13 +52,36 @@ impl Pacing {
         self.waiting.iter().map(due).min()
     }
 
-    /// The frontends that wait.
     pub(super) fn waiting(&self) -> impl Iterator<Item = Frontend> {
         self.waiting.iter().copied()
     }
 
-    /// Whether none waits.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::schema::Protocol;
+
+    use super::*;
+    use crate::model::Family;
+
+    const FRONTEND: Frontend = Frontend { family: Family::V4, address: None, protocol: Protocol::TCP, port: 30080 };
+
+    #[test]
+    fn a_second_replacement_waits_until_a_period_has_passed() {
+        let (replaced, due) = (Duration::from_secs(10), Duration::from_secs(10) + PERIOD);
+        let mut pacing = Pacing::default();
+        assert!(pacing.recent(replaced).is_empty());
+        pacing.replaced(FRONTEND, replaced);
+        let just_before = due - Duration::from_nanos(1);
+        assert!(pacing.recent(just_before).contains(&FRONTEND));
+        pacing.planned(FRONTEND, true);
+        assert_eq!((pacing.next(), pacing.due(just_before), pacing.due(due)), (Some(due), vec![], vec![FRONTEND]));
+        assert!(pacing.recent(due).is_empty());
+        pacing.planned(FRONTEND, false);
+        assert!(pacing.is_idle());
     }
 }

@@ -53,7 +53,7 @@ fn hour(rig: &mut Rig, counter: &mut u32) {
             rig.emulator.fail_nth("HcnCreateLoadBalancer", 1, hcn::Hresult::HCN_E_PORT_NOT_FOUND);
             rig.emulator.fail_nth("HcnModifyLoadBalancer", 1, hcn::Hresult::HCN_E_PORT_NOT_FOUND);
         }
-        rig.proxy.observe(&rig.client).unwrap();
+        rig.proxy.audit(&rig.client).unwrap();
         rig.run();
     }
     rig.emulator.clear_faults();
@@ -102,6 +102,7 @@ fn after_a_day_of_churn_as_much_is_remembered_and_held_as_after_an_hour() {
         let mut after = Vec::new();
         for _ in 0..24 {
             hour(&mut rig, &mut counter);
+            rig.proxy.take_drift();
             after.push((entries(&rig.proxy), rig.held()));
         }
         let first = after[0].clone();

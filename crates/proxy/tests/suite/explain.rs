@@ -40,7 +40,7 @@ fn every_backend_has_its_reason() {
     let other = slice("ns/web-2", "ns/web").port(9090).backend(zoned("10.244.2.9", "a"));
     let svc = service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).with(|s| s.external_local = true);
     rig.cluster(vec![svc.build()], vec![many.build(), other.build()]);
-    rig.proxy.observe(&rig.client).unwrap();
+    rig.proxy.audit(&rig.client).unwrap();
     let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
     let expected = [
         ("10.244.1.11", BackendState::Ready),
@@ -154,7 +154,7 @@ fn an_explanation_visits_its_service_alone_at_10_and_10_000_services() {
             (0..3).fold(slice, |slice, k| slice.backend(backend(&ip(k)))).build()
         });
         rig.cluster(services.collect(), slices.collect());
-        rig.proxy.observe(&rig.client).unwrap();
+        rig.proxy.audit(&rig.client).unwrap();
         rig.calls();
         // DesiredService of all are computed once, as for any other purpose.
         rig.proxy.plan(rig.now);

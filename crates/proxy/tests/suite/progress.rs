@@ -57,7 +57,8 @@ fn what_is_lost_is_settled_when_it_is_back() {
     rig.sync();
     let id = rig.emulator.documents(Kind::LoadBalancer)[0]["ID"].as_str().unwrap().parse().unwrap();
     rig.emulator.remove(Kind::LoadBalancer, id);
-    let [Drift { subject, .. }] = rig.proxy.observe(&rig.client).unwrap().drift[..] else { panic!("one is lost") };
+    rig.proxy.audit(&rig.client).unwrap();
+    let [Drift { subject, .. }] = rig.proxy.take_drift()[..] else { panic!("one is lost") };
     assert!(matches!(subject, Subject::Frontend(_)) && !rig.proxy.is_settled(subject));
     rig.run();
     assert!(rig.proxy.is_settled(subject));

@@ -130,7 +130,7 @@ proptest! {
         rig.local_in(last, "pod", &["10.245.1.11"]);
         for (services, slices) in clusters {
             rig.cluster(services, slices);
-            rig.proxy.observe(&rig.client).unwrap();
+            rig.proxy.audit(&rig.client).unwrap();
             for _ in 0..3 {
                 let report = rig.run();
                 let refused: Vec<_> = report.failures().map(|(outcome, failure)| format!("{}: {failure}", outcome.step)).collect();

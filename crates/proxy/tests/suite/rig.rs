@@ -122,7 +122,7 @@ impl Rig {
 
     /// Looks at HNS and brings it in step.
     pub(crate) fn sync(&mut self) -> Report {
-        self.proxy.observe(&self.client).unwrap();
+        self.proxy.audit(&self.client).unwrap();
         self.run()
     }
 
@@ -133,7 +133,7 @@ impl Rig {
     /// Goes on, with looks in between as audits make them, until nothing is due; panics if that takes too long.
     pub(crate) fn settle(&mut self) {
         for _ in 0..50 {
-            self.proxy.observe(&self.client).unwrap();
+            self.proxy.audit(&self.client).unwrap();
             let report = self.run();
             if self.proxy.is_converged() && report.outcomes.is_empty() {
                 return;

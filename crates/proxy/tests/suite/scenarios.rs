@@ -219,7 +219,7 @@ fn an_unavailable_hns_changes_nothing_of_what_is_known() {
     let before = rig.held();
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         rig.emulator.fail_nth(function, 1, hcn::Hresult::RPC_S_SERVER_UNAVAILABLE);
-        assert!((0..12).any(|_| rig.proxy.observe(&rig.client).is_err()), "each kind of list has its turn");
+        assert!((0..12).any(|_| rig.proxy.audit(&rig.client).is_err()), "each kind of list has its turn");
         assert!(rig.run().outcomes.is_empty());
     }
     assert!(rig.sync().outcomes.is_empty());
@@ -282,7 +282,7 @@ fn a_network_made_again_is_programmed_again() {
     let before = rig.held();
     let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     rig.emulator.remove(Kind::Network, NETWORK);
-    assert!(matches!(rig.proxy.observe(&rig.client), Err(proxy::ObserveError::NetworkAbsent { .. })));
+    assert!(matches!(rig.proxy.audit(&rig.client), Err(proxy::AuditError::NetworkAbsent { .. })));
     assert!(rig.run().failures().next().is_none());
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
@@ -410,7 +410,7 @@ fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_when_it_comes_back(
     // HNS restarts: the load balancer is missing for a while, and its old backends are wanted when it is back.
     rig.emulator.stop(&[Kind::LoadBalancer]);
     rig.emulator.start();
-    rig.proxy.observe(&rig.client).unwrap();
+    rig.proxy.audit(&rig.client).unwrap();
     web(&mut rig);
     rig.emulator.reappear();
     rig.settle();
@@ -497,7 +497,7 @@ fn handles_that_a_restart_of_hns_has_voided_are_opened_again() {
 fn nothing_is_written_while_hns_is_unavailable_and_everything_after() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
-    rig.proxy.observe(&rig.client).unwrap();
+    rig.proxy.audit(&rig.client).unwrap();
     rig.emulator.stop(&[]);
     rig.calls();
     assert_eq!(rig.run().failures().count(), 1, "the first refusal is enough");
@@ -641,7 +641,7 @@ fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
     let mut document = rig.emulator.documents(Kind::LoadBalancer).remove(0);
     let id = document["ID"].as_str().unwrap().parse().unwrap();
     rig.emulator.remove(Kind::LoadBalancer, id);
-    rig.proxy.observe(&rig.client).unwrap();
+    rig.proxy.audit(&rig.client).unwrap();
     document["PortMappings"][0]["InternalPort"] = json!(1);
     rig.emulator.add(Kind::LoadBalancer, document);
     rig.run();

@@ -200,7 +200,7 @@ fn any_number_of_workers_leads_to_the_same() {
             let driver = Workers(NonZeroUsize::new(threads).unwrap());
             let (services, mut slices) = cluster(60, 3);
             rig.cluster(services, slices.clone());
-            rig.proxy.observe(&rig.client).unwrap();
+            rig.proxy.audit(&rig.client).unwrap();
             assert!(rig.proxy.run_with(&rig.client, rig.now, &driver).failures().next().is_none());
             for slice in slices.iter_mut().step_by(2) {
                 slice.backends.pop();

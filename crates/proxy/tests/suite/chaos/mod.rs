@@ -155,7 +155,7 @@ impl World {
             self.load();
         }
         if self.chaos.random(|random| random.below(3)) == 0 {
-            let _ = self.rig.proxy.observe(&self.rig.client);
+            let _ = self.rig.proxy.audit(&self.rig.client);
         }
         self.rig.proxy.run_with(&self.rig.client, self.rig.now, &Workers(self.threads));
         self.rig.now += Duration::from_millis(self.chaos.random(|random| random.below(4000)));
@@ -174,7 +174,7 @@ impl World {
         self.rig.now += Duration::from_secs(60);
         // What a silent loss or a lie has left is found within a round of looks.
         for _ in 0..24 {
-            self.rig.proxy.observe(&self.rig.client).unwrap();
+            self.rig.proxy.audit(&self.rig.client).unwrap();
             self.rig.run();
             self.rig.now += Duration::from_secs(2);
         }

@@ -24,8 +24,8 @@ fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_au
     ids(&rig, Kind::LoadBalancer).into_iter().for_each(|id| rig.emulator.remove(Kind::LoadBalancer, id));
     rig.calls();
 
-    let found = rig.proxy.observe(&rig.client).unwrap();
-    assert_eq!(by_cause(&found.drift).into_iter().collect::<Vec<_>>(), [(Cause::LoadBalancerLost, 577)]);
+    rig.proxy.audit(&rig.client).unwrap();
+    assert_eq!(by_cause(&rig.proxy.take_drift()).into_iter().collect::<Vec<_>>(), [(Cause::LoadBalancerLost, 577)]);
     assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
     let report = rig.run();
     let first: Vec<_> = report.outcomes[..2].iter().map(|outcome| outcome.step.service.clone().unwrap()).collect();
@@ -54,7 +54,7 @@ fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_ad
     assert!(rig.proxy.trouble().is_some());
     rig.emulator.start();
     // The look finds nothing; what was there is back before the first write.
-    rig.proxy.observe(&rig.client).unwrap();
+    rig.proxy.audit(&rig.client).unwrap();
     assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
     rig.emulator.reappear();
     rig.calls();
@@ -246,8 +246,8 @@ fn a_lost_endpoint_is_back_and_its_load_balancer_is_written_again_where_that_tak
         let before = rig.held();
         ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
         rig.calls();
-        let found = rig.proxy.observe(&rig.client).unwrap();
-        assert_eq!(by_cause(&found.drift).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
+        rig.proxy.audit(&rig.client).unwrap();
+        assert_eq!(by_cause(&rig.proxy.take_drift()).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
         rig.run();
         assert_eq!(writes(&rig), expected);
         assert_eq!(rig.held(), before);
@@ -255,21 +255,24 @@ fn a_lost_endpoint_is_back_and_its_load_balancer_is_written_again_where_that_tak
     }
 }
 
-/// What looks find until each kind of them had its turn.
-fn a_round_finds(rig: &mut Rig) -> Vec<Drift> {
-    (0..12).flat_map(|_| rig.proxy.observe(&rig.client).unwrap().drift).collect()
+/// The drift that a whole cycle of audits finds.
+fn drift_of_a_cycle(rig: &mut Rig) -> Vec<Drift> {
+    for _ in 0..12 {
+        rig.proxy.audit(&rig.client).unwrap();
+    }
+    rig.proxy.take_drift()
 }
 
 #[test]
-fn what_others_change_in_place_is_found_within_a_round_of_looks() {
+fn what_others_modify_in_place_is_found_within_a_cycle_of_audits() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
     rig.sync();
     let before = rig.held();
-    // Once round, nothing differs.
+    // In a first cycle, nothing differs.
     rig.calls();
-    assert_eq!(a_round_finds(&mut rig), []);
+    assert_eq!(drift_of_a_cycle(&mut rig), []);
     assert_eq!(rig.calls(), (24, 0));
     for (kind, member, value) in [
         (Kind::LoadBalancer, "/PortMappings/0/InternalPort", json!(9999)),
@@ -280,7 +283,7 @@ fn what_others_change_in_place_is_found_within_a_round_of_looks() {
         let mut document = rig.emulator.document(kind, id).unwrap();
         *document.pointer_mut(member).unwrap() = value;
         rig.emulator.replace(kind, id, document);
-        let found = a_round_finds(&mut rig);
+        let found = drift_of_a_cycle(&mut rig);
         let cause = if kind == Kind::Endpoint { Cause::EndpointChanged } else { Cause::LoadBalancerChanged };
         assert_eq!(by_cause(&found).into_iter().collect::<Vec<_>>(), [(cause, 1)]);
         rig.now += Duration::from_secs(2);
@@ -291,37 +294,35 @@ fn what_others_change_in_place_is_found_within_a_round_of_looks() {
 }
 
 #[test]
-fn a_look_can_be_made_in_two_parts_with_changes_in_between() {
+fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
-    // In a round, each part is one call.
+    // Each step is one call.
     for _ in 0..12 {
-        for half in [true, false] {
+        for paused in [true, false] {
             rig.calls();
-            let found = rig.proxy.observe_part(&rig.client).unwrap();
-            assert_eq!((found.half, found.drift.len(), rig.calls()), (half, 0, (1, 0)));
+            let report = rig.proxy.audit_step(&rig.client).unwrap();
+            assert_eq!((report.paused, rig.proxy.take_drift(), rig.calls()), (paused, vec![], (1, 0)));
         }
     }
-    assert!(rig.proxy.observe_part(&rig.client).unwrap().half);
+    assert!(rig.proxy.audit_step(&rig.client).unwrap().paused);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
     rig.run();
     let before = rig.held();
     assert!(before.iter().any(|line| line.starts_with("lb 10.96.0.2:80/6")));
-    // What is lost is found by the part that looks for it; what else is lost with an endpoint, with it.
+    // A loss is found by the step that lists the kind; after the loss of an endpoint, load balancers are listed at once.
     rig.emulator.remove(Kind::LoadBalancer, ids(&rig, Kind::LoadBalancer)[0]);
-    let found = rig.proxy.observe_part(&rig.client).unwrap();
-    assert_eq!(
-        (found.half, by_cause(&found.drift).into_keys().collect::<Vec<_>>()),
-        (false, vec![Cause::LoadBalancerLost])
-    );
+    let report = rig.proxy.audit_step(&rig.client).unwrap();
+    let causes: Vec<_> = by_cause(&rig.proxy.take_drift()).into_keys().collect();
+    assert_eq!((report.paused, causes), (false, vec![Cause::LoadBalancerLost]));
     rig.run();
     assert_eq!(rig.held(), before);
     for kind in [Kind::LoadBalancer, Kind::Endpoint] {
         ids(&rig, kind).into_iter().for_each(|id| rig.emulator.remove(kind, id));
     }
-    let found = rig.proxy.observe_part(&rig.client).unwrap();
-    assert_eq!((found.half, found.drift.len()), (false, 4));
+    let report = rig.proxy.audit_step(&rig.client).unwrap();
+    assert_eq!((report.paused, rig.proxy.take_drift().len()), (false, 4));
     rig.calls();
     rig.run();
     assert_eq!((rig.held(), rig.calls()), (before, (4, 4)));
@@ -338,7 +339,18 @@ fn a_slow_hns_is_said_to_be_slow() {
 }
 
 #[test]
-fn a_look_that_fails_is_no_loss() {
+fn drift_that_an_audit_finds_before_it_fails_is_reported() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+    rig.emulator.fail_nth("HcnEnumerateLoadBalancers", 1, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    assert!(rig.proxy.audit(&rig.client).is_err());
+    assert_eq!(by_cause(&rig.proxy.take_drift()).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
+}
+
+#[test]
+fn an_audit_that_fails_is_no_loss() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -346,7 +358,7 @@ fn a_look_that_fails_is_no_loss() {
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         for code in [Hresult::RPC_S_SERVER_UNAVAILABLE, Hresult::E_ACCESSDENIED, Hresult::ELEMENT_NOT_FOUND] {
             rig.emulator.fail_nth(function, 1, code);
-            let fails = |_| rig.proxy.observe(&rig.client).is_err();
+            let fails = |_| rig.proxy.audit(&rig.client).is_err();
             assert!((0..12).any(fails), "each kind of list has its turn");
             rig.calls();
             let report = rig.run();

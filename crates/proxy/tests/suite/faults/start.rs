@@ -2,7 +2,7 @@
 
 use hcn::{Generation, Kind};
 use proxy::testing::service;
-use proxy::{Next, ObserveError, Reason};
+use proxy::{AuditError, Next, Reason};
 use serde_json::json;
 
 use super::{back, empty, serve, writes};
@@ -109,8 +109,8 @@ fn without_being_told_to_take_over_what_nobody_wants_stays() {
     rig.sync();
     assert!(rig.proxy.is_converged());
     assert_eq!(unwanted(&rig), before);
-    let others = rig.proxy.load_balancers_of_others();
-    assert_eq!(others.iter().map(|other| other.like_kube_proxys).collect::<Vec<_>>(), [true, true, true, false]);
+    let others = rig.proxy.foreign_load_balancers();
+    assert_eq!(others.iter().map(|other| other.resembles_kube_proxy).collect::<Vec<_>>(), [true, true, true, false]);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again
     rig.emulator.remove(Kind::Network, NETWORK);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     for _ in 0..3 {
-        let error = rig.proxy.observe(&rig.client).unwrap_err();
-        assert_eq!(error, ObserveError::NetworkAbsent { name: "cbr0".into() });
+        let error = rig.proxy.audit(&rig.client).unwrap_err();
+        assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
         assert_eq!(rig.proxy.trouble(), Some(&error));
         assert!(rig.run().outcomes.is_empty());
     }
@@ -134,8 +134,8 @@ fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again
     rig.emulator.remove(Kind::Network, NETWORK);
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
-    let found = rig.proxy.observe(&rig.client).unwrap();
-    assert!(found.network_changed && found.drift.is_empty(), "what went with the network is no drift");
+    let found = rig.proxy.audit(&rig.client).unwrap();
+    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
     rig.settle();
     assert_eq!(rig.held(), before);
 }

@@ -8,7 +8,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
-use proxy::{Condition, HostCondition, ObserveError};
+use proxy::{AuditError, Condition, HostCondition};
 use serde_json::{Value, json};
 
 use super::{ROUND, conditions, two};
@@ -16,7 +16,7 @@ use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
 fn missing(network: &str) -> HostCondition {
-    HostCondition::NetworkMissing { reason: ObserveError::NetworkAbsent { name: network.into() }.to_string() }
+    HostCondition::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into() }.to_string() }
 }
 
 /// Takes a network away, with all that is in it.
@@ -41,7 +41,7 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
 
     rig.emulator.add(Kind::Network, document);
     rig.local_in(SECOND, "pod", &["10.245.1.11"]);
-    assert!(rig.proxy.observe(&rig.client).unwrap().network_changed);
+    assert!(rig.proxy.audit(&rig.client).unwrap().network_changed);
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), ["HcnCreateLoadBalancer"]);
@@ -77,8 +77,8 @@ fn with_all_networks_missing_nothing_is_done_and_the_first_is_named() {
         take_away(&rig, network);
     }
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
-    let error = rig.proxy.observe(&rig.client).unwrap_err();
-    assert_eq!(error, ObserveError::NetworkAbsent { name: "cbr0".into() });
+    let error = rig.proxy.audit(&rig.client).unwrap_err();
+    assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
     assert_eq!(rig.proxy.trouble(), Some(&error));
     assert!(rig.run().outcomes.is_empty());
 }
@@ -101,8 +101,8 @@ fn a_network_made_again_is_programmed_again_and_only_that_one() {
     let mut document = take_away(&rig, SECOND);
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
-    let found = rig.proxy.observe(&rig.client).unwrap();
-    assert!(found.network_changed && found.drift.is_empty(), "what went with the network is no drift");
+    let found = rig.proxy.audit(&rig.client).unwrap();
+    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), [["HcnCreateEndpoint"; 2], ["HcnCreateLoadBalancer"; 2]].concat());
@@ -115,8 +115,8 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
     let before = three_services(&mut rig);
     let document = take_away(&rig, SECOND);
     rig.calls();
-    let found = rig.proxy.observe(&rig.client).unwrap();
-    assert!(found.network_changed && found.drift.is_empty(), "what went with the network is no drift");
+    let found = rig.proxy.audit(&rig.client).unwrap();
+    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
     rig.settle();
     assert_eq!(
         rig.held(),
@@ -145,7 +145,7 @@ fn a_failed_look_for_networks_changes_nothing() {
     let effect = Effect::Fail(Hresult::RPC_S_CALL_FAILED);
     rig.emulator.inject(Fault { which: Which::Function("HNSCall".into()), from: 1, every: 1, effect });
     rig.calls();
-    let mut look = |_| matches!(rig.proxy.observe(&rig.client), Err(ObserveError::Hns(_)));
+    let mut look = |_| matches!(rig.proxy.audit(&rig.client), Err(AuditError::Hns(_)));
     assert!((0..ROUND).any(&mut look), "networks have their turn");
     rig.run();
     rig.emulator.clear_faults();

@@ -154,7 +154,7 @@ proptest! {
         let (services, slices) = build(&first);
         rig.cluster(services, slices);
         for _ in 0..5 {
-            let _ = rig.proxy.observe(&rig.client);
+            let _ = rig.proxy.audit(&rig.client);
             rig.run();
             rig.now += std::time::Duration::from_secs(5);
         }
@@ -197,7 +197,7 @@ proptest! {
             let document = serde_json::from_value::<serde_json::Map<_, _>>(document).unwrap();
             let document: Value = document.into_iter().chain([("ID".to_owned(), json!(*id))]).collect();
             rig.emulator.add(Kind::Network, document);
-            let _ = rig.proxy.observe(&rig.client);
+            let _ = rig.proxy.audit(&rig.client);
             rig.run();
         }
         let (services, slices) = build(&last);

@@ -1,4 +1,4 @@
-//! What is remembered of an object that HNS holds: small, and enough to write a load balancer again.
+//! The record that is kept of an object in HNS: small, since a node has thousands, and enough to write a load balancer again.
 
 use std::net::IpAddr;
 
@@ -12,36 +12,32 @@ use crate::identity::{self, Content, LoadBalancerContent};
 use crate::mac::has_derived_mac;
 use crate::settings::Capabilities;
 
-/// Whose an object is.
+/// Who decides what becomes of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// Made by us, or taken over because it is just what we want.
+    /// Created or adopted by us.
     Us,
-    /// Made by others.
-    Others,
+    /// Created by another program: the CNI, kube-proxy, an operator.
+    Foreign,
 }
 
 /// An endpoint in HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldEndpoint {
-    /// Its network.
+pub struct ObservedEndpoint {
     pub network: Guid,
-    /// Its addresses.
     pub addresses: SmallVec<[IpAddr; 1]>,
-    /// Whether it stands for an address on another node.
+    /// Whether it stands for an address on another node (flag `RemoteEndpoint`).
     pub remote: bool,
-    /// Whether its MAC address is made from its address, as proxies do.
+    /// Whether its MAC address is derived from its address, as kube-proxy does for remote endpoints.
     pub derived_mac: bool,
-    /// Its name, for endpoints of others.
+    /// By which the host's own endpoint is found. Endpoints of ours have no name.
     pub name: SmolStr,
-    /// What it says.
     pub content: Content,
-    /// Whose it is.
     pub owner: Owner,
 }
 
-impl HeldEndpoint {
-    /// The record of a document.
+impl ObservedEndpoint {
+    /// `owner` is the caller's to know: an id may tell it, an adoption may have changed it.
     pub fn of(network: Guid, document: &Endpoint, owner: Owner) -> Self {
         Self {
             network,
@@ -57,19 +53,18 @@ impl HeldEndpoint {
 
 /// A load balancer in HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldLoadBalancer {
-    /// Its frontends: one, unless others made it.
+pub struct ObservedLoadBalancer {
+    /// One, except in foreign load balancers with several addresses or port mappings.
     pub frontends: SmallVec<[Frontend; 1]>,
-    /// Its backends.
+    /// The endpoints of its backends, in the order of its document.
     pub endpoints: Box<[Guid]>,
-    /// What it says.
     pub content: LoadBalancerContent,
-    /// Whose it is.
     pub owner: Owner,
+    /// `None` where the document has more than a [`Form`] can keep.
     form: Option<Form>,
 }
 
-/// What a load balancer with one frontend says beside its backends.
+/// The members of a load balancer with one frontend, without its backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Form {
     address: Option<IpAddr>,
@@ -79,7 +74,7 @@ struct Form {
 }
 
 impl Form {
-    /// That of a document; none, where there is more to it.
+    /// `None` where the document has several port mappings or addresses, or an address that is not one.
     fn of(document: &LoadBalancer) -> Option<Self> {
         let [mapping] = document.port_mappings.as_slice() else { return None };
         let address = match document.frontend_vips.as_slice() {
@@ -95,14 +90,14 @@ impl Form {
     }
 }
 
-impl HeldLoadBalancer {
-    /// The record of a document.
+impl ObservedLoadBalancer {
+    /// The record of a document that was read or written by the API in use.
     pub fn of(document: &LoadBalancer, capabilities: &Capabilities, owner: Owner) -> Self {
-        Self { content: identity::load_balancer_content(document, capabilities), ..Self::listed(document, owner) }
+        Self { content: identity::load_balancer_content(document, capabilities), ..Self::of_v1_list(document, owner) }
     }
 
-    /// The record of what the list of the first generation shows: not what it says as a whole, which that list can't tell.
-    pub fn listed(document: &LoadBalancer, owner: Owner) -> Self {
+    /// The record of a document of the v1 list. That list lacks affinity and most flags, so the content as a whole stays unknown.
+    pub fn of_v1_list(document: &LoadBalancer, owner: Owner) -> Self {
         Self {
             frontends: Frontend::of(document).collect(),
             endpoints: document.endpoint_ids().collect(),
@@ -112,9 +107,9 @@ impl HeldLoadBalancer {
         }
     }
 
-    /// Whether what the list of the first generation shows of it, which is another record here, is as it was written: frontends, backends
-    /// and the port of these. That list can't say the rest.
-    pub fn is_listed_as(&self, listed: &Self) -> bool {
+    /// Whether `listed`, the record of the v1 list, agrees in what that list can say: frontends, backends and the backends' port.
+    pub fn matches_v1_list(&self, listed: &Self) -> bool {
+        // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
             let mut endpoints = endpoints.to_vec();
             endpoints.sort_unstable();
@@ -126,7 +121,7 @@ impl HeldLoadBalancer {
             && port(self.form) == port(listed.form)
     }
 
-    /// The document, to be written again; none, where more than what is remembered was in it, or what it says is not known.
+    /// The document, to be written again. `None` where the record does not hold all of it, or its content is not known.
     pub fn document(&self) -> Option<LoadBalancer> {
         let Form { address, source_vip, flags, mapping } =
             self.form.filter(|_| self.content.whole != Content::UNKNOWN)?;
@@ -140,7 +135,7 @@ impl HeldLoadBalancer {
         })
     }
 
-    /// The same with other backends; what it says is not known where it can't be written again.
+    /// The same load balancer with other backends. Its content is unknown where the document can't be computed.
     #[must_use]
     pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
         if self.endpoints == endpoints {
@@ -156,9 +151,10 @@ impl HeldLoadBalancer {
         }
     }
 
-    /// Whether it has the form of those that kube-proxy makes: one address at most, one port of TCP or UDP, and one of its five
-    /// combinations of flags (winkernel 2.3). Nothing in it says for certain who made it.
-    pub fn is_like_kube_proxys(&self) -> bool {
+    /// Whether it has the form of those that kube-proxy creates: at most one address, one TCP or UDP port, and one of its five
+    /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). HNS documents have no owner that kube-proxy sets, so
+    /// the form is all there is to go by.
+    pub fn resembles_kube_proxy(&self) -> bool {
         let Some(form) = self.form else { return false };
         let external = PortMappingFlags::VIP_EXTERNAL_IP;
         let preserved = PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP;
@@ -180,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn held(document: &LoadBalancer) -> HeldLoadBalancer {
-        HeldLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), Generation::V2), Owner::Others)
+    fn observed(document: &LoadBalancer) -> ObservedLoadBalancer {
+        ObservedLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), Generation::V2), Owner::Foreign)
     }
 
     fn node_port() -> LoadBalancer {
@@ -203,10 +199,10 @@ mod tests {
     #[test]
     fn a_load_balancer_can_be_written_again() {
         let document = node_port();
-        assert_eq!(held(&document).document(), Some(document));
+        assert_eq!(observed(&document).document(), Some(document));
         let mut two = node_port();
         two.port_mappings.extend_from_within(..);
-        assert_eq!(held(&two).document(), None);
+        assert_eq!(observed(&two).document(), None);
     }
 
     #[test]
@@ -214,18 +210,18 @@ mod tests {
         let capabilities = Capabilities::of(Version::new(15, 5), Generation::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
-        let backends = held(&two).endpoints;
-        assert_eq!(held(&one).with_backends(backends.clone(), &capabilities), held(&two));
-        assert_eq!(held(&two).with_backends(backends.clone(), &capabilities), held(&two));
+        let backends = observed(&two).endpoints;
+        assert_eq!(observed(&one).with_backends(backends.clone(), &capabilities), observed(&two));
+        assert_eq!(observed(&two).with_backends(backends.clone(), &capabilities), observed(&two));
         let mut odd = node_port();
         odd.port_mappings.extend_from_within(..);
-        let odd = held(&odd).with_backends(backends, &capabilities);
+        let odd = observed(&odd).with_backends(backends, &capabilities);
         assert_eq!(odd.content.whole, Content::UNKNOWN);
     }
 
     #[test]
     fn what_kube_proxy_never_makes_is_not_taken_for_its() {
-        assert!(held(&node_port()).is_like_kube_proxys());
+        assert!(observed(&node_port()).resembles_kube_proxy());
         let changes: [&dyn Fn(&mut LoadBalancer); 5] = [
             &|d| d.port_mappings[0].flags = PortMappingFlags::ILB,
             &|d| d.port_mappings[0].flags = PortMappingFlags::NONE,
@@ -236,7 +232,7 @@ mod tests {
         for change in changes {
             let mut document = node_port();
             change(&mut document);
-            assert!(!held(&document).is_like_kube_proxys(), "{document:?}");
+            assert!(!observed(&document).resembles_kube_proxy(), "{document:?}");
         }
     }
 }

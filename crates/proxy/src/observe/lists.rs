@@ -1,0 +1,336 @@
+//! Corrects the observed state by lists from HNS, and reads the documents of objects that are new.
+
+use hcn::client::Listed;
+use hcn::schema::LoadBalancer;
+use hcn::{Class, Client, Error, Guid};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::drift::{Cause, Findings};
+use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
+use crate::dirty::Subject;
+use crate::identity::{self, Lineage};
+use crate::settings::Capabilities;
+
+/// Up to this number, unread objects are read one by one. A document costs two calls, so at most 32; the v1 list is one call, but HNS
+/// writes the documents of all objects for it.
+const READ_ONE_BY_ONE: usize = 16;
+/// The v1 list is read while it has at most this number of documents for each unread object. Beyond, the documents that nobody needs are
+/// assumed to cost HNS more than two calls for each one that is needed; no measurement of a real host stands behind the number.
+const V1_DOCUMENTS_PER_UNREAD: usize = 512;
+
+/// Above this number of objects, an audit does not compare contents: HNS would write, and we would read, tens of megabytes for
+/// modifications in place by other programs, which are rare.
+const MAX_CONTENTS: usize = 16_384;
+
+/// An endpoint of a list, and the network that it is in.
+pub type ListedEndpoint = (Guid, Listed<ObservedEndpoint>);
+
+/// What an audit asks of the objects that are known already. Either list is one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListDetail {
+    /// Whether they are there.
+    Ids,
+    /// Also whether other programs modified them in place, as far as the v1 lists show it.
+    Contents,
+}
+
+impl ListDetail {
+    /// The detail for a number of objects whose contents are due.
+    pub fn for_contents_of(objects: usize) -> Self {
+        if objects <= MAX_CONTENTS { Self::Contents } else { Self::Ids }
+    }
+}
+
+/// The load balancers of the host, and by which list.
+struct LoadBalancerList {
+    listed: Vec<Listed<ObservedLoadBalancer>>,
+    /// Whether the documents are those of the v1 list, which vouch for frontends and backends only.
+    from_v1_list: bool,
+}
+
+impl Observed {
+    /// Takes a list of the endpoints of all networks, and reads those that are new. `expected` gives the endpoints that we would create,
+    /// by id; it is costly, and called only if an unknown id is of our making.
+    ///
+    /// # Errors
+    /// HNS's, if a read fails. The list itself, and what was read before, stay learned.
+    pub fn refresh_endpoints(
+        &mut self,
+        client: &Client,
+        mut listed: Vec<ListedEndpoint>,
+        expected: impl FnOnce() -> FxHashMap<Guid, ObservedEndpoint>,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
+        self.remove_absent_endpoints(&present, findings);
+        self.verify_endpoints(client, &listed, findings)?;
+        self.skipped_endpoints.retain(|id, _| present.contains(id));
+        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
+        listed.retain(|(_, listed)| !known(&listed.id));
+
+        // An id of ours that is just the one that we would choose now tells the whole content: its document need not be read. This makes a
+        // start on an unchanged cluster cheap.
+        let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
+        let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
+        listed.retain(|(network, listed)| match expected.remove(&listed.id) {
+            // It was modified in place before it vanished; what came back may be either content.
+            Some(_) if self.distrusted.contains(&listed.id) => true,
+            Some(endpoint) if endpoint.network == *network => {
+                self.add_listed_endpoint(listed.id, endpoint, findings);
+                false
+            }
+            _ => true,
+        });
+
+        let without_documents = listed.iter().all(|(_, listed)| listed.document.is_none());
+        if is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
+            let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
+                listed.iter_mut().map(|one| (one.1.id, one)).collect();
+            // The v1 list only saves calls. If it fails, each endpoint is read by itself.
+            let _ = client.endpoints_in_bulk(|document| {
+                let (network, one) = unread.remove(&document.id)?;
+                let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
+                one.document = document.and_then(record).document;
+                None::<()>
+            });
+        }
+        for (network, Listed { id, document }) in listed {
+            let read = || {
+                let document = readable_or_absent(client.endpoint(id))?;
+                Ok(document.map(|read| read.map(|document| ObservedEndpoint::of(network, &document, owner_of(id)))))
+            };
+            match document.map_or_else(read, |known| Ok(Some(known)))? {
+                // It was deleted between the list and the read.
+                None => {}
+                // Nothing can be programmed for it, and no key of the index has it.
+                Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
+                    self.skipped_endpoints.insert(id, "endpoint: has no address".into());
+                }
+                Some(Ok(endpoint)) => self.add_listed_endpoint(id, endpoint, findings),
+                Some(Err(reason)) => {
+                    self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists all load balancers, and reads those that are new. `expected` gives those that we would create, by id, as for
+    /// [`refresh_endpoints`](Self::refresh_endpoints).
+    ///
+    /// # Errors
+    /// HNS's, if the list or a read fails. If the list fails, nothing changes.
+    pub fn refresh_load_balancers(
+        &mut self,
+        client: &Client,
+        capabilities: &Capabilities,
+        detail: ListDetail,
+        expected: impl FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let first = !self.load_balancers_known;
+        // At the first list, the backends are needed too where HNS can modify in place: the ids may be older than the backends.
+        let detail = if first { ListDetail::Contents } else { detail };
+        let LoadBalancerList { mut listed, mut from_v1_list } = list_load_balancers(client, capabilities, detail)?;
+        let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+        self.remove_absent_load_balancers(&present, findings);
+        if from_v1_list {
+            self.verify_load_balancers(client, capabilities, &listed, findings)?;
+        }
+        self.skipped_load_balancers.retain(|id, _| present.contains(id));
+        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
+        listed.retain(|listed| !known(&listed.id));
+
+        let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
+        let expected: FxHashMap<Lineage, (Guid, ObservedLoadBalancer)> = if any_of_ours {
+            expected(self).into_iter().map(|(id, expected)| (Lineage::of(id), (id, expected))).collect()
+        } else {
+            FxHashMap::default()
+        };
+        // At the first list, v1's was asked for above if it is of use; else the ids are enough.
+        let without_documents = listed.iter().all(|listed| listed.document.is_none());
+        if !first && is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
+            from_v1_list = fill_from_v1_list(client, &mut listed);
+        }
+        // That the id tells everything holds for the first list only: an object that vanished and came back may have been created by another
+        // program under the same id.
+        let id_tells_backends = first && !capabilities.modify;
+        for Listed { id, document } in listed {
+            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
+            let known = match (document, relative) {
+                // The v1 list has no affinity and few flags, so it vouches for the backends only. The id tells all the rest, and stays true
+                // when backends are modified in place.
+                (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
+                    Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
+                }
+                // The document is one of the API in use (the v1 API lists documents): nothing is missing in it.
+                (Some(document), _) if !from_v1_list => Some(document),
+                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(Ok(expected.clone())),
+                // A foreign load balancer, or one of ours whose id does not tell its content.
+                _ => None,
+            };
+            let observed = match known {
+                Some(known) => Some(known),
+                None => readable_or_absent(client.load_balancer(id))?
+                    .map(|read| read.and_then(|document| record_of(id, document, capabilities))),
+            };
+            match observed {
+                // It was deleted between the list and the read.
+                None => {}
+                Some(Ok(observed)) => self.add_listed_load_balancer(id, observed, findings),
+                Some(Err(reason)) => {
+                    self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
+                }
+            }
+        }
+        self.load_balancers_known = true;
+        self.prune_distrusted();
+        Ok(())
+    }
+
+    /// Whether a list lacks an endpoint that is known.
+    pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
+        listed.iter().filter(|(_, listed)| self.endpoints.contains_key(&listed.id)).count() < self.endpoints.len()
+    }
+
+    /// Has skipped objects read again at the next list: their documents may have become complete.
+    pub fn forget_skipped(&mut self) {
+        self.skipped_endpoints.clear();
+        self.skipped_load_balancers.clear();
+    }
+
+    fn remove_absent_endpoints(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
+        let absent: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
+        for id in absent {
+            // Local endpoints come and go with their pods, and foreign ones as their owners like: neither is drift.
+            if let Some(lost) = self.endpoints.get(&id).filter(|known| known.owner == Owner::Us && known.remote) {
+                findings.add_drift(Cause::EndpointLost, lost.addresses.iter().map(|a| Subject::Address(*a)));
+            }
+            self.remove_endpoint(id, &mut findings.dirty);
+        }
+    }
+
+    fn remove_absent_load_balancers(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
+        let absent: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
+        for id in absent {
+            if let Some(lost) = self.load_balancers.get(&id).filter(|known| known.owner == Owner::Us) {
+                findings.add_drift(Cause::LoadBalancerLost, lost.frontends.iter().map(|f| Subject::Frontend(*f)));
+            }
+            self.remove_load_balancer(id, &mut findings.dirty);
+        }
+    }
+
+    /// Adds an endpoint that was not known before the list.
+    fn add_listed_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, findings: &mut Findings) {
+        if endpoint.owner == Owner::Us && endpoint.remote {
+            let subjects = endpoint.addresses.iter().map(|address| Subject::Address(*address));
+            findings.add_drift(Cause::EndpointReappeared, subjects);
+        }
+        self.insert_endpoint(id, endpoint, &mut findings.dirty);
+    }
+
+    /// Adds a load balancer that was not known before the list.
+    fn add_listed_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, findings: &mut Findings) {
+        let cause = match observed.owner {
+            Owner::Us => Cause::LoadBalancerReappeared,
+            Owner::Foreign => Cause::FrontendTaken,
+        };
+        findings.add_drift(cause, observed.frontends.iter().map(|frontend| Subject::Frontend(*frontend)));
+        self.insert_load_balancer(id, observed, &mut findings.dirty);
+    }
+
+    /// Drops what is remembered of objects that are gone, so that it does not grow. A load balancer that comes back is not trusted by its id
+    /// alone in any case.
+    fn prune_distrusted(&mut self) {
+        let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
+        let is_known = |id: &Guid| endpoints.contains_key(id) || load_balancers.contains_key(id);
+        self.distrusted.retain(is_known);
+        self.misrepresented.retain(is_known);
+    }
+}
+
+/// Lists the load balancers of the host: one call, or two where the v1 list fails.
+///
+/// The v1 list is of use only where HNS can modify in place: without that, ids tell the backends.
+fn list_load_balancers(
+    client: &Client,
+    capabilities: &Capabilities,
+    detail: ListDetail,
+) -> Result<LoadBalancerList, Error> {
+    if detail == ListDetail::Contents
+        && capabilities.modify
+        && let Ok(listed) = client.load_balancers_in_bulk(|listed| Some(listed.and_then(record_of_v1_list)))
+    {
+        return Ok(LoadBalancerList { listed, from_v1_list: true });
+    }
+    let listed =
+        client.load_balancers(|listed| Some(listed.and_then(|id, document| record_of(id, document, capabilities))))?;
+    Ok(LoadBalancerList { listed, from_v1_list: false })
+}
+
+/// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read by itself.
+fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>]) -> bool {
+    let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
+    let fill = |listed: Listed<LoadBalancer>| {
+        let document = unread.remove(&listed.id)?;
+        *document = listed.and_then(record_of_v1_list).document;
+        None::<()>
+    };
+    client.load_balancers_in_bulk(fill).is_ok()
+}
+
+/// The record of a whole document. HNS has been seen to list load balancers without port mappings while it creates them
+/// (kubernetes/kubernetes#141488).
+fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
+    if document.port_mappings.is_empty() {
+        return Err("has no port mapping".to_owned());
+    }
+    Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
+}
+
+/// The record of a document of the v1 list. One that is not clear there is read by itself later.
+fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
+    let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
+    let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
+    if all_ids_read && !document.port_mappings.is_empty() { Ok(observed) } else { Err("is not clear".to_owned()) }
+}
+
+/// The result of reading one object: its document, `None` if it has vanished, or why the document can't be understood. Only other errors
+/// end an audit.
+pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
+    match result {
+        Ok(document) => Ok(Some(Ok(document))),
+        Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
+        Err(error) if error.class() == Class::Absent => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.
+fn is_v1_list_cheaper(unread: usize, all: usize) -> bool {
+    unread > READ_ONE_BY_ONE && unread.saturating_mul(V1_DOCUMENTS_PER_UNREAD) >= all
+}
+
+/// The owner of an object that was not known, as far as its id tells.
+pub(crate) fn owner_of(id: Guid) -> Owner {
+    if identity::is_ours(id) { Owner::Us } else { Owner::Foreign }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_v1_list_is_read_where_it_saves_calls_and_is_not_out_of_proportion() {
+        assert!(!is_v1_list_cheaper(READ_ONE_BY_ONE, READ_ONE_BY_ONE));
+        assert!(is_v1_list_cheaper(READ_ONE_BY_ONE + 1, READ_ONE_BY_ONE + 1));
+        assert!(is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD));
+        assert!(!is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD + 1));
+    }
+
+    #[test]
+    fn contents_are_compared_up_to_a_limit() {
+        assert_eq!(ListDetail::for_contents_of(MAX_CONTENTS), ListDetail::Contents);
+        assert_eq!(ListDetail::for_contents_of(MAX_CONTENTS + 1), ListDetail::Ids);
+    }
+}

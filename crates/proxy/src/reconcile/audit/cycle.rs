@@ -1,0 +1,78 @@
+//! The cycle of audits: which audit asks for more than ids.
+
+/// The number of audits in a cycle. At the usual interval of 5 s, each kind of detail is seen once a minute.
+const AUDITS: u32 = 12;
+/// The details come at equal distances, so that no audit costs much more than another.
+const NETWORKS: u32 = 0;
+const ENDPOINT_CONTENTS: u32 = 4;
+const LOAD_BALANCER_CONTENTS: u32 = 8;
+/// Every how many audits the subnets of other nodes are read: every 30 s. The overlay's manager (flannel) adds them while the node runs,
+/// and neither an id nor a notification shows it. A plan that needs one reads them at once, see [`recheck`](super::recheck).
+const SUBNETS_EVERY: u32 = 6;
+
+/// What an audit asks for. Whatever it is, the audit makes two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The ids of endpoints and of load balancers.
+    Ids,
+    /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the endpoints by network id,
+    /// which shows that the network is there; only this one shows that it still has its name. To check both would be a third call.
+    Networks,
+    /// The contents of endpoints, as far as the v1 list has them, and the ids of load balancers.
+    EndpointContents,
+    /// The ids of endpoints, and the contents of load balancers, as far as the v1 list has them.
+    LoadBalancerContents,
+}
+
+/// The position in the cycle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Cycle {
+    position: u32,
+}
+
+impl Cycle {
+    /// Begins the next audit. Failed audits count too: what one of them did not read is read in the next cycle.
+    pub(super) fn advance(&mut self) -> Turn {
+        self.position = (self.position + 1) % AUDITS;
+        match self.position {
+            NETWORKS => Turn::Networks,
+            ENDPOINT_CONTENTS => Turn::EndpointContents,
+            LOAD_BALANCER_CONTENTS => Turn::LoadBalancerContents,
+            _ => Turn::Ids,
+        }
+    }
+
+    /// Whether the audit begins a new cycle.
+    pub(super) fn is_at_start(self) -> bool {
+        self.position == NETWORKS
+    }
+
+    /// Whether the audit reads the subnets of other nodes, if there is an overlay network: one call more.
+    pub(super) fn reads_subnets(self) -> bool {
+        self.position.is_multiple_of(SUBNETS_EVERY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_detail_has_its_turn_once_in_a_cycle() {
+        let mut cycle = Cycle::default();
+        let turns: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
+        let mut expected = vec![Turn::Ids; 12];
+        (expected[3], expected[7], expected[11]) = (Turn::EndpointContents, Turn::LoadBalancerContents, Turn::Networks);
+        assert_eq!(turns, [expected.clone(), expected].concat());
+    }
+
+    #[test]
+    fn subnets_are_read_twice_in_a_cycle() {
+        let mut cycle = Cycle::default();
+        let due = (1..=12).filter(|_| {
+            cycle.advance();
+            cycle.reads_subnets()
+        });
+        assert_eq!(due.collect::<Vec<_>>(), [6, 12]);
+    }
+}

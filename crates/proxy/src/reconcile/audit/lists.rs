@@ -1,0 +1,169 @@
+//! The calls of an audit: networks, endpoints, load balancers.
+
+use hcn::Client;
+use hcn::client::Listed;
+use hcn::schema::Endpoint;
+
+use super::super::{AuditError, Reconciler};
+use super::{Answer, Turn};
+use crate::network::NamedNetwork;
+use crate::observe::{
+    Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
+};
+use crate::plan::{Constraints, ExpectedEndpoint};
+use crate::reconcile::network::NetworkChange;
+
+impl Reconciler {
+    /// Begins an audit: finds the networks if any is in doubt or their turn has come, then lists the endpoints. Returns the turn, and whether
+    /// a network has changed.
+    pub(super) fn audit_networks_and_endpoints(
+        &mut self,
+        client: &Client,
+        findings: &mut Findings,
+    ) -> Result<(Turn, bool), AuditError> {
+        self.environment.learn_version(client)?;
+        let turn = self.audit.cycle.advance();
+        if self.audit.cycle.is_at_start() {
+            self.observed.forget_skipped();
+        }
+        // If endpoints of a network are known, the list of endpoints shows whether the network is still there.
+        let has_endpoints = |named: &NamedNetwork| {
+            named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
+        };
+        let list_shows_networks = !self.audit.has_failed() && self.environment.networks.iter().all(has_endpoints);
+        let mut network_changed = false;
+        if !list_shows_networks || turn == Turn::Networks || self.subnets_are_due() {
+            network_changed = self.find_networks(client)?;
+        }
+        self.refresh_desired();
+        if list_shows_networks && turn == Turn::Networks && !network_changed {
+            // All other audits list the endpoints; this one has asked for the networks in their place.
+            return Ok((turn, false));
+        }
+        let detail = match turn {
+            Turn::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
+            Turn::Ids | Turn::Networks | Turn::LoadBalancerContents => ListDetail::Ids,
+        };
+        let mut listed = self.list_endpoints(client, detail)?;
+        if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
+            // Endpoints are missing. They may have gone with their network: if it has another id now, that is no loss of endpoints, and the
+            // list is of the wrong network.
+            network_changed = self.find_networks(client)?;
+            if network_changed {
+                self.refresh_desired();
+                listed = self.list_endpoints(client, ListDetail::Ids)?;
+            }
+        }
+        self.refresh_endpoints(client, listed, findings)?;
+        Ok((turn, network_changed))
+    }
+
+    /// Ends an audit: lists the load balancers.
+    pub(super) fn audit_load_balancers(
+        &mut self,
+        client: &Client,
+        turn: Turn,
+        findings: &mut Findings,
+    ) -> Result<(), hcn::Error> {
+        let detail = match turn {
+            Turn::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
+            Turn::Ids | Turn::Networks | Turn::EndpointContents => ListDetail::Ids,
+        };
+        self.refresh_load_balancers(client, detail, findings)
+    }
+
+    fn subnets_are_due(&self) -> bool {
+        self.environment.networks.overlay().is_some() && self.audit.cycle.reads_subnets()
+    }
+
+    /// Finds the networks, and returns whether any is not as it was.
+    fn find_networks(&mut self, client: &Client) -> Result<bool, AuditError> {
+        let change = self.environment.find_networks(client, self.subnets_are_due())?;
+        self.apply_network_change(change);
+        Ok(change.changed)
+    }
+
+    pub(super) fn apply_network_change(&mut self, change: NetworkChange) {
+        if change.read {
+            self.audit.note_subnets_read();
+        }
+        if change.objects_lost {
+            // They went with the network: it is no drift that they are gone.
+            self.audit.transition(Answer::NetworkGone);
+        }
+        if change.changed {
+            let environment = &self.environment;
+            let source_vip = environment.settings.source_vip.filter(|_| environment.networks.overlay().is_some());
+            self.desired.set_source_vip(source_vip, &mut self.dirty);
+            self.invalidate_all();
+        }
+    }
+
+    /// Lists the endpoints of all networks: one call for each network, or one v1 list of all where contents are asked for.
+    pub(super) fn list_endpoints(
+        &self,
+        client: &Client,
+        detail: ListDetail,
+    ) -> Result<Vec<ListedEndpoint>, hcn::Error> {
+        let networks = self.environment.networks.present_ids();
+        let record = |network, listed: Listed<Endpoint>| {
+            (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
+        };
+        if detail == ListDetail::Contents
+            && let Ok(listed) = client.endpoints_in_bulk(|listed| {
+                let network = match &listed.document {
+                    // The v1 list has the endpoints of all networks of the host.
+                    Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
+                    // Its network is not known either. To leave it out would mean that the endpoint is gone.
+                    _ => networks.first().copied(),
+                };
+                Some(record(network?, listed))
+            })
+        {
+            return Ok(listed);
+        }
+        // The v1 list failed, or was not asked for: ids are enough to tell what is there.
+        let mut listed = Vec::new();
+        for network in networks {
+            listed.extend(client.endpoints(network, |listed| Some(record(network, listed)))?);
+        }
+        Ok(listed)
+    }
+
+    pub(super) fn refresh_endpoints(
+        &mut self,
+        client: &Client,
+        listed: Vec<ListedEndpoint>,
+        findings: &mut Findings,
+    ) -> Result<(), hcn::Error> {
+        let (desired, environment) = (&self.desired, &self.environment);
+        let expected = || {
+            // As if nothing were there: the ids that we would choose first.
+            let (observed, constraints) = (&Observed::default(), &Constraints::default());
+            let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
+            let endpoint = |address| {
+                let ExpectedEndpoint { network, id, document, .. } = planner.expected_endpoint(address)?;
+                Some((id, ObservedEndpoint::of(network, &document, Owner::Us)))
+            };
+            desired.addresses().into_iter().filter_map(endpoint).collect()
+        };
+        self.observed.refresh_endpoints(client, listed, expected, findings)
+    }
+
+    pub(super) fn refresh_load_balancers(
+        &mut self,
+        client: &Client,
+        detail: ListDetail,
+        findings: &mut Findings,
+    ) -> Result<(), hcn::Error> {
+        let (desired, environment) = (&self.desired, &self.environment);
+        let Some(capabilities) = &environment.capabilities else { return Ok(()) };
+        let expected = |observed: &Observed| {
+            let constraints = &Constraints::default();
+            let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
+            let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
+            expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
+        };
+        self.observed.refresh_load_balancers(client, capabilities, detail, expected, findings)
+    }
+}

@@ -1,0 +1,153 @@
+//! The audit: compares the observed state with HNS, and makes dirty what differs.
+//!
+//! An audit makes two calls at any size of the cluster: one list of endpoints, one of load balancers. The calls are few because ids tell
+//! the content of our objects; [`Cycle`] decides which audit asks for more. [`AuditState`] says what comes next and what an error means.
+//! Drift leaves by one exit, [`Reconciler::take_drift`].
+
+mod cycle;
+mod findings;
+mod lists;
+mod recheck;
+mod state;
+
+use hcn::{Client, Guid};
+
+use super::{AuditError, AuditReport, Reconciler};
+use crate::observe::{Drift, Findings};
+use cycle::{Cycle, Turn};
+use state::{Answer, AuditState};
+
+/// The state of the audit, and what it remembers from one call to the next.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    state: AuditState,
+    cycle: Cycle,
+    /// Whether the endpoints were listed since the cluster last changed: listing them again at once would find nothing new.
+    endpoints_current: bool,
+    /// Whether the subnets of other nodes were read since the cluster last changed.
+    subnets_current: bool,
+    /// The host's own endpoint, as the last list had it.
+    root: Option<Guid>,
+    /// What was found and not yet taken.
+    drift: Vec<Drift>,
+}
+
+impl Audit {
+    fn transition(&mut self, answer: Answer) {
+        self.state = std::mem::take(&mut self.state).after(answer);
+    }
+
+    /// HNS did not answer to a write, and may have done it: nothing more is written until an audit has compared.
+    pub(super) fn note_unanswered_write(&mut self, error: hcn::Error) {
+        self.transition(Answer::Error(AuditError::Hns(error)));
+    }
+
+    /// Why nothing is written at present.
+    pub(super) fn error(&self) -> Option<&AuditError> {
+        self.state.error()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.error().is_some()
+    }
+
+    pub(super) fn is_hns_unavailable(&self) -> bool {
+        matches!(self.error(), Some(AuditError::Hns(_)))
+    }
+
+    /// The cluster has changed: endpoints and subnets that a plan lacks are worth another call.
+    pub(super) fn note_cluster_change(&mut self) {
+        (self.endpoints_current, self.subnets_current) = (false, false);
+    }
+
+    /// Local endpoints that are awaited are due to be looked up again.
+    pub(super) fn note_awaited(&mut self) {
+        self.endpoints_current = false;
+    }
+
+    pub(super) fn note_subnets_read(&mut self) {
+        self.subnets_current = true;
+    }
+}
+
+impl Reconciler {
+    /// Makes a whole audit.
+    ///
+    /// Number of calls with one network: the first audit makes six, a later one two, and three if the network has no endpoint or the subnets
+    /// of an overlay network are due. With n networks: the first makes n + 3, a later one n + 1, and one more for the same reasons or if a
+    /// network is missing. Each object whose id does not tell its content is two calls more when it is first listed, or one v1 list if there
+    /// are many.
+    ///
+    /// # Errors
+    /// If a call fails, or no network can be used. Objects that were not read stay as observed before.
+    pub fn audit(&mut self, client: &Client) -> Result<AuditReport, AuditError> {
+        self.audit.state = std::mem::take(&mut self.audit.state).restarted();
+        self.run_audit(client, false)
+    }
+
+    /// Makes the next step of an audit: if all is well, one list, so that pending changes need not wait for the other; else a whole audit.
+    /// [`AuditReport::paused`] says whether the other list is still to come.
+    ///
+    /// # Errors
+    /// As [`audit`](Self::audit).
+    pub fn audit_step(&mut self, client: &Client) -> Result<AuditReport, AuditError> {
+        self.run_audit(client, true)
+    }
+
+    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. What a first audit finds
+    /// is none.
+    pub fn take_drift(&mut self) -> Vec<Drift> {
+        std::mem::take(&mut self.audit.drift)
+    }
+
+    fn run_audit(&mut self, client: &Client, may_pause: bool) -> Result<AuditReport, AuditError> {
+        // Unless all was well, the observed state may be out of date: pending changes wait for the whole audit, to be planned once.
+        let may_pause = may_pause && self.audit.state == AuditState::Idle;
+        let was_unavailable = self.audit.is_hns_unavailable();
+        let (mut findings, mut network_changed) = (Findings::default(), false);
+        let answer = loop {
+            let answer = self.next_calls(client, &mut findings);
+            match answer {
+                Answer::Endpoints { network_changed: changed, .. } if changed || !findings.is_empty() || !may_pause => {
+                    network_changed = changed;
+                    self.audit.transition(answer);
+                }
+                _ => break answer,
+            }
+        };
+        let report = AuditReport {
+            frontends: findings.dirty.frontends.len(),
+            addresses: findings.dirty.addresses.len(),
+            network_changed,
+            paused: matches!(answer, Answer::Endpoints { .. }),
+        };
+        // What was learned before an error counts. Before the transition, since what a first audit finds is no drift.
+        self.absorb(findings);
+        self.audit.transition(answer);
+        self.health.note_availability(was_unavailable, self.audit.is_hns_unavailable());
+        self.environment.honours_ids = client.honours_ids();
+        match self.audit.error() {
+            Some(error) => Err(error.clone()),
+            None => {
+                self.audit.endpoints_current = true;
+                Ok(report)
+            }
+        }
+    }
+
+    /// Makes the calls that the state asks for.
+    fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
+        match &self.audit.state {
+            AuditState::EndpointsListed { turn, .. } => match self.audit_load_balancers(client, *turn, findings) {
+                Ok(()) => Answer::LoadBalancers,
+                Err(error) => Answer::Error(error.into()),
+            },
+            AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
+                match self.audit_networks_and_endpoints(client, findings) {
+                    Ok((turn, network_changed)) => Answer::Endpoints { turn, network_changed },
+                    Err(error) => Answer::Error(error),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Lists that a run makes between two audits, because a plan or a refusal says that the observed state is out of date.
+
+use hcn::Client;
+
+use super::super::Reconciler;
+use crate::frontend::EndpointPurpose;
+use crate::observe::{Findings, ListDetail};
+use crate::plan::{Action, Plan};
+
+impl Reconciler {
+    /// Reads what a plan lacks, if that was not read since the cluster changed: subnets of other nodes, endpoints of local backends. Returns
+    /// whether to plan again.
+    pub(in super::super) fn recheck_before(&mut self, plan: &Plan, client: &Client) -> bool {
+        self.recheck_subnets(plan, client).unwrap_or_else(|| self.recheck_endpoints(plan, client))
+    }
+
+    /// The endpoint of a backend on another node has the address of that node in it, which comes from the subnets of an overlay network. A
+    /// new node has pods as soon as its subnet is added, which no id shows. `None` if there is no reason to read them.
+    fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
+        let networks = &self.environment.networks;
+        let index = networks.overlay()?;
+        let id = networks.present(index)?.id;
+        let creates_backend =
+            |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
+        if self.audit.subnets_current || !plan.steps.iter().any(|step| creates_backend(&step.action)) {
+            return None;
+        }
+        self.audit.note_subnets_read();
+        // An error changes nothing: the plan goes on with the subnets that are known.
+        let document = client.network_of(id).ok();
+        let change = document.and_then(|document| self.environment.update_network(index, &document, client).ok());
+        let change = change.unwrap_or_default();
+        self.apply_network_change(change);
+        Some(change.changed)
+    }
+
+    /// The CNI may have created the endpoint of a new local backend since the last list.
+    fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
+        if self.audit.endpoints_current || plan.report.awaited.is_empty() {
+            return false;
+        }
+        self.audit.endpoints_current = true;
+        let mut findings = Findings::default();
+        let listed = self.list_endpoints(client, ListDetail::Ids);
+        let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
+        let changed = !findings.dirty.is_empty();
+        self.absorb(findings);
+        result.is_ok() && changed
+    }
+
+    /// Lists everything after a refusal which shows that HNS has other objects than observed: a frontend is in use, an id exists, an object
+    /// is missing.
+    pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
+        let mut findings = Findings::default();
+        // If HNS can't be asked, nothing is learned; what was refused is tried again when it is due.
+        let _ = self
+            .list_endpoints(client, ListDetail::Ids)
+            .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))
+            .and_then(|()| self.refresh_load_balancers(client, ListDetail::Ids, &mut findings));
+        self.absorb(findings);
+    }
+}

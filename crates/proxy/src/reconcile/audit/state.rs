@@ -1,0 +1,190 @@
+//! The states of the audit, and what leads from one to another.
+//!
+//! ```text
+//! Unknown ─┐
+//! Idle ────┼── networks and endpoints listed ──→ EndpointsListed ── load balancers listed ──→ Idle
+//! Failed ──┘
+//!
+//! any state ── error ──→ Failed, or Unknown if nothing was expected
+//! any state ── a network is gone or has another id ──→ Unknown
+//! ```
+
+use super::super::AuditError;
+use super::Turn;
+
+/// What is known of the objects in HNS, and which calls come next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AuditState {
+    /// Nothing is expected of HNS: there was no audit that succeeded, or all objects went with their network. What is found is no drift.
+    ///
+    /// - Next calls: the version, if it is not known; the networks; the endpoints. Not split by pending changes.
+    /// - Success: [`EndpointsListed`](Self::EndpointsListed).
+    /// - Error: [`Unknown`](Self::Unknown) with the error.
+    Unknown {
+        /// Why the last audit, or a write after it, failed. While there is one, nothing is written.
+        error: Option<AuditError>,
+    },
+    /// The observed state was compared with HNS as a whole. What differs from now on is drift.
+    ///
+    /// - Next calls: the endpoints, and the networks where their turn has come or some are in doubt.
+    /// - Success: [`EndpointsListed`](Self::EndpointsListed). If nothing differs, an [audit step](super::super::Reconciler::audit_step)
+    ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers are concerned too, and
+    ///   are listed at once.
+    /// - Error: [`Failed`](Self::Failed).
+    Idle,
+    /// The networks and endpoints are compared, the load balancers are not yet.
+    ///
+    /// - Next calls: the load balancers.
+    /// - Success: [`Idle`](Self::Idle).
+    /// - Error: [`Failed`](Self::Failed), or [`Unknown`](Self::Unknown) if `first`.
+    EndpointsListed {
+        /// That of this audit: it decides how the load balancers are listed.
+        turn: Turn,
+        /// Whether this audit began as [`Unknown`](Self::Unknown): what it finds is no drift.
+        first: bool,
+    },
+    /// A call failed, or no network can be used. The observed state stays as it is, since an error says nothing about objects, and nothing
+    /// is written. What differs at the next audit is drift: that is how the losses of a restarted HNS are found.
+    ///
+    /// - Next calls: the networks, even if they were known, then the endpoints. Not split by pending changes.
+    /// - Success: [`EndpointsListed`](Self::EndpointsListed).
+    /// - Error: [`Failed`](Self::Failed) with the new error.
+    Failed {
+        /// Why.
+        error: AuditError,
+    },
+}
+
+/// What HNS answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The networks and endpoints; at [`Turn::Networks`] the networks alone.
+    Endpoints {
+        /// That of the audit.
+        turn: Turn,
+        /// Whether a network is gone, is back, or has other properties. The transition does not depend on it: whether objects went with it
+        /// is [`NetworkGone`](Self::NetworkGone).
+        network_changed: bool,
+    },
+    /// The load balancers.
+    LoadBalancers,
+    /// A network that was known is gone, or has another id. The audit goes on.
+    NetworkGone,
+    /// A call of an audit failed, or HNS did not answer to a write.
+    Error(AuditError),
+}
+
+impl Default for AuditState {
+    fn default() -> Self {
+        AuditState::Unknown { error: None }
+    }
+}
+
+impl AuditState {
+    /// The state after an answer.
+    pub(super) fn after(self, answer: Answer) -> Self {
+        match (self, answer) {
+            (state, Answer::Endpoints { turn, .. }) => {
+                AuditState::EndpointsListed { turn, first: state.expects_nothing() }
+            }
+            (_, Answer::LoadBalancers) => AuditState::Idle,
+            // The error stays until an audit has succeeded: it holds back writes.
+            (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
+            (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
+            (_, Answer::Error(error)) => AuditState::Failed { error },
+        }
+    }
+
+    /// The state in which a new audit begins: one that has paused is abandoned.
+    pub(super) fn restarted(self) -> Self {
+        match self {
+            AuditState::EndpointsListed { first: false, .. } => AuditState::Idle,
+            AuditState::EndpointsListed { first: true, .. } => AuditState::Unknown { error: None },
+            state => state,
+        }
+    }
+
+    /// Whether differences are no drift.
+    pub(super) fn expects_nothing(&self) -> bool {
+        matches!(self, AuditState::Unknown { .. } | AuditState::EndpointsListed { first: true, .. })
+    }
+
+    pub(super) fn error(&self) -> Option<&AuditError> {
+        match self {
+            AuditState::Unknown { error } => error.as_ref(),
+            AuditState::Failed { error } => Some(error),
+            AuditState::Idle | AuditState::EndpointsListed { .. } => None,
+        }
+    }
+
+    fn into_error(self) -> Option<AuditError> {
+        match self {
+            AuditState::Unknown { error } => error,
+            AuditState::Failed { error } => Some(error),
+            AuditState::Idle | AuditState::EndpointsListed { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURN: Turn = Turn::LoadBalancerContents;
+    const FIRST: AuditState = AuditState::EndpointsListed { turn: TURN, first: true };
+    const LATER: AuditState = AuditState::EndpointsListed { turn: TURN, first: false };
+
+    fn error(name: &str) -> AuditError {
+        AuditError::NetworkAbsent { name: name.into() }
+    }
+
+    fn unknown(error: Option<AuditError>) -> AuditState {
+        AuditState::Unknown { error }
+    }
+
+    fn failed() -> AuditState {
+        AuditState::Failed { error: error("before") }
+    }
+
+    #[test]
+    fn an_audit_lists_endpoints_then_load_balancers() {
+        for (before, listed) in [
+            (unknown(None), FIRST),
+            (unknown(Some(error("before"))), FIRST),
+            (AuditState::Idle, LATER),
+            (failed(), LATER),
+        ] {
+            let after = before.after(Answer::Endpoints { turn: TURN, network_changed: false });
+            assert_eq!(after, listed);
+            assert_eq!(after.after(Answer::LoadBalancers), AuditState::Idle);
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_what_was_expected() {
+        for state in [AuditState::Idle, LATER, failed()] {
+            assert_eq!(state.after(Answer::Error(error("now"))), AuditState::Failed { error: error("now") });
+        }
+        for state in [unknown(None), unknown(Some(error("before"))), FIRST] {
+            assert_eq!(state.after(Answer::Error(error("now"))), unknown(Some(error("now"))));
+        }
+    }
+
+    #[test]
+    fn without_its_network_nothing_is_expected_and_an_error_still_holds_back_writes() {
+        for state in [unknown(None), AuditState::Idle, FIRST, LATER] {
+            assert_eq!(state.after(Answer::NetworkGone), unknown(None));
+        }
+        for state in [unknown(Some(error("before"))), failed()] {
+            assert_eq!(state.after(Answer::NetworkGone), unknown(Some(error("before"))));
+        }
+    }
+
+    #[test]
+    fn a_paused_audit_is_abandoned_by_the_next() {
+        assert_eq!((FIRST.restarted(), LATER.restarted()), (unknown(None), AuditState::Idle));
+        for state in [unknown(None), AuditState::Idle, failed()] {
+            assert_eq!(state.clone().restarted(), state);
+        }
+    }
+}

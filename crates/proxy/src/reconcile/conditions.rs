@@ -1,0 +1,42 @@
+//! The conditions of frontends, as the last plan or write for each has found them.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use crate::condition::ServiceCondition;
+use crate::frontend::Frontend;
+use crate::plan::Plan;
+
+#[derive(Debug, Default)]
+pub(super) struct FrontendConditions {
+    conditions: FxHashMap<Frontend, Vec<ServiceCondition>>,
+    /// Frontends all of whose backends are in networks that are missing.
+    waiting: BTreeSet<Frontend>,
+}
+
+impl FrontendConditions {
+    /// Replaces the conditions of the frontends that a plan covers.
+    pub(super) fn replace(&mut self, planned: &BTreeSet<Frontend>, plan: &Plan) {
+        for frontend in planned {
+            self.conditions.remove(frontend);
+            self.waiting.remove(frontend);
+        }
+        self.waiting.extend(&plan.report.waiting);
+        for (frontend, condition) in &plan.report.conditions {
+            self.add(*frontend, condition.clone());
+        }
+    }
+
+    pub(super) fn add(&mut self, frontend: Frontend, condition: ServiceCondition) {
+        self.conditions.entry(frontend).or_default().push(condition);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ServiceCondition> {
+        self.conditions.values().flatten()
+    }
+
+    pub(super) fn waiting(&self) -> &BTreeSet<Frontend> {
+        &self.waiting
+    }
+}

@@ -1,0 +1,88 @@
+//! What planning depends on beside the cluster and the objects in HNS: settings, host, node, networks, and what this HNS can do.
+
+use hcn::{Client, Version};
+
+use crate::desire::{Context, Desired};
+use crate::model::Family;
+use crate::network::{HostCondition, Networks};
+use crate::observe::Observed;
+use crate::plan::{Constraints, Planner};
+use crate::settings::{Capabilities, Host, Node, Settings};
+
+#[derive(Debug)]
+pub(super) struct Environment {
+    pub(super) settings: Settings,
+    pub(super) host: Host,
+    pub(super) node: Node,
+    pub(super) networks: Networks,
+    /// `None` until the first audit, as for `capabilities`.
+    pub(super) version: Option<Version>,
+    pub(super) capabilities: Option<Capabilities>,
+    /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466), so
+    /// modifications are read back until one of them is seen to work.
+    pub(super) modify_verified: bool,
+    /// Whether HNS creates objects with the ids that it is asked for. `None` until one was created.
+    pub(super) honours_ids: Option<bool>,
+}
+
+impl Environment {
+    pub(super) fn new(settings: Settings, host: Host) -> Self {
+        let node = Node { name: settings.node_name.clone(), zone: None };
+        let networks = Networks::new(&settings.network_names, host.primary_family());
+        Self {
+            settings,
+            host,
+            node,
+            networks,
+            version: None,
+            capabilities: None,
+            modify_verified: false,
+            honours_ids: None,
+        }
+    }
+
+    /// Asks HNS for its version: one call, at the first audit only. A new version of HNS comes with a new Windows, and that with a reboot.
+    pub(super) fn learn_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
+        if self.capabilities.is_none() {
+            let version = client.version()?;
+            self.version = Some(version);
+            self.capabilities = Some(Capabilities::of(version, client.generation()));
+        }
+        Ok(())
+    }
+
+    /// What the desired state of a Service is computed from; `None` before a network was found.
+    pub(super) fn context(&self) -> Option<Context<'_>> {
+        let Self { settings, host, node, networks, capabilities, .. } = self;
+        let capabilities = capabilities.as_ref().filter(|_| networks.any_known())?;
+        Some(Context { settings, host, node, networks, capabilities })
+    }
+
+    /// `None` before a network was found.
+    pub(super) fn planner<'a>(
+        &'a self,
+        desired: &'a Desired,
+        observed: &'a Observed,
+        constraints: &'a Constraints,
+    ) -> Option<Planner<'a>> {
+        let Context { settings, host, networks, capabilities, .. } = self.context()?;
+        Some(Planner { desired, observed, settings, host, networks, capabilities, constraints })
+    }
+
+    /// The families that are programmed; the node's primary one before a network was found.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let Some(context) = self.context() else { return vec![self.host.primary_family()] };
+        Family::ALL.into_iter().filter(|family| context.has_family(*family)).collect()
+    }
+
+    /// The conditions of the host and its networks, sorted.
+    pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
+        let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
+        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
+        let skipped =
+            observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
+        let mut conditions: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
+        conditions.sort();
+        conditions
+    }
+}

@@ -1,0 +1,32 @@
+//! Why an audit failed.
+
+/// Why an audit failed. Nothing is written until an audit succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// A call failed, or its answer can't be understood.
+    #[error("cannot read HNS")]
+    Hns(#[from] hcn::Error),
+    #[error("network {name:?} not found in HNS; the CNI creates it, --network-name or KUBE_NETWORK names it")]
+    NetworkAbsent { name: String },
+    #[error("network {name:?} has no id in HNS")]
+    NetworkWithoutId { name: String },
+    /// An overlay network can't be programmed with these settings, or on this host.
+    #[error("cannot use overlay network {name:?}: missing {needs}")]
+    OverlayNeeds {
+        name: String,
+        /// What is missing, and where it comes from.
+        needs: &'static str,
+    },
+}
+
+impl AuditError {
+    /// The reason of a Kubernetes Event: one word in CamelCase.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            AuditError::Hns(_) => "HNSUnavailable",
+            AuditError::NetworkAbsent { .. } => "NetworkAbsent",
+            AuditError::NetworkWithoutId { .. } => "NetworkWithoutId",
+            AuditError::OverlayNeeds { .. } => "OverlayNeedsMore",
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Foreign load balancers that no Service asks for, as an operator should know them.
+
+use hcn::Guid;
+
+use super::Reconciler;
+use crate::frontend::Frontend;
+
+/// A foreign load balancer on frontends that no Service desires.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignLoadBalancer {
+    pub frontends: Vec<Frontend>,
+    pub id: Guid,
+    /// Whether it has the form of those that kube-proxy creates, so that `--take-over` removes it.
+    pub resembles_kube_proxy: bool,
+}
+
+impl std::fmt::Display for ForeignLoadBalancer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
+        write!(f, "load balancer {} on {}: foreign, and no Service has this frontend", self.id, frontends.join(", "))?;
+        f.write_str(match self.resembles_kube_proxy {
+            true => "; it has the form of kube-proxy's, which --take-over removes",
+            false => "; it stays as it is",
+        })
+    }
+}
+
+impl Reconciler {
+    /// The foreign load balancers on frontends that no Service desires, in the order of frontends. One on a frontend that a Service desires
+    /// is a condition of that Service, or adopted, or replaced.
+    pub fn foreign_load_balancers(&self) -> Vec<ForeignLoadBalancer> {
+        let is_desired = |frontend: &Frontend| self.desired.owned(*frontend).is_some();
+        let undesired =
+            self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
+        let mut all: Vec<_> = undesired
+            .map(|(id, foreign)| ForeignLoadBalancer {
+                frontends: foreign.frontends.to_vec(),
+                id,
+                resembles_kube_proxy: foreign.resembles_kube_proxy(),
+            })
+            .collect();
+        all.sort();
+        all
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run learns from a plan and from the outcomes of its steps.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hcn::{Class, Client};
+
+use super::Reconciler;
+use super::report::failures;
+use crate::apply::{Driver, Failure, Outcome, Queue};
+use crate::dirty::{Dirty, Subject};
+use crate::plan::{Action, Plan};
+
+impl Reconciler {
+    /// Records what a plan says beside its steps: conditions, what is postponed, which endpoints are awaited.
+    pub(super) fn record_plan(&mut self, plan: &Plan, planned: &Dirty, now: Duration) {
+        self.conditions.replace(&planned.frontends, plan);
+        for frontend in &planned.frontends {
+            self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
+        }
+        let awaited = &mut self.retries.awaited;
+        for address in &plan.report.awaited {
+            awaited.failed(Subject::Address(*address), now);
+        }
+        // What was due and is not awaited any more, perhaps because its frontend has to wait itself, is awaited anew once a plan says so.
+        for subject in awaited.due(now) {
+            awaited.settled(subject);
+        }
+        let has_endpoint = |address: &&IpAddr| self.observed.local_at(**address).is_some();
+        for address in planned.addresses.iter().filter(has_endpoint) {
+            awaited.settled(Subject::Address(*address));
+        }
+    }
+
+    /// Carries out the steps of a plan.
+    pub(super) fn apply(&mut self, plan: Plan, client: &Client, driver: &dyn Driver, now: Duration) -> Vec<Outcome> {
+        let environment = &mut self.environment;
+        let Some(capabilities) = &mut environment.capabilities else { return Vec::new() };
+        plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
+        plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
+        let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
+        driver.drive(client, &mut queue);
+        let outcomes = queue.finish();
+        // HNS that did not answer to a write may have done it: an audit has to compare before anything else is written.
+        let unavailable = |(_, failure): (&Outcome, &Failure)| match failure {
+            Failure::Hns(error) if error.class() == Class::Unavailable => Some(error.clone()),
+            _ => None,
+        };
+        if let Some(error) = failures(&outcomes).filter_map(unavailable).last() {
+            self.audit.note_unanswered_write(error);
+        }
+        self.note_replacements(&outcomes, now);
+        outcomes
+    }
+
+    /// Records which load balancers were replaced: that cut their connections, so they are not replaced again at once.
+    fn note_replacements(&mut self, outcomes: &[Outcome], now: Duration) {
+        let mut released = BTreeSet::new();
+        for Outcome { step, result, .. } in outcomes {
+            match &step.action {
+                Action::DeleteLoadBalancer { frontend, .. } if result.is_ok() => drop(released.insert(*frontend)),
+                // Whether it was created or not: the connections are cut.
+                Action::CreateLoadBalancer { frontend, .. } if released.contains(frontend) => {
+                    self.pacing.replaced(*frontend, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Decides what becomes of what was planned: planned again at once, tried again later, or done. Returns whether a refusal shows that HNS
+    /// has other objects than observed.
+    pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, now: Duration) -> bool {
+        let mut outdated = false;
+        let mut failed: BTreeSet<Subject> = BTreeSet::new();
+        for Outcome { step, result, .. } in outcomes {
+            let subject = step.action.subject();
+            match result {
+                Ok(()) => {}
+                // The next plan takes another way: it replaces the load balancer, or does without the endpoint that failed.
+                Err(failure) if failure.suggests_another_plan(&step.action) => self.dirty.insert(subject),
+                Err(failure) => {
+                    outdated |= failure.suggests_another_look();
+                    failed.insert(subject);
+                }
+            }
+        }
+        failed.iter().for_each(|subject| self.retries.failed.failed(*subject, now));
+        let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
+        let addresses = planned.addresses.iter().copied().map(Subject::Address);
+        for subject in frontends.chain(addresses).filter(|subject| !failed.contains(subject)) {
+            // An address that is held back was not tried, so its failure stands. A frontend is always planned.
+            if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.holds_back(subject, now) {
+                self.retries.failed.settled(subject);
+            }
+        }
+        // Steps after the one that HNS did not answer were not done: all of it is planned again after the audit.
+        if self.audit.has_failed() {
+            self.dirty.merge(planned);
+        }
+        outdated
+    }
+}

@@ -1,0 +1,29 @@
+//! What is tried again later: writes that failed, and endpoints that the CNI has not created yet.
+
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+
+use crate::backoff::Backoff;
+use crate::dirty::Subject;
+use crate::frontend::Frontend;
+
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    /// Frontends and addresses whose last write failed.
+    pub(super) failed: Backoff,
+    /// Addresses of local backends without an endpoint. The CNI creates it, often after the slice has the address; no notification of HNS
+    /// tells when, so the endpoints are listed again.
+    pub(super) awaited: Backoff,
+}
+
+impl Retries {
+    /// When the next retry is due.
+    pub(super) fn next(&self) -> Option<Duration> {
+        [self.failed.next(), self.awaited.next()].into_iter().flatten().min()
+    }
+
+    pub(super) fn failed_frontends(&self) -> FxHashSet<Frontend> {
+        self.failed.subjects().filter_map(Subject::frontend).collect()
+    }
+}
