@@ -1,8 +1,8 @@
-//! Typed operations on HNS objects, of either generation, behind one interface.
+//! Typed operations on HNS objects, with the HCN (v2) API or the HNS v1 API.
 //!
-//! The documents are those of v2; with [`Generation::V1`] they are converted. The fewest native calls are made: a created object is
-//! not read back once HNS is known to honour ids, the handles of networks that endpoints are created in stay open, and a list
-//! is of ids only where HNS gives ids only.
+//! Documents have the v2 schema; with [`Generation::V1`] they are converted. The client saves native calls, since each takes HNS
+//! milliseconds: it does not read a created object back once HNS is known to keep the requested ids, it keeps the networks open in
+//! which endpoints are created, and it lists ids alone where HNS returns no more in one call.
 
 mod v1;
 mod v2;
@@ -19,26 +19,26 @@ use crate::schema::v1::Envelope;
 use crate::schema::{self, Endpoint, LoadBalancer, Network};
 use crate::{Guid, Hresult};
 
-/// The generations of the interface.
+/// Which API of HNS a client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Generation {
-    /// `HNSCall`: every build has it.
+    /// The HNS v1 API, `HNSCall`. Every build has it.
     V1,
-    /// The HCN functions with schema 2: HNS 9.2 and later.
+    /// The HCN (v2) API with schema 2. HNS 9.2 and later.
     V2,
 }
 
-/// One object of a list: its id, and its document, or what is made of it, where the list has it at no further cost.
+/// One object of a list: its id, and its document (or a value made from it) if the list contains documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
-    /// The id.
+    /// The id of the object.
     pub id: Guid,
-    /// The document; an error says why HNS's document can't be understood.
+    /// The document, or why it is invalid. `None`: the list has ids only.
     pub document: Option<Result<T, String>>,
 }
 
 impl<T> Listed<T> {
-    /// Makes something else of the document, where there is one that can be understood.
+    /// Converts a valid document.
     pub fn and_then<U>(self, make: impl FnOnce(Guid, T) -> Result<U, String>) -> Listed<U> {
         let Self { id, document } = self;
         Listed { id, document: document.map(|document| document.and_then(|document| make(id, document))) }
@@ -53,22 +53,22 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of one generation.
+    /// Creates a client for one API. Makes no call.
     pub fn new(hcn: Arc<dyn Hcn>, generation: Generation) -> Self {
         Self { hcn, generation, v2: v2::State::default() }
     }
 
-    /// The generation in use.
+    /// The API in use.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Whether HNS keeps the ids that objects are created with; none, until one was created.
+    /// Whether HNS keeps the ids requested at creation. `None` until the first object was created.
     pub fn honours_ids(&self) -> Option<bool> {
         self.v2.honours_ids()
     }
 
-    /// The version of HNS. One call.
+    /// The version of HNS, by `GET /globals/version`. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -76,7 +76,7 @@ impl Client {
         hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 
-    /// The network of a name, or `None` where HNS says that there is none. Three calls, one where there is none.
+    /// The network with a name; `None` if HNS reports that there is none. Three calls, or one if there is none.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// The id of the network of a name, or `None` where HNS says that there is none. One call.
+    /// The id of the network with a name; `None` if HNS reports that there is none. One call.
     ///
     /// # Errors
     /// As [`Client::network`].
@@ -98,10 +98,10 @@ impl Client {
         }
     }
 
-    /// The network of an id. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The network with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such network.
     pub fn network_of(&self, id: Guid) -> Result<Network, Error> {
         match self.generation {
             Generation::V2 => v2::get(&*self.hcn, Kind::Network, id),
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// The documents of all networks by the v1 list, whatever the generation. One call.
+    /// The documents of all networks, from the v1 list whichever API is in use. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -117,12 +117,13 @@ impl Client {
         v1::networks(&*self.hcn)
     }
 
-    /// Closes what is kept open of a network that is no longer used.
+    /// Closes the handle that the client keeps of a network, if it has one.
     pub fn release_network(&self, id: Guid) {
         self.v2.release_network(&*self.hcn, id);
     }
 
-    /// What is kept of each of the endpoints of a network: one document is read at a time, and only what is kept of it stays. One call.
+    /// The endpoints of a network, each converted by `keep`, which drops an endpoint with `None`. Documents are read one at a time, so
+    /// that memory holds the kept values only. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -137,8 +138,8 @@ impl Client {
         }
     }
 
-    /// As [`endpoints`](Self::endpoints), of all networks of the host, with their documents by the v1 list, whatever the generation.
-    /// One call.
+    /// As [`endpoints`](Self::endpoints), for all networks of the host, with documents from the v1 list whichever API is in use. One
+    /// call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -146,7 +147,7 @@ impl Client {
         v1::endpoints(&*self.hcn, None, keep)
     }
 
-    /// What is kept of each of the load balancers of the host, as [`endpoints`](Self::endpoints). One call.
+    /// The load balancers of the host, converted as by [`endpoints`](Self::endpoints). One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -157,8 +158,8 @@ impl Client {
         }
     }
 
-    /// As [`load_balancers`](Self::load_balancers), by the v1 list, whatever the generation: backends, frontends and ports are right,
-    /// flags and affinity are as far as v1 can say them. One call.
+    /// As [`load_balancers`](Self::load_balancers), with documents from the v1 list whichever API is in use. Backends, frontends and
+    /// ports are complete; flags and affinity are limited to what the v1 schema has. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -169,10 +170,10 @@ impl Client {
         v1::load_balancers(&*self.hcn, keep)
     }
 
-    /// One endpoint. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The endpoint with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such endpoint.
     pub fn endpoint(&self, id: Guid) -> Result<Endpoint, Error> {
         match self.generation {
             Generation::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
@@ -180,10 +181,10 @@ impl Client {
         }
     }
 
-    /// One load balancer. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The load balancer with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such load balancer.
     pub fn load_balancer(&self, id: Guid) -> Result<LoadBalancer, Error> {
         match self.generation {
             Generation::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
@@ -191,11 +192,11 @@ impl Client {
         }
     }
 
-    /// Creates an endpoint in a network and answers with its id: the wanted one, except where HNS chose another. One call, after
-    /// the first.
+    /// Creates an endpoint in a network. Returns its id, which differs from the requested one if HNS chose another. One call; more for
+    /// the first endpoint of a network and the first object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use.
     pub fn create_endpoint(&self, network: Guid, id: Guid, endpoint: &Endpoint) -> Result<Guid, Error> {
         match self.generation {
             Generation::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
@@ -203,10 +204,11 @@ impl Client {
         }
     }
 
-    /// Creates a load balancer and answers with its id: the wanted one, except where HNS chose another. One call, after the first.
+    /// Creates a load balancer. Returns its id, which differs from the requested one if HNS chose another. One call; two for the first
+    /// object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken, [`Class::PortInUse`] where the frontend is.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use; [`Class::PortInUse`]: the frontend is.
     pub fn create_load_balancer(&self, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
         match self.generation {
             Generation::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
@@ -214,11 +216,11 @@ impl Client {
         }
     }
 
-    /// Changes a load balancer in place to the whole document, and reads it back if `verify` asks for it. Two calls, three with
-    /// verification.
+    /// Updates a load balancer in place with a whole document. With `verify` it is read back, since HNS 15.4 reports success and
+    /// changes nothing (kubernetes 131466). Two calls, three with `verify`.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Unsupported`] where HNS or the generation can't.
+    /// As [`Hcn::call`]. Class [`Class::Unsupported`]: this build or the HNS v1 API has no such function.
     pub fn modify_load_balancer(
         &self,
         id: Guid,
@@ -231,37 +233,37 @@ impl Client {
         }
     }
 
-    /// Deletes an endpoint. One call. That it is gone already is a success.
+    /// Deletes an endpoint. One call. Succeeds if HNS has no such endpoint.
     ///
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_endpoint(&self, id: Guid) -> Result<(), Error> {
-        gone_is_done(match self.generation {
+        absent_is_success(match self.generation {
             Generation::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
             Generation::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
         })
     }
 
-    /// Deletes a load balancer. One call. That it is gone already is a success.
+    /// Deletes a load balancer. One call. Succeeds if HNS has no such load balancer.
     ///
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_load_balancer(&self, id: Guid) -> Result<(), Error> {
-        gone_is_done(match self.generation {
+        absent_is_success(match self.generation {
             Generation::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
             Generation::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
         })
     }
 }
 
-fn gone_is_done(result: Result<(), Error>) -> Result<(), Error> {
+fn absent_is_success(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.class() == Class::Absent => Ok(()),
         other => other,
     }
 }
 
-/// Makes a call that answers with a document.
+/// Makes a call whose reply is a document.
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, Error> {
     match hcn.call(call)? {
         Reply::Document(text) => Ok(text),
@@ -270,10 +272,10 @@ fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, Error> {
 }
 
 fn unexpected(call: &Call, reply: &Reply) -> Error {
-    Error::Document { function: call.function(), reason: format!("unexpected kind of answer: {reply:?}") }
+    Error::Document { function: call.function(), reason: format!("unexpected kind of reply: {reply:?}") }
 }
 
-/// Makes an `HNSCall`, opens the envelope of its answer and reads what is in it.
+/// Makes an `HNSCall` and reads the output in its envelope.
 fn hns<T>(
     hcn: &dyn Hcn,
     method: Method,
