@@ -1,4 +1,4 @@
-//! Which answer a request has.
+//! Routes a request to its answer.
 
 use serde_json::json;
 
@@ -19,7 +19,8 @@ pub(crate) enum Answer {
     Watch(Watch),
 }
 
-/// Answers, or refuses.
+/// # Errors
+/// The status with which the server rejects the request.
 pub(crate) fn answer(all: &mut All, request: &Request, certificate: Option<&[u8]>) -> Result<Answer, Status> {
     if !all.behaviour.lets_in(request, certificate) {
         return Err(Status::of(401, None));

@@ -2,24 +2,29 @@
 
 use crate::kind::Kind;
 
-/// What a path names.
+/// What a path refers to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
-    /// Objects of a kind: all, of a namespace, or one.
-    Objects { kind: Kind, namespace: Option<&'a str>, name: Option<&'a str> },
-    /// Events, which are taken and kept: of a namespace, or one.
-    Events { namespace: Option<&'a str>, name: Option<&'a str> },
-    /// The versions of the group without a name.
+    /// The objects of a kind: all, those of a namespace, or one.
+    Objects {
+        kind: Kind,
+        namespace: Option<&'a str>,
+        name: Option<&'a str>,
+    },
+    /// The Events of a namespace, or one.
+    Events {
+        namespace: Option<&'a str>,
+        name: Option<&'a str>,
+    },
+    /// The versions of the core group.
     Versions,
     /// The other groups.
     Groups,
-    /// The kinds of a group and version.
+    /// The resources of a group and version.
     Kinds(String),
-    /// What says that the server is well.
     Health,
-    /// What says which version it is.
     Version,
-    /// Nothing that is served.
+    /// Not found.
     Nothing,
 }
 
@@ -57,7 +62,7 @@ impl<'a> Place<'a> {
         }
         let kind = Kind::ALL.into_iter().find(|kind| kind.plural() == plural && kind.api_version() == api_version);
         match kind {
-            // One object of a namespace is not found without it, nor is a namespace where there are none.
+            // A namespaced object needs its namespace in the path, and other objects must not have one.
             Some(kind) if kind.namespaced() == namespace.is_some() || name.is_none() && namespace.is_none() => {
                 Self::Objects { kind, namespace, name }
             }

@@ -16,7 +16,7 @@ use crate::stream::Stream;
 /// Serves a connection until either side ends it.
 pub(crate) fn serve(shared: Arc<Shared>, id: u64, stream: Stream, socket: TcpStream) {
     let mut connection = Connection { shared, id, stream: BufReader::new(stream), socket };
-    // A client that disconnects is an error here, and none for the test.
+    // A client that disconnects is an error here, but not for the test.
     let _ = run(&mut connection);
     connection.cut();
 }
