@@ -1,9 +1,9 @@
 //! The conformance suite against the HNS of this system, or against an emulator's service.
 //!
-//! `conformance` runs it against the DLLs of Windows; `conformance HOST:PORT` against a service over TCP. It makes networks of type
-//! NAT, in names that start with `conformance-`, and takes them away again.
+//! `conformance` runs it against the DLLs of Windows; `conformance HOST:PORT` against a service over TCP. It creates networks with
+//! names that start with `conformance-`, and deletes them.
 //!
-//! Exit code 1 where a case failed, or HNS could not be asked.
+//! Exit code 1 if a case failed or HNS is unavailable.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod system;

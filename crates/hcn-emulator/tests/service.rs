@@ -11,6 +11,7 @@ use hcn::call::{Call, Handle, Method, Reply};
 use hcn::{Class, Error, Features, Guid, Hcn, Hresult, Kind};
 use hcn_emulator::builds::Options;
 use hcn_emulator::conformance::cases;
+use hcn_emulator::control::ControlError;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::service::Running;
 use hcn_emulator::{Build, Control, Emulator, Host, Quirks, Remote, Service};
@@ -305,18 +306,18 @@ fn control_sees_and_does_what_tests_need() {
     let id = Guid::from_u128(7);
     let network = json!({"ID": id, "Name": "cbr0", "Type": "L2Bridge", "Ipams": []});
     assert_eq!(control.add(Kind::Network, network.clone()).unwrap(), id);
-    assert!(control.add(Kind::Network, network).unwrap_err().to_string().contains("already"));
+    assert!(matches!(control.add(Kind::Network, network), Err(ControlError::Refused(_))));
     assert!(control.add(Kind::Network, Value::Null).is_err());
     assert!(control.add(Kind::Network, json!({"ID": "7"})).is_err());
     let pod = control.add_local_endpoint(id, "pod", &["10.244.1.7".parse().unwrap()]).unwrap();
-    assert!(control.add_local_endpoint(pod, "pod", &[]).unwrap_err().to_string().contains("no network"));
+    assert!(matches!(control.add_local_endpoint(pod, "pod", &[]), Err(ControlError::Refused(_))));
     let names: Vec<Value> = control.documents(Kind::Endpoint).unwrap().iter().map(|d| d["Name"].clone()).collect();
     assert_eq!(names, ["pod"]);
 
     let renamed = json!({"ID": pod, "Name": "renamed", "HostComputeNetwork": id});
     control.replace(Kind::Endpoint, pod, renamed.clone()).unwrap();
     assert_eq!(control.documents(Kind::Endpoint).unwrap()[0]["Name"], "renamed");
-    assert!(control.replace(Kind::Endpoint, id, renamed.clone()).unwrap_err().to_string().contains("there is no"));
+    assert!(matches!(control.replace(Kind::Endpoint, id, renamed.clone()), Err(ControlError::Refused(_))));
     assert!(control.replace(Kind::Network, id, renamed).unwrap_err().to_string().contains(&pod.to_string()));
 
     let host = control.host().unwrap();
@@ -365,5 +366,5 @@ fn control_sees_and_does_what_tests_need() {
     assert!(control.remove(Kind::Endpoint, pod).is_err());
 
     let nobody = Control::connect_lazily(nowhere().to_string());
-    assert!(nobody.journal().unwrap_err().to_string().starts_with("no service at 127.0.0.1:"));
+    assert!(matches!(nobody.journal(), Err(ControlError::Unavailable(_))));
 }
