@@ -10,12 +10,12 @@ mod system;
 
 use std::process::ExitCode;
 
-use hcn::{Client, Features, Generation};
+use hcn::{ApiVersion, Client, Features};
 use hcn_emulator::conformance::cases;
 
 fn run() -> Result<usize, String> {
     let hcn = system::hns(std::env::args().nth(1))?;
-    let version = Client::new(hcn.clone(), Generation::V1).version().map_err(|error| error.to_string())?;
+    let version = Client::new(hcn.clone(), ApiVersion::V1).version().map_err(|error| error.to_string())?;
     let features = Features::of(version);
     println!("HNS {version}");
     let (mut passed, mut failed) = (0, 0);

@@ -8,7 +8,7 @@ mod cni;
 
 use hcn::call::{Call, Method, Reply};
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
-use hcn::{Class, Client, Error, Features, Generation, Guid, Hcn, Hresult, Kind};
+use hcn::{ApiVersion, Class, Client, Error, Features, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Scratch {
             return Err("HcnCreateNetwork returned no handle".into());
         };
         let _ = hcn.call(&Call::Close { kind: Kind::Network, handle });
-        let client = Client::new(hcn.clone(), Generation::V2);
+        let client = Client::new(hcn.clone(), ApiVersion::V2);
         Ok(Self { hcn: hcn.clone(), client, network, load_balancers: RefCell::default() })
     }
 
@@ -148,7 +148,7 @@ const CASES: &[Case] = &[
     Case {
         name: "a version of two numbers",
         applies: |_| true,
-        run: |hcn| Client::new(hcn.clone(), Generation::V1).version().map(drop).map_err(text),
+        run: |hcn| Client::new(hcn.clone(), ApiVersion::V1).version().map(drop).map_err(text),
     },
     Case {
         name: "lists of the HNS v1 API",
@@ -168,7 +168,7 @@ const CASES: &[Case] = &[
         name: "a filter without a match returns an empty list",
         applies: |f| f.v2,
         run: |hcn| {
-            let client = Client::new(hcn.clone(), Generation::V2);
+            let client = Client::new(hcn.clone(), ApiVersion::V2);
             must(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network of an unknown name")?;
             for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
                 let query = Query { filter, ..Query::all() }.to_json();
@@ -328,7 +328,7 @@ const CASES: &[Case] = &[
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
-            let v1 = Client::new(hcn.clone(), Generation::V1);
+            let v1 = Client::new(hcn.clone(), ApiVersion::V1);
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
             let seen = v1.load_balancers(Some).map_err(text)?.into_iter().find(|l| l.id == id);

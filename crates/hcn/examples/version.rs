@@ -8,10 +8,10 @@ use std::process::ExitCode;
 #[cfg(windows)]
 fn main() -> ExitCode {
     use hcn::call::Call;
-    use hcn::{Client, Generation, Hcn, Kind, Windows};
+    use hcn::{ApiVersion, Client, Hcn, Kind, Windows};
 
     let windows = std::sync::Arc::new(Windows::new());
-    let version = Client::new(windows.clone(), Generation::V1).version();
+    let version = Client::new(windows.clone(), ApiVersion::V1).version();
     match &version {
         Ok(version) => println!("HNS version: {version:?}"),
         Err(error) => eprintln!("HNS version: {error}"),

@@ -35,7 +35,7 @@ pub mod timed;
 pub mod windows;
 
 pub use call::{Call, Hcn, Reply};
-pub use client::{Client, Generation};
+pub use client::{ApiVersion, Client};
 pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, Counting, Counts, Generation, Hcn, Metered, MeteredCall, SlowCall, Timed};
+use hcn::{ApiVersion, Client, Counting, Counts, Hcn, Metered, MeteredCall, SlowCall, Timed};
 
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -138,8 +138,8 @@ impl Hns {
     }
 
     /// A client of a generation.
-    pub fn client(&self, generation: Generation) -> Client {
-        Client::new(self.hcn(), generation)
+    pub fn client(&self, api_version: ApiVersion) -> Client {
+        Client::new(self.hcn(), api_version)
     }
 
     /// Which generation was asked for.

@@ -1,6 +1,6 @@
 //! Typed operations on HNS objects, with the HCN (v2) API or the HNS v1 API.
 //!
-//! Documents have the v2 schema; with [`Generation::V1`] they are converted. The client saves native calls, since each takes HNS
+//! Documents have the v2 schema; with [`ApiVersion::V1`] they are converted. The client saves native calls, since each takes HNS
 //! milliseconds: it does not read a created object back once HNS is known to keep the requested ids, it keeps the networks open in
 //! which endpoints are created, and it lists ids alone where HNS returns no more in one call.
 
@@ -21,7 +21,7 @@ use crate::{Guid, Hresult};
 
 /// Which API of HNS a client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Generation {
+pub enum ApiVersion {
     /// The HNS v1 API, `HNSCall`. Every build has it.
     V1,
     /// The HCN (v2) API with schema 2. HNS 9.2 and later.
@@ -48,19 +48,19 @@ impl<T> Listed<T> {
 /// A typed client of HNS.
 pub struct Client {
     hcn: Arc<dyn Hcn>,
-    generation: Generation,
+    api_version: ApiVersion,
     v2: v2::State,
 }
 
 impl Client {
     /// Creates a client for one API. Makes no call.
-    pub fn new(hcn: Arc<dyn Hcn>, generation: Generation) -> Self {
-        Self { hcn, generation, v2: v2::State::default() }
+    pub fn new(hcn: Arc<dyn Hcn>, api_version: ApiVersion) -> Self {
+        Self { hcn, api_version, v2: v2::State::default() }
     }
 
     /// The API in use.
-    pub fn generation(&self) -> Generation {
-        self.generation
+    pub fn api_version(&self) -> ApiVersion {
+        self.api_version
     }
 
     /// Whether HNS keeps the ids requested at creation. `None` until the first object was created.
@@ -81,9 +81,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
     pub fn network(&self, name: &str) -> Result<Option<Network>, Error> {
-        match self.generation {
-            Generation::V2 => v2::network(&*self.hcn, name),
-            Generation::V1 => v1::network(&*self.hcn, name),
+        match self.api_version {
+            ApiVersion::V2 => v2::network(&*self.hcn, name),
+            ApiVersion::V1 => v1::network(&*self.hcn, name),
         }
     }
 
@@ -92,9 +92,9 @@ impl Client {
     /// # Errors
     /// As [`Client::network`].
     pub fn network_id(&self, name: &str) -> Result<Option<Guid>, Error> {
-        match self.generation {
-            Generation::V2 => v2::network_id(&*self.hcn, name),
-            Generation::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
+        match self.api_version {
+            ApiVersion::V2 => v2::network_id(&*self.hcn, name),
+            ApiVersion::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
         }
     }
 
@@ -103,9 +103,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such network.
     pub fn network_of(&self, id: Guid) -> Result<Network, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::Network, id),
-            Generation::V1 => v1::network_of(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::Network, id),
+            ApiVersion::V1 => v1::network_of(&*self.hcn, id),
         }
     }
 
@@ -113,7 +113,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn networks_in_bulk(&self) -> Result<Vec<Listed<Network>>, Error> {
+    pub fn networks_from_v1_list(&self) -> Result<Vec<Listed<Network>>, Error> {
         v1::networks(&*self.hcn)
     }
 
@@ -132,9 +132,9 @@ impl Client {
         network: Guid,
         keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
-        match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
-            Generation::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
+        match self.api_version {
+            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
+            ApiVersion::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
         }
     }
 
@@ -143,7 +143,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn endpoints_in_bulk<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
+    pub fn endpoints_from_v1_list<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
         v1::endpoints(&*self.hcn, None, keep)
     }
 
@@ -152,9 +152,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn load_balancers<R>(&self, keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>) -> Result<Vec<R>, Error> {
-        match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
-            Generation::V1 => v1::load_balancers(&*self.hcn, keep),
+        match self.api_version {
+            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
+            ApiVersion::V1 => v1::load_balancers(&*self.hcn, keep),
         }
     }
 
@@ -163,7 +163,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn load_balancers_in_bulk<R>(
+    pub fn load_balancers_from_v1_list<R>(
         &self,
         keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
@@ -175,9 +175,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such endpoint.
     pub fn endpoint(&self, id: Guid) -> Result<Endpoint, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
-            Generation::V1 => v1::endpoint(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
+            ApiVersion::V1 => v1::endpoint(&*self.hcn, id),
         }
     }
 
@@ -186,9 +186,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such load balancer.
     pub fn load_balancer(&self, id: Guid) -> Result<LoadBalancer, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
-            Generation::V1 => v1::load_balancer(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
+            ApiVersion::V1 => v1::load_balancer(&*self.hcn, id),
         }
     }
 
@@ -198,9 +198,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use.
     pub fn create_endpoint(&self, network: Guid, id: Guid, endpoint: &Endpoint) -> Result<Guid, Error> {
-        match self.generation {
-            Generation::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
-            Generation::V1 => v1::create_endpoint(&*self.hcn, network, id, endpoint),
+        match self.api_version {
+            ApiVersion::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
+            ApiVersion::V1 => v1::create_endpoint(&*self.hcn, network, id, endpoint),
         }
     }
 
@@ -210,9 +210,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use; [`Class::PortInUse`]: the frontend is.
     pub fn create_load_balancer(&self, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
-        match self.generation {
-            Generation::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
-            Generation::V1 => v1::create_load_balancer(&*self.hcn, id, load_balancer),
+        match self.api_version {
+            ApiVersion::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
+            ApiVersion::V1 => v1::create_load_balancer(&*self.hcn, id, load_balancer),
         }
     }
 
@@ -227,9 +227,9 @@ impl Client {
         load_balancer: &LoadBalancer,
         verify: bool,
     ) -> Result<Option<LoadBalancer>, Error> {
-        match self.generation {
-            Generation::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
-            Generation::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
+        match self.api_version {
+            ApiVersion::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
+            ApiVersion::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
         }
     }
 
@@ -238,9 +238,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_endpoint(&self, id: Guid) -> Result<(), Error> {
-        absent_is_success(match self.generation {
-            Generation::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
-            Generation::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
+        absent_is_success(match self.api_version {
+            ApiVersion::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
+            ApiVersion::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
         })
     }
 
@@ -249,9 +249,9 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_load_balancer(&self, id: Guid) -> Result<(), Error> {
-        absent_is_success(match self.generation {
-            Generation::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
-            Generation::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
+        absent_is_success(match self.api_version {
+            ApiVersion::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
+            ApiVersion::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
         })
     }
 }

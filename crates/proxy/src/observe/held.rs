@@ -175,12 +175,12 @@ impl HeldLoadBalancer {
 
 #[cfg(test)]
 mod tests {
-    use hcn::{Generation, Version};
+    use hcn::{ApiVersion, Version};
 
     use super::*;
 
     fn held(document: &LoadBalancer) -> HeldLoadBalancer {
-        HeldLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), Generation::V2), Owner::Others)
+        HeldLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), ApiVersion::V2), Owner::Others)
     }
 
     fn node_port() -> LoadBalancer {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn with_other_backends_it_says_something_else() {
-        let capabilities = Capabilities::of(Version::new(15, 5), Generation::V2);
+        let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
         let backends = held(&two).endpoints;

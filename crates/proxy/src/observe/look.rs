@@ -80,7 +80,7 @@ impl Observed {
             let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
                 listed.iter_mut().map(|one| (one.1.id, one)).collect();
             // Where the list of all fails, each is asked for.
-            let _ = client.endpoints_in_bulk(|bulk| {
+            let _ = client.endpoints_from_v1_list(|bulk| {
                 let (network, one) = unread.remove(&bulk.id)?;
                 let record = |id, document| Ok(HeldEndpoint::of(*network, &document, owner_of(id)));
                 one.document = bulk.and_then(record).document;
@@ -133,7 +133,7 @@ impl Observed {
             if all_read && !document.port_mappings.is_empty() { Ok(held) } else { Err("is not clear".to_owned()) }
         };
         let bulk = if contents && capabilities.modify {
-            client.load_balancers_in_bulk(|listed| Some(listed.and_then(record_of_bulk))).ok()
+            client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_bulk))).ok()
         } else {
             None
         };
@@ -174,7 +174,7 @@ impl Observed {
                 *document = bulk.and_then(record_of_bulk).document;
                 None::<()>
             };
-            in_bulk = client.load_balancers_in_bulk(fill).is_ok();
+            in_bulk = client.load_balancers_from_v1_list(fill).is_ok();
         }
         for Listed { id, document } in listed {
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));

@@ -74,7 +74,7 @@ impl Reconciler {
         if self.capabilities.is_none() {
             let version = client.version()?;
             self.version = Some(version);
-            self.capabilities = Some(Capabilities::of(version, client.generation()));
+            self.capabilities = Some(Capabilities::of(version, client.api_version()));
         }
         if part != Part::Second {
             self.looks = self.looks.wrapping_add(1);
@@ -170,7 +170,7 @@ impl Reconciler {
             (network, listed.and_then(|id, document| Ok(HeldEndpoint::of(network, &document, owner_of(id)))))
         };
         if scrutiny == Scrutiny::Contents
-            && let Ok(listed) = client.endpoints_in_bulk(|listed| {
+            && let Ok(listed) = client.endpoints_from_v1_list(|listed| {
                 let network = match &listed.document {
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
                     // What it says is not known, so neither is its network.
