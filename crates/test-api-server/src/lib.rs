@@ -7,12 +7,12 @@
 //!
 //! ```
 //! use serde_json::json;
-//! use test_api_server::{ApiServer, Kind, Mood};
+//! use test_api_server::{ApiServer, Kind, FaultMode};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = ApiServer::start()?;
 //! server.put(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "a", "name": "b"}}))?;
-//! server.set_mood(Mood::Refuses { code: 429, retry_after: Some(1) });
+//! server.set_fault_mode(FaultMode::Refuses { code: 429, retry_after: Some(1) });
 //! server.cut();
 //! assert_eq!(server.watches(Kind::Service), 0);
 //! # Ok(())
@@ -24,11 +24,11 @@ mod answer;
 mod connection;
 mod discovery;
 mod events;
+mod fault_mode;
 mod http;
 mod kind;
 mod kubeconfig;
 mod list;
-mod mood;
 mod path;
 mod port;
 mod selector;
@@ -41,9 +41,9 @@ mod stream;
 mod tls;
 mod watch;
 
+pub use fault_mode::{ExpiredWatches, FaultMode, StreamedLists};
 pub use kind::Kind;
 pub use kubeconfig::Credentials;
-pub use mood::{ExpiredWatches, Mood, StreamedLists};
 pub use server::ApiServer;
 pub use shared::Received;
 

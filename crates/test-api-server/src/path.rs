@@ -4,7 +4,7 @@ use crate::kind::Kind;
 
 /// What a path refers to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+pub(crate) enum ApiPath<'a> {
     /// The objects of a kind: all, those of a namespace, or one.
     Objects {
         kind: Kind,
@@ -28,7 +28,7 @@ pub(crate) enum Place<'a> {
     Nothing,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ApiPath<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
         match path {
             "/healthz" | "/livez" | "/readyz" => return Self::Health,
@@ -77,21 +77,21 @@ mod tests {
 
     #[test]
     fn paths_lead_to_objects() {
-        let objects = |kind, namespace, name| Place::Objects { kind, namespace, name };
+        let objects = |kind, namespace, name| ApiPath::Objects { kind, namespace, name };
         for kind in Kind::ALL {
-            assert_eq!(Place::of(&kind.path()), objects(kind, None, None));
+            assert_eq!(ApiPath::of(&kind.path()), objects(kind, None, None));
         }
-        assert_eq!(Place::of("/api/v1/namespaces/a/services"), objects(Kind::Service, Some("a"), None));
-        assert_eq!(Place::of("/api/v1/namespaces/a/services/b"), objects(Kind::Service, Some("a"), Some("b")));
-        assert_eq!(Place::of("/api/v1/nodes/n"), objects(Kind::Node, None, Some("n")));
-        assert_eq!(Place::of("/apis/discovery.k8s.io/v1"), Place::Kinds("discovery.k8s.io/v1".into()));
-        let events = Place::Events { namespace: Some("a"), name: None };
-        assert_eq!(Place::of("/apis/events.k8s.io/v1/namespaces/a/events"), events);
-        assert_eq!(Place::of("/api/v1/namespaces/a/events"), events);
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/services"), objects(Kind::Service, Some("a"), None));
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/services/b"), objects(Kind::Service, Some("a"), Some("b")));
+        assert_eq!(ApiPath::of("/api/v1/nodes/n"), objects(Kind::Node, None, Some("n")));
+        assert_eq!(ApiPath::of("/apis/discovery.k8s.io/v1"), ApiPath::Kinds("discovery.k8s.io/v1".into()));
+        let events = ApiPath::Events { namespace: Some("a"), name: None };
+        assert_eq!(ApiPath::of("/apis/events.k8s.io/v1/namespaces/a/events"), events);
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/events"), events);
         let nowhere =
             ["/", "/api/v1/services/b", "/api/v1/namespaces/a/nodes", "/apis/v1/services", "/api/v1/pods", "/apis/v1"];
         for path in nowhere {
-            assert_eq!(Place::of(path), Place::Nothing, "{path}");
+            assert_eq!(ApiPath::of(path), ApiPath::Nothing, "{path}");
         }
     }
 }

@@ -8,9 +8,9 @@ use std::thread;
 use serde_json::Value;
 
 use crate::Problem;
+use crate::fault_mode::{ExpiredWatches, FaultMode, StreamedLists};
 use crate::kind::Kind;
 use crate::kubeconfig::{Credentials, kubeconfig};
-use crate::mood::{ExpiredWatches, Mood, StreamedLists};
 use crate::port::Port;
 use crate::session::serve;
 use crate::shared::{Received, Shared};
@@ -55,7 +55,7 @@ impl ApiServer {
         let address = port.address();
         let tls = tls.then(|| Tls::new(address)).transpose()?.map(Arc::new);
         let server = Self { shared: Arc::new(Shared::new()), port: Mutex::new(port), address, tls };
-        server.come_back()?;
+        server.make_available()?;
         Ok(server)
     }
 
@@ -183,16 +183,16 @@ impl ApiServer {
 /// Faults and authentication.
 impl ApiServer {
     /// Sets the fault for all requests, and removes those of single kinds.
-    pub fn set_mood(&self, mood: Mood) {
+    pub fn set_fault_mode(&self, fault_mode: FaultMode) {
         self.shared.change(|all| {
-            all.behaviour.mood = mood;
-            all.behaviour.moods.clear();
+            all.behaviour.fault_mode = fault_mode;
+            all.behaviour.fault_modes.clear();
         });
     }
 
     /// Sets the fault for requests of one kind.
-    pub fn set_mood_for(&self, kind: Kind, mood: Mood) {
-        self.shared.change(|all| all.behaviour.moods.insert(kind, mood));
+    pub fn set_fault_mode_for(&self, kind: Kind, fault_mode: FaultMode) {
+        self.shared.change(|all| all.behaviour.fault_modes.insert(kind, fault_mode));
     }
 
     pub fn set_streamed_lists(&self, streamed_lists: StreamedLists) {
@@ -242,7 +242,7 @@ impl ApiServer {
     }
 
     /// Closes all connections and refuses new ones.
-    pub fn go_away(&self) {
+    pub fn make_unavailable(&self) {
         self.port.lock().unwrap_or_else(PoisonError::into_inner).close();
         self.cut();
     }
@@ -251,7 +251,7 @@ impl ApiServer {
     ///
     /// # Errors
     /// If the port cannot be opened.
-    pub fn come_back(&self) -> io::Result<()> {
+    pub fn make_available(&self) -> io::Result<()> {
         let (shared, tls) = (self.shared.clone(), self.tls.clone());
         let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
         port.open(move |stream| accept(&shared, tls.as_deref(), stream))
@@ -280,7 +280,7 @@ impl ApiServer {
 
 impl Drop for ApiServer {
     fn drop(&mut self) {
-        self.go_away();
+        self.make_unavailable();
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::fault_mode::Behaviour;
 use crate::kind::Kind;
-use crate::mood::Behaviour;
 use crate::store::Store;
 
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
+use crate::fault_mode::{ExpiredWatches, StreamedLists};
 use crate::http::{Request, begin_chunks, chunk, end_chunks};
 use crate::kind::Kind;
-use crate::mood::{ExpiredWatches, StreamedLists};
 use crate::selector::Selector;
 use crate::shared::All;
 use crate::status::Status;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use test_api_server::{ApiServer, Mood};
+use test_api_server::{ApiServer, FaultMode};
 
 use super::rig::{Rig, median_and_p99};
 use super::{Table, cluster, number};
@@ -24,10 +24,10 @@ struct Outage {
 }
 
 const OUTAGES: [Outage; 10] = [
-    Outage { name: "unavailable", begin: ApiServer::go_away, end: back },
+    Outage { name: "unavailable", begin: ApiServer::make_unavailable, end: back },
     Outage {
         name: "unavailable, then 410: versions expired",
-        begin: ApiServer::go_away,
+        begin: ApiServer::make_unavailable,
         end: |server| {
             server.forget();
             back(server)
@@ -35,7 +35,7 @@ const OUTAGES: [Outage; 10] = [
     },
     Outage {
         name: "unavailable, then a restored etcd",
-        begin: ApiServer::go_away,
+        begin: ApiServer::make_unavailable,
         end: |server| {
             server.restore(server.objects().into())?;
             back(server)
@@ -44,36 +44,36 @@ const OUTAGES: [Outage; 10] = [
     Outage { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: well },
     Outage { name: "500", begin: |server| refuse(server, 500, None), end: well },
     Outage { name: "410 to all requests", begin: |server| refuse(server, 410, None), end: well },
-    Outage { name: "invalid JSON", begin: |server| turn(server, Mood::Garbage), end: well },
-    Outage { name: "half a line", begin: |server| turn(server, Mood::Half), end: well },
+    Outage { name: "invalid JSON", begin: |server| turn(server, FaultMode::Garbage), end: well },
+    Outage { name: "half a line", begin: |server| turn(server, FaultMode::Half), end: well },
     Outage {
         name: "no response, then closed connections",
-        begin: |server| turn(server, Mood::Hangs),
+        begin: |server| turn(server, FaultMode::Hangs),
         end: |server| {
-            server.set_mood(Mood::Well);
+            server.set_fault_mode(FaultMode::None);
             server.cut();
             Ok(())
         },
     },
-    Outage { name: "no response to pending requests", begin: |server| turn(server, Mood::Hangs), end: well },
+    Outage { name: "no response to pending requests", begin: |server| turn(server, FaultMode::Hangs), end: well },
 ];
 
 fn back(server: &ApiServer) -> Result<()> {
-    Ok(server.come_back()?)
+    Ok(server.make_available()?)
 }
 
 fn refuse(server: &ApiServer, code: u16, retry_after: Option<u32>) {
-    turn(server, Mood::Refuses { code, retry_after });
+    turn(server, FaultMode::Refuses { code, retry_after });
 }
 
 /// Changes how requests are answered, and closes all connections so that clients send new ones.
-fn turn(server: &ApiServer, mood: Mood) {
-    server.set_mood(mood);
+fn turn(server: &ApiServer, fault_mode: FaultMode) {
+    server.set_fault_mode(fault_mode);
     server.cut();
 }
 
 fn well(server: &ApiServer) -> Result<()> {
-    server.set_mood(Mood::Well);
+    server.set_fault_mode(FaultMode::None);
     Ok(())
 }
 

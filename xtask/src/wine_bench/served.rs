@@ -175,10 +175,10 @@ pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix
 
     let chosen = Chosen::of(&served.server)?;
     ensure!(chosen.has_frontend(&other), "{} is in no load balancer", chosen.ip);
-    served.server.go_away();
+    served.server.make_unavailable();
     chosen.delete(&served.server)?;
     ensure!(count() == all, "objects were removed during the outage");
-    served.server.come_back()?;
+    served.server.make_available()?;
     program.until("the deletion is seen", || !chosen.has_frontend(&other))?;
     served.server.put(chosen.service.clone())?;
     program.until("the creation is seen", || count() == all)?;

@@ -64,10 +64,10 @@ async fn story(server: ApiServer, config: watcher::Config) {
     server.put(service("d")).unwrap();
     assert_eq!(told(&mut stream, 1).await, ["apply d"]);
     // Cut off for so long that its version is forgotten, it begins anew.
-    server.go_away();
+    server.make_unavailable();
     server.delete(Kind::Service, "a", "c");
     server.forget();
-    server.come_back().unwrap();
+    server.make_available().unwrap();
     assert_eq!(told(&mut stream, 4).await, ["init", "has d", "has h", "complete"]);
 }
 

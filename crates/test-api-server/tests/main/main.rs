@@ -8,7 +8,7 @@
 )]
 
 mod client;
+mod fault_modes;
 mod kube_rs;
 mod lists;
-mod moods;
 mod watches;

@@ -8,10 +8,10 @@ use crate::kind::Kind;
 
 /// What the server does wrong. Applies to new requests; answers in progress continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mood {
+pub enum FaultMode {
     /// Nothing.
     #[default]
-    Well,
+    None,
     /// Rejects requests with a status.
     Refuses {
         /// The HTTP code, for example 401 or 429.
@@ -53,8 +53,8 @@ pub enum ExpiredWatches {
 /// All settings of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
-    pub(crate) mood: Mood,
-    pub(crate) moods: BTreeMap<Kind, Mood>,
+    pub(crate) fault_mode: FaultMode,
+    pub(crate) fault_modes: BTreeMap<Kind, FaultMode>,
     pub(crate) streamed_lists: StreamedLists,
     pub(crate) expired_watches: ExpiredWatches,
     /// Tokens that authenticate. `None`: authentication is not required.
@@ -64,8 +64,8 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn mood_of(&self, kind: Option<Kind>) -> Mood {
-        kind.and_then(|kind| self.moods.get(&kind)).copied().unwrap_or(self.mood)
+    pub(crate) fn fault_mode_of(&self, kind: Option<Kind>) -> FaultMode {
+        kind.and_then(|kind| self.fault_modes.get(&kind)).copied().unwrap_or(self.fault_mode)
     }
 
     /// Whether a request is authenticated, by a token or by a certificate that TLS has verified.
