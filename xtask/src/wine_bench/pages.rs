@@ -58,7 +58,10 @@ pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
     }
     let (told, [resident, _]) = (metric(&page, "process_resident_memory_bytes")?, memory(program.0.id())?);
     let told = told / f64::from(1 << 20);
-    ensure!(told > resident / 2.0 && told < resident * 2.0, "{told} MB resident are told, and {resident} MB it has");
+    ensure!(
+        told > resident / 2.0 && told < resident * 2.0,
+        "the metric reports {told} MB resident, the system {resident} MB"
+    );
     let says = |code, endpoints: &'static str| {
         move |page: &Page| page.code == code && page.body.contains(&format!("\"localEndpoints\": {endpoints},"))
     };

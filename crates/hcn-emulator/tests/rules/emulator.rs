@@ -1,4 +1,4 @@
-//! What only the emulator has: builds, faults, the journal, and changes by other users of HNS.
+//! Features of the emulator alone: builds, faults, the journal, and changes by other users of HNS.
 
 use hcn::call::Method;
 use hcn::{Guid, Hresult, Kind};

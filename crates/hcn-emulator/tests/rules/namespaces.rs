@@ -1,4 +1,4 @@
-//! Namespaces, and what is attached to them.
+//! Namespaces with their endpoints and containers.
 
 use hcn::call::Method;
 use hcn::{Guid, Hresult, Kind};
@@ -64,7 +64,7 @@ fn namespaces_hold_containers_beside_endpoints() {
         let request = json!({"ResourceType": kind, "RequestType": verb, "Settings": settings});
         rig.modify(Kind::Namespace, namespace, &request)
     };
-    // A container's id may look like an endpoint's.
+    // The id of a container may look like that of an endpoint.
     let container = json!({"ContainerId": endpoint});
     change("Container", "Add", &container).unwrap();
     change("Container", "Add", &container).unwrap();

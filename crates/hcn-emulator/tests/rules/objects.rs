@@ -135,7 +135,7 @@ fn mac_pools_are_used_up() {
         let document = rig.get(Kind::Endpoint, rig.create(Kind::Endpoint, json!({}))?);
         Ok((document["IpConfigurations"][0]["IpAddress"].clone(), document["MacAddress"].clone()))
     });
-    // The gateway's address is not reserved in this subnet.
+    // The address of the gateway is not reserved in this subnet.
     let first = Ok((json!("10.8.0.1"), json!("00-15-5D-52-C0-00")));
     let second = Ok((json!("10.8.0.2"), json!("00-15-5D-52-C0-01")));
     assert_eq!(made, [first, second, Err(Hresult::E_OUTOFMEMORY)]);

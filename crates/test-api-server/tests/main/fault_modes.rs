@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! Faults: rejections, invalid responses, closed connections and outages.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -51,7 +51,7 @@ fn half_of_a_list_and_half_of_a_line() {
     let mut watch = get(&server, "/api/v1/services?watch=1");
     assert!(watch.chunk().unwrap().starts_with("{\"type\":\"ADDED\","));
     assert!(watch.chunk().is_err());
-    // A watch that was there before goes on.
+    // An open watch continues.
     server.put(service("b")).unwrap();
     assert_eq!(before.events(), ["ADDED b 8000002"]);
 }
@@ -67,7 +67,7 @@ fn open_watches_say_what_they_are_told() {
     server.break_off(None, "{\"type\":");
     assert_eq!(watch.chunk().unwrap(), "{\"type\":");
     assert!(watch.chunk().is_err());
-    // A watch that begins later is told nothing of it.
+    // A later watch does not get it.
     let mut watch = get(&server, WATCH);
     server.put(service("b")).unwrap();
     assert_eq!(watch.events(), ["ADDED b 8000002"]);
