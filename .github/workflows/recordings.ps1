@@ -1,5 +1,5 @@
-# Programs the L2Bridge recordings on the real Host Networking Service of this machine, and compares. The pods of a recording are not
-# there: its endpoints are made, and stay without a port of the switch.
+# Programs the L2Bridge recordings on the real Host Networking Service of this machine, and compares the result. The endpoints of a
+# recording are created without pods, and so without switch ports.
 $ErrorActionPreference = 'Stop'
 $hnsproxy = 'target/release/hnsproxy.exe'
 $failed = @()
@@ -22,7 +22,7 @@ foreach ($folder in Get-ChildItem crates/hnsproxy/tests/recordings -Directory -F
     if ($difference) { $difference | Format-Table -AutoSize | Out-String -Width 300 | Write-Host; $failed += "$name (load balancers)" }
     & $hnsproxy plan @flags
     if ($LASTEXITCODE -ne 0) { $failed += "$name (a second run would write)" }
-    # The network takes its endpoints and load balancers along.
+    # HNS deletes the endpoints and load balancers of a network with it.
     cargo run --locked -q -p hcn-emulator --example host -- remove "$folder/host.json"
 }
 if ($failed) { throw "failed: $($failed -join '; ')" }

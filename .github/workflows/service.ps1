@@ -1,4 +1,4 @@
-# Installs hnsproxy as a service, starts and stops it, and takes it away: what Wine's service control manager does not show.
+# Installs hnsproxy as a service, starts and stops it, and uninstalls it on a real service control manager, which Wine only emulates.
 $ErrorActionPreference = 'Stop'
 $hnsproxy = (Resolve-Path target/release/hnsproxy.exe).Path
 $log = Join-Path $env:RUNNER_TEMP 'hnsproxy.log'

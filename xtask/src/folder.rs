@@ -10,7 +10,7 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(here.parent().context("xtask is not in a workspace")?.to_owned())
 }
 
-/// The folder for everything built.
+/// The folder for build results.
 pub(crate) fn target() -> Result<PathBuf> {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => std::path::absolute(folder).context("CARGO_TARGET_DIR"),

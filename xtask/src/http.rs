@@ -1,4 +1,4 @@
-//! Pages of programs at work, asked for over HTTP, and addresses at which to have them.
+//! HTTP requests to running programs, and free addresses for their servers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Who has not answered by then will not answer.
+/// The timeout of a request.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// What was answered.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) code: u16,
     pub(crate) body: String,
 }
 
-/// Gets a page; none, where nobody answers.
+/// Sends a GET request; `None` without a response.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Page> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
@@ -32,19 +32,19 @@ fn page(text: &str) -> Option<Page> {
     Some(Page { code, body: body.to_owned() })
 }
 
-/// The value of a series without labels, on a page of metrics.
+/// The value of a metric without labels.
 pub(crate) fn metric(page: &str, name: &str) -> Result<f64> {
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|value| value.trim().parse().ok()).with_context(|| format!("there is no {name} on\n{page}"))
+    line.and_then(|value| value.trim().parse().ok()).with_context(|| format!("metric {name} not found in\n{page}"))
 }
 
 /// Addresses at which nothing listens.
 pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    // All at once, since an address is given again as soon as it is free.
+    // All are bound at the same time, since the system reuses a free address.
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for (address, listener) in addresses.iter_mut().zip(&listeners) {
-        let listener = listener.as_ref().map_err(|error| anyhow::anyhow!("no port is free: {error}"))?;
+        let listener = listener.as_ref().map_err(|error| anyhow::anyhow!("cannot bind a port: {error}"))?;
         *address = listener.local_addr()?;
     }
     Ok(addresses)

@@ -1,6 +1,6 @@
-//! Tasks of this workspace that need more than a shell line. `cargo xtask help` lists them.
+//! Tasks of this workspace. `cargo xtask help` lists them.
 //!
-//! Progress goes to stderr, results to stdout. The exit code is 0 for success, that of the program for `wine`, and 1 for any failure.
+//! Progress goes to stderr, results to stdout. The exit code is 0 for success and 1 for a failure; for `wine`, that of the program.
 #![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;
@@ -28,17 +28,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Build for Windows (x86_64-pc-windows-gnu), on any system with mingw-w64; prints the paths of what was built.
+    /// Build for Windows (x86_64-pc-windows-gnu) with mingw-w64, and print the paths of programs and DLLs.
     Windows(windows::Arguments),
-    /// Run a Windows program under Wine, in a prefix of its own.
+    /// Run a Windows program under Wine, in a prefix of the workspace.
     Wine(wine::Arguments),
-    /// Show hnsproxy.exe at work under Wine, on stand-in DLLs and an emulated HNS.
+    /// Test hnsproxy.exe under Wine, with the emulator's DLLs.
     WineBench(wine_bench::Arguments),
-    /// Measure how long things take, under Wine too; prints tables and writes JSON to target/bench.
+    /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
-    /// Run all tests: unit and integration tests, and those in documentation.
+    /// Run unit, integration and documentation tests.
     Test(test::Arguments),
-    /// Check what neither the compiler nor clippy does: module cycles, files outside of the module tree, pages of docs.
+    /// Check module cycles, files outside of the module tree, file headers, and pages of docs.
     Lint,
 }
 

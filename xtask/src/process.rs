@@ -1,4 +1,4 @@
-//! Other programs: run with progress shown, and failures named.
+//! Runs other programs, with progress and errors for people.
 
 use std::fmt::Arguments;
 use std::io::Write;
@@ -10,32 +10,31 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::folder;
 
-/// Tells a person something.
+/// Prints progress to stderr.
 pub(crate) fn say(text: Arguments<'_>) {
-    // Where stderr is gone there is nobody to tell.
+    // A closed stderr is no failure of the task.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Gives a result to whoever reads stdout.
+/// Prints a result to stdout.
 pub(crate) fn print(text: Arguments<'_>) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("can't write to stdout")
+    writeln!(std::io::stdout(), "{text}").context("cannot write to stdout")
 }
 
-/// Runs a program after telling so; how it ended is an answer.
+/// Prints the command line of a program and runs it. Any exit status is a result.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     say(format_args!("  $ {}", line(command)));
-    command.status().with_context(|| format!("can't run {}", name(command)))
+    command.status().with_context(|| format!("cannot run {}", name(command)))
 }
 
-/// Runs a program after telling so; it has to succeed.
+/// Prints the command line of a program and runs it. A failure of the program is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     ensure!(status.success(), "{} failed: {status}", name(command));
     Ok(())
 }
 
-/// Cargo for the workspace, without what the cargo that runs this program has told it of itself: crates that look at that would be
-/// built anew each time, by this one and by that one in turn.
+/// Cargo for the workspace, without the variables of the cargo that runs this program: crates that read them would be rebuilt each time.
 pub(crate) fn cargo() -> Result<Command> {
     let mut command = Command::new("cargo");
     command.current_dir(folder::root()?);
@@ -48,29 +47,32 @@ pub(crate) fn cargo() -> Result<Command> {
     Ok(command)
 }
 
-/// What a program at work has not done by then it will not do.
+/// The longest wait for a running program.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// A program at work, which is ended when this is dropped.
+/// A running program, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Guarded(pub(crate) Child);
 
 impl Guarded {
-    /// Starts a program that is given nothing to read, and whose words are not wanted.
+    /// Starts a program without input and output.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        silent.spawn().map(Self).with_context(|| format!("can't run {}", name(command)))
+        silent.spawn().map(Self).with_context(|| format!("cannot run {}", name(command)))
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
+    ///
+    /// # Errors
+    /// If the program ends, or at the timeout.
     pub(crate) fn until(&mut self, what: &str, so: impl Fn() -> bool) -> Result<()> {
         let start = Instant::now();
         while !so() {
-            ensure!(start.elapsed() < BOUND, "in vain waited for: {what}");
+            ensure!(start.elapsed() < BOUND, "timeout waiting for {what}");
             if let Some(status) = self.0.try_wait()? {
-                bail!("waiting for: {what}, but the program ended: {status}");
+                bail!("the program ended while waiting for {what}: {status}");
             }
-            // Others need the processor more.
+            // Leaves the processor to the program.
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -79,7 +81,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails if the program has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -96,21 +98,21 @@ pub(crate) fn memory(process: u32) -> Result<[f64; 2]> {
     Ok([megabytes("VmRSS:")?, megabytes("VmHWM:")?])
 }
 
-/// Runs a program for what it prints, without a word; it has to succeed.
+/// Runs a program and returns its output. A failure of the program is an error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let Output { status, stdout, stderr } =
-        command.stdin(Stdio::null()).output().with_context(|| format!("can't run {}", name(command)))?;
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", name(command)))?;
     ensure!(status.success(), "{} failed: {status}\n{}", name(command), String::from_utf8_lossy(&stderr).trim_end());
-    String::from_utf8(stdout).with_context(|| format!("{} does not print text", name(command)))
+    String::from_utf8(stdout).with_context(|| format!("invalid output of {}: expected UTF-8", name(command)))
 }
 
-/// Runs a program after telling so, for what it prints; what it says on stderr is shown. It has to succeed.
+/// As [`output`], with the command line and stderr of the program shown.
 pub(crate) fn output_shown(command: &mut Command) -> Result<String> {
     say(format_args!("  $ {}", line(command)));
     output(command.stderr(Stdio::inherit()))
 }
 
-/// The file of a program, where PATH has it.
+/// The path of a program in PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{find, output, run, say};
 
-/// Sees to it that packages of Debian are there: installs what is missing where it may, else says what is missing and what for.
+/// Installs missing Debian packages if it may; otherwise the error names them and their purpose.
 pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| !installed(package)).collect();
     if missing.is_empty() {
@@ -14,27 +14,27 @@ pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
     }
     let list = missing.join(" ");
     if find("apt-get").is_none() {
-        bail!("{purpose} needs what Debian has in the packages {list}; install their like on this system");
+        bail!("missing packages for {purpose}: install the equivalents of the Debian packages {list}");
     }
     if output(Command::new("id").arg("-u"))?.trim() != "0" {
-        bail!("{purpose} needs the packages {list}; as root: apt-get install --no-install-recommends {list}");
+        bail!("missing packages for {purpose}: run as root apt-get install --no-install-recommends {list}");
     }
-    say(format_args!("{purpose} needs the packages {list}: installing them"));
+    say(format_args!("installing packages for {purpose}: {list}"));
     let apt = || {
         let mut command = Command::new("apt-get");
         command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
     run(apt().arg("update"))?;
-    // What the installation of each package says belongs to nobody who waits for a build.
+    // The output of the installation would hide that of the build.
     run(apt()
         .args(["install", "--yes", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"])
         .args(&missing)
         .stdout(std::process::Stdio::null()))
-    .with_context(|| format!("the packages {list} can't be installed"))
+    .with_context(|| format!("cannot install the packages {list}"))
 }
 
-/// Whether a package of Debian is installed.
+/// Whether a Debian package is installed.
 pub(crate) fn installed(package: &str) -> bool {
     let status = output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
     status.is_ok_and(|status| status == "installed")

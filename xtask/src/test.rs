@@ -1,4 +1,4 @@
-//! Runs the tests: on this system, or as Windows programs under Wine.
+//! Runs tests on this system, or as Windows programs under Wine.
 
 use std::process::{Command, ExitCode};
 
@@ -12,15 +12,14 @@ use crate::wine_bench;
 /// What to test.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these packages, and without the tests in documentation
+    /// Only these packages, without documentation tests
     #[arg(short, long = "package", value_name = "PACKAGE")]
     packages: Vec<String>,
-    /// As Windows programs under Wine; without the tests in documentation
+    /// As Windows programs under Wine, without documentation tests
     #[arg(long)]
     wine: bool,
 }
 
-/// The task.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.wine {
         under_wine(&arguments.packages)?
@@ -45,30 +44,30 @@ fn here(packages: &[String]) -> Result<()> {
     if output(Command::new("cargo").args(["nextest", "--version"])).is_ok() {
         run_command(&mut cargo(&["nextest", "run"])?)?;
     } else {
-        say(format_args!("cargo-nextest is not installed; cargo test does as well, only slower"));
+        say(format_args!("cargo-nextest not found; using cargo test, which is slower"));
         run_command(cargo(&["test"])?.args(["--lib", "--bins", "--tests", "--examples"]))?;
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;
-        // On a machine of CI a missing tool is installed, or is a failure; elsewhere nobody asked for a gigabyte of them.
+        // In CI, missing tools are installed. Elsewhere, they need a gigabyte that nobody asked for.
         if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
             wine_bench::run(&wine_bench::Arguments::default())?;
         } else {
-            say(format_args!("SKIPPED: the Windows program under Wine; cargo xtask wine-bench installs what it needs"));
+            say(format_args!("SKIPPED: tests under Wine; cargo xtask wine-bench installs the tools"));
         }
     }
-    // Packages asked for by name may have no library, which cargo would take for a mistake.
+    // cargo test --doc fails for a package without a library.
     Ok(())
 }
 
 fn under_wine(packages: &[String]) -> Result<()> {
     let tests: Vec<Built> =
         windows::build(&windows::Arguments::tests_of(packages))?.into_iter().filter(|built| built.is_test).collect();
-    ensure!(!tests.is_empty(), "there is no test program");
+    ensure!(!tests.is_empty(), "no test program was built");
     let prefix = Prefix::own()?;
     let mut failed = Vec::new();
     for test in &tests {
-        // As under cargo, a test finds the files of its package in the current folder.
+        // As cargo does: tests read files of their package from the current folder.
         if !status(prefix.command().arg(&test.file).current_dir(&test.package))?.success() {
             failed.push(test.file.display().to_string());
         }

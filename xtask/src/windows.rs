@@ -1,8 +1,8 @@
 //! Builds for Windows from another system.
 //!
-//! The compiler is rustup's where it has the target's standard library, else Debian's, which builds the standard library from
-//! Debian's source of it. The linker is mingw-w64's in either case. Everything goes to a folder of its own, `target/windows`, so that
-//! builds for Windows and for this system do not wait for each other.
+//! The compiler is rustup's if it has the standard library of the target, else Debian's, which builds the standard library from Debian's
+//! source package. The linker is mingw-w64's. The target folder is `target/windows`, so that builds for Windows and for this system do
+//! not wait for each other.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::process::{find, output, output_shown, print, say};
 use crate::{folder, system};
 
-/// The target that is built.
+/// The target triple.
 pub(crate) const TARGET: &str = "x86_64-pc-windows-gnu";
-/// The C compiler and linker for it.
+/// The C compiler and linker for [`TARGET`].
 pub(crate) const GCC: &str = "x86_64-w64-mingw32-gcc";
-/// Debian's package of [`GCC`].
+/// The Debian package of [`GCC`].
 pub(crate) const GCC_PACKAGE: &str = "gcc-mingw-w64-x86-64";
 
 const RUST_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
@@ -28,16 +28,16 @@ pub(crate) struct Arguments {
     /// Only these packages, instead of the whole workspace
     #[arg(short, long = "package", value_name = "PACKAGE")]
     packages: Vec<String>,
-    /// Optimised, as for a release: without the emulator in hnsproxy
+    /// With optimization, as for a release, without the emulator in hnsproxy
     #[arg(long)]
     release: bool,
-    /// The test programs and examples instead
+    /// Test programs and examples instead
     #[arg(long)]
     tests: bool,
-    /// The examples too
+    /// Examples too
     #[arg(long, conflicts_with = "tests")]
     examples: bool,
-    /// Only check, build nothing that runs
+    /// Only check the code
     #[arg(long, conflicts_with = "tests")]
     check: bool,
 }
@@ -66,15 +66,12 @@ impl Arguments {
 /// One program or library that was built.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// Its file.
     pub(crate) file: PathBuf,
-    /// The folder of its package.
+    /// The folder of the package.
     pub(crate) package: PathBuf,
-    /// Whether it is a test program.
     pub(crate) is_test: bool,
 }
 
-/// The task.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for built in build(arguments)? {
         print(format_args!("{}", built.file.display()))?;
@@ -82,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds, and tells what was built.
+/// Builds, and returns the programs and libraries.
 pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
     let mut command = cargo()?;
     command.arg(match arguments {
@@ -105,11 +102,11 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
         command.args(["--lib", "--bins", "--examples"]);
     }
     if arguments.release {
-        // What is optional in the workspace is for development: releases call the real HNS only.
+        // Optional features are for development: a release calls the real HNS only.
         command.args(["--release", "--no-default-features"]);
     }
     if arguments.packages.is_empty() {
-        // This program has no use on Windows.
+        // This program is not for Windows.
         command.args(["--workspace", "--exclude", "xtask"]);
     }
     for package in &arguments.packages {
@@ -119,7 +116,7 @@ pub(crate) fn build(arguments: &Arguments) -> Result<Vec<Built>> {
     Ok(messages.lines().filter_map(built).collect())
 }
 
-/// The cargo to build with, ready except for its arguments.
+/// The cargo command to build with, without arguments.
 fn cargo() -> Result<Command> {
     let root = folder::root()?;
     if rustup_has_target() {
@@ -134,19 +131,19 @@ fn cargo() -> Result<Command> {
     let purpose = format!("a build for Windows (without rustup's target {TARGET})");
     system::need_packages(&packages, &purpose)?;
     let version = output(Command::new("/usr/bin/rustc").arg("--version").env_remove("LD_LIBRARY_PATH"))?;
-    say(format_args!("rustup has no target {TARGET} here; building with Debian's {}", version.trim_end()));
+    say(format_args!("rustup lacks the target {TARGET}: building with Debian's {}", version.trim_end()));
     let mut command = Command::new("/usr/bin/cargo");
     command.current_dir(root).env("RUSTC", "/usr/bin/rustc").env("RUSTDOC", "/usr/bin/rustdoc");
-    // Building the standard library is not stable; this compiler is told that we know.
+    // -Zbuild-std is unstable, and a stable compiler needs this variable for it.
     command.env("RUSTC_BOOTSTRAP", "1");
-    // Of the cargo that runs this program: they would lead this one to another compiler's libraries.
+    // Variables of the cargo that runs this program, which would select the libraries of its compiler.
     for name in ["CARGO", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
         command.env_remove(name);
     }
     Ok(command)
 }
 
-/// Whether a build for Windows needs nothing more to be installed.
+/// Whether all tools for a build for Windows are installed.
 pub(crate) fn tools_are_here() -> bool {
     find(GCC).is_some() && (rustup_has_target() || RUST_PACKAGES.iter().all(|package| system::installed(package)))
 }
@@ -156,7 +153,7 @@ fn rustup_has_target() -> bool {
         .is_ok_and(|targets| targets.lines().any(|target| target == TARGET))
 }
 
-/// What one message of cargo says was built, if it is something of the workspace that runs or is loaded.
+/// The program or DLL that a message of cargo reports.
 fn built(message: &str) -> Option<Built> {
     let message: Value = serde_json::from_str(message).ok()?;
     if message.get("reason")? != "compiler-artifact" {
@@ -171,7 +168,7 @@ fn built(message: &str) -> Option<Built> {
             files.iter().filter_map(Value::as_str).map(PathBuf::from).find(|file| is_windows_dll(file))?
         }
     };
-    // Build scripts run on this system, and are no result.
+    // Build scripts are programs of this system.
     let for_windows = file.components().any(|part| part.as_os_str() == TARGET);
     for_windows.then_some(Built { file, package, is_test })
 }
@@ -180,7 +177,7 @@ fn is_windows_dll(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "dll")
 }
 
-/// Compiles a DLL of one C file.
+/// Compiles a DLL from one C file.
 pub(crate) fn compile_dll(source: &Path, dll: &Path, libraries: &[&str]) -> Result<()> {
     if find(GCC).is_none() {
         system::need_packages(&[GCC_PACKAGE], "a DLL for Windows")?;
@@ -188,7 +185,7 @@ pub(crate) fn compile_dll(source: &Path, dll: &Path, libraries: &[&str]) -> Resu
     let mut command = Command::new(GCC);
     command.args(["-shared", "-O2", "-s", "-Wall", "-Werror", "-o"]).arg(dll).arg(source);
     command.args(libraries.iter().map(|library| format!("-l{library}")));
-    crate::process::run(&mut command).with_context(|| format!("{} can't be compiled", source.display()))
+    crate::process::run(&mut command).with_context(|| format!("cannot compile {}", source.display()))
 }
 
 #[cfg(test)]

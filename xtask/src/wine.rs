@@ -1,8 +1,8 @@
 //! Runs Windows programs under Wine.
 //!
-//! The prefix is our own, `target/wine` if no other is asked for: nothing a program does there touches another. Wine has no
-//! `bcryptprimitives.dll` in the versions that Debian ships, and Rust programs do not start without it; a DLL of the one function
-//! they want is compiled from `bcryptprimitives.c` beside this file and put in the prefix.
+//! The prefix is `target/wine` by default, so that programs do not touch other prefixes. Debian's versions of Wine lack
+//! `bcryptprimitives.dll`, without which Rust programs do not start: a DLL with the one function that they need is compiled from
+//! `bcryptprimitives.c` beside this file and installed in the prefix.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,17 +15,17 @@ use anyhow::{Context, Result, bail};
 use crate::process::{Guarded, find, run as run_command, say};
 use crate::{folder, system, windows};
 
-/// Where Debian's package `wine64` has its program: not in PATH, since `wine` is meant to be there.
+/// The program of the Debian package `wine64`, which is not in PATH.
 const DEBIAN_WINE: &str = "/usr/lib/wine/wine64";
 const PACKAGES: [&str; 2] = ["wine", "wine64"];
 
 /// What to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The Wine prefix, made where it is not there [default: target/wine]
+    /// The Wine prefix, created if it is missing [default: target/wine]
     #[arg(long, value_name = "FOLDER")]
     prefix: Option<PathBuf>,
-    /// Put this DLL in the prefix's System32 first
+    /// Install this DLL in System32 of the prefix first
     #[arg(long = "dll", value_name = "FILE")]
     dlls: Vec<PathBuf>,
     /// The program and its arguments
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     program: Vec<OsString>,
 }
 
-/// The task. The program's exit code is ours.
+/// The exit code is that of the program.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = match &arguments.prefix {
         Some(folder) => std::path::absolute(folder)?,
@@ -43,8 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for dll in &arguments.dlls {
         prefix.install(dll)?;
     }
-    let status = prefix.command().args(&arguments.program).status().context("can't run Wine")?;
-    // Codes of Windows have 32 bits, of which the system here keeps 8; one that is not 0 must not become 0.
+    let status = prefix.command().args(&arguments.program).status().context("cannot run Wine")?;
+    // Windows exit codes have 32 bits, those of this system 8: a code other than 0 must not become 0.
     let code = status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1));
     Ok(ExitCode::from(code))
 }
@@ -62,8 +62,8 @@ impl Prefix {
         Self::prepare(folder::target()?.join("wine"))
     }
 
-    /// The same drive C in a prefix without drive Z, by which Wine takes paths like `/var` for those of this system. Programs are named by
-    /// their place on drive C there.
+    /// A prefix with the same drive C but without drive Z, with which Wine resolves paths like `/var` on this system. Programs need their
+    /// path on drive C.
     pub(crate) fn without_drive_z(&self) -> Result<Self> {
         self.wait_until_quiet()?;
         let other = Self { folder: self.folder.with_extension("c"), wine: self.wine.clone() };
@@ -79,7 +79,7 @@ impl Prefix {
         Ok(other)
     }
 
-    /// Takes such a prefix away, once nothing runs there.
+    /// Removes such a prefix once no program runs in it.
     pub(crate) fn remove_without_drive_z(&self) -> Result<()> {
         if self.folder.exists() {
             self.wait_until_quiet()?;
@@ -88,22 +88,22 @@ impl Prefix {
         Ok(())
     }
 
-    /// Installs Wine and makes the prefix, as far as that is still to be done.
+    /// Installs Wine and creates the prefix if they are missing.
     fn prepare(folder: PathBuf) -> Result<Self> {
         let wine = match wine() {
             Some(wine) => wine,
             None => {
                 system::need_packages(&PACKAGES, "running Windows programs")?;
-                wine().context("Wine is installed, but there is no program wine or wine64")?
+                wine().context("Wine is installed, but neither wine nor wine64 was found")?
             }
         };
         let prefix = Self { folder, wine };
-        // Written last, so that what was interrupted is done again.
+        // Written last, so that an interrupted setup is repeated.
         let ready = prefix.folder.join("hnsproxy-ready");
         if !ready.exists() {
-            say(format_args!("making a Wine prefix in {}", prefix.folder.display()));
+            say(format_args!("creating a Wine prefix in {}", prefix.folder.display()));
             fs::create_dir_all(&prefix.folder)?;
-            // Without these two, which would ask for add-ons in a window.
+            // Disables two DLLs that would ask for add-ons in a window.
             let mut boot = prefix.command();
             boot.args(["wineboot", "--init"]).env("WINEDLLOVERRIDES", "mscoree,mshtml=");
             run_command(boot.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
@@ -117,49 +117,49 @@ impl Prefix {
         Ok(prefix)
     }
 
-    /// Puts a DLL in System32.
+    /// Installs a DLL in System32.
     fn install(&self, dll: &Path) -> Result<()> {
-        let Some(name) = dll.file_name() else { bail!("{} is no file", dll.display()) };
+        let Some(name) = dll.file_name() else { bail!("{} is not a file", dll.display()) };
         self.install_as(dll, name)
     }
 
-    /// Puts a DLL in System32 under a name.
+    /// Installs a DLL in System32 under a name.
     pub(crate) fn install_as(&self, dll: &Path, name: impl AsRef<Path>) -> Result<()> {
         let place = self.system32().join(name);
-        fs::copy(dll, &place).with_context(|| format!("can't copy {} to {}", dll.display(), place.display()))?;
+        fs::copy(dll, &place).with_context(|| format!("cannot copy {} to {}", dll.display(), place.display()))?;
         Ok(())
     }
 
-    /// A command that runs Wine in this prefix, with the program still to be named.
+    /// A Wine command in this prefix, without the program.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.wine);
         command.env("WINEPREFIX", &self.folder).env("WINEARCH", "win64").env("WINEDEBUG", "-all");
-        // Wine keeps a display it is given busy, and nothing here has a window.
+        // No program here has a window, and Wine would connect to the display.
         command.env_remove("DISPLAY");
         command
     }
 
-    /// Starts a program that does nothing until it is dropped, and has all that it needs when this answers.
+    /// Starts a program that does nothing until it is dropped, and waits until it has started.
     pub(crate) fn start_waiting(&self) -> Result<Guarded> {
         let mut command = self.command();
-        // Waits for a line that never comes.
+        // `pause` waits for input that never comes.
         command.args(["cmd", "/c", "pause"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut program = command.spawn().map(Guarded).context("can't run Wine")?;
+        let mut program = command.spawn().map(Guarded).context("cannot run Wine")?;
         program.0.stdout.as_mut().context("no output")?.read_exact(&mut [0]).context("cmd ended at once")?;
         Ok(program)
     }
 
-    /// Waits until the last program in the prefix has ended, and with it what Wine itself runs there.
+    /// Waits until all programs in the prefix have ended, those of Wine included.
     pub(crate) fn wait_until_quiet(&self) -> Result<()> {
         let beside = |name: &str| self.wine.parent().map(|folder| folder.join(name)).filter(|file| file.is_file());
         let server = beside("wineserver64").or_else(|| beside("wineserver")).or_else(|| find("wineserver"));
-        let mut command = Command::new(server.context("there is no wineserver")?);
+        let mut command = Command::new(server.context("wineserver not found")?);
         command.arg("-w").env("WINEPREFIX", &self.folder).stdin(Stdio::null());
-        command.status().context("can't run wineserver")?;
+        command.status().context("cannot run wineserver")?;
         Ok(())
     }
 
-    /// The folder that is drive C.
+    /// The folder of drive C.
     pub(crate) fn drive_c(&self) -> PathBuf {
         self.folder.join("drive_c")
     }
@@ -186,5 +186,5 @@ fn symlink(to: &Path, at: &Path) -> Result<()> {
 
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> Result<()> {
-    bail!("there is no Wine here")
+    bail!("Wine is not available on this system")
 }

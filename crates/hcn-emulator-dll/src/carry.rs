@@ -1,4 +1,4 @@
-//! Carries calls to the service, and their answers into the caller's places.
+//! Sends calls to the service, and stores their results in the out parameters of the caller.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,30 +12,27 @@ use hcn_emulator::Remote;
 
 use crate::memory::Place;
 
-/// What functions return: an `HRESULT` that fills the register, its upper half zero. Clients in Go read all of it.
+/// The return value: an `HRESULT` with the upper half of the register zero, since Go clients read all of it.
 pub(crate) type Returned = usize;
 
-/// The environment variable that names the service, as `HOST:PORT`.
+/// The environment variable with the `HOST:PORT` of the service.
 const ADDRESS: &str = "HNS_EMULATOR";
-/// A result has no place to go to.
+/// An out parameter is NULL.
 const E_POINTER: Hresult = Hresult(0x8000_4003);
-/// Something here went wrong that should not be able to.
+/// A bug in this DLL.
 const E_UNEXPECTED: Hresult = Hresult(0x8000_ffff);
 
-/// Where the result of a call goes.
+/// The out parameter for the result of a call.
 pub(crate) enum Wanted {
-    /// There is none.
     Nothing,
-    /// A document, at this place.
     Document(Option<Place<u16>>),
-    /// A handle, at this place.
     Handle(Option<Place<c_void>>),
 }
 
-/// A refusal: its code, and what the service says about it.
+/// A failure: its code and error record.
 type Refusal = (Hresult, Option<ErrorRecord>);
 
-/// The service, unless none is named.
+/// The service, if `HNS_EMULATOR` is set.
 fn service() -> Option<&'static Remote> {
     static SERVICE: OnceLock<Option<Remote>> = OnceLock::new();
     // Read once, as the address of an RPC service is fixed too.
@@ -43,13 +40,13 @@ fn service() -> Option<&'static Remote> {
     SERVICE.get_or_init(|| address().map(Remote::connect_lazily)).as_ref()
 }
 
-/// Carries a call out. The result goes to its place, the explanation of a failure to that of the record; the code is returned.
+/// Makes a call. Stores its result, or the error record of a failure, and returns the code.
 pub(crate) fn carry(call: Result<Call, Hresult>, wanted: Wanted, record: Option<Place<u16>>) -> Returned {
     guard(|| {
         let Err((code, explanation)) = carried(call, wanted) else { return Hresult::S_OK };
         let text = explanation.and_then(|explanation| serde_json::to_string(&explanation).ok());
         if let (Some(text), Some(mut record)) = (text, record) {
-            // Where there is no memory for it, the code must do.
+            // Without memory for the record, the code alone is returned.
             let _ = record.store_text(&text);
         }
         code

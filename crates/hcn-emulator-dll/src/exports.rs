@@ -1,9 +1,8 @@
-//! The exported functions, under their exact names.
+//! The exported functions, with the names of Microsoft's DLLs.
 //!
 //! # Safety
-//! One contract holds for all of them, that of the functions they stand in for: a text is NULL or ends with a NUL, an id is NULL or
-//! a `GUID`, a place for a result is NULL or can be written to, and all of these stay as they are until the function returns.
-//! A handle may be anything.
+//! All functions have the contract of the functions that they replace: a string is NULL or ends with NUL, an id is NULL or points to a
+//! `GUID`, an out parameter is NULL or writable, and all of these stay valid until the function returns. A handle may have any value.
 #![expect(unsafe_code, reason = "these are the functions of a DLL")]
 #![allow(non_snake_case, reason = "the names are Microsoft's")]
 #![allow(clippy::missing_safety_doc, reason = "the contract of all of them is in the module's documentation")]
@@ -19,8 +18,7 @@ use crate::carry::{Returned, Wanted, carry, guard};
 use crate::memory::{Place, handle, id, text};
 use crate::registrations;
 
-/// One function: its parameters, the call that they make, and the places for its results. Arguments are read and places are emptied
-/// before anything else happens.
+/// Defines a function: its parameters, its call, and its out parameters. Reads arguments and sets out parameters to NULL first.
 macro_rules! function {
     ($name:ident($($parameter:ident: $type:ty),*) $call:expr, $wanted:expr, $record:expr) => {
         #[doc = concat!("`", stringify!($name), "`. See the module for its contract.")]
@@ -33,7 +31,7 @@ macro_rules! function {
     };
 }
 
-// Each helper gives the module's contract on to one function that needs it.
+// Each helper passes the contract of the module on to one function.
 
 /// # Safety
 /// The module's contract.

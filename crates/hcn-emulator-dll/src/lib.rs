@@ -1,16 +1,16 @@
 //! `computenetwork.dll` and `vmcompute.dll` for systems without a Host Networking Service, Wine for instance.
 //!
-//! **Behind it is an emulator.** The library is installed under both names. It exports all HCN functions that clients load, the
-//! registration of notifications, and `HNSCall`. It keeps no objects: each call goes to the service that the environment variable
-//! `HNS_EMULATOR` names as `HOST:PORT`. Without the variable or the service, calls fail as those of an unavailable RPC server do.
+//! **The calls go to an emulator.** The library is installed under both names. It exports all HCN functions that clients load, the
+//! registration of notifications, and `HNSCall`. It has no objects: each call goes to the service of an emulator, whose `HOST:PORT` is in
+//! the environment variable `HNS_EMULATOR`. Without the variable or the service, calls fail as with an unavailable RPC server.
 //!
-//! It promises what clients rely on:
-//! - texts that it hands out are allocated with `CoTaskMemAlloc`, for the caller to free;
-//! - the error record is NULL with every success, and with a failure it is what the service says, or NULL;
+//! Guarantees that clients rely on:
+//! - returned strings are allocated with `CoTaskMemAlloc`, and the caller frees them;
+//! - the error record is NULL with every success; with a failure it is that of the service, or NULL;
 //! - every other result is NULL with every failure;
-//! - a NULL pointer where a result belongs is refused, never followed; nothing unwinds into the caller.
+//! - a NULL out parameter is rejected; nothing unwinds into the caller.
 //!
-//! On other systems than Windows it is empty.
+//! The library is empty on systems other than Windows.
 
 #[cfg(windows)]
 mod carry;

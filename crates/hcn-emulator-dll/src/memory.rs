@@ -1,5 +1,5 @@
-//! What crosses the border of the DLL: texts, ids and places for results.
-#![expect(unsafe_code, reason = "arguments are pointers of the caller, and texts are allocated by COM")]
+//! Converts arguments and results of the DLL: strings, ids and out parameters.
+#![expect(unsafe_code, reason = "arguments are pointers of the caller, and strings are allocated by COM")]
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -9,7 +9,7 @@ use hcn::{Guid, Hresult};
 use windows_sys::Win32::System::Com::CoTaskMemAlloc;
 use windows_sys::core::{GUID, PCWSTR, PWSTR};
 
-/// A text that ends with a NUL, or nothing for a null pointer.
+/// Reads a string that ends with NUL; empty for a null pointer.
 ///
 /// # Safety
 /// The pointer is null, or to UTF-16 units with a NUL at their end that nobody writes to meanwhile.
@@ -32,7 +32,7 @@ pub(crate) unsafe fn text(pointer: PCWSTR) -> String {
     String::from_utf16_lossy(units)
 }
 
-/// An id.
+/// Reads an id.
 ///
 /// # Safety
 /// The pointer is null or to an id.
@@ -45,17 +45,17 @@ pub(crate) unsafe fn id(pointer: *const GUID) -> Result<Guid, Hresult> {
     Ok(Guid::from_fields(data1, data2, data3, &data4))
 }
 
-/// A handle as the caller has it: the number of the service in the clothes of a pointer.
+/// Reads a handle: the number of the service as a pointer value.
 pub(crate) fn handle(pointer: *const c_void) -> Handle {
     Handle(u64::try_from(pointer.addr()).unwrap_or(0))
 }
 
-/// The caller's place for one result, which is a pointer. Holds NULL until something is stored.
+/// An out parameter of the caller, for a pointer. Set to NULL until a result is stored.
 #[derive(Debug)]
 pub(crate) struct Place<T>(*mut *mut T);
 
 impl<T> Place<T> {
-    /// The place at an address; `None` for a null pointer.
+    /// The out parameter at an address; `None` for a null pointer.
     ///
     /// # Safety
     /// The address is null, or of a pointer that may be written to as long as the result lives.
@@ -75,7 +75,7 @@ impl<T> Place<T> {
 }
 
 impl Place<u16> {
-    /// Hands a text out: it is the caller's to free.
+    /// Stores a string, which the caller frees.
     pub(crate) fn store_text(&mut self, text: &str) -> Result<(), Hresult> {
         self.store(allocate(text)?);
         Ok(())
@@ -83,7 +83,7 @@ impl Place<u16> {
 }
 
 impl Place<c_void> {
-    /// Hands a handle out.
+    /// Stores a handle.
     pub(crate) fn store_handle(&mut self, handle: Handle) -> Result<(), Hresult> {
         let number = usize::try_from(handle.0).map_err(|_| Hresult::E_HANDLE)?;
         self.store(std::ptr::without_provenance_mut(number));
@@ -91,7 +91,7 @@ impl Place<c_void> {
     }
 }
 
-/// A text in memory of COM, with a NUL at its end.
+/// Allocates a string with a NUL at its end in COM memory.
 fn allocate(text: &str) -> Result<PWSTR, Hresult> {
     let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
     // SAFETY: any size may be asked for.

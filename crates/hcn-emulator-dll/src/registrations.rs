@@ -1,4 +1,4 @@
-//! Who wants notifications. Each registration is a subscription to the service, with a thread and a connection of its own.
+//! Registered callbacks. Each is a subscription to the service, with a thread and a connection of its own.
 #![expect(unsafe_code, reason = "callbacks are functions of the caller")]
 
 use std::collections::HashMap;
@@ -16,7 +16,6 @@ use windows_sys::core::{HRESULT, PCWSTR};
 
 use crate::carry;
 
-/// A callback of the caller.
 pub(crate) type Callback = unsafe extern "system" fn(u32, *const c_void, HRESULT, PCWSTR);
 
 struct Registrations {
@@ -30,10 +29,10 @@ fn registrations() -> MutexGuard<'static, Registrations> {
     REGISTRATIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the caller wants back with each notification.
+/// The context of the caller, passed back with each notification.
 struct Context(*const c_void);
 
-// SAFETY: it is only given back, on whatever thread the caller is notified by.
+// SAFETY: it is only passed back, on any thread.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
@@ -59,10 +58,10 @@ pub(crate) unsafe fn listener(callback: Callback, context: *const c_void) -> Lis
     })
 }
 
-/// Takes a registration.
+/// Registers a listener.
 pub(crate) fn add(listener: Listener) -> Result<Handle, Hresult> {
     stay();
-    // Not under the lock: it asks the service.
+    // Without the lock, since this calls the service.
     let subscription = carry::subscribe(listener)?;
     let mut registrations = registrations();
     registrations.last += 1;
@@ -71,14 +70,14 @@ pub(crate) fn add(listener: Listener) -> Result<Handle, Hresult> {
     Ok(Handle(number))
 }
 
-/// Ends a registration.
+/// Removes a registration.
 pub(crate) fn remove(registration: Handle) -> Result<(), Hresult> {
     let subscription = registrations().by_number.as_mut().and_then(|by_number| by_number.remove(&registration.0));
-    // Not under the lock: a call under way is waited for, which may register or unregister itself.
+    // Without the lock: the drop waits for a call in progress, which may register or unregister.
     subscription.map(drop).ok_or(Hresult::E_HANDLE)
 }
 
-/// Keeps this DLL loaded as long as the process lives: its threads must not lose the code that they run.
+/// Keeps this DLL loaded until the process ends, since its threads run its code.
 fn stay() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,21 +1,21 @@
 //! The conformance suite against the HNS of this system, or against an emulator's service.
 //!
-//! `conformance` runs it against the DLLs of Windows; `conformance HOST:PORT` against a service over TCP. It makes networks of type
-//! NAT, in names that start with `conformance-`, and takes them away again.
+//! `conformance` runs it against the DLLs of Windows; `conformance HOST:PORT` against a service over TCP. It creates networks with
+//! names that start with `conformance-`, and deletes them.
 //!
-//! Exit code 1 where a case failed, or HNS could not be asked.
+//! Exit code 1 if a case failed or HNS is unavailable.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod system;
 
 use std::process::ExitCode;
 
-use hcn::{Client, Features, Generation};
+use hcn::{ApiVersion, Client, Features};
 use hcn_emulator::conformance::cases;
 
 fn run() -> Result<usize, String> {
     let hcn = system::hns(std::env::args().nth(1))?;
-    let version = Client::new(hcn.clone(), Generation::V1).version().map_err(|error| error.to_string())?;
+    let version = Client::new(hcn.clone(), ApiVersion::V1).version().map_err(|error| error.to_string())?;
     let features = Features::of(version);
     println!("HNS {version}");
     let (mut passed, mut failed) = (0, 0);

@@ -1,8 +1,8 @@
-//! Makes the networks and endpoints of a host document, or takes them away: `host make|remove HOST.json [HOST:PORT]`.
+//! Creates or deletes the networks and endpoints of a host document: `host make|remove HOST.json [HOST:PORT]`.
 //!
-//! On the HNS of this system, or of an emulator's service. Endpoints come without their pods. To run recordings on a real HNS.
+//! Uses the HNS of this system, or the service of an emulator. It serves to run recordings on a real HNS; endpoints have no pods.
 //!
-//! Exit code 1 where something could not be made; what was made before stays, for `remove` to take away.
+//! Exit code 1 if an object could not be created. Objects created before stay; `remove` deletes them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod system;
@@ -84,14 +84,14 @@ fn run() -> Result<(), String> {
     let work: fn(&dyn Hcn, Kind, Guid, &Value) -> Result<(), Error> = match what {
         "make" => make,
         "remove" => |hcn, kind, id, _| remove(hcn, kind, id),
-        other => return Err(format!("{other} is none of make, remove")),
+        other => return Err(format!("unknown command {other} (known: make, remove)")),
     };
-    // Endpoints need their network before them. A network takes its endpoints and load balancers along.
+    // Endpoints need their network. HNS deletes the endpoints and load balancers of a network with it.
     for (name, kind) in [("Network", Kind::Network), ("Endpoint", Kind::Endpoint)] {
         let text = |object: &Value, member: &str| object.get(member).and_then(Value::as_str).map(str::to_owned);
         for object in with_subnets(&host).iter().filter(|object| text(object, "_kind").as_deref() == Some(name)) {
             let id = text(object, "ID").unwrap_or_default();
-            let guid = id.parse().map_err(|_| format!("{name} {id:?}: this is no id"))?;
+            let guid = id.parse().map_err(|_| format!("{name} {id:?}: invalid id"))?;
             work(&*hcn, kind, guid, object).map_err(|error| format!("{name} {id}: {error}"))?;
             println!("{what} {name} {id} {}", text(object, "Name").unwrap_or_default());
         }

@@ -1,7 +1,7 @@
-//! How long a native call takes, beside a bare round trip over TCP: `latency CALLS [HOST:PORT]`.
+//! Measures native calls and, for comparison, round trips over TCP: `latency CALLS [HOST:PORT]`.
 //!
-//! Without an address it calls the DLLs of Windows. The bare round trip is of as many bytes as a small call has, to the address in
-//! `ECHO`, which has to send back what it gets; without that, there is none. Prints a JSON object a line.
+//! Without an address it calls the DLLs of Windows. The round trips have the size of a small call and go to the echo server at the address
+//! in `ECHO`; without that they are left out. Prints one JSON object per line.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
 mod system;

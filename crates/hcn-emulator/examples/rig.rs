@@ -1,7 +1,7 @@
 //! Runs a program with an emulated HNS of its own: `rig BUILD PROGRAM [ARGUMENT]...`.
 //!
-//! The program finds the emulator's service in `HNS_EMULATOR`. When it has ended, the calls that it made are counted on stdout. The exit
-//! code is the program's.
+//! `HNS_EMULATOR` has the address of the emulator's service for the program. After its end, the numbers of its calls are printed to stdout.
+//! The exit code is that of the program.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 use std::process::{Command, ExitCode};
@@ -15,7 +15,7 @@ fn run() -> Result<ExitCode, String> {
     let program = arguments.next().ok_or("no program is named")?;
     let emulator = Arc::new(Emulator::new(build));
     let service = Service::bind("127.0.0.1:0", emulator.clone()).and_then(Service::spawn);
-    let service = service.map_err(|error| format!("no service: {error}"))?;
+    let service = service.map_err(|error| format!("cannot start the service: {error}"))?;
     let status = Command::new(&program)
         .args(arguments)
         .env("HNS_EMULATOR", service.address().to_string())
@@ -26,7 +26,7 @@ fn run() -> Result<ExitCode, String> {
         println!("{count:8} {function}");
     }
     println!("{:8} native calls, of which {} writes", emulator.native_calls(), emulator.writes());
-    // A code that does not fit here must not become 0.
+    // A code that does not fit must not become 0.
     Ok(ExitCode::from(status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))))
 }
 

@@ -6,46 +6,45 @@ use std::str::FromStr;
 use hcn::Version;
 use serde::{Deserialize, Serialize};
 
-/// How an HNS departs from what its interface promises.
+/// Known deviations of HNS builds from the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quirks {
     /// Modifying a load balancer succeeds and changes nothing (kubernetes 131466, seen on 15.4).
     pub silent_modify: bool,
-    /// Ids chosen by the caller are ignored.
+    /// Requested ids are ignored: HNS chooses its own.
     pub chooses_ids: bool,
-    /// A local endpoint is refused on an address that a remote one has (kubernetes 130963).
+    /// A local endpoint is rejected if a remote endpoint has its address (kubernetes 130963).
     pub remote_blocks_local: bool,
     /// The first attempt to delete a load balancer fails (seen on Server 2019).
     pub first_delete_fails: bool,
     /// A deleted load balancer without an address leaves its port reserved (kubernetes 137530).
     pub leaks_ports: bool,
-    /// A load balancer is refused if a local backend was never attached. Real nodes do so; hnslib's tests want the contrary.
+    /// A load balancer with a local backend that was never attached is rejected. Real nodes do this; hnslib's tests expect the opposite.
     pub wants_attached_backends: bool,
-    /// Ports of the host taken by others: protocol number and port.
+    /// Ports of the host that other processes use: protocol number and port.
     pub reserved_ports: BTreeSet<(u32, u16)>,
 }
 
-/// What an emulated HNS does where it is not known what a real one does, apart from quirks of builds.
+/// Choices where the behaviour of a real HNS is not known, apart from quirks of builds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// A load balancer without a backend is accepted.
     pub accepts_no_backend: bool,
-    /// `HNSCall` succeeds where HNS refuses, and its envelope says that it failed, as on older builds.
+    /// `HNSCall` returns success for a rejected call and reports the failure in its envelope, as older builds do.
     pub fails_in_envelope: bool,
 }
 
-/// A build of Windows, as far as HNS goes.
+/// A build of Windows: the version and quirks of its HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     /// The name of the preset, or the version.
     pub name: String,
-    /// The version of HNS. Which Windows has which is partly assumed.
+    /// The version of HNS. Which Windows has which version is partly assumed.
     pub version: Version,
-    /// How it departs from the interface.
     pub quirks: Quirks,
 }
 
-/// The presets: name, version, whether a modify is silent.
+/// Name, version, and [`Quirks::silent_modify`].
 const PRESETS: [(&str, Version, bool); 8] = [
     ("server2019-rtm", Version::new(9, 1), false),
     ("server2019", Version::new(9, 5), false),
@@ -67,7 +66,7 @@ impl Build {
         PRESETS.iter().map(|(name, ..)| *name)
     }
 
-    /// A build of a version without a name.
+    /// The build with a version, without a preset.
     pub fn of(version: Version) -> Self {
         let quirks = Quirks { silent_modify: version == Version::new(15, 4), ..Quirks::default() };
         Self { name: version.to_string(), version, quirks }
@@ -87,7 +86,7 @@ impl FromStr for Build {
         }
         text.parse().map(Self::of).map_err(|_| {
             let names: Vec<_> = Self::names().collect();
-            format!("{text:?} is no build; known are {}, or a version of HNS such as 15.5", names.join(", "))
+            format!("unknown build {text:?} (known: {}, or an HNS version, e.g. 15.5)", names.join(", "))
         })
     }
 }

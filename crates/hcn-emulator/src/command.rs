@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Facts,
 }
 
-/// The answer to a request that was carried out.
+/// The result of a successful request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Done,
@@ -66,24 +66,23 @@ pub(crate) enum Outcome {
     Host(Host),
 }
 
-/// One call in the journal of a service: a [`Detail`] from elsewhere.
+/// One call in the journal: a [`Detail`] as sent over the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// The native function.
     pub function: String,
-    /// The object, query or path that it was about.
+    /// The object, query or path of the call.
     pub subject: String,
-    /// When it ended, since the emulator began.
+    /// When the call ended, since the start of the emulator.
     pub at: Duration,
-    /// The code that it answered with.
+    /// The result of the call.
     pub code: Hresult,
-    /// Whether it can change what HNS holds.
+    /// Whether the call can change the state of HNS.
     pub is_write: bool,
-    /// The kind of the object that it was about.
+    /// The kind of the object, if the call is about one.
     pub kind: Option<Kind>,
-    /// The object's id; that of a new object is the one that it was given.
+    /// The id of the object; of a created object, its new id.
     pub id: Option<Guid>,
-    /// The name of the [rule](crate::rules) that refused. A fault has none.
+    /// The name of the [rule](crate::rules) that rejected the call. `None` for an injected fault.
     pub rule: Option<String>,
 }
 
@@ -94,13 +93,12 @@ impl From<Detail> for Line {
     }
 }
 
-/// How many calls there were since the journal was last reset.
+/// Numbers of calls since the last reset of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// By native function.
     pub functions: BTreeMap<String, u64>,
-    /// All native calls.
     pub native_calls: u64,
-    /// Those of them that can have changed something.
+    /// Calls that can change the state of HNS, failed ones included.
     pub writes: u64,
 }

@@ -1,31 +1,29 @@
-//! What clients of HNS rely on, as cases that any implementation of the interface must pass: an emulator, or a real HNS. Here are those
-//! of a Service proxy.
+//! Conformance cases that any implementation of [`Hcn`] must pass, an emulator or a real HNS: what a Service proxy relies on.
 //!
-//! Every case makes its own network and takes it away again, and before it the load balancers that it made: HNS does not promise
-//! that these go with the network. Networks are of type NAT, which needs no adapter; those of load balancers are overlays, the type
-//! that hnslib's tests have them on.
+//! Each case creates its own network and deletes it at the end, its load balancers first, since HNS does not document that it deletes
+//! them with the network. Networks have the type NAT, which needs no adapter; those with load balancers are overlays, as in hnslib's
+//! tests.
 
 mod cni;
 
 use hcn::call::{Call, Method, Reply};
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
-use hcn::{Class, Client, Error, Features, Generation, Guid, Hcn, Hresult, Kind};
+use hcn::{ApiVersion, Class, Client, Error, Features, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// A case.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// What it shows.
     pub name: &'static str,
-    /// Whether it applies to an HNS of these features.
+    /// Whether it applies to an HNS with these features.
     pub applies: fn(&Features) -> bool,
-    /// Runs it; the error says what was not as it must be.
+    /// Runs it. The error names the failed expectation.
     pub run: fn(&Arc<dyn Hcn>) -> Result<(), String>,
 }
 
-/// A network, which goes away with what is in it, and load balancers.
+/// A network with endpoints and load balancers, deleted when dropped.
 struct Scratch {
     hcn: Arc<dyn Hcn>,
     client: Client,
@@ -43,14 +41,14 @@ impl Scratch {
     fn overlay(hcn: &Arc<dyn Hcn>) -> Result<Self, String> {
         let policies = json!([{"Type": "VSID", "Settings": {"IsolationId": 5000}}]);
         let range = json!({"StartMacAddress": "00-15-5D-52-C0-00", "EndMacAddress": "00-15-5D-52-CF-FF"});
-        // It does not survive a restart of the host, should it be left behind.
+        // Flag 8: the network does not survive a restart of the host, if a failed run leaves it behind.
         Self::of(
             hcn,
             json!({ "Type": "Overlay", "Flags": 8, "MacPool": {"Ranges": [range]}, "Ipams": ipams(&policies) }),
         )
     }
 
-    /// A network of settings of the second generation.
+    /// A network by settings in the v2 schema.
     fn of(hcn: &Arc<dyn Hcn>, mut settings: Value) -> Result<Self, String> {
         if let Value::Object(members) = &mut settings {
             members.insert("SchemaVersion".into(), json!({"Major": 2, "Minor": 0}));
@@ -58,7 +56,7 @@ impl Scratch {
         Self::with(hcn, settings)
     }
 
-    /// A network of settings of either generation.
+    /// A network by settings in either schema.
     fn with(hcn: &Arc<dyn Hcn>, mut settings: Value) -> Result<Self, String> {
         let network = Guid::new_v4();
         if let Value::Object(members) = &mut settings {
@@ -66,10 +64,10 @@ impl Scratch {
         }
         let call = Call::Create { kind: Kind::Network, network: None, id: network, settings: settings.to_string() };
         let Reply::Handle(handle) = hcn.call(&call).map_err(|e| e.to_string())? else {
-            return Err("creating a network gives no handle".into());
+            return Err("HcnCreateNetwork returned no handle".into());
         };
         let _ = hcn.call(&Call::Close { kind: Kind::Network, handle });
-        let client = Client::new(hcn.clone(), Generation::V2);
+        let client = Client::new(hcn.clone(), ApiVersion::V2);
         Ok(Self { hcn: hcn.clone(), client, network, load_balancers: RefCell::default() })
     }
 
@@ -77,7 +75,7 @@ impl Scratch {
         self.client.create_endpoint(self.network, Guid::new_v4(), &remote(address)).map_err(|e| e.to_string())
     }
 
-    /// Creates a load balancer of an id, which goes away at the end.
+    /// Creates a load balancer with an id, deleted when `self` is dropped.
     fn balance_as(&self, id: Guid, document: &LoadBalancer) -> Result<Guid, Error> {
         let made = self.client.create_load_balancer(id, document)?;
         self.load_balancers.borrow_mut().push(made);
@@ -98,7 +96,7 @@ impl Drop for Scratch {
     }
 }
 
-/// The addresses of a network, with policies of the subnet.
+/// The subnet of a network, with policies.
 fn ipams(policies: &Value) -> Value {
     json!([{"Type": "Static", "Subnets": [{"IpAddressPrefix": "192.168.214.0/24", "Policies": policies,
             "Routes": [{"NextHop": "192.168.214.1", "DestinationPrefix": "0.0.0.0/0"}]}]}])
@@ -142,7 +140,6 @@ fn text(error: Error) -> String {
     error.to_string()
 }
 
-/// All cases.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     CASES.iter().chain(cni::CASES)
 }
@@ -151,10 +148,10 @@ const CASES: &[Case] = &[
     Case {
         name: "a version of two numbers",
         applies: |_| true,
-        run: |hcn| Client::new(hcn.clone(), Generation::V1).version().map(drop).map_err(text),
+        run: |hcn| Client::new(hcn.clone(), ApiVersion::V1).version().map(drop).map_err(text),
     },
     Case {
-        name: "lists of the first generation",
+        name: "lists of the HNS v1 API",
         applies: |_| true,
         run: |hcn| {
             for path in ["/networks/", "/endpoints/", "/policylists/", "/policylists"] {
@@ -168,10 +165,10 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "a filter for what is not there matches nothing",
+        name: "a filter without a match returns an empty list",
         applies: |f| f.v2,
         run: |hcn| {
-            let client = Client::new(hcn.clone(), Generation::V2);
+            let client = Client::new(hcn.clone(), ApiVersion::V2);
             must(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network of an unknown name")?;
             for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
                 let query = Query { filter, ..Query::all() }.to_json();
@@ -327,11 +324,11 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "both generations see the same objects",
+        name: "both APIs see the same objects",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
-            let v1 = Client::new(hcn.clone(), Generation::V1);
+            let v1 = Client::new(hcn.clone(), ApiVersion::V1);
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
             let seen = v1.load_balancers(Some).map_err(text)?.into_iter().find(|l| l.id == id);

@@ -20,14 +20,14 @@ pub use crate::command::{Counters, Line};
 /// Why a control request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The service could not be asked, or its answer was lost.
+    /// The service is unavailable, or the connection broke before its answer.
     #[error("{0}")]
     Unavailable(String),
-    /// The service refused.
-    #[error("the emulator refuses: {0}")]
+    /// The service rejected the request.
+    #[error("emulator rejected the request: {0}")]
     Refused(String),
-    /// The service answered something else.
-    #[error("the emulator answered another question; is it of another version?")]
+    /// The answer does not match the request.
+    #[error("unexpected answer of the emulator: check that it has the same version")]
     Mismatch,
 }
 
@@ -37,7 +37,7 @@ impl From<Lost> for ControlError {
     }
 }
 
-/// A client of the control interface. Each request connects if it has to.
+/// A client of the control interface. Connects at the first request.
 #[derive(Debug)]
 pub struct Control {
     pool: Pool,
@@ -50,7 +50,7 @@ macro_rules! requests {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// If the service could not be asked or refused.
+                /// If the service is unavailable or rejects the request.
                 pub fn $name(&self, $($argument: $type),*) -> Result<$answer, ControlError> {
                     match self.ask(&$command)? {
                         $outcome => Ok($result),
@@ -65,50 +65,51 @@ macro_rules! requests {
 requests! {
     /// The documents of a kind, in the order of their creation.
     documents(kind: Kind) = Command::Documents(kind) => Outcome::Documents(documents) => documents, Vec<Value>;
-    /// The calls since the journal was last reset, in order.
+    /// The calls since the last reset of the journal, in order.
     journal() = Command::Journal => Outcome::Journal(lines) => lines, Vec<Line>;
-    /// How many calls there were since the journal was last reset.
+    /// The numbers of calls since the last reset of the journal.
     counters() = Command::Counters => Outcome::Counters(counters) => counters, Counters;
-    /// Forgets all calls.
+    /// Clears the journal and counters.
     reset_journal() = Command::ResetJournal => Outcome::Done => (), ();
     /// Injects a fault.
     inject(fault: Fault) = Command::Inject(fault, None) => Outcome::Done => (), ();
-    /// Injects a fault that strikes so many times at most.
+    /// Injects a fault that strikes at most `times` times.
     inject_times(fault: Fault, times: u64) = Command::Inject(fault, Some(times)) => Outcome::Done => (), ();
-    /// Ends all faults.
+    /// Removes all faults.
     clear_faults() = Command::ClearFaults => Outcome::Done => (), ();
-    /// How HNS departs from its interface.
+    /// The quirks of the build.
     quirks() = Command::Quirks => Outcome::Quirks(quirks) => quirks, Quirks;
-    /// Changes how HNS departs from its interface.
+    /// Replaces the quirks of the build.
     set_quirks(quirks: Quirks) = Command::SetQuirks(quirks) => Outcome::Done => (), ();
-    /// What HNS does where it is not known what a real one does.
+    /// The choices where the behaviour of a real HNS is not known.
     options() = Command::Options => Outcome::Options(options) => options, Options;
-    /// Changes what HNS does where it is not known what a real one does.
+    /// Replaces the choices where the behaviour of a real HNS is not known.
     set_options(options: Options) = Command::SetOptions(options) => Outcome::Done => (), ();
-    /// Stops HNS: open handles are void, calls are refused, subscriptions end, and objects of these kinds are lost to [`reappear`](Self::reappear).
+    /// Stops HNS: open handles become invalid, calls fail, subscriptions end, and objects of these kinds disappear until
+    /// [`reappear`](Self::reappear).
     stop(lost: &[Kind]) = Command::Stop(lost.to_vec()) => Outcome::Done => (), ();
     /// Starts HNS again.
     start() = Command::Start => Outcome::Done => (), ();
-    /// Brings back what a stop has lost, except objects whose ids are taken by now.
+    /// Restores the objects that disappeared at a stop, except those whose ids are in use.
     reappear() = Command::Reappear => Outcome::Done => (), ();
-    /// Adds an object, unchecked but for its id, as others on the host would.
+    /// Adds an object as another user of HNS. Only its id is checked.
     add(kind: Kind, document: Value) = Command::Add { kind, document } => Outcome::Id(id) => id, Guid;
-    /// Adds the endpoint of a pod, as a CNI plugin would.
+    /// Adds the endpoint of a pod, as a CNI plugin does.
     add_local_endpoint(network: Guid, name: &str, addresses: &[IpAddr]) =
         Command::AddLocalEndpoint { network, name: name.to_owned(), addresses: addresses.to_vec() }
         => Outcome::Id(id) => id, Guid;
-    /// Replaces the document of an object that is there, unchecked but for its id, as others on the host would.
+    /// Replaces the document of an object as another user of HNS. Only its id is checked.
     replace(kind: Kind, id: Guid, document: Value) = Command::Replace { kind, id, document } => Outcome::Done => (), ();
-    /// Takes an object away, with its dependants, as others on the host would.
+    /// Removes an object with its dependants, as another user of HNS.
     remove(kind: Kind, id: Guid) = Command::Remove { kind, id } => Outcome::Done => (), ();
-    /// What HNS holds now, with the host's facts about itself.
+    /// All objects of HNS, with the host's facts about itself.
     host() = Command::Host => Outcome::Host(host) => host, Host;
-    /// The host's facts about itself, without what HNS holds.
+    /// The host's facts about itself, without objects.
     facts() = Command::Facts => Outcome::Host(host) => host, Host;
 }
 
 impl Control {
-    /// The service at `HOST:PORT`. It is connected to by the first request.
+    /// A client of the service at `HOST:PORT`. Connects at the first request.
     pub fn connect_lazily(address: impl Into<String>) -> Self {
         Self { pool: Pool::new(address.into()) }
     }

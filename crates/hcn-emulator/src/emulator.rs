@@ -1,4 +1,4 @@
-//! The emulator: the store behind the trait, with journal and faults around it, and the others who use HNS on a host.
+//! The emulator: makes calls on the store, with faults and the journal around it, and acts as other users of HNS on the host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use crate::rules;
 use crate::store::{Store, set};
 use crate::v2;
 
-/// An emulated Host Networking Service. See the crate's documentation for what it does not show.
+/// An emulated Host Networking Service. See the documentation of the crate for its limits.
 pub struct Emulator {
     state: Mutex<State>,
     begun: Instant,
@@ -31,12 +31,12 @@ struct State {
     journal: Journal,
     faults: Faults,
     down: bool,
-    /// Objects that a restart has hidden, in order.
+    /// Objects that disappeared at a stop, in order.
     hidden: Vec<(Kind, Guid, Value)>,
     subscribers: Subscribers,
 }
 
-/// The state, for as long as it is locked. When it is given back, subscribers are told what happened.
+/// The locked state. Unlocking it notifies subscribers.
 struct Locked<'a>(MutexGuard<'a, State>);
 
 impl std::ops::Deref for Locked<'_> {
@@ -66,11 +66,11 @@ impl std::fmt::Debug for Emulator {
     }
 }
 
-/// The kinds of objects that a host document has.
+/// The kinds of objects in a host document.
 const KINDS: [Kind; 3] = [Kind::Network, Kind::Endpoint, Kind::LoadBalancer];
 
 impl Emulator {
-    /// An HNS of a build that holds nothing.
+    /// An HNS without objects.
     pub fn new(build: Build) -> Self {
         let store = Store::new(build);
         let state = State {
@@ -84,10 +84,10 @@ impl Emulator {
         Self { state: Mutex::new(state), begun: Instant::now() }
     }
 
-    /// An HNS that holds what a host document says.
+    /// An HNS with the objects of a host document.
     ///
     /// # Errors
-    /// If the version is none, or an object has no known `_kind`, no id, or an id or a shape that makes no sense.
+    /// If the version is invalid, or an object has an unknown `_kind`, no valid id, or an invalid document.
     pub fn from_host(host: &Host) -> Result<Self, HostError> {
         let build: Build = host.hns_version.parse().map_err(HostError::Version)?;
         let emulator = Self::new(build);
@@ -100,11 +100,13 @@ impl Emulator {
                 Some("Network") => Kind::Network,
                 Some("Endpoint") => Kind::Endpoint,
                 Some("LoadBalancer") => Kind::LoadBalancer,
-                Some(other) => return Err(fail(format!("_kind {other:?} is none of Network, Endpoint, LoadBalancer"))),
-                None => return Err(fail("has no _kind (Network, Endpoint or LoadBalancer)".into())),
+                Some(other) => {
+                    return Err(fail(format!("unknown _kind {other:?} (known: Network, Endpoint, LoadBalancer)")));
+                }
+                None => return Err(fail("missing _kind (Network, Endpoint or LoadBalancer)".into())),
             };
-            let id = text("ID").ok_or_else(|| fail("has no ID".into()))?;
-            let id: Guid = id.parse().map_err(|_| fail(format!("ID {id:?} is no id")))?;
+            let id = text("ID").ok_or_else(|| fail("missing ID".into()))?;
+            let id: Guid = id.parse().map_err(|_| fail(format!("invalid ID {id:?}")))?;
             let mut document = object.clone();
             if let Value::Object(members) = &mut document {
                 members.shift_remove("_kind");
@@ -119,19 +121,19 @@ impl Emulator {
             }
             let mut state = emulator.state();
             if state.store.table(kind).get(id).is_some() {
-                return Err(fail(format!("ID {id} is there twice")));
+                return Err(fail(format!("duplicate ID {id}")));
             }
             state.store.insert(kind, id, document);
         }
         Ok(emulator)
     }
 
-    /// How long ago it began: the time that the journal has.
+    /// The time since its start, which the journal uses.
     pub fn age(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// What this HNS holds now, with a host's facts about itself.
+    /// All objects, with a host's facts about itself.
     pub fn to_host(&self, facts: &Host) -> Host {
         let state = self.state();
         let mut objects = Vec::new();
@@ -151,92 +153,87 @@ impl Emulator {
         Locked(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The build.
     pub fn build(&self) -> Build {
         self.state().store.build.clone()
     }
 
-    /// Makes it another build, with what it holds.
+    /// Changes the build, and keeps the objects.
     pub fn change_build(&self, build: Build) {
         self.state().store.build = build;
     }
 
-    /// Changes how it departs from the interface.
     pub fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
         change(&mut self.state().store.build.quirks);
     }
 
-    /// What it does where it is not known what a real HNS does.
     pub fn options(&self) -> Options {
         self.state().store.options
     }
 
-    /// Changes what it does where it is not known what a real HNS does.
     pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.state().store.options);
     }
 
-    /// Tells it the addresses of the host: their ports are those of the host.
+    /// Sets the addresses of the host. Ports on them are ports of the host.
     pub fn set_node_ips(&self, addresses: &[IpAddr]) {
         self.state().store.node_ips = addresses.to_vec();
     }
 
-    /// The calls since the journal was last reset, in order.
+    /// The calls since the last reset of the journal, in order.
     pub fn journal(&self) -> Vec<Entry> {
         self.state().journal.entries()
     }
 
-    /// The calls since the journal was last reset, in order, each with the object it was about and the rule that refused it.
+    /// As [`journal`](Self::journal), each call with its object and the rule that rejected it.
     pub fn journal_details(&self) -> Vec<Detail> {
         self.state().journal.details()
     }
 
-    /// How often each native function was called since the journal was last reset.
+    /// Calls of each native function since the last reset of the journal.
     pub fn counters(&self) -> BTreeMap<&'static str, u64> {
         self.state().journal.counters()
     }
 
-    /// How many native calls there were since the journal was last reset.
+    /// Native calls since the last reset of the journal.
     pub fn native_calls(&self) -> u64 {
         self.state().journal.native_calls()
     }
 
-    /// How many of these can have changed something.
+    /// Calls since the last reset that can change the state of HNS, failed ones included.
     pub fn writes(&self) -> u64 {
         self.state().journal.writes()
     }
 
-    /// Forgets all calls.
+    /// Clears the journal and counters.
     pub fn reset_journal(&self) {
         self.state().journal = Journal::default();
     }
 
-    /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.inject(fault, None);
     }
 
-    /// Injects a fault that strikes so many times at most.
+    /// Injects a fault that strikes at most `times` times.
     pub fn inject_times(&self, fault: Fault, times: u64) {
         self.state().faults.inject(fault, Some(times));
     }
 
-    /// Makes the nth call of a function, counted from now and from 1, fail with a code.
+    /// Makes the nth call of a function from now on, counted from 1, fail with a code.
     pub fn fail_nth(&self, function: &str, nth: u64, code: Hresult) {
         self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Fail(code) });
     }
 
-    /// Makes every call of a function take a while.
+    /// Delays every call of a function.
     pub fn delay(&self, function: &str, delay: Duration) {
         self.inject(Fault { which: Which::Function(function.into()), from: 1, every: 1, effect: Effect::Delay(delay) });
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
-    /// Stops the service: open handles are void, calls are refused, subscriptions end, and objects of the given kinds are lost to
+    /// Stops the service: open handles become invalid, calls fail, subscriptions end, and objects of these kinds disappear until
     /// [`reappear`](Self::reappear).
     pub fn stop(&self, lost: &[Kind]) {
         let mut state = self.state();
@@ -249,17 +246,16 @@ impl Emulator {
                 state.hidden.extend(document.map(|document| (*kind, id, document)));
             }
         }
-        // A service that ends tells nothing of what it will not know any more when it is back.
+        // A service that stops sends no notifications for objects that disappear with it.
         state.store.happened.clear();
         state.subscribers.disconnect();
     }
 
-    /// Starts the service again.
     pub fn start(&self) {
         self.state().down = false;
     }
 
-    /// Brings back what a stop has lost, except objects whose ids are taken by now.
+    /// Restores the objects that disappeared at a stop, except those whose ids are in use.
     pub fn reappear(&self) {
         let mut state = self.state();
         for (kind, id, document) in std::mem::take(&mut state.hidden) {
@@ -269,22 +265,22 @@ impl Emulator {
         }
     }
 
-    /// The documents of a kind, in the order of their creation. Not a call.
+    /// The documents of a kind, in the order of creation. Not a native call.
     pub fn documents(&self, kind: Kind) -> Vec<Value> {
         self.state().store.table(kind).iter().map(|(_, document)| document.clone()).collect()
     }
 
-    /// A document. Not a call.
+    /// The document of an object. Not a native call.
     pub fn document(&self, kind: Kind, id: Guid) -> Option<Value> {
         self.state().store.table(kind).get(id).cloned()
     }
 
-    /// Takes an object away, with its dependants, as others on the host would, whatever quirks calls meet. Not a call.
+    /// Removes an object with its dependants, as another user of HNS; quirks do not apply. Not a native call.
     pub fn remove(&self, kind: Kind, id: Guid) {
         self.state().store.delete_anyway(kind, id);
     }
 
-    /// Adds an object, unchecked, as others on the host would, in the place of the one of its id. Not a call.
+    /// Adds an object unchecked, as another user of HNS, and replaces one with its id. Not a native call.
     pub fn add(&self, kind: Kind, document: Value) -> Guid {
         let own = document.get("ID").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let id = own.unwrap_or_else(Guid::new_v4);
@@ -292,13 +288,13 @@ impl Emulator {
         id
     }
 
-    /// Replaces the document of an object that is there, unchecked, as others on the host would. Not a call.
+    /// Replaces the document of an object unchecked, as another user of HNS. Not a native call.
     pub fn replace(&self, kind: Kind, id: Guid, document: Value) {
         self.state().store.replace(kind, id, document);
     }
 
-    /// Adds the endpoint of a pod, as a CNI plugin would: attached, with the prefixes of the network and a MAC address of its own.
-    /// Not a call.
+    /// Adds the endpoint of a pod, as a CNI plugin does: attached, with the prefix lengths of the network and a new MAC address. Not a
+    /// native call.
     pub fn add_local_endpoint(&self, network: Guid, name: &str, addresses: &[IpAddr]) -> Guid {
         let configurations: Vec<Value> = addresses.iter().map(|ip| json!({"IpAddress": ip.to_string()})).collect();
         let mut document = json!({"Name": name, "HostComputeNetwork": network, "IpConfigurations": configurations});

@@ -1,8 +1,7 @@
-//! Notifications: what HNS tells of which change, and to whom.
+//! Notifications: the events of each change, and their subscribers.
 //!
-//! Which events there are is documented; that a notification carries `{"ID":…,"Flags":0}`, that an attached endpoint which is deleted
-//! counts as detached, and that what a stop has lost is not told, is assumed. Each subscriber has a thread that tells it, one thing
-//! at a time and in the order in which things happened.
+//! The kinds of events are documented. Assumed: a notification carries `{"ID":…,"Flags":0}`, the deletion of an attached endpoint counts
+//! as its detachment, and objects that disappear at a stop have no events. Each subscriber has a thread, which delivers events in order.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -12,7 +11,7 @@ use hcn::notification::{Gate, Listener, Notification, Subscription};
 use hcn::{Error, Event, Guid, Hresult, Kind};
 use serde_json::json;
 
-/// What is told of a new object. Nothing is of load balancers, endpoints and routes.
+/// The events of a created object. Load balancers, endpoints and routes have none.
 pub(crate) fn created(kind: Kind) -> &'static [Event] {
     match kind {
         Kind::Network => &[Event::NetworkPreCreate, Event::NetworkCreate],
@@ -21,7 +20,7 @@ pub(crate) fn created(kind: Kind) -> &'static [Event] {
     }
 }
 
-/// What is told of an object that went.
+/// The events of a deleted object.
 pub(crate) fn deleted(kind: Kind) -> &'static [Event] {
     match kind {
         Kind::Network => &[Event::NetworkPreDelete, Event::NetworkDelete],
@@ -30,14 +29,13 @@ pub(crate) fn deleted(kind: Kind) -> &'static [Event] {
     }
 }
 
-/// Who is told.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers(Vec<Subscriber>);
 
 #[derive(Debug)]
 struct Subscriber {
     gate: Arc<Gate>,
-    /// To the thread that tells it, which ends by `None` or when this is dropped.
+    /// To the thread of the subscriber, which ends with `None` or when this is dropped.
     sender: Sender<Option<Notification>>,
 }
 
@@ -50,13 +48,12 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.gate.close();
-        // The thread may have ended before.
+        // Fails if the thread has ended.
         let _ = self.sender.send(None);
     }
 }
 
 impl Subscribers {
-    /// Takes a subscriber.
     pub(crate) fn add(&mut self, listener: Listener) -> Result<Subscription, Error> {
         self.forget_closed();
         let gate = Gate::new(listener);
@@ -69,7 +66,6 @@ impl Subscribers {
         Ok(Subscription::new(Guard { gate, sender }))
     }
 
-    /// Tells of what happened.
     pub(crate) fn tell(&mut self, happened: impl Iterator<Item = (Event, Guid)>) {
         for (event, id) in happened {
             self.forget_closed();
@@ -77,7 +73,7 @@ impl Subscribers {
         }
     }
 
-    /// Tells of the end of the service, and ends all subscriptions.
+    /// Notifies subscribers of the stop of the service, and ends all subscriptions.
     pub(crate) fn disconnect(&mut self) {
         self.send(Event::ServiceDisconnect, String::new());
         self.0.clear();
@@ -86,7 +82,7 @@ impl Subscribers {
     fn send(&self, event: Event, document: String) {
         let notification = Notification { event, status: Hresult::S_OK, document };
         for subscriber in &self.0 {
-            // A thread that is gone has nobody to tell.
+            // Fails if the thread has ended.
             let _ = subscriber.sender.send(Some(notification.clone()));
         }
     }

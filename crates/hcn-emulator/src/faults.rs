@@ -1,4 +1,4 @@
-//! Calls that fail, or take their time, on demand.
+//! Injected faults: calls that fail or are delayed.
 
 use std::time::Duration;
 
@@ -6,38 +6,34 @@ use hcn::Hresult;
 use hcn::call::Call;
 use serde::{Deserialize, Serialize};
 
-/// Which calls a fault concerns.
+/// Which calls a fault affects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Which {
-    /// Those of a native function.
+    /// Calls of a native function.
     Function(String),
-    /// Those that can change what HNS holds.
+    /// Calls that can change the state of HNS.
     Writes,
-    /// All.
     Any,
 }
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// It is not carried out, and answers with a code.
+    /// It is not made, and returns a code.
     Fail(Hresult),
-    /// It is carried out, and answers with a code all the same.
+    /// It is made, and returns a code as if it had failed.
     FailAfter(Hresult),
-    /// It takes a while.
+    /// It takes longer by this time.
     Delay(Duration),
 }
 
-/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// Which calls it concerns.
     pub which: Which,
-    /// From which of these calls on, counted from 1.
+    /// The first of these calls that it affects, counted from 1.
     pub from: u64,
-    /// Every how many of these calls after that; 0: never again.
+    /// The distance to the next affected call; 0 if there is none.
     pub every: u64,
-    /// What happens.
     pub effect: Effect,
 }
 
@@ -50,7 +46,7 @@ pub(crate) struct Faults {
 struct Injected {
     fault: Fault,
     seen: u64,
-    /// How often it can still strike; none: any number of times.
+    /// How often it can still strike; `None` is without limit.
     left: Option<u64>,
 }
 
@@ -64,7 +60,7 @@ impl Faults {
         self.faults.clear();
     }
 
-    /// What happens to a call.
+    /// The effects on a call.
     pub(crate) fn strike(&mut self, call: &Call) -> Vec<Effect> {
         if !call.is_counted() {
             return Vec::new();

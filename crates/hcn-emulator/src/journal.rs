@@ -1,4 +1,4 @@
-//! What was called, in order, and how often.
+//! The journal: all native calls in order, and their counters.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -6,35 +6,33 @@ use std::time::Duration;
 use hcn::call::Call;
 use hcn::{Guid, Hresult, Kind};
 
-/// One call.
+/// One native call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The native function.
     pub function: &'static str,
-    /// The object, query or path that it was about.
+    /// The object, query or path of the call.
     pub subject: String,
-    /// The code that it answered with.
+    /// The result of the call.
     pub code: Hresult,
-    /// Whether it can change what HNS holds.
+    /// Whether the call can change the state of HNS.
     pub is_write: bool,
 }
 
-/// One call, and what came of it inside.
+/// One call with its object and the rule that rejected it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detail {
-    /// The call, as in the journal.
     pub entry: Entry,
-    /// When it ended, since the emulator began.
+    /// When the call ended, since the start of the emulator.
     pub at: Duration,
-    /// The kind of the object that it was about.
+    /// The kind of the object, if the call is about one.
     pub kind: Option<Kind>,
-    /// The object's id; that of a new object is the one that it was given.
+    /// The id of the object; of a created object, its new id.
     pub id: Option<Guid>,
-    /// The name of the [rule](crate::rules) that refused. A fault has none.
+    /// The name of the [rule](crate::rules) that rejected the call. `None` for an injected fault.
     pub rule: Option<&'static str>,
 }
 
-/// So many calls are kept; older ones are counted only.
+/// The most calls that are kept, which bounds memory. Older ones are counted only.
 const KEPT: usize = 100_000;
 
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Notes a call, the object it was about where that is known, and the rule that refused.
+    /// Records a call, its object if that is known, and the rule that rejected it.
     pub(crate) fn note(
         &mut self,
         call: &Call,

@@ -1,14 +1,13 @@
-//! An emulated Host Networking Service, in memory, behind the interface of the real one ([`hcn::Hcn`]).
+//! An emulated Host Networking Service, in memory, behind the trait of the real one ([`hcn::Hcn`]).
 //!
-//! **This is an emulator.** It knows what is published of HNS, and what clients of HNS demand; every refusal is an entry of
-//! [`rules`] with its evidence, and [`rules::assumed`] lists those for which there is none. That something works here does not
-//! show that it works on Windows.
+//! **This is an emulator.** It implements what is published about HNS and what clients of HNS require. Each rejection is an entry of
+//! [`rules`] with its evidence; [`rules::assumed`] lists those without. A program that works here may still fail on Windows.
 //!
-//! One store has two views: HCN v2 and HNS v1. Builds of Windows are presets of version and [`Quirks`]. Faults can be
-//! injected, every call is journaled and counted, and methods of [`Emulator`] play the others who use HNS on a host.
+//! One store has two APIs: HCN v2 and HNS v1. Builds of Windows are presets of version and [`Quirks`]. Tests can inject faults, read
+//! the journal and counters of all calls, and act as other users of HNS through the methods of [`Emulator`].
 //!
-//! [`Service`] offers an emulator over TCP, to any number of programs at once: [`Remote`] is HNS to them, and [`Control`] does from
-//! outside what the methods of [`Emulator`] do.
+//! [`Service`] serves an emulator over TCP to any number of programs: [`Remote`] makes native calls, and [`Control`] does what the
+//! methods of [`Emulator`] do.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "for tests: the journal has times, and faults delay calls")]
 

@@ -13,24 +13,24 @@ use crate::wire::{Answer, Hello, PROTOCOL, Request, encode, receive};
 
 /// Bounds the sockets of an idle client. A connection beyond it is closed after its call.
 const MAX_IDLE: usize = 32;
-/// A service is on this host or near it: one that does not answer within this time is not there.
+/// The service is on this host or near it: longer than this means that it is unavailable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a request has no answer.
+/// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
     /// It does not fit into a frame. Nothing was sent.
-    #[error("the request can't be sent: {0}")]
+    #[error("cannot send the request: {0}")]
     Unsendable(io::Error),
-    /// There is no service. Nothing was sent.
-    #[error("no service at {address}: {error}")]
+    /// The service is unavailable. Nothing was sent.
+    #[error("cannot connect to the emulator at {address}: {error}")]
     Unreachable { address: String, error: io::Error },
-    /// The connection broke: whether the request was carried out is not known.
-    #[error("lost the service at {address}: {error}")]
+    /// The connection broke. Whether the request was processed is unknown.
+    #[error("lost the connection to the emulator at {address}: {error}")]
     Broken { address: String, error: io::Error },
 }
 
-/// A client's connections to one service.
+/// The connections of a client to one service.
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: String,
@@ -39,7 +39,6 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// No connection yet.
     pub(crate) fn new(address: String) -> Self {
         let hello = Hello { protocol: PROTOCOL, client: Guid::new_v4() };
         Self { address, hello, idle: Mutex::default() }
@@ -50,7 +49,7 @@ impl Pool {
         &self.address
     }
 
-    /// Sends a request and waits for its answer. Never sends anything twice.
+    /// Sends a request and waits for its answer. Never sends a request twice, since it may be a write.
     pub(crate) fn exchange(&self, request: &Request<&Call, &Command>) -> Result<Answer, Lost> {
         let frame = encode(request).map_err(Lost::Unsendable)?;
         let mut connection = self.connection()?;
@@ -65,14 +64,14 @@ impl Pool {
                 Ok(answer)
             }
             Err(error) => {
-                // The others lead to the same service, and would each cost one more call.
+                // The other connections lead to the same service: each would fail one more call.
                 self.idle().clear();
                 Err(Lost::Broken { address: self.address.clone(), error })
             }
         }
     }
 
-    /// A connection for one subscription, and the answer to the wish for it.
+    /// Opens a connection for one subscription. Returns it with the answer to the subscription.
     pub(crate) fn subscribe(&self) -> Result<(BufReader<TcpStream>, Answer), Lost> {
         let unreachable = |error| Lost::Unreachable { address: self.address.clone(), error };
         let broken = |error| Lost::Broken { address: self.address.clone(), error };
@@ -93,7 +92,7 @@ impl Pool {
     }
 
     fn connect(&self) -> io::Result<BufReader<TcpStream>> {
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         for address in self.address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(mut stream) => {

@@ -1,8 +1,7 @@
-//! An HNS behind a TCP address: each call goes to an emulator's [`Service`](crate::service::Service).
+//! An HNS at a TCP address: each call goes to the [`Service`](crate::service::Service) of an emulator.
 //!
-//! It fails as the stubs of an RPC service do. Where no service answers, `RPC_S_SERVER_UNAVAILABLE`: the call was not carried out.
-//! Where the connection breaks, `RPC_S_CALL_FAILED`: whether it was carried out is not known, so no call is ever repeated. The next
-//! call connects anew.
+//! It fails as RPC stubs do. Without a connection, `RPC_S_SERVER_UNAVAILABLE`: the call was not made. If the connection breaks,
+//! `RPC_S_CALL_FAILED`: whether the call was made is unknown, so that no call is repeated. The next call connects again.
 
 use std::io::BufReader;
 use std::net::{Shutdown, TcpStream};
@@ -16,21 +15,20 @@ use hcn::{Error, Event, Hcn, Hresult};
 use crate::pool::{Lost, Pool};
 use crate::wire::{Answer, Failure, Request, receive};
 
-/// An HNS behind a TCP address. Any number of threads may call at once; each call under way has a connection.
+/// An HNS at a TCP address. Any number of threads may call at the same time; each call in progress has a connection.
 ///
-/// Handles belong to it: the service closes them when the last of its connections has ended.
+/// Handles belong to it: the service closes them when the last of its connections ends.
 #[derive(Debug)]
 pub struct Remote {
     pool: Pool,
 }
 
 impl Remote {
-    /// The service at `HOST:PORT`. It is connected to by the first call.
+    /// The service at `HOST:PORT`. Connects at the first call.
     pub fn connect_lazily(address: impl Into<String>) -> Self {
         Self { pool: Pool::new(address.into()) }
     }
 
-    /// The address, as given.
     pub fn address(&self) -> &str {
         self.pool.address()
     }
@@ -48,7 +46,7 @@ impl Hcn for Remote {
         }
     }
 
-    /// Has a connection and a thread of its own, both until its end.
+    /// The subscription has a connection and a thread of its own.
     fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
         let function = "HcnRegisterServiceCallback";
         let (connection, answer) = self.pool.subscribe().map_err(|lost| failed(function, &lost))?;
@@ -77,12 +75,12 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.gate.close();
-        // The thread reads an end, since the service sees that of this side.
+        // The thread then reads the end of the stream.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 
-/// Gives notifications on until the service, or the connection to it, ends: then that is what is told.
+/// Delivers notifications until the service or the connection ends, which is delivered as a disconnect.
 fn listen(mut connection: BufReader<TcpStream>, gate: &Gate) {
     while let Ok(Some(Answer::Told(notification))) = receive(&mut connection) {
         if notification.event == Event::ServiceDisconnect {
@@ -95,7 +93,7 @@ fn listen(mut connection: BufReader<TcpStream>, gate: &Gate) {
 }
 
 fn mismatch(function: &'static str) -> Error {
-    Error::Transport { function, reason: "the service answered another question".into() }
+    Error::Transport { function, reason: "unexpected answer of the emulator".into() }
 }
 
 fn failed(function: &'static str, lost: &Lost) -> Error {

@@ -1,32 +1,29 @@
-//! Every refusal of the emulated HNS: what is refused, with which code, and how we know.
+//! All rejections of the emulated HNS: the condition, the code, and the evidence.
 
 use hcn::Hresult;
 
-/// How a rule is known.
+/// The evidence for a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// Microsoft's documentation, headers or scripts.
     Documented,
     /// hnslib's tests demand it.
     Tested,
-    /// Seen on real nodes, in issues and logs.
+    /// Observed on real nodes, in issues and logs.
     Field,
-    /// What clients rely on.
+    /// Clients rely on it.
     Client,
-    /// A choice, without evidence.
+    /// Assumed, without evidence.
     Assumed,
 }
 
-/// A refusal.
+/// A rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// The name.
     pub name: &'static str,
-    /// What is refused.
+    /// What HNS rejects.
     pub what: &'static str,
-    /// With which code.
     pub code: Hresult,
-    /// How we know.
     pub evidence: Evidence,
 }
 
@@ -35,36 +32,35 @@ macro_rules! rules {
         $(#[doc = $what] pub const $name: Rule = Rule {
             name: stringify!($name), what: $what, code: Hresult::$code, evidence: Evidence::$evidence };)*
 
-        /// All rules.
         pub const ALL: &[Rule] = &[$($name),*];
     };
 }
 
 rules! {
     NO_V2: "HCN functions before HNS 9.2" => E_NOTIMPL, Assumed;
-    INVALID_JSON: "settings that are no JSON, or have a member of another type" => HCN_E_INVALID_JSON, Documented;
+    INVALID_JSON: "settings that are not JSON, or have a member of another type" => HCN_E_INVALID_JSON, Documented;
     INVALID_HANDLE: "a handle that is not open" => E_HANDLE, Assumed;
     OBJECT_GONE: "an open object that was deleted" => HCN_E_OBJECT_USED_AFTER_UNLOAD, Documented;
-    UNKNOWN_NETWORK: "a network id that is not there" => HCN_E_NETWORK_NOT_FOUND, Assumed;
-    UNKNOWN_ENDPOINT: "an endpoint id that is not there" => HCN_E_ENDPOINT_NOT_FOUND, Assumed;
-    UNKNOWN_NAMESPACE: "a namespace id that is not there" => ELEMENT_NOT_FOUND, Tested;
-    UNKNOWN_LOAD_BALANCER: "a load balancer id that is not there" => ELEMENT_NOT_FOUND, Assumed;
-    UNKNOWN_ROUTE: "a route id that is not there" => ELEMENT_NOT_FOUND, Assumed;
-    UNKNOWN_PATH: "a path of HNSCall that is not known" => ELEMENT_NOT_FOUND, Assumed;
-    DUPLICATE_ID: "an id that is taken" => ERROR_ALREADY_EXISTS, Assumed;
-    DUPLICATE_NETWORK: "a network id or name that is taken" => HCN_E_NETWORK_ALREADY_EXISTS, Field;
-    UNKNOWN_NETWORK_TYPE: "a network type that does not exist" => HCN_E_INVALID_NETWORK_TYPE, Assumed;
-    INVALID_PREFIX: "a subnet prefix that can't be read, or has bits of a host" => HCN_E_INVALID_PREFIX, Assumed;
+    UNKNOWN_NETWORK: "an unknown network id" => HCN_E_NETWORK_NOT_FOUND, Assumed;
+    UNKNOWN_ENDPOINT: "an unknown endpoint id" => HCN_E_ENDPOINT_NOT_FOUND, Assumed;
+    UNKNOWN_NAMESPACE: "an unknown namespace id" => ELEMENT_NOT_FOUND, Tested;
+    UNKNOWN_LOAD_BALANCER: "an unknown load balancer id" => ELEMENT_NOT_FOUND, Assumed;
+    UNKNOWN_ROUTE: "an unknown route id" => ELEMENT_NOT_FOUND, Assumed;
+    UNKNOWN_PATH: "an unknown path of HNSCall" => ELEMENT_NOT_FOUND, Assumed;
+    DUPLICATE_ID: "an id in use" => ERROR_ALREADY_EXISTS, Assumed;
+    DUPLICATE_NETWORK: "a network id or name in use" => HCN_E_NETWORK_ALREADY_EXISTS, Field;
+    UNKNOWN_NETWORK_TYPE: "an unknown network type" => HCN_E_INVALID_NETWORK_TYPE, Assumed;
+    INVALID_PREFIX: "an invalid subnet prefix, or one with host bits set" => HCN_E_INVALID_PREFIX, Assumed;
     OVERLAPPING_SUBNETS: "subnets of one network that overlap" => HCN_E_INVALID_SUBNET, Assumed;
-    UNKNOWN_POLICY: "a policy of a type that does not exist" => HCN_E_INVALID_POLICY_TYPE, Assumed;
+    UNKNOWN_POLICY: "a policy of an unknown type" => HCN_E_INVALID_POLICY_TYPE, Assumed;
     NO_NETWORK_HANDLE: "HcnCreateEndpoint without an open network" => E_HANDLE, Assumed;
-    NOT_IN_SUBNET: "a local address outside the network's subnets" => HCN_E_INVALID_IP, Assumed;
-    RESERVED_ADDRESS: "a local address that is the network's, the gateway's or the broadcast one" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
+    NOT_IN_SUBNET: "a local address outside the subnets of the network" => HCN_E_INVALID_IP, Assumed;
+    RESERVED_ADDRESS: "a local address that is the network, gateway or broadcast address" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
     ADDRESS_IN_USE: "a local address that a local endpoint of the network has" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
     REMOTE_HAS_ADDRESS: "a local address that a remote endpoint has, on some builds" => HCN_E_ADDR_INVALID_OR_RESERVED, Assumed;
     NO_FREE_ADDRESS: "a local endpoint without an address, in a network without a free one" => E_OUTOFMEMORY, Assumed;
     NO_FREE_MAC: "a local endpoint without a MAC address, in a network without a free one" => E_OUTOFMEMORY, Assumed;
-    INVALID_ADDRESS: "an address that can't be read" => HCN_E_INVALID_IP, Assumed;
+    INVALID_ADDRESS: "an invalid address" => HCN_E_INVALID_IP, Assumed;
     REMOTE_WITHOUT_MAC: "a remote endpoint without a MAC address" => HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION, Assumed;
     REMOTE_PORT: "a port mapping or ACL on a remote endpoint, or its attachment" => HCN_E_INVALID_REMOTE_ENDPOINT_OPERATION, Documented;
     MAPPING_IN_USE: "a port mapping of an endpoint with an external port that is mapped" => HCN_E_PORT_ALREADY_EXISTS, Tested;
@@ -72,20 +68,20 @@ rules! {
     UNBALANCED_PROTOCOL: "a load balancer for a protocol other than TCP and UDP" => HCN_E_INVALID_POLICY, Assumed;
     NO_BACKEND: "a load balancer without a backend" => HCN_E_INVALID_POLICY, Assumed;
     NO_INTERNAL_PORT: "a load balancer without an internal port" => HCN_E_INVALID_INTERNAL_PORT, Documented;
-    BACKEND_NO_ID: "a backend that is no id" => HCN_E_GUID_CONVERSION_FAILURE, Assumed;
-    UNKNOWN_BACKEND: "a backend that is not there" => HCN_E_ENDPOINT_NOT_FOUND, Assumed;
+    BACKEND_NO_ID: "a backend that is not an id" => HCN_E_GUID_CONVERSION_FAILURE, Assumed;
+    UNKNOWN_BACKEND: "an unknown backend" => HCN_E_ENDPOINT_NOT_FOUND, Assumed;
     BACKENDS_OF_NETWORKS: "backends of more than one network" => HCN_E_INVALID_POLICY, Assumed;
     UNATTACHED_BACKEND: "a local backend without a switch port, on real nodes" => HCN_E_PORT_NOT_FOUND, Field;
-    UNREADABLE_VIP: "an address of a frontend that can't be read" => HCN_E_INVALID_IP, Assumed;
+    UNREADABLE_VIP: "an invalid address of a frontend" => HCN_E_INVALID_IP, Assumed;
     FRONTEND_IN_USE: "an address, protocol and port that a load balancer has" => HCN_E_PORT_ALREADY_EXISTS, Field;
-    PORT_RESERVED: "a port of the host that a process has, or that is leaked" => HCN_E_PORT_ALREADY_EXISTS, Field;
+    PORT_RESERVED: "a port of the host that a process uses, or that is leaked" => HCN_E_PORT_ALREADY_EXISTS, Field;
     NO_DSR: "direct server return before HNS 9.3 or 10.2" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_AFFINITY: "a distribution by source address before HNS 12.0" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_IPV6: "an IPv6 load balancer before HNS 11.10" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     NO_MODIFY: "modifying a load balancer before HNS 15.4" => E_NOTIMPL, Field;
-    OTHER_ID: "a change of a load balancer that names another" => E_INVALIDARG, Assumed;
+    OTHER_ID: "a modification of a load balancer with the id of another" => E_INVALIDARG, Assumed;
     FIRST_DELETE: "the first attempt to delete a load balancer, on some builds" => ERROR_GEN_FAILURE, Assumed;
-    NO_SUCH_RESOURCE: "a modify request for a resource that is not known" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
+    NO_SUCH_RESOURCE: "a modify request for an unknown resource" => HCN_E_REQUEST_UNSUPPORTED, Assumed;
     DUPLICATE_POLICY: "a remote subnet that the network has" => HCN_E_POLICY_ALREADY_EXISTS, Assumed;
     IN_NAMESPACE: "an endpoint that is in a namespace" => HCN_E_ENDPOINT_NAMESPACE_ALREADY_EXISTS, Documented;
     NOT_IN_NAMESPACE: "removal of an endpoint or container from a namespace that it is not in" => ELEMENT_NOT_FOUND, Assumed;
@@ -96,7 +92,7 @@ rules! {
     SERVICE_DOWN: "any call while the service is down" => RPC_S_SERVER_UNAVAILABLE, Assumed;
 }
 
-/// The rules without evidence: a real HNS may answer otherwise.
+/// The rules without evidence: a real HNS may behave differently.
 pub fn assumed() -> impl Iterator<Item = &'static Rule> {
     ALL.iter().filter(|rule| rule.evidence == Evidence::Assumed)
 }

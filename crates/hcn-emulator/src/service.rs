@@ -1,8 +1,7 @@
-//! An emulator offered over TCP, to any number of clients at once.
+//! Serves an emulator over TCP, to any number of clients.
 //!
-//! What the emulator holds outlives every client. A client that sends rubbish, or goes away in the middle of a call, loses its
-//! connection and nothing else happens; when the last connection of a client has ended, its handles are closed. Whoever reaches the
-//! address may do anything: it is meant for the loopback interface of a test rig.
+//! The objects outlive all clients. A client that sends invalid data, or disconnects during a call, loses its connection only. The
+//! handles of a client are closed with its last connection. There is no authentication: serve on the loopback interface.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -15,12 +14,12 @@ use crate::host::Host;
 use crate::session;
 use crate::shared::{Registered, Shared};
 
-/// After a failure to accept, lack of file descriptors for instance, others are given this time to free some.
+/// The pause after a failed accept, for example without free file descriptors: time for others to close some.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Within this time, the service's own address takes a connection, or never will.
+/// How long a connection to the own address may take.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An emulator at a TCP address. Connections are taken once it [serves](Self::serve) or is [spawned](Self::spawn).
+/// An emulator at a TCP address. It accepts connections once it [serves](Self::serve) or is [spawned](Self::spawn).
 #[derive(Debug)]
 pub struct Service {
     listener: TcpListener,
@@ -28,17 +27,17 @@ pub struct Service {
 }
 
 impl Service {
-    /// Takes an address. Port 0 lets the system choose one.
+    /// Binds an address. Port 0 lets the system choose one.
     ///
     /// # Errors
-    /// If the address can't be taken.
+    /// If the address cannot be bound.
     pub fn bind(address: impl ToSocketAddrs, emulator: Arc<Emulator>) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let facts = Host { hns_version: emulator.build().name, ..Host::default() };
         Ok(Self { listener, shared: Arc::new(Shared::new(emulator, facts)) })
     }
 
-    /// Has the host document of the control interface carry a host's facts about itself.
+    /// Sets the host's facts about itself in the host document of the control interface.
     #[must_use]
     pub fn with_facts(mut self, facts: &Host) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
@@ -50,12 +49,12 @@ impl Service {
     /// The address, with the port that the system chose.
     ///
     /// # Errors
-    /// If the system can't tell.
+    /// If the system does not report it.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves as long as the process lives.
+    /// Serves until the process ends.
     pub fn serve(self) {
         accept(&self.listener, &self.shared);
     }
@@ -63,7 +62,7 @@ impl Service {
     /// Serves on a thread of its own, until the result is stopped or dropped.
     ///
     /// # Errors
-    /// If the system gives no address or no thread.
+    /// If the system reports no address, or cannot start a thread.
     pub fn spawn(self) -> io::Result<Running> {
         let address = self.local_addr()?;
         let shared = self.shared.clone();
@@ -72,7 +71,7 @@ impl Service {
     }
 }
 
-/// A service that runs. Dropping it stops it.
+/// A running service. Dropping it stops it.
 #[derive(Debug)]
 #[must_use = "dropping it stops the service"]
 pub struct Running {
@@ -82,18 +81,17 @@ pub struct Running {
 }
 
 impl Running {
-    /// The address that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many clients there are. A client is one however many connections it has.
+    /// The number of clients. A client counts once, however many connections it has.
     pub fn clients(&self) -> usize {
         self.shared.clients().count()
     }
 
-    /// Frees the address and ends all connections. Calls that the emulator carries out at this moment are still carried out; nobody
-    /// hears their answer. The emulator itself goes on, and can be served again.
+    /// Frees the address and closes all connections. Calls in progress complete, and their results are lost. The emulator continues, and
+    /// can be served again.
     pub fn stop(self) {
         drop(self);
     }
@@ -102,7 +100,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.set_stopping();
-        // The thread waits for a connection: it gets one.
+        // The thread waits for a connection, and ends after this one.
         let mut own = self.address;
         match own.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => own.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -111,16 +109,16 @@ impl Drop for Running {
         }
         let woken = TcpStream::connect_timeout(&own, WAKE_TIMEOUT);
         if let Err(error) = &woken {
-            tracing::warn!(address = %own, %error, "the emulator's service could not be woken to stop");
+            tracing::warn!(address = %own, %error, "cannot connect to the own address to stop the emulator's service");
         } else if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        // After the thread has ended, there are no new ones.
+        // The thread has ended: there are no new connections.
         self.shared.end_connections();
     }
 }
 
-/// Gives each connection a thread of its own, until the service stops.
+/// Serves each connection on a thread of its own, until the service stops.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let accepted = listener.accept();
@@ -129,7 +127,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let started = accepted.and_then(|(stream, peer)| start(stream, peer, shared));
         if let Err(error) = started {
-            tracing::warn!(%error, "the emulator could not take a connection");
+            tracing::warn!(%error, "cannot accept a connection to the emulator");
             thread::sleep(PAUSE);
         }
     }

@@ -1,4 +1,4 @@
-//! One connection of a client: its requests, in order, and the handles that its client has open.
+//! Serves one connection of a client: its requests in order, and the handles that its client may use.
 
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ pub(crate) fn run(stream: &TcpStream, peer: SocketAddr, shared: &Shared) {
         Ok(()) => tracing::debug!(%peer, "a connection to the emulator ended"),
         Err(error) => {
             tracing::warn!(%peer, %error, "closing a connection to the emulator");
-            // For a person who reads what came back; a client that is gone does not mind.
+            // For a person who reads the response. Fails if the client has disconnected.
             if error.kind() == io::ErrorKind::InvalidData {
                 let _ = send(stream, &Answer::Refused(error.to_string()));
             }
@@ -30,17 +30,17 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let Some(first) = receive(&mut reader)? else { return Ok(()) };
     let Request::<Call, Command>::Hello(Hello { protocol, client }) = first else {
-        return Err(invalid("the first frame does not say who speaks"));
+        return Err(invalid("invalid first frame: expected Hello"));
     };
     if protocol != PROTOCOL {
-        return Err(invalid(&format!("the client speaks protocol {protocol}, and the emulator {PROTOCOL}")));
+        return Err(invalid(&format!("unknown protocol {protocol} (known: {PROTOCOL})")));
     }
     let session = Session::new(shared, client);
     while let Some(request) = receive(&mut reader)? {
         let answer = match request {
             Request::Call(call) => Answer::Call(session.call(call)),
             Request::Control(command) => Answer::Control(control(shared, command)),
-            Request::Hello(_) => return Err(invalid("the client says twice who speaks")),
+            Request::Hello(_) => return Err(invalid("unexpected second Hello")),
             Request::Subscribe => return subscribed(stream, &mut reader, shared),
         };
         send(stream, &answer)?;
@@ -48,16 +48,16 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves a connection that has asked for notifications, until it ends.
+/// Sends notifications to a connection until it ends.
 fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &Shared) -> io::Result<()> {
     let writer = Arc::new(Mutex::new(stream.try_clone()?));
     let told = writer.clone();
-    // Held until the answer is sent: notifications come after it.
+    // Held until the answer is sent, which must come before notifications.
     let first = writer.lock().unwrap_or_else(PoisonError::into_inner);
     let subscription = shared.emulator.subscribe(Box::new(move |notification| {
         let stream = told.lock().unwrap_or_else(PoisonError::into_inner);
         if send(&stream, &Answer::Told(notification)).is_err() {
-            // The other side is gone: the reader below finds out.
+            // The client has disconnected, which ends the reader below.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }));
@@ -68,12 +68,12 @@ fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &S
     send(&first, &Answer::Subscribed(answer))?;
     drop(first);
     let more: io::Result<Option<Request>> = receive(reader);
-    // A listener that writes to a client that does not read would be waited for.
+    // Otherwise the drop would wait for a listener that writes to a client that does not read.
     let _ = stream.shutdown(Shutdown::Both);
     drop(subscription);
     match more? {
         None => Ok(()),
-        Some(_) => Err(invalid("the client asks for more than notifications")),
+        Some(_) => Err(invalid("unexpected request after Subscribe")),
     }
 }
 
@@ -102,7 +102,7 @@ fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// A client's part in one connection. When the last one is dropped, the client's handles are closed.
+/// One connection of a client. Dropping the last one closes the handles of the client.
 struct Session<'a> {
     shared: &'a Shared,
     client: Guid,
@@ -127,7 +127,7 @@ impl<'a> Session<'a> {
         result.map_err(failure)
     }
 
-    /// Replaces handles that are not this client's by one that was never given out: a handle means something to one process only.
+    /// Replaces a handle of another client by an invalid one: handles are valid in one process only.
     fn disown(&self, call: &mut Call) {
         let handle = match call {
             Call::Create { network: Some(handle), .. }
@@ -171,7 +171,7 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
         Command::Add { kind, document } => return add(emulator, kind, document),
         Command::AddLocalEndpoint { network, name, addresses } => {
             if emulator.document(Kind::Network, network).is_none() {
-                return Err(format!("there is no network {network}"));
+                return Err(format!("network {network} not found"));
             }
             return Ok(Outcome::Id(emulator.add_local_endpoint(network, &name, &addresses)));
         }
@@ -181,9 +181,9 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
         }
         Command::Replace { kind, id, document } => {
             present(emulator, kind, id)?;
-            check(&document)?.filter(|own| *own != id).map_or(Ok(()), |own| {
-                Err(format!("the document's ID is {own}, and that of the {} is {id}", kind.name()))
-            })?;
+            check(&document)?
+                .filter(|own| *own != id)
+                .map_or(Ok(()), |own| Err(format!("invalid document of {} {id}: its ID is {own}", kind.name())))?;
             emulator.replace(kind, id, document);
         }
         Command::ResetJournal => emulator.reset_journal(),
@@ -202,25 +202,25 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
 fn present(emulator: &Emulator, kind: Kind, id: Guid) -> Result<(), String> {
     match emulator.document(kind, id) {
         Some(_) => Ok(()),
-        None => Err(format!("there is no {} {id}", kind.name())),
+        None => Err(format!("{} {id} not found", kind.name())),
     }
 }
 
-/// The id that a document names, if it names one.
+/// The id in a document, if it has one.
 fn check(document: &serde_json::Value) -> Result<Option<Guid>, String> {
     if !document.is_object() {
-        return Err("the document is no JSON object".into());
+        return Err("invalid document: expected a JSON object".into());
     }
     let Some(id) = document.get("ID").filter(|id| !id.is_null()) else { return Ok(None) };
     let id: Option<Guid> = id.as_str().and_then(|text| text.parse().ok());
-    id.map(Some).ok_or_else(|| "the document's ID is none".into())
+    id.map(Some).ok_or_else(|| "invalid ID in the document".into())
 }
 
 fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<Outcome, String> {
     if let Some(id) = check(&document)?
         && emulator.document(kind, id).is_some()
     {
-        return Err(format!("there is a {} {id} already", kind.name()));
+        return Err(format!("{} {id} exists", kind.name()));
     }
     Ok(Outcome::Id(emulator.add(kind, document)))
 }

@@ -1,4 +1,4 @@
-//! `HNSCall`, and the v1 view of the store.
+//! The HNS v1 API: `HNSCall`, and documents of the store in the v1 schema.
 
 use hcn::call::{Method, Reply};
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList, flat_to_v2, v2_to_flat};
@@ -88,7 +88,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
     Ok(Reply::Document(envelope.to_string()))
 }
 
-/// MAC addresses of accelerated networking, which HNS keeps and shows as one list.
+/// The MAC addresses of accelerated networking, which HNS handles as one list.
 fn accelnet(store: &mut Store, method: Method, body: &str) -> Result<Value, Rule> {
     if !store.features().accelnet {
         return Err(rules::NO_ACCELNET);
@@ -114,7 +114,7 @@ fn kinds(name: &str) -> Result<&'static [Kind], Rule> {
     })
 }
 
-/// What a call is about: the object of an id, among the kinds that a path stands for.
+/// The object with an id, among the kinds of a path.
 fn find(store: &mut Store, name: &str, id: &str) -> Result<(Kind, Guid), Rule> {
     let kinds = kinds(name)?;
     let id = id.parse().map_err(|_| rules::BACKEND_NO_ID)?;
@@ -123,7 +123,7 @@ fn find(store: &mut Store, name: &str, id: &str) -> Result<(Kind, Guid), Rule> {
     store.about.ok_or(rules::UNKNOWN_PATH)
 }
 
-/// v1 prints ids in capitals.
+/// v1 prints ids in upper case.
 fn upper(id: Guid) -> String {
     id.to_string().to_uppercase()
 }
@@ -139,13 +139,13 @@ fn members(value: impl serde::Serialize) -> Map<String, Value> {
     }
 }
 
-/// The name of an endpoint's network.
+/// The name of the network of an endpoint.
 pub(crate) fn network_name<'a>(store: &'a Store, endpoint: &Value) -> Option<&'a str> {
     let network = id_of(endpoint, "HostComputeNetwork")?;
     store.table(Kind::Network).get(network)?.get("Name")?.as_str()
 }
 
-/// A v2 document as v1 shows it.
+/// A v2 document in the v1 schema.
 pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
     let mut members = match kind {
         Kind::Network => members(HnsNetwork::from(&read::<Network>(document))),
@@ -167,7 +167,7 @@ pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
     Value::Object(members)
 }
 
-/// A policy list with what HNS says of its state: degraded if an endpoint is gone.
+/// Adds the state to a policy list: degraded if an endpoint is missing.
 fn applied(store: &Store, document: &Value, mut members: Map<String, Value>) -> Map<String, Value> {
     let dangling = |id| store.table(Kind::Endpoint).get(id).is_none();
     let degraded = read::<LoadBalancer>(document).endpoint_ids().any(dangling);
@@ -176,7 +176,7 @@ fn applied(store: &Store, document: &Value, mut members: Map<String, Value>) -> 
     members
 }
 
-/// A v1 document as the store keeps it.
+/// A v1 document in the v2 schema of the store.
 pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
     let invalid = |_| rules::INVALID_JSON;
     let v2 = match kind {
@@ -203,7 +203,7 @@ pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
     Ok(v2)
 }
 
-/// Members of namespaces: the name in v1, and the one in v2.
+/// Names of members of namespaces in v1 and in v2.
 const OF_NAMESPACES: [(&str, &str); 2] = [("ResourceList", "Resources"), ("CompartmentId", "NamespaceId")];
 
 fn namespace_to_v2(mut document: Value) -> Value {

@@ -1,4 +1,4 @@
-//! The HCN functions.
+//! The HCN (v2) API: its functions on the store.
 
 use hcn::call::{Call, Reply};
 use hcn::schema::Query;
@@ -46,7 +46,7 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
     }
 }
 
-/// The filter of a query, and whether it wants the v2 shape: a null pointer, or another major version, wants v1's.
+/// The filter of a query, and whether the reply has the v2 schema. A null query, or another major version, asks for the v1 schema.
 fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
     if text.is_empty() {
         return Ok((Vec::new(), false));
@@ -62,7 +62,7 @@ fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
 fn enumerate(store: &Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
     let (filter, _) = parse_query(query)?;
     let matches = |document: &Value| filter.iter().all(|(key, value)| matches(store, kind, document, key, value));
-    // An id is looked up, not searched for.
+    // Lookup by id, without a scan of all objects.
     let by_id = filter.iter().find(|(key, _)| key.eq_ignore_ascii_case("ID")).map(|(_, value)| value);
     let ids: Vec<String> = match by_id {
         Some(value) => {
@@ -93,7 +93,7 @@ fn matches(store: &Store, kind: Kind, document: &Value, key: &str, value: &Value
     }
 }
 
-/// Settings without a schema version 2 are of the v1 shape, through these functions too.
+/// These functions take settings in the v1 schema too: those without schema version 2.
 fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
     if document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2) {
         return Ok(document);

@@ -15,49 +15,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Outcome};
 
-/// The longest frame.
+/// The longest frame, in bytes.
 pub(crate) const MAX_FRAME: usize = 64 << 20;
-/// The protocol spoken here. Another number is refused.
+/// The version of the protocol. Others are rejected.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// Who speaks.
+/// Identifies a client.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Hello {
-    /// What it speaks.
     pub(crate) protocol: u32,
-    /// A number that its other connections have too. Handles belong to it.
+    /// The same for all connections of the client. Handles belong to it.
     pub(crate) client: Guid,
 }
 
-/// What a client wants. Generic so that a client can lend, and a service own, what is inside.
+/// A request. Generic, so that a client can borrow its content and a service own it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request<C = Call, M = Command> {
     /// The first frame of a connection; it has no answer.
     Hello(Hello),
     /// A native call.
     Call(C),
-    /// Something that clients of HNS can't ask.
+    /// A control request.
     Control(M),
-    /// Notifications, from now on until the connection ends. It is the last request of a connection.
+    /// Subscribes to notifications until the connection ends. The last request of a connection.
     Subscribe,
 }
 
-/// What a client gets.
+/// An answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// To a native call.
     Call(Result<Reply, Failure>),
-    /// To a control request; the error is for people.
+    /// To a control request. The error is for people.
     Control(Result<Outcome, String>),
-    /// To a wish for notifications.
+    /// To a subscription.
     Subscribed(Result<(), Failure>),
     /// A notification.
     Told(Notification),
-    /// To something that could not be understood. The connection ends.
+    /// To an invalid request. The connection ends.
     Refused(String),
 }
 
-/// Why a native call failed.
+/// Why a native call failed, as sent over the wire.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) code: Hresult,
@@ -65,14 +64,14 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure with the record that HNS gives with it.
+    /// A failure with an error record.
     pub(crate) fn explained(code: Hresult, error: &str) -> Self {
         let record = ErrorRecord { success: false, error: format!("{error} "), error_code: code.0 };
         Self { code, record: Some(record) }
     }
 }
 
-/// Puts a value into a frame.
+/// Serializes a value into a frame.
 pub(crate) fn encode(value: &impl Serialize) -> io::Result<Vec<u8>> {
     const HEADER: usize = size_of::<u32>();
     let mut frame = Vec::with_capacity(512);
@@ -87,7 +86,7 @@ pub(crate) fn encode(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Takes the next frame; `None` where the other side ended between two frames.
+/// Receives the next frame; `None` if the stream ends between two frames.
 pub(crate) fn receive<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<T>> {
     let mut header = [0; size_of::<u32>()];
     let mut have = 0;
@@ -104,19 +103,19 @@ pub(crate) fn receive<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result
     if length > MAX_FRAME {
         return Err(io::Error::new(io::ErrorKind::InvalidData, too_long(length)));
     }
-    // The length is only a promise: room is made as bytes come.
+    // The length is not trusted: memory grows with the bytes that arrive.
     let mut body = Vec::with_capacity(length.min(64 << 10));
     let wanted = u64::try_from(length).unwrap_or(u64::MAX);
     reader.by_ref().take(wanted).read_to_end(&mut body)?;
     if body.len() < length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    // A frame that is whole can't end too early, even if the JSON in it does.
+    // Invalid JSON in a complete frame is invalid data, and not an unexpected end of the stream.
     serde_json::from_slice(&body).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn too_long(length: usize) -> String {
-    format!("a frame of {length} bytes, and {MAX_FRAME} is the most")
+    format!("invalid frame of {length} bytes: the limit is {MAX_FRAME}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The conformance suite on every build.
+//! Runs the conformance suite on each build.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Notifications, the same in process and over TCP: what is told, to whom, and until when.
+//! Notifications in process and over TCP: events, subscribers, and the end of subscriptions.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Rig {
         Self { emulator, service }
     }
 
-    /// Both ways to the emulator.
+    /// The emulator in process and over TCP.
     fn ways(&self) -> [Arc<dyn Hcn>; 2] {
         [self.emulator.clone(), Arc::new(Remote::connect_lazily(self.service.address().to_string()))]
     }
@@ -60,7 +60,7 @@ fn networks_namespaces_and_ports_of_the_switch_are_told_of() {
         create(&hcn, Kind::Network, network, json!({"Name": network.to_string(), "Type": "NAT"}));
         create(&hcn, Kind::Namespace, namespace, json!({}));
         let pod = rig.emulator.add_local_endpoint(network, "pod", &["10.0.0.7".parse().unwrap()]);
-        // Nothing is told of load balancers, whose creation fails here, nor of looks.
+        // Load balancers, whose creation fails here, and reads have no events.
         hcn.call(&Call::Enumerate { kind: Kind::Endpoint, query: String::new() }).unwrap();
         hcn.call(&Call::Delete { kind: Kind::Namespace, id: namespace }).unwrap();
         hcn.call(&Call::Delete { kind: Kind::Network, id: network }).unwrap();
@@ -89,7 +89,7 @@ fn a_subscription_that_has_ended_tells_nothing_and_leaves_nothing() {
         assert_eq!(next(&told).0, Event::NamespaceCreate);
         drop(subscription);
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
-        // The listener is gone already, and its end of the channel with it.
+        // The listener is dropped already, with its end of the channel.
         assert_eq!(told.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected));
         assert_eq!([next(&others).0, next(&others).0], [Event::NamespaceCreate; 2]);
     }
@@ -100,7 +100,7 @@ fn a_subscription_that_has_ended_tells_nothing_and_leaves_nothing() {
     drop(remote);
     let start = Instant::now();
     while rig.service.clients() > 0 {
-        assert!(start.elapsed() < BOUND, "clients are left");
+        assert!(start.elapsed() < BOUND, "timeout waiting for clients to disconnect");
         std::thread::yield_now();
     }
 }
@@ -148,7 +148,7 @@ fn a_listener_may_end_its_own_subscription() {
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
         assert_eq!(receiver.recv_timeout(BOUND), Ok(Event::NamespaceCreate));
-        // Its end of the channel goes with the listener.
+        // The listener is dropped with its end of the channel.
         assert_eq!(receiver.recv_timeout(BOUND), Err(RecvTimeoutError::Disconnected));
     }
 }

@@ -1,7 +1,7 @@
-//! One native call as a value, and the trait that carries calls out.
+//! One native call as a value, and the trait that makes native calls.
 //!
-//! A *native call* is one function of `computenetwork.dll`, or one `HNSCall` of `vmcompute.dll`: what HNS is asked once. Counting,
-//! journals, faults and remote carriage are wrappers around [`Hcn::call`].
+//! A *native call* is one function of `computenetwork.dll`, or one `HNSCall` of `vmcompute.dll`. Counters, journals, injected faults
+//! and transport over TCP wrap [`Hcn::call`].
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::notification::{Listener, Subscription};
 use crate::{Error, Guid};
 
-/// An open object of HNS, as the implementation numbers it. Only meaningful to the [`Hcn`] that gave it out.
+/// An open HNS object. Valid only with the [`Hcn`] that returned it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Handle(pub u64);
 
@@ -25,7 +25,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as HNS wants it: in capitals.
+    /// The method as HNS expects it, in upper case.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -35,71 +35,71 @@ impl Method {
     }
 }
 
-/// One native call. Documents and queries are JSON text; an empty text stands for a null pointer.
+/// One native call. Documents and queries are JSON text; an empty string is passed as a null pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
-    /// `HcnEnumerate…`: the ids that match a query.
+    /// `HcnEnumerate…`: replies with the ids that match a query.
     Enumerate {
-        /// What to enumerate.
+        /// The kind of the objects.
         kind: Kind,
         /// A query document.
         query: String,
     },
-    /// `HcnCreate…`: answers with an open handle.
+    /// `HcnCreate…`: replies with an open handle.
     Create {
-        /// What to create.
+        /// The kind of the object.
         kind: Kind,
         /// The open network; for endpoints only.
         network: Option<Handle>,
-        /// The wanted id; all zero lets the settings' `ID`, else HNS, decide.
+        /// The requested id. With the nil id, HNS takes the `ID` of the settings, or chooses one.
         id: Guid,
-        /// The document.
+        /// The document of the object.
         settings: String,
     },
-    /// `HcnOpen…`: answers with an open handle.
+    /// `HcnOpen…`: replies with an open handle.
     Open {
-        /// What to open.
+        /// The kind of the object.
         kind: Kind,
-        /// Which one.
+        /// The id of the object.
         id: Guid,
     },
     /// `HcnQuery…Properties`: the document of an open object.
     Query {
-        /// What the handle is of.
+        /// The kind of the open object.
         kind: Kind,
         /// The open object.
         handle: Handle,
-        /// A query document; its schema version decides the form of the answer.
+        /// A query document. Its schema version selects the schema of the reply.
         query: String,
     },
     /// `HcnModify…`.
     Modify {
-        /// What the handle is of.
+        /// The kind of the open object.
         kind: Kind,
         /// The open object.
         handle: Handle,
-        /// A modify request, or for load balancers the whole document.
+        /// A modify request; for load balancers, the whole document.
         settings: String,
     },
     /// `HcnDelete…`: by id.
     Delete {
-        /// What to delete.
+        /// The kind of the object.
         kind: Kind,
-        /// Which one.
+        /// The id of the object.
         id: Guid,
     },
-    /// `HcnClose…`. Not counted as a native call: it is local to the process.
+    /// `HcnClose…`. Not counted as a native call, since it is local to the process.
     Close {
-        /// What the handle is of.
+        /// The kind of the open object.
         kind: Kind,
         /// The open object.
         handle: Handle,
     },
-    /// `HNSCall` of the first generation.
+    /// `HNSCall`, the only function of the HNS v1 API.
     Hns {
         /// The method.
         method: Method,
-        /// The path, `/endpoints/` for instance.
+        /// The path, for example `/endpoints/`.
         path: String,
         /// The document, or empty.
         body: String,
@@ -107,7 +107,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The name of the native function, for messages, journals and counters.
+    /// The name of the native function, for messages, journals and metrics.
     pub fn function(&self) -> &'static str {
         use Kind::{Endpoint, LoadBalancer, Namespace, Network, Route};
         match self {
@@ -164,7 +164,7 @@ impl Call {
         }
     }
 
-    /// Whether this call can change what HNS holds.
+    /// Whether the call can change the state of HNS.
     pub fn is_write(&self) -> bool {
         match self {
             Call::Create { .. } | Call::Modify { .. } | Call::Delete { .. } => true,
@@ -173,40 +173,42 @@ impl Call {
         }
     }
 
-    /// Whether this call counts as a native call. Closing a handle does not.
+    /// Whether the call counts as a native call. Closing a handle does not.
     pub fn is_counted(&self) -> bool {
         !matches!(self, Call::Close { .. })
     }
 }
 
-/// What a call that succeeded answers.
+/// The result of a successful call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// A JSON document: ids of an enumeration, properties of a query, the envelope of `HNSCall`.
+    /// A JSON document: the ids of an enumeration, the properties of a query, or the envelope of `HNSCall`.
     Document(String),
-    /// An open handle.
+    /// The handle of an opened or created object.
     Handle(Handle),
-    /// Nothing but success.
+    /// Success without a value.
     Done,
 }
 
-/// Something that carries out native calls: Windows, an emulator, or a wrapper around one of these.
+/// Makes native calls: Windows, an emulator, or a wrapper around one of these.
 ///
-/// Calls block, and may come from many threads at once.
+/// Calls block. Any number of threads may call at the same time.
 pub trait Hcn: Send + Sync {
-    /// Carries out one call.
+    /// Makes one call.
     ///
     /// # Errors
-    /// [`Error::Hns`] with HNS's code where HNS refused; other variants where HNS could not be asked.
+    /// [`Error::Hns`] with the HRESULT if HNS rejected the call; another variant if the call did not reach HNS.
     fn call(&self, call: &Call) -> Result<Reply, Error>;
 
-    /// Has a function called for each notification of HNS, on a thread of its own, until the subscription is dropped or HNS ends
-    /// ([`Event::ServiceDisconnect`](crate::Event::ServiceDisconnect)); then subscribe again. The function must return soon.
+    /// Calls `listener` for each notification of HNS, on a thread of its own, until the subscription is dropped or HNS stops
+    /// ([`Event::ServiceDisconnect`](crate::Event::ServiceDisconnect)). After a disconnect, subscribe again. The listener must not
+    /// block.
     ///
     /// # Errors
-    /// [`Error::Missing`] where there are no notifications, which is the default; [`Error::Hns`] where HNS refused.
+    /// [`Error::Missing`] if the implementation has no notifications, which is the default; [`Error::Hns`] if HNS rejected the
+    /// registration.
     fn subscribe(&self, _listener: Listener) -> Result<Subscription, Error> {
-        let reason = "this way to HNS has none".into();
+        let reason = "this implementation has no notifications".into();
         Err(Error::Missing { what: "HcnRegisterServiceCallback".into(), reason })
     }
 }

@@ -1,14 +1,15 @@
-//! What can go wrong with a call, and the class of each error.
+//! Errors of calls, and the class of each.
 //!
-//! Classes come from codes alone: message texts differ between builds and languages of Windows. Not knowing is never "absent":
-//! only codes that say so make an error [`Class::Absent`].
+//! Classes come from codes alone, since message texts differ between builds and languages of Windows. Only codes that state it make
+//! an error [`Class::Absent`]: a failed call never means that an object is absent.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Guid;
 use crate::kind::Kind;
 
-/// A result code of Windows. Negative as a signed number means failure; kept unsigned as HNS prints it.
+/// An [HRESULT](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/0642cb2f-2075-4469-918c-4441e69c548a). The highest
+/// bit means failure. Kept unsigned, as HNS prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hresult(pub u32);
@@ -18,12 +19,12 @@ macro_rules! codes {
         impl Hresult {
             $(#[doc = $text] pub const $name: Hresult = Hresult($value);)*
 
-            /// The name of a known code, `HCN_E_…` as documented or the common name of a general code.
+            /// The name of a known code: `HCN_E_…` as in `computenetwork.h`, or the name of a general Windows code.
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Hresult::$name => Some(stringify!($name)),)* _ => None }
             }
 
-            /// The text that Windows has for a known code.
+            /// The English message text of Windows for a known code.
             pub fn text(self) -> Option<&'static str> {
                 match self { $(Hresult::$name => Some($text),)* _ => None }
             }
@@ -97,12 +98,12 @@ codes! {
 }
 
 impl Hresult {
-    /// Whether the code says success.
+    /// Whether the code means success.
     pub fn is_success(self) -> bool {
         self.0 < 0x8000_0000
     }
 
-    /// The code as Go clients of HCN see it: general Windows codes reduced to their low 16 bits, others whole.
+    /// The code as Go clients (hcsshim, hnslib) show it: Win32 codes without their facility, others unchanged.
     pub fn win32(self) -> u32 {
         if self.0 & 0x1fff_0000 == 0x0007_0000 { self.0 & 0xffff } else { self.0 }
     }
@@ -160,27 +161,27 @@ impl std::fmt::Display for Hresult {
     }
 }
 
-/// What an error means to a caller.
+/// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// The object is not there, and HNS said so.
+    /// HNS reports that the object does not exist.
     Absent,
-    /// An object with this id or name is there already.
+    /// An object with this id or name exists.
     Exists,
-    /// Address, protocol and port are taken: by another load balancer, a listener, or a reservation.
+    /// Address, protocol and port are in use: by another load balancer, a listener, or a reservation.
     PortInUse,
-    /// This build of HNS can't do this.
+    /// This build of HNS does not support the operation.
     Unsupported,
-    /// HNS refuses the document; the same again will be refused again.
+    /// HNS rejects the document. A retry with the same document fails too.
     Invalid,
-    /// HNS could not be asked: nothing is known.
+    /// HNS is unavailable. The state of the object is unknown.
     Unavailable,
-    /// Anything else; nothing is known.
+    /// Any other code. The state of the object is unknown.
     Other,
 }
 
 impl Class {
-    /// A short name, for logs and metric labels.
+    /// A stable name for logs and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Class::Absent => "absent",
@@ -194,82 +195,82 @@ impl Class {
     }
 }
 
-/// The document with which HNS explains a refusal.
+/// The document that HNS returns with a failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ErrorRecord {
-    /// False where HNS fills it in.
+    /// `false` in documents of HNS.
     pub success: bool,
-    /// The system's message text; real ones end with a blank.
+    /// The message text of the code. HNS ends it with a space.
     pub error: String,
     /// The code, as an unsigned decimal number.
     pub error_code: u32,
 }
 
-/// Why a call, or the understanding of its answer, failed.
+/// Why a call failed, or why its reply is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// HNS refused.
+    /// HNS rejected the call.
     #[error("{function} failed: {code}")]
     Hns {
         /// The native function.
         function: &'static str,
-        /// HNS's code.
+        /// The code that the function returned.
         code: Hresult,
-        /// HNS's explanation, where it gave one.
+        /// The error record, if HNS returned one.
         record: Option<ErrorRecord>,
     },
-    /// `HNSCall` of an older build: success as code, failure in the envelope, and no code at all.
+    /// `HNSCall` of an older build: it returns success, and reports the failure in its envelope, without a code.
     #[error("HNSCall {method} {path} failed: {message}")]
     Envelope {
         /// The method.
         method: &'static str,
         /// The path.
         path: String,
-        /// HNS's text, for people only.
+        /// The message text of HNS. For people only.
         message: String,
     },
-    /// HNS answered with something that is not the document expected.
-    #[error("{function} answered with a document that can't be read: {reason}")]
+    /// The reply is not the expected document.
+    #[error("{function} returned an invalid document: {reason}")]
     Document {
         /// The native function.
         function: &'static str,
-        /// What is wrong with it, and where.
+        /// What is invalid, with its position.
         reason: String,
     },
-    /// The DLL, or one function of it, is not on this system.
+    /// This system lacks the DLL or the function.
     #[error("{what} is not available on this system: {reason}")]
     Missing {
         /// The DLL or function.
         what: String,
-        /// What the system says.
+        /// The error of the system.
         reason: String,
     },
-    /// The call could not be carried to HNS or its answer not back.
-    #[error("{function} could not be carried out: {reason}")]
+    /// The call could not be sent to HNS, or its reply not be received.
+    #[error("{function} failed: {reason}")]
     Transport {
         /// The native function.
         function: &'static str,
-        /// What happened.
+        /// Why the connection failed.
         reason: String,
     },
-    /// The object looked up by id or name is not among those that HNS listed.
-    #[error("{} {id} is not there", kind.name())]
+    /// The object is not in the list that HNS returned.
+    #[error("{} {id} not found", kind.name())]
     NotListed {
-        /// What was looked up.
+        /// The kind of the object.
         kind: Kind,
-        /// Its id.
+        /// The id of the object.
         id: Guid,
     },
 }
 
 impl Error {
-    /// An [`Error::Hns`] without a record.
+    /// Creates an [`Error::Hns`] without an error record.
     pub fn hns(function: &'static str, code: Hresult) -> Self {
         Error::Hns { function, code, record: None }
     }
 
-    /// What the error means, by code.
+    /// The class of the error.
     pub fn class(&self) -> Class {
         match self {
             Error::Hns { code, .. } => code.class(),
@@ -280,7 +281,7 @@ impl Error {
         }
     }
 
-    /// HNS's code, where it gave one.
+    /// The code of HNS, if the error has one.
     pub fn code(&self) -> Option<Hresult> {
         match self {
             Error::Hns { code, .. } => Some(*code),

@@ -1,21 +1,22 @@
-//! HNS versions, and what each can do.
+//! HNS versions and the features of each.
 //!
-//! The feature set is a pure function of the version that `GET /globals/version` answers. Ranges are those of hnslib 0.1.2.
+//! The features follow from the version that `GET /globals/version` returns. Version ranges are those of hnslib 0.1.2
+//! (`hcn/hcnglobals.go`).
 
 use serde::{Deserialize, Serialize};
 
-/// A version of HNS. Not that of Windows: Server 2022 has 14.x, Server 2025 15.4 and later.
+/// A version of HNS, which is not that of Windows: Server 2022 has HNS 14.x, Server 2025 has HNS 15.4 or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Version {
-    /// First number.
+    /// The major version.
     pub major: u32,
-    /// Second number.
+    /// The minor version.
     pub minor: u32,
 }
 
 impl Version {
-    /// A version from its two numbers.
+    /// Creates a version.
     pub const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
@@ -35,23 +36,23 @@ impl std::str::FromStr for Version {
             let (major, minor) = text.split_once('.')?;
             Some(Self::new(major.parse().ok()?, minor.parse().ok()?))
         };
-        parse().ok_or_else(|| format!("an HNS version is two numbers, as in 15.5, not {text:?}"))
+        parse().ok_or_else(|| format!("invalid HNS version {text:?}: expected e.g. 15.5"))
     }
 }
 
 macro_rules! features {
     ($($field:ident, $name:literal, $doc:literal: [$($from:expr $(=> $to:expr)?),*];)*) => {
-        /// What one version of HNS can do.
+        /// The features of one version of HNS.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
         pub struct Features { $(#[doc = $doc] pub $field: bool,)* }
 
         impl Features {
-            /// What a version can do.
+            /// The features of a version.
             pub fn of(version: Version) -> Self {
                 Self { $($field: false $(|| in_range(version, $from, None $(.or(Some($to)))?))*,)* }
             }
 
-            /// Name and presence of each feature, under the names that HNS clients use.
+            /// The name of each feature, as in hnslib, and whether it is available.
             pub fn list(&self) -> Vec<(&'static str, bool)> {
                 vec![$(($name, self.$field),)*]
             }
@@ -59,7 +60,7 @@ macro_rules! features {
     };
 }
 
-/// From a version on: to the end of `through` (a major version), or for ever.
+/// Whether a version is at least `from`, and its major version at most `through`.
 fn in_range(version: Version, from: (u32, u32), through: Option<u32>) -> bool {
     version >= Version::new(from.0, from.1) && through.is_none_or(|major| version.major <= major)
 }
@@ -73,7 +74,7 @@ features! {
     slash32_endpoint_prefixes, "Slash32EndpointPrefixes", "Endpoints with host prefixes.": [(9, 3) => 9, (10, 4)];
     acl_protocol_252, "AclSupportForProtocol252", "ACLs on protocol 252.": [(11, 0)];
     ipv6_dual_stack, "IPv6DualStack", "IPv6 beside IPv4.": [(11, 10)];
-    session_affinity, "SessionAffinity", "Load balancers that keep a client on its backend.": [(12, 0)];
+    session_affinity, "SessionAffinity", "Load balancers with session affinity.": [(12, 0)];
     set_policy, "SetPolicy", "Sets of addresses.": [(13, 0)];
     vxlan_port, "VxlanPort", "A VXLAN port other than 4789.": [(10, 3)];
     l4_proxy, "L4Proxy", "Redirection to a proxy.": [(9, 5) => 9, (10, 5) => 10, (11, 11) => 11, (12, 1) => 12, (13, 1)];
@@ -83,7 +84,7 @@ features! {
     nested_ip_set, "NestedIpSet", "Sets of sets.": [(15, 0)];
     disable_host_port, "DisableHostPort", "Networks without a port for the host.": [(15, 1)];
     accelnet, "Accelnet", "Accelerated networking.": [(15, 4)];
-    modify_load_balancer, "ModifyLoadbalancer", "Changing a load balancer in place. 15.4 says yes and does nothing.": [(15, 5)];
+    modify_load_balancer, "ModifyLoadbalancer", "Updating a load balancer in place. 15.4 reports success and changes nothing (kubernetes 131466).": [(15, 5)];
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The families of HCN objects.
+/// A kind of HNS object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A virtual network.
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The name as it stands in the names of HCN functions in the singular (`HcnOpenSdnRoute`).
+    /// The name as in the names of HCN functions in the singular (`HcnOpenSdnRoute`).
     pub fn name(self) -> &'static str {
         match self {
             Kind::Network => "Network",

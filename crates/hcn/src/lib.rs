@@ -1,15 +1,21 @@
-//! The Windows Host Compute Network (HCN) interface and the older Host Networking Service (HNS) calls.
+//! Client of the Windows Host Networking Service (HNS): the HCN (v2) API and the older HNS v1 API.
 //!
 //! Three layers, each usable alone:
-//! - [`call`]: what one native call is, as values, and the one-method trait [`Hcn`] that carries it out. Documents cross this
-//!   seam as JSON text, so that every implementation, emulated ones included, exercises encoding, decoding and error records.
-//! - [`schema`]: the documents of HCN v2 (schema 2.x) and HNS v1. What we do not know of a document is kept.
-//! - [`client`]: typed operations of both generations behind one interface.
+//! - [`call`]: one native call as a value, and the trait [`Hcn`] that makes it. Documents pass through the trait as JSON text, so that
+//!   every implementation, an emulator included, goes through encoding, decoding and error records.
+//! - [`schema`]: the documents of HCN v2 (schema 2.x) and HNS v1. Unknown members are kept.
+//! - [`client`]: typed operations with either API behind one interface.
 //!
-//! On Windows, `windows` carries the calls out; it has the only unsafe code.
+//! On Windows, the module `windows` makes the calls. It has the only unsafe code.
 //!
-//! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
-#![deny(missing_docs)]
+//! Errors have a [`Class`], which comes from HRESULT codes and never from message texts; see [`error`].
+//!
+//! # Sources
+//! - HCN functions and schema: [HCN API](https://learn.microsoft.com/windows-server/networking/technologies/hcn/hcn-top) and
+//!   [HCN JSON documents](https://learn.microsoft.com/windows-server/networking/technologies/hcn/hcn-json-document-schemas).
+//! - HNS v1 paths and documents, which Microsoft does not document: [hcsshim](https://github.com/microsoft/hcsshim) and
+//!   [hnslib](https://github.com/microsoft/hnslib), the Go clients.
+//! - Feature versions: hnslib's `hcn/hcnglobals.go`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 #![deny(missing_docs)]
 
@@ -25,7 +31,7 @@ pub mod schema;
 pub mod windows;
 
 pub use call::{Call, Hcn, Reply};
-pub use client::{Client, Generation};
+pub use client::{ApiVersion, Client};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
 pub use instrumented::{Counts, FinishedCall, Instrumented, SlowCall};
@@ -34,5 +40,5 @@ pub use notification::{Event, Notification, Subscription};
 #[cfg(windows)]
 pub use windows::Windows;
 
-/// The id of an HNS object. Compared as a value: HNS prints ids in either case, depending on the path taken.
+/// The id of an HNS object. Compared as a value, since HNS prints ids in upper or lower case, depending on the API.
 pub type Guid = uuid::Uuid;

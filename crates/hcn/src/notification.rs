@@ -1,7 +1,8 @@
-//! What HNS tells of its own accord, and who is told.
+//! Notifications of HNS and their subscribers.
 //!
-//! [`Hcn::subscribe`](crate::Hcn::subscribe) has a [`Listener`] called until the [`Subscription`] is dropped. Nothing may depend on
-//! notifications: HNS tells of few things, and what it tells while nobody is subscribed is lost. They shorten a wait, no more.
+//! [`Hcn::subscribe`](crate::Hcn::subscribe) calls a [`Listener`] until the [`Subscription`] is dropped. Use notifications only to
+//! shorten a wait: HNS reports few kinds of events, and those that occur without a subscriber are lost. The events are those of
+//! [`HCN_NOTIFICATIONS`](https://learn.microsoft.com/virtualization/api/hcn/Reference/HCN_NOTIFICATIONS).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +15,12 @@ use crate::Hresult;
 
 macro_rules! events {
     ($($(#[doc = $doc:literal])* $name:ident = $value:literal;)*) => {
-        /// What happened. HNS tells nothing of load balancers, nor of endpoints that are created or deleted.
+        /// What happened. HNS has no events for load balancers, nor for endpoints that are created or deleted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(from = "u32", into = "u32")]
         pub enum Event {
             $($(#[doc = $doc])* $name,)*
-            /// Something else, by its number.
+            /// An unknown event, by its number.
             Other(u32),
         }
 
@@ -62,33 +63,33 @@ events! {
     GuestNetworkServiceStateChanged = 0x11;
     /// An interface of a guest network service changed its state.
     GuestNetworkServiceInterfaceStateChanged = 0x12;
-    /// HNS ended: nothing more will come.
+    /// HNS stopped. No more notifications will come.
     ServiceDisconnect = 0x0100_0000;
 }
 
-/// One notification.
+/// One notification of HNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// How it went.
+    /// The result of what happened.
     pub status: Hresult,
-    /// The document that came with it, `{"ID":…}`, unread; empty where none came.
+    /// The document of the notification as JSON, `{"ID":…}`; empty if there is none.
     pub document: String,
 }
 
-/// What is called for each notification.
+/// Called for each notification.
 pub type Listener = Box<dyn Fn(Notification) + Send + Sync>;
 
-/// A subscription; its end when dropped. From then on the listener is not called: a call under way is waited for, unless the
-/// subscription is dropped by that call itself.
+/// Ends a subscription when dropped. The listener is not called afterwards: the drop waits for a call in progress, unless the listener
+/// itself drops the subscription.
 #[must_use = "dropping it ends the subscription"]
 pub struct Subscription {
     _guard: Box<dyn Send + Sync>,
 }
 
 impl Subscription {
-    /// A subscription that ends when `guard` is dropped.
+    /// Creates a subscription that `guard` ends when it is dropped.
     pub fn new(guard: impl Send + Sync + 'static) -> Self {
         Self { _guard: Box::new(guard) }
     }
@@ -100,20 +101,20 @@ impl std::fmt::Debug for Subscription {
     }
 }
 
-/// A listener that can be shut off: calls it once at a time, and never again once [closed](Self::close).
+/// Serializes the calls of a listener, and stops them once it is [closed](Self::close).
 ///
-/// A panic in the listener ends there. What comes by a thread that is in the listener is left out.
+/// It catches panics of the listener. A notification that the listener itself delivers is dropped.
 pub struct Gate {
     listener: Mutex<Option<Listener>>,
     closed: AtomicBool,
-    /// Whether the listener itself closed it, and so could not be dropped then.
+    /// Whether the listener itself closed the gate, and so could not be dropped then.
     closed_inside: AtomicBool,
-    /// The thread that is in the listener.
+    /// The thread that runs the listener.
     inside: Mutex<Option<ThreadId>>,
 }
 
 impl Gate {
-    /// An open gate.
+    /// Creates an open gate.
     pub fn new(listener: Listener) -> Arc<Self> {
         Arc::new(Self {
             listener: Mutex::new(Some(listener)),
@@ -131,29 +132,29 @@ impl Gate {
         let mut listener = lock(&self.listener);
         if let Some(call) = listener.as_ref().filter(|_| !self.is_closed()) {
             *lock(&self.inside) = Some(thread::current().id());
-            // The panic hook has told of it.
+            // The panic hook has reported it.
             let _ = catch_unwind(AssertUnwindSafe(|| call(notification)));
             *lock(&self.inside) = None;
         }
-        // Whoever else closed it waits for the lock, and drops the listener before that returns.
+        // Another thread that closes the gate waits for the lock and drops the listener itself.
         let last = listener.take_if(|_| self.closed_inside.load(Ordering::SeqCst));
         drop(listener);
         drop(last);
     }
 
-    /// Closes it, and waits for a call under way unless that is what closes it.
+    /// Closes the gate. Waits for a call in progress, unless the listener itself closes it.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         if self.is_inside() {
             self.closed_inside.store(true, Ordering::SeqCst);
         } else {
             let last = lock(&self.listener).take();
-            // The lock is free again: what the listener owns may do anything when dropped.
+            // Dropped without the lock, since what the listener owns may do anything in its own drop.
             drop(last);
         }
     }
 
-    /// Whether it is closed.
+    /// Whether the gate is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }

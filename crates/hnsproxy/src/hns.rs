@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, Counts, FinishedCall, Generation, Hcn, Instrumented, SlowCall};
+use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
 
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -144,8 +144,8 @@ impl Hns {
     }
 
     /// A client of a generation.
-    pub fn client(&self, generation: Generation) -> Client {
-        Client::new(self.hcn(), generation)
+    pub fn client(&self, api_version: ApiVersion) -> Client {
+        Client::new(self.hcn(), api_version)
     }
 
     /// Which generation was asked for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hcn::Generation;
+use hcn::ApiVersion;
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
@@ -43,7 +43,7 @@ pub struct Status {
     /// The version of HNS, once it was looked at.
     pub hns_version: Option<String>,
     /// The generation of HNS's interface that is used.
-    pub generation: Generation,
+    pub api_version: ApiVersion,
     /// What HNS can do, once it was looked at.
     pub capabilities: Option<Capabilities>,
     /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
@@ -70,7 +70,7 @@ impl Default for Status {
             awaited: None,
             trouble: None,
             hns_version: None,
-            generation: Generation::V2,
+            api_version: ApiVersion::V2,
             capabilities: None,
             without_local: Vec::new(),
             notices: Arc::default(),
@@ -85,7 +85,7 @@ impl Status {
     /// How a proxy stands that programs HNS by a generation of its interface.
     pub fn of(
         reconciler: &Reconciler,
-        generation: Generation,
+        api_version: ApiVersion,
         note: String,
         node_eligible: bool,
         notices: Arc<[ServiceCondition]>,
@@ -107,7 +107,7 @@ impl Status {
             awaited: None,
             trouble: reconciler.trouble().map(|trouble| Trouble { reason: trouble.reason(), text: chain(trouble) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
-            generation,
+            api_version,
             capabilities: reconciler.capabilities().copied(),
             uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
             notices,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster_source::error_chain as chain;
 use cluster_source::{Catalog, Change};
-use hcn::{Client, Counts, Features, Generation};
+use hcn::{ApiVersion, Client, Counts, Features};
 use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
 use proxy::model::ServiceName;
@@ -65,10 +65,10 @@ const NAMED_AT_MOST: usize = 20;
 impl<'a> Session<'a> {
     /// A proxy that knows nothing yet.
     pub fn new(hns: &'a Hns, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
-        let generation = if hns.api() == HnsApi::V1 { Generation::V1 } else { Generation::V2 };
+        let api_version = if hns.api() == HnsApi::V1 { ApiVersion::V1 } else { ApiVersion::V2 };
         Self {
             hns,
-            client: hns.client(generation),
+            client: hns.client(api_version),
             reconciler: Reconciler::new(settings.clone(), host.clone()),
             settings,
             host,
@@ -165,9 +165,9 @@ impl<'a> Session<'a> {
     /// to be looked at.
     fn note_look(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
-        if too_old && self.hns.api() == HnsApi::Auto && self.client.generation() == Generation::V2 {
+        if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no v2 interface; its first generation is used");
-            self.client = self.hns.client(Generation::V1);
+            self.client = self.hns.client(ApiVersion::V1);
             let cluster = self.reconciler.cluster();
             let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
             let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
@@ -298,8 +298,8 @@ impl<'a> Session<'a> {
 
     /// How the proxy stands.
     pub fn status(&self) -> Status {
-        let (generation, notices) = (self.client.generation(), self.notices.clone());
-        Status::of(&self.reconciler, generation, self.note(), self.node_eligible, notices)
+        let (api_version, notices) = (self.client.api_version(), self.notices.clone());
+        Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices)
     }
 
     /// How every frontend stands.
@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
     pub fn note(&self) -> String {
         let settings = &self.settings;
         let mut note = self.hns.describe();
-        if self.client.generation() == Generation::V1 {
+        if self.client.api_version() == ApiVersion::V1 {
             note += " by its first generation";
         }
         note += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);

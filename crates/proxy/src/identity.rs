@@ -121,7 +121,7 @@ fn hash(text: &str) -> Content {
 #[cfg(test)]
 mod tests {
     use hcn::schema::{LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
-    use hcn::{Generation, Version};
+    use hcn::{ApiVersion, Version};
 
     use super::*;
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn content(document: &LoadBalancer) -> LoadBalancerContent {
-        load_balancer_content(document, &Capabilities::of(Version::new(15, 5), Generation::V2))
+        load_balancer_content(document, &Capabilities::of(Version::new(15, 5), ApiVersion::V2))
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_the_first_generation_cannot_say_is_no_difference_there() {
-        let v1 = Capabilities::of(Version::new(15, 5), Generation::V1);
+        let v1 = Capabilities::of(Version::new(15, 5), ApiVersion::V1);
         let mut flagged = document();
         flagged.port_mappings[0].flags = PortMappingFlags::LOCAL_ROUTED_VIP;
         assert_eq!(load_balancer_content(&flagged, &v1), load_balancer_content(&document(), &v1));

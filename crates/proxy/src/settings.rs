@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hcn::schema::{LoadBalancerFlags, PortMappingFlags};
-use hcn::{Features, Generation, Version};
+use hcn::{ApiVersion, Features, Version};
 use smol_str::SmolStr;
 
 use crate::model::Family;
@@ -67,10 +67,10 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    pub fn of(version: Version, generation: Generation) -> Self {
+    pub fn of(version: Version, api_version: ApiVersion) -> Self {
         let features = Features::of(version);
-        match generation {
-            Generation::V2 => Self {
+        match api_version {
+            ApiVersion::V2 => Self {
                 dsr: features.dsr,
                 affinity: features.session_affinity,
                 ipv6: features.ipv6_dual_stack,
@@ -83,7 +83,7 @@ impl Capabilities {
                     | PortMappingFlags::PRESERVE_DIP
                     | PortMappingFlags::VIP_EXTERNAL_IP,
             },
-            Generation::V1 => Self {
+            ApiVersion::V1 => Self {
                 dsr: features.dsr,
                 affinity: false,
                 ipv6: false,

@@ -1,13 +1,13 @@
-//! Serves a cluster from a file, until it is ended: `serve cluster.json [ADDRESS] [--tls]`.
+//! Serves the cluster of a file until it is stopped: `serve cluster.json [ADDRESS] [--tls]`.
 //!
-//! A kubeconfig is written beside the system's temporary files, and its path is printed.
+//! It writes a kubeconfig to the temporary folder and prints its path.
 
 use std::error::Error;
 use std::net::SocketAddr;
 
 use test_api_server::{ApiServer, Credentials};
 
-#[allow(clippy::print_stdout, reason = "what it prints is for whoever runs it")]
+#[allow(clippy::print_stdout, reason = "a program for a terminal")]
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let tls = match flags.as_slice() {
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = ApiServer::start_at(address, tls)?;
     server.load(serde_json::from_slice(&std::fs::read(file)?)?)?;
     let kubeconfig = std::env::temp_dir().join(format!("kubeconfig-{}", server.address().port()));
-    // Everyone is let in, but kubectl would ask for a name and a password.
+    // No authentication is required, but without credentials kubectl asks for a name and a password.
     let credentials = Credentials::Token("anyone".to_owned());
     std::fs::write(&kubeconfig, server.kubeconfig(&credentials).to_string())?;
     println!("{} objects at {}", server.objects().len(), server.url());

@@ -1,4 +1,4 @@
-//! Which answer a request has.
+//! Routes a request to its answer.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::events;
 use crate::http::{Request, Response};
 use crate::kind::Kind;
 use crate::list::{List, list};
-use crate::path::Place;
+use crate::path::ApiPath;
 use crate::selector::Selector;
 use crate::shared::All;
 use crate::status::Status;
@@ -19,13 +19,14 @@ pub(crate) enum Answer {
     Watch(Watch),
 }
 
-/// Answers, or refuses.
+/// # Errors
+/// The status with which the server rejects the request.
 pub(crate) fn answer(all: &mut All, request: &Request, certificate: Option<&[u8]>) -> Result<Answer, Status> {
     if !all.behaviour.lets_in(request, certificate) {
         return Err(Status::of(401, None));
     }
-    match (request.method.as_str(), Place::of(&request.path)) {
-        ("GET", Place::Objects { kind, namespace, name }) => {
+    match (request.method.as_str(), ApiPath::of(&request.path)) {
+        ("GET", ApiPath::Objects { kind, namespace, name }) => {
             let selector =
                 Selector::parse(kind, request.parameter("labelSelector"), request.parameter("fieldSelector"));
             let selector = selector.map_err(Status::bad_request)?.within(namespace, name);
@@ -37,20 +38,20 @@ pub(crate) fn answer(all: &mut All, request: &Request, certificate: Option<&[u8]
                 None => list(&all.store, request, kind, &selector).map(Answer::List),
             }
         }
-        ("GET", Place::Health) => Ok(Answer::Whole(Response::text(200, "ok"))),
-        ("GET", Place::Versions) => Ok(Answer::Whole(Response::json(200, &discovery::versions()))),
-        ("GET", Place::Groups) => Ok(Answer::Whole(Response::json(200, &discovery::groups()))),
-        ("GET", Place::Kinds(api_version)) => {
+        ("GET", ApiPath::Health) => Ok(Answer::Whole(Response::text(200, "ok"))),
+        ("GET", ApiPath::Versions) => Ok(Answer::Whole(Response::json(200, &discovery::versions()))),
+        ("GET", ApiPath::Groups) => Ok(Answer::Whole(Response::json(200, &discovery::groups()))),
+        ("GET", ApiPath::Kinds(api_version)) => {
             Ok(Answer::Whole(Response::json(200, &discovery::resources(&api_version))))
         }
-        ("GET", Place::Version) => Ok(Answer::Whole(Response::json(200, &version()))),
-        ("POST", Place::Events { namespace: Some(namespace), name: None }) => {
+        ("GET", ApiPath::Version) => Ok(Answer::Whole(Response::json(200, &version()))),
+        ("POST", ApiPath::Events { namespace: Some(namespace), name: None }) => {
             events::create(&mut all.events, namespace, &request.body).map(Answer::Whole)
         }
-        ("PATCH", Place::Events { namespace: Some(namespace), name: Some(name) }) => {
+        ("PATCH", ApiPath::Events { namespace: Some(namespace), name: Some(name) }) => {
             events::patch(&mut all.events, namespace, name, &request.body).map(Answer::Whole)
         }
-        (_, Place::Nothing) => Ok(Answer::Whole(Response::text(404, "404 page not found\n"))),
+        (_, ApiPath::Nothing) => Ok(Answer::Whole(Response::text(404, "404 page not found\n"))),
         _ => Err(Status::of(405, None)),
     }
 }

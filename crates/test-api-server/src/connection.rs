@@ -11,7 +11,7 @@ use crate::kind::Kind;
 use crate::shared::Shared;
 use crate::stream::Stream;
 
-/// One connection, and where it is registered.
+/// A connection with its number in [`Shared`].
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
@@ -65,7 +65,7 @@ impl Connection {
         });
         let (shared, id, socket) = (self.shared.clone(), self.id, self.socket.try_clone()?);
         thread::spawn(move || {
-            // Whatever comes, or that nothing will, is the end.
+            // Data before the end of the answer, or the end of the stream, ends the connection: clients do not pipeline.
             let _ = socket.peek(&mut [0]);
             shared.change(|all| {
                 let busy = all.connections.get(&id).and_then(|connection| connection.busy);

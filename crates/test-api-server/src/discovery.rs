@@ -1,15 +1,15 @@
-//! What clients that know no kinds, kubectl for one, ask first: which there are.
+//! API discovery: groups, versions and resources, which kubectl requests first.
 
 use serde_json::{Value, json};
 
 use crate::kind::Kind;
 
-/// The answer to `/api`.
+/// The response to `/api`.
 pub(crate) fn versions() -> Value {
     json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
 }
 
-/// The answer to `/apis`.
+/// The response to `/apis`.
 pub(crate) fn groups() -> Value {
     let versions = Kind::ALL.into_iter().map(Kind::api_version).filter_map(|version| version.split_once('/'));
     let group = |(group, version)| {
@@ -19,7 +19,7 @@ pub(crate) fn groups() -> Value {
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": versions.map(group).collect::<Vec<_>>()})
 }
 
-/// The answer to `/api/v1` and to the path of each group.
+/// The response to `/api/v1` and to the path of each group.
 pub(crate) fn resources(api_version: &str) -> Value {
     let resource = |kind: Kind| {
         json!({

@@ -1,4 +1,4 @@
-//! Events are taken, changed by merge patches, and kept for tests to look at.
+//! Accepts Events, applies merge patches to them, and keeps them for tests.
 
 use serde_json::{Value, json};
 

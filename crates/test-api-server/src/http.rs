@@ -1,24 +1,25 @@
-//! As much of HTTP/1.1 as clients of the API server speak, on any stream. It can be broken off anywhere, which libraries do not offer.
+//! The subset of HTTP/1.1 that clients of the API server use, on any stream. Own code, since libraries cannot stop in the middle of a
+//! response.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 
-/// Heads and bodies beyond this are no requests of a client of the API server.
+/// The largest request, in bytes: etcd limits objects to 1.5 MiB.
 const LIMIT: u64 = 4 << 20;
 
-/// A request, read whole.
+/// A complete request.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
-    /// With their names in small letters.
+    /// By names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    /// The next request, or none if the client has gone.
+    /// Reads the next request; `None` if the client has disconnected.
     pub(crate) fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut stream = stream.take(LIMIT);
         let mut line = || -> io::Result<String> {
@@ -53,13 +54,13 @@ impl Request {
         self.query.get(name).map_or("", String::as_str)
     }
 
-    /// Whether a parameter says yes, no, or nothing.
+    /// The value of a boolean parameter; `None` if it is missing.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.query.get(name).map(|value| value == "true" || value == "1")
     }
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) code: u16,
@@ -78,7 +79,7 @@ impl Response {
         Self { code, content_type: "text/plain; charset=utf-8", retry_after: None, body: body.as_bytes().to_vec() }
     }
 
-    /// What goes over the wire.
+    /// Head and body, as sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = head(self.code, self.content_type);
         if let Some(seconds) = self.retry_after {
@@ -89,14 +90,14 @@ impl Response {
     }
 }
 
-/// The beginning of an answer that comes in chunks.
+/// Begins a chunked response.
 pub(crate) fn begin_chunks(stream: &mut impl Write) -> io::Result<()> {
     let head = head(200, "application/json") + "Transfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes())?;
     stream.flush()
 }
 
-/// One chunk; an empty one would be the end.
+/// Sends one chunk. Empty data is not sent, since an empty chunk ends the response.
 pub(crate) fn chunk(stream: &mut impl Write, data: &[u8]) -> io::Result<()> {
     if data.is_empty() {
         return Ok(());
@@ -105,7 +106,7 @@ pub(crate) fn chunk(stream: &mut impl Write, data: &[u8]) -> io::Result<()> {
     stream.flush()
 }
 
-/// The end of an answer that came in chunks.
+/// Ends a chunked response.
 pub(crate) fn end_chunks(stream: &mut impl Write) -> io::Result<()> {
     stream.write_all(b"0\r\n\r\n")?;
     stream.flush()

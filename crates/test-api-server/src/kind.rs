@@ -3,9 +3,9 @@
 /// A kind of object that is listed and watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// `v1`, per namespace.
+    /// `v1`, namespaced.
     Service,
-    /// `discovery.k8s.io/v1`, per namespace.
+    /// `discovery.k8s.io/v1`, namespaced.
     EndpointSlice,
     /// `v1`.
     Node,
@@ -14,10 +14,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Service, Self::EndpointSlice, Self::Node, Self::ServiceCidr];
 
-    /// The name in documents.
+    /// As in the field `kind`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +27,7 @@ impl Kind {
         }
     }
 
-    /// The name in paths.
+    /// As in paths.
     #[must_use]
     pub fn plural(self) -> &'static str {
         match self {
@@ -39,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// The names that kubectl takes as well.
+    /// Other names that kubectl accepts.
     pub(crate) fn short_names(self) -> &'static [&'static str] {
         match self {
             Self::Service => &["svc"],
@@ -48,7 +47,6 @@ impl Kind {
         }
     }
 
-    /// The `apiVersion` in documents.
     #[must_use]
     pub fn api_version(self) -> &'static str {
         match self {
@@ -58,20 +56,19 @@ impl Kind {
         }
     }
 
-    /// Whether its objects belong to namespaces.
     #[must_use]
     pub fn namespaced(self) -> bool {
         matches!(self, Self::Service | Self::EndpointSlice)
     }
 
-    /// The path of its list over all namespaces.
+    /// The path of the list over all namespaces.
     #[must_use]
     pub fn path(self) -> String {
         let root = if self.api_version() == "v1" { "/api" } else { "/apis" };
         format!("{root}/{}/{}", self.api_version(), self.plural())
     }
 
-    /// The fields that field selectors may name.
+    /// The fields that field selectors support.
     pub(crate) fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Service => &["metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"],

@@ -1,4 +1,4 @@
-//! Kubeconfigs that lead to the server.
+//! Kubeconfigs for the server.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,19 @@ use serde_json::{Value, json};
 
 use crate::tls::{ClientCertificate, Tls};
 
-/// How a client shows who it is.
+/// How a client authenticates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// It does not.
+    /// Not at all.
     None,
-    /// By a token.
     Token(String),
-    /// By the token that is in a file, where it may change.
+    /// By a token in a file, which may change.
     TokenFile(PathBuf),
-    /// By the certificate that the server accepts. Only over TLS.
+    /// By the client certificate of the server, inline. Over TLS only.
     Certificate,
-    /// By the certificate and key that are in files, where they may change.
+    /// By a certificate and key in files, which may change.
     CertificateFiles {
-        /// Where the certificate is.
         certificate: PathBuf,
-        /// Where its key is.
         key: PathBuf,
     },
 }

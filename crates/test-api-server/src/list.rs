@@ -1,4 +1,4 @@
-//! Lists, whole and in pages that all tell of the same version.
+//! Lists, complete or in pages of one resource version.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -10,7 +10,7 @@ use crate::selector::Selector;
 use crate::status::Status;
 use crate::store::{Item, Key, Store};
 
-/// Where the next page begins: after this object, at this version. Without a version, the list goes on with what is there now.
+/// Where the next page begins: after this object, at this version. Without a version, the list continues with the current objects.
 struct Continue {
     version: Option<u64>,
     after: (String, String),
@@ -31,7 +31,7 @@ impl Continue {
     }
 }
 
-/// A list, to be written when the store is let go of.
+/// A list, serialized after the store is unlocked.
 #[derive(Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct List {
@@ -67,7 +67,7 @@ pub(crate) fn list(store: &Store, request: &Request, kind: Kind, selector: &Sele
     let objects = store.at(version, kind).into_iter();
     let mut objects: Vec<_> = objects.filter(|(key, object)| is_later(key) && selector.matches(object)).collect();
 
-    // As by the API server, which has what "0" asks for in memory.
+    // As the API server: version "0" is served from its cache, without pages.
     let limit =
         if request.parameter("resourceVersion") == "0" { 0 } else { request.parameter("limit").parse().unwrap_or(0) };
     let mut metadata = json!({"resourceVersion": version.to_string()});

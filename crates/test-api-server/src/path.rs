@@ -2,28 +2,33 @@
 
 use crate::kind::Kind;
 
-/// What a path names.
+/// What a path refers to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
-    /// Objects of a kind: all, of a namespace, or one.
-    Objects { kind: Kind, namespace: Option<&'a str>, name: Option<&'a str> },
-    /// Events, which are taken and kept: of a namespace, or one.
-    Events { namespace: Option<&'a str>, name: Option<&'a str> },
-    /// The versions of the group without a name.
+pub(crate) enum ApiPath<'a> {
+    /// The objects of a kind: all, those of a namespace, or one.
+    Objects {
+        kind: Kind,
+        namespace: Option<&'a str>,
+        name: Option<&'a str>,
+    },
+    /// The Events of a namespace, or one.
+    Events {
+        namespace: Option<&'a str>,
+        name: Option<&'a str>,
+    },
+    /// The versions of the core group.
     Versions,
     /// The other groups.
     Groups,
-    /// The kinds of a group and version.
+    /// The resources of a group and version.
     Kinds(String),
-    /// What says that the server is well.
     Health,
-    /// What says which version it is.
     Version,
-    /// Nothing that is served.
+    /// Not found.
     Nothing,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ApiPath<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
         match path {
             "/healthz" | "/livez" | "/readyz" => return Self::Health,
@@ -57,7 +62,7 @@ impl<'a> Place<'a> {
         }
         let kind = Kind::ALL.into_iter().find(|kind| kind.plural() == plural && kind.api_version() == api_version);
         match kind {
-            // One object of a namespace is not found without it, nor is a namespace where there are none.
+            // A namespaced object needs its namespace in the path, and other objects must not have one.
             Some(kind) if kind.namespaced() == namespace.is_some() || name.is_none() && namespace.is_none() => {
                 Self::Objects { kind, namespace, name }
             }
@@ -72,21 +77,21 @@ mod tests {
 
     #[test]
     fn paths_lead_to_objects() {
-        let objects = |kind, namespace, name| Place::Objects { kind, namespace, name };
+        let objects = |kind, namespace, name| ApiPath::Objects { kind, namespace, name };
         for kind in Kind::ALL {
-            assert_eq!(Place::of(&kind.path()), objects(kind, None, None));
+            assert_eq!(ApiPath::of(&kind.path()), objects(kind, None, None));
         }
-        assert_eq!(Place::of("/api/v1/namespaces/a/services"), objects(Kind::Service, Some("a"), None));
-        assert_eq!(Place::of("/api/v1/namespaces/a/services/b"), objects(Kind::Service, Some("a"), Some("b")));
-        assert_eq!(Place::of("/api/v1/nodes/n"), objects(Kind::Node, None, Some("n")));
-        assert_eq!(Place::of("/apis/discovery.k8s.io/v1"), Place::Kinds("discovery.k8s.io/v1".into()));
-        let events = Place::Events { namespace: Some("a"), name: None };
-        assert_eq!(Place::of("/apis/events.k8s.io/v1/namespaces/a/events"), events);
-        assert_eq!(Place::of("/api/v1/namespaces/a/events"), events);
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/services"), objects(Kind::Service, Some("a"), None));
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/services/b"), objects(Kind::Service, Some("a"), Some("b")));
+        assert_eq!(ApiPath::of("/api/v1/nodes/n"), objects(Kind::Node, None, Some("n")));
+        assert_eq!(ApiPath::of("/apis/discovery.k8s.io/v1"), ApiPath::Kinds("discovery.k8s.io/v1".into()));
+        let events = ApiPath::Events { namespace: Some("a"), name: None };
+        assert_eq!(ApiPath::of("/apis/events.k8s.io/v1/namespaces/a/events"), events);
+        assert_eq!(ApiPath::of("/api/v1/namespaces/a/events"), events);
         let nowhere =
             ["/", "/api/v1/services/b", "/api/v1/namespaces/a/nodes", "/apis/v1/services", "/api/v1/pods", "/apis/v1"];
         for path in nowhere {
-            assert_eq!(Place::of(path), Place::Nothing, "{path}");
+            assert_eq!(ApiPath::of(path), ApiPath::Nothing, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The server's port: open, or closed and kept, so that it can be opened again.
+//! The port of the server, which stays reserved while it is closed.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// The own address takes a connection within this time, or never will.
+/// How long a connection to the own address may take.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A port. Closed, it refuses connections, and no one else is given it.
+/// A port. While it is closed it refuses connections, and the system gives it to nobody else.
 #[derive(Debug)]
 pub(crate) struct Port {
     address: SocketAddr,
-    /// Bound as well, and never listening.
+    /// Bound to the same address and never listening: this reserves the port.
     _kept: Socket,
     open: Option<Listening>,
 }
@@ -28,7 +28,7 @@ struct Listening {
 }
 
 impl Port {
-    /// Takes an address. Port 0 lets the system choose one.
+    /// Binds an address. Port 0 lets the system choose one.
     pub(crate) fn take(address: SocketAddr) -> io::Result<Self> {
         let kept = bound(address)?;
         let address = kept.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
@@ -39,7 +39,7 @@ impl Port {
         self.address
     }
 
-    /// Gives every connection to `serve`, until the port is closed.
+    /// Passes each connection to `serve`, until the port is closed.
     pub(crate) fn open(&mut self, serve: impl Fn(TcpStream) + Send + 'static) -> io::Result<()> {
         if self.open.is_some() {
             return Ok(());
@@ -50,7 +50,7 @@ impl Port {
         let ends = Arc::new(AtomicBool::new(false));
         let end = ends.clone();
         let thread = thread::spawn(move || {
-            // Whoever went away before being taken is not missed.
+            // A client that disconnects before it is accepted is an error, and none for the test.
             for stream in listener.incoming().flatten() {
                 if end.load(Ordering::Acquire) {
                     break;
@@ -62,11 +62,11 @@ impl Port {
         Ok(())
     }
 
-    /// Refuses connections from now on. Those that are open are none of its business.
+    /// Refuses new connections. Open ones continue.
     pub(crate) fn close(&mut self) {
         let Some(Listening { ends, thread }) = self.open.take() else { return };
         ends.store(true, Ordering::Release);
-        // It waits for a connection: here is one. Without it, the thread can't be waited for either.
+        // The thread waits for a connection, and ends after this one. If it fails, joining would block.
         if TcpStream::connect_timeout(&self.address, WAKE_TIMEOUT).is_ok() {
             let _ = thread.join();
         }
@@ -81,7 +81,7 @@ impl Drop for Port {
 
 fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // So that it can be bound anew while old connections fade away.
+    // Allows binding again while old connections are in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(unix)]

@@ -1,10 +1,10 @@
-//! Label selectors and field selectors, read as the API server reads them.
+//! Label selectors and field selectors, with the syntax of the API server.
 
 use serde_json::Value;
 
 use crate::kind::Kind;
 
-/// What a request selects.
+/// The objects that a request selects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selector {
     labels: Vec<Requirement>,
@@ -13,7 +13,7 @@ pub(crate) struct Selector {
     name: Option<String>,
 }
 
-/// One condition, on a label or on a field.
+/// One condition on a label or field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Requirement {
     key: String,
@@ -40,7 +40,10 @@ impl Condition {
 }
 
 impl Selector {
-    /// What both selectors of a request say of a kind, or why they say nothing.
+    /// Parses both selectors of a request.
+    ///
+    /// # Errors
+    /// The message of the API server for an invalid selector.
     pub(crate) fn parse(kind: Kind, labels: &str, fields: &str) -> Result<Self, String> {
         let labels = split(labels).map(label).collect::<Result<_, _>>();
         let labels = labels.map_err(|part| format!("unable to parse requirement: found '{part}'"))?;
@@ -48,7 +51,7 @@ impl Selector {
         Ok(Self { labels, fields, namespace: None, name: None })
     }
 
-    /// The same, of one namespace or one object only.
+    /// Restricts the selector to one namespace or one object.
     pub(crate) fn within(self, namespace: Option<&str>, name: Option<&str>) -> Self {
         Self { namespace: namespace.map(str::to_owned), name: name.map(str::to_owned), ..self }
     }
@@ -120,7 +123,7 @@ fn field(kind: Kind, part: &str) -> Result<Requirement, String> {
     Ok(Requirement { key: key.to_owned(), is })
 }
 
-/// A field as selectors see it: text, and empty where it is not there.
+/// The value of a field as text; empty if it is missing.
 fn field_of(object: &Value, path: &str) -> String {
     match path.split('.').try_fold(object, |value, name| value.get(name)) {
         Some(Value::String(text)) => text.clone(),

@@ -1,4 +1,4 @@
-//! The server as scripts see it.
+//! The API of the server for tests.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -8,9 +8,9 @@ use std::thread;
 use serde_json::Value;
 
 use crate::Problem;
+use crate::fault_mode::{ExpiredWatches, FaultMode, StreamedLists};
 use crate::kind::Kind;
 use crate::kubeconfig::{Credentials, kubeconfig};
-use crate::mood::{ExpiredWatches, Mood, StreamedLists};
 use crate::port::Port;
 use crate::session::serve;
 use crate::shared::{Received, Shared};
@@ -18,7 +18,7 @@ use crate::store::{Says, Word};
 use crate::stream::Stream;
 use crate::tls::{ClientCertificate, Tls};
 
-/// A server, which ends when it is dropped. Each of its methods takes effect at once, and for all connections.
+/// A server, which stops when it is dropped. Methods take effect at once and for all connections.
 #[derive(Debug)]
 pub struct ApiServer {
     shared: Arc<Shared>,
@@ -30,55 +30,54 @@ pub struct ApiServer {
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl ApiServer {
-    /// Serves HTTP at a free port of the loopback interface.
+    /// Serves HTTP on a free port of the loopback interface.
     ///
     /// # Errors
-    /// If there is no port to be had.
+    /// If no port is free.
     pub fn start() -> io::Result<Self> {
         Self::start_at(LOOPBACK, false)
     }
 
-    /// Serves HTTPS at a free port of the loopback interface.
+    /// Serves HTTPS on a free port of the loopback interface.
     ///
     /// # Errors
-    /// If there is no port to be had, or certificates can't be made.
+    /// If no port is free, or certificates cannot be generated.
     pub fn start_tls() -> io::Result<Self> {
         Self::start_at(LOOPBACK, true)
     }
 
-    /// Serves HTTP or HTTPS at an address.
+    /// Serves HTTP or HTTPS on an address.
     ///
     /// # Errors
-    /// If the address can't be taken, or certificates can't be made.
+    /// If the address cannot be bound, or certificates cannot be generated.
     pub fn start_at(address: SocketAddr, tls: bool) -> io::Result<Self> {
         let port = Port::take(address)?;
         let address = port.address();
         let tls = tls.then(|| Tls::new(address)).transpose()?.map(Arc::new);
         let server = Self { shared: Arc::new(Shared::new()), port: Mutex::new(port), address, tls };
-        server.come_back()?;
+        server.make_available()?;
         Ok(server)
     }
 
-    /// Where it serves.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it serves, as `--master` and kubeconfigs have it.
+    /// As for `--master` and in kubeconfigs.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// A kubeconfig that leads here. JSON is YAML: written to a file as it is, any client reads it.
+    /// A kubeconfig for this server, as JSON, which is YAML that any client reads.
     #[must_use]
     pub fn kubeconfig(&self, credentials: &Credentials) -> Value {
         kubeconfig(&self.url(), self.tls.as_deref(), credentials)
     }
 
-    /// The certificate of the authority by which clients know the server, as PEM; none without TLS.
+    /// The certificate of the certificate authority of the server, as PEM; `None` without TLS.
     #[must_use]
     pub fn authority(&self) -> Option<String> {
         self.tls.as_deref().map(Tls::authority)
@@ -87,10 +86,10 @@ impl ApiServer {
 
 /// Objects.
 impl ApiServer {
-    /// Creates an object, or takes the place of the one of its name.
+    /// Creates an object, or replaces the one with its name.
     ///
     /// # Errors
-    /// If it is of no kind that is served, or has no name.
+    /// If its kind is unknown, or it has no name.
     pub fn put(&self, object: Value) -> Result<(), Problem> {
         self.shared.change(|all| all.store.put(object))
     }
@@ -98,36 +97,35 @@ impl ApiServer {
     /// Puts each item of a `List`, or each element of an array.
     ///
     /// # Errors
-    /// At the first item that is no object of a kind that is served.
+    /// At the first invalid item, as [`Self::put`].
     pub fn load(&self, list: Value) -> Result<(), Problem> {
         items(list).into_iter().try_for_each(|object| self.put(object))
     }
 
-    /// Deletes an object, and says whether there was one. Where a kind has no namespaces, the namespace is empty.
+    /// Deletes an object; `false` if there is none. The namespace of a cluster-scoped kind is empty.
     pub fn delete(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         self.shared.change(|all| all.store.delete((kind, namespace.to_owned(), name.to_owned())))
     }
 
-    /// One object.
     #[must_use]
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
         let object = self.shared.lock().store.get(&(kind, namespace.to_owned(), name.to_owned()));
         object.map(|object| (*object).clone())
     }
 
-    /// All objects, by kind, namespace and name.
+    /// All objects, ordered by kind, namespace and name.
     #[must_use]
     pub fn objects(&self) -> Vec<Value> {
         self.shared.lock().store.objects().map(|object| (**object).clone()).collect()
     }
 
-    /// The version of the last change.
+    /// The resource version of the last change.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.shared.lock().store.version()
     }
 
-    /// The Events that were sent, in the order in which they were created, patches applied.
+    /// The Events that clients have sent, in the order of their creation, with patches applied.
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
         self.shared.lock().events.clone()
@@ -136,21 +134,20 @@ impl ApiServer {
 
 /// History.
 impl ApiServer {
-    /// Forgets all versions before the present one, as the API server does after some minutes: who asks for what came after them is
-    /// answered 410.
+    /// Expires all resource versions before the current one, as the API server does after some minutes: a request from an expired version
+    /// is rejected with code 410.
     pub fn forget(&self) {
         self.shared.change(|all| all.store.forget());
     }
 
-    /// Cuts all connections, and goes on with these objects, which have other and lower resource versions than those before: an etcd
-    /// restored from a backup.
+    /// Closes all connections, and continues with these objects, which have lower resource versions than before: an etcd restored from a
+    /// backup.
     ///
-    /// For the server, the versions that clients know are then still to come. A list of such a version is refused as a timeout, and so
-    /// is a streamed one. A plain watch from such a version is *silent*: the API server accepts it, and sends nothing until its own
-    /// versions have come so far.
+    /// The versions that clients know are then in the future of the server. A list from such a version is rejected with a timeout, and so
+    /// is a streamed list. A plain watch is accepted and *silent*: nothing is sent until the server reaches that version.
     ///
     /// # Errors
-    /// At the first item that is no object of a kind that is served; then nothing has changed.
+    /// At the first invalid item, as [`Self::put`]; then nothing has changed.
     pub fn restore(&self, list: Value) -> Result<(), Problem> {
         self.shared.change(|all| {
             all.store.restore(items(list))?;
@@ -159,12 +156,12 @@ impl ApiServer {
         })
     }
 
-    /// Forgets the Events that were sent, as the API server does after an hour.
+    /// Deletes all Events, as the API server does after an hour.
     pub fn forget_events(&self) {
         self.shared.change(|all| all.events.clear());
     }
 
-    /// Sends a bookmark to each watch that allows them, of one kind or of all.
+    /// Sends a bookmark to each watch that allows bookmarks, of one kind or of all.
     pub fn bookmark(&self, kind: Option<Kind>) {
         self.shared.change(|all| {
             let says = Says::Bookmark(all.store.version());
@@ -172,59 +169,57 @@ impl ApiServer {
         });
     }
 
-    /// Sends any text to each open watch, of one kind or of all.
+    /// Sends a text, which need not be an event, to each open watch of one kind or of all.
     pub fn say(&self, kind: Option<Kind>, text: &str) {
         self.shared.change(|all| all.store.say(Word { kind, says: Says::Text(text.to_owned(), false) }));
     }
 
-    /// Sends any text, half a line for instance, to each open watch, of one kind or of all, and cuts its connection.
+    /// Sends a text, for example half a line, to each open watch of one kind or of all, then closes its connection.
     pub fn break_off(&self, kind: Option<Kind>, text: &str) {
         self.shared.change(|all| all.store.say(Word { kind, says: Says::Text(text.to_owned(), true) }));
     }
 }
 
-/// Moods.
+/// Faults and authentication.
 impl ApiServer {
-    /// How requests are answered from now on, whatever they ask for.
-    pub fn set_mood(&self, mood: Mood) {
+    /// Sets the fault for all requests, and removes those of single kinds.
+    pub fn set_fault_mode(&self, fault_mode: FaultMode) {
         self.shared.change(|all| {
-            all.behaviour.mood = mood;
-            all.behaviour.moods.clear();
+            all.behaviour.fault_mode = fault_mode;
+            all.behaviour.fault_modes.clear();
         });
     }
 
-    /// How requests for one kind are answered from now on.
-    pub fn set_mood_for(&self, kind: Kind, mood: Mood) {
-        self.shared.change(|all| all.behaviour.moods.insert(kind, mood));
+    /// Sets the fault for requests of one kind.
+    pub fn set_fault_mode_for(&self, kind: Kind, fault_mode: FaultMode) {
+        self.shared.change(|all| all.behaviour.fault_modes.insert(kind, fault_mode));
     }
 
-    /// Whether lists are streamed.
     pub fn set_streamed_lists(&self, streamed_lists: StreamedLists) {
         self.shared.change(|all| all.behaviour.streamed_lists = streamed_lists);
     }
 
-    /// How a watch is refused whose version is forgotten.
     pub fn set_expired_watches(&self, expired_watches: ExpiredWatches) {
         self.shared.change(|all| all.behaviour.expired_watches = expired_watches);
     }
 
-    /// Lets in only whoever has one of these tokens, or a certificate. Who is in already stays.
+    /// Requires one of these tokens, or a client certificate. Open connections stay authenticated.
     pub fn allow_tokens<'a>(&self, tokens: impl IntoIterator<Item = &'a str>) {
         let tokens = tokens.into_iter().map(str::to_owned).collect();
         self.shared.change(|all| all.behaviour.tokens = Some(tokens));
     }
 
-    /// The certificate of clients, and its key, as files have them; none without TLS.
+    /// The client certificate and its key, as PEM; `None` without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<(String, String)> {
         let ClientCertificate { certificate, key, .. } = self.tls.as_ref()?.client();
         Some((certificate, key))
     }
 
-    /// Gives clients another certificate, and no longer accepts the one before. Who is in already stays.
+    /// Issues another client certificate, and no longer accepts the previous one. Open connections stay authenticated.
     ///
     /// # Errors
-    /// If it can't be made.
+    /// If the certificate cannot be generated.
     pub fn renew_certificate(&self) -> io::Result<()> {
         if let Some(tls) = &self.tls {
             let ClientCertificate { der, .. } = tls.renew_client()?;
@@ -233,7 +228,7 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Lets in everyone, as at first.
+    /// Requires no authentication, as at the start.
     pub fn allow_anyone(&self) {
         self.shared.change(|all| all.behaviour.tokens = None);
     }
@@ -241,41 +236,41 @@ impl ApiServer {
 
 /// Connections.
 impl ApiServer {
-    /// Cuts all connections, in the middle of whatever they say.
+    /// Closes all connections, in the middle of answers.
     pub fn cut(&self) {
         self.shared.change(|all| all.cut_all());
     }
 
-    /// Is gone: cuts all connections, and refuses new ones.
-    pub fn go_away(&self) {
+    /// Closes all connections and refuses new ones.
+    pub fn make_unavailable(&self) {
         self.port.lock().unwrap_or_else(PoisonError::into_inner).close();
         self.cut();
     }
 
-    /// Is there again, at the same address.
+    /// Accepts connections again, on the same address.
     ///
     /// # Errors
-    /// If the port can't be opened.
-    pub fn come_back(&self) -> io::Result<()> {
+    /// If the port cannot be opened.
+    pub fn make_available(&self) -> io::Result<()> {
         let (shared, tls) = (self.shared.clone(), self.tls.clone());
         let mut port = self.port.lock().unwrap_or_else(PoisonError::into_inner);
         port.open(move |stream| accept(&shared, tls.as_deref(), stream))
     }
 
-    /// How many watches of a kind are open.
+    /// The number of open watches of a kind.
     #[must_use]
     pub fn watches(&self, kind: Kind) -> usize {
         let all = self.shared.lock();
         all.connections.values().filter(|connection| connection.busy.is_some_and(|(_, of)| of == Some(kind))).count()
     }
 
-    /// Every request so far, whatever became of it.
+    /// All requests so far, including rejected ones.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.shared.lock().received.clone()
     }
 
-    /// How often something was asked of a kind over all namespaces: list, watch.
+    /// The number of requests with a verb (list, watch) for a kind over all namespaces.
     #[must_use]
     pub fn count(&self, verb: &str, kind: Kind) -> usize {
         let path = kind.path();
@@ -285,12 +280,12 @@ impl ApiServer {
 
 impl Drop for ApiServer {
     fn drop(&mut self) {
-        self.go_away();
+        self.make_unavailable();
     }
 }
 
 fn accept(shared: &Arc<Shared>, tls: Option<&Tls>, socket: TcpStream) {
-    // What fails here is no connection yet, and nothing is owed to it.
+    // A failure here is that of a client that disconnected, and none for the test.
     let _ = socket.set_nodelay(true);
     let (Ok(registered), Ok(stream)) = (socket.try_clone(), socket.try_clone()) else { return };
     let stream = match tls {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::answer::{Answer, answer};
 use crate::connection::Connection;
+use crate::fault_mode::FaultMode;
 use crate::http::{Request, Response};
-use crate::mood::Mood;
-use crate::path::Place;
+use crate::path::ApiPath;
 use crate::shared::{Received, Shared};
 use crate::status::Status;
 use crate::stream::Stream;
@@ -16,7 +16,7 @@ use crate::stream::Stream;
 /// Serves a connection until either side ends it.
 pub(crate) fn serve(shared: Arc<Shared>, id: u64, stream: Stream, socket: TcpStream) {
     let mut connection = Connection { shared, id, stream: BufReader::new(stream), socket };
-    // A client that disconnects is an error here, and none for the test.
+    // A client that disconnects is an error here, but not for the test.
     let _ = run(&mut connection);
     connection.cut();
 }
@@ -32,28 +32,28 @@ fn run(connection: &mut Connection) -> io::Result<()> {
 }
 
 fn serve_request(connection: &mut Connection, request: &Request) -> io::Result<()> {
-    let kind = match Place::of(&request.path) {
-        Place::Objects { kind, .. } => Some(kind),
+    let kind = match ApiPath::of(&request.path) {
+        ApiPath::Objects { kind, .. } => Some(kind),
         _ => None,
     };
-    let mood = connection.shared.change(|all| {
+    let fault_mode = connection.shared.change(|all| {
         all.received.push(received(request));
-        all.behaviour.mood_of(kind)
+        all.behaviour.fault_mode_of(kind)
     });
-    match mood {
-        Mood::Well | Mood::Half => {}
-        Mood::Refuses { code, retry_after } => return refuse(connection, &Status::of(code, retry_after)),
-        Mood::Garbage => {
+    match fault_mode {
+        FaultMode::None | FaultMode::Half => {}
+        FaultMode::Refuses { code, retry_after } => return refuse(connection, &Status::of(code, retry_after)),
+        FaultMode::Garbage => {
             let body = b"<html><body>Bad gateway</body></html>\n".to_vec();
             let response = Response { code: 200, content_type: "application/json", retry_after: None, body };
             return connection.send(&response, false);
         }
-        Mood::Hangs => return connection.wait(None),
-        Mood::Slow(time) => connection.wait(Some(time))?,
+        FaultMode::Hangs => return connection.wait(None),
+        FaultMode::Slow(time) => connection.wait(Some(time))?,
     }
     let certificate = connection.stream.get_ref().certificate();
     let answer = answer(&mut connection.shared.lock(), request, certificate);
-    let half = mood == Mood::Half;
+    let half = fault_mode == FaultMode::Half;
     match answer {
         Ok(Answer::Whole(response)) => connection.send(&response, half),
         Ok(Answer::List(list)) => connection.send(&Response::json(200, &list), half),
@@ -68,8 +68,8 @@ fn refuse(connection: &mut Connection, status: &Status) -> io::Result<()> {
 }
 
 fn received(request: &Request) -> Received {
-    let one = match Place::of(&request.path) {
-        Place::Objects { name, .. } | Place::Events { name, .. } => name.is_some(),
+    let one = match ApiPath::of(&request.path) {
+        ApiPath::Objects { name, .. } | ApiPath::Events { name, .. } => name.is_some(),
         _ => true,
     };
     let verb = match request.method.as_str() {

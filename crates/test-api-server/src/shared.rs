@@ -1,4 +1,4 @@
-//! What all connections share, behind one lock; and who wakes whom.
+//! The state that all connections share, behind one lock with a condition variable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Shutdown, TcpStream};
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::fault_mode::Behaviour;
 use crate::kind::Kind;
-use crate::mood::Behaviour;
 use crate::store::Store;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     all: Mutex<All>,
-    /// Something has changed.
+    /// Notified at each change of the state.
     changed: Condvar,
 }
 
@@ -28,24 +28,24 @@ pub(crate) struct All {
     numbers: u64,
 }
 
-/// A connection that is open. One that is not here has ended, or is about to.
+/// An open connection. One that is not registered has ended or is about to end.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// The long answer it is busy with: a watch of a kind, or silence.
+    /// The number of the long answer in progress, and its kind if it is a watch.
     pub(crate) busy: Option<(u64, Option<Kind>)>,
 }
 
-/// A request that was received.
+/// A request as the server received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// As Kubernetes has it: get, list, watch, create, patch.
+    /// The verb of Kubernetes: get, list, watch, create, patch.
     pub verb: &'static str,
-    /// Without the query.
+    /// The path without the query.
     pub path: String,
-    /// The query, decoded.
+    /// The decoded query.
     pub query: BTreeMap<String, String>,
-    /// With their names in small letters.
+    /// Headers by names in lower case.
     pub headers: BTreeMap<String, String>,
 }
 
@@ -66,14 +66,14 @@ impl Shared {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes something, and wakes whoever waits for it.
+    /// Changes the state and wakes all threads that wait for a change.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut All) -> T) -> T {
         let result = change(&mut self.lock());
         self.changed.notify_all();
         result
     }
 
-    /// Waits for a change, and for some time at most where one is given.
+    /// Waits for a change, with a timeout if one is given.
     pub(crate) fn wait<'a>(&self, all: MutexGuard<'a, All>, time: Option<Duration>) -> MutexGuard<'a, All> {
         match time {
             None => self.changed.wait(all).unwrap_or_else(PoisonError::into_inner),
@@ -94,10 +94,10 @@ impl All {
         id
     }
 
-    /// Ends one connection, in the middle of whatever it says.
+    /// Closes one connection, in the middle of its answer.
     pub(crate) fn cut(&mut self, id: u64) {
         if let Some(connection) = self.connections.remove(&id) {
-            // What has ended already can't be ended, and nothing is wrong with that.
+            // Fails if the client has closed it already.
             let _ = connection.stream.shutdown(Shutdown::Both);
         }
     }

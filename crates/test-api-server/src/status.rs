@@ -1,8 +1,8 @@
-//! Refusals, in the words and codes of the API server.
+//! Errors with the codes, reasons and messages of the API server.
 
 use serde_json::{Value, json};
 
-/// A refusal: its code, and the document that says why.
+/// An error: its HTTP code and `Status` document.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Status {
     pub(crate) code: u16,
@@ -28,7 +28,7 @@ impl Status {
         Self { code, document }
     }
 
-    /// A refusal of a code alone.
+    /// The usual status for a code.
     pub(crate) fn of(code: u16, retry_after: Option<u32>) -> Self {
         let (reason, message) = match code {
             401 => ("Unauthorized", "Unauthorized"),
@@ -37,7 +37,7 @@ impl Status {
             500 => ("InternalError", "an error on the server has prevented the request from succeeding"),
             503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
             504 => ("Timeout", "the server was unable to return a response in the time allotted"),
-            _ => ("", "the server refuses"),
+            _ => ("", "the server rejects the request"),
         };
         let details = retry_after.map_or_else(|| json!({}), |seconds| json!({"retryAfterSeconds": seconds}));
         Self::with(code, reason, message, details, json!({}))
@@ -61,7 +61,7 @@ impl Status {
         Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
-    /// The next page is of a version that is forgotten; the list can be continued only inconsistently, by another token.
+    /// The version of the next page has expired. The token in the status continues the list with current objects.
     pub(crate) fn expired_page(inconsistent: &str) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list \
             without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \
@@ -77,7 +77,7 @@ impl Status {
         Self::with(504, "Timeout", message, details, json!({}))
     }
 
-    /// Options of a list or watch that do not go together.
+    /// List or watch options that exclude each other.
     pub(crate) fn invalid(field: &str, why: &str) -> Self {
         let cause = json!({"reason": "FieldValueForbidden", "message": format!("Forbidden: {why}"), "field": field});
         let details = json!({"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]});
@@ -89,7 +89,7 @@ impl Status {
         Self::new(500, "InternalError", message)
     }
 
-    /// The seconds after which to ask again, where it says so.
+    /// The seconds after which to retry, if the status has them.
     pub(crate) fn retry_after(&self) -> Option<u64> {
         self.document.get("details")?.get("retryAfterSeconds")?.as_u64()
     }

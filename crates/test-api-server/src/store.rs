@@ -1,5 +1,4 @@
-//! The objects, and what became of them: a log of changes with resource versions, from which every state since the oldest known
-//! version can be told again.
+//! The objects, with a log of changes from which each state since the oldest resource version can be computed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +10,10 @@ use crate::kind::Kind;
 use crate::selector::Selector;
 use crate::status::Status;
 
-/// Where the first history begins. Each that is restored begins at half of the one before, so that its versions are lower.
+/// The first resource version. A restored store begins at half of the previous first version, so that its versions are lower.
 const FIRST_VERSION: u64 = 8_000_000;
 
-/// Names one object. Of kinds without namespaces, the namespace is empty.
+/// Kind, namespace and name of an object. The namespace of a cluster-scoped kind is empty.
 pub(crate) type Key = (Kind, String, String);
 
 #[derive(Debug)]
@@ -22,19 +21,19 @@ pub(crate) struct Store {
     objects: BTreeMap<Key, Arc<Value>>,
     log: Vec<Entry>,
     version: u64,
-    /// Nothing is known of what was before.
+    /// Versions before this one have expired.
     oldest: u64,
     beginning: u64,
 }
 
-/// What watches are told, in this order.
+/// What watches send, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
     Change(Arc<Change>),
     Word(Arc<Word>),
 }
 
-/// What became of one object.
+/// A change of one object.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) version: u64,
@@ -43,7 +42,7 @@ pub(crate) struct Change {
     after: Option<Arc<Value>>,
 }
 
-/// What the script has the server say to open watches, of one kind or of all.
+/// What the test sends to open watches, of one kind or of all.
 #[derive(Debug)]
 pub(crate) struct Word {
     pub(crate) kind: Option<Kind>,
@@ -52,14 +51,14 @@ pub(crate) struct Word {
 
 #[derive(Debug)]
 pub(crate) enum Says {
-    /// How far it is.
+    /// A bookmark with a resource version.
     Bookmark(u64),
-    /// Anything at all, and whether the connection is cut after it.
+    /// Any text, and whether the connection is closed after it.
     Text(String, bool),
 }
 
 impl Change {
-    /// What a watch is told of it.
+    /// The watch event of the change, if the selector selects the object before or after it.
     pub(crate) fn event(&self, kind: Kind, selector: &Selector) -> Option<Value> {
         if self.key.0 != kind {
             return None;
@@ -88,7 +87,7 @@ impl Store {
         self.version
     }
 
-    /// Creates an object, or takes the place of the one of its name.
+    /// Creates an object, or replaces the one with its name.
     pub(crate) fn put(&mut self, mut object: Value) -> Result<(), Problem> {
         let key = key(&object)?;
         self.version += 1;
@@ -111,17 +110,17 @@ impl Store {
         true
     }
 
-    /// Has open watches be told something.
+    /// Sends something to open watches.
     pub(crate) fn say(&mut self, word: Word) {
         self.log.push(Entry::Word(Arc::new(word)));
     }
 
-    /// Forgets what was before now.
+    /// Expires all versions before the current one.
     pub(crate) fn forget(&mut self) {
         self.oldest = self.version;
     }
 
-    /// Another history, of these objects, with lower versions.
+    /// Replaces all objects, with lower resource versions.
     pub(crate) fn restore(&mut self, objects: Vec<Value>) -> Result<(), Problem> {
         let beginning = self.beginning / 2;
         let mut restored = Self { version: beginning, oldest: beginning, beginning, ..Self::new() };
@@ -139,7 +138,7 @@ impl Store {
         self.objects.values()
     }
 
-    /// The objects of a kind as they were at a version, in the order of their names.
+    /// The objects of a kind at a version, ordered by name.
     pub(crate) fn at(&self, version: u64, kind: Kind) -> BTreeMap<&Key, &Arc<Value>> {
         let mut objects: BTreeMap<_, _> = self.objects.iter().filter(|(key, _)| key.0 == kind).collect();
         let changes = self.log.iter().rev().filter_map(|entry| match entry {
@@ -155,22 +154,24 @@ impl Store {
         objects
     }
 
-    /// Refuses versions that are forgotten.
+    /// # Errors
+    /// If the version has expired.
     pub(crate) fn remembers(&self, version: u64) -> Result<(), Status> {
         if version < self.oldest { Err(Status::expired_watch(version, self.oldest)) } else { Ok(()) }
     }
 
-    /// Refuses versions that are still to come.
+    /// # Errors
+    /// If the version is in the future.
     pub(crate) fn has_reached(&self, version: u64) -> Result<(), Status> {
         if version > self.version { Err(Status::too_large(version, self.version)) } else { Ok(()) }
     }
 
-    /// Where the log ends now.
+    /// The position after the last entry of the log.
     pub(crate) fn end(&self) -> usize {
         self.log.len()
     }
 
-    /// Where what came after a version begins in the log.
+    /// The position in the log of the first change after a version.
     pub(crate) fn after(&self, version: u64) -> usize {
         let is_later = |entry: &Entry| matches!(entry, Entry::Change(change) if change.version > version);
         self.log.iter().position(is_later).unwrap_or(self.log.len())
@@ -199,7 +200,7 @@ fn set_version(object: &mut Value, version: u64) {
     }
 }
 
-/// An object as an item of a list, which does not repeat what the list says of all.
+/// An object as an item of a list: without `kind` and `apiVersion`, which the list has.
 #[derive(Debug)]
 pub(crate) struct Item(pub(crate) Arc<Value>);
 

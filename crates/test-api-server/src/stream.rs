@@ -1,4 +1,4 @@
-//! A connection's bytes, plain or through TLS.
+//! The byte stream of a connection, plain or TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// The certificate of the client, which TLS has verified.
+    /// The client certificate that TLS has verified.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
         match self {
             Self::Plain(_) => None,

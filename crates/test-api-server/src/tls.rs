@@ -1,4 +1,4 @@
-//! TLS: an authority of the server's own, and what it has signed. Nothing of it outlives the server.
+//! TLS: a certificate authority of the server, and the certificates that it has signed, all in memory.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::stream::Stream;
 
-/// What a TLS server has, and what its clients are given.
+/// The TLS configuration of a server, and the certificate for its clients.
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
@@ -23,19 +23,19 @@ pub(crate) struct Tls {
     client: Mutex<ClientCertificate>,
 }
 
-/// By what the server knows a client.
+/// A client certificate.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientCertificate {
-    /// The certificate, as a connection shows it.
+    /// The certificate as a TLS connection has it.
     pub(crate) der: Vec<u8>,
-    /// The certificate, as files have it.
+    /// The certificate as PEM.
     pub(crate) certificate: String,
-    /// Its key.
+    /// The key as PEM.
     pub(crate) key: String,
 }
 
 impl Tls {
-    /// For a server at an address. Clients may show a certificate, and need not.
+    /// Creates certificates for a server at an address. Client certificates are optional.
     pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
         let authority = authority().map_err(io::Error::other)?;
         let (certificate, key) = signed(&authority, address.ip().to_string(), ExtendedKeyUsagePurpose::ServerAuth)?;
@@ -54,23 +54,22 @@ impl Tls {
         Ok(Self { config: config.into(), authority, client })
     }
 
-    /// The authority's certificate, by which clients know the server.
+    /// The certificate of the certificate authority, as PEM.
     pub(crate) fn authority(&self) -> String {
         self.authority.pem()
     }
 
-    /// What clients are given.
     pub(crate) fn client(&self) -> ClientCertificate {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives clients another certificate, and answers what they had before.
+    /// Issues another client certificate, and returns the previous one.
     pub(crate) fn renew_client(&self) -> io::Result<ClientCertificate> {
         let new = client(&self.authority)?;
         Ok(std::mem::replace(&mut self.client.lock().unwrap_or_else(PoisonError::into_inner), new))
     }
 
-    /// A connection, whose handshake comes with its first bytes.
+    /// Creates a TLS connection. The handshake takes place with the first read or write.
     pub(crate) fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         let connection = ServerConnection::new(self.config.clone()).map_err(io::Error::other)?;
         Ok(Stream::Tls(Box::new(StreamOwned::new(connection, stream))))

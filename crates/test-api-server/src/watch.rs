@@ -1,4 +1,4 @@
-//! Watches: what was already, where it is asked for; then each change as it comes; and what the script has the server say.
+//! Watches: the current objects if the client requests them, then each change, and what the test sends.
 
 use std::io;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
+use crate::fault_mode::{ExpiredWatches, StreamedLists};
 use crate::http::{Request, begin_chunks, chunk, end_chunks};
 use crate::kind::Kind;
-use crate::mood::{ExpiredWatches, StreamedLists};
 use crate::selector::Selector;
 use crate::shared::All;
 use crate::status::Status;
 use crate::store::{Entry, Says};
 
-/// Lines gather up to this size before they are sent.
+/// Lines are collected up to this size, in bytes, and sent as one chunk.
 const CHUNK: usize = 64 << 10;
 
-/// A watch, as it was asked for.
+/// A watch as requested.
 #[derive(Debug)]
 pub(crate) struct Watch {
     kind: Kind,
@@ -28,14 +28,14 @@ pub(crate) struct Watch {
     from: Start,
 }
 
-/// With what it begins.
+/// What a watch begins with.
 #[derive(Debug)]
 enum Start {
-    /// What is there, and how far that is, where it is said; then the log from here.
+    /// The current objects, and a bookmark with their version if the client wants it; then the log from `next`.
     State { objects: Vec<Arc<Value>>, version: Option<u64>, next: usize },
-    /// What came after a version. Up to `now`, what the script had the server say is past.
+    /// The changes after a version. What the test sent before `now` is left out.
     Version { version: u64, next: usize, now: usize },
-    /// A refusal.
+    /// An ERROR event.
     Refusal(Status),
 }
 
@@ -51,7 +51,7 @@ impl Watch {
         self.kind
     }
 
-    /// Goes on until its time is over, or the connection.
+    /// Runs until its timeout or the end of the connection.
     pub(crate) fn run(self, connection: &mut Connection, half: bool) -> io::Result<()> {
         let end = self.time.and_then(|time| Instant::now().checked_add(time));
         begin_chunks(connection.stream.get_mut())?;
@@ -170,10 +170,10 @@ fn bookmark(kind: Kind, version: u64, annotations: Option<Value>) -> Value {
     json!({"type": "BOOKMARK", "object": object})
 }
 
-/// The lines of a watch, gathered into chunks.
+/// Collects the lines of a watch into chunks.
 struct Lines<'a> {
     connection: &'a mut Connection,
-    /// Whether to break off in the middle.
+    /// Whether to close the connection in the middle of the first chunk.
     half: bool,
     waiting: Vec<u8>,
 }
@@ -193,7 +193,7 @@ impl Lines<'_> {
         chunk(self.connection.stream.get_mut(), &waiting)
     }
 
-    /// Says what is no line.
+    /// Sends a text that need not be a line.
     fn say(&mut self, text: &str, cut: bool) -> io::Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.extend(text.as_bytes());
@@ -207,7 +207,7 @@ impl Lines<'_> {
 
     fn end(mut self) -> io::Result<()> {
         self.send()?;
-        // Before the client knows of the end, since it may speak as soon as it does.
+        // Before the end is sent, since the client may send its next request right after it.
         self.connection.idle();
         end_chunks(self.connection.stream.get_mut())
     }

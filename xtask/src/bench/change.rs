@@ -1,5 +1,5 @@
-//! From the change of an EndpointSlice on the API server to the first write to HNS, and what a change costs, at three sizes of cluster; and
-//! at the largest once more with audits, which are in the way of the changes that meet them.
+//! Latency from a change of an EndpointSlice on the API server to the first write to HNS, and calls per change, at three sizes of cluster;
+//! for the largest also with audits, which delay changes that arrive during one.
 
 use std::time::Duration;
 
@@ -8,12 +8,11 @@ use anyhow::{Context, Result};
 use super::rig::{Rig, median_and_p99};
 use super::{Table, cluster, number};
 
-/// A cluster, and how it is changed.
 struct Case {
     services: u32,
     audits: bool,
     changes: u32,
-    /// How soon after each other.
+    /// The pause after each change.
     pace: Duration,
 }
 
@@ -27,15 +26,15 @@ const CASES: [Case; 4] = [
     Case::without_audits(200),
     Case::without_audits(2_000),
     Case::without_audits(10_000),
-    // Over the minute of a round of twelve audits, each of which looks at something else; and no sooner after each other than an audit
-    // takes, since the changes that do not wait for it would hide behind the one that does.
+    // One minute, which is a cycle of twelve audits with different lists. The pause is as long as an audit, so that each audit delays one
+    // change at most.
     Case { services: 10_000, audits: true, changes: 600, pace: Duration::from_millis(100) },
 ];
 
 pub(super) fn run() -> Result<Table> {
     let rows = CASES.iter().map(row).collect::<Result<_>>()?;
-    let title = "One backend more or less, 200 times, and 600 times with audits every 5 s: the most calls of one change, and the time \
-                 from the API server to the first write";
+    let title = "One backend added or removed, 200 times, and 600 times with audits every 5 s: calls of the most expensive change, and \
+                 time from the API server to the first write";
     let columns = &["calls", "writes", "median ms", "99 % ms", "worst ms", "CPU ms each"];
     Ok(Table { title, columns, rows })
 }
@@ -49,12 +48,12 @@ fn row(case: &Case) -> Result<(String, Vec<f64>)> {
     let cpu = rig.cpu()?;
     let (mut latencies, mut most_calls, mut most_writes) = (Vec::new(), 0, 0);
     for change in 0..changes {
-        // One backend more, then one less, of Services all over the cluster.
+        // Adds and removes one backend of Services across the cluster.
         let (service, backends) = ((change / 2 * 37) % services, if change % 2 == 0 { 4 } else { 3 });
         rig.emulator().reset_journal();
         let begun = rig.emulator().age();
         rig.api.put(cluster::slice(service, backends))?;
-        // Two writes each way: the endpoint's and the load balancer's.
+        // Two writes per change: of the endpoint and of the load balancer.
         rig.until("the change in HNS", || rig.emulator().writes() >= 2)?;
         std::thread::sleep(pace);
         let details = rig.emulator().journal_details();

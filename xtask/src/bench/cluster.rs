@@ -1,4 +1,4 @@
-//! A cluster to measure with: so many Services with so many backends each, all different, and the cluster's own two.
+//! The cluster of the benchmarks: Services with different backends, and the Services of DNS and the API server.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The name of the node on which the proxy runs.
 pub(super) const NODE: &str = "here";
 
-/// The objects of a cluster; the DNS and API server's Services are the last two.
+/// The objects of a cluster. The Services of DNS and the API server are the last two.
 pub(super) fn objects(services: u32, backends: u32) -> Vec<Value> {
     let node = json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "uid": "11111111-2222-3333-4444-555555555555"},
@@ -29,7 +29,6 @@ pub(super) fn name(number: u32) -> String {
     format!("service-{number:05}")
 }
 
-/// A Service.
 pub(super) fn service(number: u32) -> Value {
     a_service("bench", &name(number), service_address(number))
 }

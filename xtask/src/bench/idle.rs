@@ -1,4 +1,4 @@
-//! What it costs when nothing happens.
+//! The cost of a cluster without changes.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::rig::Rig;
 use super::{Table, cluster, number};
 
 const SIZES: [(u32, u32); 3] = [(200, 5), (2_000, 3), (10_000, 5)];
-/// Audits are due every 5 s.
+/// Six audits, one every 5 s.
 const TIME: Duration = Duration::from_secs(30);
-/// By then a round of audits is over, with lists of all that objects say.
+/// Completes a cycle of twelve audits, which includes the lists with documents.
 const REST_OF_ROUND: Duration = Duration::from_secs(35);
 
 pub(super) fn run() -> Result<Table> {
@@ -28,6 +28,6 @@ pub(super) fn run() -> Result<Table> {
         let [memory, peak] = rig.memory()?;
         rows.push((format!("{services} x {backends}"), vec![number(calls), number(writes), cpu, memory, peak]));
     }
-    let title = "30 s in which nothing happens, with audits every 5 s; and the memory after a round of twelve";
+    let title = "30 s without changes, with audits every 5 s; memory after a cycle of twelve audits";
     Ok(Table { title, columns: &["calls", "writes", "CPU ms", "RSS MB", "peak MB"], rows })
 }

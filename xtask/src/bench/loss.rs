@@ -1,4 +1,4 @@
-//! HNS loses every load balancer and remote endpoint: how soon the first is back, how soon all, beside what the writes take by themselves.
+//! Recovery after HNS has lost all load balancers and remote endpoints: time to the first and to all, compared with the time of the writes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hcn::Kind;
 use super::rig::Rig;
 use super::{Table, cluster, number};
 
-/// What a creation takes on Windows, of either kind.
+/// The time of a creation on Windows, of either kind.
 const DELAY: Duration = Duration::from_millis(9);
 
 pub(super) fn run() -> Result<Table> {
@@ -27,11 +27,14 @@ pub(super) fn run() -> Result<Table> {
         let begun = emulator.age();
         emulator.stop(&[Kind::LoadBalancer, Kind::Endpoint]);
         emulator.start();
-        // Counted, not listed: a list takes HNS as long as a write.
+        // Counts writes instead of listing objects, since a list blocks HNS as long as a write.
         let wanted = u64::try_from(endpoints + load_balancers)?;
-        rig.until("all is written", || emulator.writes() >= wanted)?;
+        rig.until("all writes", || emulator.writes() >= wanted)?;
         rig.settle()?;
-        ensure!((all(Kind::Endpoint), all(Kind::LoadBalancer)) == (endpoints, load_balancers), "not all is back");
+        ensure!(
+            (all(Kind::Endpoint), all(Kind::LoadBalancer)) == (endpoints, load_balancers),
+            "objects are missing after the recovery"
+        );
         let details = emulator.journal_details();
         let mut writes = details.iter().filter(|detail| detail.entry.is_write);
         let first = writes.clone().next().context("a write")?.at;
@@ -49,6 +52,6 @@ pub(super) fn run() -> Result<Table> {
         ];
         rows.push((format!("{services} x {backends}"), figures));
     }
-    let title = "HNS restarts and has lost all load balancers and remote endpoints; a creation takes it 9 ms";
+    let title = "HNS restarts without its load balancers and remote endpoints; a creation takes 9 ms";
     Ok(Table { title, columns: &["calls", "writes", "first s", "all s", "delays s", "ratio"], rows })
 }

@@ -1,6 +1,6 @@
-//! Benchmarks: how long things take, and how much they need. Figures to look at and to compare; nothing here fails for being slow.
+//! Benchmarks of time, calls and memory. They produce figures to compare; a slow result is not a failure.
 //!
-//! Each file is one benchmark, a function to a [`Table`]. What it found is printed, and written as JSON to `target/bench/NAME.json`.
+//! Each file is one benchmark, a function that returns a [`Table`], which is printed and written as JSON to `target/bench/NAME.json`.
 
 mod change;
 mod cluster;
@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use crate::folder;
 use crate::process::{print, say};
 
-/// Which benchmarks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only these benchmarks
@@ -29,20 +28,17 @@ pub(crate) struct Arguments {
     names: Vec<String>,
 }
 
-/// What a benchmark found.
+/// The result of a benchmark.
 pub(crate) struct Table {
-    /// What was measured, and how.
     title: &'static str,
     /// The names of the columns after the first.
     columns: &'static [&'static str],
-    /// What each row is about, and its figures.
+    /// The name of each row, and its figures.
     rows: Vec<(String, Vec<f64>)>,
 }
 
-/// A benchmark.
 type Benchmark = fn() -> Result<Table>;
 
-/// All benchmarks, by name.
 const BENCHMARKS: [(&str, Benchmark); 8] = [
     ("native_call", native_call::run),
     ("start", start::run),
@@ -54,11 +50,10 @@ const BENCHMARKS: [(&str, Benchmark); 8] = [
     ("wine", wine::run),
 ];
 
-/// The task.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let known = || BENCHMARKS.map(|(name, _)| name).join(", ");
     if let Some(unknown) = arguments.names.iter().find(|name| BENCHMARKS.iter().all(|(known, _)| known != name)) {
-        bail!("there is no benchmark {unknown}; there are: {}", known());
+        bail!("unknown benchmark {unknown} (known: {})", known());
     }
     let folder = folder::target()?.join("bench");
     std::fs::create_dir_all(&folder)?;
@@ -66,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if !arguments.names.is_empty() && !arguments.names.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let table = benchmark().with_context(|| format!("the benchmark {name} did not work"))?;
+        let table = benchmark().with_context(|| format!("benchmark {name}"))?;
         print(format_args!("{}", table.text()))?;
         let file = folder.join(name).with_extension("json");
         std::fs::write(&file, format!("{:#}\n", table.json()))?;
@@ -76,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// A count as a figure.
-#[allow(clippy::cast_precision_loss, reason = "counts of calls are far below what a figure can hold")]
+#[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
 fn number(count: u64) -> f64 {
     count as f64
 }

@@ -1,4 +1,4 @@
-//! How long a native call takes under Wine, through the stand-in DLL and the service, beside a bare round trip over TCP.
+//! The time of a native call under Wine, through the emulator's DLL and service, compared with a round trip over TCP.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +21,7 @@ pub(super) fn run() -> Result<Table> {
     command.arg(rig.program("latency.exe")?).arg(CALLS).env("ECHO", echo()?.to_string());
     let text = output(hns.tell(&mut command))?;
     let rows = text.lines().map(row).collect::<Result<_>>()?;
-    let title = "A native call under Wine: hnsproxy's binding, stand-in DLL, TCP, emulator in another process";
+    let title = "A native call under Wine: hcn, the emulator's DLL, TCP, emulator in another process";
     Ok(Table { title, columns: &["calls", "median us", "99 % us"], rows })
 }
 
@@ -32,7 +32,7 @@ fn row(line: &str) -> Result<(String, Vec<f64>)> {
     Ok((what, vec![figure("calls")?, figure("median_us")?, figure("p99_us")?]))
 }
 
-/// An address that sends back what it gets, as long as this process lives.
+/// The address of an echo server, which runs until this process ends.
 fn echo() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

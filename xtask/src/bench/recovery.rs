@@ -1,79 +1,79 @@
-//! An API server that is ill while a Service's backends change: how soon HNS is right once the server is well, and that HNS is left alone
-//! until then.
+//! Recovery from outages of the API server while backends change: time from the end of the outage until HNS is in sync, and writes during
+//! the outage.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use test_api_server::{ApiServer, Mood};
+use test_api_server::{ApiServer, FaultMode};
 
 use super::rig::{Rig, median_and_p99};
 use super::{Table, cluster, number};
 
 const SERVICES: u32 = 200;
 const RUNS: u32 = 3;
-/// How long the server is ill: by then it is asked as seldom as it ever is.
+/// The length of an outage, after which the backoff of hnsproxy has reached its maximum.
 const TIME: Duration = Duration::from_secs(3);
 
-/// A way to be ill, and to get well.
-struct Illness {
+/// An outage of the API server.
+struct Outage {
     name: &'static str,
     begin: fn(&ApiServer),
     end: fn(&ApiServer) -> Result<()>,
 }
 
-const ILLNESSES: [Illness; 10] = [
-    Illness { name: "gone", begin: ApiServer::go_away, end: back },
-    Illness {
-        name: "gone, then 410: versions forgotten",
-        begin: ApiServer::go_away,
+const OUTAGES: [Outage; 10] = [
+    Outage { name: "unavailable", begin: ApiServer::make_unavailable, end: back },
+    Outage {
+        name: "unavailable, then 410: versions expired",
+        begin: ApiServer::make_unavailable,
         end: |server| {
             server.forget();
             back(server)
         },
     },
-    Illness {
-        name: "gone, then another history",
-        begin: ApiServer::go_away,
+    Outage {
+        name: "unavailable, then a restored etcd",
+        begin: ApiServer::make_unavailable,
         end: |server| {
             server.restore(server.objects().into())?;
             back(server)
         },
     },
-    Illness { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: well },
-    Illness { name: "500", begin: |server| refuse(server, 500, None), end: well },
-    Illness { name: "410 to everything", begin: |server| refuse(server, 410, None), end: well },
-    Illness { name: "garbage", begin: |server| turn(server, Mood::Garbage), end: well },
-    Illness { name: "half a line", begin: |server| turn(server, Mood::Half), end: well },
-    Illness {
-        name: "silent, then cuts what waits",
-        begin: |server| turn(server, Mood::Hangs),
+    Outage { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: well },
+    Outage { name: "500", begin: |server| refuse(server, 500, None), end: well },
+    Outage { name: "410 to all requests", begin: |server| refuse(server, 410, None), end: well },
+    Outage { name: "invalid JSON", begin: |server| turn(server, FaultMode::Garbage), end: well },
+    Outage { name: "half a line", begin: |server| turn(server, FaultMode::Half), end: well },
+    Outage {
+        name: "no response, then closed connections",
+        begin: |server| turn(server, FaultMode::Hangs),
         end: |server| {
-            server.set_mood(Mood::Well);
+            server.set_fault_mode(FaultMode::None);
             server.cut();
             Ok(())
         },
     },
-    Illness { name: "silent, and so for what waits", begin: |server| turn(server, Mood::Hangs), end: well },
+    Outage { name: "no response to pending requests", begin: |server| turn(server, FaultMode::Hangs), end: well },
 ];
 
 fn back(server: &ApiServer) -> Result<()> {
-    Ok(server.come_back()?)
+    Ok(server.make_available()?)
 }
 
 fn refuse(server: &ApiServer, code: u16, retry_after: Option<u32>) {
-    turn(server, Mood::Refuses { code, retry_after });
+    turn(server, FaultMode::Refuses { code, retry_after });
 }
 
-/// Has all be asked anew, and answers so.
-fn turn(server: &ApiServer, mood: Mood) {
-    server.set_mood(mood);
+/// Changes how requests are answered, and closes all connections so that clients send new ones.
+fn turn(server: &ApiServer, fault_mode: FaultMode) {
+    server.set_fault_mode(fault_mode);
     server.cut();
 }
 
 fn well(server: &ApiServer) -> Result<()> {
-    server.set_mood(Mood::Well);
+    server.set_fault_mode(FaultMode::None);
     Ok(())
 }
 
@@ -82,57 +82,57 @@ pub(super) fn run() -> Result<Table> {
     rig.start()?;
     rig.settle()?;
     let mut rows = Vec::new();
-    for (service, illness) in (0..).zip(&ILLNESSES) {
+    for (service, outage) in (0..).zip(&OUTAGES) {
         let (mut times, mut meanwhile, mut after) = (Vec::new(), 0, 0);
         for run in 0..RUNS {
-            // One backend more, then one less.
-            let found = once(&rig, illness, service, if run % 2 == 0 { 4 } else { 3 });
-            let found = found.with_context(|| illness.name)?;
+            // Adds and removes one backend.
+            let found = once(&rig, outage, service, if run % 2 == 0 { 4 } else { 3 });
+            let found = found.with_context(|| outage.name)?;
             times.push(found.time.as_secs_f64() * 1000.0);
             meanwhile = meanwhile.max(found.meanwhile);
             after = after.max(found.after);
         }
-        // Of so few, the 99th percentile is the worst.
+        // Of three runs, the 99th percentile is the worst.
         let [median, worst] = median_and_p99(times);
-        rows.push((illness.name.to_owned(), vec![median, worst, number(meanwhile), number(after)]));
+        rows.push((outage.name.to_owned(), vec![median, worst, number(meanwhile), number(after)]));
     }
-    let title = "An API server is ill for 3 s while one EndpointSlice changes: from when it is well until HNS is right, 3 times each \
-                 at 200 Services; 2000 ms is the limit, and no writes meanwhile";
-    Ok(Table { title, columns: &["median ms", "worst ms", "writes ill", "writes after"], rows })
+    let title = "An outage of the API server of 3 s during which one EndpointSlice changes, 3 times each at 200 Services: time from its end \
+                 until HNS is in sync; the limit is 2000 ms, without writes during the outage";
+    Ok(Table { title, columns: &["median ms", "worst ms", "writes during", "writes after"], rows })
 }
 
-/// What one illness led to.
+/// The result of one outage.
 struct Found {
-    /// From when the server was well to the last write.
+    /// From the end of the outage to the last write.
     time: Duration,
-    /// Writes while it was ill.
+    /// Writes during the outage.
     meanwhile: u64,
-    /// Writes after that.
+    /// Writes after the outage.
     after: u64,
 }
 
-fn once(rig: &Rig, illness: &Illness, service: u32, backends: u32) -> Result<Found> {
+fn once(rig: &Rig, outage: &Outage, service: u32, backends: u32) -> Result<Found> {
     let (server, emulator) = (&rig.api, rig.emulator());
     rig.until("all kinds are watched", || {
         use test_api_server::Kind::{EndpointSlice, Node, Service};
         [Service, EndpointSlice, Node].iter().all(|kind| server.watches(*kind) == 1)
     })?;
     emulator.reset_journal();
-    (illness.begin)(server);
+    (outage.begin)(server);
     server.put(cluster::slice(service, backends))?;
     std::thread::sleep(TIME);
     let meanwhile = emulator.writes();
     let well = emulator.age();
-    (illness.end)(server)?;
-    rig.until("HNS is right", || emulator.writes() > meanwhile && has_backends(rig, service, backends))?;
+    (outage.end)(server)?;
+    rig.until("HNS in sync", || emulator.writes() > meanwhile && has_backends(rig, service, backends))?;
     rig.settle()?;
-    ensure!(has_backends(rig, service, backends), "HNS was right, and is no longer");
+    ensure!(has_backends(rig, service, backends), "HNS was in sync, and is no longer");
     let details = emulator.journal_details();
     let last = details.iter().rev().find(|detail| detail.entry.is_write).context("a write")?;
     Ok(Found { time: last.at.saturating_sub(well), meanwhile, after: emulator.writes().saturating_sub(meanwhile) })
 }
 
-/// Whether the load balancer of a Service has so many backends.
+/// Whether the load balancer of a Service has this number of backends.
 fn has_backends(rig: &Rig, service: u32, backends: u32) -> bool {
     let address = cluster::service_address(service);
     let is_of_service = |document: &&Value| {

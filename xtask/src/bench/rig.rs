@@ -1,5 +1,4 @@
-//! What is measured: the release build of hnsproxy in a process of its own, which watches an API server and programs an emulated HNS, both
-//! in this process.
+//! The setup of a benchmark: the release build of hnsproxy in a process of its own, with an API server and an emulated HNS in this process.
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
@@ -21,14 +20,13 @@ use crate::process::{Guarded, cargo, memory, run};
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
 
-/// Whatever is not so by then will not be so.
+/// The longest wait.
 const BOUND: Duration = Duration::from_secs(300);
-/// How long nothing may happen before it counts as the end of what happened.
+/// How long no write may occur before programming counts as complete.
 const QUIET: Duration = Duration::from_millis(300);
 
 pub(super) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
 
-/// An HNS, an API server, and the program at work on both.
 pub(super) struct Rig {
     pub(super) hns: Hns,
     pub(super) api: ApiServer,
@@ -37,11 +35,10 @@ pub(super) struct Rig {
     running: Option<Running>,
 }
 
-/// What is run.
 enum Program {
-    /// The program of this system, which reaches HNS over TCP.
+    /// The program of this system, with HNS over TCP.
     Here(PathBuf),
-    /// The one of Windows, which reaches it through the DLLs.
+    /// The Windows program, with HNS through the DLLs.
     Wine { prefix: Prefix, exe: PathBuf },
 }
 
@@ -57,14 +54,14 @@ impl Running {
 }
 
 impl Rig {
-    /// Builds the program, and readies an HNS of a version and an API server with these objects.
+    /// Builds the program, and prepares an HNS of a version and an API server with these objects.
     pub(super) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
         run(cargo()?.args(["build", "--release", "--package", "hnsproxy"]))?;
         let program = Program::Here(folder::target()?.join("release/hnsproxy"));
         Self::with(program, hns_version, objects, flags)
     }
 
-    /// The same with the program of Windows.
+    /// As [`Self::new`], with the Windows program.
     pub(super) fn under_wine(
         rig: &wine_bench::Rig,
         hns_version: &str,
@@ -88,8 +85,7 @@ impl Rig {
         self.hns.emulator()
     }
 
-    /// Starts the program, waits until HNS holds all that it should, and answers how long that took. One that runs ends before, as by a
-    /// crash.
+    /// Kills the running program, starts it again, and waits until HNS is in sync. Returns the time from the start.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.running = None;
         let mut command = match &self.program {
@@ -125,7 +121,7 @@ impl Rig {
     }
 
     fn running(&self) -> Result<&Running> {
-        self.running.as_ref().context("the program does not run")
+        self.running.as_ref().context("the program is not running")
     }
 
     /// Waits for a line of the log.
@@ -136,18 +132,20 @@ impl Rig {
             match running.log.recv_timeout(BOUND) {
                 Ok(line) if line.contains(text) => return Ok(()),
                 Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => bail!("the program has ended:\n{}", seen.join("\n")),
-                Err(RecvTimeoutError::Timeout) => bail!("{text:?} was not logged:\n{}", seen.join("\n")),
+                Err(RecvTimeoutError::Disconnected) => bail!("the program ended:\n{}", seen.join("\n")),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("timeout waiting for the log message {text:?}:\n{}", seen.join("\n"))
+                }
             }
         }
     }
 
-    /// Waits until no write was asked for a while.
+    /// Waits until no write occurs for [`QUIET`].
     pub(super) fn settle(&self) -> Result<()> {
         let begun = Instant::now();
         let mut writes = self.emulator().writes();
         loop {
-            ensure!(begun.elapsed() < BOUND, "no end of writes");
+            ensure!(begun.elapsed() < BOUND, "timeout waiting for the end of writes");
             std::thread::sleep(QUIET);
             let now = self.emulator().writes();
             if now == writes {
@@ -157,11 +155,11 @@ impl Rig {
         }
     }
 
-    /// Waits until something is so, looking every millisecond.
+    /// Waits until a condition holds, which is checked every millisecond.
     pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
         let begun = Instant::now();
         while !is_so() {
-            ensure!(begun.elapsed() < BOUND, "{what}: not so");
+            ensure!(begun.elapsed() < BOUND, "timeout waiting for {what}");
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -172,7 +170,7 @@ impl Rig {
         memory(self.running()?.id())
     }
 
-    /// CPU time that the program has used, in seconds: ticks of a hundredth.
+    /// CPU time of the program in seconds. /proc has ticks of 10 ms.
     pub(super) fn cpu(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.id()))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -181,7 +179,7 @@ impl Rig {
         Ok((ticks(11)? + ticks(12)?) / 100.0)
     }
 
-    /// The load balancers on cluster addresses.
+    /// The number of load balancers.
     pub(super) fn frontends(&self) -> usize {
         self.emulator().documents(Kind::LoadBalancer).len()
     }

@@ -1,5 +1,5 @@
-//! A rolling update of a Service of 100 pods, four at a time: how often its frontend has no load balancer, with and without an HNS that can
-//! change one in place.
+//! A rolling update of a Service with 100 pods, four at a time: how often its frontend has no load balancer, with an HNS that supports
+//! updates in place and with one that does not.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{Table, cluster, number};
 
 const PODS: usize = 100;
 const AT_ONCE: usize = 4;
-/// How soon after each other pods are replaced.
+/// The pause between two steps.
 const PACE: Duration = Duration::from_millis(250);
 
 pub(super) fn run() -> Result<Table> {
@@ -45,7 +45,7 @@ pub(super) fn run() -> Result<Table> {
             .filter(|(_, detail)| detail.entry.function == "HcnDeleteLoadBalancer")
             .map(|(place, _)| place)
             .collect();
-        // A gap is short where the very next write is the creation.
+        // The outage is short if the next write is the creation.
         let apart = deletes
             .iter()
             .filter(|place| calls.get(**place + 1).is_none_or(|next| next.entry.function != "HcnCreateLoadBalancer"))
@@ -62,7 +62,7 @@ pub(super) fn run() -> Result<Table> {
         let apart = number(u64::try_from(apart)?);
         rows.push((what.to_owned(), vec![number(rig.emulator().native_calls()), replaced, apart, soonest, left]));
     }
-    let title = "A rolling update of a Service of 100 pods in 25 steps, 4 a second; a replacement takes the load balancer away for a moment";
+    let title = "Rolling update of a Service with 100 pods in 25 steps, 4 per second; a replacement removes the load balancer for a moment";
     let columns = &["calls", "replacements", "not adjacent", "least s apart", "missing after"];
     Ok(Table { title, columns, rows })
 }

@@ -1,4 +1,4 @@
-//! From the start of the process until HNS holds all that it should: on an empty HNS, and again after a crash.
+//! Time from the start of the process until HNS is in sync: with an empty HNS, and again after a crash.
 
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use super::{Table, cluster, number};
 
 /// Services, and the backends of each.
 pub(super) const SIZES: [(u32, u32); 2] = [(2_000, 3), (10_000, 5)];
-/// What is told of a start.
 pub(super) const COLUMNS: [&str; 6] = ["seconds", "calls", "writes", "CPU s", "RSS MB", "peak MB"];
-/// Local pods, whose ids the CNI has chosen.
+/// Local pods, with endpoints of the CNI plugin.
 const PODS: u8 = 20;
 
 pub(super) fn run() -> Result<Table> {
@@ -24,11 +23,11 @@ pub(super) fn run() -> Result<Table> {
         }
         rows.extend(first_and_again(&mut rig, &format!("{services} x {backends}"))?);
     }
-    let title = "From the start of hnsproxy until HNS holds all that it should: API server and emulator on this machine, no delays";
+    let title = "Start of hnsproxy until HNS is in sync: API server and emulator on this machine, without delays";
     Ok(Table { title, columns: &COLUMNS, rows })
 }
 
-/// Starts the program, and once more after a crash; what each start took.
+/// Starts the program, and again after a crash. Returns the figures of both.
 pub(super) fn first_and_again(rig: &mut Rig, size: &str) -> Result<Vec<(String, Vec<f64>)>> {
     let mut rows = Vec::new();
     for what in ["first", "again"] {
@@ -36,7 +35,7 @@ pub(super) fn first_and_again(rig: &mut Rig, size: &str) -> Result<Vec<(String, 
         let took = rig.start()?;
         let (calls, writes) = (rig.emulator().native_calls(), rig.emulator().writes());
         let cpu = rig.cpu()?;
-        // What start-up needs for a moment is given back, or not.
+        // The allocator may return memory of the start-up.
         std::thread::sleep(Duration::from_secs(2));
         let [memory, peak] = rig.memory()?;
         let figures = vec![took.as_secs_f64(), number(calls), number(writes), cpu, memory, peak];

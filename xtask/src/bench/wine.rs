@@ -1,4 +1,4 @@
-//! The start under Wine, where `hnsproxy.exe` reaches HNS through the stand-in DLLs; and what a program that does nothing needs there.
+//! The benchmark `start` under Wine, where `hnsproxy.exe` calls HNS through the emulator's DLLs; and the memory of an idle program there.
 
 use anyhow::Result;
 
@@ -15,11 +15,11 @@ pub(super) fn run() -> Result<Table> {
         let mut rig = Rig::under_wine(&wine, "15.5", cluster::objects(services, backends), &[])?;
         rows.extend(first_and_again(&mut rig, &format!("{services} x {backends}"))?);
     }
-    let title = "As \"start\", but hnsproxy.exe under Wine, and beside it a program that does nothing";
+    let title = "As \"start\" with hnsproxy.exe under Wine, and an idle program for comparison";
     Ok(Table { title, columns: &COLUMNS, rows })
 }
 
-/// The memory of a program that waits.
+/// The memory of an idle program.
 fn empty(wine: &wine_bench::Rig) -> Result<Vec<f64>> {
     let program = wine.prefix.start_waiting()?;
     let [memory, peak] = memory(program.0.id())?;

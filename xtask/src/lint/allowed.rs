@@ -16,10 +16,8 @@ const CYCLES: &[(&str, &[&str])] = &[
 ];
 
 /// Files that may be longer than [`MAX_LINES`](super::files::MAX_LINES), each with the reason.
-pub(super) const LONG_FILES: &[(&str, &str)] = &[
-    ("crates/hcn-emulator/tests/rules.rs", "one test per rule of the emulator"),
-    ("crates/proxy/tests/suite/scenarios.rs", "independent scenarios on one rig, one function each"),
-];
+pub(super) const LONG_FILES: &[(&str, &str)] =
+    &[("crates/proxy/tests/suite/scenarios.rs", "independent scenarios on one rig, one function each")];
 
 /// The entry that covers a cycle: one that names all of its modules.
 pub(super) fn known_cycle(package: &str, modules: &[String]) -> Option<usize> {

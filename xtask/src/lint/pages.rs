@@ -143,6 +143,7 @@ fn reasons(workspace: &Workspace) -> Vec<Finding> {
         .sources()
         .filter(|(path, _)| path.starts_with(folder))
         .flat_map(|(_, text)| strings_of_method(text, method))
+        .filter(|text| is_camel_case(text))
         .collect();
     if reasons.is_empty() {
         return vec![Finding::in_file(
@@ -154,6 +155,12 @@ fn reasons(workspace: &Workspace) -> Vec<Finding> {
     missing
         .map(|reason| Finding::in_file(page_path, format!("the page does not explain the reason {reason}")))
         .collect()
+}
+
+/// Whether a text has the form of a reason in Kubernetes, such as `PortInUse`. Other methods of that name may return prose.
+pub(super) fn is_camel_case(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric())
 }
 
 /// The string literals in all methods of a name.

@@ -239,4 +239,5 @@ fn reasons_are_the_strings_of_a_method() {
     let source =
         "impl A { fn reason(&self) -> &str { match self { A::B => \"Because\" } } fn other() -> &str { \"Other\" } }";
     assert_eq!(pages::strings_of_method(source, "reason"), BTreeSet::from(["Because".to_owned()]));
+    assert!(pages::is_camel_case("PortInUse") && !pages::is_camel_case("no port") && !pages::is_camel_case("port"));
 }

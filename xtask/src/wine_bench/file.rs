@@ -1,4 +1,4 @@
-//! Files that the Windows program reads, and that go with their owners.
+//! Files that the Windows program reads, deleted when dropped.
 
 use std::path::PathBuf;
 
@@ -16,17 +16,17 @@ impl TempFile {
         Ok(file)
     }
 
-    /// As Windows programs name it: Wine has this system's files on drive Z.
+    /// The path for Windows programs: Wine has the files of this system on drive Z.
     pub(super) fn in_wine(&self) -> String {
         format!("Z:{}", self.0.display())
     }
 
-    /// Writes it anew, in place.
+    /// Overwrites the file in place.
     pub(super) fn write(&self, text: &str) -> Result<()> {
         Ok(std::fs::write(&self.0, text)?)
     }
 
-    /// Has another file take its place.
+    /// Replaces the file by another one.
     pub(super) fn replace(&self, text: &str) -> Result<()> {
         let new = self.0.with_extension("new");
         std::fs::write(&new, text)?;
@@ -36,7 +36,7 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // Where it holds a key, that opens nothing any more.
+        // Best effort: a key in it is valid for this run only.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -1,10 +1,10 @@
-//! Shows the Windows program at work: `hnsproxy.exe` under Wine, which calls the stand-in DLLs, which carry each call to an emulated HNS.
+//! Tests the Windows program under Wine: `hnsproxy.exe` calls the emulator's DLLs, which send each call to an emulated HNS.
 //!
-//! What is shown: the program is one file that needs no other and no emulator; every recording, programmed through the DLLs, ends as it
-//! does by the program of this system, by the same calls in the same order, and a second run writes nothing; killed in the middle and
-//! started again, it ends the same; from an API server over HTTP and HTTPS, it ends the same too, and follows it; it answers health checks,
-//! tells metrics, and follows its configuration file; it installs, runs, stops and goes as a service; the conformance suite passes as a
-//! Windows program; and the DLLs bear many threads, large documents, notifications and very many calls. Nothing here is the real HNS.
+//! Cases: the program is one file without dependencies and without the emulator; every recording has the same result as with the program of
+//! this system, by the same calls in the same order, and a second run writes nothing; a program that is killed and started again has the
+//! same result, and so has one with an API server over HTTP or HTTPS, whose changes it follows; health checks, metrics, and changes of the
+//! configuration file; installing, running, stopping and uninstalling the service; the conformance suite as a Windows program; and the DLLs
+//! with many threads, large documents, notifications and many calls. This does not test the real HNS.
 
 mod file;
 mod pages;
@@ -30,17 +30,17 @@ use pages::Edit;
 use recording::{Recording, equal, killed};
 use served::Way;
 
-/// The names under which Windows has what the stand-in DLL does.
+/// The names of the Windows DLLs that the emulator's DLL replaces.
 const DLLS: [&str; 2] = ["computenetwork.dll", "vmcompute.dll"];
 
-/// What is built for Windows, and a prefix with the DLLs in it.
+/// Programs built for Windows, and a prefix with the DLLs.
 pub(crate) struct Rig {
     programs: Vec<windows::Built>,
     pub(crate) prefix: Prefix,
 }
 
 impl Rig {
-    /// Builds as for a release, since that is what is shown, and readies Wine.
+    /// Builds the release and prepares Wine.
     pub(crate) fn ready() -> Result<Self> {
         let packages = ["hnsproxy", "hcn-emulator", "hcn-emulator-dll"];
         let programs = windows::build(&windows::Arguments::release_of(&packages).with_examples())?;
@@ -52,22 +52,21 @@ impl Rig {
         Ok(rig)
     }
 
-    /// The file of a program or DLL.
+    /// The path of a program or DLL.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
         let mut built = self.programs.iter().map(|built| &built.file);
         built.find(|file| file.ends_with(name)).cloned().with_context(|| format!("{name} was not built"))
     }
 }
 
-/// What to show.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only cases with this in their names
+    /// Only cases whose name contains this text
     #[arg(value_name = "TEXT", default_value = "")]
     only: String,
 }
 
-/// The cases, each shown as soon as it is over.
+/// The results of cases, each printed when it ends.
 struct Cases {
     only: String,
     passed: usize,
@@ -93,7 +92,6 @@ impl Cases {
     }
 }
 
-/// The task.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let rig = Rig::ready()?;
     let (program, prefix) = (rig.program("hnsproxy.exe")?, &rig.prefix);
@@ -143,11 +141,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Cases { passed, failed, .. } = cases;
     say(format_args!("{passed} passed, {} failed", failed.len()));
     ensure!(failed.is_empty(), "{}", failed.join(", "));
-    ensure!(passed > 0, "no case has {:?} in its name", arguments.only);
+    ensure!(passed > 0, "no case with {:?} in its name", arguments.only);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Many threads, large documents, notifications and very many calls.
+/// Many threads, large documents, notifications and many calls.
 fn load(rig: &Rig) -> Result<()> {
     let emulator = Emulator::new("latest".parse().map_err(anyhow::Error::msg)?);
     let network = Guid::new_v4();
@@ -187,17 +185,16 @@ impl Hns {
         &self.emulator
     }
 
-    /// Where its service is.
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.service.address()
     }
 
-    /// Tells a command where the service is.
+    /// Sets the address of the service in the environment of a command.
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("HNS_EMULATOR", self.service.address().to_string())
     }
 
-    /// Each call so far, with its result.
+    /// All calls with their results.
     fn journal(&self) -> Vec<String> {
         self.emulator.journal().into_iter().map(|entry| format!("{} {:?}", entry.function, entry.code)).collect()
     }

@@ -1,4 +1,4 @@
-//! What `hnsproxy.exe` answers over HTTP, and that its addresses follow the configuration file.
+//! Tests the HTTP endpoints of `hnsproxy.exe`, and that their addresses follow the configuration file.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::http::{Page, free_addresses, get, metric};
 use crate::process::{Guarded, memory};
 use crate::wine::Prefix;
 
-/// How long before a page is asked for again.
+/// The pause between two requests for a page.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until a page is as it should be.
+/// Waits until a page satisfies a condition.
 fn wait(program: &mut Guarded, address: SocketAddr, path: &str, is_so: impl Fn(&Page) -> bool) -> Result<()> {
     let found = || {
         let found = get(address, path);
@@ -58,7 +58,10 @@ pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
     }
     let (told, [resident, _]) = (metric(&page, "process_resident_memory_bytes")?, memory(program.0.id())?);
     let told = told / f64::from(1 << 20);
-    ensure!(told > resident / 2.0 && told < resident * 2.0, "{told} MB resident are told, and {resident} MB it has");
+    ensure!(
+        told > resident / 2.0 && told < resident * 2.0,
+        "the metric reports {told} MB resident, the system {resident} MB"
+    );
     let says = |code, endpoints: &'static str| {
         move |page: &Page| page.code == code && page.body.contains(&format!("\"localEndpoints\": {endpoints},"))
     };
@@ -67,14 +70,14 @@ pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
     wait(&mut program, check, "/", says(503, "0"))
 }
 
-/// How the configuration file comes to say something else.
+/// How the configuration file is changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Edit {
     Written,
     Replaced,
 }
 
-/// A configuration file that says something else is applied, without a write to HNS; one that says nothing that can be is not.
+/// A changed configuration file is applied without a write to HNS. An invalid one is not applied.
 pub(super) fn follow(recording: &Recording, edit: Edit, program: &Path, prefix: &Prefix) -> Result<()> {
     let [before, after, metrics] = free_addresses()?;
     let (hns, served) = (recording.hns()?, Served::new(recording, Way::Master, program, prefix)?);
@@ -105,7 +108,7 @@ fn configuration(health: SocketAddr, metrics: SocketAddr) -> String {
     )
 }
 
-/// A Service whose health balancers ask for at a port.
+/// A Service with a health check node port.
 fn service(check: u16) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "checked"},
@@ -118,7 +121,7 @@ fn service(check: u16) -> Value {
     })
 }
 
-/// Its backends: one on this node, ready or not, and one elsewhere.
+/// The slice of the Service: one backend on this node, ready or not, and one on another.
 fn slice(ready: bool) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",

@@ -1,4 +1,4 @@
-//! What `hnsproxy.exe` is as a file.
+//! Tests the file `hnsproxy.exe`: its size, the DLLs it needs, and that it lacks the emulator.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,30 +8,30 @@ use anyhow::{Result, ensure};
 use crate::process::output;
 use crate::wine::Prefix;
 
-/// The most that a release may have.
+/// The limit for a release, in bytes.
 const MAX_SIZE: u64 = 12 << 20;
-/// The lister of mingw-w64, beside its linker.
+/// The objdump of mingw-w64.
 const OBJDUMP: &str = "x86_64-w64-mingw32-objdump";
-/// DLLs that the linker could bring in and Windows does not have.
+/// DLLs that the linker may add and Windows lacks.
 const NOT_OF_WINDOWS: [&str; 3] = ["libgcc", "libwinpthread", "libstdc++"];
 
-/// One file, stripped, that needs nothing which Windows does not have, nor the HNS that a system may lack.
+/// The file is stripped, and loads neither DLLs that Windows lacks nor those of HNS, which a system may lack.
 pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
     let size = std::fs::metadata(program)?.len();
-    ensure!(size < MAX_SIZE, "it has {size} bytes, and {MAX_SIZE} is the most");
+    ensure!(size < MAX_SIZE, "{size} bytes: the limit is {MAX_SIZE}");
     let headers = output(Command::new(OBJDUMP).arg("-p").arg(program))?;
     let dlls: Vec<&str> = headers.lines().filter_map(|line| line.trim().strip_prefix("DLL Name: ")).collect();
-    ensure!(!dlls.is_empty(), "the DLLs that it needs are not listed");
+    ensure!(!dlls.is_empty(), "objdump lists no DLLs");
     let foreign = |dll: &&&str| NOT_OF_WINDOWS.iter().any(|prefix| dll.starts_with(prefix));
     let early = |dll: &&&str| super::DLLS.iter().any(|name| dll.eq_ignore_ascii_case(name));
     let wrong: Vec<_> = dlls.iter().filter(|dll| foreign(dll) || early(dll)).collect();
-    ensure!(wrong.is_empty(), "it needs {wrong:?}");
+    ensure!(wrong.is_empty(), "needs {wrong:?}");
     let symbols = output(Command::new(OBJDUMP).arg("-t").arg(program))?;
-    ensure!(symbols.contains("no symbols"), "it has symbols");
+    ensure!(symbols.contains("no symbols"), "has symbols");
     Ok(())
 }
 
-/// Emulators are said not to be there.
+/// Options for emulators are rejected.
 pub(super) fn has_no_emulator(program: &Path, prefix: &Prefix) -> Result<()> {
     for hns in ["emulated", "tcp://127.0.0.1:1"] {
         let result = prefix.command().arg(program).args(["state", "--hns", hns]).stdin(Stdio::null()).output()?;

@@ -1,4 +1,4 @@
-//! Recordings, programmed by `hnsproxy.exe` through the DLLs and by the program of this system.
+//! Compares recordings programmed by `hnsproxy.exe` through the DLLs with those of the program of this system.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::Hns;
 use crate::wine::Prefix;
 
-/// Whatever the program has not done by then, it will not do.
+/// The longest wait for the program.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// What one run held in the end, and its last count of calls.
+/// The objects in HNS after one run, and its count of calls.
 #[derive(Debug, PartialEq)]
 pub(super) struct Held {
     pub(super) endpoints: Value,
@@ -33,11 +33,11 @@ pub(super) fn held(command: &mut Command) -> Result<Held> {
     Ok(Held { endpoints: list("endpoints"), load_balancers: list("loadBalancers"), count: count.trim_end().to_owned() })
 }
 
-/// A recording, and how to program it.
+/// A recording with its flags.
 pub(super) struct Recording {
     pub(super) cluster: PathBuf,
     host: Host,
-    /// What the node is told of itself, and what kube-proxy was told when it was recorded.
+    /// The flags of the node, and those of kube-proxy when it was recorded.
     pub(super) flags: Vec<String>,
 }
 
@@ -61,12 +61,12 @@ impl Recording {
         Hns::new(Emulator::from_host(&self.host)?, &self.host)
     }
 
-    /// The file of the cluster, as Windows programs name it: Wine has this system's files on drive Z.
+    /// The file of the cluster for Windows programs: Wine has the files of this system on drive Z.
     pub(super) fn cluster_in_wine(&self) -> String {
         format!("Z:{}", self.cluster.display())
     }
 
-    /// The program of this system, on an emulator's service.
+    /// The program of this system, with the service of an emulator.
     pub(super) fn here(&self, program: &Path, hns: &Hns) -> Command {
         let mut command = Command::new(program);
         command.args(ONCE).args(&self.flags).arg("--from").arg(&self.cluster);
@@ -74,7 +74,7 @@ impl Recording {
         command
     }
 
-    /// The Windows program, on an emulator's service through the DLLs.
+    /// The Windows program, with the service of an emulator through the DLLs.
     pub(super) fn through_dlls(&self, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
         command.arg(program).args(ONCE).args(&self.flags).arg(format!("--from={}", self.cluster_in_wine()));
@@ -83,7 +83,7 @@ impl Recording {
     }
 }
 
-/// The same end by the same calls, and a second run that writes nothing.
+/// Both programs have the same result by the same calls, and a second run writes nothing.
 pub(super) fn equal(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
@@ -96,13 +96,13 @@ pub(super) fn equal(recording: &Recording, here: &Path, program: &Path, prefix: 
     Ok(())
 }
 
-/// Killed in the middle of programming and started again, the program ends the same.
+/// A program that is killed during programming and started again has the same result.
 pub(super) fn killed(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
     let all = one.emulator.writes();
     for part in 1..4 {
-        // Slow enough to be met in the middle, on any machine.
+        // Slow enough to be killed before the end on any machine.
         other.emulator.delay("HcnCreateLoadBalancer", Duration::from_millis(50));
         let mut command = recording.through_dlls(program, prefix, &other);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

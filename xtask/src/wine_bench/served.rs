@@ -1,4 +1,4 @@
-//! Recordings' clusters from an API server, to `hnsproxy.exe` under Wine.
+//! Tests `hnsproxy.exe` under Wine with the clusters of recordings from an API server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,12 +14,12 @@ use super::recording::{Recording, held};
 use crate::process::Guarded;
 use crate::wine::Prefix;
 
-/// The token that lets in.
+/// The valid token.
 const TOKEN: &str = "wine-bench";
-/// The one that lets in later.
+/// The token that is valid later.
 const NEXT_TOKEN: &str = "wine-bench-next";
 
-/// How the program is led to the API server, and shows who it is.
+/// How the program finds the API server and authenticates.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
     /// By `--master`, over HTTP.
@@ -49,7 +49,6 @@ impl std::fmt::Display for Way {
 /// An API server with a recording's cluster.
 pub(super) struct Served {
     pub(super) server: ApiServer,
-    /// What leads to it.
     lead: Lead,
 }
 
@@ -60,7 +59,7 @@ enum Lead {
     ServiceAccount(ServiceAccount),
 }
 
-/// What a pod finds of its service account, on drive C with the program, for as long as this lives.
+/// The service account of a pod, on drive C with the program. Removed when dropped.
 struct ServiceAccount {
     prefix: Prefix,
 }
@@ -74,17 +73,17 @@ impl ServiceAccount {
         std::fs::copy(program, drive.join(Self::PROGRAM))?;
         let folder = drive.join("var/run/secrets/kubernetes.io/serviceaccount");
         std::fs::create_dir_all(&folder)?;
-        let authority = server.authority().context("the server has no TLS")?;
+        let authority = server.authority().context("the server does not use TLS")?;
         for (name, text) in [("token", TOKEN), ("ca.crt", &authority), ("namespace", "kube-system")] {
             std::fs::write(folder.join(name), text)?;
         }
         Ok(account)
     }
 
-    /// The program, in an environment as of a pod.
+    /// The program in the environment of a pod.
     fn command(&self, address: SocketAddr) -> Command {
         let mut command = self.prefix.command();
-        // Paths without a drive are those of the current one.
+        // Paths without a drive are on the current drive.
         command.current_dir(self.prefix.drive_c()).arg(format!("C:\\{}", Self::PROGRAM));
         command.env("KUBERNETES_SERVICE_HOST", address.ip().to_string());
         command.env("KUBERNETES_SERVICE_PORT", address.port().to_string());
@@ -95,7 +94,7 @@ impl ServiceAccount {
 impl Drop for ServiceAccount {
     fn drop(&mut self) {
         let drive = self.prefix.drive_c();
-        // What is not there can't be taken away, and nothing is wrong with that.
+        // Fails if the folder does not exist.
         let _ = std::fs::remove_dir_all(drive.join("var"));
         let _ = std::fs::remove_file(drive.join(Self::PROGRAM));
         let _ = self.prefix.remove_without_drive_z();
@@ -124,7 +123,7 @@ impl Served {
         Ok(Self { server, lead })
     }
 
-    /// The Windows program, on an emulator's service through the DLLs.
+    /// The Windows program, with the service of an emulator through the DLLs.
     pub(super) fn through_dlls(&self, recording: &Recording, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
         match &self.lead {
@@ -147,7 +146,7 @@ fn kubeconfig(server: &ApiServer, credentials: &Credentials) -> Result<TempFile>
     TempFile::new(&name, &server.kubeconfig(credentials).to_string())
 }
 
-/// The same end as from files by the program of this system, by the same calls.
+/// The same result as from files with the program of this system, by the same calls.
 pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
@@ -158,12 +157,12 @@ pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path
     ensure!(one.journal() == other.journal(), "the calls differ");
     for kind in [Kind::Service, Kind::EndpointSlice] {
         let asked = served.server.count("watch", kind) + served.server.count("list", kind);
-        ensure!(asked > 0, "nothing was asked for {}", kind.plural());
+        ensure!(asked > 0, "no request for {}", kind.plural());
     }
     Ok(())
 }
 
-/// What is deleted while the API server is away leaves HNS soon after it is back, and what is created comes.
+/// Objects deleted during an outage of the API server are removed from HNS after it, and created objects are added.
 pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     held(&mut recording.here(here, &one))?;
@@ -176,10 +175,10 @@ pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix
 
     let chosen = Chosen::of(&served.server)?;
     ensure!(chosen.has_frontend(&other), "{} is in no load balancer", chosen.ip);
-    served.server.go_away();
+    served.server.make_unavailable();
     chosen.delete(&served.server)?;
-    ensure!(count() == all, "something is gone because the API server is");
-    served.server.come_back()?;
+    ensure!(count() == all, "objects were removed during the outage");
+    served.server.make_available()?;
     program.until("the deletion is seen", || !chosen.has_frontend(&other))?;
     served.server.put(chosen.service.clone())?;
     program.until("the creation is seen", || count() == all)?;
@@ -187,10 +186,10 @@ pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix
     Ok(())
 }
 
-/// A token that the server no longer takes is read again from its file once that was replaced; what happened meanwhile is seen then.
+/// A rejected token is read again from its file once that was replaced; changes since then are applied.
 pub(super) fn reads_token_again(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
     let (hns, served) = (recording.hns()?, Served::new(recording, Way::TokenFile, program, prefix)?);
-    let Served { server, lead: Lead::TokenFile { token, .. } } = &served else { bail!("there is no token file") };
+    let Served { server, lead: Lead::TokenFile { token, .. } } = &served else { bail!("missing token file") };
     let chosen = Chosen::of(server)?;
     let mut program = Guarded::start(&mut served.through_dlls(recording, program, prefix, &hns))?;
     program.until("a load balancer", || chosen.has_frontend(&hns))?;
@@ -200,7 +199,7 @@ pub(super) fn reads_token_again(recording: &Recording, program: &Path, prefix: &
     let before = server.received().len();
     chosen.delete(server)?;
     program.until("it is tried again and again", || server.received().len() > before + 5)?;
-    ensure!(chosen.has_frontend(&hns), "something is gone because the token is refused");
+    ensure!(chosen.has_frontend(&hns), "objects were removed because the token is rejected");
     token.replace(NEXT_TOKEN)?;
     program.until("the deletion is seen", || !chosen.has_frontend(&hns))?;
     server.put(chosen.service.clone())?;
@@ -229,7 +228,7 @@ impl Chosen {
     fn delete(&self, server: &ApiServer) -> Result<()> {
         let of_metadata = |field: &str| self.service.pointer(&format!("/metadata/{field}")).and_then(Value::as_str);
         let [namespace, name] = ["namespace", "name"].map(|field| of_metadata(field).unwrap_or_default());
-        ensure!(server.delete(Kind::Service, namespace, name), "there is no {namespace}/{name}");
+        ensure!(server.delete(Kind::Service, namespace, name), "Service {namespace}/{name} not found");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! `hnsproxy.exe` as a service of Wine's service control manager.
+//! Tests `hnsproxy.exe` as a service of Wine's service control manager.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,12 +10,12 @@ use super::recording::{Recording, held};
 use crate::wine::Prefix;
 
 const NAME: &str = "kube-proxy";
-/// What a service has not done by then it will not do.
+/// The longest wait for the service.
 const BOUND: Duration = Duration::from_secs(60);
-/// Where services have their environment from, as it was when Wine started.
+/// The registry key with the environment of services, which Wine reads when it starts.
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
 
-/// The address of an emulator, in the environment of services; and nothing left of it or of the service, when dropped.
+/// Sets the address of an emulator in the environment of services. Removes it and the service when dropped.
 struct Prepared<'a> {
     prefix: &'a Prefix,
     exe: &'a str,
@@ -31,10 +31,9 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Takes the service and the environment of services away, of a run that was broken off too: the address would lead every program of
-/// the prefix to an emulator that is gone.
+/// Removes the service and the environment of services, also those of an interrupted run, whose emulator no longer exists.
 pub(super) fn clear(prefix: &Prefix, exe: &str) {
-    // What is not there can't be taken away, and nothing is wrong with that.
+    // Fails if they do not exist.
     let _ = wine(prefix, &[exe, "service", "uninstall"]);
     let _ = wine(prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
     let _ = prefix.wait_until_quiet();
@@ -46,7 +45,7 @@ impl Drop for Prepared<'_> {
     }
 }
 
-/// What a program under Wine said, and how it ended.
+/// Runs a program under Wine. Returns its exit code and output.
 fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let result = prefix.command().args(arguments).stdin(Stdio::null()).output()?;
     let said = [result.stdout, result.stderr].concat();
@@ -65,7 +64,7 @@ fn fail(prefix: &Prefix, arguments: &[&str], why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < BOUND {
@@ -73,10 +72,10 @@ fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
             return Ok(());
         }
     }
-    bail!("in vain waited for: {what}")
+    bail!("timeout waiting for {what}")
 }
 
-/// Installed, started, stopped, started and taken away, with what HNS holds kept; and clear refusals.
+/// Install, start, stop, start and uninstall keep the objects in HNS; invalid commands have clear errors.
 pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
@@ -88,8 +87,8 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let address = other.service.address().to_string();
     // Dropped after the keeper, so that Wine can end.
     let _prepared = Prepared::new(prefix, &exe, &address)?;
-    // Wine ends its services with the last program that is none: this is one. And its server, started by another, would keep that one's
-    // output open.
+    // Wine ends its services with the last program that is not a service: this is one. A Wine server that another program starts would
+    // keep the output of that program open.
     let _keeper = prefix.start_waiting()?;
     fail(prefix, &[&exe, "run", &from, "--windows-service"], "it did not start this one")?;
     fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
@@ -112,7 +111,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     }
     ensure!(logged().matches("wants the service to stop").count() == 2, "{}", logged());
     ensure!(logged().matches("ended; HNS keeps what it holds").count() == 2, "{}", logged());
-    // By the second start nothing more was written, and in the end all is there.
+    // The second start wrote nothing, and all objects exist.
     ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), logged());
     let mut state_now = Command::new(here);
     state_now.args(["state", "-o=json"]).arg(format!("--hns=tcp://{address}"));

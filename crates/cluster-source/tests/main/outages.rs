@@ -1,7 +1,7 @@
 //! A server that fails: what was known stays known, and what was missed is known afterwards.
 
 use serde_json::json;
-use test_api_server::{ExpiredWatches, Kind, Mood};
+use test_api_server::{ExpiredWatches, FaultMode, Kind};
 
 use crate::cluster::{Known, Watching, cluster, service, slice};
 
@@ -14,33 +14,33 @@ fn change(watching: &Watching) {
 }
 
 /// An outage changes nothing that is known; once it is resolved, what was missed is known. Its reason is emitted once.
-fn survives(mood: Mood, reason: &str) {
+fn survives(fault_mode: FaultMode, reason: &str) {
     let mut watching = Watching::on(&["a", "b"]);
-    watching.server.set_mood(mood);
+    watching.server.set_fault_mode(fault_mode);
     watching.server.cut();
     watching.until("there is an outage", |known| known.outage.is_some());
     let before = Known { outage: watching.known.outage.clone(), ..Known::of(&["a", "b"]) };
     assert_eq!(watching.known, before);
     change(&watching);
-    watching.server.set_mood(Mood::Well);
+    watching.server.set_fault_mode(FaultMode::None);
     watching.until("it is resolved", |known| *known == Known::of(&["b", "c"]));
     assert!(watching.outages.len() == 1 && watching.outages[0].contains(reason), "{reason}: {:?}", watching.outages);
 }
 
 #[test]
 fn a_server_that_fails_or_is_overloaded() {
-    survives(Mood::Refuses { code: 500, retry_after: None }, "(500)");
-    survives(Mood::Refuses { code: 429, retry_after: Some(1) }, "(429)");
+    survives(FaultMode::Refuses { code: 500, retry_after: None }, "(500)");
+    survives(FaultMode::Refuses { code: 429, retry_after: Some(1) }, "(429)");
 }
 
 #[test]
 fn a_server_that_sends_what_is_no_json() {
-    survives(Mood::Garbage, "<html>");
+    survives(FaultMode::Garbage, "<html>");
 }
 
 #[test]
 fn a_server_that_closes_each_connection() {
-    survives(Mood::Half, "lost");
+    survives(FaultMode::Half, "lost");
 }
 
 #[test]
@@ -48,10 +48,10 @@ fn a_resource_version_that_has_expired_is_listed_again() {
     for expired in [ExpiredWatches::Event, ExpiredWatches::Code] {
         let mut watching = Watching::on(&["a", "b"]);
         watching.server.set_expired_watches(expired);
-        watching.server.go_away();
+        watching.server.make_unavailable();
         change(&watching);
         watching.server.forget();
-        watching.server.come_back().unwrap();
+        watching.server.make_available().unwrap();
         watching.until("what was missed is known", |known| known.services == Known::of(&["b", "c"]).services);
         watching.until("what was missed is known", |known| *known == Known::of(&["b", "c"]));
     }

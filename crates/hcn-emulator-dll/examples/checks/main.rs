@@ -1,8 +1,8 @@
-//! Checks of the DLLs as a Windows program meets them: many threads, large documents, notifications, and what is left after very many
-//! calls. `checks [CALLS]` prints a line for each; CALLS is how many calls the last one makes.
+//! Checks the DLLs from a Windows program: many threads, large documents, notifications, and leaks after many calls. `checks [CALLS]`
+//! prints one line per check; CALLS is the number of calls of the last one.
 //!
-//! It wants an emulator of its own behind the DLLs, whose service `HNS_EMULATOR` names, with 10 000 endpoints in one network. Exit
-//! code 1 where a check failed.
+//! `HNS_EMULATOR` must have the service of an emulator that nothing else uses, with 10 000 endpoints in one network. Exit code 1 if a check
+//! failed.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
 #[cfg(windows)]

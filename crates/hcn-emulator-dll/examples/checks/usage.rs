@@ -1,4 +1,4 @@
-//! What this process has of the system.
+//! The resources that this process uses.
 #![expect(unsafe_code, reason = "the system is asked by foreign calls")]
 
 use std::fmt;
@@ -12,18 +12,17 @@ use windows_sys::Win32::System::Threading::{CreateEventW, GetCurrentProcess, Get
 /// Handles, and memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Open handles; 0 where the system does not count them, as Wine does not.
+    /// Open handles; 0 under Wine, which does not count them.
     pub(super) handles: u32,
-    /// The number of a new handle: the lowest that is free, so it grows once handles are left open.
+    /// The value of a new handle, the lowest free one: it grows if handles leak.
     pub(super) next_handle: usize,
-    /// Files and sockets of the system below, where this is Wine.
+    /// Files and sockets of the host system, under Wine.
     pub(super) files: usize,
     /// The pages in memory.
     pub(super) working_set: usize,
 }
 
 impl Usage {
-    /// What it is now.
     pub(super) fn now() -> Self {
         let mut handles = 0;
         // SAFETY: takes nothing.

@@ -1,4 +1,4 @@
-//! The checks.
+//! The checks, which call the DLLs as Windows programs do.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::usage::Usage;
 
-/// What has not come by then will not come.
+/// The longest wait for a notification.
 const BOUND: Duration = Duration::from_secs(30);
 const ENDPOINTS: usize = 10_000;
 const BACKENDS: usize = 1024;
@@ -21,7 +21,7 @@ const SLACK: usize = 256 << 10;
 
 type Check = Result<String, String>;
 
-/// Runs all checks, and tells how many failed.
+/// Runs all checks. Returns the number of failed ones.
 pub(super) fn run(calls: usize) -> usize {
     let hcn = Windows::new();
     let checks: [(&str, &dyn Fn() -> Check); 4] = [
@@ -113,7 +113,7 @@ fn large_documents(hcn: &Windows) -> Check {
     let documents: Value = serde_json::from_str(&list).map_err(|error| error.to_string())?;
     let listed = documents.pointer("/Output").and_then(Value::as_array).map_or(0, Vec::len);
     if listed != ENDPOINTS {
-        return Err(format!("the first generation lists {listed} endpoints"));
+        return Err(format!("the HNS v1 API lists {listed} endpoints"));
     }
     let (kind, id) = (Kind::LoadBalancer, Guid::new_v4());
     let backends = endpoints.get(..BACKENDS).unwrap_or_default();

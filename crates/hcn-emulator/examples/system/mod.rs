@@ -1,4 +1,4 @@
-//! The HNS that an example speaks to: a service over TCP if one is named, else that of this system.
+//! The HNS of an example: a service over TCP if an address is given, else that of this system.
 
 use std::sync::Arc;
 
@@ -20,5 +20,5 @@ fn of_this_system() -> Result<Arc<dyn Hcn>, String> {
 
 #[cfg(not(windows))]
 fn of_this_system() -> Result<Arc<dyn Hcn>, String> {
-    Err("HNS is a part of Windows; here, name an emulator's service as HOST:PORT".into())
+    Err("HNS is part of Windows: give the HOST:PORT of an emulator's service".into())
 }

@@ -1,5 +1,4 @@
-//! What plugins of the container network interface and container tools rely on: documents of either shape, addresses, namespaces,
-//! attachment and policies.
+//! Conformance cases of CNI plugins and container tools: documents in either schema, addresses, namespaces, attachment and policies.
 
 use hcn::call::{Call, Handle, Method, Reply};
 use hcn::schema::Query;
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Case, Scratch, fails, must, text};
 
-/// A local endpoint of a network with nothing but what is given.
+/// Creates a local endpoint with these settings only.
 fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
     let network = open(scratch, Kind::Network, scratch.network)?;
     let id = Guid::new_v4();
@@ -33,7 +32,7 @@ fn open(scratch: &Scratch, kind: Kind, id: Guid) -> Result<Handle, String> {
     }
 }
 
-/// What a v2 query shows of an object.
+/// The document of an object by a v2 query.
 fn show(scratch: &Scratch, kind: Kind, id: Guid) -> Result<Value, String> {
     let handle = open(scratch, kind, id)?;
     let reply = scratch.hcn.call(&Call::Query { kind, handle, query: Query::all().to_json() });
@@ -49,7 +48,7 @@ fn modify(scratch: &Scratch, kind: Kind, id: Guid, request: &Value) -> Result<()
     done.map(drop).map_err(text)
 }
 
-/// The output of a successful call of the first generation.
+/// The output of a successful `HNSCall`.
 fn hns(scratch: &Scratch, method: Method, path: &str, body: &Value) -> Result<Value, String> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let call = Call::Hns { method, path: path.into(), body };
@@ -83,14 +82,14 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "the functions of the second generation take documents of the first",
+        name: "the functions of the HCN API take documents in the v1 schema",
         applies: |f| f.v2,
         run: |hcn| {
             let subnet = json!({"AddressPrefix": "192.168.215.0/24", "GatewayAddress": "192.168.215.1"});
             let scratch = Scratch::with(hcn, json!({"Type": "nat", "Subnets": [subnet]}))?;
             let network = show(&scratch, Kind::Network, scratch.network)?;
             let prefix = network.pointer("/Ipams/0/Subnets/0/IpAddressPrefix");
-            must(prefix == Some(&json!("192.168.215.0/24")), "the subnet in the second generation's place")
+            must(prefix == Some(&json!("192.168.215.0/24")), "the subnet is in Ipams")
         },
     },
     Case {
@@ -178,7 +177,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "an endpoint of the first generation attaches to the host, and has statistics",
+        name: "an endpoint of the HNS v1 API attaches to the host, and has statistics",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::new(hcn)?;

@@ -1,4 +1,4 @@
-//! What an endpoint must be, and the addresses and routes that it gets.
+//! Checks endpoints, and assigns addresses and routes.
 
 use std::net::IpAddr;
 
@@ -43,7 +43,7 @@ impl Store {
         self.complete_endpoint(network, remote, &addresses, document)
     }
 
-    /// Fills in what HNS reports of every endpoint.
+    /// Fills in the members that HNS reports of every endpoint.
     fn complete_endpoint(
         &mut self,
         network: Guid,
@@ -67,7 +67,7 @@ impl Store {
         Ok(())
     }
 
-    /// Fills in the lengths of prefixes, from the subnets. All else of the addresses stays as it is.
+    /// Fills in prefix lengths from the subnets.
     pub(crate) fn complete_addresses(&self, network: Guid, document: &mut Value) {
         let facts = self.index.networks.get(&network);
         let configurations = document.get_mut("IpConfigurations").and_then(Value::as_array_mut);
@@ -99,11 +99,11 @@ impl Store {
         Ok(())
     }
 
-    /// The lowest address that an endpoint of the network can have; none in a network without a subnet.
+    /// The lowest free address of the network; `None` in a network without a subnet.
     fn free_address(&mut self, network: Guid) -> Result<Option<IpAddr>, Rule> {
         let Some(facts) = self.index.networks.get(&network) else { return Ok(None) };
         let Some(subnet) = facts.subnets.first() else { return Ok(None) };
-        // The first address is no host's in IPv6 either.
+        // The first address is reserved in IPv6 too.
         let mut offset = facts.next_address.max(1);
         while let Some(address) = subnet.address(offset) {
             if self.check_local_address(network, address).is_ok() {
@@ -117,7 +117,7 @@ impl Store {
         Err(rules::NO_FREE_ADDRESS)
     }
 
-    /// The next MAC address of the network's pool that no endpoint of the network has.
+    /// The next free MAC address of the pool of the network.
     fn free_mac(&mut self, network: Guid) -> Option<u64> {
         let facts = self.index.networks.entry(network).or_default();
         if facts.macs_are_taken {
@@ -137,10 +137,10 @@ impl Store {
         None
     }
 
-    /// A MAC address for an endpoint that others make: of the network's pool, or one that no other has.
+    /// A MAC address for an endpoint of another user: from the pool of the network, or a unique one.
     pub(crate) fn mac_for(&mut self, network: Guid) -> String {
         let mac = self.free_mac(network).or_else(|| {
-            // Locally administered, so that it is in no pool; so many are taken at most.
+            // Locally administered, so that no pool has it.
             let taken = u64::try_from(self.index.macs.len()).unwrap_or_default();
             (0x0200_0000_0000 + taken..0x0300_0000_0000).find(|mac| !self.index.macs.contains(&(network, *mac)))
         });

@@ -1,4 +1,4 @@
-//! What a load balancer must be, new or changed.
+//! Checks new and modified load balancers.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use super::{Store, id_of, own_id, set, spelling};
 use crate::rules::{self, Rule};
 
 impl Store {
-    /// Checks a load balancer, new or in place of the one of an id.
+    /// Checks a load balancer that is new, or replaces the one with an id.
     pub(super) fn check_load_balancer(&self, in_place: Option<Guid>, document: &Value) -> Result<(), Rule> {
         let balancer: LoadBalancer = typed(document)?;
         self.check_mappings(&balancer)?;
@@ -71,7 +71,7 @@ impl Store {
             }
             let (_, vip, protocol, port) = key;
             let on_host = vip.is_none_or(|vip| self.node_ips.contains(&vip));
-            // A load balancer that keeps a port does not take it from anybody.
+            // A load balancer that keeps its port cannot conflict with a reservation.
             if on_host && holder.is_none() && self.is_reserved(protocol.0, port) {
                 return Err(rules::PORT_RESERVED);
             }
@@ -79,13 +79,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a port of the host is a process's, or leaked.
+    /// Whether a process uses a port of the host, or it is leaked.
     pub(super) fn is_reserved(&self, protocol: u32, port: u16) -> bool {
         let port = (protocol, port);
         self.build.quirks.reserved_ports.contains(&port) || self.leaked_ports.contains(&port)
     }
 
-    /// Changes a load balancer to a whole document, or by a request to add or remove one endpoint.
+    /// Modifies a load balancer by a whole document, or by a request to add or remove one endpoint.
     pub(crate) fn modify_load_balancer(&mut self, id: Guid, settings: Value) -> Result<(), Rule> {
         if self.build.version < Version::new(15, 4) {
             return Err(rules::NO_MODIFY);
@@ -105,7 +105,7 @@ impl Store {
         Ok(())
     }
 
-    /// The document of a load balancer with an endpoint more or less.
+    /// The document of a load balancer with one endpoint added or removed.
     fn with_endpoint(&self, id: Guid, request: &Value, change: &Value) -> Result<Value, Rule> {
         let mut document = self.get(Kind::LoadBalancer, id)?.clone();
         let endpoint = id_of(change, "EndpointId").ok_or(rules::BACKEND_NO_ID)?;

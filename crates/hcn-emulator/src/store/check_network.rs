@@ -1,4 +1,4 @@
-//! What a network must be, and what it gets if it does not say.
+//! Checks networks, and fills in missing members.
 
 use std::net::Ipv4Addr;
 
@@ -47,7 +47,7 @@ impl Store {
         Ok(())
     }
 
-    /// A prefix for a NAT network that names none, apart from those of all networks.
+    /// A prefix for a NAT network without one, which overlaps with no other network.
     fn free_prefix(&self) -> Option<Ipv4Net> {
         let taken = || self.index.networks.values().flat_map(|facts| &facts.subnets);
         let candidates = (16..32).filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 20).ok());

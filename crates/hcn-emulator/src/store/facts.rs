@@ -1,4 +1,4 @@
-//! What is known of a network without reading its document again: its subnets, and where free addresses are.
+//! Facts about a network that save reading its document: its subnets, and where its free addresses are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,16 +6,16 @@ use hcn::schema::Network;
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// What every creation of an endpoint asks of its network.
+/// The facts that each creation of an endpoint needs.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) subnets: Vec<SubnetFacts>,
     pub(super) macs: MacPool,
-    /// All addresses of the first subnet before this one are taken.
+    /// All addresses of the first subnet before this one are in use.
     pub(super) next_address: u128,
     /// Where the search for the next MAC address starts.
     pub(super) next_mac: u64,
-    /// The last search found none.
+    /// Whether the last search found no free address.
     pub(super) macs_are_taken: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Facts {
 pub(super) struct SubnetFacts {
     pub(super) prefix: IpNet,
     pub(super) gateways: Vec<IpAddr>,
-    /// Whether endpoints may not have the gateway's address.
+    /// Whether the address of the gateway is reserved.
     pub(super) reserves_gateways: bool,
 }
 
@@ -47,7 +47,7 @@ impl Facts {
 }
 
 impl SubnetFacts {
-    /// Whether no endpoint may have an address: the gateway, and in IPv4 the first and the last.
+    /// Whether an address is reserved: the gateway, and in IPv4 the first and the last.
     pub(super) fn reserves(&self, address: IpAddr) -> bool {
         let gateway = self.reserves_gateways && self.gateways.contains(&address);
         let edge = address == self.prefix.network() || address == self.prefix.broadcast();
@@ -59,7 +59,7 @@ impl SubnetFacts {
         self.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == self.prefix.addr().is_ipv4())
     }
 
-    /// The address at a distance from the first one.
+    /// The address at an offset from the first one.
     pub(super) fn address(&self, offset: u128) -> Option<IpAddr> {
         let address = match self.prefix.network() {
             IpAddr::V4(first) => {
@@ -71,7 +71,7 @@ impl SubnetFacts {
         self.prefix.contains(&address).then_some(address)
     }
 
-    /// The distance of an address of this subnet from the first one.
+    /// The offset of an address from the first one.
     pub(super) fn offset(&self, address: IpAddr) -> Option<u128> {
         match (self.prefix.network(), address) {
             (IpAddr::V4(first), IpAddr::V4(address)) => {
@@ -88,7 +88,7 @@ impl SubnetFacts {
 pub(super) struct MacPool(Vec<(u64, u64)>);
 
 impl Default for MacPool {
-    /// The addresses of a network that names none.
+    /// The ranges of a network without a pool.
     fn default() -> Self {
         Self(vec![(0x0015_5d00_0000, 0x0015_5d00_0fff)])
     }
@@ -124,13 +124,13 @@ impl MacPool {
     }
 }
 
-/// A MAC address with hyphens, colons or neither, as a number.
+/// Parses a MAC address with hyphens, colons or neither.
 pub(super) fn parse_mac(text: &str) -> Option<u64> {
     let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':')).collect();
     (digits.len() == 12).then(|| u64::from_str_radix(&digits, 16).ok()).flatten()
 }
 
-/// A MAC address as HNS prints it.
+/// Formats a MAC address as HNS does.
 pub(super) fn print_mac(mac: u64) -> String {
     let [_, _, bytes @ ..] = mac.to_be_bytes();
     bytes.map(|byte| format!("{byte:02X}")).join("-")

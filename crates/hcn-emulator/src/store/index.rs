@@ -1,4 +1,4 @@
-//! What is looked up on every write, so that writes cost the same at any size.
+//! Indexes for the lookups of each write, whose cost therefore does not depend on the number of objects.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,16 +10,16 @@ use serde_json::Value;
 use super::facts::{Facts, parse_mac};
 use super::members::read;
 
-/// What two load balancers can't share: the IPv6 bit, address, protocol and port. No address: every address of the host.
+/// The unique key of a load balancer: IPv6 bit, address, protocol and port. Without an address, all addresses of the host.
 pub(super) type FrontendKey = (bool, Option<IpAddr>, Protocol, u16);
 
-/// What two port mappings of endpoints can't share: protocol, external port and address.
+/// The unique key of a port mapping of an endpoint: protocol, external port and address.
 pub(super) type MappingKey = (u64, u64, Option<IpAddr>);
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) frontends: HashMap<FrontendKey, Guid>,
-    /// The endpoints of an address in a network, and whether they are remote.
+    /// The endpoints with an address in a network, and whether they are remote.
     pub(super) addresses: HashMap<(Guid, IpAddr), Vec<(Guid, bool)>>,
     pub(super) mappings: HashMap<MappingKey, Guid>,
     pub(super) macs: HashSet<(Guid, u64)>,
@@ -101,7 +101,7 @@ pub(super) fn mapping_key(policy: &Policy) -> Option<MappingKey> {
     policy.is("PortMapping").then(|| (number("Protocol"), number("ExternalPort"), vip))
 }
 
-/// The keys of a load balancer; none for an address that can't be read.
+/// The keys of a load balancer. Invalid addresses have none.
 pub(super) fn frontend_keys(balancer: &LoadBalancer) -> Vec<Option<FrontendKey>> {
     let six = balancer.flags.contains(LoadBalancerFlags::IPV6);
     let vips: Vec<Option<Option<IpAddr>>> = if balancer.frontend_vips.is_empty() {

@@ -1,16 +1,16 @@
-//! Reading members of documents that are kept as JSON.
+//! Reads members of JSON documents.
 
 use hcn::Guid;
 use serde_json::Value;
 
 use crate::rules::{self, Rule};
 
-/// A document that was taken, as a type: it was checked then.
+/// Converts a document of the store, which was checked when it was stored.
 pub(crate) fn read<T: serde::de::DeserializeOwned + Default>(document: &Value) -> T {
     T::deserialize(document).unwrap_or_default()
 }
 
-/// A document that is to be taken, as a type.
+/// Converts a document of a caller.
 pub(super) fn typed<T: serde::de::DeserializeOwned>(document: &Value) -> Result<T, Rule> {
     T::deserialize(document).map_err(|_| rules::INVALID_JSON)
 }
@@ -19,22 +19,22 @@ pub(crate) fn as_id(value: &Value) -> Option<Guid> {
     value.as_str()?.parse().ok()
 }
 
-/// The id in a member; none if it is missing or unreadable.
+/// The id in a member; `None` if it is missing or invalid.
 pub(crate) fn id_of(document: &Value, member: &str) -> Option<Guid> {
     document.get(member).and_then(as_id)
 }
 
-/// The texts of a list.
+/// The strings of a list.
 pub(super) fn texts<'a>(document: &'a Value, member: &str) -> impl Iterator<Item = &'a str> {
     document.get(member).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The backends of a load balancer or route that can be read.
+/// The valid backends of a load balancer or route.
 pub(super) fn backends(document: &Value) -> impl Iterator<Item = Guid> + '_ {
     texts(document, "HostComputeEndpoints").filter_map(|id| id.parse().ok())
 }
 
-/// What of a kind, `Endpoint` or `Container`, is in a namespace, by id.
+/// The resources of a kind, `Endpoint` or `Container`, in a namespace, by id.
 pub(super) fn resources<'a>(namespace: &'a Value, kind: &str) -> impl Iterator<Item = &'a str> {
     let list = namespace.get("Resources").and_then(Value::as_array).into_iter().flatten();
     list.filter_map(move |resource| resource_of(resource, kind))

@@ -1,7 +1,7 @@
-//! The objects, and what HNS checks before it takes or changes one.
+//! The objects, and the checks of HNS before it creates or modifies one.
 //!
-//! Documents are kept as they came, in the v2 shape, so that unknown members and spellings come back verbatim; only enumerations are
-//! written as HNS does, and what HNS fills in is filled in. Indexes make every write cost the same at any size.
+//! Documents are stored as received, in the v2 schema, so that unknown members are returned unchanged. Enumerations are normalized and
+//! missing members filled in as HNS does. Indexes keep the cost of a write independent of the number of objects.
 
 mod check_endpoint;
 mod check_load_balancer;
@@ -37,20 +37,20 @@ pub(crate) struct Store {
     pub(crate) options: Options,
     /// The addresses of the host itself.
     pub(crate) node_ips: Vec<IpAddr>,
-    /// The object that the call under way is about, once known.
+    /// The object of the current call, once it is known.
     pub(crate) about: Option<(Kind, Guid)>,
-    /// What happened, and to which object, since this was last taken.
+    /// Events and their objects that subscribers have not been notified of.
     pub(crate) happened: Vec<(Event, Guid)>,
     /// The list of `/accelnet/`.
     pub(crate) accelnet: Vec<Value>,
     tables: HashMap<Kind, Table>,
-    /// What a handle is of, and the number of its creation: an id that is used again is another object.
+    /// The object of each handle, with its creation number: a reused id is another object.
     handles: HashMap<u64, (Kind, Guid, u64)>,
     next_handle: u64,
     index: Index,
     leaked_ports: BTreeSet<(u32, u16)>,
     delete_attempted: HashSet<Guid>,
-    /// Local endpoints that came by a call and have no switch port yet. All others were there before, or are a CNI plugin's.
+    /// Local endpoints created by a call and without a switch port. All others existed before, or belong to a CNI plugin.
     unattached: HashSet<Guid>,
     empty: Table,
 }
@@ -117,7 +117,7 @@ impl Store {
         if self.table(kind).creation(id) == Some(creation) { Ok(id) } else { Err(rules::OBJECT_GONE) }
     }
 
-    /// Takes a v2 document after all checks. The id is the wanted one if it is not zero, else the document's, else a new one.
+    /// Stores a v2 document after all checks. The id is the requested one unless it is nil, else that of the document, else a new one.
     pub(crate) fn create(
         &mut self,
         kind: Kind,
@@ -148,16 +148,16 @@ impl Store {
         Ok(id)
     }
 
-    /// Takes a document without any check, as it was there before, in the place of the one of this id.
+    /// Stores a document without checks, and replaces one with its id.
     pub(crate) fn insert(&mut self, kind: Kind, id: Guid, mut document: Value) {
         complete(&mut document, "SchemaVersion", || json!({"Major": 2, "Minor": 0}));
-        // What can't be spelled stays: nothing that was there is refused.
+        // Unknown enumerations stay, since existing objects are never rejected.
         let _ = spelling::spell(kind, &mut document);
         self.unattached.remove(&id);
         self.put(kind, id, document);
     }
 
-    /// Replaces the document of an object that is there.
+    /// Replaces the document of an existing object.
     pub(crate) fn replace(&mut self, kind: Kind, id: Guid, document: Value) {
         if self.table(kind).get(id).is_some() {
             self.put(kind, id, document);
@@ -175,7 +175,7 @@ impl Store {
         self.tables.entry(kind).or_default().put(id, document);
     }
 
-    /// Takes an object out, without its dependants.
+    /// Removes an object without its dependants.
     pub(crate) fn remove(&mut self, kind: Kind, id: Guid) -> Option<Value> {
         let document = self.tables.get_mut(&kind)?.remove(id)?;
         self.index.remove(kind, id, &document);
@@ -202,7 +202,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes an object out with its dependants, whoever wants it.
+    /// Removes an object with its dependants, without quirks.
     pub(crate) fn delete_anyway(&mut self, kind: Kind, id: Guid) {
         let Some(document) = self.remove(kind, id) else { return };
         match kind {
@@ -224,7 +224,7 @@ impl Store {
         }
     }
 
-    /// A network takes its endpoints along, and load balancers and routes that have no other left.
+    /// Removes the endpoints of a network, and load balancers and routes without any other endpoint.
     fn network_went(&mut self, network: Guid) {
         let of_network = |document: &Value| id_of(document, "HostComputeNetwork") == Some(network);
         let gone: HashSet<Guid> =
@@ -247,7 +247,7 @@ impl Store {
     }
 }
 
-/// The id that a document names; none if it is missing, null or empty.
+/// The id in a document; `None` if it is missing, null or empty.
 fn own_id(document: &Value) -> Result<Option<Guid>, Rule> {
     let Value::Object(members) = document else { return Err(rules::INVALID_JSON) };
     match members.get("ID") {
@@ -258,12 +258,12 @@ fn own_id(document: &Value) -> Result<Option<Guid>, Rule> {
     }
 }
 
-/// Whether an endpoint's document, taken or spelled, says that it is remote.
+/// Whether an endpoint is remote, by its document before or after normalization.
 fn is_remote(document: &Value) -> bool {
     document.get("Flags").and_then(Value::as_u64).unwrap_or_default() & 1 == 1
 }
 
-/// Clients call the rules of a route `Setting`, the documentation `Routes`: it has both.
+/// Clients name the rules of a route `Setting`, the documentation `Routes`: the document gets both.
 fn complete_route(document: &mut Value) {
     let rules = |member: &str| document.get(member).filter(|value| value.is_array()).cloned();
     if let Some(rules) = rules("Setting").or_else(|| rules("Routes")) {

@@ -1,4 +1,4 @@
-//! Endpoints and containers come into namespaces, and onto ports of the switch, and go.
+//! Adds endpoints and containers to namespaces and switch ports, and removes them.
 
 use hcn::schema::Endpoint;
 use hcn::{Event, Guid, Kind};
@@ -8,21 +8,21 @@ use super::members::{complete, resource_of, resources, texts, unset};
 use super::{Store, id_of, read, set};
 use crate::rules::{self, Rule};
 
-/// The `State` of an endpoint that is on a port of the switch.
+/// The `State` of an endpoint with a switch port.
 const ATTACHED: u64 = 2;
-/// The `State` of one that several containers share.
+/// The `State` of an endpoint that several containers share.
 const SHARED: u64 = 3;
-/// The `State` of one that is no longer on a port.
+/// The `State` of an endpoint that was detached from its port.
 const DETACHED: u64 = 4;
 
-/// Whether an endpoint's document says that it is on a port of the switch.
+/// Whether an endpoint has a switch port, by its document.
 pub(super) fn is_on_port(document: &Value) -> bool {
     let state = document.get("State").and_then(Value::as_u64);
     state.is_some_and(|state| [ATTACHED, SHARED].contains(&state))
 }
 
 impl Store {
-    /// Puts an endpoint into a namespace.
+    /// Adds an endpoint to a namespace.
     pub(crate) fn attach(&mut self, namespace: Guid, endpoint: Guid) -> Result<(), Rule> {
         let document = self.get(Kind::Endpoint, endpoint)?;
         if id_of(document, "HostComputeNamespace").is_some_and(|id| !id.is_nil()) {
@@ -39,14 +39,14 @@ impl Store {
         Ok(())
     }
 
-    /// Takes an endpoint out of a namespace.
+    /// Removes an endpoint from a namespace.
     pub(crate) fn detach(&mut self, namespace: Guid, endpoint: Guid) -> Result<(), Rule> {
         self.delist(namespace, "Endpoint", &endpoint.to_string())?;
         self.detached(endpoint);
         Ok(())
     }
 
-    /// Puts something into a namespace.
+    /// Adds a resource to a namespace.
     pub(crate) fn enlist(&mut self, namespace: Guid, kind: &str, id: &str) -> Result<(), Rule> {
         if resources(self.get(Kind::Namespace, namespace)?, kind).any(|held| held.eq_ignore_ascii_case(id)) {
             return Ok(());
@@ -60,7 +60,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes something out of a namespace.
+    /// Removes a resource from a namespace.
     pub(crate) fn delist(&mut self, namespace: Guid, kind: &str, id: &str) -> Result<(), Rule> {
         let is = |held: &str| held.eq_ignore_ascii_case(id);
         if !resources(self.get(Kind::Namespace, namespace)?, kind).any(is) {
@@ -87,7 +87,7 @@ impl Store {
         Ok(())
     }
 
-    /// v1 detaches an endpoint from a container, or from all; when none is left, it goes out of its namespace too if it is in one.
+    /// v1 detaches an endpoint from a container, or from all. With the last one it leaves its namespace.
     pub(crate) fn detach_v1(&mut self, endpoint: Guid, container: Option<&str>) -> Result<(), Rule> {
         let mut containers = self.containers(endpoint)?;
         let before = containers.len();
@@ -139,7 +139,7 @@ impl Store {
         }
     }
 
-    /// An endpoint, if it is still there, is in no namespace and on no port.
+    /// Clears namespace and port of an endpoint, if it exists.
     pub(super) fn detached(&mut self, endpoint: Guid) {
         if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
             unset(document, "HostComputeNamespace");

@@ -1,4 +1,4 @@
-//! Policies of networks and endpoints: which there are, and how they come and go.
+//! Policies of networks and endpoints: the known types, and adding and removing them.
 
 use hcn::schema::{Endpoint, Policy};
 use hcn::{Guid, Kind};
@@ -10,7 +10,7 @@ use super::spelling::spell_settings;
 use super::{Store, read, set};
 use crate::rules::{self, Rule};
 
-/// The types of policies of networks. The last line is v1's only.
+/// The types of policies of networks. The last line is v1 only.
 const OF_NETWORKS: &[&str] = &[
     "SourceMacAddress",
     "NetAdapterName",
@@ -38,7 +38,7 @@ const OF_NETWORKS: &[&str] = &[
     "L2Driver",
 ];
 
-/// The types of policies of endpoints. The last line is v1's only.
+/// The types of policies of endpoints. The last line is v1 only.
 const OF_ENDPOINTS: &[&str] = &[
     "PortMapping",
     "ACL",
@@ -67,13 +67,13 @@ fn kind_of(policy: &Value) -> &str {
     policy.get("Type").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether a request names a policy that is there: by type and settings, and by type alone where there are no settings.
+/// Whether a request matches an existing policy: by type and settings, or by type alone if it has no settings.
 fn names(request: &Value, policy: &Value) -> bool {
     kind_of(request).eq_ignore_ascii_case(kind_of(policy))
         && (request.get("Settings") == policy.get("Settings") || kind_of(policy).eq_ignore_ascii_case("HostRoute"))
 }
 
-/// Writes a policy as HNS does.
+/// Normalizes a policy as HNS does.
 fn spell(kind: Kind, policy: &mut Value) -> Result<(), Rule> {
     let known = if kind == Kind::Network { OF_NETWORKS } else { OF_ENDPOINTS };
     let name = known.iter().find(|name| name.eq_ignore_ascii_case(kind_of(policy))).ok_or(rules::UNKNOWN_POLICY)?;
@@ -87,7 +87,7 @@ impl Store {
         policies.into_iter().flatten().try_for_each(|policy| spell(kind, policy))
     }
 
-    /// Checks a policy of an endpoint, which may be there already.
+    /// Checks a policy of an endpoint, which may exist already.
     pub(super) fn check_policy(&self, endpoint: Guid, remote: bool, policy: &Policy) -> Result<(), Rule> {
         let key = mapping_key(policy);
         if remote && (key.is_some() || policy.is("ACL")) {

@@ -1,4 +1,4 @@
-//! Enumerations are taken as numbers and as names, and given out as HNS does: types by name, all others as numbers.
+//! Normalizes enumerations, which callers write as numbers or names, to the form of HNS: types by name, others as numbers.
 
 use hcn::Kind;
 use serde_json::Value;
@@ -68,7 +68,7 @@ const NAMESPACE_TYPES: [&str; 4] = ["Host", "HostDefault", "Guest", "GuestDefaul
 const IPAM_TYPES: [&str; 2] = ["Static", "DHCP"];
 const REQUEST_TYPES: [&str; 5] = ["Add", "Remove", "Update", "Refresh", "Reset"];
 
-/// Writes the enumerations of a document of v2 as HNS does.
+/// Normalizes the enumerations of a v2 document.
 pub(super) fn spell(kind: Kind, document: &mut Value) -> Result<(), Rule> {
     match kind {
         Kind::LoadBalancer => {
@@ -96,7 +96,7 @@ pub(super) fn spell(kind: Kind, document: &mut Value) -> Result<(), Rule> {
     Ok(())
 }
 
-/// Writes the enumerations in the settings of a policy as HNS does.
+/// Normalizes the enumerations in the settings of a policy.
 pub(super) fn spell_settings(kind: &str, settings: &mut Value) -> Result<(), Rule> {
     match kind {
         "PortMapping" => {
@@ -121,7 +121,7 @@ fn elements<'a>(document: &'a mut Value, member: &str) -> impl Iterator<Item = &
     document.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Replaces names, which may be joined, by the number they stand for.
+/// Replaces names, which may be joined, by their number.
 fn number(document: &mut Value, member: &str, names: Names) -> Result<(), Rule> {
     let Some(Value::String(text)) = document.get(member) else { return Ok(()) };
     let mut sum = 0;
@@ -133,7 +133,7 @@ fn number(document: &mut Value, member: &str, names: Names) -> Result<(), Rule> 
     Ok(())
 }
 
-/// Replaces a number, or a name in another spelling, by the name. What is not known stays.
+/// Replaces a number, or a name in another case, by the name. Unknown values stay.
 fn name(document: &mut Value, member: &str, names: &[&'static str]) {
     if let Some(name) = document.get(member).and_then(|value| canonical(value, names)) {
         set(document, member, name);

@@ -1,4 +1,4 @@
-//! The objects of one kind, in the order of their creation. Each creation has a number that no other gets.
+//! The objects of one kind in the order of creation. Each creation has a unique number.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,7 +30,7 @@ impl Table {
         self.rows.values().map(|(id, document)| (*id, document))
     }
 
-    /// Puts a document in the place of the one of this id, which is the result, or behind all others.
+    /// Replaces the document with this id, which is the result, or appends a new one.
     pub(super) fn put(&mut self, id: Guid, document: Value) -> Option<Value> {
         if let Some(slot) = self.get_mut(id) {
             return Some(std::mem::replace(slot, document));

@@ -1,8 +1,8 @@
-//! Typed operations on HNS objects, of either generation, behind one interface.
+//! Typed operations on HNS objects, with the HCN (v2) API or the HNS v1 API.
 //!
-//! The documents are those of v2; with [`Generation::V1`] they are converted. The fewest native calls are made: a created object is
-//! not read back once HNS is known to honour ids, the handles of networks that endpoints are created in stay open, and a list
-//! is of ids only where HNS gives ids only.
+//! Documents have the v2 schema; with [`ApiVersion::V1`] they are converted. The client saves native calls, since each takes HNS
+//! milliseconds: it does not read a created object back once HNS is known to keep the requested ids, it keeps the networks open in
+//! which endpoints are created, and it lists ids alone where HNS returns no more in one call.
 
 mod v1;
 mod v2;
@@ -19,26 +19,26 @@ use crate::schema::v1::Envelope;
 use crate::schema::{self, Endpoint, LoadBalancer, Network};
 use crate::{Guid, Hresult};
 
-/// The generations of the interface.
+/// Which API of HNS a client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Generation {
-    /// `HNSCall`: every build has it.
+pub enum ApiVersion {
+    /// The HNS v1 API, `HNSCall`. Every build has it.
     V1,
-    /// The HCN functions with schema 2: HNS 9.2 and later.
+    /// The HCN (v2) API with schema 2. HNS 9.2 and later.
     V2,
 }
 
-/// One object of a list: its id, and its document, or what is made of it, where the list has it at no further cost.
+/// One object of a list: its id, and its document (or a value made from it) if the list contains documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed<T> {
-    /// The id.
+    /// The id of the object.
     pub id: Guid,
-    /// The document; an error says why HNS's document can't be understood.
+    /// The document, or why it is invalid. `None`: the list has ids only.
     pub document: Option<Result<T, String>>,
 }
 
 impl<T> Listed<T> {
-    /// Makes something else of the document, where there is one that can be understood.
+    /// Converts a valid document.
     pub fn and_then<U>(self, make: impl FnOnce(Guid, T) -> Result<U, String>) -> Listed<U> {
         let Self { id, document } = self;
         Listed { id, document: document.map(|document| document.and_then(|document| make(id, document))) }
@@ -48,27 +48,27 @@ impl<T> Listed<T> {
 /// A typed client of HNS.
 pub struct Client {
     hcn: Arc<dyn Hcn>,
-    generation: Generation,
+    api_version: ApiVersion,
     v2: v2::State,
 }
 
 impl Client {
-    /// A client of one generation.
-    pub fn new(hcn: Arc<dyn Hcn>, generation: Generation) -> Self {
-        Self { hcn, generation, v2: v2::State::default() }
+    /// Creates a client for one API. Makes no call.
+    pub fn new(hcn: Arc<dyn Hcn>, api_version: ApiVersion) -> Self {
+        Self { hcn, api_version, v2: v2::State::default() }
     }
 
-    /// The generation in use.
-    pub fn generation(&self) -> Generation {
-        self.generation
+    /// The API in use.
+    pub fn api_version(&self) -> ApiVersion {
+        self.api_version
     }
 
-    /// Whether HNS keeps the ids that objects are created with; none, until one was created.
+    /// Whether HNS keeps the ids requested at creation. `None` until the first object was created.
     pub fn honours_ids(&self) -> Option<bool> {
         self.v2.honours_ids()
     }
 
-    /// The version of HNS. One call.
+    /// The version of HNS, by `GET /globals/version`. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -76,53 +76,54 @@ impl Client {
         hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 
-    /// The network of a name, or `None` where HNS says that there is none. Three calls, one where there is none.
+    /// The network with a name; `None` if HNS reports that there is none. Three calls, or one if there is none.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
     pub fn network(&self, name: &str) -> Result<Option<Network>, Error> {
-        match self.generation {
-            Generation::V2 => v2::network(&*self.hcn, name),
-            Generation::V1 => v1::network(&*self.hcn, name),
+        match self.api_version {
+            ApiVersion::V2 => v2::network(&*self.hcn, name),
+            ApiVersion::V1 => v1::network(&*self.hcn, name),
         }
     }
 
-    /// The id of the network of a name, or `None` where HNS says that there is none. One call.
+    /// The id of the network with a name; `None` if HNS reports that there is none. One call.
     ///
     /// # Errors
     /// As [`Client::network`].
     pub fn network_id(&self, name: &str) -> Result<Option<Guid>, Error> {
-        match self.generation {
-            Generation::V2 => v2::network_id(&*self.hcn, name),
-            Generation::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
+        match self.api_version {
+            ApiVersion::V2 => v2::network_id(&*self.hcn, name),
+            ApiVersion::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
         }
     }
 
-    /// The network of an id. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The network with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such network.
     pub fn network_of(&self, id: Guid) -> Result<Network, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::Network, id),
-            Generation::V1 => v1::network_of(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::Network, id),
+            ApiVersion::V1 => v1::network_of(&*self.hcn, id),
         }
     }
 
-    /// The documents of all networks by the v1 list, whatever the generation. One call.
+    /// The documents of all networks, from the v1 list whichever API is in use. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn networks_in_bulk(&self) -> Result<Vec<Listed<Network>>, Error> {
+    pub fn networks_from_v1_list(&self) -> Result<Vec<Listed<Network>>, Error> {
         v1::networks(&*self.hcn)
     }
 
-    /// Closes what is kept open of a network that is no longer used.
+    /// Closes the handle that the client keeps of a network, if it has one.
     pub fn release_network(&self, id: Guid) {
         self.v2.release_network(&*self.hcn, id);
     }
 
-    /// What is kept of each of the endpoints of a network: one document is read at a time, and only what is kept of it stays. One call.
+    /// The endpoints of a network, each converted by `keep`, which drops an endpoint with `None`. Documents are read one at a time, so
+    /// that memory holds the kept values only. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
@@ -131,137 +132,138 @@ impl Client {
         network: Guid,
         keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
-        match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
-            Generation::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
+        match self.api_version {
+            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
+            ApiVersion::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
         }
     }
 
-    /// As [`endpoints`](Self::endpoints), of all networks of the host, with their documents by the v1 list, whatever the generation.
-    /// One call.
+    /// As [`endpoints`](Self::endpoints), for all networks of the host, with documents from the v1 list whichever API is in use. One
+    /// call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn endpoints_in_bulk<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
+    pub fn endpoints_from_v1_list<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
         v1::endpoints(&*self.hcn, None, keep)
     }
 
-    /// What is kept of each of the load balancers of the host, as [`endpoints`](Self::endpoints). One call.
+    /// The load balancers of the host, converted as by [`endpoints`](Self::endpoints). One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn load_balancers<R>(&self, keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>) -> Result<Vec<R>, Error> {
-        match self.generation {
-            Generation::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
-            Generation::V1 => v1::load_balancers(&*self.hcn, keep),
+        match self.api_version {
+            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
+            ApiVersion::V1 => v1::load_balancers(&*self.hcn, keep),
         }
     }
 
-    /// As [`load_balancers`](Self::load_balancers), by the v1 list, whatever the generation: backends, frontends and ports are right,
-    /// flags and affinity are as far as v1 can say them. One call.
+    /// As [`load_balancers`](Self::load_balancers), with documents from the v1 list whichever API is in use. Backends, frontends and
+    /// ports are complete; flags and affinity are limited to what the v1 schema has. One call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
-    pub fn load_balancers_in_bulk<R>(
+    pub fn load_balancers_from_v1_list<R>(
         &self,
         keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
         v1::load_balancers(&*self.hcn, keep)
     }
 
-    /// One endpoint. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The endpoint with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such endpoint.
     pub fn endpoint(&self, id: Guid) -> Result<Endpoint, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
-            Generation::V1 => v1::endpoint(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
+            ApiVersion::V1 => v1::endpoint(&*self.hcn, id),
         }
     }
 
-    /// One load balancer. Two calls; an error of class [`Class::Absent`] where it is not there.
+    /// The load balancer with an id. Two calls.
     ///
     /// # Errors
-    /// As [`Hcn::call`], and [`Error::Document`].
+    /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such load balancer.
     pub fn load_balancer(&self, id: Guid) -> Result<LoadBalancer, Error> {
-        match self.generation {
-            Generation::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
-            Generation::V1 => v1::load_balancer(&*self.hcn, id),
+        match self.api_version {
+            ApiVersion::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
+            ApiVersion::V1 => v1::load_balancer(&*self.hcn, id),
         }
     }
 
-    /// Creates an endpoint in a network and answers with its id: the wanted one, except where HNS chose another. One call, after
-    /// the first.
+    /// Creates an endpoint in a network. Returns its id, which differs from the requested one if HNS chose another. One call; more for
+    /// the first endpoint of a network and the first object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use.
     pub fn create_endpoint(&self, network: Guid, id: Guid, endpoint: &Endpoint) -> Result<Guid, Error> {
-        match self.generation {
-            Generation::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
-            Generation::V1 => v1::create_endpoint(&*self.hcn, network, id, endpoint),
+        match self.api_version {
+            ApiVersion::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
+            ApiVersion::V1 => v1::create_endpoint(&*self.hcn, network, id, endpoint),
         }
     }
 
-    /// Creates a load balancer and answers with its id: the wanted one, except where HNS chose another. One call, after the first.
+    /// Creates a load balancer. Returns its id, which differs from the requested one if HNS chose another. One call; two for the first
+    /// object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Exists`] where the id is taken, [`Class::PortInUse`] where the frontend is.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use; [`Class::PortInUse`]: the frontend is.
     pub fn create_load_balancer(&self, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
-        match self.generation {
-            Generation::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
-            Generation::V1 => v1::create_load_balancer(&*self.hcn, id, load_balancer),
+        match self.api_version {
+            ApiVersion::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),
+            ApiVersion::V1 => v1::create_load_balancer(&*self.hcn, id, load_balancer),
         }
     }
 
-    /// Changes a load balancer in place to the whole document, and reads it back if `verify` asks for it. Two calls, three with
-    /// verification.
+    /// Updates a load balancer in place with a whole document. With `verify` it is read back, since HNS 15.4 reports success and
+    /// changes nothing (kubernetes 131466). Two calls, three with `verify`.
     ///
     /// # Errors
-    /// As [`Hcn::call`]; class [`Class::Unsupported`] where HNS or the generation can't.
+    /// As [`Hcn::call`]. Class [`Class::Unsupported`]: this build or the HNS v1 API has no such function.
     pub fn modify_load_balancer(
         &self,
         id: Guid,
         load_balancer: &LoadBalancer,
         verify: bool,
     ) -> Result<Option<LoadBalancer>, Error> {
-        match self.generation {
-            Generation::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
-            Generation::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
+        match self.api_version {
+            ApiVersion::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
+            ApiVersion::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
         }
     }
 
-    /// Deletes an endpoint. One call. That it is gone already is a success.
+    /// Deletes an endpoint. One call. Succeeds if HNS has no such endpoint.
     ///
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_endpoint(&self, id: Guid) -> Result<(), Error> {
-        gone_is_done(match self.generation {
-            Generation::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
-            Generation::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
+        absent_is_success(match self.api_version {
+            ApiVersion::V2 => v2::delete(&*self.hcn, Kind::Endpoint, id),
+            ApiVersion::V1 => v1::delete(&*self.hcn, v1::ENDPOINTS, id),
         })
     }
 
-    /// Deletes a load balancer. One call. That it is gone already is a success.
+    /// Deletes a load balancer. One call. Succeeds if HNS has no such load balancer.
     ///
     /// # Errors
     /// As [`Hcn::call`].
     pub fn delete_load_balancer(&self, id: Guid) -> Result<(), Error> {
-        gone_is_done(match self.generation {
-            Generation::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
-            Generation::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
+        absent_is_success(match self.api_version {
+            ApiVersion::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
+            ApiVersion::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
         })
     }
 }
 
-fn gone_is_done(result: Result<(), Error>) -> Result<(), Error> {
+fn absent_is_success(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.class() == Class::Absent => Ok(()),
         other => other,
     }
 }
 
-/// Makes a call that answers with a document.
+/// Makes a call whose reply is a document.
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, Error> {
     match hcn.call(call)? {
         Reply::Document(text) => Ok(text),
@@ -270,10 +272,10 @@ fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, Error> {
 }
 
 fn unexpected(call: &Call, reply: &Reply) -> Error {
-    Error::Document { function: call.function(), reason: format!("unexpected kind of answer: {reply:?}") }
+    Error::Document { function: call.function(), reason: format!("unexpected kind of reply: {reply:?}") }
 }
 
-/// Makes an `HNSCall`, opens the envelope of its answer and reads what is in it.
+/// Makes an `HNSCall` and reads the output in its envelope.
 fn hns<T>(
     hcn: &dyn Hcn,
     method: Method,

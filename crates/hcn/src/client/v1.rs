@@ -1,4 +1,4 @@
-//! The operations in `HNSCall`s.
+//! The operations of the client by the HNS v1 API.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ const NETWORKS: &str = "/networks/";
 pub(super) const ENDPOINTS: &str = "/endpoints/";
 pub(super) const POLICY_LISTS: &str = "/policylists/";
 
-/// Reads a list, one object after the other. One that can't be understood does not hide the others; one without an id is left out.
+/// Reads a list one object at a time. An invalid object does not hide the others; one without an id is left out.
 fn list<V1, T, R>(
     hcn: &dyn Hcn,
     path: &str,
@@ -36,7 +36,7 @@ where
         keep(Listed { id, document: Some(document) })
     };
     hns(hcn, Method::Get, path.into(), String::new(), |output| {
-        // A list that is missing is not an empty one.
+        // A missing list is an error and not an empty list: that would make all objects absent.
         let objects: Vec<&RawValue> = schema::read("HNSCall", output)?;
         Ok(objects.into_iter().filter_map(one).collect())
     })

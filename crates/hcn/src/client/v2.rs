@@ -1,4 +1,4 @@
-//! The operations in HCN functions.
+//! The operations of the client by the HCN (v2) API.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,12 +8,12 @@ use crate::call::{Call, Handle, Hcn, Reply};
 use crate::schema::{self, Endpoint, LoadBalancer, Network, Query};
 use crate::{Class, Error, Guid, Hresult, Kind};
 
-/// What a client remembers between calls.
+/// State of a client between calls.
 #[derive(Default)]
 pub(super) struct State {
-    /// The networks that endpoints are created in, open. HNS creates endpoints by handle only.
+    /// Open networks in which endpoints are created: `HcnCreateEndpoint` takes a handle.
     networks: Mutex<Vec<(Guid, Handle)>>,
-    /// Whether HNS was seen to keep the ids we choose. Until then each created object is read back.
+    /// Whether HNS keeps requested ids. Until that is known, each created object is read back.
     honours_ids: Mutex<Option<bool>>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        // A handle that can't be closed is HNS's to clean up; there is nothing to do about it.
+        // There is nothing to do about a handle that HNS does not close.
         let _ = self.hcn.call(&Call::Close { kind: self.kind, handle: self.handle });
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn enumerate<T, R>(
 ) -> Result<Vec<R>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
     let ids: Option<Vec<String>> = schema::read(call.function(), &document(hcn, &call)?)?;
-    // What is no id can't be asked for, and hides nothing else.
+    // An entry that is not an id cannot be opened, and must not hide the others.
     let ids = ids.unwrap_or_default().into_iter().filter_map(|id| id.parse().ok());
     Ok(ids.map(|id| Listed { id, document: None }).filter_map(keep).collect())
 }
@@ -107,7 +107,7 @@ impl State {
         };
         let handle = self.open_network(hcn, network)?;
         let created = match create(handle) {
-            // The open handle is of a network that is gone, or of an HNS that has restarted since.
+            // The network was deleted, or HNS has restarted since the handle was opened: open it again, once.
             Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
                 self.close_networks(hcn, |(_, open)| *open == handle);
                 create(self.open_network(hcn, network)?)
@@ -133,7 +133,7 @@ impl State {
         *self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id that a new object got.
+    /// The id of a created object.
     fn created_id<T: serde::de::DeserializeOwned>(
         &self,
         wanted: Guid,
@@ -163,7 +163,7 @@ impl State {
         self.close_networks(hcn, |(network, _)| *network == id);
     }
 
-    /// Closes open networks. One that another thread has opened anew by now has another handle.
+    /// Closes open networks. A network that another thread has opened again meanwhile has another handle.
     fn close_networks(&self, hcn: &dyn Hcn, void: impl Fn(&(Guid, Handle)) -> bool) {
         let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, handle) in open.extract_if(.., |network| void(network)) {

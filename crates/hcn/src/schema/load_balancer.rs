@@ -7,52 +7,52 @@ use serde::{Deserialize, Serialize};
 use super::{Other, SchemaVersion, flags, number};
 use crate::Guid;
 
-/// A load balancer: what is sent to the frontend goes to one of the endpoints.
+/// A load balancer: sends connections to its frontend to one of its endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LoadBalancer {
-    /// The id.
+    /// The id. `None` lets HNS choose one.
     #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
-    /// The backends. Kept as text: HNS may list what is no id.
+    /// The ids of the backends. Kept as text, since HNS may list an invalid id.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub host_compute_endpoints: Vec<String>,
-    /// The source address of translated traffic; overlay only.
+    /// The source address of translated traffic. Overlay networks only.
     #[serde(rename = "SourceVIP", deserialize_with = "super::text", skip_serializing_if = "String::is_empty")]
     pub source_vip: String,
-    /// The addresses of the frontend. None: every address of the node.
+    /// The addresses of the frontend. Empty: all addresses of the node.
     #[serde(rename = "FrontendVIPs", deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub frontend_vips: Vec<String>,
-    /// The ports of the frontend, and those of the backends.
+    /// The ports of the frontend and of the backends.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub port_mappings: Vec<PortMapping>,
-    /// The version of the document.
+    /// The schema version of the document.
     pub schema_version: SchemaVersion,
-    /// Direct server return, IPv6.
+    /// Direct server return and IPv6.
     #[serde(skip_serializing_if = "LoadBalancerFlags::is_empty")]
     pub flags: LoadBalancerFlags,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
 
 impl LoadBalancer {
-    /// The ids among the backends.
+    /// The valid ids of the backends.
     pub fn endpoint_ids(&self) -> impl Iterator<Item = Guid> + '_ {
         self.host_compute_endpoints.iter().filter_map(|id| id.parse().ok())
     }
 
-    /// The addresses of the frontend that can be read.
+    /// The valid addresses of the frontend.
     pub fn vips(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.frontend_vips.iter().filter_map(|vip| vip.parse().ok())
     }
 }
 
-/// A port of a frontend.
+/// A port of a frontend, with the port of its backends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct PortMapping {
-    /// TCP or UDP.
+    /// The IP protocol: TCP or UDP.
     pub protocol: Protocol,
     /// The port of the backends.
     #[serde(skip_serializing_if = "is_zero")]
@@ -60,10 +60,10 @@ pub struct PortMapping {
     /// The port of the frontend.
     #[serde(skip_serializing_if = "is_zero")]
     pub external_port: u16,
-    /// How a backend is chosen.
+    /// How a backend is selected.
     #[serde(skip_serializing_if = "DistributionType::is_default")]
     pub distribution_type: DistributionType,
-    /// How the traffic arrives.
+    /// How traffic reaches the frontend.
     #[serde(skip_serializing_if = "PortMappingFlags::is_empty")]
     pub flags: PortMappingFlags,
 }
@@ -75,9 +75,9 @@ fn is_zero(number: &u16) -> bool {
 flags! {
     /// Flags of a load balancer.
     LoadBalancerFlags {
-        /// Answers go to the client directly. Needs HNS 9.3 or 10.2.
+        /// Direct server return: backends reply to the client directly. Needs HNS 9.3 or 10.2.
         DSR = 1;
-        /// The frontend is IPv6. Needs HNS 11.10.
+        /// The frontend has IPv6 addresses. Needs HNS 11.10.
         IPV6 = 2;
     }
 }
@@ -87,18 +87,18 @@ flags! {
     PortMappingFlags {
         /// An internal load balancer. kube-proxy never sets it.
         ILB = 1;
-        /// The frontend is reachable through the host's routes.
+        /// The frontend is reachable through the routes of the host.
         LOCAL_ROUTED_VIP = 2;
-        /// An upstream multiplexer delivers.
+        /// Traffic arrives through an upstream multiplexer.
         USE_MUX = 4;
-        /// The destination address is kept.
+        /// The destination address is preserved.
         PRESERVE_DIP = 8;
-        /// Connections stay on their backend when the backends change (kubernetes 113742).
+        /// Connections stay on their backend when other backends change (kubernetes 113742).
         VIP_EXTERNAL_IP = 16;
     }
 }
 
-/// An IP protocol, by its number.
+/// An IP protocol by its IANA number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
 pub struct Protocol(pub u32);
@@ -108,7 +108,7 @@ impl Protocol {
     pub const TCP: Self = Self(6);
     /// UDP.
     pub const UDP: Self = Self(17);
-    /// SCTP, which the virtual switch can't balance.
+    /// SCTP, which the virtual switch does not balance.
     pub const SCTP: Self = Self(132);
 }
 
@@ -129,20 +129,20 @@ impl<'de> Deserialize<'de> for Protocol {
     }
 }
 
-/// How a load balancer chooses a backend.
+/// How a load balancer selects a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
 pub struct DistributionType(pub u32);
 
 impl DistributionType {
-    /// By connection.
+    /// By connection: no session affinity.
     pub const CONNECTION: Self = Self(0);
     /// By client address and protocol.
     pub const SOURCE_IP_PROTOCOL: Self = Self(1);
     /// By client address: session affinity. Needs HNS 12.0.
     pub const SOURCE_IP: Self = Self(2);
 
-    /// Whether connections are spread without affinity.
+    /// Whether the load balancer has no session affinity.
     pub fn is_default(&self) -> bool {
         *self == Self::CONNECTION
     }

@@ -1,7 +1,8 @@
-//! The documents of HCN v2 and HNS v1.
+//! The documents of the HCN (v2) API and of the HNS v1 API.
 //!
-//! Domain code uses the v2 shapes throughout; [`v1`] converts the first generation's. Members that are not modelled are kept in
-//! `other` and written back. Enumerations are open: an unknown value is data, not an error.
+//! Callers use the v2 schema throughout; [`v1`] converts v1 documents. Unknown members are kept in `other` and written back.
+//! Enumerations are open: an unknown value is data, not an error. Source: [HCN JSON
+//! documents](https://learn.microsoft.com/windows-server/networking/technologies/hcn/hcn-json-document-schemas).
 
 pub mod endpoint;
 pub mod load_balancer;
@@ -18,21 +19,21 @@ pub use network::{Ipam, Network, NetworkType, Route, Subnet};
 pub use policy::{Policy, RemoteSubnetRoute};
 pub use query::Query;
 
-/// Members of a document that are not modelled, kept as they came.
+/// Unknown members of a document, unchanged.
 pub type Other = serde_json::Map<String, serde_json::Value>;
 
-/// The schema version that a document or a query is written in. Chooses the generation of the shape.
+/// The schema version of a document, or the one that a query asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SchemaVersion {
-    /// 2 for HCN; 1, or no version at all, for the shapes of HNS v1.
+    /// 2 for HCN v2 documents; 1 for HNS v1 documents, as is a document without a version.
     pub major: u32,
-    /// See spec of each member for the first minor version that has it.
+    /// The minor version. Microsoft's schema documents name the first version that has each member.
     pub minor: u32,
 }
 
 impl SchemaVersion {
-    /// 2.0, which every build with HCN understands.
+    /// Version 2.0, which every build with the HCN API has.
     pub const V2: Self = Self { major: 2, minor: 0 };
 }
 
@@ -42,7 +43,7 @@ impl Default for SchemaVersion {
     }
 }
 
-/// A bit set of a document. Unknown bits are kept.
+/// Defines a bit set. Unknown bits are kept.
 macro_rules! flags {
     ($(#[$meta:meta])* $name:ident { $($(#[$bit_meta:meta])* $bit:ident = $value:literal;)* }) => {
         $(#[$meta])*
@@ -104,7 +105,7 @@ macro_rules! flags {
 }
 pub(crate) use flags;
 
-/// A number that HNS or its clients may also write as a decimal text.
+/// Reads a number that HNS and its clients also write as a decimal string.
 pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -118,17 +119,17 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, 
     }
 }
 
-/// A list that may be missing or null.
+/// Reads a list that may be missing or null.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A text that may be missing or null.
+/// Reads a string that may be missing or null.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An id that may be missing, null or an empty text.
+/// Reads an id that may be missing, null or an empty string.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<crate::Guid>, D::Error> {
     match Option::<String>::deserialize(deserializer)? {
         None => Ok(None),
@@ -137,13 +138,13 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<cr
     }
 }
 
-/// Reads a document; the error names what it was and where it is wrong.
+/// Reads a document. The error has the position of what is invalid.
 pub(crate) fn read<'a, T: Deserialize<'a>>(function: &'static str, text: &'a str) -> Result<T, crate::Error> {
     serde_json::from_str(text).map_err(|error| crate::Error::Document { function, reason: error.to_string() })
 }
 
 /// Writes a document.
 pub(crate) fn write<T: Serialize>(document: &T) -> String {
-    // Our documents have text keys and no failing Serialize of their own, the two ways for this to fail.
+    // Serialization fails for keys that are not strings and for a `Serialize` that fails. Our documents have neither.
     serde_json::to_string(document).unwrap_or_default()
 }

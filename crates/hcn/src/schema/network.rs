@@ -10,31 +10,31 @@ use crate::Guid;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Network {
-    /// The id.
+    /// The id. `None` lets HNS choose one.
     #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
-    /// The name, unique among networks without regard to case.
+    /// The name, unique among networks. Case does not matter.
     #[serde(deserialize_with = "super::text")]
     pub name: String,
-    /// The type.
+    /// The type, for example overlay.
     #[serde(rename = "Type")]
     pub kind: NetworkType,
-    /// Policies of the network, remote subnets among them.
+    /// The policies, for example remote subnets.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,
-    /// Address ranges.
+    /// The subnets, in sets.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub ipams: Vec<Ipam>,
-    /// The version of the document.
+    /// The schema version of the document.
     pub schema_version: SchemaVersion,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
 
 impl Network {
-    /// The prefixes of its subnets. An inner error names what can't be read. No prefix, and the prefix of everything that DHCP networks
-    /// have, say nothing of where an address is.
+    /// The prefixes of the subnets; an invalid one is an error. An empty prefix, and the prefix of all addresses that DHCP networks have,
+    /// are left out: they do not tell which addresses the network contains.
     pub fn prefixes(&self) -> impl Iterator<Item = Result<IpNet, String>> + '_ {
         let texts = self.ipams.iter().flat_map(|ipam| &ipam.subnets).map(|subnet| subnet.ip_address_prefix.as_str());
         let read = |text: &str| text.parse::<IpNet>().map_err(|error| format!("{text:?}: {error}"));
@@ -44,7 +44,7 @@ impl Network {
     }
 }
 
-/// The type of a network. Spelled in any case; unknown types are kept. A document without a type is a NAT network.
+/// The type of a network. Case does not matter, and unknown types are kept. A document without a type is a NAT network.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NetworkType(pub String);
@@ -52,10 +52,10 @@ pub struct NetworkType(pub String);
 impl NetworkType {
     /// An overlay (VXLAN) network.
     pub const OVERLAY: &str = "Overlay";
-    /// A bridge on the node's own segment.
+    /// A bridge on the layer 2 segment of the node (L2Bridge).
     pub const L2_BRIDGE: &str = "L2Bridge";
 
-    /// Whether this is an overlay network, the one distinction that a Service proxy makes.
+    /// Whether this is an overlay network, whose load balancers and remote endpoints need further members.
     pub fn is_overlay(&self) -> bool {
         self.0.eq_ignore_ascii_case(Self::OVERLAY)
     }
@@ -83,7 +83,7 @@ pub struct Ipam {
     /// The subnets.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<Subnet>,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
@@ -92,15 +92,15 @@ pub struct Ipam {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Subnet {
-    /// The prefix, `10.244.1.0/24` for instance.
+    /// The prefix, for example `10.244.1.0/24`.
     pub ip_address_prefix: String,
-    /// Routes; the default one names the gateway.
+    /// The routes. The default route has the gateway.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
-    /// VLAN or VSID.
+    /// The policies, for example VLAN or VSID.
     #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
@@ -109,11 +109,11 @@ pub struct Subnet {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Route {
-    /// The gateway.
+    /// The address of the gateway.
     pub next_hop: String,
-    /// The destination; `0.0.0.0/0` and `::/0` are the default routes.
+    /// The destination prefix. `0.0.0.0/0` and `::/0` are default routes.
     pub destination_prefix: String,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }

@@ -1,4 +1,4 @@
-//! Policies of networks and endpoints: a type and settings.
+//! Policies of networks and endpoints: a type with its settings.
 
 use std::net::IpAddr;
 
@@ -6,35 +6,35 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A policy. Types compare without regard to case; settings stay as they came.
+/// A policy. The case of its type does not matter; its settings are kept unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Policy {
-    /// The type, `ProviderAddress` for instance.
+    /// The type, for example `ProviderAddress`.
     #[serde(rename = "Type")]
     pub kind: String,
-    /// The settings, in the form of the type.
+    /// The settings, in the schema of the type.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub settings: Value,
 }
 
 impl Policy {
-    /// The address of the node that an overlay endpoint lives on.
+    /// The type of the policy with the address of the node of a remote overlay endpoint.
     pub const PROVIDER_ADDRESS: &str = "ProviderAddress";
-    /// A subnet of an overlay network on another node.
+    /// The type of the policy with a subnet of an overlay network on another node.
     pub const REMOTE_SUBNET_ROUTE: &str = "RemoteSubnetRoute";
 
-    /// A `ProviderAddress` policy.
+    /// Creates a `ProviderAddress` policy.
     pub fn provider_address(address: IpAddr) -> Self {
         Self { kind: Self::PROVIDER_ADDRESS.into(), settings: json!({ "ProviderAddress": address.to_string() }) }
     }
 
-    /// Whether the policy is of a type, in any spelling.
+    /// Whether the policy has a type, in any case.
     pub fn is(&self, kind: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind)
     }
 
-    /// The provider address, where this is such a policy and has one.
+    /// The provider address, if the policy has a valid one.
     pub fn as_provider_address(&self) -> Option<IpAddr> {
         if !self.is(Self::PROVIDER_ADDRESS) {
             return None;
@@ -42,7 +42,7 @@ impl Policy {
         self.settings.get("ProviderAddress")?.as_str()?.parse().ok()
     }
 
-    /// The remote subnet, where this is such a policy. The inner error names what can't be read of it.
+    /// The remote subnet, if this is such a policy; an error if its settings are invalid.
     pub fn as_remote_subnet(&self) -> Option<Result<RemoteSubnetRoute, String>> {
         self.is(Self::REMOTE_SUBNET_ROUTE)
             .then(|| serde_json::from_value(self.settings.clone()).map_err(|error| error.to_string()))
@@ -53,14 +53,14 @@ impl Policy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RemoteSubnetRoute {
-    /// The subnet's addresses.
+    /// The prefix of the subnet.
     pub destination_prefix: IpNet,
-    /// The virtual subnet id.
+    /// The virtual subnet id (VSID).
     #[serde(default)]
     pub isolation_id: u32,
-    /// The address of the node that has the subnet.
+    /// The address of the node with the subnet.
     pub provider_address: IpAddr,
-    /// The router's MAC address on that node.
+    /// The MAC address of the distributed router on that node.
     #[serde(default)]
     pub distributed_router_mac_address: String,
 }

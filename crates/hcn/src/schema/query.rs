@@ -1,38 +1,38 @@
-//! Query documents: which objects, and in which shape.
+//! Query documents: which objects, and in which schema.
 
 use serde::{Deserialize, Serialize};
 
 use super::SchemaVersion;
 use crate::Guid;
 
-/// A query. The filter is a JSON object, written as a text inside the document.
+/// A query. Its filter is a JSON object in a string.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Query {
-    /// Chooses the shape of the answer.
+    /// The schema of the reply.
     pub schema_version: SchemaVersion,
-    /// A JSON object as text: all members must match. Empty: everything.
+    /// A JSON object as text, all of whose members must match. Empty: all objects match.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub filter: String,
 }
 
 impl Query {
-    /// Everything.
+    /// Matches all objects.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// The objects of this name.
+    /// Matches objects with a name.
     pub fn name(name: &str) -> Self {
         Self::filter("Name", name)
     }
 
-    /// The object of this id.
+    /// Matches the object with an id.
     pub fn id(id: Guid) -> Self {
         Self::filter("ID", &id.to_string())
     }
 
-    /// The endpoints of a network. The key is that of v1, inside a v2 query.
+    /// Matches the endpoints of a network. HNS expects the v1 key in a v2 query too.
     pub fn network(network: Guid) -> Self {
         Self::filter("VirtualNetwork", &network.to_string())
     }
@@ -41,7 +41,7 @@ impl Query {
         Self { filter: serde_json::json!({ key: value }).to_string(), ..Self::default() }
     }
 
-    /// The document.
+    /// The query as JSON.
     pub fn to_json(&self) -> String {
         super::write(self)
     }

@@ -1,6 +1,6 @@
-//! The functions of HNS as safe ones: texts and handles in, owned texts and handles out.
+//! Safe wrappers of the functions of HNS: strings and handles in, owned strings and handles out.
 //!
-//! Success and failure are HNS's code alone. A record that comes with a success is passed on in [`Answer::remark`].
+//! The HRESULT alone decides between success and failure. An error record that comes with success is returned in [`Answer::remark`].
 #![expect(unsafe_code, reason = "the functions of HNS are foreign")]
 
 use std::ffi::c_void;
@@ -16,12 +16,12 @@ use crate::call::Method;
 use crate::error::ErrorRecord;
 use crate::{Error, Guid, Hresult, Kind};
 
-/// What a call that succeeded answers.
+/// The result of a successful call.
 #[derive(Debug)]
 pub(super) struct Answer<T> {
     /// The result.
     pub(super) value: T,
-    /// An error record that came all the same.
+    /// An error record that came with the success.
     pub(super) remark: Option<ErrorRecord>,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn enumerate(function: &'static str, kind: Kind, query: &str) -> Resu
     let query = query.pointer_or_null();
     let (mut ids, mut record) = (Text::empty(), Text::empty());
     let (ids_out, record_out) = (ids.out(), record.out());
-    // SAFETY: the signature is checked against the metadata. The query is null or ends with a NUL and outlives the call; both places
+    // SAFETY: the signature is checked against the metadata. The query is null or ends with a NUL and outlives the call; both out parameters
     // take a pointer to a text, hold null, live on, and own what is stored.
     let code = unsafe { enumerate(query, ids_out, record_out) };
     document(function, finish(function, code, &record)?, &ids)
@@ -55,7 +55,7 @@ pub(super) fn create(
         Create::Alone(create) => {
             let create = create.get()?;
             // SAFETY: the signature is checked against the metadata, or that of its siblings. Id, settings (null, or with a NUL at
-            // their end) and both places, which hold null, outlive the call; what is stored gets its owners below.
+            // their end) and both out parameters, which hold null, outlive the call; what is stored gets its owners below.
             unsafe { create(&raw const id, settings, handle_out, record_out) }
         }
         Create::InNetwork(create) => {
@@ -77,7 +77,7 @@ pub(super) fn open(function: &'static str, kind: Kind, id: Guid) -> Result<Answe
     let id = guid(id);
     let (mut handle, mut record) = (null_mut::<c_void>(), Text::empty());
     let (handle_out, record_out) = (&raw mut handle, record.out());
-    // SAFETY: the signature is checked against the metadata. The id and both places, which hold null, outlive the call; what is
+    // SAFETY: the signature is checked against the metadata. The id and both out parameters, which hold null, outlive the call; what is
     // stored gets its owners at once.
     let code = unsafe { open(&raw const id, handle_out, record_out) };
     let handle = handed_out(code, handle);
@@ -94,7 +94,7 @@ pub(super) fn query(function: &'static str, kind: Kind, object: &Object, query: 
     let (mut properties, mut record) = (Text::empty(), Text::empty());
     let (properties_out, record_out) = (properties.out(), record.out());
     // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the query is
-    // null or ends with a NUL and outlives the call; both places hold null, live on, and own what is stored.
+    // null or ends with a NUL and outlives the call; both out parameters hold null, live on, and own what is stored.
     let code = unsafe { call(handle, query, properties_out, record_out) };
     document(function, finish(function, code, &record)?, &properties)
 }
@@ -107,7 +107,7 @@ pub(super) fn modify(function: &'static str, kind: Kind, object: &Object, settin
     let mut record = Text::empty();
     let record_out = record.out();
     // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the settings
-    // are null or end with a NUL and outlive the call; the place holds null, lives on, and owns what is stored.
+    // are null or end with a NUL and outlive the call; the out parameter holds null, lives on, and owns what is stored.
     let code = unsafe { modify(handle, settings, record_out) };
     finish(function, code, &record)
 }
@@ -118,7 +118,7 @@ pub(super) fn delete(function: &'static str, kind: Kind, id: Guid) -> Result<Ans
     let id = guid(id);
     let mut record = Text::empty();
     let record_out = record.out();
-    // SAFETY: the signature is checked against the metadata. The id outlives the call; the place holds null, lives on, and owns what
+    // SAFETY: the signature is checked against the metadata. The id outlives the call; the out parameter holds null, lives on, and owns what
     // is stored.
     let code = unsafe { delete(&raw const id, record_out) };
     finish(function, code, &record)
@@ -130,14 +130,14 @@ pub(super) fn hns(function: &'static str, method: Method, path: &str, body: &str
     let method = Wide::new(function, method.as_str())?;
     let path = Wide::new(function, path)?;
     let body = Wide::new(function, body)?;
-    // Other clients send an empty text here, not null; that HNSCall takes null is documented nowhere.
+    // Other clients pass an empty string, not null. Whether HNSCall takes null is not documented.
     let (method, path, body) = (method.pointer(), path.pointer(), body.pointer());
     let mut response = Text::empty();
     let response_out = response.out();
     // SAFETY: the signature is the one that published clients use. The three texts end with a NUL and outlive the call; the place
     // holds null, lives on, and owns what is stored.
     let code = unsafe { call(method, path, body, response_out) };
-    // There is no record here: the response of a failure, if there is one, explains it.
+    // HNSCall has no error record: the response of a failure, if any, explains it.
     let code = Hresult(code.cast_unsigned());
     if !code.is_success() {
         return Err(failure(function, code, &response));
@@ -145,12 +145,12 @@ pub(super) fn hns(function: &'static str, method: Method, path: &str, body: &str
     document(function, Answer { value: (), remark: None }, &response)
 }
 
-/// The handle, of a call that succeeded. A failed one hands none out: whatever stands there is not ours to close.
+/// The handle of a successful call. A failed call returns none, and whatever it stored is not ours to close.
 fn handed_out(code: HRESULT, handle: *mut c_void) -> *mut c_void {
     if Hresult(code.cast_unsigned()).is_success() { handle } else { null_mut() }
 }
 
-/// Judges a call by its code.
+/// Converts the HRESULT of a call.
 fn finish(function: &'static str, code: HRESULT, text: &Text) -> Result<Answer<()>, Error> {
     let code = Hresult(code.cast_unsigned());
     if !code.is_success() {
@@ -177,7 +177,7 @@ fn opened(function: &'static str, answer: Answer<()>, object: Option<Object>) ->
     }
 }
 
-/// Success, but without what it should have given.
+/// The error for success without the expected result.
 fn nothing(function: &'static str, what: &str, remark: Option<ErrorRecord>) -> Error {
     let said = remark.map(|record| format!(": {}", record.error.trim_end())).unwrap_or_default();
     Error::Document { function, reason: format!("success without a {what}{said}") }

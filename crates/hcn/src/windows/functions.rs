@@ -1,6 +1,6 @@
-//! The functions of HNS that we call: signatures and names, for all five families of objects.
+//! Signatures and names of the functions of HNS, for all five kinds of objects.
 //!
-//! At compile time each signature is compared with the one in Microsoft's metadata, where that has it.
+//! The compiler compares each signature with Microsoft's metadata, if that has it.
 
 use std::ffi::c_void;
 
@@ -51,7 +51,7 @@ signatures! {
 /// `HcnUnregisterServiceCallback`: handle. The same type as [`Close`].
 pub(super) type Unregister = Close;
 
-/// The functions of one family of objects.
+/// The functions of one kind of objects.
 pub(super) struct Family {
     pub(super) enumerate: Function<Enumerate>,
     pub(super) create: Create,
@@ -62,7 +62,7 @@ pub(super) struct Family {
     pub(super) close: Function<Close>,
 }
 
-/// How objects of a family are created.
+/// How objects of a kind are created.
 pub(super) enum Create {
     /// By themselves.
     Alone(Function<CreateAlone>),
@@ -70,7 +70,7 @@ pub(super) enum Create {
     InNetwork(Function<CreateInNetwork>),
 }
 
-/// The functions of a family.
+/// The functions of a kind.
 pub(super) fn family(kind: Kind) -> &'static Family {
     match kind {
         Kind::Network => &NETWORK,
@@ -131,7 +131,7 @@ static NAMESPACE: Family = Family {
     close: Function::new(&COMPUTENETWORK, c"HcnCloseNamespace"),
 };
 
-// Not in Microsoft's metadata; known from clients, which give it the signatures of the other families.
+// Not in Microsoft's metadata. Go clients use the signatures of the other kinds.
 static ROUTE: Family = Family {
     enumerate: Function::new(&COMPUTENETWORK, c"HcnEnumerateSdnRoutes"),
     create: Create::Alone(Function::new(&COMPUTENETWORK, c"HcnCreateSdnRoute")),
@@ -142,7 +142,7 @@ static ROUTE: Family = Family {
     close: Function::new(&COMPUTENETWORK, c"HcnCloseSdnRoute"),
 };
 
-/// Compiles only while our signatures are those of the metadata. A constant, so that no program imports the functions.
+/// Fails to compile if a signature differs from the metadata. A constant, so that no program imports the functions.
 const _: () = {
     use metadata::*;
     let _: [Enumerate; 4] =

@@ -1,8 +1,7 @@
-//! DLLs and their functions, each looked up when first wanted.
+//! Loads DLLs and looks their functions up, each at its first use.
 //!
-//! Only System32 is searched: a DLL of that name beside the program or in the current directory is never loaded. What was found is
-//! kept, and never unloaded. What was not found is looked for again at the next use, so that a Windows feature that is switched on
-//! later is seen.
+//! Only System32 is searched, so that a DLL with that name beside the program or in the current directory is never loaded. A loaded DLL
+//! stays loaded. A missing one is looked up again at the next use, so that a Windows feature that is installed later is found.
 #![expect(unsafe_code, reason = "DLLs are loaded and their functions looked up by foreign calls")]
 
 use std::ffi::CStr;
@@ -20,7 +19,7 @@ use crate::Error;
 /// A type of function pointer.
 ///
 /// # Safety
-/// Only for `unsafe extern "system" fn` types: a [`Function`] makes values of this type out of addresses.
+/// Only for `unsafe extern "system" fn` types: [`Function`] converts addresses to this type.
 pub(super) unsafe trait Signature: Copy + Send + Sync + 'static {}
 
 /// A DLL of Windows.
@@ -39,7 +38,7 @@ unsafe impl Send for Module {}
 unsafe impl Sync for Module {}
 
 impl Dll {
-    /// A DLL by its file name. Nothing is loaded yet.
+    /// A DLL by its file name. Loads nothing yet.
     pub(super) const fn new(name: &'static str) -> Self {
         Self { name, module: OnceLock::new() }
     }
@@ -55,7 +54,7 @@ impl Dll {
         if module.is_null() {
             return Err(Error::Missing { what: self.name.to_owned(), reason: io::Error::last_os_error().to_string() });
         }
-        // Loading twice at once gives the same module with a count of two, which is never counted down.
+        // Two threads that load it at once get the same module, whose reference count nothing decrements.
         Ok(*self.module.get_or_init(|| Module(module)))
     }
 
@@ -80,22 +79,21 @@ pub(super) struct Function<F> {
 }
 
 impl<F: Signature> Function<F> {
-    /// A function by its name. Nothing is looked up yet. `F` must be the signature under which the DLL exports it: whoever calls it
-    /// relies on that.
+    /// A function by its name. Looks nothing up yet. `F` must be the signature of the export: callers rely on that.
     pub(super) const fn new(dll: &'static Dll, name: &'static CStr) -> Self {
         Self { dll, name, found: OnceLock::new() }
     }
 
-    /// The name, as looked up.
+    /// The name of the export.
     #[cfg(test)]
     pub(super) fn name(&self) -> &'static CStr {
         self.name
     }
 
-    /// The function.
+    /// Looks the function up.
     ///
     /// # Errors
-    /// [`Error::Missing`] where the DLL or the function is not on this system.
+    /// [`Error::Missing`] if this system lacks the DLL or the function.
     pub(super) fn get(&self) -> Result<F, Error> {
         const { assert!(size_of::<F>() == size_of::<FARPROC>()) };
         if let Some(function) = self.found.get() {

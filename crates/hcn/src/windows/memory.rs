@@ -1,4 +1,4 @@
-//! Texts that Windows allocated, to be freed by us.
+//! Owns strings that HNS allocates, and frees them.
 #![expect(unsafe_code, reason = "texts of HNS are read through pointers and freed by a foreign call")]
 
 use std::ptr::null_mut;
@@ -8,22 +8,22 @@ use windows_sys::core::{PCWSTR, PWSTR};
 
 use super::text::decode;
 
-/// A place for a text of HNS, empty at first. Owns the text from the moment it is stored, and frees it when dropped.
+/// An out parameter for a string of HNS. Owns the string from the moment it is stored, and frees it when dropped.
 #[derive(Debug)]
 pub(super) struct Text(PWSTR);
 
 impl Text {
-    /// An empty place.
+    /// Creates one that holds null.
     pub(super) fn empty() -> Self {
         Self(null_mut())
     }
 
-    /// Where the callee stores the text: null, or what is to be freed with `CoTaskMemFree`. To be used for one call.
+    /// Where the callee stores null, or a string to free with `CoTaskMemFree`. For one call only.
     pub(super) fn out(&mut self) -> *mut PWSTR {
         &raw mut self.0
     }
 
-    /// The text, or `None` where none was stored.
+    /// The string, or `None` if none was stored.
     pub(super) fn read(&self) -> Option<String> {
         // SAFETY: what HNS stored is null or a text with a NUL at its end, ours alone, not freed before the drop of `self`.
         unsafe { read(self.0) }
@@ -37,7 +37,7 @@ impl Drop for Text {
     }
 }
 
-/// Copies a text of Windows; `None` for null.
+/// Copies a string of Windows; `None` for null.
 ///
 /// # Safety
 /// `text` is null, or aligned and readable up to and with its first NUL, and nobody writes to it meanwhile.

@@ -1,15 +1,15 @@
-//! The calls carried out by Windows: `computenetwork.dll` for HCN, `vmcompute.dll` for `HNSCall`.
+//! Makes native calls on Windows: `computenetwork.dll` for the HCN API, `vmcompute.dll` for the HNS v1 API.
 //!
-//! [`Windows`] is safe to use from any number of threads. It promises:
-//! - a DLL is loaded at its first use, and from System32 only; each function is looked up at its own first use, and one that is not
-//!   there is an [`Error::Missing`](crate::Error::Missing), never a crash;
-//! - what HNS hands out, handles and texts, has an owner before anything else happens to it, and is given back on every path;
-//! - a [`Handle`](crate::call::Handle) that was closed, is of another kind, or was never given out does not reach HNS;
-//! - no lock is held while HNS works.
+//! [`Windows`] can be used from any number of threads. Guarantees:
+//! - a DLL is loaded at its first use, and from System32 only; each function is looked up at its first use, and a missing one is an
+//!   [`Error::Missing`](crate::Error::Missing);
+//! - each handle and string of HNS gets an owner before anything else happens, and is released on every path;
+//! - a [`Handle`](crate::call::Handle) that was closed, has another kind, or was never returned does not reach HNS;
+//! - no lock is held during a call.
 //!
-//! The files with unsafe code are `library`, `functions`, `calls`, `object`, `memory` and `subscription`; they parse nothing. The pure parts are
-//! compiled and tested on every system.
-// UNSAFETY: the functions of HNS are foreign. Each file that needs to opts in by itself.
+//! The files with unsafe code are `library`, `functions`, `calls`, `object`, `memory` and `subscription`; they parse nothing. The other
+//! files are compiled and tested on every system.
+// Unsafe code: the functions of HNS are foreign. Each file that needs it opts in by itself.
 
 mod table;
 mod text;

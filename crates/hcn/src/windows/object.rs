@@ -1,4 +1,4 @@
-//! Open objects of HNS, closed when dropped.
+//! Owns open objects of HNS, and closes them when dropped.
 #![expect(unsafe_code, reason = "handles of HNS are closed by a foreign call and used from any thread")]
 
 use std::ffi::c_void;
@@ -9,21 +9,21 @@ use super::functions::family;
 use crate::kind::Kind;
 use crate::{Error, Hresult};
 
-/// An open object. Owns its handle.
+/// Owns the handle of an open object.
 #[derive(Debug)]
 pub(super) struct Object {
     kind: Kind,
     handle: NonNull<c_void>,
 }
 
-// SAFETY: a handle of HNS belongs to the process, not to a thread: it may be used and closed on any. Go clients, whose calls wander
-// between threads of the system, rely on that.
+// SAFETY: a handle of HNS belongs to the process, not to a thread: any thread may use and close it. Go clients rely on that, since
+// their calls move between threads.
 unsafe impl Send for Object {}
 // SAFETY: the handle is only ever passed to HNS, which takes calls on many threads; closing needs the only reference.
 unsafe impl Sync for Object {}
 
 impl Object {
-    /// Takes ownership of what HNS stored as a handle; `None` for null.
+    /// Takes ownership of a handle that HNS stored; `None` for null.
     ///
     /// # Safety
     /// `handle` is null, or an open handle of this kind that nothing else closes.
@@ -36,10 +36,10 @@ impl Object {
         self.handle.as_ptr()
     }
 
-    /// Closes the object, to learn how that went. Afterwards the handle is gone in any case.
+    /// Closes the object and reports the result. The handle is invalid afterwards in any case.
     ///
     /// # Errors
-    /// As HNS says; [`Error::Missing`] where this system has no function to close it.
+    /// [`Error::Hns`] with the code of HNS; [`Error::Missing`] if this system lacks the function.
     pub(super) fn close(self, function: &'static str) -> Result<(), Error> {
         // The drop would close it a second time.
         let this = ManuallyDrop::new(self);
@@ -47,7 +47,7 @@ impl Object {
         if code.is_success() { Ok(()) } else { Err(Error::hns(function, code)) }
     }
 
-    /// To be called once, and last.
+    /// Call it once, as the last use of the object.
     fn close_once(&self) -> Result<Hresult, Error> {
         let close = family(self.kind).close.get()?;
         let handle = self.raw();
@@ -60,7 +60,7 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // Whoever wants to know how it went calls `close`. There is nothing else to do about a handle that HNS does not take back.
+        // A caller that needs the result calls `close`. There is nothing to do about a handle that HNS does not close.
         let _ = self.close_once();
     }
 }

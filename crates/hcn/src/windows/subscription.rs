@@ -1,7 +1,7 @@
-//! Notifications of HNS, delivered to a listener until the registration is dropped.
+//! Delivers notifications of HNS to a listener until the registration is dropped.
 //!
-//! Whether unregistering waits for callbacks that run is documented nowhere. So HNS never gets a pointer to anything of ours: its
-//! context is a number, and a callback that comes late finds no listener under it. Nothing can be used after it was freed.
+//! Whether unregistering waits for running callbacks is not documented. HNS therefore gets no pointer: its context is a number, and a late
+//! callback finds no listener under it, so that nothing is used after it is freed.
 #![expect(unsafe_code, reason = "callbacks are registered by foreign calls, and called from foreign code")]
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::memory::read;
 use crate::notification::{Event, Gate, Listener, Notification};
 use crate::{Error, Hresult};
 
-/// The listeners, by the number that HNS has as context.
+/// Listeners by the number that HNS has as context.
 struct Listeners {
     last: usize,
     by_number: Option<HashMap<usize, Arc<Gate>>>,
@@ -29,7 +29,7 @@ fn listeners() -> MutexGuard<'static, Listeners> {
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Closes a listener's gate, and forgets it, when dropped.
+/// Closes and removes the gate of a listener when dropped.
 #[derive(Debug)]
 struct Number(usize);
 
@@ -53,11 +53,11 @@ impl Drop for Number {
     }
 }
 
-/// A registration; taken back when dropped. Then the listener is called no more, whatever HNS does.
+/// A registration, removed when dropped. HNS cannot reach the listener afterwards.
 #[derive(Debug)]
 pub(super) struct Registration {
     registration: Option<NonNull<c_void>>,
-    // Forgotten after the registration is taken back, by the order of `drop` and fields.
+    // Dropped after the registration is removed, by the order of `drop` and fields.
     _number: Number,
 }
 
@@ -66,22 +66,22 @@ unsafe impl Send for Registration {}
 // SAFETY: nothing can be done with a shared reference.
 unsafe impl Sync for Registration {}
 
-/// Has HNS call a listener for each notification, on threads of Windows.
+/// Registers a listener, which HNS calls on its own threads.
 ///
-/// The listener should not drop the registration: HNS may wait for it in turn.
+/// The listener should not drop the registration: HNS may wait for the listener in turn.
 ///
 /// # Errors
-/// [`Error::Missing`] where this system has no notifications; [`Error::Hns`] where HNS refused.
+/// [`Error::Missing`] if this system has no notifications; [`Error::Hns`] if HNS rejected the registration.
 pub(super) fn subscribe(listener: Listener) -> Result<Registration, Error> {
     let register = REGISTER.get()?;
-    // What can be registered but not taken back is not registered.
+    // Do not register without a way to unregister.
     UNREGISTER.get()?;
     let number = Number::of(listener);
     let context = without_provenance::<c_void>(number.0);
     let mut registration = null_mut();
     let registration_out = &raw mut registration;
     // SAFETY: the signature is checked against the metadata. The callback lives as long as the program and follows no pointer but the
-    // text it is given; the context is a number; the place holds null and outlives the call.
+    // text it is given; the context is a number; the out parameter holds null and outlives the call.
     let code = unsafe { register(Some(notify), context, registration_out) };
     let code = Hresult(code.cast_unsigned());
     if !code.is_success() {
@@ -101,7 +101,7 @@ impl Drop for Registration {
     }
 }
 
-/// What HNS calls.
+/// The callback that HNS calls.
 ///
 /// # Safety
 /// `data` is null, or a text with a NUL at its end that nobody writes to during the call, as HNS documents.

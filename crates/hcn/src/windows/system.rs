@@ -1,4 +1,4 @@
-//! [`Windows`]: the trait of calls, over the functions of this system.
+//! [`Windows`]: native calls through the DLLs of this system.
 
 use super::calls::{self, Answer};
 use super::object::Object;
@@ -13,23 +13,23 @@ type Remarks = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
 
 /// The Host Networking Service of this system.
 ///
-/// Making one costs nothing and asks nothing. Objects still open when it is dropped are closed.
+/// Creating it makes no call and loads no DLL. Dropping it closes the objects that are still open.
 pub struct Windows {
     open: Table<Object>,
     remarks: Box<Remarks>,
 }
 
 impl Windows {
-    /// The service, with remarks ignored.
+    /// Creates it without a function for remarks.
     pub fn new() -> Self {
         Self::with_remarks(|_, _| ())
     }
 
-    /// The service; `remarks` is told of calls that HNS let succeed with an error record all the same, by function and record.
+    /// Creates it with a function that gets each error record that HNS returns together with success, and the name of the native
+    /// function.
     ///
-    /// HNS is not known to do that, and what it would mean is documented nowhere. The code says success, and codes decide: taking it
-    /// for a failure would repeat a write that was done. It should not pass unseen either, hence `remarks`, for a log for instance.
-    /// It is called on the thread of the call, before the call returns.
+    /// HNS is not known to do that, and the meaning is not documented. The code decides: treating the call as failed would repeat a
+    /// write that was made. `remarks` lets a caller log the record. It is called on the thread of the call, before the call returns.
     pub fn with_remarks(remarks: impl Fn(&'static str, &ErrorRecord) + Send + Sync + 'static) -> Self {
         Self { open: Table::new(), remarks: Box::new(remarks) }
     }
@@ -49,7 +49,7 @@ impl Windows {
     fn close(&self, function: &'static str, kind: Kind, handle: Handle) -> Result<(), Error> {
         match self.open.remove(function, kind, handle)? {
             Some(object) => object.close(function),
-            // In use on another thread, which closes it as soon as that call ends.
+            // Another thread uses the object, and closes it when its call ends.
             None => Ok(()),
         }
     }
@@ -80,7 +80,7 @@ impl Hcn for Windows {
                 Ok(Reply::Document(self.take(function, ids)))
             }
             Call::Create { kind, network, id, settings } => {
-                // Held for the whole call, so that closing it meanwhile does no harm.
+                // Held for the whole call, so that another thread cannot close it meanwhile.
                 let network = network.map(|handle| self.open.get(function, Kind::Network, handle)).transpose()?;
                 let object = calls::create(function, *kind, network.as_deref(), *id, settings)?;
                 Ok(self.keep(function, *kind, object))

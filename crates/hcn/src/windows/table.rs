@@ -1,7 +1,7 @@
-//! The open objects, by the numbers that callers know them by.
+//! Open objects by the numbers that callers use as handles.
 //!
-//! A number is never given out twice, so one that was closed stays unknown for good. An object in use by one thread while another
-//! closes it lives until that use ends.
+//! Numbers are not reused, so that a closed handle stays invalid. An object that one thread uses while another closes it lives until
+//! that use ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::call::Handle;
 use crate::{Error, Hresult, Kind};
 
-/// Objects of type `T` by number. The lock is held for look-ups only: never while an object is used or dropped.
+/// Objects by number. The lock is held for lookups only, never while an object is used or dropped.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     entries: Mutex<Entries<T>>,
@@ -22,12 +22,12 @@ struct Entries<T> {
 }
 
 impl<T> Table<T> {
-    /// A table of nothing.
+    /// Creates an empty table.
     pub(super) fn new() -> Self {
         Self { entries: Mutex::new(Entries { last: 0, open: HashMap::new() }) }
     }
 
-    /// Takes an object in.
+    /// Adds an object.
     pub(super) fn insert(&self, kind: Kind, object: T) -> Handle {
         let object = Arc::new(object);
         let mut entries = self.lock();
@@ -37,10 +37,10 @@ impl<T> Table<T> {
         Handle(number)
     }
 
-    /// The object of a number, for use in a call of `function`.
+    /// The object with a number, for a call of `function`.
     ///
     /// # Errors
-    /// [`Hresult::E_HANDLE`] where no object of this kind is open under this number.
+    /// [`Hresult::E_HANDLE`] if no object of this kind is open under this number.
     pub(super) fn get(&self, function: &'static str, kind: Kind, handle: Handle) -> Result<Arc<T>, Error> {
         match self.lock().open.get(&handle.0) {
             Some((of, object)) if *of == kind => Ok(Arc::clone(object)),
@@ -48,7 +48,7 @@ impl<T> Table<T> {
         }
     }
 
-    /// Forgets a number and gives its object back, or `None` while another thread still uses it: then that one drops it.
+    /// Removes a number. Returns its object, or `None` while another thread uses it: that thread then drops it.
     ///
     /// # Errors
     /// As [`Table::get`].

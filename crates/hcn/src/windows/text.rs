@@ -1,20 +1,20 @@
-//! Texts on their way to and from HNS: UTF-16, and the document that explains a refusal.
+//! Converts strings to and from UTF-16, and reads error records.
 //!
-//! Anything HNS sends can be read: a lone surrogate becomes U+FFFD, and an explanation that is not the document expected is kept as
-//! the text it is.
+//! Any string of HNS can be read: a lone surrogate becomes U+FFFD, and an error record that is not the expected document is kept as
+//! text.
 
 use crate::error::ErrorRecord;
 use crate::{Error, Hresult};
 
-/// A text as HNS takes it: UTF-16 with a NUL at its end.
+/// A string as HNS expects it: UTF-16 that ends with NUL.
 #[derive(Debug)]
 pub(super) struct Wide(Vec<u16>);
 
 impl Wide {
-    /// Converts a text.
+    /// Converts a string.
     ///
     /// # Errors
-    /// [`Hresult::E_INVALIDARG`] for a text with a NUL inside: HNS would see only what stands before it, possibly another request.
+    /// [`Hresult::E_INVALIDARG`] if the string contains NUL: HNS would read up to it only, which may be another request.
     pub(super) fn new(function: &'static str, text: &str) -> Result<Self, Error> {
         if text.contains('\0') {
             let code = Hresult::E_INVALIDARG;
@@ -25,23 +25,23 @@ impl Wide {
         Ok(Self(text.encode_utf16().chain([0]).collect()))
     }
 
-    /// The text, valid as long as `self`; null where it is empty.
+    /// Valid as long as `self`; null if the string is empty.
     pub(super) fn pointer_or_null(&self) -> *const u16 {
         if self.0.len() > 1 { self.0.as_ptr() } else { std::ptr::null() }
     }
 
-    /// The text, valid as long as `self`; never null.
+    /// Valid as long as `self`; never null.
     pub(super) fn pointer(&self) -> *const u16 {
         self.0.as_ptr()
     }
 }
 
-/// A text of HNS, given without the NUL at its end.
+/// Converts a string of HNS, without the NUL at its end.
 pub(super) fn decode(units: &[u16]) -> String {
     String::from_utf16_lossy(units)
 }
 
-/// What HNS says about a refusal, or `None` where it says nothing.
+/// The error record of a failure, or `None` if HNS returned none.
 pub(super) fn record(code: Hresult, text: Option<&str>) -> Option<ErrorRecord> {
     let text = text?.trim();
     if text.is_empty() {
@@ -49,13 +49,13 @@ pub(super) fn record(code: Hresult, text: Option<&str>) -> Option<ErrorRecord> {
     }
     match serde_json::from_str::<ErrorRecord>(text) {
         Ok(mut record) if !record.error.is_empty() => {
-            // The envelope of `HNSCall` has a text like a record, but no code.
+            // The envelope of `HNSCall` has a message like an error record, but no code.
             if record.error_code == 0 {
                 record.error_code = code.0;
             }
             Some(record)
         }
-        // Some other document, or no document at all: what it says may still help a person.
+        // Another document, or none: the text may still help a person.
         _ => Some(ErrorRecord { success: false, error: text.to_owned(), error_code: code.0 }),
     }
 }

@@ -1,6 +1,6 @@
 //! `state`: what HNS holds.
 
-use hcn::{Features, Generation};
+use hcn::{ApiVersion, Features};
 
 use super::{CONVERGED, CommandError};
 use crate::cli::{HnsApi, OutputForm, StateArgs};
@@ -9,13 +9,13 @@ use crate::{output, view};
 
 pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.hns)?;
-    let generation = match hns.api() {
-        HnsApi::V1 => Generation::V1,
-        HnsApi::V2 => Generation::V2,
-        HnsApi::Auto if Features::of(hns.client(Generation::V1).version()?).v2 => Generation::V2,
-        HnsApi::Auto => Generation::V1,
+    let api_version = match hns.api() {
+        HnsApi::V1 => ApiVersion::V1,
+        HnsApi::V2 => ApiVersion::V2,
+        HnsApi::Auto if Features::of(hns.client(ApiVersion::V1).version()?).v2 => ApiVersion::V2,
+        HnsApi::Auto => ApiVersion::V1,
     };
-    let snapshot = view::read(&*hns.hcn(), &hns.client(generation), hns.describe())?;
+    let snapshot = view::read(&*hns.hcn(), &hns.client(api_version), hns.describe())?;
     match args.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &[]))?,
         OutputForm::Json => output::json(&snapshot)?,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use hcn::{Generation, SlowCall};
+use hcn::{ApiVersion, SlowCall};
 use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
@@ -81,9 +81,9 @@ impl Readiness {
                 liveness: view.liveness(overdue.is_some()).as_str(),
                 overdue_call: overdue.map(|call| call.to_string()),
                 version: status.hns_version.clone(),
-                interface: match status.generation {
-                    Generation::V1 => "v1",
-                    Generation::V2 => "v2",
+                interface: match status.api_version {
+                    ApiVersion::V1 => "v1",
+                    ApiVersion::V2 => "v2",
                 },
                 capabilities: status.capabilities.map(Into::into),
             },

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hcn::call::Method;
 use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, Policy, Query};
-use hcn::{Call, Client, Error, Generation, Guid, Hcn, Kind, Reply};
+use hcn::{ApiVersion, Call, Client, Error, Guid, Hcn, Kind, Reply};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ pub struct LoadBalancerState {
 /// Where HNS can't be asked. Objects that are gone by the time they are read are left out.
 pub fn read(hcn: &dyn Hcn, client: &Client, note: String) -> Result<Snapshot, Error> {
     let mut endpoints = BTreeMap::new();
-    for id in endpoint_ids(hcn, client.generation())? {
+    for id in endpoint_ids(hcn, client.api_version())? {
         if let Some(endpoint) = present(client.endpoint(id))? {
             endpoints.insert(id, endpoint);
         }
@@ -96,10 +96,10 @@ fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
 }
 
 /// The ids of all endpoints, whatever their network.
-fn endpoint_ids(hcn: &dyn Hcn, generation: Generation) -> Result<Vec<Guid>, Error> {
-    let call = match generation {
-        Generation::V2 => Call::Enumerate { kind: Kind::Endpoint, query: Query::all().to_json() },
-        Generation::V1 => Call::Hns { method: Method::Get, path: "/endpoints/".into(), body: String::new() },
+fn endpoint_ids(hcn: &dyn Hcn, api_version: ApiVersion) -> Result<Vec<Guid>, Error> {
+    let call = match api_version {
+        ApiVersion::V2 => Call::Enumerate { kind: Kind::Endpoint, query: Query::all().to_json() },
+        ApiVersion::V1 => Call::Hns { method: Method::Get, path: "/endpoints/".into(), body: String::new() },
     };
     let unreadable = |reason: String| Error::Document { function: call.function(), reason };
     let document: Value = match hcn.call(&call)? {

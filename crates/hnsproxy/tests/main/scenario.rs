@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cluster_source::kubernetes::{Converted, node, object, service, slice};
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
-use hcn::{Client, Generation, Guid, Hresult, Kind};
+use hcn::{ApiVersion, Client, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
 use hnsproxy::view;
@@ -178,8 +178,8 @@ impl Scenario {
         }))
         .unwrap();
         let emulator = Arc::new(Emulator::from_host(&document).unwrap());
-        let generation = if input.v1 { Generation::V1 } else { Generation::V2 };
-        let client = Client::new(emulator.clone(), generation);
+        let api_version = if input.v1 { ApiVersion::V1 } else { ApiVersion::V2 };
+        let client = Client::new(emulator.clone(), api_version);
         let settings = Settings {
             node_name: "here".into(),
             network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),

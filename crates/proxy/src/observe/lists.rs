@@ -87,7 +87,7 @@ impl Observed {
             let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
                 listed.iter_mut().map(|one| (one.1.id, one)).collect();
             // The v1 list only saves calls. If it fails, each endpoint is read by itself.
-            let _ = client.endpoints_in_bulk(|document| {
+            let _ = client.endpoints_from_v1_list(|document| {
                 let (network, one) = unread.remove(&document.id)?;
                 let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
                 one.document = document.and_then(record).document;
@@ -259,7 +259,7 @@ fn list_load_balancers(
 ) -> Result<LoadBalancerList, Error> {
     if detail == ListDetail::Contents
         && capabilities.modify
-        && let Ok(listed) = client.load_balancers_in_bulk(|listed| Some(listed.and_then(record_of_v1_list)))
+        && let Ok(listed) = client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_v1_list)))
     {
         return Ok(LoadBalancerList { listed, from_v1_list: true });
     }
@@ -276,7 +276,7 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
         *document = listed.and_then(record_of_v1_list).document;
         None::<()>
     };
-    client.load_balancers_in_bulk(fill).is_ok()
+    client.load_balancers_from_v1_list(fill).is_ok()
 }
 
 /// The record of a whole document. HNS has been seen to list load balancers without port mappings while it creates them

@@ -172,12 +172,12 @@ impl ObservedLoadBalancer {
 
 #[cfg(test)]
 mod tests {
-    use hcn::{Generation, Version};
+    use hcn::{ApiVersion, Version};
 
     use super::*;
 
     fn observed(document: &LoadBalancer) -> ObservedLoadBalancer {
-        ObservedLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), Generation::V2), Owner::Foreign)
+        ObservedLoadBalancer::of(document, &Capabilities::of(Version::new(15, 5), ApiVersion::V2), Owner::Foreign)
     }
 
     fn node_port() -> LoadBalancer {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn with_other_backends_it_says_something_else() {
-        let capabilities = Capabilities::of(Version::new(15, 5), Generation::V2);
+        let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
         let backends = observed(&two).endpoints;

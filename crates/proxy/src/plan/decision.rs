@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn content(document: &LoadBalancer) -> LoadBalancerContent {
-        let capabilities = Capabilities::of(hcn::Version::new(15, 5), hcn::Generation::V2);
+        let capabilities = Capabilities::of(hcn::Version::new(15, 5), hcn::ApiVersion::V2);
         identity::load_balancer_content(document, &capabilities)
     }
 

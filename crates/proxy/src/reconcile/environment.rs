@@ -46,7 +46,7 @@ impl Environment {
         if self.capabilities.is_none() {
             let version = client.version()?;
             self.version = Some(version);
-            self.capabilities = Some(Capabilities::of(version, client.generation()));
+            self.capabilities = Some(Capabilities::of(version, client.api_version()));
         }
         Ok(())
     }

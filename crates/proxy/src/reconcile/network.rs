@@ -71,7 +71,7 @@ impl Environment {
     }
 
     fn find_in_list(&mut self, client: &Client) -> Result<NetworkChange, AuditError> {
-        let listed = client.networks_in_bulk()?;
+        let listed = client.networks_from_v1_list()?;
         let unreadable: Vec<Guid> =
             listed.iter().filter(|one| !matches!(one.document, Some(Ok(_)))).map(|one| one.id).collect();
         let documents: Vec<Document> =

@@ -1,6 +1,6 @@
 //! How many native calls things cost. Counts, not times: they are the same on every machine.
 
-use hcn::Generation;
+use hcn::ApiVersion;
 use proxy::model::{Service, Slice};
 use proxy::reconcile::Work;
 use proxy::testing::{backend, service, slice};
@@ -41,8 +41,8 @@ fn first_programming_costs_one_call_an_object() {
 
 #[test]
 fn a_second_run_and_a_restart_write_nothing() {
-    for generation in [Generation::V2, Generation::V1] {
-        let mut rig = Rig::new("L2Bridge", "15.5", generation);
+    for api_version in [ApiVersion::V2, ApiVersion::V1] {
+        let mut rig = Rig::new("L2Bridge", "15.5", api_version);
         let (services, slices) = cluster(50, 3);
         rig.cluster(services, slices);
         rig.local("pod-a", &["10.244.1.11"]);
@@ -62,9 +62,9 @@ fn a_second_run_and_a_restart_write_nothing() {
 
 #[test]
 fn an_audit_costs_two_calls_at_any_size() {
-    for generation in [Generation::V2, Generation::V1] {
+    for api_version in [ApiVersion::V2, ApiVersion::V1] {
         for size in [10, 500] {
-            let mut rig = Rig::new("L2Bridge", "15.5", generation);
+            let mut rig = Rig::new("L2Bridge", "15.5", api_version);
             let (services, slices) = cluster(size, 3);
             rig.cluster(services, slices);
             rig.settle();

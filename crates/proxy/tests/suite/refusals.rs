@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hcn::{Generation, Kind};
+use hcn::{ApiVersion, Kind};
 use proptest::prelude::*;
 use proxy::model::{Family, Protocol, Service, ServiceKind, ServicePort, Slice, SliceBackend, SlicePort};
 use proxy::testing::{backend, service, slice};
@@ -116,8 +116,8 @@ proptest! {
         first_generation in prop::bool::weighted(0.2),
         flags in prop::collection::vec(any::<bool>(), 5),
     ) {
-        let generation = if first_generation { Generation::V1 } else { Generation::V2 };
-        let mut rig = Rig::with(types, version, generation);
+        let api_version = if first_generation { ApiVersion::V1 } else { ApiVersion::V2 };
+        let mut rig = Rig::with(types, version, api_version);
         let settings = Settings { enable_dsr: flags[0], forward_health_check_vip: flags[1], ..rig.settings };
         rig.proxy = Reconciler::new(settings.clone(), own_host());
         rig.settings = settings;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hcn::{Client, Generation, Guid, Hresult, Kind};
+use hcn::{ApiVersion, Client, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
 use proptest::prelude::*;
@@ -84,12 +84,12 @@ pub(crate) fn own_host() -> Host {
 }
 
 impl Rig {
-    pub(crate) fn new(network_type: &str, version: &str, generation: Generation) -> Self {
-        Self::with(&[network_type], version, generation)
+    pub(crate) fn new(network_type: &str, version: &str, api_version: ApiVersion) -> Self {
+        Self::with(&[network_type], version, api_version)
     }
 
     /// With networks of these types, all of which the settings name. The source address is in the overlay network.
-    pub(crate) fn with(types: &[&str], version: &str, generation: Generation) -> Self {
+    pub(crate) fn with(types: &[&str], version: &str, api_version: ApiVersion) -> Self {
         let emulator = Arc::new(Emulator::from_host(&host(types, version)).unwrap());
         let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
         let settings = Settings {
@@ -97,19 +97,19 @@ impl Rig {
             source_vip: source_vip.parse().ok(),
             ..settings()
         };
-        Self::of(settings, emulator, generation)
+        Self::of(settings, emulator, api_version)
     }
 
     pub(crate) fn l2bridge() -> Self {
-        Self::new("L2Bridge", "15.5", Generation::V2)
+        Self::new("L2Bridge", "15.5", ApiVersion::V2)
     }
 
-    pub(crate) fn on(emulator: Arc<Emulator>, generation: Generation) -> Self {
-        Self::of(settings(), emulator, generation)
+    pub(crate) fn on(emulator: Arc<Emulator>, api_version: ApiVersion) -> Self {
+        Self::of(settings(), emulator, api_version)
     }
 
-    fn of(settings: Settings, emulator: Arc<Emulator>, generation: Generation) -> Self {
-        let client = Client::new(emulator.clone(), generation);
+    fn of(settings: Settings, emulator: Arc<Emulator>, api_version: ApiVersion) -> Self {
+        let client = Client::new(emulator.clone(), api_version);
         let proxy = Reconciler::new(settings.clone(), own_host());
         Self { settings, emulator, client, proxy, now: Duration::from_secs(1) }
     }
@@ -149,8 +149,8 @@ impl Rig {
     pub(crate) fn restart(&mut self) {
         let services = self.proxy.cluster().iter().filter_map(|(_, entry)| entry.service.clone()).collect();
         let slices = self.proxy.cluster().iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
-        let generation = self.client.generation();
-        *self = Rig { now: self.now, ..Rig::of(self.settings.clone(), self.emulator.clone(), generation) };
+        let api_version = self.client.api_version();
+        *self = Rig { now: self.now, ..Rig::of(self.settings.clone(), self.emulator.clone(), api_version) };
         self.cluster(services, slices);
     }
 

@@ -1,7 +1,7 @@
 //! Stories: what the cluster says, what HNS then holds, and what happens when HNS has a mind of its own.
 
 use hcn::schema::Protocol;
-use hcn::{Generation, Kind};
+use hcn::{ApiVersion, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn a_changed_backend_modifies_in_place_where_hns_can_and_replaces_where_it_canno
         ("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer", "HcnDeleteEndpoint"]),
         ("14.0", vec!["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnDeleteEndpoint"]),
     ] {
-        let mut rig = Rig::new("L2Bridge", version, Generation::V2);
+        let mut rig = Rig::new("L2Bridge", version, ApiVersion::V2);
         web(&mut rig);
         rig.sync();
         rig.calls();
@@ -243,7 +243,7 @@ fn an_hns_that_chooses_its_own_ids_is_served_by_content() {
 
 #[test]
 fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
-    let mut rig = Rig::new("Overlay", "15.5", Generation::V2);
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let outside = slice("ns/out-1", "ns/out").port(5432).backend(backend("192.0.2.20"));
     rig.cluster(
         vec![
@@ -512,7 +512,7 @@ fn nothing_is_written_while_hns_is_unavailable_and_everything_after() {
 
 #[test]
 fn new_subnets_of_other_nodes_are_learned() {
-    let mut rig = Rig::new("Overlay", "15.5", Generation::V2);
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.9.1").on("there"));
     rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![slice.build()]);
     rig.sync();
@@ -550,7 +550,7 @@ fn nothing_is_taken_away_before_the_cluster_is_known() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
-    rig = Rig::on(rig.emulator.clone(), Generation::V2);
+    rig = Rig::on(rig.emulator.clone(), ApiVersion::V2);
     rig.proxy.reset_services(vec![]);
     assert!(rig.sync().outcomes.is_empty());
     assert_eq!(rig.held(), ONE);
@@ -651,8 +651,8 @@ fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
 
 #[test]
 fn a_family_that_hns_does_not_have_is_said_and_not_tried() {
-    for (version, generation) in [("15.5", Generation::V1), ("10.5", Generation::V2)] {
-        let mut rig = Rig::new("L2Bridge", version, generation);
+    for (version, api_version) in [("15.5", ApiVersion::V1), ("10.5", ApiVersion::V2)] {
+        let mut rig = Rig::new("L2Bridge", version, api_version);
         let host = proxy::Host { node_ips: vec!["fd00:77::1".parse().unwrap()], mac: None };
         rig.proxy = proxy::Reconciler::new(crate::rig::settings(), host);
         let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("fd00::2:1"));

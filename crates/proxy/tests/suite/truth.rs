@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, RemoteSubnetRoute};
-use hcn::{Generation, Version};
+use hcn::{ApiVersion, Version};
 use proxy::desire::{Context, DesiredService, desire};
 use proxy::frontend::{LoadBalancerSpec, Target};
 use proxy::model::{Family, Service, ServiceEntry, Slice, SliceBackend};
@@ -87,7 +87,7 @@ impl World {
         let version: Version = version.parse().unwrap();
         Self {
             networks: Networks::new(&settings().network_names, Family::V4),
-            capabilities: Capabilities::of(version, Generation::V2),
+            capabilities: Capabilities::of(version, ApiVersion::V2),
             settings: proxy::Settings { forward_health_check_vip: true, ..settings() },
         }
     }

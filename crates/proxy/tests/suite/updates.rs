@@ -196,7 +196,7 @@ fn any_number_of_workers_leads_to_the_same() {
     let mut expected = None;
     for threads in [1, 2, 8] {
         for version in ["15.5", "14.0"] {
-            let mut rig = Rig::new("Overlay", version, hcn::Generation::V2);
+            let mut rig = Rig::new("Overlay", version, hcn::ApiVersion::V2);
             let driver = Workers(NonZeroUsize::new(threads).unwrap());
             let (services, mut slices) = cluster(60, 3);
             rig.cluster(services, slices.clone());

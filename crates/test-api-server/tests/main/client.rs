@@ -1,4 +1,4 @@
-//! A client that hides nothing.
+//! A minimal HTTP client that shows each byte of a response.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use test_api_server::ApiServer;
 
-/// What a server has not said by then, it will not say.
+/// The longest wait for the server.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// An answer: code, headers as they came, and the rest, still to be read.
+/// A response: code and headers, and the stream of its body.
 pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) head: String,
@@ -55,7 +55,7 @@ impl Answer {
         serde_json::from_str(&self.text().unwrap()).unwrap()
     }
 
-    /// The next chunk; an empty one is the end, an error is a connection that was cut.
+    /// The next chunk: empty at the end; an error if the connection was closed.
     pub(crate) fn chunk(&mut self) -> io::Result<String> {
         let mut length = String::new();
         self.stream.read_line(&mut length)?;
@@ -66,13 +66,13 @@ impl Answer {
         Ok(String::from_utf8(data).unwrap())
     }
 
-    /// The events of the next chunk, in short: type, name and version.
+    /// The events of the next chunk as text: type, name and version.
     pub(crate) fn events(&mut self) -> Vec<String> {
         self.chunk().unwrap().lines().map(|line| short(&serde_json::from_str(line).unwrap())).collect()
     }
 }
 
-/// An event in short: type, name and version.
+/// An event as text: type, name and version.
 fn short(event: &Value) -> String {
     let object = &event["object"];
     if event["type"] == "ERROR" {
@@ -96,11 +96,11 @@ pub(crate) fn node(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !so() {
-        assert!(start.elapsed() < BOUND, "in vain waited for: {what}");
+        assert!(start.elapsed() < BOUND, "timeout waiting for {what}");
         std::thread::yield_now();
     }
 }

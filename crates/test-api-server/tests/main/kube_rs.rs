@@ -1,4 +1,4 @@
-//! An independent client: kube-rs and its watcher.
+//! The server with an independent client: kube-rs and its watcher.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn client_by(kubeconfig: serde_json::Value) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// What the watcher tells until it has told so many things, in short. Errors are skipped: it goes on by itself.
+/// The first events of the watcher as text. Errors are skipped, since the watcher continues after them.
 async fn told(
     stream: &mut (impl TryStreamExt<Ok = Watched<Service>, Error = watcher::Error> + Unpin),
     count: usize,
@@ -49,7 +49,7 @@ async fn told(
     told
 }
 
-/// The same story, whichever way the lists are had, and over TLS too.
+/// The same events with plain and streamed lists, and over TLS.
 async fn story(server: ApiServer, config: watcher::Config) {
     server.load(json!([service("a"), headless("h"), service("b"), service("c")])).unwrap();
     let config = config.fields("spec.clusterIP!=None");
@@ -59,15 +59,15 @@ async fn story(server: ApiServer, config: watcher::Config) {
     server.delete(Kind::Service, "a", "a");
     server.put(headless("b")).unwrap();
     assert_eq!(told(&mut stream, 3).await, ["apply h", "delete a", "delete b"]);
-    // Cut off, it goes on where it was.
+    // After a closed connection it continues from its version.
     server.cut();
     server.put(service("d")).unwrap();
     assert_eq!(told(&mut stream, 1).await, ["apply d"]);
-    // Cut off for so long that its version is forgotten, it begins anew.
-    server.go_away();
+    // If its version has expired meanwhile, it lists again.
+    server.make_unavailable();
     server.delete(Kind::Service, "a", "c");
     server.forget();
-    server.come_back().unwrap();
+    server.make_available().unwrap();
     assert_eq!(told(&mut stream, 4).await, ["init", "has d", "has h", "complete"]);
 }
 
@@ -86,7 +86,7 @@ async fn its_watcher_follows_through_tls() {
     story(ApiServer::start_tls().unwrap(), watcher::Config::default().streaming_lists()).await;
 }
 
-/// The code that a client is answered by, or none where there is no connection.
+/// The code of a response; `None` without a connection.
 async fn code(kubeconfig: serde_json::Value) -> Option<u16> {
     match Api::<Service>::all(client_by(kubeconfig).await).list(&ListParams::default()).await {
         Ok(_) => Some(200),
@@ -105,7 +105,7 @@ async fn certificates_and_tokens_let_in() {
     assert_eq!(code(with(Credentials::Token("one".into()))).await, Some(200));
     assert_eq!(code(with(Credentials::Token("two".into()))).await, Some(401));
     assert_eq!(code(with(Credentials::Certificate)).await, Some(200));
-    // A certificate of another authority opens no connection, in either direction.
+    // A certificate of another authority is rejected, by client and server.
     let mut stranger = with(Credentials::Certificate);
     stranger["users"] = other.kubeconfig(&Credentials::Certificate)["users"].clone();
     assert_eq!(code(stranger).await, None);
@@ -163,7 +163,7 @@ async fn its_recorder_writes_events() {
         name: Some("s".into()),
         ..Default::default()
     };
-    // The second is told by a patch of the first.
+    // The second Event is a patch of the first.
     recorder.publish(&event, &reference).await.unwrap();
     recorder.publish(&event, &reference).await.unwrap();
     let events = server.events();

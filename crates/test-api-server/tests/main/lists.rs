@@ -86,10 +86,10 @@ fn pages_tell_of_one_version() {
     server.forget();
     let expired = page(second["metadata"]["continue"].as_str().unwrap());
     assert_eq!((&expired["code"], &expired["reason"]), (&json!(410), &json!("Expired")));
-    // Inconsistent, but a continuation.
+    // The token of the error continues the list, inconsistently.
     let rest = page(expired["metadata"]["continue"].as_str().unwrap());
     assert_eq!((names(&rest), &rest["metadata"]["resourceVersion"]), (vec!["e"], &json!("8000007")));
-    // From memory, as the API server has it, there are no pages.
+    // As the API server: lists from its cache have no pages.
     let whole = get(&server, &format!("{SERVICES}?limit=2&resourceVersion=0")).json();
     assert_eq!(names(&whole), ["a", "b", "bb", "d", "e"]);
     assert_eq!(page("nonsense")["code"], 400);

@@ -1,4 +1,4 @@
-//! The server as clients see it, byte by byte, and as kube-rs sees it.
+//! Tests of the server with a minimal client, byte by byte, and with kube-rs.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +8,7 @@
 )]
 
 mod client;
+mod fault_modes;
 mod kube_rs;
 mod lists;
-mod moods;
 mod watches;

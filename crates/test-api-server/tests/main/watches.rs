@@ -1,4 +1,4 @@
-//! Watches.
+//! Watches: resource versions, selectors, bookmarks and streamed lists.
 
 use serde_json::json;
 use test_api_server::{ApiServer, ExpiredWatches, Kind, StreamedLists};
@@ -119,7 +119,7 @@ fn another_history_cuts_watches_and_is_silent_to_versions_to_come() {
     let mut watch = get(&server, &format!("{WATCH}&resourceVersion=8000002"));
     server.restore(json!([service("c")])).unwrap();
     assert!(watch.chunk().is_err());
-    // What the server has before that version is not told, whatever comes.
+    // The server sends nothing until its versions have reached that of the watch.
     let mut silent = get(&server, &format!("{WATCH}&resourceVersion=8000002&timeoutSeconds=1"));
     until("the watch is open", || server.watches(Kind::Service) == 1);
     server.put(service("d")).unwrap();

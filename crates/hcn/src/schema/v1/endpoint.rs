@@ -1,4 +1,4 @@
-//! Endpoints of v1.
+//! Endpoints in the v1 schema, and their conversion.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,20 +7,20 @@ use super::{default_route, dns_to_v1, dns_to_v2, flat_to_v2, gateway, is_false, 
 use crate::Guid;
 use crate::schema::{Endpoint, EndpointFlags, IpConfiguration, Other, Route, SchemaVersion};
 
-/// An endpoint of v1.
+/// An endpoint in the v1 schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HnsEndpoint {
-    /// The id.
+    /// The id of the endpoint.
     #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
-    /// The name.
+    /// The name of the endpoint.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// The network's id.
+    /// The id of the network.
     #[serde(deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
     pub virtual_network: Option<Guid>,
-    /// Policies: flat objects with a `Type`.
+    /// The policies: objects with a `Type` beside their settings.
     #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Value>,
     /// The MAC address.
@@ -29,13 +29,13 @@ pub struct HnsEndpoint {
     /// The IPv4 address.
     #[serde(rename = "IPAddress", skip_serializing_if = "String::is_empty")]
     pub ip_address: String,
-    /// The length of its prefix.
+    /// The prefix length of that address.
     #[serde(skip_serializing_if = "is_zero")]
     pub prefix_length: u8,
     /// The IPv6 address.
     #[serde(rename = "IPv6Address", skip_serializing_if = "String::is_empty")]
     pub ipv6_address: String,
-    /// The length of its prefix.
+    /// The prefix length of that address.
     #[serde(rename = "IPv6PrefixLength", skip_serializing_if = "is_zero")]
     pub ipv6_prefix_length: u8,
     /// The IPv4 gateway.
@@ -44,22 +44,22 @@ pub struct HnsEndpoint {
     /// The IPv6 gateway.
     #[serde(rename = "GatewayAddressV6", skip_serializing_if = "String::is_empty")]
     pub gateway_address_v6: String,
-    /// DNS suffixes, with commas in between.
+    /// DNS suffixes, separated by commas.
     #[serde(rename = "DNSSuffix", skip_serializing_if = "String::is_empty")]
     pub dns_suffix: String,
-    /// DNS servers, with commas in between.
+    /// DNS servers, separated by commas.
     #[serde(rename = "DNSServerList", skip_serializing_if = "String::is_empty")]
     pub dns_server_list: String,
-    /// Whether the endpoint stands for an address on another node.
+    /// Whether the endpoint is remote.
     #[serde(skip_serializing_if = "is_false")]
     pub is_remote_endpoint: bool,
-    /// Whether it is kept from talking to its neighbours.
+    /// Whether traffic to other endpoints of the network is blocked.
     #[serde(rename = "DisableICC", skip_serializing_if = "is_false")]
     pub disable_icc: bool,
-    /// Whether its interface has a low metric.
+    /// Whether the interface has a low metric.
     #[serde(skip_serializing_if = "is_false")]
     pub enable_low_metric: bool,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
@@ -75,7 +75,7 @@ impl From<HnsEndpoint> for Endpoint {
         };
         let mut other = v1.other;
         other.shift_remove("SchemaVersion");
-        // The bits that v1 has no member for are in a member that v2 names alike.
+        // Bits without a v1 member are in `Flags`, which both schemas have.
         let rest = other.shift_remove("Flags").and_then(|flags| serde_json::from_value::<EndpointFlags>(flags).ok());
         let flags = rest
             .unwrap_or_default()
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_endpoint_in_both_generations() {
+    fn a_local_endpoint_in_both_schemas() {
         let v1 = json!({
             "Name": "pod", "VirtualNetwork": "7b60c1d9-602e-5110-8c89-a9475b89732c",
             "Policies": [{"Type": "OutBoundNAT", "ExceptionList": ["10.96.0.0/12"]}],

@@ -1,8 +1,8 @@
-//! The documents of HNS v1, and their conversion from and to the v2 shapes.
+//! The documents of the HNS v1 API, and their conversion from and to the v2 schema.
 //!
-//! v1 says less: no affinity, few flags of a port mapping, no IPv6 flag. What it can't say is lost in conversion; the proxy masks what
-//! it wants to what the generation can say before it compares. Members that neither shape is known to name differently keep their
-//! name and value in both directions.
+//! The v1 schema has no session affinity, fewer flags of a port mapping, and no IPv6 flag. Conversion loses these: before comparing,
+//! callers reduce their document to what v1 has. Members without a known other name keep their name and value in both directions.
+//! Source: the documents that hnslib reads and writes.
 
 mod endpoint;
 mod network;
@@ -20,15 +20,15 @@ pub use policy_list::{ElbPolicy, PolicyList};
 
 use super::{Other, Route};
 
-/// What every answer of `HNSCall` is wrapped in.
+/// The envelope of every reply of `HNSCall`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Envelope<'a> {
     /// Whether the call succeeded.
     pub success: bool,
-    /// The text of the failure.
+    /// The message text of a failure.
     pub error: String,
-    /// The answer, unread: it may be a list of everything.
+    /// The reply as raw JSON, since it may be a list of all objects, which is read one at a time.
     #[serde(borrow)]
     pub output: Option<&'a RawValue>,
 }
@@ -41,7 +41,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// `Dns` of v2 from a suffix and a list of servers, both with commas in between. None if there is nothing to say.
+/// `Dns` of v2 from the suffixes and servers of v1, which are lists with commas. `None` if both are empty.
 fn dns_to_v2(suffix: &str, servers: &str) -> Option<Value> {
     let parts = |text: &str| -> Vec<String> {
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -60,7 +60,7 @@ fn dns_to_v2(suffix: &str, servers: &str) -> Option<Value> {
     (!dns.is_empty()).then_some(Value::Object(dns))
 }
 
-/// The suffix and the servers of a `Dns` of v2.
+/// The suffixes and servers of v1 from `Dns` of v2.
 fn dns_to_v1(dns: Option<&Value>) -> (String, String) {
     let list = |member: &str| {
         let values = dns.and_then(|dns| dns.get(member)).and_then(Value::as_array).into_iter().flatten();
@@ -91,7 +91,7 @@ fn default_route(gateway: &str) -> Option<Route> {
     })
 }
 
-/// Takes a member out that is a list.
+/// Removes a member that is a list.
 fn take_list(other: &mut Other, member: &str) -> Vec<Value> {
     match other.shift_remove(member) {
         Some(Value::Array(list)) => list,
@@ -99,7 +99,7 @@ fn take_list(other: &mut Other, member: &str) -> Vec<Value> {
     }
 }
 
-/// A document of one member.
+/// A document with one member.
 fn only(member: &str, value: impl Into<Value>) -> Value {
     json!({ member: value.into() })
 }

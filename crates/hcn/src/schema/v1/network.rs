@@ -1,4 +1,4 @@
-//! Networks of v1.
+//! Networks in the v1 schema, and their conversion.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,64 +7,64 @@ use super::{default_route, dns_to_v1, dns_to_v2, flat_to_v2, gateway, only, take
 use crate::Guid;
 use crate::schema::{Ipam, Network, NetworkType, Other, Policy, SchemaVersion, Subnet};
 
-/// A network of v1.
+/// A network in the v1 schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HnsNetwork {
-    /// The id.
+    /// The id of the network.
     #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
-    /// The name.
+    /// The name of the network.
     pub name: String,
-    /// The type, often in lower case.
+    /// The type, usually in lower case.
     #[serde(rename = "Type")]
     pub kind: NetworkType,
-    /// The adapter that the network uses.
+    /// The network adapter of the host that the network uses.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub network_adapter_name: String,
-    /// The MAC address that traffic leaves with.
+    /// The source MAC address of outgoing traffic.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source_mac: String,
-    /// Whether endpoints get the host's DNS servers.
+    /// Whether endpoints use the DNS servers of the host.
     #[serde(rename = "AutomaticDNS", skip_serializing_if = "super::is_false")]
     pub automatic_dns: bool,
-    /// Policies: flat objects with a `Type`.
+    /// The policies: objects with a `Type` beside their settings.
     #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Value>,
     /// Ranges of MAC addresses for endpoints.
     #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
     pub mac_pools: Vec<Value>,
-    /// Address ranges.
+    /// The subnets of the network.
     #[serde(deserialize_with = "crate::schema::list")]
     pub subnets: Vec<HnsSubnet>,
-    /// DNS suffixes, with commas in between.
+    /// DNS suffixes, separated by commas.
     #[serde(rename = "DNSSuffix", skip_serializing_if = "String::is_empty")]
     pub dns_suffix: String,
-    /// DNS servers, with commas in between.
+    /// DNS servers, separated by commas.
     #[serde(rename = "DNSServerList", skip_serializing_if = "String::is_empty")]
     pub dns_server_list: String,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
 
-/// A subnet of a network of v1.
+/// A subnet in the v1 schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HnsSubnet {
-    /// The prefix.
+    /// The prefix, for example `10.244.1.0/24`.
     pub address_prefix: String,
-    /// The gateway, or empty.
+    /// The address of the gateway, or empty.
     pub gateway_address: String,
-    /// VLAN or VSID, flat.
+    /// The policies, for example VLAN or VSID.
     #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Value>,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
 
-/// Policies of v2 that are members in v1, and the settings that hold their value.
+/// v2 policies that are members in v1, with the setting that has the value.
 const ADAPTER: (&str, &str) = ("NetAdapterName", "NetworkAdapterName");
 const SOURCE_MAC: (&str, &str) = ("SourceMacAddress", "SourceMacAddress");
 const AUTOMATIC_DNS: (&str, &str) = ("AutomaticDNS", "Enable");
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_in_both_generations() {
+    fn a_network_in_both_schemas() {
         let v1 = json!({
             "Name": "vxlan0", "Type": "overlay", "NetworkAdapterName": "Ethernet 2", "SourceMac": "00-15-5D-01-02-03",
             "AutomaticDNS": true,

@@ -1,13 +1,13 @@
-//! Policies: flat objects in v1, a type and settings in v2.
+//! Conversion of policies: objects with a `Type` beside the settings in v1, a type and settings in v2.
 
 use serde_json::{Map, Value};
 
 use crate::schema::{Policy, Protocol};
 
-/// Names of members: v1's and v2's.
+/// Names of a member in v1 and in v2.
 type Members = &'static [(&'static str, &'static str)];
 
-/// The types that have another name in the other generation, v1's and v2's, or members that do.
+/// Types whose name differs between v1 and v2, or whose members do.
 const RENAMED: [(&str, &str, Members); 7] = [
     ("PA", "ProviderAddress", &[("PA", "ProviderAddress")]),
     ("NAT", "PortMapping", &[]),
@@ -22,7 +22,7 @@ fn rename(members: Map<String, Value>, name: impl Fn(&str) -> Option<&'static st
     members.into_iter().map(|(key, value)| (name(&key).map_or(key, str::to_owned), value)).collect()
 }
 
-/// A v1 policy as a v2 policy; none without a type. Members that are not known to change their names stay.
+/// A v1 policy as a v2 policy; `None` without a type. Members without a known other name keep theirs.
 pub fn flat_to_v2(flat: Value) -> Option<Policy> {
     let Value::Object(mut members) = flat else { return None };
     let kind = members.shift_remove("Type")?.as_str()?.to_owned();
@@ -38,7 +38,7 @@ pub fn flat_to_v2(flat: Value) -> Option<Policy> {
     Some(Policy { kind: (*v2).to_owned(), settings: Value::Object(settings) })
 }
 
-/// A v2 policy as v1 writes it.
+/// A v2 policy as a v1 policy.
 pub fn v2_to_flat(policy: &Policy) -> Value {
     let settings = policy.settings.as_object().cloned().unwrap_or_default();
     let renamed = RENAMED.iter().find(|(_, v2, _)| policy.is(v2));
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_of_both_generations() {
+    fn policies_in_both_schemas() {
         for (v1, v2) in [
             (
                 json!({"Type": "NAT", "Protocol": "TCP", "InternalPort": 80, "ExternalPort": 8080, "ExternalPortReserved": true}),

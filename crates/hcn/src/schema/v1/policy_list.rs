@@ -1,4 +1,4 @@
-//! Policy lists of v1: load balancers, and routes.
+//! Policy lists, by which the v1 schema describes load balancers and routes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,28 +8,28 @@ use crate::schema::{
     DistributionType, LoadBalancer, LoadBalancerFlags, Other, PortMapping, PortMappingFlags, Protocol,
 };
 
-/// A policy list of v1: a load balancer, if its one policy is of type `ELB`.
+/// A policy list: a load balancer if its policies have the type `ELB`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct PolicyList {
-    /// The id.
+    /// The id of the policy list.
     #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
     pub id: Option<Guid>,
-    /// Paths of endpoints, `/endpoints/<id>`.
+    /// The paths of the backends, `/endpoints/<id>`.
     #[serde(deserialize_with = "crate::schema::list")]
     pub references: Vec<String>,
-    /// The policies.
+    /// The policies: objects with a `Type` beside their settings.
     #[serde(deserialize_with = "crate::schema::list")]
     pub policies: Vec<Value>,
-    /// The rest.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: Other,
 }
 
-/// The path of an endpoint, as policy lists refer to it.
+/// The prefix of the references to endpoints.
 const ENDPOINT_PATH: &str = "/endpoints/";
 
-/// The `ELB` policy. The order of members is that of the original Windows kernel proxy's documents.
+/// The `ELB` policy. The order of its members is that of documents of kube-proxy before the HCN API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ElbPolicy {
@@ -37,24 +37,24 @@ pub struct ElbPolicy {
     pub external_port: u16,
     /// The port of the backends.
     pub internal_port: u16,
-    /// TCP or UDP.
+    /// The IP protocol: TCP or UDP.
     pub protocol: Protocol,
-    /// `ELB`.
+    /// The type of the policy: `ELB`.
     #[serde(rename = "Type")]
     pub kind: String,
-    /// The addresses of the frontend; none: those of the node.
+    /// The addresses of the frontend. Empty: all addresses of the node.
     #[serde(rename = "VIPs", deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
     pub vips: Vec<String>,
     /// The source address of translated traffic.
     #[serde(rename = "SourceVIP", skip_serializing_if = "String::is_empty")]
     pub source_vip: String,
-    /// An internal load balancer.
+    /// Whether this is an internal load balancer.
     #[serde(rename = "ILB", skip_serializing_if = "super::is_false")]
     pub ilb: bool,
-    /// Answers go to the client directly.
+    /// Direct server return: backends reply to the client directly.
     #[serde(rename = "IsDSR", skip_serializing_if = "super::is_false")]
     pub is_dsr: bool,
-    /// The frontend is reachable through the host's routes.
+    /// Whether the frontend is reachable through the routes of the host.
     #[serde(rename = "LocalRoutedVip", skip_serializing_if = "super::is_false")]
     pub local_routed_vip: bool,
 }
@@ -66,7 +66,7 @@ impl ElbPolicy {
 impl TryFrom<PolicyList> for LoadBalancer {
     type Error = String;
 
-    /// Fails, with the reason, where the list is no load balancer.
+    /// Fails with the reason if the policy list is not a load balancer.
     fn try_from(v1: PolicyList) -> Result<Self, String> {
         let mut document = LoadBalancer {
             id: v1.id,
@@ -80,7 +80,7 @@ impl TryFrom<PolicyList> for LoadBalancer {
         for policy in v1.policies {
             let elb: ElbPolicy = serde_json::from_value(policy).map_err(|error| error.to_string())?;
             if !elb.kind.eq_ignore_ascii_case(ElbPolicy::TYPE) {
-                return Err(format!("a policy list of type {:?} is no load balancer", elb.kind));
+                return Err(format!("a policy list of type {:?} is not a load balancer", elb.kind));
             }
             document.source_vip = elb.source_vip;
             document.frontend_vips = elb.vips;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_policy_list_is_no_load_balancer() {
+    fn a_route_policy_list_is_not_a_load_balancer() {
         let list = PolicyList { policies: vec![json!({"Type":"ROUTE"})], ..PolicyList::default() };
         assert!(LoadBalancer::try_from(list).unwrap_err().contains("ROUTE"));
     }

@@ -158,7 +158,7 @@ fn the_proxy_of_a_kubeconfig_is_the_way() {
 #[test]
 fn who_is_not_allowed_is_told_what_allows_it() {
     let cluster = Cluster::of(ApiServer::start().unwrap());
-    cluster.server.set_mood(test_api_server::Mood::Refuses { code: 403, retry_after: None });
+    cluster.server.set_fault_mode(test_api_server::FaultMode::Refuses { code: 403, retry_after: None });
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
     running.wait_for("the ClusterRole system:node-proxier allows it");

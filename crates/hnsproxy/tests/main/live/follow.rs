@@ -1,7 +1,7 @@
 //! Changes of a cluster are programmed as they come.
 
 use serde_json::json;
-use test_api_server::{ApiServer, Credentials, Kind, Mood, StreamedLists};
+use test_api_server::{ApiServer, Credentials, FaultMode, Kind, StreamedLists};
 
 use super::{Cluster, Live, service, slice, web};
 use crate::hns::Hns;
@@ -97,13 +97,13 @@ fn nothing_is_programmed_before_both_lists_are_whole() {
     for (late, there) in [(Kind::EndpointSlice, Kind::Service), (Kind::Service, Kind::EndpointSlice)] {
         let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
         let server = &cluster.server;
-        server.set_mood_for(late, Mood::Half);
+        server.set_fault_mode_for(late, FaultMode::Half);
         let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
         until("one list is whole", || server.watches(there) == 1);
         let asked = |verb| server.count(verb, late);
         until("the other is asked for again and again", || asked("watch") + asked("list") > 4);
         assert_eq!(hns.emulator.writes(), 0);
-        server.set_mood(Mood::Well);
+        server.set_fault_mode(FaultMode::None);
         running.wait_for("HNS holds all that it should");
         assert!(hns.has("10.96.0.10"));
     }

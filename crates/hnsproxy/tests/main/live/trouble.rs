@@ -1,7 +1,7 @@
 //! An API server that is away or misbehaves: HNS keeps what it holds, and the state is right once the server is well.
 
 use serde_json::json;
-use test_api_server::{Credentials, ExpiredWatches, Kind, Mood};
+use test_api_server::{Credentials, ExpiredWatches, FaultMode, Kind};
 
 use super::{Cluster, Live, service, slice, web};
 use crate::hns::Hns;
@@ -49,18 +49,18 @@ impl Missed {
         self.live.until_watched();
     }
 
-    /// What is missed in this mood is seen after it, and the mood is named once.
-    fn in_mood(mood: Mood, named: &str) {
+    /// What is missed in this fault mode is seen after it, and the fault mode is named once.
+    fn in_fault_mode(fault_mode: FaultMode, named: &str) {
         let missed = Self::start();
         let server = &missed.live.cluster.server;
-        server.set_mood(mood);
+        server.set_fault_mode(fault_mode);
         server.cut();
         let began = missed.live.running.lines_to(named);
         missed.change();
         let tried = server.received().len();
         until("it is tried again and again", || server.received().len() > tried + 9);
         missed.untouched();
-        server.set_mood(Mood::Well);
+        server.set_fault_mode(FaultMode::None);
         let over = missed.live.running.lines_to("API server unavailable: resolved");
         assert_eq!(warnings(&began).len(), 1, "{began:#?}");
         assert_eq!(warnings(&over), Vec::<&String>::new());
@@ -72,7 +72,7 @@ impl Missed {
 fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     let missed = Missed::start();
     let server = &missed.live.cluster.server;
-    server.go_away();
+    server.make_unavailable();
     let began = missed.live.running.lines_to("cannot connect to API server");
     assert_eq!(warnings(&began).len(), 1, "{began:#?}");
     missed.change();
@@ -80,7 +80,7 @@ fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     let page = || get(missed.live.running.metrics, "/readyz").unwrap();
     until("pages tell of it", || page().json()["clusterTrouble"].is_string());
     assert_eq!(page().code, 200, "what is known is programmed");
-    server.come_back().unwrap();
+    server.make_available().unwrap();
     let over = missed.live.running.lines_to("API server unavailable: resolved");
     assert_eq!(warnings(&over), Vec::<&String>::new());
     missed.seen();
@@ -92,10 +92,10 @@ fn changes_that_the_server_has_forgotten_are_found_by_a_new_list() {
         let missed = Missed::start();
         let server = &missed.live.cluster.server;
         server.set_expired_watches(expired);
-        server.go_away();
+        server.make_unavailable();
         missed.change();
         server.forget();
-        server.come_back().unwrap();
+        server.make_available().unwrap();
         missed.seen();
     }
 }
@@ -114,22 +114,22 @@ fn a_server_with_another_history_is_listed_anew() {
 
 #[test]
 fn a_server_that_is_busy_is_asked_again_when_it_wants() {
-    Missed::in_mood(Mood::Refuses { code: 429, retry_after: Some(1) }, "is overloaded (429)");
+    Missed::in_fault_mode(FaultMode::Refuses { code: 429, retry_after: Some(1) }, "is overloaded (429)");
 }
 
 #[test]
 fn a_server_that_fails_is_named_once() {
-    Missed::in_mood(Mood::Refuses { code: 500, retry_after: None }, "fails (500)");
+    Missed::in_fault_mode(FaultMode::Refuses { code: 500, retry_after: None }, "fails (500)");
 }
 
 #[test]
 fn a_server_that_makes_no_sense_is_named_once() {
-    Missed::in_mood(Mood::Garbage, "invalid response of API server");
+    Missed::in_fault_mode(FaultMode::Garbage, "invalid response of API server");
 }
 
 #[test]
 fn a_server_that_always_breaks_off_is_named_once() {
-    Missed::in_mood(Mood::Half, " lost: ");
+    Missed::in_fault_mode(FaultMode::Half, " lost: ");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_configuration_that_changes_while_the_server_is_away_leaves_the_node_as_it_w
     let healthz = || get(health, "/healthz").map(|answer| answer.code);
     until("the node is eligible", || healthz() == Some(200));
     let writes = hns.emulator.writes();
-    cluster.server.go_away();
+    cluster.server.make_unavailable();
     running.wait_for("cannot connect to API server");
     write(2);
     running.wait_for("the configuration has changed");
@@ -207,7 +207,7 @@ fn a_configuration_that_changes_while_the_server_is_away_leaves_the_node_as_it_w
     assert_eq!((healthz(), hns.emulator.writes()), (Some(200), writes));
     running.wait_for("cannot connect to API server");
     assert_eq!(healthz(), Some(200));
-    cluster.server.come_back().unwrap();
+    cluster.server.make_available().unwrap();
     web(&cluster.server, "later", "10.96.9.3");
     until("what comes is programmed", || hns.has("10.96.9.3"));
 }

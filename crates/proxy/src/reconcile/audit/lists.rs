@@ -110,7 +110,7 @@ impl Reconciler {
             (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
         };
         if detail == ListDetail::Contents
-            && let Ok(listed) = client.endpoints_in_bulk(|listed| {
+            && let Ok(listed) = client.endpoints_from_v1_list(|listed| {
                 let network = match &listed.document {
                     // The v1 list has the endpoints of all networks of the host.
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hcn::{Client, Generation, Kind};
+use hcn::{ApiVersion, Client, Kind};
 use proptest::prelude::*;
 use proxy::Reconciler;
 use proxy::apply::Workers;
@@ -93,7 +93,7 @@ fn ip(index: usize) -> String {
 /// One network, or two.
 fn rig(seed: u64, version: &str) -> Rig {
     let types = if seed % 3 == 2 { &["L2Bridge", "L2Bridge"][..] } else { &["L2Bridge"] };
-    Rig::with(types, version, Generation::V2)
+    Rig::with(types, version, ApiVersion::V2)
 }
 
 /// What is on the host before, and is not ours: two pods, a remote endpoint, and a load balancer on another frontend.
@@ -127,7 +127,7 @@ impl World {
         rig.emulator.change_quirks(|quirks| quirks.silent_modify = random.below(4) == 0);
         let small = Small::random(&mut random);
         let chaos = Arc::new(Chaos::new(rig.emulator.clone(), random, threads == 1, version == "14.0"));
-        rig.client = Client::new(chaos.clone(), Generation::V2);
+        rig.client = Client::new(chaos.clone(), ApiVersion::V2);
         let mut world = Self { rig, chaos, small, threads: NonZeroUsize::new(threads).unwrap() };
         world.begin();
         world
@@ -136,7 +136,7 @@ impl World {
     /// A new process.
     fn begin(&mut self) {
         self.chaos.revive();
-        self.rig.client = Client::new(self.chaos.clone(), Generation::V2);
+        self.rig.client = Client::new(self.chaos.clone(), ApiVersion::V2);
         self.rig.proxy = Reconciler::new(self.rig.settings.clone(), own_host());
         self.load();
     }

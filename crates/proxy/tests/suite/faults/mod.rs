@@ -26,7 +26,7 @@ pub(crate) fn back(rig: &mut Rig, name: &str, backends: &[&str]) {
 
 /// A proxy with an empty cluster.
 pub(crate) fn empty(version: &str) -> Rig {
-    let mut rig = Rig::new("L2Bridge", version, hcn::Generation::V2);
+    let mut rig = Rig::new("L2Bridge", version, hcn::ApiVersion::V2);
     rig.cluster(vec![], vec![]);
     rig
 }

@@ -1,6 +1,6 @@
 //! Starting, taking over, and networks that are not there.
 
-use hcn::{Generation, Kind};
+use hcn::{ApiVersion, Kind};
 use proxy::testing::service;
 use proxy::{AuditError, Next, Reason};
 use serde_json::json;
@@ -49,7 +49,7 @@ fn left_by_kube_proxy(version: &str) -> Rig {
 }
 
 fn begin_with(mut rig: Rig, take_over: bool) -> Rig {
-    rig = Rig::on(rig.emulator.clone(), Generation::V2);
+    rig = Rig::on(rig.emulator.clone(), ApiVersion::V2);
     rig.proxy = proxy::Reconciler::new(proxy::Settings { take_over, ..settings() }, own_host());
     rig.cluster(vec![], vec![]);
     serve(&mut rig, "ns/same", "10.96.0.1", &["10.244.2.1"]);
@@ -167,7 +167,7 @@ fn a_network_that_is_renamed_is_followed_and_said() {
 
 #[test]
 fn subnets_that_make_no_sense_are_said() {
-    let mut rig = Rig::new("Overlay", "15.5", Generation::V2);
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     document["Policies"].as_array_mut().unwrap().push(json!({"Type": "RemoteSubnetRoute", "Settings": {"X": 1}}));
     rig.emulator.replace(Kind::Network, NETWORK, document);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hcn::{Call, Client, Error, Generation, Guid, Hcn, Hresult, Kind, Reply};
+use hcn::{ApiVersion, Call, Client, Error, Guid, Hcn, Hresult, Kind, Reply};
 use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
@@ -188,12 +188,12 @@ impl Hcn for Odd {
 fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
     let mut rig = two();
     let before = three_services(&mut rig);
-    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
+    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.calls();
     (0..ROUND).for_each(|_| drop(rig.sync()));
     assert_eq!((rig.calls().1, rig.held()), (0, before));
     rig.restart();
-    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), Generation::V2);
+    rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.settle();
     assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")], "it was never known");
 }

@@ -2,7 +2,7 @@
 
 mod missing;
 
-use hcn::{Generation, Guid, Kind};
+use hcn::{ApiVersion, Guid, Kind};
 use proxy::Condition;
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
@@ -22,7 +22,7 @@ fn two() -> Rig {
 }
 
 fn of_types(types: &[&str]) -> Rig {
-    let mut rig = Rig::with(types, "15.5", Generation::V2);
+    let mut rig = Rig::with(types, "15.5", ApiVersion::V2);
     rig.cluster(vec![], vec![]);
     rig
 }
@@ -33,8 +33,8 @@ fn conditions(rig: &Rig) -> Vec<Condition> {
 
 #[test]
 fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
-    for generation in [Generation::V2, Generation::V1] {
-        let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "15.5", generation);
+    for api_version in [ApiVersion::V2, ApiVersion::V1] {
+        let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "15.5", api_version);
         rig.cluster(vec![], vec![]);
         rig.local_in(SECOND, "pod", &["10.245.1.11"]);
         serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7", "10.99.0.1"]);

@@ -4,7 +4,7 @@ mod small;
 
 use std::collections::BTreeSet;
 
-use hcn::{Generation, Guid, Kind};
+use hcn::{ApiVersion, Guid, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proptest::prelude::*;
 use proxy::Tally;
@@ -14,7 +14,7 @@ use crate::rig::{NETWORK, Rig, SECOND, types};
 use small::{Litter, build, litter, scatter, small_service};
 
 fn rig(types: &[&str], version: &str) -> Rig {
-    Rig::with(types, version, Generation::V2)
+    Rig::with(types, version, ApiVersion::V2)
 }
 
 /// What must be true of what HNS holds, whatever led there.

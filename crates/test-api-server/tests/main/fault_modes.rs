@@ -1,11 +1,11 @@
-//! What goes wrong.
+//! Faults: rejections, invalid responses, closed connections and outages.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_api_server::{ApiServer, Kind, Mood};
+use test_api_server::{ApiServer, FaultMode, Kind};
 
 use crate::client::{get, send, service, until};
 
@@ -21,22 +21,22 @@ fn server() -> ApiServer {
 #[test]
 fn refusals_have_a_code_and_may_say_when_to_ask_again() {
     let server = server();
-    server.set_mood(Mood::Refuses { code: 429, retry_after: Some(3) });
+    server.set_fault_mode(FaultMode::Refuses { code: 429, retry_after: Some(3) });
     let answer = get(&server, SERVICES);
     assert_eq!((answer.code, answer.header("Retry-After")), (429, Some("3")));
     assert_eq!(answer.json()["reason"], "TooManyRequests");
-    server.set_mood_for(Kind::Service, Mood::Refuses { code: 500, retry_after: None });
+    server.set_fault_mode_for(Kind::Service, FaultMode::Refuses { code: 500, retry_after: None });
     let answer = get(&server, WATCH);
     assert_eq!((answer.code, answer.header("Retry-After")), (500, None));
     assert_eq!(get(&server, "/api/v1/nodes").code, 429);
-    server.set_mood(Mood::Well);
+    server.set_fault_mode(FaultMode::None);
     assert_eq!(get(&server, SERVICES).code, 200);
 }
 
 #[test]
 fn garbage_is_no_json() {
     let server = server();
-    server.set_mood(Mood::Garbage);
+    server.set_fault_mode(FaultMode::Garbage);
     let answer = get(&server, SERVICES);
     assert_eq!(answer.code, 200);
     assert!(serde_json::from_str::<Value>(&answer.text().unwrap()).is_err());
@@ -46,12 +46,12 @@ fn garbage_is_no_json() {
 fn half_of_a_list_and_half_of_a_line() {
     let server = server();
     let mut before = get(&server, WATCH);
-    server.set_mood(Mood::Half);
+    server.set_fault_mode(FaultMode::Half);
     assert_eq!(get(&server, SERVICES).text().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     let mut watch = get(&server, "/api/v1/services?watch=1");
     assert!(watch.chunk().unwrap().starts_with("{\"type\":\"ADDED\","));
     assert!(watch.chunk().is_err());
-    // A watch that was there before goes on.
+    // An open watch continues.
     server.put(service("b")).unwrap();
     assert_eq!(before.events(), ["ADDED b 8000002"]);
 }
@@ -67,7 +67,7 @@ fn open_watches_say_what_they_are_told() {
     server.break_off(None, "{\"type\":");
     assert_eq!(watch.chunk().unwrap(), "{\"type\":");
     assert!(watch.chunk().is_err());
-    // A watch that begins later is told nothing of it.
+    // A later watch does not get it.
     let mut watch = get(&server, WATCH);
     server.put(service("b")).unwrap();
     assert_eq!(watch.events(), ["ADDED b 8000002"]);
@@ -76,7 +76,7 @@ fn open_watches_say_what_they_are_told() {
 #[test]
 fn silence_lasts_until_it_is_cut() {
     let server = server();
-    server.set_mood(Mood::Hangs);
+    server.set_fault_mode(FaultMode::Hangs);
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     write!(stream, "GET {SERVICES} HTTP/1.1\r\n\r\n").unwrap();
@@ -89,7 +89,7 @@ fn silence_lasts_until_it_is_cut() {
 #[test]
 fn slow_is_not_silent() {
     let server = server();
-    server.set_mood(Mood::Slow(Duration::from_millis(20)));
+    server.set_fault_mode(FaultMode::Slow(Duration::from_millis(20)));
     assert_eq!(get(&server, SERVICES).code, 200);
 }
 
@@ -98,9 +98,9 @@ fn gone_and_back_at_the_same_address() {
     let server = server();
     let mut watch = get(&server, WATCH);
     for _ in 0..3 {
-        server.go_away();
+        server.make_unavailable();
         assert_eq!(TcpStream::connect(server.address()).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-        server.come_back().unwrap();
+        server.make_available().unwrap();
         assert_eq!(get(&server, SERVICES).code, 200);
     }
     assert!(watch.chunk().is_err());

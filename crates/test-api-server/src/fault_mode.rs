@@ -6,70 +6,69 @@ use std::time::Duration;
 use crate::http::Request;
 use crate::kind::Kind;
 
-/// How requests are answered from now on. What is being answered already goes on as it was.
+/// What the server does wrong. Applies to new requests; answers in progress continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mood {
-    /// As they should be.
+pub enum FaultMode {
+    /// Nothing.
     #[default]
-    Well,
-    /// By a refusal of this code, which may say after how many seconds to ask again.
+    None,
+    /// Rejects requests with a status.
     Refuses {
-        /// 401, 403, 429, 500 and so on.
+        /// The HTTP code, for example 401 or 429.
         code: u16,
-        /// Sent as `Retry-After`, and in the document.
+        /// Seconds, sent as `Retry-After` and in the status.
         retry_after: Option<u32>,
     },
-    /// By 200 and something that is no JSON.
+    /// Responds with code 200 and a body that is not JSON.
     Garbage,
-    /// By half of a list, or of the first that a watch has to say; then the connection is cut.
+    /// Sends half of a list, or half of the first events of a watch, then closes the connection.
     Half,
-    /// Not at all, while the connection stays open.
+    /// Never responds, and keeps the connection open.
     Hangs,
-    /// After this time.
+    /// Responds after this time.
     Slow(Duration),
 }
 
 /// Whether lists are streamed by watches (`sendInitialEvents=true`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StreamedLists {
-    /// They are.
     #[default]
     Offered,
-    /// Refused by 422, as by servers without the feature gate WatchList, and by older ones.
+    /// Rejected with code 422, as by servers without the feature gate WatchList, and by older ones.
     Forbidden,
-    /// Refused by an event of a watch that is otherwise accepted, as by servers whose etcd is too old.
+    /// Rejected by an ERROR event of the watch, as by servers whose etcd is too old.
     Unsupported,
 }
 
-/// How a watch is refused whose version is forgotten.
+/// How the server rejects a watch from an expired resource version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExpiredWatches {
-    /// The watch is accepted, and begins with an event of type ERROR. So does the API server of today.
+    /// By an event of type ERROR, as current API servers do.
     #[default]
     Event,
-    /// By the HTTP code 410.
+    /// By HTTP code 410.
     Code,
 }
 
-/// All of it.
+/// All settings of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
-    pub(crate) mood: Mood,
-    pub(crate) moods: BTreeMap<Kind, Mood>,
+    pub(crate) fault_mode: FaultMode,
+    pub(crate) fault_modes: BTreeMap<Kind, FaultMode>,
     pub(crate) streamed_lists: StreamedLists,
     pub(crate) expired_watches: ExpiredWatches,
-    /// Who is let in; anyone, where nothing is said.
+    /// Tokens that authenticate. `None`: authentication is not required.
     pub(crate) tokens: Option<BTreeSet<String>>,
-    /// Certificates that are no longer accepted.
+    /// Client certificates that no longer authenticate.
     pub(crate) withdrawn: BTreeSet<Vec<u8>>,
 }
 
 impl Behaviour {
-    pub(crate) fn mood_of(&self, kind: Option<Kind>) -> Mood {
-        kind.and_then(|kind| self.moods.get(&kind)).copied().unwrap_or(self.mood)
+    pub(crate) fn fault_mode_of(&self, kind: Option<Kind>) -> FaultMode {
+        kind.and_then(|kind| self.fault_modes.get(&kind)).copied().unwrap_or(self.fault_mode)
     }
 
-    /// Whether whoever asks is known, by a token or by a certificate that TLS has verified.
+    /// Whether a request is authenticated, by a token or by a certificate that TLS has verified.
     pub(crate) fn lets_in(&self, request: &Request, certificate: Option<&[u8]>) -> bool {
         let Some(tokens) = &self.tokens else { return true };
         let token = request.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));

@@ -1,0 +1,8 @@
+//! Tests of the rules of the emulated HNS, and of its reports, one test per rule.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod emulator;
+mod namespaces;
+mod objects;
+mod rig;
+mod v1;
