@@ -16,6 +16,7 @@ pub mod config;
 #[cfg(test)]
 mod documentation;
 pub mod end;
+pub mod error_chain;
 pub mod events;
 pub mod hns;
 pub mod kubernetes;

@@ -10,7 +10,7 @@ use proxy::settings::Capabilities;
 use proxy::{HealthChecks, Liveness, Notice, Progress, Reconciler, Remark};
 use uuid::Uuid;
 
-use crate::sync::chain;
+use crate::error_chain::chain;
 
 /// Why nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use proxy::{
 use tracing::{debug, info, warn};
 
 use crate::cli::HnsApi;
+use crate::error_chain::chain;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::source::{Catalog, Change};
@@ -341,18 +342,4 @@ fn name_drift(drift: &[Drift]) {
         let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
         warn!("and more, {} in all: {}", drift.len(), counts.join(", "));
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text += &format!(": {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -16,13 +16,13 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs, SettingsError, node_name};
 use crate::config::{Config, ConfigError};
 use crate::end::End;
+use crate::error_chain::chain;
 use crate::hns::{Hns, HnsError};
 use crate::kubernetes::summary;
 use crate::log;
 use crate::source::Catalog;
 use crate::source::cluster::{self, AccessError, NodeError, ReadError};
 use crate::source::files::{FileError, Files};
-use crate::sync::chain;
 use crate::windows_service::{self, ServiceError};
 
 /// Nothing to do, or done.

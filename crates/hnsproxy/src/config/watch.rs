@@ -5,8 +5,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::{Config, ConfigError, Flags};
+use crate::error_chain::chain;
 use crate::source;
-use crate::sync::chain;
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces.
 const SETTLE: Duration = Duration::from_millis(200);

@@ -20,9 +20,9 @@ use tracing::{debug, warn};
 
 use crate::background::{Background, Task};
 use crate::board::Board;
+use crate::error_chain::chain;
 use crate::metrics::Metrics;
 use crate::source::cluster::Access;
-use crate::sync::chain;
 use herald::{Herald, Tale};
 pub use occurrence::{Occurrence, Regarding, Severity};
 

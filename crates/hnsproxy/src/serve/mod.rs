@@ -30,9 +30,9 @@ use tracing::{debug, info, warn};
 use crate::background::{Background, Task};
 use crate::board::Board;
 use crate::config::Config;
+use crate::error_chain::chain;
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
-use crate::sync::chain;
 use health::{HealthAnswer, answer};
 use listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
 

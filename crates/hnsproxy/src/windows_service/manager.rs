@@ -11,6 +11,7 @@ use windows_service::service::{
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use super::{ServiceError, Wanted};
+use crate::error_chain::chain;
 use crate::output;
 
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -146,7 +147,7 @@ fn runs(command_line: &str, program: &Path) -> bool {
 fn optional(what: &str, result: Result<(), windows_service::Error>) -> Result<(), ServiceError> {
     match result {
         Ok(()) => say(&format!("  set {what}")),
-        Err(error) => say(&format!("  NOT set, {what}: {}", crate::sync::chain(&error))),
+        Err(error) => say(&format!("  NOT set, {what}: {}", chain(&error))),
     }
 }
 

@@ -17,12 +17,13 @@ use crate::cli::{RunArgs, host, node_name, settings};
 use crate::commands::CommandError;
 use crate::commands::configure::say;
 use crate::config::{self, Change, Config};
+use crate::error_chain::chain;
 use crate::events::{Occurrence, Recorder, Regarding, Reporter, Sending, Severity, Told};
 use crate::hns::Hns;
 use crate::log;
 use crate::serve;
 use crate::status::Status;
-use crate::sync::{Audit, Session, chain};
+use crate::sync::{Audit, Session};
 
 /// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.
 const SETTLE: Duration = Duration::from_millis(200);

@@ -17,8 +17,8 @@ use super::follower::Request;
 use super::kind::{Kind, Selection};
 use super::limiter::Limiter;
 use super::refusal::Refusal;
+use crate::error_chain::chain;
 use crate::metrics::Metrics;
-use crate::sync::chain;
 
 /// How everything is asked, as metrics name it.
 const METHOD: &str = "GET";

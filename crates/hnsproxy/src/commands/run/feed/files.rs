@@ -8,10 +8,11 @@ use tracing::{info, warn};
 
 use crate::commands::run::{Event, Events};
 use crate::commands::{CommandError, report};
+use crate::error_chain::chain;
 use crate::kubernetes::node::Node;
 use crate::source;
 use crate::source::files::{FileError, Files};
-use crate::sync::{Session, chain};
+use crate::sync::Session;
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces, and several files at a time.
 const SETTLE: Duration = Duration::from_millis(100);
