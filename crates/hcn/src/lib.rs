@@ -10,6 +10,7 @@
 //!
 //! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
 #![cfg_attr(not(windows), forbid(unsafe_code))]
+#![deny(missing_docs)]
 
 pub mod call;
 pub mod client;
