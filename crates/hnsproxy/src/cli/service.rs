@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use crate::windows_service::NAME;
+/// The name that the Windows guides give the service of kube-proxy, so that scripts find hnsproxy in its place.
+const DEFAULT_NAME: &str = "kube-proxy";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,7 +38,7 @@ pub enum ServiceCommand {
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// The name of the service.
-    #[arg(long, value_name = "NAME", default_value = NAME)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     pub name: String,
     /// The name of the service for people.
     #[arg(long, value_name = "TEXT", default_value = "Kubernetes Service proxy (hnsproxy)")]
@@ -51,6 +52,6 @@ pub struct InstallArgs {
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
     /// The name of the service.
-    #[arg(long, value_name = "NAME", default_value = NAME)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     pub name: String,
 }

@@ -14,9 +14,6 @@ pub use manager::{install, uninstall};
 #[cfg(windows)]
 pub use service::run;
 
-/// The name under which the SCM knows kube-proxy.
-pub const NAME: &str = "kube-proxy";
-
 /// Why something did not work out with the SCM.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {

@@ -11,12 +11,15 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult};
 use windows_service::service_dispatcher;
 
+use super::ServiceError;
 use super::lifecycle::{Message, SIGN_OF_LIFE, State, live};
-use super::{NAME, ServiceError};
 use crate::end::End;
 
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
 const NOT_STARTED_BY_SCM: i32 = 1063;
+
+/// The SCM does not check the name that a process gives if its service has the process to itself, so any name of the service works.
+const NAME: &str = "kube-proxy";
 
 /// What the service's main function needs, which Windows calls without any argument of ours.
 struct Handover {
