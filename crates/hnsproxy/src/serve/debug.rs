@@ -12,8 +12,8 @@ use proxy::model::ServiceName;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::pages::{JSON, TEXT};
-use super::{NOSNIFF, Question, Shared};
+use super::header::{JSON, NOSNIFF, TEXT};
+use super::{Question, Shared};
 use crate::log;
 
 /// How long the thread that programs HNS may take to explain a Service: whoever asks gives up soon after.

@@ -4,6 +4,7 @@
 //! is answered while HNS does not answer.
 
 mod debug;
+mod header;
 mod health;
 mod listen;
 mod node_ports;
@@ -20,7 +21,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use hcn::SlowCall;
-use http::{HeaderName, HeaderValue, header};
+use http::HeaderValue;
 use proxy::Explanation;
 use proxy::model::ServiceName;
 use serde_json::Value;
@@ -33,11 +34,10 @@ use crate::config::Config;
 use crate::error_chain::chain;
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
+use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
 
-const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
 /// What listens for health checks, in messages.
 const HEALTHZ: &str = "/healthz";
 /// How many Services may be explained at a time: each takes the time of the thread that programs HNS.
@@ -233,7 +233,7 @@ fn health_router(shared: Arc<Shared>) -> Router {
 }
 
 fn health_response(HealthAnswer { code, body, weight }: HealthAnswer) -> Response {
-    let mut response = (code, [(header::CONTENT_TYPE, "application/json"), NOSNIFF], body).into_response();
+    let mut response = (code, [JSON, NOSNIFF], body).into_response();
     if let Some(weight) = weight {
         response.headers_mut().insert(WEIGHT, HeaderValue::from(weight));
     }

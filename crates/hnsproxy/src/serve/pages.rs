@@ -7,15 +7,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
+use super::header::{JSON, NOSNIFF, TEXT};
 use super::ready::{self, Readiness};
-use super::{NOSNIFF, Proxy, Settings, Shared, debug};
-
-pub(super) const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
-pub(super) const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+use super::{Proxy, Settings, Shared, debug};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let Settings { flagz, statusz, profiling, .. } = shared.settings;
