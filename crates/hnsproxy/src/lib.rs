@@ -15,6 +15,7 @@ pub mod commands;
 pub mod config;
 #[cfg(test)]
 mod documentation;
+pub mod duration_argument;
 pub mod end;
 pub mod error_chain;
 pub mod events;

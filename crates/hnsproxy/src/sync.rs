@@ -15,9 +15,8 @@ use proxy::{
 };
 use tracing::{debug, info, warn};
 
-use crate::cli::HnsApi;
 use crate::error_chain::chain;
-use crate::hns::Hns;
+use crate::hns::{Hns, HnsApi};
 use crate::metrics::Metrics;
 use crate::source::{Catalog, Change};
 use crate::status::Status;

@@ -17,6 +17,8 @@ use proxy::model::ServiceName;
 
 pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING};
+use crate::duration_argument::seconds;
+use crate::hns::HnsArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 pub use settings::{SettingsError, host, known_ips, node_name, resolve, settings};
 
@@ -193,21 +195,6 @@ pub struct SourceArgs {
     pub from: Option<PathBuf>,
 }
 
-/// Which HNS, and how to speak to it.
-#[derive(Debug, Clone, Args)]
-pub struct HnsArgs {
-    /// The HNS to program: `windows`, this host's; `emulated`, or `emulated:HOST.json` to start from a host's objects; or that of
-    /// `hnsproxy emulator` at `tcp://HOST:PORT`.
-    #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = hns)]
-    pub hns: HnsChoice,
-    /// The generation of HNS's interface: `v2` where HNS has it, or as said.
-    #[arg(long, value_name = "GENERATION", default_value = "auto")]
-    pub hns_api: HnsApi,
-    /// How long one call of HNS may take before HNS counts as slow, which the log and the status say.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub hns_call_budget: Duration,
-}
-
 /// Facts of this node that are otherwise looked up.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
@@ -265,28 +252,6 @@ impl Cli {
     }
 }
 
-/// Which HNS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HnsChoice {
-    /// The emulator in this process, on a host's objects if a file is given.
-    Emulated(Option<PathBuf>),
-    /// This Windows host.
-    Windows,
-    /// An emulator elsewhere.
-    Tcp(String),
-}
-
-/// Which generation of the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum HnsApi {
-    /// v2 where HNS has it.
-    Auto,
-    /// HNSCall.
-    V1,
-    /// The HCN functions.
-    V2,
-}
-
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputForm {
@@ -294,18 +259,6 @@ pub enum OutputForm {
     Table,
     /// For programs.
     Json,
-}
-
-fn hns(text: &str) -> Result<HnsChoice, String> {
-    match text.split_once(':') {
-        None if text == "emulated" => Ok(HnsChoice::Emulated(None)),
-        None if text == "windows" => Ok(HnsChoice::Windows),
-        Some(("emulated", path)) if !path.is_empty() => Ok(HnsChoice::Emulated(Some(path.into()))),
-        Some(("tcp", rest)) if rest.len() > 2 && rest.starts_with("//") => {
-            Ok(HnsChoice::Tcp(rest.replacen("//", "", 1)))
-        }
-        _ => Err("expected emulated, emulated:HOST.json, windows, or tcp://HOST:PORT".into()),
-    }
 }
 
 fn service_name(text: &str) -> Result<ServiceName, String> {
@@ -316,14 +269,6 @@ fn service_name(text: &str) -> Result<ServiceName, String> {
         _ => Err("expected NAMESPACE/NAME".into()),
     }
 }
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.trim_end_matches('s').parse().map_err(|_| "expected a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(number).ok().filter(|interval| !interval.is_zero()).ok_or("expected more than 0".into())
-}
-
-/// On Windows the real thing.
-const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
 
 /// Reads the command line of the process, or tells why not. The error is also the answer to `--help`.
 ///
@@ -406,10 +351,8 @@ mod tests {
     }
 
     #[test]
-    fn choices_of_hns_and_services() {
-        assert_eq!(hns("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
+    fn a_service_is_named_with_its_namespace() {
         assert_eq!(service_name("ns/web"), Ok(ServiceName::new("ns", "web")));
         assert!(["web", "/web", "ns/", "a/b/c"].into_iter().all(|text| service_name(text).is_err()));
-        assert_eq!(hns("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
     }
 }

@@ -3,8 +3,8 @@
 use hcn::{Features, Generation};
 
 use super::{CONVERGED, CommandError};
-use crate::cli::{HnsApi, OutputForm, StateArgs};
-use crate::hns::Hns;
+use crate::cli::{OutputForm, StateArgs};
+use crate::hns::{Hns, HnsApi};
 use crate::{output, view};
 
 pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {

@@ -1,5 +1,6 @@
 //! Opens the HNS that was asked for, and knows of it what no native call tells: the node's name and addresses, and what was counted.
 
+mod args;
 #[cfg(feature = "emulator")]
 mod emulated;
 
@@ -9,10 +10,9 @@ use std::sync::Arc;
 
 use hcn::{Client, Counting, Counts, Generation, Hcn, Metered, MeteredCall, SlowCall, Timed};
 
+pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
-
-use crate::cli::{HnsApi, HnsArgs, HnsChoice};
 
 /// Why HNS could not be opened, or its state not be saved.
 #[derive(Debug, thiserror::Error)]
