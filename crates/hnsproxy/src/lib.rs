@@ -17,6 +17,7 @@ pub mod config;
 mod documentation;
 pub mod duration_argument;
 pub mod end;
+pub mod environment;
 pub mod error_chain;
 pub mod events;
 pub mod hns;

@@ -4,7 +4,6 @@
 //! flag library are kept too: `_` stands for `-` in names, and truth values are written as in Go.
 
 mod service;
-mod settings;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +19,6 @@ use crate::config::{Flags, HEADING};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
-pub use settings::{SettingsError, host, known_ips, node_name, resolve, settings};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,8 +7,9 @@ use tracing::info;
 
 use super::run::once::converge;
 use super::{CONVERGED, CommandError};
-use crate::cli::{ProxyArgs, resolve};
+use crate::cli::ProxyArgs;
 use crate::config::Config;
+use crate::environment::resolve;
 use crate::hns::Hns;
 use crate::source::Catalog;
 use crate::sync::Session;

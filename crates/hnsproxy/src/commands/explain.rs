@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use proxy::Explanation;
 
 use super::{CONVERGED, CommandError, report};
-use crate::cli::{ExplainSvcArgs, OutputForm, resolve};
+use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
+use crate::environment::resolve;
 use crate::hns::Hns;
 use crate::source::files::Files;
 use crate::sync::Session;

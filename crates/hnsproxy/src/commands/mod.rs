@@ -13,9 +13,10 @@ mod state;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs, SettingsError, node_name};
+use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::{Config, ConfigError};
 use crate::end::End;
+use crate::environment::{SettingsError, node_name};
 use crate::error_chain::chain;
 use crate::hns::{Hns, HnsError};
 use crate::kubernetes::summary;

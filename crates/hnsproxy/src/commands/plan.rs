@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 
 use super::{CONVERGED, CommandError, DIFFERS, read_cluster, report};
-use crate::cli::{OutputForm, PlanArgs, resolve};
+use crate::cli::{OutputForm, PlanArgs};
 use crate::config::Config;
 use crate::end::End;
+use crate::environment::resolve;
 use crate::hns::Hns;
 use crate::output;
 use crate::sync::Session;

@@ -8,10 +8,11 @@ use proxy::Next;
 use tracing::info;
 
 use super::Event;
-use crate::cli::{OutputForm, RunArgs, resolve};
+use crate::cli::{OutputForm, RunArgs};
 use crate::commands::{CommandError, read_cluster, report};
 use crate::config::Config;
 use crate::end::End;
+use crate::environment::resolve;
 use crate::hns::Hns;
 use crate::sync::Session;
 use crate::{output, view};

@@ -6,9 +6,9 @@ use tracing::{info, warn};
 
 use super::{Origin, Place, Turn};
 use crate::background::Task;
-use crate::cli::{host, known_ips};
 use crate::commands::run::{Event, Events};
 use crate::config::DetectLocalMode;
+use crate::environment::{host, known_ips};
 use crate::kubernetes::node::Node;
 use crate::kubernetes::summary;
 use crate::source::Change;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
-use super::ProxyArgs;
+use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::hns::Hns;
 use crate::kubernetes::node::Node;
