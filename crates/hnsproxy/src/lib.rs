@@ -18,6 +18,7 @@ mod documentation;
 pub mod duration_argument;
 pub mod end;
 pub mod environment;
+pub mod error;
 pub mod error_chain;
 pub mod events;
 pub mod hns;

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use hcn::Counts;
 use tracing::info;
 
+use super::CONVERGED;
 use super::run::once::converge;
-use super::{CONVERGED, CommandError};
 use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::source::Catalog;
 use crate::sync::Session;

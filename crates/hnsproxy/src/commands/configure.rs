@@ -4,9 +4,10 @@ use std::fs;
 
 use tracing::{Level, debug, info, warn};
 
-use super::{CONVERGED, CommandError, cleanup};
+use super::{CONVERGED, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
 use crate::config::{Action, Config, Logging, Note};
+use crate::error::CommandError;
 use crate::{log, output};
 
 /// Does what the configuration asks for: mostly the command.

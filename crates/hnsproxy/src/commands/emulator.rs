@@ -5,9 +5,10 @@ use std::sync::mpsc;
 use hcn_emulator::Build;
 use hcn_emulator::service::Service;
 
-use super::{CONVERGED, CommandError};
+use super::CONVERGED;
 use crate::cli::EmulatorArgs;
 use crate::end::End;
+use crate::error::CommandError;
 use crate::hns;
 
 pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {

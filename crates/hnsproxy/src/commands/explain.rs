@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 
 use proxy::Explanation;
 
-use super::{CONVERGED, CommandError, report};
+use super::{CONVERGED, report};
 use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
 use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::source::files::Files;
 use crate::sync::Session;
@@ -37,7 +38,7 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
     report(&catalog, &mut Vec::new());
     match explanation {
         Some(explanation) => Ok((explanation, session.note())),
-        None => Err(CommandError::NoService { service: args.service.clone(), why }),
+        None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),
     }
 }
 
@@ -46,7 +47,7 @@ fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandE
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
     match ask::json(address, &path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
-        Ok(None) => Err(CommandError::NoService { service: args.service.clone(), why: None }),
+        Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
         Err(source) => Err(CommandError::Ask { address, source }),
     }
 }

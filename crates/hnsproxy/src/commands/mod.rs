@@ -10,21 +10,21 @@ mod run;
 mod service;
 mod state;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::end::End;
-use crate::environment::{SettingsError, node_name};
+use crate::environment::node_name;
+use crate::error::CommandError;
 use crate::error_chain::chain;
-use crate::hns::{Hns, HnsError};
+use crate::hns::Hns;
 use crate::kubernetes::summary;
 use crate::log;
 use crate::source::Catalog;
-use crate::source::cluster::{self, AccessError, NodeError, ReadError};
-use crate::source::files::{FileError, Files};
-use crate::windows_service::{self, ServiceError};
+use crate::source::cluster;
+use crate::source::files::Files;
+use crate::windows_service;
 
 /// Nothing to do, or done.
 pub const CONVERGED: u8 = 0;
@@ -32,105 +32,6 @@ pub const CONVERGED: u8 = 0;
 pub const FAILED: u8 = 1;
 /// `plan` found something to do.
 pub const DIFFERS: u8 = 2;
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The configuration can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The configuration could not be written.
-    #[error("the configuration can't be written to {}", path.display())]
-    WriteConfig {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What only Linux has.
-    #[error("--init-only is implemented only on Linux")]
-    InitOnly,
-    /// The cluster could not be read from files.
-    #[error(transparent)]
-    Source(#[from] FileError),
-    /// There is no way to an API server.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The cluster could not be read from an API server.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The own Node is not as it has to be.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The system has no thread for what goes on in the background.
-    #[error("no thread can be started")]
-    Background(#[source] std::io::Error),
-    /// Changes of files can't be followed.
-    #[error("changes of the files can't be followed")]
-    Watch(#[from] notify::Error),
-    /// HNS could not be opened.
-    #[error(transparent)]
-    Hns(#[from] HnsError),
-    /// The settings make no sense.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// HNS could not be looked at.
-    #[error(transparent)]
-    Observe(#[from] proxy::ObserveError),
-    /// HNS could not be read for the output.
-    #[error("what HNS holds could not be read")]
-    ReadHns(#[from] hcn::Error),
-    /// HNS could not be brought in step.
-    #[error("HNS does not hold all that it should: {0}")]
-    NotConverged(String),
-    /// The output could not be written.
-    #[error("the result can't be written")]
-    Output(#[from] std::io::Error),
-    /// An address can't be taken.
-    #[error("{address} can't be taken to listen at; is another program there?")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// An address can't be taken, and that is to end the program.
-    #[error(transparent)]
-    ListenHard(#[from] crate::serve::ListenError),
-    /// The service control manager of Windows refused something.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// A service would not start.
-    #[error("a service with these arguments would not start: {0}")]
-    ServiceArguments(String),
-    /// The log can't be written.
-    #[error(transparent)]
-    LogFile(#[from] log::LogFileError),
-    /// There is no such Service.
-    #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
-    NoService {
-        /// The name asked for.
-        service: proxy::model::ServiceName,
-        /// Why there is none, where it is known.
-        why: Option<String>,
-    },
-    /// A running hnsproxy could not be asked.
-    #[error(
-        "the hnsproxy at {address} can't be asked; --debug-address says where it listens, --from reads files instead"
-    )]
-    Ask {
-        /// Where.
-        address: std::net::SocketAddr,
-        /// Why not.
-        #[source]
-        source: crate::ask::AskError,
-    },
-    /// Signals can't be caught.
-    #[error("the signal to end can't be caught")]
-    Signal(#[from] ctrlc::Error),
-}
 
 /// Carries out a command, and says what went wrong.
 pub fn main(cli: &Cli) -> ExitCode {

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 
-use super::{CONVERGED, CommandError, DIFFERS, read_cluster, report};
+use super::{CONVERGED, DIFFERS, read_cluster, report};
 use crate::cli::{OutputForm, PlanArgs};
 use crate::config::Config;
 use crate::end::End;
 use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::output;
 use crate::sync::Session;

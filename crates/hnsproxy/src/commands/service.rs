@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
-use super::{CONVERGED, CommandError};
+use super::CONVERGED;
 use crate::cli::{self, InstallArgs, ServiceArgs, ServiceCommand};
+use crate::error::CommandError;
 use crate::windows_service::{self, Wanted};
 
 pub(super) fn main(args: &ServiceArgs) -> Result<u8, CommandError> {

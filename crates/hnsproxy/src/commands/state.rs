@@ -2,8 +2,9 @@
 
 use hcn::{Features, Generation};
 
-use super::{CONVERGED, CommandError};
+use super::CONVERGED;
 use crate::cli::{OutputForm, StateArgs};
+use crate::error::CommandError;
 use crate::hns::{Hns, HnsApi};
 use crate::{output, view};
 

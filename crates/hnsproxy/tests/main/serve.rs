@@ -221,7 +221,7 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     let address = format!("--debug-address={}", running.metrics);
     let asked = hnsproxy(&["explain", "svc", "default/lb-local", &address, "-o=json"]).expect(0);
     assert_eq!(asked.json(), explained.json());
-    hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("there is no Service ns/nothing");
+    hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("Service ns/nothing not found");
 }
 
 #[test]

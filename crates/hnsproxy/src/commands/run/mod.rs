@@ -7,13 +7,14 @@ pub(super) mod once;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
-use super::{CONVERGED, CommandError};
+use super::CONVERGED;
 use crate::background::Background;
 use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::end::End;
+use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};

@@ -9,10 +9,11 @@ use tracing::info;
 
 use super::Event;
 use crate::cli::{OutputForm, RunArgs};
-use crate::commands::{CommandError, read_cluster, report};
+use crate::commands::{read_cluster, report};
 use crate::config::Config;
 use crate::end::End;
 use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::sync::Session;
 use crate::{output, view};
@@ -70,5 +71,5 @@ pub(in crate::commands) fn converge(
         return Ok(counts);
     }
     let Counts { calls, writes } = counts;
-    Err(CommandError::NotConverged(format!("{calls} native calls, {writes} writes; the log names what failed")))
+    Err(CommandError::NotInSync(format!("{calls} native calls, {writes} writes; the log names what failed")))
 }

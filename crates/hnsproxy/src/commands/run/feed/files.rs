@@ -6,8 +6,9 @@ use std::time::Duration;
 use notify::RecommendedWatcher;
 use tracing::{info, warn};
 
+use crate::commands::report;
 use crate::commands::run::{Event, Events};
-use crate::commands::{CommandError, report};
+use crate::error::CommandError;
 use crate::error_chain::chain;
 use crate::kubernetes::node::Node;
 use crate::source;
