@@ -1,14 +1,13 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
 //! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
-//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
-//! stands, on the [`board`] where all may read it, [`serve`] tells that over HTTP, [`metrics`] tells
+//! reads the cluster, [`hns`] opens HNS, [`sync`] drives the core, [`status`] is
+//! what all may read of it, [`serve`] answers with it over HTTP, [`metrics`] tells
 //! Prometheus, [`events`] the API server, from the thread of [`background`], [`view`] shows results, [`commands`] puts them together.
 #![forbid(unsafe_code)]
 
 pub mod ask;
 pub mod background;
-pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod commands;

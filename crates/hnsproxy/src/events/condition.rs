@@ -15,11 +15,11 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
     let warning =
         |regarding, reason, note| Occurrence { regarding, severity: Severity::Warning, reason, action: ACTION, note };
     let mut conditions = Vec::new();
-    if let Some(trouble) = &status.trouble {
+    if let Some(outage) = &status.hns_outage {
         conditions.push(warning(
             Regarding::Node,
-            trouble.reason,
-            format!("{}; nothing is changed until it can be", trouble.text),
+            outage.reason,
+            format!("{}; nothing is changed until it can be", outage.message),
         ));
     }
     if status.liveness == Liveness::Restarted {
@@ -54,14 +54,14 @@ mod tests {
     use proxy::{Notice, Problem};
 
     use super::*;
-    use crate::status::Trouble;
+    use crate::status::HnsOutage;
 
     #[test]
     fn one_condition_stands_for_all_problems_of_a_kind() {
         let notice = |service: &str, problem| Notice { service: ServiceName::new("ns", service), problem };
         let lacks = |address: &str| Problem::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
-            trouble: Some(Trouble { reason: "NetworkAbsent", text: "there is no network".into() }),
+            hns_outage: Some(HnsOutage { reason: "NetworkAbsent", message: "there is no network".into() }),
             notices: vec![
                 notice("a", lacks("10.0.0.1")),
                 notice("a", lacks("10.0.0.2")),

@@ -1,6 +1,6 @@
 //! Events: what cluster administrators are told where they look, on Services and on the Node.
 //!
-//! They are sent in the background; nothing waits for it. What lasts is taken from the [`Board`], what happens is told to a
+//! They are sent in the background; nothing waits for it. What lasts is taken from the [`StatusStore`], what happens is told to a
 //! [`Recorder`]. Without an API server there is none of this: the log says the same.
 
 mod condition;
@@ -19,10 +19,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::background::{Background, Task};
-use crate::board::Board;
 use crate::error_chain::chain;
 use crate::metrics::Metrics;
 use crate::source::cluster::Access;
+use crate::status::StatusStore;
 use herald::{Herald, Tale};
 pub use occurrence::{Occurrence, Regarding, Severity};
 
@@ -85,14 +85,14 @@ impl Sending {
         background: &Background,
         access: Arc<Access>,
         reporter: Reporter,
-        board: Arc<Board>,
+        store: Arc<StatusStore>,
         metrics: Arc<Metrics>,
         told: Told,
     ) -> Self {
         let (sender, received) = mpsc::channel(WAITING);
         let task = background.spawn(move |stopped| async move {
             let mut sender = Sender { access, reporter, metrics, refused: None };
-            let mut desk = Desk { told, received, board };
+            let mut desk = Desk { told, received, store };
             tokio::select! {
                 () = desk.keep(&mut sender) => {}
                 // Dropped, not sent: the error is the message.
@@ -114,20 +114,20 @@ impl Sending {
 struct Desk {
     told: Told,
     received: mpsc::Receiver<Occurrence>,
-    board: Arc<Board>,
+    store: Arc<StatusStore>,
 }
 
 impl Desk {
     /// Sends what comes, for ever.
     async fn keep(&mut self, sender: &mut Sender) {
-        let mut status = self.board.subscribe();
+        let mut status = self.store.subscribe();
         loop {
             let conditions = condition::of(&status.borrow_and_update());
-            let now = self.board.view().now.elapsed;
+            let now = self.store.snapshot().now.elapsed;
             self.told.herald().conditions(conditions, now);
             self.send(sender).await;
             sleep(PAUSE).await;
-            let now = self.board.view().now.elapsed;
+            let now = self.store.snapshot().now.elapsed;
             let due = self.told.herald().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
@@ -144,7 +144,7 @@ impl Desk {
         }
         sender.metrics.events("dropped", self.told.herald().take_dropped());
         while let Some(tale) = {
-            let now = self.board.view().now;
+            let now = self.store.snapshot().now;
             let number = u64::try_from(now.wall.as_nanosecond()).unwrap_or_default();
             self.told.herald().next(now.elapsed, number)
         } {

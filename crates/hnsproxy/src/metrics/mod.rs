@@ -1,6 +1,6 @@
 //! What Prometheus is told: kube-proxy's metrics under their names, and more about HNS.
 //!
-//! What happens is counted in [`Metrics`] when it happens; how things stand is taken from the [`Board`](crate::board::Board) when
+//! What happens is counted in [`Metrics`] when it happens; how things stand is taken from the [`StatusStore`](crate::status::StatusStore) when
 //! somebody asks. All metrics are listed in the `catalog`.
 
 mod catalog;
@@ -25,8 +25,8 @@ use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
 use proxy::{Drift, Liveness, Reconciler};
 
-use crate::board::View;
 use crate::config::Config;
+use crate::status::StatusSnapshot;
 use drift::Drifting;
 pub(crate) use sample::Sample;
 use sample::Samples;
@@ -154,10 +154,15 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus. `facts` never change; see [`facts`].
-    pub(crate) fn text(&self, view: &View, liveness: Liveness, facts: &[Sample]) -> Result<String, std::fmt::Error> {
+    pub(crate) fn text(
+        &self,
+        snapshot: &StatusSnapshot,
+        liveness: Liveness,
+        facts: &[Sample],
+    ) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        let mut samples = state::of(view, liveness);
+        let mut samples = state::of(snapshot, liveness);
         samples.extend(process::now());
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();

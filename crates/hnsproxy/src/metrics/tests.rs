@@ -11,28 +11,28 @@ use proxy::{Action, Cause, Reason, Step};
 
 use super::catalog::CATALOG;
 use super::*;
-use crate::board::Changes;
 use crate::cli::{self, Command};
 use crate::clock::Now;
+use crate::status::ChangeTimes;
 use crate::status::Status;
 
-fn view() -> View {
-    let mut changes = Changes::default();
+fn snapshot() -> StatusSnapshot {
+    let mut changes = ChangeTimes::default();
     changes.queued(Duration::from_secs(1));
-    changes.ended(Duration::from_secs(2), crate::board::Reach::All);
+    changes.run_ended(Duration::from_secs(2), crate::status::Programmed::All);
     let status = Status {
         families: vec![IpFamily::V4],
         without_local: vec![(TrafficPolicy::External, IpFamily::V4, 3)],
         ..Status::default()
     };
     let now = Now { elapsed: Duration::from_secs(3), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-    View { status: Arc::new(status), changes, now }
+    StatusSnapshot { status: Arc::new(status), changes, now }
 }
 
 fn text(metrics: &Metrics) -> String {
     let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
     let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
-    metrics.text(&view(), Liveness::Up, &facts).unwrap()
+    metrics.text(&snapshot(), Liveness::Up, &facts).unwrap()
 }
 
 /// Of each metric its type, and the labels that its values have.

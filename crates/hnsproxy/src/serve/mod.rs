@@ -1,6 +1,6 @@
 //! What the program answers over HTTP: health checks, and at the address of metrics all that an operator may ask.
 //!
-//! It is answered in the background, which never touches HNS, from the [`Board`] that the thread that programs HNS keeps up to date. So it
+//! It is answered in the background, which never touches HNS, from the [`StatusStore`] that the thread that programs HNS keeps up to date. So it
 //! is answered while HNS does not answer.
 
 mod debug;
@@ -29,11 +29,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{debug, info, warn};
 
 use crate::background::{Background, Task};
-use crate::board::Board;
 use crate::config::Config;
 use crate::error_chain::chain;
 use crate::events::{Occurrence, Recorder, Regarding, Severity};
 use crate::metrics::{self, Metrics, Probe, Sample};
+use crate::status::StatusStore;
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
@@ -105,7 +105,7 @@ pub struct Settings {
 /// The way to the thread that programs HNS, and what may be known without it.
 pub struct Proxy {
     /// How it stands.
-    pub board: Arc<Board>,
+    pub store: Arc<StatusStore>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who is told what happens.
@@ -224,7 +224,7 @@ fn failed_to_start(error: &ListenError) -> Occurrence {
 fn health_router(shared: Arc<Shared>) -> Router {
     let respond = |probe| {
         any(move |State(shared): State<Arc<Shared>>| async move {
-            let answer = answer(probe, &shared.proxy.board.view(), shared.settings.patience);
+            let answer = answer(probe, &shared.proxy.store.snapshot(), shared.settings.patience);
             shared.proxy.metrics.probe(probe, answer.code.as_u16());
             health_response(answer)
         })

@@ -26,7 +26,7 @@ struct Port {
 
 /// Keeps the ports as the status has them, for ever.
 pub(super) async fn keep(shared: Arc<Shared>, claim: Claim) {
-    let mut status = shared.proxy.board.subscribe();
+    let mut status = shared.proxy.store.subscribe();
     let mut ports = BTreeMap::new();
     loop {
         let wanted = wanted(&status.borrow_and_update().health_checks);
@@ -114,9 +114,9 @@ fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
 }
 
 fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
-    let view = shared.proxy.board.view();
-    let check = view.status.health_checks.get(service);
+    let snapshot = shared.proxy.store.snapshot();
+    let check = snapshot.status.health_checks.get(service);
     // A Service that has just gone is not served here.
     let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
-    health_response(answer_service(service, local, &view, shared.settings.patience))
+    health_response(answer_service(service, local, &snapshot, shared.settings.patience))
 }

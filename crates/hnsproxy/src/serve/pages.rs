@@ -39,10 +39,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let Proxy { board, metrics, overdue, .. } = &shared.proxy;
-    let view = board.view();
-    let liveness = view.liveness(overdue().is_some());
-    match metrics.text(&view, liveness, &shared.settings.facts) {
+    let Proxy { store, metrics, overdue, .. } = &shared.proxy;
+    let snapshot = store.snapshot();
+    let liveness = snapshot.liveness(overdue().is_some());
+    match metrics.text(&snapshot, liveness, &shared.settings.facts) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -78,14 +78,14 @@ async fn configz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let readiness = Readiness::of(&shared.proxy.board.view(), (shared.proxy.overdue)());
+    let readiness = Readiness::of(&shared.proxy.store.snapshot(), (shared.proxy.overdue)());
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, [JSON, NOSNIFF], serde_json::to_string_pretty(&readiness).unwrap_or_default()).into_response()
 }
 
 async fn statusz(State(shared): State<Arc<Shared>>) -> Response {
-    let (settings, view, overdue) = (&shared.settings, shared.proxy.board.view(), (shared.proxy.overdue)());
-    ([TEXT, NOSNIFF], ready::page(&view, overdue, &settings.version, &paths(settings))).into_response()
+    let (settings, snapshot, overdue) = (&shared.settings, shared.proxy.store.snapshot(), (shared.proxy.overdue)());
+    ([TEXT, NOSNIFF], ready::page(&snapshot, overdue, &settings.version, &paths(settings))).into_response()
 }
 
 /// The pages that there are beside `/statusz`.

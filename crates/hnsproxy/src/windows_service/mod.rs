@@ -55,7 +55,7 @@ pub enum ServiceError {
     DoesNotStop {
         /// Its name.
         name: String,
-        /// How long that was awaited.
+        /// How long that was waiting_for.
         seconds: u64,
     },
     /// Some step failed.

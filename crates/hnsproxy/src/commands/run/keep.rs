@@ -12,7 +12,6 @@ use tracing::{debug, info, warn};
 use super::feed::{Feed, Place, Source, Turn};
 use super::{Event, Events};
 use crate::background::Task;
-use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::commands::configure::say;
 use crate::config::{self, Change, Config};
@@ -24,6 +23,7 @@ use crate::hns::Hns;
 use crate::log;
 use crate::serve;
 use crate::status::Status;
+use crate::status::StatusStore;
 use crate::sync::{Audit, Session};
 
 /// After HNS told of something, how long more is awaited: a CNI makes a pod in several steps.
@@ -104,20 +104,20 @@ struct Front {
 impl Front {
     /// Begins; Events are sent only where the cluster is an API server's.
     fn start(config: &Config, hns: &Hns, source: &Source, events: &Events, told: &Told) -> Result<Self, CommandError> {
-        let Events { board, metrics, background, .. } = events;
+        let Events { store, metrics, background, .. } = events;
         let sending = match source {
             Source::Files(_) => None,
             Source::ApiServer(access) => {
                 let host_name = gethostname::gethostname().to_string_lossy().into_owned();
                 let reporter = Reporter { node_name: node_name(config, hns)?, host_name };
-                let (board, metrics) = (board.clone(), metrics.clone());
-                Some(Sending::start(background, access.clone(), reporter, board, metrics, told.clone()))
+                let (store, metrics) = (store.clone(), metrics.clone());
+                Some(Sending::start(background, access.clone(), reporter, store, metrics, told.clone()))
             }
         };
         let recorder = sending.as_ref().map(Sending::recorder).unwrap_or_default();
         let (questions, failures) = (events.clone(), events.clone());
         let proxy = serve::Proxy {
-            board: board.clone(),
+            store: store.clone(),
             metrics: metrics.clone(),
             recorder: recorder.clone(),
             ask: Box::new(move |question| questions.send(Event::Question(question))),
@@ -144,7 +144,7 @@ struct Keeper<'a> {
     feed: Feed,
     next_audit: Duration,
     notices: Notices<'a>,
-    board: Arc<Board>,
+    store: Arc<StatusStore>,
     /// Whether HNS has held all that it should before.
     arrived: bool,
 }
@@ -171,9 +171,9 @@ impl<'a> Keeper<'a> {
         info!("{}", session.note());
         feed.load(&mut session);
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
-        let board = events.board.clone();
-        board.started(session.status());
-        Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
+        let store = events.store.clone();
+        store.publish_start(session.status());
+        Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, store, arrived: false })
     }
 
     /// One of another configuration, and where its cluster comes from.
@@ -185,21 +185,21 @@ impl<'a> Keeper<'a> {
 
     /// Does what is due, says how things stand, and answers when there is more to do.
     fn turn(&mut self) -> Result<Duration, CommandError> {
-        let (awaited, next) = self.advance()?;
-        let cluster_trouble = self.feed.trouble();
-        self.board.publish(Status { awaited, cluster_trouble, ..self.session.status() });
+        let (waiting_for, next) = self.advance()?;
+        let cluster_outage = self.feed.trouble();
+        self.store.publish(Status { waiting_for, cluster_outage, ..self.session.status() });
         Ok(next)
     }
 
     /// Does what is due, and answers what is waited for first, if anything, and when there is more to do.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
-        let Self { args, config, hns, session, feed, board, .. } = self;
+        let Self { args, config, hns, session, feed, store, .. } = self;
         let due = match feed.turn(Place { args: &args.proxy, config, hns }, session)? {
             Turn::Ready(due) => due,
             Turn::Waits(what, until) => return Ok((Some(what), until.unwrap_or(Duration::MAX))),
         };
         if due.is_none() {
-            board.begun();
+            store.run_started();
         }
         if !session.knows_cluster() {
             // Ids tell what objects hold only to those who know what they should: looked at now, each would be read.

@@ -9,7 +9,6 @@ use std::sync::mpsc::{self, Sender};
 
 use super::CONVERGED;
 use crate::background::Background;
-use crate::board::Board;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -19,6 +18,7 @@ use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};
 use crate::source;
+use crate::status::StatusStore;
 
 /// What wakes the loop.
 enum Event {
@@ -38,11 +38,11 @@ enum Event {
     End,
 }
 
-/// What wakes the loop is sent here, by any thread. The board says from then on that a change waits, even while the loop is held up.
+/// What wakes the loop is sent here, by any thread. The store says from then on that a change waits, even while the loop is held up.
 #[derive(Clone)]
 struct Events {
     sender: Sender<Event>,
-    board: Arc<Board>,
+    store: Arc<StatusStore>,
     metrics: Arc<Metrics>,
     background: Background,
 }
@@ -51,7 +51,7 @@ impl Events {
     /// Sends an event. The loop outlives its use but for the very end, when nobody needs to be told.
     fn send(&self, event: Event) {
         if matches!(event, Event::FilesChanged | Event::Cluster(..)) {
-            self.board.queued();
+            self.store.change_queued();
         }
         let _ = self.sender.send(event);
     }
@@ -67,7 +67,8 @@ pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, Com
         once::main(args, config, &hns, end, &received)
     } else {
         let background = Background::start().map_err(CommandError::Background)?;
-        let events = Events { sender, board: Arc::new(Board::new(Clock::new())), metrics: Arc::default(), background };
+        let events =
+            Events { sender, store: Arc::new(StatusStore::new(Clock::new())), metrics: Arc::default(), background };
         keep::main(args, config, &hns, &events, &received)
     };
     if let Some(path) = &args.save_hns {
