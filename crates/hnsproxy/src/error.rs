@@ -25,8 +25,8 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
-    /// kube-proxy has this flag on Linux only.
-    #[error("--init-only is supported only on Linux")]
+    /// kube-proxy on Windows fails with these words.
+    #[error("--init-only is implemented only on Linux")]
     InitOnly,
     #[error(transparent)]
     Source(#[from] FileError),

@@ -15,7 +15,6 @@ pub mod config;
 #[cfg(test)]
 mod documentation;
 pub mod duration_argument;
-pub mod end;
 pub mod environment;
 pub mod error;
 pub mod error_chain;
@@ -26,6 +25,7 @@ pub mod log;
 pub mod metrics;
 pub mod output;
 pub mod serve;
+pub mod shutdown;
 pub mod source;
 pub mod status;
 pub mod sync;

@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
-use crate::end::End;
 use crate::environment::node_name;
 use crate::error::CommandError;
 use crate::error_chain::chain;
 use crate::hns::Hns;
 use crate::kubernetes::summary;
 use crate::log;
+use crate::shutdown::Shutdown;
 use crate::source::Catalog;
 use crate::source::cluster;
 use crate::source::files::Files;
@@ -65,24 +65,25 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
     }
 }
 
-/// Runs until told to end: by signals, or by the service control manager, which is met before anything can fail.
+/// Runs until shutdown is requested: by signals, or by the service control manager, which has to hear of the process before anything can
+/// fail.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
-    let configured = |end: &End| configure::with(&args.proxy, |config| run::main(args, config, end));
+    let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
-        return configured(&End::by_signals()?);
+        return configured(&Shutdown::on_signals()?);
     }
-    windows_service::run(|end| {
-        let result = configured(end);
+    windows_service::run(|shutdown| {
+        let result = configured(shutdown);
         let code = *result.as_ref().unwrap_or(&FAILED);
         (result, code)
     })?
 }
 
 /// The cluster as it is now: from files, or from an API server.
-fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, end: &End) -> Result<Catalog, CommandError> {
+fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => cluster::read(config, &node_name(config, hns)?, end)?,
+        None => cluster::read(config, &node_name(config, hns)?, shutdown)?,
     })
 }
 

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use super::{CONVERGED, DIFFERS, read_cluster, report};
 use crate::cli::{OutputForm, PlanArgs};
 use crate::config::Config;
-use crate::end::End;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::output;
+use crate::shutdown::Shutdown;
 use crate::sync::Session;
 use crate::view::PlanView;
 
@@ -17,7 +17,7 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let args = &args.proxy;
     let hns = Hns::open(&args.hns)?;
     // A signal ends the process as it does any other.
-    let catalog = read_cluster(args, config, &hns, &End::default())?;
+    let catalog = read_cluster(args, config, &hns, &Shutdown::default())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
     let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
     session.load(&catalog);

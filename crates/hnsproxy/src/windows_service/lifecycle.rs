@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::end::End;
+use crate::shutdown::Shutdown;
 
 /// While the work ends, the SCM gets a sign of life so often.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
@@ -37,8 +37,13 @@ pub(super) enum State {
     Stopped(u8),
 }
 
-/// Lives a service from its start to its end. The work ends when `end` is told, and then says so by [`Message::Done`].
-pub(super) fn live(messages: &Receiver<Message>, end: &End, sign_of_life: Duration, mut report: impl FnMut(State)) {
+/// Lives a service from its start to its end. The work ends when `shutdown` is requested, and then says so by [`Message::Done`].
+pub(super) fn live(
+    messages: &Receiver<Message>,
+    shutdown: &Shutdown,
+    sign_of_life: Duration,
+    mut report: impl FnMut(State),
+) {
     let mut state = State::Running;
     report(state);
     loop {
@@ -55,7 +60,7 @@ pub(super) fn live(messages: &Receiver<Message>, end: &End, sign_of_life: Durati
                 state = State::StopPending(1);
                 // Told before the work is, so that *stopped* can't come first.
                 report(state);
-                end.tell();
+                shutdown.request();
                 continue;
             }
             (Ok(Message::ParamChange), _) => {
@@ -81,11 +86,11 @@ mod tests {
         let (sender, receiver) = channel();
         messages.iter().for_each(|message| sender.send(*message).unwrap());
         drop(sender);
-        let (end, told) = (End::default(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let (shutdown, told) = (Shutdown::default(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
         let seen = told.clone();
-        end.when_told(move || seen.store(true, std::sync::atomic::Ordering::SeqCst));
+        shutdown.on_request(move || seen.store(true, std::sync::atomic::Ordering::SeqCst));
         let mut states = Vec::new();
-        live(&receiver, &end, NEVER, |state| states.push(state));
+        live(&receiver, &shutdown, NEVER, |state| states.push(state));
         (states, told.load(std::sync::atomic::Ordering::SeqCst))
     }
 
@@ -116,7 +121,7 @@ mod tests {
         let (sender, receiver) = channel();
         sender.send(Message::Stop).unwrap();
         let mut states = Vec::new();
-        live(&receiver, &End::default(), Duration::from_millis(1), |state| {
+        live(&receiver, &Shutdown::default(), Duration::from_millis(1), |state| {
             states.push(state);
             if state == State::StopPending(3) {
                 sender.send(Message::Done(0)).unwrap();

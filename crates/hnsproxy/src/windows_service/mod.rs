@@ -88,7 +88,7 @@ pub struct Wanted {
 /// # Errors
 /// Always, on this system.
 #[cfg(not(windows))]
-pub fn run<T>(_work: impl FnOnce(&crate::end::End) -> (T, u8)) -> Result<T, ServiceError> {
+pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     Err(ServiceError::NotWindows)
 }
 

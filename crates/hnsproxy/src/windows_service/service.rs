@@ -13,7 +13,7 @@ use windows_service::service_dispatcher;
 
 use super::ServiceError;
 use super::lifecycle::{Message, SIGN_OF_LIFE, State, live};
-use crate::end::End;
+use crate::shutdown::Shutdown;
 
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
 const NOT_STARTED_BY_SCM: i32 = 1063;
@@ -26,7 +26,7 @@ struct Handover {
     started: Sender<Result<(), windows_service::Error>>,
     messages: Receiver<Message>,
     sender: Sender<Message>,
-    end: End,
+    shutdown: Shutdown,
 }
 
 static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
@@ -35,11 +35,11 @@ static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 ///
 /// # Errors
 /// Where the SCM can't be reached, because it did not start this process for instance. Then there was no work.
-pub fn run<T>(work: impl FnOnce(&End) -> (T, u8)) -> Result<T, ServiceError> {
-    let end = End::default();
+pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
+    let shutdown = Shutdown::default();
     let (sender, messages) = mpsc::channel();
     let (started, starts) = mpsc::channel();
-    let handover = Handover { started: started.clone(), messages, sender: sender.clone(), end: end.clone() };
+    let handover = Handover { started: started.clone(), messages, sender: sender.clone(), shutdown: shutdown.clone() };
     *HANDOVER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handover);
     let dispatch = move || {
         if let Err(error) = service_dispatcher::start(NAME, main) {
@@ -59,7 +59,7 @@ pub fn run<T>(work: impl FnOnce(&End) -> (T, u8)) -> Result<T, ServiceError> {
     if let Ok(result) = starts.recv() {
         result.map_err(failed)?;
     }
-    let (result, code) = work(&end);
+    let (result, code) = work(&shutdown);
     let _ = sender.send(Message::Done(code));
     // It ends when the SCM was told of the end.
     let _ = dispatcher.join();
@@ -74,7 +74,7 @@ extern "system" fn main(_count: u32, _arguments: *mut *mut u16) {
     }
 }
 
-fn serve(Handover { started, messages, sender, end }: Handover) {
+fn serve(Handover { started, messages, sender, shutdown }: Handover) {
     let handler = move |control| {
         let message = match control {
             ServiceControl::Stop => Message::Stop,
@@ -101,7 +101,7 @@ fn serve(Handover { started, messages, sender, end }: Handover) {
     };
     report(State::StartPending);
     let _ = started.send(Ok(()));
-    live(&messages, &end, SIGN_OF_LIFE, report);
+    live(&messages, &shutdown, SIGN_OF_LIFE, report);
 }
 
 fn status(state: State) -> ServiceStatus {

@@ -50,7 +50,7 @@ pub(super) fn main(
         let wake = keeper.turn()?;
         let mut next = match received.recv_timeout(wake.saturating_sub(keeper.session.now())) {
             Ok(event) => Some(event),
-            Err(RecvTimeoutError::Disconnected) => Some(Event::End),
+            Err(RecvTimeoutError::Disconnected) => Some(Event::Shutdown),
             Err(RecvTimeoutError::Timeout) => None,
         };
         // What came while HNS was busy is one turn.
@@ -73,7 +73,7 @@ pub(super) fn main(
                 },
                 Event::Question(question) => question.answer(|service| keeper.session.explain(service)),
                 Event::ListenFailed(error) => return Err(error.into()),
-                Event::End => {
+                Event::Shutdown => {
                     info!("ended; HNS keeps what it holds");
                     return Ok(());
                 }

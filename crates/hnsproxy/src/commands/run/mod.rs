@@ -12,11 +12,11 @@ use crate::background::Background;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::end::End;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::serve::{ListenError, Question};
+use crate::shutdown::Shutdown;
 use crate::source;
 use crate::status::StatusStore;
 
@@ -34,8 +34,8 @@ enum Event {
     Question(Question),
     /// An address is taken, and that is to end the program.
     ListenFailed(ListenError),
-    /// The word to end.
-    End,
+    /// Shutdown was requested.
+    Shutdown,
 }
 
 /// What wakes the loop is sent here, by any thread. The store says from then on that a change waits, even while the loop is held up.
@@ -57,14 +57,14 @@ impl Events {
     }
 }
 
-pub(super) fn main(args: &RunArgs, config: &Config, end: &End) -> Result<u8, CommandError> {
+pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (sender, received) = mpsc::channel();
     let ended = sender.clone();
     // Nobody is to be told any more where nobody listens.
-    end.when_told(move || drop(ended.send(Event::End)));
+    shutdown.on_request(move || drop(ended.send(Event::Shutdown)));
     let result = if args.once {
-        once::main(args, config, &hns, end, &received)
+        once::main(args, config, &hns, shutdown, &received)
     } else {
         let background = Background::start().map_err(CommandError::Background)?;
         let events =

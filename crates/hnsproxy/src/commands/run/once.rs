@@ -11,10 +11,10 @@ use super::Event;
 use crate::cli::{OutputForm, RunArgs};
 use crate::commands::{read_cluster, report};
 use crate::config::Config;
-use crate::end::End;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::shutdown::Shutdown;
 use crate::sync::Session;
 use crate::{output, view};
 
@@ -25,17 +25,17 @@ pub(super) fn main(
     args: &RunArgs,
     config: &Config,
     hns: &Hns,
-    end: &End,
+    shutdown: &Shutdown,
     events: &Receiver<Event>,
 ) -> Result<(), CommandError> {
-    let catalog = read_cluster(&args.proxy, config, hns, end)?;
+    let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
     let mut session = Session::new(hns, settings, host, args.hns_concurrency);
     info!("{}", session.note());
     session.load(&catalog);
     session.observe()?;
     session.tell_of_host();
-    let converged = converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
+    let converged = converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::Shutdown)));
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
     match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Access, AccessError, follow};
 use crate::background::Background;
 use crate::config::Config;
-use crate::end::End;
+use crate::shutdown::Shutdown;
 use crate::source::{Catalog, Change};
 
 /// How long a server that can't be asked is tried.
@@ -34,11 +34,11 @@ pub enum ReadError {
 ///
 /// # Errors
 /// Where it can't be read, or the word to end comes before.
-pub fn read(config: &Config, node_name: &str, end: &End) -> Result<Catalog, ReadError> {
+pub fn read(config: &Config, node_name: &str, shutdown: &Shutdown) -> Result<Catalog, ReadError> {
     let (sender, received) = channel();
     let ended = sender.clone();
     // Nobody is to be told any more where nobody listens.
-    end.when_told(move || drop(ended.send(None)));
+    shutdown.on_request(move || drop(ended.send(None)));
     let tell = move |change| drop(sender.send(Some(change)));
     let access = Arc::new(Access::open(&config.client)?);
     let background = Background::start().map_err(AccessError::Runtime)?;
