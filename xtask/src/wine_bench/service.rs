@@ -111,7 +111,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
         until("the service has stopped", || state("STOPPED")).with_context(logged)?;
     }
     ensure!(logged().matches("wants the service to stop").count() == 2, "{}", logged());
-    ensure!(logged().matches("ended; HNS keeps what it holds").count() == 2, "{}", logged());
+    ensure!(logged().matches("shut down; HNS keeps its state").count() == 2, "{}", logged());
     // By the second start nothing more was written, and in the end all is there.
     ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), logged());
     let mut state_now = Command::new(here);

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use hcn_emulator::Build;
 use hcn_emulator::service::Service;
 
-use super::CONVERGED;
+use super::IN_SYNC;
 use crate::cli::EmulatorArgs;
 use crate::error::CommandError;
 use crate::hns;
@@ -29,5 +29,5 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     // The handler of the signals keeps the sender for as long as the process lives.
     let _ = requested.recv();
     running.stop();
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }

@@ -4,14 +4,15 @@ use std::num::NonZeroUsize;
 
 use proxy::Explanation;
 
-use super::{CONVERGED, report};
+use super::IN_SYNC;
 use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::problem_log::ProblemLog;
+use crate::session::Session;
 use crate::source::files::Files;
-use crate::sync::Session;
 use crate::{ask, output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
@@ -23,19 +24,19 @@ pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, Comm
         OutputForm::Table => output::text(&view::explanation(&explanation, &note))?,
         OutputForm::Json => output::json(&explanation)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }
 
 fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let catalog = files.catalog();
     let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
-    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
     session.observe()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
-    report(&catalog, &mut Vec::new());
+    ProblemLog::default().log(&catalog);
     match explanation {
         Some(explanation) => Ok((explanation, session.note())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),

@@ -1,10 +1,11 @@
-//! The commands, each a function from its arguments to an exit code.
+//! The commands: each is a function from its arguments to an exit code.
 
 mod cleanup;
 mod configure;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod explain;
+mod once;
 mod plan;
 mod run;
 mod service;
@@ -18,7 +19,6 @@ use crate::environment::node_name;
 use crate::error::CommandError;
 use crate::error_chain::chain;
 use crate::hns::Hns;
-use crate::kubernetes::summary;
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::source::Catalog;
@@ -26,25 +26,25 @@ use crate::source::cluster;
 use crate::source::files::Files;
 use crate::windows_service;
 
-/// Nothing to do, or done.
-pub const CONVERGED: u8 = 0;
-/// Anything went wrong, a mistake on the command line included.
+/// Exit code: done, or nothing to do.
+pub const IN_SYNC: u8 = 0;
+/// Exit code: any error, those of the command line included.
 pub const FAILED: u8 = 1;
-/// `plan` found something to do.
+/// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
 
-/// Carries out a command, and says what went wrong.
+/// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
-    let result = carry_out(cli);
+    let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
-        // What fails before the log has begun is said all the same; where it can't be written, that is the error.
+        // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
         let _ = log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", chain(&error));
         FAILED
     }))
 }
 
-fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
+fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
         Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
@@ -65,8 +65,8 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
     }
 }
 
-/// Runs until shutdown is requested: by signals, or by the service control manager, which has to hear of the process before anything can
-/// fail.
+/// Runs until shutdown is requested: by a signal, or by the service control manager. The latter comes first in the process: it waits for the
+/// state of the service, whatever fails.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
     let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
@@ -79,23 +79,10 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     })?
 }
 
-/// The cluster as it is now: from files, or from an API server.
+/// Reads the cluster once.
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
         None => cluster::read(config, &node_name(config, hns)?, shutdown)?,
     })
-}
-
-/// Says what was read and what could not be used, if it differs from what was said before.
-fn report(catalog: &Catalog, said: &mut Vec<String>) {
-    tracing::info!("{}", catalog.describe());
-    let lines = summary(&catalog.problems);
-    if lines != *said {
-        lines.iter().for_each(|line| tracing::warn!("{line}"));
-        if lines.is_empty() {
-            tracing::info!("no problems in the input any more");
-        }
-        *said = lines;
-    }
 }

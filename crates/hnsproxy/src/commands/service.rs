@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::CONVERGED;
+use super::IN_SYNC;
 use crate::cli::{self, InstallArgs, ServiceArgs, ServiceCommand};
 use crate::error::CommandError;
 use crate::windows_service::{self, Wanted};
@@ -12,7 +12,7 @@ pub(super) fn main(args: &ServiceArgs) -> Result<u8, CommandError> {
         ServiceCommand::Install(args) => windows_service::install(&wanted(args)?)?,
         ServiceCommand::Uninstall(args) => windows_service::uninstall(&args.name)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }
 
 /// The service that is asked for. Its command line is read here already: a service that can't start helps nobody.

@@ -2,7 +2,7 @@
 
 use hcn::{Features, Generation};
 
-use super::CONVERGED;
+use super::IN_SYNC;
 use crate::cli::{OutputForm, StateArgs};
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsApi};
@@ -21,5 +21,5 @@ pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
         OutputForm::Table => output::text(&view::table(&snapshot, &[]))?,
         OutputForm::Json => output::json(&snapshot)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }

@@ -93,15 +93,17 @@ impl Hns {
     /// # Errors
     /// Where this build does not have it, the host document is bad, or the service can't be asked.
     #[cfg(feature = "emulator")]
-    pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
+    pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         let (hcn, facts, emulated) = match &args.hns {
             HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::there(address)?,
             HnsChoice::Windows => {
-                return Ok(Self { hcn: measured(windows()?, args), facts: None, emulated: None, api: args.hns_api });
+                let hcn = measured(windows()?, args);
+                return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api }));
             }
         };
-        Ok(Self { hcn: measured(hcn, args), facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
+        let hcn = measured(hcn, args);
+        Ok(Arc::new(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api }))
     }
 
     /// Opens what was asked for.
@@ -109,9 +111,11 @@ impl Hns {
     /// # Errors
     /// Where this build does not have it.
     #[cfg(not(feature = "emulator"))]
-    pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
+    pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         match args.hns {
-            HnsChoice::Windows => Ok(Self { hcn: measured(windows()?, args), facts: None, api: args.hns_api }),
+            HnsChoice::Windows => {
+                Ok(Arc::new(Self { hcn: measured(windows()?, args), facts: None, api: args.hns_api }))
+            }
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
     }

@@ -26,7 +26,7 @@ const DESCRIPTION: &str = "Has the Host Networking Service hold the load balance
 const RESTARTS: [u64; 3] = [5, 10, 60];
 /// A failure counts as the first again after a day without one.
 const FORGIVEN: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a service is waiting_for that was told to stop, and how often it is looked at.
+/// How long a service is awaited that was told to stop, and how often it is looked at.
 const STOP_BOUND: u64 = 60;
 const LOOKS_PER_SECOND: u64 = 10;
 

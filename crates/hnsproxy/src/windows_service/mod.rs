@@ -55,7 +55,7 @@ pub enum ServiceError {
     DoesNotStop {
         /// Its name.
         name: String,
-        /// How long that was waiting_for.
+        /// How long that was awaited.
         seconds: u64,
     },
     /// Some step failed.

@@ -1,13 +1,13 @@
-//! When enough is known of the own Node to begin, as kube-proxy has it: the Node is waiting_for, its addresses for a while, and its pod
+//! When enough is known of the own Node to begin, as kube-proxy has it: the Node is awaited, its addresses for a while, and its pod
 //! CIDRs where they are needed.
 
 use std::time::Duration;
 
 use crate::kubernetes::node::Node;
 
-/// How long addresses are waiting_for.
+/// How long addresses are awaited.
 const ADDRESSES: Duration = Duration::from_secs(30);
-/// How long pod CIDRs are waiting_for after that.
+/// How long pod CIDRs are awaited after that.
 const POD_CIDRS: Duration = Duration::from_secs(300);
 
 /// What is needed of the Node before anything is programmed.
@@ -57,7 +57,7 @@ pub enum Standing {
     Settled,
 }
 
-/// The own Node, as it is waiting_for and then followed. Time is an argument: the duration since any fixed moment.
+/// The own Node, as it is awaited and then followed. Time is an argument: the duration since any fixed moment.
 #[derive(Debug)]
 pub struct OwnNode {
     name: String,

@@ -85,7 +85,7 @@ impl<K: Kind> Follower<K> {
         }
     }
 
-    /// Whether a whole list was handed over, and changes of it are waiting_for.
+    /// Whether a whole list was handed over, and changes of it are awaited.
     pub(super) fn is_whole(&self) -> bool {
         matches!(self.position, Position::At { .. })
     }

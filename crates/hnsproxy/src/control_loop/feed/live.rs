@@ -6,17 +6,17 @@ use tracing::{info, warn};
 
 use super::{Origin, Place, Turn};
 use crate::background::Task;
-use crate::commands::run::{Event, Events};
 use crate::config::DetectLocalMode;
+use crate::control_loop::{Context, Event};
 use crate::environment::{host, known_ips};
 use crate::kubernetes::node::Node;
 use crate::kubernetes::summary;
+use crate::session::Session;
 use crate::source::Change;
 use crate::source::cluster::{self, Access, Needs, NodeError, OwnNode, Standing};
-use crate::sync::Session;
 
 /// The cluster, until this is dropped.
-pub(in crate::commands::run) struct LiveFeed {
+pub(in crate::control_loop) struct LiveFeed {
     origin: Origin,
     _following: Task,
     own: OwnNode,
@@ -30,17 +30,17 @@ pub(in crate::commands::run) struct LiveFeed {
 
 impl LiveFeed {
     /// Begins to follow the cluster.
-    pub(super) fn open(place: Place<'_>, node_name: &str, access: &Arc<Access>, events: &Events) -> Self {
+    pub(super) fn open(place: Place<'_>, node_name: &str, access: &Arc<Access>, context: &Context<'_>) -> Self {
         let needs = Needs {
             addresses: known_ips(place.args, place.hns).is_empty(),
             pod_cidrs: place.config.detect_local_mode == DetectLocalMode::NodeCidr,
         };
         let origin = Origin::default();
-        let (events, from) = (events.clone(), origin.clone());
-        let (background, metrics) = (events.background.clone(), events.metrics.clone());
+        let (events, from) = (context.events.clone(), origin.clone());
+        let Context { background, metrics, .. } = context;
         let tell = move |change| events.send(Event::Cluster(from.clone(), change));
         info!("the cluster is that of the API server {}", access.server());
-        let following = cluster::follow(&background, access.clone(), place.config, node_name, &metrics, tell);
+        let following = cluster::follow(background, access.clone(), place.config, node_name, metrics, tell);
         let own = OwnNode::new(node_name, needs);
         Self { origin, _following: following, own, addresses_changed: false, trouble: None, said: None }
     }
@@ -56,12 +56,12 @@ impl LiveFeed {
     }
 
     /// Why the server can't be asked at present.
-    pub(super) fn trouble(&self) -> Option<&String> {
+    pub(super) fn outage(&self) -> Option<&String> {
         self.trouble.as_ref()
     }
 
     /// Takes a change.
-    pub(super) fn take(&mut self, change: Change, session: &mut Session<'_>) {
+    pub(super) fn take(&mut self, change: Change, session: &mut Session) {
         match &change {
             Change::Node(node) => {
                 if node.is_none() {
@@ -81,14 +81,14 @@ impl LiveFeed {
             Change::Trouble(trouble) => self.trouble.clone_from(trouble),
             _ => {}
         }
-        session.take(change);
+        session.apply(change);
     }
 
     /// Says whether it can begin, or go on, and tells the session of the Node.
     ///
     /// # Errors
     /// Where it does not go on.
-    pub(super) fn turn(&mut self, place: Place<'_>, session: &mut Session<'_>) -> Result<Turn, NodeError> {
+    pub(super) fn tick(&mut self, place: Place<'_>, session: &mut Session) -> Result<Turn, NodeError> {
         match self.own.stands(session.now())? {
             Standing::Waits(what, until) => {
                 if self.said.replace(what) != Some(what) {

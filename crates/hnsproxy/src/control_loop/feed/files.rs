@@ -6,25 +6,24 @@ use std::time::Duration;
 use notify::RecommendedWatcher;
 use tracing::{info, warn};
 
-use crate::commands::report;
-use crate::commands::run::{Event, Events};
+use crate::control_loop::{Context, Event};
 use crate::error::CommandError;
 use crate::error_chain::chain;
 use crate::kubernetes::node::Node;
+use crate::problem_log::ProblemLog;
+use crate::session::Session;
 use crate::source;
 use crate::source::files::{FileError, Files};
-use crate::sync::Session;
 
 /// After the first notice of a change, how long more are awaited: programs write a file in pieces, and several files at a time.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// The files, until this is dropped.
-pub(in crate::commands::run) struct FileFeed {
+pub(in crate::control_loop) struct FileFeed {
     files: Files,
     _watcher: RecommendedWatcher,
     reload_at: Option<Duration>,
-    /// What was said of the input.
-    said: Vec<String>,
+    problems: ProblemLog,
     /// What was said of files that can't be read.
     complained: Vec<String>,
 }
@@ -34,11 +33,11 @@ impl FileFeed {
     ///
     /// # Errors
     /// Where there is nothing to read, or it can't be read or followed.
-    pub(super) fn open(root: &Path, events: &Events) -> Result<Self, CommandError> {
+    pub(super) fn open(root: &Path, context: &Context<'_>) -> Result<Self, CommandError> {
         let files = Files::open(root)?;
-        let events = events.clone();
+        let events = context.events.clone();
         let watcher = source::watch(files.root(), move || events.send(Event::FilesChanged))?;
-        Ok(Self { files, _watcher: watcher, reload_at: None, said: Vec::new(), complained: Vec::new() })
+        Ok(Self { files, _watcher: watcher, reload_at: None, problems: ProblemLog::default(), complained: Vec::new() })
     }
 
     /// A Node as it was last read.
@@ -47,14 +46,14 @@ impl FileFeed {
     }
 
     /// Hands the cluster over, and says what was read.
-    pub(super) fn load(&mut self, session: &mut Session<'_>) {
+    pub(super) fn load(&mut self, session: &mut Session) {
         let catalog = self.files.catalog();
         session.load(&catalog);
-        report(&catalog, &mut self.said);
+        self.problems.log(&catalog);
     }
 
     /// Notes that files were changed.
-    pub(in crate::commands::run) fn changed(&mut self, now: Duration) {
+    pub(in crate::control_loop) fn changed(&mut self, now: Duration) {
         self.reload_at.get_or_insert(now + SETTLE);
     }
 
@@ -64,7 +63,7 @@ impl FileFeed {
     }
 
     /// Reads and hands over what is due.
-    pub(super) fn turn(&mut self, session: &mut Session<'_>) {
+    pub(super) fn tick(&mut self, session: &mut Session) {
         if self.reload_at.is_some_and(|time| session.now() >= time) {
             self.reload_at = None;
             let errors = self.files.refresh();

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use self::files::FileFeed;
 use self::live::LiveFeed;
-use super::Events;
+use super::Context;
 use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::kubernetes::node::Node;
+use crate::session::Session;
 use crate::source::Change;
 use crate::source::cluster::{Access, AccessError, NodeError};
-use crate::sync::Session;
 
 /// Which of the feeds that there may have been one after the other tells of a change.
 pub(super) type Origin = Arc<()>;
@@ -31,7 +31,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Where the cluster comes from.
-pub(super) enum Source {
+pub enum Source {
     /// From the files in a place.
     Files(PathBuf),
     /// From an API server.
@@ -43,7 +43,7 @@ impl Source {
     ///
     /// # Errors
     /// Where no way to an API server is known.
-    pub(super) fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+    pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
         Ok(match &args.source.from {
             Some(root) => Self::Files(root.clone()),
             None => Self::ApiServer(Arc::new(Access::open(&config.client)?)),
@@ -74,11 +74,11 @@ impl Feed {
         place: Place<'_>,
         node_name: &str,
         source: &Source,
-        events: &Events,
+        context: &Context<'_>,
     ) -> Result<Self, CommandError> {
         Ok(match source {
-            Source::Files(root) => Self::Files(FileFeed::open(root, events)?),
-            Source::ApiServer(access) => Self::Live(LiveFeed::open(place, node_name, access, events)),
+            Source::Files(root) => Self::Files(FileFeed::open(root, context)?),
+            Source::ApiServer(access) => Self::Live(LiveFeed::open(place, node_name, access, context)),
         })
     }
 
@@ -91,7 +91,7 @@ impl Feed {
     }
 
     /// Hands over what is known.
-    pub(super) fn load(&mut self, session: &mut Session<'_>) {
+    pub(super) fn load(&mut self, session: &mut Session) {
         match self {
             Feed::Files(files) => files.load(session),
             Feed::Live(_) => {}
@@ -107,7 +107,7 @@ impl Feed {
     }
 
     /// Takes what an API server tells.
-    pub(super) fn take(&mut self, origin: &Origin, change: Change, session: &mut Session<'_>) {
+    pub(super) fn take(&mut self, origin: &Origin, change: Change, session: &mut Session) {
         match self {
             Feed::Live(live) if live.is(origin) => live.take(change, session),
             Feed::Live(_) | Feed::Files(_) => {}
@@ -115,10 +115,10 @@ impl Feed {
     }
 
     /// Why the cluster can't be asked for changes at present.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(super) fn outage(&self) -> Option<String> {
         match self {
             Feed::Files(_) => None,
-            Feed::Live(live) => live.trouble().cloned(),
+            Feed::Live(live) => live.outage().cloned(),
         }
     }
 
@@ -126,13 +126,13 @@ impl Feed {
     ///
     /// # Errors
     /// Where it does not go on.
-    pub(super) fn turn(&mut self, place: Place<'_>, session: &mut Session<'_>) -> Result<Turn, NodeError> {
+    pub(super) fn tick(&mut self, place: Place<'_>, session: &mut Session) -> Result<Turn, NodeError> {
         match self {
             Feed::Files(files) => {
-                files.turn(session);
+                files.tick(session);
                 Ok(Turn::Ready(files.due()))
             }
-            Feed::Live(live) => live.turn(place, session),
+            Feed::Live(live) => live.tick(place, session),
         }
     }
 }
