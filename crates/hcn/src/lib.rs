@@ -9,8 +9,8 @@
 //! On Windows, `windows` carries the calls out; it has the only unsafe code.
 //!
 //! Errors carry a [`Class`] that comes from codes, never from texts; see [`error`].
-#![cfg_attr(not(windows), forbid(unsafe_code))]
 #![deny(missing_docs)]
+#![cfg_attr(not(windows), forbid(unsafe_code))]
 
 pub mod call;
 pub mod client;

@@ -7,21 +7,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
+use cluster_source::error_chain;
+use cluster_source::file_watch::FileWatch;
 use tracing::{info, warn};
 
 use crate::background::Background;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
-use crate::config::{self, ChangeWatcher, Config};
-use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit, Source};
+use crate::config::{self, Config};
+use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
 use crate::error::CommandError;
-use crate::error_chain::chain;
 use crate::events::{Occurrence, Regarding, Severity, SharedCorrelator};
 use crate::hns::Hns;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reporting::Reporting;
 use crate::shutdown::Shutdown;
+use crate::source::Source;
 use crate::status::StatusStore;
 
 /// The process, ready to run.
@@ -31,7 +33,7 @@ pub struct Bound<'a> {
     correlator: SharedCorrelator,
     reporting: Reporting,
     control_loop: ControlLoop<'a>,
-    _config_watcher: Option<ChangeWatcher>,
+    _config_watcher: Option<FileWatch>,
 }
 
 /// Builds the process. It runs until `shutdown` is requested.
@@ -96,7 +98,7 @@ impl Bound<'_> {
                 Ok((new, source))
             });
             match replaced {
-                Err(error) => warn!("{}; keeping the previous configuration", chain(&error)),
+                Err(error) => warn!("{}; keeping the previous configuration", error_chain(&error)),
                 Ok((new, source)) => {
                     info!("configuration changed; auditing HNS, which keeps its state");
                     log_as(new.config(), control_loop.config());

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
+use cluster_source::Catalog;
+use cluster_source::kubernetes::node::Node;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
 use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::hns::Hns;
-use crate::kubernetes::node::Node;
-use crate::source::Catalog;
 
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cluster_source::cluster::{AccessError, ReadError};
+use cluster_source::file_watch::FileWatchError;
+use cluster_source::files::FileError;
 use proxy::model::ServiceName;
 
 use crate::ask::AskError;
@@ -11,8 +14,7 @@ use crate::environment::SettingsError;
 use crate::hns::HnsError;
 use crate::log::LogFileError;
 use crate::serve::ListenError;
-use crate::source::cluster::{AccessError, NodeError, ReadError};
-use crate::source::files::FileError;
+use crate::source::NodeError;
 use crate::windows_service::ServiceError;
 
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,8 @@ pub enum CommandError {
     Node(#[from] NodeError),
     #[error("cannot start the background thread")]
     Background(#[source] std::io::Error),
-    #[error("cannot watch the files")]
-    Watch(#[from] notify::Error),
+    #[error(transparent)]
+    Watch(#[from] FileWatchError),
     #[error(transparent)]
     Hns(#[from] HnsError),
     #[error(transparent)]

@@ -85,6 +85,6 @@ fn filter(verbosity: u32) -> Targets {
         _ => LevelFilter::TRACE,
     };
     // Libraries log each request; hnsproxy logs what came of it.
-    let ours = ["hnsproxy", "proxy", "hcn", "hcn_emulator"].map(|target| (target, level));
+    let ours = ["hnsproxy", "cluster_source", "proxy", "hcn", "hcn_emulator"].map(|target| (target, level));
     Targets::new().with_targets(ours).with_default(if verbosity < 6 { LevelFilter::OFF } else { LevelFilter::DEBUG })
 }

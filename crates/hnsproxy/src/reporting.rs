@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use crate::background::Task;
 use crate::config::Config;
-use crate::control_loop::{Context, Event, Source};
+use crate::control_loop::{Context, Event};
 use crate::environment::node_name;
 use crate::error::CommandError;
 use crate::events::{Broadcaster, Occurrence, Recorder, Reporter, SharedCorrelator};
 use crate::serve::{self, Listeners};
+use crate::source::Source;
 
 /// Fields are dropped in this order: Events about the servers are sent before the broadcaster ends.
 pub struct Reporting {

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cluster_source::error_chain;
+use cluster_source::{Catalog, Change};
 use hcn::{Client, Counts, Features, Generation};
 use jiff::Timestamp;
 use proxy::apply::{Outcome, Workers};
@@ -15,10 +17,8 @@ use proxy::{
 };
 use tracing::{debug, info, warn};
 
-use crate::error_chain::chain;
 use crate::hns::{Hns, HnsApi};
 use crate::metrics::Metrics;
-use crate::source::{Catalog, Change};
 use crate::status::Status;
 
 pub struct Session {
@@ -104,29 +104,25 @@ impl Session {
 
     /// Replaces the cluster by this one.
     pub fn load(&mut self, catalog: &Catalog) {
-        self.reconciler.reset_services(catalog.services.values().cloned().collect());
-        self.reconciler.reset_slices(catalog.slices.values().cloned().collect());
-        let node = catalog.nodes.get(&self.settings.node_name);
-        self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
-        // Without a Node there is nothing that could be marked for deletion.
-        self.node_eligible = node.is_none_or(|node| node.eligible);
+        let changes = catalog.changes(&self.settings.node_name);
+        changes.into_iter().for_each(|change| self.apply(change));
     }
 
     pub fn apply(&mut self, change: Change) {
         let reconciler = &mut self.reconciler;
         match change {
-            Change::Services(services) => reconciler.reset_services(services),
-            Change::Service(service) => reconciler.apply_service(service),
-            Change::ServiceGone(name) => reconciler.delete_service(&name),
-            Change::Slices(slices) => reconciler.reset_slices(slices),
-            Change::Slice(slice) => reconciler.apply_slice(slice),
-            Change::SliceGone(name) => reconciler.delete_slice(&name),
+            Change::ResetServices(services) => reconciler.reset_services(services),
+            Change::ApplyService(service) => reconciler.apply_service(service),
+            Change::DeleteService(name) => reconciler.delete_service(&name),
+            Change::ResetSlices(slices) => reconciler.reset_slices(slices),
+            Change::ApplySlice(slice) => reconciler.apply_slice(slice),
+            Change::DeleteSlice(name) => reconciler.delete_slice(&name),
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
                 self.node_eligible = node.eligible;
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
-            Change::Node(None) | Change::Problems(_) | Change::Trouble(_) => {}
+            Change::Node(None) | Change::Problems(_) | Change::Outage(_) => {}
         }
     }
 
@@ -194,7 +190,7 @@ impl Session {
             Ok(false) => Audit::Done,
             Err(_) => Audit::Failed,
         };
-        let error = result.err().map(|error| chain(&error));
+        let error = result.err().map(|error| error_chain(&error));
         if error != self.audit_error {
             match (&error, &self.audit_error) {
                 (Some(error), _) => warn!("{error}; nothing is written until HNS can be read"),
@@ -245,9 +241,9 @@ impl Session {
             match result {
                 Ok(()) => debug!("{step}"),
                 Err(failure) if *put_back => {
-                    warn!("{step}: {}; restored the previous object, will retry", chain(failure));
+                    warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
-                Err(failure) => warn!("{step}: {}; will retry", chain(failure)),
+                Err(failure) => warn!("{step}: {}; will retry", error_chain(failure)),
             }
         }
         if !outcomes.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use cluster_source::Catalog;
 use hcn::Counts;
 use tracing::info;
 
@@ -13,7 +14,6 @@ use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::session::Session;
-use crate::source::Catalog;
 
 pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.hns)?;

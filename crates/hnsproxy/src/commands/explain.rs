@@ -2,17 +2,16 @@
 
 use std::num::NonZeroUsize;
 
+use cluster_source::files::Files;
 use proxy::Explanation;
 
-use super::IN_SYNC;
+use super::{IN_SYNC, log_catalog};
 use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
-use crate::problem_log::ProblemLog;
 use crate::session::Session;
-use crate::source::files::Files;
 use crate::{ask, output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
@@ -36,7 +35,7 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
     session.observe()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
-    ProblemLog::default().log(&catalog);
+    log_catalog(&catalog);
     match explanation {
         Some(explanation) => Ok((explanation, session.note())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),

@@ -13,17 +13,20 @@ mod state;
 
 use std::process::ExitCode;
 
+use cluster_source::Catalog;
+use cluster_source::error_chain;
+use cluster_source::files::Files;
+use cluster_source::kubernetes::summary;
+use tracing::{info, warn};
+
 use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
-use crate::error_chain::chain;
 use crate::hns::Hns;
 use crate::log;
 use crate::shutdown::Shutdown;
-use crate::source::Catalog;
-use crate::source::cluster;
-use crate::source::files::Files;
+use crate::source;
 use crate::windows_service;
 
 /// Exit code: done, or nothing to do.
@@ -39,7 +42,7 @@ pub fn main(cli: &Cli) -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|error| {
         // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
         let _ = log::start(&LogArgs::plain(cli.log_file()));
-        tracing::error!("{}", chain(&error));
+        tracing::error!("{}", error_chain(&error));
         FAILED
     }))
 }
@@ -83,6 +86,12 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => cluster::read(config, &node_name(config, hns)?, shutdown)?,
+        None => source::read_api_server(config, &node_name(config, hns)?, shutdown)?,
     })
+}
+
+/// Logs what was read, and what of it could not be used.
+fn log_catalog(catalog: &Catalog) {
+    info!("{}", catalog.describe());
+    summary(&catalog.problems).iter().for_each(|line| warn!("{line}"));
 }

@@ -8,13 +8,12 @@ use hcn::Counts;
 use proxy::Next;
 use tracing::info;
 
-use super::read_cluster;
+use super::{log_catalog, read_cluster};
 use crate::cli::{OutputForm, RunArgs};
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
-use crate::problem_log::ProblemLog;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
 use crate::{output, view};
@@ -41,7 +40,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
         OutputForm::Json => output::json(&snapshot)?,
     }
-    ProblemLog::default().log(&catalog);
+    log_catalog(&catalog);
     let Counts { calls, writes } = synced?;
     info!(native_calls = calls, writes, "HNS in sync");
     Ok(())

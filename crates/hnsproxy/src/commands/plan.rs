@@ -2,14 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use super::{DIFFERS, IN_SYNC, read_cluster};
+use super::{DIFFERS, IN_SYNC, log_catalog, read_cluster};
 use crate::cli::{OutputForm, PlanArgs};
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::output;
-use crate::problem_log::ProblemLog;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
 use crate::view::PlanView;
@@ -30,6 +29,6 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
         OutputForm::Table => output::text(&view.text())?,
         OutputForm::Json => output::json(&view)?,
     }
-    ProblemLog::default().log(&catalog);
+    log_catalog(&catalog);
     Ok(if plan.steps.is_empty() { IN_SYNC } else { DIFFERS })
 }

@@ -30,7 +30,7 @@ pub use flags::Flags;
 pub(crate) use flags::HEADING;
 pub use gates::Gates;
 pub use validate::Failure;
-pub use watch::{Change, ChangeWatcher, watch};
+pub use watch::{Change, watch};
 
 /// The minor version of Kubernetes whose kube-proxy is stood in for.
 const MINOR_VERSION: u32 = 36;

@@ -1,15 +1,11 @@
 //! Says when the configuration file has changed: to another valid configuration, or to something that is none.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+
+use cluster_source::error_chain;
+use cluster_source::file_watch::{self, FileChanges, FileWatch, FileWatchError};
 
 use super::{Config, ConfigError, Flags};
-use crate::error_chain::chain;
-use crate::source;
-
-/// After the first notice of a change, how long more are awaited: programs write a file in pieces.
-const SETTLE: Duration = Duration::from_millis(200);
 
 /// What became of the configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +35,7 @@ impl Known {
                 })
             }
             Err(error) => {
-                let error = chain(&error);
+                let error = error_chain(&error);
                 (self.error.as_ref() != Some(&error)).then(|| {
                     self.error = Some(error.clone());
                     Change::Invalid(error)
@@ -47,11 +43,6 @@ impl Known {
             }
         }
     }
-}
-
-/// Watches as long as it is kept.
-pub struct ChangeWatcher {
-    _watcher: notify::RecommendedWatcher,
 }
 
 /// Follows the file that `--config` names, and calls `told` with each change, on a thread of its own. Without such a file there is nothing
@@ -63,34 +54,23 @@ pub fn watch(
     flags: Flags,
     config: Config,
     told: impl FnMut(Change) + Send + 'static,
-) -> notify::Result<Option<ChangeWatcher>> {
+) -> Result<Option<FileWatch>, FileWatchError> {
     let Some(path) = flags.text("config").map(str::to_owned) else { return Ok(None) };
-    let (notices, noticed) = mpsc::channel();
-    let watcher = source::watch(Path::new(&path), move || {
-        // The thread is gone only when nobody wants to be told.
-        let _ = notices.send(());
-    })?;
-    std::thread::spawn(move || follow(&flags, config, &noticed, told));
-    Ok(Some(ChangeWatcher { _watcher: watcher }))
+    let (watch, changes) = file_watch::watch(Path::new(&path))?;
+    std::thread::spawn(move || follow(&flags, config, &changes, told));
+    Ok(Some(watch))
 }
 
-/// Looks at the file after each notice, until there can be no more.
-fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut told: impl FnMut(Change)) {
+/// Looks at the file after each change, until the watch is dropped.
+fn follow(flags: &Flags, config: Config, changes: &FileChanges, mut told: impl FnMut(Change)) {
     let mut known = Known { config, error: None };
     // The file may have changed between its first reading and the watch.
     loop {
         if let Some(change) = known.look(Config::resolve(flags)) {
             told(change);
         }
-        if noticed.recv().is_err() {
+        if !changes.wait() {
             return;
-        }
-        loop {
-            match noticed.recv_timeout(SETTLE) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
         }
     }
 }
@@ -98,6 +78,8 @@ fn follow(flags: &Flags, config: Config, noticed: &Receiver<()>, mut told: impl 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::super::tests::{file, flags};
     use super::*;

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::feed;
+use cluster_source::Change;
+
 use crate::config;
 use crate::serve::Question;
-use crate::source;
+use crate::source::Origin;
 use crate::status::StatusStore;
 
 pub enum Event {
-    /// Files of the cluster have changed.
-    FilesChanged,
-    /// The cluster has changed, says an API server.
-    Cluster(feed::Origin, source::Change),
+    /// The cluster has changed. These changes belong together: none is programmed without the others.
+    Cluster(Origin, Vec<Change>),
     /// The configuration file has changed.
     Config(config::Change),
     /// HNS sent a notification.
@@ -37,7 +36,7 @@ impl EventSender {
 
     pub fn send(&self, event: Event) {
         // Noted here and not by the loop: while an HNS call blocks the loop, the age of a change has to count.
-        if matches!(event, Event::FilesChanged | Event::Cluster(..)) {
+        if matches!(event, Event::Cluster(..)) {
             self.store.change_queued();
         }
         // The loop is gone only during shutdown, when events no longer matter.

@@ -1,7 +1,6 @@
 //! The control loop under one configuration: takes events, audits HNS at an interval, programs it, and publishes the status.
 
 mod event;
-mod feed;
 mod notifications;
 
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use hcn::{Counts, Event as HnsEvent};
 use proxy::Next;
 use tracing::{debug, info, warn};
 
-use self::feed::{Feed, Place, Turn};
 use self::notifications::Notifications;
 use crate::background::Background;
 use crate::cli::RunArgs;
@@ -22,10 +20,10 @@ use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::session::{Audit, Session};
+use crate::source::{Environment, Feed, Readiness, Source};
 use crate::status::{Status, StatusStore};
 
 pub use event::{Event, EventSender};
-pub use feed::Source;
 
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
@@ -70,19 +68,21 @@ impl<'a> ControlLoop<'a> {
         source: &Source,
         before: Option<&Session>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, store, metrics, .. } = &context;
-        let place = Place { args: &args.proxy, config: &config, hns };
+        let Context { args, hns, events, store, metrics, background } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
-        let mut feed = Feed::open(place, &settings.node_name, source, &context)?;
-        let host = host(&config, &args.proxy, hns, feed.node(&settings.node_name).as_ref());
+        let node_name = settings.node_name.clone();
+        let host = host(&config, &args.proxy, hns, None);
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
             session.take_over(before);
         }
         info!("{}", session.note());
-        feed.load(&mut session);
+        let environment = Environment { args: &args.proxy, config: &config, hns };
+        let sender = events.clone();
+        let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
+        let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
         store.publish_start(session.status());
-        let notifications = Notifications::new(hns.clone(), context.events.clone());
+        let notifications = Notifications::new(hns.clone(), events.clone());
         Ok(Self { context, config, session, feed, next_audit: Duration::ZERO, notifications, was_in_sync: false })
     }
 
@@ -118,8 +118,7 @@ impl<'a> ControlLoop<'a> {
 
     fn handle(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::FilesChanged => self.feed.files_changed(self.session.now()),
-            Event::Cluster(origin, change) => self.feed.take(&origin, change, &mut self.session),
+            Event::Cluster(origin, changes) => self.feed.apply(&origin, changes, &mut self.session),
             Event::Hns(event) => self.handle_notification(event),
             Event::Config(config::Change::Invalid(error)) => warn!("{error}; keeping the previous configuration"),
             Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
@@ -132,7 +131,7 @@ impl<'a> ControlLoop<'a> {
     /// Does what is due, publishes the status, and answers when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
         let (waiting_for, next) = self.advance()?;
-        let cluster_outage = self.feed.outage();
+        let cluster_outage = self.feed.outage().cloned();
         self.context.store.publish(Status { waiting_for, cluster_outage, ..self.session.status() });
         Ok(next)
     }
@@ -140,18 +139,15 @@ impl<'a> ControlLoop<'a> {
     /// Does what is due. Answers what is waited for before anything is programmed, if anything, and when more is due.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
         let Self { context: Context { args, hns, store, .. }, config, session, feed, .. } = self;
-        let due = match feed.tick(Place { args: &args.proxy, config, hns }, session)? {
-            Turn::Ready(due) => due,
-            Turn::Waits(what, until) => return Ok((Some(what), until.unwrap_or(Duration::MAX))),
-        };
-        // With a reload pending, the changes behind it are not part of this run.
-        if due.is_none() {
-            store.run_started();
+        let environment = Environment { args: &args.proxy, config, hns };
+        if let Readiness::Waiting(what, until) = feed.readiness(environment, session)? {
+            return Ok((Some(format!("{what} {}", feed.node_name())), until.unwrap_or(Duration::MAX)));
         }
+        store.run_started();
         if !session.has_complete_cluster() {
             // The ids of objects show that they are right only where their desired state is known. An audit before that would have to read
             // every object.
-            return Ok((None, due.unwrap_or(Duration::MAX)));
+            return Ok((None, Duration::MAX));
         }
         if session.now() >= self.next_audit {
             let audit = session.audit();
@@ -173,7 +169,7 @@ impl<'a> ControlLoop<'a> {
             let Counts { calls, writes } = session.counts();
             info!(native_calls = calls, writes, "HNS in sync");
         }
-        Ok((None, [next, due].into_iter().flatten().fold(self.next_audit, Duration::min)))
+        Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
     }
 
     /// Audits sooner where a notification can mean that objects of ours are gone, or that a backend has got its endpoint.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use cluster_source::error_chain;
 use hcn::Subscription;
 use tracing::debug;
 
 use super::event::{Event, EventSender};
-use crate::error_chain::chain;
 use crate::hns::Hns;
 
 pub(super) struct Notifications {
@@ -33,7 +33,7 @@ impl Notifications {
             Ok(subscription) => self.subscription = Some(subscription),
             // Audits find the same, only later.
             Err(error) => {
-                debug!("cannot subscribe to HNS notifications: {}", chain(&error));
+                debug!("cannot subscribe to HNS notifications: {}", error_chain(&error));
                 self.supported = !matches!(error, hcn::Error::Missing { .. });
             }
         }

@@ -12,12 +12,12 @@ mod sink;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster_source::cluster::Access;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::background::{Background, Task};
 use crate::metrics::Metrics;
-use crate::source::cluster::Access;
 use crate::status::StatusStore;
 use correlator::Correlator;
 pub use occurrence::{Occurrence, Regarding, Severity};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_source::cluster::Access;
+use cluster_source::error_chain;
 use http::{Method, Request, header};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -11,9 +13,7 @@ use tracing::{debug, warn};
 
 use super::correlator::Correlated;
 use super::{Reporter, document};
-use crate::error_chain::chain;
 use crate::metrics::Metrics;
-use crate::source::cluster::Access;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// As in client-go: an Event is tried 12 times, 10 s apart, and then given up.
@@ -92,7 +92,7 @@ impl Sink {
     async fn request(&mut self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
         let (client, generation) = match self.access.client().await {
             Ok(client) => client,
-            Err(error) => return Answer::Unavailable(chain(&error)),
+            Err(error) => return Answer::Unavailable(error_chain(&error)),
         };
         let asked = method.clone();
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
@@ -121,7 +121,7 @@ impl Sink {
                 Answer::Unavailable(status.message)
             }
             Ok(Err(kube::Error::Api(status))) => Answer::Refused(status.message),
-            Ok(Err(error)) => Answer::Unavailable(chain(&error)),
+            Ok(Err(error)) => Answer::Unavailable(error_chain(&error)),
             Err(_) => Answer::Unavailable("no answer".to_owned()),
         }
     }

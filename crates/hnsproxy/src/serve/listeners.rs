@@ -5,11 +5,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use axum::Router;
+use cluster_source::error_chain;
 use tracing::{debug, info, warn};
 
 use super::Settings;
 use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
-use crate::error_chain::chain;
 use crate::events::{Occurrence, Regarding, Severity};
 
 const HEALTHZ: &str = "/healthz";
@@ -31,7 +31,7 @@ impl ListenError {
     /// The Event about it, in kube-proxy's words.
     pub fn occurrence(&self) -> Occurrence {
         let reason = if self.name == HEALTHZ { "FailedToStartProxierHealthcheck" } else { "FailedToStartMetricServer" };
-        let (regarding, severity, note) = (Regarding::Node, Severity::Warning, chain(self));
+        let (regarding, severity, note) = (Regarding::Node, Severity::Warning, error_chain(self));
         Occurrence { regarding, severity, reason, action: "StartKubeProxy", note }
     }
 }

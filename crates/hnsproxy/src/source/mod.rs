@@ -1,13 +1,103 @@
-//! Where Services, EndpointSlices and the node come from.
+//! The cluster's source: which of [`cluster_source`]'s the arguments and the configuration choose, and how its changes reach the session.
 
-mod catalog;
-mod change;
-pub mod cluster;
-mod document;
-pub mod files;
-mod watch;
+mod feed;
+mod own_node;
 
-pub use catalog::Catalog;
-pub use change::Change;
-pub use document::SyntaxError;
-pub use watch::watch;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
+use cluster_source::{Catalog, Change};
+
+pub use feed::{Environment, Feed, Origin};
+pub use own_node::{NodeError, Readiness};
+
+use crate::background::{Background, Task};
+use crate::cli::ProxyArgs;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+
+/// The feature gate of lists that come as streams.
+const STREAMED_LISTS: &str = "WatchListClient";
+
+impl RequestObserver for Metrics {
+    fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
+        self.rest_limited(host, method, waited);
+    }
+
+    fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
+        self.rest_request(host, method, code, took);
+    }
+}
+
+/// Where the cluster comes from.
+pub enum Source {
+    /// A file, or all files below a directory.
+    Files(PathBuf),
+    ApiServer(Arc<Access>),
+}
+
+impl Source {
+    /// The source that `--from` or the configuration names.
+    ///
+    /// # Errors
+    /// If no API server is named, or its kubeconfig cannot be used.
+    pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+        Ok(match &args.source.from {
+            Some(root) => Self::Files(root.clone()),
+            None => Self::ApiServer(access(config)?),
+        })
+    }
+}
+
+fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
+    let client = &config.client;
+    let options = ConnectionOptions {
+        kubeconfig: client.kubeconfig.clone(),
+        master: client.master.clone(),
+        qps: client.qps,
+        burst: client.burst,
+        stream_lists: config.gates.enabled(STREAMED_LISTS),
+        user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    Access::open(&options).map(Arc::new)
+}
+
+/// Lists and watches the cluster for the proxy of a node until the task is dropped. Changes are emitted on the background thread.
+fn list_watch(
+    background: &Background,
+    access: Arc<Access>,
+    node_name: &str,
+    metrics: Arc<Metrics>,
+    emit: impl Fn(Vec<Change>) + Send + 'static,
+) -> Task {
+    let node_name = node_name.to_owned();
+    background.spawn(move |stopped| async move {
+        tokio::select! {
+            () = cluster::follow(access, &node_name, metrics, emit) => {}
+            // The sender is dropped to stop the task.
+            _ = stopped => {}
+        }
+    })
+}
+
+/// Reads the cluster of an API server that the proxy of a node serves, once.
+///
+/// # Errors
+/// If it cannot be read, or shutdown is requested before.
+pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) -> Result<Catalog, ReadError> {
+    let (access, node_name) = (access(config)?, node_name.to_owned());
+    let background = Background::start().map_err(AccessError::Runtime)?;
+    let (sender, result) = mpsc::channel();
+    let ended = sender.clone();
+    // Nobody receives any more once the cluster was read.
+    shutdown.on_request(move || drop(ended.send(Err(ReadError::Ended))));
+    let _reading = background.spawn(move |stopped| async move {
+        let stopped = async { drop(stopped.await) };
+        let read = cluster::read(access, &node_name, Arc::<Metrics>::default(), stopped).await;
+        drop(sender.send(read));
+    });
+    result.recv().unwrap_or(Err(ReadError::Ended))
+}

@@ -5,14 +5,13 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cluster_source::error_chain;
 use hcn::Generation;
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
 use proxy::{HealthChecks, Liveness, Notice, Progress, Reconciler, Remark};
 use uuid::Uuid;
-
-use crate::error_chain::chain;
 
 pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore};
 
@@ -104,7 +103,9 @@ impl Status {
             liveness: reconciler.liveness(),
             cluster_outage: None,
             waiting_for: None,
-            hns_outage: reconciler.trouble().map(|error| HnsOutage { reason: error.reason(), message: chain(error) }),
+            hns_outage: reconciler
+                .trouble()
+                .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             generation,
             capabilities: reconciler.capabilities().copied(),

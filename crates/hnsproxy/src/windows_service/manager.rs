@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use cluster_source::error_chain;
 use windows_service::service::{
     Service, ServiceAccess, ServiceAction, ServiceActionType, ServiceErrorControl, ServiceFailureActions,
     ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState, ServiceType,
@@ -11,7 +12,6 @@ use windows_service::service::{
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use super::{ServiceError, Wanted};
-use crate::error_chain::chain;
 use crate::output;
 
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -147,7 +147,7 @@ fn runs(command_line: &str, program: &Path) -> bool {
 fn optional(what: &str, result: Result<(), windows_service::Error>) -> Result<(), ServiceError> {
     match result {
         Ok(()) => say(&format!("  set {what}")),
-        Err(error) => say(&format!("  NOT set, {what}: {}", chain(&error))),
+        Err(error) => say(&format!("  NOT set, {what}: {}", error_chain(&error))),
     }
 }
 

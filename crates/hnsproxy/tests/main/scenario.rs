@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_source::kubernetes::{Converted, node, object, service, slice};
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 use hcn::{Client, Generation, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, Host as EmulatedHost};
-use hnsproxy::kubernetes::{Converted, node, object, service, slice};
 use hnsproxy::view;
 use proxy::{Host, Next, Reconciler, Settings};
 use serde::Deserialize;
@@ -216,7 +216,7 @@ impl Scenario {
     fn converted<T>(
         &mut self,
         what: &str,
-        converted: Result<Converted<T>, hnsproxy::kubernetes::ConvertError>,
+        converted: Result<Converted<T>, cluster_source::kubernetes::ConvertError>,
     ) -> Option<T> {
         match converted {
             Err(error) => {

@@ -63,14 +63,14 @@ fn addresses_are_waited_for_and_followed() {
     let saved = cluster.file("saved.json");
     let save = format!("--save-hns={}", saved.display());
     let running = Running::start(&[&kubeconfig, &hns, &save, "--hostname-override=win-9", "-v=2"]);
-    running.wait_for("addresses of the Node win-9 is waited for");
+    running.wait_for("waiting for addresses of the Node win-9");
     server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
     let lines = running.lines_to("HNS in sync");
     assert!(lines.iter().any(|line| line.contains("addresses=192.168.77.1")), "{lines:#?}");
     server.put(node(addresses("192.168.77.4"), json!({}))).unwrap();
     running.wait_for("addresses=192.168.77.4");
     server.delete(Kind::Node, "", "win-9");
-    running.wait_for("there is no Node win-9");
+    running.wait_for("Node win-9 not found");
     running.end();
 }
 
@@ -90,7 +90,7 @@ fn other_pod_cidrs_end_the_program_where_they_are_needed() {
     };
     let (strict, lax) = (start("--detect-local-mode=NodeCIDR"), start("--detect-local-mode="));
     server.put(of("10.244.2.0/24")).unwrap();
-    strict.wait_for("the podCIDRs of the Node win-9 are no longer 10.244.1.0/24 but 10.244.2.0/24");
+    strict.wait_for("podCIDRs of Node win-9 changed from 10.244.1.0/24 to 10.244.2.0/24");
     assert_eq!(strict.code(), Some(1));
     node_port(server);
     until("the other goes on", || hns.has("10.96.9.1"));
@@ -112,7 +112,7 @@ fn load_balancers_are_told_whether_the_node_stays_as_it_was_last_seen() {
     // What came before a Service that is told to be programmed was taken too.
     let delete = |service: &str, address: &str| {
         server.delete(Kind::Node, "", "win-9");
-        live.running.wait_for("there is no Node win-9");
+        live.running.wait_for("Node win-9 not found");
         live.settle(service, address);
         let confirmed = json!(live.hns.load_balancers().len());
         wait(live.running.metrics, "/readyz", |answer| answer.json()["loadBalancers"]["confirmed"] == confirmed);

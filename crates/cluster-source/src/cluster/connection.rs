@@ -16,9 +16,9 @@ use super::failure::Failure;
 use super::follower::Request;
 use super::kind::{Kind, Selection};
 use super::limiter::Limiter;
+use super::observer::RequestObserver;
 use super::refusal::Refusal;
-use crate::error_chain::chain;
-use crate::metrics::Metrics;
+use crate::error_chain;
 
 /// How everything is asked, as metrics name it.
 const METHOD: &str = "GET";
@@ -37,13 +37,13 @@ const LONGEST_LINE: usize = 16 << 20;
 pub(super) struct Connection {
     access: Arc<Access>,
     limiter: RefCell<Limiter>,
-    metrics: Arc<Metrics>,
+    observer: Arc<dyn RequestObserver>,
     start: Instant,
 }
 
 impl Connection {
-    pub(super) fn new(access: Arc<Access>, limiter: Limiter, metrics: Arc<Metrics>) -> Self {
-        Self { access, limiter: RefCell::new(limiter), metrics, start: Instant::now() }
+    pub(super) fn new(access: Arc<Access>, limiter: Limiter, observer: Arc<dyn RequestObserver>) -> Self {
+        Self { access, limiter: RefCell::new(limiter), observer, start: Instant::now() }
     }
 
     /// The URL of the server, for messages.
@@ -60,15 +60,15 @@ impl Connection {
     pub(super) async fn send<K: Kind>(&self, request: &Request, selection: &Selection) -> Result<Answer, Failure> {
         let wait = self.limiter.borrow_mut().take(self.now());
         sleep(wait).await;
-        self.metrics.rest_limited(self.access.host(), METHOD, wait);
-        let (client, generation) = self.access.client().await.map_err(|error| Failure::Access(chain(&error)))?;
+        self.observer.rate_limited(self.access.host(), METHOD, wait);
+        let (client, generation) = self.access.client().await.map_err(|error| Failure::Access(error_chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
         let built = built.body(Body::empty()).map_err(|error| Failure::Connection(error.to_string()))?;
         let begun = self.now();
         let answered = timeout(ANSWER, client.send(built)).await;
         let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status().as_u16()));
-        self.metrics.rest_request(self.access.host(), METHOD, code, self.now().saturating_sub(begun));
+        self.observer.answered(self.access.host(), METHOD, code, self.now().saturating_sub(begun));
         let result = match answered {
             Err(_) => Err(Failure::Silent),
             Ok(Err(error)) => Err(Failure::of(error)),
@@ -213,7 +213,10 @@ impl Failure {
         let mut innermost: &(dyn Error + 'static) = &error;
         loop {
             if let Some(refused) = innermost.downcast_ref::<AuthError>() {
-                return Failure::Access(format!("the credentials of the kubeconfig can't be used: {}", chain(refused)));
+                return Failure::Access(format!(
+                    "the credentials of the kubeconfig can't be used: {}",
+                    error_chain(refused)
+                ));
             }
             if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
                 return match tls {

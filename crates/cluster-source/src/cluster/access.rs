@@ -17,8 +17,6 @@ use kube::{Client, Config};
 use tokio::sync::Mutex;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::config::ClientConnection;
-
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 /// After how long a silence the other side is asked whether it is still there, how often, and how many times: a watch says nothing for
@@ -28,6 +26,23 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration:
 /// How much of an answer a connection holds before it is read on, in bytes: a connection keeps for as long as it lives what its longest
 /// list took. (Through a proxy, kube's own client has its own limit.)
 const BUFFER: usize = 64 * 1024;
+
+/// How the API server is reached, and how often it may be asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectionOptions {
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// A URL that overrides the kubeconfig's. With neither, the service account of the pod is used.
+    pub master: Option<String>,
+    /// Requests per second; no limit if not above zero.
+    pub qps: f32,
+    /// Requests in a burst.
+    pub burst: u32,
+    /// Whether lists are asked for as streams (`sendInitialEvents`), where the server has them.
+    pub stream_lists: bool,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+}
 
 /// Why there is no way to the API server.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +101,7 @@ pub enum AccessError {
 /// The way to the API server.
 #[derive(Debug)]
 pub struct Access {
-    connection: ClientConnection,
+    options: ConnectionOptions,
     server: String,
     host: String,
     current: Mutex<Current>,
@@ -112,21 +127,25 @@ impl Access {
     ///
     /// # Errors
     /// Where that can't be known: there is no use in trying again.
-    pub fn open(connection: &ClientConnection) -> Result<Self, AccessError> {
-        if connection.qps > 0.0 && connection.burst == 0 {
+    pub fn open(options: &ConnectionOptions) -> Result<Self, AccessError> {
+        if options.qps > 0.0 && options.burst == 0 {
             return Err(AccessError::Burst);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
-        let url = runtime.block_on(load(connection))?.cluster_url;
+        let url = runtime.block_on(load(options))?.cluster_url;
         let server = url.to_string().trim_end_matches('/').to_owned();
         let host = url.authority().map(ToString::to_string).unwrap_or_default();
         let current = Mutex::new(Current { client: None, generation: 0 });
-        Ok(Self { connection: connection.clone(), server, host, current })
+        Ok(Self { options: options.clone(), server, host, current })
     }
 
     /// The server's host and port, as metrics name it.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    pub(super) fn options(&self) -> &ConnectionOptions {
+        &self.options
     }
 
     /// The URL of the server, for messages.
@@ -143,7 +162,7 @@ impl Access {
         if let Some(Made(client)) = &current.client {
             return Ok((client.clone(), current.generation));
         }
-        let mut config = load(&self.connection).await?;
+        let mut config = load(&self.options).await?;
         trim_token(&mut config)?;
         let client = make(config).await?;
         current.generation += 1;
@@ -161,12 +180,12 @@ impl Access {
 }
 
 /// Reads the configuration.
-async fn load(connection: &ClientConnection) -> Result<Config, AccessError> {
-    let mut config = match (&connection.kubeconfig, &connection.master) {
+async fn load(options: &ConnectionOptions) -> Result<Config, AccessError> {
+    let mut config = match (&options.kubeconfig, &options.master) {
         (Some(path), _) => {
             let refused = |source| AccessError::Kubeconfig { path: path.clone(), source: Box::new(source) };
             let mut kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-            if let Some(master) = &connection.master {
+            if let Some(master) = &options.master {
                 let clusters = kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut());
                 clusters.for_each(|cluster| cluster.server = Some(master.clone()));
             }
@@ -175,14 +194,16 @@ async fn load(connection: &ClientConnection) -> Result<Config, AccessError> {
         (None, Some(master)) => Config::new(url(master, false)?),
         (None, None) => Config::incluster().map_err(|source| AccessError::InCluster(Box::new(source)))?,
     };
-    if let Some(master) = &connection.master {
+    if let Some(master) = &options.master {
         config.cluster_url = url(master, config.root_cert.is_some() || config.accept_invalid_certs)?;
     }
     config.connect_timeout = Some(CONNECT);
     // When to ask again is decided in one place.
     config.default_retry = false;
-    let agent = concat!("hnsproxy/", env!("CARGO_PKG_VERSION"));
-    config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
+    // A name that no header may have is left out: it is for the server's log only.
+    if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
+        config.headers.push((USER_AGENT, agent));
+    }
     Ok(config)
 }
 
@@ -255,15 +276,14 @@ mod tests {
     use super::*;
 
     fn open(kubeconfig: Option<PathBuf>, master: Option<&str>) -> Result<Access, AccessError> {
-        let connection = ClientConnection {
+        Access::open(&ConnectionOptions {
             kubeconfig,
             master: master.map(str::to_owned),
             qps: 5.0,
             burst: 10,
-            content_type: String::new(),
-            accept_content_types: None,
-        };
-        Access::open(&connection)
+            stream_lists: true,
+            user_agent: "test".to_owned(),
+        })
     }
 
     const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: c, \

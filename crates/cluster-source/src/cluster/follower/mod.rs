@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use super::answer::{Event, Identity, Object, Page};
 use super::failure::Failure;
 use super::kind::{Kind, Selection};
+use crate::change::Change;
 use crate::kubernetes::Problem;
-use crate::source::Change;
 
 /// What to ask next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Catalog, SyntaxError, document};
+use crate::catalog::Catalog;
+use crate::document::{self, SyntaxError};
+use crate::file_watch::FileWatchError;
 
 /// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +38,13 @@ pub enum FileError {
         /// The directory.
         path: PathBuf,
     },
+    /// Changes cannot be noticed.
+    #[error(transparent)]
+    Watch(#[from] FileWatchError),
 }
 
 /// The files below a path, and what each said when it could last be read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Files {
     root: PathBuf,
     contents: BTreeMap<PathBuf, Vec<Value>>,
@@ -60,11 +65,6 @@ impl Files {
             return Err(FileError::Empty { path: root.to_owned() });
         }
         Ok(files)
-    }
-
-    /// Where the files are.
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// Reads all files again. What can't be read is as it was, and is named.

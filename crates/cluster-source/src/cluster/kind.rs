@@ -4,9 +4,9 @@ use proxy::model::{Service, ServiceName, Slice, SliceName};
 use serde::de::DeserializeOwned;
 
 use super::answer::Identity;
+use crate::change::Change;
 use crate::kubernetes::node::{self, Node};
 use crate::kubernetes::{ConvertError, Converted, object, service, slice};
-use crate::source::Change;
 
 /// A kind of objects.
 pub(super) trait Kind: 'static {
@@ -68,15 +68,15 @@ impl Kind for Services {
     }
 
     fn all(items: Vec<Service>) -> Change {
-        Change::Services(items)
+        Change::ResetServices(items)
     }
 
     fn put(item: Service) -> Change {
-        Change::Service(item)
+        Change::ApplyService(item)
     }
 
     fn gone(identity: &Identity) -> Change {
-        Change::ServiceGone(ServiceName::new(&identity.namespace, &identity.name))
+        Change::DeleteService(ServiceName::new(&identity.namespace, &identity.name))
     }
 }
 
@@ -100,16 +100,16 @@ impl Kind for Slices {
     }
 
     fn all(items: Vec<Slice>) -> Change {
-        Change::Slices(items)
+        Change::ResetSlices(items)
     }
 
     fn put(item: Slice) -> Change {
-        Change::Slice(item)
+        Change::ApplySlice(item)
     }
 
     fn gone(identity: &Identity) -> Change {
         let (namespace, name) = (identity.namespace.as_str().into(), identity.name.as_str().into());
-        Change::SliceGone(SliceName { namespace, name })
+        Change::DeleteSlice(SliceName { namespace, name })
     }
 }
 

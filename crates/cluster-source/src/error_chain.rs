@@ -1,18 +1,17 @@
-//! An error with its causes, in one line.
+//! Prints an error with its causes.
 
 use std::error::Error;
 
-/// The messages of the error and of its sources, joined by `: `. A source whose message the text already ends with is left out: many
-/// libraries repeat the message of the source in their own.
-pub fn chain(error: &dyn Error) -> String {
+/// An error and its causes in one line, each cause after `: `. A cause that the text before it ends with is not repeated.
+pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let message = error.to_string();
-        if !text.ends_with(&message) {
-            text += &format!(": {message}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text += &format!(": {more}");
         }
-        source = error.source();
+        cause = error.source();
     }
     text
 }
@@ -33,6 +32,6 @@ mod tests {
         let source = Failure { message: "connection refused", source: None };
         let middle = Failure { message: "cannot connect: connection refused", source: Some(Box::new(source)) };
         let error = Failure { message: "cannot list Services", source: Some(Box::new(middle)) };
-        assert_eq!(chain(&error), "cannot list Services: cannot connect: connection refused");
+        assert_eq!(error_chain(&error), "cannot list Services: cannot connect: connection refused");
     }
 }

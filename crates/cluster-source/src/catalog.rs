@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::Change;
+use crate::change::Change;
 use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
@@ -33,7 +33,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Adds an object, the `number`th of a file.
-    pub(super) fn add(&mut self, value: &Value, number: usize, file: &str) {
+    pub(crate) fn add(&mut self, value: &Value, number: usize, file: &str) {
         let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             let what = match text("kind") {
@@ -54,27 +54,40 @@ impl Catalog {
         }
     }
 
-    /// Takes what an API server tells.
-    pub(super) fn take(&mut self, change: Change) {
+    /// Applies a change.
+    pub(crate) fn apply(&mut self, change: Change) {
         match change {
-            Change::Services(all) => {
+            Change::ResetServices(all) => {
                 self.services = all.into_iter().map(|service| (service.name.clone(), service)).collect();
             }
-            Change::Service(service) => drop(self.services.insert(service.name.clone(), service)),
-            Change::ServiceGone(name) => drop(self.services.remove(&name)),
-            Change::Slices(all) => {
+            Change::ApplyService(service) => drop(self.services.insert(service.name.clone(), service)),
+            Change::DeleteService(name) => drop(self.services.remove(&name)),
+            Change::ResetSlices(all) => {
                 self.slices = all.into_iter().map(|slice| (slice.name.to_string(), slice)).collect();
             }
-            Change::Slice(slice) => drop(self.slices.insert(slice.name.to_string(), slice)),
-            Change::SliceGone(name) => drop(self.slices.remove(&name.to_string())),
+            Change::ApplySlice(slice) => drop(self.slices.insert(slice.name.to_string(), slice)),
+            Change::DeleteSlice(name) => drop(self.slices.remove(&name.to_string())),
             Change::Node(node) => self.nodes = node.into_iter().map(|node| (node.name.clone(), node)).collect(),
             Change::Problems(problems) => self.problems.extend(problems),
-            Change::Trouble(_) => {}
+            Change::Outage(_) => {}
         }
     }
 
+    /// The catalog as the changes that lead from anything to it, for the proxy of a node.
+    ///
+    /// A Node that is not in the catalog is one of which nothing is known: nobody could mark it for removal, so load balancers may send it
+    /// traffic.
+    pub fn changes(&self, node_name: &str) -> Vec<Change> {
+        let node = self.nodes.get(node_name).cloned().unwrap_or_else(|| Node::unknown(node_name));
+        vec![
+            Change::Node(Some(node)),
+            Change::ResetServices(self.services.values().cloned().collect()),
+            Change::ResetSlices(self.slices.values().cloned().collect()),
+        ]
+    }
+
     /// Looks at the whole: slices whose Services are not there.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for (name, slice) in &self.slices {
             let there = self.services.contains_key(&slice.service)
                 || self.skipped_services.contains_key(&slice.service.to_string());

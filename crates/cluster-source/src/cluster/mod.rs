@@ -10,7 +10,7 @@ mod failure;
 mod follower;
 mod kind;
 mod limiter;
-mod node;
+mod observer;
 mod pause;
 mod read;
 mod refusal;
@@ -24,14 +24,11 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-pub use access::{Access, AccessError};
-pub use node::{Needs, NodeError, OwnNode, Standing};
+pub use access::{Access, AccessError, ConnectionOptions};
+pub use observer::RequestObserver;
 pub use read::{ReadError, read};
 
-use crate::background::{Background, Task};
-use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::source::Change;
+use crate::change::Change;
 use connection::{Connection, Heard};
 use failure::Failure;
 use follower::{Follower, Request};
@@ -40,51 +37,40 @@ use limiter::Limiter;
 use pause::Pause;
 use trouble::{Said, Trouble};
 
-/// The feature gate of lists that come as streams.
-const STREAMED_LISTS: &str = "WatchListClient";
 /// A watch that lasted so long has ended in order, and the next one can begin at once.
 const LASTED: Duration = Duration::from_secs(10);
 
-/// Follows a cluster for the proxy of a node until the task is dropped, and tells each change on the thread that does this. Requests are
-/// counted. That the server can't be asked is no error: that is tried until it can.
-pub fn follow(
-    background: &Background,
+/// Follows a cluster for the proxy of a node, and tells each change, until the future is dropped. That the server can't be asked is no
+/// error: that is tried until it can.
+///
+/// The future is not `Send`, and needs a runtime of tokio that can read files on threads of their own.
+pub async fn follow(
     access: Arc<Access>,
-    config: &Config,
     node_name: &str,
-    metrics: &Arc<Metrics>,
-    tell: impl Fn(Change) + Send + 'static,
-) -> Task {
-    let limiter = Limiter::new(config.client.qps, config.client.burst);
-    let (node_name, streams) = (node_name.to_owned(), config.gates.enabled(STREAMED_LISTS));
-    let metrics = metrics.clone();
-    background.spawn(move |stopped| async move {
-        let shared = Shared {
-            connection: Connection::new(access, limiter, metrics),
-            tell: Box::new(tell),
-            streams,
-            trouble: RefCell::default(),
-            well: Notify::new(),
-        };
-        let followed = async {
-            tokio::join!(
-                shared.follow::<Services>(&node_name),
-                shared.follow::<Slices>(&node_name),
-                shared.follow::<Nodes>(&node_name),
-                shared.settle(),
-            )
-        };
-        tokio::select! {
-            _ = followed => {}
-            _ = stopped => {}
-        }
-    })
+    observer: Arc<dyn RequestObserver>,
+    tell: impl Fn(Vec<Change>) + 'static,
+) {
+    let options = access.options();
+    let (limiter, streams) = (Limiter::new(options.qps, options.burst), options.stream_lists);
+    let shared = Shared {
+        connection: Connection::new(access, limiter, observer),
+        tell: Box::new(tell),
+        streams,
+        trouble: RefCell::default(),
+        well: Notify::new(),
+    };
+    tokio::join!(
+        shared.follow::<Services>(node_name),
+        shared.follow::<Slices>(node_name),
+        shared.follow::<Nodes>(node_name),
+        shared.settle(),
+    );
 }
 
 /// What all that follow have in common.
 struct Shared {
     connection: Connection,
-    tell: Box<dyn Fn(Change)>,
+    tell: Box<dyn Fn(Vec<Change>)>,
     /// Whether lists are asked for as streams.
     streams: bool,
     trouble: RefCell<Trouble>,
@@ -130,7 +116,7 @@ impl Shared {
         match request {
             Request::Page(_) => {
                 let page = answer::page::<K>(&answer.whole().await?)?;
-                follower.page(page).into_iter().for_each(&self.tell);
+                self.tell(follower.page(page));
                 self.succeeded::<K>();
                 Ok(End::Done)
             }
@@ -164,7 +150,7 @@ impl Shared {
             match heard? {
                 Heard::Line(line) => {
                     let event = answer::event::<K>(line)?;
-                    follower.event(event)?.into_iter().for_each(&self.tell);
+                    self.tell(follower.event(event)?);
                     pause.reset();
                 }
                 Heard::Silence if !follower.is_whole() => return Err(Failure::Silent),
@@ -200,15 +186,21 @@ impl Shared {
         }
     }
 
+    fn tell(&self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            (self.tell)(changes);
+        }
+    }
+
     fn say(&self, said: Option<Said>) {
         match said {
             Some(Said::Trouble(why)) => {
                 warn!("{why}; what is known of the cluster stays true, and it is tried again");
-                (self.tell)(Change::Trouble(Some(why)));
+                self.tell(vec![Change::Outage(Some(why))]);
             }
             Some(Said::Over) => {
                 info!("the API server {} can be asked again", self.connection.server());
-                (self.tell)(Change::Trouble(None));
+                self.tell(vec![Change::Outage(None)]);
             }
             None => {}
         }

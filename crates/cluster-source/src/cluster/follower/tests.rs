@@ -54,9 +54,9 @@ fn refused(code: u16) -> Failure {
 fn words(changes: Vec<Change>) -> Vec<String> {
     let name = |service: &Service| service.name.name.to_string();
     let word = |change| match change {
-        Change::Services(all) => format!("all: {}", all.iter().map(name).collect::<Vec<_>>().join(" ")),
-        Change::Service(service) => format!("put {}", name(&service)),
-        Change::ServiceGone(gone) => format!("gone {}", gone.name),
+        Change::ResetServices(all) => format!("all: {}", all.iter().map(name).collect::<Vec<_>>().join(" ")),
+        Change::ApplyService(service) => format!("put {}", name(&service)),
+        Change::DeleteService(gone) => format!("gone {}", gone.name),
         Change::Problems(problems) => format!("problem of {}", problems[0].subject),
         other => format!("{other:?}"),
     };

@@ -1,0 +1,147 @@
+//! The one place where changes of the cluster are applied: to the session, and to what is known of the own Node.
+
+use std::sync::Arc;
+
+use cluster_source::files::FileError;
+use cluster_source::kubernetes::summary;
+use cluster_source::{Change, FileSource};
+use tracing::{info, warn};
+
+use super::own_node::{Needs, NodeError, OwnNode, Readiness};
+use super::{Source, list_watch};
+use crate::background::{Background, Task};
+use crate::cli::ProxyArgs;
+use crate::config::{Config, DetectLocalMode};
+use crate::environment::{host, known_ips};
+use crate::hns::Hns;
+use crate::metrics::Metrics;
+use crate::session::Session;
+
+/// Tells the changes of a feed from those of one before it, which may still be under way when the configuration changes.
+pub type Origin = Arc<()>;
+
+/// What decides how a cluster is read, and what its Node means for the host.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    pub args: &'a ProxyArgs,
+    pub config: &'a Config,
+    pub hns: &'a Hns,
+}
+
+/// What keeps emitting changes until it is dropped.
+enum Running {
+    Files { _source: FileSource },
+    ApiServer { _task: Task },
+}
+
+/// A source at work, and what is known of the cluster beside what the session holds.
+pub struct Feed {
+    origin: Origin,
+    _running: Running,
+    own: OwnNode,
+    /// Whether the session does not know the Node's present addresses.
+    addresses_changed: bool,
+    outage: Option<String>,
+    /// What was last logged to be waited for.
+    logged_wait: Option<&'static str>,
+}
+
+impl Feed {
+    /// Starts to read the cluster. What is known at once, from files, is applied at once. Later changes are sent from any thread, those that
+    /// belong together in one call, and are to be [applied](Self::apply).
+    ///
+    /// # Errors
+    /// If files cannot be read or watched. That an API server is unavailable is no error.
+    pub fn start(
+        environment: Environment<'_>,
+        node_name: &str,
+        source: &Source,
+        background: &Background,
+        metrics: &Arc<Metrics>,
+        send: impl Fn(Origin, Vec<Change>) + Send + 'static,
+        session: &mut Session,
+    ) -> Result<Self, FileError> {
+        let origin = Origin::default();
+        let from = origin.clone();
+        let emit = move |changes| send(from.clone(), changes);
+        let (needs, running, initial) = match source {
+            Source::Files(root) => {
+                let (source, initial) = FileSource::start(root, node_name, emit)?;
+                (Needs::NOTHING, Running::Files { _source: source }, initial)
+            }
+            Source::ApiServer(access) => {
+                let needs = Needs {
+                    answer: true,
+                    addresses: known_ips(environment.args, environment.hns).is_empty(),
+                    pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
+                };
+                info!("the cluster is that of the API server {}", access.server());
+                let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
+                (needs, Running::ApiServer { _task: task }, Vec::new())
+            }
+        };
+        let own = OwnNode::new(node_name, needs);
+        let mut feed =
+            Self { origin, _running: running, own, addresses_changed: false, outage: None, logged_wait: None };
+        initial.into_iter().for_each(|change| feed.apply_one(change, session));
+        Ok(feed)
+    }
+
+    /// Why the source cannot be read at present.
+    pub fn outage(&self) -> Option<&String> {
+        self.outage.as_ref()
+    }
+
+    /// Applies changes, unless they are of a feed before this one.
+    pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session) {
+        if Arc::ptr_eq(&self.origin, origin) {
+            changes.into_iter().for_each(|change| self.apply_one(change, session));
+        }
+    }
+
+    fn apply_one(&mut self, change: Change, session: &mut Session) {
+        match &change {
+            Change::Node(node) => {
+                if node.is_none() {
+                    warn!(
+                        "Node {} not found; set --hostname-override if the kubelet uses another name",
+                        self.own.name()
+                    );
+                }
+                self.addresses_changed |= self.own.update(node.clone(), session.now());
+            }
+            Change::Problems(problems) if problems.is_empty() => info!("resolved: problems of the input"),
+            Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
+            Change::Outage(outage) => self.outage.clone_from(outage),
+            _ => {}
+        }
+        session.apply(change);
+    }
+
+    /// Whether HNS can be programmed with what is known. Tells the session of new addresses of the Node once it can.
+    ///
+    /// # Errors
+    /// If the Node lacks what is needed.
+    pub fn readiness(&mut self, environment: Environment<'_>, session: &mut Session) -> Result<Readiness, NodeError> {
+        let readiness = self.own.readiness(session.now())?;
+        match &readiness {
+            Readiness::Waiting(what, _) => {
+                if self.logged_wait.replace(what) != Some(what) {
+                    info!("waiting for {what} {}", self.own.name());
+                }
+            }
+            Readiness::Ready => {
+                if std::mem::take(&mut self.addresses_changed) {
+                    let Environment { args, config, hns } = environment;
+                    session.set_host(host(config, args, hns, self.own.node()));
+                }
+            }
+        }
+        Ok(readiness)
+    }
+
+    /// The name of the own Node.
+    pub fn node_name(&self) -> &str {
+        self.own.name()
+    }
+}

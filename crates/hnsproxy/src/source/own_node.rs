@@ -1,0 +1,205 @@
+//! When enough is known of the own Node to program HNS. As in kube-proxy, the Node is waited for, then its addresses for a while, and its
+//! pod CIDRs if `detectLocalMode` is `NodeCIDR`.
+
+use std::time::Duration;
+
+use cluster_source::kubernetes::node::Node;
+
+/// How long addresses are waited for, as in kube-proxy.
+const ADDRESSES: Duration = Duration::from_secs(30);
+/// How long pod CIDRs are waited for after that, as in kube-proxy.
+const POD_CIDRS: Duration = Duration::from_secs(300);
+
+/// What must be known of the Node before anything is programmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// The API server's answer, be it that there is no such Node. Files answer at once.
+    pub(super) answer: bool,
+    /// Addresses: nothing else says them. After a while it goes on without.
+    pub(super) addresses: bool,
+    /// Pod CIDRs, since `detectLocalMode` is `NodeCIDR`. It does not go on without.
+    pub(super) pod_cidrs: bool,
+}
+
+impl Needs {
+    pub(super) const NOTHING: Self = Self { answer: false, addresses: false, pod_cidrs: false };
+}
+
+/// Why hnsproxy cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    #[error(
+        "Node {name} not found, and detectLocalMode NodeCIDR needs its podCIDRs; set --hostname-override if the kubelet uses another name"
+    )]
+    NotFound { name: String },
+    #[error("Node {name} has no podCIDRs, and detectLocalMode NodeCIDR needs them")]
+    NoPodCidrs { name: String },
+    #[error("podCIDRs of Node {name} changed from {before} to {now}: hnsproxy must be restarted")]
+    PodCidrsChanged { name: String, before: String, now: String },
+}
+
+/// Whether HNS can be programmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not before this is known, or before this time if there is one.
+    Waiting(&'static str, Option<Duration>),
+    Ready,
+}
+
+/// The own Node as it was last seen. Time is an argument: the duration since any fixed moment.
+#[derive(Debug)]
+pub(super) struct OwnNode {
+    name: String,
+    needs: Needs,
+    /// When the source first answered, be it that there is no such Node.
+    answered: Option<Duration>,
+    node: Option<Node>,
+    /// The pod CIDRs when it became ready.
+    initial_pod_cidrs: Option<Vec<String>>,
+}
+
+impl OwnNode {
+    pub(super) fn new(name: &str, needs: Needs) -> Self {
+        Self { name: name.to_owned(), needs, answered: None, node: None, initial_pod_cidrs: None }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Node as it was last seen, even if it was deleted since: the kubelet creates it again.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// Notes what the source says. Answers whether the addresses are others than before.
+    pub(super) fn update(&mut self, node: Option<Node>, now: Duration) -> bool {
+        self.answered.get_or_insert(now);
+        let Some(node) = node else { return false };
+        let before = self.node.replace(node);
+        before.map(|node| node.ips) != self.node.as_ref().map(|node| node.ips.clone())
+    }
+
+    /// Whether HNS can be programmed now.
+    ///
+    /// # Errors
+    /// If pod CIDRs are needed, and did not appear in time, or changed later.
+    pub(super) fn readiness(&mut self, now: Duration) -> Result<Readiness, NodeError> {
+        let pod_cidrs = self.node.as_ref().map_or(&[][..], |node| &node.pod_cidrs);
+        if let Some(before) = &self.initial_pod_cidrs {
+            // kube-proxy ends too: what it programs depends on them.
+            if self.needs.pod_cidrs && before != pod_cidrs {
+                let (before, now) = (before.join(","), pod_cidrs.join(","));
+                return Err(NodeError::PodCidrsChanged { name: self.name.clone(), before, now });
+            }
+            return Ok(Readiness::Ready);
+        }
+        let answered = match self.answered {
+            Some(answered) => answered,
+            // The zone decides which backends serve: programmed without it, they would be replaced a moment later.
+            None if self.needs.answer => return Ok(Readiness::Waiting("the Node", None)),
+            None => now,
+        };
+        let has_addresses = self.node.as_ref().is_some_and(|node| !node.ips.is_empty());
+        let deadline = answered + ADDRESSES;
+        if self.needs.addresses && !has_addresses && now < deadline {
+            return Ok(Readiness::Waiting("addresses of the Node", Some(deadline)));
+        }
+        if self.needs.pod_cidrs && pod_cidrs.is_empty() {
+            let deadline = deadline + POD_CIDRS;
+            return match &self.node {
+                _ if now < deadline => Ok(Readiness::Waiting("podCIDRs of the Node", Some(deadline))),
+                None => Err(NodeError::NotFound { name: self.name.clone() }),
+                Some(_) => Err(NodeError::NoPodCidrs { name: self.name.clone() }),
+            };
+        }
+        self.initial_pod_cidrs = Some(pod_cidrs.to_vec());
+        Ok(Readiness::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: Needs = Needs { answer: true, addresses: true, pod_cidrs: false };
+    const NEEDS_CIDRS: Needs = Needs { answer: true, addresses: true, pod_cidrs: true };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn node(ips: &[&str], pod_cidrs: &[&str]) -> Option<Node> {
+        let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+        let pod_cidrs = pod_cidrs.iter().map(ToString::to_string).collect();
+        Some(Node { name: "n".into(), zone: None, ips, pod_cidrs, eligible: true })
+    }
+
+    fn waits(readiness: &Result<Readiness, NodeError>) -> Option<u64> {
+        match readiness {
+            Ok(Readiness::Waiting(_, until)) => Some(until.map_or(u64::MAX, |until| until.as_secs())),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_node_that_never_appears_is_awaited_for_half_a_minute_after_the_first_answer() {
+        let mut own = OwnNode::new("n", NEEDS);
+        assert_eq!(waits(&own.readiness(seconds(1000))), Some(u64::MAX));
+        own.update(None, seconds(1000));
+        assert_eq!(waits(&own.readiness(seconds(1029))), Some(1030));
+        assert_eq!(own.readiness(seconds(1030)), Ok(Readiness::Ready));
+    }
+
+    #[test]
+    fn addresses_that_appear_end_the_waiting() {
+        let mut own = OwnNode::new("n", NEEDS);
+        own.update(node(&[], &[]), seconds(1));
+        assert_eq!(waits(&own.readiness(seconds(2))), Some(31));
+        own.update(node(&["10.0.0.1"], &[]), seconds(3));
+        assert_eq!(own.readiness(seconds(3)), Ok(Readiness::Ready));
+        let mut known = OwnNode::new("n", Needs { answer: true, addresses: false, pod_cidrs: false });
+        known.update(None, seconds(1));
+        assert_eq!(known.readiness(seconds(1)), Ok(Readiness::Ready), "the addresses are known otherwise");
+    }
+
+    #[test]
+    fn pod_cidrs_are_awaited_for_five_minutes_more_where_they_are_needed() {
+        let mut own = OwnNode::new("n", NEEDS_CIDRS);
+        own.update(None, seconds(0));
+        assert_eq!(waits(&own.readiness(seconds(30))), Some(330));
+        assert_eq!(own.readiness(seconds(330)), Err(NodeError::NotFound { name: "n".into() }));
+        own.update(node(&[], &[]), seconds(100));
+        assert_eq!(own.readiness(seconds(330)), Err(NodeError::NoPodCidrs { name: "n".into() }));
+        own.update(node(&[], &["10.244.1.0/24"]), seconds(100));
+        assert_eq!(own.readiness(seconds(100)), Ok(Readiness::Ready), "it goes without addresses");
+    }
+
+    #[test]
+    fn of_later_changes_only_those_of_needed_pod_cidrs_end_it() {
+        let mut own = OwnNode::new("n", NEEDS_CIDRS);
+        own.update(node(&["10.0.0.1"], &["10.244.1.0/24"]), seconds(0));
+        assert_eq!(own.readiness(seconds(0)), Ok(Readiness::Ready));
+        own.update(node(&["10.0.0.2"], &["10.244.1.0/24"]), seconds(1));
+        own.update(None, seconds(2));
+        assert_eq!(own.readiness(seconds(2)), Ok(Readiness::Ready));
+        assert_eq!(own.node().unwrap().ips[0].to_string(), "10.0.0.2");
+        own.update(node(&["10.0.0.2"], &["10.244.2.0/24"]), seconds(3));
+        let error = own.readiness(seconds(3)).unwrap_err().to_string();
+        assert_eq!(error, "podCIDRs of Node n changed from 10.244.1.0/24 to 10.244.2.0/24: hnsproxy must be restarted");
+    }
+
+    #[test]
+    fn nothing_is_waited_for_where_nothing_is_needed() {
+        assert_eq!(OwnNode::new("n", Needs::NOTHING).readiness(seconds(0)), Ok(Readiness::Ready));
+    }
+
+    #[test]
+    fn a_change_of_addresses_is_told_and_a_node_that_is_deleted_keeps_them() {
+        let mut own = OwnNode::new("n", NEEDS);
+        let changed =
+            [node(&[], &[]), node(&["10.0.0.1"], &[]), node(&["10.0.0.1"], &["a"]), None, node(&["10.0.0.1"], &[])]
+                .map(|node| own.update(node, seconds(0)));
+        assert_eq!(changed, [true, true, false, false, false]);
+    }
+}
