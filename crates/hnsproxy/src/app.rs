@@ -57,7 +57,7 @@ pub fn build<'a>(
     })?;
     let metrics = Arc::new(Metrics::default());
     let calls = metrics.clone();
-    hns.tell_calls(move |call| calls.hns_call(call));
+    hns.on_call(move |call| calls.hns_call(call));
     let background = Background::start().map_err(CommandError::Background)?;
     let context = Context { args, hns, events, store, metrics, background };
     let source = Source::of(&args.proxy, config)?;

@@ -1,9 +1,8 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
-//! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
-//! reads the cluster, [`hns`] opens HNS, [`session`] drives the core, [`status`] is
-//! what all may read of it, [`serve`] answers with it over HTTP, [`metrics`] tells
-//! Prometheus, [`events`] the API server, from the thread of [`background`], [`view`] shows results, [`commands`] puts them together.
+//! [`commands`] are what [`cli`] parses. `run` is built by [`app`]: [`config`] and [`environment`] make the settings, [`source`] reads the
+//! cluster, [`hns`] opens HNS, [`control_loop`] programs it through a [`session`] of the proxy core, and publishes its [`status`]. [`reporting`]
+//! shows that to others, on the thread of [`background`]: [`serve`] over HTTP, [`metrics`] to Prometheus, [`events`] to the API server.
 #![forbid(unsafe_code)]
 
 pub mod app;

@@ -98,7 +98,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let mut install: Vec<&str> = vec![&exe, "service", "install", "--", &from, &log_file, "-v=2"];
     install.extend(recording.flags.iter().map(String::as_str));
     let said = succeed(prefix, &install)?;
-    ensure!(said.contains("created the service kube-proxy") && said.contains("--windows-service"), "{said}");
+    ensure!(said.contains("created service kube-proxy") && said.contains("--windows-service"), "{said}");
     fail(prefix, &install, "there is a service kube-proxy already")?;
 
     let logged = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -121,6 +121,6 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
 
     succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
     let said = succeed(prefix, &[&exe, "service", "uninstall"])?;
-    ensure!(said.contains("it has stopped") && said.contains("took the service kube-proxy away"), "{said}");
+    ensure!(said.contains("stopped") && said.contains("deleted service kube-proxy"), "{said}");
     fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")
 }

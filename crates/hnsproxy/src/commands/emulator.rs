@@ -1,4 +1,4 @@
-//! `emulator`: an emulated HNS at a TCP address, for any number of programs at once.
+//! `emulator`: serves an emulated HNS over TCP, to any number of clients.
 
 use std::sync::mpsc;
 

@@ -1,4 +1,4 @@
-//! `explain svc`: why a Service is as it is, from files or from a running process.
+//! `explain svc`: explains the state of a Service, from files or from a running process.
 
 use std::num::NonZeroUsize;
 

@@ -1,4 +1,4 @@
-//! `plan`: what would be done, and why.
+//! `plan`: shows what would change, and why.
 
 use std::num::NonZeroUsize;
 
@@ -16,7 +16,7 @@ use crate::view::PlanView;
 pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
     let args = &args.proxy;
     let hns = Hns::open(&args.hns)?;
-    // A signal ends the process as it does any other.
+    // Without a handler, a signal ends the process.
     let catalog = read_cluster(args, config, &hns, &Shutdown::default())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);

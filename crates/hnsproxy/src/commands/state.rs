@@ -1,4 +1,4 @@
-//! `state`: what HNS holds.
+//! `state`: shows the state of HNS.
 
 use hcn::{Features, Generation};
 

@@ -19,7 +19,7 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
         conditions.push(warning(
             Regarding::Node,
             outage.reason,
-            format!("{}; nothing is written to HNS until then", outage.message),
+            format!("{}; nothing is written to HNS until this is resolved", outage.message),
         ));
     }
     if status.liveness == Liveness::Restarted {
@@ -74,7 +74,7 @@ mod tests {
         let events: Vec<_> = of(&status).into_iter().map(|condition| (condition.reason, condition.note)).collect();
         let reasons: Vec<_> = events.iter().map(|(reason, _)| *reason).collect();
         assert_eq!(reasons, ["NetworkAbsent", "AffinityUnsupported", "NoLocalEndpoint", "AffinityUnsupported"]);
-        assert_eq!(events[0].1, "there is no network; nothing is written to HNS until then");
+        assert_eq!(events[0].1, "there is no network; nothing is written to HNS until this is resolved");
         assert!(events[2].1.ends_with(" (and 1 more with this reason)"), "{events:?}");
     }
 }

@@ -1,20 +1,20 @@
-//! The page `docs/metrics.md`, made from the catalogue.
+//! The page `docs/metrics.md`, generated from the catalog.
 
 use std::fmt::Write;
 
 use super::catalog::{CATALOG, Kind};
 
 const HEAD: &str = "# Metrics
-<!-- Made from crates/hnsproxy/src/metrics/catalog.rs by its tests. -->
+<!-- Generated from crates/hnsproxy/src/metrics/catalog.rs by its tests. -->
 
-`/metrics` at `--metrics-bind-address` (127.0.0.1:10249) has these, in the text format of Prometheus. Names, types, labels and buckets of
-those that kube-proxy has are kube-proxy's. A metric with labels appears with its first value.
+`/metrics` at `--metrics-bind-address` (127.0.0.1:10249) has these, in the text format of Prometheus. The metrics of kube-proxy have the
+same names, types, labels and buckets. A metric with labels appears with its first value.
 
-- The families of `ip_family` are programmed together: both have the same durations and times.
+- Both IP families are programmed together, so both values of `ip_family` have the same durations and times.
 - `kubeproxy_network_programming_duration_seconds` and `kubeproxy_sync_proxy_rules_no_local_endpoints_total` are registered by kube-proxy
-  on Windows and never set; here they are set. The first counts from the time that the EndpointSlice controller writes to a slice.
-- What only Go programs have (`go_*`, `workqueue_*`, metrics of the registry and of leader election) is not there. Of `rest_client_*` sizes,
-  retries, and times of DNS, transport and plugins are not.
+  on Windows and never set; here they are set. The first counts from the time that the EndpointSlice controller annotates a slice with.
+- Metrics of the Go runtime and libraries are missing (`go_*`, `workqueue_*`, those of the registry and of leader election). Of
+  `rest_client_*`, the sizes, retries, and durations of DNS, transport and plugins are missing.
 
 | Name | Type | Labels | |
 |---|---|---|---|
@@ -39,6 +39,6 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_of_metrics_is_that_of_the_catalogue() {
+fn the_page_of_metrics_matches_the_catalog() {
     crate::documentation::check("metrics.md", &page());
 }

@@ -1,4 +1,4 @@
-//! How the proxy stands, as metrics.
+//! The metrics of the status.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,6 @@ use super::sample::{Sample, count};
 use crate::config::Config;
 use crate::status::StatusSnapshot;
 
-/// What a store says.
 pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     let StatusSnapshot { status, changes, now } = snapshot;
     let Progress { load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, .. } =
@@ -59,7 +58,7 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     samples
 }
 
-/// What a configuration says for good: of which version this takes the place, and which features are on.
+/// The versions, and the feature gates.
 pub(crate) fn facts(config: &Config) -> Vec<Sample> {
     let version = &config.reported_version;
     let mut numbers = version.trim_start_matches('v').split('.');

@@ -1,4 +1,5 @@
-//! What health checks are answered: `/healthz`, `/livez`, and the ports of Services. Pure, and with kube-proxy's codes, bodies and headers.
+//! The responses of health checks: `/healthz`, `/livez`, and the health check ports of Services. Pure, with the codes, bodies and headers of
+//! kube-proxy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,14 +13,13 @@ use serde_json::ser::PrettyFormatter;
 use crate::metrics::Probe;
 use crate::status::StatusSnapshot;
 
-/// An answer to a health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HealthAnswer {
     /// 200 or 503.
     pub(super) code: StatusCode,
-    /// A JSON document.
+    /// JSON.
     pub(super) body: String,
-    /// How many local backends a Service has, where one was asked for.
+    /// The number of local backends, for the health check of a Service.
     pub(super) weight: Option<usize>,
 }
 
@@ -50,10 +50,10 @@ struct ServiceHealth<'a> {
     service_proxy_healthy: bool,
 }
 
-/// Answers `/healthz` or `/livez`. Changes may wait `patience` long.
-pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, patience: Duration) -> HealthAnswer {
+/// Answers `/healthz` or `/livez`. The proxy is unhealthy once a change is pending for `limit`.
+pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, limit: Duration) -> HealthAnswer {
     let StatusSnapshot { status, changes, now } = snapshot;
-    let healthy = changes.is_healthy(now.elapsed, patience);
+    let healthy = changes.is_healthy(now.elapsed, limit);
     let ok = healthy && (status.node_eligible || probe == Probe::Livez);
     let last_updated = changes.last_programmed().map(|updated| now.wall_at(updated));
     let family = |family: &Family| Some((family.to_string(), FamilyHealth { last_updated: last_updated?, healthy }));
@@ -61,7 +61,7 @@ pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, patience: Duration
         last_updated: match last_updated {
             _ if ok => now.wall.to_string(),
             Some(updated) => updated.to_string(),
-            // What Go has for no time.
+            // The zero time of Go.
             None => "0001-01-01T00:00:00Z".to_owned(),
         },
         current_time: now.wall,
@@ -73,14 +73,14 @@ pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, patience: Duration
     HealthAnswer { code: code(ok), body, weight: None }
 }
 
-/// Answers the health check of a Service that has so many local backends. Changes may wait `patience` long.
+/// Answers the health check of a Service with this number of local backends. `limit` is that of [`answer`].
 pub(super) fn answer_service(
     service: &ServiceName,
     local: usize,
     snapshot: &StatusSnapshot,
-    patience: Duration,
+    limit: Duration,
 ) -> HealthAnswer {
-    let healthy = snapshot.changes.is_healthy(snapshot.now.elapsed, patience);
+    let healthy = snapshot.changes.is_healthy(snapshot.now.elapsed, limit);
     let body = ServiceHealth { service, local_endpoints: local, service_proxy_healthy: healthy };
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"\t"));
@@ -103,7 +103,7 @@ mod tests {
     use crate::status::Status;
     use crate::status::{ChangeTimes, Programmed};
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const LIMIT: Duration = Duration::from_secs(10);
 
     fn snapshot(status: &Status, changes: &ChangeTimes, seconds: u64) -> StatusSnapshot {
         let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn ask(probe: Probe, status: &Status, changes: &ChangeTimes, seconds: u64) -> (u16, Value) {
-        let answer = answer(probe, &snapshot(status, changes, seconds), PATIENCE);
+        let answer = answer(probe, &snapshot(status, changes, seconds), LIMIT);
         (answer.code.as_u16(), serde_json::from_str(&answer.body).unwrap())
     }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_was_programmed_the_program_is_healthy() {
+    fn before_the_first_run_the_proxy_is_healthy() {
         let (code, body) = ask(Probe::Healthz, &eligible(), &ChangeTimes::default(), 3);
         let now = "2026-01-02T03:00:03Z";
         let expected = json!({"lastUpdated": now, "currentTime": now, "nodeEligible": true, "healthy": true});
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_kube_proxys_keys_in_its_order() {
+    fn a_body_has_the_keys_of_kube_proxy_in_their_order() {
         let mut changes = ChangeTimes::default();
         changes.run_ended(Duration::from_secs(1), Programmed::All);
-        let body = answer(Probe::Healthz, &snapshot(&eligible(), &changes, 2), PATIENCE).body;
+        let body = answer(Probe::Healthz, &snapshot(&eligible(), &changes, 2), LIMIT).body;
         assert_eq!(
             body,
             concat!(
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
+    fn an_idle_proxy_is_healthy_and_a_late_one_is_not() {
         let mut changes = ChangeTimes::default();
         changes.run_ended(Duration::from_secs(5), Programmed::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1000).0, 200);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_to_go_is_not_healthy_but_alive() {
+    fn a_node_marked_for_deletion_is_alive_but_not_healthy() {
         let status = Status { node_eligible: false, ..eligible() };
         let (code, body) = ask(Probe::Healthz, &status, &ChangeTimes::default(), 1);
         assert_eq!((code, &body["healthy"], &body["nodeEligible"]), (503, &json!(true), &json!(false)));
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_service_without_local_backends_turns_load_balancers_away() {
+    fn a_service_without_local_backends_is_unhealthy() {
         let service = ServiceName::new("a", "b");
-        let answer = answer_service(&service, 0, &snapshot(&eligible(), &ChangeTimes::default(), 1), PATIENCE);
+        let answer = answer_service(&service, 0, &snapshot(&eligible(), &ChangeTimes::default(), 1), LIMIT);
         let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"a\",\n\t\t\"name\": \"b\"\n\t},\n\t\"localEndpoints\": 0,\n\t\"serviceProxyHealthy\": true\n}";
         assert_eq!(
             answer,
@@ -187,15 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn while_changes_are_late_load_balancers_are_turned_away_and_counts_stay_true() {
+    fn while_changes_are_late_services_are_unhealthy_with_their_counts() {
         let mut changes = ChangeTimes::default();
         changes.run_ended(Duration::from_secs(5), Programmed::All);
         changes.queued(Duration::from_secs(10));
-        // Whether the Node is to go is not asked here.
+        // The Node does not matter here.
         let status = Status { node_eligible: false, ..eligible() };
         let ask = |changes: &ChangeTimes, seconds, local| {
             let answer =
-                answer_service(&ServiceName::new("a", "b"), local, &snapshot(&status, changes, seconds), PATIENCE);
+                answer_service(&ServiceName::new("a", "b"), local, &snapshot(&status, changes, seconds), LIMIT);
             (answer.code.as_u16(), answer.weight, serde_json::from_str::<Value>(&answer.body).unwrap())
         };
         let body = |local: usize, healthy: bool| {

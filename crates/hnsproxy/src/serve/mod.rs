@@ -66,7 +66,7 @@ pub struct Settings {
     /// Whether an address that another program has ends this one.
     pub hard_fail: bool,
     /// How long changes may be pending before the proxy is unhealthy.
-    pub patience: Duration,
+    pub pending_limit: Duration,
     /// The body of `/configz`.
     pub configuration: Value,
     /// The version of kube-proxy that is reported.
@@ -98,7 +98,8 @@ impl Settings {
             healthz_address: config.healthz_address,
             metrics_address: config.metrics_address,
             hard_fail: config.bind_address_hard_fail,
-            patience: config.sync_period * 2,
+            // Twice the sync period, as in kube-proxy.
+            pending_limit: config.sync_period * 2,
             configuration: config.to_v1alpha1(),
             version: config.reported_version.clone(),
             flags: config.flags(),
@@ -146,7 +147,7 @@ async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, c
 fn health_router(shared: Arc<Shared>) -> Router {
     let respond = |probe| {
         any(move |State(shared): State<Arc<Shared>>| async move {
-            let answer = answer(probe, &shared.proxy.store.snapshot(), shared.settings.patience);
+            let answer = answer(probe, &shared.proxy.store.snapshot(), shared.settings.pending_limit);
             shared.proxy.metrics.probe(probe, answer.code.as_u16());
             health_response(answer)
         })

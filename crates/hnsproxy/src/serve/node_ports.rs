@@ -120,5 +120,5 @@ fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
     let check = snapshot.status.health_checks.get(service);
     // The port of a Service that was just deleted closes a moment later.
     let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
-    health_response(answer_service(service, local, &snapshot, shared.settings.patience))
+    health_response(answer_service(service, local, &snapshot, shared.settings.pending_limit))
 }

@@ -127,7 +127,7 @@ impl Status {
         waits.extend(self.waiting_for.clone());
         waits.extend(self.hns_outage.iter().map(|outage| outage.message.clone()));
         if self.liveness == Liveness::Restarted {
-            waits.push("HNS to hold again what it held before".to_owned());
+            waits.push("HNS to have its objects again after a restart".to_owned());
         }
         for (what, tally) in [("load balancers", load_balancers), ("endpoints", endpoints)] {
             let open = tally.desired - tally.confirmed;
@@ -136,10 +136,10 @@ impl Status {
             }
         }
         if failed > 0 {
-            waits.push(format!("{failed} frontends and addresses that failed and are tried again"));
+            waits.push(format!("{failed} frontends and addresses to be retried"));
         }
         if waits.is_empty() && backlog > 0 {
-            waits.push(format!("{backlog} Services, frontends and addresses to be looked at"));
+            waits.push(format!("{backlog} Services, frontends and addresses to be planned"));
         }
         waits
     }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_waited_for_is_named() {
+    fn waits_for_names_everything_that_is_missing() {
         let mut status = Status::default();
         assert_eq!(status.waits_for(), ["the complete lists of Services and EndpointSlices"]);
         status.progress.complete = true;
@@ -162,11 +162,7 @@ mod tests {
         status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
         assert_eq!(
             status.waits_for(),
-            [
-                "HNS could not be read",
-                "3 of 7 load balancers",
-                "1 frontends and addresses that failed and are tried again"
-            ]
+            ["HNS could not be read", "3 of 7 load balancers", "1 frontends and addresses to be retried"]
         );
     }
 }

@@ -39,8 +39,8 @@ fn explain_names_frontends_backends_and_what_would_be_done() {
         "cluster IP 10.96.0.10:53/UDP (dns)\n",
         "  in  10.244.4.16:53 on lin-4  serves; its HNS endpoint is to be created\n",
         " with 10.244.4.16, 10.244.5.16, port 53, DSR\n",
-        "  HNS holds: none\n",
-        "would be done:\n  create remote endpoint 10.244.4.16: HNS has none\n",
+        "  observed: none\n",
+        "would change:\n  create remote endpoint 10.244.4.16: HNS has none\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

@@ -73,7 +73,7 @@ fn plan_says_whether_anything_differs() {
     let saved = directory.path().join("host.json");
     hnsproxy(&["run", &from, &hns, "--once", "--save-hns", saved.to_str().unwrap()]).expect(0);
     let text = hnsproxy(&["plan", &from, &emulated(&saved)]).expect(0).stdout;
-    assert!(text.ends_with("nothing to do\n"), "{text}");
+    assert!(text.ends_with("no changes\n"), "{text}");
 }
 
 #[test]
