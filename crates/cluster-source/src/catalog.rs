@@ -1,4 +1,4 @@
-//! Objects of all kinds into what a Service proxy uses, and what of them could not be used.
+//! A cluster as a whole: the objects that a Service proxy uses, and what of them it could not use.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -37,8 +37,8 @@ impl Catalog {
         let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             let what = match text("kind") {
-                Some(_) => "apiVersion is missing",
-                None => "kind is missing",
+                Some(_) => "missing apiVersion",
+                None => "missing kind",
             };
             let problem = Problem::object(ProblemKind::NoKind, format!("document {number}"), what);
             return self.problems.push(problem.in_file(file));
@@ -50,7 +50,7 @@ impl Catalog {
             ("v1", "Service") => add.service(),
             ("discovery.k8s.io/v1", "EndpointSlice") => add.slice(),
             ("v1", "Node") => add.node(),
-            _ => add.problem(ProblemKind::UnknownKind, format!("{version} {kind} is not used here")),
+            _ => add.problem(ProblemKind::UnknownKind, format!("unused kind {version} {kind}")),
         }
     }
 
@@ -86,20 +86,20 @@ impl Catalog {
         ]
     }
 
-    /// Looks at the whole: slices whose Services are not there.
+    /// Adds the problems that only the whole shows: slices without their Service.
     pub(crate) fn finish(&mut self) {
         for (name, slice) in &self.slices {
             let there = self.services.contains_key(&slice.service)
                 || self.skipped_services.contains_key(&slice.service.to_string());
             if !there {
-                let what = format!("its Service {} is not there", slice.service);
+                let what = format!("Service {} not found", slice.service);
                 let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
                 self.problems.push(problem.in_file(self.slice_files.get(name).map_or("", String::as_str)));
             }
         }
     }
 
-    /// What was found, in one line.
+    /// The numbers of objects, in one line.
     pub fn describe(&self) -> String {
         let mut text = format!("{} Services and {} EndpointSlices to serve", self.services.len(), self.slices.len());
         let skipped: Vec<_> = self.skipped.iter().map(|(skip, count)| format!("{count} {skip}")).collect();
@@ -115,7 +115,7 @@ fn name_of(value: &Value) -> String {
     let text = |member| value.get("metadata")?.get(member)?.as_str().map(str::to_owned);
     let metadata = Metadata {
         namespace: text("namespace").unwrap_or_default(),
-        name: text("name").unwrap_or_else(|| "without a name".into()),
+        name: text("name").unwrap_or_else(|| "(unnamed)".into()),
         ..Metadata::default()
     };
     metadata.full_name()
@@ -134,13 +134,13 @@ impl Addition<'_> {
         self.catalog.problems.push(Problem::object(kind, self.subject, what).in_file(self.file));
     }
 
-    /// Reads and translates the object, and notes what is wrong with it.
+    /// Decodes and converts the object, and notes its problems.
     fn convert<O: DeserializeOwned, T>(
         &mut self,
         convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
     ) -> Option<Result<T, Skip>> {
         if !self.catalog.seen.insert(self.subject.to_owned()) {
-            self.problem(ProblemKind::Duplicate, "is given more than once; the last one counts");
+            self.problem(ProblemKind::Duplicate, "duplicate object; the last one is used");
         }
         let object: O = match serde_path_to_error::deserialize(self.value) {
             Ok(object) => object,
@@ -173,11 +173,11 @@ impl Addition<'_> {
             Some(Ok(service)) => {
                 self.catalog.services.insert(service.name.clone(), service);
             }
-            // Skipped or unusable: the last one counts, so that an earlier one does not.
+            // The last object of a name counts, so this one removes an earlier one that was valid.
             other => {
                 let why = match other {
                     Some(Err(skip)) => format!("it is {skip}"),
-                    _ => "it can't be used".to_owned(),
+                    _ => "it is invalid".to_owned(),
                 };
                 self.catalog.services.retain(|known, _| known.to_string() != name);
                 self.catalog.skipped_services.insert(name, why);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_used_is_named() {
+    fn what_cannot_be_used_is_named() {
         assert_eq!(
             problems(&[
                 json!({"kind": "Service"}),
@@ -245,12 +245,12 @@ mod tests {
                 slice("gone"),
             ]),
             [
-                "document 1: apiVersion is missing (c.yaml)",
-                "document 2: kind is missing (c.yaml)",
-                "document 3: kind is missing (c.yaml)",
-                "Deployment ns/d: apps/v1 Deployment is not used here (c.yaml)",
+                "document 1: missing apiVersion (c.yaml)",
+                "document 2: missing kind (c.yaml)",
+                "document 3: missing kind (c.yaml)",
+                "Deployment ns/d: unused kind apps/v1 Deployment (c.yaml)",
                 "Service ns/w: spec.ports[0].port: invalid type: string \"http\", expected i64 (c.yaml)",
-                "EndpointSlice ns/s: its Service ns/gone is not there (c.yaml)",
+                "EndpointSlice ns/s: Service ns/gone not found (c.yaml)",
             ]
         );
     }

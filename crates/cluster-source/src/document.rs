@@ -6,11 +6,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {reason}")]
 pub struct SyntaxError {
-    /// The line, from 1.
+    /// From 1.
     pub line: u64,
-    /// The column, from 1.
+    /// From 1.
     pub column: u64,
-    /// What is wrong there.
     pub reason: String,
 }
 

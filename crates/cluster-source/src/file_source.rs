@@ -77,10 +77,10 @@ impl Reader {
         texts
             .iter()
             .filter(|text| !self.unreadable.contains(text))
-            .for_each(|text| warn!("{text}; what it last said stays true"));
+            .for_each(|text| warn!("{text}; keeping its last content"));
         let outage = (!texts.is_empty()).then(|| texts.join("; "));
         if outage.is_none() {
-            info!("all files can be read again");
+            info!("cannot read cluster files: resolved");
         }
         self.unreadable = texts;
         Some(Change::Outage(outage))

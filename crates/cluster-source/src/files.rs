@@ -1,7 +1,7 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! A file that can't be read at the start is an error. Later, what it last said stays true until it can be read again: an editor that
-//! saves half a file takes no Service away.
+//! A file that cannot be read at the start is an error. Later, its last content stays valid until it can be read again: an editor that
+//! saves half a file deletes no Service.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,38 +12,26 @@ use crate::catalog::Catalog;
 use crate::document::{self, SyntaxError};
 use crate::file_watch::FileWatchError;
 
-/// Why a file says nothing.
+/// Why cluster files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It can't be read.
-    #[error("{} can't be read", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
-        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// It is neither YAML nor JSON.
-    #[error("{} is neither YAML nor JSON: {error}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Where, and what is wrong.
-        error: SyntaxError,
-    },
+    #[error("invalid YAML or JSON in {}: {error}", path.display())]
+    Syntax { path: PathBuf, error: SyntaxError },
     /// A directory without any such file.
-    #[error("{} has no file that ends in .yaml, .yml or .json", path.display())]
-    Empty {
-        /// The directory.
-        path: PathBuf,
-    },
+    #[error("no cluster files in {}: expected names that end in .yaml, .yml or .json", path.display())]
+    Empty { path: PathBuf },
     /// Changes cannot be noticed.
     #[error(transparent)]
     Watch(#[from] FileWatchError),
 }
 
-/// The files below a path, and what each said when it could last be read.
+/// The files below a path, each as it was when it could last be read.
 #[derive(Debug, Default)]
 pub struct Files {
     root: PathBuf,
@@ -54,7 +42,7 @@ impl Files {
     /// Reads all files.
     ///
     /// # Errors
-    /// Where one can't be read, or there is none.
+    /// If one cannot be read, or there is none.
     pub fn open(root: &Path) -> Result<Self, FileError> {
         let mut files = Self { root: root.to_owned(), contents: BTreeMap::new() };
         for path in list(root)? {
@@ -67,7 +55,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Reads all files again. What can't be read is as it was, and is named.
+    /// Reads all files again. Those that cannot be read keep their last content, and are returned.
     pub fn refresh(&mut self) -> Vec<FileError> {
         let mut errors = Vec::new();
         let paths = match list(&self.root) {
@@ -86,7 +74,7 @@ impl Files {
         errors
     }
 
-    /// What all files say together.
+    /// The cluster of all files together.
     pub fn catalog(&self) -> Catalog {
         let mut catalog = Catalog::default();
         for (path, objects) in &self.contents {
@@ -171,7 +159,7 @@ mod tests {
         fs::remove_file(&two).unwrap();
         let errors = files.refresh();
         assert_eq!(errors.len(), 1);
-        assert!(errors[0].to_string().contains("1.yaml is neither YAML nor JSON: line "), "{}", errors[0]);
+        assert!(errors[0].to_string().contains("1.yaml: line "), "{}", errors[0]);
         assert_eq!(names(&files), ["one"]);
         fs::write(&one, SERVICE.replace("NAME", "three")).unwrap();
         assert!(files.refresh().is_empty());

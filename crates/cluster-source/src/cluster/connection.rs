@@ -1,4 +1,4 @@
-//! Carries questions to the API server and answers back.
+//! Sends requests to the API server, and reads the responses piece by piece.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -11,39 +11,35 @@ use kube::client::{AuthError, Body};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::access::Access;
-use super::answer::Garbage;
-use super::failure::Failure;
-use super::follower::Request;
+use super::api_status::ApiStatus;
+use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
-use super::limiter::Limiter;
-use super::observer::RequestObserver;
-use super::refusal::Refusal;
+use super::rate_limiter::RateLimiter;
+use super::request::{Request, query};
+use super::request_error::RequestError;
+use super::request_observer::RequestObserver;
 use crate::error_chain;
 
-/// How everything is asked, as metrics name it.
+/// The method of all requests, as metrics name it.
 const METHOD: &str = "GET";
-/// How long the head of an answer may take, and each piece of a list.
-const ANSWER: Duration = Duration::from_secs(30);
-/// How long a watch may be silent. Servers send a bookmark about once a minute; a connection that nobody holds any more says nothing.
-const SILENCE: Duration = Duration::from_secs(100);
-/// How many objects a page has.
-const PAGE: &str = "500";
-/// How long a watch lasts at least, in seconds, and at most twice: the server ends it then, and the next one begins.
-const WATCH: f64 = 300.0;
-/// How long a line may be: that of the largest object that a server can hold is below two megabytes.
-const LONGEST_LINE: usize = 16 << 20;
+/// For the head of a response, and for each piece of a list.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a watch may be silent. Servers send a bookmark about once a minute, so a connection that is silent for longer is dead.
+const WATCH_IDLE_TIMEOUT: Duration = Duration::from_secs(100);
+/// Bytes of a line. etcd holds objects of less than 2 MiB, so a longer line is no watch event.
+const MAX_LINE: usize = 16 << 20;
 
-/// The connection to the API server, shared by all that follow.
+/// The connection to the API server, shared by the reflectors of all kinds.
 pub(super) struct Connection {
     access: Arc<Access>,
-    limiter: RefCell<Limiter>,
+    rate_limiter: RefCell<RateLimiter>,
     observer: Arc<dyn RequestObserver>,
     start: Instant,
 }
 
 impl Connection {
-    pub(super) fn new(access: Arc<Access>, limiter: Limiter, observer: Arc<dyn RequestObserver>) -> Self {
-        Self { access, limiter: RefCell::new(limiter), observer, start: Instant::now() }
+    pub(super) fn new(access: Arc<Access>, rate_limiter: RateLimiter, observer: Arc<dyn RequestObserver>) -> Self {
+        Self { access, rate_limiter: RefCell::new(rate_limiter), observer, start: Instant::now() }
     }
 
     /// The URL of the server, for messages.
@@ -51,70 +47,79 @@ impl Connection {
         self.access.server()
     }
 
-    /// The time since the connection was made ready.
+    /// The time since this was created.
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Sends a request; the answer is one of success.
-    pub(super) async fn send<K: Kind>(&self, request: &Request, selection: &Selection) -> Result<Answer, Failure> {
-        let wait = self.limiter.borrow_mut().take(self.now());
+    /// Sends a request once the rate limit allows it. The response has a code of success.
+    ///
+    /// # Errors
+    /// Every other response, and a request without one.
+    pub(super) async fn send<K: Kind>(
+        &self,
+        request: &Request,
+        selection: &Selection,
+    ) -> Result<Response, RequestError> {
+        let wait = self.rate_limiter.borrow_mut().reserve(self.now());
         sleep(wait).await;
         self.observer.rate_limited(self.access.host(), METHOD, wait);
-        let (client, generation) = self.access.client().await.map_err(|error| Failure::Access(error_chain(&error)))?;
+        let (client, generation) =
+            self.access.client().await.map_err(|error| RequestError::Client(error_chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
-        let built = built.body(Body::empty()).map_err(|error| Failure::Connection(error.to_string()))?;
+        let built = built.body(Body::empty()).map_err(|error| RequestError::Connect(error.to_string()))?;
         let begun = self.now();
-        let answered = timeout(ANSWER, client.send(built)).await;
+        let answered = timeout(RESPONSE_TIMEOUT, client.send(built)).await;
         let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status().as_u16()));
         self.observer.answered(self.access.host(), METHOD, code, self.now().saturating_sub(begun));
         let result = match answered {
-            Err(_) => Err(Failure::Silent),
-            Ok(Err(error)) => Err(Failure::of(error)),
-            Ok(Ok(response)) if response.status().is_success() => Ok(Answer { body: response.into_body() }),
+            Err(_) => Err(RequestError::Timeout),
+            Ok(Err(error)) => Err(RequestError::of(error)),
+            Ok(Ok(response)) if response.status().is_success() => Ok(Response { body: response.into_body() }),
             Ok(Ok(response)) => {
                 let code = response.status().as_u16();
                 let retry_after = response.headers().get(RETRY_AFTER);
                 let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-                let body = Answer { body: response.into_body() }.whole().await.unwrap_or_default();
-                Err(Failure::Refused(Refusal::read(code, retry_after, &body)))
+                let body = Response { body: response.into_body() }.whole().await.unwrap_or_default();
+                Err(RequestError::Api(ApiStatus::read(code, retry_after, &body)))
             }
         };
-        if result.as_ref().is_err_and(Failure::concerns_credentials) {
+        // They may have expired, or a kubeconfig may have been corrected.
+        if result.as_ref().is_err_and(RequestError::may_be_credentials) {
             self.access.renew(generation).await;
         }
         result
     }
 }
 
-/// An answer on its way.
-pub(super) struct Answer {
+/// A response whose body is still to be read.
+pub(super) struct Response {
     body: Body,
 }
 
-impl Answer {
-    /// All of it.
-    pub(super) async fn whole(mut self) -> Result<Vec<u8>, Failure> {
+impl Response {
+    /// The whole body.
+    pub(super) async fn whole(mut self) -> Result<Vec<u8>, RequestError> {
         let mut whole = Vec::new();
-        while let Some(piece) = timeout(ANSWER, self.piece()).await.map_err(|_| Failure::Silent)? {
+        while let Some(piece) = timeout(RESPONSE_TIMEOUT, self.piece()).await.map_err(|_| RequestError::Timeout)? {
             whole.extend_from_slice(&piece?);
         }
         Ok(whole)
     }
 
     /// The next piece; none at the end.
-    async fn piece(&mut self) -> Option<Result<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>, Failure>> {
+    async fn piece(&mut self) -> Option<Result<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>, RequestError>> {
         loop {
             match self.body.frame().await? {
-                // Trailers say nothing.
+                // Trailers carry no data.
                 Ok(frame) => match frame.into_data() {
                     Ok(data) => return Some(Ok(data)),
                     Err(_) => continue,
                 },
                 Err(error) => {
-                    return Some(Err(match Failure::of(error) {
-                        Failure::Connection(why) => Failure::Cut(why),
+                    return Some(Err(match RequestError::of(error) {
+                        RequestError::Connect(why) => RequestError::ConnectionLost(why),
                         failure => failure,
                     }));
                 }
@@ -122,146 +127,81 @@ impl Answer {
         }
     }
 
-    /// Lines, as they come.
+    /// The body line by line.
     pub(super) fn lines(self) -> Lines {
-        Lines { answer: self, rest: Vec::new(), begin: 0 }
+        Lines { response: self, rest: Vec::new(), begin: 0 }
     }
 }
 
-/// The lines of an answer.
+/// The lines of a response.
 pub(super) struct Lines {
-    answer: Answer,
-    /// What has come and was not handed over yet, after `begin`.
+    response: Response,
+    /// Bytes that were received; those from `begin` on were not returned yet.
     rest: Vec<u8>,
     begin: usize,
 }
 
-/// What is heard of a watch.
-pub(super) enum Heard<'a> {
+/// What was read of a watch.
+pub(super) enum WatchRead<'a> {
     /// A whole line.
     Line(&'a [u8]),
-    /// The server has ended the answer. Half a line says nothing.
+    /// The server has ended the response. Half a line is dropped.
     End,
-    /// Nothing has come for long.
-    Silence,
+    /// Nothing was received for [`WATCH_IDLE_TIMEOUT`].
+    Idle,
 }
 
 impl Lines {
     /// The next line.
-    pub(super) async fn next(&mut self) -> Result<Heard<'_>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<WatchRead<'_>, RequestError> {
         let mut searched = self.begin;
         loop {
             let unsearched = self.rest.get(searched..).unwrap_or_default();
             if let Some(length) = unsearched.iter().position(|byte| *byte == b'\n') {
                 let (begin, end) = (self.begin, searched + length);
                 self.begin = end + 1;
-                return Ok(Heard::Line(self.rest.get(begin..end).unwrap_or_default()));
+                return Ok(WatchRead::Line(self.rest.get(begin..end).unwrap_or_default()));
             }
             self.rest.drain(..self.begin);
             self.begin = 0;
             searched = self.rest.len();
-            if searched > LONGEST_LINE {
-                return Err(Garbage::new("a line without end", &self.rest).into());
+            if searched > MAX_LINE {
+                return Err(DecodeError::new("line too long", &self.rest).into());
             }
-            match timeout(SILENCE, self.answer.piece()).await {
-                Err(_) => return Ok(Heard::Silence),
-                Ok(None) => return Ok(Heard::End),
+            match timeout(WATCH_IDLE_TIMEOUT, self.response.piece()).await {
+                Err(_) => return Ok(WatchRead::Idle),
+                Ok(None) => return Ok(WatchRead::End),
                 Ok(Some(piece)) => self.rest.extend_from_slice(&piece?),
             }
         }
     }
 }
 
-/// The parameters of a request. `chance` is anything from 0 to 1.
-fn query(request: &Request, selection: &Selection, chance: f64) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    if !selection.labels.is_empty() {
-        query.append_pair("labelSelector", selection.labels);
-    }
-    if !selection.fields.is_empty() {
-        query.append_pair("fieldSelector", &selection.fields);
-    }
-    if matches!(request, Request::Stream | Request::Watch(_)) {
-        let seconds = (WATCH * (1.0 + chance)) as u32;
-        query.append_pair("watch", "true").append_pair("allowWatchBookmarks", "true");
-        query.append_pair("timeoutSeconds", &seconds.to_string());
-    }
-    match request {
-        Request::Page(next) => {
-            query.append_pair("limit", PAGE);
-            if let Some(next) = next {
-                query.append_pair("continue", next);
-            }
-        }
-        Request::Stream => {
-            query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
-        }
-        Request::Confirm(version) => {
-            query.append_pair("limit", "1").append_pair("resourceVersion", version);
-            query.append_pair("resourceVersionMatch", "NotOlderThan");
-        }
-        Request::Watch(version) => {
-            query.append_pair("resourceVersion", version);
-        }
-    }
-    query.finish()
-}
-
-impl Failure {
-    /// What the client says, by what it holds.
+impl RequestError {
+    /// Tells errors of the client apart by the types of their causes, never by their texts.
     fn of(error: kube::Error) -> Self {
         let mut innermost: &(dyn Error + 'static) = &error;
         loop {
-            if let Some(refused) = innermost.downcast_ref::<AuthError>() {
-                return Failure::Access(format!(
-                    "the credentials of the kubeconfig can't be used: {}",
-                    error_chain(refused)
+            if let Some(auth) = innermost.downcast_ref::<AuthError>() {
+                return RequestError::Client(format!(
+                    "cannot use the credentials of the kubeconfig: {}",
+                    error_chain(auth)
                 ));
             }
             if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
                 return match tls {
                     rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_) => {
-                        Failure::Certificate(tls.to_string())
+                        RequestError::Tls(tls.to_string())
                     }
-                    _ => Failure::Connection(tls.to_string()),
+                    _ => RequestError::Connect(tls.to_string()),
                 };
             }
-            // An error of input and output answers for its cause with that one's cause, not with itself.
-            let held = innermost.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            match held.map(|held| held as &(dyn Error + 'static)).or_else(|| innermost.source()) {
+            // `io::Error::source` skips the error that it wraps, which is the one to look at.
+            let wrapped = innermost.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            match wrapped.map(|error| error as &(dyn Error + 'static)).or_else(|| innermost.source()) {
                 Some(cause) => innermost = cause,
-                None => return Failure::Connection(innermost.to_string()),
+                None => return RequestError::Connect(innermost.to_string()),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::kind::{Nodes, Services, Slices};
-    use super::*;
-
-    #[test]
-    fn each_request_says_what_it_is_for() {
-        let services = Services::selection("n");
-        assert_eq!(
-            query(&Request::Stream, &services, 0.0),
-            "labelSelector=%21service.kubernetes.io%2Fservice-proxy-name&fieldSelector=spec.clusterIP%21%3DNone&watch=true\
-             &allowWatchBookmarks=true&timeoutSeconds=300&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
-        );
-        let slices = Slices::selection("n");
-        assert_eq!(
-            query(&Request::Page(Some("a=b".into())), &slices, 0.0),
-            "labelSelector=%21service.kubernetes.io%2Fheadless&limit=500&continue=a%3Db"
-        );
-        let node = Nodes::selection("win-1");
-        assert_eq!(
-            query(&Request::Watch("7".into()), &node, 1.0),
-            "fieldSelector=metadata.name%3Dwin-1&watch=true&allowWatchBookmarks=true&timeoutSeconds=600&resourceVersion=7"
-        );
-        assert_eq!(
-            query(&Request::Confirm("7".into()), &node, 0.0),
-            "fieldSelector=metadata.name%3Dwin-1&limit=1&resourceVersion=7&resourceVersionMatch=NotOlderThan"
-        );
     }
 }

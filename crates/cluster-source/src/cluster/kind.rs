@@ -1,9 +1,9 @@
-//! The kinds of objects that are followed: where they are, which of them concern this proxy, and what they become.
+//! The kinds of objects that are listed and watched: their paths, which of them concern this proxy, and how they become changes.
 
 use proxy::model::{Service, ServiceName, Slice, SliceName};
 use serde::de::DeserializeOwned;
 
-use super::answer::Identity;
+use super::object::Identity;
 use crate::change::Change;
 use crate::kubernetes::node::{self, Node};
 use crate::kubernetes::{ConvertError, Converted, object, service, slice};
@@ -12,35 +12,30 @@ use crate::kubernetes::{ConvertError, Converted, object, service, slice};
 pub(super) trait Kind: 'static {
     /// An object as the API server writes it.
     type Object: DeserializeOwned;
-    /// An object in our words.
+    /// The object of the model.
     type Item: Send + 'static;
-    /// What one object is called.
     const NAME: &'static str;
-    /// What the objects are called, as rules of access name them.
+    /// Its name in RBAC rules.
     const RESOURCE: &'static str;
-    /// Where the objects of all namespaces are.
+    /// The path of the objects of all namespaces.
     const PATH: &'static str;
 
     /// Which of them concern the proxy of a node.
     fn selection(node_name: &str) -> Selection;
-    /// An object in our words.
     fn convert(object: &Self::Object) -> Result<Converted<Self::Item>, ConvertError>;
-    /// These are all.
-    fn all(items: Vec<Self::Item>) -> Change;
-    /// This one is there.
-    fn put(item: Self::Item) -> Change;
-    /// This one is gone.
-    fn gone(identity: &Identity) -> Change;
+    fn reset(items: Vec<Self::Item>) -> Change;
+    fn applied(item: Self::Item) -> Change;
+    fn deleted(identity: &Identity) -> Change;
 }
 
-/// Which objects the API server is asked for.
+/// Which objects are requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Selection {
-    /// By labels.
+    /// Label selector.
     pub(super) labels: &'static str,
-    /// By fields.
+    /// Field selector.
     pub(super) fields: String,
-    /// Whether the rest is told apart here too, so that a server without that field selector can do without it.
+    /// Whether the conversion skips the other objects too, so that a server without that field selector can do without it.
     pub(super) fields_are_optional: bool,
 }
 
@@ -67,15 +62,15 @@ impl Kind for Services {
         service::convert(object)
     }
 
-    fn all(items: Vec<Service>) -> Change {
+    fn reset(items: Vec<Service>) -> Change {
         Change::ResetServices(items)
     }
 
-    fn put(item: Service) -> Change {
+    fn applied(item: Service) -> Change {
         Change::ApplyService(item)
     }
 
-    fn gone(identity: &Identity) -> Change {
+    fn deleted(identity: &Identity) -> Change {
         Change::DeleteService(ServiceName::new(&identity.namespace, &identity.name))
     }
 }
@@ -99,15 +94,15 @@ impl Kind for Slices {
         slice::convert(object)
     }
 
-    fn all(items: Vec<Slice>) -> Change {
+    fn reset(items: Vec<Slice>) -> Change {
         Change::ResetSlices(items)
     }
 
-    fn put(item: Slice) -> Change {
+    fn applied(item: Slice) -> Change {
         Change::ApplySlice(item)
     }
 
-    fn gone(identity: &Identity) -> Change {
+    fn deleted(identity: &Identity) -> Change {
         let (namespace, name) = (identity.namespace.as_str().into(), identity.name.as_str().into());
         Change::DeleteSlice(SliceName { namespace, name })
     }
@@ -132,15 +127,15 @@ impl Kind for Nodes {
         Ok(Converted { outcome: Ok(node::convert(object)), problems: Vec::new() })
     }
 
-    fn all(items: Vec<Node>) -> Change {
+    fn reset(items: Vec<Node>) -> Change {
         Change::Node(items.into_iter().next())
     }
 
-    fn put(item: Node) -> Change {
+    fn applied(item: Node) -> Change {
         Change::Node(Some(item))
     }
 
-    fn gone(_: &Identity) -> Change {
+    fn deleted(_: &Identity) -> Change {
         Change::Node(None)
     }
 }

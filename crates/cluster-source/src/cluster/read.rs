@@ -1,4 +1,4 @@
-//! Reads a cluster once, as a catalog: the whole of each kind, and no changes.
+//! Reads a cluster once: the complete list of each kind, and no changes after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,34 +6,31 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-use super::{Access, AccessError, RequestObserver, follow};
+use super::access::Access;
+use super::access_error::AccessError;
+use super::list_watch::list_watch;
+use super::request_observer::RequestObserver;
 use crate::catalog::Catalog;
 use crate::change::Change;
 
-/// How long a server that can't be asked is tried.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an outage may last: a command that reads once is run by somebody who waits for it.
+const MAX_OUTAGE: Duration = Duration::from_secs(10);
 
 /// Why a cluster could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// There is no way to an API server.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The server could not be asked.
-    #[error("{why}; given up after {} s", PATIENCE.as_secs())]
-    Trouble {
-        /// Why not.
-        why: String,
-    },
-    /// The word to end came before.
-    #[error("ended before the cluster was read")]
-    Ended,
+    #[error("{reason}; gave up after {} s", MAX_OUTAGE.as_secs())]
+    Outage { reason: String },
+    #[error("cannot read the cluster: stopped before it was complete")]
+    Stopped,
 }
 
 /// Reads the cluster that the proxy of a node serves.
 ///
 /// # Errors
-/// Where it can't be read, or `stop` ends before.
+/// If the API server is unavailable for too long, or `stop` completes before.
 pub async fn read(
     access: Arc<Access>,
     node_name: &str,
@@ -41,26 +38,26 @@ pub async fn read(
     stop: impl Future<Output = ()>,
 ) -> Result<Catalog, ReadError> {
     let (sender, received) = unbounded_channel();
-    // Nobody is to be told any more where nobody listens.
-    let tell = move |changes| drop(sender.send(changes));
+    // Nobody receives any more once all lists are complete.
+    let emit = move |changes| drop(sender.send(changes));
     tokio::select! {
         result = collect(received) => result,
-        () = follow(access, node_name, observer, tell) => Err(ReadError::Ended),
-        () = stop => Err(ReadError::Ended),
+        () = list_watch(access, node_name, observer, emit) => Err(ReadError::Stopped),
+        () = stop => Err(ReadError::Stopped),
     }
 }
 
-/// Takes changes until each kind was told as a whole.
+/// Applies changes until the list of each kind is complete.
 async fn collect(mut received: UnboundedReceiver<Vec<Change>>) -> Result<Catalog, ReadError> {
     let mut catalog = Catalog::default();
     let mut missing = [true; 3];
     let mut outage = None;
     while missing.contains(&true) {
-        let wait = if outage.is_some() { PATIENCE } else { Duration::MAX };
+        let wait = if outage.is_some() { MAX_OUTAGE } else { Duration::MAX };
         let changes = match timeout(wait, received.recv()).await {
             Ok(Some(changes)) => changes,
-            Ok(None) => return Err(ReadError::Ended),
-            Err(_) => return Err(ReadError::Trouble { why: outage.unwrap_or_default() }),
+            Ok(None) => return Err(ReadError::Stopped),
+            Err(_) => return Err(ReadError::Outage { reason: outage.unwrap_or_default() }),
         };
         for change in changes {
             let [services, slices, node] = &mut missing;
@@ -68,7 +65,7 @@ async fn collect(mut received: UnboundedReceiver<Vec<Change>>) -> Result<Catalog
                 Change::ResetServices(_) => *services = false,
                 Change::ResetSlices(_) => *slices = false,
                 Change::Node(_) => *node = false,
-                Change::Outage(why) => outage.clone_from(why),
+                Change::Outage(reason) => outage.clone_from(reason),
                 _ => {}
             }
             catalog.apply(change);

@@ -1,6 +1,6 @@
 //! Kubernetes objects as the API server writes them, and their translation into [`proxy::model`].
 //!
-//! Pure functions of one object each. An object is used as far as it makes sense: a part that does not is left out and named by a
+//! Pure functions of one object each. An object is used as far as it is valid: a part that is not is left out and named by a
 //! [`Problem`], the rest counts. What kube-proxy does not watch, or skips, is skipped here too, with the reason as a value.
 
 mod address;
@@ -15,7 +15,7 @@ pub use problem::{Problem, ProblemKind, Problems, summary};
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converted<T> {
-    /// The object in our words, or why it does not concern this proxy.
+    /// The object of the model, or why it does not concern this proxy.
     pub outcome: Result<T, Skip>,
     /// Parts that were left out.
     pub problems: Vec<Problem>,
@@ -51,20 +51,15 @@ impl std::fmt::Display for Skip {
 /// Why nothing of an object can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
-    /// A member without which the object means nothing is absent.
-    #[error("{field} is missing")]
-    Missing {
-        /// The member.
-        field: &'static str,
-    },
-    /// A member that everything depends on has a value of no known meaning.
-    #[error("{field} is {value:?}, which is none of {expected}")]
+    /// A field that the object is useless without.
+    #[error("missing {field}")]
+    Missing { field: &'static str },
+    /// A field that everything depends on has a value of no known meaning.
+    #[error("unknown {field} {value:?} (known: {expected})")]
     Unknown {
-        /// The member.
         field: &'static str,
-        /// Its value.
         value: String,
-        /// The values known.
+        /// The known values, for the message.
         expected: &'static str,
     },
 }

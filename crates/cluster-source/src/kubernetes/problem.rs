@@ -1,4 +1,4 @@
-//! What is wrong with the input, named so that a person finds it, and counted.
+//! What is wrong with an object, named so that a person finds it, and counted.
 
 use std::collections::BTreeMap;
 
@@ -20,22 +20,22 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// What a number of these is called.
+    /// What `count` of these are called in a summary.
     pub fn words(self, count: usize) -> &'static str {
         let one = count == 1;
         match self {
-            ProblemKind::BadField if one => "part of an object left out",
-            ProblemKind::BadField => "parts of objects left out",
-            ProblemKind::BadObject if one => "object left out",
-            ProblemKind::BadObject => "objects left out",
+            ProblemKind::BadField if one => "invalid field",
+            ProblemKind::BadField => "invalid fields",
+            ProblemKind::BadObject if one => "invalid object",
+            ProblemKind::BadObject => "invalid objects",
             ProblemKind::NoKind if one => "document without apiVersion or kind",
             ProblemKind::NoKind => "documents without apiVersion or kind",
-            ProblemKind::UnknownKind if one => "object of a kind that is not used here",
-            ProblemKind::UnknownKind => "objects of kinds that are not used here",
-            ProblemKind::Duplicate if one => "object given more than once",
-            ProblemKind::Duplicate => "objects given more than once",
-            ProblemKind::NoService if one => "slice without its Service",
-            ProblemKind::NoService => "slices without their Services",
+            ProblemKind::UnknownKind if one => "object of an unused kind",
+            ProblemKind::UnknownKind => "objects of unused kinds",
+            ProblemKind::Duplicate if one => "duplicate object",
+            ProblemKind::Duplicate => "duplicate objects",
+            ProblemKind::NoService if one => "EndpointSlice without Service",
+            ProblemKind::NoService => "EndpointSlices without Service",
         }
     }
 }
@@ -43,7 +43,6 @@ impl ProblemKind {
 /// One problem of the input. Everything else is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Its kind.
     pub kind: ProblemKind,
     /// What it is about: `Service ns/web`, `document 3`.
     pub subject: String,
@@ -91,7 +90,6 @@ pub struct Problems<'a> {
 }
 
 impl<'a> Problems<'a> {
-    /// A collection for an object.
     pub fn of(subject: &'a str) -> Self {
         Self { subject, found: Vec::new() }
     }
@@ -111,12 +109,11 @@ impl<'a> Problems<'a> {
     pub fn port(&mut self, field: impl Into<String>, number: i64) -> Option<u16> {
         let port = u16::try_from(number).ok().filter(|port| *port != 0);
         if port.is_none() {
-            self.add(field, format!("{number} is no port number (1 to 65535)"));
+            self.add(field, format!("invalid port {number}: expected 1 to 65535"));
         }
         port
     }
 
-    /// What was found.
     pub fn into_vec(self) -> Vec<Problem> {
         self.found
     }
@@ -157,7 +154,7 @@ mod tests {
         assert_eq!(lines.len(), 22);
         assert_eq!(
             lines[0],
-            "problems in the input: 1 document without apiVersion or kind, 21 objects of kinds that are not used here"
+            "problems in the input: 1 document without apiVersion or kind, 21 objects of unused kinds"
         );
         assert_eq!(lines[1], "  Pod ns/p0: ignored (a.yaml)");
         assert_eq!(lines[21], "  and 2 more");

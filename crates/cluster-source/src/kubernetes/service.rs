@@ -93,7 +93,12 @@ fn kind(spec: &ServiceSpec, problems: &mut Problems<'_>) -> ServiceKind {
         Some("NodePort") => ServiceKind::NodePort,
         Some("LoadBalancer") => ServiceKind::LoadBalancer,
         Some(other) => {
-            problems.add("spec.type", format!("{other:?} is no type of Service; taken for ClusterIP"));
+            problems.add(
+                "spec.type",
+                format!(
+                    "unknown type {other:?} (known: ClusterIP, NodePort, LoadBalancer, ExternalName); using ClusterIP"
+                ),
+            );
             ServiceKind::ClusterIp
         }
     }
@@ -104,7 +109,7 @@ fn local(policy: Option<&str>, field: &str, problems: &mut Problems<'_>) -> bool
         Some("Local") => true,
         None | Some("" | "Cluster") => false,
         Some(other) => {
-            problems.add(field, format!("{other:?} is neither Cluster nor Local; taken for Cluster"));
+            problems.add(field, format!("unknown policy {other:?} (known: Cluster, Local); using Cluster"));
             false
         }
     }
@@ -115,25 +120,27 @@ fn affinity(spec: &ServiceSpec, problems: &mut Problems<'_>) -> bool {
         Some("ClientIP") => true,
         None | Some("" | "None") => false,
         Some(other) => {
-            problems.add("spec.sessionAffinity", format!("{other:?} is neither ClientIP nor None; taken for None"));
+            problems
+                .add("spec.sessionAffinity", format!("unknown affinity {other:?} (known: ClientIP, None); using None"));
             false
         }
     }
 }
 
-/// Seconds of Unix time. Unknown counts as the oldest: it decides only who of two claimants has a frontend.
+/// Seconds of Unix time. Unknown counts as the oldest: it decides only which of two conflicting Services gets a frontend.
 fn created(metadata: &Metadata, problems: &mut Problems<'_>) -> i64 {
     let Some(text) = &metadata.creation_timestamp else { return 0 };
     match text.parse::<jiff::Timestamp>() {
         Ok(time) => time.as_second(),
         Err(_) => {
-            problems.add("metadata.creationTimestamp", format!("{text:?} is no time by RFC 3339"));
+            problems.add("metadata.creationTimestamp", format!("invalid RFC 3339 time {text:?}"));
             0
         }
     }
 }
 
-/// The cluster addresses: those of `clusterIPs` at the place of their family in `ipFamilies`, or `clusterIP` where there are no families.
+/// The cluster addresses: those of `clusterIPs`, each checked against the family at its index in `ipFamilies`; `clusterIP` if there are
+/// no families.
 fn cluster_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> {
     if spec.ip_families.is_empty() {
         return parse("spec.clusterIP", &spec.cluster_ip, problems).into_iter().collect();
@@ -149,9 +156,9 @@ fn cluster_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> {
         let field = format!("{path}[{index}]");
         let Some(address) = parse(&field, text, problems) else { continue };
         if Family::of(address).to_string() != *family {
-            problems.add(field, format!("{text} is not of the family {family:?} that spec.ipFamilies[{index}] says"));
+            problems.add(field, format!("address {text} does not match family {family:?} in spec.ipFamilies[{index}]"));
         } else if found.iter().any(|other| Family::of(*other) == Family::of(address)) {
-            problems.add(field, format!("{text} is a second address of its family"));
+            problems.add(field, format!("second address of a family: {text}"));
         } else {
             found.push(address);
         }
@@ -183,10 +190,7 @@ fn source_ranges(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpNet> 
     for (index, text) in spec.load_balancer_source_ranges.iter().enumerate() {
         match range(text.trim()) {
             Some(range) => found.push(range),
-            None => problems.add(
-                format!("spec.loadBalancerSourceRanges[{index}]"),
-                format!("{text:?} is no range of IP addresses"),
-            ),
+            None => problems.add(format!("spec.loadBalancerSourceRanges[{index}]"), format!("invalid CIDR {text:?}")),
         }
     }
     found
@@ -200,7 +204,7 @@ fn range(text: &str) -> Option<IpNet> {
 fn parse(field: &str, text: &str, problems: &mut Problems<'_>) -> Option<IpAddr> {
     let address = address::parse(text);
     if address.is_none() {
-        problems.add(field, format!("{text:?} is no IP address"));
+        problems.add(field, format!("invalid IP address {text:?}"));
     }
     address
 }
@@ -223,7 +227,7 @@ pub(super) fn protocol(text: Option<&str>, port: &str, problems: &mut Problems<'
         Some("UDP") => Some(Protocol::UDP),
         Some("SCTP") => Some(Protocol::SCTP),
         Some(other) => {
-            problems.add(format!("{port}.protocol"), format!("{other:?} is none of TCP, UDP and SCTP"));
+            problems.add(format!("{port}.protocol"), format!("unknown protocol {other:?} (known: TCP, UDP, SCTP)"));
             None
         }
     }
@@ -336,7 +340,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                r#"Service ns/web: spec.clusterIPs[1]: 10.0.0.2 is not of the family "IPv6" that spec.ipFamilies[1] says"#
+                r#"Service ns/web: spec.clusterIPs[1]: address 10.0.0.2 does not match family "IPv6" in spec.ipFamilies[1]"#
             ]
         );
     }
@@ -357,14 +361,14 @@ mod tests {
         assert_eq!(
             problems,
             [
-                r#"Service ns/web: spec.type: "Odd" is no type of Service; taken for ClusterIP"#,
-                r#"Service ns/web: spec.externalIPs[0]: "nonsense" is no IP address"#,
-                "Service ns/web: spec.ports[0].port: 70000 is no port number (1 to 65535)",
-                "Service ns/web: spec.ports[1].port: 0 is no port number (1 to 65535)",
-                r#"Service ns/web: spec.ports[2].protocol: "QUIC" is none of TCP, UDP and SCTP"#,
-                "Service ns/web: spec.ports[3].nodePort: -3 is no port number (1 to 65535)",
-                r#"Service ns/web: spec.internalTrafficPolicy: "Near" is neither Cluster nor Local; taken for Cluster"#,
-                r#"Service ns/web: spec.sessionAffinity: "Cookie" is neither ClientIP nor None; taken for None"#,
+                r#"Service ns/web: spec.type: unknown type "Odd" (known: ClusterIP, NodePort, LoadBalancer, ExternalName); using ClusterIP"#,
+                r#"Service ns/web: spec.externalIPs[0]: invalid IP address "nonsense""#,
+                "Service ns/web: spec.ports[0].port: invalid port 70000: expected 1 to 65535",
+                "Service ns/web: spec.ports[1].port: invalid port 0: expected 1 to 65535",
+                r#"Service ns/web: spec.ports[2].protocol: unknown protocol "QUIC" (known: TCP, UDP, SCTP)"#,
+                "Service ns/web: spec.ports[3].nodePort: invalid port -3: expected 1 to 65535",
+                r#"Service ns/web: spec.internalTrafficPolicy: unknown policy "Near" (known: Cluster, Local); using Cluster"#,
+                r#"Service ns/web: spec.sessionAffinity: unknown affinity "Cookie" (known: ClientIP, None); using None"#,
             ]
         );
     }

@@ -37,7 +37,7 @@ pub fn convert(object: &object::EndpointSlice) -> Result<Converted<Slice>, Conve
         "IPv6" => Family::V6,
         "FQDN" => return skipped(Skip::DnsNames),
         other => {
-            let (value, expected) = (other.to_owned(), "IPv4, IPv6 and FQDN");
+            let (value, expected) = (other.to_owned(), "IPv4, IPv6, FQDN");
             return Err(ConvertError::Unknown { field: "addressType", value, expected });
         }
     };
@@ -71,7 +71,7 @@ fn triggered(metadata: &Metadata, problems: &mut Problems<'_>) -> Option<i64> {
     let text = metadata.annotations.get(TRIGGERED)?;
     let at = text.parse::<Timestamp>().ok().and_then(|at| i64::try_from(at.as_nanosecond()).ok());
     if at.is_none() {
-        problems.add(format!("metadata.annotations[{TRIGGERED:?}]"), format!("{text:?} is no time"));
+        problems.add(format!("metadata.annotations[{TRIGGERED:?}]"), format!("invalid RFC 3339 time {text:?}"));
     }
     at
 }
@@ -79,11 +79,11 @@ fn triggered(metadata: &Metadata, problems: &mut Problems<'_>) -> Option<i64> {
 fn convert_port(index: usize, port: &object::SlicePort, problems: &mut Problems<'_>) -> Option<SlicePort> {
     let field = format!("ports[{index}]");
     let Some(name) = &port.name else {
-        problems.add(format!("{field}.name"), "is missing; an unnamed port has the empty name");
+        problems.add(format!("{field}.name"), "missing; an unnamed port has the empty name");
         return None;
     };
     let Some(number) = port.port else {
-        problems.add(format!("{field}.port"), "is missing; a slice of all ports can't be balanced");
+        problems.add(format!("{field}.port"), "missing; a slice for all ports is unsupported");
         return None;
     };
     let protocol = protocol(port.protocol.as_deref(), &field, problems)?;
@@ -98,16 +98,16 @@ fn convert_backend(
     problems: &mut Problems<'_>,
 ) -> Option<SliceBackend> {
     let Some(text) = endpoint.addresses.first() else {
-        problems.add(format!("endpoints[{index}].addresses"), "is empty");
+        problems.add(format!("endpoints[{index}].addresses"), "empty");
         return None;
     };
     let field = || format!("endpoints[{index}].addresses[0]");
     let Some(address) = address::parse(text) else {
-        problems.add(field(), format!("{text:?} is no IP address"));
+        problems.add(field(), format!("invalid IP address {text:?}"));
         return None;
     };
     if Family::of(address) != family {
-        problems.add(field(), format!("{text} is not {family}, as the slice says"));
+        problems.add(field(), format!("address {text} does not match addressType {family}"));
         return None;
     }
     let conditions = &endpoint.conditions;
@@ -187,9 +187,9 @@ mod tests {
     fn slices_that_mean_nothing() {
         let text = |result: Result<Converted<Slice>, ConvertError>| result.unwrap_err().to_string();
         let orphan = converted(|slice| slice["metadata"]["labels"] = Value::Null);
-        assert_eq!(text(orphan), r#"metadata.labels["kubernetes.io/service-name"] is missing"#);
+        assert_eq!(text(orphan), r#"missing metadata.labels["kubernetes.io/service-name"]"#);
         let odd = converted(|slice| slice["addressType"] = json!("IPX"));
-        assert_eq!(text(odd), r#"addressType is "IPX", which is none of IPv4, IPv6 and FQDN"#);
+        assert_eq!(text(odd), r#"unknown addressType "IPX" (known: IPv4, IPv6, FQDN)"#);
     }
 
     #[test]
@@ -209,12 +209,12 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "ports[0].name: is missing; an unnamed port has the empty name",
-                "ports[1].port: is missing; a slice of all ports can't be balanced",
-                "ports[2].port: 65536 is no port number (1 to 65535)",
-                "endpoints[0].addresses: is empty",
-                "endpoints[1].addresses[0]: fd00::1 is not IPv4, as the slice says",
-                r#"endpoints[2].addresses[0]: "web" is no IP address"#,
+                "ports[0].name: missing; an unnamed port has the empty name",
+                "ports[1].port: missing; a slice for all ports is unsupported",
+                "ports[2].port: invalid port 65536: expected 1 to 65535",
+                "endpoints[0].addresses: empty",
+                "endpoints[1].addresses[0]: address fd00::1 does not match addressType IPv4",
+                r#"endpoints[2].addresses[0]: invalid IP address "web""#,
             ]
         );
     }

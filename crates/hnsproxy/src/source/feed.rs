@@ -75,7 +75,7 @@ impl Feed {
                     addresses: known_ips(environment.args, environment.hns).is_empty(),
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
-                info!("the cluster is that of the API server {}", access.server());
+                info!(server = access.server(), "reading the cluster from an API server");
                 let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
                 (needs, Running::ApiServer { _task: task }, Vec::new())
             }

@@ -76,7 +76,7 @@ fn list_watch(
     let node_name = node_name.to_owned();
     background.spawn(move |stopped| async move {
         tokio::select! {
-            () = cluster::follow(access, &node_name, metrics, emit) => {}
+            () = cluster::list_watch(access, &node_name, metrics, emit) => {}
             // The sender is dropped to stop the task.
             _ = stopped => {}
         }
@@ -93,11 +93,11 @@ pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) ->
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();
     // Nobody receives any more once the cluster was read.
-    shutdown.on_request(move || drop(ended.send(Err(ReadError::Ended))));
+    shutdown.on_request(move || drop(ended.send(Err(ReadError::Stopped))));
     let _reading = background.spawn(move |stopped| async move {
         let stopped = async { drop(stopped.await) };
         let read = cluster::read(access, &node_name, Arc::<Metrics>::default(), stopped).await;
         drop(sender.send(read));
     });
-    result.recv().unwrap_or(Err(ReadError::Ended))
+    result.recv().unwrap_or(Err(ReadError::Stopped))
 }

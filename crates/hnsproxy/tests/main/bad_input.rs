@@ -42,23 +42,21 @@ fn beside_good(bad: &str) -> Ended {
 fn text_that_is_neither_yaml_nor_json() {
     let directory = write("kind: Service\nspec:\n  ports: [80\nx: 1\n");
     let host = emulated(&recording("boutique-l2bridge", "host.json"));
-    hnsproxy(&[&from(directory.path()), &host, "--once"])
-        .expect(1)
-        .logs("cluster.yaml is neither YAML nor JSON: line ");
+    hnsproxy(&[&from(directory.path()), &host, "--once"]).expect(1).logs("cluster.yaml: line ");
     fs::write(directory.path().join("x.json"), "{\n\"a\": ,\n}").unwrap();
     let ended = hnsproxy(&[&from(&directory.path().join("x.json")), &host, "--once"]).expect(1);
-    ended.logs("x.json is neither YAML nor JSON: line 2, column 6: expected value");
+    ended.logs("x.json: line 2, column 6: expected value");
 }
 
 #[test]
 fn a_file_that_is_not_there() {
-    hnsproxy(&["--from=nowhere.yaml", "--once"]).expect(1).logs("nowhere.yaml can't be read: ");
+    hnsproxy(&["--from=nowhere.yaml", "--once"]).expect(1).logs("cannot read nowhere.yaml: ");
 }
 
 #[test]
 fn an_object_of_the_wrong_shape() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\nspec: {ports: {a: 1}}\n";
-    beside_good(bad).logs("1 object left out").logs("Service ns/odd: spec.ports: invalid type: map");
+    beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: invalid type: map");
 }
 
 #[test]
@@ -66,37 +64,34 @@ fn an_address_of_the_wrong_family() {
     let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
         metadata: {namespace: ns, name: odd, labels: {kubernetes.io/service-name: good}}\n\
         ports: [{name: '', port: 8080}]\nendpoints: [{addresses: ['fd00::1']}]\n";
-    beside_good(bad).logs("EndpointSlice ns/odd: endpoints[0].addresses[0]: fd00::1 is not IPv4, as the slice says");
+    beside_good(bad)
+        .logs("EndpointSlice ns/odd: endpoints[0].addresses[0]: address fd00::1 does not match addressType IPv4");
 }
 
 #[test]
 fn a_port_out_of_range() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\n\
         spec: {clusterIP: 10.96.9.10, ports: [{port: 70000}]}\n";
-    beside_good(bad).logs("Service ns/odd: spec.ports[0].port: 70000 is no port number (1 to 65535)");
+    beside_good(bad).logs("Service ns/odd: spec.ports[0].port: invalid port 70000: expected 1 to 65535");
 }
 
 #[test]
 fn a_slice_without_its_service() {
     let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
         metadata: {namespace: ns, name: lone, labels: {kubernetes.io/service-name: gone}}\n";
-    beside_good(bad)
-        .logs("1 slice without its Service")
-        .logs("EndpointSlice ns/lone: its Service ns/gone is not there");
+    beside_good(bad).logs("1 EndpointSlice without Service").logs("EndpointSlice ns/lone: Service ns/gone not found");
 }
 
 #[test]
 fn kinds_that_are_unknown_or_missing() {
     let bad = "apiVersion: v1\nkind: Pod\nmetadata: {namespace: ns, name: p}\n---\nmetadata: {name: what}\n";
-    beside_good(bad).logs("Pod ns/p: v1 Pod is not used here").logs("document 4: kind is missing");
+    beside_good(bad).logs("Pod ns/p: unused kind v1 Pod").logs("document 4: missing kind");
 }
 
 #[test]
 fn an_object_given_twice() {
     let bad = GOOD.trim_end_matches("---\n");
-    beside_good(bad)
-        .logs("2 objects given more than once")
-        .logs("Service ns/good: is given more than once; the last one counts");
+    beside_good(bad).logs("2 duplicate objects").logs("Service ns/good: duplicate object; the last one is used");
 }
 
 #[test]

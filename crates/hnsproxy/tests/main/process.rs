@@ -189,7 +189,7 @@ fn files_are_followed_and_a_signal_ends_the_process() {
     let running = Running::start(&[&from(&file), &hns, "-v=2"]);
     running.wait_for("create load balancer 10.96.9.9:80/TCP");
     fs::write(&file, "kind: [").unwrap();
-    running.wait_for("what it last said stays true");
+    running.wait_for("keeping its last content");
     fs::write(&file, service(81)).unwrap();
     running.wait_for("create load balancer 10.96.9.9:81/TCP");
     running.end();

@@ -43,9 +43,9 @@ fn a_token_that_expires_is_read_again_from_its_file() {
     for (number, next) in ["second", "third\n"].into_iter().enumerate() {
         cluster.server.allow_tokens([next.trim()]);
         cluster.server.cut();
-        running.wait_for("does not accept our credentials (401)");
+        running.wait_for("rejects the credentials (401)");
         fs::write(&token, next).unwrap();
-        running.wait_for("can be asked again");
+        running.wait_for("API server unavailable: resolved");
         let address = format!("10.96.9.{}", number + 2);
         web(&cluster.server, next.trim(), &address);
         until("what comes is programmed", || hns.has(&address));
@@ -69,9 +69,9 @@ fn a_certificate_that_is_replaced_is_read_again_from_its_files() {
     for (name, address) in [("second", "10.96.9.2"), ("third", "10.96.9.3")] {
         cluster.server.renew_certificate().unwrap();
         cluster.server.cut();
-        running.wait_for("does not accept our credentials (401)");
+        running.wait_for("rejects the credentials (401)");
         write();
-        running.wait_for("can be asked again");
+        running.wait_for("API server unavailable: resolved");
         web(&cluster.server, name, address);
         until("what comes is programmed", || hns.has(address));
     }
@@ -86,7 +86,7 @@ fn a_server_that_can_t_be_verified_is_never_asked() {
     kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
     let hns = Hns::of("boutique-l2bridge");
     let ended = hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(1);
-    ended.logs("can't be trusted").logs("look at certificate-authority").logs("given up after 10 s");
+    ended.logs("TLS handshake with API server").logs("check certificate-authority").logs("gave up after 10 s");
     assert_eq!(cluster.server.received(), vec![]);
     assert_eq!(hns.emulator.writes(), 0);
 }
@@ -102,7 +102,7 @@ fn a_kubeconfig_that_is_mended_is_read_again() {
     bad["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&bad), &hns.flag()]);
-    running.wait_for("can't be trusted");
+    running.wait_for("TLS handshake with API server");
     cluster.flag_of(&good);
     until("the Service is programmed", || hns.has("10.96.9.1"));
 }
@@ -170,7 +170,7 @@ fn no_way_at_all_is_an_error_at_once() {
     hnsproxy(&["run", &hns.flag()]).expect(1).logs("set --kubeconfig");
     hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()])
         .expect(1)
-        .logs("the kubeconfig nowhere.yaml can't be used: ");
+        .logs("cannot read kubeconfig nowhere.yaml: ");
     // As in a pod, but without the files of a service account.
     let mut in_pod = command(&["run", &hns.flag()]);
     in_pod.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1");
@@ -201,9 +201,9 @@ fn a_plugin_that_fails_is_named_and_run_again() {
     let kubeconfig = plugin(&cluster, &format!("test -f '{}' || exit 7\necho '{credential}'\n", ready.display()));
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
-    running.wait_for("no client of the API server can be made: ");
+    running.wait_for("cannot create API server client: ");
     fs::write(&ready, "").unwrap();
-    running.wait_for("can be asked again");
+    running.wait_for("API server unavailable: resolved");
     until("the Service is programmed", || hns.has("10.96.9.1"));
 }
 

@@ -61,7 +61,7 @@ impl Missed {
         until("it is tried again and again", || server.received().len() > tried + 9);
         missed.untouched();
         server.set_mood(Mood::Well);
-        let over = missed.live.running.lines_to("can be asked again");
+        let over = missed.live.running.lines_to("API server unavailable: resolved");
         assert_eq!(warnings(&began).len(), 1, "{began:#?}");
         assert_eq!(warnings(&over), Vec::<&String>::new());
         missed.seen();
@@ -73,7 +73,7 @@ fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     let missed = Missed::start();
     let server = &missed.live.cluster.server;
     server.go_away();
-    let began = missed.live.running.lines_to("can't be reached");
+    let began = missed.live.running.lines_to("cannot connect to API server");
     assert_eq!(warnings(&began).len(), 1, "{began:#?}");
     missed.change();
     missed.untouched();
@@ -81,7 +81,7 @@ fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     until("pages tell of it", || page().json()["clusterTrouble"].is_string());
     assert_eq!(page().code, 200, "what is known is programmed");
     server.come_back().unwrap();
-    let over = missed.live.running.lines_to("can be asked again");
+    let over = missed.live.running.lines_to("API server unavailable: resolved");
     assert_eq!(warnings(&over), Vec::<&String>::new());
     missed.seen();
 }
@@ -114,7 +114,7 @@ fn a_server_with_another_history_is_listed_anew() {
 
 #[test]
 fn a_server_that_is_busy_is_asked_again_when_it_wants() {
-    Missed::in_mood(Mood::Refuses { code: 429, retry_after: Some(1) }, "is busy (429)");
+    Missed::in_mood(Mood::Refuses { code: 429, retry_after: Some(1) }, "is overloaded (429)");
 }
 
 #[test]
@@ -124,12 +124,12 @@ fn a_server_that_fails_is_named_once() {
 
 #[test]
 fn a_server_that_makes_no_sense_is_named_once() {
-    Missed::in_mood(Mood::Garbage, "makes no sense");
+    Missed::in_mood(Mood::Garbage, "invalid response of API server");
 }
 
 #[test]
 fn a_server_that_always_breaks_off_is_named_once() {
-    Missed::in_mood(Mood::Half, "breaks");
+    Missed::in_mood(Mood::Half, " lost: ");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn garbage_in_a_watch_is_named_and_passed() {
     let missed = Missed::start();
     let server = &missed.live.cluster.server;
     server.say(Some(Kind::Service), "<html>busy</html>\n");
-    missed.live.running.wait_for("makes no sense: ");
+    missed.live.running.wait_for("invalid response of API server");
     missed.change();
     missed.seen();
 }
@@ -200,12 +200,12 @@ fn a_configuration_that_changes_while_the_server_is_away_leaves_the_node_as_it_w
     until("the node is eligible", || healthz() == Some(200));
     let writes = hns.emulator.writes();
     cluster.server.go_away();
-    running.wait_for("can't be reached");
+    running.wait_for("cannot connect to API server");
     write(2);
     running.wait_for("configuration changed");
     running.wait_for("/healthz listens at");
     assert_eq!((healthz(), hns.emulator.writes()), (Some(200), writes));
-    running.wait_for("can't be reached");
+    running.wait_for("cannot connect to API server");
     assert_eq!(healthz(), Some(200));
     cluster.server.come_back().unwrap();
     web(&cluster.server, "later", "10.96.9.3");

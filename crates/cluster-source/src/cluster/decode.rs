@@ -1,94 +1,32 @@
-//! What the API server answers, read: pages of lists and lines of watches.
+//! Decodes pages of lists and lines of watches.
 //!
-//! Each object is read by itself, straight into the members that are used. One that can't be read is left out and named; only what is
-//! no page or line at all is an error.
+//! Each object is decoded by itself, straight into the fields that are used. One that cannot be decoded becomes a [`Problem`], and the
+//! others count; only a body that is no page or line at all is an error.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::api_status::ApiStatus;
 use super::kind::Kind;
-use super::refusal::Refusal;
+use super::object::{Event, Identity, Object, Page};
 use crate::kubernetes::{Problem, ProblemKind};
 
 /// The annotation of the bookmark that ends a streamed list.
-const LIST_ENDS: &str = "k8s.io/initial-events-end";
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
-/// Which object, and which version of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Identity {
-    /// The namespace; empty where the kind has none.
-    pub(super) namespace: String,
-    /// The name.
-    pub(super) name: String,
-    /// The version, a word of the server's: nothing follows from it but whether it is another.
-    pub(super) resource_version: String,
-}
-
-impl Identity {
-    /// `namespace/name`, or the name alone.
-    pub(super) fn full_name(&self) -> String {
-        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
-    }
-}
-
-/// An object, as far as it can be used.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Object<T> {
-    /// Which object.
-    pub(super) identity: Identity,
-    /// What it says; none if it does not concern this proxy, or can't be used.
-    pub(super) item: Option<T>,
-    /// What of it can't be used.
-    pub(super) problems: Vec<Problem>,
-}
-
-/// A page of a list.
-#[derive(Debug, PartialEq)]
-pub(super) struct Page<T> {
-    /// The objects.
-    pub(super) objects: Vec<Object<T>>,
-    /// The version of the list.
-    pub(super) version: String,
-    /// The token of the next page, if there is one.
-    pub(super) next: Option<String>,
-}
-
-/// A line of a watch.
-#[derive(Debug, PartialEq)]
-pub(super) enum Event<T> {
-    /// An object is there.
-    Put(Object<T>),
-    /// An object is gone, or is none of those that were asked for any more.
-    Gone(Identity),
-    /// All changes up to a version were told.
-    Bookmark {
-        /// The version.
-        version: String,
-        /// Whether that ends the initial list.
-        list_ends: bool,
-    },
-    /// The watch can't go on.
-    Refused(Refusal),
-    /// A kind of event that is not known here.
-    Unknown,
-}
-
-/// An answer that says nothing.
+/// A body that is no page or watch event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}, in an answer that begins with {begin:?}")]
-pub(super) struct Garbage {
-    /// What is wrong.
+#[error("{reason}, in a body that begins with {begin:?}")]
+pub(super) struct DecodeError {
     reason: String,
-    /// How it begins.
     begin: String,
 }
 
-impl Garbage {
-    pub(super) fn new(reason: impl ToString, text: &[u8]) -> Self {
-        let begin = text.get(..40).unwrap_or(text);
+impl DecodeError {
+    pub(super) fn new(reason: impl ToString, body: &[u8]) -> Self {
+        let begin = body.get(..40).unwrap_or(body);
         Self { reason: reason.to_string(), begin: String::from_utf8_lossy(begin).into_owned() }
     }
 }
@@ -98,8 +36,7 @@ struct Named {
     metadata: Identity,
 }
 
-/// Reads a page of a list.
-pub(super) fn page<K: Kind>(body: &[u8]) -> Result<Page<K::Item>, Garbage> {
+pub(super) fn page<K: Kind>(body: &[u8]) -> Result<Page<K::Item>, DecodeError> {
     #[derive(Deserialize)]
     struct List<'a> {
         metadata: Metadata,
@@ -113,29 +50,28 @@ pub(super) fn page<K: Kind>(body: &[u8]) -> Result<Page<K::Item>, Garbage> {
         #[serde(rename = "continue", default)]
         next: Option<String>,
     }
-    let list: List<'_> = serde_json::from_slice(body).map_err(|error| Garbage::new(error, body))?;
+    let list: List<'_> = serde_json::from_slice(body).map_err(|error| DecodeError::new(error, body))?;
     Ok(Page {
         objects: list.items.unwrap_or_default().into_iter().map(object::<K>).collect(),
-        version: list.metadata.resource_version,
+        resource_version: list.metadata.resource_version,
         next: list.metadata.next.filter(|next| !next.is_empty()),
     })
 }
 
-/// Reads a line of a watch.
-pub(super) fn event<K: Kind>(line: &[u8]) -> Result<Event<K::Item>, Garbage> {
+pub(super) fn event<K: Kind>(line: &[u8]) -> Result<Event<K::Item>, DecodeError> {
     #[derive(Deserialize)]
     struct Line<'a> {
         r#type: String,
         #[serde(borrow)]
         object: &'a RawValue,
     }
-    let garbage = |error| Garbage::new(error, line);
-    let read: Line<'_> = serde_json::from_slice(line).map_err(garbage)?;
+    let invalid = |error| DecodeError::new(error, line);
+    let read: Line<'_> = serde_json::from_slice(line).map_err(invalid)?;
     Ok(match read.r#type.as_str() {
-        "ADDED" | "MODIFIED" => Event::Put(object::<K>(read.object)),
-        "DELETED" => Event::Gone(serde_json::from_str::<Named>(read.object.get()).map_err(garbage)?.metadata),
-        "BOOKMARK" => bookmark(read.object).map_err(garbage)?,
-        "ERROR" => Event::Refused(Refusal::read(0, None, read.object.get().as_bytes())),
+        "ADDED" | "MODIFIED" => Event::Applied(object::<K>(read.object)),
+        "DELETED" => Event::Deleted(serde_json::from_str::<Named>(read.object.get()).map_err(invalid)?.metadata),
+        "BOOKMARK" => bookmark(read.object).map_err(invalid)?,
+        "ERROR" => Event::Error(ApiStatus::read(0, None, read.object.get().as_bytes())),
         _ => Event::Unknown,
     })
 }
@@ -152,15 +88,16 @@ fn bookmark<T>(object: &RawValue) -> serde_json::Result<Event<T>> {
         annotations: Option<BTreeMap<String, String>>,
     }
     let Bookmark { metadata } = serde_json::from_str(object.get())?;
-    let list_ends = metadata.annotations.is_some_and(|all| all.get(LIST_ENDS).is_some_and(|value| value == "true"));
-    Ok(Event::Bookmark { version: metadata.resource_version, list_ends })
+    let initial_events_end =
+        metadata.annotations.is_some_and(|all| all.get(INITIAL_EVENTS_END).is_some_and(|value| value == "true"));
+    Ok(Event::Bookmark { resource_version: metadata.resource_version, initial_events_end })
 }
 
-/// Reads an object as far as it goes.
+/// Decodes an object as far as it can be used.
 fn object<K: Kind>(raw: &RawValue) -> Object<K::Item> {
     let identity = serde_json::from_str::<Named>(raw.get()).map(|named| named.metadata).unwrap_or_default();
     let subject = match identity.name.as_str() {
-        "" => format!("{} without a name", K::NAME),
+        "" => format!("{} (unnamed)", K::NAME),
         _ => format!("{} {}", K::NAME, identity.full_name()),
     };
     let mut problem = Problem::object(ProblemKind::BadObject, subject, "");
@@ -170,7 +107,7 @@ fn object<K: Kind>(raw: &RawValue) -> Object<K::Item> {
         Ok(object) => K::convert(&object).map_err(|error| problem.what = error.to_string()),
         Err(error) => {
             problem.field = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
-            // The place in a line of JSON that nobody sees helps nobody.
+            // The position is one within the object, which nobody sees.
             let what = error.inner().to_string();
             problem.what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
             Err(())
@@ -203,7 +140,7 @@ mod tests {
         odd["spec"]["ports"] = json!([{"port": "http"}]);
         let list = json!({"metadata": {"resourceVersion": "9", "continue": "c"}, "items": [web(), odd, 7]});
         let page = page::<Services>(&text(&list)).unwrap();
-        assert_eq!((page.version.as_str(), page.next.as_deref()), ("9", Some("c")));
+        assert_eq!((page.resource_version.as_str(), page.next.as_deref()), ("9", Some("c")));
         assert!(page.objects[0].item.is_some() && page.objects[0].problems.is_empty());
         assert_eq!(page.objects[0].identity.resource_version, "7");
         let problems: Vec<_> =
@@ -212,7 +149,7 @@ mod tests {
             problems,
             [
                 "Service ns/web: spec.ports[0].port: invalid type: string \"http\", expected i64",
-                "Service without a name: invalid type: integer `7`, expected struct Service",
+                "Service (unnamed): invalid type: integer `7`, expected struct Service",
             ]
         );
     }
@@ -229,7 +166,8 @@ mod tests {
     fn a_headless_service_is_an_object_without_an_item() {
         let mut headless = web();
         headless["spec"]["clusterIP"] = json!("None");
-        let Event::Put(object) = event::<Services>(&text(&json!({"type": "MODIFIED", "object": headless}))).unwrap()
+        let Event::Applied(object) =
+            event::<Services>(&text(&json!({"type": "MODIFIED", "object": headless}))).unwrap()
         else {
             panic!()
         };
@@ -241,18 +179,18 @@ mod tests {
         let read =
             |kind: &str, object: Value| event::<Slices>(&text(&json!({"type": kind, "object": object}))).unwrap();
         let metadata = json!({"namespace": "ns", "name": "web-1", "resourceVersion": "8"});
-        let Event::Gone(identity) = read("DELETED", json!({"metadata": metadata})) else { panic!() };
+        let Event::Deleted(identity) = read("DELETED", json!({"metadata": metadata})) else { panic!() };
         assert_eq!((identity.full_name().as_str(), identity.resource_version.as_str()), ("ns/web-1", "8"));
         let bookmark = |annotations: Value| {
             read("BOOKMARK", json!({"metadata": {"resourceVersion": "10", "annotations": annotations}}))
         };
-        let at_ten = |list_ends| Event::Bookmark { version: "10".into(), list_ends };
+        let at_ten = |initial_events_end| Event::Bookmark { resource_version: "10".into(), initial_events_end };
         assert_eq!(bookmark(json!(null)), at_ten(false));
-        assert_eq!(bookmark(json!({LIST_ENDS: "true"})), at_ten(true));
+        assert_eq!(bookmark(json!({INITIAL_EVENTS_END: "true"})), at_ten(true));
         assert_eq!(read("NEW", json!({})), Event::Unknown);
         let expired = json!({"kind": "Status", "code": 410, "message": "too old resource version: 1 (5)"});
-        let Event::Refused(refusal) = read("ERROR", expired) else { panic!() };
-        assert_eq!((refusal.code, refusal.message.as_str()), (410, "too old resource version: 1 (5)"));
+        let Event::Error(status) = read("ERROR", expired) else { panic!() };
+        assert_eq!((status.code, status.message.as_str()), (410, "too old resource version: 1 (5)"));
     }
 
     #[test]
@@ -262,6 +200,6 @@ mod tests {
             assert!(page::<Services>(garbage.as_bytes()).is_err(), "{garbage}");
         }
         let error = page::<Services>(b"<html>busy</html>").unwrap_err().to_string();
-        assert!(error.ends_with("in an answer that begins with \"<html>busy</html>\""), "{error}");
+        assert!(error.ends_with("in a body that begins with \"<html>busy</html>\""), "{error}");
     }
 }

@@ -1,20 +1,19 @@
-//! Why the API server refuses: a `Status`, or the code of HTTP alone.
+//! Why the API server refuses a request or ends a watch: a `Status` object, or the HTTP code alone.
 
 use serde::Deserialize;
 
-/// Among the causes of a refusal: the server has never had the version that it was asked for.
+/// The cause in a `Status` that says that the server has not reached the resource version that was asked for.
 const VERSION_UNKNOWN: &str = "ResourceVersionTooLarge";
 
-/// What the API server says when it refuses.
+/// Why the API server refuses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The code of HTTP.
+pub(super) struct ApiStatus {
+    /// The HTTP code.
     pub(super) code: u16,
-    /// The message for people.
     pub(super) message: String,
-    /// After how many seconds to ask again.
+    /// Seconds after which to retry.
     pub(super) retry_after: Option<u64>,
-    /// Whether the version is one that the server has never had.
+    /// Whether the server does not know the resource version, not even as an old one: etcd was restored from a backup.
     pub(super) version_unknown: bool,
 }
 
@@ -39,9 +38,8 @@ struct Cause {
     reason: String,
 }
 
-impl Refusal {
-    /// Reads a refusal from what the head of an answer says and from its body, which may be anything. In a watch there is no head: the
-    /// code is 0 there.
+impl ApiStatus {
+    /// Reads the head and the body of a response; the body may be anything. An event of a watch has no head: its code is 0.
     pub(super) fn read(code: u16, retry_after: Option<u64>, body: &[u8]) -> Self {
         let status: Status = serde_json::from_slice(body).unwrap_or_default();
         let details = status.details.unwrap_or_default();
@@ -61,12 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_read_from_the_status_or_from_http_alone() {
+    fn a_status_is_read_from_the_object_or_from_http_alone() {
         let status = json!({"code": 504, "message": "Timeout: Too large resource version: 9, current: 5",
             "details": {"causes": [{"reason": VERSION_UNKNOWN}], "retryAfterSeconds": 1}});
-        let read = Refusal::read(504, None, status.to_string().as_bytes());
+        let read = ApiStatus::read(504, None, status.to_string().as_bytes());
         assert_eq!((read.code, read.retry_after, read.version_unknown), (504, Some(1), true));
-        let bare = Refusal::read(429, Some(3), b"slow down");
-        assert_eq!(bare, Refusal { code: 429, retry_after: Some(3), ..Refusal::default() });
+        let bare = ApiStatus::read(429, Some(3), b"slow down");
+        assert_eq!(bare, ApiStatus { code: 429, retry_after: Some(3), ..ApiStatus::default() });
     }
 }

@@ -1,0 +1,47 @@
+//! Why no client of an API server can be created.
+//!
+//! Messages name the flags and configuration fields of kube-proxy, since whoever reads them has to change one of these.
+
+use std::path::PathBuf;
+
+use kube::config::{InClusterError, KubeconfigError};
+
+/// Why no client of an API server can be created.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("cannot read kubeconfig {}", path.display())]
+    Kubeconfig {
+        path: PathBuf,
+        #[source]
+        source: Box<KubeconfigError>,
+    },
+    /// Neither a kubeconfig nor a service account.
+    #[error(
+        "no API server configured: set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a service account \
+         (KUBERNETES_SERVICE_HOST and _PORT, and token, ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount), or read \
+         files with --from"
+    )]
+    InCluster(#[source] Box<InClusterError>),
+    #[error("invalid API server URL --master={master}: expected e.g. https://10.0.0.1:6443")]
+    Master {
+        master: String,
+        #[source]
+        source: http::uri::InvalidUri,
+    },
+    /// A rate limit whose bucket holds no request: none could ever be sent.
+    #[error("invalid --kube-api-burst (clientConnection.burst) 0: must be above 0 if requests per second are limited")]
+    Burst,
+    #[error("cannot read token file {}", path.display())]
+    Token {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("invalid token file {}: empty", path.display())]
+    EmptyToken { path: PathBuf },
+    /// Certificates, keys or plugins that cannot be used.
+    #[error("cannot create API server client")]
+    Client(#[source] Box<kube::Error>),
+    #[error("cannot start the runtime for requests to the API server")]
+    Runtime(#[source] std::io::Error),
+}

@@ -1,0 +1,200 @@
+//! Drives the reflectors of all kinds over one connection: sends what they ask for, waits between retries, and says when an outage begins
+//! and is resolved.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use super::access::Access;
+use super::backoff::Backoff;
+use super::connection::{Connection, Lines, WatchRead};
+use super::decode;
+use super::kind::{Kind, Nodes, Services, Slices};
+use super::outage::{Outage, OutageTracker, SETTLE};
+use super::rate_limiter::RateLimiter;
+use super::reflector::Reflector;
+use super::request::Request;
+use super::request_error::RequestError;
+use super::request_observer::RequestObserver;
+use crate::change::Change;
+
+/// A watch that lasted this long was healthy: the next one begins at once. A shorter one backs off, since a server that ends watches at
+/// once would else be asked without pause.
+const HEALTHY_WATCH: Duration = Duration::from_secs(10);
+
+/// Lists and watches a cluster for the proxy of a node, and emits batches of changes, until the future is dropped. An API server that is
+/// unavailable is no error: requests are retried until it is available.
+///
+/// The future is not `Send`, and needs a tokio runtime with a timer, I/O and blocking threads.
+pub async fn list_watch(
+    access: Arc<Access>,
+    node_name: &str,
+    observer: Arc<dyn RequestObserver>,
+    emit: impl Fn(Vec<Change>) + 'static,
+) {
+    let options = access.options();
+    let (rate_limiter, stream_lists) = (RateLimiter::new(options.qps, options.burst), options.stream_lists);
+    let list_watch = ListWatch {
+        connection: Connection::new(access, rate_limiter, observer),
+        emit: Box::new(emit),
+        stream_lists,
+        outage: RefCell::default(),
+        recovered: Notify::new(),
+    };
+    tokio::join!(
+        list_watch.run::<Services>(node_name),
+        list_watch.run::<Slices>(node_name),
+        list_watch.run::<Nodes>(node_name),
+        list_watch.settle_outages(),
+    );
+}
+
+/// What the reflectors share.
+struct ListWatch {
+    connection: Connection,
+    emit: Box<dyn Fn(Vec<Change>)>,
+    stream_lists: bool,
+    outage: RefCell<OutageTracker>,
+    /// Notified when no reflector fails any more.
+    recovered: Notify,
+}
+
+/// How a response ended that was no error.
+enum End {
+    List,
+    /// A watch was ended by the server, or was silent for too long, after this time.
+    Watch(Duration),
+}
+
+impl ListWatch {
+    async fn run<K: Kind>(&self, node_name: &str) {
+        let mut reflector = Reflector::<K>::new(node_name, self.stream_lists);
+        let mut backoff = Backoff::default();
+        loop {
+            let wait = match self.request(&mut reflector, &mut backoff).await {
+                Ok(End::List) => Duration::ZERO,
+                Ok(End::Watch(lasted)) => {
+                    reflector.on_end();
+                    if lasted >= HEALTHY_WATCH { Duration::ZERO } else { backoff.next(fastrand::f64(), None) }
+                }
+                Err(error) => {
+                    let at_once = reflector.on_error(&error);
+                    // What a healthy server does now and then is an outage only if it repeats.
+                    let is_outage = !(at_once || error.is_ordinary() && backoff.is_first());
+                    self.failed::<K>(&error, is_outage);
+                    let wait = backoff.next(fastrand::f64(), error.retry_after());
+                    if at_once { Duration::ZERO } else { wait }
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    /// Sends the next request, and handles its response.
+    async fn request<K: Kind>(&self, reflector: &mut Reflector<K>, backoff: &mut Backoff) -> Result<End, RequestError> {
+        let request = reflector.request();
+        let response = self.connection.send::<K>(&request, reflector.selection()).await?;
+        match request {
+            Request::List(_) => {
+                let page = decode::page::<K>(&response.whole().await?)?;
+                self.emit(reflector.on_page(page));
+                self.succeeded::<K>();
+                Ok(End::List)
+            }
+            Request::Verify(_) => {
+                // The content does not matter, but the connection can be used again only once it was read.
+                response.whole().await?;
+                reflector.on_verified();
+                Ok(End::List)
+            }
+            Request::StreamList | Request::Watch(_) => {
+                self.succeeded::<K>();
+                self.watch(reflector, backoff, response.lines()).await
+            }
+        }
+    }
+
+    /// Handles the events of a watch until it ends.
+    async fn watch<K: Kind>(
+        &self,
+        reflector: &mut Reflector<K>,
+        backoff: &mut Backoff,
+        mut lines: Lines,
+    ) -> Result<End, RequestError> {
+        let begin = self.connection.now();
+        loop {
+            let read = lines.next().await;
+            let lasted = self.connection.now().saturating_sub(begin);
+            if lasted >= HEALTHY_WATCH {
+                backoff.reset();
+            }
+            match read? {
+                WatchRead::Line(line) => {
+                    let event = decode::event::<K>(line)?;
+                    self.emit(reflector.on_event(event)?);
+                    backoff.reset();
+                }
+                // A stream that stops within the initial list is broken; afterwards a cluster without changes is silent.
+                WatchRead::Idle if !reflector.is_complete() => return Err(RequestError::Timeout),
+                WatchRead::Idle | WatchRead::End => return Ok(End::Watch(lasted)),
+            }
+        }
+    }
+
+    fn failed<K: Kind>(&self, error: &RequestError, is_outage: bool) {
+        let reason = error.describe(self.connection.server(), K::RESOURCE);
+        debug!(resource = K::RESOURCE, "request failed: {reason}");
+        if is_outage {
+            let now = self.connection.now();
+            let outage = self.outage.borrow_mut().failed(K::NAME, reason, now, error.grace_period());
+            self.report(outage);
+        }
+    }
+
+    fn succeeded<K: Kind>(&self) {
+        if self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
+            self.recovered.notify_one();
+        }
+    }
+
+    /// Reports the end of outages, once they have been over for a while.
+    async fn settle_outages(&self) {
+        loop {
+            self.recovered.notified().await;
+            sleep(SETTLE).await;
+            let outage = self.outage.borrow_mut().settle(self.connection.now());
+            self.report(outage);
+        }
+    }
+
+    fn report(&self, outage: Option<Outage>) {
+        match outage {
+            Some(Outage::Began(reason)) => {
+                warn!("API server unavailable, keeping the last known state of the cluster: {reason}");
+                self.emit(vec![Change::Outage(Some(reason))]);
+            }
+            Some(Outage::Resolved) => {
+                info!(server = self.connection.server(), "API server unavailable: resolved");
+                self.emit(vec![Change::Outage(None)]);
+            }
+            None => {}
+        }
+    }
+
+    fn emit(&self, changes: Vec<Change>) {
+        for change in &changes {
+            match change {
+                Change::ResetServices(services) => info!(services = services.len(), "listed Services"),
+                Change::ResetSlices(slices) => info!(slices = slices.len(), "listed EndpointSlices"),
+                _ => {}
+            }
+        }
+        if !changes.is_empty() {
+            (self.emit)(changes);
+        }
+    }
+}

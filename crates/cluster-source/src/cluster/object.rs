@@ -1,0 +1,62 @@
+//! What the API server sends: objects, pages of lists, and watch events, as far as a reflector reads them.
+
+use serde::Deserialize;
+
+use super::api_status::ApiStatus;
+use crate::kubernetes::Problem;
+
+/// Which object, and which version of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Identity {
+    /// Empty for a kind without namespaces.
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// Opaque: it is compared for equality only, as Kubernetes asks clients to.
+    pub(super) resource_version: String,
+}
+
+impl Identity {
+    /// `namespace/name`, or the name alone.
+    pub(super) fn full_name(&self) -> String {
+        if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// An object, as far as it can be used.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Object<T> {
+    pub(super) identity: Identity,
+    /// `None` if it does not concern this proxy, or cannot be used.
+    pub(super) item: Option<T>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// A page of a list.
+#[derive(Debug, PartialEq)]
+pub(super) struct Page<T> {
+    pub(super) objects: Vec<Object<T>>,
+    /// Of the whole list.
+    pub(super) resource_version: String,
+    /// The `continue` token, if there is a next page.
+    pub(super) next: Option<String>,
+}
+
+/// A watch event.
+#[derive(Debug, PartialEq)]
+pub(super) enum Event<T> {
+    /// `ADDED` or `MODIFIED`.
+    Applied(Object<T>),
+    /// `DELETED`: also sent for an object that the selectors no longer match.
+    Deleted(Identity),
+    /// All changes up to this version were sent.
+    Bookmark {
+        resource_version: String,
+        /// Whether it ends the initial list of a stream.
+        initial_events_end: bool,
+    },
+    /// `ERROR`: the watch cannot go on.
+    Error(ApiStatus),
+    /// A type of event that a newer server may have; it is skipped.
+    Unknown,
+}

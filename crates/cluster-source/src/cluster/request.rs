@@ -1,0 +1,88 @@
+//! The requests of a reflector, and their query parameters.
+
+use super::kind::Selection;
+
+/// Objects of a page: client-go's default.
+const PAGE_LIMIT: &str = "500";
+/// Seconds that a watch lasts at least, and at most twice: the server ends it then, and the next one begins. The spread, as in client-go,
+/// keeps the watches of all nodes from ending together.
+const MIN_WATCH_SECONDS: f64 = 300.0;
+
+/// What to request next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    /// A page of the list: the first, or the one of a `continue` token.
+    List(Option<String>),
+    /// The list as a stream, followed by the changes after it (`sendInitialEvents`).
+    StreamList,
+    /// Whether the server knows a resource version.
+    Verify(String),
+    /// The changes after a resource version.
+    Watch(String),
+}
+
+/// The query parameters of a request. `jitter` is anything from 0 to 1.
+pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if !selection.labels.is_empty() {
+        query.append_pair("labelSelector", selection.labels);
+    }
+    if !selection.fields.is_empty() {
+        query.append_pair("fieldSelector", &selection.fields);
+    }
+    if matches!(request, Request::StreamList | Request::Watch(_)) {
+        let seconds = (MIN_WATCH_SECONDS * (1.0 + jitter)) as u32;
+        query.append_pair("watch", "true").append_pair("allowWatchBookmarks", "true");
+        query.append_pair("timeoutSeconds", &seconds.to_string());
+    }
+    match request {
+        Request::List(next) => {
+            query.append_pair("limit", PAGE_LIMIT);
+            if let Some(next) = next {
+                query.append_pair("continue", next);
+            }
+        }
+        Request::StreamList => {
+            query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
+        }
+        Request::Verify(version) => {
+            // A list is refused if its version is unknown; a watch would be accepted, and stay silent.
+            query.append_pair("limit", "1").append_pair("resourceVersion", version);
+            query.append_pair("resourceVersionMatch", "NotOlderThan");
+        }
+        Request::Watch(version) => {
+            query.append_pair("resourceVersion", version);
+        }
+    }
+    query.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kind::{Kind, Nodes, Services, Slices};
+    use super::*;
+
+    #[test]
+    fn each_request_says_what_it_is_for() {
+        let services = Services::selection("n");
+        assert_eq!(
+            query(&Request::StreamList, &services, 0.0),
+            "labelSelector=%21service.kubernetes.io%2Fservice-proxy-name&fieldSelector=spec.clusterIP%21%3DNone&watch=true\
+             &allowWatchBookmarks=true&timeoutSeconds=300&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+        );
+        let slices = Slices::selection("n");
+        assert_eq!(
+            query(&Request::List(Some("a=b".into())), &slices, 0.0),
+            "labelSelector=%21service.kubernetes.io%2Fheadless&limit=500&continue=a%3Db"
+        );
+        let node = Nodes::selection("win-1");
+        assert_eq!(
+            query(&Request::Watch("7".into()), &node, 1.0),
+            "fieldSelector=metadata.name%3Dwin-1&watch=true&allowWatchBookmarks=true&timeoutSeconds=600&resourceVersion=7"
+        );
+        assert_eq!(
+            query(&Request::Verify("7".into()), &node, 0.0),
+            "fieldSelector=metadata.name%3Dwin-1&limit=1&resourceVersion=7&resourceVersionMatch=NotOlderThan"
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a request to the API server failed, told apart by code, with what to do about it.
+
+use std::time::Duration;
+
+use super::api_status::ApiStatus;
+use super::decode::DecodeError;
+
+/// How long a server that starts may forbid everything, since it has not read the roles yet.
+const SERVER_START: Duration = Duration::from_secs(3);
+
+/// Why a request failed, or a watch broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RequestError {
+    /// No client: credentials that cannot be read, or a plugin that fails. The text names it.
+    Client(String),
+    Connect(String),
+    /// The connection broke in the middle of a response.
+    ConnectionLost(String),
+    /// The server cannot be verified, or rejects the client's certificate.
+    Tls(String),
+    Timeout,
+    Decode(DecodeError),
+    /// The server refuses.
+    Api(ApiStatus),
+}
+
+impl RequestError {
+    fn code(&self) -> Option<u16> {
+        match self {
+            RequestError::Api(status) => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the resource version or `continue` token has expired, or was never known to the server: only a relist helps.
+    pub(super) fn needs_relist(&self) -> bool {
+        matches!(self, RequestError::Api(status) if status.version_unknown)
+            || matches!(self.code(), Some(400 | 410 | 422))
+    }
+
+    /// Whether this happens now and then with a healthy server.
+    pub(super) fn is_ordinary(&self) -> bool {
+        matches!(self, RequestError::ConnectionLost(_)) || self.needs_relist()
+    }
+
+    /// How long it has to last before it is an outage.
+    pub(super) fn grace_period(&self) -> Duration {
+        if self.code() == Some(403) { SERVER_START } else { Duration::ZERO }
+    }
+
+    /// Whether the server does not understand the request.
+    pub(super) fn is_misunderstood(&self) -> bool {
+        matches!(self.code(), Some(400 | 422))
+    }
+
+    /// Whether the server may not stream lists: older ones do not understand the request, newer ones fail if etcd is too old.
+    pub(super) fn may_lack_streamed_lists(&self) -> bool {
+        self.is_misunderstood() || self.code() == Some(500)
+    }
+
+    /// Whether the server is healthy, but overloaded.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.code() == Some(429)
+    }
+
+    /// Whether other credentials may help.
+    pub(super) fn may_be_credentials(&self) -> bool {
+        self.code() == Some(401) || matches!(self, RequestError::Tls(_))
+    }
+
+    /// The seconds after which the server asks to retry.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            RequestError::Api(status) => status.retry_after,
+            _ => None,
+        }
+    }
+
+    /// The message. It names the resource only if other resources may do better, so that an outage of the server is one message for all.
+    pub(super) fn describe(&self, server: &str, resource: &str) -> String {
+        match self {
+            RequestError::Client(why) => why.clone(),
+            RequestError::Connect(why) => format!("cannot connect to API server {server}: {why}"),
+            RequestError::ConnectionLost(why) => format!("connection to API server {server} lost: {why}"),
+            RequestError::Tls(why) => format!(
+                "TLS handshake with API server {server} failed: {why}; check certificate-authority, client-certificate and the server \
+                 name in the kubeconfig, and the clock of this node"
+            ),
+            RequestError::Timeout => format!("API server {server} does not respond: timeout"),
+            RequestError::Decode(error) => format!("invalid response of API server {server}: {error}"),
+            RequestError::Api(ApiStatus { code, message, .. }) => {
+                let why = if message.is_empty() { String::new() } else { format!(": {message}") };
+                match code {
+                    401 => format!(
+                        "API server {server} rejects the credentials (401){why}; check the token or certificate of the kubeconfig or \
+                         the service account"
+                    ),
+                    403 => format!(
+                        "API server {server} forbids to list and watch {resource} (403){why}; the ClusterRole system:node-proxier \
+                         allows it"
+                    ),
+                    429 => format!("API server {server} is overloaded (429){why}"),
+                    500.. => format!("API server {server} fails ({code}){why}"),
+                    _ => format!("API server {server} cannot list or watch {resource} ({code}){why}"),
+                }
+            }
+        }
+    }
+}
+
+impl From<DecodeError> for RequestError {
+    fn from(error: DecodeError) -> Self {
+        RequestError::Decode(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(code: u16) -> RequestError {
+        RequestError::Api(ApiStatus { code, message: "because".into(), ..ApiStatus::default() })
+    }
+
+    #[test]
+    fn a_message_says_what_to_check() {
+        let text = |error: &RequestError| error.describe("https://api:6443", "services");
+        assert_eq!(
+            text(&api(403)),
+            "API server https://api:6443 forbids to list and watch services (403): because; the ClusterRole system:node-proxier allows it"
+        );
+        assert_eq!(
+            text(&api(401)),
+            "API server https://api:6443 rejects the credentials (401): because; check the token or certificate of the kubeconfig or the \
+             service account"
+        );
+        assert_eq!(text(&api(404)), "API server https://api:6443 cannot list or watch services (404): because");
+        assert_eq!(text(&api(500)), "API server https://api:6443 fails (500): because");
+    }
+
+    #[test]
+    fn errors_are_told_apart_by_code() {
+        let unknown = ApiStatus { code: 504, version_unknown: true, ..ApiStatus::default() };
+        assert!(api(410).needs_relist() && RequestError::Api(unknown).needs_relist() && !api(504).needs_relist());
+        assert!(api(422).is_misunderstood() && !api(410).is_misunderstood());
+        assert!(api(401).may_be_credentials() && !api(403).may_be_credentials());
+    }
+}
