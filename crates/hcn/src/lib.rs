@@ -14,24 +14,20 @@
 
 pub mod call;
 pub mod client;
-pub mod counting;
 pub mod error;
 pub mod features;
-pub mod metered;
+pub mod instrumented;
 pub mod notification;
 pub mod schema;
-pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
 pub use call::{Call, Hcn, Kind, Reply};
 pub use client::{Client, Generation};
-pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
-pub use metered::{Metered, MeteredCall};
+pub use instrumented::{CompletedCall, Counts, Instrumented, SlowCall};
 pub use notification::{Event, Notification, Subscription};
-pub use timed::{SlowCall, Timed};
 #[cfg(windows)]
 pub use windows::Windows;
 

@@ -75,7 +75,7 @@ impl Reconciler {
         }
     }
 
-    /// Notes whether a call since the last note took longer than it may. Who measures is outside: see `hcn::Timed`.
+    /// Notes whether a call since the last note took longer than it may. Who measures is outside: see `hcn::Instrumented`.
     pub fn note_pace(&mut self, slow: bool) {
         self.health.slow = slow;
     }
