@@ -14,20 +14,24 @@
 
 pub mod call;
 pub mod client;
+pub mod counting;
 pub mod error;
 pub mod features;
-pub mod instrumented;
+pub mod metered;
 pub mod notification;
 pub mod schema;
+pub mod timed;
 #[cfg(any(windows, test))]
 pub mod windows;
 
 pub use call::{Call, Hcn, Kind, Reply};
 pub use client::{Client, Generation};
+pub use counting::{Counting, Counts};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
-pub use instrumented::{CompletedCall, Counts, Instrumented, SlowCall};
+pub use metered::{Metered, MeteredCall};
 pub use notification::{Event, Notification, Subscription};
+pub use timed::{SlowCall, Timed};
 #[cfg(windows)]
 pub use windows::Windows;
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{Client, CompletedCall, Counts, Generation, Hcn, Instrumented, SlowCall};
+use hcn::{Client, Counting, Counts, Generation, Hcn, Metered, MeteredCall, SlowCall, Timed};
 
 pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
@@ -57,7 +57,7 @@ struct Facts {
 }
 
 pub struct Hns {
-    hcn: Arc<Instrumented<Box<dyn Hcn>>>,
+    hcn: Arc<Measured>,
     /// None for the HNS of this Windows host.
     facts: Option<Facts>,
     #[cfg(feature = "emulator")]
@@ -74,11 +74,11 @@ impl Hns {
             HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::there(address)?,
             HnsChoice::Windows => {
-                let hcn = instrumented(windows()?, args);
+                let hcn = measured(windows()?, args);
                 return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api }));
             }
         };
-        let hcn = instrumented(hcn, args);
+        let hcn = measured(hcn, args);
         Ok(Arc::new(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api }))
     }
 
@@ -88,7 +88,7 @@ impl Hns {
     pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         match args.hns {
             HnsChoice::Windows => {
-                Ok(Arc::new(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }))
+                Ok(Arc::new(Self { hcn: measured(windows()?, args), facts: None, api: args.hns_api }))
             }
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
@@ -97,17 +97,17 @@ impl Hns {
     /// Reads the call in progress that exceeds its budget, from any thread: the thread that calls is blocked.
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
-        move || hcn.overdue()
+        move || hcn.inner().overdue()
     }
 
     /// Calls back after each native call from now on.
-    pub fn on_call(&self, observer: impl Fn(&CompletedCall) + Send + Sync + 'static) {
-        self.hcn.observe(Box::new(observer));
+    pub fn on_call(&self, observer: impl Fn(&MeteredCall) + Send + Sync + 'static) {
+        self.hcn.inner().inner().tell(Box::new(observer));
     }
 
     /// The slowest call since the last time, if it exceeded its budget.
     pub fn take_slowest(&self) -> Option<SlowCall> {
-        self.hcn.take_slowest()
+        self.hcn.inner().take_slowest()
     }
 
     pub fn hcn(&self) -> Arc<dyn Hcn> {
@@ -177,8 +177,11 @@ impl Hns {
     }
 }
 
-fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn Hcn>>> {
-    Arc::new(Instrumented::new(hcn, args.hns_call_budget))
+/// Every HNS is counted, timed and metered.
+type Measured = Counting<Timed<Metered<Box<dyn Hcn>>>>;
+
+fn measured(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Measured> {
+    Arc::new(Counting::new(Timed::new(Metered::new(hcn), args.hns_call_budget)))
 }
 
 #[cfg(windows)]

@@ -17,7 +17,7 @@ mod vector;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hcn::CompletedCall;
+use hcn::MeteredCall;
 use jiff::Timestamp;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::registry::Registry;
@@ -80,7 +80,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub fn hns_call(&self, call: &CompletedCall) {
+    pub fn hns_call(&self, call: &MeteredCall) {
         let result = call.failed.map_or("ok", |class| class.as_str());
         self.hns_calls.of([call.function, result]).observe(call.took.as_secs_f64());
     }

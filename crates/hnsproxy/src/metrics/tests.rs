@@ -67,7 +67,7 @@ fn metrics_of(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
 #[test]
 fn every_metric_is_in_the_catalog_with_its_type_and_labels() {
     let metrics = Metrics::default();
-    metrics.hns_call(&CompletedCall { function: "HNSCall", failed: Some(Class::Other), took: Duration::ZERO });
+    metrics.hns_call(&MeteredCall { function: "HNSCall", failed: Some(Class::Other), took: Duration::ZERO });
     metrics.probe(Probe::Healthz, 200);
     metrics.probe(Probe::Livez, 503);
     let metrics = metrics_of(&text(&metrics));
@@ -123,7 +123,7 @@ fn what_happens_is_counted() {
     let metrics = Metrics::default();
     metrics.probe(Probe::Healthz, 503);
     metrics.probe(Probe::Healthz, 503);
-    let call = CompletedCall { function: "HcnOpenNetwork", failed: None, took: Duration::from_millis(3) };
+    let call = MeteredCall { function: "HcnOpenNetwork", failed: None, took: Duration::from_millis(3) };
     metrics.hns_call(&call);
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let trigger = |text| Trigger { family: IpFamily::V6, at: i64::try_from(at(text).as_nanosecond()).unwrap() };

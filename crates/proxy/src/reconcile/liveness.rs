@@ -75,7 +75,7 @@ impl Reconciler {
         }
     }
 
-    /// Notes whether a call since the last note took longer than it may. Who measures is outside: see `hcn::Instrumented`.
+    /// Notes whether a call since the last note took longer than it may. Who measures is outside: see `hcn::Timed`.
     pub fn note_pace(&mut self, slow: bool) {
         self.health.slow = slow;
     }
