@@ -15,3 +15,23 @@ pub fn error_chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{message}")]
+    struct Failure {
+        message: &'static str,
+        source: Option<Box<Failure>>,
+    }
+
+    #[test]
+    fn sources_follow_and_a_repeated_one_is_left_out() {
+        let source = Failure { message: "connection refused", source: None };
+        let middle = Failure { message: "cannot connect: connection refused", source: Some(Box::new(source)) };
+        let error = Failure { message: "cannot list Services", source: Some(Box::new(middle)) };
+        assert_eq!(error_chain(&error), "cannot list Services: cannot connect: connection refused");
+    }
+}

@@ -1,7 +1,7 @@
-//! Asks a running hnsproxy over HTTP, on this host: one request, one answer, nothing kept.
+//! An HTTP client for the hnsproxy that runs on this host: one request, one response.
 //!
-//! HTTP 1.0 without keep-alive, so that the answer ends with the connection. What answers may be another program: an answer that is
-//! not ours is named, not trusted.
+//! It speaks HTTP 1.0 without keep-alive, so that the response ends with the connection. Another program may have the address, so the response
+//! is checked.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,54 +9,48 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an answer may be; that of a Service with thousands of backends is below two megabytes.
-const LONGEST: u64 = 64 << 20;
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The explanation of a Service with thousands of backends is below 2 MiB.
+const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 
-/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody listens, or the connection broke.
     #[error("no connection")]
     Connection(#[from] std::io::Error),
-    /// An answer that is no HTTP.
-    #[error("the answer is no HTTP; another program listens there")]
-    NoHttp,
-    /// Another answer than success.
-    #[error("the answer is {status:?}; is it an hnsproxy of this version that listens there?")]
+    #[error("the response is not HTTP; is another program listening there?")]
+    NotHttp,
+    #[error("the response is {status:?}; is another program, or another version of hnsproxy, listening there?")]
     Status {
-        /// The first line of the answer.
+        /// The status line.
         status: String,
     },
-    /// An answer that says something else.
-    #[error("the answer makes no sense")]
-    Answer(#[from] serde_json::Error),
+    #[error("invalid response")]
+    InvalidResponse(#[from] serde_json::Error),
 }
 
-/// Gets a value; none, if there is no such thing.
+/// Gets a value. None if the server has no such value.
 ///
 /// # Errors
-/// Where the process could not be asked, or gave another answer.
+/// If the server is not reachable, or is not an hnsproxy.
 pub fn json<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<Option<T>, AskError> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer)?;
+    stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut answer)?;
     read(&answer)
 }
 
 fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<Option<T>, AskError> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or(AskError::NoHttp)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or(AskError::NotHttp)?;
     let (head, body) = answer.split_at(end);
     let status = String::from_utf8_lossy(head.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
     let is_json = String::from_utf8_lossy(head).to_ascii_lowercase().contains("content-type: application/json");
     match status.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)) {
-        None => Err(AskError::NoHttp),
+        None => Err(AskError::NotHttp),
         Some("200") => Ok(Some(serde_json::from_slice(body.trim_ascii())?)),
-        // A server that does not know the path answers 404 too, but not with JSON.
+        // A server without this path answers 404 too, but without JSON.
         Some("404") if is_json => Ok(None),
         Some(_) => Err(AskError::Status { status }),
     }
@@ -71,16 +65,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_its_body() {
+    fn a_response_is_its_body() {
         assert_eq!(answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n"), Ok(Some(7)));
         assert_eq!(answer("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n\r\n{}"), Ok(None));
     }
 
     #[test]
-    fn what_is_no_answer_is_named() {
-        assert!(answer("SSH-2.0-OpenSSH\r\n").unwrap_err().contains("no HTTP"));
-        assert!(answer("220 smtp\r\n\r\n").unwrap_err().contains("no HTTP"));
+    fn an_invalid_response_is_an_error() {
+        assert!(answer("SSH-2.0-OpenSSH\r\n").unwrap_err().contains("not HTTP"));
+        assert!(answer("220 smtp\r\n\r\n").unwrap_err().contains("not HTTP"));
         assert!(answer("HTTP/1.1 404 Not Found\r\n\r\n404 page not found").unwrap_err().contains("404 Not Found"));
-        assert!(answer("HTTP/1.1 200 OK\r\n\r\nok").unwrap_err().contains("makes no sense"));
+        assert!(answer("HTTP/1.1 200 OK\r\n\r\nok").unwrap_err().contains("invalid response"));
     }
 }

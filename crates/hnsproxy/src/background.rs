@@ -1,5 +1,5 @@
-//! One thread for all that waits for the network: what is asked of the API server, and what is answered over HTTP. It never calls HNS, so
-//! it goes on while HNS does not answer.
+//! One thread with an async runtime for everything that waits for the network: requests to the API server, and the HTTP servers. It never
+//! calls HNS, so an HNS call that blocks does not block it.
 
 use std::future::Future;
 use std::io;
@@ -11,22 +11,24 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
-/// How long a thread that read a file, or resolved a name, waits for the next to do.
-const IDLE: Duration = Duration::from_millis(100);
+/// How long a thread that has read a file or resolved a name is kept. Credentials are read every few minutes: keeping it longer only costs
+/// memory.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(100);
 
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// The thread. Clones are one and the same; it ends after the last of them, and the last of its tasks.
+/// The thread. It ends once the last clone and the last task are gone.
 #[derive(Debug, Clone)]
 pub struct Background(UnboundedSender<Job>);
 
 impl Background {
-    /// Starts it.
-    ///
     /// # Errors
-    /// Where the system has no thread for it.
+    /// If the system cannot start a thread.
     pub fn start() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(IDLE).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(BLOCKING_KEEP_ALIVE)
+            .build()?;
         let (jobs, mut received) = unbounded_channel::<Job>();
         let run = move || {
             LocalSet::new().block_on(&runtime, async {
@@ -34,14 +36,14 @@ impl Background {
                     drop(spawn_local(job()));
                 }
             });
-            // What still reads a file is not waited for.
+            // A read of a file that blocks does not delay the shutdown.
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("background".into()).spawn(run)?;
         Ok(Self(jobs))
     }
 
-    /// Has a task done. It is told when it is to end, by an error of what it is given.
+    /// Spawns a task. It has to end when its argument resolves, which it does with an error: nothing is ever sent.
     pub fn spawn<F: Future<Output = ()> + 'static>(
         &self,
         task: impl FnOnce(oneshot::Receiver<()>) -> F + Send + 'static,
@@ -55,17 +57,17 @@ impl Background {
                 task.await;
             }) as Pin<Box<dyn Future<Output = ()>>>
         };
-        // The thread lives as long as this does; if it has panicked, that was said, and the task has ended.
+        // The thread is there as long as `self` is. If it has panicked, the task counts as ended.
         let _ = self.0.send(Box::new(job));
         Task { stop: Some(stop), end, _background: self.clone() }
     }
 }
 
-/// Something that the thread does. Dropped, it is told to end, and waited for: not to be dropped by what the thread does.
+/// A task of the thread. Dropping it stops it and waits for its end, so it must not be dropped on that thread.
 #[derive(Debug)]
 pub struct Task {
     stop: Option<oneshot::Sender<()>>,
-    /// Closed at its end.
+    /// Closed when the task has ended.
     end: Receiver<()>,
     _background: Background,
 }
@@ -73,7 +75,7 @@ pub struct Task {
 impl Drop for Task {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // Nothing is ever sent: the error is the message.
+        // Nothing is ever sent: it returns with an error once the task has ended.
         let _ = self.end.recv();
     }
 }
@@ -83,35 +85,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_is_dropped_says_its_last_words_before_that_returns() {
+    fn dropping_a_task_waits_for_its_end() {
         let background = Background::start().unwrap();
-        let (sender, words) = channel();
+        let (sender, messages) = channel();
         let other = sender.clone();
-        let speaks = background.spawn(move |stopped| async move {
+        let first = background.spawn(move |stopped| async move {
             sender.send("first").unwrap();
             let _ = stopped.await;
             sender.send("last").unwrap();
         });
-        let goes_on = background.spawn(move |stopped| async move {
+        let second = background.spawn(move |stopped| async move {
             let _ = stopped.await;
             other.send("other").unwrap();
         });
-        assert_eq!(words.recv(), Ok("first"));
-        drop(speaks);
-        assert_eq!(words.try_recv(), Ok("last"));
-        assert!(words.try_recv().is_err());
-        // The thread outlives what started it, for as long as there is something to do.
+        assert_eq!(messages.recv(), Ok("first"));
+        drop(first);
+        assert_eq!(messages.try_recv(), Ok("last"));
+        assert!(messages.try_recv().is_err());
+        // The thread runs as long as there is a task.
         drop(background);
-        drop(goes_on);
-        assert_eq!(words.iter().collect::<Vec<_>>(), ["other"]);
+        drop(second);
+        assert_eq!(messages.iter().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]
-    fn a_task_that_fails_takes_no_other_with_it() {
+    fn a_task_that_panics_leaves_the_others_running() {
         let background = Background::start().unwrap();
         drop(background.spawn(|_| async { panic!("on purpose") }));
-        let (sender, words) = channel();
+        let (sender, messages) = channel();
         let _other = background.spawn(move |_| async move { sender.send("well").unwrap() });
-        assert_eq!(words.recv(), Ok("well"));
+        assert_eq!(messages.recv(), Ok("well"));
     }
 }

@@ -1,29 +1,33 @@
 //! The program hnsproxy, as a library: everything between the proxy core and the world.
 //!
-//! [`cli`] says what was asked for, [`config`] what that means with kube-proxy's flags and file, [`ask`] asks a running process, [`source`]
-//! says how the cluster is read, [`hns`] opens HNS, [`sync`] drives the core, [`status`] says how it
-//! stands, on the [`board`] where all may read it, [`serve`] tells that over HTTP, [`metrics`] tells
-//! Prometheus, [`events`] the API server, from the thread of [`background`], [`view`] shows results, [`commands`] puts them together.
+//! [`commands`] are what [`cli`] parses. `run` is built by [`app`]: [`config`] and [`environment`] make the settings, [`source`] reads the
+//! cluster, [`hns`] opens HNS, [`control_loop`] programs it through a [`session`] of the proxy core, and publishes its [`status`]. [`reporting`]
+//! shows that to others, on the thread of [`background`]: [`serve`] over HTTP, [`metrics`] to Prometheus, [`events`] to the API server.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod ask;
 pub mod background;
-pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod control_loop;
 #[cfg(test)]
 mod documentation;
-pub mod end;
+pub mod duration_argument;
+pub mod environment;
+pub mod error;
 pub mod events;
 pub mod hns;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod reporting;
 pub mod serve;
+pub mod session;
+pub mod shutdown;
 pub mod source;
 pub mod status;
-pub mod sync;
 pub mod view;
 pub mod windows_service;

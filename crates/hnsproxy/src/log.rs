@@ -1,9 +1,10 @@
-//! The log: started once, and more or less of it while the program runs.
+//! The log: started once in a process; its verbosity can change while the process runs.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
+use tracing::{Level, debug, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -11,20 +12,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
 
 use crate::cli::{LogArgs, LogFormat};
+use crate::config::Note;
 
-/// Sets how much is logged from now on.
 type Reload = Box<dyn Fn(Targets) + Send + Sync>;
 
-/// How the log that was started is set.
+/// Changes the filter of the log that was started.
 static RELOAD: OnceLock<Reload> = OnceLock::new();
 
-/// The log can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the log can't be written to {}", path.display())]
+#[error("cannot write the log to {}", path.display())]
 pub struct LogFileError {
-    /// The file.
     pub path: PathBuf,
-    /// What the system says.
     #[source]
     pub source: std::io::Error,
 }
@@ -32,7 +30,7 @@ pub struct LogFileError {
 /// Starts the log. A second start in one process keeps the first log.
 ///
 /// # Errors
-/// Where its file can't be written: then it goes to standard error.
+/// If its file cannot be written. The log goes to standard error then.
 pub fn start(args: &LogArgs) -> Result<(), LogFileError> {
     let file = args.log_file.as_ref().map(|path| {
         let file = OpenOptions::new().append(true).create(true).open(path);
@@ -55,27 +53,38 @@ pub fn start(args: &LogArgs) -> Result<(), LogFileError> {
     };
     let (filter, handle) = reload::Layer::new(filter(args.verbosity));
     if tracing_subscriber::registry().with(lines).with(filter).try_init().is_ok() {
-        // Nothing was set before: this log is the first.
+        // This log is the first of the process, so nothing was set before.
         let _ = RELOAD.set(Box::new(move |filter| drop(handle.reload(filter))));
     }
     failure.map_or(Ok(()), Err)
 }
 
-/// Logs more, or less, from now on.
+/// Logs the notes of a configuration.
+pub fn notes(notes: &[Note]) {
+    for Note { level, text } in notes {
+        match *level {
+            Level::ERROR | Level::WARN => warn!("{text}"),
+            Level::INFO => info!("{text}"),
+            _ => debug!("{text}"),
+        }
+    }
+}
+
+/// Changes the verbosity of the running log.
 pub fn set_verbosity(verbosity: u32) {
     if let Some(reload) = RELOAD.get() {
         reload(filter(verbosity));
     }
 }
 
-/// Verbosity as in Kubernetes: 2 is what operators run with to see changes, 5 is for developers.
+/// Verbosity as in Kubernetes: 2 shows each change, 5 is for developers.
 fn filter(verbosity: u32) -> Targets {
     let level = match verbosity {
         0..=1 => LevelFilter::INFO,
         2..=4 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    // What libraries log of each request is said here, once, by whoever makes it.
+    // Libraries log each request; hnsproxy logs what came of it.
     let ours = ["hnsproxy", "cluster_source", "proxy", "hcn", "hcn_emulator"].map(|target| (target, level));
     Targets::new().with_targets(ours).with_default(if verbosity < 6 { LevelFilter::OFF } else { LevelFilter::DEBUG })
 }

@@ -1,4 +1,4 @@
-//! The program: reads the command line and carries it out.
+//! The program hnsproxy.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -9,10 +9,10 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(cli) => commands::main(&cli),
         Err(error) => {
-            // Where even this can't be written, nobody is there to be told.
+            // With no standard error there is nowhere to report this.
             let _ = error.print();
-            // clap ends with 2 on a mistake, which here means that a plan found differences.
-            ExitCode::from(if error.use_stderr() { commands::FAILED } else { commands::CONVERGED })
+            // The exit code of clap for a usage error is 2, which is that of a plan with differences here.
+            ExitCode::from(if error.use_stderr() { commands::FAILED } else { commands::IN_SYNC })
         }
     }
 }

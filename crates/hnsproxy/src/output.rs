@@ -1,14 +1,12 @@
-//! Results go to standard output, through one locked writer; everything else is logged.
+//! Writes results to standard output. Everything else is logged.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
-/// Writes text to standard output.
-///
 /// # Errors
-/// Where it can't be written. A reader that has gone away, as `head` does, is not an error.
+/// If standard output cannot be written. A closed pipe, as `head` leaves it, is not an error.
 pub fn text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -17,7 +15,7 @@ pub fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a value as JSON to standard output, one member a line.
+/// Writes a value as JSON, one member a line.
 ///
 /// # Errors
 /// As [`text`].

@@ -85,7 +85,8 @@ impl Rig {
         self.hns.emulator()
     }
 
-    /// Kills the running program, starts it again, and waits until HNS is in sync. Returns the time from the start.
+    /// Starts the program, waits until HNS is in sync, and answers how long that took. One that runs ends before, as by a
+    /// crash.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.running = None;
         let mut command = match &self.program {
@@ -116,7 +117,7 @@ impl Rig {
         let (lines, log) = channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
         self.running = Some(Running { process, log });
-        self.wait_for("HNS holds all that it should")?;
+        self.wait_for("HNS in sync")?;
         Ok(begun.elapsed())
     }
 

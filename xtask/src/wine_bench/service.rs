@@ -97,7 +97,7 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
     let mut install: Vec<&str> = vec![&exe, "service", "install", "--", &from, &log_file, "-v=2"];
     install.extend(recording.flags.iter().map(String::as_str));
     let said = succeed(prefix, &install)?;
-    ensure!(said.contains("created the service kube-proxy") && said.contains("--windows-service"), "{said}");
+    ensure!(said.contains("created service kube-proxy") && said.contains("--windows-service"), "{said}");
     fail(prefix, &install, "there is a service kube-proxy already")?;
 
     let logged = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -110,8 +110,8 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
         until("the service has stopped", || state("STOPPED")).with_context(logged)?;
     }
     ensure!(logged().matches("wants the service to stop").count() == 2, "{}", logged());
-    ensure!(logged().matches("ended; HNS keeps what it holds").count() == 2, "{}", logged());
-    // The second start wrote nothing, and all objects exist.
+    ensure!(logged().matches("shut down; HNS keeps its state").count() == 2, "{}", logged());
+    // By the second start nothing more was written, and in the end all is there.
     ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), logged());
     let mut state_now = Command::new(here);
     state_now.args(["state", "-o=json"]).arg(format!("--hns=tcp://{address}"));
@@ -120,6 +120,6 @@ pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: 
 
     succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
     let said = succeed(prefix, &[&exe, "service", "uninstall"])?;
-    ensure!(said.contains("it has stopped") && said.contains("took the service kube-proxy away"), "{said}");
+    ensure!(said.contains("stopped") && said.contains("deleted service kube-proxy"), "{said}");
     fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")
 }

@@ -1,10 +1,9 @@
-//! The command line: what can be said, and what it means.
+//! The command line.
 //!
-//! kube-proxy's flags keep their names, types and defaults, so that `hnsproxy` takes its place on a command line. Two habits of its
-//! flag library are kept too: `_` stands for `-` in names, and truth values are written as in Go.
+//! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
+//! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
 mod service;
-mod settings;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -17,128 +16,114 @@ use proxy::model::ServiceName;
 
 pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING};
+use crate::duration_argument::seconds;
+use crate::hns::HnsArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
-pub use settings::{SettingsError, host, known_ips, node_name, resolve, settings};
 
 const EXAMPLES: &str = "\
 Examples:
   Program an emulated HNS with a recorded cluster, and show the result:
     hnsproxy run --from cluster.json --hns emulated:host.json --enable-dsr=true --once
-  Keep an emulated HNS in step with a directory of manifests:
+  Keep an emulated HNS in sync with a directory of manifests:
     hnsproxy --from manifests/ --hns emulated:host.json
-  See what would be done, and why, without doing it (exit code 2 if anything):
+  Show what would change, and why, without changing it (exit code 2 if anything):
     hnsproxy plan --from cluster.json --hns emulated:host.json
-  See the configuration that counts, written to a file:
+  Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 converged or no difference, 1 error, 2 plan found differences.";
+Exit codes: 0 in sync or no difference, 1 error, 2 plan found differences.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///
-/// Reads Services and EndpointSlices, and has the Host Networking Service (HNS) hold the load balancers that serve them. Asks HNS only
-/// for what differs, and never takes a working address away in order to put it back. Takes the flags of kube-proxy.
+/// Reads Services and EndpointSlices, and programs the load balancers that serve them in the Host Networking Service (HNS). Changes in HNS
+/// only what differs, and never removes a working address to create it again. Takes the flags of kube-proxy.
 #[derive(Debug, Parser)]
 #[command(name = "hnsproxy", after_help = EXAMPLES, max_term_width = 120)]
 pub struct Cli {
-    /// What to do; `run` when it is left out.
+    /// The command; `run` if it is omitted.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Program HNS and keep it in step; the default.
+    /// Program HNS and keep it in sync; the default.
     #[command(after_help = EXAMPLES)]
     Run(RunArgs),
-    /// Show what would be done and why; change nothing. Exit code 2 if anything differs.
+    /// Show what would change, and why, without changing it. Exit code 2 if anything differs.
     Plan(PlanArgs),
-    /// Show what HNS holds.
+    /// Show the state of HNS.
     State(StateArgs),
-    /// Explain why something is as it is; change nothing.
+    /// Explain the state of an object, without changing anything.
     #[command(subcommand)]
     Explain(Explain),
     #[cfg(feature = "emulator")]
-    /// Offer an emulated HNS over TCP, to --hns tcp://HOST:PORT and to the stand-in DLLs. It is no real HNS.
+    /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stub DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
-    /// Install hnsproxy as a service of Windows, or take the service away.
+    /// Install or uninstall hnsproxy as a Windows service.
     Service(ServiceArgs),
 }
 
-/// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    /// What to program, and how.
     pub proxy: ProxyArgs,
-    /// End when HNS holds what it should, and print what it holds.
+    /// Exit when HNS is in sync, and print its state.
     #[arg(long)]
     pub once: bool,
-    /// How often to look whether others have changed HNS.
+    /// How often to audit HNS for changes by other programs.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub hns_audit_interval: Duration,
-    /// How many writes HNS is asked for at once. Nothing is published about how HNS of Windows does with more than one.
+    /// The number of concurrent writes to HNS. Nothing is published about concurrent writes to the HNS of Windows.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
-    /// At the end, write what the emulated HNS holds to FILE, to start from it another time.
+    /// At the end, write the state of the emulated HNS to FILE, to start from it another time.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
 }
 
-/// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
-    /// What would be programmed, and how.
     pub proxy: ProxyArgs,
 }
 
-/// Arguments of all commands that work out what HNS should hold.
+/// Arguments of all commands that compute the desired state of HNS.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
     #[command(flatten)]
-    /// Where the cluster comes from.
     pub source: SourceArgs,
     #[command(flatten)]
-    /// Which HNS.
     pub hns: HnsArgs,
     #[command(flatten)]
-    /// Form of the output.
     pub output: OutputArgs,
     #[command(flatten)]
-    /// What the host does not tell.
     pub node: NodeArgs,
-    /// Remove load balancers and remote endpoints that look like kube-proxy's and that no Service asks for: for the change from kube-proxy
-    /// to hnsproxy. Those that Services do ask for are taken over in any case.
+    /// Remove load balancers and remote endpoints that look like those of kube-proxy and that no Service needs, for the migration from
+    /// kube-proxy. Those that Services need are adopted in any case.
     #[arg(long)]
     pub take_over: bool,
-    /// Append the log to FILE instead of standard error: a service of Windows has none.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
     #[command(flatten)]
-    /// kube-proxy's flags.
     pub kube_proxy: Flags,
 }
 
-/// Arguments of `state`.
 #[derive(Debug, Args)]
 pub struct StateArgs {
     #[command(flatten)]
-    /// Which HNS.
     pub hns: HnsArgs,
     #[command(flatten)]
-    /// Form of the output.
     pub output: OutputArgs,
     #[command(flatten)]
-    /// Logging.
     pub log: LogArgs,
 }
 
-/// What to explain.
 #[derive(Debug, Subcommand)]
 pub enum Explain {
-    /// Explain a Service: each frontend, each backend and why it is in or out, the load balancer wanted, what HNS holds, what would be
-    /// done.
+    /// Explain a Service: each frontend, each backend and why it serves or not, the desired and the observed load balancer, and what would
+    /// change.
     #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
     Svc(ExplainSvcArgs),
 }
@@ -152,106 +137,83 @@ Examples:
 
 Exit codes: 0 explained, 1 error, or no such Service.";
 
-/// Arguments of `explain svc`.
 #[derive(Debug, Args)]
 pub struct ExplainSvcArgs {
-    /// The Service.
+    /// The Service to explain.
     #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
     pub service: ServiceName,
-    /// Where the running hnsproxy listens for questions: the address of its metrics. With --from, none is asked.
+    /// The address of the running hnsproxy: that of its metrics. Not used with --from.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10249", conflicts_with = "from")]
     pub debug_address: SocketAddr,
     #[command(flatten)]
-    /// What would be programmed, and how.
     pub proxy: ProxyArgs,
 }
 
-/// Arguments of `emulator`.
 #[cfg(feature = "emulator")]
 #[derive(Debug, Args)]
 pub struct EmulatorArgs {
-    /// Where to listen. Whoever reaches it may do anything with it.
+    /// The address to listen at. Every client has full access.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10258")]
     pub listen: String,
-    /// Start from the objects of a host document.
+    /// Start with the objects of a host document.
     #[arg(long, value_name = "HOST.json")]
     pub host: Option<PathBuf>,
-    /// The build of Windows, or the version of HNS, instead of the host document's: server2019, server2022, 23h2, server2025, 15.5.
+    /// The Windows build or the HNS version, instead of that of the host document: server2019, server2022, 23h2, server2025, 15.5.
     #[arg(long, value_name = "BUILD")]
     pub build: Option<hcn_emulator::Build>,
     #[command(flatten)]
-    /// Logging.
     pub log: LogArgs,
 }
 
-/// Where the cluster comes from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
-    /// Read Services, EndpointSlices and Nodes from a YAML or JSON file, or all such files below a directory, instead of asking the API
-    /// server. Changes are followed.
+    /// Read Services, EndpointSlices and Nodes from a YAML or JSON file, or from all such files below a directory, instead of the API
+    /// server. The files are watched for changes.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
 }
 
-/// Which HNS, and how to speak to it.
-#[derive(Debug, Clone, Args)]
-pub struct HnsArgs {
-    /// The HNS to program: `windows`, this host's; `emulated`, or `emulated:HOST.json` to start from a host's objects; or that of
-    /// `hnsproxy emulator` at `tcp://HOST:PORT`.
-    #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = hns)]
-    pub hns: HnsChoice,
-    /// The generation of HNS's interface: `v2` where HNS has it, or as said.
-    #[arg(long, value_name = "GENERATION", default_value = "auto")]
-    pub hns_api: HnsApi,
-    /// How long one call of HNS may take before HNS counts as slow, which the log and the status say.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub hns_call_budget: Duration,
-}
-
-/// Facts of this node that are otherwise looked up.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
-    /// An address of this node, the primary one first. Without it: those of the emulated host, else of the Node object.
+    /// An address of this node, the primary one first. Default: those of the emulated host, else of the Node object.
     #[arg(long, value_name = "IP")]
     pub node_ip: Vec<IpAddr>,
-    /// The MAC address of the adapter that has the node's address, for overlay networks. Without it: that of the emulated host, else
-    /// of the adapter.
+    /// The MAC address of the adapter with the address of the node, for overlay networks. Default: that of the emulated host, else of the
+    /// adapter.
     #[arg(long, value_name = "MAC")]
     pub node_mac: Option<String>,
 }
 
-/// Form of the output.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgs {
-    /// The form of the output: a table for people, JSON for programs.
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    /// The format of the output: a table for people, JSON for programs.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub output: OutputForm,
 }
 
-/// Logging, of commands without kube-proxy's other flags.
+/// The logging flags of commands without the other flags of kube-proxy.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LogArgs {
-    /// How much to log: 2 names each step, 5 everything.
+    /// The verbosity of the log: 2 logs each step, 5 everything.
     #[arg(short = 'v', long = "v", value_name = "N", default_value = "0")]
     pub verbosity: u32,
-    /// The form of the log, which goes to standard error.
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    /// The format of the log, which goes to standard error.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub logging_format: LogFormat,
-    /// Append the log to FILE instead: a service of Windows has no standard error.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have.
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     pub log_file: Option<PathBuf>,
 }
 
 impl LogArgs {
-    /// As without any flag but that of the file.
+    /// The defaults, but for the file.
     pub fn plain(log_file: Option<&Path>) -> Self {
         Self { verbosity: 0, logging_format: LogFormat::Text, log_file: log_file.map(Path::to_owned) }
     }
 }
 
 impl Cli {
-    /// The file of the log, where one is named.
     pub fn log_file(&self) -> Option<&Path> {
         match &self.command {
             Command::Run(args) => args.proxy.log_file.as_deref(),
@@ -265,47 +227,10 @@ impl Cli {
     }
 }
 
-/// Which HNS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HnsChoice {
-    /// The emulator in this process, on a host's objects if a file is given.
-    Emulated(Option<PathBuf>),
-    /// This Windows host.
-    Windows,
-    /// An emulator elsewhere.
-    Tcp(String),
-}
-
-/// Which generation of the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum HnsApi {
-    /// v2 where HNS has it.
-    Auto,
-    /// HNSCall.
-    V1,
-    /// The HCN functions.
-    V2,
-}
-
-/// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputForm {
-    /// For people.
     Table,
-    /// For programs.
     Json,
-}
-
-fn hns(text: &str) -> Result<HnsChoice, String> {
-    match text.split_once(':') {
-        None if text == "emulated" => Ok(HnsChoice::Emulated(None)),
-        None if text == "windows" => Ok(HnsChoice::Windows),
-        Some(("emulated", path)) if !path.is_empty() => Ok(HnsChoice::Emulated(Some(path.into()))),
-        Some(("tcp", rest)) if rest.len() > 2 && rest.starts_with("//") => {
-            Ok(HnsChoice::Tcp(rest.replacen("//", "", 1)))
-        }
-        _ => Err("expected emulated, emulated:HOST.json, windows, or tcp://HOST:PORT".into()),
-    }
 }
 
 fn service_name(text: &str) -> Result<ServiceName, String> {
@@ -317,23 +242,15 @@ fn service_name(text: &str) -> Result<ServiceName, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.trim_end_matches('s').parse().map_err(|_| "expected a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(number).ok().filter(|interval| !interval.is_zero()).ok_or("expected more than 0".into())
-}
-
-/// On Windows the real thing.
-const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
-
-/// Reads the command line of the process, or tells why not. The error is also the answer to `--help`.
+/// Parses the command line of the process.
 ///
 /// # Errors
-/// Where the command line can't be understood.
+/// If it is invalid, or asks for `--help` or `--version`: the error prints that, too.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(normalise(arguments.into_iter().collect()))
 }
 
-/// Writes flags as we spell them, and puts in the command that kube-proxy's command lines lack.
+/// Replaces `_` in the names of flags, and inserts the command `run` into a command line of kube-proxy, which has none.
 fn normalise(mut arguments: Vec<OsString>) -> Vec<OsString> {
     for argument in arguments.iter_mut().skip(1) {
         let Some(flag) = argument.to_str().and_then(|text| text.strip_prefix("--")) else { continue };
@@ -369,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_flags_is_sound() {
+    fn the_definition_of_the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
@@ -386,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn errors_name_the_flag_and_what_is_expected() {
         assert!(run(&["--from=x", "--enable-dsr=maybe"]).unwrap_err().contains("expected true or false"));
         assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:HOST.json"));
         assert!(run(&["--from=x", "surplus"]).unwrap_err().contains("surplus"));
@@ -406,10 +323,8 @@ mod tests {
     }
 
     #[test]
-    fn choices_of_hns_and_services() {
-        assert_eq!(hns("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
+    fn a_service_is_named_with_its_namespace() {
         assert_eq!(service_name("ns/web"), Ok(ServiceName::new("ns", "web")));
         assert!(["web", "/web", "ns/", "a/b/c"].into_iter().all(|text| service_name(text).is_err()));
-        assert_eq!(hns("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
     }
 }

@@ -4,53 +4,49 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
-use crate::windows_service::NAME;
+/// The name that the Windows guides give the service of kube-proxy, so that scripts find hnsproxy in its place.
+const DEFAULT_NAME: &str = "kube-proxy";
 
 const EXAMPLES: &str = "\
 Examples:
-  Run hnsproxy with the system, in the place of kube-proxy:
+  Start hnsproxy with the system, as replacement of kube-proxy:
     hnsproxy service install -- --config=C:\\k\\kube-proxy.yaml --log-file=C:\\k\\hnsproxy.log -v 2
     sc.exe start kube-proxy
-  Stop it and take it away; what HNS holds stays:
+  Stop and uninstall it; HNS keeps its state:
     hnsproxy service uninstall";
 
-/// Arguments of `service`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ServiceArgs {
-    /// What to do.
     #[command(subcommand)]
     pub command: ServiceCommand,
 }
 
-/// What to do with the service.
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Create the service: started with the system, and again after failures. It is not started yet.
+    /// Create the service, which starts with the system and restarts after failures. It is not started yet.
     #[command(after_help = EXAMPLES)]
     Install(InstallArgs),
-    /// Stop the service and take it away. What HNS holds stays.
+    /// Stop and delete the service. HNS keeps its state.
     Uninstall(UninstallArgs),
 }
 
-/// Arguments of `service install`.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// The name of the service.
-    #[arg(long, value_name = "NAME", default_value = NAME)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     pub name: String,
-    /// The name of the service for people.
+    /// The display name of the service.
     #[arg(long, value_name = "TEXT", default_value = "Kubernetes Service proxy (hnsproxy)")]
     pub display_name: String,
-    /// What hnsproxy is started with: the arguments of `hnsproxy run`. --windows-service is added. Paths should be absolute.
+    /// The arguments of `hnsproxy run` with which the service starts. --windows-service is added. Use absolute paths.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGUMENT")]
     pub arguments: Vec<OsString>,
 }
 
-/// Arguments of `service uninstall`.
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
     /// The name of the service.
-    #[arg(long, value_name = "NAME", default_value = NAME)]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     pub name: String,
 }

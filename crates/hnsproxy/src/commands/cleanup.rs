@@ -1,4 +1,4 @@
-//! `--cleanup`: removes from HNS what hnsproxy made, and leaves all else. To HNS it is a cluster without Services.
+//! `--cleanup`: removes the objects of hnsproxy from HNS, by programming a cluster without Services.
 
 use std::num::NonZeroUsize;
 
@@ -6,26 +6,28 @@ use cluster_source::Catalog;
 use hcn::Counts;
 use tracing::info;
 
-use super::run::once::converge;
-use super::{CONVERGED, CommandError};
-use crate::cli::{ProxyArgs, resolve};
+use super::IN_SYNC;
+use super::once::sync;
+use crate::cli::ProxyArgs;
 use crate::config::Config;
+use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
-use crate::sync::Session;
+use crate::session::Session;
 
 pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.hns)?;
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
-    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     info!("{}", session.note());
     session.load(&nothing);
     session.observe()?;
-    let Counts { calls, writes } = converge(&mut session, |time| {
+    let Counts { calls, writes } = sync(&mut session, |time| {
         #[allow(clippy::disallowed_methods, reason = "the edge: the core says how long to wait")]
         std::thread::sleep(time);
         true
     })?;
-    info!("HNS holds nothing of hnsproxy's: {calls} native calls, {writes} writes");
-    Ok(CONVERGED)
+    info!(native_calls = calls, writes, "HNS has no objects of hnsproxy");
+    Ok(IN_SYNC)
 }

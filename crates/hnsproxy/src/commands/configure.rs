@@ -1,27 +1,28 @@
-//! What comes before a command that has kube-proxy's flags: its configuration, its log, and what is done instead of it.
+//! What comes before a command with the flags of kube-proxy: its configuration, its log, and the flags that replace the command.
 
 use std::fs;
 
-use tracing::{Level, debug, info, warn};
+use tracing::info;
 
-use super::{CONVERGED, CommandError, cleanup};
+use super::{IN_SYNC, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
-use crate::config::{Action, Config, Logging, Note};
+use crate::config::{Action, Config, Logging};
+use crate::error::CommandError;
 use crate::{log, output};
 
-/// Does what the configuration asks for: mostly the command.
+/// Runs the command, or what the configuration asks for instead.
 pub(super) fn with(
     args: &ProxyArgs,
     command: impl FnOnce(&Config) -> Result<u8, CommandError>,
 ) -> Result<u8, CommandError> {
     if let Some(version) = args.kube_proxy.version_to_print() {
         output::text(&version)?;
-        return Ok(CONVERGED);
+        return Ok(IN_SYNC);
     }
     let config = Config::resolve(&args.kube_proxy)?;
     let Logging { format, verbosity } = config.logging;
     log::start(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
-    say(&config.notes);
+    log::notes(&config.notes);
     match &config.action {
         Action::Run => command(&config),
         Action::WriteConfig(path) => {
@@ -29,21 +30,10 @@ pub(super) fn with(
             written
                 .and_then(|text| fs::write(path, text))
                 .map_err(|source| CommandError::WriteConfig { path: path.clone(), source })?;
-            info!("the configuration is written to {}", path.display());
-            Ok(CONVERGED)
+            info!("wrote the configuration to {}", path.display());
+            Ok(IN_SYNC)
         }
         Action::Cleanup => cleanup::main(args, &config),
         Action::InitOnly => Err(CommandError::InitOnly),
-    }
-}
-
-/// Logs what is to be said of a configuration.
-pub(super) fn say(notes: &[Note]) {
-    for Note { level, text } in notes {
-        match *level {
-            Level::ERROR | Level::WARN => warn!("{text}"),
-            Level::INFO => info!("{text}"),
-            _ => debug!("{text}"),
-        }
     }
 }

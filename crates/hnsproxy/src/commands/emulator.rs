@@ -1,14 +1,15 @@
-//! `emulator`: an emulated HNS at a TCP address, for any number of programs at once.
+//! `emulator`: serves an emulated HNS over TCP, to any number of clients.
 
 use std::sync::mpsc;
 
 use hcn_emulator::Build;
 use hcn_emulator::service::Service;
 
-use super::{CONVERGED, CommandError};
+use super::IN_SYNC;
 use crate::cli::EmulatorArgs;
-use crate::end::End;
+use crate::error::CommandError;
 use crate::hns;
+use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     let (mut facts, emulator) = hns::emulator(args.host.as_deref())?;
@@ -19,14 +20,14 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     let listen = |source| CommandError::Listen { address: args.listen.clone(), source };
     let service = Service::bind(args.listen.as_str(), emulator).map_err(listen)?.with_facts(&facts);
     let running = service.spawn().map_err(listen)?;
-    let (end, ended) = mpsc::channel();
-    // The word's keeper has the other end of the channel for as long as the process lives.
-    let word = End::by_signals()?;
-    word.when_told(move || {
-        let _ = end.send(());
+    let (sender, requested) = mpsc::channel();
+    let shutdown = Shutdown::on_signals()?;
+    shutdown.on_request(move || {
+        let _ = sender.send(());
     });
-    tracing::info!("emulated HNS {} at {}; this is no real HNS", facts.hns_version, running.address());
-    let _ = ended.recv();
+    tracing::info!(address = %running.address(), version = facts.hns_version, "emulated HNS listening; this is not a real HNS");
+    // The handler of the signals keeps the sender for as long as the process lives.
+    let _ = requested.recv();
     running.stop();
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }

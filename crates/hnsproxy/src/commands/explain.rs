@@ -1,15 +1,17 @@
-//! `explain svc`: why a Service is as it is, from files or from a running process.
+//! `explain svc`: explains the state of a Service, from files or from a running process.
 
 use std::num::NonZeroUsize;
 
 use cluster_source::files::Files;
 use proxy::Explanation;
 
-use super::{CONVERGED, CommandError, report};
-use crate::cli::{ExplainSvcArgs, OutputForm, resolve};
+use super::{IN_SYNC, log_catalog};
+use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
+use crate::environment::resolve;
+use crate::error::CommandError;
 use crate::hns::Hns;
-use crate::sync::Session;
+use crate::session::Session;
 use crate::{ask, output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
@@ -21,22 +23,22 @@ pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, Comm
         OutputForm::Table => output::text(&view::explanation(&explanation, &note))?,
         OutputForm::Json => output::json(&explanation)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }
 
 fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let catalog = files.catalog();
     let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
-    let mut session = Session::new(&hns, settings, host, NonZeroUsize::MIN);
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
     session.observe()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
-    report(&catalog, &mut Vec::new());
+    log_catalog(&catalog);
     match explanation {
         Some(explanation) => Ok((explanation, session.note())),
-        None => Err(CommandError::NoService { service: args.service.clone(), why }),
+        None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),
     }
 }
 
@@ -45,7 +47,7 @@ fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandE
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
     match ask::json(address, &path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
-        Ok(None) => Err(CommandError::NoService { service: args.service.clone(), why: None }),
+        Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
         Err(source) => Err(CommandError::Ask { address, source }),
     }
 }

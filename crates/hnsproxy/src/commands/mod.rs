@@ -1,151 +1,53 @@
-//! The commands, each a function from its arguments to an exit code.
+//! The commands: each is a function from its arguments to an exit code.
 
 mod cleanup;
 mod configure;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod explain;
+mod once;
 mod plan;
 mod run;
 mod service;
 mod state;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cluster_source::Catalog;
-use cluster_source::cluster::{AccessError, ReadError};
-use cluster_source::file_watch::FileWatchError;
-use cluster_source::files::{FileError, Files};
+use cluster_source::error_chain;
+use cluster_source::files::Files;
 use cluster_source::kubernetes::summary;
+use tracing::{info, warn};
 
-use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs, SettingsError, node_name};
-use crate::config::{Config, ConfigError};
-use crate::end::End;
-use crate::hns::{Hns, HnsError};
+use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
+use crate::config::Config;
+use crate::environment::node_name;
+use crate::error::CommandError;
+use crate::hns::Hns;
 use crate::log;
-use crate::source::{self, NodeError};
-use crate::sync::chain;
-use crate::windows_service::{self, ServiceError};
+use crate::shutdown::Shutdown;
+use crate::source;
+use crate::windows_service;
 
-/// Nothing to do, or done.
-pub const CONVERGED: u8 = 0;
-/// Anything went wrong, a mistake on the command line included.
+/// Exit code: done, or nothing to do.
+pub const IN_SYNC: u8 = 0;
+/// Exit code: any error, those of the command line included.
 pub const FAILED: u8 = 1;
-/// `plan` found something to do.
+/// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The configuration can't be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The configuration could not be written.
-    #[error("the configuration can't be written to {}", path.display())]
-    WriteConfig {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What only Linux has.
-    #[error("--init-only is implemented only on Linux")]
-    InitOnly,
-    /// The cluster could not be read from files.
-    #[error(transparent)]
-    Source(#[from] FileError),
-    /// There is no way to an API server.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The cluster could not be read from an API server.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The own Node is not as it has to be.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The system has no thread for what goes on in the background.
-    #[error("no thread can be started")]
-    Background(#[source] std::io::Error),
-    /// The configuration file can't be followed.
-    #[error(transparent)]
-    Watch(#[from] FileWatchError),
-    /// HNS could not be opened.
-    #[error(transparent)]
-    Hns(#[from] HnsError),
-    /// The settings make no sense.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// HNS could not be looked at.
-    #[error(transparent)]
-    Observe(#[from] proxy::AuditError),
-    /// HNS could not be read for the output.
-    #[error("what HNS holds could not be read")]
-    ReadHns(#[from] hcn::Error),
-    /// HNS could not be brought in step.
-    #[error("HNS does not hold all that it should: {0}")]
-    NotConverged(String),
-    /// The output could not be written.
-    #[error("the result can't be written")]
-    Output(#[from] std::io::Error),
-    /// An address can't be taken.
-    #[error("{address} can't be taken to listen at; is another program there?")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// An address can't be taken, and that is to end the program.
-    #[error(transparent)]
-    ListenHard(#[from] crate::serve::ListenError),
-    /// The service control manager of Windows refused something.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// A service would not start.
-    #[error("a service with these arguments would not start: {0}")]
-    ServiceArguments(String),
-    /// The log can't be written.
-    #[error(transparent)]
-    LogFile(#[from] log::LogFileError),
-    /// There is no such Service.
-    #[error("there is no Service {service}{}", .why.as_ref().map(|why| format!(" to serve: {why}")).unwrap_or_default())]
-    NoService {
-        /// The name asked for.
-        service: proxy::model::ServiceName,
-        /// Why there is none, where it is known.
-        why: Option<String>,
-    },
-    /// A running hnsproxy could not be asked.
-    #[error(
-        "the hnsproxy at {address} can't be asked; --debug-address says where it listens, --from reads files instead"
-    )]
-    Ask {
-        /// Where.
-        address: std::net::SocketAddr,
-        /// Why not.
-        #[source]
-        source: crate::ask::AskError,
-    },
-    /// Signals can't be caught.
-    #[error("the signal to end can't be caught")]
-    Signal(#[from] ctrlc::Error),
-}
-
-/// Carries out a command, and says what went wrong.
+/// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
-    let result = carry_out(cli);
+    let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
-        // What fails before the log has begun is said all the same; where it can't be written, that is the error.
+        // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
         let _ = log::start(&LogArgs::plain(cli.log_file()));
-        tracing::error!("{}", chain(&error));
+        tracing::error!("{}", error_chain(&error));
         FAILED
     }))
 }
 
-fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
+fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
         Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
@@ -166,36 +68,30 @@ fn carry_out(cli: &Cli) -> Result<u8, CommandError> {
     }
 }
 
-/// Runs until told to end: by signals, or by the service control manager, which is met before anything can fail.
+/// Runs until shutdown is requested: by a signal, or by the service control manager. The latter comes first in the process: it waits for the
+/// state of the service, whatever fails.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
-    let configured = |end: &End| configure::with(&args.proxy, |config| run::main(args, config, end));
+    let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
-        return configured(&End::by_signals()?);
+        return configured(&Shutdown::on_signals()?);
     }
-    windows_service::run(|end| {
-        let result = configured(end);
+    windows_service::run(|shutdown| {
+        let result = configured(shutdown);
         let code = *result.as_ref().unwrap_or(&FAILED);
         (result, code)
     })?
 }
 
-/// The cluster as it is now: from files, or from an API server.
-fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, end: &End) -> Result<Catalog, CommandError> {
+/// Reads the cluster once.
+fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => source::read_api_server(config, &node_name(config, hns)?, end)?,
+        None => source::read_api_server(config, &node_name(config, hns)?, shutdown)?,
     })
 }
 
-/// Says what was read and what could not be used, if it differs from what was said before.
-fn report(catalog: &Catalog, said: &mut Vec<String>) {
-    tracing::info!("{}", catalog.describe());
-    let lines = summary(&catalog.problems);
-    if lines != *said {
-        lines.iter().for_each(|line| tracing::warn!("{line}"));
-        if lines.is_empty() {
-            tracing::info!("no problems in the input any more");
-        }
-        *said = lines;
-    }
+/// Logs what was read, and what of it could not be used.
+fn log_catalog(catalog: &Catalog) {
+    info!("{}", catalog.describe());
+    summary(&catalog.problems).iter().for_each(|line| warn!("{line}"));
 }

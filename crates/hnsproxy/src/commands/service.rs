@@ -1,32 +1,33 @@
-//! `service`: hnsproxy as a service of Windows, installed and taken away.
+//! `service`: installs and uninstalls the Windows service.
 
 use std::ffi::OsString;
 
-use super::{CONVERGED, CommandError};
+use super::IN_SYNC;
 use crate::cli::{self, InstallArgs, ServiceArgs, ServiceCommand};
-use crate::windows_service::{self, Wanted};
+use crate::error::CommandError;
+use crate::windows_service::{self, ServiceDefinition};
 
 pub(super) fn main(args: &ServiceArgs) -> Result<u8, CommandError> {
     match &args.command {
-        ServiceCommand::Install(args) => windows_service::install(&wanted(args)?)?,
+        ServiceCommand::Install(args) => windows_service::install(&definition(args)?)?,
         ServiceCommand::Uninstall(args) => windows_service::uninstall(&args.name)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }
 
-/// The service that is asked for. Its command line is read here already: a service that can't start helps nobody.
-fn wanted(args: &InstallArgs) -> Result<Wanted, CommandError> {
+/// Parses the command line of the service, too, so that a mistake in it shows now and not at the start of the system.
+fn definition(args: &InstallArgs) -> Result<ServiceDefinition, CommandError> {
     let mut arguments = args.arguments.clone();
     let line = || [OsString::from("hnsproxy")].into_iter().chain(args.arguments.iter().cloned());
     let is_service = match cli::parse(line()).map(|cli| cli.command) {
         Ok(cli::Command::Run(run)) => run.proxy.kube_proxy.windows_service(),
-        Ok(_) => return Err(CommandError::ServiceArguments("they are not those of `hnsproxy run`".into())),
+        Ok(_) => return Err(CommandError::ServiceArguments("not the arguments of `hnsproxy run`".into())),
         Err(error) => return Err(CommandError::ServiceArguments(error.to_string().trim_end().to_owned())),
     };
     if !is_service {
         arguments.push("--windows-service".into());
     }
-    Ok(Wanted { name: args.name.clone(), display_name: args.display_name.clone(), arguments })
+    Ok(ServiceDefinition { name: args.name.clone(), display_name: args.display_name.clone(), arguments })
 }
 
 #[cfg(test)]
@@ -37,14 +38,14 @@ mod tests {
         let all = ["hnsproxy", "service", "install"].iter().chain(line).map(OsString::from);
         match cli::parse(all).map_err(|error| error.to_string())?.command {
             cli::Command::Service(ServiceArgs { command: ServiceCommand::Install(args) }) => {
-                wanted(&args).map(|wanted| wanted.arguments).map_err(|error| error.to_string())
+                definition(&args).map(|definition| definition.arguments).map_err(|error| error.to_string())
             }
             other => Err(format!("{other:?}")),
         }
     }
 
     #[test]
-    fn the_arguments_of_a_service_are_those_of_run_and_say_that_it_is_one() {
+    fn the_arguments_of_a_service_are_those_of_run_with_windows_service() {
         let strings = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let line = install(&["--", "--from=c", "--enable_dsr=true"]).unwrap();
         assert_eq!(line, strings(&["--from=c", "--enable-dsr=true", "--windows-service"]));

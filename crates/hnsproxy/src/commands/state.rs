@@ -1,10 +1,11 @@
-//! `state`: what HNS holds.
+//! `state`: shows the state of HNS.
 
 use hcn::{ApiVersion, Features};
 
-use super::{CONVERGED, CommandError};
-use crate::cli::{HnsApi, OutputForm, StateArgs};
-use crate::hns::Hns;
+use super::IN_SYNC;
+use crate::cli::{OutputForm, StateArgs};
+use crate::error::CommandError;
+use crate::hns::{Hns, HnsApi};
 use crate::{output, view};
 
 pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
@@ -20,5 +21,5 @@ pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
         OutputForm::Table => output::text(&view::table(&snapshot, &[]))?,
         OutputForm::Json => output::json(&snapshot)?,
     }
-    Ok(CONVERGED)
+    Ok(IN_SYNC)
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use cluster_source::error_chain;
 use cluster_source::file_watch::{self, FileChanges, FileWatch, FileWatchError};
 
 use super::key::flag;
 use super::{Config, ConfigError, Flags};
-use crate::sync::chain;
 
 /// A change of the configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +36,7 @@ impl Known {
                 })
             }
             Err(error) => {
-                let error = chain(&error);
+                let error = error_chain(&error);
                 (self.error.as_ref() != Some(&error)).then(|| {
                     self.error = Some(error.clone());
                     Change::Invalid(error)

@@ -1,4 +1,4 @@
-//! What is not as it should be, as long as it is not: from the status, for Events.
+//! The conditions of the status that get an Event.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use proxy::{HostCondition, Liveness};
 use super::occurrence::{Occurrence, Regarding, Severity};
 use crate::status::Status;
 
-/// What is done when it turns out that something is not as it should be.
+/// What hnsproxy does when it finds a condition.
 const ACTION: &str = "SyncHNS";
 
-/// What is not as it should be, one for each object and reason.
+/// One for each object and reason.
 pub(super) fn of(status: &Status) -> Vec<Occurrence> {
     let warning =
         |regarding, reason, note| Occurrence { regarding, severity: Severity::Warning, reason, action: ACTION, note };
     let mut conditions = Vec::new();
-    if let Some(trouble) = &status.trouble {
+    if let Some(outage) = &status.hns_outage {
         conditions.push(warning(
             Regarding::Node,
-            trouble.reason,
-            format!("{}; nothing is changed until it can be", trouble.text),
+            outage.reason,
+            format!("{}; nothing is written to HNS until this is resolved", outage.message),
         ));
     }
     if status.liveness == Liveness::Restarted {
-        let note = "HNS was away, or has lost what it held; it is brought back in step".to_owned();
+        let note = "HNS has restarted, or has lost objects; programming it again".to_owned();
         conditions.push(warning(Regarding::Node, "HNSRestarted", note));
     }
     for remark in &status.remarks {
@@ -34,14 +34,14 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
         };
         conditions.push(warning(Regarding::Node, reason, remark.to_string()));
     }
-    // Of several problems of one kind that a Service has, one is told in words.
+    // Several conditions of a Service with one reason are one Event, so that they do not use up its series.
     let mut notices: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();
     for notice in status.notices.iter() {
         let key = (&notice.service, notice.condition.reason());
         notices.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (notice.condition.to_string(), 0));
     }
     conditions.extend(notices.into_iter().map(|((service, reason), (text, more))| {
-        let note = if more == 0 { text } else { format!("{text} (and {more} more of the kind)") };
+        let note = if more == 0 { text } else { format!("{text} (and {more} more with this reason)") };
         let uid = status.uids.get(service).copied();
         warning(Regarding::Service(service.clone(), uid), reason, note)
     }));
@@ -54,15 +54,15 @@ mod tests {
     use proxy::{Condition, ServiceCondition};
 
     use super::*;
-    use crate::status::Trouble;
+    use crate::status::HnsOutage;
 
     #[test]
-    fn one_condition_stands_for_all_problems_of_a_kind() {
+    fn conditions_of_one_service_and_reason_are_one_event() {
         let notice =
             |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
         let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
-            trouble: Some(Trouble { reason: "NetworkAbsent", text: "there is no network".into() }),
+            hns_outage: Some(HnsOutage { reason: "NetworkAbsent", message: "there is no network".into() }),
             notices: vec![
                 notice("a", lacks("10.0.0.1")),
                 notice("a", lacks("10.0.0.2")),
@@ -72,10 +72,10 @@ mod tests {
             .into(),
             ..Status::default()
         };
-        let told: Vec<_> = of(&status).into_iter().map(|condition| (condition.reason, condition.note)).collect();
-        let reasons: Vec<_> = told.iter().map(|(reason, _)| *reason).collect();
+        let events: Vec<_> = of(&status).into_iter().map(|condition| (condition.reason, condition.note)).collect();
+        let reasons: Vec<_> = events.iter().map(|(reason, _)| *reason).collect();
         assert_eq!(reasons, ["NetworkAbsent", "AffinityUnsupported", "NoLocalEndpoint", "AffinityUnsupported"]);
-        assert_eq!(told[0].1, "there is no network; nothing is changed until it can be");
-        assert!(told[2].1.ends_with(" (and 1 more of the kind)"), "{told:?}");
+        assert_eq!(events[0].1, "there is no network; nothing is written to HNS until this is resolved");
+        assert!(events[2].1.ends_with(" (and 1 more with this reason)"), "{events:?}");
     }
 }

@@ -1,32 +1,32 @@
-//! Events as the API server takes them: `events.k8s.io/v1`.
+//! The documents of Events: `events.k8s.io/v1`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Reporter;
-use super::herald::Tale;
+use super::correlator::Correlated;
 use super::occurrence::Regarding;
 
-/// Who speaks: whoever looks for kube-proxy's Events finds them.
+/// The controller that kube-proxy reports, so that its Events and these are found together.
 const CONTROLLER: &str = "kube-proxy";
-/// How long a note may be.
-const LONGEST: usize = 1024;
+/// The API server refuses longer notes.
+const MAX_NOTE_BYTES: usize = 1024;
 
-/// The namespace of an Event, and its name.
-pub(super) fn place(tale: &Tale, reporter: &Reporter) -> (String, String) {
-    let (namespace, name) = match &tale.occurrence.regarding {
+/// The namespace and the name of an Event.
+pub(super) fn key(event: &Correlated, reporter: &Reporter) -> (String, String) {
+    let (namespace, name) = match &event.occurrence.regarding {
         Regarding::Node => ("default", reporter.node_name.as_str()),
         Regarding::Service(service, _) => (service.namespace.as_str(), service.name.as_str()),
     };
-    (namespace.to_owned(), format!("{name}.{:x}", tale.number))
+    (namespace.to_owned(), format!("{name}.{:x}", event.number))
 }
 
-/// The whole Event.
-pub(super) fn whole(tale: &Tale, reporter: &Reporter, now: Timestamp) -> Value {
-    let occurrence = &tale.occurrence;
-    let (namespace, name) = place(tale, reporter);
+/// The document that creates an Event.
+pub(super) fn create(event: &Correlated, reporter: &Reporter, now: Timestamp) -> Value {
+    let occurrence = &event.occurrence;
+    let (namespace, name) = key(event, reporter);
     let mut regarding = match &occurrence.regarding {
-        // The kubelet's Events have the name for a uid, and `kubectl describe` looks for it.
+        // The Events of the kubelet have the name as uid, and `kubectl describe node` looks for that.
         Regarding::Node => json!({"kind": "Node", "name": reporter.node_name, "uid": reporter.node_name}),
         Regarding::Service(service, uid) => {
             let uid = uid.map(|uid| uid.to_string());
@@ -37,7 +37,7 @@ pub(super) fn whole(tale: &Tale, reporter: &Reporter, now: Timestamp) -> Value {
         members.insert("apiVersion".to_owned(), "v1".into());
         members.retain(|_, value| !value.is_null());
     }
-    let mut event = json!({
+    let mut document = json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": name},
@@ -50,14 +50,14 @@ pub(super) fn whole(tale: &Tale, reporter: &Reporter, now: Timestamp) -> Value {
         "note": shortened(&occurrence.note),
         "type": occurrence.severity.as_str(),
     });
-    if let (Some(count), Some(members)) = (tale.again, event.as_object_mut()) {
+    if let (Some(count), Some(members)) = (event.series_count, document.as_object_mut()) {
         members.insert("series".to_owned(), series(count, now));
     }
-    event
+    document
 }
 
-/// What is to be changed of an Event that is there already.
-pub(super) fn again(count: u32, now: Timestamp) -> Value {
+/// The patch of an Event that exists.
+pub(super) fn patch(count: u32, now: Timestamp) -> Value {
     json!({"series": series(count, now)})
 }
 
@@ -65,13 +65,13 @@ fn series(count: u32, now: Timestamp) -> Value {
     json!({"count": count, "lastObservedTime": micro(now)})
 }
 
-/// A time with microseconds, all of them: nothing else is taken.
+/// A `MicroTime`, which has to have six digits after the point.
 fn micro(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 fn shortened(note: &str) -> &str {
-    let mut end = LONGEST.min(note.len());
+    let mut end = MAX_NOTE_BYTES.min(note.len());
     while !note.is_char_boundary(end) {
         end -= 1;
     }
@@ -86,11 +86,11 @@ mod tests {
     use super::super::occurrence::{Occurrence, Severity};
     use super::*;
 
-    fn tale(regarding: Regarding, again: Option<u32>) -> Tale {
+    fn event(regarding: Regarding, series_count: Option<u32>) -> Correlated {
         let note = "ä".repeat(600);
         let occurrence =
             Occurrence { regarding, severity: Severity::Warning, reason: "PortInUse", action: "SyncHNS", note };
-        Tale { occurrence, number: 0x18, again }
+        Correlated { occurrence, number: 0x18, series_count }
     }
 
     fn reporter() -> Reporter {
@@ -98,11 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_kube_proxys() {
+    fn an_event_has_the_fields_of_kube_proxy() {
         let regarding = Regarding::Service(ServiceName::new("ns", "web"), Some(Uuid::nil()));
         let now = "2026-01-02T03:04:05.5Z".parse().unwrap();
-        let mut event = whole(&tale(regarding, Some(2)), &reporter(), now);
-        assert_eq!(event["note"].take().as_str().unwrap().chars().count(), 512);
+        let mut document = create(&event(regarding, Some(2)), &reporter(), now);
+        assert_eq!(document["note"].take().as_str().unwrap().chars().count(), 512);
         let expected = json!({
             "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"namespace": "ns", "name": "web.18"},
             "eventTime": "2026-01-02T03:04:05.500000Z",
@@ -113,14 +113,14 @@ mod tests {
             },
             "series": {"count": 2, "lastObservedTime": "2026-01-02T03:04:05.500000Z"},
         });
-        assert_eq!(event, expected);
+        assert_eq!(document, expected);
     }
 
     #[test]
     fn an_event_of_the_node_is_in_the_default_namespace() {
-        let event = whole(&tale(Regarding::Node, None), &reporter(), Timestamp::UNIX_EPOCH);
-        assert_eq!(event["metadata"], json!({"namespace": "default", "name": "win-1.18"}));
-        assert_eq!(event["regarding"], json!({"apiVersion": "v1", "kind": "Node", "name": "win-1", "uid": "win-1"}));
-        assert_eq!(event.get("series"), None);
+        let document = create(&event(Regarding::Node, None), &reporter(), Timestamp::UNIX_EPOCH);
+        assert_eq!(document["metadata"], json!({"namespace": "default", "name": "win-1.18"}));
+        assert_eq!(document["regarding"], json!({"apiVersion": "v1", "kind": "Node", "name": "win-1", "uid": "win-1"}));
+        assert_eq!(document.get("series"), None);
     }
 }

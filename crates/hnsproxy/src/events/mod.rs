@@ -1,256 +1,141 @@
-//! Events: what cluster administrators are told where they look, on Services and on the Node.
+//! Events on Services and on the Node, for cluster administrators.
 //!
-//! They are sent in the background; nothing waits for it. What lasts is taken from the [`Board`], what happens is told to a
-//! [`Recorder`]. Without an API server there is none of this: the log says the same.
+//! The background thread sends them; nothing waits for that. Conditions come from the [`StatusStore`], what happens at one moment from a
+//! [`Recorder`]. Without an API server there are no Events: the log has the same.
 
 mod condition;
+mod correlator;
 mod document;
-mod herald;
 mod occurrence;
+mod sink;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cluster_source::cluster::Access;
-use http::{Method, Request};
-use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, warn};
+use tokio::time::{sleep, timeout};
 
 use crate::background::{Background, Task};
-use crate::board::Board;
 use crate::metrics::Metrics;
-use crate::sync::chain;
-use herald::{Herald, Tale};
+use crate::status::StatusStore;
+use correlator::Correlator;
 pub use occurrence::{Occurrence, Regarding, Severity};
+use sink::Sink;
 
-/// How often it is looked what lasts.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How long a request may take.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How often one that the server does not answer is sent, and how long after.
-const TRIES: usize = 12;
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// How long the end of the program waits for Events to be sent.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How many occurrences may wait to be looked at.
-const WAITING: usize = 256;
+/// How often the conditions are read at most. A large start publishes many statuses in this time.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for the last Events.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+const RECORDER_CAPACITY: usize = 256;
 
-/// Who reports.
+/// The reporter of the Events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reporter {
-    /// The name of the Node.
     pub node_name: String,
-    /// What the system calls this host.
+    /// The name that the system gives this host.
     pub host_name: String,
 }
 
-/// Takes what happens, from any thread. With nobody to tell, it is forgotten.
+/// Records what happens, from any thread. Without a [`Broadcaster`], nothing is recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder(Option<mpsc::Sender<Occurrence>>);
 
 impl Recorder {
-    /// Has something told, unless more waits than can be told.
     pub fn record(&self, occurrence: Occurrence) {
         if let Some(sender) = &self.0 {
-            // What is lost here was logged by who tells it.
+            // Dropped if the capacity is used up: the caller has logged it.
             let _ = sender.try_send(occurrence);
         }
     }
 }
 
-/// What was told, and is to be: it outlives a change of the configuration, after which nothing is told a second time. Clones are one and
-/// the same.
+/// The correlator. It outlives a change of the configuration, after which no condition is sent a second time. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Told(Arc<Mutex<Herald>>);
+pub struct SharedCorrelator(Arc<Mutex<Correlator>>);
 
-impl Told {
-    fn herald(&self) -> MutexGuard<'_, Herald> {
+impl SharedCorrelator {
+    fn lock(&self) -> MutexGuard<'_, Correlator> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Sends Events until it is dropped, and then what it has by then.
+/// Sends Events until it is dropped, and then those that are pending.
 #[derive(Debug)]
-pub struct Sending {
+pub struct Broadcaster {
     recorder: Recorder,
     _task: Task,
 }
 
-impl Sending {
-    /// Begins to send.
+impl Broadcaster {
     pub fn start(
         background: &Background,
         access: Arc<Access>,
         reporter: Reporter,
-        board: Arc<Board>,
+        store: Arc<StatusStore>,
         metrics: Arc<Metrics>,
-        told: Told,
+        correlator: SharedCorrelator,
     ) -> Self {
-        let (sender, received) = mpsc::channel(WAITING);
+        let (sender, received) = mpsc::channel(RECORDER_CAPACITY);
         let task = background.spawn(move |stopped| async move {
-            let mut sender = Sender { access, reporter, metrics, refused: None };
-            let mut desk = Desk { told, received, board };
+            let sink = Sink::new(access, reporter, metrics);
+            let mut worker = Worker { correlator, received, store, sink };
             tokio::select! {
-                () = desk.keep(&mut sender) => {}
-                // Dropped, not sent: the error is the message.
+                () = worker.run() => {}
+                // The sender is dropped to stop the task.
                 _ = stopped => {}
             }
-            // What is not sent by then was logged.
-            let _ = timeout(LAST_WORDS, desk.send(&mut sender)).await;
+            // An Event that is not sent by then is lost: the log has it.
+            let _ = timeout(SHUTDOWN_TIMEOUT, worker.send()).await;
         });
         Self { recorder: Recorder(Some(sender)), _task: task }
     }
 
-    /// Takes what happens.
     pub fn recorder(&self) -> Recorder {
         self.recorder.clone()
     }
 }
 
-/// What is to be sent.
-struct Desk {
-    told: Told,
+struct Worker {
+    correlator: SharedCorrelator,
     received: mpsc::Receiver<Occurrence>,
-    board: Arc<Board>,
+    store: Arc<StatusStore>,
+    sink: Sink,
 }
 
-impl Desk {
-    /// Sends what comes, for ever.
-    async fn keep(&mut self, sender: &mut Sender) {
-        let mut status = self.board.subscribe();
+impl Worker {
+    /// Sends Events for ever.
+    async fn run(&mut self) {
+        let mut status = self.store.subscribe();
         loop {
             let conditions = condition::of(&status.borrow_and_update());
-            let now = self.board.view().now.elapsed;
-            self.told.herald().conditions(conditions, now);
-            self.send(sender).await;
-            sleep(PAUSE).await;
-            let now = self.board.view().now.elapsed;
-            let due = self.told.herald().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
+            let now = self.store.snapshot().now.elapsed;
+            self.correlator.lock().set_conditions(conditions, now);
+            self.send().await;
+            sleep(MIN_INTERVAL).await;
+            let now = self.store.snapshot().now.elapsed;
+            let due = self.correlator.lock().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
-                Some(occurrence) = self.received.recv() => self.told.herald().happened(occurrence),
+                Some(occurrence) = self.received.recv() => self.correlator.lock().occurred(occurrence),
                 () = sleep(due) => {}
             }
         }
     }
 
-    /// Sends what may be sent now.
-    async fn send(&mut self, sender: &mut Sender) {
+    /// Sends the Events that are due.
+    async fn send(&mut self) {
         while let Ok(occurrence) = self.received.try_recv() {
-            self.told.herald().happened(occurrence);
+            self.correlator.lock().occurred(occurrence);
         }
-        sender.metrics.events("dropped", self.told.herald().take_dropped());
-        while let Some(tale) = {
-            let now = self.board.view().now;
+        self.sink.count_dropped(self.correlator.lock().take_dropped());
+        while let Some(event) = {
+            let now = self.store.snapshot().now;
+            // The time in nanoseconds is unique for this reporter, as in client-go.
             let number = u64::try_from(now.wall.as_nanosecond()).unwrap_or_default();
-            self.told.herald().next(now.elapsed, number)
+            self.correlator.lock().next(now.elapsed, number)
         } {
-            sender.tell(&tale).await;
-        }
-    }
-}
-
-/// Carries Events to the API server.
-struct Sender {
-    access: Arc<Access>,
-    reporter: Reporter,
-    metrics: Arc<Metrics>,
-    /// What the server last said against Events.
-    refused: Option<String>,
-}
-
-/// What became of a request.
-enum Answer {
-    Taken,
-    /// There is no such Event, any more.
-    Absent,
-    Refused(String),
-    None(String),
-}
-
-impl Sender {
-    /// Tells one thing, with patience for a server that does not answer.
-    async fn tell(&mut self, tale: &Tale) {
-        for _ in 0..TRIES {
-            match self.try_to_tell(tale).await {
-                Answer::Taken => {
-                    self.refused = None;
-                    return self.metrics.events("sent", 1);
-                }
-                Answer::Refused(why) => {
-                    if self.refused.as_ref() != Some(&why) {
-                        warn!("the API server takes no Events: {why}; the role system:node-proxier has what it takes");
-                        self.refused = Some(why);
-                    }
-                    break;
-                }
-                Answer::None(why) => debug!("an Event could not be sent, and is sent again: {why}"),
-                Answer::Absent => {}
-            }
-            sleep(AGAIN_AFTER).await;
-        }
-        self.metrics.events("failed", 1);
-    }
-
-    async fn try_to_tell(&mut self, tale: &Tale) -> Answer {
-        let now = Timestamp::now();
-        let (namespace, name) = document::place(tale, &self.reporter);
-        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        if let Some(count) = tale.again {
-            let change = document::again(count, now);
-            match self
-                .request(Method::PATCH, &format!("{path}/{name}"), "application/strategic-merge-patch+json", &change)
-                .await
-            {
-                // The server keeps Events for an hour or so.
-                Answer::Absent => {}
-                answer => return answer,
-            }
-        }
-        let event = document::whole(tale, &self.reporter, now);
-        match self.request(Method::POST, &path, "application/json", &event).await {
-            Answer::Absent => Answer::Refused(format!("there is no namespace {namespace}")),
-            answer => answer,
-        }
-    }
-
-    async fn request(&mut self, method: Method, path: &str, content_type: &str, body: &Value) -> Answer {
-        let (client, generation) = match self.access.client().await {
-            Ok(client) => client,
-            Err(error) => return Answer::None(chain(&error)),
-        };
-        let asked = method.clone();
-        let request = Request::builder().method(method).uri(path).header(http::header::CONTENT_TYPE, content_type);
-        let Ok(request) = request.body(body.to_string().into_bytes()) else {
-            return Answer::Refused("the request makes no sense".to_owned());
-        };
-        let begun = Instant::now();
-        let answered = timeout(ANSWER, client.request_text(request)).await;
-        let code = match &answered {
-            // What it answers to those that it takes.
-            Ok(Ok(_)) => Some(if asked == Method::POST { 201 } else { 200 }),
-            Ok(Err(kube::Error::Api(status))) => Some(status.code),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        self.metrics.rest_request(self.access.host(), asked.as_str(), code, begun.elapsed());
-        match answered {
-            Ok(Ok(_)) => Answer::Taken,
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Answer::Absent,
-            // A try that seemed to fail has done its work.
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Answer::Taken,
-            Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
-                self.access.renew(generation).await;
-                Answer::None(status.message)
-            }
-            Ok(Err(kube::Error::Api(status))) if status.code == 429 || status.code >= 500 => {
-                Answer::None(status.message)
-            }
-            Ok(Err(kube::Error::Api(status))) => Answer::Refused(status.message),
-            Ok(Err(error)) => Answer::None(chain(&error)),
-            Err(_) => Answer::None("no answer".to_owned()),
+            self.sink.send(&event).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! HNS emulated: in this process, or in the service of an emulator.
+//! Emulated HNS: in this process, or in an emulator service.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,26 +11,25 @@ use serde_json::{Value, json};
 
 use super::{Facts, HnsError};
 
-/// Where an emulator is.
 pub(super) enum Emulated {
     /// In this process.
     Here { emulator: Arc<Emulator>, host: Host },
-    /// In a service.
+    /// In an emulator service.
     There { control: Control, address: String },
 }
 
-/// An emulator in this process, on a host's objects if a file is given.
+/// An emulator in this process, with the objects of a host document if one is given.
 pub(super) fn here(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let (host, emulator) = emulator(path)?;
     let facts = facts(&host, &emulator.documents(Kind::Network));
     Ok((Box::new(emulator.clone()), facts, Emulated::Here { emulator, host }))
 }
 
-/// The service of an emulator.
+/// An emulator service.
 pub(super) fn there(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let control = Control::connect_lazily(address);
     let no_service = |source| HnsError::Service { address: address.to_owned(), source };
-    // Not the whole host: there may be far more in HNS than this process needs memory for.
+    // Not the whole host document: an emulated HNS can have more objects than this process should have memory for.
     let host = control.facts().map_err(no_service)?;
     let facts = facts(&host, &control.documents(Kind::Network).map_err(no_service)?);
     let emulated = Emulated::There { control, address: address.to_owned() };
@@ -38,7 +37,7 @@ pub(super) fn there(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), Hn
 }
 
 impl Emulated {
-    /// What it holds now, as [`here`] reads it.
+    /// The present state, as a document that [`here`] reads.
     pub(super) fn document(&self) -> Result<Host, HnsError> {
         match self {
             Self::Here { emulator, host } => Ok(emulator.to_host(host)),
@@ -60,27 +59,28 @@ fn facts(host: &Host, networks: &[Value]) -> Facts {
     }
 }
 
-/// An emulator with what a host document says, or on a bare host.
+/// An emulator with the objects of a host document, or with those of a bare host.
 ///
 /// # Errors
-/// Where the document can't be read or is none.
+/// If the document cannot be read or is invalid.
 pub fn emulator(path: Option<&Path>) -> Result<(Host, Arc<Emulator>), HnsError> {
     let shown = path.unwrap_or(Path::new("the bare host"));
     let document = path.map_or_else(bare_host, read)?;
-    let no_host =
-        |error: hcn_emulator::HostError| HnsError::NoHost { path: shown.to_owned(), reason: error.to_string() };
-    let emulator = Emulator::from_host(&document).map_err(no_host)?;
+    let invalid =
+        |error: hcn_emulator::HostError| HnsError::InvalidHost { path: shown.to_owned(), reason: error.to_string() };
+    let emulator = Emulator::from_host(&document).map_err(invalid)?;
     Ok((document, Arc::new(emulator)))
 }
 
 fn read(path: &Path) -> Result<Host, HnsError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| HnsError::Unreadable { path: path.to_owned(), source })?;
-    let no_host = |reason: serde_json::Error| HnsError::NoHost { path: path.to_owned(), reason: reason.to_string() };
-    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(no_host)
+    let invalid =
+        |reason: serde_json::Error| HnsError::InvalidHost { path: path.to_owned(), reason: reason.to_string() };
+    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(invalid)
 }
 
-/// A host without pods, for a first look: one L2Bridge network, and documentation addresses.
+/// A host without pods, to try hnsproxy with: one L2Bridge network, and addresses that are reserved for documentation.
 fn bare_host() -> Result<Host, HnsError> {
     let document = json!({
         "hnsVersion": "15.5",
@@ -93,5 +93,5 @@ fn bare_host() -> Result<Host, HnsError> {
         }],
     });
     serde_json::from_value(document)
-        .map_err(|error| HnsError::NoHost { path: "emulated".into(), reason: error.to_string() })
+        .map_err(|error| HnsError::InvalidHost { path: "emulated".into(), reason: error.to_string() })
 }

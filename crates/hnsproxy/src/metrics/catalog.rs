@@ -1,31 +1,23 @@
-//! All metrics: names, types, labels, buckets. Those that kube-proxy has are as kube-proxy has them. `docs/metrics.md` is made from this.
+//! All metrics: names, types, labels, buckets. Those of kube-proxy are as in kube-proxy. `docs/metrics.md` is generated from this.
 
-/// A metric.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
-    /// Its name, as Prometheus shows it.
     pub(crate) name: &'static str,
-    /// Its type.
     pub(crate) kind: Kind,
-    /// The names of its labels.
     pub(crate) labels: &'static [&'static str],
-    /// What it says.
     pub(crate) help: &'static str,
 }
 
-/// The type of a metric.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    /// Only grows.
     Counter,
-    /// Goes up and down.
     Gauge,
-    /// Counts by size; the bounds of its buckets.
+    /// With the upper bounds of its buckets.
     Histogram(fn() -> Vec<f64>),
 }
 
 impl Kind {
-    /// The type's name in the text format.
+    /// The name in the text format.
     #[cfg(test)]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -76,7 +68,7 @@ catalog! {
 
     BUILD_INFO = "kubernetes_build_info", Gauge, [
         "major", "minor", "git_version", "git_commit", "git_tree_state", "build_date", "go_version", "compiler", "platform"
-    ], "[BETA] Of which version of kube-proxy this takes the place; always 1";
+    ], "[BETA] The version of kube-proxy that hnsproxy replaces; always 1";
     FEATURE_ENABLED = "kubernetes_feature_enabled", Gauge, ["name", "stage"],
         "[BETA] Whether a feature gate is on";
     REST_REQUESTS = "rest_client_requests_total", Counter, ["code", "method", "host"],
@@ -101,45 +93,45 @@ catalog! {
     OWN_BUILD_INFO = "hnsproxy_build_info", Gauge, ["version"],
         "The version of hnsproxy; always 1";
     HNS_CALLS = "hnsproxy_hns_call_duration_seconds", Histogram(sync), ["function", "result"],
-        "Native calls to HNS, by function and by ok or the class of the error";
+        "Duration of native HNS calls, by function and by ok or the class of the error";
     HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
-        "How HNS does: 1 for the state it is in";
+        "The liveness of HNS: 1 for its state";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
-        "What this HNS can do: 1 if it can";
+        "The capabilities of this HNS: 1 if it has one";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
-        "Load balancers that HNS should hold";
+        "Load balancers in the desired state";
     LOAD_BALANCERS_CONFIRMED = "hnsproxy_load_balancers_confirmed", Gauge, [],
-        "Load balancers that HNS holds as it should";
+        "Load balancers that HNS has as desired";
     ENDPOINTS_DESIRED = "hnsproxy_endpoints_desired", Gauge, [],
-        "Endpoints of hnsproxy's own that HNS should hold";
+        "Endpoints of hnsproxy in the desired state";
     ENDPOINTS_CONFIRMED = "hnsproxy_endpoints_confirmed", Gauge, [],
-        "Endpoints of hnsproxy's own that HNS holds as it should";
+        "Endpoints of hnsproxy that HNS has as desired";
     WITHOUT_BACKENDS = "hnsproxy_frontends_without_backends", Gauge, [],
-        "Frontends that have no load balancer because no backend serves";
+        "Frontends without a load balancer, since they have no serving backend";
     BACKLOG = "hnsproxy_reconcile_backlog", Gauge, [],
-        "Services, frontends and addresses still to be looked at";
+        "Services, frontends and addresses that are still to be planned";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
-        "Frontends and addresses that failed and are tried again";
+        "Frontends and addresses that failed and are retried";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
-        "How long the oldest change waits to be programmed; 0 if none does";
+        "Age of the oldest pending change in seconds; 0 if there is none";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
-        "Writes to HNS, by what was done and why, and by ok or failed";
+        "Steps that wrote to HNS, by action, reason, and ok or failed";
     DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],
-        "Objects that HNS was found to hold otherwise than believed";
+        "Objects found with drift: HNS has them otherwise than last written";
     DRIFT_REPAIRED = "hnsproxy_drift_repaired_total", Counter, ["cause"],
-        "Of these, objects that are as they should be again";
+        "Objects with drift that are in sync again";
     EVENTS = "hnsproxy_events_total", Counter, ["result"],
-        "Events for the API server: sent, failed, or dropped since too many came at once";
+        "Events for the API server: sent, failed, or dropped by the rate limit";
     NOTICES = "hnsproxy_notices", Gauge, ["reason"],
-        "What is not as Services ask, by reason; see services.md";
+        "Conditions of Services, by reason; see services.md";
 }
 
-/// From 1 ms, doubled up to 16 s.
+/// From 1 ms to 16 s, each twice the one before.
 fn sync() -> Vec<f64> {
     std::iter::successors(Some(0.001), |bound| Some(bound * 2.0)).take(15).collect()
 }
 
-/// Fine up to a minute, coarse up to five.
+/// In steps of 1 s up to a minute, and of 5 and 30 s up to 5 minutes.
 fn network_programming() -> Vec<f64> {
     let steps = |from: u32, to: u32, by: usize| (from..=to).step_by(by).map(f64::from);
     [0.25, 0.5].into_iter().chain(steps(1, 59, 1)).chain(steps(60, 115, 5)).chain(steps(120, 300, 30)).collect()
@@ -154,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_kube_proxys() {
+    fn buckets_are_those_of_kube_proxy() {
         let bounds = sync();
         assert_eq!((bounds.len(), bounds[0], bounds[14]), (15, 0.001, 16.384));
         let bounds = network_programming();
@@ -165,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_there_once_and_end_as_prometheus_wants() {
+    fn names_are_unique_and_counters_end_in_total() {
         let names: std::collections::BTreeSet<_> = CATALOG.iter().map(|descriptor| descriptor.name).collect();
         assert_eq!(names.len(), CATALOG.len());
         for descriptor in CATALOG.iter().filter(|descriptor| matches!(descriptor.kind, Kind::Counter)) {

@@ -1,23 +1,22 @@
-//! What HNS was found to hold otherwise than believed, until it is as it should be again.
+//! Drift that was found, until it is repaired.
 
 use std::collections::BTreeMap;
 
 use proxy::dirty::Subject;
 use proxy::{Cause, Drift};
 
-/// What is not yet repaired.
 #[derive(Debug, Default)]
-pub(super) struct Drifting(BTreeMap<Subject, Cause>);
+pub(super) struct UnrepairedDrift(BTreeMap<Subject, Cause>);
 
-impl Drifting {
-    /// Notes what was found. Of several causes the first counts.
+impl UnrepairedDrift {
+    /// Of several causes, the first counts.
     pub(super) fn add(&mut self, Drift { subject, cause }: Drift) {
         self.0.entry(subject).or_insert(cause);
     }
 
-    /// Hands over the causes of what is as it should be again.
-    pub(super) fn take_settled(&mut self, is_settled: impl Fn(Subject) -> bool) -> Vec<Cause> {
-        let settled: Vec<Subject> = self.0.keys().copied().filter(|subject| is_settled(*subject)).collect();
-        settled.iter().filter_map(|subject| self.0.remove(subject)).collect()
+    /// Removes what is repaired, and answers its causes.
+    pub(super) fn take_repaired(&mut self, is_in_sync: impl Fn(Subject) -> bool) -> Vec<Cause> {
+        let repaired: Vec<Subject> = self.0.keys().copied().filter(|subject| is_in_sync(*subject)).collect();
+        repaired.iter().filter_map(|subject| self.0.remove(subject)).collect()
     }
 }

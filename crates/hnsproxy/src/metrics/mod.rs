@@ -1,7 +1,7 @@
-//! What Prometheus is told: kube-proxy's metrics under their names, and more about HNS.
+//! Prometheus metrics: those of kube-proxy under their names, and others about HNS.
 //!
-//! What happens is counted in [`Metrics`] when it happens; how things stand is taken from the [`Board`](crate::board::Board) when
-//! somebody asks. All metrics are listed in the `catalog`.
+//! Counters and histograms are in [`Metrics`]; gauges are computed from the [`StatusStore`](crate::status::StatusStore) at each request. All
+//! metrics are listed in the `catalog`.
 
 mod catalog;
 mod drift;
@@ -25,23 +25,20 @@ use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
 use proxy::{Drift, Liveness, Reconciler};
 
-use crate::board::View;
 use crate::config::Config;
-use drift::Drifting;
+use crate::status::StatusSnapshot;
+use drift::UnrepairedDrift;
 pub(crate) use sample::Sample;
 use sample::Samples;
 use vector::{Counters, Histograms, counters, histograms};
 
-/// Which of the two questions of health was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// `/healthz`.
     Healthz,
-    /// `/livez`.
     Livez,
 }
 
-/// What is counted when it happens. May be used from any thread.
+/// Counters and histograms. May be used from any thread.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -53,7 +50,7 @@ pub struct Metrics {
     steps: Counters,
     drift_found: Counters,
     drift_repaired: Counters,
-    drifting: Mutex<Drifting>,
+    drifting: Mutex<UnrepairedDrift>,
     events: Counters,
     rest_requests: Counters,
     rest_duration: Histograms,
@@ -83,13 +80,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a native call.
     pub fn hns_call(&self, call: &FinishedCall) {
         let result = call.error.map_or("ok", |class| class.as_str());
         self.hns_calls.of([call.function, result]).observe(call.took.as_secs_f64());
     }
 
-    /// Counts an answer to a question of health.
+    /// Counts a response of a health check.
     pub fn probe(&self, probe: Probe, code: u16) {
         let counters = match probe {
             Probe::Healthz => &self.healthz,
@@ -98,7 +94,7 @@ impl Metrics {
         counters.of([&code.to_string()]).inc();
     }
 
-    /// Counts a run: how long it took, what it did, and what was found on the way.
+    /// Counts a run: its duration, its steps, and the drift that they repaired.
     pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) {
         if proxy.is_complete() {
             for family in proxy.families() {
@@ -110,12 +106,11 @@ impl Metrics {
             self.steps.of([step.action.name(), step.reason.as_str(), result]).inc();
         }
         let mut drifting = self.drifting.lock().unwrap_or_else(PoisonError::into_inner);
-        for cause in drifting.take_settled(|subject| proxy.is_settled(subject)) {
+        for cause in drifting.take_repaired(|subject| proxy.is_settled(subject)) {
             self.drift_repaired.of([cause.as_str()]).inc();
         }
     }
 
-    /// Counts what HNS was found to hold otherwise than believed.
     pub fn drift(&self, found: &[Drift]) {
         let mut drifting = self.drifting.lock().unwrap_or_else(PoisonError::into_inner);
         for drift in found {
@@ -124,7 +119,8 @@ impl Metrics {
         }
     }
 
-    /// Counts how long changes took that are programmed now. Those from before `since` are nobody's to answer for.
+    /// Counts the latency of changes that are programmed now. Those from before `since`, the start of the session, are left out, as in
+    /// kube-proxy.
     pub fn programmed(&self, triggers: &[Trigger], since: Timestamp, now: Timestamp) {
         for Trigger { family, at } in triggers {
             let Ok(at) = Timestamp::from_nanosecond(i128::from(*at)) else { continue };
@@ -134,7 +130,7 @@ impl Metrics {
         }
     }
 
-    /// Counts Events, by what became of them.
+    /// Counts Events: sent, failed or dropped.
     pub fn events(&self, result: &str, count: u64) {
         if count > 0 {
             self.events.of([result]).inc_by(count);
@@ -148,16 +144,21 @@ impl Metrics {
         self.rest_duration.of([method, host]).observe(took.as_secs_f64());
     }
 
-    /// Counts how long a request waited for its turn.
+    /// Counts how long the rate limiter delayed a request.
     pub fn rest_limited(&self, host: &str, method: &str, took: Duration) {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
     }
 
-    /// Everything in the text format of Prometheus. `facts` never change; see [`facts`].
-    pub(crate) fn text(&self, view: &View, liveness: Liveness, facts: &[Sample]) -> Result<String, std::fmt::Error> {
+    /// All metrics in the text format of Prometheus. For `facts`, see [`facts`].
+    pub(crate) fn text(
+        &self,
+        snapshot: &StatusSnapshot,
+        liveness: Liveness,
+        facts: &[Sample],
+    ) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        let mut samples = state::of(view, liveness);
+        let mut samples = state::of(snapshot, liveness);
         samples.extend(process::now());
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();
@@ -167,7 +168,7 @@ impl Metrics {
     }
 }
 
-/// What a configuration says for good.
+/// The metrics that the configuration alone determines.
 pub(crate) fn facts(config: &Config) -> Vec<Sample> {
     state::facts(config)
 }

@@ -1,14 +1,14 @@
-//! What the system knows of this process, as metrics.
+//! The metrics of the process.
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::catalog::*;
 use super::sample::{Sample, count};
 
-/// How many handles a process of Windows may have; there is no setting.
+/// The limit of handles of a Windows process, which is fixed.
 const WINDOWS_HANDLES: usize = 16 << 20;
 
-/// What the process takes now. What the system does not tell is left out.
+/// Values that the system does not have are left out.
 pub(crate) fn now() -> Vec<Sample> {
     let Ok(own) = sysinfo::get_current_pid() else { return Vec::new() };
     let mut system = System::new();
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_known_and_makes_sense() {
+    fn every_value_is_plausible() {
         let samples = now();
         let value = |of: &Descriptor| samples.iter().find(|sample| sample.descriptor.name == of.name).unwrap().value;
         assert!(value(&PROCESS_CPU) < 3600.0);

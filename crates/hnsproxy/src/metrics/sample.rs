@@ -1,4 +1,4 @@
-//! Values that are there anyway, as metrics at the moment of asking.
+//! Values that exist outside of the registry, collected at each request.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -6,7 +6,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::catalog::{Descriptor, Kind};
 
-/// The values of a metric's labels, by name.
+/// The labels of a value, by name.
 pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// One value of a counter or gauge.
@@ -23,7 +23,7 @@ impl Sample {
         Self::of(descriptor, [], value)
     }
 
-    /// A value with labels, in the order of the catalogue.
+    /// A value with labels, in the order of the catalog.
     pub(crate) fn of<const N: usize>(descriptor: &'static Descriptor, labels: [&str; N], value: f64) -> Self {
         let labels = descriptor.labels.iter().copied().zip(labels.map(str::to_owned)).collect();
         Self { descriptor, labels, value }

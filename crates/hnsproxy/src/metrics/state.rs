@@ -1,4 +1,4 @@
-//! How the proxy stands, as metrics.
+//! The metrics of the status.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,17 @@ use proxy::{Liveness, Progress};
 
 use super::catalog::*;
 use super::sample::{Sample, count};
-use crate::board::View;
 use crate::config::Config;
+use crate::status::StatusSnapshot;
 
-/// What a board says.
-pub(crate) fn of(view: &View, liveness: Liveness) -> Vec<Sample> {
-    let View { status, changes, now } = view;
+pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
+    let StatusSnapshot { status, changes, now } = snapshot;
     let Progress { load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, .. } =
         status.progress;
     let Arrivals { services, slices, pending_services, pending_slices } = arrivals;
     let mut samples = Vec::new();
     let families: Vec<String> = status.families.iter().map(ToString::to_string).collect();
-    for (descriptor, at) in [(&LAST_QUEUED, changes.last_queued()), (&LAST_SYNCED, changes.last_updated())] {
+    for (descriptor, at) in [(&LAST_QUEUED, changes.last_queued()), (&LAST_SYNCED, changes.last_programmed())] {
         let Some(at) = at.map(|at| now.wall_at(at).as_duration().as_secs_f64()) else { continue };
         samples.extend(families.iter().map(|family| Sample::of(descriptor, [family], at)));
     }
@@ -59,7 +58,7 @@ pub(crate) fn of(view: &View, liveness: Liveness) -> Vec<Sample> {
     samples
 }
 
-/// What a configuration says for good: of which version this takes the place, and which features are on.
+/// The versions, and the feature gates.
 pub(crate) fn facts(config: &Config) -> Vec<Sample> {
     let version = &config.reported_version;
     let mut numbers = version.trim_start_matches('v').split('.');

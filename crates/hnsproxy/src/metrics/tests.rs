@@ -1,4 +1,4 @@
-//! What is told, as text.
+//! The metrics as text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use proxy::{Action, Cause, Reason, Step};
 
 use super::catalog::CATALOG;
 use super::*;
-use crate::board::Changes;
 use crate::cli::{self, Command};
 use crate::clock::Now;
+use crate::status::ChangeTimes;
 use crate::status::Status;
 
-fn view() -> View {
-    let mut changes = Changes::default();
+fn snapshot() -> StatusSnapshot {
+    let mut changes = ChangeTimes::default();
     changes.queued(Duration::from_secs(1));
-    changes.ended(Duration::from_secs(2), crate::board::Reach::All);
+    changes.run_ended(Duration::from_secs(2), crate::status::Programmed::All);
     let status = Status {
         families: vec![IpFamily::V4],
         without_local: vec![(TrafficPolicy::External, IpFamily::V4, 3)],
         ..Status::default()
     };
     let now = Now { elapsed: Duration::from_secs(3), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-    View { status: Arc::new(status), changes, now }
+    StatusSnapshot { status: Arc::new(status), changes, now }
 }
 
 fn text(metrics: &Metrics) -> String {
     let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
     let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
-    metrics.text(&view(), Liveness::Up, &facts).unwrap()
+    metrics.text(&snapshot(), Liveness::Up, &facts).unwrap()
 }
 
 /// Of each metric its type, and the labels that its values have.
@@ -65,13 +65,13 @@ fn metrics_of(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
 }
 
 #[test]
-fn everything_that_is_told_is_in_the_catalogue_with_its_type_and_labels() {
+fn every_metric_is_in_the_catalog_with_its_type_and_labels() {
     let metrics = Metrics::default();
     metrics.hns_call(&FinishedCall { function: "HNSCall", error: Some(Class::Other), took: Duration::ZERO });
     metrics.probe(Probe::Healthz, 200);
     metrics.probe(Probe::Livez, 503);
-    let told = metrics_of(&text(&metrics));
-    for (name, (kind, labels)) in &told {
+    let metrics = metrics_of(&text(&metrics));
+    for (name, (kind, labels)) in &metrics {
         let descriptor = CATALOG.iter().find(|descriptor| descriptor.name == name).unwrap_or_else(|| panic!("{name}"));
         assert_eq!(
             (kind.as_str(), labels.iter().map(String::as_str).collect::<Vec<_>>()),
@@ -79,11 +79,11 @@ fn everything_that_is_told_is_in_the_catalogue_with_its_type_and_labels() {
             "{name}"
         );
     }
-    assert!(told.len() > 20, "{told:#?}");
+    assert!(metrics.len() > 20, "{metrics:#?}");
 }
 
-/// What kube-proxy 1.36 registers on Windows and a proxy can say, as its documentation lists it.
-const KUBE_PROXYS: &str = "
+/// The metrics that kube-proxy 1.36 registers on Windows, as its documentation lists them, without those about the Go runtime.
+const KUBE_PROXY: &str = "
     kubeproxy_sync_proxy_rules_duration_seconds histogram ip_family
     kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge ip_family
     kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge ip_family
@@ -109,8 +109,8 @@ const KUBE_PROXYS: &str = "
 ";
 
 #[test]
-fn kube_proxys_metrics_are_there_under_their_names() {
-    for line in KUBE_PROXYS.lines().map(str::trim).filter(|line| !line.is_empty()) {
+fn the_metrics_of_kube_proxy_have_their_names() {
+    for line in KUBE_PROXY.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split(' ');
         let (name, kind) = (words.next().unwrap(), words.next().unwrap());
         let descriptor = CATALOG.iter().find(|descriptor| descriptor.name == name).unwrap_or_else(|| panic!("{name}"));
@@ -147,19 +147,19 @@ fn what_happens_is_counted() {
         ("hnsproxy_hns_liveness{state=\"slow\"}", 0.0),
         ("kubernetes_feature_enabled{name=\"WinDSR\",stage=\"\"}", 1.0),
     ] {
-        let told = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<f64>().ok());
-        assert_eq!(told, Some(value), "{series} in\n{text}");
+        let value_of = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<f64>().ok());
+        assert_eq!(value_of, Some(value), "{series} in\n{text}");
     }
 }
 
 #[test]
-fn a_repair_is_counted_when_nothing_is_left_to_do() {
+fn a_repair_is_counted_when_the_object_is_in_sync() {
     let subject = Subject::Address("10.0.0.1".parse().unwrap());
-    let mut drifting = Drifting::default();
+    let mut drifting = UnrepairedDrift::default();
     drifting.add(Drift { subject, cause: Cause::EndpointLost });
-    assert_eq!(drifting.take_settled(|_| false), []);
-    assert_eq!(drifting.take_settled(|other| other == subject), [Cause::EndpointLost]);
-    assert_eq!(drifting.take_settled(|_| true), []);
+    assert_eq!(drifting.take_repaired(|_| false), []);
+    assert_eq!(drifting.take_repaired(|other| other == subject), [Cause::EndpointLost]);
+    assert_eq!(drifting.take_repaired(|_| true), []);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Counters and histograms whose values differ by labels, made from the catalogue.
+//! Counters and histograms with labels, from the catalog.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -8,7 +8,6 @@ use prometheus_client::registry::Registry;
 use super::catalog::{Descriptor, Kind};
 use super::sample::Labels;
 
-/// Makes the histograms of a metric.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Buckets(&'static Descriptor);
 
@@ -21,7 +20,7 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// A metric whose values differ by labels.
+/// A metric with labels.
 #[derive(Debug, Clone)]
 pub(super) struct Vector<M, C> {
     descriptor: &'static Descriptor,
@@ -32,14 +31,13 @@ pub(super) type Counters = Vector<Counter, fn() -> Counter>;
 pub(super) type Histograms = Vector<Histogram, Buckets>;
 
 impl<M: Clone, C: MetricConstructor<M>> Vector<M, C> {
-    /// The value for labels, which are in the order of the catalogue.
+    /// The value for labels, which are in the order of the catalog.
     pub(super) fn of<const N: usize>(&self, labels: [&str; N]) -> M {
         let labels = self.descriptor.labels.iter().copied().zip(labels.map(str::to_owned)).collect();
         self.family.get_or_create_owned(&labels)
     }
 }
 
-/// Registers a counter.
 pub(super) fn counters(registry: &mut Registry, descriptor: &'static Descriptor) -> Counters {
     let family = Family::new_with_constructor(Counter::default as fn() -> Counter);
     let name = descriptor.name.strip_suffix("_total").unwrap_or(descriptor.name);
@@ -47,7 +45,6 @@ pub(super) fn counters(registry: &mut Registry, descriptor: &'static Descriptor)
     Vector { descriptor, family }
 }
 
-/// Registers a histogram.
 pub(super) fn histograms(registry: &mut Registry, descriptor: &'static Descriptor) -> Histograms {
     let family = Family::new_with_constructor(Buckets(descriptor));
     registry.register(descriptor.name, descriptor.help, family.clone());

@@ -1,4 +1,4 @@
-//! Pages that say, or change, more than Prometheus needs: flags, questions about a Service, how much is logged.
+//! Diagnostic pages: flags, the explanation of a Service, the verbosity of the log.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use proxy::model::ServiceName;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::pages::{JSON, TEXT};
-use super::{NOSNIFF, Question, Shared};
+use super::header::{JSON, NOSNIFF, TEXT};
+use super::{Question, Shared};
 use crate::log;
 
-/// How long the thread that programs HNS may take to explain a Service: whoever asks gives up soon after.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the control loop may take to explain a Service: less than the timeout of `hnsproxy explain`.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Every flag of kube-proxy with the value that counts.
+/// Every flag of kube-proxy with its effective value.
 pub(super) async fn flagz(State(shared): State<Arc<Shared>>) -> Response {
     let mut page = String::from(
         "kube-proxy flagz\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
@@ -31,7 +31,6 @@ pub(super) async fn flagz(State(shared): State<Arc<Shared>>) -> Response {
     ([TEXT, NOSNIFF], page).into_response()
 }
 
-/// Why a Service is as it is.
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
     Path((namespace, name)): Path<(String, String)>,
@@ -40,7 +39,7 @@ pub(super) async fn explain(
     match ask(&shared, &service).await {
         Ok(Some(explanation)) => ([JSON], serde_json::to_string(&explanation).unwrap_or_default()).into_response(),
         Ok(None) => {
-            let body = json!({"message": format!("there is no Service {service}")});
+            let body = json!({"message": format!("Service {service} not found")});
             (StatusCode::NOT_FOUND, [JSON], body.to_string()).into_response()
         }
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response(),
@@ -48,24 +47,24 @@ pub(super) async fn explain(
 }
 
 async fn ask(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
-    let Ok(_turn) = shared.turns.try_acquire() else {
-        return Err("several Services are being explained; ask again later\n");
+    let Ok(_permit) = shared.explanations.try_acquire() else {
+        return Err("too many requests to explain a Service; retry later\n");
     };
     let (reply, answer) = oneshot::channel();
     (shared.proxy.ask)(Question { service: service.clone(), reply });
-    match tokio::time::timeout(PATIENCE, answer).await {
+    match tokio::time::timeout(EXPLAIN_TIMEOUT, answer).await {
         Ok(Ok(explanation)) => Ok(explanation.map(|explanation| *explanation)),
-        Ok(Err(_)) => Err("the program ends\n"),
-        Err(_) => Err("the thread that programs HNS is busy, or HNS does not answer it; see /readyz\n"),
+        Ok(Err(_)) => Err("hnsproxy is shutting down\n"),
+        Err(_) => Err("the control loop is busy, or waiting for an HNS call; see /readyz\n"),
     }
 }
 
-/// Which flags can be changed.
+/// The flags that can be changed while hnsproxy runs.
 pub(super) async fn flags() -> Response {
-    ([TEXT, NOSNIFF], "v: how much is logged; PUT a number to /debug/flags/v\n").into_response()
+    ([TEXT, NOSNIFF], "v: the verbosity of the log; PUT a number to /debug/flags/v\n").into_response()
 }
 
-/// Changes how much is logged.
+/// Answers as kube-proxy does.
 pub(super) async fn verbosity(method: Method, body: String) -> Response {
     let (code, text) = match (method, body.trim().parse()) {
         (Method::PUT, Ok(verbosity)) => {

@@ -1,4 +1,5 @@
-//! What health checks are answered: `/healthz`, `/livez`, and the ports of Services. Pure, and with kube-proxy's codes, bodies and headers.
+//! The responses of health checks: `/healthz`, `/livez`, and the health check ports of Services. Pure, with the codes, bodies and headers of
+//! kube-proxy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,17 +10,16 @@ use proxy::model::{Family, ServiceName};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
-use crate::board::View;
 use crate::metrics::Probe;
+use crate::status::StatusSnapshot;
 
-/// An answer to a health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HealthAnswer {
     /// 200 or 503.
     pub(super) code: StatusCode,
-    /// A JSON document.
+    /// JSON.
     pub(super) body: String,
-    /// How many local backends a Service has, where one was asked for.
+    /// The number of local backends, for the health check of a Service.
     pub(super) weight: Option<usize>,
 }
 
@@ -50,18 +50,18 @@ struct ServiceHealth<'a> {
     service_proxy_healthy: bool,
 }
 
-/// Answers `/healthz` or `/livez`. Changes may wait `patience` long.
-pub(super) fn answer(probe: Probe, view: &View, patience: Duration) -> HealthAnswer {
-    let View { status, changes, now } = view;
-    let healthy = changes.is_healthy(now.elapsed, patience);
+/// Answers `/healthz` or `/livez`. The proxy is unhealthy once a change is pending for `limit`.
+pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, limit: Duration) -> HealthAnswer {
+    let StatusSnapshot { status, changes, now } = snapshot;
+    let healthy = changes.is_healthy(now.elapsed, limit);
     let ok = healthy && (status.node_eligible || probe == Probe::Livez);
-    let last_updated = changes.last_updated().map(|updated| now.wall_at(updated));
+    let last_updated = changes.last_programmed().map(|updated| now.wall_at(updated));
     let family = |family: &Family| Some((family.to_string(), FamilyHealth { last_updated: last_updated?, healthy }));
     let body = ProxyHealth {
         last_updated: match last_updated {
             _ if ok => now.wall.to_string(),
             Some(updated) => updated.to_string(),
-            // What Go has for no time.
+            // The zero time of Go.
             None => "0001-01-01T00:00:00Z".to_owned(),
         },
         current_time: now.wall,
@@ -73,9 +73,14 @@ pub(super) fn answer(probe: Probe, view: &View, patience: Duration) -> HealthAns
     HealthAnswer { code: code(ok), body, weight: None }
 }
 
-/// Answers the health check of a Service that has so many local backends. Changes may wait `patience` long.
-pub(super) fn answer_service(service: &ServiceName, local: usize, view: &View, patience: Duration) -> HealthAnswer {
-    let healthy = view.changes.is_healthy(view.now.elapsed, patience);
+/// Answers the health check of a Service with this number of local backends. `limit` is that of [`answer`].
+pub(super) fn answer_service(
+    service: &ServiceName,
+    local: usize,
+    snapshot: &StatusSnapshot,
+    limit: Duration,
+) -> HealthAnswer {
+    let healthy = snapshot.changes.is_healthy(snapshot.now.elapsed, limit);
     let body = ServiceHealth { service, local_endpoints: local, service_proxy_healthy: healthy };
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"\t"));
@@ -94,21 +99,21 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::board::{Changes, Reach};
     use crate::clock::Now;
     use crate::status::Status;
+    use crate::status::{ChangeTimes, Programmed};
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const LIMIT: Duration = Duration::from_secs(10);
 
-    fn view(status: &Status, changes: &Changes, seconds: u64) -> View {
+    fn snapshot(status: &Status, changes: &ChangeTimes, seconds: u64) -> StatusSnapshot {
         let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
         let elapsed = Duration::from_secs(seconds);
         let now = Now { elapsed, wall: start + elapsed };
-        View { status: Arc::new(status.clone()), changes: *changes, now }
+        StatusSnapshot { status: Arc::new(status.clone()), changes: *changes, now }
     }
 
-    fn ask(probe: Probe, status: &Status, changes: &Changes, seconds: u64) -> (u16, Value) {
-        let answer = answer(probe, &view(status, changes, seconds), PATIENCE);
+    fn ask(probe: Probe, status: &Status, changes: &ChangeTimes, seconds: u64) -> (u16, Value) {
+        let answer = answer(probe, &snapshot(status, changes, seconds), LIMIT);
         (answer.code.as_u16(), serde_json::from_str(&answer.body).unwrap())
     }
 
@@ -117,18 +122,18 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_was_programmed_the_program_is_healthy() {
-        let (code, body) = ask(Probe::Healthz, &eligible(), &Changes::default(), 3);
+    fn before_the_first_run_the_proxy_is_healthy() {
+        let (code, body) = ask(Probe::Healthz, &eligible(), &ChangeTimes::default(), 3);
         let now = "2026-01-02T03:00:03Z";
         let expected = json!({"lastUpdated": now, "currentTime": now, "nodeEligible": true, "healthy": true});
         assert_eq!((code, body), (200, expected));
     }
 
     #[test]
-    fn a_body_has_kube_proxys_keys_in_its_order() {
-        let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(1), Reach::All);
-        let body = answer(Probe::Healthz, &view(&eligible(), &changes, 2), PATIENCE).body;
+    fn a_body_has_the_keys_of_kube_proxy_in_their_order() {
+        let mut changes = ChangeTimes::default();
+        changes.run_ended(Duration::from_secs(1), Programmed::All);
+        let body = answer(Probe::Healthz, &snapshot(&eligible(), &changes, 2), LIMIT).body;
         assert_eq!(
             body,
             concat!(
@@ -141,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn who_has_nothing_to_do_stays_healthy_and_who_is_late_is_not() {
-        let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(5), Reach::All);
+    fn an_idle_proxy_is_healthy_and_a_late_one_is_not() {
+        let mut changes = ChangeTimes::default();
+        changes.run_ended(Duration::from_secs(5), Programmed::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1000).0, 200);
         changes.queued(Duration::from_secs(1000));
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1009).0, 200);
@@ -155,25 +160,25 @@ mod tests {
             );
             assert_eq!(body["status"]["IPv4"]["healthy"], false);
         }
-        changes.begun(Duration::from_secs(1010));
-        changes.ended(Duration::from_secs(1011), Reach::All);
+        changes.run_started(Duration::from_secs(1010));
+        changes.run_ended(Duration::from_secs(1011), Programmed::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1030).0, 200);
     }
 
     #[test]
-    fn a_node_that_is_to_go_is_not_healthy_but_alive() {
+    fn a_node_marked_for_deletion_is_alive_but_not_healthy() {
         let status = Status { node_eligible: false, ..eligible() };
-        let (code, body) = ask(Probe::Healthz, &status, &Changes::default(), 1);
+        let (code, body) = ask(Probe::Healthz, &status, &ChangeTimes::default(), 1);
         assert_eq!((code, &body["healthy"], &body["nodeEligible"]), (503, &json!(true), &json!(false)));
         assert_eq!(body["lastUpdated"], "0001-01-01T00:00:00Z");
-        let (code, body) = ask(Probe::Livez, &status, &Changes::default(), 1);
+        let (code, body) = ask(Probe::Livez, &status, &ChangeTimes::default(), 1);
         assert_eq!((code, body.get("nodeEligible")), (200, None));
     }
 
     #[test]
-    fn a_service_without_local_backends_turns_load_balancers_away() {
+    fn a_service_without_local_backends_is_unhealthy() {
         let service = ServiceName::new("a", "b");
-        let answer = answer_service(&service, 0, &view(&eligible(), &Changes::default(), 1), PATIENCE);
+        let answer = answer_service(&service, 0, &snapshot(&eligible(), &ChangeTimes::default(), 1), LIMIT);
         let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"a\",\n\t\t\"name\": \"b\"\n\t},\n\t\"localEndpoints\": 0,\n\t\"serviceProxyHealthy\": true\n}";
         assert_eq!(
             answer,
@@ -182,14 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn while_changes_are_late_load_balancers_are_turned_away_and_counts_stay_true() {
-        let mut changes = Changes::default();
-        changes.ended(Duration::from_secs(5), Reach::All);
+    fn while_changes_are_late_services_are_unhealthy_with_their_counts() {
+        let mut changes = ChangeTimes::default();
+        changes.run_ended(Duration::from_secs(5), Programmed::All);
         changes.queued(Duration::from_secs(10));
-        // Whether the Node is to go is not asked here.
+        // The Node does not matter here.
         let status = Status { node_eligible: false, ..eligible() };
-        let ask = |changes: &Changes, seconds, local| {
-            let answer = answer_service(&ServiceName::new("a", "b"), local, &view(&status, changes, seconds), PATIENCE);
+        let ask = |changes: &ChangeTimes, seconds, local| {
+            let answer =
+                answer_service(&ServiceName::new("a", "b"), local, &snapshot(&status, changes, seconds), LIMIT);
             (answer.code.as_u16(), answer.weight, serde_json::from_str::<Value>(&answer.body).unwrap())
         };
         let body = |local: usize, healthy: bool| {
@@ -199,8 +205,8 @@ mod tests {
         assert_eq!(ask(&changes, 19, 3), (200, Some(3), body(3, true)));
         assert_eq!(ask(&changes, 20, 3), (503, Some(3), body(3, false)));
         assert_eq!(ask(&changes, 20, 0), (503, Some(0), body(0, false)));
-        changes.begun(Duration::from_secs(20));
-        changes.ended(Duration::from_secs(21), Reach::All);
+        changes.run_started(Duration::from_secs(20));
+        changes.run_ended(Duration::from_secs(21), Programmed::All);
         assert_eq!(ask(&changes, 60, 3), (200, Some(3), body(3, true)));
         assert_eq!(ask(&changes, 60, 0), (503, Some(0), body(0, true)));
     }

@@ -1,36 +1,33 @@
-//! Listening: how addresses are taken, what is done where one is taken already, and how they are given back.
+//! Sockets: how an address is bound, served, and given back.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// How long after an address could not be taken it is tried again.
-pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// How long a connection may be silent before it is asked whether anybody is still there: balancers come and go without a word.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How many connections may wait to be accepted.
+/// How often an address is retried that another program has.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The TCP keepalive of connections: load balancers are replaced without closing theirs.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 const BACKLOG: i32 = 1024;
 
-/// Which callers an address without a host part is for.
+/// From which IP families an unspecified address accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Callers {
-    /// Those of both families, where the host has both.
+    /// From both, if the host has both: an address of Go is for both.
     All,
-    /// Those of the address's own family.
     OwnFamily,
 }
 
-/// Takes an address.
 pub(super) fn bind(address: SocketAddr, callers: Callers) -> io::Result<TcpListener> {
     if callers == Callers::All && address.ip().is_unspecified() {
         let everywhere = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
         match socket(everywhere, false) {
-            // A host without IPv6 says so in many ways.
+            // There are many error codes for a host without IPv6.
             Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.is_ipv4() => {}
             result => return result,
         }
@@ -43,19 +40,19 @@ fn socket(address: SocketAddr, own_family_only: bool) -> io::Result<TcpListener>
     if address.is_ipv6() {
         socket.set_only_v6(own_family_only)?;
     }
-    // On Windows this would let two programs have one address.
+    // On Windows two programs could share the address with this option.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
-/// Shows, by a clone for each, that addresses are taken: once all are dropped, they are free.
+/// Each open address holds a clone. Once all are dropped, the addresses are free.
 pub(super) type Claim = mpsc::Sender<()>;
 
-/// An address that answers until this is dropped or closed.
+/// An address that is served until this is dropped or closed.
 #[derive(Debug)]
 pub(super) struct Open {
     stop: oneshot::Sender<()>,
@@ -63,17 +60,21 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Answers at an address. Must be called in a runtime. The claim is dropped when the address is free again.
-    pub(super) fn new(listener: TcpListener, router: Router, claim: Claim) -> Self {
+    /// Has to be called in a runtime. The claim is dropped when the address is free again.
+    ///
+    /// # Errors
+    /// If the runtime cannot watch the socket.
+    pub(super) fn new(listener: TcpListener, router: Router, claim: Claim) -> io::Result<Self> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, stopped) = oneshot::channel();
         let (gone, closed) = oneshot::channel();
         let listener = Announced { inner: listener, _gone: gone, _claim: claim };
         let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         tokio::spawn(async { serve.await });
-        Self { stop, closed }
+        Ok(Self { stop, closed })
     }
 
-    /// Gives the address back. Whoever is connected gets his answer still.
+    /// Gives the address back. Requests in progress are still answered.
     pub(super) async fn close(self) {
         drop(self.stop);
         // Dropped, not sent: the error is the message.
@@ -81,9 +82,9 @@ impl Open {
     }
 }
 
-/// A listener that says when the address is free again.
+/// A listener that signals when it is dropped, which is when the address is free again.
 struct Announced {
-    inner: TcpListener,
+    inner: tokio::net::TcpListener,
     _gone: oneshot::Sender<()>,
     _claim: Claim,
 }
@@ -94,9 +95,9 @@ impl axum::serve::Listener for Announced {
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         let (stream, from) = axum::serve::Listener::accept(&mut self.inner).await;
-        // One that can't be watched is served all the same.
-        let _ =
-            SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE));
+        // Without keepalive, a dead connection only costs memory.
+        let _ = SockRef::from(&stream)
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
         (stream, from)
     }
 
@@ -118,7 +119,7 @@ mod tests {
         run(async {
             let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
             let address = listener.local_addr().unwrap();
-            let open = Open::new(listener, Router::new(), mpsc::channel(1).0);
+            let open = Open::new(listener, Router::new(), mpsc::channel(1).0).unwrap();
             assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), io::ErrorKind::AddrInUse);
             open.close().await;
             bind(address, Callers::OwnFamily).unwrap();

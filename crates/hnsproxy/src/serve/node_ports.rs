@@ -1,4 +1,4 @@
-//! The ports at which load balancers ask whether this node serves a Service: opened and closed as Services come and go.
+//! The health check ports of Services (`healthCheckNodePort`): opened and closed as Services come and go.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,55 +11,55 @@ use proxy::{HealthCheck, HealthChecks};
 use tracing::{debug, info, warn};
 
 use super::health::answer_service;
-use super::listen::{AGAIN_AFTER, Callers, Claim, Open, bind};
+use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
 use super::{Shared, health_response};
 use crate::events::{Occurrence, Regarding, Severity};
 
 type Key = (ServiceName, Family);
 
-/// A port that is open, or could not be opened.
+/// A port that is open, or the reason why it is not.
 #[derive(Debug)]
 struct Port {
     number: u16,
     state: Result<Open, String>,
 }
 
-/// Keeps the ports as the status has them, for ever.
+/// Keeps open the ports that the status names, for ever.
 pub(super) async fn keep(shared: Arc<Shared>, claim: Claim) {
-    let mut status = shared.proxy.board.subscribe();
+    let mut status = shared.proxy.store.subscribe();
     let mut ports = BTreeMap::new();
     loop {
-        let wanted = wanted(&status.borrow_and_update().health_checks);
-        follow(&shared, &mut ports, &wanted, &claim).await;
+        let desired = desired(&status.borrow_and_update().health_checks);
+        update(&shared, &mut ports, &desired, &claim).await;
         let failed = ports.values().any(|port| port.state.is_err());
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(AGAIN_AFTER), if failed => {}
+            () = tokio::time::sleep(RETRY_AFTER), if failed => {}
         }
     }
 }
 
-fn wanted(checks: &HealthChecks) -> BTreeMap<Key, HealthCheck> {
+fn desired(checks: &HealthChecks) -> BTreeMap<Key, HealthCheck> {
     checks
         .iter()
         .flat_map(|(service, check)| check.local.keys().map(|family| ((service.clone(), *family), check.clone())))
         .collect()
 }
 
-async fn follow(
+async fn update(
     shared: &Arc<Shared>,
     ports: &mut BTreeMap<Key, Port>,
-    wanted: &BTreeMap<Key, HealthCheck>,
+    desired: &BTreeMap<Key, HealthCheck>,
     claim: &Claim,
 ) {
-    let gone = ports.iter().filter(|(key, port)| wanted.get(*key).is_none_or(|check| check.port != port.number));
+    let gone = ports.iter().filter(|(key, port)| desired.get(*key).is_none_or(|check| check.port != port.number));
     for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
         if let Some(Port { number, state: Ok(open) }) = ports.remove(&key) {
-            debug!("the health check of Service {} no longer listens at port {number}", key.0);
+            debug!("Service {}: health check no longer listens at port {number}", key.0);
             open.close().await;
         }
     }
-    for (key, check) in wanted {
+    for (key, check) in desired {
         let number = check.port;
         let before = match ports.get(key).map(|port| &port.state) {
             Some(Ok(_)) => continue,
@@ -68,21 +68,23 @@ async fn follow(
         };
         let (service, family) = key;
         let address = SocketAddr::new(anywhere(*family), number);
-        let state = match bind(address, Callers::OwnFamily) {
-            Ok(listener) => {
-                match before {
-                    Some(_) => info!("the health check of Service {service} listens at port {number} at last"),
-                    None => debug!("the health check of Service {service} listens at port {number}"),
+        let opened = bind(address, Callers::OwnFamily)
+            .and_then(|listener| Open::new(listener, router(shared.clone(), key.clone()), claim.clone()));
+        let state = match opened {
+            Ok(open) => {
+                if before.is_some() {
+                    info!("resolved: Service {service}: health check cannot listen at {address}");
                 }
-                Ok(Open::new(listener, router(shared.clone(), key.clone()), claim.clone()))
+                debug!("Service {service}: health check listens at {address}");
+                Ok(open)
             }
             Err(error) => {
                 let reason = error.to_string();
                 if before.as_ref() != Some(&reason) {
                     warn!(
-                        "the health check of Service {service} can't listen at {address}: {reason}; load balancers will not \
-                         send this node traffic for it; is another program there? It is tried again every {} s",
-                        AGAIN_AFTER.as_secs()
+                        "Service {service}: health check cannot listen at {address}: {reason}; load balancers send no traffic for it \
+                         to this node; is another program listening there? Retrying every {} s",
+                        RETRY_AFTER.as_secs()
                     );
                     shared.proxy.recorder.record(Occurrence {
                         regarding: Regarding::Service(service.clone(), check.uid),
@@ -90,7 +92,7 @@ async fn follow(
                         reason: "FailedToStartServiceHealthcheck",
                         action: "Listen",
                         note: format!(
-                            "this node can't listen at {address} for health checks of Service {service}: {reason}"
+                            "this node cannot listen at {address} for health checks of Service {service}: {reason}"
                         ),
                     });
                 }
@@ -108,15 +110,15 @@ fn anywhere(family: Family) -> IpAddr {
     }
 }
 
-/// Any path and method has the same answer.
+/// Every path and method has the same answer, as in kube-proxy.
 fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
     Router::new().fallback(move || async move { respond(&shared, &service, family) })
 }
 
 fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
-    let view = shared.proxy.board.view();
-    let check = view.status.health_checks.get(service);
-    // A Service that has just gone is not served here.
+    let snapshot = shared.proxy.store.snapshot();
+    let check = snapshot.status.health_checks.get(service);
+    // The port of a Service that was just deleted closes a moment later.
     let local = check.and_then(|check| check.local.get(&family)).copied().unwrap_or_default();
-    health_response(answer_service(service, local, &view, shared.settings.patience))
+    health_response(answer_service(service, local, &snapshot, shared.settings.pending_limit))
 }

@@ -7,15 +7,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
+use super::header::{JSON, NOSNIFF, TEXT};
 use super::ready::{self, Readiness};
-use super::{NOSNIFF, Proxy, Settings, Shared, debug};
-
-pub(super) const JSON: (HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
-pub(super) const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+use super::{Proxy, Settings, Shared, debug};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let Settings { flagz, statusz, profiling, .. } = shared.settings;
@@ -41,10 +39,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let Proxy { board, metrics, overdue, .. } = &shared.proxy;
-    let view = board.view();
-    let liveness = view.liveness(overdue().is_some());
-    match metrics.text(&view, liveness, &shared.settings.facts) {
+    let Proxy { store, metrics, overdue, .. } = &shared.proxy;
+    let snapshot = store.snapshot();
+    let liveness = snapshot.liveness(overdue().is_some());
+    match metrics.text(&snapshot, liveness, &shared.settings.facts) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -80,14 +78,14 @@ async fn configz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let readiness = Readiness::of(&shared.proxy.board.view(), (shared.proxy.overdue)());
+    let readiness = Readiness::of(&shared.proxy.store.snapshot(), (shared.proxy.overdue)());
     let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, [JSON, NOSNIFF], serde_json::to_string_pretty(&readiness).unwrap_or_default()).into_response()
 }
 
 async fn statusz(State(shared): State<Arc<Shared>>) -> Response {
-    let (settings, view, overdue) = (&shared.settings, shared.proxy.board.view(), (shared.proxy.overdue)());
-    ([TEXT, NOSNIFF], ready::page(&view, overdue, &settings.version, &paths(settings))).into_response()
+    let (settings, snapshot, overdue) = (&shared.settings, shared.proxy.store.snapshot(), (shared.proxy.overdue)());
+    ([TEXT, NOSNIFF], ready::page(&snapshot, overdue, &settings.version, &paths(settings))).into_response()
 }
 
 /// The pages that there are beside `/statusz`.

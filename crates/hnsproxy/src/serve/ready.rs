@@ -7,7 +7,7 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
-use crate::board::View;
+use crate::status::StatusSnapshot;
 
 /// Whether HNS holds all that it should, and what it waits for where it does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,8 +62,8 @@ struct CapabilitiesView {
 
 impl Readiness {
     /// How it stands, where a call to HNS may be overdue.
-    pub(super) fn of(view: &View, overdue: Option<SlowCall>) -> Self {
-        let View { status, changes, now } = view;
+    pub(super) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Self {
+        let StatusSnapshot { status, changes, now } = snapshot;
         let Progress { load_balancers, endpoints, without_backends, backlog, failed, .. } = status.progress;
         let waits_for = status.waits_for();
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
@@ -73,12 +73,12 @@ impl Readiness {
             load_balancers: load_balancers.into(),
             endpoints: endpoints.into(),
             frontends_without_backends: without_backends,
-            cluster_trouble: status.cluster_trouble.clone(),
+            cluster_trouble: status.cluster_outage.clone(),
             backlog,
             failed,
             oldest_change_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
             hns: HnsView {
-                liveness: view.liveness(overdue.is_some()).as_str(),
+                liveness: snapshot.liveness(overdue.is_some()).as_str(),
                 overdue_call: overdue.map(|call| call.to_string()),
                 version: status.hns_version.clone(),
                 interface: match status.api_version {
@@ -121,8 +121,8 @@ impl Display for CapabilitiesView {
 
 /// The page for people, by a program that reports a version as kube-proxy's, and has these pages. It begins as those of Kubernetes'
 /// components do.
-pub(super) fn page(view: &View, overdue: Option<SlowCall>, version: &str, paths: &[&str]) -> String {
-    let View { status, now, .. } = view;
+pub(super) fn page(snapshot: &StatusSnapshot, overdue: Option<SlowCall>, version: &str, paths: &[&str]) -> String {
+    let StatusSnapshot { status, now, .. } = snapshot;
     let Readiness {
         waits_for,
         cluster_trouble,
@@ -133,7 +133,7 @@ pub(super) fn page(view: &View, overdue: Option<SlowCall>, version: &str, paths:
         notices,
         remarks,
         ..
-    } = Readiness::of(view, overdue);
+    } = Readiness::of(snapshot, overdue);
     let mut page = String::from(
         "kube-proxy statusz\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
          guarantees and is for debugging purposes only.\n\n",
@@ -173,12 +173,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::board::Changes;
     use crate::clock::Now;
-    use crate::status::{Status, Trouble};
+    use crate::status::ChangeTimes;
+    use crate::status::{HnsOutage, Status};
 
-    fn half_way() -> View {
-        let mut changes = Changes::default();
+    fn half_way() -> StatusSnapshot {
+        let mut changes = ChangeTimes::default();
         changes.queued(Duration::from_secs(3721));
         let progress = Progress {
             complete: true,
@@ -189,18 +189,18 @@ mod tests {
             failed: 0,
             ..Progress::default()
         };
-        let trouble = Some(Trouble { reason: "HNSUnavailable", text: "HNS could not be read".to_owned() });
-        let cluster_trouble = Some("no connection".to_owned());
+        let hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".to_owned() });
+        let cluster_outage = Some("no connection".to_owned());
         let status =
-            Status { progress, cluster_trouble, trouble, liveness: Liveness::Unavailable, ..Status::default() };
+            Status { progress, cluster_outage, hns_outage, liveness: Liveness::Unavailable, ..Status::default() };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-        View { status: Arc::new(status), changes, now }
+        StatusSnapshot { status: Arc::new(status), changes, now }
     }
 
     #[test]
     fn a_node_is_ready_when_hns_holds_all_that_it_should() {
-        let view = half_way();
-        let readiness = serde_json::to_value(Readiness::of(&view, None)).unwrap();
+        let snapshot = half_way();
+        let readiness = serde_json::to_value(Readiness::of(&snapshot, None)).unwrap();
         let expected = json!({
             "ready": false, "waitsFor": ["HNS could not be read", "2 of 7 load balancers"],
             "loadBalancers": {"desired": 7, "confirmed": 5}, "endpoints": {"desired": 3, "confirmed": 3},
@@ -209,21 +209,21 @@ mod tests {
             "notices": [], "remarks": [],
         });
         assert_eq!(readiness, expected);
-        let mut status = Status::clone(&view.status);
-        (status.trouble, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
+        let mut status = Status::clone(&snapshot.status);
+        (status.hns_outage, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
         status.progress.load_balancers.confirmed = 7;
-        assert!(Readiness::of(&View { status: Arc::new(status), ..view }, None).ready);
+        assert!(Readiness::of(&StatusSnapshot { status: Arc::new(status), ..snapshot }, None).ready);
     }
 
     #[test]
     fn a_call_that_takes_long_is_told_while_it_lasts() {
-        let mut view = half_way();
-        view.status = Arc::new(Status { liveness: Liveness::Up, ..Status::clone(&view.status) });
+        let mut snapshot = half_way();
+        snapshot.status = Arc::new(Status { liveness: Liveness::Up, ..Status::clone(&snapshot.status) });
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
-        let hns = Readiness::of(&view, Some(call)).hns;
+        let hns = Readiness::of(&snapshot, Some(call)).hns;
         assert_eq!((hns.liveness, hns.overdue_call.as_deref()), ("slow", Some("HcnCreateLoadBalancer takes 12.0 s")));
         assert!(
-            page(&view, Some(call), "v1.36.2", &[]).contains("Waits for HNS: HcnCreateLoadBalancer takes 12.0 s\n")
+            page(&snapshot, Some(call), "v1.36.2", &[]).contains("Waits for HNS: HcnCreateLoadBalancer takes 12.0 s\n")
         );
     }
 

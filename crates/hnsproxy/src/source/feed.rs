@@ -10,11 +10,12 @@ use tracing::{info, warn};
 use super::own_node::{Needs, NodeError, OwnNode, Readiness};
 use super::{Source, list_watch};
 use crate::background::{Background, Task};
-use crate::cli::{ProxyArgs, host, known_ips};
+use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
+use crate::environment::{host, known_ips};
 use crate::hns::Hns;
 use crate::metrics::Metrics;
-use crate::sync::Session;
+use crate::session::Session;
 
 /// Tells the changes of a feed from those of one before it, which may still be under way when the configuration changes.
 pub type Origin = Arc<()>;
@@ -58,7 +59,7 @@ impl Feed {
         background: &Background,
         metrics: &Arc<Metrics>,
         send: impl Fn(Origin, Vec<Change>) + Send + 'static,
-        session: &mut Session<'_>,
+        session: &mut Session,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
         let from = origin.clone();
@@ -92,13 +93,13 @@ impl Feed {
     }
 
     /// Applies changes, unless they are of a feed before this one.
-    pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session<'_>) {
+    pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session) {
         if Arc::ptr_eq(&self.origin, origin) {
             changes.into_iter().for_each(|change| self.apply_one(change, session));
         }
     }
 
-    fn apply_one(&mut self, change: Change, session: &mut Session<'_>) {
+    fn apply_one(&mut self, change: Change, session: &mut Session) {
         match &change {
             Change::Node(node) => {
                 if node.is_none() {
@@ -109,23 +110,19 @@ impl Feed {
                 }
                 self.addresses_changed |= self.own.update(node.clone(), session.now());
             }
-            Change::Problems(problems) if problems.is_empty() => info!("problems in the input: resolved"),
+            Change::Problems(problems) if problems.is_empty() => info!("resolved: problems of the input"),
             Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
             Change::Outage(outage) => self.outage.clone_from(outage),
             _ => {}
         }
-        session.take(change);
+        session.apply(change);
     }
 
     /// Whether HNS can be programmed with what is known. Tells the session of new addresses of the Node once it can.
     ///
     /// # Errors
     /// If the Node lacks what is needed.
-    pub fn readiness(
-        &mut self,
-        environment: Environment<'_>,
-        session: &mut Session<'_>,
-    ) -> Result<Readiness, NodeError> {
+    pub fn readiness(&mut self, environment: Environment<'_>, session: &mut Session) -> Result<Readiness, NodeError> {
         let readiness = self.own.readiness(session.now())?;
         match &readiness {
             Readiness::Waiting(what, _) => {

@@ -16,8 +16,8 @@ pub use own_node::{NodeError, Readiness};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, Gate};
-use crate::end::End;
 use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
 
 impl RequestObserver for Metrics {
     fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
@@ -74,7 +74,7 @@ fn list_watch(
     background.spawn(move |stopped| async move {
         tokio::select! {
             () = cluster::list_watch(access, &node_name, metrics, emit) => {}
-            // Dropped, not sent: the error is the message.
+            // The sender is dropped to stop the task.
             _ = stopped => {}
         }
     })
@@ -83,14 +83,14 @@ fn list_watch(
 /// Reads the cluster of an API server that the proxy of a node serves, once.
 ///
 /// # Errors
-/// If it cannot be read, or the end comes before.
-pub fn read_api_server(config: &Config, node_name: &str, end: &End) -> Result<Catalog, ReadError> {
+/// If it cannot be read, or shutdown is requested before.
+pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) -> Result<Catalog, ReadError> {
     let (access, node_name) = (access(config)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();
     // Nobody receives any more once the cluster was read.
-    end.when_told(move || drop(ended.send(Err(ReadError::Stopped))));
+    shutdown.on_request(move || drop(ended.send(Err(ReadError::Stopped))));
     let _reading = background.spawn(move |stopped| async move {
         let stopped = async { drop(stopped.await) };
         let read = cluster::read(access, &node_name, Arc::<Metrics>::default(), stopped).await;

@@ -1,4 +1,4 @@
-//! An explanation of a Service, for people: frontend by frontend, a line a backend.
+//! The explanation of a Service as text: frontend by frontend, with one line for each backend.
 
 use std::fmt::Write;
 
@@ -7,16 +7,15 @@ use proxy::Explanation;
 use proxy::desire::select::Hints;
 use proxy::explain::{ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer, HnsView};
 
-/// The explanation as lines of text.
 pub fn explanation(explanation: &Explanation, note: &str) -> String {
     let mut text = format!("{note}\nService {}\n", explanation.service);
     match explanation.hns {
         HnsView::Known => {}
-        HnsView::Unavailable => text += "HNS can't be asked at present; what is said of it was so before\n",
-        HnsView::NotLookedAt => text += "HNS was not looked at yet; nothing can be said of frontends\n",
+        HnsView::Unavailable => text += "HNS is unavailable at present; its state is the last one known\n",
+        HnsView::NotLookedAt => text += "HNS was not read yet; the state of the frontends is not known\n",
     }
     if explanation.frontends.is_empty() && explanation.hns != HnsView::NotLookedAt {
-        text += "it has no frontend that can be served\n";
+        text += "no frontend that can be served\n";
     }
     for frontend in &explanation.frontends {
         text.push('\n');
@@ -27,9 +26,9 @@ pub fn explanation(explanation: &Explanation, note: &str) -> String {
         line(&mut text, 0, &format!("{}: {}", notice.reason, notice.text));
     }
     match explanation.steps.as_slice() {
-        [] => text += "nothing to do\n",
+        [] => text += "no changes\n",
         steps => {
-            text += "would be done:\n";
+            text += "would change:\n";
             steps.iter().for_each(|step| line(&mut text, 2, step));
         }
     }
@@ -37,7 +36,7 @@ pub fn explanation(explanation: &Explanation, note: &str) -> String {
 }
 
 fn line(text: &mut String, indent: usize, what: &str) {
-    // Writing to a string can't fail.
+    // Writing to a string does not fail.
     let _ = writeln!(text, "{:indent$}{what}", "");
 }
 
@@ -48,16 +47,16 @@ fn one(frontend: &ExplainedFrontend) -> String {
         head += &format!(" ({})", frontend.port_name);
     }
     if frontend.local_only {
-        head += ", this node only";
+        head += ", only backends of this node";
     }
     match frontend.hints {
         Hints::None => {}
-        Hints::Node => head += ", by the hints for nodes",
-        Hints::Zone => head += ", by the hints for zones",
+        Hints::Node => head += ", filtered by node hints",
+        Hints::Zone => head += ", filtered by zone hints",
     }
     line(&mut text, 0, &head);
     if let Some(owner) = &frontend.held_by {
-        line(&mut text, 2, &format!("belongs to Service {owner}"));
+        line(&mut text, 2, &format!("conflict: Service {owner} has this frontend"));
     }
     if frontend.backends.is_empty() {
         line(&mut text, 2, "no EndpointSlice has a backend for this port");
@@ -68,18 +67,18 @@ fn one(frontend: &ExplainedFrontend) -> String {
         line(&mut text, 2, &format!("{sign} {:width$}  {}", place(backend), backend.state.words()));
     }
     match &frontend.wanted {
-        Some(wanted) => line(&mut text, 2, &format!("wanted: {}", balancer(wanted))),
-        None => line(&mut text, 2, "wanted: no load balancer"),
+        Some(wanted) => line(&mut text, 2, &format!("desired: {}", balancer(wanted))),
+        None => line(&mut text, 2, "desired: no load balancer"),
     }
     match frontend.held.as_slice() {
-        [] => line(&mut text, 2, "HNS holds: none"),
+        [] => line(&mut text, 2, "observed: none"),
         held => held.iter().for_each(|held| {
-            let owner = if held.ours { "" } else { ", made by others" };
-            line(&mut text, 2, &format!("HNS holds: {}{owner}", balancer(held)));
+            let owner = if held.ours { "" } else { " (foreign)" };
+            line(&mut text, 2, &format!("observed: {}{owner}", balancer(held)));
         }),
     }
     if frontend.waits {
-        line(&mut text, 2, "it failed, or was replaced, a moment ago; more is done later");
+        line(&mut text, 2, "waiting for a retry after a failure or a replacement");
     }
     text
 }

@@ -1,4 +1,4 @@
-//! What HNS holds, and what is to be done, for people and for programs.
+//! The output of commands: the state of HNS, plans and explanations, as text and as JSON.
 
 mod explain;
 mod plan;

@@ -1,33 +1,29 @@
-//! A plan, for people and for programs.
+//! A plan as text and as JSON.
 
 use proxy::Plan;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A plan with the words for it.
 #[derive(Debug, Serialize)]
 pub struct PlanView {
-    /// What it was made of.
+    /// The HNS and the settings that the plan is for.
     pub note: String,
-    /// The steps, in order.
+    /// In the order of execution.
     pub steps: Vec<StepView>,
 }
 
-/// A step with the words for it.
 #[derive(Debug, Serialize)]
 pub struct StepView {
-    /// What is done, in words.
+    /// The action for people.
     pub what: String,
-    /// Why, in words.
+    /// The reason for people.
     pub why: String,
-    /// The Service it is done for.
     pub service: Option<String>,
     /// The action with its id and document.
     pub action: Value,
 }
 
 impl PlanView {
-    /// The view of a plan.
     pub fn of(plan: &Plan, note: String) -> Self {
         let view = |step: &proxy::Step| StepView {
             what: step.action.to_string(),
@@ -38,7 +34,6 @@ impl PlanView {
         Self { note, steps: plan.steps.iter().map(view).collect() }
     }
 
-    /// The plan as lines of text.
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", self.note);
         for step in &self.steps {
@@ -49,7 +44,7 @@ impl PlanView {
             text.push('\n');
         }
         text += &match self.steps.len() {
-            0 => "nothing to do\n".to_owned(),
+            0 => "no changes\n".to_owned(),
             1 => "1 step\n".to_owned(),
             count => format!("{count} steps\n"),
         };

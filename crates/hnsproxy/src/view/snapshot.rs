@@ -1,4 +1,4 @@
-//! What HNS holds, in a form that two hosts can be compared by: addresses instead of ids, all in order.
+//! The state of HNS in a form in which two hosts can be compared: addresses instead of ids, all in order.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,11 +9,10 @@ use hcn::{ApiVersion, Call, Client, Error, Guid, Hcn, Kind, Reply};
 use serde::Serialize;
 use serde_json::Value;
 
-/// What HNS holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    /// Which HNS this is, and what programmed it.
+    /// Which HNS this is, and the settings with which it is programmed.
     pub note: String,
     /// The endpoints, by their first address as text.
     pub endpoints: Vec<EndpointState>,
@@ -21,30 +20,26 @@ pub struct Snapshot {
     pub load_balancers: Vec<LoadBalancerState>,
 }
 
-/// An endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EndpointState {
-    /// Its addresses.
     pub addresses: Vec<String>,
-    /// Whether it stands for an address on another node.
+    /// Whether it is a remote endpoint: for an address on another node.
     pub remote: bool,
-    /// Its MAC address, as HNS spells it.
+    /// As HNS spells it.
     pub mac: String,
-    /// The policies that make a difference to a Service proxy.
+    /// Those that matter to a Service proxy.
     pub policies: Vec<Policy>,
 }
 
-/// A load balancer, or one port of it.
+/// One port of a load balancer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerState {
-    /// The addresses; none: those of the node.
+    /// Empty for all addresses of the node.
     pub vips: Vec<String>,
-    /// The protocol's number.
+    /// The IP protocol number.
     pub protocol: u32,
-    /// The port of the frontend.
     pub external_port: u16,
-    /// The port of the backends.
     pub internal_port: u16,
     /// How a backend is chosen.
     pub distribution_type: u32,
@@ -59,10 +54,10 @@ pub struct LoadBalancerState {
     pub backends: Vec<String>,
 }
 
-/// Reads what HNS holds in all its networks.
+/// Reads all networks. Objects that are deleted before they are read are left out.
 ///
 /// # Errors
-/// Where HNS can't be asked. Objects that are gone by the time they are read are left out.
+/// If HNS cannot be read.
 pub fn read(hcn: &dyn Hcn, client: &Client, note: String) -> Result<Snapshot, Error> {
     let mut endpoints = BTreeMap::new();
     for id in endpoint_ids(hcn, client.api_version())? {
@@ -95,7 +90,7 @@ fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// The ids of all endpoints, whatever their network.
+/// The ids of the endpoints of all networks.
 fn endpoint_ids(hcn: &dyn Hcn, api_version: ApiVersion) -> Result<Vec<Guid>, Error> {
     let call = match api_version {
         ApiVersion::V2 => Call::Enumerate { kind: Kind::Endpoint, query: Query::all().to_json() },
@@ -104,9 +99,9 @@ fn endpoint_ids(hcn: &dyn Hcn, api_version: ApiVersion) -> Result<Vec<Guid>, Err
     let unreadable = |reason: String| Error::Document { function: call.function(), reason };
     let document: Value = match hcn.call(&call)? {
         Reply::Document(text) => serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?,
-        other => return Err(unreadable(format!("unexpected kind of answer: {other:?}"))),
+        other => return Err(unreadable(format!("unexpected reply: {other:?}"))),
     };
-    // v2 lists ids; v1 lists whole documents in an envelope.
+    // The HCN v2 API lists ids, the HNS v1 API complete documents in an envelope.
     let list = document.as_array().or_else(|| document.get("Output")?.as_array());
     let id = |object: &Value| object.as_str().or_else(|| object.get("ID")?.as_str())?.parse().ok();
     Ok(list.into_iter().flatten().filter_map(id).collect())
@@ -127,7 +122,7 @@ fn states(document: &LoadBalancer, endpoints: &BTreeMap<Guid, Endpoint>) -> Vec<
     for reference in &document.host_compute_endpoints {
         match reference.parse().ok().and_then(|id: Guid| endpoints.get(&id)) {
             Some(endpoint) => backends.extend(addresses(endpoint, ipv6)),
-            None => backends.push(format!("endpoint {reference}, which is not there")),
+            None => backends.push(format!("endpoint {reference} (not found)")),
         }
     }
     backends.sort();
@@ -145,7 +140,7 @@ fn states(document: &LoadBalancer, endpoints: &BTreeMap<Guid, Endpoint>) -> Vec<
     document.port_mappings.iter().map(state).collect()
 }
 
-/// The addresses of a family; all where there is none of it, as on the host's own endpoint behind an IPv6 health port.
+/// The addresses of the family, or all if there is none: the endpoint of the host, behind an IPv6 health check port, may have only IPv4.
 fn addresses(endpoint: &Endpoint, ipv6: bool) -> Vec<String> {
     let all: Vec<IpAddr> = endpoint.addresses().collect();
     let of_family: Vec<_> = all.iter().filter(|address| address.is_ipv6() == ipv6).collect();

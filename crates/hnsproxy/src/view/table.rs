@@ -1,4 +1,4 @@
-//! What HNS holds as a table for people: one row a frontend, with the Service it belongs to and what it does in words.
+//! The state of HNS as a table: one row for each frontend, with its Service.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,10 +11,9 @@ use proxy::{Frontend, FrontendKind, FrontendStatus};
 
 use super::{LoadBalancerState, Snapshot};
 
-/// How many backends a row names.
-const NAMED: usize = 3;
+const MAX_BACKENDS_SHOWN: usize = 3;
 
-/// A row, sorted by Service, kind and frontend; load balancers of nobody come last.
+/// Sorted by Service, kind and frontend. Foreign load balancers come last.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     foreign: bool,
@@ -25,7 +24,7 @@ struct Row {
     words: String,
 }
 
-/// The table. `statuses` says which Service a frontend belongs to; a Service's frontend that HNS lacks is shown too.
+/// `statuses` has the Service of each frontend. Frontends that HNS does not have are shown, too.
 pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
     let mut waiting: BTreeMap<Frontend, &FrontendStatus> =
         statuses.iter().map(|status| (status.desired.spec.frontend, status)).collect();
@@ -35,13 +34,13 @@ pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
             rows.push(row(state, frontend, waiting.remove(&frontend)));
         }
     }
-    rows.extend(waiting.into_values().map(silent));
+    rows.extend(waiting.into_values().map(missing));
     rows.sort();
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "HOW"]);
     for row in &rows {
-        let kind = row.order.map_or("not of this cluster", proxy::FrontendKind::words);
+        let kind = row.order.map_or("foreign", proxy::FrontendKind::words);
         table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.words]);
     }
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
@@ -73,10 +72,10 @@ fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendSt
     if status
         .is_some_and(|status| status.desired.spec.local_only && status.desired.spec.kind != FrontendKind::HealthCheck)
     {
-        words.push("this node only".into());
+        words.push("only backends of this node".into());
     }
     if status.is_some_and(|status| !status.in_sync) {
-        words.push("not yet as it should be".into());
+        words.push("not in sync".into());
     }
     Row {
         foreign: status.is_none(),
@@ -88,14 +87,14 @@ fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendSt
     }
 }
 
-fn silent(status: &FrontendStatus) -> Row {
+fn missing(status: &FrontendStatus) -> Row {
     Row {
         foreign: false,
         service: service(status),
         order: Some(status.desired.spec.kind),
         frontend: status.desired.spec.frontend,
         backends: "none".into(),
-        words: if status.in_sync { "nothing serves".into() } else { "not yet as it should be".into() },
+        words: if status.in_sync { "no serving backend".into() } else { "not in sync".into() },
     }
 }
 
@@ -104,14 +103,14 @@ fn service(status: &FrontendStatus) -> String {
     if port.is_empty() { service.to_string() } else { format!("{service}:{port}") }
 }
 
-/// The first backends, then how many more; with their port.
+/// The first backends, the number of the others, and their port.
 fn backends(addresses: &[String], port: u16) -> String {
     if addresses.is_empty() {
         return "none".into();
     }
-    let mut text = addresses.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(" ");
-    if addresses.len() > NAMED {
-        text += &format!(" +{}", addresses.len() - NAMED);
+    let mut text = addresses.iter().take(MAX_BACKENDS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if addresses.len() > MAX_BACKENDS_SHOWN {
+        text += &format!(" +{}", addresses.len() - MAX_BACKENDS_SHOWN);
     }
     format!("{text} port {port}")
 }
@@ -119,11 +118,11 @@ fn backends(addresses: &[String], port: u16) -> String {
 fn words(state: &LoadBalancerState) -> Vec<String> {
     let mapping = PortMappingFlags(state.port_mapping_flags);
     let mut words = Vec::new();
-    let mut say = |word: &str, holds: bool| words.extend(holds.then(|| word.to_owned()));
-    say("DSR", LoadBalancerFlags(state.flags).contains(LoadBalancerFlags::DSR));
-    say("affinity", DistributionType(state.distribution_type) == DistributionType::SOURCE_IP);
-    say("preserves destination", mapping.contains(PortMappingFlags::PRESERVE_DIP));
-    say(&format!("from {}", state.source_vip), !state.source_vip.is_empty());
+    let mut add = |word: &str, holds: bool| words.extend(holds.then(|| word.to_owned()));
+    add("DSR", LoadBalancerFlags(state.flags).contains(LoadBalancerFlags::DSR));
+    add("affinity", DistributionType(state.distribution_type) == DistributionType::SOURCE_IP);
+    add("preserves destination", mapping.contains(PortMappingFlags::PRESERVE_DIP));
+    add(&format!("from {}", state.source_vip), !state.source_vip.is_empty());
     words
 }
 
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_a_load_balancer_does() {
+    fn a_row_shows_a_load_balancer() {
         let snapshot = Snapshot {
             note: "note".into(),
             endpoints: vec![],
@@ -160,7 +159,7 @@ mod tests {
             "node:53/UDP",
             "none",
             "DSR, affinity, preserves destination, from 10.0.0.9",
-            "not of this cluster",
+            "foreign",
             "2 frontends, 0 local and 0 remote endpoints",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");

@@ -1,65 +1,69 @@
-//! The life of a service as the SCM sees it, without the SCM: messages in, states out, in order.
-#![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services; the order is tested everywhere"))]
+//! The lifecycle of the service as the SCM sees it: messages in, states out, in order. The SCM itself is not needed, so that it is tested on
+//! every system.
+#![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::end::End;
+use crate::shutdown::Shutdown;
 
-/// While the work ends, the SCM gets a sign of life so often.
-pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// How often progress is reported during the shutdown. The SCM takes a service for hung after the wait hint, which is a multiple of this.
+pub(super) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a service is asked, or told by its own work.
+/// A control of the SCM, or the end of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
-    /// Stop, said by a person.
+    /// Requested by a person.
     Stop,
-    /// Stop, since the system goes down.
+    /// The system shuts down.
     Shutdown,
     /// The parameters of the service may have changed.
     ParamChange,
-    /// Say how you are.
+    /// Report the state.
     Interrogate,
-    /// The work has ended, with this exit code.
+    /// With the exit code.
     Done(u8),
 }
 
-/// What the SCM is told.
+/// A state to report to the SCM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// About to run.
     StartPending,
-    /// At work.
     Running,
-    /// The work is about to end; the number grows with each sign of life.
+    /// With the checkpoint, which grows with each report.
     StopPending(u32),
-    /// The work has ended, with this exit code.
+    /// With the exit code.
     Stopped(u8),
 }
 
-/// Lives a service from its start to its end. The work ends when `end` is told, and then says so by [`Message::Done`].
-pub(super) fn live(messages: &Receiver<Message>, end: &End, sign_of_life: Duration, mut report: impl FnMut(State)) {
+/// Reports the states from *running* to *stopped*. The work ends some time after `shutdown` is requested, and then sends [`Message::Done`].
+pub(super) fn run_lifecycle(
+    messages: &Receiver<Message>,
+    shutdown: &Shutdown,
+    checkpoint_interval: Duration,
+    mut report: impl FnMut(State),
+) {
     let mut state = State::Running;
     report(state);
     loop {
         let message = match state {
-            State::StopPending(_) => messages.recv_timeout(sign_of_life),
+            State::StopPending(_) => messages.recv_timeout(checkpoint_interval),
             _ => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match (message, state) {
             (Ok(Message::Done(code)), _) => return report(State::Stopped(code)),
-            // Its sender went without a word: the work has failed.
+            // The work panicked: its sender is gone without a result.
             (Err(RecvTimeoutError::Disconnected), _) => return report(State::Stopped(1)),
             (Ok(Message::Stop | Message::Shutdown), State::Running) => {
-                tracing::info!("the service control manager wants the service to stop");
+                tracing::info!("stop requested by the service control manager");
                 state = State::StopPending(1);
-                // Told before the work is, so that *stopped* can't come first.
+                // Reported before the work can end, so that *stopped* comes after it.
                 report(state);
-                end.tell();
+                shutdown.request();
                 continue;
             }
             (Ok(Message::ParamChange), _) => {
-                tracing::info!("parameters of the service changed; they are read when it starts the next time");
+                tracing::info!("service parameters changed; they take effect at the next start");
             }
             (Err(RecvTimeoutError::Timeout), State::StopPending(checkpoint)) => {
                 state = State::StopPending(checkpoint.saturating_add(1));
@@ -81,42 +85,43 @@ mod tests {
         let (sender, receiver) = channel();
         messages.iter().for_each(|message| sender.send(*message).unwrap());
         drop(sender);
-        let (end, told) = (End::default(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
-        let seen = told.clone();
-        end.when_told(move || seen.store(true, std::sync::atomic::Ordering::SeqCst));
+        let (shutdown, requested) =
+            (Shutdown::default(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let seen = requested.clone();
+        shutdown.on_request(move || seen.store(true, std::sync::atomic::Ordering::SeqCst));
         let mut states = Vec::new();
-        live(&receiver, &end, NEVER, |state| states.push(state));
-        (states, told.load(std::sync::atomic::Ordering::SeqCst))
+        run_lifecycle(&receiver, &shutdown, NEVER, |state| states.push(state));
+        (states, requested.load(std::sync::atomic::Ordering::SeqCst))
     }
 
     #[test]
     fn a_stop_ends_the_work_and_then_the_service() {
         use State::{Running, StopPending, Stopped};
         for stop in [Message::Stop, Message::Shutdown] {
-            let (states, told) = states(&[stop, Message::Interrogate, stop, Message::Done(0)]);
+            let (states, requested) = states(&[stop, Message::Interrogate, stop, Message::Done(0)]);
             assert_eq!(states, [Running, StopPending(1), StopPending(1), StopPending(1), Stopped(0)]);
-            assert!(told);
+            assert!(requested);
         }
     }
 
     #[test]
-    fn a_running_service_answers_and_goes_on() {
-        let (states, told) = states(&[Message::Interrogate, Message::ParamChange, Message::Done(1)]);
+    fn a_running_service_answers_each_control() {
+        let (states, requested) = states(&[Message::Interrogate, Message::ParamChange, Message::Done(1)]);
         assert_eq!(states, [State::Running, State::Running, State::Running, State::Stopped(1)]);
-        assert!(!told);
+        assert!(!requested);
     }
 
     #[test]
-    fn work_that_ends_without_a_word_has_failed() {
+    fn work_that_ends_without_a_result_has_failed() {
         assert_eq!(states(&[]).0, [State::Running, State::Stopped(1)]);
     }
 
     #[test]
-    fn while_the_work_takes_its_time_to_end_there_are_signs_of_life() {
+    fn progress_is_reported_while_the_work_shuts_down() {
         let (sender, receiver) = channel();
         sender.send(Message::Stop).unwrap();
         let mut states = Vec::new();
-        live(&receiver, &End::default(), Duration::from_millis(1), |state| {
+        run_lifecycle(&receiver, &Shutdown::default(), Duration::from_millis(1), |state| {
             states.push(state);
             if state == State::StopPending(3) {
                 sender.send(Message::Done(0)).unwrap();

@@ -1,16 +1,17 @@
-//! Installs services and takes them away.
+//! Installs and uninstalls the service.
 
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use cluster_source::error_chain;
 use windows_service::service::{
     Service, ServiceAccess, ServiceAction, ServiceActionType, ServiceErrorControl, ServiceFailureActions,
     ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState, ServiceType,
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
-use super::{ServiceError, Wanted};
+use super::{ServiceDefinition, ServiceError};
 use crate::output;
 
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -20,21 +21,22 @@ const EXISTS: i32 = 1073;
 /// `ERROR_SERVICE_NOT_ACTIVE`.
 const NOT_ACTIVE: i32 = 1062;
 
-const DESCRIPTION: &str = "Has the Host Networking Service hold the load balancers of Kubernetes Services (hnsproxy, in the place of kube-proxy).";
-/// After so many seconds the service is started again when it failed the first, the second, and any further time.
+const DESCRIPTION: &str =
+    "Programs the Host Networking Service for Kubernetes Services (hnsproxy, which replaces kube-proxy).";
+/// The seconds until the SCM restarts the service after its first, second, and any further failure.
 const RESTARTS: [u64; 3] = [5, 10, 60];
-/// A failure counts as the first again after a day without one.
-const FORGIVEN: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a service is awaited that was told to stop, and how often it is looked at.
-const STOP_BOUND: u64 = 60;
-const LOOKS_PER_SECOND: u64 = 10;
+/// The time without failures after which the next one counts as the first again: a day.
+const FAILURE_RESET: Duration = Duration::from_secs(24 * 60 * 60);
+/// In seconds. A shutdown waits for an HNS call in progress, and for the last Events.
+const STOP_TIMEOUT: u64 = 60;
+const POLLS_PER_SECOND: u64 = 10;
 
 /// Installs a service that runs this program.
 ///
 /// # Errors
-/// Where there is such a service, the SCM refuses, or this can't be said.
-pub fn install(wanted: &Wanted) -> Result<(), ServiceError> {
-    let Wanted { name, display_name, arguments } = wanted;
+/// If there is a service with this name, or the SCM refuses, or the output cannot be written.
+pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
+    let ServiceDefinition { name, display_name, arguments } = definition;
     let manager = connect(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
     let program = std::env::current_exe()?;
     let info = ServiceInfo {
@@ -45,7 +47,7 @@ pub fn install(wanted: &Wanted) -> Result<(), ServiceError> {
         error_control: ServiceErrorControl::Normal,
         executable_path: program,
         launch_arguments: arguments.clone(),
-        // HNS is waited for by the program itself. As a dependency it would take this service down with it.
+        // hnsproxy itself waits for HNS. As a dependency, HNS would stop this service whenever it is restarted.
         dependencies: Vec::new(),
         account_name: None,
         account_password: None,
@@ -54,104 +56,102 @@ pub fn install(wanted: &Wanted) -> Result<(), ServiceError> {
     let service = manager.create_service(&info, access).map_err(|error| match code(&error) {
         Some(EXISTS) => match manager.open_service(name, ServiceAccess::QUERY_CONFIG) {
             Ok(there) => ServiceError::Exists { name: name.clone(), command_line: command_line(&there) },
-            Err(error) => failed(format!("looking at the service {name} that is there"), error),
+            Err(error) => failed(format!("query service {name}, which exists"), error),
         },
-        _ => failed(format!("creating the service {name}"), error),
+        _ => failed(format!("create service {name}"), error),
     })?;
-    say(&format!("created the service {name} ({display_name}), started with the system, as LocalSystem"))?;
-    say(&format!("  it runs: {}", command_line(&service)))?;
-    optional("its description", service.set_description(DESCRIPTION))?;
+    print(&format!("created service {name} ({display_name}): starts with the system, as LocalSystem"))?;
+    print(&format!("  command line: {}", command_line(&service)))?;
+    optional("description", service.set_description(DESCRIPTION))?;
     let restart =
         |seconds| ServiceAction { action_type: ServiceActionType::Restart, delay: Duration::from_secs(seconds) };
     let actions = ServiceFailureActions {
-        reset_period: ServiceFailureResetPeriod::After(FORGIVEN),
+        reset_period: ServiceFailureResetPeriod::After(FAILURE_RESET),
         reboot_msg: None,
         command: None,
         actions: Some(RESTARTS.map(restart).into()),
     };
     let [first, second, further] = RESTARTS;
     optional(
-        &format!("restarts after failures: after {first} s, {second} s, then each time {further} s"),
+        &format!("restart after failures: after {first} s, {second} s, then {further} s each time"),
         service.update_failure_actions(actions),
     )?;
-    optional("the same where it ends with an error", service.set_failure_actions_on_non_crash_failures(true))?;
-    say(&format!("start it with: sc.exe start {name}"))?;
-    say("a service starts in System32: paths among its arguments should be absolute")
+    optional("the same after an exit with an error", service.set_failure_actions_on_non_crash_failures(true))?;
+    print(&format!("start it with: sc.exe start {name}"))?;
+    print("the working directory of a service is System32: use absolute paths in its arguments")
 }
 
-/// Stops a service that runs this program, and takes it away.
+/// Stops and deletes a service that runs this program.
 ///
 /// # Errors
-/// Where there is none, it runs another program or does not stop, the SCM refuses, or this can't be said.
+/// If there is none, or it runs another program or does not stop, or the SCM refuses, or the output cannot be written.
 pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     let manager = connect(ServiceManagerAccess::CONNECT)?;
     let access =
         ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS | ServiceAccess::STOP | ServiceAccess::DELETE;
     let service = manager.open_service(name, access).map_err(|error| match code(&error) {
-        Some(DOES_NOT_EXIST) => ServiceError::Absent(name.to_owned()),
-        _ => failed(format!("opening the service {name}"), error),
+        Some(DOES_NOT_EXIST) => ServiceError::NotFound(name.to_owned()),
+        _ => failed(format!("open service {name}"), error),
     })?;
     let command_line = command_line(&service);
     if !runs(&command_line, &std::env::current_exe()?) {
         return Err(ServiceError::Foreign { name: name.to_owned(), command_line });
     }
     stop(name, &service)?;
-    service.delete().map_err(|error| failed(format!("taking the service {name} away"), error))?;
-    say(&format!("took the service {name} away, which ran {command_line}; what HNS holds stays"))
+    service.delete().map_err(|error| failed(format!("delete service {name}"), error))?;
+    print(&format!("deleted service {name}, which ran {command_line}; HNS keeps its state"))
 }
 
 fn stop(name: &str, service: &Service) -> Result<(), ServiceError> {
     let state = || {
-        let status = service.query_status().map_err(|error| failed(format!("asking for the state of {name}"), error));
+        let status =
+            service.query_status().map_err(|error| failed(format!("query the state of service {name}"), error));
         status.map(|status| status.current_state)
     };
     if state()? == ServiceState::Stopped {
         return Ok(());
     }
-    say(&format!("stopping the service {name}"))?;
+    print(&format!("stopping service {name}"))?;
     match service.stop() {
         Err(error) if code(&error) != Some(NOT_ACTIVE) => {
-            return Err(failed(format!("stopping the service {name}"), error));
+            return Err(failed(format!("stop service {name}"), error));
         }
         _ => {}
     }
-    for _ in 0..STOP_BOUND * LOOKS_PER_SECOND {
+    for _ in 0..STOP_TIMEOUT * POLLS_PER_SECOND {
         if state()? == ServiceState::Stopped {
-            return say("it has stopped");
+            return print("stopped");
         }
-        // The SCM sends no word of it to those who ask this way.
-        #[allow(clippy::disallowed_methods, reason = "the SCM offers nothing to wait on")]
-        thread::sleep(Duration::from_secs(1) / u32::try_from(LOOKS_PER_SECOND).unwrap_or(1));
+        #[allow(clippy::disallowed_methods, reason = "this interface of the SCM has no notification of it")]
+        thread::sleep(Duration::from_secs(1) / u32::try_from(POLLS_PER_SECOND).unwrap_or(1));
     }
-    Err(ServiceError::DoesNotStop { name: name.to_owned(), seconds: STOP_BOUND })
+    Err(ServiceError::StopTimeout { name: name.to_owned(), seconds: STOP_TIMEOUT })
 }
 
 fn connect(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
-    ServiceManager::local_computer(None::<&str>, access).map_err(|error| {
-        failed("opening the service control manager, for which one has to be an administrator,".into(), error)
-    })
+    ServiceManager::local_computer(None::<&str>, access)
+        .map_err(|error| failed("open the service control manager (run as administrator)".into(), error))
 }
 
-/// The whole line that a service runs.
 fn command_line(service: &Service) -> String {
     service.query_config().map(|config| config.executable_path.display().to_string()).unwrap_or_default()
 }
 
-/// Whether a command line starts a program of this name, wherever it is.
+/// Whether a command line starts a program with this file name, in any directory.
 fn runs(command_line: &str, program: &Path) -> bool {
     let name = program.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     !name.is_empty() && command_line.to_lowercase().contains(&name)
 }
 
-/// Says that something was set, or why not: a service works without it.
+/// Prints what was set, or why not. The service works without it.
 fn optional(what: &str, result: Result<(), windows_service::Error>) -> Result<(), ServiceError> {
     match result {
-        Ok(()) => say(&format!("  set {what}")),
-        Err(error) => say(&format!("  NOT set, {what}: {}", crate::sync::chain(&error))),
+        Ok(()) => print(&format!("  set {what}")),
+        Err(error) => print(&format!("  cannot set {what}: {}", error_chain(&error))),
     }
 }
 
-fn say(line: &str) -> Result<(), ServiceError> {
+fn print(line: &str) -> Result<(), ServiceError> {
     Ok(output::text(&format!("{line}\n"))?)
 }
 
@@ -162,8 +162,8 @@ fn code(error: &windows_service::Error) -> Option<i32> {
     }
 }
 
-fn failed(doing: String, source: windows_service::Error) -> ServiceError {
-    ServiceError::Failed { doing, source: Box::new(source) }
+fn failed(action: String, source: windows_service::Error) -> ServiceError {
+    ServiceError::Failed { action, source: Box::new(source) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! hnsproxy as a service of Windows: what the service control manager (SCM) is told, and how the service is installed.
+//! hnsproxy as a Windows service: the protocol with the service control manager (SCM), and the installation.
 //!
-//! [`run`] does some work as a service. It promises the SCM an answer to each control, in order, a sign of life while the work ends,
-//! and in the end the state *stopped* with the code of the work. [`install`] and [`uninstall`] say each thing that they do.
+//! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
+//! at the end. [`install`] and [`uninstall`] print each thing that they do.
 
 mod lifecycle;
 #[cfg(windows)]
@@ -14,100 +14,64 @@ pub use manager::{install, uninstall};
 #[cfg(windows)]
 pub use service::run;
 
-/// The name under which the SCM knows kube-proxy.
-pub const NAME: &str = "kube-proxy";
-
-/// Why something did not work out with the SCM.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// Other systems have no SCM.
-    #[error("services of Windows exist on Windows only; here, let systemd or the like run hnsproxy")]
+    #[error("Windows services exist only on Windows; use systemd or a container here")]
     NotWindows,
-    /// The process was started by somebody else.
     #[error(
-        "--windows-service is for processes that the service control manager starts, and it did not start this one; \
-        leave the flag out, or install a service: hnsproxy service install -- FLAGS"
+        "--windows-service is only for a process that the service control manager has started; \
+        omit the flag, or install the service: hnsproxy service install -- FLAGS"
     )]
     NotStartedAsService(#[source] std::io::Error),
-    /// A service of that name is there.
     #[error(
-        "there is a service {name} already, which runs {command_line}; take it away first (sc.exe delete {name}), \
-        or choose another --name"
+        "service {name} exists and runs {command_line}; delete it first (sc.exe delete {name}), or choose another --name"
     )]
-    Exists {
-        /// Its name.
-        name: String,
-        /// What it runs.
-        command_line: String,
-    },
-    /// No service has that name.
-    #[error("there is no service {0}")]
-    Absent(String),
-    /// The service is another program's.
+    Exists { name: String, command_line: String },
+    #[error("service {0} not found")]
+    NotFound(String),
+    /// Another program is not ours to delete.
     #[error(
-        "the service {name} runs {command_line}, not this program; it was left alone (sc.exe delete {name} takes it away)"
+        "service {name} runs {command_line}, not this program; nothing was deleted (delete it with sc.exe delete {name})"
     )]
-    Foreign {
-        /// Its name.
-        name: String,
-        /// What it runs.
-        command_line: String,
-    },
-    /// The service does not stop.
-    #[error("the service {name} did not stop within {seconds} s; it was not taken away")]
-    DoesNotStop {
-        /// Its name.
-        name: String,
-        /// How long that was awaited.
-        seconds: u64,
-    },
-    /// Some step failed.
-    #[error("{doing} failed")]
+    Foreign { name: String, command_line: String },
+    #[error("service {name} did not stop within {seconds} s; it was not deleted")]
+    StopTimeout { name: String, seconds: u64 },
+    #[error("cannot {action}")]
     Failed {
-        /// What was to be done.
-        doing: String,
-        /// What the system says.
+        /// An infinitive, such as `create service kube-proxy`.
+        action: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What is done can't be said.
-    #[error("the result can't be written")]
+    #[error("cannot write the result")]
     Output(#[from] std::io::Error),
 }
 
-/// A service to be installed.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Its name for the SCM.
+pub struct ServiceDefinition {
+    /// The name for the SCM.
     pub name: String,
-    /// Its name for people.
     pub display_name: String,
-    /// The arguments that this program is to be started with.
+    /// The arguments with which the SCM starts this program.
     pub arguments: Vec<std::ffi::OsString>,
 }
 
-/// Does some work as a service.
-///
 /// # Errors
-/// Always, on this system.
+/// Always: this is not Windows.
 #[cfg(not(windows))]
-pub fn run<T>(_work: impl FnOnce(&crate::end::End) -> (T, u8)) -> Result<T, ServiceError> {
+pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     Err(ServiceError::NotWindows)
 }
 
-/// Installs a service.
-///
 /// # Errors
-/// Always, on this system.
+/// Always: this is not Windows.
 #[cfg(not(windows))]
-pub fn install(_wanted: &Wanted) -> Result<(), ServiceError> {
+pub fn install(_definition: &ServiceDefinition) -> Result<(), ServiceError> {
     Err(ServiceError::NotWindows)
 }
 
-/// Takes a service away.
-///
 /// # Errors
-/// Always, on this system.
+/// Always: this is not Windows.
 #[cfg(not(windows))]
 pub fn uninstall(_name: &str) -> Result<(), ServiceError> {
     Err(ServiceError::NotWindows)

@@ -1,4 +1,4 @@
-//! A process of the SCM: its dispatcher, and the states that it is told.
+//! The process as the SCM runs it: the dispatcher of controls, and the reported states.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -11,32 +11,35 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult};
 use windows_service::service_dispatcher;
 
-use super::lifecycle::{Message, SIGN_OF_LIFE, State, live};
-use super::{NAME, ServiceError};
-use crate::end::End;
+use super::ServiceError;
+use super::lifecycle::{CHECKPOINT_INTERVAL, Message, State, run_lifecycle};
+use crate::shutdown::Shutdown;
 
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
 const NOT_STARTED_BY_SCM: i32 = 1063;
 
-/// What the service's main function needs, which Windows calls without any argument of ours.
+/// The SCM does not check the name that a process gives if its service has the process to itself, so any name of the service works.
+const NAME: &str = "kube-proxy";
+
+/// What the main function of the service needs. Windows calls it without an argument of ours.
 struct Handover {
     started: Sender<Result<(), windows_service::Error>>,
     messages: Receiver<Message>,
     sender: Sender<Message>,
-    end: End,
+    shutdown: Shutdown,
 }
 
 static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 
-/// Does some work as a service, on this thread. The work is told when it has to end; the second part of its result is the exit code.
+/// Runs `work` as a service, on this thread. The second part of its result is the exit code.
 ///
 /// # Errors
-/// Where the SCM can't be reached, because it did not start this process for instance. Then there was no work.
-pub fn run<T>(work: impl FnOnce(&End) -> (T, u8)) -> Result<T, ServiceError> {
-    let end = End::default();
+/// If the SCM cannot be reached, for instance because it has not started this process. Then `work` did not run.
+pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
+    let shutdown = Shutdown::default();
     let (sender, messages) = mpsc::channel();
     let (started, starts) = mpsc::channel();
-    let handover = Handover { started: started.clone(), messages, sender: sender.clone(), end: end.clone() };
+    let handover = Handover { started: started.clone(), messages, sender: sender.clone(), shutdown: shutdown.clone() };
     *HANDOVER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handover);
     let dispatch = move || {
         if let Err(error) = service_dispatcher::start(NAME, main) {
@@ -48,22 +51,22 @@ pub fn run<T>(work: impl FnOnce(&End) -> (T, u8)) -> Result<T, ServiceError> {
             ServiceError::NotStartedAsService(source)
         }
         source => {
-            ServiceError::Failed { doing: "speaking to the service control manager".into(), source: Box::new(source) }
+            ServiceError::Failed { action: "connect to the service control manager".into(), source: Box::new(source) }
         }
     };
     let dispatcher = thread::Builder::new().name("service-dispatcher".into()).spawn(dispatch)?;
-    // Whoever has the other end says something before it goes.
+    // The other end always sends a result before it is dropped.
     if let Ok(result) = starts.recv() {
         result.map_err(failed)?;
     }
-    let (result, code) = work(&end);
+    let (result, code) = work(&shutdown);
     let _ = sender.send(Message::Done(code));
-    // It ends when the SCM was told of the end.
+    // The dispatcher returns once *stopped* is reported.
     let _ = dispatcher.join();
     Ok(result)
 }
 
-/// The service's main function. Its name and start parameters are not needed: there is one service in this process.
+/// The main function of the service. The name and the start parameters are not needed: the process has one service.
 extern "system" fn main(_count: u32, _arguments: *mut *mut u16) {
     let handover = HANDOVER.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(handover) = handover {
@@ -71,7 +74,7 @@ extern "system" fn main(_count: u32, _arguments: *mut *mut u16) {
     }
 }
 
-fn serve(Handover { started, messages, sender, end }: Handover) {
+fn serve(Handover { started, messages, sender, shutdown }: Handover) {
     let handler = move |control| {
         let message = match control {
             ServiceControl::Stop => Message::Stop,
@@ -80,7 +83,7 @@ fn serve(Handover { started, messages, sender, end }: Handover) {
             ServiceControl::Interrogate => Message::Interrogate,
             _ => return ServiceControlHandlerResult::NotImplemented,
         };
-        // Nobody there means that the service has stopped, which was reported.
+        // The receiver is gone once *stopped* is reported.
         let _ = sender.send(message);
         ServiceControlHandlerResult::NoError
     };
@@ -93,12 +96,12 @@ fn serve(Handover { started, messages, sender, end }: Handover) {
     };
     let report = |state| {
         if let Err(error) = handle.set_service_status(status(state)) {
-            tracing::error!(?state, %error, "the service control manager could not be told the state of the service");
+            tracing::error!(?state, %error, "cannot report the state to the service control manager");
         }
     };
     report(State::StartPending);
     let _ = started.send(Ok(()));
-    live(&messages, &end, SIGN_OF_LIFE, report);
+    run_lifecycle(&messages, &shutdown, CHECKPOINT_INTERVAL, report);
 }
 
 fn status(state: State) -> ServiceStatus {
@@ -112,14 +115,14 @@ fn status(state: State) -> ServiceStatus {
         wait_hint: Duration::ZERO,
         process_id: None,
     };
-    let patience = SIGN_OF_LIFE * 5;
+    let wait_hint = CHECKPOINT_INTERVAL * 5;
     match state {
         State::StartPending => {
-            ServiceStatus { current_state: ServiceState::StartPending, checkpoint: 1, wait_hint: patience, ..status }
+            ServiceStatus { current_state: ServiceState::StartPending, checkpoint: 1, wait_hint, ..status }
         }
         State::Running => ServiceStatus { controls_accepted: accepted, ..status },
         State::StopPending(checkpoint) => {
-            ServiceStatus { current_state: ServiceState::StopPending, checkpoint, wait_hint: patience, ..status }
+            ServiceStatus { current_state: ServiceState::StopPending, checkpoint, wait_hint, ..status }
         }
         State::Stopped(0) => ServiceStatus { current_state: ServiceState::Stopped, ..status },
         State::Stopped(code) => ServiceStatus {

@@ -98,6 +98,6 @@ fn an_object_given_twice() {
 fn a_host_document_that_is_none() {
     let directory = write("{\"nodeIPs\": 7}");
     let cluster = directory.path().join("cluster.yaml");
-    hnsproxy(&[&from(&cluster), &emulated(&cluster), "--once"]).expect(1).logs("cluster.yaml is not a host document: ");
+    hnsproxy(&[&from(&cluster), &emulated(&cluster), "--once"]).expect(1).logs("invalid host document ");
     hnsproxy(&[&from(&cluster), "--hns=windows", "--once"]).expect(1).logs("--hns windows is for Windows only");
 }

@@ -39,8 +39,8 @@ fn explain_names_frontends_backends_and_what_would_be_done() {
         "cluster IP 10.96.0.10:53/UDP (dns)\n",
         "  in  10.244.4.16:53 on lin-4  serves; its HNS endpoint is to be created\n",
         " with 10.244.4.16, 10.244.5.16, port 53, DSR\n",
-        "  HNS holds: none\n",
-        "would be done:\n  create remote endpoint 10.244.4.16: HNS has none\n",
+        "  observed: none\n",
+        "would change:\n  create remote endpoint 10.244.4.16: HNS has none\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
@@ -53,12 +53,12 @@ fn explain_names_frontends_backends_and_what_would_be_done() {
 
 #[test]
 fn explain_names_what_is_not_there_and_why() {
-    explain("ns/nothing", &[]).expect(1).logs("there is no Service ns/nothing");
+    explain("ns/nothing", &[]).expect(1).logs("Service ns/nothing not found");
     let directory = tempfile::tempdir().unwrap();
     let headless = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: h}\nspec: {clusterIP: None}\n";
     std::fs::write(directory.path().join("h.yaml"), headless).unwrap();
     let ended = hnsproxy(&["explain", "svc", "ns/h", &from(directory.path())]).expect(1);
-    ended.logs("there is no Service ns/h to serve: it is headless");
+    ended.logs("Service ns/h not found: it is headless");
     hnsproxy(&["explain", "svc", "web"]).expect(1).logs("NAMESPACE/NAME");
 }
 
@@ -73,10 +73,10 @@ fn explain_asks_a_running_process() {
 
     let (address, _) = answer_once("404 Not Found", Value::Null.to_string());
     let address = format!("--debug-address={address}");
-    hnsproxy(&["explain", "svc", "ns/web", &address]).expect(1).logs("there is no Service ns/web");
+    hnsproxy(&["explain", "svc", "ns/web", &address]).expect(1).logs("Service ns/web not found");
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = format!("--debug-address={free}");
     let ended = hnsproxy(&["explain", "svc", "ns/web", &address]).expect(1);
-    ended.logs("can't be asked; --debug-address says where it listens").logs("no connection");
+    ended.logs("cannot ask the hnsproxy at").logs("no connection");
 }

@@ -15,11 +15,11 @@ fn boutique() -> String {
 fn what_others_remove_is_named_and_comes_back() {
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&boutique(), &hns.flag(), "--enable-dsr", "--hns-audit-interval=0.1"]);
-    running.wait_for("HNS was changed");
+    running.wait_for("HNS updated");
     let before = hns.objects();
     hns.remove(&hns.load_balancers()[0]);
     running.wait_for("HNS has lost its load balancer");
-    running.wait_for("HNS was changed");
+    running.wait_for("HNS updated");
     assert_eq!(hns.objects(), before);
     running.end();
 }
@@ -39,12 +39,12 @@ fn a_changed_configuration_takes_effect_and_a_wrong_one_does_not() {
     write("{enableDSR: true}");
     let config = format!("--config={}", path.display());
     let running = Running::start(&[&config, &boutique(), &hns.flag(), "--hns-audit-interval=0.1"]);
-    running.wait_for("HNS was changed");
+    running.wait_for("HNS updated");
     let with_dsr = hns.objects();
 
     hns.emulator.reset_journal();
     write("[");
-    running.wait_for("the configuration stays as it was");
+    running.wait_for("keeping the previous configuration");
     write("{enableDSR: true, networkName: azure}");
     running.wait_for("network \"azure\" not found in HNS");
     assert_eq!((hns.objects(), hns.emulator.writes()), (with_dsr.clone(), 0));
@@ -61,7 +61,7 @@ fn a_changed_configuration_takes_effect_and_a_wrong_one_does_not() {
     write("{enableDSR: false}\nlogging: {verbosity: 2}\noddity: 7");
     running.wait_for("oddity");
     running.wait_for("DEBUG");
-    running.wait_for("HNS was changed");
+    running.wait_for("HNS updated");
     let is_direct = |lb: &Value| lb["Flags"].as_u64().unwrap_or_default() & 1 == 1;
     assert!(!hns.load_balancers().iter().any(is_direct));
     running.end();
@@ -76,11 +76,11 @@ fn cleanup_removes_what_hnsproxy_made_and_nothing_else() {
     let foreign = hns.emulator.add(Kind::LoadBalancer, foreign);
     hnsproxy(&["run", &boutique(), &hns.flag(), "--once"]).expect(0);
     assert!(hns.load_balancers().len() > 20);
-    hnsproxy(&["--cleanup", &hns.flag()]).expect(0).logs("HNS holds nothing of hnsproxy's");
+    hnsproxy(&["--cleanup", &hns.flag()]).expect(0).logs("HNS has no objects of hnsproxy");
     assert_eq!(hns.load_balancers().len(), 1);
     hns.emulator.remove(Kind::LoadBalancer, foreign);
     assert_eq!(hns.objects(), before);
-    hnsproxy(&["--cleanup", &hns.flag()]).expect(0).logs("0 writes");
+    hnsproxy(&["--cleanup", &hns.flag()]).expect(0).logs("writes=0");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn taking_over_removes_what_kube_proxy_left_and_no_service_asks_for() {
         let running = Running::start(&[&[cluster.as_str(), &flag, "--hns-audit-interval=0.1"], flags].concat());
         let line = match flags {
             [] => running.wait_for("which --take-over removes"),
-            _ => running.wait_for("HNS was changed"),
+            _ => running.wait_for("HNS updated"),
         };
         (hns.emulator.document(Kind::LoadBalancer, id).is_some(), line)
     };

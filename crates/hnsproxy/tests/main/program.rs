@@ -23,13 +23,12 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    /// The number before a word of the last line that counts calls.
-    pub(crate) fn count(&self, of: &str) -> u64 {
+    /// A number of the last line that counts calls: `native_calls` or `writes`.
+    pub(crate) fn count(&self, field: &str) -> u64 {
         let line =
-            self.stderr.lines().rfind(|line| line.contains("native calls")).unwrap_or_else(|| panic!("{self:#?}"));
-        let words: Vec<_> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-        let place = words.iter().position(|word| *word == of).unwrap();
-        words[place - 1].parse().unwrap()
+            self.stderr.lines().rfind(|line| line.contains("native_calls=")).unwrap_or_else(|| panic!("{self:#?}"));
+        let value = |word: &str| word.strip_prefix(field)?.strip_prefix('=')?.parse().ok();
+        line.split(' ').find_map(value).unwrap_or_else(|| panic!("{field}: {line}"))
     }
 
     /// Ends the test unless the program ended so.
@@ -115,7 +114,7 @@ impl Running {
     #[cfg(unix)]
     pub(crate) fn end(mut self) {
         Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        self.wait_for("ended; HNS keeps what it holds");
+        self.wait_for("shut down; HNS keeps its state");
         assert!(self.child.wait().unwrap().success());
     }
 }

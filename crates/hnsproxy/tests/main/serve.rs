@@ -56,7 +56,7 @@ fn health_is_answered_while_hns_does_not_answer() {
     assert_eq!((readyz.code, &readyz.json()["ready"]), (503, &json!(false)), "{readyz:#?}");
     // A question is for the thread that waits for HNS: it is not answered, and that is said.
     let explained = get(running.metrics, "/debug/explain/kube-system/kube-dns").unwrap();
-    assert!(explained.code == 503 && explained.body.contains("HNS does not answer"), "{explained:#?}");
+    assert!(explained.code == 503 && explained.body.contains("HNS call"), "{explained:#?}");
     let late = wait(running.health, "/livez", |answer| answer.code == 503).json();
     assert_eq!((&late["healthy"], &late["status"]["IPv4"]["healthy"]), (&json!(false), &json!(false)));
     let metrics = get(running.metrics, "/metrics").unwrap().body;
@@ -105,7 +105,7 @@ fn the_health_check_of_a_service_follows_its_backends() {
     // Another port, on which another program listens at first.
     let taken = TcpListener::bind(("0.0.0.0", other.port())).unwrap();
     write_cluster(&file, Some(other.port()), &[(true, "win-1")], "os");
-    running.wait_for("the health check of Service ns/web can't listen at 0.0.0.0:");
+    running.wait_for("Service ns/web: health check cannot listen at 0.0.0.0:");
     assert_eq!(get(check, "/"), None);
     drop(taken);
     wait(other, "/", |answer| answer.code == 200);
@@ -154,10 +154,10 @@ fn an_address_that_is_taken_is_named_and_tried_again_or_ends_the_program() {
     let [metrics] = free_addresses();
     let metrics_flag = format!("--metrics-bind-address={metrics}");
     let ended = hnsproxy(&[&boutique(), &hns.flag(), &flag, &metrics_flag, "--bind-address-hard-fail"]).expect(1);
-    ended.logs(&format!("/healthz can't listen at {address}; is another program there?"));
+    ended.logs(&format!("/healthz cannot listen at {address}; is another program listening there?"));
 
     let running = Running::start_at(address, metrics, &[&boutique(), &hns.flag()]);
-    running.wait_for(&format!("/healthz can't listen at {address}: "));
+    running.wait_for(&format!("/healthz cannot listen at {address}: "));
     until("HNS is programmed all the same", || hns.load_balancers().len() > 20);
     drop(taken);
     wait(address, "/healthz", |answer| answer.code == 200);
@@ -221,7 +221,7 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     let address = format!("--debug-address={}", running.metrics);
     let asked = hnsproxy(&["explain", "svc", "default/lb-local", &address, "-o=json"]).expect(0);
     assert_eq!(asked.json(), explained.json());
-    hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("there is no Service ns/nothing");
+    hnsproxy(&["explain", "svc", "ns/nothing", &address]).expect(1).logs("Service ns/nothing not found");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_token_that_expires_is_read_again_from_its_file() {
     fs::write(&token, "first\n").unwrap();
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag(&Credentials::TokenFile(token.clone())), &hns.flag()]);
-    running.wait_for("HNS holds all that it should");
+    running.wait_for("HNS in sync");
     for (number, next) in ["second", "third\n"].into_iter().enumerate() {
         cluster.server.allow_tokens([next.trim()]);
         cluster.server.cut();
@@ -65,7 +65,7 @@ fn a_certificate_that_is_replaced_is_read_again_from_its_files() {
     let hns = Hns::of("boutique-l2bridge");
     let files = Credentials::CertificateFiles { certificate: certificate.clone(), key: key.clone() };
     let running = Running::start(&[&cluster.flag(&files), &hns.flag()]);
-    running.wait_for("HNS holds all that it should");
+    running.wait_for("HNS in sync");
     for (name, address) in [("second", "10.96.9.2"), ("third", "10.96.9.3")] {
         cluster.server.renew_certificate().unwrap();
         cluster.server.cut();

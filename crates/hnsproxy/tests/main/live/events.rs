@@ -114,7 +114,7 @@ fn an_address_that_ends_the_program_is_told_before_the_end() {
         let health = format!("--healthz-bind-address={}", addresses[0]);
         let metrics = format!("--metrics-bind-address={}", addresses[1]);
         let ended = hnsproxy(&[&kubeconfig, &hns.flag(), &health, &metrics, "--bind-address-hard-fail"]).expect(1);
-        ended.logs(&format!("{what} can't listen at {}", addresses[taken]));
+        ended.logs(&format!("{what} cannot listen at {}", addresses[taken]));
         let events = cluster.server.events();
         let event = events.iter().find(|event| event["reason"] == reason).unwrap_or_else(|| panic!("{events:#?}"));
         assert_eq!((&event["type"], &event["action"]), (&json!("Warning"), &json!("StartKubeProxy")));

@@ -103,8 +103,8 @@ fn nothing_is_programmed_before_both_lists_are_whole() {
         let asked = |verb| server.count(verb, late);
         until("the other is asked for again and again", || asked("watch") + asked("list") > 4);
         assert_eq!(hns.emulator.writes(), 0);
-        server.set_fault_mode(FaultMode::None);
-        running.wait_for("HNS holds all that it should");
+        server.set_mood(Mood::Well);
+        running.wait_for("HNS in sync");
         assert!(hns.has("10.96.0.10"));
     }
 }
@@ -147,11 +147,11 @@ fn a_changed_configuration_lists_anew_and_touches_nothing() {
     };
     write("");
     let running = Running::start(&[&format!("--config={}", config.display()), &hns.flag()]);
-    running.wait_for("HNS holds all that it should");
+    running.wait_for("HNS in sync");
     let writes = hns.emulator.writes();
     write("winkernel: {networkName: cbr0}");
-    running.wait_for("the configuration has changed");
-    running.wait_for("HNS holds all that it should");
+    running.wait_for("configuration changed");
+    running.wait_for("HNS in sync");
     assert_eq!(hns.emulator.writes(), writes);
     web(&cluster.server, "a", "10.96.9.1");
     until("the change is programmed", || hns.has("10.96.9.1"));

@@ -77,7 +77,7 @@ impl Live {
         let hns = Hns::of(host);
         let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
         let running = Running::start(&[&[kubeconfig.as_str(), &at, "--enable-dsr"], flags].concat());
-        running.wait_for("HNS holds all that it should");
+        running.wait_for("HNS in sync");
         Self { cluster, hns, running }
     }
 

@@ -65,10 +65,10 @@ fn addresses_are_waited_for_and_followed() {
     let running = Running::start(&[&kubeconfig, &hns, &save, "--hostname-override=win-9", "-v=2"]);
     running.wait_for("waiting for addresses of the Node win-9");
     server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
-    let lines = running.lines_to("HNS holds all that it should");
-    assert!(lines.iter().any(|line| line.contains("this node has the addresses 192.168.77.1")), "{lines:#?}");
+    let lines = running.lines_to("HNS in sync");
+    assert!(lines.iter().any(|line| line.contains("addresses=192.168.77.1")), "{lines:#?}");
     server.put(node(addresses("192.168.77.4"), json!({}))).unwrap();
-    running.wait_for("this node has the addresses 192.168.77.4");
+    running.wait_for("addresses=192.168.77.4");
     server.delete(Kind::Node, "", "win-9");
     running.wait_for("Node win-9 not found");
     running.end();
@@ -84,7 +84,7 @@ fn other_pod_cidrs_end_the_program_where_they_are_needed() {
     let start = |mode: &str| {
         let flags = [&kubeconfig, &hns.flag(), "--hostname-override=win-9", mode];
         let running = Running::start(&flags);
-        running.wait_for("HNS holds all that it should");
+        running.wait_for("HNS in sync");
         until("the Node is watched", || server.watches(Kind::Node) > 0);
         running
     };

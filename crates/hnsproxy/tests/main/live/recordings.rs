@@ -24,7 +24,7 @@ fn compare(server: fn() -> std::io::Result<ApiServer>, lists: StreamedLists) {
         let (files, live) =
             (run(name, &from(&recording(name, "cluster.json"))), run(name, &cluster.flag(&Credentials::None)));
         assert_eq!(live.json(), files.json(), "{name}");
-        for counter in ["native", "writes"] {
+        for counter in ["native_calls", "writes"] {
             assert_eq!(live.count(counter), files.count(counter), "{counter} of {name}");
         }
     }

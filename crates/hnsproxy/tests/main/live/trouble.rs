@@ -195,14 +195,14 @@ fn a_configuration_that_changes_while_the_server_is_away_leaves_the_node_as_it_w
     };
     write(1);
     let running = Running::start_at(health, metrics, &[&format!("--config={}", config.display()), &hns.flag()]);
-    running.wait_for("HNS holds all that it should");
+    running.wait_for("HNS in sync");
     let healthz = || get(health, "/healthz").map(|answer| answer.code);
     until("the node is eligible", || healthz() == Some(200));
     let writes = hns.emulator.writes();
     cluster.server.make_unavailable();
     running.wait_for("cannot connect to API server");
     write(2);
-    running.wait_for("the configuration has changed");
+    running.wait_for("configuration changed");
     running.wait_for("/healthz listens at");
     assert_eq!((healthz(), hns.emulator.writes()), (Some(200), writes));
     running.wait_for("cannot connect to API server");

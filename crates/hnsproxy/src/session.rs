@@ -1,11 +1,11 @@
-//! Drives the proxy core: the one place that reads the clock for it, hands it the cluster, and logs what it does.
+//! Drives the proxy core under one set of settings: reads the clock for it, hands it the cluster, and logs and counts what it does.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use cluster_source::error_chain as chain;
+use cluster_source::error_chain;
 use cluster_source::{Catalog, Change};
 use hcn::{ApiVersion, Client, Counts, Features};
 use jiff::Timestamp;
@@ -18,104 +18,98 @@ use proxy::{
 };
 use tracing::{debug, info, warn};
 
-use crate::cli::HnsApi;
-use crate::hns::Hns;
+use crate::hns::{Hns, HnsApi};
 use crate::metrics::Metrics;
 use crate::status::Status;
 
-/// A proxy at work on an HNS.
-pub struct Session<'a> {
-    hns: &'a Hns,
+pub struct Session {
+    hns: Arc<Hns>,
     client: Client,
     reconciler: Reconciler,
     settings: Settings,
     host: Host,
-    /// How many writes HNS is asked for at once.
     workers: Workers,
-    /// Whether load balancers may send this node traffic.
+    /// Whether load balancers may send traffic to this node.
     node_eligible: bool,
     metrics: Arc<Metrics>,
-    /// When this began, for people.
-    began: Timestamp,
+    /// The same moment twice: changes of the cluster have a wall-clock time, the core counts from the start.
+    started: Timestamp,
     start: Instant,
-    /// What was last logged of each kind, so that a state is logged when it begins, not each time it is met.
-    told_of_services: BTreeSet<String>,
+    /// The conditions that were last logged, so that each is logged when it begins and when it is resolved.
+    service_conditions: BTreeSet<String>,
     notices: Arc<[ServiceCondition]>,
-    told_of_host: BTreeSet<String>,
-    unreadable: Option<String>,
+    host_conditions: BTreeSet<String>,
+    audit_error: Option<String>,
     slow: bool,
-    /// How many steps were done.
-    done: usize,
+    steps_done: usize,
 }
 
-/// What became of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
-    /// HNS was looked at.
+    /// HNS was read as a whole.
     Done,
-    /// The other half is to come, after what has changed meanwhile.
+    /// Load balancers are still to be listed. Changes of the cluster go first.
     Half,
-    /// HNS could not be read.
     Failed,
 }
 
-/// Beyond so many objects that HNS holds otherwise than believed, only their number is logged, not each.
-const NAMED_AT_MOST: usize = 20;
+/// Of more drifted objects than these, only the number is logged: after a restart of HNS it is all of them.
+const MAX_DRIFT_LOGGED: usize = 20;
 
-impl<'a> Session<'a> {
-    /// A proxy that knows nothing yet.
-    pub fn new(hns: &'a Hns, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
+impl Session {
+    pub fn new(hns: Arc<Hns>, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
         let api_version = if hns.api() == HnsApi::V1 { ApiVersion::V1 } else { ApiVersion::V2 };
         Self {
-            hns,
             client: hns.client(api_version),
+            hns,
             reconciler: Reconciler::new(settings.clone(), host.clone()),
             settings,
             host,
             workers: Workers(concurrency),
             node_eligible: false,
             metrics: Arc::default(),
-            began: Timestamp::now(),
+            started: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
-            told_of_services: BTreeSet::new(),
+            service_conditions: BTreeSet::new(),
             notices: Arc::default(),
-            told_of_host: BTreeSet::new(),
-            unreadable: None,
+            host_conditions: BTreeSet::new(),
+            audit_error: None,
             slow: false,
-            done: 0,
+            steps_done: 0,
         }
     }
 
-    /// Has all that happens counted.
-    pub fn count_in(&mut self, metrics: Arc<Metrics>) {
+    /// Counts everything in these metrics instead of in its own.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self
     }
 
-    /// Goes on where a session before this one ends: what was logged is not logged again, and the Node, if it is the same, is as it was
-    /// until it is seen.
-    pub fn succeed(&mut self, before: &Session<'_>) {
-        self.told_of_services.clone_from(&before.told_of_services);
-        self.told_of_host.clone_from(&before.told_of_host);
+    /// Takes over from a session with other settings: its conditions are not logged a second time, and its view of the Node stays until the
+    /// Node is read again.
+    pub fn take_over(&mut self, before: &Session) {
+        self.service_conditions.clone_from(&before.service_conditions);
+        self.host_conditions.clone_from(&before.host_conditions);
         self.notices = before.notices.clone();
         if self.settings.node_name == before.settings.node_name {
             self.node_eligible = before.node_eligible;
         }
     }
 
-    /// The time that the core is told.
+    /// The time as the core counts it: since the start of the session.
     pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Hands over the cluster as it is now.
+    /// Replaces the cluster by this one.
     pub fn load(&mut self, catalog: &Catalog) {
         let changes = catalog.changes(&self.settings.node_name);
-        changes.into_iter().for_each(|change| self.take(change));
+        changes.into_iter().for_each(|change| self.apply(change));
     }
 
-    /// Takes a change of the cluster.
-    pub fn take(&mut self, change: Change) {
+    pub fn apply(&mut self, change: Change) {
         let reconciler = &mut self.reconciler;
         match change {
             Change::ResetServices(services) => reconciler.reset_services(services),
@@ -128,45 +122,41 @@ impl<'a> Session<'a> {
                 reconciler.set_zone(node.zone);
                 self.node_eligible = node.eligible;
             }
-            // A Node that is deleted is as it was: the kubelet may make it anew.
+            // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
             Change::Node(None) | Change::Problems(_) | Change::Outage(_) => {}
         }
     }
 
-    /// Whether all Services, and all slices, were handed over once.
-    pub fn knows_cluster(&self) -> bool {
+    /// Whether the complete lists of Services and of EndpointSlices were handed over.
+    pub fn has_complete_cluster(&self) -> bool {
         self.reconciler.is_complete()
     }
 
-    /// Says what the host knows of itself.
     pub fn set_host(&mut self, host: Host) {
         if self.host != host {
             let ips: Vec<_> = host.node_ips.iter().map(ToString::to_string).collect();
-            info!(
-                "this node has the addresses {}",
-                if ips.is_empty() { "that nobody knows".into() } else { ips.join(", ") }
-            );
+            info!(addresses = %ips.join(","), "node addresses changed");
             self.host = host.clone();
             self.reconciler.set_host(host);
         }
     }
 
-    /// Looks at HNS. With `--hns-api auto`, falls back to the first generation where HNS is too old for the second: no call more is made
-    /// where it is not.
+    /// Reads HNS as a whole. With `--hns-api auto`, falls back to the HNS v1 API if the version of HNS, which is read with it, has no
+    /// HCN v2 API.
     ///
     /// # Errors
-    /// Where HNS could not be asked, or lacks all networks.
+    /// If HNS cannot be read, or has none of the networks.
     pub fn observe(&mut self) -> Result<(), AuditError> {
         let result = self.reconciler.audit(&self.client);
-        self.note_look(result).map(drop)
+        self.handle_observation(result).map(drop)
     }
 
-    /// Notes what was found, and looks again where HNS was asked in a way that is too new for it. Answers whether load balancers are still
-    /// to be looked at.
-    fn note_look(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
+    /// Logs and counts what was found. Reads HNS again if the API in use is too new for it. Answers whether load balancers are still to be
+    /// listed.
+    fn handle_observation(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
-            info!("HNS has no v2 interface; its first generation is used");
+            info!("HNS has no HCN v2 API, using the HNS v1 API");
             self.client = self.hns.client(ApiVersion::V1);
             let cluster = self.reconciler.cluster();
             let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
@@ -181,7 +171,7 @@ impl<'a> Session<'a> {
         if let Ok(found) = &result
             && found.frontends + found.addresses > 0
         {
-            debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from what was known");
+            debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from the last known state");
         }
         self.report_drift();
         result.map(|found| found.paused)
@@ -190,53 +180,54 @@ impl<'a> Session<'a> {
     /// Logs and counts the drift that was found.
     fn report_drift(&mut self) {
         let drift = self.reconciler.take_drift();
-        name_drift(&drift);
+        log_drift(&drift);
         self.metrics.drift(&drift);
     }
 
-    /// Looks at HNS, where all is well at a part of it, and logs an error when it begins and when it is over.
+    /// Compares HNS with what is known of it, in two halves where all is well. Logs an error when it begins and when it is resolved.
     pub fn audit(&mut self) -> Audit {
         let result = self.reconciler.audit_step(&self.client);
-        let result = self.note_look(result);
+        let result = self.handle_observation(result);
         let audit = match &result {
             Ok(true) => Audit::Half,
             Ok(false) => Audit::Done,
             Err(_) => Audit::Failed,
         };
-        let error = result.err().map(|error| chain(&error));
-        if error != self.unreadable {
-            match &error {
-                Some(error) => warn!("{error}; nothing is changed until HNS can be read"),
-                None => info!("HNS can be read again"),
+        let error = result.err().map(|error| error_chain(&error));
+        if error != self.audit_error {
+            match (&error, &self.audit_error) {
+                (Some(error), _) => warn!("{error}; nothing is written until HNS can be read"),
+                (None, Some(resolved)) => info!("resolved: {resolved}"),
+                (None, None) => {}
             }
-            self.unreadable = error;
+            self.audit_error = error;
         }
+        // Between the two halves of an audit, half of the host is from before it.
         if audit != Audit::Half {
-            self.tell_of_host();
+            self.log_host_conditions();
         }
         audit
     }
 
-    /// Logs what was found of the host that an operator should know, when it begins and when it is over.
-    pub fn tell_of_host(&mut self) {
+    /// Logs the conditions of the host, each when it begins and when it is resolved.
+    pub fn log_host_conditions(&mut self) {
         let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
         let others = self.reconciler.foreign_load_balancers().into_iter().map(|other| other.to_string());
-        tell(&mut self.told_of_host, remarks.chain(others).collect());
+        log_conditions(&mut self.host_conditions, remarks.chain(others).collect());
     }
 
-    /// What is to be done now.
     pub fn plan(&mut self) -> Plan {
         let now = self.now();
         self.reconciler.plan(now)
     }
 
-    /// Explains a Service; none, if there is no such Service.
+    /// None if there is no such Service.
     pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
         let now = self.now();
         self.reconciler.explain(service, now)
     }
 
-    /// Brings HNS in step, as far as it can be now, and answers when to do so again.
+    /// Programs HNS as far as is possible now, and answers when to run again.
     pub fn run(&mut self) -> Next {
         let now = self.now();
         let Report { outcomes, next, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
@@ -244,80 +235,75 @@ impl<'a> Session<'a> {
         self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
         if self.reconciler.trouble().is_none() {
             let triggers = self.reconciler.take_triggers();
-            self.metrics.programmed(&triggers, self.began, Timestamp::now());
+            self.metrics.programmed(&triggers, self.started, Timestamp::now());
         }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
-        self.done += outcomes.len() - failed;
+        self.steps_done += outcomes.len() - failed;
         for Outcome { step, result, put_back } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
                 Err(failure) if *put_back => {
-                    warn!("{step}: {}; the one before is put back, it is tried again later", chain(failure));
+                    warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
-                Err(failure) => warn!("{step}: {}; it is tried again later", chain(failure)),
+                Err(failure) => warn!("{step}: {}; will retry", error_chain(failure)),
             }
         }
         if !outcomes.is_empty() {
-            info!(done = outcomes.len() - failed, failed, "HNS was changed");
+            info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
-        self.note_pace();
+        self.log_slow_calls();
         let notices = self.reconciler.notices();
         if *notices != *self.notices {
-            tell(&mut self.told_of_services, notices.iter().map(ServiceCondition::to_string).collect());
+            log_conditions(&mut self.service_conditions, notices.iter().map(ServiceCondition::to_string).collect());
             self.notices = notices.into();
         }
         next
     }
 
-    /// Logs when HNS begins to be slow, and when it no longer is.
-    fn note_pace(&mut self) {
+    /// Logs when calls begin to exceed their budget, and when that is resolved.
+    fn log_slow_calls(&mut self) {
         let slowest = self.hns.take_slowest();
         self.reconciler.note_pace(slowest.is_some());
         match slowest {
-            Some(call) if !self.slow => warn!("HNS is slow: {call}"),
-            None if self.slow => info!("HNS is as fast as it should be again"),
+            Some(call) if !self.slow => warn!("HNS calls exceed their budget: {call}"),
+            None if self.slow => info!("resolved: HNS calls exceed their budget"),
             _ => {}
         }
         self.slow = slowest.is_some();
     }
 
-    /// How many native calls this process has made.
+    /// The native calls of this process.
     pub fn counts(&self) -> Counts {
         self.hns.counts()
     }
 
-    /// How many steps were done.
-    pub fn done(&self) -> usize {
-        self.done
+    pub fn steps_done(&self) -> usize {
+        self.steps_done
     }
 
-    /// Whether HNS holds what it should.
-    pub fn is_converged(&self) -> bool {
+    pub fn is_in_sync(&self) -> bool {
         self.reconciler.is_converged()
     }
 
-    /// How the proxy stands.
     pub fn status(&self) -> Status {
         let (api_version, notices) = (self.client.api_version(), self.notices.clone());
         Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices)
     }
 
-    /// How every frontend stands.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         self.reconciler.frontends()
     }
 
-    /// The client in use.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Which HNS this is, and with what it is programmed.
+    /// Which HNS this is, and the settings with which it is programmed.
     pub fn note(&self) -> String {
         let settings = &self.settings;
         let mut note = self.hns.describe();
         if self.client.api_version() == ApiVersion::V1 {
-            note += " by its first generation";
+            note += " through the HNS v1 API";
         }
         note += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
         if let Some(source_vip) = settings.source_vip {
@@ -330,18 +316,17 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Logs what is not as it should be, when that begins and when it is over.
-fn tell(told: &mut BTreeSet<String>, now: BTreeSet<String>) {
-    now.difference(told).for_each(|notice| warn!("{notice}"));
-    told.difference(&now).for_each(|notice| info!("no longer so: {notice}"));
-    *told = now;
+/// Logs each condition when it begins and when it is resolved.
+fn log_conditions(logged: &mut BTreeSet<String>, now: BTreeSet<String>) {
+    now.difference(logged).for_each(|condition| warn!("{condition}"));
+    logged.difference(&now).for_each(|condition| info!("resolved: {condition}"));
+    *logged = now;
 }
 
-/// Logs what HNS was found to hold otherwise than believed: each, and how much there is of each kind.
-fn name_drift(drift: &[Drift]) {
-    drift.iter().take(NAMED_AT_MOST).for_each(|drift| warn!("{drift}"));
-    if drift.len() > NAMED_AT_MOST {
+fn log_drift(drift: &[Drift]) {
+    drift.iter().take(MAX_DRIFT_LOGGED).for_each(|drift| warn!("{drift}"));
+    if drift.len() > MAX_DRIFT_LOGGED {
         let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
-        warn!("and more, {} in all: {}", drift.len(), counts.join(", "));
+        warn!(objects = drift.len(), "drift of more objects than are logged: {}", counts.join(", "));
     }
 }

@@ -1,8 +1,11 @@
-//! How the proxy stands, as a value: made by the thread that programs HNS after each run, read by whoever answers questions.
+//! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
+
+mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cluster_source::error_chain;
 use hcn::ApiVersion;
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
@@ -10,51 +13,46 @@ use proxy::settings::Capabilities;
 use proxy::{HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition};
 use uuid::Uuid;
 
-use crate::sync::chain;
+pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore};
 
-/// Why nothing is written.
+/// Why nothing is written to HNS at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// In one word, for Events.
+pub struct HnsOutage {
+    /// CamelCase, as Events have it.
     pub reason: &'static str,
-    /// In words.
-    pub text: String,
+    pub message: String,
 }
 
-/// How the proxy stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Which HNS this is, and with what it is programmed.
+    /// Which HNS this is, and the settings with which it is programmed.
     pub note: String,
-    /// Whether load balancers may send this node traffic, as far as its Node tells.
+    /// Whether load balancers may send traffic to this node, going by its Node.
     pub node_eligible: bool,
-    /// The families that are programmed.
+    /// The IP families that are programmed.
     pub families: Vec<Family>,
-    /// How far HNS is brought in step.
     pub progress: Progress,
-    /// How HNS does.
     pub liveness: Liveness,
-    /// Why the cluster can't be asked for changes at present, if so.
-    pub cluster_trouble: Option<String>,
-    /// What is waited for before HNS is looked at, if anything.
-    pub awaited: Option<String>,
-    /// Why nothing is written at present, if so.
-    pub trouble: Option<Trouble>,
-    /// The version of HNS, once it was looked at.
+    /// Why the API server is unavailable at present, if it is.
+    pub cluster_outage: Option<String>,
+    /// What is waited for before HNS is read for the first time, if anything.
+    pub waiting_for: Option<String>,
+    pub hns_outage: Option<HnsOutage>,
+    /// Known once HNS was read.
     pub hns_version: Option<String>,
-    /// The generation of HNS's interface that is used.
+    /// The HNS API in use.
     pub api_version: ApiVersion,
-    /// What HNS can do, once it was looked at.
+    /// Known once HNS was read.
     pub capabilities: Option<Capabilities>,
-    /// How many ports a policy Local keeps traffic from all that serve: by policy and family.
+    /// The number of ports whose backends all are on other nodes, so that the policy Local leaves none: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// What is not as the Services ask, as of the last run.
+    /// Where HNS does not have what a Service asks for, as of the last run.
     pub notices: Arc<[ServiceCondition]>,
-    /// The uids of the Services that these are about.
+    /// The uids of the Services of these conditions.
     pub uids: BTreeMap<ServiceName, Uuid>,
-    /// What an operator should know of the host.
+    /// Conditions of the host.
     pub remarks: Vec<HostCondition>,
-    /// What health checks of Services are answered.
+    /// What the health check ports of Services answer.
     pub health_checks: HealthChecks,
 }
 
@@ -66,9 +64,9 @@ impl Default for Status {
             families: Vec::new(),
             progress: Progress::default(),
             liveness: Liveness::Up,
-            cluster_trouble: None,
-            awaited: None,
-            trouble: None,
+            cluster_outage: None,
+            waiting_for: None,
+            hns_outage: None,
             hns_version: None,
             api_version: ApiVersion::V2,
             capabilities: None,
@@ -82,7 +80,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// How a proxy stands that programs HNS by a generation of its interface.
+    /// The status of a reconciler that uses this HNS API.
     pub fn of(
         reconciler: &Reconciler,
         api_version: ApiVersion,
@@ -103,9 +101,11 @@ impl Status {
             families,
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
-            cluster_trouble: None,
-            awaited: None,
-            trouble: reconciler.trouble().map(|trouble| Trouble { reason: trouble.reason(), text: chain(trouble) }),
+            cluster_outage: None,
+            waiting_for: None,
+            hns_outage: reconciler
+                .trouble()
+                .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities().copied(),
@@ -116,18 +116,18 @@ impl Status {
         }
     }
 
-    /// What has to come before HNS holds all that it should, in words. Nothing: it does.
+    /// What has to happen before HNS is in sync, in words. Empty if it is in sync.
     pub fn waits_for(&self) -> Vec<String> {
         let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress;
         let mut waits = Vec::new();
         if !complete {
             waits.push("the complete lists of Services and EndpointSlices".to_owned());
-            waits.extend(self.cluster_trouble.clone());
+            waits.extend(self.cluster_outage.clone());
         }
-        waits.extend(self.awaited.clone());
-        waits.extend(self.trouble.iter().map(|trouble| trouble.text.clone()));
+        waits.extend(self.waiting_for.clone());
+        waits.extend(self.hns_outage.iter().map(|outage| outage.message.clone()));
         if self.liveness == Liveness::Restarted {
-            waits.push("HNS to hold again what it held before".to_owned());
+            waits.push("HNS to have its objects again after a restart".to_owned());
         }
         for (what, tally) in [("load balancers", load_balancers), ("endpoints", endpoints)] {
             let open = tally.desired - tally.confirmed;
@@ -136,10 +136,10 @@ impl Status {
             }
         }
         if failed > 0 {
-            waits.push(format!("{failed} frontends and addresses that failed and are tried again"));
+            waits.push(format!("{failed} frontends and addresses to be retried"));
         }
         if waits.is_empty() && backlog > 0 {
-            waits.push(format!("{backlog} Services, frontends and addresses to be looked at"));
+            waits.push(format!("{backlog} Services, frontends and addresses to be planned"));
         }
         waits
     }
@@ -152,21 +152,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_waited_for_is_named() {
+    fn waits_for_names_everything_that_is_missing() {
         let mut status = Status::default();
         assert_eq!(status.waits_for(), ["the complete lists of Services and EndpointSlices"]);
         status.progress.complete = true;
         assert_eq!(status.waits_for(), Vec::<String>::new());
         status.progress.load_balancers = Tally { desired: 7, confirmed: 4 };
         status.progress.failed = 1;
-        status.trouble = Some(Trouble { reason: "HNSUnavailable", text: "HNS could not be read".into() });
+        status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
         assert_eq!(
             status.waits_for(),
-            [
-                "HNS could not be read",
-                "3 of 7 load balancers",
-                "1 frontends and addresses that failed and are tried again"
-            ]
+            ["HNS could not be read", "3 of 7 load balancers", "1 frontends and addresses to be retried"]
         );
     }
 }

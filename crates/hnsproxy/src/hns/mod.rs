@@ -1,5 +1,6 @@
-//! Opens the HNS that was asked for, and knows of it what no native call tells: the node's name and addresses, and what was counted.
+//! Opens the chosen HNS, and has what no native call tells: the name and addresses of an emulated node, and the counts of calls.
 
+mod args;
 #[cfg(feature = "emulator")]
 mod emulated;
 
@@ -9,66 +10,44 @@ use std::sync::Arc;
 
 use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
 
+pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
 
-use crate::cli::{HnsApi, HnsArgs, HnsChoice};
-
-/// Why HNS could not be opened, or its state not be saved.
 #[derive(Debug, thiserror::Error)]
 pub enum HnsError {
-    /// This is another system.
-    #[error(
-        "--hns windows is for Windows only; elsewhere there is --hns emulated[:HOST.json] and --hns tcp://HOST:PORT"
-    )]
+    #[error("--hns windows is for Windows only; use --hns emulated[:HOST.json] or --hns tcp://HOST:PORT")]
     NotWindows,
-    /// Not part of this build.
     #[cfg(not(feature = "emulator"))]
-    #[error("this build has no emulated HNS, as releases for Windows have none; it programs HNS by --hns windows only")]
+    #[error("this build has no emulated HNS (releases for Windows have none); use --hns windows")]
     NoEmulator,
-    /// A host document can't be read.
-    #[error("{} can't be read", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// A host document is none.
-    #[error("{} is not a host document: {reason}", path.display())]
-    NoHost {
-        /// The file.
-        path: PathBuf,
-        /// Where, and what is wrong.
-        reason: String,
-    },
-    /// A host document can't be written.
-    #[error("{} can't be written", path.display())]
+    #[error("invalid host document {}: {reason}", path.display())]
+    InvalidHost { path: PathBuf, reason: String },
+    #[error("cannot write {}", path.display())]
     Unwritable {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// The service of an emulator can't be asked.
     #[cfg(feature = "emulator")]
-    #[error("the emulator at {address} can't be asked")]
+    #[error("cannot connect to the emulator at {address}")]
     Service {
-        /// Where it should be.
         address: String,
-        /// What happened.
         #[source]
         source: hcn_emulator::control::ControlError,
     },
-    /// Only an emulator can be saved.
-    #[error("--save-hns is for emulated HNS; what Windows holds is not a file's to keep")]
+    #[error("--save-hns is for emulated HNS only")]
     NotEmulated,
 }
 
-/// What an emulated host says of itself.
-#[cfg_attr(not(feature = "emulator"), allow(dead_code, reason = "only emulated hosts say so"))]
+/// The facts of an emulated host.
+#[cfg_attr(not(feature = "emulator"), allow(dead_code, reason = "only emulated hosts have facts"))]
 struct Facts {
     version: String,
     node: String,
@@ -77,10 +56,9 @@ struct Facts {
     networks: Vec<String>,
 }
 
-/// An open HNS.
 pub struct Hns {
     hcn: Arc<Instrumented<Box<dyn Hcn>>>,
-    /// None for that of this Windows host.
+    /// None for the HNS of this Windows host.
     facts: Option<Facts>,
     #[cfg(feature = "emulator")]
     emulated: Option<emulated::Emulated>,
@@ -88,72 +66,64 @@ pub struct Hns {
 }
 
 impl Hns {
-    /// Opens what was asked for.
-    ///
     /// # Errors
-    /// Where this build does not have it, the host document is bad, or the service can't be asked.
+    /// If this build does not have the chosen HNS, its host document is invalid, or its service is not reachable.
     #[cfg(feature = "emulator")]
-    pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
+    pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         let (hcn, facts, emulated) = match &args.hns {
             HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::there(address)?,
             HnsChoice::Windows => {
-                return Ok(Self {
-                    hcn: instrumented(windows()?, args),
-                    facts: None,
-                    emulated: None,
-                    api: args.hns_api,
-                });
+                let hcn = instrumented(windows()?, args);
+                return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api }));
             }
         };
-        Ok(Self { hcn: instrumented(hcn, args), facts: Some(facts), emulated: Some(emulated), api: args.hns_api })
+        let hcn = instrumented(hcn, args);
+        Ok(Arc::new(Self { hcn, facts: Some(facts), emulated: Some(emulated), api: args.hns_api }))
     }
 
-    /// Opens what was asked for.
-    ///
     /// # Errors
-    /// Where this build does not have it.
+    /// If this build does not have the chosen HNS.
     #[cfg(not(feature = "emulator"))]
-    pub fn open(args: &HnsArgs) -> Result<Self, HnsError> {
+    pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         match args.hns {
-            HnsChoice::Windows => Ok(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }),
+            HnsChoice::Windows => {
+                Ok(Arc::new(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }))
+            }
             HnsChoice::Emulated(_) | HnsChoice::Tcp(_) => Err(HnsError::NoEmulator),
         }
     }
 
-    /// Returns a function that any thread may call to learn which native call in flight is over `--hns-call-budget`. The thread that
-    /// made the call cannot say so: it is blocked.
+    /// Reads the call in progress that exceeds its budget, from any thread: the thread that calls is blocked.
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
         move || hcn.overdue()
     }
 
-    /// Reports each native call that finishes from now on to `observer`, on the thread that made the call.
+    /// Calls back after each native call from now on.
     pub fn observe_calls(&self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) {
         self.hcn.observe(Box::new(observer));
     }
 
-    /// The slowest native call over `--hns-call-budget` since this method was last called.
+    /// The slowest call since the last time, if it exceeded its budget.
     pub fn take_slowest(&self) -> Option<SlowCall> {
         self.hcn.take_slowest()
     }
 
-    /// The interface of native calls.
     pub fn hcn(&self) -> Arc<dyn Hcn> {
         self.hcn.clone()
     }
 
-    /// A client of a generation.
     pub fn client(&self, api_version: ApiVersion) -> Client {
         Client::new(self.hcn(), api_version)
     }
 
-    /// Which generation was asked for.
+    /// The API that was chosen, which can be auto.
     pub fn api(&self) -> HnsApi {
         self.api
     }
 
-    /// What this is, for every output: nobody should take an emulator for the real thing.
+    /// A description for every output, so that an emulated HNS is never taken for a real one.
     pub fn describe(&self) -> String {
         let hns = match &self.facts {
             Some(facts) => format!("emulated HNS {}", facts.version),
@@ -162,35 +132,35 @@ impl Hns {
         format!("hnsproxy {}, {hns}", env!("CARGO_PKG_VERSION"))
     }
 
-    /// The name of the node, where an emulated host says so.
+    /// The name of an emulated node.
     pub fn node_name(&self) -> Option<String> {
         self.facts.as_ref().map(|facts| facts.node.clone()).filter(|name| !name.is_empty())
     }
 
-    /// The addresses of the node, where an emulated host says so.
+    /// The addresses of an emulated node.
     pub fn node_ips(&self) -> Vec<IpAddr> {
         self.facts.as_ref().map(|facts| facts.node_ips.clone()).unwrap_or_default()
     }
 
-    /// The MAC address of the node's adapter, where an emulated host says so.
+    /// The MAC address of an emulated node.
     pub fn node_mac(&self) -> Option<String> {
         self.facts.as_ref().and_then(|facts| facts.mac.clone())
     }
 
-    /// The names of the networks that an emulated host had at the start.
+    /// The names of the networks of an emulated host at the start.
     pub fn networks(&self) -> Vec<String> {
         self.facts.as_ref().map(|facts| facts.networks.clone()).unwrap_or_default()
     }
 
-    /// How many native calls this process made.
+    /// The native calls of this process.
     pub fn counts(&self) -> Counts {
         self.hcn.counts()
     }
 
-    /// Writes what an emulated HNS holds now to a file that [`open`](Self::open) reads.
+    /// Writes the state of an emulated HNS to a file that [`open`](Self::open) reads.
     ///
     /// # Errors
-    /// Where HNS is not emulated, its service can't be asked, or the file can't be written.
+    /// If HNS is not emulated, its service is not reachable, or the file cannot be written.
     #[cfg(feature = "emulator")]
     pub fn save(&self, path: &Path) -> Result<(), HnsError> {
         let document = self.emulated.as_ref().ok_or(HnsError::NotEmulated)?.document()?;
@@ -199,8 +169,6 @@ impl Hns {
         std::fs::write(path, text + "\n").map_err(unwritable)
     }
 
-    /// Writes what an emulated HNS holds now to a file.
-    ///
     /// # Errors
     /// Always: HNS is not emulated.
     #[cfg(not(feature = "emulator"))]

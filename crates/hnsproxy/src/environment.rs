@@ -1,4 +1,4 @@
-//! From the configuration, the environment and the host to the settings of the core.
+//! What is read of the host: from the configuration, the environment and the host to the settings of the core.
 
 use std::net::IpAddr;
 
@@ -7,24 +7,21 @@ use cluster_source::kubernetes::node::Node;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use proxy::{Host, Settings};
 
-use super::ProxyArgs;
+use crate::cli::ProxyArgs;
 use crate::config::{Config, Gate};
 use crate::hns::Hns;
 
-/// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// No network is named.
     #[error(
-        "which HNS network the pods are in is not known: set --network-name or the environment variable KUBE_NETWORK{}",
+        "missing name of the HNS network of the pods: set --network-name or the environment variable KUBE_NETWORK{}",
         candidates(.there)
     )]
     NoNetwork {
-        /// The networks that the emulated host has.
+        /// The networks of the emulated host.
         there: Vec<String>,
     },
-    /// The system has no name.
-    #[error("the name of this node is not known: set --hostname-override")]
+    #[error("missing name of this node: set --hostname-override")]
     NodeName,
 }
 
@@ -32,10 +29,10 @@ fn candidates(there: &[String]) -> String {
     if there.is_empty() { String::new() } else { format!(" (the host has: {})", there.join(", ")) }
 }
 
-/// The settings, and what the host knows of itself.
+/// The settings, and the host with what its Node says.
 ///
 /// # Errors
-/// Where no network is named and none can be assumed.
+/// If the name of the network or of the node is missing.
 pub fn resolve(
     config: &Config,
     args: &ProxyArgs,
@@ -47,10 +44,8 @@ pub fn resolve(
     Ok((settings, host))
 }
 
-/// The settings.
-///
 /// # Errors
-/// Where no network is named and none can be assumed.
+/// If the name of the network or of the node is missing.
 pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings, SettingsError> {
     let winkernel = &config.winkernel;
     Ok(Settings {
@@ -66,7 +61,8 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
     })
 }
 
-/// What the host knows of itself, and what its Node says of it, where there is one.
+/// The addresses and the MAC address of the host. `--node-ip` and `--node-mac` come first, then the emulated host, then the Node and the
+/// adapters.
 pub fn host(config: &Config, args: &ProxyArgs, hns: &Hns, node: Option<&Node>) -> Host {
     let of_object = node.map(|node| node.ips.clone()).unwrap_or_default();
     let mut node_ips = Some(known_ips(args, hns)).filter(|ips| !ips.is_empty()).unwrap_or(of_object);
@@ -75,12 +71,12 @@ pub fn host(config: &Config, args: &ProxyArgs, hns: &Hns, node: Option<&Node>) -
     Host { node_ips, mac }
 }
 
-/// The addresses of the node that count whatever its Node says.
+/// The addresses of the node that do not depend on its Node.
 pub fn known_ips(args: &ProxyArgs, hns: &Hns) -> Vec<IpAddr> {
     if args.node.node_ip.is_empty() { hns.node_ips() } else { args.node.node_ip.clone() }
 }
 
-/// A bind address that is one takes the place of the node's address of its family, and becomes the primary one.
+/// A bind address that is not unspecified replaces the address of its family, and becomes the primary one, as in kube-proxy.
 fn bind(node_ips: &mut Vec<IpAddr>, address: IpAddr) {
     if !address.is_unspecified() {
         node_ips.retain(|ip| ip.is_ipv4() != address.is_ipv4());
@@ -88,7 +84,7 @@ fn bind(node_ips: &mut Vec<IpAddr>, address: IpAddr) {
     }
 }
 
-/// The MAC address of the last adapter that has an address, in lower case with colons, as kube-proxy finds and writes it.
+/// The MAC address of the last adapter with this address, in lower case with colons: kube-proxy takes the last one, too.
 fn mac_of(node_ip: IpAddr) -> Option<String> {
     let adapters = NetworkInterface::show().unwrap_or_default();
     let has_address = |adapter: &&NetworkInterface| adapter.addr.iter().any(|address| address.ip() == node_ip);
@@ -96,10 +92,10 @@ fn mac_of(node_ip: IpAddr) -> Option<String> {
     Some(mac.to_lowercase().replace('-', ":"))
 }
 
-/// The name of the node, as Kubernetes has it.
+/// The name of the Node.
 ///
 /// # Errors
-/// Where the system has no name, and none is set.
+/// If the system has no host name, and none is set.
 pub fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
     let name = config.hostname_override.clone().or_else(|| hns.node_name());
     let name = name.unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
@@ -115,17 +111,14 @@ fn network_names(configured: Option<&str>, hns: &Hns) -> Result<Vec<String>, Set
     }
     match hns.networks().as_slice() {
         [only] => {
-            tracing::info!(
-                network = only,
-                "--network-name is not set: the emulated host has one network, which is taken"
-            );
+            tracing::info!(network = only, "--network-name is not set, using the only network of the emulated host");
             Ok(vec![only.clone()])
         }
         there => Err(SettingsError::NoNetwork { there: there.to_vec() }),
     }
 }
 
-/// The names in a list with commas in between, each once: HNS has them without regard to case.
+/// The names of a comma-separated list, each once: names of HNS networks are case-insensitive.
 fn names(list: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {

@@ -1,0 +1,163 @@
+//! Builds the process from the arguments and the configuration, and runs it.
+//!
+//! [`build`] opens everything and binds the addresses. The [`Bound`] that it returns answers over HTTP already; [`Bound::run`] starts to
+//! program HNS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+
+use cluster_source::error_chain;
+use cluster_source::file_watch::FileWatch;
+use tracing::{info, warn};
+
+use crate::background::Background;
+use crate::cli::RunArgs;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
+use crate::error::CommandError;
+use crate::events::{Occurrence, Regarding, Severity, SharedCorrelator};
+use crate::hns::Hns;
+use crate::log;
+use crate::metrics::Metrics;
+use crate::reporting::Reporting;
+use crate::shutdown::Shutdown;
+use crate::source::Source;
+use crate::status::StatusStore;
+
+/// The process, ready to run.
+pub struct Bound<'a> {
+    context: Context<'a>,
+    received: Receiver<Event>,
+    correlator: SharedCorrelator,
+    reporting: Reporting,
+    control_loop: ControlLoop<'a>,
+    _config_watcher: Option<FileWatch>,
+}
+
+/// Builds the process. It runs until `shutdown` is requested.
+///
+/// # Errors
+/// If a part cannot be opened, or an address is taken and `--bind-address-hard-fail` is set.
+pub fn build<'a>(
+    args: &'a RunArgs,
+    config: &Config,
+    hns: Arc<Hns>,
+    shutdown: &Shutdown,
+) -> Result<Bound<'a>, CommandError> {
+    let (sender, received) = mpsc::channel();
+    let store = Arc::new(StatusStore::new(Clock::new()));
+    let events = EventSender::new(sender, store.clone());
+    let requested = events.clone();
+    shutdown.on_request(move || requested.send(Event::Shutdown));
+    let changed = events.clone();
+    let config_watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), move |change| {
+        changed.send(Event::Config(change));
+    })?;
+    let metrics = Arc::new(Metrics::default());
+    let calls = metrics.clone();
+    hns.observe_calls(move |call| calls.hns_call(call));
+    let background = Background::start().map_err(CommandError::Background)?;
+    let context = Context { args, hns, events, store, metrics, background };
+    let source = Source::of(&args.proxy, config)?;
+    let correlator = SharedCorrelator::default();
+    let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
+    let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;
+    Ok(Bound { context, received, correlator, reporting, control_loop, _config_watcher: config_watcher })
+}
+
+impl Bound<'_> {
+    /// Where `/healthz` is served. None if it is switched off, or if another program has the address.
+    pub fn healthz_address(&self) -> Option<SocketAddr> {
+        self.reporting.healthz_address()
+    }
+
+    /// Where `/metrics` is served. None if another program has the address.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.reporting.metrics_address()
+    }
+
+    /// Programs HNS until shutdown is requested.
+    ///
+    /// # Errors
+    /// If the process cannot go on, and has to be restarted.
+    pub fn run(self) -> Result<(), CommandError> {
+        let Self { context, received, correlator, mut reporting, mut control_loop, _config_watcher } = self;
+        loop {
+            let config = match control_loop.run(&received)? {
+                Exit::Reload(config) => *config,
+                Exit::Shutdown => {
+                    info!("shut down; HNS keeps its state");
+                    return Ok(());
+                }
+            };
+            // The new loop is complete before the old one goes, so that a configuration that cannot be used changes nothing.
+            let replaced = Source::of(&context.args.proxy, &config).map_err(CommandError::from).and_then(|source| {
+                let new = ControlLoop::new(context.clone(), config, &source, Some(control_loop.session()))?;
+                Ok((new, source))
+            });
+            match replaced {
+                Err(error) => warn!("{}; keeping the previous configuration", error_chain(&error)),
+                Ok((new, source)) => {
+                    info!("configuration changed; auditing HNS, which keeps its state");
+                    log_as(new.config(), control_loop.config());
+                    control_loop = new;
+                    // The new configuration may have the same addresses: they have to be free first.
+                    drop(reporting);
+                    reporting = Reporting::start(&context, control_loop.config(), &source, &correlator, None)?;
+                }
+            }
+        }
+    }
+}
+
+/// Logs the notes of a new configuration, and from now on with its verbosity.
+fn log_as(new: &Config, old: &Config) {
+    if new.logging.verbosity != old.logging.verbosity {
+        log::set_verbosity(new.logging.verbosity);
+    }
+    if new.logging.format != old.logging.format {
+        warn!("the log format changes only when hnsproxy is restarted");
+    }
+    log::notes(&new.notes);
+}
+
+/// The Event with which kube-proxy starts.
+fn starting() -> Occurrence {
+    let (regarding, severity) = (Regarding::Node, Severity::Normal);
+    Occurrence { regarding, severity, reason: "Starting", action: "StartKubeProxy", note: String::new() }
+}
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::ask;
+    use crate::cli::{self, Command};
+
+    #[test]
+    fn a_bound_process_has_real_addresses_and_answers_before_it_runs() {
+        let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge");
+        let from = format!("--from={}", recording.join("cluster.json").display());
+        let hns = format!("--hns=emulated:{}", recording.join("host.json").display());
+        let line = ["hnsproxy", "run", &from, &hns];
+        let Command::Run(args) = cli::parse(line.map(Into::into)).unwrap().command else { panic!("{line:?}") };
+        let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
+        // The flags do not allow port 0.
+        (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
+        let (hns, shutdown) = (Hns::open(&args.proxy.hns).unwrap(), Shutdown::default());
+        let bound = build(&args, &config, hns.clone(), &shutdown).unwrap();
+        assert_eq!(bound.healthz_address(), None);
+        let address = bound.metrics_address().unwrap();
+        assert!(ask::json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        assert_eq!(hns.counts().calls, 0);
+        shutdown.request();
+        bound.run().unwrap();
+        assert!(hns.counts().writes > 0);
+        assert!(ask::json::<Value>(address, "/configz").is_err(), "the address is free again");
+    }
+}

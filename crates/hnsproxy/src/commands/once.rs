@@ -1,0 +1,72 @@
+//! `run --once`: programs HNS until it is in sync, and shows its state. After a failure, too: the state is shown before the error.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use hcn::Counts;
+use proxy::Next;
+use tracing::info;
+
+use super::{log_catalog, read_cluster};
+use crate::cli::{OutputForm, RunArgs};
+use crate::config::Config;
+use crate::environment::resolve;
+use crate::error::CommandError;
+use crate::hns::Hns;
+use crate::session::Session;
+use crate::shutdown::Shutdown;
+use crate::{output, view};
+
+/// How long failed steps are retried: HNS refuses some for seconds while the CNI works.
+const RETRY_LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &Shutdown) -> Result<(), CommandError> {
+    let (sender, requested) = mpsc::channel();
+    shutdown.on_request(move || {
+        // Nobody listens once the command is done.
+        let _ = sender.send(());
+    });
+    let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
+    let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
+    let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency);
+    info!("{}", session.note());
+    session.load(&catalog);
+    session.observe()?;
+    session.log_host_conditions();
+    let synced = sync(&mut session, |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout));
+    let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
+    match args.proxy.output.output {
+        OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
+        OutputForm::Json => output::json(&snapshot)?,
+    }
+    log_catalog(&catalog);
+    let Counts { calls, writes } = synced?;
+    info!(native_calls = calls, writes, "HNS in sync");
+    Ok(())
+}
+
+/// Programs HNS until it is in sync, or the retry limit is reached, which counts from the last run that left nothing to do at once. Answers
+/// the native calls of the process. `wait` waits, and answers whether to go on.
+///
+/// # Errors
+/// If HNS is not in sync then.
+pub(super) fn sync(session: &mut Session, wait: impl Fn(Duration) -> bool) -> Result<Counts, CommandError> {
+    let (mut done, mut limit) = (0, RETRY_LIMIT);
+    while let Next::At(time) = session.run() {
+        let now = session.now();
+        // A large start is programmed in several runs. The time that they take is not spent on retries.
+        if time <= now && session.steps_done() > done {
+            (done, limit) = (session.steps_done(), now + RETRY_LIMIT);
+        }
+        if session.is_in_sync() || time > limit || !wait(time.saturating_sub(now)) {
+            break;
+        }
+    }
+    let counts = session.counts();
+    if session.is_in_sync() {
+        return Ok(counts);
+    }
+    let Counts { calls, writes } = counts;
+    Err(CommandError::NotInSync(format!("{calls} native calls, {writes} writes; the log has the steps that failed")))
+}

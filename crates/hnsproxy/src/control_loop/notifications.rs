@@ -1,0 +1,46 @@
+//! The subscription to HNS notifications.
+
+use std::sync::Arc;
+
+use cluster_source::error_chain;
+use hcn::Subscription;
+use tracing::debug;
+
+use super::event::{Event, EventSender};
+use crate::hns::Hns;
+
+pub(super) struct Notifications {
+    hns: Arc<Hns>,
+    events: EventSender,
+    subscription: Option<Subscription>,
+    /// False once HNS was found to have no notifications.
+    supported: bool,
+}
+
+impl Notifications {
+    pub(super) fn new(hns: Arc<Hns>, events: EventSender) -> Self {
+        Self { hns, events, subscription: None, supported: true }
+    }
+
+    /// Subscribes, unless that is done or HNS has no notifications.
+    pub(super) fn subscribe(&mut self) {
+        if self.subscription.is_some() || !self.supported {
+            return;
+        }
+        let events = self.events.clone();
+        let notify = move |notification: hcn::Notification| events.send(Event::Hns(notification.event));
+        match self.hns.hcn().subscribe(Box::new(notify)) {
+            Ok(subscription) => self.subscription = Some(subscription),
+            // Audits find the same, only later.
+            Err(error) => {
+                debug!("cannot subscribe to HNS notifications: {}", error_chain(&error));
+                self.supported = !matches!(error, hcn::Error::Missing { .. });
+            }
+        }
+    }
+
+    /// The service of HNS has stopped, and the subscription with it.
+    pub(super) fn disconnected(&mut self) {
+        self.subscription = None;
+    }
+}

@@ -1,0 +1,87 @@
+//! Why a command fails: the errors of all parts of the process in one type.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cluster_source::cluster::{AccessError, ReadError};
+use cluster_source::file_watch::FileWatchError;
+use cluster_source::files::FileError;
+use proxy::model::ServiceName;
+
+use crate::ask::AskError;
+use crate::config::ConfigError;
+use crate::environment::SettingsError;
+use crate::hns::HnsError;
+use crate::log::LogFileError;
+use crate::serve::ListenError;
+use crate::source::NodeError;
+use crate::windows_service::ServiceError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot write the configuration to {}", path.display())]
+    WriteConfig {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// kube-proxy on Windows fails with these words.
+    #[error("--init-only is implemented only on Linux")]
+    InitOnly,
+    #[error(transparent)]
+    Source(#[from] FileError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error("cannot start the background thread")]
+    Background(#[source] std::io::Error),
+    #[error(transparent)]
+    Watch(#[from] FileWatchError),
+    #[error(transparent)]
+    Hns(#[from] HnsError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Observe(#[from] proxy::AuditError),
+    /// The output of a command shows what HNS has.
+    #[error("cannot read the state of HNS")]
+    ReadHns(#[from] hcn::Error),
+    #[error("HNS is not in sync: {0}")]
+    NotInSync(String),
+    #[error("cannot write the result")]
+    Output(#[from] std::io::Error),
+    #[error("cannot listen at {address}; is another program listening there?")]
+    Listen {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    BindHardFail(#[from] ListenError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A service that could not start is not installed.
+    #[error("invalid arguments for the service: {0}")]
+    ServiceArguments(String),
+    #[error(transparent)]
+    LogFile(#[from] LogFileError),
+    #[error("Service {service} not found{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    ServiceNotFound {
+        service: ServiceName,
+        /// Why it was skipped, if it is in the input.
+        why: Option<String>,
+    },
+    #[error("cannot ask the hnsproxy at {address}; set --debug-address to where it listens, or --from to read files")]
+    Ask {
+        address: SocketAddr,
+        #[source]
+        source: AskError,
+    },
+    #[error("cannot catch the signals for shutdown")]
+    Signal(#[from] ctrlc::Error),
+}

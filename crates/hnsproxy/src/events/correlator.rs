@@ -1,0 +1,202 @@
+//! Which Events are sent, and when: each condition once while it lasts, what comes again soon as a series, and never more than the rate
+//! limit.
+//!
+//! Pure: time is an argument, the duration since any fixed moment.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::occurrence::{Occurrence, Regarding};
+
+/// A condition that is resolved sooner gets no Event: the endpoint of a new pod is a moment late, a port is free at the second try.
+const MIN_DURATION: Duration = Duration::from_secs(10);
+/// What occurs again within this time continues its series. The recorder of client-go ends a series after 6 minutes, too.
+const SERIES_TIMEOUT: Duration = Duration::from_secs(6 * 60);
+/// The burst of the rate limit, which is that of the spam filter of client-go.
+const BURST: u32 = 25;
+/// After a burst, one Event in this time. client-go allows one in 5 minutes, but for each object; this limit is for all objects.
+const REFILL: Duration = Duration::from_secs(60);
+/// Occurrences beyond these are dropped while the rate limit holds the others back.
+const MAX_PENDING: usize = 100;
+
+type Key = (Regarding, &'static str);
+
+/// An Event to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Correlated {
+    pub(super) occurrence: Occurrence,
+    /// The suffix of the name of the Event.
+    pub(super) number: u64,
+    /// The number of occurrences in the series. None for the first, which creates the Event.
+    pub(super) series_count: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Correlator {
+    conditions: BTreeMap<Key, Lasting>,
+    pending: VecDeque<Occurrence>,
+    series: BTreeMap<Key, Series>,
+    /// The rate limit as a virtual clock: each Event moves it by [`REFILL`], from now at least. The burst is used up when it is [`BURST`]
+    /// Events ahead of now.
+    spent: Duration,
+    dropped: u64,
+}
+
+#[derive(Debug)]
+struct Lasting {
+    since: Duration,
+    sent: bool,
+    occurrence: Occurrence,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Series {
+    number: u64,
+    count: u32,
+    last: Duration,
+}
+
+impl Correlator {
+    /// Replaces the conditions that hold. Those that are missing are resolved.
+    pub(super) fn set_conditions(&mut self, conditions: Vec<Occurrence>, now: Duration) {
+        let mut before = std::mem::take(&mut self.conditions);
+        self.conditions = conditions
+            .into_iter()
+            .map(|occurrence| {
+                let key = (occurrence.regarding.clone(), occurrence.reason);
+                let known = before.remove(&key).map(|known| (known.since, known.sent));
+                let (since, sent) = known.unwrap_or((now, false));
+                (key, Lasting { since, sent, occurrence })
+            })
+            .collect();
+    }
+
+    /// Takes something that has no duration.
+    pub(super) fn occurred(&mut self, occurrence: Occurrence) {
+        if self.pending.len() < MAX_PENDING {
+            self.pending.push_back(occurrence);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// The number of dropped occurrences since the last call.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// The next Event to send now, if any. `number` is for the name of a new Event.
+    pub(super) fn next(&mut self, now: Duration, number: u64) -> Option<Correlated> {
+        self.series.retain(|_, series| now.saturating_sub(series.last) < SERIES_TIMEOUT);
+        if !self.is_within_rate_limit(now) {
+            return None;
+        }
+        // Occurrences first: a condition is there at the next call, too.
+        let occurrence = self.pending.pop_front().or_else(|| {
+            let due = |lasting: &&mut Lasting| !lasting.sent && now.saturating_sub(lasting.since) >= MIN_DURATION;
+            let lasting = self.conditions.values_mut().find(due)?;
+            lasting.sent = true;
+            Some(lasting.occurrence.clone())
+        })?;
+        self.spent = self.spent.max(now) + REFILL;
+        let key = (occurrence.regarding.clone(), occurrence.reason);
+        let series = self.series.entry(key).or_insert(Series { number, count: 0, last: now });
+        (series.count, series.last) = (series.count + 1, now);
+        let series_count = (series.count > 1).then_some(series.count);
+        Some(Correlated { occurrence, number: series.number, series_count })
+    }
+
+    /// When [`next`](Self::next) may have an Event.
+    pub(super) fn due(&self, now: Duration) -> Option<Duration> {
+        let conditions = self.conditions.values().filter(|lasting| !lasting.sent);
+        let first =
+            if self.pending.is_empty() { conditions.map(|lasting| lasting.since + MIN_DURATION).min()? } else { now };
+        Some(first.max(self.spent.saturating_sub(REFILL * (BURST - 1))).max(now))
+    }
+
+    fn is_within_rate_limit(&self, now: Duration) -> bool {
+        self.spent <= now + REFILL * (BURST - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy::model::ServiceName;
+
+    use super::super::occurrence::Severity;
+    use super::*;
+
+    fn condition(service: u32) -> Occurrence {
+        Occurrence {
+            regarding: Regarding::Service(ServiceName::new("ns", format!("s{service}")), None),
+            severity: Severity::Warning,
+            reason: "PortInUse",
+            action: "SyncHNS",
+            note: String::new(),
+        }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The numbers and series counts of the Events that are sent at a time.
+    fn sent(correlator: &mut Correlator, seconds: u64) -> Vec<(u64, Option<u32>)> {
+        std::iter::from_fn(|| correlator.next(at(seconds), seconds))
+            .map(|event| (event.number, event.series_count))
+            .collect()
+    }
+
+    #[test]
+    fn a_condition_gets_one_event_once_it_has_lasted() {
+        let mut correlator = Correlator::default();
+        correlator.set_conditions(vec![condition(1), condition(2)], at(0));
+        assert_eq!((sent(&mut correlator, 9), correlator.due(at(9))), (vec![], Some(at(10))));
+        correlator.set_conditions(vec![condition(2)], at(9));
+        assert_eq!(sent(&mut correlator, 10), [(10, None)]);
+        correlator.set_conditions(vec![condition(2)], at(5000));
+        assert_eq!((sent(&mut correlator, 5000), correlator.due(at(5000))), (vec![], None));
+    }
+
+    #[test]
+    fn what_occurs_again_soon_continues_a_series() {
+        let mut correlator = Correlator::default();
+        for seconds in [100, 200, 400] {
+            correlator.occurred(condition(1));
+            let series_count = if seconds == 100 { None } else { Some(if seconds == 200 { 2 } else { 3 }) };
+            assert_eq!(sent(&mut correlator, seconds), [(100, series_count)]);
+        }
+        correlator.occurred(condition(1));
+        assert_eq!(sent(&mut correlator, 760), [(760, None)]);
+    }
+
+    #[test]
+    fn a_condition_that_comes_back_soon_continues_a_series() {
+        let mut correlator = Correlator::default();
+        correlator.set_conditions(vec![condition(1)], at(0));
+        assert_eq!(sent(&mut correlator, 10), [(10, None)]);
+        correlator.set_conditions(vec![], at(20));
+        correlator.set_conditions(vec![condition(1)], at(30));
+        assert_eq!((sent(&mut correlator, 39), sent(&mut correlator, 40)), (vec![], vec![(10, Some(2))]));
+    }
+
+    #[test]
+    fn conditions_beyond_the_burst_are_sent_one_by_one() {
+        let mut correlator = Correlator::default();
+        correlator.set_conditions((0..30).map(condition).collect(), at(0));
+        assert_eq!(sent(&mut correlator, 10).len(), 25);
+        assert_eq!(correlator.due(at(10)), Some(at(70)));
+        assert_eq!((sent(&mut correlator, 69).len(), sent(&mut correlator, 70).len()), (0, 1));
+        assert_eq!(sent(&mut correlator, 70 + 60 * 10).len(), 4);
+        assert_eq!(correlator.due(at(680)), None);
+    }
+
+    #[test]
+    fn occurrences_beyond_the_limit_are_dropped_and_counted() {
+        let mut correlator = Correlator::default();
+        (0..150).for_each(|service| correlator.occurred(condition(service)));
+        assert_eq!((correlator.take_dropped(), correlator.take_dropped()), (50, 0));
+        assert_eq!(sent(&mut correlator, 0).len(), 25);
+        assert_eq!(correlator.due(at(0)), Some(at(60)));
+    }
+}

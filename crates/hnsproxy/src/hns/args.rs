@@ -1,0 +1,72 @@
+//! The arguments that say which HNS is programmed, and through which API.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::duration_argument::seconds;
+
+/// A build without the emulator has only the HNS of the host.
+const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
+
+#[derive(Debug, Clone, Args)]
+pub struct HnsArgs {
+    /// The HNS to program: `windows`, that of this host; `emulated`, or `emulated:HOST.json` to start with the objects of a host
+    /// document; or `tcp://HOST:PORT`, that of `hnsproxy emulator`.
+    #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = choice)]
+    pub hns: HnsChoice,
+    /// The API of HNS: `v1` (HNS v1), `v2` (HCN), or `auto` for v2 where HNS has it, else v1.
+    #[arg(long, value_name = "API", default_value = "auto")]
+    pub hns_api: HnsApi,
+    /// How long one HNS call may take before HNS counts as slow in the log and the status.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub hns_call_budget: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HnsChoice {
+    /// The emulator in this process, with the objects of a host document if one is named.
+    Emulated(Option<PathBuf>),
+    /// The HNS of this Windows host.
+    Windows,
+    /// An emulator service at `HOST:PORT`.
+    Tcp(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HnsApi {
+    /// v2 where HNS has it, else v1.
+    Auto,
+    /// HNS v1 API: `HNSCall` of vmcompute.dll.
+    V1,
+    /// HCN v2 API: the functions of computenetwork.dll.
+    V2,
+}
+
+fn choice(text: &str) -> Result<HnsChoice, String> {
+    match text.split_once(':') {
+        None if text == "emulated" => Ok(HnsChoice::Emulated(None)),
+        None if text == "windows" => Ok(HnsChoice::Windows),
+        Some(("emulated", path)) if !path.is_empty() => Ok(HnsChoice::Emulated(Some(path.into()))),
+        Some(("tcp", rest)) if rest.len() > 2 && rest.starts_with("//") => {
+            Ok(HnsChoice::Tcp(rest.replacen("//", "", 1)))
+        }
+        _ => Err("expected emulated, emulated:HOST.json, windows, or tcp://HOST:PORT".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_hns_can_be_chosen() {
+        assert_eq!(choice("windows"), Ok(HnsChoice::Windows));
+        assert_eq!(choice("emulated"), Ok(HnsChoice::Emulated(None)));
+        // The path of a Windows file has a colon too.
+        assert_eq!(choice("emulated:C:\\h.json"), Ok(HnsChoice::Emulated(Some("C:\\h.json".into()))));
+        assert_eq!(choice("tcp://127.0.0.1:9"), Ok(HnsChoice::Tcp("127.0.0.1:9".into())));
+        assert!(["emulated:", "tcp:127.0.0.1:9", "tcp://", "linux"].into_iter().all(|text| choice(text).is_err()));
+    }
+}

@@ -1,0 +1,115 @@
+//! The addresses of `/healthz` and of `/metrics`: bound at the start, or later where another program has them.
+
+use std::future::pending;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use axum::Router;
+use cluster_source::error_chain;
+use tracing::{debug, info, warn};
+
+use super::Settings;
+use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
+use crate::events::{Occurrence, Regarding, Severity};
+
+const HEALTHZ: &str = "/healthz";
+const METRICS: &str = "/metrics";
+
+/// An address could not be bound, and `--bind-address-hard-fail` is set.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name} cannot listen at {address}; is another program listening there? Without --bind-address-hard-fail it is retried"
+)]
+pub struct ListenError {
+    name: &'static str,
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+impl ListenError {
+    /// The Event about it, in kube-proxy's words.
+    pub fn occurrence(&self) -> Occurrence {
+        let reason = if self.name == HEALTHZ { "FailedToStartProxierHealthcheck" } else { "FailedToStartMetricServer" };
+        let (regarding, severity, note) = (Regarding::Node, Severity::Warning, error_chain(self));
+        Occurrence { regarding, severity, reason, action: "StartKubeProxy", note }
+    }
+}
+
+pub struct Listeners {
+    /// None if it is switched off.
+    pub(super) healthz: Option<Listener>,
+    pub(super) metrics: Listener,
+}
+
+/// An address, and the socket or the error of the last try to bind it.
+pub(super) struct Listener {
+    name: &'static str,
+    address: SocketAddr,
+    bound: io::Result<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses. One that is taken is retried in [`start`](super::start).
+    ///
+    /// # Errors
+    /// If one is taken and the settings do not allow to go on without it.
+    pub fn bind(settings: &Settings) -> Result<Self, ListenError> {
+        let listener = |name, address| {
+            let listener = Listener { name, address, bound: bind(address, Callers::All) };
+            match listener.bound {
+                Err(source) if settings.hard_fail => Err(ListenError { name, address, source }),
+                bound => Ok(Listener { bound, ..listener }),
+            }
+        };
+        Ok(Self {
+            healthz: settings.healthz_address.map(|address| listener(HEALTHZ, address)).transpose()?,
+            metrics: listener(METRICS, settings.metrics_address)?,
+        })
+    }
+
+    /// The real address, once it is bound: the port may have been 0.
+    pub fn healthz_address(&self) -> Option<SocketAddr> {
+        self.healthz.as_ref()?.local_address()
+    }
+
+    /// The real address, once it is bound.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.local_address()
+    }
+}
+
+impl Listener {
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.bound.as_ref().ok()?.local_addr().ok()
+    }
+
+    /// Serves for ever. Retries to bind the address while another program has it.
+    pub(super) async fn serve(mut self, router: Router, claim: &Claim) {
+        let Self { name, address, .. } = self;
+        let mut logged: Option<String> = None;
+        loop {
+            match self.bound.and_then(|listener| Open::new(listener, router.clone(), claim.clone())) {
+                Ok(_open) => {
+                    if logged.is_some() {
+                        info!("resolved: {name} cannot listen at {address}");
+                    }
+                    debug!("{name} listens at {address}");
+                    return pending().await;
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    if logged.as_ref() != Some(&reason) {
+                        let seconds = RETRY_AFTER.as_secs();
+                        warn!(
+                            "{name} cannot listen at {address}: {reason}; is another program listening there? Retrying every {seconds} s"
+                        );
+                        logged = Some(reason);
+                    }
+                }
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+            self.bound = bind(address, Callers::All);
+        }
+    }
+}

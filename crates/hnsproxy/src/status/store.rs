@@ -1,0 +1,247 @@
+//! Where the control loop publishes its status, and all other threads read it.
+//!
+//! Beside the last [`Status`] are the [`ChangeTimes`]. Whoever brings a change notes it there itself, since the control loop may be blocked
+//! in an HNS call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proxy::Liveness;
+use tokio::sync::watch;
+
+use super::Status;
+use crate::clock::{Clock, Now};
+
+/// Since when changes are pending, and when changes were last programmed. All times count from the start of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChangeTimes {
+    /// The oldest change that no run has taken.
+    queued_since: Option<Duration>,
+    /// The oldest change that a run has taken and not yet programmed.
+    taken_since: Option<Duration>,
+    run_started: Option<Duration>,
+    last_queued: Option<Duration>,
+    last_programmed: Option<Duration>,
+    /// When a run last programmed a part of the changes it had taken. None once all are programmed.
+    last_part_programmed: Option<Duration>,
+}
+
+/// How much of the changes that it had taken a run has programmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programmed {
+    /// All, as far as HNS allowed.
+    All,
+    /// The next run continues.
+    Part,
+    Nothing,
+}
+
+impl ChangeTimes {
+    pub fn queued(&mut self, now: Duration) {
+        self.queued_since.get_or_insert(now);
+        self.last_queued = Some(now);
+    }
+
+    /// A run starts, and takes all queued changes.
+    pub fn run_started(&mut self, now: Duration) {
+        self.taken_since = self.oldest();
+        (self.queued_since, self.run_started) = (None, Some(now));
+    }
+
+    pub fn run_ended(&mut self, now: Duration, programmed: Programmed) {
+        self.run_started = None;
+        match programmed {
+            Programmed::All => {
+                (self.taken_since, self.last_programmed, self.last_part_programmed) = (None, Some(now), None);
+            }
+            Programmed::Part => self.last_part_programmed = Some(now),
+            // What the run had taken stays pending, with its age.
+            Programmed::Nothing => {}
+        }
+    }
+
+    /// Since when the oldest change is pending.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.taken_since.into_iter().chain(self.queued_since).min()
+    }
+
+    pub fn last_queued(&self) -> Option<Duration> {
+        self.last_queued
+    }
+
+    pub fn last_programmed(&self) -> Option<Duration> {
+        self.last_programmed
+    }
+
+    /// Whether changes are programmed within `limit`, as a whole or part by part, and no run takes longer.
+    pub fn is_healthy(&self, now: Duration, limit: Duration) -> bool {
+        let in_time = |since: Duration| now.saturating_sub(since) < limit;
+        // A long first start is healthy as long as parts of it get programmed.
+        let oldest = self.oldest().map(|since| since.max(self.last_part_programmed.unwrap_or_default()));
+        // kube-proxy is healthy until its first sync, too.
+        self.last_programmed.is_none() || oldest.into_iter().chain(self.run_started).all(in_time)
+    }
+}
+
+/// The content of the store at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusSnapshot {
+    /// The status after the last run.
+    pub status: Arc<Status>,
+    pub changes: ChangeTimes,
+    pub now: Now,
+}
+
+impl StatusSnapshot {
+    /// The liveness of HNS, where `overdue` says that a call in progress takes longer than its budget: the status is older than the call.
+    pub fn liveness(&self, overdue: bool) -> Liveness {
+        if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
+    }
+}
+
+#[derive(Debug)]
+pub struct StatusStore {
+    clock: Clock,
+    changes: Mutex<ChangeTimes>,
+    status: watch::Sender<Arc<Status>>,
+}
+
+impl StatusStore {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, changes: Mutex::default(), status: watch::Sender::default() }
+    }
+
+    /// Notes a change. May be called from any thread.
+    pub fn change_queued(&self) {
+        self.lock().queued(self.now().elapsed);
+    }
+
+    pub fn run_started(&self) {
+        self.lock().run_started(self.now().elapsed);
+    }
+
+    /// Publishes the status after a run.
+    pub fn publish(&self, status: Status) {
+        let could_write = status.waiting_for.is_none() && status.hns_outage.is_none() && status.progress.complete;
+        let programmed = match status.progress.unplanned {
+            _ if !could_write => Programmed::Nothing,
+            0 => Programmed::All,
+            _ => Programmed::Part,
+        };
+        self.set(status, programmed == Programmed::All);
+        self.lock().run_ended(self.now().elapsed, programmed);
+    }
+
+    /// Publishes the status before the first run. Everything is a pending change then, whose age counts from now.
+    pub fn publish_start(&self, status: Status) {
+        self.set(status, false);
+        let now = self.now().elapsed;
+        let mut changes = self.lock();
+        changes.run_ended(now, Programmed::All);
+        changes.queued(now);
+    }
+
+    /// Health checks follow only what is programmed: a load balancer that sends traffic before would lose it.
+    fn set(&self, mut status: Status, programmed: bool) {
+        if !programmed {
+            status.health_checks = self.status.borrow().health_checks.clone();
+        }
+        self.status.send_replace(Arc::new(status));
+    }
+
+    pub fn snapshot(&self) -> StatusSnapshot {
+        StatusSnapshot { status: self.status.borrow().clone(), changes: *self.lock(), now: self.now() }
+    }
+
+    /// Receives each new status.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.subscribe()
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ChangeTimes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy::model::{Family, ServiceName};
+    use proxy::{HealthCheck, HealthChecks};
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_pending_until_a_run_has_programmed_it() {
+        let at = Duration::from_secs;
+        let mut changes = ChangeTimes::default();
+        changes.queued(at(1));
+        changes.queued(at(2));
+        assert_eq!(changes.oldest(), Some(at(1)));
+        changes.run_started(at(2));
+        changes.queued(at(3));
+        assert_eq!(changes.oldest(), Some(at(1)));
+        changes.run_ended(at(4), Programmed::All);
+        assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(3)), Some(at(4))));
+        // A run that fails leaves what it had taken.
+        changes.run_started(at(4));
+        changes.run_ended(at(5), Programmed::Nothing);
+        changes.run_started(at(5));
+        assert_eq!(changes.oldest(), Some(at(3)));
+        changes.run_ended(at(6), Programmed::All);
+        assert_eq!(
+            changes,
+            ChangeTimes { last_programmed: Some(at(6)), last_queued: Some(at(3)), ..ChangeTimes::default() }
+        );
+    }
+
+    #[test]
+    fn a_run_that_takes_too_long_is_unhealthy() {
+        let (at, limit) = (Duration::from_secs, Duration::from_secs(10));
+        let mut changes = ChangeTimes::default();
+        changes.run_ended(at(0), Programmed::All);
+        changes.run_started(at(100));
+        assert!(changes.is_healthy(at(109), limit) && !changes.is_healthy(at(110), limit));
+        changes.run_ended(at(110), Programmed::Nothing);
+        assert!(changes.is_healthy(at(110), limit));
+    }
+
+    #[test]
+    fn a_run_in_parts_is_unhealthy_only_if_one_part_takes_too_long() {
+        let (at, limit) = (Duration::from_secs, Duration::from_secs(10));
+        let mut changes = ChangeTimes::default();
+        changes.run_ended(at(0), Programmed::All);
+        changes.queued(at(1));
+        changes.run_started(at(1));
+        changes.run_ended(at(9), Programmed::Part);
+        assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(1)), Some(at(0))));
+        assert!(changes.is_healthy(at(18), limit) && !changes.is_healthy(at(19), limit));
+        changes.run_ended(at(18), Programmed::All);
+        assert_eq!(
+            changes,
+            ChangeTimes { last_programmed: Some(at(18)), last_queued: Some(at(1)), ..ChangeTimes::default() }
+        );
+    }
+
+    #[test]
+    fn health_checks_change_once_all_is_programmed() {
+        let mut status = Status::default();
+        status.progress.complete = true;
+        let check = HealthCheck { port: 30000, uid: None, local: [(Family::V4, 1)].into() };
+        let checks: HealthChecks = [(ServiceName::new("ns", "web"), check)].into_iter().collect();
+        status.health_checks = checks.clone();
+        status.progress.unplanned = 1;
+        let store = StatusStore::new(Clock::new());
+        store.publish(status.clone());
+        let none = HealthChecks::default();
+        assert!(store.snapshot().status.health_checks == none && store.snapshot().changes.last_programmed().is_none());
+        status.progress.unplanned = 0;
+        store.publish(status);
+        assert!(
+            store.snapshot().status.health_checks == checks && store.snapshot().changes.last_programmed().is_some()
+        );
+    }
+}
