@@ -43,18 +43,11 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn check_cycles(workspace: &Workspace) -> Vec<Finding> {
-    let mut used = Vec::new();
     let mut findings = Vec::new();
     for target in &workspace.targets {
         for cycle in cycles::cycles(&target.tree) {
-            match allowed::known_cycle(&target.package, &cycle.modules) {
-                Some(known) => used.push(known),
-                None => {
-                    findings.push(Finding::in_file(cycle.file(), format!("{}: {}", target.package, cycle.describe())))
-                }
-            }
+            findings.push(Finding::in_file(cycle.file(), format!("{}: {}", target.package, cycle.describe())));
         }
     }
-    findings.extend(allowed::unused_cycles(&used));
     findings
 }
