@@ -1,6 +1,6 @@
-//! Safe wrappers of the functions of HNS: strings and handles in, owned strings and handles out.
+//! Safe wrappers of the functions of HNS. They take strings and handles, and return owned strings and handles.
 //!
-//! The HRESULT alone decides between success and failure. An error record that comes with success is returned in [`Answer::remark`].
+//! The HRESULT alone decides between success and failure. An error record that comes with success is returned in [`Answer::warning`].
 #![expect(unsafe_code, reason = "the functions of HNS are foreign")]
 
 use std::ffi::c_void;
@@ -19,10 +19,9 @@ use crate::{Error, Guid, Hresult, Kind};
 /// The result of a successful call.
 #[derive(Debug)]
 pub(super) struct Answer<T> {
-    /// The result.
     pub(super) value: T,
-    /// An error record that came with the success.
-    pub(super) remark: Option<ErrorRecord>,
+    /// An error record that HNS returned together with success.
+    pub(super) warning: Option<ErrorRecord>,
 }
 
 /// `HcnEnumerate…`.
@@ -32,13 +31,13 @@ pub(super) fn enumerate(function: &'static str, kind: Kind, query: &str) -> Resu
     let query = query.pointer_or_null();
     let (mut ids, mut record) = (Text::empty(), Text::empty());
     let (ids_out, record_out) = (ids.out(), record.out());
-    // SAFETY: the signature is checked against the metadata. The query is null or ends with a NUL and outlives the call; both out parameters
-    // take a pointer to a text, hold null, live on, and own what is stored.
+    // SAFETY: the signature is checked against the metadata. The query is null or ends with NUL, and outlives the call. Both out
+    // parameters are null, outlive the call, and own the strings that HNS stores.
     let code = unsafe { enumerate(query, ids_out, record_out) };
-    document(function, finish(function, code, &record)?, &ids)
+    document_answer(function, finish(function, code, &record)?, &ids)
 }
 
-/// `HcnCreate…`. Endpoints need the open network that they are created in; for others `network` is ignored.
+/// `HcnCreate…`. An endpoint needs the open `network` in which it is created. Other kinds ignore `network`.
 pub(super) fn create(
     function: &'static str,
     kind: Kind,
@@ -54,21 +53,21 @@ pub(super) fn create(
     let code = match &family(kind).create {
         Create::Alone(create) => {
             let create = create.get()?;
-            // SAFETY: the signature is checked against the metadata, or that of its siblings. Id, settings (null, or with a NUL at
-            // their end) and both out parameters, which hold null, outlive the call; what is stored gets its owners below.
+            // SAFETY: the signature is checked against the metadata, for routes that of the other kinds. The id, the settings (null or
+            // ending with NUL) and both out parameters (null) outlive the call. The handle gets its owner below.
             unsafe { create(&raw const id, settings, handle_out, record_out) }
         }
         Create::InNetwork(create) => {
             let network = network.ok_or_else(|| Error::hns(function, Hresult::E_HANDLE))?.raw();
             let create = create.get()?;
-            // SAFETY: as above; the network is open, and its owner is borrowed for the time of the call.
+            // SAFETY: as above. The network is open, and borrowed during the call.
             unsafe { create(network, &raw const id, settings, handle_out, record_out) }
         }
     };
-    let handle = handed_out(code, handle);
-    // SAFETY: null, or the open handle of the object just created, for us to close.
+    let handle = handle_of_success(code, handle);
+    // SAFETY: null, or the open handle of the new object. Nothing else closes it.
     let object = unsafe { Object::from_raw(kind, handle) };
-    opened(function, finish(function, code, &record)?, object)
+    object_answer(function, finish(function, code, &record)?, object)
 }
 
 /// `HcnOpen…`.
@@ -77,13 +76,13 @@ pub(super) fn open(function: &'static str, kind: Kind, id: Guid) -> Result<Answe
     let id = guid(id);
     let (mut handle, mut record) = (null_mut::<c_void>(), Text::empty());
     let (handle_out, record_out) = (&raw mut handle, record.out());
-    // SAFETY: the signature is checked against the metadata. The id and both out parameters, which hold null, outlive the call; what is
-    // stored gets its owners at once.
+    // SAFETY: the signature is checked against the metadata. The id and both out parameters (null) outlive the call. The handle gets
+    // its owner below.
     let code = unsafe { open(&raw const id, handle_out, record_out) };
-    let handle = handed_out(code, handle);
-    // SAFETY: null, or an open handle for us to close.
+    let handle = handle_of_success(code, handle);
+    // SAFETY: null, or an open handle. Nothing else closes it.
     let object = unsafe { Object::from_raw(kind, handle) };
-    opened(function, finish(function, code, &record)?, object)
+    object_answer(function, finish(function, code, &record)?, object)
 }
 
 /// `HcnQuery…Properties`.
@@ -93,10 +92,11 @@ pub(super) fn query(function: &'static str, kind: Kind, object: &Object, query: 
     let (handle, query) = (object.raw(), query.pointer_or_null());
     let (mut properties, mut record) = (Text::empty(), Text::empty());
     let (properties_out, record_out) = (properties.out(), record.out());
-    // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the query is
-    // null or ends with a NUL and outlives the call; both out parameters hold null, live on, and own what is stored.
+    // SAFETY: the signature is checked against the metadata. The handle is open, of this kind, and borrowed during the call. The query
+    // is null or ends with NUL, and outlives the call. Both out parameters are null, outlive the call, and own the strings that HNS
+    // stores.
     let code = unsafe { call(handle, query, properties_out, record_out) };
-    document(function, finish(function, code, &record)?, &properties)
+    document_answer(function, finish(function, code, &record)?, &properties)
 }
 
 /// `HcnModify…`.
@@ -106,8 +106,9 @@ pub(super) fn modify(function: &'static str, kind: Kind, object: &Object, settin
     let (handle, settings) = (object.raw(), settings.pointer_or_null());
     let mut record = Text::empty();
     let record_out = record.out();
-    // SAFETY: the signature is checked against the metadata. The handle is open and of this kind, its owner borrowed; the settings
-    // are null or end with a NUL and outlive the call; the out parameter holds null, lives on, and owns what is stored.
+    // SAFETY: the signature is checked against the metadata. The handle is open, of this kind, and borrowed during the call. The
+    // settings are null or end with NUL, and outlive the call. The out parameter is null, outlives the call, and owns the string that
+    // HNS stores.
     let code = unsafe { modify(handle, settings, record_out) };
     finish(function, code, &record)
 }
@@ -118,8 +119,8 @@ pub(super) fn delete(function: &'static str, kind: Kind, id: Guid) -> Result<Ans
     let id = guid(id);
     let mut record = Text::empty();
     let record_out = record.out();
-    // SAFETY: the signature is checked against the metadata. The id outlives the call; the out parameter holds null, lives on, and owns what
-    // is stored.
+    // SAFETY: the signature is checked against the metadata. The id outlives the call. The out parameter is null, outlives the call, and
+    // owns the string that HNS stores.
     let code = unsafe { delete(&raw const id, record_out) };
     finish(function, code, &record)
 }
@@ -134,19 +135,19 @@ pub(super) fn hns(function: &'static str, method: Method, path: &str, body: &str
     let (method, path, body) = (method.pointer(), path.pointer(), body.pointer());
     let mut response = Text::empty();
     let response_out = response.out();
-    // SAFETY: the signature is the one that published clients use. The three texts end with a NUL and outlive the call; the place
-    // holds null, lives on, and owns what is stored.
+    // SAFETY: the signature is the one that published clients use. The three strings end with NUL and outlive the call. The out parameter
+    // is null, outlives the call, and owns the string that HNS stores.
     let code = unsafe { call(method, path, body, response_out) };
     // HNSCall has no error record: the response of a failure, if any, explains it.
     let code = Hresult(code.cast_unsigned());
     if !code.is_success() {
         return Err(failure(function, code, &response));
     }
-    document(function, Answer { value: (), remark: None }, &response)
+    document_answer(function, Answer { value: (), warning: None }, &response)
 }
 
-/// The handle of a successful call. A failed call returns none, and whatever it stored is not ours to close.
-fn handed_out(code: HRESULT, handle: *mut c_void) -> *mut c_void {
+/// The handle of a successful call. A value that a failed call stored is not a handle, and must not be closed.
+fn handle_of_success(code: HRESULT, handle: *mut c_void) -> *mut c_void {
     if Hresult(code.cast_unsigned()).is_success() { handle } else { null_mut() }
 }
 
@@ -156,31 +157,31 @@ fn finish(function: &'static str, code: HRESULT, text: &Text) -> Result<Answer<(
     if !code.is_success() {
         return Err(failure(function, code, text));
     }
-    Ok(Answer { value: (), remark: record(code, text.read().as_deref()) })
+    Ok(Answer { value: (), warning: record(code, text.read().as_deref()) })
 }
 
 fn failure(function: &'static str, code: Hresult, text: &Text) -> Error {
     Error::Hns { function, code, record: record(code, text.read().as_deref()) }
 }
 
-fn document(function: &'static str, answer: Answer<()>, text: &Text) -> Result<Answer<String>, Error> {
+fn document_answer(function: &'static str, answer: Answer<()>, text: &Text) -> Result<Answer<String>, Error> {
     match text.read() {
-        Some(value) => Ok(Answer { value, remark: answer.remark }),
-        None => Err(nothing(function, "document", answer.remark)),
+        Some(value) => Ok(Answer { value, warning: answer.warning }),
+        None => Err(missing_result(function, "document", answer.warning)),
     }
 }
 
-fn opened(function: &'static str, answer: Answer<()>, object: Option<Object>) -> Result<Answer<Object>, Error> {
+fn object_answer(function: &'static str, answer: Answer<()>, object: Option<Object>) -> Result<Answer<Object>, Error> {
     match object {
-        Some(value) => Ok(Answer { value, remark: answer.remark }),
-        None => Err(nothing(function, "handle", answer.remark)),
+        Some(value) => Ok(Answer { value, warning: answer.warning }),
+        None => Err(missing_result(function, "handle", answer.warning)),
     }
 }
 
 /// The error for success without the expected result.
-fn nothing(function: &'static str, what: &str, remark: Option<ErrorRecord>) -> Error {
-    let said = remark.map(|record| format!(": {}", record.error.trim_end())).unwrap_or_default();
-    Error::Document { function, reason: format!("success without a {what}{said}") }
+fn missing_result(function: &'static str, what: &str, warning: Option<ErrorRecord>) -> Error {
+    let message = warning.map(|record| format!(": {}", record.error.trim_end())).unwrap_or_default();
+    Error::Document { function, reason: format!("success without a {what}{message}") }
 }
 
 fn guid(id: Guid) -> GUID {
@@ -209,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn success_without_its_result_is_an_error_and_tells_what_hns_said() {
+    fn success_without_a_result_is_an_error_with_the_message_of_hns() {
         let record = ErrorRecord { success: false, error: "Odd. ".into(), error_code: 31 };
-        let answer = Answer { value: (), remark: Some(record) };
-        let error = document("F", answer, &Text::empty()).unwrap_err();
+        let answer = Answer { value: (), warning: Some(record) };
+        let error = document_answer("F", answer, &Text::empty()).unwrap_err();
         assert_eq!(error, Error::Document { function: "F", reason: "success without a document: Odd.".into() });
-        assert!(opened("F", Answer { value: (), remark: None }, None).is_err());
+        assert!(object_answer("F", Answer { value: (), warning: None }, None).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Signatures and names of the functions of HNS, for all five kinds of objects.
 //!
-//! The compiler compares each signature with Microsoft's metadata, if that has it.
+//! The compiler compares each signature with Microsoft's metadata, where the metadata has the function.
 
 use std::ffi::c_void;
 
@@ -10,7 +10,6 @@ use windows_sys::core::{GUID, HRESULT, PCWSTR, PWSTR};
 use super::library::{Dll, Function, Signature};
 use crate::kind::Kind;
 
-/// The notification callback.
 pub(super) type Callback = metadata::HCN_NOTIFICATION_CALLBACK;
 
 macro_rules! signatures {
@@ -19,7 +18,7 @@ macro_rules! signatures {
             $(#[doc = $doc])*
             pub(super) type $name = unsafe extern "system" fn($($argument),*) -> HRESULT;
             #[expect(unsafe_code, reason = "the trait promises that this is a type of function pointer")]
-            // SAFETY: it is one, by the line above.
+            // SAFETY: the line above defines it as one.
             unsafe impl Signature for $name {}
         )*
     };
@@ -51,7 +50,7 @@ signatures! {
 /// `HcnUnregisterServiceCallback`: handle. The same type as [`Close`].
 pub(super) type Unregister = Close;
 
-/// The functions of one kind of objects.
+/// The functions for one kind of object.
 pub(super) struct Family {
     pub(super) enumerate: Function<Enumerate>,
     pub(super) create: Create,
@@ -62,15 +61,11 @@ pub(super) struct Family {
     pub(super) close: Function<Close>,
 }
 
-/// How objects of a kind are created.
 pub(super) enum Create {
-    /// By themselves.
     Alone(Function<CreateAlone>),
-    /// In an open network.
     InNetwork(Function<CreateInNetwork>),
 }
 
-/// The functions of a kind.
 pub(super) fn family(kind: Kind) -> &'static Family {
     match kind {
         Kind::Network => &NETWORK,
@@ -84,11 +79,8 @@ pub(super) fn family(kind: Kind) -> &'static Family {
 static COMPUTENETWORK: Dll = Dll::new("computenetwork.dll");
 static VMCOMPUTE: Dll = Dll::new("vmcompute.dll");
 
-/// `HNSCall`.
 pub(super) static HNS_CALL: Function<Hns> = Function::new(&VMCOMPUTE, c"HNSCall");
-/// `HcnRegisterServiceCallback`.
 pub(super) static REGISTER: Function<Register> = Function::new(&COMPUTENETWORK, c"HcnRegisterServiceCallback");
-/// `HcnUnregisterServiceCallback`.
 pub(super) static UNREGISTER: Function<Unregister> = Function::new(&COMPUTENETWORK, c"HcnUnregisterServiceCallback");
 
 static NETWORK: Family = Family {
@@ -131,7 +123,7 @@ static NAMESPACE: Family = Family {
     close: Function::new(&COMPUTENETWORK, c"HcnCloseNamespace"),
 };
 
-// Not in Microsoft's metadata. Go clients use the signatures of the other kinds.
+// Not in Microsoft's metadata. Go clients call them with the signatures of the other kinds.
 static ROUTE: Family = Family {
     enumerate: Function::new(&COMPUTENETWORK, c"HcnEnumerateSdnRoutes"),
     create: Create::Alone(Function::new(&COMPUTENETWORK, c"HcnCreateSdnRoute")),
@@ -142,7 +134,7 @@ static ROUTE: Family = Family {
     close: Function::new(&COMPUTENETWORK, c"HcnCloseSdnRoute"),
 };
 
-/// Fails to compile if a signature differs from the metadata. A constant, so that no program imports the functions.
+/// Does not compile if a signature differs from the metadata. It is a constant, so that no program imports the functions.
 const _: () = {
     use metadata::*;
     let _: [Enumerate; 4] =
@@ -170,7 +162,7 @@ mod tests {
     use crate::call::{Call, Handle};
 
     #[test]
-    fn every_call_looks_up_the_function_that_it_names() {
+    fn every_call_uses_the_function_that_it_names() {
         let (id, handle, text) = (Guid::nil(), Handle(0), String::new);
         for kind in [Kind::Network, Kind::Endpoint, Kind::LoadBalancer, Kind::Namespace, Kind::Route] {
             let family = family(kind);

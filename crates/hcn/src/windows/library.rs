@@ -1,7 +1,7 @@
-//! Loads DLLs and looks their functions up, each at its first use.
+//! Loads DLLs and looks up their functions, each at its first use.
 //!
-//! Only System32 is searched, so that a DLL with that name beside the program or in the current directory is never loaded. A loaded DLL
-//! stays loaded. A missing one is looked up again at the next use, so that a Windows feature that is installed later is found.
+//! Only System32 is searched, so that a DLL of the same name beside the program or in the current directory is never loaded. A loaded DLL
+//! stays loaded. A missing DLL is looked up again at the next use, so that a Windows feature that is installed later is found.
 #![expect(unsafe_code, reason = "DLLs are loaded and their functions looked up by foreign calls")]
 
 use std::ffi::CStr;
@@ -19,7 +19,7 @@ use crate::Error;
 /// A type of function pointer.
 ///
 /// # Safety
-/// Only for `unsafe extern "system" fn` types: [`Function`] converts addresses to this type.
+/// Implement it only for `unsafe extern "system" fn` types: [`Function`] converts addresses to this type.
 pub(super) unsafe trait Signature: Copy + Send + Sync + 'static {}
 
 /// A DLL of Windows.
@@ -32,13 +32,13 @@ pub(super) struct Dll {
 #[derive(Debug, Clone, Copy)]
 struct Module(HMODULE);
 
-// SAFETY: a module handle is a number valid in the whole process, and the module is never unloaded.
+// SAFETY: a module handle is valid in the whole process, and the module is never unloaded.
 unsafe impl Send for Module {}
-// SAFETY: as above; the only use is GetProcAddress, which may be called from any thread.
+// SAFETY: as above. The handle is only passed to GetProcAddress, which may be called from any thread.
 unsafe impl Sync for Module {}
 
 impl Dll {
-    /// A DLL by its file name. Loads nothing yet.
+    /// Does not load the DLL yet.
     pub(super) const fn new(name: &'static str) -> Self {
         Self { name, module: OnceLock::new() }
     }
@@ -48,19 +48,19 @@ impl Dll {
             return Ok(*module);
         }
         let name = Wide::new("LoadLibraryExW", self.name)?;
-        // SAFETY: the name ends with a NUL and outlives the call; the reserved file handle is null as it must be. What runs is the
-        // entry point of a system DLL, since only System32 is searched.
+        // SAFETY: the name ends with NUL and outlives the call. The reserved file handle must be null, and is. Only System32 is
+        // searched, so only the entry point of a system DLL runs.
         let module = unsafe { LoadLibraryExW(name.pointer(), null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
         if module.is_null() {
             return Err(Error::Missing { what: self.name.to_owned(), reason: io::Error::last_os_error().to_string() });
         }
-        // Two threads that load it at once get the same module, whose reference count nothing decrements.
+        // Two threads that load it at the same time get the same module. Nothing decrements its reference count.
         Ok(*self.module.get_or_init(|| Module(module)))
     }
 
     fn address(&self, name: &CStr) -> Result<FARPROC, Error> {
         let module = self.module()?;
-        // SAFETY: the module is loaded and stays so; the name ends with a NUL and outlives the call.
+        // SAFETY: the module is loaded and never unloaded. The name ends with NUL and outlives the call.
         let address = unsafe { GetProcAddress(module.0, name.as_ptr().cast()) };
         if address.is_none() {
             let reason = io::Error::last_os_error().to_string();
@@ -79,18 +79,17 @@ pub(super) struct Function<F> {
 }
 
 impl<F: Signature> Function<F> {
-    /// A function by its name. Looks nothing up yet. `F` must be the signature of the export: callers rely on that.
+    /// Does not look up the function yet. `F` must be the signature of the export: callers rely on that.
     pub(super) const fn new(dll: &'static Dll, name: &'static CStr) -> Self {
         Self { dll, name, found: OnceLock::new() }
     }
 
-    /// The name of the export.
     #[cfg(test)]
     pub(super) fn name(&self) -> &'static CStr {
         self.name
     }
 
-    /// Looks the function up.
+    /// Looks up the function.
     ///
     /// # Errors
     /// [`Error::Missing`] if this system lacks the DLL or the function.
@@ -100,8 +99,8 @@ impl<F: Signature> Function<F> {
             return Ok(*function);
         }
         let address = self.dll.address(self.name)?;
-        // SAFETY: the sizes are equal as asserted above. `F` is a type of function pointer by the contract of `Signature`, valid for
-        // any address but null, and `address` is not null. That the signature is right matters where the function is called.
+        // SAFETY: the sizes are equal, as asserted above. By the contract of `Signature`, `F` is a type of function pointer, which is
+        // valid for any address except null, and `address` is not null. Whether the signature is right matters at the call.
         let function = unsafe { transmute_copy::<FARPROC, F>(&address) };
         Ok(*self.found.get_or_init(|| function))
     }
@@ -117,12 +116,12 @@ mod tests {
     unsafe impl Signature for NoArguments {}
 
     #[test]
-    fn a_function_that_is_there_is_found_and_kept() {
+    fn an_existing_function_is_found() {
         static KERNEL: Dll = Dll::new("kernel32.dll");
         static PROCESS: Function<NoArguments> = Function::new(&KERNEL, c"GetCurrentProcessId");
         for _ in 0..2 {
             let function = PROCESS.get().unwrap();
-            // SAFETY: GetCurrentProcessId takes nothing, gives a u32, and has no conditions.
+            // SAFETY: GetCurrentProcessId has no parameters and no preconditions, and returns a u32.
             assert_eq!(unsafe { function() }, std::process::id());
         }
     }

@@ -16,10 +16,10 @@ pub(super) struct Object {
     handle: NonNull<c_void>,
 }
 
-// SAFETY: a handle of HNS belongs to the process, not to a thread: any thread may use and close it. Go clients rely on that, since
-// their calls move between threads.
+// SAFETY: a handle of HNS belongs to the process, so any thread may use and close it. Go clients rely on that: their goroutines move
+// between threads.
 unsafe impl Send for Object {}
-// SAFETY: the handle is only ever passed to HNS, which takes calls on many threads; closing needs the only reference.
+// SAFETY: the handle is only passed to HNS, which accepts concurrent calls. Closing requires ownership.
 unsafe impl Sync for Object {}
 
 impl Object {
@@ -41,18 +41,18 @@ impl Object {
     /// # Errors
     /// [`Error::Hns`] with the code of HNS; [`Error::Missing`] if this system lacks the function.
     pub(super) fn close(self, function: &'static str) -> Result<(), Error> {
-        // The drop would close it a second time.
+        // Dropping the object would close the handle a second time.
         let this = ManuallyDrop::new(self);
         let code = this.close_once()?;
         if code.is_success() { Ok(()) } else { Err(Error::hns(function, code)) }
     }
 
-    /// Call it once, as the last use of the object.
+    /// Must be called once, as the last use of the object.
     fn close_once(&self) -> Result<Hresult, Error> {
         let close = family(self.kind).close.get()?;
         let handle = self.raw();
-        // SAFETY: the function is the one that closes handles of this kind; the handle is open and ours alone, since both callers
-        // own the object and use it no more.
+        // SAFETY: the function closes handles of this kind. The handle is open, and nothing else uses it: both callers own the
+        // object and do not use it again.
         let code = unsafe { close(handle) };
         Ok(Hresult(code.cast_unsigned()))
     }
@@ -60,7 +60,7 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // A caller that needs the result calls `close`. There is nothing to do about a handle that HNS does not close.
+        // A caller that needs the result calls `close`. A handle that HNS does not close stays open: nothing can be done about it.
         let _ = self.close_once();
     }
 }

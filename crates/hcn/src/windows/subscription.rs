@@ -1,7 +1,7 @@
 //! Delivers notifications of HNS to a listener until the registration is dropped.
 //!
-//! Whether unregistering waits for running callbacks is not documented. HNS therefore gets no pointer: its context is a number, and a late
-//! callback finds no listener under it, so that nothing is used after it is freed.
+//! Whether unregistering waits for running callbacks is not documented. The context of a callback is therefore a number and not a
+//! pointer: a late callback finds no listener for the number, and nothing is used after it is freed.
 #![expect(unsafe_code, reason = "callbacks are registered by foreign calls, and called from foreign code")]
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::memory::read;
 use crate::notification::{Event, Gate, Listener, Notification};
 use crate::{Error, Hresult};
 
-/// Listeners by the number that HNS has as context.
+/// Listeners by the number that HNS passes to the callback as context.
 struct Listeners {
     last: usize,
     by_number: Option<HashMap<usize, Arc<Gate>>>,
@@ -25,7 +25,7 @@ struct Listeners {
 static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners { last: 0, by_number: None });
 
 fn listeners() -> MutexGuard<'static, Listeners> {
-    // Nothing that can panic happens between two changes that belong together.
+    // No panic can leave the listeners inconsistent, so a poisoned lock is usable.
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,25 +53,25 @@ impl Drop for Number {
     }
 }
 
-/// A registration, removed when dropped. HNS cannot reach the listener afterwards.
+/// A registration with HNS. Dropping it unregisters; the listener is not called afterwards.
 #[derive(Debug)]
 pub(super) struct Registration {
     registration: Option<NonNull<c_void>>,
-    // Dropped after the registration is removed, by the order of `drop` and fields.
+    // Dropped after `Drop::drop` has unregistered.
     _number: Number,
 }
 
-// SAFETY: the registration belongs to the process; it is only used to take it back, on whatever thread.
+// SAFETY: the registration belongs to the process. Any thread may unregister it, which is its only use.
 unsafe impl Send for Registration {}
-// SAFETY: nothing can be done with a shared reference.
+// SAFETY: a shared reference gives access to nothing.
 unsafe impl Sync for Registration {}
 
-/// Registers a listener, which HNS calls on its own threads.
+/// Registers a listener. HNS calls it on threads of its own.
 ///
-/// The listener should not drop the registration: HNS may wait for the listener in turn.
+/// The listener should not drop the registration: unregistering may wait for the listener, a deadlock.
 ///
 /// # Errors
-/// [`Error::Missing`] if this system has no notifications; [`Error::Hns`] if HNS rejected the registration.
+/// [`Error::Missing`] if this system has no notifications; [`Error::Hns`] if HNS rejects the registration.
 pub(super) fn subscribe(listener: Listener) -> Result<Registration, Error> {
     let register = REGISTER.get()?;
     // Do not register without a way to unregister.
@@ -80,8 +80,8 @@ pub(super) fn subscribe(listener: Listener) -> Result<Registration, Error> {
     let context = without_provenance::<c_void>(number.0);
     let mut registration = null_mut();
     let registration_out = &raw mut registration;
-    // SAFETY: the signature is checked against the metadata. The callback lives as long as the program and follows no pointer but the
-    // text it is given; the context is a number; the out parameter holds null and outlives the call.
+    // SAFETY: the signature is checked against the metadata. The callback is a static function, and reads no pointer except the
+    // string that HNS passes to it. The context is a number. The out parameter is null and outlives the call.
     let code = unsafe { register(Some(notify), context, registration_out) };
     let code = Hresult(code.cast_unsigned());
     if !code.is_success() {
@@ -95,21 +95,21 @@ impl Drop for Registration {
         let Some(registration) = self.registration else { return };
         let Ok(unregister) = UNREGISTER.get() else { return };
         let registration = registration.as_ptr().cast_const();
-        // SAFETY: the signature is checked against the metadata; HNS gave the registration out, and it is taken back only here, once.
-        // Should HNS refuse, its callbacks find no listener.
+        // SAFETY: the signature is checked against the metadata. The registration comes from HNS, and is unregistered only here, once.
+        // If HNS rejects that, later callbacks find no listener.
         let _ = unsafe { unregister(registration) };
     }
 }
 
-/// The callback that HNS calls.
+/// The callback for HNS.
 ///
 /// # Safety
-/// `data` is null, or a text with a NUL at its end that nobody writes to during the call, as HNS documents.
+/// `data` is null, or a string that ends with NUL and that nothing writes to during the call. HNS documents that.
 unsafe extern "system" fn notify(event: u32, context: *const c_void, status: HRESULT, data: PCWSTR) {
     let number = context.addr();
     let gate = listeners().by_number.as_ref().and_then(|by_number| by_number.get(&number).cloned());
     let Some(gate) = gate else { return };
-    // SAFETY: as the caller promises.
+    // SAFETY: by the contract of this function.
     let document = unsafe { read(data) }.unwrap_or_default();
     gate.deliver(Notification { event: Event::from(event), status: Hresult(status.cast_unsigned()), document });
 }
@@ -123,12 +123,12 @@ mod tests {
     fn call(number: usize, event: u32, data: Option<&str>) {
         let text = data.map(|data| Wide::new("F", data).unwrap());
         let pointer = text.as_ref().map_or(std::ptr::null(), Wide::pointer);
-        // SAFETY: null, or a text that outlives the call.
+        // SAFETY: the pointer is null, or a string that outlives the call.
         unsafe { notify(event, without_provenance(number), 0, pointer) }
     }
 
     #[test]
-    fn notifications_reach_their_own_listener_until_it_is_forgotten() {
+    fn notifications_reach_their_own_listener_until_it_is_removed() {
         let (sender, receiver) = channel();
         let other = Number::of(Box::new(|notification| panic!("{notification:?}")));
         let number = Number::of(Box::new(move |notification| sender.send(notification).unwrap()));

@@ -9,34 +9,33 @@ use crate::error::ErrorRecord;
 use crate::notification::{Listener, Subscription};
 use crate::{Error, Kind};
 
-type Remarks = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
+type OnWarning = dyn Fn(&'static str, &ErrorRecord) + Send + Sync;
 
 /// The Host Networking Service of this system.
 ///
 /// Creating it makes no call and loads no DLL. Dropping it closes the objects that are still open.
 pub struct Windows {
     open: Table<Object>,
-    remarks: Box<Remarks>,
+    on_warning: Box<OnWarning>,
 }
 
 impl Windows {
-    /// Creates it without a function for remarks.
+    /// Ignores error records that HNS returns together with success.
     pub fn new() -> Self {
-        Self::with_remarks(|_, _| ())
+        Self::with_warnings(|_, _| ())
     }
 
-    /// Creates it with a function that gets each error record that HNS returns together with success, and the name of the native
-    /// function.
+    /// Calls `on_warning` for each error record that HNS returns together with success, with the name of the native function.
     ///
     /// HNS is not known to do that, and the meaning is not documented. The code decides: treating the call as failed would repeat a
-    /// write that was made. `remarks` lets a caller log the record. It is called on the thread of the call, before the call returns.
-    pub fn with_remarks(remarks: impl Fn(&'static str, &ErrorRecord) + Send + Sync + 'static) -> Self {
-        Self { open: Table::new(), remarks: Box::new(remarks) }
+    /// write that was made. `on_warning` lets a caller log the record. It is called on the thread of the call, before the call returns.
+    pub fn with_warnings(on_warning: impl Fn(&'static str, &ErrorRecord) + Send + Sync + 'static) -> Self {
+        Self { open: Table::new(), on_warning: Box::new(on_warning) }
     }
 
     fn take<T>(&self, function: &'static str, answer: Answer<T>) -> T {
-        if let Some(record) = &answer.remark {
-            (self.remarks)(function, record);
+        if let Some(record) = &answer.warning {
+            (self.on_warning)(function, record);
         }
         answer.value
     }
@@ -80,7 +79,7 @@ impl Hcn for Windows {
                 Ok(Reply::Document(self.take(function, ids)))
             }
             Call::Create { kind, network, id, settings } => {
-                // Held for the whole call, so that another thread cannot close it meanwhile.
+                // Keeps the network open for the whole call, even if another thread closes its handle meanwhile.
                 let network = network.map(|handle| self.open.get(function, Kind::Network, handle)).transpose()?;
                 let object = calls::create(function, *kind, network.as_deref(), *id, settings)?;
                 Ok(self.keep(function, *kind, object))
@@ -138,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn remarks_are_told_by_function() {
+    fn warnings_are_reported_with_their_function() {
         let (sender, receiver) = std::sync::mpsc::channel();
-        let windows = Windows::with_remarks(move |function, record| sender.send((function, record.clone())).unwrap());
+        let windows = Windows::with_warnings(move |function, record| sender.send((function, record.clone())).unwrap());
         let record = ErrorRecord { success: false, error: "Odd. ".into(), error_code: 31 };
-        windows.take("HcnDeleteEndpoint", Answer { value: (), remark: Some(record.clone()) });
-        windows.take("HcnDeleteNetwork", Answer { value: (), remark: None });
+        windows.take("HcnDeleteEndpoint", Answer { value: (), warning: Some(record.clone()) });
+        windows.take("HcnDeleteNetwork", Answer { value: (), warning: None });
         drop(windows);
         assert_eq!(receiver.iter().collect::<Vec<_>>(), [("HcnDeleteEndpoint", record)]);
     }

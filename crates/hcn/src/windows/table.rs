@@ -1,7 +1,7 @@
 //! Open objects by the numbers that callers use as handles.
 //!
-//! Numbers are not reused, so that a closed handle stays invalid. An object that one thread uses while another closes it lives until
-//! that use ends.
+//! Numbers are not reused, so a closed handle stays invalid. An object that one thread uses while another thread closes it lives
+//! until that use ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::call::Handle;
 use crate::{Error, Hresult, Kind};
 
-/// Objects by number. The lock is held for lookups only, never while an object is used or dropped.
+/// The lock is only held for lookups, never while an object is used or dropped.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     entries: Mutex<Entries<T>>,
@@ -22,12 +22,10 @@ struct Entries<T> {
 }
 
 impl<T> Table<T> {
-    /// Creates an empty table.
     pub(super) fn new() -> Self {
         Self { entries: Mutex::new(Entries { last: 0, open: HashMap::new() }) }
     }
 
-    /// Adds an object.
     pub(super) fn insert(&self, kind: Kind, object: T) -> Handle {
         let object = Arc::new(object);
         let mut entries = self.lock();
@@ -48,7 +46,7 @@ impl<T> Table<T> {
         }
     }
 
-    /// Removes a number. Returns its object, or `None` while another thread uses it: that thread then drops it.
+    /// Removes a number. Returns its object, or `None` while another thread uses the object; that thread drops it.
     ///
     /// # Errors
     /// As [`Table::get`].
@@ -63,7 +61,7 @@ impl<T> Table<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
-        // Nothing that can panic happens between two changes that belong together.
+        // No panic can leave the entries inconsistent, so a poisoned lock is usable.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,7 +73,7 @@ mod tests {
     const F: &str = "HcnQueryEndpointProperties";
 
     #[test]
-    fn a_closed_number_is_unknown_for_good() {
+    fn a_closed_number_stays_unknown() {
         let table = Table::new();
         let first = table.insert(Kind::Endpoint, "first");
         assert_eq!(table.remove(F, Kind::Endpoint, first), Ok(Some("first")));
@@ -87,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_another_kind_or_never_given_out_is_unknown() {
+    fn a_number_of_another_kind_or_one_never_returned_is_unknown() {
         let table = Table::new();
         let handle = table.insert(Kind::Network, ());
         assert!(table.get(F, Kind::Endpoint, handle).is_err());
@@ -98,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_closed_while_in_use_lives_until_the_use_ends() {
+    fn an_object_that_is_closed_while_in_use_lives_until_the_use_ends() {
         let table = Table::new();
         let handle = table.insert(Kind::Endpoint, Arc::new(()));
         let used = table.get(F, Kind::Endpoint, handle).unwrap();
@@ -110,16 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn many_threads_each_close_what_they_opened() {
+    fn threads_do_not_disturb_each_other() {
         let table = Table::new();
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let table = &table;
                 scope.spawn(move || {
-                    for turn in 0..500 {
-                        let handle = table.insert(Kind::Endpoint, (thread, turn));
-                        assert_eq!(*table.get(F, Kind::Endpoint, handle).unwrap(), (thread, turn));
-                        assert_eq!(table.remove(F, Kind::Endpoint, handle), Ok(Some((thread, turn))));
+                    for round in 0..500 {
+                        let handle = table.insert(Kind::Endpoint, (thread, round));
+                        assert_eq!(*table.get(F, Kind::Endpoint, handle).unwrap(), (thread, round));
+                        assert_eq!(table.remove(F, Kind::Endpoint, handle), Ok(Some((thread, round))));
                     }
                 });
             }

@@ -14,11 +14,11 @@ impl Wide {
     /// Converts a string.
     ///
     /// # Errors
-    /// [`Hresult::E_INVALIDARG`] if the string contains NUL: HNS would read up to it only, which may be another request.
+    /// [`Hresult::E_INVALIDARG`] if the string contains NUL: HNS would read only the part before it, which may be a different request.
     pub(super) fn new(function: &'static str, text: &str) -> Result<Self, Error> {
         if text.contains('\0') {
             let code = Hresult::E_INVALIDARG;
-            let error = "The text has a NUL character inside.".to_owned();
+            let error = "The string contains a NUL character.".to_owned();
             let record = Some(ErrorRecord { success: false, error, error_code: code.0 });
             return Err(Error::Hns { function, code, record });
         }
@@ -55,7 +55,7 @@ pub(super) fn record(code: Hresult, text: Option<&str>) -> Option<ErrorRecord> {
             }
             Some(record)
         }
-        // Another document, or none: the text may still help a person.
+        // Not an error record. The text may still help a person.
         _ => Some(ErrorRecord { success: false, error: text.to_owned(), error_code: code.0 }),
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     use crate::Class;
 
     #[test]
-    fn a_text_ends_with_nul_and_an_empty_one_is_null() {
+    fn a_string_ends_with_nul_and_an_empty_one_is_null() {
         let text = Wide::new("F", "aé\u{1f980}").unwrap();
         assert_eq!(text.0, [0x61, 0xe9, 0xd83e, 0xdd80, 0]);
         assert_eq!(text.pointer_or_null(), text.pointer());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_inside_is_refused_rather_than_cut_off() {
+    fn a_string_with_a_nul_is_rejected() {
         let error = Wide::new("HcnModifyNetwork", "{}\0{}").unwrap_err();
         assert_eq!(error.class(), Class::Invalid);
     }
@@ -94,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_lends_its_text() {
+    fn the_message_of_an_envelope_is_kept() {
         let text = r#"{"Success":false,"Output":null,"Error":"The endpoint was not found. "}"#;
         let record = record(Hresult::HCN_E_ENDPOINT_NOT_FOUND, Some(text)).unwrap();
         assert_eq!((record.error.as_str(), record.error_code), ("The endpoint was not found. ", 0x803b_0002));
     }
 
     #[test]
-    fn what_is_no_record_is_kept_as_text() {
+    fn other_texts_are_kept_as_messages() {
         for text in ["no document", "{}", "[1]", r#"{"ErrorCode":-1}"#, r#"{"Error":7}"#, "\u{fffd}", "{\"Error\":"] {
             let record = record(Hresult::E_NOTIMPL, Some(text)).unwrap();
             assert_eq!((record.error.as_str(), record.error_code), (text, 0x8000_4001));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_no_record() {
+    fn an_empty_text_is_not_a_record() {
         assert_eq!(record(Hresult::E_NOTIMPL, None), None);
         assert_eq!(record(Hresult::E_NOTIMPL, Some(" \r\n")), None);
     }

@@ -183,7 +183,7 @@ fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn H
 
 #[cfg(windows)]
 fn windows() -> Result<Box<dyn Hcn>, HnsError> {
-    Ok(Box::new(hcn::Windows::with_remarks(|function, record| {
+    Ok(Box::new(hcn::Windows::with_warnings(|function, record| {
         tracing::warn!(function, code = record.error_code, "HNS succeeded with an error record: {}", record.error);
     })))
 }
