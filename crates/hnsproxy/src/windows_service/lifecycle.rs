@@ -1,5 +1,5 @@
-//! The lifecycle of the service as the SCM sees it: messages in, states out, in order. The SCM itself is not needed, so that it is tested on
-//! every system.
+//! The lifecycle of the service as the SCM sees it: it turns messages into reported states, in order. It does not need the SCM, so it is
+//! tested on every system.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -52,7 +52,7 @@ pub(super) fn run_lifecycle(
         };
         match (message, state) {
             (Ok(Message::Done(code)), _) => return report(State::Stopped(code)),
-            // The work panicked: its sender is gone without a result.
+            // The work panicked: its sender was dropped without a result.
             (Err(RecvTimeoutError::Disconnected), _) => return report(State::Stopped(1)),
             (Ok(Message::Stop | Message::Shutdown), State::Running) => {
                 tracing::info!("stop requested by the service control manager");

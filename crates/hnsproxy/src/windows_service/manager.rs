@@ -25,16 +25,16 @@ const DESCRIPTION: &str =
     "Programs the Host Networking Service for Kubernetes Services (hnsproxy, which replaces kube-proxy).";
 /// The seconds until the SCM restarts the service after its first, second, and any further failure.
 const RESTARTS: [u64; 3] = [5, 10, 60];
-/// The time without failures after which the next one counts as the first again: a day.
+/// After this time without a failure, the next failure counts as the first again: one day.
 const FAILURE_RESET: Duration = Duration::from_secs(24 * 60 * 60);
-/// In seconds. A shutdown waits for an HNS call in progress, and for the last Events.
+/// In seconds. A shutdown completes the HNS call in progress and sends the last Events.
 const STOP_TIMEOUT: u64 = 60;
 const POLLS_PER_SECOND: u64 = 10;
 
 /// Installs a service that runs this program.
 ///
 /// # Errors
-/// If there is a service with this name, or the SCM refuses, or the output cannot be written.
+/// If a service with this name exists, if the SCM returns an error, or if the output cannot be written.
 pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
     let ServiceDefinition { name, display_name, arguments } = definition;
     let manager = connect(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
@@ -47,7 +47,7 @@ pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
         error_control: ServiceErrorControl::Normal,
         executable_path: program,
         launch_arguments: arguments.clone(),
-        // hnsproxy itself waits for HNS. As a dependency, HNS would stop this service whenever it is restarted.
+        // hnsproxy waits for HNS by itself. With a dependency, each restart of HNS would stop this service.
         dependencies: Vec::new(),
         account_name: None,
         account_password: None,
@@ -55,7 +55,7 @@ pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
     let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::CHANGE_CONFIG | ServiceAccess::START;
     let service = manager.create_service(&info, access).map_err(|error| match code(&error) {
         Some(EXISTS) => match manager.open_service(name, ServiceAccess::QUERY_CONFIG) {
-            Ok(there) => ServiceError::Exists { name: name.clone(), command_line: command_line(&there) },
+            Ok(existing) => ServiceError::Exists { name: name.clone(), command_line: command_line(&existing) },
             Err(error) => failed(format!("query service {name}, which exists"), error),
         },
         _ => failed(format!("create service {name}"), error),
@@ -84,7 +84,8 @@ pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
 /// Stops and deletes a service that runs this program.
 ///
 /// # Errors
-/// If there is none, or it runs another program or does not stop, or the SCM refuses, or the output cannot be written.
+/// If the service does not exist, runs another program or does not stop, if the SCM returns an error, or if the output cannot be
+/// written.
 pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     let manager = connect(ServiceManagerAccess::CONNECT)?;
     let access =
@@ -122,7 +123,7 @@ fn stop(name: &str, service: &Service) -> Result<(), ServiceError> {
         if state()? == ServiceState::Stopped {
             return print("stopped");
         }
-        #[allow(clippy::disallowed_methods, reason = "this interface of the SCM has no notification of it")]
+        #[allow(clippy::disallowed_methods, reason = "this interface of the SCM does not notify of state changes")]
         thread::sleep(Duration::from_secs(1) / u32::try_from(POLLS_PER_SECOND).unwrap_or(1));
     }
     Err(ServiceError::StopTimeout { name: name.to_owned(), seconds: STOP_TIMEOUT })
@@ -143,7 +144,7 @@ fn runs(command_line: &str, program: &Path) -> bool {
     !name.is_empty() && command_line.to_lowercase().contains(&name)
 }
 
-/// Prints what was set, or why not. The service works without it.
+/// Prints which optional setting was made, or why it could not be made. The service works without it.
 fn optional(what: &str, result: Result<(), windows_service::Error>) -> Result<(), ServiceError> {
     match result {
         Ok(()) => print(&format!("  set {what}")),

@@ -1,7 +1,7 @@
 //! hnsproxy as a Windows service: the protocol with the service control manager (SCM), and the installation.
 //!
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
-//! at the end. [`install`] and [`uninstall`] print each thing that they do.
+//! at the end. [`install`] and [`uninstall`] print each change that they make.
 
 mod lifecycle;
 #[cfg(windows)]
@@ -29,7 +29,7 @@ pub enum ServiceError {
     Exists { name: String, command_line: String },
     #[error("service {0} not found")]
     NotFound(String),
-    /// Another program is not ours to delete.
+    /// hnsproxy never deletes the service of another program.
     #[error(
         "service {name} runs {command_line}, not this program; nothing was deleted (delete it with sc.exe delete {name})"
     )]

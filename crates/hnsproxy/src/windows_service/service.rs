@@ -18,10 +18,10 @@ use crate::shutdown::Shutdown;
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
 const NOT_STARTED_BY_SCM: i32 = 1063;
 
-/// The SCM does not check the name that a process gives if its service has the process to itself, so any name of the service works.
+/// Any name works: the SCM ignores the name that a process gives if the process has only one service (`OWN_PROCESS`).
 const NAME: &str = "kube-proxy";
 
-/// What the main function of the service needs. Windows calls it without an argument of ours.
+/// The arguments of the main function of the service. Windows calls that function, so they are passed through [`HANDOVER`].
 struct Handover {
     started: Sender<Result<(), windows_service::Error>>,
     messages: Receiver<Message>,
@@ -34,7 +34,7 @@ static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 /// Runs `work` as a service, on this thread. The second part of its result is the exit code.
 ///
 /// # Errors
-/// If the SCM cannot be reached, for instance because it has not started this process. Then `work` did not run.
+/// If the SCM cannot be reached, for example because it did not start this process. `work` did not run in that case.
 pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     let shutdown = Shutdown::default();
     let (sender, messages) = mpsc::channel();
@@ -55,7 +55,7 @@ pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError
         }
     };
     let dispatcher = thread::Builder::new().name("service-dispatcher".into()).spawn(dispatch)?;
-    // The other end always sends a result before it is dropped.
+    // The sender always sends a result before it is dropped.
     if let Ok(result) = starts.recv() {
         result.map_err(failed)?;
     }
@@ -66,7 +66,7 @@ pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError
     Ok(result)
 }
 
-/// The main function of the service. The name and the start parameters are not needed: the process has one service.
+/// The main function of the service. It does not need the name and the start parameters: the process has one service.
 extern "system" fn main(_count: u32, _arguments: *mut *mut u16) {
     let handover = HANDOVER.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(handover) = handover {
@@ -83,7 +83,7 @@ fn serve(Handover { started, messages, sender, shutdown }: Handover) {
             ServiceControl::Interrogate => Message::Interrogate,
             _ => return ServiceControlHandlerResult::NotImplemented,
         };
-        // The receiver is gone once *stopped* is reported.
+        // Fails after *stopped* was reported: the receiver no longer exists.
         let _ = sender.send(message);
         ServiceControlHandlerResult::NoError
     };
