@@ -1,10 +1,16 @@
 //! Tests the Windows program under Wine: `hnsproxy.exe` calls the emulator's DLLs, which send each call to an emulated HNS.
 //!
-//! Cases: the program is one file without dependencies and without the emulator; every recording has the same result as with the program of
-//! this system, by the same calls in the same order, and a second run writes nothing; a program that is killed and started again has the
-//! same result, and so has one with an API server over HTTP or HTTPS, whose changes it follows; health checks, metrics, and changes of the
-//! configuration file; installing, running, stopping and uninstalling the service; the conformance suite as a Windows program; and the DLLs
-//! with many threads, large documents, notifications and many calls. This does not test the real HNS.
+//! Cases:
+//! - the program is one file without dependencies and without the emulator;
+//! - each recording has the same result as with the program of this system, by the same calls in the same order, and a second run writes
+//!   nothing; the result is also the same after the program was killed in the middle, and with an API server over HTTP and HTTPS;
+//! - changes are programmed after an outage of the API server, and after a new token;
+//! - health checks, metrics, and changes of the configuration file;
+//! - installing, running, stopping and uninstalling the service;
+//! - the conformance suite as a Windows program;
+//! - the DLLs with many threads, large documents, notifications and many calls.
+//!
+//! This does not test the real HNS.
 
 mod file;
 mod pages;
@@ -28,7 +34,7 @@ use crate::wine::Prefix;
 use crate::{folder, windows};
 use pages::Edit;
 use recording::{Recording, equal, killed};
-use served::Way;
+use served::Access;
 
 /// The names of the Windows DLLs that the emulator's DLL replaces.
 const DLLS: [&str; 2] = ["computenetwork.dll", "vmcompute.dll"];
@@ -66,7 +72,7 @@ pub(crate) struct Arguments {
     only: String,
 }
 
-/// The results of cases, each printed when it ends.
+/// Runs cases, and prints the result of each when it ends.
 struct Cases {
     only: String,
     passed: usize,
@@ -74,7 +80,7 @@ struct Cases {
 }
 
 impl Cases {
-    fn show(&mut self, name: impl Into<String>, case: impl FnOnce() -> Result<()>) {
+    fn run(&mut self, name: impl Into<String>, case: impl FnOnce() -> Result<()>) {
         let name = name.into();
         if !name.contains(&self.only) {
             return;
@@ -100,8 +106,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     service::clear(prefix, &program.to_string_lossy());
 
     let mut cases = Cases { only: arguments.only.clone(), passed: 0, failed: Vec::new() };
-    cases.show("hnsproxy.exe is one small file", || program::is_one_small_file(&program));
-    cases.show("hnsproxy.exe has no emulator", || program::has_no_emulator(&program, prefix));
+    cases.run("hnsproxy.exe is one small file", || program::is_one_small_file(&program));
+    cases.run("hnsproxy.exe has no emulator", || program::has_no_emulator(&program, prefix));
     let recordings = folder::root()?.join("crates/hnsproxy/tests/recordings");
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&recordings)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
@@ -109,27 +115,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for folder in &folders {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let one = Recording::read(folder)?;
-        cases.show(format!("recording {name} through the DLLs"), || equal(&one, &here, &program, prefix));
-        cases.show(format!("recording {name}, killed in the middle"), || killed(&one, &here, &program, prefix));
-        for way in [Way::Master, Way::Token, Way::Certificate, Way::ServiceAccount] {
-            let name = format!("recording {name} from an API server, by {way}");
-            cases.show(name, || served::equal(&one, way, &here, &program, prefix));
+        cases.run(format!("recording {name} through the DLLs"), || equal(&one, &here, &program, prefix));
+        cases.run(format!("recording {name}, killed in the middle"), || killed(&one, &here, &program, prefix));
+        for access in [Access::Master, Access::Token, Access::Certificate, Access::ServiceAccount] {
+            let name = format!("recording {name} from an API server, by {access}");
+            cases.run(name, || served::equal(&one, access, &here, &program, prefix));
         }
-        let name = format!("recording {name}, and an API server that goes away and comes back");
-        cases.show(name, || served::follows(&one, &here, &program, prefix));
+        let name = format!("recording {name}, with an outage of the API server");
+        cases.run(name, || served::follows(&one, &here, &program, prefix));
     }
     if let Some(folder) = folders.first() {
         let one = Recording::read(folder)?;
-        cases.show("a token that is replaced in its file", || served::reads_token_again(&one, &program, prefix));
-        cases.show("health checks, readiness and metrics", || pages::tell(&one, &program, prefix));
-        for (how, edit) in [("written anew", Edit::Written), ("replaced", Edit::Replaced)] {
+        cases.run("a token that is replaced in its file", || served::reads_token_again(&one, &program, prefix));
+        cases.run("health checks, readiness and metrics", || pages::answer(&one, &program, prefix));
+        for (how, edit) in [("rewritten", Edit::Rewritten), ("replaced", Edit::Replaced)] {
             let name = format!("a configuration file that is {how}");
-            cases.show(name, || pages::follow(&one, edit, &program, prefix));
+            cases.run(name, || pages::follow(&one, edit, &program, prefix));
         }
-        cases.show("hnsproxy.exe as a service", || service::lives(&one, &here, &program, prefix));
+        cases.run("hnsproxy.exe as a service", || service::lives(&one, &here, &program, prefix));
     }
     for build in ["latest", "server2022", "server2019"] {
-        cases.show(format!("conformance of {build} through the DLLs"), || {
+        cases.run(format!("conformance of {build} through the DLLs"), || {
             let build: Build = build.parse().map_err(anyhow::Error::msg)?;
             let hns = Hns::new(Emulator::new(build), &Host::default())?;
             let text = output(hns.tell(prefix.command().arg(rig.program("conformance.exe")?)))?;
@@ -137,7 +143,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             Ok(())
         });
     }
-    cases.show("the DLLs under load", || load(&rig));
+    cases.run("the DLLs under load", || load(&rig));
     let Cases { passed, failed, .. } = cases;
     say(format_args!("{passed} passed, {} failed", failed.len()));
     ensure!(failed.is_empty(), "{}", failed.join(", "));

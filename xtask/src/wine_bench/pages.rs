@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::file::TempFile;
 use super::recording::Recording;
-use super::served::{Served, Way};
+use super::served::{Access, Served};
 use crate::http::{Page, free_addresses, get, metric};
 use crate::process::{Guarded, memory};
 use crate::wine::Prefix;
@@ -18,17 +18,15 @@ use crate::wine::Prefix;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until a page satisfies a condition.
-fn wait(program: &mut Guarded, address: SocketAddr, path: &str, is_so: impl Fn(&Page) -> bool) -> Result<()> {
-    let found = || {
-        let found = get(address, path);
-        let is_so = found.as_ref().is_some_and(&is_so);
-        if !is_so {
+fn wait(program: &mut Guarded, address: SocketAddr, path: &str, expected: impl Fn(&Page) -> bool) -> Result<()> {
+    let result = program.until(&format!("http://{address}{path}"), || {
+        let is_expected = get(address, path).as_ref().is_some_and(&expected);
+        if !is_expected {
             std::thread::sleep(PAUSE);
         }
-        (is_so, found)
-    };
-    let result = program.until(&format!("http://{address}{path}"), || found().0);
-    result.with_context(|| format!("the last answer: {:#?}", found().1))
+        is_expected
+    });
+    result.with_context(|| format!("the last answer: {:#?}", get(address, path)))
 }
 
 fn is_ok(page: &Page) -> bool {
@@ -36,9 +34,9 @@ fn is_ok(page: &Page) -> bool {
 }
 
 /// Health of the node and of a Service, readiness, and metrics.
-pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
+pub(super) fn answer(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
     let [health, metrics, check] = free_addresses()?;
-    let (hns, served) = (recording.hns()?, Served::new(recording, Way::Master, program, prefix)?);
+    let (hns, served) = (recording.hns()?, Served::new(recording, Access::Master, program, prefix)?);
     served.server.put(service(check.port()))?;
     served.server.put(slice(true))?;
     let mut command = served.through_dlls(recording, program, prefix, &hns);
@@ -49,38 +47,44 @@ pub(super) fn tell(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
         let page = get(health, path);
         ensure!(page.as_ref().is_some_and(is_ok), "{path}: {page:#?}");
     }
-    let held = hns.emulator().documents(hcn::Kind::LoadBalancer).len();
-    let page = get(metrics, "/metrics").context("there are no metrics")?.body;
+    let load_balancers = hns.emulator().documents(hcn::Kind::LoadBalancer).len();
+    let page = get(metrics, "/metrics").context("no answer from /metrics")?.body;
     let confirmed = metric(&page, "hnsproxy_load_balancers_confirmed")?;
-    ensure!(held > 0 && confirmed == f64::from(u32::try_from(held)?), "{confirmed} confirmed, and HNS holds {held}");
+    ensure!(
+        load_balancers > 0 && confirmed == f64::from(u32::try_from(load_balancers)?),
+        "{confirmed} load balancers confirmed, but HNS has {load_balancers}"
+    );
     for name in ["process_cpu_seconds_total", "process_start_time_seconds"] {
         ensure!(metric(&page, name)? > 0.0, "{name} is 0");
     }
-    let (told, [resident, _]) = (metric(&page, "process_resident_memory_bytes")?, memory(program.0.id())?);
-    let told = told / f64::from(1 << 20);
+    let (reported, [resident, _]) = (metric(&page, "process_resident_memory_bytes")?, memory(program.0.id())?);
+    let reported = reported / f64::from(1 << 20);
     ensure!(
-        told > resident / 2.0 && told < resident * 2.0,
-        "the metric reports {told} MB resident, the system {resident} MB"
+        reported > resident / 2.0 && reported < resident * 2.0,
+        "process_resident_memory_bytes is {reported} MB: the system reports {resident} MB"
     );
-    let says = |code, endpoints: &'static str| {
-        move |page: &Page| page.code == code && page.body.contains(&format!("\"localEndpoints\": {endpoints},"))
+    let has = |code, endpoints: u64| {
+        move |page: &Page| {
+            let document: Value = serde_json::from_str(&page.body).unwrap_or_default();
+            page.code == code && document.get("localEndpoints") == Some(&json!(endpoints))
+        }
     };
-    wait(&mut program, check, "/", says(200, "1"))?;
+    wait(&mut program, check, "/", has(200, 1))?;
     served.server.put(slice(false))?;
-    wait(&mut program, check, "/", says(503, "0"))
+    wait(&mut program, check, "/", has(503, 0))
 }
 
 /// How the configuration file is changed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Edit {
-    Written,
+    Rewritten,
     Replaced,
 }
 
 /// A changed configuration file is applied without a write to HNS. An invalid one is not applied.
 pub(super) fn follow(recording: &Recording, edit: Edit, program: &Path, prefix: &Prefix) -> Result<()> {
     let [before, after, metrics] = free_addresses()?;
-    let (hns, served) = (recording.hns()?, Served::new(recording, Way::Master, program, prefix)?);
+    let (hns, served) = (recording.hns()?, Served::new(recording, Access::Master, program, prefix)?);
     let text = |health| configuration(health, metrics);
     let file = TempFile::new(&format!("configuration-{}.yaml", served.server.address().port()), &text(before))?;
     let mut command = served.through_dlls(recording, program, prefix, &hns);
@@ -89,15 +93,15 @@ pub(super) fn follow(recording: &Recording, edit: Edit, program: &Path, prefix: 
     wait(&mut program, metrics, "/readyz", is_ok)?;
     hns.emulator().reset_journal();
     match edit {
-        Edit::Written => file.write(&text(after))?,
+        Edit::Rewritten => file.write(&text(after))?,
         Edit::Replaced => file.replace(&text(after))?,
     }
     wait(&mut program, after, "/livez", is_ok)?;
-    ensure!(get(before, "/livez").is_none(), "{before} answers still");
+    ensure!(get(before, "/livez").is_none(), "{before} still answers");
     wait(&mut program, metrics, "/configz", |page| page.body.contains(&after.to_string()))?;
     wait(&mut program, metrics, "/readyz", is_ok)?;
     let writes = hns.emulator().writes();
-    ensure!(writes == 0, "{writes} writes to HNS for another address of /healthz");
+    ensure!(writes == 0, "{writes} writes to HNS after a change of healthzBindAddress");
     Ok(())
 }
 

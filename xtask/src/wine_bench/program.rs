@@ -15,7 +15,7 @@ const OBJDUMP: &str = "x86_64-w64-mingw32-objdump";
 /// DLLs that the linker may add and Windows lacks.
 const NOT_OF_WINDOWS: [&str; 3] = ["libgcc", "libwinpthread", "libstdc++"];
 
-/// The file is stripped, and loads neither DLLs that Windows lacks nor those of HNS, which a system may lack.
+/// The file is stripped. At its start it loads neither DLLs that Windows lacks nor the DLLs of HNS, which a system may lack.
 pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
     let size = std::fs::metadata(program)?.len();
     ensure!(size < MAX_SIZE, "{size} bytes: the limit is {MAX_SIZE}");
@@ -23,11 +23,11 @@ pub(super) fn is_one_small_file(program: &Path) -> Result<()> {
     let dlls: Vec<&str> = headers.lines().filter_map(|line| line.trim().strip_prefix("DLL Name: ")).collect();
     ensure!(!dlls.is_empty(), "objdump lists no DLLs");
     let foreign = |dll: &&&str| NOT_OF_WINDOWS.iter().any(|prefix| dll.starts_with(prefix));
-    let early = |dll: &&&str| super::DLLS.iter().any(|name| dll.eq_ignore_ascii_case(name));
-    let wrong: Vec<_> = dlls.iter().filter(|dll| foreign(dll) || early(dll)).collect();
-    ensure!(wrong.is_empty(), "needs {wrong:?}");
+    let of_hns = |dll: &&&str| super::DLLS.iter().any(|name| dll.eq_ignore_ascii_case(name));
+    let wrong: Vec<_> = dlls.iter().filter(|dll| foreign(dll) || of_hns(dll)).collect();
+    ensure!(wrong.is_empty(), "the program needs {wrong:?} at its start");
     let symbols = output(Command::new(OBJDUMP).arg("-t").arg(program))?;
-    ensure!(symbols.contains("no symbols"), "has symbols");
+    ensure!(symbols.contains("no symbols"), "the program is not stripped");
     Ok(())
 }
 

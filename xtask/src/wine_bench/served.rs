@@ -21,7 +21,7 @@ const NEXT_TOKEN: &str = "wine-bench-next";
 
 /// How the program finds the API server and authenticates.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum Access {
     /// By `--master`, over HTTP.
     Master,
     /// By a kubeconfig, over HTTPS with a token.
@@ -34,7 +34,7 @@ pub(super) enum Way {
     ServiceAccount,
 }
 
-impl std::fmt::Display for Way {
+impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Master => "HTTP",
@@ -49,11 +49,12 @@ impl std::fmt::Display for Way {
 /// An API server with a recording's cluster.
 pub(super) struct Served {
     pub(super) server: ApiServer,
-    lead: Lead,
+    files: AccessFiles,
 }
 
-enum Lead {
-    Master,
+/// The files of one [`Access`], removed when dropped.
+enum AccessFiles {
+    None,
     Kubeconfig(TempFile),
     TokenFile { kubeconfig: TempFile, token: TempFile },
     ServiceAccount(ServiceAccount),
@@ -102,36 +103,36 @@ impl Drop for ServiceAccount {
 }
 
 impl Served {
-    pub(super) fn new(recording: &Recording, way: Way, program: &Path, prefix: &Prefix) -> Result<Self> {
-        let server = if matches!(way, Way::Master) { ApiServer::start()? } else { ApiServer::start_tls()? };
+    pub(super) fn new(recording: &Recording, access: Access, program: &Path, prefix: &Prefix) -> Result<Self> {
+        let server = if matches!(access, Access::Master) { ApiServer::start()? } else { ApiServer::start_tls()? };
         let cluster: Value = serde_json::from_slice(&std::fs::read(&recording.cluster)?)?;
         server.load(cluster)?;
-        if !matches!(way, Way::Master) {
+        if !matches!(access, Access::Master) {
             server.allow_tokens([TOKEN]);
         }
-        let lead = match way {
-            Way::Master => Lead::Master,
-            Way::Token => Lead::Kubeconfig(kubeconfig(&server, &Credentials::Token(TOKEN.to_owned()))?),
-            Way::TokenFile => {
+        let files = match access {
+            Access::Master => AccessFiles::None,
+            Access::Token => AccessFiles::Kubeconfig(kubeconfig(&server, &Credentials::Token(TOKEN.to_owned()))?),
+            Access::TokenFile => {
                 let token = TempFile::new(&format!("token-{}", server.address().port()), TOKEN)?;
                 let kubeconfig = kubeconfig(&server, &Credentials::TokenFile(token.in_wine().into()))?;
-                Lead::TokenFile { kubeconfig, token }
+                AccessFiles::TokenFile { kubeconfig, token }
             }
-            Way::Certificate => Lead::Kubeconfig(kubeconfig(&server, &Credentials::Certificate)?),
-            Way::ServiceAccount => Lead::ServiceAccount(ServiceAccount::new(&server, program, prefix)?),
+            Access::Certificate => AccessFiles::Kubeconfig(kubeconfig(&server, &Credentials::Certificate)?),
+            Access::ServiceAccount => AccessFiles::ServiceAccount(ServiceAccount::new(&server, program, prefix)?),
         };
-        Ok(Self { server, lead })
+        Ok(Self { server, files })
     }
 
     /// The Windows program, with the service of an emulator through the DLLs.
     pub(super) fn through_dlls(&self, recording: &Recording, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
-        match &self.lead {
-            Lead::Master => command.args([program, "run".as_ref()]).arg(format!("--master={}", self.server.url())),
-            Lead::Kubeconfig(kubeconfig) | Lead::TokenFile { kubeconfig, .. } => {
+        match &self.files {
+            AccessFiles::None => command.args([program, "run".as_ref()]).arg(format!("--master={}", self.server.url())),
+            AccessFiles::Kubeconfig(kubeconfig) | AccessFiles::TokenFile { kubeconfig, .. } => {
                 command.args([program, "run".as_ref()]).arg(format!("--kubeconfig={}", kubeconfig.in_wine()))
             }
-            Lead::ServiceAccount(account) => {
+            AccessFiles::ServiceAccount(account) => {
                 command = account.command(self.server.address());
                 command.arg("run")
             }
@@ -147,17 +148,17 @@ fn kubeconfig(server: &ApiServer, credentials: &Credentials) -> Result<TempFile>
 }
 
 /// The same result as from files with the program of this system, by the same calls.
-pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
+pub(super) fn equal(recording: &Recording, access: Access, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     let expected = held(&mut recording.here(here, &one))?;
-    let served = Served::new(recording, way, program, prefix)?;
+    let served = Served::new(recording, access, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
     let found = held(command.args(["--once", "-o=json"]))?;
     ensure!(found == expected, "from an API server: {found:#?}\nfrom files on this system: {expected:#?}");
     ensure!(one.journal() == other.journal(), "the calls differ");
     for kind in [Kind::Service, Kind::EndpointSlice] {
-        let asked = served.server.count("watch", kind) + served.server.count("list", kind);
-        ensure!(asked > 0, "no request for {}", kind.plural());
+        let requests = served.server.count("watch", kind) + served.server.count("list", kind);
+        ensure!(requests > 0, "no request for {}", kind.plural());
     }
     Ok(())
 }
@@ -166,7 +167,7 @@ pub(super) fn equal(recording: &Recording, way: Way, here: &Path, program: &Path
 pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
     held(&mut recording.here(here, &one))?;
-    let served = Served::new(recording, Way::Token, program, prefix)?;
+    let served = Served::new(recording, Access::Token, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
     let mut program = Guarded::start(&mut command)?;
     let count = || other.emulator.documents(hcn::Kind::LoadBalancer).len();
@@ -179,17 +180,17 @@ pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix
     chosen.delete(&served.server)?;
     ensure!(count() == all, "objects were removed during the outage");
     served.server.make_available()?;
-    program.until("the deletion is seen", || !chosen.has_frontend(&other))?;
+    program.until("the deletion", || !chosen.has_frontend(&other))?;
     served.server.put(chosen.service.clone())?;
-    program.until("the creation is seen", || count() == all)?;
-    ensure!(chosen.has_frontend(&other), "{} is in no load balancer again", chosen.ip);
+    program.until("the creation", || count() == all)?;
+    ensure!(chosen.has_frontend(&other), "{} is in no load balancer after the outage", chosen.ip);
     Ok(())
 }
 
-/// A rejected token is read again from its file once that was replaced; changes since then are applied.
+/// A rejected token is read again after its file was replaced. Changes since the rejection are applied.
 pub(super) fn reads_token_again(recording: &Recording, program: &Path, prefix: &Prefix) -> Result<()> {
-    let (hns, served) = (recording.hns()?, Served::new(recording, Way::TokenFile, program, prefix)?);
-    let Served { server, lead: Lead::TokenFile { token, .. } } = &served else { bail!("missing token file") };
+    let (hns, served) = (recording.hns()?, Served::new(recording, Access::TokenFile, program, prefix)?);
+    let Served { server, files: AccessFiles::TokenFile { token, .. } } = &served else { bail!("missing token file") };
     let chosen = Chosen::of(server)?;
     let mut program = Guarded::start(&mut served.through_dlls(recording, program, prefix, &hns))?;
     program.until("a load balancer", || chosen.has_frontend(&hns))?;
@@ -198,12 +199,12 @@ pub(super) fn reads_token_again(recording: &Recording, program: &Path, prefix: &
     server.cut();
     let before = server.received().len();
     chosen.delete(server)?;
-    program.until("it is tried again and again", || server.received().len() > before + 5)?;
-    ensure!(chosen.has_frontend(&hns), "objects were removed because the token is rejected");
+    program.until("retries", || server.received().len() > before + 5)?;
+    ensure!(chosen.has_frontend(&hns), "objects were removed after the token was rejected");
     token.replace(NEXT_TOKEN)?;
-    program.until("the deletion is seen", || !chosen.has_frontend(&hns))?;
+    program.until("the deletion", || !chosen.has_frontend(&hns))?;
     server.put(chosen.service.clone())?;
-    program.until("the creation is seen", || chosen.has_frontend(&hns))
+    program.until("the creation", || chosen.has_frontend(&hns))
 }
 
 /// A Service of type ClusterIP.
@@ -220,9 +221,9 @@ impl Chosen {
     }
 
     fn has_frontend(&self, hns: &Hns) -> bool {
-        let wanted = format!("\"{}\"", self.ip);
+        let quoted = format!("\"{}\"", self.ip);
         let documents = hns.emulator.documents(hcn::Kind::LoadBalancer);
-        documents.iter().any(|document| document.to_string().contains(&wanted))
+        documents.iter().any(|document| document.to_string().contains(&quoted))
     }
 
     fn delete(&self, server: &ApiServer) -> Result<()> {
