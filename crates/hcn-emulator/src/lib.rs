@@ -24,6 +24,7 @@ pub mod rules;
 pub mod service;
 mod session;
 mod store;
+pub mod testing;
 mod v1;
 mod v2;
 mod wire;

@@ -2,7 +2,6 @@
 //! in this process.
 
 use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -10,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use hcn::{Guid, Kind};
-use hcn_emulator::{Emulator, Host};
-use serde_json::{Value, json};
+use hcn_emulator::{Emulator, Host, testing};
+use serde_json::Value;
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
@@ -26,7 +25,7 @@ const BOUND: Duration = Duration::from_secs(300);
 /// How long nothing may happen before it counts as the end of what happened.
 const QUIET: Duration = Duration::from_millis(300);
 
-pub(super) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
+pub(super) const NETWORK: Guid = testing::NETWORKS[0];
 
 /// An HNS, an API server, and the program at work on both.
 pub(super) struct Rig {
@@ -76,7 +75,7 @@ impl Rig {
     }
 
     fn with(program: Program, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
-        let host = host(hns_version)?;
+        let host = host(hns_version);
         let hns = Hns::new(Emulator::from_host(&host)?, &host)?;
         let api = ApiServer::start()?;
         api.load(Value::Array(objects))?;
@@ -187,17 +186,10 @@ impl Rig {
     }
 }
 
-/// A host with an L2Bridge network.
-fn host(hns_version: &str) -> Result<Host> {
-    let document = json!({
-        "hnsVersion": hns_version, "node": NODE, "nodeIPs": [Ipv4Addr::new(192, 168, 77, 1)],
-        "objects": [{
-            "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": "L2Bridge",
-            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24"}]}],
-            "SchemaVersion": {"Major": 2, "Minor": 0},
-        }],
-    });
-    serde_json::from_value(document).context("the host")
+/// A host with an L2Bridge network, and an IPv4 address alone: the clusters of benchmarks have one family.
+fn host(hns_version: &str) -> Host {
+    let node_ips = vec![[192, 168, 77, 1].into()];
+    Host { node: NODE.to_owned(), node_ips, host_mac: None, ..testing::host(hns_version, &["L2Bridge"]) }
 }
 
 /// The median and the 99th percentile.
