@@ -1,9 +1,10 @@
 //! How the proxy stands, as a value: made by the thread that programs HNS after each run, read by whoever answers questions.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use hcn::Generation;
+use hcn::{Generation, Guid};
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
@@ -21,11 +22,39 @@ pub struct Trouble {
     pub text: String,
 }
 
+/// This node, as the cluster and the host know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// The name of its Node.
+    pub name: String,
+    /// Whether the cluster has that Node, once that is known.
+    pub found: Option<bool>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A network that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkStatus {
+    /// The name in the configuration.
+    pub name: String,
+    /// Its id, once it was found.
+    pub id: Option<Guid>,
+    /// Whether HNS has it, and it can be used.
+    pub present: bool,
+}
+
 /// How the proxy stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// Which HNS this is, and with what it is programmed.
     pub note: String,
+    /// This node.
+    pub node: NodeStatus,
+    /// The networks that the configuration names.
+    pub networks: Vec<NetworkStatus>,
+    /// Why the last change of the configuration file was not applied, if it was not.
+    pub configuration_error: Option<String>,
     /// Whether load balancers may send this node traffic, as far as its Node tells.
     pub node_eligible: bool,
     /// The families that are programmed.
@@ -62,6 +91,9 @@ impl Default for Status {
     fn default() -> Self {
         Self {
             note: String::new(),
+            node: NodeStatus::default(),
+            networks: Vec::new(),
+            configuration_error: None,
             node_eligible: false,
             families: Vec::new(),
             progress: Progress::default(),
@@ -96,8 +128,16 @@ impl Status {
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
         let without_local =
             ways.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
+        let networks = reconciler.networks().iter().map(|network| NetworkStatus {
+            name: network.name.clone(),
+            id: network.network.as_ref().map(|network| network.id),
+            present: network.present,
+        });
         Self {
             note,
+            node: NodeStatus::default(),
+            networks: networks.collect(),
+            configuration_error: None,
             node_eligible,
             without_local,
             families,
@@ -114,59 +154,5 @@ impl Status {
             remarks: reconciler.remarks(),
             health_checks: reconciler.health_checks().clone(),
         }
-    }
-
-    /// What has to come before HNS holds all that it should, in words. Nothing: it does.
-    pub fn waits_for(&self) -> Vec<String> {
-        let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress;
-        let mut waits = Vec::new();
-        if !complete {
-            waits.push("the complete lists of Services and EndpointSlices".to_owned());
-            waits.extend(self.cluster_trouble.clone());
-        }
-        waits.extend(self.awaited.clone());
-        waits.extend(self.trouble.iter().map(|trouble| trouble.text.clone()));
-        if self.liveness == Liveness::Restarted {
-            waits.push("HNS to hold again what it held before".to_owned());
-        }
-        for (what, tally) in [("load balancers", load_balancers), ("endpoints", endpoints)] {
-            let open = tally.desired - tally.confirmed;
-            if open > 0 {
-                waits.push(format!("{open} of {} {what}", tally.desired));
-            }
-        }
-        if failed > 0 {
-            waits.push(format!("{failed} frontends and addresses that failed and are tried again"));
-        }
-        if waits.is_empty() && backlog > 0 {
-            waits.push(format!("{backlog} Services, frontends and addresses to be looked at"));
-        }
-        waits
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proxy::Tally;
-
-    use super::*;
-
-    #[test]
-    fn what_is_waited_for_is_named() {
-        let mut status = Status::default();
-        assert_eq!(status.waits_for(), ["the complete lists of Services and EndpointSlices"]);
-        status.progress.complete = true;
-        assert_eq!(status.waits_for(), Vec::<String>::new());
-        status.progress.load_balancers = Tally { desired: 7, confirmed: 4 };
-        status.progress.failed = 1;
-        status.trouble = Some(Trouble { reason: "HNSUnavailable", text: "HNS could not be read".into() });
-        assert_eq!(
-            status.waits_for(),
-            [
-                "HNS could not be read",
-                "3 of 7 load balancers",
-                "1 frontends and addresses that failed and are tried again"
-            ]
-        );
     }
 }

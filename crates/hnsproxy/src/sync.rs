@@ -19,7 +19,7 @@ use crate::cli::HnsApi;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::source::{Catalog, Change};
-use crate::status::Status;
+use crate::status::{NodeStatus, Status};
 
 /// A proxy at work on an HNS.
 pub struct Session<'a> {
@@ -32,6 +32,8 @@ pub struct Session<'a> {
     workers: Workers,
     /// Whether load balancers may send this node traffic.
     node_eligible: bool,
+    /// Whether the cluster has this node's Node, once that is known.
+    node_found: Option<bool>,
     metrics: Arc<Metrics>,
     /// When this began, for people.
     began: Timestamp,
@@ -72,6 +74,7 @@ impl<'a> Session<'a> {
             host,
             workers: Workers(concurrency),
             node_eligible: false,
+            node_found: None,
             metrics: Arc::default(),
             began: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
@@ -112,6 +115,7 @@ impl<'a> Session<'a> {
         self.reconciler.reset_slices(catalog.slices.values().cloned().collect());
         let node = catalog.nodes.get(&self.settings.node_name);
         self.reconciler.set_zone(node.and_then(|node| node.zone.clone()));
+        self.node_found = Some(node.is_some());
         // Files without the Node have nobody who could ask it to go.
         self.node_eligible = node.is_none_or(|node| node.eligible);
     }
@@ -129,9 +133,11 @@ impl<'a> Session<'a> {
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
                 self.node_eligible = node.eligible;
+                self.node_found = Some(true);
             }
-            // A Node that is deleted is as it was: the kubelet may make it anew.
-            Change::Node(None) | Change::Problems(_) | Change::Trouble(_) => {}
+            // Its addresses and eligibility stay as they were: the kubelet may create it again.
+            Change::Node(None) => self.node_found = Some(false),
+            Change::Problems(_) | Change::Trouble(_) => {}
         }
     }
 
@@ -296,7 +302,12 @@ impl<'a> Session<'a> {
     /// How the proxy stands.
     pub fn status(&self) -> Status {
         let (generation, notices) = (self.client.generation(), self.notices.clone());
-        Status::of(&self.reconciler, generation, self.note(), self.node_eligible, notices)
+        let node = NodeStatus {
+            name: self.settings.node_name.to_string(),
+            found: self.node_found,
+            addresses: self.host.node_ips.clone(),
+        };
+        Status { node, ..Status::of(&self.reconciler, generation, self.note(), self.node_eligible, notices) }
     }
 
     /// How every frontend stands.

@@ -18,6 +18,8 @@ pub enum Change {
     Valid(Box<Config>),
     /// It can't be used, for this reason. What was asked for before stays true.
     Invalid(String),
+    /// It was invalid, and asks again for what is in use.
+    Resolved,
 }
 
 /// What is known of the file: the configuration in use, and what is wrong with the file since then.
@@ -32,11 +34,12 @@ impl Known {
     fn look(&mut self, found: Result<Config, ConfigError>) -> Option<Change> {
         match found {
             Ok(config) => {
-                self.error = None;
-                (config != self.config).then(|| {
-                    self.config = config.clone();
-                    Change::Valid(Box::new(config))
-                })
+                let error = self.error.take();
+                if config == self.config {
+                    return error.map(|_| Change::Resolved);
+                }
+                self.config = config.clone();
+                Some(Change::Valid(Box::new(config)))
             }
             Err(error) => {
                 let error = chain(&error);
@@ -116,7 +119,7 @@ mod tests {
         let Some(Change::Invalid(error)) = known.look(config("mode: ipvs")) else { panic!("{known:?}") };
         assert!(error.contains("Mode.ProxyMode"), "{error}");
         assert_eq!(known.look(config("mode: ipvs")), None, "said once");
-        assert_eq!(known.look(config("")), None, "back to what is in use");
+        assert_eq!(known.look(config("")), Some(Change::Resolved), "back to what is in use");
         assert!(matches!(known.look(config("mode: ipvs")), Some(Change::Invalid(_))), "said again after it was right");
         let other = config("winkernel: {enableDSR: true}").unwrap();
         assert_eq!(known.look(Ok(other.clone())), Some(Change::Valid(Box::new(other.clone()))));

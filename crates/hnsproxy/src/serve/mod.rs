@@ -8,7 +8,8 @@ mod health;
 mod listen;
 mod node_ports;
 mod pages;
-mod ready;
+mod status_api;
+mod statusz;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -53,7 +53,7 @@ fn health_is_answered_while_hns_does_not_answer() {
     let healthz = wait(running.health, "/healthz", |answer| answer.code == 200).json();
     assert_eq!(healthz["nodeEligible"], json!(true));
     let readyz = get(running.metrics, "/readyz").unwrap();
-    assert_eq!((readyz.code, &readyz.json()["ready"]), (503, &json!(false)), "{readyz:#?}");
+    assert_eq!((readyz.code, &readyz.json()["in_sync"]), (503, &json!(false)), "{readyz:#?}");
     // A question is for the thread that waits for HNS: it is not answered, and that is said.
     let explained = get(running.metrics, "/debug/explain/kube-system/kube-dns").unwrap();
     assert!(explained.code == 503 && explained.body.contains("HNS does not answer"), "{explained:#?}");
@@ -169,11 +169,11 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
     let cluster = from(&recording("mixed-l2bridge", "cluster.json"));
     let running = Running::start(&[&cluster, &hns.flag(), "--enable-dsr", "--version=v1.36.2-here"]);
     let readyz = wait(running.metrics, "/readyz", |answer| answer.code == 200).json();
-    let wanted = &readyz["loadBalancers"];
+    let wanted = &readyz["load_balancers"];
     assert_eq!((&wanted["desired"], &wanted["confirmed"]), (&json!(hns.load_balancers().len()), &wanted["desired"]));
-    assert_eq!((&readyz["waitsFor"], &readyz["hns"]["liveness"]), (&json!([]), &json!("up")));
+    assert_eq!((&readyz["waiting_for"], &readyz["hns"]["liveness"]), (&json!([]), &json!("up")));
     let capabilities =
-        json!({"directServerReturn": true, "sessionAffinity": true, "ipv6": true, "modifyLoadBalancer": true});
+        json!({"direct_server_return": true, "session_affinity": true, "ipv6": true, "modify_load_balancer": true});
     assert_eq!(readyz["hns"]["capabilities"], capabilities);
 
     let text = "text/plain; charset=utf-8";
@@ -193,7 +193,7 @@ fn pages_are_those_of_kube_proxy_and_tell_how_things_stand() {
         "\nBinary version: v1.36.2-here (hnsproxy ",
         "\nPaths: /configz /debug/explain/NAMESPACE/NAME /flagz /healthz /metrics /metrics/slis /proxyMode /readyz\n",
         "emulated HNS",
-        "\nHNS can do: direct server return: yes, session affinity: yes, IPv6: yes, changes of load balancers in place: yes\n",
+        "\nHNS capabilities: direct server return: yes, session affinity: yes, IPv6: yes, load balancers modified in place: yes\n",
     ] {
         assert!(statusz.body.contains(part), "{part:?} is not in\n{}", statusz.body);
     }

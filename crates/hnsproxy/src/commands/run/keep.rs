@@ -57,7 +57,14 @@ pub(super) fn main(
                 Event::FilesChanged => keeper.feed.files_changed(keeper.session.now()),
                 Event::Cluster(origin, change) => keeper.feed.take(&origin, change, &mut keeper.session),
                 Event::Hns(event) => keeper.note(event),
-                Event::Config(Change::Invalid(error)) => warn!("{error}; the configuration stays as it was"),
+                Event::Config(Change::Invalid(error)) => {
+                    warn!("{error}; the configuration stays as it was");
+                    keeper.configuration_error = Some(error);
+                }
+                Event::Config(Change::Resolved) => {
+                    info!("the configuration file is as it was, which is valid");
+                    keeper.configuration_error = None;
+                }
                 Event::Config(Change::Valid(config)) => match keeper.succeeded(*config, events) {
                     Ok((new, source)) => {
                         info!("the configuration has changed; HNS is looked at anew, and keeps what it holds");
@@ -67,7 +74,10 @@ pub(super) fn main(
                         drop(front);
                         front = Front::start(&keeper.config, hns, &source, events, &told)?;
                     }
-                    Err(error) => warn!("{}; the configuration stays as it was", chain(&error)),
+                    Err(error) => {
+                        warn!("{}; the configuration stays as it was", chain(&error));
+                        keeper.configuration_error = Some(chain(&error));
+                    }
                 },
                 Event::Question(question) => question.answer(|service| keeper.session.explain(service)),
                 Event::ListenFailed(error) => return Err(error.into()),
@@ -143,6 +153,8 @@ struct Keeper<'a> {
     next_audit: Duration,
     notices: Notices<'a>,
     board: Arc<Board>,
+    /// Why the last change of the configuration file was not applied.
+    configuration_error: Option<String>,
     /// Whether HNS has held all that it should before.
     arrived: bool,
 }
@@ -171,7 +183,18 @@ impl<'a> Keeper<'a> {
         let notices = Notices { hns, events: events.clone(), subscription: None, offered: true };
         let board = events.board.clone();
         board.started(session.status());
-        Ok(Self { args, config, hns, session, feed, next_audit: Duration::ZERO, notices, board, arrived: false })
+        Ok(Self {
+            args,
+            config,
+            hns,
+            session,
+            feed,
+            next_audit: Duration::ZERO,
+            notices,
+            board,
+            configuration_error: None,
+            arrived: false,
+        })
     }
 
     /// One of another configuration, and where its cluster comes from.
@@ -185,7 +208,8 @@ impl<'a> Keeper<'a> {
     fn turn(&mut self) -> Result<Duration, CommandError> {
         let (awaited, next) = self.advance()?;
         let cluster_trouble = self.feed.trouble();
-        self.board.publish(Status { awaited, cluster_trouble, ..self.session.status() });
+        let configuration_error = self.configuration_error.clone();
+        self.board.publish(Status { awaited, cluster_trouble, configuration_error, ..self.session.status() });
         Ok(next)
     }
 

@@ -115,7 +115,7 @@ fn load_balancers_are_told_whether_the_node_stays_as_it_was_last_seen() {
         live.running.wait_for("there is no Node win-9");
         live.settle(service, address);
         let confirmed = json!(live.hns.load_balancers().len());
-        wait(live.running.metrics, "/readyz", |answer| answer.json()["loadBalancers"]["confirmed"] == confirmed);
+        wait(live.running.metrics, "/readyz", |answer| answer.json()["load_balancers"]["confirmed"] == confirmed);
     };
     healthz(503);
     server.put(tainted("os")).unwrap();

@@ -78,7 +78,7 @@ fn what_is_missed_while_the_server_is_gone_is_seen_when_it_is_back() {
     missed.change();
     missed.untouched();
     let page = || get(missed.live.running.metrics, "/readyz").unwrap();
-    until("pages tell of it", || page().json()["clusterTrouble"].is_string());
+    until("pages tell of it", || page().json()["cluster"]["error"].is_string());
     assert_eq!(page().code, 200, "what is known is programmed");
     server.come_back().unwrap();
     let over = missed.live.running.lines_to("can be asked again");
