@@ -68,7 +68,9 @@ fn compare(name: &str, intended: &[Intended]) {
     assert!(first <= 2 * endpoints + 2 * load_balancers + 6, "{first} calls for the first programming of {name}");
 
     let again = run_on(name, &wanted, &emulated(&saved), &[]);
-    assert_eq!(again.json(), held, "a second run changes nothing");
+    for list in ["endpoints", "loadBalancers"] {
+        assert_eq!(again.json()[list], held[list], "a second run changes nothing");
+    }
     assert_eq!(again.count("writes"), 0, "{name}");
     assert!(again.count("native") <= 6 + 2 * local, "{} calls for the second run of {name}", again.count("native"));
 }

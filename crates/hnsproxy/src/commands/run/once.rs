@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hcn::Counts;
 use proxy::Next;
+use serde::Serialize;
 use tracing::info;
 
 use super::Event;
@@ -14,10 +15,32 @@ use crate::config::Config;
 use crate::end::End;
 use crate::hns::Hns;
 use crate::sync::Session;
+use crate::view::Snapshot;
 use crate::{output, view};
 
 /// How long it is tried again what fails: HNS refuses for seconds at most while the CNI works.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `run --once -o json` prints.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+    calls: Calls,
+}
+
+/// The native calls of this process, without those that read the printed state.
+#[derive(Serialize)]
+struct Calls {
+    native: u64,
+    writes: u64,
+}
+
+impl From<Counts> for Calls {
+    fn from(Counts { calls, writes }: Counts) -> Self {
+        Self { native: calls, writes }
+    }
+}
 
 pub(super) fn main(
     args: &RunArgs,
@@ -34,10 +57,11 @@ pub(super) fn main(
     session.observe()?;
     session.tell_of_host();
     let converged = converge(&mut session, |time| !matches!(events.recv_timeout(time), Ok(Event::End)));
+    let calls = session.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
     match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
-        OutputForm::Json => output::json(&snapshot)?,
+        OutputForm::Json => output::json(&Outcome { snapshot: &snapshot, calls: calls.into() })?,
     }
     report(&catalog, &mut Vec::new());
     let Counts { calls, writes } = converged?;
