@@ -1,10 +1,9 @@
 //! What is measured: the release build of hnsproxy in a process of its own, which watches an API server and programs an emulated HNS, both
 //! in this process.
 
-use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,7 +13,7 @@ use serde_json::Value;
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
-use crate::http::free_addresses;
+use crate::http::{free_addresses, get};
 use crate::process::{Guarded, cargo, memory, run};
 use crate::system;
 use crate::wine::Prefix;
@@ -25,6 +24,9 @@ const BOUND: Duration = Duration::from_secs(300);
 /// How long nothing may happen before it counts as the end of what happened.
 const QUIET: Duration = Duration::from_millis(300);
 
+/// How often the program is asked whether HNS is in sync: often enough for what is measured, and too seldom to slow the program down.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
 pub(super) const NETWORK: Guid = testing::NETWORKS[0];
 
 /// An HNS, an API server, and the program at work on both.
@@ -33,7 +35,7 @@ pub(super) struct Rig {
     pub(super) api: ApiServer,
     program: Program,
     flags: Vec<String>,
-    running: Option<Running>,
+    running: Option<Guarded>,
 }
 
 /// What is run.
@@ -42,17 +44,6 @@ enum Program {
     Here(PathBuf),
     /// The one of Windows, which reaches it through the DLLs.
     Wine { prefix: Prefix, exe: PathBuf },
-}
-
-struct Running {
-    process: Guarded,
-    log: Receiver<String>,
-}
-
-impl Running {
-    fn id(&self) -> u32 {
-        self.process.0.id()
-    }
 }
 
 impl Rig {
@@ -113,32 +104,30 @@ impl Rig {
         };
         command.args(&self.flags);
         let begun = Instant::now();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut process = Guarded(child);
-        let stderr = BufReader::new(process.0.stderr.take().context("no stderr")?);
-        let (lines, log) = channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        self.running = Some(Running { process, log });
-        self.wait_for("HNS holds all that it should")?;
+        self.running = Some(Guarded::start(&mut command)?);
+        self.wait_until_in_sync(metrics)?;
         Ok(begun.elapsed())
     }
 
-    fn running(&self) -> Result<&Running> {
-        self.running.as_ref().context("the program does not run")
+    /// Waits until `/readyz` says that HNS is in sync.
+    fn wait_until_in_sync(&mut self, metrics: SocketAddr) -> Result<()> {
+        let program = self.running.as_mut().context("the program does not run")?;
+        let start = Instant::now();
+        loop {
+            let page = get(metrics, "/readyz");
+            if page.as_ref().is_some_and(|page| page.code == 200) {
+                return Ok(());
+            }
+            if let Some(status) = program.0.try_wait()? {
+                bail!("the program ended before HNS was in sync: {status}");
+            }
+            ensure!(start.elapsed() < BOUND, "HNS is not in sync after {BOUND:?}; last answer: {page:#?}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
-    /// Waits for a line of the log.
-    pub(super) fn wait_for(&self, text: &str) -> Result<()> {
-        let running = self.running()?;
-        let mut seen = Vec::new();
-        loop {
-            match running.log.recv_timeout(BOUND) {
-                Ok(line) if line.contains(text) => return Ok(()),
-                Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => bail!("the program has ended:\n{}", seen.join("\n")),
-                Err(RecvTimeoutError::Timeout) => bail!("{text:?} was not logged:\n{}", seen.join("\n")),
-            }
-        }
+    fn running(&self) -> Result<&Guarded> {
+        self.running.as_ref().context("the program does not run")
     }
 
     /// Waits until no write was asked for a while.
@@ -168,12 +157,12 @@ impl Rig {
 
     /// Resident memory of the program and its peak, in MB.
     pub(super) fn memory(&self) -> Result<[f64; 2]> {
-        memory(self.running()?.id())
+        memory(self.running()?.0.id())
     }
 
     /// CPU time that the program has used, in seconds: ticks of a hundredth.
     pub(super) fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.0.id()))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("/proc/PID/stat")?.parse()?) };
