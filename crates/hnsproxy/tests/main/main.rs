@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     reason = "test code, helpers included: what is not as it should be ends the test"
 )]
 
@@ -15,7 +16,7 @@ mod keep;
 mod live;
 mod process;
 mod program;
-mod recordings;
-mod scenario;
-mod scenarios;
 mod serve;
+mod sources;
+#[path = "../support/mod.rs"]
+mod support;

@@ -4,7 +4,6 @@ mod access;
 mod events;
 mod follow;
 mod node;
-mod recordings;
 mod trouble;
 
 use std::fs;

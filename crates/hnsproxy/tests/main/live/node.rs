@@ -7,7 +7,7 @@ use super::{Cluster, Live, service, slice};
 use crate::hns::Hns;
 use crate::http::{get, wait};
 use crate::program::{Running, emulated, hnsproxy, recording, until};
-use crate::recordings::{flags_of, recorded};
+use crate::support::recording::{flags as flags_of, recorded};
 
 fn node(status: Value, spec: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-9"}, "spec": spec, "status": status})
