@@ -19,7 +19,7 @@ pub(super) fn run() -> Result<Table> {
     let hns = Hns::new(Emulator::new("latest".parse().map_err(anyhow::Error::msg)?), &Host::default())?;
     let mut command = rig.prefix.command();
     command.arg(rig.program("latency.exe")?).arg(CALLS).env("ECHO", echo()?.to_string());
-    let text = output(hns.tell(&mut command))?;
+    let text = output(hns.set_address(&mut command))?;
     let rows = text.lines().map(row).collect::<Result<_>>()?;
     let title = "A native call under Wine: hcn, the emulator's DLL, TCP, emulator in another process";
     Ok(Table { title, columns: &["calls", "median us", "99 % us"], rows })

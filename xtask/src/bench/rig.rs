@@ -97,7 +97,7 @@ impl Rig {
         command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
         match &self.program {
             Program::Here(_) => command.arg(format!("--hns=tcp://{}", self.hns.address())),
-            Program::Wine { .. } => self.hns.tell(&mut command),
+            Program::Wine { .. } => self.hns.set_address(&mut command),
         };
         command.args(&self.flags);
         let begun = Instant::now();

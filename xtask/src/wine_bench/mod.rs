@@ -132,14 +132,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             let name = format!("a configuration file that is {how}");
             cases.run(name, || pages::follow(&one, edit, &program, prefix));
         }
-        cases.run("hnsproxy.exe as a service", || service::lives(&one, &here, &program, prefix));
+        cases.run("hnsproxy.exe as a service", || service::runs(&one, &here, &program, prefix));
     }
     for build in ["latest", "server2022", "server2019"] {
         cases.run(format!("conformance of {build} through the DLLs"), || {
             let build: Build = build.parse().map_err(anyhow::Error::msg)?;
             let hns = Hns::new(Emulator::new(build), &Host::default())?;
-            let text = output(hns.tell(prefix.command().arg(rig.program("conformance.exe")?)))?;
-            ensure!(text.contains(" 0 failed"), "{text}");
+            // Its exit code is 1 if a case failed.
+            output(hns.set_address(prefix.command().arg(rig.program("conformance.exe")?)))?;
             Ok(())
         });
     }
@@ -169,7 +169,7 @@ fn load(rig: &Rig) -> Result<()> {
         emulator.add(Kind::Endpoint, document);
     }
     let hns = Hns::new(emulator, &Host::default())?;
-    let text = output(hns.tell(rig.prefix.command().arg(rig.program("checks.exe")?)))?;
+    let text = output(hns.set_address(rig.prefix.command().arg(rig.program("checks.exe")?)))?;
     text.lines().for_each(|line| say(format_args!("        {line}")));
     Ok(())
 }
@@ -196,7 +196,7 @@ impl Hns {
     }
 
     /// Sets the address of the service in the environment of a command.
-    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn set_address<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("HNS_EMULATOR", self.service.address().to_string())
     }
 

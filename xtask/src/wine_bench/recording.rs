@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(120);
 
 /// The objects in HNS at the end of a run, and the calls of the run.
 #[derive(Debug, PartialEq)]
-pub(super) struct Held {
+pub(super) struct Outcome {
     pub(super) endpoints: Value,
     pub(super) load_balancers: Value,
     /// `native` and `writes`.
@@ -24,13 +24,13 @@ pub(super) struct Held {
 }
 
 /// Runs a program that ends when HNS is in sync, and prints what HNS has then.
-pub(super) fn held(command: &mut Command) -> Result<Held> {
+pub(super) fn outcome(command: &mut Command) -> Result<Outcome> {
     let result = command.stdin(Stdio::null()).output()?;
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
     ensure!(result.status.success(), "{}: {log}", result.status);
     let document: Value = serde_json::from_slice(&result.stdout).with_context(|| log.clone())?;
     let member = |name: &str| document.get(name).cloned().unwrap_or_default();
-    Ok(Held { endpoints: member("endpoints"), load_balancers: member("loadBalancers"), calls: member("calls") })
+    Ok(Outcome { endpoints: member("endpoints"), load_balancers: member("loadBalancers"), calls: member("calls") })
 }
 
 /// A recording with its flags.
@@ -78,7 +78,7 @@ impl Recording {
     pub(super) fn through_dlls(&self, program: &Path, prefix: &Prefix, hns: &Hns) -> Command {
         let mut command = prefix.command();
         command.arg(program).args(ONCE).args(&self.flags).arg(format!("--from={}", self.cluster_in_wine()));
-        hns.tell(&mut command);
+        hns.set_address(&mut command);
         command
     }
 }
@@ -86,11 +86,11 @@ impl Recording {
 /// Both programs have the same result by the same calls, and a second run writes nothing.
 pub(super) fn equal(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
-    let expected = held(&mut recording.here(here, &one))?;
-    let found = held(&mut recording.through_dlls(program, prefix, &other))?;
+    let expected = outcome(&mut recording.here(here, &one))?;
+    let found = outcome(&mut recording.through_dlls(program, prefix, &other))?;
     ensure!(found == expected, "through the DLLs: {found:#?}\non this system: {expected:#?}");
     ensure!(one.journal() == other.journal(), "the calls differ");
-    let second = held(&mut recording.through_dlls(program, prefix, &other))?;
+    let second = outcome(&mut recording.through_dlls(program, prefix, &other))?;
     ensure!(second.calls.get("writes") == Some(&Value::from(0)), "a second run: {}", second.calls);
     ensure!(second.load_balancers == expected.load_balancers, "a second run changes load balancers");
     Ok(())
@@ -99,7 +99,7 @@ pub(super) fn equal(recording: &Recording, here: &Path, program: &Path, prefix: 
 /// A program that is killed during programming and started again has the same result.
 pub(super) fn killed(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
-    let expected = held(&mut recording.here(here, &one))?;
+    let expected = outcome(&mut recording.here(here, &one))?;
     let all = one.emulator.writes();
     for part in 1..4 {
         // Slow enough to be killed before the end on any machine.
@@ -116,9 +116,9 @@ pub(super) fn killed(recording: &Recording, here: &Path, program: &Path, prefix:
         other.emulator.clear_faults();
         ensure!(other.emulator.writes() >= goal, "{goal} of {all} writes were not reached");
     }
-    let found = held(&mut recording.through_dlls(program, prefix, &other))?;
+    let found = outcome(&mut recording.through_dlls(program, prefix, &other))?;
     ensure!(found.endpoints == expected.endpoints, "endpoints differ: {found:#?}");
     ensure!(found.load_balancers == expected.load_balancers, "load balancers differ: {found:#?}");
-    ensure!(other.emulator.writes() <= all + 3, "{} writes for what {all} do", other.emulator.writes());
+    ensure!(other.emulator.writes() <= all + 3, "{} writes, expected about {all}", other.emulator.writes());
     Ok(())
 }

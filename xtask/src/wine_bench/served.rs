@@ -10,7 +10,7 @@ use test_api_server::{ApiServer, Credentials, Kind};
 
 use super::Hns;
 use super::file::TempFile;
-use super::recording::{Recording, held};
+use super::recording::{Recording, outcome};
 use crate::process::Guarded;
 use crate::wine::Prefix;
 
@@ -137,7 +137,7 @@ impl Served {
                 command.arg("run")
             }
         };
-        hns.tell(command.args(&recording.flags));
+        hns.set_address(command.args(&recording.flags));
         command
     }
 }
@@ -150,10 +150,10 @@ fn kubeconfig(server: &ApiServer, credentials: &Credentials) -> Result<TempFile>
 /// The same result as from files with the program of this system, by the same calls.
 pub(super) fn equal(recording: &Recording, access: Access, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
-    let expected = held(&mut recording.here(here, &one))?;
+    let expected = outcome(&mut recording.here(here, &one))?;
     let served = Served::new(recording, access, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
-    let found = held(command.args(["--once", "-o=json"]))?;
+    let found = outcome(command.args(["--once", "-o=json"]))?;
     ensure!(found == expected, "from an API server: {found:#?}\nfrom files on this system: {expected:#?}");
     ensure!(one.journal() == other.journal(), "the calls differ");
     for kind in [Kind::Service, Kind::EndpointSlice] {
@@ -166,7 +166,7 @@ pub(super) fn equal(recording: &Recording, access: Access, here: &Path, program:
 /// Objects deleted during an outage of the API server are removed from HNS after it, and created objects are added.
 pub(super) fn follows(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
-    held(&mut recording.here(here, &one))?;
+    outcome(&mut recording.here(here, &one))?;
     let served = Served::new(recording, Access::Token, program, prefix)?;
     let mut command = served.through_dlls(recording, program, prefix, &other);
     let mut program = Guarded::start(&mut command)?;

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::recording::{Recording, held};
+use super::recording::{Recording, outcome};
+use crate::http::{free_addresses, get};
 use crate::wine::Prefix;
 
 const NAME: &str = "kube-proxy";
 /// The longest wait for the service.
 const BOUND: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
 /// The registry key with the environment of services, which Wine reads when it starts.
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
 
@@ -48,84 +50,103 @@ impl Drop for Prepared<'_> {
 /// Runs a program under Wine. Returns its exit code and output.
 fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let result = prefix.command().args(arguments).stdin(Stdio::null()).output()?;
-    let said = [result.stdout, result.stderr].concat();
-    Ok((result.status.code(), String::from_utf8_lossy(&said).replace('\r', "")))
+    let output = [result.stdout, result.stderr].concat();
+    Ok((result.status.code(), String::from_utf8_lossy(&output).replace('\r', "")))
 }
 
 fn succeed(prefix: &Prefix, arguments: &[&str]) -> Result<String> {
-    let (code, said) = wine(prefix, arguments)?;
-    ensure!(code == Some(0), "{}: {code:?}: {said}", arguments.join(" "));
-    Ok(said)
+    let (code, output) = wine(prefix, arguments)?;
+    ensure!(code == Some(0), "{}: {code:?}: {output}", arguments.join(" "));
+    Ok(output)
 }
 
-fn fail(prefix: &Prefix, arguments: &[&str], why: &str) -> Result<()> {
-    let (code, said) = wine(prefix, arguments)?;
-    ensure!(code == Some(1) && said.contains(why), "{}: {code:?}: {said}", arguments.join(" "));
+/// Expects exit code 1 and an error that contains this text.
+fn fail(prefix: &Prefix, arguments: &[&str], error: &str) -> Result<()> {
+    let (code, output) = wine(prefix, arguments)?;
+    ensure!(code == Some(1) && output.contains(error), "{}: {code:?}: {output}", arguments.join(" "));
     Ok(())
 }
 
 /// Waits until a condition holds.
-fn until(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
+fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < BOUND {
-        if so()? {
+        if condition()? {
             return Ok(());
         }
+        std::thread::sleep(PAUSE);
     }
     bail!("timeout waiting for {what}")
 }
 
-/// The exit code of the service, in the line `WIN32_EXIT_CODE : 0 (0x0)`.
-fn exit_code(prefix: &Prefix) -> Result<Option<String>> {
-    let (_, said) = wine(prefix, &["sc", "query", NAME])?;
-    let line = said.lines().find(|line| line.contains("WIN32_EXIT_CODE"));
-    Ok(line.and_then(|line| line.split(':').nth(1)?.split_whitespace().next().map(str::to_owned)))
+/// What `sc query` reports of the service, in lines such as `STATE : 4  RUNNING` and `WIN32_EXIT_CODE : 0  (0x0)`.
+#[derive(Debug)]
+struct Report {
+    state: String,
+    exit_code: String,
 }
 
-/// Installed, started, stopped, started and removed, while HNS keeps its objects. What cannot be done is refused with a message.
-pub(super) fn lives(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
+impl Report {
+    fn query(prefix: &Prefix) -> Result<Self> {
+        let output = succeed(prefix, &["sc", "query", NAME])?;
+        let word = |field: &str, number: usize| {
+            let fields = output.lines().filter_map(|line| line.split_once(':'));
+            let value = fields.filter(|(name, _)| name.trim() == field).map(|(_, value)| value).next();
+            let word = value.and_then(|value| value.split_whitespace().nth(number));
+            word.map(str::to_owned).with_context(|| format!("missing {field} in {output}"))
+        };
+        Ok(Self { state: word("STATE", 1)?, exit_code: word("WIN32_EXIT_CODE", 0)? })
+    }
+}
+
+/// Install, start, stop, start and uninstall keep the objects in HNS. Invalid commands have clear errors.
+pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &Prefix) -> Result<()> {
     let (one, other) = (recording.hns()?, recording.hns()?);
-    let expected = held(&mut recording.here(here, &one))?;
+    let expected = outcome(&mut recording.here(here, &one))?;
     let exe = program.to_string_lossy();
+    let [health, metrics] = free_addresses()?;
     let from = format!("--from={}", recording.cluster_in_wine());
     let log = crate::folder::target()?.join("wine-service.log");
     let _ = std::fs::remove_file(&log);
     let log_file = format!("--log-file=Z:{}", log.display());
-    let address = other.service.address().to_string();
+    let (health, metrics_flag) =
+        (format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}"));
+    let address = other.address().to_string();
     // Dropped after the keeper, so that Wine can end.
     let _prepared = Prepared::new(prefix, &exe, &address)?;
     // Wine ends its services with the last program that is not a service: this is one. A Wine server that another program starts would
     // keep the output of that program open.
     let _keeper = prefix.start_waiting()?;
-    fail(prefix, &[&exe, "run", &from, "--windows-service"], "it did not start this one")?;
-    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")?;
+    fail(prefix, &[&exe, "run", &from, "--windows-service"], "--windows-service is only for a process")?;
+    fail(prefix, &[&exe, "service", "uninstall"], "service kube-proxy not found")?;
     fail(prefix, &[&exe, "service", "install", "--", "--no-such-flag"], "--no-such-flag")?;
 
-    let mut install: Vec<&str> = vec![&exe, "service", "install", "--", &from, &log_file, "-v=2"];
+    let mut install: Vec<&str> =
+        vec![&exe, "service", "install", "--", &from, &log_file, "-v=2", &health, &metrics_flag];
     install.extend(recording.flags.iter().map(String::as_str));
-    let said = succeed(prefix, &install)?;
-    ensure!(said.contains("created service kube-proxy") && said.contains("--windows-service"), "{said}");
-    fail(prefix, &install, "there is a service kube-proxy already")?;
+    let output = succeed(prefix, &install)?;
+    ensure!(output.contains("created service kube-proxy") && output.contains("--windows-service"), "{output}");
+    fail(prefix, &install, "service kube-proxy exists and runs")?;
 
-    let logged = || std::fs::read_to_string(&log).unwrap_or_default();
-    let state = |wanted: &str| Ok(wine(prefix, &["sc", "query", NAME])?.1.contains(wanted));
+    let log = || std::fs::read_to_string(&log).unwrap_or_default();
+    let is_ready = || get(metrics, "/readyz").is_some_and(|page| page.code == 200);
     for _ in 0..2 {
-        succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
-        until("the service runs", || state("RUNNING")).with_context(logged)?;
-        until("what HNS should hold", || Ok(other.emulator.writes() >= one.emulator.writes())).with_context(logged)?;
-        succeed(prefix, &["net", "stop", NAME]).with_context(logged)?;
-        until("the service has stopped", || state("STOPPED")).with_context(logged)?;
-        ensure!(exit_code(prefix)?.as_deref() == Some("0"), "the service did not end in order: {}", logged());
+        succeed(prefix, &["net", "start", NAME]).with_context(log)?;
+        until("the service to run", || Ok(Report::query(prefix)?.state == "RUNNING")).with_context(log)?;
+        until("/readyz", || Ok(is_ready())).with_context(log)?;
+        succeed(prefix, &["net", "stop", NAME]).with_context(log)?;
+        until("the service to stop", || Ok(Report::query(prefix)?.state == "STOPPED")).with_context(log)?;
+        let report = Report::query(prefix)?;
+        ensure!(report.exit_code == "0", "{report:?}: {}", log());
     }
-    // By the second start nothing more was written, and in the end all is there.
-    ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), logged());
-    let mut state_now = Command::new(here);
-    state_now.args(["state", "-o=json"]).arg(format!("--hns=tcp://{address}"));
-    let found = held(&mut state_now)?;
+    ensure!(other.emulator.writes() == one.emulator.writes(), "{} writes: {}", other.emulator.writes(), log());
+    let mut state = Command::new(here);
+    state.args(["state", "-o=json"]).arg(format!("--hns=tcp://{address}"));
+    let found = outcome(&mut state)?;
     ensure!(found.load_balancers == expected.load_balancers, "load balancers differ: {found:#?}");
 
-    succeed(prefix, &["net", "start", NAME]).with_context(logged)?;
-    let said = succeed(prefix, &[&exe, "service", "uninstall"])?;
-    ensure!(said.contains("stopped") && said.contains("deleted service kube-proxy"), "{said}");
-    fail(prefix, &[&exe, "service", "uninstall"], "there is no service kube-proxy")
+    succeed(prefix, &["net", "start", NAME]).with_context(log)?;
+    let output = succeed(prefix, &[&exe, "service", "uninstall"])?;
+    ensure!(output.contains("stopped") && output.contains("deleted service kube-proxy"), "{output}");
+    fail(prefix, &[&exe, "service", "uninstall"], "service kube-proxy not found")
 }
