@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use test_api_server::{ApiServer, Credentials, FaultMode};
 
 use crate::support::cluster::Cluster;
@@ -179,7 +179,7 @@ fn plugin(cluster: &Cluster, script: &str) -> Value {
     fs::write(&plugin, format!("#!/bin/sh\n{script}")).unwrap();
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
-    kubeconfig["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+    kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
         "command": plugin, "interactiveMode": "Never"}});
     kubeconfig
 }
