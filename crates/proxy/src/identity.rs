@@ -27,7 +27,7 @@ impl Content {
     pub const UNKNOWN: Self = Self(0);
 
     /// The same content for another id, in case an object with other content has the first id.
-    pub fn by_another_name(self) -> Self {
+    pub fn alternative(self) -> Self {
         Self(!self.0)
     }
 }

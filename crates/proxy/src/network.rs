@@ -32,7 +32,7 @@ impl Network {
     }
 
     /// The length of the longest prefix of its own subnets that contains an address.
-    fn closeness(&self, address: IpAddr) -> Option<u8> {
+    fn longest_prefix(&self, address: IpAddr) -> Option<u8> {
         self.subnets.iter().filter(|subnet| subnet.contains(&address)).map(IpNet::prefix_len).max()
     }
 }
@@ -158,7 +158,7 @@ impl Networks {
             let supporting = self.indices().filter(|index| self.supports(*index, family));
             supporting.filter_map(|index| Some((index, self.known(index)?)))
         };
-        let own = known().filter_map(|(index, network)| Some((network.closeness(address)?, Reverse(index)))).max();
+        let own = known().filter_map(|(index, network)| Some((network.longest_prefix(address)?, Reverse(index)))).max();
         let elsewhere = || known().find(|(_, network)| network.provider_address(address).is_some());
         let first = || self.indices().find(|index| self.supports(*index, family)).unwrap_or_default();
         own.map(|(_, Reverse(index))| index).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)

@@ -94,8 +94,8 @@ impl Readiness {
 }
 
 impl From<Tally> for TallyView {
-    fn from(Tally { desired, confirmed }: Tally) -> Self {
-        Self { desired, confirmed }
+    fn from(Tally { desired, in_sync }: Tally) -> Self {
+        Self { desired, confirmed: in_sync }
     }
 }
 
@@ -182,8 +182,8 @@ mod tests {
         changes.queued(Duration::from_secs(3721));
         let progress = Progress {
             complete: true,
-            load_balancers: Tally { desired: 7, confirmed: 5 },
-            endpoints: Tally { desired: 3, confirmed: 3 },
+            load_balancers: Tally { desired: 7, in_sync: 5 },
+            endpoints: Tally { desired: 3, in_sync: 3 },
             without_backends: 1,
             backlog: 2,
             failed: 0,
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(readiness, expected);
         let mut status = Status::clone(&snapshot.status);
         (status.hns_outage, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
-        status.progress.load_balancers.confirmed = 7;
+        status.progress.load_balancers.in_sync = 7;
         assert!(Readiness::of(&StatusSnapshot { status: Arc::new(status), ..snapshot }, None).ready);
     }
 

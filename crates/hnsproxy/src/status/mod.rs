@@ -104,7 +104,7 @@ impl Status {
             cluster_outage: None,
             waiting_for: None,
             hns_outage: reconciler
-                .trouble()
+                .audit_error()
                 .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
@@ -130,7 +130,7 @@ impl Status {
             waits.push("HNS to have its objects again after a restart".to_owned());
         }
         for (what, tally) in [("load balancers", load_balancers), ("endpoints", endpoints)] {
-            let open = tally.desired - tally.confirmed;
+            let open = tally.desired - tally.in_sync;
             if open > 0 {
                 waits.push(format!("{open} of {} {what}", tally.desired));
             }
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(status.waits_for(), ["the complete lists of Services and EndpointSlices"]);
         status.progress.complete = true;
         assert_eq!(status.waits_for(), Vec::<String>::new());
-        status.progress.load_balancers = Tally { desired: 7, confirmed: 4 };
+        status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };
         status.progress.failed = 1;
         status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
         assert_eq!(

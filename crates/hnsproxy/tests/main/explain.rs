@@ -47,7 +47,7 @@ fn explain_names_frontends_backends_and_what_would_be_done() {
     let json = explain("kube-system/kube-dns", &["-o=json"]).expect(0).json();
     assert_eq!(json["service"]["name"], "kube-dns");
     assert_eq!(json["frontends"][0]["backends"][0]["state"], "EndpointToCome");
-    assert_eq!(json["frontends"][0]["wanted"]["document"]["FrontendVIPs"][0], "10.96.0.10");
+    assert_eq!(json["frontends"][0]["desired"]["document"]["FrontendVIPs"][0], "10.96.0.10");
     assert_eq!(json["hns"], "known");
 }
 

@@ -62,7 +62,7 @@ pub(super) enum Fact {
 pub struct Answer {
     pub(super) result: Result<(), Failure>,
     pub(super) facts: Vec<Fact>,
-    pub(super) put_back: bool,
+    pub(super) restored: bool,
 }
 
 impl Job {
@@ -72,7 +72,7 @@ impl Job {
         let mut released = true;
         let one = |step: &Step| {
             let mut facts = Vec::new();
-            let (mut result, mut put_back) = (Err(Failure::NotReleased), false);
+            let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
                 result = self.carry_out(&step.action, client, &mut facts);
             }
@@ -81,11 +81,11 @@ impl Job {
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
                     if released && !failure.is_unavailable() =>
                 {
-                    put_back = self.put_back(*frontend, client, &mut facts);
+                    restored = self.restore_previous(*frontend, client, &mut facts);
                 }
                 _ => {}
             }
-            Answer { result, facts, put_back }
+            Answer { result, facts, restored }
         };
         self.steps.iter().map(one).collect()
     }
@@ -167,7 +167,7 @@ impl Job {
     }
 
     /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
-    fn put_back(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
+    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
         let Some(document) = &self.previous else { return false };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);

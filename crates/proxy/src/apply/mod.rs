@@ -42,7 +42,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether a plan made now would do something else: replace instead of modify, or leave out the endpoint that failed.
-    pub fn suggests_another_plan(&self, action: &Action) -> bool {
+    pub fn requires_replan(&self, action: &Action) -> bool {
         match self {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
             Failure::Hns(error) => {
@@ -64,7 +64,7 @@ impl Failure {
     }
 
     /// Whether HNS must differ from the observed state.
-    pub fn suggests_another_look(&self) -> bool {
+    pub fn requires_refresh(&self) -> bool {
         match self {
             Failure::OtherContent => true,
             Failure::Hns(error) => matches!(error.class(), Class::PortInUse | Class::Exists | Class::Absent),
@@ -84,7 +84,7 @@ pub struct Outcome {
     pub step: Step,
     pub result: Result<(), Failure>,
     /// Whether the old load balancer was created again after HNS had refused the new one.
-    pub put_back: bool,
+    pub restored: bool,
 }
 
 /// Takes the jobs of a queue and carries them out.
@@ -101,7 +101,7 @@ impl Driver for OneByOne {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
         while let Some(job) = queue.take() {
             let answers = job.perform(client);
-            queue.note(job, answers);
+            queue.record(job, answers);
         }
     }
 }

@@ -40,7 +40,7 @@ fn work(client: &Client, (queue, changed): &(Mutex<&mut Queue<'_>>, Condvar)) {
         drop(guard);
         let answers = job.perform(client);
         guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.note(job, answers);
+        guard.record(job, answers);
         changed.notify_all();
     }
     changed.notify_all();

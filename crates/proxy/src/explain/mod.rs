@@ -27,7 +27,7 @@ pub struct Explanation {
     /// How reliable the observed state is.
     pub hns: HnsView,
     /// The conditions of the Service.
-    pub notices: Vec<ExplainedCondition>,
+    pub conditions: Vec<ExplainedCondition>,
     /// Sorted by port, then by kind.
     pub frontends: Vec<ExplainedFrontend>,
     /// The planned steps, in order.
@@ -43,7 +43,7 @@ pub enum HnsView {
     /// HNS is unavailable: as of the last audit before.
     Unavailable,
     /// There was no audit yet: frontends cannot be explained.
-    NotLookedAt,
+    NotAudited,
 }
 
 /// A condition of the Service.
@@ -73,16 +73,16 @@ pub struct ExplainedFrontend {
     /// The topology hints that count for it.
     pub hints: Hints,
     /// The Service that owns the frontend, if it is another one.
-    pub held_by: Option<ServiceName>,
+    pub owned_by: Option<ServiceName>,
     pub backends: Vec<ExplainedBackend>,
     /// The desired load balancer, with its id; none if no backend serves, or another Service owns the frontend.
-    pub wanted: Option<ExplainedLoadBalancer>,
+    pub desired: Option<ExplainedLoadBalancer>,
     /// The observed load balancers.
-    pub held: Vec<ExplainedLoadBalancer>,
+    pub observed: Vec<ExplainedLoadBalancer>,
     /// Whether the frontend is in sync: no step is planned for it.
-    pub confirmed: bool,
+    pub in_sync: bool,
     /// Whether a step is due later: a retry, a postponed replacement, or a network that is missing.
-    pub waits: bool,
+    pub waiting: bool,
 }
 
 /// A load balancer, desired or observed.
@@ -120,7 +120,7 @@ pub enum BackendState {
     /// Serves: terminating and serving, and no backend is ready.
     TerminatingFallback,
     /// Serves: ready, and a step creates its endpoint.
-    EndpointToCome,
+    EndpointPending,
     /// Serves: in the host's network, with the host's own endpoint.
     ByHostEndpoint,
     NotReady,
@@ -151,15 +151,15 @@ pub enum BackendState {
 impl BackendState {
     /// Whether the backend gets connections.
     pub fn serves(self) -> bool {
-        use BackendState::{ByHostEndpoint, EndpointToCome, Ready, TerminatingFallback};
-        matches!(self, Ready | TerminatingFallback | EndpointToCome | ByHostEndpoint)
+        use BackendState::{ByHostEndpoint, EndpointPending, Ready, TerminatingFallback};
+        matches!(self, Ready | TerminatingFallback | EndpointPending | ByHostEndpoint)
     }
 
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             BackendState::Ready => "ready",
             BackendState::TerminatingFallback => "terminating, but none is ready",
-            BackendState::EndpointToCome => "serves; its HNS endpoint is to be created",
+            BackendState::EndpointPending => "serves; its HNS endpoint is to be created",
             BackendState::ByHostEndpoint => "serves; uses the host's network, by the host's own endpoint",
             BackendState::NotReady => "not ready",
             BackendState::Terminating => "terminating, and others are ready",

@@ -74,7 +74,7 @@ impl Observed {
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
         listed.retain(|(network, listed)| match expected.remove(&listed.id) {
             // It was modified in place before it vanished; what came back may be either content.
-            Some(_) if self.distrusted.contains(&listed.id) => true,
+            Some(_) if self.untrusted_ids.contains(&listed.id) => true,
             Some(endpoint) if endpoint.network == *network => {
                 self.add_listed_endpoint(listed.id, endpoint, findings);
                 false
@@ -156,7 +156,7 @@ impl Observed {
         // program under the same id.
         let id_tells_backends = first && !capabilities.modify;
         for Listed { id, document } in listed {
-            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
+            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
             let known = match (document, relative) {
                 // The v1 list has no affinity and few flags, so it vouches for the backends only. The id tells all the rest, and stays true
                 // when backends are modified in place.
@@ -184,7 +184,7 @@ impl Observed {
             }
         }
         self.load_balancers_known = true;
-        self.prune_distrusted();
+        self.prune_untrusted_ids();
         Ok(())
     }
 
@@ -241,10 +241,10 @@ impl Observed {
 
     /// Drops what is remembered of objects that are gone, so that it does not grow. A load balancer that comes back is not trusted by its id
     /// alone in any case.
-    fn prune_distrusted(&mut self) {
+    fn prune_untrusted_ids(&mut self) {
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
         let is_known = |id: &Guid| endpoints.contains_key(id) || load_balancers.contains_key(id);
-        self.distrusted.retain(is_known);
+        self.untrusted_ids.retain(is_known);
         self.misrepresented.retain(is_known);
     }
 }

@@ -42,7 +42,7 @@ pub struct Observed {
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
     /// Objects whose id is known not to tell their content: modified in place, by us or others.
-    distrusted: FxHashSet<Guid>,
+    untrusted_ids: FxHashSet<Guid>,
     /// Whether load balancers were listed before.
     load_balancers_known: bool,
     /// Objects that the v1 lists show otherwise than their own documents.
@@ -142,7 +142,7 @@ impl Observed {
     /// Removes an endpoint that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
-        self.distrusted.remove(&id);
+        self.untrusted_ids.remove(&id);
     }
 
     /// Adds or replaces a load balancer.
@@ -175,7 +175,7 @@ impl Observed {
 
     /// Records that it is not known whether a modify in place took effect. The content becomes unknown, so that whatever is desired next
     /// differs and is written. Both sets of backends count as referenced, so that no endpoint which HNS may still use is deleted.
-    pub fn doubt_load_balancer(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
+    pub fn mark_load_balancer_uncertain(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
         let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
         let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
@@ -183,18 +183,18 @@ impl Observed {
         observed.endpoints = endpoints.into();
         observed.content.whole = Content::UNKNOWN;
         self.insert_load_balancer(id, observed, &mut Dirty::default());
-        self.distrusted.insert(id);
+        self.untrusted_ids.insert(id);
     }
 
     /// Records that an id does not tell the content of its object.
-    pub fn distrust_id(&mut self, id: Guid) {
-        self.distrusted.insert(id);
+    pub fn mark_id_untrusted(&mut self, id: Guid) {
+        self.untrusted_ids.insert(id);
     }
 
     /// Removes a load balancer that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
-        self.distrusted.remove(&id);
+        self.untrusted_ids.remove(&id);
     }
 
     /// Takes over a foreign load balancer that equals the desired one.

@@ -45,7 +45,7 @@ impl Observed {
                     } else {
                         findings.add_drift(Cause::EndpointChanged, subjects);
                         self.insert_endpoint(id, observed, &mut findings.dirty);
-                        self.distrust_id(id);
+                        self.mark_id_untrusted(id);
                     }
                 }
                 // The document can't be understood at present, which says nothing about the content. The next such audit reads it again.
@@ -85,7 +85,7 @@ impl Observed {
                     } else {
                         findings.add_drift(Cause::LoadBalancerChanged, subjects);
                         self.insert_load_balancer(id, observed, &mut findings.dirty);
-                        self.distrust_id(id);
+                        self.mark_id_untrusted(id);
                     }
                 }
                 // As for endpoints.

@@ -56,7 +56,7 @@ impl Planner<'_> {
                 Resolved::Blocked => backends.blocked = true,
                 Resolved::NoLocalEndpoint(address) => {
                     condition(Condition::NoLocalEndpoint { address });
-                    report.awaited.insert(address);
+                    report.missing_local.insert(address);
                 }
                 Resolved::NoHostEndpoint(address) => condition(Condition::NoHostEndpoint { address, name: name() }),
                 Resolved::NoRootEndpoint => condition(Condition::NoRootEndpoint { frontend, name: name() }),
@@ -86,7 +86,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan) {
-        let desired = self.desired.owned(frontend);
+        let desired = self.desired.frontend(frontend);
         let backends = desired.map(|desired| self.resolve(desired, &mut plan.report)).unwrap_or_default();
         let decision = decide(Inputs {
             desired: self.desired_load_balancer(desired, &backends),

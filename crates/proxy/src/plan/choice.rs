@@ -28,7 +28,7 @@ impl Planner<'_> {
         }
         let mut counts: BTreeMap<NetworkIndex, usize> = BTreeMap::new();
         for target in targets {
-            *counts.entry(self.home(*target)).or_default() += 1;
+            *counts.entry(self.target_network(*target)).or_default() += 1;
         }
         let is_present = |index: &NetworkIndex| self.networks.present(*index).is_some();
         let largest = counts.iter().filter(|(index, _)| is_present(index)).max_by_key(|(i, n)| (**n, Reverse(**i)));
@@ -51,7 +51,7 @@ impl Planner<'_> {
     }
 
     /// The network that a backend is in: that of its endpoint, or the one where its endpoint should be.
-    pub(crate) fn home(&self, target: Target) -> NetworkIndex {
+    pub(crate) fn target_network(&self, target: Target) -> NetworkIndex {
         let root = || self.observed.named(&self.settings.root_endpoint_name);
         match target {
             Target::Root => root().and_then(|id| self.endpoint_network(id)).unwrap_or_default(),

@@ -195,14 +195,14 @@ mod tests {
         identity::load_balancer_content(document, &capabilities)
     }
 
-    fn wanted() -> (Box<LoadBalancer>, LoadBalancerContent) {
+    fn desired_document() -> (Box<LoadBalancer>, LoadBalancerContent) {
         let document = document(80, 2);
         let content = content(&document);
         (Box::new(document), content)
     }
 
     fn load_balancer() -> DesiredLoadBalancer {
-        let (document, content) = wanted();
+        let (document, content) = desired_document();
         DesiredLoadBalancer::LoadBalancer { document, content }
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn each_situation_has_its_decision() {
         use DesiredLoadBalancer::{NetworkMissing, NoBackends, NoEndpoints, Unclaimed};
         let (ours, foreign) = (Owner::Us, Owner::Foreign);
-        let (document, content) = wanted();
+        let (document, content) = desired_document();
         let nothing = || Decision::Keep { surplus: vec![] };
         let create = || Decision::Create { document: document.clone(), content };
         let modify =

@@ -135,7 +135,7 @@ impl Planner<'_> {
             }
         }
         for frontend in &dirty.frontends {
-            let service = self.desired.owned(*frontend).map(|owned| owned.service.clone());
+            let service = self.desired.frontend(*frontend).map(|owner| owner.service.clone());
             units.entry(service).or_default().frontends.push(*frontend);
         }
         units

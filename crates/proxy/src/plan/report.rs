@@ -10,7 +10,7 @@ use crate::frontend::Frontend;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanReport {
     /// Backends on this node that have no endpoint yet: the CNI creates it.
-    pub awaited: BTreeSet<IpAddr>,
+    pub missing_local: BTreeSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago, and must be replaced again.
     pub postponed: BTreeSet<Frontend>,
     /// Frontends whose backends are in networks that are missing.
@@ -23,8 +23,8 @@ pub struct PlanReport {
 
 impl PlanReport {
     pub(super) fn append(&mut self, other: PlanReport) {
-        let PlanReport { awaited, postponed, waiting, left_out, conditions } = other;
-        self.awaited.extend(awaited);
+        let PlanReport { missing_local, postponed, waiting, left_out, conditions } = other;
+        self.missing_local.extend(missing_local);
         self.postponed.extend(postponed);
         self.waiting.extend(waiting);
         self.left_out.extend(left_out);

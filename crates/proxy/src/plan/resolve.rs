@@ -41,7 +41,7 @@ impl Planner<'_> {
     pub fn resolve_target(&self, target: Target, network: Option<NetworkIndex>) -> Resolved {
         // With one network, backends outside its subnets are in it too: nodes and addresses outside the cluster are reached through it.
         if self.networks.len() > 1 {
-            let home = self.home(target);
+            let home = self.target_network(target);
             if self.networks.present(home).is_none() {
                 return Resolved::NetworkMissing;
             }
@@ -74,8 +74,8 @@ impl Planner<'_> {
             };
         }
         let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotDesired };
-        match self.standing(&expected) {
-            Some(standing) => Resolved::Remote(standing),
+        match self.matching_endpoint(&expected) {
+            Some(matching) => Resolved::Remote(matching),
             // A backend whose endpoint HNS refuses must not hold up the others: the load balancer does without it until the retry.
             None if self.constraints.blocked.contains(&address) => Resolved::Blocked,
             None => Resolved::Create(Box::new(expected)),

@@ -42,7 +42,7 @@ impl Environment {
     }
 
     /// Asks HNS for its version: one call, at the first audit only. A new version of HNS comes with a new Windows, and that with a reboot.
-    pub(super) fn learn_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
+    pub(super) fn read_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
         if self.capabilities.is_none() {
             let version = client.version()?;
             self.version = Some(version);

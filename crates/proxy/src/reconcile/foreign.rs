@@ -29,7 +29,7 @@ impl Reconciler {
     /// The foreign load balancers on frontends that no Service desires, in the order of frontends. One on a frontend that a Service desires
     /// is a condition of that Service, or adopted, or replaced.
     pub fn foreign_load_balancers(&self) -> Vec<ForeignLoadBalancer> {
-        let is_desired = |frontend: &Frontend| self.desired.owned(*frontend).is_some();
+        let is_desired = |frontend: &Frontend| self.desired.frontend(*frontend).is_some();
         let undesired =
             self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
         let mut all: Vec<_> = undesired

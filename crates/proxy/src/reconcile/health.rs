@@ -40,22 +40,22 @@ pub(super) struct Health {
 impl Health {
     /// Records whether HNS answered before and after an audit. HNS that is back has usually restarted, and may lack objects until it has
     /// restored them.
-    pub(super) fn note_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
+    pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
         self.restarted |= unavailable_before && !unavailable_now;
     }
 
     /// Records drift. If all load balancers of ours are gone at once, HNS has restarted between two audits.
-    pub(super) fn note_drift(&mut self, drift: &[Drift], any_left: bool) {
+    pub(super) fn record_drift(&mut self, drift: &[Drift], any_left: bool) {
         let lost = drift.iter().filter(|drift| drift.cause == Cause::LoadBalancerLost).count();
         // A single one may have been deleted by anyone.
         self.restarted |= lost > 1 && !any_left;
     }
 
-    pub(super) fn note_in_sync(&mut self) {
+    pub(super) fn record_in_sync(&mut self) {
         self.restarted = false;
     }
 
-    pub(super) fn note_pace(&mut self, slow: bool) {
+    pub(super) fn set_slow(&mut self, slow: bool) {
         self.slow = slow;
     }
 
@@ -84,9 +84,9 @@ mod tests {
     fn hns_that_is_back_counts_as_restarted_until_it_is_in_sync() {
         let mut health = Health::default();
         assert_eq!(health.liveness(true), Liveness::Unavailable);
-        health.note_availability(true, false);
+        health.record_availability(true, false);
         assert_eq!(health.liveness(false), Liveness::Restarted);
-        health.note_in_sync();
+        health.record_in_sync();
         assert_eq!(health.liveness(false), Liveness::Up);
     }
 
@@ -96,7 +96,7 @@ mod tests {
             [(2, false, Liveness::Restarted), (2, true, Liveness::Up), (1, false, Liveness::Up)]
         {
             let mut health = Health::default();
-            health.note_drift(&lost(count), any_left);
+            health.record_drift(&lost(count), any_left);
             assert_eq!(health.liveness(false), expected);
         }
     }

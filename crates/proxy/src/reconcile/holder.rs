@@ -10,8 +10,8 @@ use crate::observe::Owner;
 
 impl Reconciler {
     /// Adds a condition that says that a frontend is in use, and by whom, as far as can be known.
-    pub(super) fn note_port_in_use(&mut self, frontend: Frontend) {
-        let Some(service) = self.desired.owned(frontend).map(|owned| owned.service.clone()) else { return };
+    pub(super) fn add_port_in_use(&mut self, frontend: Frontend) {
+        let Some(service) = self.desired.frontend(frontend).map(|owner| owner.service.clone()) else { return };
         let condition = Condition::PortInUse { frontend, holder: self.holder(frontend) };
         self.conditions.add(frontend, ServiceCondition { service, condition });
     }
@@ -19,7 +19,7 @@ impl Reconciler {
     fn holder(&self, frontend: Frontend) -> Holder {
         for same in self.overlapping(frontend) {
             if let Some((id, observed)) = self.observed.on(same).next() {
-                let service = self.desired.owned(same).map(|owned| owned.service.clone());
+                let service = self.desired.frontend(same).map(|owner| owner.service.clone());
                 return Holder::LoadBalancer {
                     id,
                     frontend: same,

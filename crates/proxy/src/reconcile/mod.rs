@@ -155,8 +155,8 @@ impl Reconciler {
     }
 
     /// Records whether a call since the last time took longer than its time budget. The caller measures: see `hcn::Instrumented`.
-    pub fn note_pace(&mut self, slow: bool) {
-        self.health.note_pace(slow);
+    pub fn set_slow(&mut self, slow: bool) {
+        self.health.set_slow(slow);
     }
 
     /// Whether lists of all Services, and of all slices, were handed over: nothing is planned before.
@@ -195,7 +195,7 @@ impl Reconciler {
     }
 
     /// Why nothing is written at present, if so: HNS can't be asked, or has none of the networks.
-    pub fn trouble(&self) -> Option<&AuditError> {
+    pub fn audit_error(&self) -> Option<&AuditError> {
         self.audit.error()
     }
 
@@ -214,7 +214,7 @@ impl Reconciler {
     }
 
     /// The conditions of Services, sorted.
-    pub fn notices(&self) -> Vec<ServiceCondition> {
+    pub fn conditions(&self) -> Vec<ServiceCondition> {
         let mut conditions = self.desired.conditions();
         conditions.extend(self.conditions.iter().cloned());
         conditions.sort_by_cached_key(|one| (one.service.clone(), one.condition.to_string()));
@@ -229,7 +229,7 @@ impl Reconciler {
     }
 
     /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
-    pub fn is_converged(&self) -> bool {
+    pub fn is_in_sync(&self) -> bool {
         let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         let known = self.environment.networks.any_known() && self.inputs.is_complete();
         known && !pending && self.retries.failed.is_empty()
@@ -243,7 +243,7 @@ impl Reconciler {
             any_new |= self.changes.insert(service);
         }
         if any_new {
-            self.audit.note_cluster_change();
+            self.audit.record_cluster_change();
         }
     }
 
@@ -257,7 +257,7 @@ impl Reconciler {
     /// Services can be programmed.
     fn invalidate_all(&mut self) {
         self.dirty.addresses.extend(self.desired.addresses());
-        self.dirty.frontends.extend(self.desired.iter().map(|owned| owned.spec.frontend));
+        self.dirty.frontends.extend(self.desired.iter().map(|owner| owner.spec.frontend));
         self.mark_all_services();
     }
 
@@ -289,7 +289,7 @@ impl Reconciler {
     /// What a plan must not do now, or only after all else.
     fn constraints(&mut self, now: Duration) -> Constraints {
         let failed = &self.retries.failed;
-        let held_back = |subject: &Subject| failed.holds_back(*subject, now);
+        let held_back = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
             blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),

@@ -19,17 +19,17 @@ impl Reconciler {
         for frontend in &planned.frontends {
             self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
-        let awaited = &mut self.retries.awaited;
-        for address in &plan.report.awaited {
-            awaited.failed(Subject::Address(*address), now);
+        let missing_local = &mut self.retries.missing_local;
+        for address in &plan.report.missing_local {
+            missing_local.failed(Subject::Address(*address), now);
         }
         // What was due and is not awaited any more, perhaps because its frontend has to wait itself, is awaited anew once a plan says so.
-        for subject in awaited.due(now) {
-            awaited.settled(subject);
+        for subject in missing_local.due(now) {
+            missing_local.clear(subject);
         }
         let has_endpoint = |address: &&IpAddr| self.observed.local_at(**address).is_some();
         for address in planned.addresses.iter().filter(has_endpoint) {
-            awaited.settled(Subject::Address(*address));
+            missing_local.clear(Subject::Address(*address));
         }
     }
 
@@ -48,14 +48,14 @@ impl Reconciler {
             _ => None,
         };
         if let Some(error) = failures(&outcomes).filter_map(unavailable).last() {
-            self.audit.note_unanswered_write(error);
+            self.audit.record_unanswered_write(error);
         }
-        self.note_replacements(&outcomes, now);
+        self.record_replacements(&outcomes, now);
         outcomes
     }
 
     /// Records which load balancers were replaced: that cut their connections, so they are not replaced again at once.
-    fn note_replacements(&mut self, outcomes: &[Outcome], now: Duration) {
+    fn record_replacements(&mut self, outcomes: &[Outcome], now: Duration) {
         let mut released = BTreeSet::new();
         for Outcome { step, result, .. } in outcomes {
             match &step.action {
@@ -79,9 +79,9 @@ impl Reconciler {
             match result {
                 Ok(()) => {}
                 // The next plan takes another way: it replaces the load balancer, or does without the endpoint that failed.
-                Err(failure) if failure.suggests_another_plan(&step.action) => self.dirty.insert(subject),
+                Err(failure) if failure.requires_replan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
-                    outdated |= failure.suggests_another_look();
+                    outdated |= failure.requires_refresh();
                     failed.insert(subject);
                 }
             }
@@ -91,8 +91,8 @@ impl Reconciler {
         let addresses = planned.addresses.iter().copied().map(Subject::Address);
         for subject in frontends.chain(addresses).filter(|subject| !failed.contains(subject)) {
             // An address that is held back was not tried, so its failure stands. A frontend is always planned.
-            if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.holds_back(subject, now) {
-                self.retries.failed.settled(subject);
+            if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.is_backing_off(subject, now) {
+                self.retries.failed.clear(subject);
             }
         }
         // Steps after the one that HNS did not answer were not done: all of it is planned again after the audit.

@@ -39,8 +39,8 @@ impl Reconciler {
         let rest = self.limit_batch();
         let outcomes = self.plan_and_apply(client, now, driver);
         self.dirty.merge(rest);
-        if self.is_converged() {
-            self.health.note_in_sync();
+        if self.is_in_sync() {
+            self.health.record_in_sync();
         }
         Report { outcomes, next: self.next_run(now), work: self.work }
     }
@@ -69,12 +69,12 @@ impl Reconciler {
             }
         }
         self.dirty.frontends.extend(self.pacing.due(now));
-        for address in self.retries.awaited.due(now).into_iter().filter_map(Subject::address) {
-            self.audit.note_awaited();
+        for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
+            self.audit.mark_endpoints_outdated();
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
             // Nobody desires it any more, so no plan will say that it is settled.
             if users.is_empty() {
-                self.retries.awaited.settled(Subject::Address(address));
+                self.retries.missing_local.clear(Subject::Address(address));
             }
             self.dirty.frontends.extend(users);
         }
@@ -89,7 +89,7 @@ impl Reconciler {
         let failed: FxHashSet<Frontend> = self.retries.failed_frontends();
         // The order of a plan: what has failed before comes last, DNS and the API server's Service first.
         let urgency = |frontend| {
-            let service = self.desired.owned(frontend).map(|owned| &owned.service);
+            let service = self.desired.frontend(frontend).map(|owner| &owner.service);
             (failed.contains(&frontend), !service.is_some_and(is_infrastructure), service)
         };
         let mut frontends: Vec<_> =
@@ -128,7 +128,7 @@ impl Reconciler {
             // After the list, which may have shown who has the port.
             for (outcome, _) in failures(&outcomes).filter(|(_, failure)| failure.is_port_in_use()) {
                 if let Some(frontend) = outcome.step.action.subject().frontend() {
-                    self.note_port_in_use(frontend);
+                    self.add_port_in_use(frontend);
                 }
             }
             all.extend(outcomes);

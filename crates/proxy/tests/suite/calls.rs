@@ -56,7 +56,7 @@ fn a_second_run_and_a_restart_write_nothing() {
         let (calls, writes) = rig.calls();
         assert_eq!(writes, 0);
         assert!(calls <= 6 + 2 * 2, "{calls} calls");
-        assert!(rig.proxy.is_converged());
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -92,7 +92,7 @@ fn one_more_backend(size: u32, local: bool) -> (u64, Work) {
     slice.backends.push(proxy::testing::slice("n/s", "n/s").backend(more).build().backends.remove(0));
     rig.proxy.apply_slice(slice);
     let report = rig.run();
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     (rig.calls().0, report.work)
 }
 
@@ -136,11 +136,11 @@ fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
     assert_eq!((first.work.frontends, first.next), (256, proxy::Next::At(rig.now)));
     let of_dns = &first.outcomes[..2];
     assert!(of_dns.iter().all(|outcome| outcome.step.service.as_ref().is_some_and(|name| name.name == "kube-dns")));
-    assert!(!rig.proxy.is_converged());
+    assert!(!rig.proxy.is_in_sync());
     assert!(rig.proxy.progress().unplanned >= 45);
     let second = rig.run();
     assert_eq!((second.work.frontends, second.next), (45, proxy::Next::Idle));
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(rig.proxy.progress().unplanned, 0);
     assert_eq!(rig.calls(), (2 * 301 + 8, 2 * 301));
 }

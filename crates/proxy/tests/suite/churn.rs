@@ -103,7 +103,7 @@ fn after_a_day_of_churn_as_much_is_remembered_and_held_as_after_an_hour() {
         for _ in 0..24 {
             hour(&mut rig, &mut counter);
             rig.proxy.take_drift();
-            after.push((entries(&rig.proxy), rig.held()));
+            after.push((entries(&rig.proxy), rig.objects()));
         }
         let first = after[0].clone();
         assert!(first.1.len() < 20, "{:?}", first.1);

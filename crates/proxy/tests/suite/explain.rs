@@ -45,7 +45,7 @@ fn every_backend_has_its_reason() {
     let expected = [
         ("10.244.1.11", BackendState::Ready),
         ("10.244.1.12", BackendState::NoHnsEndpoint),
-        ("10.244.2.1", BackendState::EndpointToCome),
+        ("10.244.2.1", BackendState::EndpointPending),
         ("10.244.2.2", BackendState::OtherZone),
         ("10.244.2.3", BackendState::NotReady),
         ("10.244.2.4", BackendState::Terminating),
@@ -65,7 +65,7 @@ fn every_backend_has_its_reason() {
             "create load balancer 10.96.0.1:80/TCP with 2 backends: HNS has none",
         ]
     );
-    let reasons: Vec<_> = explanation.notices.iter().map(|notice| notice.reason.as_str()).collect();
+    let reasons: Vec<_> = explanation.conditions.iter().map(|condition| condition.reason.as_str()).collect();
     assert_eq!(reasons, ["MixedTargetPorts", "NoLocalEndpoint", "NoHostEndpoint"]);
 
     rig.sync();
@@ -73,9 +73,9 @@ fn every_backend_has_its_reason() {
     assert_eq!(done.steps, Vec::<String>::new());
     assert_eq!(state(&done, "10.244.2.1"), BackendState::Ready);
     for frontend in &done.frontends {
-        assert!(frontend.confirmed);
-        assert_eq!(frontend.held[0].id, frontend.wanted.as_ref().unwrap().id);
-        assert_eq!(frontend.held[0].backends, frontend.wanted.as_ref().unwrap().backends);
+        assert!(frontend.in_sync);
+        assert_eq!(frontend.observed[0].id, frontend.desired.as_ref().unwrap().id);
+        assert_eq!(frontend.observed[0].backends, frontend.desired.as_ref().unwrap().backends);
     }
     let text = serde_json::to_string(&done).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), done);
@@ -108,9 +108,9 @@ fn a_frontend_of_another_service_and_one_held_by_others_are_explained() {
     rig.sync();
     let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
     let external = explanation.frontends.iter().find(|f| f.frontend == "198.51.100.7:80/TCP").unwrap();
-    assert_eq!((external.held_by.clone(), external.wanted.clone()), (Some(ServiceName::new("ns", "old")), None));
-    assert_eq!(external.held[0].backends, ["10.244.2.2"]);
-    assert_eq!(explanation.notices[0].reason, "FrontendClaimedTwice");
+    assert_eq!((external.owned_by.clone(), external.desired.clone()), (Some(ServiceName::new("ns", "old")), None));
+    assert_eq!(external.observed[0].backends, ["10.244.2.2"]);
+    assert_eq!(explanation.conditions[0].reason, "FrontendClaimedTwice");
     assert_eq!(explanation.steps, Vec::<String>::new());
 }
 
@@ -136,7 +136,7 @@ fn before_a_look_at_hns_and_without_a_service_there_is_little_to_explain() {
     assert_eq!(proxy.explain(&web(), now), None);
     proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).build());
     let explanation = proxy.explain(&web(), now).unwrap();
-    assert_eq!((explanation.hns, explanation.frontends.len()), (HnsView::NotLookedAt, 0));
+    assert_eq!((explanation.hns, explanation.frontends.len()), (HnsView::NotAudited, 0));
 }
 
 #[test]

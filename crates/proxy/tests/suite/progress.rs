@@ -34,8 +34,8 @@ fn what_hns_refuses_is_wanted_and_not_confirmed() {
     let changes = Changes { services: 2, slices: 1, ..Changes::default() };
     let expected = Progress {
         complete: true,
-        load_balancers: Tally { desired: 1, confirmed: 0 },
-        endpoints: Tally { desired: 2, confirmed: 2 },
+        load_balancers: Tally { desired: 1, in_sync: 0 },
+        endpoints: Tally { desired: 2, in_sync: 2 },
         without_backends: 1,
         backlog: 1,
         unplanned: 0,
@@ -46,7 +46,7 @@ fn what_hns_refuses_is_wanted_and_not_confirmed() {
     rig.emulator.clear_faults();
     rig.now += std::time::Duration::from_secs(60);
     rig.settle();
-    let done = Tally { desired: 1, confirmed: 1 };
+    let done = Tally { desired: 1, in_sync: 1 };
     assert_eq!(rig.proxy.progress(), Progress { load_balancers: done, backlog: 0, failed: 0, ..expected });
 }
 

@@ -138,20 +138,20 @@ proptest! {
             }
             // What serves nobody is not there, and what is explained is what is held.
             let services: Vec<_> = rig.proxy.cluster().iter().map(|(name, _)| name.clone()).collect();
-            let mut wanted = 0;
+            let mut desired = 0;
             for name in services {
                 let Some(explanation) = rig.proxy.explain(&name, rig.now) else { continue };
                 prop_assert!(explanation.steps.is_empty(), "{:?}", explanation.steps);
                 for frontend in explanation.frontends {
-                    let Some(load_balancer) = frontend.wanted else { continue };
-                    wanted += 1;
-                    let held: Vec<_> = frontend.held.iter().map(|held| &held.backends).collect();
-                    prop_assert_eq!(held, vec![&load_balancer.backends]);
+                    let Some(load_balancer) = frontend.desired else { continue };
+                    desired += 1;
+                    let observed: Vec<_> = frontend.observed.iter().map(|observed| &observed.backends).collect();
+                    prop_assert_eq!(observed, vec![&load_balancer.backends]);
                     let serving = frontend.backends.iter().filter(|backend| backend.state.serves()).count();
                     prop_assert!(serving > 0, "{}: {:?}", frontend.frontend, frontend.backends);
                 }
             }
-            prop_assert_eq!(rig.emulator.documents(Kind::LoadBalancer).len(), wanted);
+            prop_assert_eq!(rig.emulator.documents(Kind::LoadBalancer).len(), desired);
         }
     }
 }

@@ -135,7 +135,7 @@ impl Rig {
         for _ in 0..50 {
             self.proxy.audit(&self.client).unwrap();
             let report = self.run();
-            if self.proxy.is_converged() && report.outcomes.is_empty() {
+            if self.proxy.is_in_sync() && report.outcomes.is_empty() {
                 return;
             }
             if let Next::At(due) = report.next {
@@ -177,7 +177,7 @@ impl Rig {
     }
 
     /// What HNS holds, a line an object, without ids.
-    pub(crate) fn held(&self) -> Vec<String> {
+    pub(crate) fn objects(&self) -> Vec<String> {
         let endpoints = self.emulator.documents(Kind::Endpoint);
         let address =
             |endpoint: &Value| endpoint["IpConfigurations"][0]["IpAddress"].as_str().unwrap_or("?").to_owned();

@@ -18,15 +18,15 @@ fn a_service_and_its_backends_come_and_go() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
     rig.proxy.reset_slices(vec![]);
     rig.run();
-    assert_eq!(rig.held(), Vec::<String>::new());
+    assert_eq!(rig.objects(), Vec::<String>::new());
     web(&mut rig);
     rig.run();
     rig.proxy.reset_services(vec![]);
     rig.run();
-    assert_eq!(rig.held(), Vec::<String>::new());
+    assert_eq!(rig.objects(), Vec::<String>::new());
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_changed_backend_modifies_in_place_where_hns_can_and_replaces_where_it_canno
         rig.run();
         let writes = rig.emulator.journal().into_iter().filter(|entry| entry.is_write);
         assert_eq!(writes.map(|entry| entry.function).collect::<Vec<_>>(), functions);
-        assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+        assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
     }
 }
 
@@ -58,8 +58,8 @@ fn a_modify_that_does_nothing_is_found_and_the_load_balancer_replaced() {
     rig.proxy.apply_slice(two.build());
     rig.run();
     assert!(!rig.proxy.capabilities().unwrap().modify);
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
-    assert!(rig.proxy.is_converged());
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn an_address_that_becomes_local_loses_its_remote_endpoint() {
     rig.sync();
     rig.local("pod", &["10.244.2.1"]);
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "local 10.244.2.1"]);
-    assert!(rig.proxy.is_converged());
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "local 10.244.2.1"]);
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
     let local = slice("ns/web-2", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
     rig.proxy.apply_slice(local.build());
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
-    let notices: Vec<_> = rig.proxy.notices().iter().map(ToString::to_string).collect();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    let conditions: Vec<_> = rig.proxy.conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
-        notices,
+        conditions,
         [
             "Service ns/web: backend 10.244.1.11 runs on this node but has no HNS endpoint; it is left out until there is one"
         ]
@@ -92,8 +92,8 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
     let proxy::Next::At(due) = rig.run().next else { panic!("it should look again") };
     rig.now = due;
     rig.run();
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0".into()));
-    assert!(rig.proxy.notices().is_empty());
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.proxy.conditions().is_empty());
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn what_hns_loses_comes_back() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     for document in rig.emulator.documents(Kind::LoadBalancer) {
         rig.emulator.remove(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap());
     }
     rig.sync();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_load_balancer_of_others_is_adopted_replaced_or_left_alone() {
     assert!(rig.emulator.document(Kind::LoadBalancer, other).is_none());
     assert!(rig.emulator.document(Kind::LoadBalancer, foreign).is_some());
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.1.11:8080 flags 1/0",
             "lb 10.96.0.2:80/6 -> 10.244.1.11:8080 flags 1/0",
@@ -151,7 +151,7 @@ fn external_ips_are_served_unless_that_is_switched_off() {
         let backends = slice("ns/web-1", "ns/web").port(80).backend(backend("10.244.2.1")).build();
         rig.cluster(vec![web], vec![backends]);
         rig.sync();
-        let is_there = |address: &str| rig.held().iter().any(|line| line.starts_with(&format!("lb {address}:80/6")));
+        let is_there = |address: &str| rig.objects().iter().any(|line| line.starts_with(&format!("lb {address}:80/6")));
         assert_eq!((is_there("10.96.0.1"), is_there("198.51.100.7")), (true, external_ips));
     }
 }
@@ -168,17 +168,17 @@ fn a_frontend_claimed_twice_belongs_to_the_older_service() {
         vec![backends("ns/new", "10.244.2.1"), backends("ns/old", "10.244.2.2")],
     );
     rig.sync();
-    assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:80 flags 0/16".into()));
+    assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:80 flags 0/16".into()));
     assert_eq!(
-        rig.proxy.notices().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        rig.proxy.conditions().iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
             "Service ns/new: 198.51.100.7:80/TCP belongs to Service ns/old, which is older; this one takes over when it is free"
         ]
     );
     rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "old"));
     rig.run();
-    assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.1:80 flags 0/16".into()));
-    assert!(rig.proxy.notices().is_empty());
+    assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.1:80 flags 0/16".into()));
+    assert!(rig.proxy.conditions().is_empty());
 }
 
 #[test]
@@ -190,13 +190,13 @@ fn a_failing_service_delays_no_other_and_is_tried_again() {
     rig.emulator.fail_nth("HcnCreateLoadBalancer", 1, hcn::Hresult::HCN_E_PORT_NOT_FOUND);
     let report = rig.sync();
     assert_eq!(report.failures().count(), 1);
-    assert!(rig.held().iter().any(|line| line.starts_with("lb 10.96.0.1:80")));
+    assert!(rig.objects().iter().any(|line| line.starts_with("lb 10.96.0.1:80")));
     let proxy::Next::At(due) = report.next else { panic!("it should try again") };
     assert!(rig.run().outcomes.is_empty(), "not before it is due");
     rig.now = due;
     rig.run();
-    assert!(rig.held().iter().any(|line| line.starts_with("lb 10.96.0.2:80")));
-    assert!(rig.proxy.is_converged());
+    assert!(rig.objects().iter().any(|line| line.starts_with("lb 10.96.0.2:80")));
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -206,9 +206,9 @@ fn without_one_endpoint_the_others_serve() {
     rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![two.build()]);
     rig.emulator.fail_nth("HcnCreateEndpoint", 1, hcn::Hresult::E_OUTOFMEMORY);
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
     rig.settle();
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0".into()));
 }
 
 #[test]
@@ -216,14 +216,14 @@ fn an_unavailable_hns_changes_nothing_of_what_is_known() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         rig.emulator.fail_nth(function, 1, hcn::Hresult::RPC_S_SERVER_UNAVAILABLE);
-        assert!((0..12).any(|_| rig.proxy.audit(&rig.client).is_err()), "each kind of list has its turn");
+        assert!((0..12).any(|_| rig.proxy.audit(&rig.client).is_err()), "each kind of list has its scope");
         assert!(rig.run().outcomes.is_empty());
     }
     assert!(rig.sync().outcomes.is_empty());
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -232,13 +232,13 @@ fn an_hns_that_chooses_its_own_ids_is_served_by_content() {
     rig.emulator.change_quirks(|q| q.chooses_ids = true);
     web(&mut rig);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     assert_eq!(before, ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
     rig.calls();
     rig.restart();
     assert!(rig.sync().outcomes.is_empty());
     assert_eq!(rig.calls().1, 0);
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
     );
     rig.sync();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0 from 10.244.1.250",
             "lb 10.96.0.2:80/6 -> 192.0.2.20:5432 flags 1/0 from 192.168.77.1",
@@ -269,7 +269,7 @@ fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
     );
     rig.proxy.reset_services(vec![]);
     rig.run();
-    assert_eq!(rig.held(), ["local 10.244.1.250"]);
+    assert_eq!(rig.objects(), ["local 10.244.1.250"]);
     rig.restart();
     assert!(rig.sync().outcomes.is_empty());
 }
@@ -279,7 +279,7 @@ fn a_network_made_again_is_programmed_again() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     rig.emulator.remove(Kind::Network, NETWORK);
     assert!(matches!(rig.proxy.audit(&rig.client), Err(proxy::AuditError::NetworkAbsent { .. })));
@@ -287,7 +287,7 @@ fn a_network_made_again_is_programmed_again() {
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
     rig.settle();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -298,8 +298,8 @@ fn what_the_virtual_switch_cannot_balance_is_said() {
         vec![slice("ns/s-1", "ns/s").named_port("", Protocol::SCTP, 38412).backend(backend("10.0.0.1")).build()],
     );
     rig.sync();
-    assert_eq!(rig.held(), Vec::<String>::new());
-    assert!(rig.proxy.notices()[0].to_string().contains("38412 is SCTP"));
+    assert_eq!(rig.objects(), Vec::<String>::new());
+    assert!(rig.proxy.conditions()[0].to_string().contains("38412 is SCTP"));
 }
 
 #[test]
@@ -313,8 +313,8 @@ fn of_backends_with_different_ports_the_largest_group_serves() {
         vec![group("ns/a", 8080, &["10.0.0.1", "10.0.0.2"]), group("ns/b", 9090, &["10.0.0.3"])],
     );
     rig.sync();
-    assert_eq!(rig.held()[0], "lb 10.96.0.1:80/6 -> 10.0.0.1,10.0.0.2:8080 flags 1/0");
-    assert!(rig.proxy.notices()[0].to_string().contains("only those on port 8080 serve, 1 are left out"));
+    assert_eq!(rig.objects()[0], "lb 10.96.0.1:80/6 -> 10.0.0.1,10.0.0.2:8080 flags 1/0");
+    assert!(rig.proxy.conditions()[0].to_string().contains("only those on port 8080 serve, 1 are left out"));
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn local_policies_need_a_local_backend() {
     rig.cluster(vec![lb.with(|s| s.external_local = true).build()], vec![slice.build()]);
     rig.sync();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0",
             "lb 203.0.113.1:80/6 -> 10.244.1.11:8080 flags 1/16",
@@ -350,11 +350,11 @@ fn an_endpoint_outlives_the_load_balancer_that_could_not_be_changed() {
     rig.proxy.apply_slice(other);
     rig.run();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1", "remote 10.244.2.2"]
     );
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
@@ -374,8 +374,8 @@ fn what_was_created_although_hns_said_otherwise_is_adopted() {
         rig.now = due;
         rig.calls();
         assert!(rig.run().failures().next().is_none());
-        assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
-        assert!(rig.proxy.is_converged());
+        assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+        assert!(rig.proxy.is_in_sync());
         let deletes = rig.emulator.journal().iter().filter(|entry| entry.function.starts_with("HcnDelete")).count();
         assert_eq!(deletes, 0);
     }
@@ -395,8 +395,8 @@ fn a_frontend_taken_since_the_last_look_is_looked_at_and_replaced() {
     web(&mut rig);
     rig.run();
     assert!(rig.emulator.document(Kind::LoadBalancer, foreign).is_none());
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
-    assert!(rig.proxy.is_converged());
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_when_it_comes_back(
     web(&mut rig);
     rig.emulator.reappear();
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
 }
 
 fn two_backends(rig: &mut Rig) {
@@ -435,7 +435,7 @@ fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_after_a_restart() {
     rig.restart();
     web(&mut rig);
     rig.settle();
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
 }
 
 #[test]
@@ -464,7 +464,7 @@ fn a_change_that_hns_made_although_it_said_otherwise_is_not_forgotten() {
     two_backends(&mut rig);
     web(&mut rig);
     rig.settle();
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
 }
 
 #[test]
@@ -476,9 +476,9 @@ fn an_endpoint_that_cannot_be_made_takes_no_working_load_balancer_away() {
     let other = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.2").on("there")).build();
     rig.proxy.apply_slice(other);
     rig.run();
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
@@ -489,8 +489,8 @@ fn handles_that_a_restart_of_hns_has_voided_are_opened_again() {
     rig.emulator.stop(&[]);
     rig.emulator.start();
     two_backends(&mut rig);
-    assert!(rig.proxy.is_converged());
-    assert!(rig.held().contains(&"remote 10.244.2.2".into()));
+    assert!(rig.proxy.is_in_sync());
+    assert!(rig.objects().contains(&"remote 10.244.2.2".into()));
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn nothing_is_written_while_hns_is_unavailable_and_everything_after() {
     rig.now = due;
     rig.run();
     rig.settle();
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
 }
 
 #[test]
@@ -516,7 +516,7 @@ fn new_subnets_of_other_nodes_are_learned() {
     let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.9.1").on("there"));
     rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![slice.build()]);
     rig.sync();
-    assert!(rig.held().contains(&"remote 10.244.9.1 on 192.168.77.1".into()), "not known yet");
+    assert!(rig.objects().contains(&"remote 10.244.9.1 on 192.168.77.1".into()), "not known yet");
     let mut network = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     network["Policies"].as_array_mut().unwrap().push(json!({"Type": "RemoteSubnetRoute", "Settings": {
         "DestinationPrefix": "10.244.9.0/24", "IsolationId": 4096, "ProviderAddress": "192.168.77.9"}}));
@@ -525,9 +525,12 @@ fn new_subnets_of_other_nodes_are_learned() {
         rig.sync();
     }
     rig.settle();
-    let held = rig.held();
-    assert!(held.contains(&"remote 10.244.9.1 on 192.168.77.9".into()), "{held:#?}");
-    assert!(held.contains(&"lb 10.96.0.1:80/6 -> 10.244.9.1:8080 flags 1/0 from 10.244.1.250".into()), "{held:#?}");
+    let objects = rig.objects();
+    assert!(objects.contains(&"remote 10.244.9.1 on 192.168.77.9".into()), "{objects:#?}");
+    assert!(
+        objects.contains(&"lb 10.96.0.1:80/6 -> 10.244.9.1:8080 flags 1/0 from 10.244.1.250".into()),
+        "{objects:#?}"
+    );
 }
 
 #[test]
@@ -542,7 +545,11 @@ fn one_port_that_serves_is_enough_for_the_health_check_of_all() {
     let slice = slice("ns/web-1", "ns/web").named_port("http", Protocol::TCP, 8080).backend(backend("10.244.2.1"));
     rig.cluster(vec![lb.build()], vec![slice.build()]);
     rig.sync();
-    assert!(rig.held().contains(&"lb 203.0.113.1:10256/6 -> 10.244.1.2:10256 flags 0/0".into()), "{:#?}", rig.held());
+    assert!(
+        rig.objects().contains(&"lb 203.0.113.1:10256/6 -> 10.244.1.2:10256 flags 0/0".into()),
+        "{:#?}",
+        rig.objects()
+    );
 }
 
 #[test]
@@ -553,7 +560,7 @@ fn nothing_is_taken_away_before_the_cluster_is_known() {
     rig = Rig::on(rig.emulator.clone(), ApiVersion::V2);
     rig.proxy.reset_services(vec![]);
     assert!(rig.sync().outcomes.is_empty());
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
 }
 
 #[test]
@@ -570,7 +577,7 @@ fn a_document_that_makes_no_sense_is_asked_for_again_later() {
     for _ in 0..12 {
         rig.sync();
     }
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11:8080 flags 1/0".into()));
 }
 
 #[test]
@@ -589,16 +596,16 @@ fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
     );
     web(&mut rig);
     rig.sync();
-    assert!(rig.held().contains(&ONE[0].into()));
+    assert!(rig.objects().contains(&ONE[0].into()));
     rig.proxy.reset_services(vec![]);
     rig.run();
-    assert!(rig.proxy.is_converged());
-    assert_eq!(rig.held(), ["lb 172.16.0.1:80/6 -> 10.244.2.1:1 flags 0/0", "remote 10.244.2.1"]);
+    assert!(rig.proxy.is_in_sync());
+    assert_eq!(rig.objects(), ["lb 172.16.0.1:80/6 -> 10.244.2.1:1 flags 0/0", "remote 10.244.2.1"]);
     for document in rig.emulator.documents(Kind::LoadBalancer) {
         rig.emulator.remove(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap());
     }
     rig.sync();
-    assert_eq!(rig.held(), Vec::<String>::new(), "it goes with the last of their load balancers");
+    assert_eq!(rig.objects(), Vec::<String>::new(), "it goes with the last of their load balancers");
 }
 
 #[test]
@@ -611,9 +618,9 @@ fn a_backend_that_vanished_does_not_make_its_load_balancer_seem_gone() {
     let local = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
     rig.proxy.apply_slice(local.build());
     rig.run();
-    assert!(rig.held().iter().all(|line| !line.contains("gone")), "{:#?}", rig.held());
+    assert!(rig.objects().iter().all(|line| !line.contains("gone")), "{:#?}", rig.objects());
     rig.settle();
-    assert_eq!(rig.held(), Vec::<String>::new());
+    assert_eq!(rig.objects(), Vec::<String>::new());
 }
 
 #[test]
@@ -630,7 +637,11 @@ fn of_two_endpoints_of_one_name_the_other_remains() {
     rig.sync();
     rig.emulator.remove(Kind::Endpoint, first);
     rig.settle();
-    assert!(rig.held().contains(&"lb 203.0.113.1:10256/6 -> 10.244.1.3:10256 flags 0/0".into()), "{:#?}", rig.held());
+    assert!(
+        rig.objects().contains(&"lb 203.0.113.1:10256/6 -> 10.244.1.3:10256 flags 0/0".into()),
+        "{:#?}",
+        rig.objects()
+    );
 }
 
 #[test]
@@ -646,7 +657,7 @@ fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
     rig.emulator.add(Kind::LoadBalancer, document);
     rig.run();
     rig.settle();
-    assert_eq!(rig.held(), ONE);
+    assert_eq!(rig.objects(), ONE);
 }
 
 #[test]
@@ -661,6 +672,6 @@ fn a_family_that_hns_does_not_have_is_said_and_not_tried() {
             vec![slice.build()],
         );
         assert!(rig.sync().outcomes.is_empty());
-        assert!(rig.proxy.notices()[0].to_string().contains("its IPv6 address can't be served"));
+        assert!(rig.proxy.conditions()[0].to_string().contains("its IPv6 address can't be served"));
     }
 }

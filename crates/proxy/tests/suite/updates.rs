@@ -29,8 +29,8 @@ fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_
         rig.now = start + Duration::from_millis(100) * step;
         back(&mut rig, "ns/web", &[&format!("10.244.2.{}", step + 2)]);
         rig.run();
-        assert!(rig.held()[0].starts_with("lb 10.96.0.1:80/6"), "{:?}", rig.held());
-        assert!(!rig.held()[0].contains("gone"), "its backends stay while it does");
+        assert!(rig.objects()[0].starts_with("lb 10.96.0.1:80/6"), "{:?}", rig.objects());
+        assert!(!rig.objects()[0].contains("gone"), "its backends stay while it does");
         let deletes = writes(&rig).into_iter().filter(|function| *function == "HcnDeleteLoadBalancer").count();
         (0..deletes).for_each(|_| replaced.push(step));
         assert!(rig.emulator.journal().len() <= 6);
@@ -41,8 +41,8 @@ fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_
     assert_eq!(due, start + Duration::from_secs(5));
     rig.now = due;
     rig.run();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.51:8080 flags 1/0", "remote 10.244.2.51"]);
-    assert!(rig.proxy.is_converged());
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.51:8080 flags 1/0", "remote 10.244.2.51"]);
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn with_modify_every_change_is_made_at_once_and_in_place() {
     for last in 2..20 {
         back(&mut rig, "ns/web", &[&format!("10.244.2.{last}")]);
         rig.run();
-        assert_eq!(rig.held().len(), 2);
+        assert_eq!(rig.objects().len(), 2);
     }
     assert!(!writes(&rig).iter().any(|function| REPLACED.contains(function)), "{:?}", writes(&rig));
 }
@@ -68,15 +68,15 @@ fn a_replacement_that_is_refused_puts_back_what_was_there() {
     rig.break_once("HcnCreateLoadBalancer", false, Hresult::E_OUTOFMEMORY);
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     let report = rig.run();
-    let failed: Vec<_> = report.failures().map(|(outcome, _)| (outcome.step.reason, outcome.put_back)).collect();
+    let failed: Vec<_> = report.failures().map(|(outcome, _)| (outcome.step.reason, outcome.restored)).collect();
     assert_eq!(failed, [(Reason::BackendsDiffer, true), (Reason::NotDesired, false)]);
     assert_eq!(
         writes(&rig),
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnCreateLoadBalancer"]
     );
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_endpoint_that_fails_stops_the_replacement_before_anything_is_taken_away() 
     rig.run();
     assert_eq!(writes(&rig), ["HcnCreateEndpoint"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn an_external_address_that_moves_to_another_service_changes_hands_back_to_back(
         rig.proxy.apply_service(with("ns/a", "10.96.0.1", &[]));
         rig.run();
         assert_eq!(writes(&rig), expected);
-        assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:8080 flags 0/16".into()));
-        assert!(rig.proxy.is_converged());
+        assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:8080 flags 0/16".into()));
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -149,7 +149,7 @@ fn an_edit_writes_only_what_differs() {
     rig.now += Duration::from_secs(5);
     rig.run();
     assert_eq!(writes(&rig), [&REPLACED[..], &REPLACED, &REPLACED, &["HcnDeleteLoadBalancer"; 3]].concat());
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn of_two_load_balancers_on_a_frontend_one_stays() {
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnModifyLoadBalancer", "HcnDeleteEndpoint"]
     );
     assert!(rig.emulator.document(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap()).is_some());
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0".into()));
 }
 
 #[test]
@@ -212,8 +212,8 @@ fn any_number_of_workers_leads_to_the_same() {
             rig.calls();
             let report = rig.proxy.run_with(&rig.client, rig.now, &driver);
             assert!(report.failures().next().is_none());
-            assert!(rig.proxy.is_converged());
-            let counts = (report.outcomes.len(), rig.held());
+            assert!(rig.proxy.is_in_sync());
+            let counts = (report.outcomes.len(), rig.objects());
             let calls = rig.calls();
             assert!(rig.sync().outcomes.is_empty());
             let expected = expected.get_or_insert_with(|| counts.1.clone());

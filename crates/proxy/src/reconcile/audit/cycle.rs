@@ -12,7 +12,7 @@ const SUBNETS_EVERY: u32 = 6;
 
 /// What an audit asks for. Whatever it is, the audit makes two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum AuditScope {
     /// The ids of endpoints and of load balancers.
     Ids,
     /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the endpoints by network id,
@@ -32,13 +32,13 @@ pub(super) struct Cycle {
 
 impl Cycle {
     /// Begins the next audit. Failed audits count too: what one of them did not read is read in the next cycle.
-    pub(super) fn advance(&mut self) -> Turn {
+    pub(super) fn advance(&mut self) -> AuditScope {
         self.position = (self.position + 1) % AUDITS;
         match self.position {
-            NETWORKS => Turn::Networks,
-            ENDPOINT_CONTENTS => Turn::EndpointContents,
-            LOAD_BALANCER_CONTENTS => Turn::LoadBalancerContents,
-            _ => Turn::Ids,
+            NETWORKS => AuditScope::Networks,
+            ENDPOINT_CONTENTS => AuditScope::EndpointContents,
+            LOAD_BALANCER_CONTENTS => AuditScope::LoadBalancerContents,
+            _ => AuditScope::Ids,
         }
     }
 
@@ -61,8 +61,9 @@ mod tests {
     fn each_detail_has_its_turn_once_in_a_cycle() {
         let mut cycle = Cycle::default();
         let turns: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
-        let mut expected = vec![Turn::Ids; 12];
-        (expected[3], expected[7], expected[11]) = (Turn::EndpointContents, Turn::LoadBalancerContents, Turn::Networks);
+        let mut expected = vec![AuditScope::Ids; 12];
+        (expected[3], expected[7], expected[11]) =
+            (AuditScope::EndpointContents, AuditScope::LoadBalancerContents, AuditScope::Networks);
         assert_eq!(turns, [expected.clone(), expected].concat());
     }
 

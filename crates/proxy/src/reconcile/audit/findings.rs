@@ -7,20 +7,20 @@ use crate::observe::{Cause, Drift, Findings, Owner};
 
 impl Reconciler {
     /// Makes dirty what lists have changed, with the frontends that use it. Keeps what is drift.
-    pub(super) fn absorb(&mut self, findings: Findings) {
+    pub(super) fn apply_findings(&mut self, findings: Findings) {
         let Findings { dirty, mut drift } = findings;
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
-        self.note_root_endpoint();
+        self.mark_users_of_root_endpoint();
         self.dirty.merge(dirty);
         if self.audit.state.expects_nothing() {
             return;
         }
         // A foreign load balancer on a frontend that no Service desires concerns nobody here.
-        let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.owned(f).is_some());
+        let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.frontend(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_desired(drift.subject));
-        self.health.note_drift(&drift, self.observed.has_load_balancers_of_ours());
+        self.health.record_drift(&drift, self.observed.has_load_balancers_of_ours());
         // Perhaps no other program did it: HNS 15.4 reports modifications as done and does nothing (kubernetes/kubernetes#131466). From now
         // on they are read back again.
         self.environment.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
@@ -30,7 +30,7 @@ impl Reconciler {
 
     /// Makes the users of the host's own endpoint dirty if it is another one now: health checks, and backends with an address of the node.
     /// The endpoint is found by its name, so its users are not found by its address.
-    fn note_root_endpoint(&mut self) {
+    fn mark_users_of_root_endpoint(&mut self) {
         let root = self.observed.named(&self.environment.settings.root_endpoint_name);
         if self.audit.root == root {
             return;
@@ -54,7 +54,7 @@ impl Reconciler {
             for frontend in self.desired.users_of(address).collect::<Vec<_>>() {
                 let ours = self.observed.on(frontend).filter(|(_, observed)| observed.owner == Owner::Us);
                 for (id, observed) in ours.map(|(id, observed)| (id, observed.clone())).collect::<Vec<_>>() {
-                    self.observed.doubt_load_balancer(id, &observed);
+                    self.observed.mark_load_balancer_uncertain(id, &observed);
                     self.dirty.frontends.insert(frontend);
                 }
             }

@@ -5,7 +5,7 @@ use hcn::client::Listed;
 use hcn::schema::Endpoint;
 
 use super::super::{AuditError, Reconciler};
-use super::{Answer, Turn};
+use super::{Answer, AuditScope};
 use crate::network::NamedNetwork;
 use crate::observe::{
     Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
@@ -20,9 +20,9 @@ impl Reconciler {
         &mut self,
         client: &Client,
         findings: &mut Findings,
-    ) -> Result<(Turn, bool), AuditError> {
-        self.environment.learn_version(client)?;
-        let turn = self.audit.cycle.advance();
+    ) -> Result<(AuditScope, bool), AuditError> {
+        self.environment.read_version(client)?;
+        let scope = self.audit.cycle.advance();
         if self.audit.cycle.is_at_start() {
             self.observed.forget_skipped();
         }
@@ -32,17 +32,17 @@ impl Reconciler {
         };
         let list_shows_networks = !self.audit.has_failed() && self.environment.networks.iter().all(has_endpoints);
         let mut network_changed = false;
-        if !list_shows_networks || turn == Turn::Networks || self.subnets_are_due() {
+        if !list_shows_networks || scope == AuditScope::Networks || self.subnets_are_due() {
             network_changed = self.find_networks(client)?;
         }
         self.refresh_desired();
-        if list_shows_networks && turn == Turn::Networks && !network_changed {
+        if list_shows_networks && scope == AuditScope::Networks && !network_changed {
             // All other audits list the endpoints; this one has asked for the networks in their place.
-            return Ok((turn, false));
+            return Ok((scope, false));
         }
-        let detail = match turn {
-            Turn::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
-            Turn::Ids | Turn::Networks | Turn::LoadBalancerContents => ListDetail::Ids,
+        let detail = match scope {
+            AuditScope::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
+            AuditScope::Ids | AuditScope::Networks | AuditScope::LoadBalancerContents => ListDetail::Ids,
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
@@ -55,19 +55,19 @@ impl Reconciler {
             }
         }
         self.refresh_endpoints(client, listed, findings)?;
-        Ok((turn, network_changed))
+        Ok((scope, network_changed))
     }
 
     /// Ends an audit: lists the load balancers.
     pub(super) fn audit_load_balancers(
         &mut self,
         client: &Client,
-        turn: Turn,
+        scope: AuditScope,
         findings: &mut Findings,
     ) -> Result<(), hcn::Error> {
-        let detail = match turn {
-            Turn::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
-            Turn::Ids | Turn::Networks | Turn::EndpointContents => ListDetail::Ids,
+        let detail = match scope {
+            AuditScope::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
+            AuditScope::Ids | AuditScope::Networks | AuditScope::EndpointContents => ListDetail::Ids,
         };
         self.refresh_load_balancers(client, detail, findings)
     }
@@ -85,7 +85,7 @@ impl Reconciler {
 
     pub(super) fn apply_network_change(&mut self, change: NetworkChange) {
         if change.read {
-            self.audit.note_subnets_read();
+            self.audit.record_subnets_read();
         }
         if change.objects_lost {
             // They went with the network: it is no drift that they are gone.
@@ -161,7 +161,7 @@ impl Reconciler {
         let expected = |observed: &Observed| {
             let constraints = &Constraints::default();
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
-            let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
+            let expected = desired.iter().filter_map(|desired| planner.expected_load_balancer(desired));
             expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
         self.observed.refresh_load_balancers(client, capabilities, detail, expected, findings)

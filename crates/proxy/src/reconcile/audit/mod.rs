@@ -14,7 +14,7 @@ use hcn::{Client, Guid};
 
 use super::{AuditError, AuditReport, Reconciler};
 use crate::observe::{Drift, Findings};
-use cycle::{Cycle, Turn};
+use cycle::{AuditScope, Cycle};
 use state::{Answer, AuditState};
 
 /// The state of the audit, and what it remembers from one call to the next.
@@ -38,7 +38,7 @@ impl Audit {
     }
 
     /// HNS did not answer to a write, and may have done it: nothing more is written until an audit has compared.
-    pub(super) fn note_unanswered_write(&mut self, error: hcn::Error) {
+    pub(super) fn record_unanswered_write(&mut self, error: hcn::Error) {
         self.transition(Answer::Error(AuditError::Hns(error)));
     }
 
@@ -56,16 +56,16 @@ impl Audit {
     }
 
     /// The cluster has changed: endpoints and subnets that a plan lacks are worth another call.
-    pub(super) fn note_cluster_change(&mut self) {
+    pub(super) fn record_cluster_change(&mut self) {
         (self.endpoints_current, self.subnets_current) = (false, false);
     }
 
     /// Local endpoints that are awaited are due to be looked up again.
-    pub(super) fn note_awaited(&mut self) {
+    pub(super) fn mark_endpoints_outdated(&mut self) {
         self.endpoints_current = false;
     }
 
-    pub(super) fn note_subnets_read(&mut self) {
+    pub(super) fn record_subnets_read(&mut self) {
         self.subnets_current = true;
     }
 }
@@ -122,9 +122,9 @@ impl Reconciler {
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
         // What was learned before an error counts. Before the transition, since what a first audit finds is no drift.
-        self.absorb(findings);
+        self.apply_findings(findings);
         self.audit.transition(answer);
-        self.health.note_availability(was_unavailable, self.audit.is_hns_unavailable());
+        self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
         self.environment.honours_ids = client.honours_ids();
         match self.audit.error() {
             Some(error) => Err(error.clone()),
@@ -138,13 +138,13 @@ impl Reconciler {
     /// Makes the calls that the state asks for.
     fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
         match &self.audit.state {
-            AuditState::EndpointsListed { turn, .. } => match self.audit_load_balancers(client, *turn, findings) {
+            AuditState::EndpointsListed { scope, .. } => match self.audit_load_balancers(client, *scope, findings) {
                 Ok(()) => Answer::LoadBalancers,
                 Err(error) => Answer::Error(error.into()),
             },
             AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
                 match self.audit_networks_and_endpoints(client, findings) {
-                    Ok((turn, network_changed)) => Answer::Endpoints { turn, network_changed },
+                    Ok((scope, network_changed)) => Answer::Endpoints { scope, network_changed },
                     Err(error) => Answer::Error(error),
                 }
             }

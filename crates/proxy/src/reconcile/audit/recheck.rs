@@ -25,7 +25,7 @@ impl Reconciler {
         if self.audit.subnets_current || !plan.steps.iter().any(|step| creates_backend(&step.action)) {
             return None;
         }
-        self.audit.note_subnets_read();
+        self.audit.record_subnets_read();
         // An error changes nothing: the plan goes on with the subnets that are known.
         let document = client.network_of(id).ok();
         let change = document.and_then(|document| self.environment.update_network(index, &document, client).ok());
@@ -36,7 +36,7 @@ impl Reconciler {
 
     /// The CNI may have created the endpoint of a new local backend since the last list.
     fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
-        if self.audit.endpoints_current || plan.report.awaited.is_empty() {
+        if self.audit.endpoints_current || plan.report.missing_local.is_empty() {
             return false;
         }
         self.audit.endpoints_current = true;
@@ -44,7 +44,7 @@ impl Reconciler {
         let listed = self.list_endpoints(client, ListDetail::Ids);
         let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
         let changed = !findings.dirty.is_empty();
-        self.absorb(findings);
+        self.apply_findings(findings);
         result.is_ok() && changed
     }
 
@@ -57,6 +57,6 @@ impl Reconciler {
             .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))
             .and_then(|()| self.refresh_load_balancers(client, ListDetail::Ids, &mut findings));
-        self.absorb(findings);
+        self.apply_findings(findings);
     }
 }

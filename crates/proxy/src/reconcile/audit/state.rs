@@ -10,7 +10,7 @@
 //! ```
 
 use super::super::AuditError;
-use super::Turn;
+use super::AuditScope;
 
 /// What is known of the objects in HNS, and which calls come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) enum AuditState {
     /// - Error: [`Failed`](Self::Failed), or [`Unknown`](Self::Unknown) if `first`.
     EndpointsListed {
         /// That of this audit: it decides how the load balancers are listed.
-        turn: Turn,
+        scope: AuditScope,
         /// Whether this audit began as [`Unknown`](Self::Unknown): what it finds is no drift.
         first: bool,
     },
@@ -58,10 +58,10 @@ pub(super) enum AuditState {
 /// What HNS answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The networks and endpoints; at [`Turn::Networks`] the networks alone.
+    /// The networks and endpoints; at [`AuditScope::Networks`] the networks alone.
     Endpoints {
         /// That of the audit.
-        turn: Turn,
+        scope: AuditScope,
         /// Whether a network is gone, is back, or has other properties. The transition does not depend on it: whether objects went with it
         /// is [`NetworkGone`](Self::NetworkGone).
         network_changed: bool,
@@ -84,8 +84,8 @@ impl AuditState {
     /// The state after an answer.
     pub(super) fn after(self, answer: Answer) -> Self {
         match (self, answer) {
-            (state, Answer::Endpoints { turn, .. }) => {
-                AuditState::EndpointsListed { turn, first: state.expects_nothing() }
+            (state, Answer::Endpoints { scope, .. }) => {
+                AuditState::EndpointsListed { scope, first: state.expects_nothing() }
             }
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it holds back writes.
@@ -130,9 +130,9 @@ impl AuditState {
 mod tests {
     use super::*;
 
-    const TURN: Turn = Turn::LoadBalancerContents;
-    const FIRST: AuditState = AuditState::EndpointsListed { turn: TURN, first: true };
-    const LATER: AuditState = AuditState::EndpointsListed { turn: TURN, first: false };
+    const SCOPE: AuditScope = AuditScope::LoadBalancerContents;
+    const FIRST: AuditState = AuditState::EndpointsListed { scope: SCOPE, first: true };
+    const LATER: AuditState = AuditState::EndpointsListed { scope: SCOPE, first: false };
 
     fn error(name: &str) -> AuditError {
         AuditError::NetworkAbsent { name: name.into() }
@@ -154,7 +154,7 @@ mod tests {
             (AuditState::Idle, LATER),
             (failed(), LATER),
         ] {
-            let after = before.after(Answer::Endpoints { turn: TURN, network_changed: false });
+            let after = before.after(Answer::Endpoints { scope: SCOPE, network_changed: false });
             assert_eq!(after, listed);
             assert_eq!(after.after(Answer::LoadBalancers), AuditState::Idle);
         }

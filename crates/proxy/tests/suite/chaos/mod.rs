@@ -191,14 +191,14 @@ fn calm(seed: u64, small: &Small) -> Vec<String> {
     let (services, slices) = small.build();
     rig.cluster(services, slices);
     rig.settle();
-    rig.held()
+    rig.objects()
 }
 
 fn run(seed: u64, version: &str, threads: usize) {
     let mut world = World::new(seed, version, threads);
     (0..40).for_each(|_| world.step());
     world.end();
-    assert_eq!(world.rig.held(), calm(seed, &world.small));
+    assert_eq!(world.rig.objects(), calm(seed, &world.small));
     assert_eq!(world.chaos.complaints(), Vec::<String>::new());
     // What is there can be trusted by the next process.
     world.begin();

@@ -22,7 +22,7 @@ fn issues_109162_109124_a_start_with_2000_services_already_programmed_writes_not
         assert!(report.outcomes.is_empty());
         report = rig.run();
     }
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(rig.calls(), (6, 0));
 }
 
@@ -82,7 +82,7 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
         let expected = [&["HcnCreateEndpoint"][..], change, &["HcnDeleteLoadBalancer"; 3], &["HcnDeleteEndpoint"; 2]];
         assert_eq!(writes(&rig), expected.concat());
         assert_eq!(
-            rig.held(),
+            rig.objects(),
             [
                 "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0",
                 "lb 10.96.0.2:80/6 -> 10.244.2.2,10.244.2.5:8080 flags 1/0",
@@ -93,7 +93,7 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
             ],
             "what kube-proxy never makes stays"
         );
-        assert!(rig.proxy.is_converged());
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -101,13 +101,13 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
 fn without_being_told_to_take_over_what_nobody_wants_stays() {
     let rig = left_by_kube_proxy("15.5");
     let unwanted = |rig: &Rig| {
-        let wanted = ["lb 10.96.0.1:", "lb 10.96.0.2:", "remote 10.244.2.5"];
-        rig.held().into_iter().filter(|line| !wanted.iter().any(|w| line.starts_with(w))).collect::<Vec<_>>()
+        let kept = ["lb 10.96.0.1:", "lb 10.96.0.2:", "remote 10.244.2.5"];
+        rig.objects().into_iter().filter(|line| !kept.iter().any(|w| line.starts_with(w))).collect::<Vec<_>>()
     };
     let before = unwanted(&rig);
     let mut rig = begin_with(rig, false);
     rig.sync();
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(unwanted(&rig), before);
     let others = rig.proxy.foreign_load_balancers();
     assert_eq!(others.iter().map(|other| other.resembles_kube_proxy).collect::<Vec<_>>(), [true, true, true, false]);
@@ -122,14 +122,14 @@ fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again
     for _ in 0..3 {
         let error = rig.proxy.audit(&rig.client).unwrap_err();
         assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
-        assert_eq!(rig.proxy.trouble(), Some(&error));
+        assert_eq!(rig.proxy.audit_error(), Some(&error));
         assert!(rig.run().outcomes.is_empty());
     }
     rig.emulator.add(Kind::Network, document.clone());
     rig.settle();
-    let before = rig.held();
+    let before = rig.objects();
     assert_eq!(before, ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
-    assert_eq!(rig.proxy.trouble(), None);
+    assert_eq!(rig.proxy.audit_error(), None);
 
     rig.emulator.remove(Kind::Network, NETWORK);
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
@@ -137,7 +137,7 @@ fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again
     let found = rig.proxy.audit(&rig.client).unwrap();
     assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
     rig.settle();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_network_that_is_renamed_is_followed_and_said() {
     rig.emulator.replace(Kind::Network, NETWORK, document.clone());
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
     // Ids go on; once in a round of looks the name is looked at.
     let round = |rig: &mut Rig| (0..12).for_each(|_| drop(rig.sync()));
     round(&mut rig);

@@ -36,8 +36,8 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.proxy.apply_slice(local.build());
     rig.sync();
     let first = ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"];
-    assert_eq!(rig.held(), first);
-    assert_eq!((rig.proxy.host_conditions(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
+    assert_eq!(rig.objects(), first);
+    assert_eq!((rig.proxy.host_conditions(), rig.proxy.audit_error()), (vec![missing("cbr1")], None));
 
     rig.emulator.add(Kind::Network, document);
     rig.local_in(SECOND, "pod", &["10.245.1.11"]);
@@ -55,18 +55,18 @@ fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.99.0.1"]);
     serve(&mut rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
     assert_eq!(conditions(&rig), [Condition::NetworkMissing { network: "cbr0".into() }]);
-    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
-    assert_eq!(confirmed, [false, true]);
+    let in_sync: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
+    assert_eq!(in_sync, [false, true]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
     let frontend = &explained.frontends[0];
-    assert!(frontend.waits && !frontend.confirmed && frontend.wanted.is_none());
+    assert!(frontend.waiting && !frontend.in_sync && frontend.desired.is_none());
     assert_eq!(frontend.backends[0].state, BackendState::NetworkMissing);
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
-    assert_eq!(rig.held().len(), 4);
+    assert_eq!(rig.objects().len(), 4);
     assert_eq!(conditions(&rig), []);
 }
 
@@ -79,7 +79,7 @@ fn with_all_networks_missing_nothing_is_done_and_the_first_is_named() {
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
     let error = rig.proxy.audit(&rig.client).unwrap_err();
     assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
-    assert_eq!(rig.proxy.trouble(), Some(&error));
+    assert_eq!(rig.proxy.audit_error(), Some(&error));
     assert!(rig.run().outcomes.is_empty());
 }
 
@@ -89,9 +89,9 @@ fn three_services(rig: &mut Rig) -> Vec<String> {
     serve(rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
     serve(rig, "ns/both", "10.96.0.3", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
     rig.settle();
-    let held = rig.held();
-    assert_eq!(held.len(), 6);
-    held
+    let objects = rig.objects();
+    assert_eq!(objects.len(), 6);
+    objects
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_network_made_again_is_programmed_again_and_only_that_one() {
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), [["HcnCreateEndpoint"; 2], ["HcnCreateLoadBalancer"; 2]].concat());
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
     assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
     rig.settle();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0",
             "lb 10.96.0.3:80/6 -> 10.244.1.7:8080 flags 1/0",
@@ -130,11 +130,11 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
     let gone = Condition::NetworkMissing { network: "cbr1".into() };
     assert_eq!(conditions(&rig), [gone.clone(), gone]);
     assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")]);
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
     assert_eq!(rig.proxy.host_conditions(), []);
 }
 
@@ -146,11 +146,11 @@ fn a_failed_look_for_networks_changes_nothing() {
     rig.emulator.inject(Fault { which: Which::Function("HNSCall".into()), from: 1, every: 1, effect });
     rig.calls();
     let mut look = |_| matches!(rig.proxy.audit(&rig.client), Err(AuditError::Hns(_)));
-    assert!((0..ROUND).any(&mut look), "networks have their turn");
+    assert!((0..ROUND).any(&mut look), "networks have their scope");
     rig.run();
     rig.emulator.clear_faults();
     rig.settle();
-    assert_eq!((rig.calls().1, rig.held()), (0, before));
+    assert_eq!((rig.calls().1, rig.objects()), (0, before));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
     rig.emulator.replace(Kind::Network, SECOND, document);
     back(&mut rig, "ns/second", &["10.245.1.9"]);
     (0..ROUND).for_each(|_| drop(rig.sync()));
-    assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
+    assert!(rig.objects().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
     assert_eq!(
         rig.proxy.host_conditions(),
         [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]
@@ -191,7 +191,7 @@ fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.calls();
     (0..ROUND).for_each(|_| drop(rig.sync()));
-    assert_eq!((rig.calls().1, rig.held()), (0, before));
+    assert_eq!((rig.calls().1, rig.objects()), (0, before));
     rig.restart();
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.settle();

@@ -28,7 +28,7 @@ fn of_types(types: &[&str]) -> Rig {
 }
 
 fn conditions(rig: &Rig) -> Vec<Condition> {
-    rig.proxy.notices().into_iter().map(|notice| notice.condition).collect()
+    rig.proxy.conditions().into_iter().map(|one| one.condition).collect()
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
         rig.proxy.apply_slice(local.build());
         rig.settle();
         assert_eq!(
-            rig.held(),
+            rig.objects(),
             [
                 "lb 10.96.0.1:80/6 -> 10.244.1.7,10.99.0.1:8080 flags 1/0",
                 "lb 10.96.0.2:80/6 -> 10.245.1.11,10.245.1.7:8080 flags 1/0",
@@ -67,7 +67,7 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
     rig.settle();
     let in_second = ["lb 10.96.0.1:80/6 -> 10.245.1.7,10.245.1.8:8080 flags 1/0", "remote 10.245.1.7 in cbr1"];
-    assert_eq!(rig.held()[..2], in_second);
+    assert_eq!(rig.objects()[..2], in_second);
     assert_eq!(conditions(&rig), [Condition::SeveralNetworks { network: "cbr1".into(), dropped: 1 }]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "web"), rig.now).unwrap();
     let states: Vec<_> = explained.frontends[0].backends.iter().map(|backend| backend.state).collect();
@@ -77,7 +77,7 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
     rig.calls();
     back(&mut rig, "ns/web", &["10.244.1.7", "10.245.1.8"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"]);
     assert_eq!(
         writes(&rig),
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"]
@@ -99,7 +99,7 @@ fn a_local_endpoint_serves_in_whatever_network_the_cni_made_it() {
     serve(&mut rig, "ns/web", "10.96.0.1", &[]);
     rig.proxy.apply_slice(slice("ns/web-1", "ns/web").port(8080).backend(backend("10.99.0.1").on("here")).build());
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.99.0.1:8080 flags 1/0", "local 10.99.0.1 in cbr1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.99.0.1:8080 flags 1/0", "local 10.99.0.1 in cbr1"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
         back(&mut rig, "ns/flat", &[&format!("10.{bridge}.1.7")]);
         rig.proxy.apply_slice(slice("ns/flat-6", "ns/flat").port(8080).backend(backend("fd00:9::7")).build());
         rig.settle();
-        let held: Vec<String> = rig.held().iter().map(|line| line.replace(" in cbr1", "")).collect();
+        let objects: Vec<String> = rig.objects().iter().map(|line| line.replace(" in cbr1", "")).collect();
         let mut expected = vec![
             format!("lb 10.96.0.1:80/6 -> 10.{overlay}.2.7:8080 flags 1/0 from 10.{overlay}.1.250"),
             format!("lb 10.96.0.2:80/6 -> 10.{bridge}.1.7:8080 flags 1/0"),
@@ -125,10 +125,10 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
             "remote fd00:9::7".to_owned(),
         ];
         expected.sort();
-        assert_eq!(held, expected);
+        assert_eq!(objects, expected);
         assert_eq!(conditions(&rig), []);
         let in_overlay = |line: &&String| line.contains(" in cbr1") != (overlay == 244);
-        let lines = rig.held();
+        let lines = rig.objects();
         let of_overlay: Vec<_> = lines.iter().filter(|line| !line.starts_with("lb")).filter(in_overlay).collect();
         assert_eq!(of_overlay.len(), 4, "{lines:#?}");
     }
@@ -203,13 +203,13 @@ fn subnets_of_other_nodes_are_learned_within_half_a_round_of_looks() {
     let mut rig = of_types(&["L2Bridge", "Overlay"]);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.245.9.7"]);
     rig.settle();
-    assert!(rig.held().contains(&"remote 10.245.9.7".to_owned()), "in no subnet, it is in the first network");
+    assert!(rig.objects().contains(&"remote 10.245.9.7".to_owned()), "in no subnet, it is in the first network");
     let mut document = rig.emulator.document(Kind::Network, SECOND).unwrap();
     document["Policies"].as_array_mut().unwrap().push(json!({"Type": "RemoteSubnetRoute", "Settings": {
         "DestinationPrefix": "10.245.9.0/24", "IsolationId": 4096, "ProviderAddress": "192.168.77.9",
         "DistributedRouterMacAddress": "00-15-5D-77-00-02"}}));
     rig.emulator.replace(Kind::Network, SECOND, document);
     (0..ROUND / 2).for_each(|_| drop(rig.sync()));
-    assert!(rig.held().contains(&"remote 10.245.9.7 on 192.168.77.9 in cbr1".to_owned()));
-    assert!(!rig.held().contains(&"remote 10.245.9.7".to_owned()));
+    assert!(rig.objects().contains(&"remote 10.245.9.7 on 192.168.77.9 in cbr1".to_owned()));
+    assert!(!rig.objects().contains(&"remote 10.245.9.7".to_owned()));
 }

@@ -52,7 +52,7 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
     // What is counted as it changes is what counting anew would give.
     let (progress, statuses) = (rig.proxy.progress(), rig.proxy.frontends());
     let served = statuses.iter().filter(|status| !status.desired.spec.targets.is_empty()).count();
-    assert_eq!(progress.load_balancers, Tally { desired: served, confirmed: served });
+    assert_eq!(progress.load_balancers, Tally { desired: served, in_sync: served });
     assert_eq!((progress.without_backends, progress.backlog, progress.failed), (statuses.len() - served, 0, 0));
     // Each frontend's backends are those of its own Service.
     for status in statuses {
@@ -124,7 +124,7 @@ proptest! {
         }
         winding.cluster(services, slices);
         winding.settle();
-        prop_assert_eq!(winding.held(), direct.held());
+        prop_assert_eq!(winding.objects(), direct.objects());
         check(&winding, &{
             let mut all = winding.emulator.documents(Kind::Endpoint);
             all.extend(winding.emulator.documents(Kind::LoadBalancer));
@@ -169,7 +169,7 @@ proptest! {
         scatter(&calm, &pods);
         calm.cluster(services, slices);
         calm.settle();
-        prop_assert_eq!(rig.held(), calm.held());
+        prop_assert_eq!(rig.objects(), calm.objects());
     }
     #[test]
     fn networks_that_come_and_go_leave_no_trace(
@@ -208,7 +208,7 @@ proptest! {
         let mut calm = self::rig(types, "15.5");
         calm.cluster(services, slices);
         calm.settle();
-        prop_assert_eq!(rig.held(), calm.held());
+        prop_assert_eq!(rig.objects(), calm.objects());
         rig.calls();
         rig.restart();
         rig.sync();
