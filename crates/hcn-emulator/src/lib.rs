@@ -29,6 +29,7 @@ pub mod service;
 mod session;
 mod shared;
 mod store;
+pub mod testing;
 mod v1;
 mod v2;
 mod wire;

@@ -98,7 +98,7 @@ impl Bound<'_> {
                 Ok((new, source))
             });
             match replaced {
-                Err(error) => warn!("{}; keeping the previous configuration", error_chain(&error)),
+                Err(error) => control_loop.reject_configuration(error_chain(&error)),
                 Ok((new, source)) => {
                     info!("configuration changed; auditing HNS, which keeps its state");
                     log_as(new.config(), control_loop.config());

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
 use crate::metrics::Metrics;
-use crate::status::Status;
+use crate::status::{NodeStatus, Status};
 
 pub struct Session {
     hns: Arc<Hns>,
@@ -31,6 +31,8 @@ pub struct Session {
     workers: Workers,
     /// Whether load balancers may send traffic to this node.
     node_eligible: bool,
+    /// Whether the cluster has this node's Node. None until the cluster was listed.
+    node_found: Option<bool>,
     metrics: Arc<Metrics>,
     /// The same moment twice: changes of the cluster have a wall-clock time, the core counts from the start.
     started: Timestamp,
@@ -67,6 +69,7 @@ impl Session {
             host,
             workers: Workers(concurrency),
             node_eligible: false,
+            node_found: None,
             metrics: Arc::default(),
             started: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
@@ -121,9 +124,11 @@ impl Session {
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
                 self.node_eligible = node.eligible;
+                self.node_found = Some(true);
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
-            Change::Node(None) | Change::Problems(_) | Change::Outage(_) => {}
+            Change::Node(None) => self.node_found = Some(false),
+            Change::Problems(_) | Change::Outage(_) => {}
         }
     }
 
@@ -287,7 +292,12 @@ impl Session {
 
     pub fn status(&self) -> Status {
         let (api_version, notices) = (self.client.api_version(), self.notices.clone());
-        Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices)
+        let node = NodeStatus {
+            name: self.settings.node_name.to_string(),
+            found: self.node_found,
+            addresses: self.host.node_ips.clone(),
+        };
+        Status { node, ..Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices) }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {

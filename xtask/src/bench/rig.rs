@@ -1,21 +1,19 @@
 //! The setup of a benchmark: the release build of hnsproxy in a process of its own, with an API server and an emulated HNS in this process.
 
-use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use hcn::{Guid, Kind};
-use hcn_emulator::{Emulator, Host};
-use serde_json::{Value, json};
+use hcn_emulator::{Emulator, Host, testing};
+use serde_json::Value;
 use test_api_server::ApiServer;
 
 use super::cluster::NODE;
 use crate::folder;
-use crate::http::free_addresses;
+use crate::http::{free_addresses, get};
 use crate::process::{Guarded, cargo, memory, run};
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
@@ -25,14 +23,17 @@ const BOUND: Duration = Duration::from_secs(300);
 /// How long no write may occur before programming counts as complete.
 const QUIET: Duration = Duration::from_millis(300);
 
-pub(super) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
+/// How often the program is asked whether HNS is in sync: often enough for what is measured, and too seldom to slow the program down.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+pub(super) const NETWORK: Guid = testing::NETWORKS[0];
 
 pub(super) struct Rig {
     pub(super) hns: Hns,
     pub(super) api: ApiServer,
     program: Program,
     flags: Vec<String>,
-    running: Option<Running>,
+    running: Option<Guarded>,
 }
 
 enum Program {
@@ -40,17 +41,6 @@ enum Program {
     Here(PathBuf),
     /// The Windows program, with HNS through the DLLs.
     Wine { prefix: Prefix, exe: PathBuf },
-}
-
-struct Running {
-    process: Guarded,
-    log: Receiver<String>,
-}
-
-impl Running {
-    fn id(&self) -> u32 {
-        self.process.0.id()
-    }
 }
 
 impl Rig {
@@ -73,7 +63,7 @@ impl Rig {
     }
 
     fn with(program: Program, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
-        let host = host(hns_version)?;
+        let host = host(hns_version);
         let hns = Hns::new(Emulator::from_host(&host)?, &host)?;
         let api = ApiServer::start()?;
         api.load(Value::Array(objects))?;
@@ -111,34 +101,30 @@ impl Rig {
         };
         command.args(&self.flags);
         let begun = Instant::now();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut process = Guarded(child);
-        let stderr = BufReader::new(process.0.stderr.take().context("no stderr")?);
-        let (lines, log) = channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        self.running = Some(Running { process, log });
-        self.wait_for("HNS in sync")?;
+        self.running = Some(Guarded::start(&mut command)?);
+        self.wait_until_in_sync(metrics)?;
         Ok(begun.elapsed())
     }
 
-    fn running(&self) -> Result<&Running> {
-        self.running.as_ref().context("the program is not running")
+    /// Waits until `/readyz` says that HNS is in sync.
+    fn wait_until_in_sync(&mut self, metrics: SocketAddr) -> Result<()> {
+        let program = self.running.as_mut().context("the program does not run")?;
+        let start = Instant::now();
+        loop {
+            let page = get(metrics, "/readyz");
+            if page.as_ref().is_some_and(|page| page.code == 200) {
+                return Ok(());
+            }
+            if let Some(status) = program.0.try_wait()? {
+                bail!("the program ended before HNS was in sync: {status}");
+            }
+            ensure!(start.elapsed() < BOUND, "HNS is not in sync after {BOUND:?}; last answer: {page:#?}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
     }
 
-    /// Waits for a line of the log.
-    pub(super) fn wait_for(&self, text: &str) -> Result<()> {
-        let running = self.running()?;
-        let mut seen = Vec::new();
-        loop {
-            match running.log.recv_timeout(BOUND) {
-                Ok(line) if line.contains(text) => return Ok(()),
-                Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => bail!("the program ended:\n{}", seen.join("\n")),
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("timeout waiting for the log message {text:?}:\n{}", seen.join("\n"))
-                }
-            }
-        }
+    fn running(&self) -> Result<&Guarded> {
+        self.running.as_ref().context("the program does not run")
     }
 
     /// Waits until no write occurs for [`QUIET`].
@@ -168,12 +154,12 @@ impl Rig {
 
     /// Resident memory of the program and its peak, in MB.
     pub(super) fn memory(&self) -> Result<[f64; 2]> {
-        memory(self.running()?.id())
+        memory(self.running()?.0.id())
     }
 
     /// CPU time of the program in seconds. /proc has ticks of 10 ms.
     pub(super) fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.0.id()))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("/proc/PID/stat")?.parse()?) };
@@ -186,17 +172,10 @@ impl Rig {
     }
 }
 
-/// A host with an L2Bridge network.
-fn host(hns_version: &str) -> Result<Host> {
-    let document = json!({
-        "hnsVersion": hns_version, "node": NODE, "nodeIPs": [Ipv4Addr::new(192, 168, 77, 1)],
-        "objects": [{
-            "_kind": "Network", "ID": NETWORK, "Name": "cbr0", "Type": "L2Bridge",
-            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": "10.244.1.0/24"}]}],
-            "SchemaVersion": {"Major": 2, "Minor": 0},
-        }],
-    });
-    serde_json::from_value(document).context("the host")
+/// A host with an L2Bridge network, and an IPv4 address alone: the clusters of benchmarks have one family.
+fn host(hns_version: &str) -> Host {
+    let node_ips = vec![[192, 168, 77, 1].into()];
+    Host { node: NODE.to_owned(), node_ips, host_mac: None, ..testing::host(hns_version, &["L2Bridge"]) }
 }
 
 /// The median and the 99th percentile.

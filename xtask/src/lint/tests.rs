@@ -153,13 +153,17 @@ fn re_exports_in_a_circle_come_to_an_end() {
 #[test]
 fn modules_find_their_files() {
     let files = [
-        ("src/lib.rs", "mod a; mod inline { mod deep; } #[path = \"other/place.rs\"] mod named;"),
+        (
+            "src/lib.rs",
+            "mod a; mod inline { mod deep; } #[path = \"other/place.rs\"] mod named; #[path = \"../shared/mod.rs\"] mod shared;",
+        ),
         ("src/a/mod.rs", "mod b;"),
         ("src/a/b.rs", "mod c;"),
         ("src/a/b/c.rs", ""),
         ("src/inline/deep.rs", ""),
         ("src/other/place.rs", "mod beside;"),
         ("src/other/beside.rs", ""),
+        ("shared/mod.rs", ""),
         ("src/orphan.rs", ""),
     ];
     let tree = tree(&files);

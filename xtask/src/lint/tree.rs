@@ -1,7 +1,7 @@
 //! The modules of one target, as its `mod` declarations give them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use proc_macro2::LineColumn;
 use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
@@ -123,7 +123,7 @@ impl Place {
             (Some(_), _) => (self.file.clone(), self.folder.join(&name)),
             // Such a file is the root of its folder, as `mod.rs` is.
             (None, Some(path)) => {
-                let file = parent_of(&self.file).join(path);
+                let file = normalized(&parent_of(&self.file).join(path));
                 let folder = parent_of(&file);
                 (file, folder)
             }
@@ -139,6 +139,18 @@ impl Place {
 
 fn parent_of(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// The path without `..`, as the sources are listed: a `path` attribute may lead out of the folder of its file.
+fn normalized(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(normalized.pop()),
+            component => normalized.push(component),
+        }
+    }
+    normalized
 }
 
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {

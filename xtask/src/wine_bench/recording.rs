@@ -14,23 +14,23 @@ use crate::wine::Prefix;
 /// The longest wait for the program.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// The objects in HNS after one run, and its count of calls.
+/// The objects in HNS at the end of a run, and the calls of the run.
 #[derive(Debug, PartialEq)]
 pub(super) struct Held {
     pub(super) endpoints: Value,
     pub(super) load_balancers: Value,
-    count: String,
+    /// `native` and `writes`.
+    calls: Value,
 }
 
-/// Runs a program that ends when HNS holds what it should, and prints it.
+/// Runs a program that ends when HNS is in sync, and prints what HNS has then.
 pub(super) fn held(command: &mut Command) -> Result<Held> {
     let result = command.stdin(Stdio::null()).output()?;
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
     ensure!(result.status.success(), "{}: {log}", result.status);
     let document: Value = serde_json::from_slice(&result.stdout).with_context(|| log.clone())?;
-    let list = |name: &str| document.get(name).cloned().unwrap_or_default();
-    let count = log.lines().rev().find_map(|line| line.split("HNS in sync ").nth(1)).unwrap_or_default();
-    Ok(Held { endpoints: list("endpoints"), load_balancers: list("loadBalancers"), count: count.trim_end().to_owned() })
+    let member = |name: &str| document.get(name).cloned().unwrap_or_default();
+    Ok(Held { endpoints: member("endpoints"), load_balancers: member("loadBalancers"), calls: member("calls") })
 }
 
 /// A recording with its flags.
@@ -91,7 +91,7 @@ pub(super) fn equal(recording: &Recording, here: &Path, program: &Path, prefix: 
     ensure!(found == expected, "through the DLLs: {found:#?}\non this system: {expected:#?}");
     ensure!(one.journal() == other.journal(), "the calls differ");
     let second = held(&mut recording.through_dlls(program, prefix, &other))?;
-    ensure!(second.count.ends_with(" writes=0"), "a second run: {}", second.count);
+    ensure!(second.calls.get("writes") == Some(&Value::from(0)), "a second run: {}", second.calls);
     ensure!(second.load_balancers == expected.load_balancers, "a second run changes load balancers");
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hcn::Counts;
 use proxy::Next;
+use serde::Serialize;
 use tracing::info;
 
 use super::{log_catalog, read_cluster};
@@ -16,10 +17,32 @@ use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
+use crate::view::Snapshot;
 use crate::{output, view};
 
 /// How long failed steps are retried: HNS refuses some for seconds while the CNI works.
 const RETRY_LIMIT: Duration = Duration::from_secs(30);
+
+/// What `run --once -o json` prints.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+    calls: Calls,
+}
+
+/// The native calls of this process, without those that read the printed state.
+#[derive(Serialize)]
+struct Calls {
+    native: u64,
+    writes: u64,
+}
+
+impl From<Counts> for Calls {
+    fn from(Counts { calls, writes }: Counts) -> Self {
+        Self { native: calls, writes }
+    }
+}
 
 pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &Shutdown) -> Result<(), CommandError> {
     let (sender, requested) = mpsc::channel();
@@ -35,10 +58,11 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     session.observe()?;
     session.log_host_conditions();
     let synced = sync(&mut session, |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout));
+    let calls = session.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
     match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
-        OutputForm::Json => output::json(&snapshot)?,
+        OutputForm::Json => output::json(&Outcome { snapshot: &snapshot, calls: calls.into() })?,
     }
     log_catalog(&catalog);
     let Counts { calls, writes } = synced?;

@@ -15,6 +15,8 @@ pub enum Change {
     Valid(Box<Config>),
     /// The file is invalid, for this reason. The configuration in use stays in effect.
     Invalid(String),
+    /// The file was invalid, and has the configuration in use again.
+    Resolved,
 }
 
 /// The configuration in use, and the error if the file has become invalid since.
@@ -29,11 +31,12 @@ impl Known {
     fn update(&mut self, read: Result<Config, ConfigError>) -> Option<Change> {
         match read {
             Ok(config) => {
-                self.error = None;
-                (config != self.config).then(|| {
-                    self.config = config.clone();
-                    Change::Valid(Box::new(config))
-                })
+                let error = self.error.take();
+                if config == self.config {
+                    return error.map(|_| Change::Resolved);
+                }
+                self.config = config.clone();
+                Some(Change::Valid(Box::new(config)))
             }
             Err(error) => {
                 let error = error_chain(&error);
@@ -98,7 +101,7 @@ mod tests {
         let Some(Change::Invalid(error)) = known.update(config("mode: ipvs")) else { panic!("{known:?}") };
         assert!(error.contains("Mode.ProxyMode"), "{error}");
         assert_eq!(known.update(config("mode: ipvs")), None, "reported once");
-        assert_eq!(known.update(config("")), None, "back to the configuration in use");
+        assert_eq!(known.update(config("")), Some(Change::Resolved), "back to the configuration in use");
         assert!(
             matches!(known.update(config("mode: ipvs")), Some(Change::Invalid(_))),
             "reported again after it was valid"

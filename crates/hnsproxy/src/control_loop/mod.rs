@@ -53,6 +53,8 @@ pub struct ControlLoop<'a> {
     feed: Feed,
     next_audit: Duration,
     notifications: Notifications,
+    /// Why the last change of the configuration file was not applied.
+    configuration_error: Option<String>,
     /// Whether HNS has been in sync before.
     was_in_sync: bool,
 }
@@ -83,7 +85,16 @@ impl<'a> ControlLoop<'a> {
         let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
         store.publish_start(session.status());
         let notifications = Notifications::new(hns.clone(), events.clone());
-        Ok(Self { context, config, session, feed, next_audit: Duration::ZERO, notifications, was_in_sync: false })
+        Ok(Self {
+            context,
+            config,
+            session,
+            feed,
+            next_audit: Duration::ZERO,
+            notifications,
+            configuration_error: None,
+            was_in_sync: false,
+        })
     }
 
     pub fn config(&self) -> &Config {
@@ -120,7 +131,11 @@ impl<'a> ControlLoop<'a> {
         match event {
             Event::Cluster(origin, changes) => self.feed.apply(&origin, changes, &mut self.session),
             Event::Hns(event) => self.handle_notification(event),
-            Event::Config(config::Change::Invalid(error)) => warn!("{error}; keeping the previous configuration"),
+            Event::Config(config::Change::Invalid(error)) => self.reject_configuration(error),
+            Event::Config(config::Change::Resolved) => {
+                info!("invalid configuration file: resolved");
+                self.configuration_error = None;
+            }
             Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
             Event::Question(question) => question.answer(|service| self.session.explain(service)),
             Event::Shutdown => return Some(Exit::Shutdown),
@@ -128,11 +143,19 @@ impl<'a> ControlLoop<'a> {
         None
     }
 
+    /// Keeps the configuration in use, and reports why the file cannot replace it until it can.
+    pub fn reject_configuration(&mut self, error: String) {
+        warn!("{error}; keeping the previous configuration");
+        self.configuration_error = Some(error);
+    }
+
     /// Does what is due, publishes the status, and answers when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
         let (waiting_for, next) = self.advance()?;
         let cluster_outage = self.feed.outage().cloned();
-        self.context.store.publish(Status { waiting_for, cluster_outage, ..self.session.status() });
+        let configuration_error = self.configuration_error.clone();
+        let status = Status { waiting_for, cluster_outage, configuration_error, ..self.session.status() };
+        self.context.store.publish(status);
         Ok(next)
     }
 

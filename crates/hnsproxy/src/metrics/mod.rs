@@ -14,6 +14,7 @@ mod state;
 mod tests;
 mod vector;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,11 @@ impl Metrics {
         for cause in drifting.take_repaired(|subject| proxy.is_settled(subject)) {
             self.drift_repaired.of([cause.as_str()]).inc();
         }
+    }
+
+    /// How many objects differ from what was last written and are not repaired, by cause.
+    pub(crate) fn unrepaired_drift(&self) -> BTreeMap<&'static str, usize> {
+        self.drifting.lock().unwrap_or_else(PoisonError::into_inner).by_cause()
     }
 
     pub fn drift(&self, found: &[Drift]) {

@@ -9,7 +9,8 @@ mod listen;
 mod listeners;
 mod node_ports;
 mod pages;
-mod ready;
+mod status_api;
+mod statusz;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

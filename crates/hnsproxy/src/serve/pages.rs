@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
-use super::ready::{self, Readiness};
-use super::{Proxy, Settings, Shared, debug};
+use super::status_api::{ReadyzPage, StatePage, StatuszPage};
+use super::{Proxy, Settings, Shared, debug, statusz};
+use crate::status::StatusSnapshot;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let Settings { flagz, statusz, profiling, .. } = shared.settings;
@@ -30,7 +31,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         router = router.route("/flagz", any(debug::flagz));
     }
     if statusz {
-        router = router.route("/statusz", any(self::statusz));
+        router = router.route("/statusz", any(statusz_page));
     }
     if profiling {
         router = router.route("/debug/flags", any(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
@@ -78,14 +79,54 @@ async fn configz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let readiness = Readiness::of(&shared.proxy.store.snapshot(), (shared.proxy.overdue)());
-    let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, [JSON, NOSNIFF], serde_json::to_string_pretty(&readiness).unwrap_or_default()).into_response()
+    let page = ReadyzPage::new(state(&shared, &shared.proxy.store.snapshot()));
+    let code = if page.state.in_sync { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, [JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response()
 }
 
-async fn statusz(State(shared): State<Arc<Shared>>) -> Response {
-    let (settings, snapshot, overdue) = (&shared.settings, shared.proxy.store.snapshot(), (shared.proxy.overdue)());
-    ([TEXT, NOSNIFF], ready::page(&snapshot, overdue, &settings.version, &paths(settings))).into_response()
+async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let format = match Format::requested(query.as_deref().unwrap_or_default(), &headers) {
+        Ok(format) => format,
+        Err(error) => return (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], error).into_response(),
+    };
+    let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
+    let page = StatuszPage::new(state(&shared, &snapshot), &snapshot, &settings.version, paths(settings));
+    match format {
+        Format::Text => ([TEXT, NOSNIFF], statusz::text(&page)).into_response(),
+        Format::Json => ([JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response(),
+    }
+}
+
+fn state(shared: &Shared, snapshot: &StatusSnapshot) -> StatePage {
+    let Proxy { metrics, overdue, .. } = &shared.proxy;
+    StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
+}
+
+/// The form of a page that has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    /// `format=` in the query, else the header Accept, else text.
+    ///
+    /// # Errors
+    /// The message for the client, where the query names another format.
+    fn requested(query: &str, headers: &HeaderMap) -> Result<Self, String> {
+        if let Some((_, format)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "format") {
+            return match &*format {
+                "text" => Ok(Self::Text),
+                "json" => Ok(Self::Json),
+                other => Err(format!("unknown format {other:?} (known: json, text)\n")),
+            };
+        }
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        // `application/json;as=Statusz` asks for the document of Kubernetes components, which this is not.
+        let is_json = |media_type: &str| media_type.trim() == "application/json";
+        Ok(if accept.split(',').any(is_json) { Self::Json } else { Self::Text })
+    }
 }
 
 /// The pages that there are beside `/statusz`.
@@ -95,4 +136,23 @@ fn paths(settings: &Settings) -> Vec<&'static str> {
     paths.extend(settings.flagz.then_some("/flagz"));
     paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requested(query: &str, accept: &'static str) -> Result<Format, String> {
+        Format::requested(query, &HeaderMap::from_iter([(header::ACCEPT, http::HeaderValue::from_static(accept))]))
+    }
+
+    #[test]
+    fn the_query_decides_the_format_before_the_accept_header() {
+        assert_eq!(requested("", "*/*"), Ok(Format::Text));
+        assert_eq!(requested("", "text/html, application/json"), Ok(Format::Json));
+        assert_eq!(requested("", "application/json;as=Statusz;v=v1alpha1;g=config.k8s.io"), Ok(Format::Text));
+        assert_eq!(requested("verbose&format=json", "text/plain"), Ok(Format::Json));
+        assert_eq!(requested("format=text", "application/json"), Ok(Format::Text));
+        assert_eq!(requested("format=xml", ""), Err("unknown format \"xml\" (known: json, text)\n".into()));
+    }
 }

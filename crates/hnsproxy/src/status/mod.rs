@@ -3,10 +3,11 @@
 mod store;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster_source::error_chain;
-use hcn::ApiVersion;
+use hcn::{ApiVersion, Guid};
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
@@ -23,10 +24,34 @@ pub struct HnsOutage {
     pub message: String,
 }
 
+/// This node, as the cluster and the host know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    pub name: String,
+    /// Whether the cluster has a Node of this name. None until the cluster was listed.
+    pub found: Option<bool>,
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A network that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkStatus {
+    pub name: String,
+    /// None until it was found.
+    pub id: Option<Guid>,
+    /// Whether HNS has it, and it can be used.
+    pub present: bool,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// Which HNS this is, and the settings with which it is programmed.
     pub note: String,
+    pub node: NodeStatus,
+    /// The networks that the configuration names.
+    pub networks: Vec<NetworkStatus>,
+    /// Why the last change of the configuration file was not applied, if it was not.
+    pub configuration_error: Option<String>,
     /// Whether load balancers may send traffic to this node, going by its Node.
     pub node_eligible: bool,
     /// The IP families that are programmed.
@@ -60,6 +85,9 @@ impl Default for Status {
     fn default() -> Self {
         Self {
             note: String::new(),
+            node: NodeStatus::default(),
+            networks: Vec::new(),
+            configuration_error: None,
             node_eligible: false,
             families: Vec::new(),
             progress: Progress::default(),
@@ -94,8 +122,16 @@ impl Status {
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
         let without_local =
             ways.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
+        let networks = reconciler.networks().iter().map(|network| NetworkStatus {
+            name: network.name.clone(),
+            id: network.network.as_ref().map(|network| network.id),
+            present: network.present,
+        });
         Self {
             note,
+            node: NodeStatus::default(),
+            networks: networks.collect(),
+            configuration_error: None,
             node_eligible,
             without_local,
             families,
@@ -114,55 +150,5 @@ impl Status {
             remarks: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
         }
-    }
-
-    /// What has to happen before HNS is in sync, in words. Empty if it is in sync.
-    pub fn waits_for(&self) -> Vec<String> {
-        let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress;
-        let mut waits = Vec::new();
-        if !complete {
-            waits.push("the complete lists of Services and EndpointSlices".to_owned());
-            waits.extend(self.cluster_outage.clone());
-        }
-        waits.extend(self.waiting_for.clone());
-        waits.extend(self.hns_outage.iter().map(|outage| outage.message.clone()));
-        if self.liveness == Liveness::Restarted {
-            waits.push("HNS to have its objects again after a restart".to_owned());
-        }
-        for (what, tally) in [("load balancers", load_balancers), ("endpoints", endpoints)] {
-            let open = tally.desired - tally.in_sync;
-            if open > 0 {
-                waits.push(format!("{open} of {} {what}", tally.desired));
-            }
-        }
-        if failed > 0 {
-            waits.push(format!("{failed} frontends and addresses to be retried"));
-        }
-        if waits.is_empty() && backlog > 0 {
-            waits.push(format!("{backlog} Services, frontends and addresses to be planned"));
-        }
-        waits
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proxy::Tally;
-
-    use super::*;
-
-    #[test]
-    fn waits_for_names_everything_that_is_missing() {
-        let mut status = Status::default();
-        assert_eq!(status.waits_for(), ["the complete lists of Services and EndpointSlices"]);
-        status.progress.complete = true;
-        assert_eq!(status.waits_for(), Vec::<String>::new());
-        status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };
-        status.progress.failed = 1;
-        status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
-        assert_eq!(
-            status.waits_for(),
-            ["HNS could not be read", "3 of 7 load balancers", "1 frontends and addresses to be retried"]
-        );
     }
 }

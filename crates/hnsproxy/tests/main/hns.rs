@@ -1,55 +1,71 @@
-//! An emulated HNS that outlives the program.
+//! What others do to HNS, and what HNS refuses.
 
-use std::sync::Arc;
+use hcn::{Hresult, Kind};
+use serde_json::{Value, json};
 
-use hcn::Kind;
-use hcn_emulator::service::{Running as Service, Service as Listening};
-use hcn_emulator::{Emulator, Host};
-use serde_json::Value;
+use crate::support::hns::Hns;
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
 
-use crate::program::recording;
-
-/// An emulator as a service, with the host of a recording.
-pub(crate) struct Hns {
-    pub(crate) emulator: Arc<Emulator>,
-    service: Service,
+fn boutique() -> String {
+    cluster_flag("boutique-l2bridge")
 }
 
-impl Hns {
-    pub(crate) fn of(name: &str) -> Self {
-        let host = std::fs::read_to_string(recording(name, "host.json")).unwrap();
-        let host: Host = serde_json::from_str(&host).unwrap();
-        let emulator = Arc::new(Emulator::from_host(&host).unwrap());
-        let service = Listening::bind("127.0.0.1:0", emulator.clone()).unwrap().with_facts(&host).spawn().unwrap();
-        Self { emulator, service }
-    }
+#[test]
+fn a_load_balancer_that_others_remove_is_drift_and_created_again() {
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&boutique(), &hns.flag(), "--enable-dsr", "--hns-audit-interval=0.1"]);
+    running.wait_until_in_sync();
+    let objects = hns.objects();
+    hns.remove(&hns.load_balancers()[0]);
+    hns.wait_until_objects_are(&objects);
+    let metric = |name: &str| {
+        let series = format!("hnsproxy_drift_{name}_total{{cause=\"load_balancer_lost\"}}");
+        wait_until(&series, || running.metrics_page(), |page| page.metric(&series) == Some(1.0));
+    };
+    metric("found");
+    metric("repaired");
+    let state = running.wait_until_in_sync();
+    assert_eq!(state["drift"], json!({}));
+}
 
-    pub(crate) fn flag(&self) -> String {
-        format!("--hns=tcp://{}", self.service.address())
-    }
+/// Adds a load balancer as kube-proxy makes it, on an address that no Service has, and runs until it was audited.
+fn audited_with_a_leftover(flags: &[&str]) -> bool {
+    let hns = Hns::of("boutique-l2bridge");
+    let endpoint = &hns.emulator.documents(Kind::Endpoint)[0]["ID"];
+    let document = json!({"FrontendVIPs": ["10.96.77.77"], "HostComputeEndpoints": [endpoint], "Flags": 1,
+        "PortMappings": [{"Protocol": 6, "InternalPort": 80, "ExternalPort": 80, "DistributionType": 0, "Flags": 0}],
+        "SchemaVersion": {"Major": 2, "Minor": 0}});
+    let id = hns.emulator.add(Kind::LoadBalancer, document);
+    let (cluster, flag) = (boutique(), hns.flag());
+    let running = Running::start(&[&[cluster.as_str(), &flag, "--hns-audit-interval=0.1"], flags].concat());
+    running.wait_until_in_sync();
+    hns.wait_for_audit();
+    hns.emulator.document(Kind::LoadBalancer, id).is_some()
+}
 
-    pub(crate) fn load_balancers(&self) -> Vec<Value> {
-        self.emulator.documents(Kind::LoadBalancer)
-    }
+#[test]
+fn a_load_balancer_that_kube_proxy_left_stays() {
+    assert!(audited_with_a_leftover(&[]));
+}
 
-    /// Whether it has a load balancer on an address.
-    pub(crate) fn has(&self, address: &str) -> bool {
-        self.load_balancers().iter().any(|lb| lb["FrontendVIPs"][0] == address)
-    }
+#[test]
+fn take_over_deletes_a_load_balancer_that_kube_proxy_left() {
+    assert!(!audited_with_a_leftover(&["--take-over"]));
+}
 
-    /// Everything that it holds, in no order.
-    pub(crate) fn objects(&self) -> Vec<String> {
-        let mut objects: Vec<_> = [Kind::Network, Kind::Endpoint, Kind::LoadBalancer]
-            .into_iter()
-            .flat_map(|kind| self.emulator.documents(kind))
-            .map(|d| d.to_string())
-            .collect();
-        objects.sort();
-        objects
-    }
-
-    pub(crate) fn remove(&self, load_balancer: &Value) {
-        let id = load_balancer["ID"].as_str().unwrap().parse().unwrap();
-        self.emulator.remove(Kind::LoadBalancer, id);
-    }
+#[test]
+fn a_source_address_outside_of_the_network_is_refused_by_hns_and_retried() {
+    let hns = Hns::of("boutique-overlay");
+    let running = Running::start(&[&cluster_flag("boutique-overlay"), &hns.flag(), "--source-vip=fd00::9"]);
+    running.wait_until_waiting_for("RetriesPending");
+    let refused: Vec<Value> = hns
+        .emulator
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.is_write && entry.code != Hresult::S_OK)
+        .map(|entry| json!(entry.function))
+        .collect();
+    assert!(!refused.is_empty() && refused.iter().all(|function| function == "HcnCreateEndpoint"), "{refused:?}");
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hcn::{ApiVersion, Client, Guid, Hresult, Kind};
+use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
-use hcn_emulator::{Emulator, Host as EmulatedHost};
+use hcn_emulator::testing::{NETWORKS, host};
 use proptest::prelude::*;
 use proxy::model::{Service, Slice};
 use proxy::{Host, Next, Reconciler, Report, Settings};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub(crate) const NETWORK: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732c);
+pub(crate) const NETWORK: Guid = NETWORKS[0];
 
 /// The second network, `cbr1`, where there are two. Its subnets begin with 10.245 instead of 10.244.
-pub(crate) const SECOND: Guid = Guid::from_u128(0x7b60_c1d9_602e_5110_8c89_a947_5b89_732d);
+pub(crate) const SECOND: Guid = NETWORKS[1];
 
 pub(crate) struct Rig {
     pub(crate) settings: Settings,
@@ -23,32 +24,6 @@ pub(crate) struct Rig {
     pub(crate) client: Client,
     pub(crate) proxy: Reconciler,
     pub(crate) now: Duration,
-}
-
-/// The document of a host with networks of these types, two at most, and no endpoint.
-fn host(types: &[&str], version: &str) -> EmulatedHost {
-    let network = |(place, network_type): (usize, &&str)| {
-        let subnet = |third: u8| {
-            json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("10.{}.{third}.0/24", 244 + place),
-                   "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
-                   "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
-        };
-        let policies = if *network_type == "Overlay" { json!([subnet(2), subnet(3)]) } else { json!([]) };
-        let id = [NETWORK, SECOND][place];
-        let gateway = format!("10.{}.1.1", 244 + place);
-        json!({
-            "_kind": "Network", "ID": id, "Name": format!("cbr{place}"), "Type": network_type,
-            "Policies": policies,
-            "Ipams": [{"Type": "Static", "Subnets": [{"IpAddressPrefix": format!("10.{}.1.0/24", 244 + place),
-                       "Routes": [{"NextHop": gateway, "DestinationPrefix": "0.0.0.0/0"}]}]}],
-            "SchemaVersion": {"Major": 2, "Minor": 0}
-        })
-    };
-    serde_json::from_value(json!({
-        "hnsVersion": version, "node": "here", "nodeIPs": ["192.168.77.1", "fd00:77::1"], "hostMac": "16:3f:c8:c9:10:9d",
-        "objects": types.iter().enumerate().map(network).collect::<Vec<_>>()
-    }))
-    .unwrap()
 }
 
 pub(crate) fn settings() -> Settings {
@@ -90,7 +65,7 @@ impl Rig {
 
     /// With networks of these types, all of which the settings name. The source address is in the overlay network.
     pub(crate) fn with(types: &[&str], version: &str, api_version: ApiVersion) -> Self {
-        let emulator = Arc::new(Emulator::from_host(&host(types, version)).unwrap());
+        let emulator = Arc::new(Emulator::from_host(&host(version, types)).unwrap());
         let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
         let settings = Settings {
             network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),

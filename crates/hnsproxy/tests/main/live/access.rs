@@ -1,4 +1,4 @@
-//! Ways to an API server: who lets whom in.
+//! Authentication, TLS and proxies on the way to an API server.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -6,55 +6,74 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use test_api_server::{ApiServer, Credentials};
+use serde_json::{Value, json};
+use test_api_server::{ApiServer, Credentials, FaultMode};
 
-use super::{Cluster, web};
-use crate::hns::Hns;
+use crate::support::cluster::Cluster;
+use crate::support::hns::Hns;
 #[cfg(unix)]
-use crate::http::get;
-use crate::program::{Running, command, ended, hnsproxy, until};
+use crate::support::http::wait;
+use crate::support::program::hnsproxy;
+use crate::support::running::Running;
+#[cfg(unix)]
+use crate::support::wait::wait_until;
 
+/// A cluster over TLS that accepts these tokens, with the Service `ns/a`.
 fn closed(tokens: &[&str]) -> Cluster {
     let cluster = Cluster::of(ApiServer::start_tls().unwrap());
     cluster.server.allow_tokens(tokens.iter().copied());
-    web(&cluster.server, "a", "10.96.9.1");
+    cluster.put_web("a", "10.96.9.1");
     cluster
 }
 
+/// The kubeconfig of a cluster with the certificate authority of another.
+fn with_another_authority(cluster: &Cluster, credentials: &Credentials) -> Value {
+    let other = ApiServer::start_tls().unwrap().kubeconfig(&Credentials::None);
+    let mut kubeconfig = cluster.server.kubeconfig(credentials);
+    kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"] =
+        other["clusters"][0]["cluster"]["certificate-authority-data"].clone();
+    kubeconfig
+}
+
+#[track_caller]
+fn programs_hns_with(credentials: &Credentials) {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
+    hnsproxy(&["run", &cluster.flag(credentials), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has("10.96.9.1"));
+}
+
 #[test]
-fn a_token_or_a_certificate_lets_us_in() {
-    let cluster = closed(&["secret"]);
-    for credentials in [Credentials::Token("secret".into()), Credentials::Certificate] {
-        let hns = Hns::of("boutique-l2bridge");
-        hnsproxy(&["run", &cluster.flag(&credentials), &hns.flag(), "--once"]).expect(0);
-        assert!(hns.has("10.96.9.1"));
-    }
+fn a_token_authenticates() {
+    programs_hns_with(&Credentials::Token("secret".into()));
+}
+
+#[test]
+fn a_client_certificate_authenticates() {
+    programs_hns_with(&Credentials::Certificate);
 }
 
 #[test]
 fn a_token_that_expires_is_read_again_from_its_file() {
-    let cluster = closed(&["first"]);
+    let (cluster, hns) = (closed(&["first"]), Hns::of("boutique-l2bridge"));
     let token = cluster.file("token");
-    // As people write files: with a newline.
+    // People write files with a newline at the end.
     fs::write(&token, "first\n").unwrap();
-    let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag(&Credentials::TokenFile(token.clone())), &hns.flag()]);
-    running.wait_for("HNS in sync");
-    for (number, next) in ["second", "third\n"].into_iter().enumerate() {
+    running.wait_until_in_sync();
+    for (next, address) in [("second", "10.96.9.2"), ("third\n", "10.96.9.3")] {
         cluster.server.allow_tokens([next.trim()]);
         cluster.server.cut();
-        running.wait_for("rejects the credentials (401)");
+        running.wait_until_cluster_available(false);
         fs::write(&token, next).unwrap();
-        running.wait_for("API server unavailable: resolved");
-        let address = format!("10.96.9.{}", number + 2);
-        web(&cluster.server, next.trim(), &address);
-        until("what comes is programmed", || hns.has(&address));
+        running.wait_until_cluster_available(true);
+        cluster.put_web(next.trim(), address);
+        hns.wait_until_has(address);
     }
 }
 
 #[test]
-fn a_certificate_that_is_replaced_is_read_again_from_its_files() {
-    let cluster = closed(&[]);
+fn a_certificate_that_is_renewed_is_read_again_from_its_files() {
+    let (cluster, hns) = (closed(&[]), Hns::of("boutique-l2bridge"));
     let (certificate, key) = (cluster.file("client.crt"), cluster.file("client.key"));
     let write = || {
         let (certificate_text, key_text) = cluster.server.certificate().unwrap();
@@ -62,49 +81,38 @@ fn a_certificate_that_is_replaced_is_read_again_from_its_files() {
         fs::write(&key, key_text).unwrap();
     };
     write();
-    let hns = Hns::of("boutique-l2bridge");
     let files = Credentials::CertificateFiles { certificate: certificate.clone(), key: key.clone() };
     let running = Running::start(&[&cluster.flag(&files), &hns.flag()]);
-    running.wait_for("HNS in sync");
+    running.wait_until_in_sync();
     for (name, address) in [("second", "10.96.9.2"), ("third", "10.96.9.3")] {
         cluster.server.renew_certificate().unwrap();
         cluster.server.cut();
-        running.wait_for("rejects the credentials (401)");
+        running.wait_until_cluster_available(false);
         write();
-        running.wait_for("API server unavailable: resolved");
-        web(&cluster.server, name, address);
-        until("what comes is programmed", || hns.has(address));
+        running.wait_until_cluster_available(true);
+        cluster.put_web(name, address);
+        hns.wait_until_has(address);
     }
 }
 
 #[test]
-fn a_server_that_can_t_be_verified_is_never_asked() {
-    let (cluster, other) = (closed(&[]), ApiServer::start_tls().unwrap());
-    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
-    let authority =
-        other.kubeconfig(&Credentials::None)["clusters"][0]["cluster"]["certificate-authority-data"].clone();
-    kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
-    let hns = Hns::of("boutique-l2bridge");
-    let ended = hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(1);
-    ended.logs("TLS handshake with API server").logs("check certificate-authority").logs("gave up after 10 s");
+fn a_server_that_cannot_be_verified_receives_no_request() {
+    let (cluster, hns) = (closed(&[]), Hns::of("boutique-l2bridge"));
+    let kubeconfig = with_another_authority(&cluster, &Credentials::Token("secret".into()));
+    hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(1);
     assert_eq!(cluster.server.received(), vec![]);
     assert_eq!(hns.emulator.writes(), 0);
 }
 
 #[test]
-fn a_kubeconfig_that_is_mended_is_read_again() {
-    let (cluster, other) = (Cluster::of(ApiServer::start_tls().unwrap()), ApiServer::start_tls().unwrap());
-    web(&cluster.server, "a", "10.96.9.1");
-    let good = cluster.server.kubeconfig(&Credentials::None);
-    let mut bad = good.clone();
-    let authority =
-        other.kubeconfig(&Credentials::None)["clusters"][0]["cluster"]["certificate-authority-data"].clone();
-    bad["clusters"][0]["cluster"]["certificate-authority-data"] = authority;
-    let hns = Hns::of("boutique-l2bridge");
-    let running = Running::start(&[&cluster.flag_of(&bad), &hns.flag()]);
-    running.wait_for("TLS handshake with API server");
-    cluster.flag_of(&good);
-    until("the Service is programmed", || hns.has("10.96.9.1"));
+fn a_corrected_kubeconfig_is_read_again() {
+    let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    let wrong = with_another_authority(&cluster, &Credentials::None);
+    let running = Running::start(&[&cluster.flag_of(&wrong), &hns.flag()]);
+    running.wait_until_waiting_for("ClusterUnavailable");
+    cluster.flag(&Credentials::None);
+    hns.wait_until_has("10.96.9.1");
 }
 
 /// A proxy that carries whatever is asked for by CONNECT: its URL, and what was asked for.
@@ -141,14 +149,13 @@ fn proxy() -> (String, Receiver<String>) {
 }
 
 #[test]
-fn the_proxy_of_a_kubeconfig_is_the_way() {
-    let cluster = closed(&["secret"]);
+fn the_proxy_url_of_a_kubeconfig_is_used() {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
     let (url, asked) = proxy();
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
     kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url.into();
-    let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
-    until("the Service is programmed", || hns.has("10.96.9.1"));
+    hns.wait_until_has("10.96.9.1");
     drop(running);
     let to = cluster.server.url().rsplit_once('/').unwrap().1.to_owned();
     let asked: Vec<String> = asked.try_iter().collect();
@@ -156,61 +163,45 @@ fn the_proxy_of_a_kubeconfig_is_the_way() {
 }
 
 #[test]
-fn who_is_not_allowed_is_told_what_allows_it() {
-    let cluster = Cluster::of(ApiServer::start().unwrap());
-    cluster.server.set_fault_mode(test_api_server::FaultMode::Refuses { code: 403, retry_after: None });
-    let hns = Hns::of("boutique-l2bridge");
+fn a_client_that_is_forbidden_to_list_waits() {
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.server.set_fault_mode(FaultMode::Refuses { code: 403, retry_after: None });
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
-    running.wait_for("the ClusterRole system:node-proxier allows it");
+    running.wait_until_waiting_for("ClusterUnavailable");
 }
 
-#[test]
-fn no_way_at_all_is_an_error_at_once() {
-    let hns = Hns::of("boutique-l2bridge");
-    hnsproxy(&["run", &hns.flag()]).expect(1).logs("set --kubeconfig");
-    hnsproxy(&["run", "--kubeconfig=nowhere.yaml", &hns.flag()])
-        .expect(1)
-        .logs("cannot read kubeconfig nowhere.yaml: ");
-    // As in a pod, but without the files of a service account.
-    let mut in_pod = command(&["run", &hns.flag()]);
-    in_pod.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1");
-    ended(&mut in_pod).expect(1).logs("ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount");
-}
-
-/// A kubeconfig of a cluster with a plugin for credentials: a script of the shell.
+/// A kubeconfig with a plugin for credentials: a script of the shell.
 #[cfg(unix)]
-fn plugin(cluster: &Cluster, script: &str) -> serde_json::Value {
+fn plugin(cluster: &Cluster, script: &str) -> Value {
     use std::os::unix::fs::PermissionsExt;
 
     let plugin = cluster.file("plugin.sh");
     fs::write(&plugin, format!("#!/bin/sh\n{script}")).unwrap();
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
-    kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+    kubeconfig["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
         "command": plugin, "interactiveMode": "Never"}});
     kubeconfig
 }
 
 #[cfg(unix)]
 #[test]
-fn a_plugin_that_fails_is_named_and_run_again() {
-    let cluster = closed(&["secret"]);
+fn a_plugin_that_fails_is_run_again() {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
     let ready = cluster.file("ready");
     let credential =
         r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "secret"}}"#;
     let kubeconfig = plugin(&cluster, &format!("test -f '{}' || exit 7\necho '{credential}'\n", ready.display()));
-    let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
-    running.wait_for("cannot create API server client: ");
+    running.wait_until_waiting_for("ClusterUnavailable");
     fs::write(&ready, "").unwrap();
-    running.wait_for("API server unavailable: resolved");
-    until("the Service is programmed", || hns.has("10.96.9.1"));
+    hns.wait_until_has("10.96.9.1");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_plugin_that_hangs_holds_up_neither_health_checks_nor_the_end() {
-    let cluster = closed(&["secret"]);
+fn a_plugin_that_hangs_blocks_neither_health_checks_nor_shutdown() {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
     let (first, hangs) = (cluster.file("first"), cluster.file("hangs"));
     let expired = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
         "status": {"token": "secret", "expirationTimestamp": "2020-01-01T00:00:00Z"}}"#;
@@ -219,9 +210,8 @@ fn a_plugin_that_hangs_holds_up_neither_health_checks_nor_the_end() {
         first = first.display(),
         hangs = hangs.display()
     );
-    let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster.flag_of(&plugin(&cluster, &script)), &hns.flag()]);
-    until("the plugin hangs", || hangs.exists());
-    until("health is answered", || get(running.health, "/livez").is_some_and(|answer| answer.code == 200));
+    wait_until("the plugin to hang", || hangs.exists(), |hangs| *hangs);
+    wait(running.health, "/livez", |answer| answer.code == 200);
     running.end();
 }

@@ -1,63 +1,81 @@
 //! Changes of a cluster are programmed as they come.
 
 use serde_json::json;
-use test_api_server::{ApiServer, Credentials, FaultMode, Kind, StreamedLists};
+use test_api_server::{Credentials, FaultMode, Kind, StreamedLists};
 
-use super::{Cluster, Live, service, slice, web};
-use crate::hns::Hns;
-use crate::program::{Running, hnsproxy, until};
+use super::Live;
+use crate::support::cluster::{Cluster, service, slice};
+use crate::support::config::ConfigFile;
+use crate::support::hns::Hns;
+use crate::support::program::hnsproxy;
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
 
-#[cfg(unix)]
 #[test]
-fn what_comes_changes_and_goes_is_programmed() {
+fn a_service_that_comes_and_goes_is_programmed_and_deleted() {
     let live = Live::start("boutique-l2bridge", &[]);
     let before = live.hns.objects();
-    let server = &live.cluster.server;
     live.settle("a", "10.96.9.1");
-    server.put(service("a", "10.96.9.2")).unwrap();
-    live.until_there("10.96.9.2", true);
-    live.until_there("10.96.9.1", false);
-    server.put(slice("a", "10.244.7.8")).unwrap();
-    until("the backend is another", || live.hns.objects().join("").contains("10.244.7.8"));
-    server.delete(Kind::Service, "ns", "a");
-    live.until_there("10.96.9.2", false);
-    server.delete(Kind::EndpointSlice, "ns", "a-1");
-    until("all is as before", || live.hns.objects() == before);
-    live.running.end();
+    live.cluster.server.delete(Kind::Service, "ns", "a");
+    live.hns.wait_until_has_not("10.96.9.1");
+    live.cluster.server.delete(Kind::EndpointSlice, "ns", "a-1");
+    live.hns.wait_until_objects_are(&before);
 }
 
 #[test]
-fn what_ceases_to_concern_us_goes() {
+fn a_service_that_moves_to_another_address_leaves_the_first() {
     let live = Live::start("boutique-l2bridge", &[]);
-    let before = live.hns.objects();
-    let server = &live.cluster.server;
     live.settle("a", "10.96.9.1");
-    let mut given_away = service("a", "10.96.9.1");
-    given_away["metadata"]["labels"] = json!({"service.kubernetes.io/service-proxy-name": "mesh"});
-    server.put(given_away).unwrap();
-    live.until_there("10.96.9.1", false);
-    server.put(service("a", "10.96.9.1")).unwrap();
-    live.until_there("10.96.9.1", true);
-    let mut headless = service("a", "None");
-    headless["spec"]["clusterIPs"] = json!(["None"]);
-    server.put(headless).unwrap();
-    live.until_there("10.96.9.1", false);
-    server.put(service("a", "10.96.9.1")).unwrap();
-    live.until_there("10.96.9.1", true);
-    // What can't be read any more is gone too, and is named.
-    let mut odd = service("a", "10.96.9.1");
-    odd["spec"]["ports"] = json!([{"port": "http"}]);
-    server.put(odd).unwrap();
-    live.until_there("10.96.9.1", false);
-    live.running.wait_for("Service ns/a: spec.ports[0].port: invalid type: string \"http\", expected i64");
-    server.delete(Kind::EndpointSlice, "ns", "a-1");
-    until("all is as before", || live.hns.objects() == before);
+    live.cluster.server.put(service("a", "10.96.9.2")).unwrap();
+    live.hns.wait_until_has("10.96.9.2");
+    live.hns.wait_until_has_not("10.96.9.1");
 }
 
 #[test]
-fn the_server_is_asked_for_what_concerns_us_alone() {
+fn a_backend_that_is_replaced_is_programmed() {
     let live = Live::start("boutique-l2bridge", &[]);
-    live.until_watched();
+    live.settle("a", "10.96.9.1");
+    live.cluster.server.put(slice("a", "10.244.7.8")).unwrap();
+    live.hns.wait_until_endpoint("10.244.7.8", true);
+    live.hns.wait_until_endpoint("10.244.7.7", false);
+}
+
+/// Puts the Service `ns/a` in a form that the program does not serve: its load balancer goes, and comes back with the Service.
+fn is_deleted_as(change: impl Fn(&mut serde_json::Value)) {
+    let live = Live::start("boutique-l2bridge", &[]);
+    live.settle("a", "10.96.9.1");
+    let mut changed = service("a", "10.96.9.1");
+    change(&mut changed);
+    live.cluster.server.put(changed).unwrap();
+    live.hns.wait_until_has_not("10.96.9.1");
+    live.cluster.server.put(service("a", "10.96.9.1")).unwrap();
+    live.hns.wait_until_has("10.96.9.1");
+}
+
+#[test]
+fn a_service_of_another_proxy_is_deleted() {
+    is_deleted_as(|service| {
+        service["metadata"]["labels"] = json!({"service.kubernetes.io/service-proxy-name": "mesh"});
+    });
+}
+
+#[test]
+fn a_service_that_becomes_headless_is_deleted() {
+    is_deleted_as(|service| {
+        service["spec"]["clusterIP"] = json!("None");
+        service["spec"]["clusterIPs"] = json!(["None"]);
+    });
+}
+
+#[test]
+fn a_service_that_becomes_unreadable_is_deleted() {
+    is_deleted_as(|service| service["spec"]["ports"] = json!([{"port": "http"}]));
+}
+
+#[test]
+fn the_server_is_asked_only_for_objects_that_the_proxy_serves() {
+    let live = Live::start("boutique-l2bridge", &[]);
+    live.wait_until_watched();
     let received = live.cluster.server.received();
     let selectors = |path: &str| {
         let of_path: Vec<_> = received.iter().filter(|request| request.path == path).collect();
@@ -79,7 +97,7 @@ fn a_long_list_comes_in_pages_and_is_followed_from_there() {
     let cluster = Cluster::recorded("boutique-l2bridge");
     cluster.server.set_streamed_lists(StreamedLists::Forbidden);
     for number in 0..1100 {
-        web(&cluster.server, &format!("s{number}"), &format!("10.97.{}.{}", number / 250, number % 250 + 1));
+        cluster.put_web(&format!("s{number}"), &format!("10.97.{}.{}", number / 250, number % 250 + 1));
     }
     let live = Live::start_on(cluster, "boutique-l2bridge", &[]);
     let server = &live.cluster.server;
@@ -88,7 +106,7 @@ fn a_long_list_comes_in_pages_and_is_followed_from_there() {
     let pages = pages.iter().filter(|request| request.verb == "list" && request.path == "/api/v1/services");
     assert!(pages.clone().all(|page| page.query["limit"] == "500"));
     assert_eq!(pages.filter(|page| page.query.contains_key("continue")).count(), 2);
-    live.until_there("10.97.4.100", true);
+    live.hns.wait_until_has("10.97.4.100");
     live.settle("a", "10.96.9.1");
 }
 
@@ -99,62 +117,52 @@ fn nothing_is_programmed_before_both_lists_are_whole() {
         let server = &cluster.server;
         server.set_fault_mode_for(late, FaultMode::Half);
         let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
-        until("one list is whole", || server.watches(there) == 1);
-        let asked = |verb| server.count(verb, late);
-        until("the other is asked for again and again", || asked("watch") + asked("list") > 4);
+        wait_until("the watch after one list", || server.watches(there), |watches| *watches == 1);
+        let asked = || server.count("watch", late) + server.count("list", late);
+        wait_until("the other list to be asked for again", asked, |asked| *asked > 4);
         assert_eq!(hns.emulator.writes(), 0);
-        server.set_mood(Mood::Well);
-        running.wait_for("HNS in sync");
+        server.set_fault_mode(FaultMode::None);
+        running.wait_until_in_sync();
         assert!(hns.has("10.96.0.10"));
     }
 }
 
 #[test]
 fn a_plan_is_made_of_what_the_server_has() {
-    let cluster = Cluster::recorded("boutique-l2bridge");
-    let hns = Hns::of("boutique-l2bridge");
+    let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
-    let plan = hnsproxy(&["plan", &kubeconfig, &at]).expect(2).stdout;
-    assert!(plan.contains("create load balancer 10.96.0.10:53/UDP with 2 backends"), "{plan}");
+    let plan = hnsproxy(&["plan", &kubeconfig, &at, "-o=json"]).expect(2).json();
+    let services: Vec<_> = plan["steps"].as_array().unwrap().iter().map(|step| &step["service"]).collect();
+    assert!(services.contains(&&json!("kube-system/kube-dns")), "{services:?}");
     hnsproxy(&["run", &kubeconfig, &at, "--once"]).expect(0);
     hnsproxy(&["plan", &kubeconfig, &at]).expect(0);
 }
 
 #[test]
-fn a_master_alone_is_enough() {
-    let cluster = Cluster::of(ApiServer::start().unwrap());
-    web(&cluster.server, "a", "10.96.9.1");
-    let hns = Hns::of("boutique-l2bridge");
+fn a_master_without_a_kubeconfig_is_enough() {
+    let cluster = Cluster::empty();
+    cluster.put_web("a", "10.96.9.1");
     for master in [cluster.server.url(), cluster.server.address().to_string()] {
+        let hns = Hns::of("boutique-l2bridge");
         hnsproxy(&["run", &format!("--master={master}"), &hns.flag(), "--once"]).expect(0);
         assert!(hns.has("10.96.9.1"));
     }
 }
 
-#[cfg(unix)]
 #[test]
-fn a_changed_configuration_lists_anew_and_touches_nothing() {
+fn a_changed_configuration_relists_the_cluster_without_a_write() {
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     cluster.flag(&Credentials::None);
-    let (kubeconfig, config) = (cluster.file("kubeconfig"), cluster.file("config.yaml"));
-    let write = |more: &str| {
-        let text = format!(
-            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
-             clientConnection: {{kubeconfig: '{}'}}\n{more}\n",
-            kubeconfig.display()
-        );
-        std::fs::write(&config, text).unwrap();
-    };
-    write("");
-    let running = Running::start(&[&format!("--config={}", config.display()), &hns.flag()]);
-    running.wait_for("HNS in sync");
+    let client = format!("clientConnection: {{kubeconfig: '{}'}}\n", cluster.file("kubeconfig").display());
+    let config = ConfigFile::new(&client);
+    let running = config.start(&[&hns.flag()]);
+    running.wait_until_in_sync();
     let writes = hns.emulator.writes();
-    write("winkernel: {networkName: cbr0}");
-    running.wait_for("configuration changed");
-    running.wait_for("HNS in sync");
+    config.write(&format!("{client}winkernel: {{networkName: cbr0}}"));
+    config.wait_until_in_use("\"networkName\":\"cbr0\"");
+    running.wait_until_in_sync();
     assert_eq!(hns.emulator.writes(), writes);
-    web(&cluster.server, "a", "10.96.9.1");
-    until("the change is programmed", || hns.has("10.96.9.1"));
-    until("the former watch is closed", || cluster.server.watches(Kind::Service) == 1);
-    running.end();
+    cluster.put_web("a", "10.96.9.1");
+    hns.wait_until_has("10.96.9.1");
+    wait_until("the watch before to be closed", || cluster.server.watches(Kind::Service), |watches| *watches == 1);
 }

@@ -1,13 +1,17 @@
-//! What the own Node says.
+//! This node's Node: its addresses, pod CIDRs, taints, and what happens without it.
 
+use hcn_emulator::Host;
 use serde_json::{Value, json};
 use test_api_server::{ApiServer, Credentials, Kind};
 
-use super::{Cluster, Live, service, slice};
-use crate::hns::Hns;
-use crate::http::{get, wait};
-use crate::program::{Running, emulated, hnsproxy, recording, until};
-use crate::recordings::{flags_of, recorded};
+use super::Live;
+use crate::support::cluster::{Cluster, service, slice};
+use crate::support::hns::Hns;
+use crate::support::http::{get, wait};
+use crate::support::program::hnsproxy;
+use crate::support::recording::{flags, host, recorded};
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
 
 fn node(status: Value, spec: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-9"}, "spec": spec, "status": status})
@@ -26,110 +30,164 @@ fn node_port(server: &ApiServer) {
 }
 
 /// A host of a recording that does not know its own name and addresses.
-fn bare(cluster: &Cluster, name: &str) -> String {
-    let text = std::fs::read_to_string(recording(name, "host.json")).unwrap();
-    let mut host: Value = serde_json::from_str(&text).unwrap();
-    for member in ["node", "nodeIPs"] {
-        host.as_object_mut().unwrap().remove(member);
-    }
-    let file = cluster.file("host.json");
-    std::fs::write(&file, host.to_string()).unwrap();
-    emulated(&file)
+fn without_addresses(name: &str) -> Hns {
+    Hns::on(&Host { node: String::new(), node_ips: Vec::new(), ..host(name) })
 }
 
 #[test]
 fn the_addresses_of_the_node_are_those_of_its_object() {
     for name in ["boutique-overlay", "mixed-l2bridge"] {
         let cluster = Cluster::recorded(name);
-        let (kubeconfig, flags) = (cluster.flag(&Credentials::None), flags_of(&recorded(name)));
-        let end = |hns: &str| {
-            let mut arguments = vec!["run", &kubeconfig, hns, "--once", "-o=json", "--hostname-override=WIN-1"];
+        let (kubeconfig, flags) = (cluster.flag(&Credentials::None), flags(&recorded(name)));
+        let run = |hns: &Hns| {
+            let hns = hns.flag();
+            let mut arguments = vec!["run", &kubeconfig, &hns, "--once", "-o=json", "--hostname-override=WIN-1"];
             arguments.extend(flags.iter().map(String::as_str));
             let held = hnsproxy(&arguments).expect(0).json();
             (held["endpoints"].clone(), held["loadBalancers"].clone())
         };
-        assert_eq!(end(&bare(&cluster, name)), end(&emulated(&recording(name, "host.json"))), "{name}");
+        assert_eq!(run(&without_addresses(name)), run(&Hns::of(name)), "{name}");
     }
 }
 
-#[cfg(unix)]
 #[test]
-fn addresses_are_waited_for_and_followed() {
-    let cluster = Cluster::of(ApiServer::start().unwrap());
-    let server = &cluster.server;
-    server.put(node(json!({}), json!({}))).unwrap();
-    node_port(server);
-    let (kubeconfig, hns) = (cluster.flag(&Credentials::None), bare(&cluster, "boutique-l2bridge"));
-    let saved = cluster.file("saved.json");
-    let save = format!("--save-hns={}", saved.display());
-    let running = Running::start(&[&kubeconfig, &hns, &save, "--hostname-override=win-9", "-v=2"]);
-    running.wait_for("waiting for addresses of the Node win-9");
-    server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
-    let lines = running.lines_to("HNS in sync");
-    assert!(lines.iter().any(|line| line.contains("addresses=192.168.77.1")), "{lines:#?}");
-    server.put(node(addresses("192.168.77.4"), json!({}))).unwrap();
-    running.wait_for("addresses=192.168.77.4");
-    server.delete(Kind::Node, "", "win-9");
-    running.wait_for("Node win-9 not found");
-    running.end();
+fn nothing_is_programmed_before_the_node_has_an_address() {
+    let (cluster, hns) = (Cluster::empty(), without_addresses("boutique-l2bridge"));
+    cluster.server.put(node(json!({}), json!({}))).unwrap();
+    node_port(&cluster.server);
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
+    running.wait_until_waiting_for("NodeIncomplete");
+    assert_eq!(hns.emulator.writes(), 0);
+    cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
+    let state = running.wait_until_in_sync();
+    assert_eq!(state["node"]["addresses"], json!(["192.168.77.1"]));
+    hns.wait_until_has("10.96.9.1");
 }
 
 #[test]
-fn other_pod_cidrs_end_the_program_where_they_are_needed() {
-    let cluster = Cluster::of(ApiServer::start().unwrap());
-    let server = &cluster.server;
-    let of = |range: &str| node(addresses("192.168.77.1"), json!({"podCIDR": range, "podCIDRs": [range]}));
-    server.put(of("10.244.1.0/24")).unwrap();
-    let (kubeconfig, hns) = (cluster.flag(&Credentials::None), Hns::of("boutique-l2bridge"));
-    let start = |mode: &str| {
-        let flags = [&kubeconfig, &hns.flag(), "--hostname-override=win-9", mode];
-        let running = Running::start(&flags);
-        running.wait_for("HNS in sync");
-        until("the Node is watched", || server.watches(Kind::Node) > 0);
-        running
+fn the_addresses_of_the_node_are_followed() {
+    let (cluster, hns) = (Cluster::empty(), without_addresses("boutique-l2bridge"));
+    cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
+    let has = |address: &str| {
+        let addresses = json!([address]);
+        running.wait_for_state("the address of the Node", |state| state["node"]["addresses"] == addresses);
     };
-    let (strict, lax) = (start("--detect-local-mode=NodeCIDR"), start("--detect-local-mode="));
-    server.put(of("10.244.2.0/24")).unwrap();
-    strict.wait_for("podCIDRs of Node win-9 changed from 10.244.1.0/24 to 10.244.2.0/24");
-    assert_eq!(strict.code(), Some(1));
-    node_port(server);
-    until("the other goes on", || hns.has("10.96.9.1"));
-    drop(lax);
+    has("192.168.77.1");
+    cluster.server.put(node(addresses("192.168.77.4"), json!({}))).unwrap();
+    has("192.168.77.4");
 }
 
 #[test]
-fn load_balancers_are_told_whether_the_node_stays_as_it_was_last_seen() {
-    let live =
-        Live::start_on(Cluster::of(ApiServer::start().unwrap()), "boutique-l2bridge", &["--hostname-override=win-9"]);
-    let server = &live.cluster.server;
-    let healthz = |code: u16| {
-        let body = wait(live.running.health, "/healthz", |answer| answer.code == code).json();
-        assert_eq!((&body["nodeEligible"], &body["healthy"]), (&json!(code == 200), &json!(true)));
-        assert_eq!(get(live.running.health, "/livez").unwrap().code, 200);
-    };
-    let tainted =
-        |key: &str| node(addresses("192.168.77.1"), json!({"taints": [{"key": key, "effect": "NoSchedule"}]}));
-    // What came before a Service that is told to be programmed was taken too.
-    let delete = |service: &str, address: &str| {
-        server.delete(Kind::Node, "", "win-9");
-        live.running.wait_for("Node win-9 not found");
-        live.settle(service, address);
-        let confirmed = json!(live.hns.load_balancers().len());
-        wait(live.running.metrics, "/readyz", |answer| answer.json()["loadBalancers"]["confirmed"] == confirmed);
-    };
-    healthz(503);
-    server.put(tainted("os")).unwrap();
-    healthz(200);
-    delete("a", "10.96.9.1");
-    healthz(200);
-    server.put(tainted("ToBeDeletedByClusterAutoscaler")).unwrap();
-    healthz(503);
-    delete("b", "10.96.9.2");
-    healthz(503);
-    server.put(tainted("os")).unwrap();
-    healthz(200);
-    let mut going = tainted("os");
-    going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    server.put(going).unwrap();
-    healthz(503);
+fn a_node_that_is_deleted_keeps_its_addresses() {
+    let (cluster, hns) = (Cluster::empty(), without_addresses("boutique-l2bridge"));
+    cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
+    running.wait_until_in_sync();
+    cluster.server.delete(Kind::Node, "", "win-9");
+    let state = running.wait_for_state("the Node to be gone", |state| state["node"]["found"] == false);
+    assert_eq!(state["node"]["addresses"], json!(["192.168.77.1"]));
+}
+
+/// The Node with a pod CIDR.
+fn with_pod_cidr(range: &str) -> Value {
+    node(addresses("192.168.77.1"), json!({"podCIDR": range, "podCIDRs": [range]}))
+}
+
+/// The program in sync on a Node whose pod CIDR then changes.
+fn after_another_pod_cidr(mode: &str) -> (Cluster, Hns, Running) {
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.server.put(with_pod_cidr("10.244.1.0/24")).unwrap();
+    let flags = [&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9", mode];
+    let running = Running::start(&flags);
+    running.wait_until_in_sync();
+    wait_until("the Node to be watched", || cluster.server.watches(Kind::Node), |watches| *watches > 0);
+    cluster.server.put(with_pod_cidr("10.244.2.0/24")).unwrap();
+    (cluster, hns, running)
+}
+
+#[test]
+fn other_pod_cidrs_end_the_program_where_local_traffic_is_detected_by_them() {
+    let (_cluster, _hns, running) = after_another_pod_cidr("--detect-local-mode=NodeCIDR");
+    assert_eq!(running.exit_code(), Some(1));
+}
+
+#[test]
+fn other_pod_cidrs_change_nothing_elsewhere() {
+    let (cluster, hns, _running) = after_another_pod_cidr("--detect-local-mode=");
+    node_port(&cluster.server);
+    hns.wait_until_has("10.96.9.1");
+}
+
+/// A program with its Node `win-9`, and what `/healthz` says to load balancers.
+struct Watched(Live);
+
+impl Watched {
+    fn start() -> Self {
+        Self(Live::start_on(Cluster::empty(), "boutique-l2bridge", &["--hostname-override=win-9"]))
+    }
+
+    fn server(&self) -> &ApiServer {
+        &self.0.cluster.server
+    }
+
+    /// Puts the Node with a taint.
+    fn taint(&self, key: &str) {
+        let taints = json!({"taints": [{"key": key, "effect": "NoSchedule"}]});
+        self.server().put(node(addresses("192.168.77.1"), taints)).unwrap();
+    }
+
+    /// Waits until load balancers are told whether to send traffic. The node is healthy and alive in any case.
+    #[track_caller]
+    fn wait_until_eligible(&self, eligible: bool) {
+        let health = self.0.running.health;
+        let healthz = wait(health, "/healthz", |answer| answer.json()["nodeEligible"] == eligible);
+        assert_eq!((healthz.code, &healthz.json()["healthy"]), (if eligible { 200 } else { 503 }, &json!(true)));
+        assert_eq!(get(health, "/livez").unwrap().code, 200);
+    }
+
+    /// Deletes the Node, and checks that load balancers are told the same as before.
+    #[track_caller]
+    fn delete_stays(&self, eligible: bool) {
+        self.server().delete(Kind::Node, "", "win-9");
+        self.0.running.wait_for_state("the Node to be gone", |state| state["node"]["found"] == false);
+        self.wait_until_eligible(eligible);
+    }
+}
+
+#[test]
+fn a_node_that_was_not_seen_is_not_eligible() {
+    Watched::start().wait_until_eligible(false);
+}
+
+#[test]
+fn a_node_with_the_taint_of_the_autoscaler_is_not_eligible_until_it_is_removed() {
+    let watched = Watched::start();
+    watched.taint("ToBeDeletedByClusterAutoscaler");
+    watched.0.running.wait_for_state("the Node", |state| state["node"]["found"] == true);
+    watched.wait_until_eligible(false);
+    watched.taint("os");
+    watched.wait_until_eligible(true);
+}
+
+#[test]
+fn a_deleted_node_stays_as_eligible_as_it_was() {
+    let watched = Watched::start();
+    watched.taint("os");
+    watched.wait_until_eligible(true);
+    watched.delete_stays(true);
+    watched.taint("ToBeDeletedByClusterAutoscaler");
+    watched.wait_until_eligible(false);
+    watched.delete_stays(false);
+}
+
+#[test]
+fn a_node_that_is_being_deleted_is_not_eligible() {
+    let watched = Watched::start();
+    watched.taint("os");
+    watched.wait_until_eligible(true);
+    let mut deleting = node(addresses("192.168.77.1"), json!({}));
+    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    watched.server().put(deleting).unwrap();
+    watched.wait_until_eligible(false);
 }

@@ -8,16 +8,16 @@ use std::time::Duration;
 use cluster_source::kubernetes::{Converted, node, object, service, slice};
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 use hcn::{ApiVersion, Client, Guid, Hresult, Kind};
+use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
-use hcn_emulator::{Emulator, Host as EmulatedHost};
+use hcn_emulator::testing::{self, NETWORKS};
 use hnsproxy::view;
 use proxy::{Host, Next, Reconciler, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The networks `cbr0` and, where there are two, `cbr1`: their ids, and what their subnets begin with.
-const NETWORKS: [(&str, &str); 2] =
-    [("7b60c1d9-602e-5110-8c89-a9475b89732c", "10.244"), ("7b60c1d9-602e-5110-8c89-a9475b89732d", "10.245")];
+/// What the subnets of the networks `cbr0` and `cbr1` begin with.
+const PREFIXES: [&str; 2] = ["10.244", "10.245"];
 
 /// What a scenario says of the host, then of the cluster.
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,8 @@ pub(crate) struct Input {
     /// The case, in a sentence.
     pub(crate) about: String,
     /// Where this is not what kube-proxy does on Windows: what it does there.
-    pub(crate) differs: Option<String>,
+    #[expect(dead_code, reason = "docs/differences.md lists it, which another test checks")]
+    differs: Option<String>,
     /// The type of the network.
     #[serde(default = "l2bridge")]
     network: String,
@@ -155,40 +156,16 @@ fn slice_object(mut short: Map<String, Value>) -> object::EndpointSlice {
 
 impl Scenario {
     fn new(input: &Input) -> Self {
-        let types: Vec<&String> = [Some(&input.network), input.second.as_ref()].into_iter().flatten().collect();
-        let network = |(place, network_type): (usize, &&String)| {
-            let (id, prefix) = NETWORKS[place];
-            let remote = |third: u8| {
-                json!({"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": format!("{prefix}.{third}.0/24"),
-                       "IsolationId": 4096, "ProviderAddress": format!("192.168.77.{third}"),
-                       "DistributedRouterMacAddress": "00-15-5D-77-00-02"}})
-            };
-            let policies = if *network_type == "Overlay" { vec![remote(2), remote(3)] } else { vec![] };
-            let subnet = json!({"IpAddressPrefix": format!("{prefix}.1.0/24"),
-                                "Routes": [{"NextHop": format!("{prefix}.1.1"), "DestinationPrefix": "0.0.0.0/0"}]});
-            json!({
-                "_kind": "Network", "ID": id, "Name": format!("cbr{place}"), "Type": network_type, "Policies": policies,
-                "Ipams": [{"Type": "Static", "Subnets": [subnet]}], "SchemaVersion": {"Major": 2, "Minor": 0}
-            })
-        };
-        let objects: Vec<Value> = types.iter().enumerate().map(network).collect();
-        let ips = ["192.168.77.1", "fd00:77::1"];
-        let document: EmulatedHost = serde_json::from_value(json!({
-            "hnsVersion": input.hns, "node": "here", "nodeIPs": ips, "hostMac": "16:3f:c8:c9:10:9d", "objects": objects,
-        }))
-        .unwrap();
-        let emulator = Arc::new(Emulator::from_host(&document).unwrap());
+        let types: Vec<&str> =
+            [Some(&input.network), input.second.as_ref()].into_iter().flatten().map(|t| &**t).collect();
+        let emulated = testing::host(&input.hns, &types);
+        let emulator = Arc::new(Emulator::from_host(&emulated).unwrap());
         let api_version = if input.v1 { ApiVersion::V1 } else { ApiVersion::V2 };
         let client = Client::new(emulator.clone(), api_version);
         let settings = Settings {
             node_name: "here".into(),
             network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
-            source_vip: format!(
-                "{}.1.250",
-                NETWORKS[usize::from(*types[types.len() - 1] == "Overlay" && types.len() > 1)].1
-            )
-            .parse()
-            .ok(),
+            source_vip: format!("{}.1.250", PREFIXES[usize::from(types.get(1) == Some(&"Overlay"))]).parse().ok(),
             enable_dsr: input.dsr,
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,
@@ -196,15 +173,12 @@ impl Scenario {
             external_ips: true,
             take_over: false,
         };
-        let host = Host { node_ips: ips.map(|ip| ip.parse().unwrap()).to_vec(), mac: Some("16:3f:c8:c9:10:9d".into()) };
+        let host = Host { node_ips: emulated.node_ips, mac: emulated.host_mac };
         let mut reconciler = Reconciler::new(settings.clone(), host.clone());
         reconciler.reset_services(vec![]);
         reconciler.reset_slices(vec![]);
         let (now, zone) = (Duration::from_secs(1), None);
-        let named = |(name, (id, _)): (&String, &(&str, &str))| {
-            let id = id.parse().unwrap();
-            (name.clone(), id, emulator.document(Kind::Network, id).unwrap())
-        };
+        let named = |(name, id): (&String, &Guid)| (name.clone(), *id, emulator.document(Kind::Network, *id).unwrap());
         let networks = settings.network_names.iter().zip(&NETWORKS).map(named).collect();
         Self { emulator, client, settings, host, reconciler, now, zone, networks, text: String::new() }
     }
@@ -261,7 +235,7 @@ impl Scenario {
         }
         for pod in &step.pods {
             let addresses: Vec<IpAddr> = pod.split(' ').map(|ip| ip.parse().unwrap()).collect();
-            let second = self.networks.len() > 1 && pod.starts_with(NETWORKS[1].1);
+            let second = self.networks.len() > 1 && pod.starts_with(PREFIXES[1]);
             self.emulator.add_local_endpoint(self.networks[usize::from(second)].1, "pod", &addresses);
         }
         for short in step.services {
@@ -404,7 +378,7 @@ impl Scenario {
     }
 }
 
-/// What comes of a scenario.
+/// The outcome of a scenario: plans, and the state of HNS, as text.
 pub(crate) fn outcome(text: &str) -> String {
     let parse = || serde_saphyr::from_str::<Input>(text).unwrap_or_else(|error| panic!("{error}"));
     let (input, mut again) = (parse(), parse());

@@ -1,10 +1,14 @@
-//! What is wrong with the input is named; the rest is programmed.
+//! What is wrong with the input is named, and the rest is programmed.
 
 use std::fs;
 
 use tempfile::TempDir;
 
-use crate::program::{Ended, emulated, from, hnsproxy, recording};
+use super::{Says, assert_logged};
+use crate::support::hns::Hns;
+use crate::support::program::{Ended, emulated, from, hnsproxy};
+use crate::support::recording::recording;
+use crate::support::running::Running;
 
 const GOOD: &str = r#"
 apiVersion: v1
@@ -39,7 +43,7 @@ fn beside_good(bad: &str) -> Ended {
 }
 
 #[test]
-fn text_that_is_neither_yaml_nor_json() {
+fn text_that_is_neither_yaml_nor_json_is_named_with_its_line() {
     let directory = write("kind: Service\nspec:\n  ports: [80\nx: 1\n");
     let host = emulated(&recording("boutique-l2bridge", "host.json"));
     hnsproxy(&[&from(directory.path()), &host, "--once"]).expect(1).logs("cluster.yaml: line ");
@@ -49,18 +53,18 @@ fn text_that_is_neither_yaml_nor_json() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_file_that_is_not_found_is_named() {
     hnsproxy(&["--from=nowhere.yaml", "--once"]).expect(1).logs("cannot read nowhere.yaml: ");
 }
 
 #[test]
-fn an_object_of_the_wrong_shape() {
+fn an_object_of_the_wrong_shape_is_named_with_its_field() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\nspec: {ports: {a: 1}}\n";
     beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: invalid type: map");
 }
 
 #[test]
-fn an_address_of_the_wrong_family() {
+fn an_address_of_the_wrong_family_is_named_with_its_field() {
     let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
         metadata: {namespace: ns, name: odd, labels: {kubernetes.io/service-name: good}}\n\
         ports: [{name: '', port: 8080}]\nendpoints: [{addresses: ['fd00::1']}]\n";
@@ -69,35 +73,47 @@ fn an_address_of_the_wrong_family() {
 }
 
 #[test]
-fn a_port_out_of_range() {
+fn a_port_out_of_range_is_named_with_its_field() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\n\
         spec: {clusterIP: 10.96.9.10, ports: [{port: 70000}]}\n";
     beside_good(bad).logs("Service ns/odd: spec.ports[0].port: invalid port 70000: expected 1 to 65535");
 }
 
 #[test]
-fn a_slice_without_its_service() {
+fn a_slice_without_its_service_is_named() {
     let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
         metadata: {namespace: ns, name: lone, labels: {kubernetes.io/service-name: gone}}\n";
     beside_good(bad).logs("1 EndpointSlice without Service").logs("EndpointSlice ns/lone: Service ns/gone not found");
 }
 
 #[test]
-fn kinds_that_are_unknown_or_missing() {
+fn kinds_that_are_unknown_or_missing_are_named() {
     let bad = "apiVersion: v1\nkind: Pod\nmetadata: {namespace: ns, name: p}\n---\nmetadata: {name: what}\n";
     beside_good(bad).logs("Pod ns/p: unused kind v1 Pod").logs("document 4: missing kind");
 }
 
 #[test]
-fn an_object_given_twice() {
+fn an_object_given_twice_is_named() {
     let bad = GOOD.trim_end_matches("---\n");
     beside_good(bad).logs("2 duplicate objects").logs("Service ns/good: duplicate object; the last one is used");
 }
 
 #[test]
-fn a_host_document_that_is_none() {
+fn a_host_document_that_is_invalid_is_named() {
     let directory = write("{\"nodeIPs\": 7}");
     let cluster = directory.path().join("cluster.yaml");
     hnsproxy(&[&from(&cluster), &emulated(&cluster), "--once"]).expect(1).logs("invalid host document ");
     hnsproxy(&[&from(&cluster), "--hns=windows", "--once"]).expect(1).logs("--hns windows is for Windows only");
+}
+
+#[test]
+fn a_file_that_becomes_invalid_is_named() {
+    let directory = write(GOOD);
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&from(directory.path()), &hns.flag()]);
+    hns.wait_until_has("10.96.9.9");
+    fs::write(directory.path().join("cluster.yaml"), "kind: [").unwrap();
+    fs::write(directory.path().join("other.yaml"), GOOD.replace("good", "other").replace("9.9", "9.8")).unwrap();
+    hns.wait_until_has("10.96.9.8");
+    assert_logged(&running.kill(), "keeping its last content");
 }

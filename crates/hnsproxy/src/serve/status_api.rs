@@ -1,0 +1,412 @@
+//! The JSON documents of `/readyz` and `/statusz`, built from the status snapshot. `docs/api.md` describes them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hcn::{ApiVersion, SlowCall};
+use proxy::settings::Capabilities;
+use proxy::{Liveness, Progress, Tally};
+use serde::Serialize;
+
+use crate::status::Status;
+use crate::status::StatusSnapshot;
+
+/// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
+const API_VERSION: &str = "hnsproxy/v1";
+
+/// `/readyz`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct ReadyzPage {
+    api_version: &'static str,
+    #[serde(flatten)]
+    pub(super) state: StatePage,
+}
+
+/// `/statusz`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct StatuszPage {
+    api_version: &'static str,
+    pub(super) process: ProcessPage,
+    #[serde(flatten)]
+    pub(super) state: StatePage,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ProcessPage {
+    /// The version that is reported as kube-proxy's.
+    pub(super) version: String,
+    pub(super) hnsproxy_version: &'static str,
+    /// RFC 3339.
+    pub(super) started: jiff::Timestamp,
+    pub(super) uptime_seconds: u64,
+    /// The pages at the address of metrics.
+    pub(super) paths: Vec<&'static str>,
+}
+
+/// What both pages say of the node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct StatePage {
+    /// Whether HNS has everything that the cluster asks for, as far as HNS can do it.
+    pub(super) in_sync: bool,
+    /// Why it is not in sync.
+    pub(super) waiting_for: Vec<ReasonPage>,
+    pub(super) load_balancers: TallyPage,
+    pub(super) endpoints: TallyPage,
+    frontends_without_backends: usize,
+    pub(super) pending_changes: PendingPage,
+    pub(super) cluster: ClusterPage,
+    node: NodePage,
+    networks: Vec<NetworkPage>,
+    pub(super) configuration: ConfigurationPage,
+    pub(super) hns: HnsPage,
+    /// Objects that differ from what was last written, by cause, until they are repaired.
+    drift: BTreeMap<&'static str, usize>,
+    pub(super) conditions: Vec<ConditionPage>,
+    pub(super) host_conditions: Vec<HostConditionPage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ReasonPage {
+    /// In CamelCase.
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct TallyPage {
+    pub(super) desired: usize,
+    pub(super) confirmed: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct PendingPage {
+    services: usize,
+    endpoint_slices: usize,
+    /// Services, frontends and addresses that are still to be planned or programmed.
+    backlog: usize,
+    /// Frontends and addresses that failed and are retried.
+    failed: usize,
+    /// For how long the oldest change has been pending.
+    pub(super) oldest_seconds: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ClusterPage {
+    /// Whether all Services and EndpointSlices were listed once.
+    complete: bool,
+    /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
+    available: bool,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct NodePage {
+    name: String,
+    /// Whether the cluster has a Node of this name, once that is known.
+    found: Option<bool>,
+    /// Whether load balancers may send traffic to this node.
+    eligible: bool,
+    addresses: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct NetworkPage {
+    /// The name in the configuration.
+    name: String,
+    id: Option<hcn::Guid>,
+    /// Whether HNS has it, and it can be used.
+    present: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ConfigurationPage {
+    /// Why the last change of the configuration file was not applied.
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct HnsPage {
+    pub(super) description: String,
+    pub(super) liveness: &'static str,
+    pub(super) overdue_call: Option<String>,
+    pub(super) version: Option<String>,
+    /// `v1` or `v2`.
+    pub(super) api: &'static str,
+    pub(super) capabilities: Option<CapabilitiesPage>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct CapabilitiesPage {
+    pub(super) direct_server_return: bool,
+    pub(super) session_affinity: bool,
+    pub(super) ipv6: bool,
+    pub(super) modify_load_balancer: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ConditionPage {
+    /// `NAMESPACE/NAME`.
+    pub(super) service: String,
+    reason: &'static str,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct HostConditionPage {
+    pub(super) message: String,
+}
+
+impl ReadyzPage {
+    pub(super) fn new(state: StatePage) -> Self {
+        Self { api_version: API_VERSION, state }
+    }
+}
+
+impl StatuszPage {
+    /// `version` is reported as kube-proxy's; `paths` are the other pages.
+    pub(super) fn new(state: StatePage, snapshot: &StatusSnapshot, version: &str, paths: Vec<&'static str>) -> Self {
+        let process = ProcessPage {
+            version: version.to_owned(),
+            hnsproxy_version: env!("CARGO_PKG_VERSION"),
+            started: snapshot.now.wall_at(Duration::ZERO),
+            uptime_seconds: snapshot.now.elapsed.as_secs(),
+            paths,
+        };
+        Self { api_version: API_VERSION, process, state }
+    }
+}
+
+impl StatePage {
+    /// `overdue` is a call to HNS under way that exceeds its limit; `drift` counts what is not repaired.
+    pub(super) fn new(
+        snapshot: &StatusSnapshot,
+        overdue: Option<SlowCall>,
+        drift: BTreeMap<&'static str, usize>,
+    ) -> Self {
+        let StatusSnapshot { status, changes, now } = snapshot;
+        let Progress {
+            complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
+        } = status.progress;
+        let waiting_for = waiting_for(status);
+        let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
+        let network = |network: &crate::status::NetworkStatus| NetworkPage {
+            name: network.name.clone(),
+            id: network.id,
+            present: network.present,
+        };
+        let condition = |condition: &proxy::ServiceCondition| ConditionPage {
+            service: condition.service.to_string(),
+            reason: condition.condition.reason(),
+            message: condition.condition.to_string(),
+        };
+        Self {
+            in_sync: waiting_for.is_empty(),
+            waiting_for,
+            load_balancers: load_balancers.into(),
+            endpoints: endpoints.into(),
+            frontends_without_backends: without_backends,
+            pending_changes: PendingPage {
+                services: arrivals.pending_services,
+                endpoint_slices: arrivals.pending_slices,
+                backlog,
+                failed,
+                oldest_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
+            },
+            cluster: ClusterPage {
+                complete,
+                available: status.cluster_outage.is_none(),
+                error: status.cluster_outage.clone(),
+            },
+            node: NodePage {
+                name: status.node.name.clone(),
+                found: status.node.found,
+                eligible: status.node_eligible,
+                addresses: status.node.addresses.clone(),
+            },
+            networks: status.networks.iter().map(network).collect(),
+            configuration: ConfigurationPage { error: status.configuration_error.clone() },
+            hns: HnsPage {
+                description: status.note.clone(),
+                liveness: snapshot.liveness(overdue.is_some()).as_str(),
+                overdue_call: overdue.map(|call| call.to_string()),
+                version: status.hns_version.clone(),
+                api: match status.api_version {
+                    ApiVersion::V1 => "v1",
+                    ApiVersion::V2 => "v2",
+                },
+                capabilities: status.capabilities.map(Into::into),
+            },
+            drift,
+            conditions: status.notices.iter().map(condition).collect(),
+            host_conditions: status
+                .remarks
+                .iter()
+                .map(|remark| HostConditionPage { message: remark.to_string() })
+                .collect(),
+        }
+    }
+}
+
+impl From<Tally> for TallyPage {
+    fn from(Tally { desired, in_sync }: Tally) -> Self {
+        Self { desired, confirmed: in_sync }
+    }
+}
+
+impl From<Capabilities> for CapabilitiesPage {
+    fn from(capabilities: Capabilities) -> Self {
+        let Capabilities { dsr, affinity, ipv6, modify, .. } = capabilities;
+        Self { direct_server_return: dsr, session_affinity: affinity, ipv6, modify_load_balancer: modify }
+    }
+}
+
+/// What has to happen before HNS is in sync. Nothing: it is.
+fn waiting_for(status: &Status) -> Vec<ReasonPage> {
+    let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = status.progress;
+    let mut waiting = Vec::new();
+    let mut add = |reason, message| waiting.push(ReasonPage { reason, message });
+    if !complete {
+        add("ClusterIncomplete", "the complete lists of Services and EndpointSlices".to_owned());
+        // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
+        status.cluster_outage.iter().for_each(|error| add("ClusterUnavailable", error.clone()));
+    }
+    status.waiting_for.iter().for_each(|waiting_for| add("NodeIncomplete", waiting_for.clone()));
+    status.hns_outage.iter().for_each(|outage| add(outage.reason, outage.message.clone()));
+    if status.liveness == Liveness::Restarted {
+        add("HNSRestarted", "HNS to have the objects again that it had before its restart".to_owned());
+    }
+    for (reason, what, tally) in
+        [("LoadBalancersPending", "load balancers", load_balancers), ("EndpointsPending", "endpoints", endpoints)]
+    {
+        let open = tally.desired.saturating_sub(tally.in_sync);
+        if open > 0 {
+            add(reason, format!("{open} of {} {what}", tally.desired));
+        }
+    }
+    if failed > 0 {
+        add("RetriesPending", format!("retries of failed frontends and addresses: {failed}"));
+    }
+    // The other reasons explain a backlog.
+    if waiting.is_empty() && backlog > 0 {
+        let message = format!("pending Services, frontends and addresses: {backlog}");
+        waiting.push(ReasonPage { reason: "ChangesPending", message });
+    }
+    waiting
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Now;
+    use crate::status::ChangeTimes;
+    use crate::status::{HnsOutage, NetworkStatus, NodeStatus};
+
+    /// HNS unavailable with two of seven load balancers pending, an hour after the start.
+    pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
+        let mut changes = ChangeTimes::default();
+        changes.queued(Duration::from_secs(3721));
+        let progress = Progress {
+            complete: true,
+            load_balancers: Tally { desired: 7, in_sync: 5 },
+            endpoints: Tally { desired: 3, in_sync: 3 },
+            without_backends: 1,
+            backlog: 2,
+            failed: 0,
+            ..Progress::default()
+        };
+        let status = Status {
+            progress,
+            node: NodeStatus {
+                name: "win-1".into(),
+                found: Some(true),
+                addresses: vec!["192.168.77.1".parse().unwrap()],
+            },
+            networks: vec![NetworkStatus { name: "cbr0".into(), id: None, present: false }],
+            cluster_outage: Some("no connection".to_owned()),
+            hns_outage: Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".to_owned() }),
+            liveness: Liveness::Unavailable,
+            ..Status::default()
+        };
+        let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
+        StatusSnapshot { status: Arc::new(status), changes, now }
+    }
+
+    #[test]
+    fn readyz_says_why_hns_is_not_in_sync() {
+        let drift = BTreeMap::from([("endpoint_lost", 1)]);
+        let page = ReadyzPage::new(StatePage::new(&pending_snapshot(), None, drift));
+        let expected = json!({
+            "api_version": "hnsproxy/v1",
+            "in_sync": false,
+            "waiting_for": [
+                {"reason": "HNSUnavailable", "message": "HNS could not be read"},
+                {"reason": "LoadBalancersPending", "message": "2 of 7 load balancers"},
+            ],
+            "load_balancers": {"desired": 7, "confirmed": 5},
+            "endpoints": {"desired": 3, "confirmed": 3},
+            "frontends_without_backends": 1,
+            "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "failed": 0, "oldest_seconds": 2.0},
+            "cluster": {"complete": true, "available": false, "error": "no connection"},
+            "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
+            "networks": [{"name": "cbr0", "id": null, "present": false}],
+            "configuration": {"error": null},
+            "hns": {"description": "", "liveness": "unavailable", "overdue_call": null, "version": null, "api": "v2",
+                "capabilities": null},
+            "drift": {"endpoint_lost": 1},
+            "conditions": [],
+            "host_conditions": [],
+        });
+        assert_eq!(serde_json::to_value(page).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_slow_hns_with_everything_programmed_is_in_sync() {
+        let snapshot = pending_snapshot();
+        let mut status = Status::clone(&snapshot.status);
+        (status.hns_outage, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
+        status.progress.load_balancers.in_sync = 7;
+        assert!(
+            StatePage::new(&StatusSnapshot { status: Arc::new(status), ..snapshot }, None, BTreeMap::new()).in_sync
+        );
+    }
+
+    #[test]
+    fn an_overdue_call_makes_hns_slow() {
+        let mut snapshot = pending_snapshot();
+        snapshot.status = Arc::new(Status { liveness: Liveness::Up, ..Status::clone(&snapshot.status) });
+        let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
+        let hns = StatePage::new(&snapshot, Some(call), BTreeMap::new()).hns;
+        assert_eq!((hns.liveness, hns.overdue_call), ("slow", Some(call.to_string())));
+    }
+
+    #[test]
+    fn each_cause_of_waiting_has_a_reason() {
+        let reasons = |status: &Status| -> Vec<&str> { waiting_for(status).iter().map(|page| page.reason).collect() };
+        let mut status = Status { cluster_outage: Some("no connection".into()), ..Status::default() };
+        assert_eq!(reasons(&status), ["ClusterIncomplete", "ClusterUnavailable"]);
+        status.progress.complete = true;
+        assert_eq!(reasons(&status), [""; 0]);
+        status.progress.backlog = 1;
+        assert_eq!(reasons(&status), ["ChangesPending"]);
+        status.waiting_for = Some("addresses of the Node win-1".into());
+        status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
+        status.liveness = Liveness::Restarted;
+        status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };
+        status.progress.endpoints = Tally { desired: 2, in_sync: 1 };
+        status.progress.failed = 1;
+        let expected = [
+            "NodeIncomplete",
+            "HNSUnavailable",
+            "HNSRestarted",
+            "LoadBalancersPending",
+            "EndpointsPending",
+            "RetriesPending",
+        ];
+        assert_eq!(reasons(&status), expected);
+    }
+}

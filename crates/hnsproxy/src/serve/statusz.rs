@@ -1,0 +1,87 @@
+//! `/statusz` as text. It says what the JSON document says.
+
+use std::fmt::Write;
+
+use super::status_api::{CapabilitiesPage, ProcessPage, StatePage, StatuszPage, TallyPage};
+
+/// Begins as the page of Kubernetes components does.
+pub(super) fn text(page: &StatuszPage) -> String {
+    let StatuszPage { process, state, .. } = page;
+    let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
+    let StatePage { load_balancers, endpoints, hns, .. } = state;
+    let mut text = String::from(
+        "kube-proxy statusz\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
+         guarantees and is for debugging purposes only.\n\n",
+    );
+    let _ = writeln!(text, "Started: {}", started.strftime("%a %b %e %H:%M:%S UTC %Y"));
+    let _ = writeln!(text, "Up: {} hr {:02} min {:02} sec", uptime / 3600, uptime / 60 % 60, uptime % 60);
+    let _ = writeln!(text, "Binary version: {version} (hnsproxy {hnsproxy_version})");
+    let _ = writeln!(text, "Paths: {}\n", paths.join(" "));
+    let _ = writeln!(text, "{}", hns.description);
+    let hns_version = hns.version.as_deref().unwrap_or("not known yet");
+    let _ = writeln!(text, "HNS: {}, version {hns_version}, API {}", hns.liveness, hns.api);
+    hns.capabilities.iter().for_each(|all| text += &format!("HNS capabilities: {}\n", capabilities(*all)));
+    state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
+    state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
+    hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
+    for (what, TallyPage { desired, confirmed }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
+        let _ = writeln!(text, "{what}: {confirmed} of {desired}");
+    }
+    if let Some(seconds) = state.pending_changes.oldest_seconds {
+        let _ = writeln!(text, "Oldest pending change: {seconds:.3} s");
+    }
+    let waiting_for = state.waiting_for.iter().map(|waiting| waiting.message.clone()).collect();
+    let conditions = state.conditions.iter().map(|condition| format!("{}: {}", condition.service, condition.message));
+    let host_conditions = state.host_conditions.iter().map(|condition| condition.message.clone());
+    let lists: [(&str, Vec<String>); 3] = [
+        ("Waiting for", waiting_for),
+        ("Conditions", conditions.collect()),
+        ("Host conditions", host_conditions.collect()),
+    ];
+    for (title, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
+        let _ = writeln!(text, "\n{title}:");
+        lines.iter().for_each(|line| text += &format!("- {line}\n"));
+    }
+    text
+}
+
+fn capabilities(capabilities: CapabilitiesPage) -> String {
+    let all = [
+        ("direct server return", capabilities.direct_server_return),
+        ("session affinity", capabilities.session_affinity),
+        ("IPv6", capabilities.ipv6),
+        ("load balancers modified in place", capabilities.modify_load_balancer),
+    ];
+    all.map(|(what, can)| format!("{what}: {}", if can { "yes" } else { "no" })).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use hcn::SlowCall;
+
+    use super::*;
+    use crate::serve::status_api::tests::pending_snapshot;
+
+    #[test]
+    fn the_text_says_what_the_document_says() {
+        let snapshot = pending_snapshot();
+        let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
+        let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
+        let text = text(&StatuszPage::new(state, &snapshot, "v1.36.2-here", vec!["/healthz", "/readyz"]));
+        let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
+        for part in [
+            "kube-proxy statusz\n",
+            &version,
+            "Paths: /healthz /readyz\n",
+            "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
+            "HNS: unavailable, version not known yet, API v2\nCluster: no connection\n",
+            &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
+            "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS could not be read\n- 2 of 7 load balancers\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A test for each scenario file, and for each recording a test for each property that it has to show.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "test code, helpers included: a panic is a failed test"
+)]
+
+mod recordings;
+mod scenario;
+mod scenarios;
+#[path = "../support/mod.rs"]
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials: Vec<Trial> = scenarios::trials().chain(recordings::trials()).collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,81 @@
+//! Help, and mistakes on the command line.
+
+use std::net::TcpListener;
+
+use super::Says;
+use crate::support::hns::Hns;
+use crate::support::program::{free_addresses, from, hnsproxy};
+use crate::support::recording::{cluster_flag, host_flag};
+
+#[test]
+fn help_has_flags_examples_and_exit_codes() {
+    let help = hnsproxy(&["run", "--help"]).expect(0).stdout;
+    for part in ["Flags of kube-proxy", "--enable-dsr", "--from", "Examples:", "Exit codes"] {
+        assert!(help.contains(part), "{part} is not in\n{help}");
+    }
+}
+
+#[test]
+fn the_version_is_kube_proxys_with_that_of_hnsproxy() {
+    let version = hnsproxy(&["--version"]).expect(0).stdout;
+    assert!(version.starts_with("Kubernetes v1.36.") && version.contains("(hnsproxy "), "{version}");
+}
+
+#[test]
+fn unknown_flags_and_commands_are_named() {
+    hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
+    hnsproxy(&["no-such-command"]).expect(1).logs("no-such-command");
+}
+
+#[test]
+fn a_concurrency_of_0_is_named_with_its_flag() {
+    let from = cluster_flag("mixed-l2bridge");
+    hnsproxy(&["run", &from, "--once", "--hns-concurrency=0"]).expect(1).logs("--hns-concurrency");
+}
+
+#[test]
+fn a_run_without_a_cluster_names_the_flags_of_its_sources() {
+    hnsproxy(&["run"]).expect(1).logs("--from");
+}
+
+// It is said before the log begins.
+#[cfg(unix)]
+#[test]
+fn a_windows_service_elsewhere_than_on_windows_is_an_error() {
+    hnsproxy(&["run", "--windows-service"]).expect(1).logs("Windows");
+}
+
+#[test]
+fn init_only_is_an_error_as_with_kube_proxy() {
+    hnsproxy(&["--init-only"]).expect(1).logs("implemented only on Linux");
+}
+
+#[test]
+fn a_taken_address_that_ends_the_program_is_named() {
+    let (hns, [health, metrics]) = (Hns::of("boutique-l2bridge"), free_addresses());
+    let _taken = TcpListener::bind(health).unwrap();
+    let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
+    let flags = [&cluster_flag("boutique-l2bridge"), &hns.flag(), &addresses[0], &addresses[1]];
+    let ended = hnsproxy(&[&flags.map(String::as_str)[..], &["--bind-address-hard-fail"]].concat()).expect(1);
+    ended.logs(&format!("/healthz cannot listen at {health}"));
+}
+
+#[test]
+fn a_service_that_is_not_explained_is_named_with_the_reason() {
+    let hns = host_flag("mixed-l2bridge");
+    let explain = |service: &str, from: &str| hnsproxy(&["explain", "svc", service, from, &hns]).expect(1);
+    let cluster = cluster_flag("mixed-l2bridge");
+    explain("ns/nothing", &cluster).logs("Service ns/nothing not found");
+    explain("web", &cluster).logs("NAMESPACE/NAME");
+    let directory = tempfile::tempdir().unwrap();
+    let headless = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: h}\nspec: {clusterIP: None}\n";
+    std::fs::write(directory.path().join("h.yaml"), headless).unwrap();
+    explain("ns/h", &from(directory.path())).logs("Service ns/h not found: it is headless");
+}
+
+#[test]
+fn a_program_that_cannot_be_asked_is_named_with_its_flag() {
+    let [free] = free_addresses();
+    let ended = hnsproxy(&["explain", "svc", "ns/web", &format!("--debug-address={free}")]).expect(1);
+    ended.logs("cannot ask the hnsproxy at").logs("set --debug-address").logs("no connection");
+}

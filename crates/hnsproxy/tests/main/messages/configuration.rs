@@ -1,0 +1,64 @@
+//! What is said of configuration files.
+
+use super::{Says, assert_logged};
+use crate::support::config::ConfigFile;
+use crate::support::hns::Hns;
+use crate::support::program::hnsproxy;
+use crate::support::recording::{cluster_flag, host_flag};
+
+fn boutique() -> (String, String) {
+    (cluster_flag("boutique-l2bridge"), host_flag("boutique-l2bridge"))
+}
+
+#[test]
+fn unknown_fields_overridden_flags_and_fields_without_effect_are_named() {
+    let file = ConfigFile::new("winkernel: {enableDSR: true}\nodd: 1\nipvs: {scheduler: rr}");
+    let (from, hns) = boutique();
+    hnsproxy(&[&file.flag(), &from, &hns, "--once", "-v=2", "--enable-dsr=false"])
+        .expect(0)
+        .logs("decoded leniently: unknown field \"odd\"")
+        .logs("--config overrides --enable-dsr")
+        .logs("ipvs.scheduler (--ipvs-scheduler) has no effect on Windows");
+}
+
+#[test]
+fn all_invalid_values_of_a_file_are_named() {
+    let file = ConfigFile::new("mode: ipvs\niptables: {syncPeriod: -1s}");
+    let (from, hns) = boutique();
+    hnsproxy(&[&file.flag(), &from, &hns, "--once"])
+        .expect(1)
+        .logs("invalid configuration: ")
+        .logs("Mode.ProxyMode: invalid value \"ipvs\"")
+        .logs("SyncPeriod: invalid value \"-1s\"");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    hnsproxy(&["--config=nowhere.yaml"]).expect(1).logs("cannot read configuration file nowhere.yaml: ");
+}
+
+#[test]
+fn an_invalid_change_of_the_file_is_logged() {
+    let (file, hns) = (ConfigFile::new("winkernel: {enableDSR: true}"), Hns::of("boutique-l2bridge"));
+    let running = file.start(&[&boutique().0, &hns.flag()]);
+    running.wait_until_in_sync();
+    file.write("winkernel: [");
+    running.wait_for_state("an error", |state| state["configuration"]["error"].is_string());
+    assert_logged(&running.kill(), "keeping the previous configuration");
+}
+
+#[test]
+fn a_changed_verbosity_takes_effect() {
+    let (file, hns) = (ConfigFile::new("logging: {verbosity: 0}"), Hns::of("boutique-l2bridge"));
+    let running = file.start(&[&boutique().0, &hns.flag(), "--hns-audit-interval=0.1"]);
+    running.wait_until_in_sync();
+    file.write("logging: {verbosity: 2}\noddity: 7");
+    file.wait_until_in_use("\"verbosity\":2");
+    running.wait_until_in_sync();
+    hns.remove(&hns.load_balancers()[0]);
+    hns.wait_for_audit();
+    running.wait_until_in_sync();
+    let log = running.kill();
+    assert_logged(&log, "DEBUG");
+    assert_logged(&log, "oddity");
+}

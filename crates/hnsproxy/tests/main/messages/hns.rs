@@ -1,0 +1,60 @@
+//! What is said of HNS: its networks, drift, foreign load balancers, refused writes.
+
+use hcn::Kind;
+use hcn_emulator::testing;
+use serde_json::json;
+
+use super::{Says, assert_logged};
+use crate::support::hns::Hns;
+use crate::support::program::hnsproxy;
+use crate::support::recording::{cluster_flag, host_flag};
+use crate::support::running::Running;
+
+#[test]
+fn a_missing_network_is_named_with_its_flag() {
+    let (from, hns) = (cluster_flag("boutique-l2bridge"), host_flag("boutique-l2bridge"));
+    hnsproxy(&[&from, &hns, "--once", "--network_name=other"])
+        .expect(1)
+        .logs("network \"other\" not found in HNS")
+        .logs("--network-name or KUBE_NETWORK");
+}
+
+#[test]
+fn several_networks_without_a_choice_are_named() {
+    let hns = Hns::on(&testing::host("15.5", &["L2Bridge", "L2Bridge"]));
+    let ended = hnsproxy(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), "--once"]).expect(1);
+    ended.logs("(the host has: cbr0, cbr1)");
+}
+
+#[test]
+fn drift_is_named_by_its_cause() {
+    let hns = Hns::of("boutique-l2bridge");
+    let from = cluster_flag("boutique-l2bridge");
+    let running = Running::start(&[&from, &hns.flag(), "--hns-audit-interval=0.1"]);
+    running.wait_until_in_sync();
+    let objects = hns.objects();
+    hns.remove(&hns.load_balancers()[0]);
+    hns.wait_until_objects_are(&objects);
+    assert_logged(&running.kill(), "HNS has lost its load balancer");
+}
+
+#[test]
+fn a_load_balancer_that_kube_proxy_left_is_named_with_the_flag_that_deletes_it() {
+    let hns = Hns::of("boutique-l2bridge");
+    let endpoint = &hns.emulator.documents(Kind::Endpoint)[0]["ID"];
+    let document = json!({"FrontendVIPs": ["10.96.77.77"], "HostComputeEndpoints": [endpoint], "Flags": 1,
+        "PortMappings": [{"Protocol": 6, "InternalPort": 80, "ExternalPort": 80, "DistributionType": 0, "Flags": 0}],
+        "SchemaVersion": {"Major": 2, "Minor": 0}});
+    hns.emulator.add(Kind::LoadBalancer, document);
+    let ended = hnsproxy(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), "--once"]).expect(0);
+    ended.logs("10.96.77.77:80/TCP: foreign, and no Service has this frontend").logs("which --take-over removes");
+}
+
+#[test]
+fn a_refused_write_is_named_with_its_step_and_the_native_function() {
+    let hns = Hns::of("boutique-overlay");
+    let running = Running::start(&[&cluster_flag("boutique-overlay"), &hns.flag(), "--source-vip=fd00::9"]);
+    running.wait_until_waiting_for("RetriesPending");
+    let step = "create endpoint for the source address fd00::9: HNS has none: HcnCreateEndpoint failed";
+    assert_logged(&running.kill(), step);
+}

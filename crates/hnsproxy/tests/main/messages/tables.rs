@@ -1,0 +1,62 @@
+//! What commands print for people.
+
+use crate::support::hns::Hns;
+use crate::support::program::{from, hnsproxy};
+use crate::support::recording::{cluster_flag, host_flag};
+
+fn boutique() -> (String, String) {
+    (cluster_flag("boutique-l2bridge"), host_flag("boutique-l2bridge"))
+}
+
+#[test]
+fn a_row_of_run_names_the_service_its_frontend_and_its_flags() {
+    let (from, hns) = boutique();
+    let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr"]).expect(0).stdout;
+    let row =
+        table.lines().find(|line| line.contains("kube-system/kube-dns:dns ")).unwrap_or_else(|| panic!("{table}"));
+    for part in ["cluster IP", "10.96.0.10:53/UDP", "port 53", "DSR"] {
+        assert!(row.contains(part), "{part} is not in {row}");
+    }
+}
+
+#[test]
+fn state_names_hns_and_the_frontends() {
+    let hns = Hns::of("boutique-l2bridge");
+    hnsproxy(&["run", &boutique().0, &hns.flag(), "--once"]).expect(0);
+    let table = hnsproxy(&["state", &hns.flag()]).expect(0).stdout;
+    assert!(table.contains("emulated HNS") && table.contains("10.96.0.10:53/UDP"), "{table}");
+}
+
+#[test]
+fn plan_names_each_step_with_its_reason() {
+    let (from, hns) = boutique();
+    let text = hnsproxy(&["plan", &from, &hns]).expect(2).stdout;
+    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    because HNS has none";
+    assert!(text.contains(step), "{text}");
+}
+
+#[test]
+fn a_plan_without_steps_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("cluster.yaml");
+    std::fs::write(&empty, "apiVersion: v1\nkind: List\nitems: []\n").unwrap();
+    let text = hnsproxy(&["plan", &from(&empty), &boutique().1]).expect(0).stdout;
+    assert!(text.ends_with("no changes\n"), "{text}");
+}
+
+#[test]
+fn explain_names_frontends_backends_and_pending_steps() {
+    let flags = [cluster_flag("mixed-l2bridge"), host_flag("mixed-l2bridge")];
+    let text = hnsproxy(&["explain", "svc", "kube-system/kube-dns", &flags[0], &flags[1], "--enable-dsr"]);
+    let text = text.expect(0).stdout;
+    for part in [
+        "Service kube-system/kube-dns\n",
+        "cluster IP 10.96.0.10:53/UDP (dns)\n",
+        "  in  10.244.4.16:53 on lin-4  serves; its HNS endpoint is to be created\n",
+        " with 10.244.4.16, 10.244.5.16, port 53, DSR\n",
+        "  observed: none\n",
+        "would change:\n  create remote endpoint 10.244.4.16: HNS has none\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}

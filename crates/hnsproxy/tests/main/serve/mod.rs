@@ -1,0 +1,37 @@
+//! What the program answers over HTTP: health checks of the node and of Services, and the pages at the address of metrics.
+
+mod addresses;
+mod health;
+mod pages;
+mod service_health;
+mod status_api;
+
+use std::path::Path;
+
+use serde_json::json;
+
+/// Writes a cluster of the Service `ns/web`, with a health check where a port is given, its backends (whether each is ready, and the name
+/// of its node), and the Node `win-1` with a taint.
+fn write_cluster(path: &Path, health_check_port: Option<u16>, backends: &[(bool, &str)], taint: &str) {
+    let check = health_check_port.map_or(
+        json!({"type": "ClusterIP"}),
+        |port| json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port}),
+    );
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "ns", "name": "web"},
+        "spec": {"clusterIP": "10.96.9.9", "ports": [{"port": 80, "nodePort": 30080}]}});
+    service["spec"].as_object_mut().unwrap().extend(check.as_object().unwrap().clone());
+    let backends: Vec<_> = backends
+        .iter()
+        .enumerate()
+        .map(|(index, (ready, node))| {
+            json!({"addresses": [format!("10.244.7.{}", index + 1)], "nodeName": node, "conditions": {"ready": ready}})
+        })
+        .collect();
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"namespace": "ns", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "ports": [{"name": "", "port": 8080}], "endpoints": backends});
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-1"},
+        "spec": {"taints": [{"key": taint, "effect": "NoSchedule"}]}});
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [service, slice, node]});
+    std::fs::write(path, list.to_string()).unwrap();
+}

@@ -1,0 +1,135 @@
+//! The pages at the address of metrics: kube-proxy's, and hnsproxy's own.
+
+use serde_json::json;
+
+use crate::support::config::ConfigFile;
+use crate::support::hns::Hns;
+use crate::support::http::{Answer, get, send, wait};
+use crate::support::program::hnsproxy;
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+
+const MIXED: &str = "mixed-l2bridge";
+
+/// The program in sync on a recording.
+fn in_sync(flags: &[&str]) -> (Hns, Running) {
+    let hns = Hns::of(MIXED);
+    let (cluster, at) = (cluster_flag(MIXED), hns.flag());
+    let running = Running::start(&[&[cluster.as_str(), &at, "--enable-dsr"], flags].concat());
+    running.wait_until_in_sync();
+    (hns, running)
+}
+
+#[test]
+fn pages_of_kube_proxy_have_its_bodies_and_content_types() {
+    let (_hns, running) = in_sync(&[]);
+    let text = "text/plain; charset=utf-8";
+    for (path, body) in
+        [("/healthz", "ok"), ("/healthz?verbose", "ok"), ("/healthz/ping", "ok"), ("/proxyMode", "kernelspace")]
+    {
+        let answer = get(running.metrics, path).unwrap();
+        assert_eq!((answer.code, answer.header("content-type"), answer.body.as_str()), (200, text, body), "{path}");
+    }
+    assert_eq!(get(running.metrics, "/nothing").unwrap().code, 404);
+}
+
+#[test]
+fn configz_is_the_configuration_in_use() {
+    let (_hns, running) = in_sync(&[]);
+    let configz = get(running.metrics, "/configz").unwrap();
+    let config = &configz.json()["kubeproxy.config.k8s.io"];
+    assert_eq!(configz.header("content-type"), "application/json");
+    assert_eq!((&config["kind"], &config["winkernel"]["enableDSR"]), (&json!("KubeProxyConfiguration"), &json!(true)));
+}
+
+#[test]
+fn metrics_count_what_was_programmed() {
+    let (hns, running) = in_sync(&[]);
+    let metrics = running.metrics_page();
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let load_balancers = Some(hns.load_balancers().len() as f64);
+    for series in [
+        "hnsproxy_load_balancers_confirmed",
+        "hnsproxy_steps_total{action=\"create_load_balancer\",reason=\"missing\",result=\"ok\"}",
+        "hnsproxy_hns_call_duration_seconds_count{function=\"HcnCreateLoadBalancer\",result=\"ok\"}",
+    ] {
+        assert_eq!(metrics.metric(series), load_balancers, "{series}");
+    }
+    assert!(metrics.metric("kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"}") > Some(0.0));
+    assert!(metrics.metric("process_resident_memory_bytes") > Some(1e6));
+}
+
+#[test]
+fn a_running_program_explains_a_service_as_explain_does_from_files() {
+    let (hns, running) = in_sync(&[]);
+    let explained = get(running.metrics, "/debug/explain/default/lb-local").unwrap();
+    assert_eq!((explained.code, explained.header("content-type")), (200, "application/json"));
+    let explain = |flags: &[&str]| {
+        hnsproxy(&[&["explain", "svc", "default/lb-local", "-o=json"], flags].concat()).expect(0).json()
+    };
+    assert_eq!(explain(&[&cluster_flag(MIXED), &hns.flag(), "--enable-dsr"]), explained.json());
+    assert_eq!(explain(&[&format!("--debug-address={}", running.metrics)]), explained.json());
+    assert_eq!(get(running.metrics, "/debug/explain/ns/nothing").unwrap().code, 404);
+}
+
+#[test]
+fn flagz_has_the_flags_that_count() {
+    let (_hns, running) = in_sync(&["--master=https://10.0.0.1"]);
+    let flagz = get(running.metrics, "/flagz").unwrap().body;
+    for line in [
+        "kube-proxy flagz",
+        "enable-dsr=true",
+        "proxy-mode=kernelspace",
+        "config-sync-period=15m",
+        "master=https://10.0.0.1",
+    ] {
+        assert!(flagz.lines().any(|found| found.starts_with(line)), "{line} is not in\n{flagz}");
+    }
+}
+
+#[test]
+fn slis_count_the_checks_of_healthz() {
+    let (_hns, running) = in_sync(&[]);
+    let pings = || {
+        let slis = get(running.metrics, "/metrics/slis").unwrap();
+        slis.metric("kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"}")
+    };
+    assert_eq!(pings(), Some(0.0));
+    get(running.metrics, "/healthz").unwrap();
+    assert_eq!(pings(), Some(1.0));
+}
+
+fn put_verbosity(running: &Running, verbosity: &str) -> Answer {
+    send("PUT", running.metrics, "/debug/flags/v", verbosity).unwrap()
+}
+
+#[test]
+fn with_profiling_the_verbosity_of_the_log_can_be_changed() {
+    let (_hns, running) = in_sync(&["--profiling"]);
+    assert_eq!(put_verbosity(&running, "much").code, 400);
+    assert_eq!(get(running.metrics, "/debug/flags/v").unwrap().code, 406);
+    assert_eq!(put_verbosity(&running, "2").code, 200);
+}
+
+#[test]
+fn there_are_no_profiles_of_a_go_runtime() {
+    let (_hns, running) = in_sync(&["--profiling"]);
+    assert_eq!(get(running.metrics, "/debug/pprof/").unwrap().code, 404);
+}
+
+#[test]
+fn pages_that_the_configuration_switches_off_are_not_found() {
+    let (_hns, running) = in_sync(&["--feature-gates=ComponentFlagz=false,ComponentStatusz=false"]);
+    for path in ["/flagz", "/statusz", "/debug/flags/v", "/debug/pprof/"] {
+        assert_eq!(get(running.metrics, path).unwrap().code, 404, "{path}");
+    }
+}
+
+#[test]
+fn configz_follows_the_configuration_file() {
+    let (file, hns) = (ConfigFile::new("winkernel: {enableDSR: true}"), Hns::of(MIXED));
+    let _running = file.start(&[&cluster_flag(MIXED), &hns.flag()]);
+    wait(file.metrics, "/configz", |answer| answer.code == 200);
+    file.write("winkernel: {enableDSR: false}");
+    file.wait_until_in_use("\"enableDSR\":false");
+}

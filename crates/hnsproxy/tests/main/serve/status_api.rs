@@ -1,0 +1,85 @@
+//! The documents of `/readyz` and `/statusz`, and their examples in `docs/api.md`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::hns::Hns;
+use crate::support::http::{get, get_as};
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+
+const MIXED: &str = "mixed-l2bridge";
+const JSON: &str = "application/json";
+
+fn in_sync() -> (Hns, Running) {
+    let hns = Hns::of(MIXED);
+    let flags = [&cluster_flag(MIXED), &hns.flag(), "--enable-dsr", "--version=v1.36.2"];
+    let running = Running::start(&flags);
+    running.wait_until_in_sync();
+    (hns, running)
+}
+
+/// The example of a page in `docs/api.md`: the first block of JSON below its title.
+fn example(page: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let section = text.split_once(&format!("\n## `{page}`\n")).unwrap().1;
+    let block = section.split_once("```json\n").unwrap().1.split_once("```").unwrap().0;
+    serde_json::from_str(block).unwrap()
+}
+
+/// Copies what differs from run to run.
+fn copy_volatile(from: &Value, to: &mut Value) {
+    for path in ["/process/started", "/process/uptime_seconds", "/process/hnsproxy_version", "/hns/description"] {
+        if let (Some(from), Some(to)) = (from.pointer(path), to.pointer_mut(path)) {
+            *to = from.clone();
+        }
+    }
+}
+
+#[track_caller]
+fn is_as_documented(page: &str, now: &Value) {
+    let mut expected = example(page);
+    copy_volatile(now, &mut expected);
+    assert_eq!(*now, expected, "docs/api.md differs from\n{now:#}");
+}
+
+#[test]
+fn readyz_is_as_documented() {
+    let (_hns, running) = in_sync();
+    let readyz = get(running.metrics, "/readyz").unwrap();
+    assert_eq!((readyz.code, readyz.header("content-type")), (200, JSON));
+    is_as_documented("/readyz", &readyz.json());
+}
+
+#[test]
+fn statusz_is_as_documented() {
+    let (_hns, running) = in_sync();
+    let statusz = get(running.metrics, "/statusz?format=json").unwrap();
+    assert_eq!((statusz.code, statusz.header("content-type")), (200, JSON));
+    is_as_documented("/statusz", &statusz.json());
+}
+
+#[test]
+fn statusz_is_json_where_that_is_accepted_and_text_elsewhere() {
+    let (_hns, running) = in_sync();
+    let content_type = |media_type: &str| {
+        let answer = get_as(media_type, running.metrics, "/statusz").unwrap();
+        (answer.code, answer.header("content-type").to_owned())
+    };
+    let text = "text/plain; charset=utf-8";
+    assert_eq!(content_type(JSON), (200, JSON.to_owned()));
+    assert_eq!(content_type("*/*"), (200, text.to_owned()));
+    // The document of Kubernetes components, which this is not.
+    assert_eq!(content_type("application/json;as=Statusz;v=v1alpha1;g=config.k8s.io"), (200, text.to_owned()));
+    assert_eq!(get(running.metrics, "/statusz?format=xml").unwrap().code, 400);
+}
+
+#[test]
+fn the_counts_of_readyz_are_those_of_hns() {
+    let (hns, running) = in_sync();
+    let state = running.state().unwrap();
+    let count = hns.load_balancers().len();
+    assert_eq!(state["load_balancers"], json!({"desired": count, "confirmed": count}));
+}

@@ -1,0 +1,77 @@
+//! HTTP requests to the program.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use super::wait::{BOUND, wait_until};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    /// Names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// Empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The value of a series on a page of metrics. The series has its labels as the page spells them.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let value = self.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+}
+
+/// None where nothing answers.
+pub(crate) fn ask(method: &str, address: SocketAddr, path: &str) -> Option<Answer> {
+    request(method, address, path, "", "")
+}
+
+/// Asks with a body; none where nothing answers.
+pub(crate) fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> Option<Answer> {
+    request(method, address, path, "", body)
+}
+
+/// Gets a page; none where nothing answers.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
+    ask("GET", address, path)
+}
+
+/// Gets a page in a media type; none where nothing answers.
+pub(crate) fn get_as(media_type: &str, address: SocketAddr, path: &str) -> Option<Answer> {
+    request("GET", address, path, &format!("Accept: {media_type}\r\n"), "")
+}
+
+fn request(method: &str, address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
+    stream.set_read_timeout(Some(BOUND)).ok()?;
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let code = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    Some(Answer { code, headers, body: body.to_owned() })
+}
+
+/// Waits until a page is accepted, and returns it.
+#[track_caller]
+pub(crate) fn wait(address: SocketAddr, path: &str, accept: impl Fn(&Answer) -> bool) -> Answer {
+    let accept = |answer: &Option<Answer>| answer.as_ref().is_some_and(&accept);
+    wait_until(&format!("http://{address}{path}"), || get(address, path), accept).unwrap()
+}
