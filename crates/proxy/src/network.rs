@@ -168,19 +168,19 @@ impl Networks {
 /// A condition of the host, as opposed to one Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum HostCondition {
-    #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
+    #[error("network {from:?} was renamed to {to:?} in HNS, and is still used; set --network-name")]
     NetworkRenamed { from: String, to: String },
     /// One of several networks is missing, or cannot be used.
-    #[error("its Services wait, those of other networks go on: {reason}")]
+    #[error("{reason}; Services in other networks are programmed")]
     NetworkMissing { reason: String },
     /// A subnet, of this node or of another, is invalid.
-    #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
+    #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
     SubnetUnreadable { network: String, reason: String },
     /// HNS chooses the ids of objects itself.
-    #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
+    #[error("HNS does not keep requested ids; contents are compared instead, which makes a start slower")]
     IdsNotHonoured,
     /// A document of HNS is invalid.
-    #[error("HNS lists {id}, which is left out: {reason}")]
+    #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
 }
 

@@ -25,18 +25,18 @@ pub enum Failure {
     /// The error of HNS.
     #[error(transparent)]
     Hns(#[from] Error),
-    #[error("an endpoint that it needs could not be created")]
+    #[error("the endpoint of a backend could not be created")]
     NeedsEndpoint,
-    #[error("the load balancer that holds the frontend could not be deleted")]
+    #[error("the load balancer that has the frontend could not be deleted")]
     NotReleased,
     /// HNS would delete the endpoint, and the load balancer would keep sending it connections (kubernetes issue 112836).
-    #[error("a load balancer still refers to it")]
+    #[error("a load balancer still refers to the endpoint")]
     StillReferenced,
     /// HNS before 15.5 reports success and changes nothing (kubernetes issue 131466).
-    #[error("HNS said that it changed the load balancer, but it did not")]
+    #[error("HNS reported success but did not modify the load balancer")]
     ModifyHadNoEffect,
     /// Someone modified the object in place.
-    #[error("HNS has an object of this id that says something else")]
+    #[error("HNS has an object with this id and other content")]
     OtherContent,
 }
 

@@ -41,13 +41,13 @@ impl Cause {
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Cause::LoadBalancerLost => "HNS has lost its load balancer",
-            Cause::EndpointLost => "HNS has lost its endpoint",
-            Cause::LoadBalancerReappeared => "HNS has its load balancer again",
-            Cause::EndpointReappeared => "HNS has its endpoint again",
-            Cause::FrontendTaken => "a foreign load balancer is new there",
-            Cause::LoadBalancerChanged => "its load balancer was modified by another program",
-            Cause::EndpointChanged => "its endpoint was modified by another program",
+            Cause::LoadBalancerLost => "load balancer is missing in HNS",
+            Cause::EndpointLost => "endpoint is missing in HNS",
+            Cause::LoadBalancerReappeared => "load balancer reappeared in HNS",
+            Cause::EndpointReappeared => "endpoint reappeared in HNS",
+            Cause::FrontendTaken => "another program created a load balancer",
+            Cause::LoadBalancerChanged => "another program modified the load balancer",
+            Cause::EndpointChanged => "another program modified the endpoint",
         })
     }
 }

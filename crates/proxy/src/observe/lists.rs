@@ -104,7 +104,7 @@ impl Observed {
                 None => {}
                 // Nothing can be programmed for it, and no key of the index has it.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
-                    self.skipped_endpoints.insert(id, "endpoint: has no address".into());
+                    self.skipped_endpoints.insert(id, "endpoint: missing address".into());
                 }
                 Some(Ok(endpoint)) => self.add_listed_endpoint(id, endpoint, findings),
                 Some(Err(reason)) => {
@@ -283,7 +283,7 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
 /// (kubernetes/kubernetes#141488).
 fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
     if document.port_mappings.is_empty() {
-        return Err("has no port mapping".to_owned());
+        return Err("missing port mapping".to_owned());
     }
     Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
 }
@@ -292,7 +292,11 @@ fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> R
 fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
     let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
     let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
-    if all_ids_read && !document.port_mappings.is_empty() { Ok(observed) } else { Err("is not clear".to_owned()) }
+    if all_ids_read && !document.port_mappings.is_empty() {
+        Ok(observed)
+    } else {
+        Err("incomplete in the v1 list".to_owned())
+    }
 }
 
 /// The result of reading one object: its document, `None` if it has vanished, or why the document can't be understood. Only other errors

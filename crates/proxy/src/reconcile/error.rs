@@ -6,7 +6,7 @@ pub enum AuditError {
     /// A call failed, or its answer can't be understood.
     #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
-    #[error("network {name:?} not found in HNS; the CNI creates it, --network-name or KUBE_NETWORK names it")]
+    #[error("network {name:?} not found in HNS; wait for the CNI to create it, or set --network-name or KUBE_NETWORK")]
     NetworkAbsent { name: String },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },

@@ -17,10 +17,10 @@ pub struct ForeignLoadBalancer {
 impl std::fmt::Display for ForeignLoadBalancer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
-        write!(f, "load balancer {} on {}: foreign, and no Service has this frontend", self.id, frontends.join(", "))?;
+        write!(f, "foreign load balancer {} on {}: no Service uses the frontend", self.id, frontends.join(", "))?;
         f.write_str(match self.resembles_kube_proxy {
-            true => "; it has the form of kube-proxy's, which --take-over removes",
-            false => "; it stays as it is",
+            true => "; it has the form of kube-proxy's load balancers, which --take-over removes",
+            false => "; it is not changed",
         })
     }
 }

@@ -176,13 +176,13 @@ fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, ho
     if !network.overlay {
         None
     } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {
-        Some("--source-vip, an address of its pod subnet that no pod has")
+        Some("--source-vip, an unused address of its pod subnet")
     } else if host.mac.is_none() {
         // Endpoints of Service addresses have the MAC address of this host.
-        Some("the MAC address of the adapter that has the node's address; no adapter was found")
+        Some("the MAC address of the network adapter with the node IP")
     } else if host.node_ips.is_empty() {
         // The same endpoints have the node's address as provider address.
-        Some("the node's address")
+        Some("the node IP")
     } else {
         None
     }

@@ -60,9 +60,9 @@ fn every_backend_has_its_reason() {
     assert_eq!(
         explanation.steps,
         [
-            "create load balancer node:30080/TCP with 1 backend: HNS has none",
-            "create remote endpoint 10.244.2.1: HNS has none",
-            "create load balancer 10.96.0.1:80/TCP with 2 backends: HNS has none",
+            "create load balancer node:30080/TCP with 1 backend: it is missing in HNS",
+            "create remote endpoint 10.244.2.1: it is missing in HNS",
+            "create load balancer 10.96.0.1:80/TCP with 2 backends: it is missing in HNS",
         ]
     );
     let reasons: Vec<_> = explanation.conditions.iter().map(|condition| condition.reason.as_str()).collect();

@@ -3,6 +3,8 @@
 use hcn::schema::Protocol;
 use hcn::{ApiVersion, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::Condition;
+use proxy::model::Family;
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
@@ -85,7 +87,7 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
     assert_eq!(
         conditions,
         [
-            "Service ns/web: backend 10.244.1.11 runs on this node but has no HNS endpoint; it is left out until there is one"
+            "Service ns/web: backend 10.244.1.11 is not used: it is on this node, and the CNI has not created its HNS endpoint yet"
         ]
     );
     rig.local("pod", &["10.244.1.11"]);
@@ -172,7 +174,7 @@ fn a_frontend_claimed_twice_belongs_to_the_older_service() {
     assert_eq!(
         rig.proxy.conditions().iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "Service ns/new: 198.51.100.7:80/TCP belongs to Service ns/old, which is older; this one takes over when it is free"
+            "Service ns/new: 198.51.100.7:80/TCP is not programmed: the older Service ns/old claims it; use another address or port"
         ]
     );
     rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "old"));
@@ -299,7 +301,8 @@ fn what_the_virtual_switch_cannot_balance_is_said() {
     );
     rig.sync();
     assert_eq!(rig.objects(), Vec::<String>::new());
-    assert!(rig.proxy.conditions()[0].to_string().contains("38412 is SCTP"));
+    let condition = Condition::ProtocolUnsupported { port: 38412, protocol: Protocol::SCTP };
+    assert_eq!(rig.proxy.conditions()[0].condition, condition);
 }
 
 #[test]
@@ -314,7 +317,8 @@ fn of_backends_with_different_ports_the_largest_group_serves() {
     );
     rig.sync();
     assert_eq!(rig.objects()[0], "lb 10.96.0.1:80/6 -> 10.0.0.1,10.0.0.2:8080 flags 1/0");
-    assert!(rig.proxy.conditions()[0].to_string().contains("only those on port 8080 serve, 1 are left out"));
+    let condition = &rig.proxy.conditions()[0].condition;
+    assert!(matches!(condition, Condition::MixedTargetPorts { port: 8080, dropped: 1, .. }), "{condition:?}");
 }
 
 #[test]
@@ -672,6 +676,6 @@ fn a_family_that_hns_does_not_have_is_said_and_not_tried() {
             vec![slice.build()],
         );
         assert!(rig.sync().outcomes.is_empty());
-        assert!(rig.proxy.conditions()[0].to_string().contains("its IPv6 address can't be served"));
+        assert_eq!(rig.proxy.conditions()[0].condition, Condition::FamilyUnsupported { family: Family::V6 });
     }
 }

@@ -157,7 +157,7 @@ fn a_network_that_is_renamed_is_followed_and_said() {
     let host_conditions: Vec<_> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
         host_conditions,
-        ["the network \"cbr0\" is called \"other\" now; it is used all the same, set --network-name"]
+        ["network \"cbr0\" was renamed to \"other\" in HNS, and is still used; set --network-name"]
     );
     document["Name"] = json!("cbr0");
     rig.emulator.replace(Kind::Network, NETWORK, document);

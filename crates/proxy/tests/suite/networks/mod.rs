@@ -143,8 +143,10 @@ fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
     let host_conditions: Vec<String> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
         host_conditions,
-        ["its Services wait, those of other networks go on: cannot use overlay network \"cbr0\": missing \
-          --source-vip, an address of its pod subnet that no pod has"]
+        [
+            "cannot use overlay network \"cbr0\": missing --source-vip, an unused address of its pod subnet; Services in \
+          other networks are programmed"
+        ]
     );
 }
 
