@@ -24,14 +24,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Notes a failure.
+    /// Records a failure, and doubles the delay.
     pub fn failed(&mut self, subject: Subject, now: Duration) {
         let entry = self.failures.entry(subject).or_insert(Attempts { count: 0, due: now });
         entry.due = now + delay(subject, entry.count);
         entry.count = entry.count.saturating_add(1);
     }
 
-    /// Notes a success, or that the subject is no longer desired.
+    /// Forgets a subject, after a success or when it is no longer desired.
     pub fn clear(&mut self, subject: Subject) {
         self.failures.remove(&subject);
     }

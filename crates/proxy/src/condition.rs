@@ -1,4 +1,4 @@
-//! The conditions of Services: what a Service asks for and cannot have, or not yet.
+//! The conditions of Services: what a Service asks for that is unsupported, or not possible yet.
 
 use std::net::IpAddr;
 

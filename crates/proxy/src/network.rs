@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::model::Family;
 
-/// What programming depends on.
+/// An HNS network, reduced to what programming depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     pub id: Guid,
@@ -21,8 +21,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The address of the node where an address is: that of the last remote subnet that contains it, or the address itself if it is such
-    /// a node's own. kube-proxy chooses the last too.
+    /// The address of the node that an address is on: the provider address of the last remote subnet that contains it, or the address itself
+    /// if it is a provider address. kube-proxy chooses the last one too.
     pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
         self.remote_subnets
             .iter()
@@ -31,7 +31,7 @@ impl Network {
             .map(|subnet| subnet.provider_address)
     }
 
-    /// The length of the longest prefix of its own subnets that contains an address.
+    /// The longest prefix length among its own subnets that contain an address.
     fn longest_prefix(&self, address: IpAddr) -> Option<u8> {
         self.subnets.iter().filter(|subnet| subnet.contains(&address)).map(IpNet::prefix_len).max()
     }
@@ -149,7 +149,7 @@ impl Networks {
     /// The network that an address belongs to: the one with the longest subnet that contains it, else the overlay network that routes it
     /// to another node, else the first that supports its family.
     pub fn network_of(&self, address: IpAddr) -> NetworkIndex {
-        // With one network the subnets decide nothing: kube-proxy takes every backend for one of its network.
+        // With one network, subnets do not matter: kube-proxy treats every backend as part of its network.
         if self.len() < 2 {
             return NetworkIndex::FIRST;
         }

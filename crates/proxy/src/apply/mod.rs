@@ -5,7 +5,7 @@
 //! job needs is done.
 //!
 //! What succeeded goes into the observed state. What failed is left to [`reconcile`](crate::reconcile) to retry. If an object of ours
-//! exists already and has the right content, an earlier attempt succeeded.
+//! already exists with the right content, an earlier attempt succeeded.
 
 mod job;
 mod queue;
@@ -29,7 +29,7 @@ pub enum Failure {
     NeedsEndpoint,
     #[error("the load balancer that has the frontend could not be deleted")]
     NotReleased,
-    /// HNS would delete the endpoint, and the load balancer would keep sending it connections (kubernetes issue 112836).
+    /// HNS would delete the endpoint, and the load balancer would still send connections to it (kubernetes issue 112836).
     #[error("a load balancer still refers to the endpoint")]
     StillReferenced,
     /// HNS before 15.5 reports success and changes nothing (kubernetes issue 131466).
@@ -63,7 +63,7 @@ impl Failure {
         matches!(self, Failure::Hns(error) if error.class() == Class::PortInUse)
     }
 
-    /// Whether HNS must differ from the observed state.
+    /// Whether the failure shows that the observed state is out of date.
     pub fn requires_refresh(&self) -> bool {
         match self {
             Failure::OtherContent => true,
@@ -87,9 +87,8 @@ pub struct Outcome {
     pub restored: bool,
 }
 
-/// Takes the jobs of a queue and carries them out.
+/// Carries out the jobs of a queue, on one thread or several.
 pub trait Driver {
-    /// Carries out all jobs, until the queue has no more.
     fn drive(&self, client: &Client, queue: &mut Queue<'_>);
 }
 

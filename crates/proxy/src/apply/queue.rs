@@ -18,7 +18,7 @@ use crate::settings::Capabilities;
 /// The steps of a job that was not handed out yet.
 type Group = SmallVec<[Step; 1]>;
 
-/// What is left of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`record`](Self::record) takes its answers. In
+/// The remaining jobs of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`record`](Self::record) takes its answers. In
 /// between, other jobs may be taken.
 #[derive(Debug)]
 pub struct Queue<'a> {
@@ -89,7 +89,7 @@ impl<'a> Queue<'a> {
         self.in_progress == 0
     }
 
-    /// The next job whose dependencies are done, if any. More may follow when a job in progress is noted.
+    /// The next job whose dependencies are done, if any. More may follow when a job in progress is recorded.
     pub fn take(&mut self) -> Option<Job> {
         loop {
             let index = self.waiting.iter().position(|group| self.can_begin(group))?;
@@ -104,7 +104,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes the answers of a job.
+    /// Records the answers of a job.
     pub fn record(&mut self, job: Job, answers: Vec<Answer>) {
         self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
@@ -117,14 +117,14 @@ impl<'a> Queue<'a> {
                 }
             }
             if result.as_ref().is_err_and(Failure::is_unavailable) {
-                // The next call would fail too. Everything is planned again when HNS is available.
+                // The next call would fail too, after its timeout. Everything is planned again when HNS is available.
                 self.waiting.clear();
             }
             self.outcomes.push(Outcome { step, result, restored });
         }
     }
 
-    /// What became of the steps. After one that HNS did not answer to, the steps that were not begun are missing.
+    /// The outcomes of the steps. After an outage, the steps that were not begun are missing.
     pub fn finish(self) -> Vec<Outcome> {
         self.outcomes
     }
@@ -134,7 +134,7 @@ impl<'a> Queue<'a> {
             Action::CreateLoadBalancer { document, .. } | Action::ModifyLoadBalancer { document, .. } => {
                 self.creating.is_empty() || !document.endpoint_ids().any(|id| self.creating.contains(&id))
             }
-            // HNS deletes an endpoint that is in use. Which load balancer uses it after this plan is known when all are done.
+            // HNS deletes endpoints that are in use. Which load balancers use it is known only after all of them are done.
             Action::DeleteEndpoint { .. } => self.load_balancers == 0,
             Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => true,
         })

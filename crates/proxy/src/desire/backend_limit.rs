@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::select::Backend;
 use crate::frontend::Target;
 
-/// The number of backends that a load balancer of HNS takes at most.
+/// The most backends that an HNS load balancer can have.
 pub const MAX_BACKENDS: usize = 1024;
 
 /// Backends within the limits of a load balancer.
@@ -29,11 +29,11 @@ pub struct LeftOut {
     pub too_many: usize,
 }
 
-/// Limits backends to those of the port that most have: a load balancer has one port for all its backends. Of two equal groups the one
+/// Limits backends to those with the most common port: a load balancer has one port for all its backends. If two groups are equal, the one
 /// with the higher port wins, so that the choice does not depend on order.
 ///
-/// Above the limit, backends on this node come first, then those in its zone. Among equals a hash of the node's name and the address
-/// decides: each node chooses others, so that together they use all, and keeps its choice while backends come and go.
+/// Above the limit, backends on this node come first, then those in its zone. After that, a hash of the node's name and the address
+/// decides: nodes choose different backends, so that together they use all, and a node keeps its choice when other backends change.
 pub fn limit(backends: &[Backend], node: &str) -> Limited {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for backend in backends {

@@ -1,6 +1,6 @@
 //! The desired state of all Services, and which Service owns which frontend.
 //!
-//! It is updated Service by Service: a change costs work proportional to that Service's frontends and backends. HNS has one load
+//! It is updated one Service at a time: the cost of a change is proportional to the frontends and backends of that Service. HNS has one load
 //! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it.
 
 use std::collections::BTreeSet;
@@ -70,6 +70,7 @@ impl Desired {
         let mut changed = Vec::new();
         for spec in desired.load_balancers {
             match old_specs.remove(&spec.frontend) {
+                // Unchanged: the frontend does not become dirty.
                 Some(same) if *same == spec && old.created == created => specs.push(same),
                 before => {
                     if before.is_some() {
@@ -135,8 +136,8 @@ impl Desired {
         let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
         let conflicting = others.peek().is_some();
-        // Health checks ask about the node, not about a Service. Of Services that share an ingress address and a health check port, one
-        // that serves here is enough for the node to get traffic.
+        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, one with a
+        // backend on this node is enough for the node to get traffic.
         if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
             && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
         {
@@ -152,6 +153,7 @@ impl Desired {
             Some(owner) => self.frontends.insert(frontend, owner),
             None => self.frontends.remove(&frontend),
         };
+        // A claim of another Service has changed, which does not affect the load balancer.
         if old == owner {
             return;
         }
@@ -250,7 +252,7 @@ impl Desired {
         self.without_backends
     }
 
-    /// How many ports a policy Local keeps traffic of a family from all that serve.
+    /// The number of ports of a family that have serving backends, but none on this node, and the policy `Local`.
     pub fn without_local(&self, policy: TrafficPolicy, family: Family) -> usize {
         self.without_local.get(&(policy, family)).copied().unwrap_or_default()
     }
@@ -279,7 +281,7 @@ impl Desired {
     pub fn conflict(&self, service: &ServiceName, frontend: Frontend) -> Option<Condition> {
         let owner = self.frontends.get(&frontend).filter(|owner| owner.service != *service)?;
         let spec = self.spec(service, frontend)?;
-        // A shared health check, or the same backends: the Service gets what it asks for.
+        // With a shared health check, or the same backends, the Service loses nothing.
         let shared = spec.kind == FrontendKind::HealthCheck && owner.spec.kind == FrontendKind::HealthCheck;
         let lost = !shared && owner.spec.targets != spec.targets;
         lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone() })

@@ -108,7 +108,7 @@ pub struct ExplainedBackend {
     /// Whether it runs on this node.
     pub local: bool,
     pub state: BackendState,
-    /// The HNS endpoint that stands for it, if there is one.
+    /// Its HNS endpoint, if there is one.
     pub endpoint: Option<Guid>,
 }
 

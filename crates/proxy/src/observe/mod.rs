@@ -1,11 +1,11 @@
-//! The observed state: an index of the objects in HNS. Our own writes keep it up to date, lists from HNS correct it.
+//! The observed state: an index of the objects in HNS. Our own writes update it, and lists from HNS correct it.
 //!
 //! A list costs one call for each kind of object. Documents are read only of objects that are new and whose id does not tell their
-//! content. Three rules hold for whatever HNS answers:
+//! content. Three rules apply to every answer of HNS:
 //!
-//! - An error changes nothing. An object counts as gone only when a list that was read to its end lacks it.
+//! - An error changes nothing. An object is removed only if it is missing in a complete list.
 //! - An object that vanishes between the list and the read of its document is normal: another program deleted it.
-//! - A document that can't be understood is skipped, and not read again for a while. The other objects are not affected.
+//! - An object with an invalid document is skipped, and not read again for a while. Other objects are not affected.
 
 mod drift;
 mod lists;
@@ -38,14 +38,14 @@ pub struct Observed {
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
-    /// Endpoints whose document can't be understood, and why.
+    /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects whose id is known not to tell their content: modified in place, by us or others.
+    /// Objects whose id does not tell their content: modified in place, by us or by another program.
     untrusted_ids: FxHashSet<Guid>,
     /// Whether load balancers were listed before.
     load_balancers_known: bool,
-    /// Objects that the v1 lists show otherwise than their own documents.
+    /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
 }
 
@@ -85,7 +85,7 @@ impl Observed {
         self.load_balancers.get(&id)
     }
 
-    /// The load balancers on a frontend: at most one of ours, but HNS does not keep others from adding a second.
+    /// The load balancers on a frontend: at most one of ours, but HNS lets other programs add a second.
     pub fn on(&self, frontend: Frontend) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
         self.on.get(&frontend).into_iter().flatten().filter_map(|id| Some((*id, self.load_balancers.get(id)?)))
     }
@@ -109,7 +109,7 @@ impl Observed {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
     }
 
-    /// The objects whose documents can't be understood, and why.
+    /// The objects with an invalid document, and why it is invalid.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
         all.map(|(id, reason)| (*id, reason.as_str()))
@@ -167,7 +167,7 @@ impl Observed {
         }
         for endpoint in &removed.endpoints {
             count_down(&mut self.references, endpoint);
-            // The endpoint may serve no load balancer now, whichever program deleted this one: a plan decides whether it stays.
+            // The endpoint may now be unused, whichever program deleted the load balancer: the next plan decides whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
             dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }

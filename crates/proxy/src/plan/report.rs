@@ -15,9 +15,9 @@ pub struct PlanReport {
     pub postponed: BTreeSet<Frontend>,
     /// Frontends whose backends are in networks that are missing.
     pub waiting: BTreeSet<Frontend>,
-    /// Backends that a load balancer does without, because they are in another network.
+    /// Backends that a load balancer does not use, because they are in another network.
     pub left_out: BTreeSet<IpAddr>,
-    /// What the Services cannot have at present.
+    /// The conditions of Services, with the frontend that they are about.
     pub conditions: Vec<(Frontend, ServiceCondition)>,
 }
 

@@ -1,4 +1,4 @@
-//! What planning depends on beside the cluster and the objects in HNS: settings, host, node, networks, and what this HNS can do.
+//! What planning depends on besides the cluster and the objects in HNS: settings, host, node, networks, and capabilities of HNS.
 
 use hcn::{Client, Version};
 
@@ -21,7 +21,7 @@ pub(super) struct Environment {
     /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466), so
     /// modifications are read back until one of them is seen to work.
     pub(super) modify_verified: bool,
-    /// Whether HNS creates objects with the ids that it is asked for. `None` until one was created.
+    /// Whether HNS creates objects with the requested ids. `None` until one was created.
     pub(super) honours_ids: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! Foreign load balancers that no Service asks for, as an operator should know them.
+//! Foreign load balancers that no Service uses, reported to the operator.
 
 use hcn::Guid;
 

@@ -1,4 +1,4 @@
-//! The health of HNS, as far as its answers tell.
+//! The health of HNS, derived from its answers.
 
 use crate::observe::{Cause, Drift};
 
@@ -30,7 +30,7 @@ impl Liveness {
     }
 }
 
-/// What is known of HNS's health beside whether it answers, which the state of the audit tells.
+/// The health of HNS, except for availability, which is part of the audit state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health {
     restarted: bool,
@@ -38,16 +38,16 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Records whether HNS answered before and after an audit. HNS that is back has usually restarted, and may lack objects until it has
-    /// restored them.
+    /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and may lack objects until it
+    /// has restored them.
     pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
         self.restarted |= unavailable_before && !unavailable_now;
     }
 
-    /// Records drift. If all load balancers of ours are gone at once, HNS has restarted between two audits.
+    /// Records drift. If all load balancers of ours are missing at once, HNS has restarted between two audits.
     pub(super) fn record_drift(&mut self, drift: &[Drift], any_left: bool) {
         let lost = drift.iter().filter(|drift| drift.cause == Cause::LoadBalancerLost).count();
-        // A single one may have been deleted by anyone.
+        // A single one may have been deleted by another program.
         self.restarted |= lost > 1 && !any_left;
     }
 

@@ -14,7 +14,7 @@ use crate::model::{Family, ServiceName};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub desired: usize,
-    /// Those of the desired ones that HNS has as desired, as far as is known.
+    /// Those of the desired ones that are in sync, as far as is known.
     pub in_sync: usize,
 }
 
@@ -85,7 +85,7 @@ impl Reconciler {
 
     /// Hands over the trigger times of changes that are programmed: those of Services all of whose frontends are settled.
     pub fn take_triggers(&mut self) -> Vec<Trigger> {
-        // Moved out, so that the rest can be asked.
+        // Moved out, since the closure borrows the rest of `self`.
         let mut changes = std::mem::take(&mut self.changes);
         let is_settled = |service: &ServiceName| {
             let specs = self.desired.specs_of(service);

@@ -1,4 +1,4 @@
-//! What is tried again later: writes that failed, and endpoints that the CNI has not created yet.
+//! Retries: writes that failed, and endpoints that the CNI has not created yet.
 
 use std::time::Duration;
 

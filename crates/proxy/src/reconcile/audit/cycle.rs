@@ -1,16 +1,16 @@
-//! The cycle of audits: which audit asks for more than ids.
+//! The cycle of audits: which audit lists more than ids.
 
-/// The number of audits in a cycle. At the usual interval of 5 s, each kind of detail is seen once a minute.
+/// The number of audits in a cycle. At the default interval of 5 s, each detail is listed once a minute.
 const AUDITS: u32 = 12;
-/// The details come at equal distances, so that no audit costs much more than another.
+/// The details are spread evenly, so that audits have similar costs.
 const NETWORKS: u32 = 0;
 const ENDPOINT_CONTENTS: u32 = 4;
 const LOAD_BALANCER_CONTENTS: u32 = 8;
-/// Every how many audits the subnets of other nodes are read: every 30 s. The overlay's manager (flannel) adds them while the node runs,
+/// Every how many audits the subnets of other nodes are read: every 30 s. The network plugin (flannel) adds them while the node runs,
 /// and neither an id nor a notification shows it. A plan that needs one reads them at once, see [`recheck`](super::recheck).
 const SUBNETS_EVERY: u32 = 6;
 
-/// What an audit asks for. Whatever it is, the audit makes two calls.
+/// What an audit lists. It is always two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuditScope {
     /// The ids of endpoints and of load balancers.

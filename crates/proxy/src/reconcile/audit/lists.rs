@@ -14,8 +14,8 @@ use crate::plan::{Constraints, ExpectedEndpoint};
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
-    /// Begins an audit: finds the networks if any is in doubt or their turn has come, then lists the endpoints. Returns the turn, and whether
-    /// a network has changed.
+    /// Begins an audit: finds the networks if one may be missing or the scope says so, then lists the endpoints. Returns the scope, and
+    /// whether a network has changed.
     pub(super) fn audit_networks_and_endpoints(
         &mut self,
         client: &Client,
@@ -37,7 +37,7 @@ impl Reconciler {
         }
         self.refresh_desired();
         if list_shows_networks && scope == AuditScope::Networks && !network_changed {
-            // All other audits list the endpoints; this one has asked for the networks in their place.
+            // All other audits list the endpoints; this one lists the networks instead.
             return Ok((scope, false));
         }
         let detail = match scope {
@@ -46,7 +46,7 @@ impl Reconciler {
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
-            // Endpoints are missing. They may have gone with their network: if it has another id now, that is no loss of endpoints, and the
+            // Endpoints are missing, perhaps because their network was deleted or created again. Then this is not a loss of endpoints, and the
             // list is of the wrong network.
             network_changed = self.find_networks(client)?;
             if network_changed {
@@ -76,7 +76,7 @@ impl Reconciler {
         self.environment.networks.overlay().is_some() && self.audit.cycle.reads_subnets()
     }
 
-    /// Finds the networks, and returns whether any is not as it was.
+    /// Finds the networks, and returns whether any has changed.
     fn find_networks(&mut self, client: &Client) -> Result<bool, AuditError> {
         let change = self.environment.find_networks(client, self.subnets_are_due())?;
         self.apply_network_change(change);
@@ -88,7 +88,7 @@ impl Reconciler {
             self.audit.record_subnets_read();
         }
         if change.objects_lost {
-            // They went with the network: it is no drift that they are gone.
+            // They were deleted with the network, which is not drift.
             self.audit.transition(Answer::NetworkGone);
         }
         if change.changed {
@@ -114,7 +114,7 @@ impl Reconciler {
                 let network = match &listed.document {
                     // The v1 list has the endpoints of all networks of the host.
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
-                    // Its network is not known either. To leave it out would mean that the endpoint is gone.
+                    // Its network is unknown. Without an entry, the endpoint would count as deleted.
                     _ => networks.first().copied(),
                 };
                 Some(record(network?, listed))
@@ -122,7 +122,7 @@ impl Reconciler {
         {
             return Ok(listed);
         }
-        // The v1 list failed, or was not asked for: ids are enough to tell what is there.
+        // The v1 list failed, or was not needed: ids are enough to tell which endpoints exist.
         let mut listed = Vec::new();
         for network in networks {
             listed.extend(client.endpoints(network, |listed| Some(record(network, listed)))?);
@@ -138,7 +138,7 @@ impl Reconciler {
     ) -> Result<(), hcn::Error> {
         let (desired, environment) = (&self.desired, &self.environment);
         let expected = || {
-            // As if nothing were there: the ids that we would choose first.
+            // Without observed objects: the ids that we would choose first.
             let (observed, constraints) = (&Observed::default(), &Constraints::default());
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let endpoint = |address| {

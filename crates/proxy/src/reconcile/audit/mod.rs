@@ -37,7 +37,7 @@ impl Audit {
         self.state = std::mem::take(&mut self.state).after(answer);
     }
 
-    /// HNS did not answer to a write, and may have done it: nothing more is written until an audit has compared.
+    /// HNS did not answer to a write, and may have carried it out: nothing more is written until an audit has compared.
     pub(super) fn record_unanswered_write(&mut self, error: hcn::Error) {
         self.transition(Answer::Error(AuditError::Hns(error)));
     }
@@ -55,12 +55,12 @@ impl Audit {
         matches!(self.error(), Some(AuditError::Hns(_)))
     }
 
-    /// The cluster has changed: endpoints and subnets that a plan lacks are worth another call.
+    /// The cluster has changed: what a plan lacks may be found by listing endpoints and subnets again.
     pub(super) fn record_cluster_change(&mut self) {
         (self.endpoints_current, self.subnets_current) = (false, false);
     }
 
-    /// Local endpoints that are awaited are due to be looked up again.
+    /// A retry for missing local endpoints is due: the next plan that lacks one lists the endpoints.
     pub(super) fn mark_endpoints_outdated(&mut self) {
         self.endpoints_current = false;
     }
@@ -85,7 +85,7 @@ impl Reconciler {
         self.run_audit(client, false)
     }
 
-    /// Makes the next step of an audit: if all is well, one list, so that pending changes need not wait for the other; else a whole audit.
+    /// Makes the next step of an audit: in the idle state one list, so that pending changes need not wait for the other; else a whole audit.
     /// [`AuditReport::paused`] says whether the other list is still to come.
     ///
     /// # Errors
@@ -94,14 +94,14 @@ impl Reconciler {
         self.run_audit(client, true)
     }
 
-    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. What a first audit finds
-    /// is none.
+    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. Findings of a first audit
+    /// are not drift.
     pub fn take_drift(&mut self) -> Vec<Drift> {
         std::mem::take(&mut self.audit.drift)
     }
 
     fn run_audit(&mut self, client: &Client, may_pause: bool) -> Result<AuditReport, AuditError> {
-        // Unless all was well, the observed state may be out of date: pending changes wait for the whole audit, to be planned once.
+        // In other states the observed state may be out of date: pending changes wait for the whole audit, and are planned once.
         let may_pause = may_pause && self.audit.state == AuditState::Idle;
         let was_unavailable = self.audit.is_hns_unavailable();
         let (mut findings, mut network_changed) = (Findings::default(), false);
@@ -121,7 +121,7 @@ impl Reconciler {
             network_changed,
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
-        // What was learned before an error counts. Before the transition, since what a first audit finds is no drift.
+        // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());

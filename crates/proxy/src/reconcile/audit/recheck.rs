@@ -15,7 +15,7 @@ impl Reconciler {
     }
 
     /// The endpoint of a backend on another node has the address of that node in it, which comes from the subnets of an overlay network. A
-    /// new node has pods as soon as its subnet is added, which no id shows. `None` if there is no reason to read them.
+    /// new node has pods as soon as its subnet is added, which no id shows. `None` if they need not be read.
     fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
         let networks = &self.environment.networks;
         let index = networks.overlay()?;
@@ -26,7 +26,7 @@ impl Reconciler {
             return None;
         }
         self.audit.record_subnets_read();
-        // An error changes nothing: the plan goes on with the subnets that are known.
+        // An error changes nothing: the plan is applied with the known subnets.
         let document = client.network_of(id).ok();
         let change = document.and_then(|document| self.environment.update_network(index, &document, client).ok());
         let change = change.unwrap_or_default();
@@ -52,7 +52,7 @@ impl Reconciler {
     /// is missing.
     pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
         let mut findings = Findings::default();
-        // If HNS can't be asked, nothing is learned; what was refused is tried again when it is due.
+        // If a list fails, nothing changes; what was refused is retried when it is due.
         let _ = self
             .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))

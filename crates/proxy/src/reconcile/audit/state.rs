@@ -6,7 +6,7 @@
 //! Failed ──┘
 //!
 //! any state ── error ──→ Failed, or Unknown if nothing was expected
-//! any state ── a network is gone or has another id ──→ Unknown
+//! any state ── a network was deleted or has another id ──→ Unknown
 //! ```
 
 use super::super::AuditError;
@@ -15,7 +15,7 @@ use super::AuditScope;
 /// What is known of the objects in HNS, and which calls come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuditState {
-    /// Nothing is expected of HNS: there was no audit that succeeded, or all objects went with their network. What is found is no drift.
+    /// Nothing is expected in HNS: no audit has succeeded yet, or all objects were deleted with their network. Findings are not drift.
     ///
     /// - Next calls: the version, if it is not known; the networks; the endpoints. Not split by pending changes.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed).
@@ -26,9 +26,9 @@ pub(super) enum AuditState {
     },
     /// The observed state was compared with HNS as a whole. What differs from now on is drift.
     ///
-    /// - Next calls: the endpoints, and the networks where their turn has come or some are in doubt.
+    /// - Next calls: the endpoints, and the networks if the scope says so or one may be missing.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed). If nothing differs, an [audit step](super::super::Reconciler::audit_step)
-    ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers are concerned too, and
+    ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers may differ too, and
     ///   are listed at once.
     /// - Error: [`Failed`](Self::Failed).
     Idle,
@@ -38,9 +38,9 @@ pub(super) enum AuditState {
     /// - Success: [`Idle`](Self::Idle).
     /// - Error: [`Failed`](Self::Failed), or [`Unknown`](Self::Unknown) if `first`.
     EndpointsListed {
-        /// That of this audit: it decides how the load balancers are listed.
+        /// Of this audit: it decides how the load balancers are listed.
         scope: AuditScope,
-        /// Whether this audit began as [`Unknown`](Self::Unknown): what it finds is no drift.
+        /// Whether this audit began as [`Unknown`](Self::Unknown): its findings are not drift.
         first: bool,
     },
     /// A call failed, or no network can be used. The observed state stays as it is, since an error says nothing about objects, and nothing
@@ -62,13 +62,13 @@ pub(super) enum Answer {
     Endpoints {
         /// That of the audit.
         scope: AuditScope,
-        /// Whether a network is gone, is back, or has other properties. The transition does not depend on it: whether objects went with it
+        /// Whether a network was removed, added again, or modified. The transition does not depend on it: whether objects were deleted with it
         /// is [`NetworkGone`](Self::NetworkGone).
         network_changed: bool,
     },
     /// The load balancers.
     LoadBalancers,
-    /// A network that was known is gone, or has another id. The audit goes on.
+    /// A known network was deleted, or has another id. The audit continues.
     NetworkGone,
     /// A call of an audit failed, or HNS did not answer to a write.
     Error(AuditError),
@@ -88,7 +88,7 @@ impl AuditState {
                 AuditState::EndpointsListed { scope, first: state.expects_nothing() }
             }
             (_, Answer::LoadBalancers) => AuditState::Idle,
-            // The error stays until an audit has succeeded: it holds back writes.
+            // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
             (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
             (_, Answer::Error(error)) => AuditState::Failed { error },
@@ -104,7 +104,7 @@ impl AuditState {
         }
     }
 
-    /// Whether differences are no drift.
+    /// Whether findings are not drift.
     pub(super) fn expects_nothing(&self) -> bool {
         matches!(self, AuditState::Unknown { .. } | AuditState::EndpointsListed { first: true, .. })
     }
