@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_double_up_to_the_longest() {
+    fn delays_double_up_to_a_maximum() {
         for last in 0..50 {
             for attempts in 0..40 {
                 let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_holds_back_until_it_is_due() {
+    fn a_failed_subject_backs_off_until_its_retry_is_due() {
         let mut backoff = Backoff::default();
         let now = Duration::from_secs(100);
         backoff.failed(subject(1), now);

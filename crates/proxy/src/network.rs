@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_belongs_where_its_subnet_is_else_where_it_can_be_reached_else_to_the_first() {
+    fn an_address_belongs_to_the_network_of_its_subnet_else_to_the_overlay_that_routes_it_else_to_the_first() {
         let networks = networks(&[
             (false, &["10.1.0.0/16", "fd00:1::/64"], &[]),
             (false, &["10.1.7.0/24"], &[]),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_network_every_address_is() {
+    fn every_address_belongs_to_the_only_network() {
         let networks = networks(&[(true, &["10.1.1.0/24"], &[])]);
         assert_eq!(["10.1.1.1", "9.9.9.9", "fd00:9::1"].map(|address| of(&networks, address)), [0, 0, 0]);
         assert!(!networks.any_supports(Family::V6));

@@ -85,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_fit_are_all_taken() {
+    fn all_backends_up_to_the_limit_are_used() {
         let limited = limit(&many(1024), "here");
         assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut::default()));
     }
 
     #[test]
-    fn of_too_many_the_near_ones_are_taken() {
+    fn near_backends_are_preferred_above_the_limit() {
         let backends = many(5000);
         let limited = limit(&backends, "here");
         assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut { other_port: 0, too_many: 3976 }));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn one_backend_less_changes_one_place_and_nodes_take_different_ones() {
+    fn removing_a_backend_changes_one_choice_and_nodes_choose_differently() {
         let backends = many(3000);
         let before = addresses(&limit(&backends, "here"));
         for gone in [0, 1500, 2999] {

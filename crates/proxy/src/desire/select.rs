@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn zone_hints_hold_only_if_every_ready_backend_has_one() {
+    fn zone_hints_count_only_if_every_ready_backend_has_one() {
         assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), zoned("10.0.0.2", "b")]).0, ["10.0.0.1"]);
         assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), backend("10.0.0.2")]).0.len(), 2);
         assert_eq!(chosen(vec![zoned("10.0.0.1", "b"), zoned("10.0.0.2", "c")]).0.len(), 2);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_records_of_one_backend_the_terminating_one_yields() {
+    fn the_terminating_one_of_two_records_of_a_backend_is_ignored() {
         let first = slice("n/s1", "n/svc").port(8080).backend(backend("10.0.0.1")).build();
         let second = slice("n/s2", "n/svc").port(8080).backend(backend("10.0.0.1").terminating()).build();
         for slices in [[&first, &second], [&second, &first]] {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_meet_by_name_and_protocol() {
+    fn ports_match_by_name_and_protocol() {
         let slice = slice("n/s", "n/svc").named_port("", Protocol::UDP, 53).backend(backend("10.0.0.1")).build();
         assert_eq!(select(&port(), Family::V4, [&slice], &node()), Selection::default());
     }

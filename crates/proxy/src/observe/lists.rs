@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_v1_list_is_read_where_it_saves_calls_and_is_not_out_of_proportion() {
+    fn the_v1_list_is_read_where_it_saves_calls() {
         assert!(!is_v1_list_cheaper(READ_ONE_BY_ONE, READ_ONE_BY_ONE));
         assert!(is_v1_list_cheaper(READ_ONE_BY_ONE + 1, READ_ONE_BY_ONE + 1));
         assert!(is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD));

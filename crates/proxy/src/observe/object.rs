@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn with_other_backends_it_says_something_else() {
+    fn with_other_backends_has_other_content() {
         let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kube_proxy_never_makes_is_not_taken_for_its() {
+    fn load_balancers_that_kube_proxy_never_creates_do_not_resemble_it() {
         assert!(observed(&node_port()).resembles_kube_proxy());
         let changes: [&dyn Fn(&mut LoadBalancer); 5] = [
             &|d| d.port_mappings[0].flags = PortMappingFlags::ILB,

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_endpoint_of_an_address_stays_or_goes_for_a_reason() {
+    fn each_endpoint_of_an_address_stays_or_is_deleted_for_a_reason() {
         let ours = Candidate { remote: true, owner: Owner::Us, matches: false, left_by_kube_proxy: false };
         let foreign = Candidate { owner: Owner::Foreign, ..ours };
         let left = Candidate { left_by_kube_proxy: true, ..foreign };

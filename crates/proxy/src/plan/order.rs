@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_comes_first_and_what_failed_before_last() {
+    fn dns_comes_first_and_retries_last() {
         let rank = |name: &str, reason, failed| {
             let service = name.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
             Rank::of(service, &[step(reason)], failed)

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn hns_that_is_back_counts_as_restarted_until_it_is_in_sync() {
+    fn hns_counts_as_restarted_after_an_outage_until_it_is_in_sync() {
         let mut health = Health::default();
         assert_eq!(health.liveness(true), Liveness::Unavailable);
         health.record_availability(true, false);

@@ -1,4 +1,4 @@
-//! How many native calls things cost. Counts, not times: they are the same on every machine.
+//! The number of native calls of each operation. Unlike times, counts are the same on every machine.
 
 use hcn::ApiVersion;
 use proxy::model::{Service, Slice};
@@ -28,14 +28,14 @@ fn a_slice(s: u32, backends: u32) -> Slice {
 }
 
 #[test]
-fn first_programming_costs_one_call_an_object() {
+fn the_first_programming_costs_one_call_for_each_object() {
     let mut rig = Rig::l2bridge();
     let (services, slices) = cluster(100, 3);
     rig.cluster(services, slices);
     rig.sync();
     let (calls, writes) = rig.calls();
     assert_eq!(writes, 400);
-    // Version, network (3), two lists, the network's handle, and one look at the first object.
+    // Version, network (3), two lists, the network's handle, and one read of the first object.
     assert_eq!(calls, 400 + 8);
 }
 
@@ -125,7 +125,7 @@ fn services_without_backends_cost_no_call() {
 }
 
 #[test]
-fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
+fn a_large_cluster_is_programmed_in_batches_with_infrastructure_first() {
     let mut rig = Rig::l2bridge();
     let (mut services, mut slices) = cluster(300, 1);
     services.push(service("kube-system/kube-dns").cluster_ip("10.200.0.10").port(53).build());

@@ -1,4 +1,4 @@
-//! Whatever the cluster says, whatever HNS can: no document is sent that HNS refuses.
+//! HNS refuses no document, for any cluster and any version of HNS.
 
 use std::net::IpAddr;
 
@@ -136,7 +136,7 @@ proptest! {
                 let refused: Vec<_> = report.failures().map(|(outcome, failure)| format!("{}: {failure}", outcome.step)).collect();
                 prop_assert!(refused.is_empty(), "{refused:#?}");
             }
-            // What serves nobody is not there, and what is explained is what is held.
+            // There is no load balancer without backends, and the explained objects are those in HNS.
             let services: Vec<_> = rig.proxy.cluster().iter().map(|(name, _)| name.clone()).collect();
             let mut desired = 0;
             for name in services {

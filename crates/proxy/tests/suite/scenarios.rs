@@ -32,7 +32,7 @@ fn a_service_and_its_backends_come_and_go() {
 }
 
 #[test]
-fn a_changed_backend_modifies_in_place_where_hns_can_and_replaces_where_it_cannot() {
+fn a_changed_backend_is_modified_in_place_or_replaced_where_hns_cannot() {
     for (version, functions) in [
         ("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer", "HcnDeleteEndpoint"]),
         ("14.0", vec!["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnDeleteEndpoint"]),
@@ -51,7 +51,7 @@ fn a_changed_backend_modifies_in_place_where_hns_can_and_replaces_where_it_canno
 }
 
 #[test]
-fn a_modify_that_does_nothing_is_found_and_the_load_balancer_replaced() {
+fn a_modify_without_effect_is_detected_and_the_load_balancer_replaced() {
     let mut rig = Rig::l2bridge();
     rig.emulator.change_quirks(|q| q.silent_modify = true);
     web(&mut rig);
@@ -76,7 +76,7 @@ fn an_address_that_becomes_local_loses_its_remote_endpoint() {
 }
 
 #[test]
-fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
+fn the_other_backends_serve_while_a_local_one_waits_for_its_endpoint() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     let local = slice("ns/web-2", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
@@ -91,7 +91,7 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
         ]
     );
     rig.local("pod", &["10.244.1.11"]);
-    let proxy::Next::At(due) = rig.run().next else { panic!("it should look again") };
+    let proxy::Next::At(due) = rig.run().next else { panic!("a retry is due") };
     rig.now = due;
     rig.run();
     assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.11,10.244.2.1:8080 flags 1/0".into()));
@@ -99,7 +99,7 @@ fn a_local_backend_waits_for_its_endpoint_and_the_others_serve_meanwhile() {
 }
 
 #[test]
-fn what_hns_loses_comes_back() {
+fn a_lost_load_balancer_is_created_again() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -112,7 +112,7 @@ fn what_hns_loses_comes_back() {
 }
 
 #[test]
-fn a_load_balancer_of_others_is_adopted_replaced_or_left_alone() {
+fn a_foreign_load_balancer_is_adopted_replaced_or_not_touched() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     let pod = rig.local("pod", &["10.244.1.11"]);
@@ -184,7 +184,7 @@ fn a_frontend_claimed_twice_belongs_to_the_older_service() {
 }
 
 #[test]
-fn a_failing_service_delays_no_other_and_is_tried_again() {
+fn a_failing_service_delays_no_other_and_is_retried() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.proxy.apply_service(service("ns/api").cluster_ip("10.96.0.2").port(80).build());
@@ -193,7 +193,7 @@ fn a_failing_service_delays_no_other_and_is_tried_again() {
     let report = rig.sync();
     assert_eq!(report.failures().count(), 1);
     assert!(rig.objects().iter().any(|line| line.starts_with("lb 10.96.0.1:80")));
-    let proxy::Next::At(due) = report.next else { panic!("it should try again") };
+    let proxy::Next::At(due) = report.next else { panic!("a retry is due") };
     assert!(rig.run().outcomes.is_empty(), "not before it is due");
     rig.now = due;
     rig.run();
@@ -202,7 +202,7 @@ fn a_failing_service_delays_no_other_and_is_tried_again() {
 }
 
 #[test]
-fn without_one_endpoint_the_others_serve() {
+fn the_other_backends_serve_without_an_endpoint_that_failed() {
     let mut rig = Rig::l2bridge();
     let two = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
     rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![two.build()]);
@@ -214,14 +214,14 @@ fn without_one_endpoint_the_others_serve() {
 }
 
 #[test]
-fn an_unavailable_hns_changes_nothing_of_what_is_known() {
+fn an_unavailable_hns_does_not_change_the_observed_state() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
     let before = rig.objects();
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         rig.emulator.fail_nth(function, 1, hcn::Hresult::RPC_S_SERVER_UNAVAILABLE);
-        assert!((0..12).any(|_| rig.proxy.audit(&rig.client).is_err()), "each kind of list has its scope");
+        assert!((0..12).any(|_| rig.proxy.audit(&rig.client).is_err()), "each kind of list is called in a cycle");
         assert!(rig.run().outcomes.is_empty());
     }
     assert!(rig.sync().outcomes.is_empty());
@@ -229,7 +229,7 @@ fn an_unavailable_hns_changes_nothing_of_what_is_known() {
 }
 
 #[test]
-fn an_hns_that_chooses_its_own_ids_is_served_by_content() {
+fn objects_are_compared_by_content_if_hns_chooses_ids() {
     let mut rig = Rig::l2bridge();
     rig.emulator.change_quirks(|q| q.chooses_ids = true);
     web(&mut rig);
@@ -244,7 +244,7 @@ fn an_hns_that_chooses_its_own_ids_is_served_by_content() {
 }
 
 #[test]
-fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
+fn an_overlay_network_has_endpoints_for_the_source_vip_and_each_service() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let outside = slice("ns/out-1", "ns/out").port(5432).backend(backend("192.0.2.20"));
     rig.cluster(
@@ -277,7 +277,7 @@ fn overlay_has_endpoints_for_the_source_address_and_for_each_service() {
 }
 
 #[test]
-fn a_network_made_again_is_programmed_again() {
+fn a_recreated_network_is_programmed() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -293,7 +293,7 @@ fn a_network_made_again_is_programmed_again() {
 }
 
 #[test]
-fn what_the_virtual_switch_cannot_balance_is_said() {
+fn a_protocol_that_hns_does_not_support_is_reported() {
     let mut rig = Rig::l2bridge();
     rig.cluster(
         vec![service("ns/s").cluster_ip("10.96.0.1").named_port("", Protocol::SCTP, 38412).build()],
@@ -306,7 +306,7 @@ fn what_the_virtual_switch_cannot_balance_is_said() {
 }
 
 #[test]
-fn of_backends_with_different_ports_the_largest_group_serves() {
+fn the_largest_group_of_backends_with_one_port_serves() {
     let mut rig = Rig::l2bridge();
     let group = |name: &str, port, ips: &[&str]| {
         ips.iter().fold(slice(name, "ns/web").port(port), |s, ip| s.backend(backend(ip))).build()
@@ -345,7 +345,7 @@ fn local_policies_need_a_local_backend() {
 }
 
 #[test]
-fn an_endpoint_outlives_the_load_balancer_that_could_not_be_changed() {
+fn an_endpoint_stays_while_its_load_balancer_cannot_be_modified() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -362,7 +362,7 @@ fn an_endpoint_outlives_the_load_balancer_that_could_not_be_changed() {
 }
 
 #[test]
-fn what_was_created_although_hns_said_otherwise_is_adopted() {
+fn an_object_created_by_a_call_that_failed_is_adopted() {
     for function in ["HcnCreateEndpoint", "HcnCreateLoadBalancer"] {
         let mut rig = Rig::l2bridge();
         web(&mut rig);
@@ -374,7 +374,7 @@ fn what_was_created_although_hns_said_otherwise_is_adopted() {
         });
         let report = rig.sync();
         assert_eq!(report.failures().count(), 1);
-        let proxy::Next::At(due) = report.next else { panic!("it should try again") };
+        let proxy::Next::At(due) = report.next else { panic!("a retry is due") };
         rig.now = due;
         rig.calls();
         assert!(rig.run().failures().next().is_none());
@@ -386,7 +386,7 @@ fn what_was_created_although_hns_said_otherwise_is_adopted() {
 }
 
 #[test]
-fn a_frontend_taken_since_the_last_look_is_looked_at_and_replaced() {
+fn a_foreign_load_balancer_newer_than_the_last_audit_is_listed_and_replaced() {
     let mut rig = Rig::l2bridge();
     rig.sync();
     let pod = rig.local("pod", &["10.244.1.11"]);
@@ -404,14 +404,14 @@ fn a_frontend_taken_since_the_last_look_is_looked_at_and_replaced() {
 }
 
 #[test]
-fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_when_it_comes_back() {
+fn the_id_of_a_modified_load_balancer_that_reappears_is_not_trusted() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
     let two = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
     rig.proxy.apply_slice(two.build());
     rig.run();
-    // HNS restarts: the load balancer is missing for a while, and its old backends are wanted when it is back.
+    // HNS restarts: the load balancer is missing for a while, and its old backends are desired when it reappears.
     rig.emulator.stop(&[Kind::LoadBalancer]);
     rig.emulator.start();
     rig.proxy.audit(&rig.client).unwrap();
@@ -430,12 +430,12 @@ fn two_backends(rig: &mut Rig) {
 const ONE: [&str; 2] = ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"];
 
 #[test]
-fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_after_a_restart() {
+fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
     two_backends(&mut rig);
-    // While no process runs, the second backend goes: the id says what is wanted, its content does not.
+    // While no process runs, the second backend goes: the id equals the desired one, its content does not.
     rig.restart();
     web(&mut rig);
     rig.settle();
@@ -443,7 +443,7 @@ fn a_load_balancer_changed_in_place_is_not_trusted_by_its_id_after_a_restart() {
 }
 
 #[test]
-fn load_balancers_changed_in_place_cost_no_look_at_a_restart() {
+fn modified_load_balancers_cost_no_read_at_a_restart() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -455,7 +455,7 @@ fn load_balancers_changed_in_place_cost_no_look_at_a_restart() {
 }
 
 #[test]
-fn a_change_that_hns_made_although_it_said_otherwise_is_not_forgotten() {
+fn a_modify_that_took_effect_although_it_failed_is_compared_again() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -472,7 +472,7 @@ fn a_change_that_hns_made_although_it_said_otherwise_is_not_forgotten() {
 }
 
 #[test]
-fn an_endpoint_that_cannot_be_made_takes_no_working_load_balancer_away() {
+fn a_failed_endpoint_removes_no_working_load_balancer() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -486,7 +486,7 @@ fn an_endpoint_that_cannot_be_made_takes_no_working_load_balancer_away() {
 }
 
 #[test]
-fn handles_that_a_restart_of_hns_has_voided_are_opened_again() {
+fn handles_are_opened_again_after_a_restart_of_hns() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -498,14 +498,14 @@ fn handles_that_a_restart_of_hns_has_voided_are_opened_again() {
 }
 
 #[test]
-fn nothing_is_written_while_hns_is_unavailable_and_everything_after() {
+fn nothing_is_written_during_an_outage_and_everything_after_it() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.proxy.audit(&rig.client).unwrap();
     rig.emulator.stop(&[]);
     rig.calls();
     assert_eq!(rig.run().failures().count(), 1, "the first refusal is enough");
-    let proxy::Next::At(due) = rig.run().next else { panic!("it should look again") };
+    let proxy::Next::At(due) = rig.run().next else { panic!("a retry is due") };
     assert_eq!(rig.calls().1, 0, "not even the network can be opened");
     rig.emulator.start();
     rig.now = due;
@@ -515,7 +515,7 @@ fn nothing_is_written_while_hns_is_unavailable_and_everything_after() {
 }
 
 #[test]
-fn new_subnets_of_other_nodes_are_learned() {
+fn new_subnets_of_other_nodes_are_read() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.9.1").on("there"));
     rig.cluster(vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()], vec![slice.build()]);
@@ -538,7 +538,7 @@ fn new_subnets_of_other_nodes_are_learned() {
 }
 
 #[test]
-fn one_port_that_serves_is_enough_for_the_health_check_of_all() {
+fn one_serving_port_is_enough_for_the_health_check_of_all_ports() {
     let mut rig = Rig::l2bridge();
     let mut settings = crate::rig::settings();
     settings.forward_health_check_vip = true;
@@ -557,7 +557,7 @@ fn one_port_that_serves_is_enough_for_the_health_check_of_all() {
 }
 
 #[test]
-fn nothing_is_taken_away_before_the_cluster_is_known() {
+fn nothing_is_deleted_before_the_cluster_is_known() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -568,7 +568,7 @@ fn nothing_is_taken_away_before_the_cluster_is_known() {
 }
 
 #[test]
-fn a_document_that_makes_no_sense_is_asked_for_again_later() {
+fn an_invalid_document_is_read_again_in_the_next_cycle() {
     let mut rig = Rig::l2bridge();
     let pod = rig.local("pod", &[]);
     let slice = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.1.11").on("here"));
@@ -585,7 +585,7 @@ fn a_document_that_makes_no_sense_is_asked_for_again_later() {
 }
 
 #[test]
-fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
+fn an_adopted_endpoint_stays_while_a_foreign_load_balancer_uses_it() {
     let mut rig = Rig::l2bridge();
     let theirs = rig.emulator.add(
         Kind::Endpoint,
@@ -609,11 +609,11 @@ fn an_endpoint_taken_over_from_others_stays_while_they_use_it() {
         rig.emulator.remove(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap());
     }
     rig.sync();
-    assert_eq!(rig.objects(), Vec::<String>::new(), "it goes with the last of their load balancers");
+    assert_eq!(rig.objects(), Vec::<String>::new(), "it is deleted with the last foreign load balancer");
 }
 
 #[test]
-fn a_backend_that_vanished_does_not_make_its_load_balancer_seem_gone() {
+fn a_load_balancer_with_a_vanished_backend_is_still_known() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     let pod = rig.local("pod", &["10.244.1.11"]);
@@ -628,7 +628,7 @@ fn a_backend_that_vanished_does_not_make_its_load_balancer_seem_gone() {
 }
 
 #[test]
-fn of_two_endpoints_of_one_name_the_other_remains() {
+fn the_second_of_two_endpoints_with_one_name_remains_usable() {
     let mut rig = Rig::l2bridge();
     let mut settings = crate::rig::settings();
     settings.forward_health_check_vip = true;
@@ -649,7 +649,7 @@ fn of_two_endpoints_of_one_name_the_other_remains() {
 }
 
 #[test]
-fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
+fn an_object_with_our_id_and_other_content_is_replaced() {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
@@ -665,7 +665,7 @@ fn an_object_of_our_id_that_says_something_else_is_read_and_replaced() {
 }
 
 #[test]
-fn a_family_that_hns_does_not_have_is_said_and_not_tried() {
+fn an_unsupported_family_is_reported_and_not_programmed() {
     for (version, api_version) in [("15.5", ApiVersion::V1), ("10.5", ApiVersion::V2)] {
         let mut rig = Rig::new("L2Bridge", version, api_version);
         let host = proxy::Host { node_ips: vec!["fd00:77::1".parse().unwrap()], mac: None };

@@ -109,7 +109,7 @@ fn of_kind(desired: &DesiredService, kind: FrontendKind) -> &LoadBalancerSpec {
     spec
 }
 
-/// What the code says, in the words of the reference.
+/// The result of the code, in the types of the reference.
 fn given(desired: &DesiredService) -> Answer {
     let ids = |kind| -> BTreeSet<u8> {
         let id = |target: &Target| match target {

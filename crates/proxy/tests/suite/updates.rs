@@ -1,4 +1,4 @@
-//! Changes to what works: in which order, how often, and what stays untouched meanwhile.
+//! Changes of programmed Services: the order and number of writes, and what stays untouched.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::rig::Rig;
 const REPLACED: [&str; 2] = ["HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"];
 
 #[test]
-fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_most() {
+fn without_modify_a_load_balancer_is_replaced_at_once_and_then_at_most_once_a_second() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -37,7 +37,7 @@ fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_
         rig.calls();
     }
     assert_eq!(replaced, [0, 10, 20, 30, 40]);
-    let Next::At(due) = rig.run().next else { panic!("what waits is due at some time") };
+    let Next::At(due) = rig.run().next else { panic!("a postponed replacement has a due time") };
     assert_eq!(due, start + Duration::from_secs(5));
     rig.now = due;
     rig.run();
@@ -46,7 +46,7 @@ fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_
 }
 
 #[test]
-fn with_modify_every_change_is_made_at_once_and_in_place() {
+fn with_modify_every_change_is_programmed_at_once() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -60,7 +60,7 @@ fn with_modify_every_change_is_made_at_once_and_in_place() {
 }
 
 #[test]
-fn a_replacement_that_is_refused_puts_back_what_was_there() {
+fn the_previous_load_balancer_is_restored_if_hns_refuses_a_replacement() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -80,7 +80,7 @@ fn a_replacement_that_is_refused_puts_back_what_was_there() {
 }
 
 #[test]
-fn an_endpoint_that_fails_stops_the_replacement_before_anything_is_taken_away() {
+fn a_failed_endpoint_stops_the_replacement_before_anything_is_deleted() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -94,7 +94,7 @@ fn an_endpoint_that_fails_stops_the_replacement_before_anything_is_taken_away() 
 }
 
 #[test]
-fn an_external_address_that_moves_to_another_service_changes_hands_back_to_back() {
+fn an_external_address_that_moves_to_another_service_is_replaced_back_to_back() {
     for (version, expected) in [("15.5", &["HcnModifyLoadBalancer"][..]), ("14.0", &REPLACED)] {
         let mut rig = empty(version);
         let with = |name: &str, ip: &str, external: &[&str]| {
@@ -153,7 +153,7 @@ fn an_edit_writes_only_what_differs() {
 }
 
 #[test]
-fn of_two_load_balancers_on_a_frontend_one_stays() {
+fn one_of_two_load_balancers_on_a_frontend_stays() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -176,13 +176,13 @@ fn of_two_load_balancers_on_a_frontend_one_stays() {
 }
 
 #[test]
-fn what_failed_before_is_tried_after_what_is_new() {
+fn retries_come_after_new_changes() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 30001)]));
     let node_port = |name: &str, ip: &str, port| service(name).cluster_ip(ip).port(80).node_port(port).build();
     rig.proxy.apply_service(node_port("a/first", "10.96.0.1", 30001));
     back(&mut rig, "a/first", &["10.244.2.1"]);
-    let Next::At(due) = rig.sync().next else { panic!("it should try again") };
+    let Next::At(due) = rig.sync().next else { panic!("a retry is due") };
     rig.now = due;
     rig.proxy.apply_service(node_port("z/last", "10.96.0.2", 30002));
     back(&mut rig, "z/last", &["10.244.2.2"]);
@@ -192,7 +192,7 @@ fn what_failed_before_is_tried_after_what_is_new() {
 }
 
 #[test]
-fn any_number_of_workers_leads_to_the_same() {
+fn any_number_of_workers_leads_to_the_same_objects() {
     let mut expected = None;
     for threads in [1, 2, 8] {
         for version in ["15.5", "14.0"] {

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_detail_has_its_turn_once_in_a_cycle() {
+    fn each_detail_is_asked_once_in_a_cycle() {
         let mut cycle = Cycle::default();
         let turns: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
         let mut expected = vec![AuditScope::Ids; 12];

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_network_nothing_is_expected_and_an_error_still_holds_back_writes() {
+    fn without_its_network_nothing_is_expected_and_an_error_still_stops_writes() {
         for state in [unknown(None), AuditState::Idle, FIRST, LATER] {
             assert_eq!(state.after(Answer::NetworkGone), unknown(None));
         }

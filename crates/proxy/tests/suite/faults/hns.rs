@@ -1,4 +1,4 @@
-//! HNS loses things, goes away, lies, and refuses.
+//! HNS loses objects, is unavailable, reports success without effect, and refuses calls.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_au
         first.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["default/kubernetes", "kube-system/kube-dns"]
     );
-    // The rest of what is planned in three pieces.
+    // The rest of three batches.
     rig.run();
     rig.run();
     assert_eq!(rig.objects(), before);
@@ -42,7 +42,7 @@ fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_au
 }
 
 #[test]
-fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_adopted() {
+fn issue_139519_objects_that_reappear_late_after_a_restart_are_compared_and_adopted() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/same", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/other", "10.96.0.2", &["10.244.2.2"]);
@@ -53,7 +53,7 @@ fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_ad
     assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
     assert!(rig.proxy.audit_error().is_some());
     rig.emulator.start();
-    // The look finds nothing; what was there is back before the first write.
+    // The audit finds nothing; the objects reappear before the first write.
     rig.proxy.audit(&rig.client).unwrap();
     assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
     rig.emulator.reappear();
@@ -81,7 +81,7 @@ fn issues_112836_113524_a_failed_delete_leaves_no_stale_load_balancer_when_as_ma
     back(&mut rig, "ns/web", &[]);
     rig.emulator.fail_nth("HcnDeleteLoadBalancer", 1, Hresult::ERROR_GEN_FAILURE);
     assert!(rig.run().failures().next().is_some());
-    assert_eq!(rig.objects().len(), 3, "what a load balancer refers to stays with it");
+    assert_eq!(rig.objects().len(), 3, "an endpoint stays while a load balancer refers to it");
     back(&mut rig, "ns/web", &["10.244.2.3", "10.244.2.4"]);
     rig.now += Duration::from_secs(2);
     rig.run();
@@ -93,7 +93,7 @@ fn issues_112836_113524_a_failed_delete_leaves_no_stale_load_balancer_when_as_ma
 }
 
 #[test]
-fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_unaffected() {
+fn issues_137530_and_community_8883_a_port_in_use_is_reported_and_others_are_unaffected() {
     let mut rig = empty("15.5");
     rig.proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).build());
     back(&mut rig, "ns/web", &["10.244.2.1"]);
@@ -134,7 +134,7 @@ fn a_port_in_use_names_the_holder_where_it_is_known() {
     let pod = rig.local("pod", &["10.244.1.11"]);
     let external =
         |name: &str, ip: &str, port| service(name).cluster_ip(ip).external_ip("192.168.77.1").port(port).build();
-    // What only the host knows is in the way of both: this program's own health check, and a load balancer of others on every address.
+    // Both ports are in use: by the health check of this process, and by a foreign load balancer on every address.
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 10256), (6, 4000)]));
     rig.emulator.add(
         Kind::LoadBalancer,
@@ -155,7 +155,7 @@ fn a_port_in_use_names_the_holder_where_it_is_known() {
 }
 
 #[test]
-fn issue_131466_a_modify_that_does_nothing_is_found_and_replaced_and_not_tried_again() {
+fn issue_131466_a_modify_without_effect_is_detected_and_not_repeated() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
@@ -172,7 +172,7 @@ fn issue_131466_a_modify_that_does_nothing_is_found_and_replaced_and_not_tried_a
 }
 
 #[test]
-fn a_change_in_place_that_changes_nothing_does_not_show_that_hns_makes_changes() {
+fn a_modify_with_equal_content_does_not_prove_that_hns_modifies() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
@@ -187,7 +187,7 @@ fn a_change_in_place_that_changes_nothing_does_not_show_that_hns_makes_changes()
 }
 
 #[test]
-fn an_hns_that_begins_to_lie_is_found_within_a_round_of_looks() {
+fn a_modify_that_stops_working_is_detected_within_a_cycle_of_audits() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.9"]);
@@ -206,7 +206,7 @@ fn an_hns_that_begins_to_lie_is_found_within_a_round_of_looks() {
 }
 
 #[test]
-fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_well() {
+fn hns_is_in_sync_after_an_outage_during_any_call() {
     for function in ["HcnCreateEndpoint", "HcnCreateLoadBalancer", "HcnDeleteLoadBalancer", "HcnDeleteEndpoint"] {
         for done in [false, true] {
             for version in ["15.5", "14.0"] {
@@ -236,7 +236,7 @@ fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_we
 }
 
 #[test]
-fn a_lost_endpoint_is_back_and_its_load_balancer_is_written_again_where_that_takes_nothing_away() {
+fn a_lost_endpoint_is_created_again_and_its_load_balancer_is_modified_where_hns_can() {
     for (version, expected) in
         [("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer"]), ("14.0", vec!["HcnCreateEndpoint"])]
     {
@@ -264,7 +264,7 @@ fn drift_of_a_cycle(rig: &mut Rig) -> Vec<Drift> {
 }
 
 #[test]
-fn what_others_modify_in_place_is_found_within_a_cycle_of_audits() {
+fn modifications_by_other_programs_are_found_within_a_cycle_of_audits() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
@@ -294,7 +294,7 @@ fn what_others_modify_in_place_is_found_within_a_cycle_of_audits() {
 }
 
 #[test]
-fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
+fn changes_can_be_programmed_between_the_two_steps_of_an_audit() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -329,7 +329,7 @@ fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
 }
 
 #[test]
-fn a_slow_hns_is_said_to_be_slow() {
+fn a_slow_hns_is_reported_as_slow() {
     let mut rig = empty("15.5");
     rig.sync();
     rig.proxy.set_slow(true);
@@ -350,7 +350,7 @@ fn drift_that_an_audit_finds_before_it_fails_is_reported() {
 }
 
 #[test]
-fn an_audit_that_fails_is_no_loss() {
+fn a_failed_audit_is_no_drift() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -359,7 +359,7 @@ fn an_audit_that_fails_is_no_loss() {
         for code in [Hresult::RPC_S_SERVER_UNAVAILABLE, Hresult::E_ACCESSDENIED, Hresult::ELEMENT_NOT_FOUND] {
             rig.emulator.fail_nth(function, 1, code);
             let fails = |_| rig.proxy.audit(&rig.client).is_err();
-            assert!((0..12).any(fails), "each kind of list has its scope");
+            assert!((0..12).any(fails), "each kind of list is called in a cycle");
             rig.calls();
             let report = rig.run();
             assert_eq!(rig.calls().1, 0, "{function} {code}");

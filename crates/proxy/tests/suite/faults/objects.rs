@@ -1,4 +1,4 @@
-//! Endpoints and load balancers of others, of other Services, and of no sense.
+//! Endpoints and load balancers that are foreign, of other Services, or invalid.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ fn issue_106775_services_without_backends_cost_no_call_and_stall_nobody() {
 }
 
 #[test]
-fn issues_116389_141488_odd_documents_are_skipped_and_said() {
+fn issues_116389_141488_invalid_documents_are_skipped_and_reported() {
     let mut rig = empty("15.5");
     let pod = rig.local("pod", &["10.244.1.11"]);
     for odd in [
@@ -140,7 +140,7 @@ fn issues_116389_141488_odd_documents_are_skipped_and_said() {
     let before = (ids(&rig, Kind::LoadBalancer), ids(&rig, Kind::Endpoint));
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
-    // The list of the first generation lacks the oddest; the next look has it.
+    // The v1 list lacks the most invalid one; the next audit has it.
     rig.sync();
     assert!(rig.proxy.is_in_sync());
     assert!(rig.objects().iter().any(|line| line.starts_with("lb 10.96.0.1:80/6 -> 10.244.2.1")));
@@ -153,7 +153,7 @@ fn issues_116389_141488_odd_documents_are_skipped_and_said() {
 }
 
 #[test]
-fn endpoints_let_go_while_hns_goes_away_are_deleted_when_it_is_back() {
+fn endpoints_released_before_an_outage_are_deleted_after_it() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1", "10.244.2.2"]);
     rig.sync();

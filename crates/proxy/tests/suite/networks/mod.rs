@@ -13,8 +13,8 @@ use crate::calls::cluster;
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
-/// So many looks, and each kind of look had its turn.
-const ROUND: usize = 12;
+/// The number of audits in a cycle.
+const CYCLE: usize = 12;
 
 /// Two L2Bridge networks and an empty cluster.
 fn two() -> Rig {
@@ -32,7 +32,7 @@ fn conditions(rig: &Rig) -> Vec<Condition> {
 }
 
 #[test]
-fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
+fn the_endpoint_of_a_backend_is_in_the_network_of_its_subnet() {
     for api_version in [ApiVersion::V2, ApiVersion::V1] {
         let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "15.5", api_version);
         rig.cluster(vec![], vec![]);
@@ -62,7 +62,7 @@ fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
 }
 
 #[test]
-fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of_the_first() {
+fn the_larger_group_of_backends_in_two_networks_serves_and_a_tie_goes_to_the_first_network() {
     let mut rig = two();
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
     rig.settle();
@@ -92,7 +92,7 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
 }
 
 #[test]
-fn a_local_endpoint_serves_in_whatever_network_the_cni_made_it() {
+fn a_local_endpoint_serves_in_the_network_in_which_the_cni_created_it() {
     let mut rig = two();
     // In no subnet of either.
     rig.local_in(SECOND, "pod", &["10.99.0.1"]);
@@ -103,7 +103,7 @@ fn a_local_endpoint_serves_in_whatever_network_the_cni_made_it() {
 }
 
 #[test]
-fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
+fn only_the_overlay_network_beside_l2bridge_has_overlay_endpoints() {
     for (types, overlay, bridge) in [(["Overlay", "L2Bridge"], 244, 245), (["L2Bridge", "Overlay"], 245, 244)] {
         let mut rig = of_types(&types);
         serve(&mut rig, "ns/over", "10.96.0.1", &[&format!("10.{overlay}.2.7")]);
@@ -135,7 +135,7 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
 }
 
 #[test]
-fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
+fn an_overlay_network_without_the_source_vip_is_not_used_and_reported() {
     let mut rig = of_types(&["Overlay", "Overlay"]);
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.2.7"]);
     rig.settle();
@@ -151,19 +151,19 @@ fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
 }
 
 #[test]
-fn a_second_network_costs_one_call_more_at_a_look_and_one_at_the_first_write() {
+fn a_second_network_costs_one_more_call_for_each_audit_and_for_the_first_write() {
     let mut rig = two();
     let (services, slices) = cluster(50, 3);
     rig.cluster(services, slices);
     serve(&mut rig, "ns/second", "10.96.1.1", &["10.245.1.7"]);
     rig.sync();
-    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one look at the first object.
+    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one read of the first object.
     assert_eq!(rig.calls(), (5 + 3 + 202, 202));
-    // An audit: endpoints of each, load balancers. In one of a round networks take the place of endpoints, and where contents are
-    // looked at, one list has the endpoints of both.
-    let audits: Vec<_> = (0..ROUND).map(|_| (rig.sync().outcomes.len(), rig.calls())).collect();
+    // An audit: endpoints of each, load balancers. In one of a cycle networks are listed instead of endpoints, and where contents are
+    // compared, one list has the endpoints of both.
+    let audits: Vec<_> = (0..CYCLE).map(|_| (rig.sync().outcomes.len(), rig.calls())).collect();
     let of_cost = |cost| audits.iter().filter(|audit| **audit == (0, (cost, 0))).count();
-    assert_eq!((of_cost(2), of_cost(3)), (2, ROUND - 2), "{audits:?}");
+    assert_eq!((of_cost(2), of_cost(3)), (2, CYCLE - 2), "{audits:?}");
     rig.restart();
     assert!(rig.sync().outcomes.is_empty());
     assert_eq!(rig.calls(), (5, 0));
@@ -181,7 +181,7 @@ fn many_unknown_endpoints_of_two_networks_are_read_in_one_call() {
 }
 
 #[test]
-fn endpoints_of_others_are_used_in_the_second_network_too_and_left_alone_where_they_are_not() {
+fn foreign_endpoints_in_the_second_network_are_adopted_or_not_touched() {
     let mut rig = two();
     let remote = |network: Guid, address: &str, mac: &str| {
         rig.emulator.add(
@@ -201,7 +201,7 @@ fn endpoints_of_others_are_used_in_the_second_network_too_and_left_alone_where_t
 }
 
 #[test]
-fn subnets_of_other_nodes_are_learned_within_half_a_round_of_looks() {
+fn subnets_of_other_nodes_are_read_within_half_a_cycle_of_audits() {
     let mut rig = of_types(&["L2Bridge", "Overlay"]);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.245.9.7"]);
     rig.settle();
@@ -211,7 +211,7 @@ fn subnets_of_other_nodes_are_learned_within_half_a_round_of_looks() {
         "DestinationPrefix": "10.245.9.0/24", "IsolationId": 4096, "ProviderAddress": "192.168.77.9",
         "DistributedRouterMacAddress": "00-15-5D-77-00-02"}}));
     rig.emulator.replace(Kind::Network, SECOND, document);
-    (0..ROUND / 2).for_each(|_| drop(rig.sync()));
+    (0..CYCLE / 2).for_each(|_| drop(rig.sync()));
     assert!(rig.objects().contains(&"remote 10.245.9.7 on 192.168.77.9 in cbr1".to_owned()));
     assert!(!rig.objects().contains(&"remote 10.245.9.7".to_owned()));
 }
