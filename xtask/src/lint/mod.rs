@@ -1,8 +1,7 @@
 //! Rules of this workspace that neither the compiler nor clippy checks.
 //!
-//! Each rule is a function from the [`Workspace`] to findings, in a file of its own; exceptions with their reasons are in `allowed`.
+//! Each rule is a function from the [`Workspace`] to findings, in a file of its own.
 
-mod allowed;
 mod cycles;
 mod files;
 mod finding;
@@ -43,18 +42,11 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn check_cycles(workspace: &Workspace) -> Vec<Finding> {
-    let mut used = Vec::new();
     let mut findings = Vec::new();
     for target in &workspace.targets {
         for cycle in cycles::cycles(&target.tree) {
-            match allowed::known_cycle(&target.package, &cycle.modules) {
-                Some(known) => used.push(known),
-                None => {
-                    findings.push(Finding::in_file(cycle.file(), format!("{}: {}", target.package, cycle.describe())))
-                }
-            }
+            findings.push(Finding::in_file(cycle.file(), format!("{}: {}", target.package, cycle.describe())));
         }
     }
-    findings.extend(allowed::unused_cycles(&used));
     findings
 }
