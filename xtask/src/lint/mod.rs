@@ -6,6 +6,7 @@ mod cycles;
 mod files;
 mod finding;
 mod pages;
+mod paths;
 mod resolve;
 mod scan;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     findings.extend(workspace.targets.iter().flat_map(|target| target.tree.findings.clone()));
     findings.extend(check_cycles(&workspace));
     findings.extend(pages::check(&workspace));
+    findings.extend(paths::check(&workspace));
     findings.sort();
     findings.dedup();
     for finding in &findings {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::cycles::cycles;
 use super::finding::Finding;
 use super::tree::{Sources, Tree};
-use super::{files, pages};
+use super::{files, pages, paths};
 
 fn sources(files: &[(&str, &str)]) -> Sources {
     files.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect()
@@ -179,6 +179,14 @@ fn a_module_without_a_file_and_a_file_that_is_not_rust_are_found() {
     let broken = tree(&[("src/lib.rs", "mod a;"), ("src/a.rs", "fn\n}")]).findings;
     assert_eq!(broken.len(), 1);
     assert!(broken.iter().all(|finding| finding.to_string().starts_with("src/a.rs:2: cannot parse: ")));
+}
+
+#[test]
+fn paths_in_pages_that_do_not_exist_are_found() {
+    let text = "`crates/a/src/` and `crates/b.rs`\n`crates/{a,b}`, `/healthz`, `--flag=docs/x`, `crates/NAME here`\n`docs/c.md`";
+    let findings = paths::missing(Path::new("a.md"), text, |path| path == "crates/a/src/");
+    let expected = [(1, "crates/b.rs does not exist"), (3, "docs/c.md does not exist")];
+    assert_eq!(findings, expected.map(|(line, message)| Finding::at(Path::new("a.md"), line, message)));
 }
 
 #[test]
