@@ -238,16 +238,16 @@ impl Session {
         let Report { outcomes, next, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
         self.report_drift();
         self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
-        if self.reconciler.trouble().is_none() {
+        if self.reconciler.audit_error().is_none() {
             let triggers = self.reconciler.take_triggers();
             self.metrics.programmed(&triggers, self.started, Timestamp::now());
         }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         self.steps_done += outcomes.len() - failed;
-        for Outcome { step, result, put_back } in &outcomes {
+        for Outcome { step, result, restored } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
-                Err(failure) if *put_back => {
+                Err(failure) if *restored => {
                     warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
                 Err(failure) => warn!("{step}: {}; will retry", error_chain(failure)),
@@ -257,7 +257,7 @@ impl Session {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
         self.log_slow_calls();
-        let notices = self.reconciler.notices();
+        let notices = self.reconciler.conditions();
         if *notices != *self.notices {
             log_conditions(&mut self.service_conditions, notices.iter().map(ServiceCondition::to_string).collect());
             self.notices = notices.into();
@@ -268,7 +268,7 @@ impl Session {
     /// Logs when calls begin to exceed their budget, and when that is resolved.
     fn log_slow_calls(&mut self) {
         let slowest = self.hns.take_slowest();
-        self.reconciler.note_pace(slowest.is_some());
+        self.reconciler.set_slow(slowest.is_some());
         match slowest {
             Some(call) if !self.slow => warn!("HNS calls exceed their budget: {call}"),
             None if self.slow => info!("resolved: HNS calls exceed their budget"),
@@ -287,7 +287,7 @@ impl Session {
     }
 
     pub fn is_in_sync(&self) -> bool {
-        self.reconciler.is_converged()
+        self.reconciler.is_in_sync()
     }
 
     pub fn status(&self) -> Status {

@@ -7,64 +7,64 @@ use std::time::Duration;
 use crate::dirty::Subject;
 
 /// The first delay. Most failures of HNS are short: a switch port that is not there yet, a service that restarts.
-const FIRST: Duration = Duration::from_millis(500);
+const INITIAL_DELAY: Duration = Duration::from_millis(500);
 /// The longest delay: the default `syncPeriod` of kube-proxy, after which it retries everything.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Try {
-    attempts: u32,
+struct Attempts {
+    count: u32,
     due: Duration,
 }
 
 /// What failed, and when its retry is due.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
-    tries: BTreeMap<Subject, Try>,
+    failures: BTreeMap<Subject, Attempts>,
 }
 
 impl Backoff {
-    /// Notes a failure.
+    /// Records a failure, and doubles the delay.
     pub fn failed(&mut self, subject: Subject, now: Duration) {
-        let entry = self.tries.entry(subject).or_insert(Try { attempts: 0, due: now });
-        entry.due = now + delay(subject, entry.attempts);
-        entry.attempts = entry.attempts.saturating_add(1);
+        let entry = self.failures.entry(subject).or_insert(Attempts { count: 0, due: now });
+        entry.due = now + delay(subject, entry.count);
+        entry.count = entry.count.saturating_add(1);
     }
 
-    /// Notes a success, or that the subject is no longer desired.
-    pub fn settled(&mut self, subject: Subject) {
-        self.tries.remove(&subject);
+    /// Forgets a subject, after a success or when it is no longer desired.
+    pub fn clear(&mut self, subject: Subject) {
+        self.failures.remove(&subject);
     }
 
     /// Whether a subject has failed and its retry is not due.
-    pub fn holds_back(&self, subject: Subject, now: Duration) -> bool {
-        self.tries.get(&subject).is_some_and(|entry| entry.due > now)
+    pub fn is_backing_off(&self, subject: Subject, now: Duration) -> bool {
+        self.failures.get(&subject).is_some_and(|entry| entry.due > now)
     }
 
-    pub fn has(&self, subject: Subject) -> bool {
-        self.tries.contains_key(&subject)
+    pub fn contains(&self, subject: Subject) -> bool {
+        self.failures.contains_key(&subject)
     }
 
     pub fn due(&self, now: Duration) -> Vec<Subject> {
-        self.tries.iter().filter(|(_, entry)| entry.due <= now).map(|(subject, _)| *subject).collect()
+        self.failures.iter().filter(|(_, entry)| entry.due <= now).map(|(subject, _)| *subject).collect()
     }
 
     pub fn next(&self) -> Option<Duration> {
-        self.tries.values().map(|entry| entry.due).min()
+        self.failures.values().map(|entry| entry.due).min()
     }
 
     pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
-        self.tries.keys().copied()
+        self.failures.keys().copied()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tries.is_empty()
+        self.failures.is_empty()
     }
 }
 
 /// Doubled at each attempt, up to the longest, and spread by a fifth, so that what failed together is not retried together.
 fn delay(subject: Subject, attempts: u32) -> Duration {
-    let base = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
+    let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
     let mut hasher = rustc_hash::FxHasher::default();
     (subject, attempts).hash(&mut hasher);
     let spread = u32::try_from(hasher.finish() >> 48).unwrap_or_default();
@@ -80,10 +80,10 @@ mod tests {
     }
 
     #[test]
-    fn delays_double_up_to_the_longest() {
+    fn delays_double_up_to_a_maximum() {
         for last in 0..50 {
             for attempts in 0..40 {
-                let base = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
+                let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
                 let delay = delay(subject(last), attempts);
                 assert!(delay >= base && delay <= base + base / 5, "{attempts}: {delay:?}");
             }
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_holds_back_until_it_is_due() {
+    fn a_failed_subject_backs_off_until_its_retry_is_due() {
         let mut backoff = Backoff::default();
         let now = Duration::from_secs(100);
         backoff.failed(subject(1), now);
         let due = backoff.next().unwrap();
-        assert!(backoff.holds_back(subject(1), now) && !backoff.holds_back(subject(1), due));
+        assert!(backoff.is_backing_off(subject(1), now) && !backoff.is_backing_off(subject(1), due));
         assert_eq!(backoff.due(due), [subject(1)]);
-        backoff.settled(subject(1));
+        backoff.clear(subject(1));
         assert!(backoff.is_empty() && backoff.next().is_none());
     }
 }

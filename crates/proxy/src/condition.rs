@@ -1,4 +1,4 @@
-//! The conditions of Services: what a Service asks for and cannot have, or not yet.
+//! The conditions of Services: what a Service asks for that is unsupported, or not possible yet.
 
 use std::net::IpAddr;
 
@@ -21,69 +21,81 @@ impl std::fmt::Display for ServiceCondition {
     }
 }
 
-/// What a Service asks for and does not get. The texts say what follows from it, and what to do.
+/// What a Service asks for and does not get. The texts say what does not work, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Condition {
     /// The virtual switch load-balances TCP and UDP only.
-    #[error("port {port} is {protocol}, which the Windows virtual switch can't balance; the port is left out")]
+    #[error("port {port} is not programmed: HNS does not support {protocol}; use TCP or UDP")]
     ProtocolUnsupported { port: u16, protocol: Protocol },
     /// HNS before 11.10 and overlay networks have one family.
     #[error(
-        "its {family} address can't be served: this HNS, or an overlay network, has the node's primary family only"
+        "the {family} cluster IP is not programmed: HNS before 11.10, and overlay networks, support only the primary IP family of the node"
     )]
     FamilyUnsupported { family: Family },
     /// HNS before 12.0, or the HNS v1 API.
-    #[error("session affinity needs HNS 12.0 or later and its v2 interface; connections are spread without it")]
+    #[error("session affinity is ignored: it requires HNS 12.0 and the HCN (v2) API")]
     AffinityUnsupported,
     /// The virtual switch chooses a backend by a hash of the client's address, for as long as the backends stay the same.
     #[error(
-        "HNS keeps clients on their backends while the backends stay the same; it can't end that after {seconds} seconds"
+        "the session affinity timeout of {seconds} s is ignored: HNS has no timeout, clients keep their backends until the backends change"
     )]
     AffinityTimeoutIgnored { seconds: u32 },
     /// ACLs of endpoints see a packet after it was load-balanced, and remote endpoints have no ACLs.
     #[error(
-        "HNS can't keep sources outside spec.loadBalancerSourceRanges away; the load balancer itself, or a NetworkPolicy, must"
+        "spec.loadBalancerSourceRanges is not enforced: HNS cannot filter by source; use the external load balancer, or a NetworkPolicy"
     )]
     SourceRangesIgnored,
     /// DSR needs HNS 9.3 (of 9) or 10.2.
-    #[error("externalTrafficPolicy Local needs direct server return, HNS 9.3 or 10.2; it is taken for Cluster")]
+    #[error("externalTrafficPolicy Local is treated as Cluster: it requires direct server return (HNS 9.3 or 10.2)")]
     LocalPolicyUnsupported,
     /// DSR needs HNS 9.3 (of 9) or 10.2.
-    #[error("the annotation preserve-destination needs direct server return, HNS 9.3 or 10.2; it is ignored")]
+    #[error("the annotation preserve-destination is ignored: it requires direct server return (HNS 9.3 or 10.2)")]
     PreserveDestinationUnsupported,
     /// A load balancer of HNS has one port for all backends.
-    #[error("{frontend}: its backends have different ports; only those on port {port} serve, {dropped} are left out")]
+    #[error(
+        "{frontend}: {} not used: a load balancer has one backend port, and most backends have port {port}; use one port for all",
+        backends_are(*dropped)
+    )]
     MixedTargetPorts { frontend: Frontend, port: u16, dropped: usize },
     /// An older Service owns the frontend.
-    #[error("{frontend} belongs to Service {owner}, which is older; this one takes over when it is free")]
+    #[error("{frontend} is not programmed: the older Service {owner} claims it; use another address or port")]
     ClaimedByOther { frontend: Frontend, owner: ServiceName },
-    /// The backend is in the host's network, and HNS has no endpoint that stands for the host.
+    /// The backend is in the host network, and HNS has no endpoint of the host.
     #[error(
-        "backend {address} uses this node's own network, and HNS has no endpoint {name:?} with an address of that family to \
-         stand for it; it is left out; set --root-hnsendpoint-name"
+        "backend {address} is not used: it is in the host network, and HNS has no endpoint {name:?} with an address of its family; \
+         set --root-hnsendpoint-name"
     )]
     NoHostEndpoint { address: IpAddr, name: String },
     /// The slice arrived before the CNI created the endpoint.
-    #[error("backend {address} runs on this node but has no HNS endpoint; it is left out until there is one")]
+    #[error("backend {address} is not used: it is on this node, and the CNI has not created its HNS endpoint yet")]
     NoLocalEndpoint { address: IpAddr },
     /// A load balancer refers to endpoints of one network.
     #[error(
-        "its backends are in several HNS networks, and a load balancer has one: those in {network:?} serve, the others ({dropped}) are left out"
+        "{} not used: a load balancer is in one HNS network, and most backends are in {network:?}; use one network for all",
+        backends_are(*dropped)
     )]
     SeveralNetworks { network: String, dropped: usize },
     /// One of several networks is missing, or cannot be used.
-    #[error("it has backends in the HNS network {network:?}, which can't be used at present; they wait for it")]
+    #[error("backends in the HNS network {network:?} are not used: the network is missing, or cannot be used")]
     NetworkMissing { network: String },
     #[error(
-        "{frontend}: {dropped} of its backends are left out; a load balancer takes {limit} at most, near ones first"
+        "{frontend}: {} not used: a load balancer has at most {limit} backends; spread them over several Services",
+        backends_are(*dropped)
     )]
     TooManyBackends { frontend: Frontend, limit: usize, dropped: usize },
     /// HNS refuses the frontend with 0x803B0013.
-    #[error("{frontend} is in use: {holder}")]
+    #[error("{frontend} is not programmed: it is in use by {holder}")]
     PortInUse { frontend: Frontend, holder: Holder },
     /// The health check load balancer has no backend.
-    #[error("{frontend}: no HNS endpoint has the name {name:?}; set --root-hnsendpoint-name")]
+    #[error("{frontend} is not programmed: HNS has no endpoint {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint { frontend: Frontend, name: String },
+}
+
+fn backends_are(count: usize) -> String {
+    match count {
+        1 => "1 backend is".to_owned(),
+        count => format!("{count} backends are"),
+    }
 }
 
 impl Condition {
@@ -134,18 +146,18 @@ impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Holder::LoadBalancer { id, frontend, service: Some(service) } => {
-                write!(f, "load balancer {id} of Service {service} has {frontend}")
+                write!(f, "load balancer {id} of Service {service} on {frontend}")
             }
             Holder::LoadBalancer { id, frontend, service: None } => {
-                write!(f, "load balancer {id} of others has {frontend}")
+                write!(f, "foreign load balancer {id} on {frontend}")
             }
             Holder::OwnHealthCheck { service: Some(service) } => {
-                write!(f, "this program answers the health checks of Service {service} there")
+                write!(f, "the health check of Service {service} in this process")
             }
-            Holder::OwnHealthCheck { service: None } => f.write_str("this program answers /healthz there"),
+            Holder::OwnHealthCheck { service: None } => f.write_str("/healthz of this process"),
             Holder::Unknown => f.write_str(
-                "no load balancer that HNS lists has it; a process may (netstat -ano), or a reservation of the host \
-                 (netsh int ipv4 show excludedportrange tcp)",
+                "a process or a port reservation of the host; check netstat -ano, and netsh int ipv4 show \
+                 excludedportrange tcp",
             ),
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::frontend::Frontend;
 
-/// What a step is about.
+/// The frontend or address that a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A load balancer.
@@ -15,7 +15,6 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The address, if it is about an endpoint.
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Subject::Address(address) => Some(address),
@@ -23,7 +22,6 @@ impl Subject {
         }
     }
 
-    /// The frontend, if it is about a load balancer.
     pub fn frontend(self) -> Option<Frontend> {
         match self {
             Subject::Frontend(frontend) => Some(frontend),
@@ -32,17 +30,16 @@ impl Subject {
     }
 }
 
-/// What a change concerns.
+/// The frontends and addresses that a change concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dirty {
-    /// Frontends whose load balancer may have to change.
+    /// Frontends whose load balancer may need a write.
     pub frontends: BTreeSet<Frontend>,
-    /// Addresses whose endpoint may have to come or go.
+    /// Addresses whose endpoint may have to be created or deleted.
     pub addresses: BTreeSet<IpAddr>,
 }
 
 impl Dirty {
-    /// Adds what a step is about.
     pub fn insert(&mut self, subject: Subject) {
         match subject {
             Subject::Frontend(frontend) => self.frontends.insert(frontend),
@@ -50,13 +47,12 @@ impl Dirty {
         };
     }
 
-    /// Adds what another change concerns. Costs as much as the smaller of both has.
+    /// Adds another set. The cost is that of the smaller one.
     pub fn merge(&mut self, other: Dirty) {
         merge(&mut self.frontends, other.frontends);
         merge(&mut self.addresses, other.addresses);
     }
 
-    /// Whether nothing is concerned.
     pub fn is_empty(&self) -> bool {
         self.frontends.is_empty() && self.addresses.is_empty()
     }

@@ -62,7 +62,7 @@ pub enum FrontendKind {
 }
 
 impl FrontendKind {
-    pub fn words(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             FrontendKind::ClusterIp => "cluster IP",
             FrontendKind::NodePort => "node port",
@@ -75,7 +75,7 @@ impl FrontendKind {
 
 impl std::fmt::Display for FrontendKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.words())
+        f.pad(self.as_str())
     }
 }
 

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_goes_has_none_any_more() {
+    fn a_deleted_service_has_no_health_check() {
         let mut cluster = cluster();
         let name = ServiceName::new("ns", "web");
         let mut checks = checks(&cluster, &["web", "plain"]);

@@ -27,7 +27,7 @@ impl Content {
     pub const UNKNOWN: Self = Self(0);
 
     /// The same content for another id, in case an object with other content has the first id.
-    pub fn by_another_name(self) -> Self {
+    pub fn alternative(self) -> Self {
         Self(!self.0)
     }
 }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_version_8_and_known_as_ours() {
+    fn ids_are_version_8_and_recognized_as_ours() {
         let frontend = Frontend::of(&document()).next().unwrap();
         let id = load_balancer_id(frontend, content(&document()));
         assert!(is_ours(id));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_generation_cannot_say_is_no_difference_there() {
+    fn flags_that_the_v1_api_lacks_are_no_difference_there() {
         let v1 = Capabilities::of(Version::new(15, 5), ApiVersion::V1);
         let mut flagged = document();
         flagged.port_mappings[0].flags = PortMappingFlags::LOCAL_ROUTED_VIP;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::model::Family;
 
-/// What programming depends on.
+/// An HNS network, reduced to what programming depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     pub id: Guid,
@@ -21,8 +21,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The address of the node where an address is: that of the last remote subnet that contains it, or the address itself if it is such
-    /// a node's own. kube-proxy chooses the last too.
+    /// The address of the node that an address is on: the provider address of the last remote subnet that contains it, or the address itself
+    /// if it is a provider address. kube-proxy chooses the last one too.
     pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
         self.remote_subnets
             .iter()
@@ -31,8 +31,8 @@ impl Network {
             .map(|subnet| subnet.provider_address)
     }
 
-    /// The length of the longest prefix of its own subnets that contains an address.
-    fn closeness(&self, address: IpAddr) -> Option<u8> {
+    /// The longest prefix length among its own subnets that contain an address.
+    fn longest_prefix(&self, address: IpAddr) -> Option<u8> {
         self.subnets.iter().filter(|subnet| subnet.contains(&address)).map(IpNet::prefix_len).max()
     }
 }
@@ -149,7 +149,7 @@ impl Networks {
     /// The network that an address belongs to: the one with the longest subnet that contains it, else the overlay network that routes it
     /// to another node, else the first that supports its family.
     pub fn network_of(&self, address: IpAddr) -> NetworkIndex {
-        // With one network the subnets decide nothing: kube-proxy takes every backend for one of its network.
+        // With one network, subnets do not matter: kube-proxy treats every backend as part of its network.
         if self.len() < 2 {
             return NetworkIndex::FIRST;
         }
@@ -158,7 +158,7 @@ impl Networks {
             let supporting = self.indices().filter(|index| self.supports(*index, family));
             supporting.filter_map(|index| Some((index, self.known(index)?)))
         };
-        let own = known().filter_map(|(index, network)| Some((network.closeness(address)?, Reverse(index)))).max();
+        let own = known().filter_map(|(index, network)| Some((network.longest_prefix(address)?, Reverse(index)))).max();
         let elsewhere = || known().find(|(_, network)| network.provider_address(address).is_some());
         let first = || self.indices().find(|index| self.supports(*index, family)).unwrap_or_default();
         own.map(|(_, Reverse(index))| index).or_else(|| Some(elsewhere()?.0)).unwrap_or_else(first)
@@ -168,19 +168,19 @@ impl Networks {
 /// A condition of the host, as opposed to one Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum HostCondition {
-    #[error("the network {from:?} is called {to:?} now; it is used all the same, set --network-name")]
+    #[error("network {from:?} was renamed to {to:?} in HNS, and is still used; set --network-name")]
     NetworkRenamed { from: String, to: String },
     /// One of several networks is missing, or cannot be used.
-    #[error("its Services wait, those of other networks go on: {reason}")]
+    #[error("{reason}; Services in other networks are programmed")]
     NetworkMissing { reason: String },
     /// A subnet, of this node or of another, is invalid.
-    #[error("a subnet of the network {network:?} can't be read, and addresses in it count as outside of it: {reason}")]
+    #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
     SubnetUnreadable { network: String, reason: String },
     /// HNS chooses the ids of objects itself.
-    #[error("HNS does not keep the ids it is asked for; contents are compared instead, which takes longer at a start")]
+    #[error("HNS does not keep requested ids; contents are compared instead, which makes a start slower")]
     IdsNotHonoured,
     /// A document of HNS is invalid.
-    #[error("HNS lists {id}, which is left out: {reason}")]
+    #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
 }
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_belongs_where_its_subnet_is_else_where_it_can_be_reached_else_to_the_first() {
+    fn an_address_belongs_to_the_network_of_its_subnet_else_to_the_overlay_that_routes_it_else_to_the_first() {
         let networks = networks(&[
             (false, &["10.1.0.0/16", "fd00:1::/64"], &[]),
             (false, &["10.1.7.0/24"], &[]),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_network_every_address_is() {
+    fn every_address_belongs_to_the_only_network() {
         let networks = networks(&[(true, &["10.1.1.0/24"], &[])]);
         assert_eq!(["10.1.1.1", "9.9.9.9", "fd00:9::1"].map(|address| of(&networks, address)), [0, 0, 0]);
         assert!(!networks.any_supports(Family::V6));

@@ -23,7 +23,7 @@ mod reference;
 mod refusals;
 #[path = "suite/rig.rs"]
 mod rig;
-#[path = "suite/scenarios.rs"]
+#[path = "suite/scenarios/mod.rs"]
 mod scenarios;
 #[path = "suite/truth.rs"]
 mod truth;

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::allowed;
 use super::finding::Finding;
 use super::workspace::Workspace;
 
-/// The longest Rust file, in lines. Longer files have more than one responsibility, or are test data.
+/// The longest Rust file, in lines. Longer files have more than one responsibility.
 pub(super) const MAX_LINES: usize = 500;
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
@@ -19,14 +18,8 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
             findings.push(Finding::in_file(path, "no module names this file: nothing compiles it"));
         }
         findings.extend(header(path, text));
-        findings.extend(length(path, text, allowed::LONG_FILES));
+        findings.extend(length(path, text));
     }
-    let allowed = allowed::LONG_FILES.iter().map(|(path, _)| Path::new(path));
-    findings.extend(
-        allowed
-            .filter(|path| !workspace.files.contains_key(*path))
-            .map(|path| Finding::in_file(path, "this file is allowed to be long, but does not exist")),
-    );
     let own = machine_paths(&workspace.root);
     for (path, text) in &workspace.files {
         findings.extend(machine_path(path, text, &own));
@@ -40,16 +33,10 @@ pub(super) fn header(path: &Path, text: &str) -> Option<Finding> {
     (!opens).then(|| Finding::at(path, 1, "a file opens with `//!` and what it is responsible for"))
 }
 
-pub(super) fn length(path: &Path, text: &str, allowed: &[(&str, &str)]) -> Option<Finding> {
+pub(super) fn length(path: &Path, text: &str) -> Option<Finding> {
     let lines = text.lines().count();
-    let is_allowed = allowed.iter().any(|(file, _)| Path::new(file) == path);
-    match (lines > MAX_LINES, is_allowed) {
-        (true, false) => Some(Finding::in_file(path, format!("{lines} lines, and {MAX_LINES} is the limit: split it"))),
-        (false, true) => {
-            Some(Finding::in_file(path, format!("{lines} lines: it need not be on the list of long files any more")))
-        }
-        _ => None,
-    }
+    (lines > MAX_LINES)
+        .then(|| Finding::in_file(path, format!("{lines} lines, and {MAX_LINES} is the limit: split it")))
 }
 
 /// What paths of one machine begin with: folders of users, and the folder of this checkout.

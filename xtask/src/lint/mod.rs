@@ -1,8 +1,7 @@
 //! Rules of this workspace that neither the compiler nor clippy checks.
 //!
-//! Each rule is a function from the [`Workspace`] to findings, in a file of its own; exceptions with their reasons are in `allowed`.
+//! Each rule is a function from the [`Workspace`] to findings, in a file of its own.
 
-mod allowed;
 mod cycles;
 mod files;
 mod finding;

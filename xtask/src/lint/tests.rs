@@ -199,13 +199,11 @@ fn a_file_opens_with_its_responsibility() {
 }
 
 #[test]
-fn long_files_need_a_reason_and_short_ones_must_not_have_one() {
+fn files_above_the_limit_are_reported() {
     let path = Path::new("a.rs");
     let (short, long) = ("\n".repeat(files::MAX_LINES), "\n".repeat(files::MAX_LINES + 1));
-    let allowed = [("a.rs", "one table")];
-    assert_eq!([files::length(path, &short, &[]), files::length(path, &long, &allowed)], [None, None]);
-    assert!(files::length(path, &long, &[]).is_some());
-    assert!(files::length(path, &short, &allowed).is_some());
+    assert_eq!(files::length(path, &short), None);
+    assert!(files::length(path, &long).is_some());
 }
 
 #[test]

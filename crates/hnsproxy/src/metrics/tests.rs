@@ -166,5 +166,5 @@ fn a_repair_is_counted_when_the_object_is_in_sync() {
 fn steps_have_names_for_labels() {
     let action = Action::DeleteEndpoint { id: Guid::nil(), address: "10.0.0.1".parse().unwrap() };
     let step = Step { action, service: None, reason: Reason::NotDesired };
-    assert_eq!((step.action.name(), step.reason.as_str()), ("delete_endpoint", "not_wanted"));
+    assert_eq!((step.action.name(), step.reason.as_str()), ("delete_endpoint", "not_desired"));
 }

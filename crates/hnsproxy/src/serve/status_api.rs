@@ -249,8 +249,8 @@ impl StatePage {
 }
 
 impl From<Tally> for TallyPage {
-    fn from(Tally { desired, confirmed }: Tally) -> Self {
-        Self { desired, confirmed }
+    fn from(Tally { desired, in_sync }: Tally) -> Self {
+        Self { desired, confirmed: in_sync }
     }
 }
 
@@ -279,7 +279,7 @@ fn waiting_for(status: &Status) -> Vec<ReasonPage> {
     for (reason, what, tally) in
         [("LoadBalancersPending", "load balancers", load_balancers), ("EndpointsPending", "endpoints", endpoints)]
     {
-        let open = tally.desired.saturating_sub(tally.confirmed);
+        let open = tally.desired.saturating_sub(tally.in_sync);
         if open > 0 {
             add(reason, format!("{open} of {} {what}", tally.desired));
         }
@@ -312,8 +312,8 @@ pub(super) mod tests {
         changes.queued(Duration::from_secs(3721));
         let progress = Progress {
             complete: true,
-            load_balancers: Tally { desired: 7, confirmed: 5 },
-            endpoints: Tally { desired: 3, confirmed: 3 },
+            load_balancers: Tally { desired: 7, in_sync: 5 },
+            endpoints: Tally { desired: 3, in_sync: 3 },
             without_backends: 1,
             backlog: 2,
             failed: 0,
@@ -369,7 +369,7 @@ pub(super) mod tests {
         let snapshot = pending_snapshot();
         let mut status = Status::clone(&snapshot.status);
         (status.hns_outage, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
-        status.progress.load_balancers.confirmed = 7;
+        status.progress.load_balancers.in_sync = 7;
         assert!(
             StatePage::new(&StatusSnapshot { status: Arc::new(status), ..snapshot }, None, BTreeMap::new()).in_sync
         );
@@ -396,8 +396,8 @@ pub(super) mod tests {
         status.waiting_for = Some("addresses of the Node win-1".into());
         status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
         status.liveness = Liveness::Restarted;
-        status.progress.load_balancers = Tally { desired: 7, confirmed: 4 };
-        status.progress.endpoints = Tally { desired: 2, confirmed: 1 };
+        status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };
+        status.progress.endpoints = Tally { desired: 2, in_sync: 1 };
         status.progress.failed = 1;
         let expected = [
             "NodeIncomplete",

@@ -140,7 +140,7 @@ impl Status {
             cluster_outage: None,
             waiting_for: None,
             hns_outage: reconciler
-                .trouble()
+                .audit_error()
                 .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,

@@ -12,9 +12,9 @@ pub fn explanation(explanation: &Explanation, note: &str) -> String {
     match explanation.hns {
         HnsView::Known => {}
         HnsView::Unavailable => text += "HNS is unavailable at present; its state is the last one known\n",
-        HnsView::NotLookedAt => text += "HNS was not read yet; the state of the frontends is not known\n",
+        HnsView::NotAudited => text += "HNS was not read yet; the state of the frontends is not known\n",
     }
-    if explanation.frontends.is_empty() && explanation.hns != HnsView::NotLookedAt {
+    if explanation.frontends.is_empty() && explanation.hns != HnsView::NotAudited {
         text += "no frontend that can be served\n";
     }
     for frontend in &explanation.frontends {
@@ -22,7 +22,7 @@ pub fn explanation(explanation: &Explanation, note: &str) -> String {
         text += &one(frontend);
     }
     text.push('\n');
-    for notice in &explanation.notices {
+    for notice in &explanation.conditions {
         line(&mut text, 0, &format!("{}: {}", notice.reason, notice.text));
     }
     match explanation.steps.as_slice() {
@@ -55,7 +55,7 @@ fn one(frontend: &ExplainedFrontend) -> String {
         Hints::Zone => head += ", filtered by zone hints",
     }
     line(&mut text, 0, &head);
-    if let Some(owner) = &frontend.held_by {
+    if let Some(owner) = &frontend.owned_by {
         line(&mut text, 2, &format!("conflict: Service {owner} has this frontend"));
     }
     if frontend.backends.is_empty() {
@@ -64,20 +64,20 @@ fn one(frontend: &ExplainedFrontend) -> String {
     let width = frontend.backends.iter().map(|backend| place(backend).len()).max().unwrap_or_default();
     for backend in &frontend.backends {
         let sign = if backend.state.serves() { "in " } else { "out" };
-        line(&mut text, 2, &format!("{sign} {:width$}  {}", place(backend), backend.state.words()));
+        line(&mut text, 2, &format!("{sign} {:width$}  {}", place(backend), backend.state.description()));
     }
-    match &frontend.wanted {
-        Some(wanted) => line(&mut text, 2, &format!("desired: {}", balancer(wanted))),
+    match &frontend.desired {
+        Some(desired) => line(&mut text, 2, &format!("desired: {}", balancer(desired))),
         None => line(&mut text, 2, "desired: no load balancer"),
     }
-    match frontend.held.as_slice() {
+    match frontend.observed.as_slice() {
         [] => line(&mut text, 2, "observed: none"),
-        held => held.iter().for_each(|held| {
-            let owner = if held.ours { "" } else { " (foreign)" };
-            line(&mut text, 2, &format!("observed: {}{owner}", balancer(held)));
+        all => all.iter().for_each(|observed| {
+            let owner = if observed.ours { "" } else { " (foreign)" };
+            line(&mut text, 2, &format!("observed: {}{owner}", balancer(observed)));
         }),
     }
-    if frontend.waits {
+    if frontend.waiting {
         line(&mut text, 2, "waiting for a retry after a failure or a replacement");
     }
     text

@@ -40,7 +40,7 @@ pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "HOW"]);
     for row in &rows {
-        let kind = row.order.map_or("foreign", proxy::FrontendKind::words);
+        let kind = row.order.map_or("foreign", proxy::FrontendKind::as_str);
         table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.words]);
     }
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);

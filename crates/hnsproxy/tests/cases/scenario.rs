@@ -286,7 +286,7 @@ impl Scenario {
         self.settle(failing);
         let notices: Vec<String> = self
             .reconciler
-            .notices()
+            .conditions()
             .iter()
             .map(|notice| format!("{} {}: {}", notice.service, notice.condition.reason(), notice.condition))
             .collect();
@@ -312,7 +312,7 @@ impl Scenario {
                 let refused = matches!(failure, proxy::apply::Failure::Hns(_));
                 assert!(failing || !refused, "{}: {failure}", outcome.step);
             }
-            if report.outcomes.is_empty() && (self.reconciler.is_converged() || failing) {
+            if report.outcomes.is_empty() && (self.reconciler.is_in_sync() || failing) {
                 return;
             }
             match report.next {

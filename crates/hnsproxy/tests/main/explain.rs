@@ -33,8 +33,8 @@ fn answer_once(head: &'static str, body: String) -> (String, JoinHandle<String>)
 fn explain_prints_frontends_with_their_backends_and_documents() {
     let json = explain("kube-system/kube-dns", &["-o=json"]).expect(0).json();
     assert_eq!(json["service"]["name"], "kube-dns");
-    assert_eq!(json["frontends"][0]["backends"][0]["state"], "EndpointToCome");
-    assert_eq!(json["frontends"][0]["wanted"]["document"]["FrontendVIPs"][0], "10.96.0.10");
+    assert_eq!(json["frontends"][0]["backends"][0]["state"], "EndpointPending");
+    assert_eq!(json["frontends"][0]["desired"]["document"]["FrontendVIPs"][0], "10.96.0.10");
     assert_eq!(json["hns"], "known");
 }
 

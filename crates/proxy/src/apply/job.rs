@@ -1,4 +1,4 @@
-//! Steps that one thread carries out back to back, and what they show about HNS.
+//! Steps that one thread carries out back to back, and the facts that they show about HNS.
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Guid};
@@ -21,14 +21,14 @@ pub struct Job {
     pub(super) capabilities: Capabilities,
     /// Whether modified load balancers are read back.
     pub(super) verify: bool,
-    /// Whether reading back proves that HNS modifies: the content before is known to differ from the content after.
+    /// Whether reading back proves that HNS modifies: the old content is known, and differs from the new one.
     pub(super) proves: bool,
 }
 
 /// What a call shows about HNS.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
-    /// The endpoint exists. HNS may have given it another id than asked for.
+    /// The endpoint exists. HNS may have given it another id than the requested one.
     Endpoint {
         asked: Guid,
         id: Guid,
@@ -40,16 +40,16 @@ pub(super) enum Fact {
         id: Guid,
         observed: ObservedLoadBalancer,
     },
-    /// The next one of its id has the content that the id says.
+    /// The next one with its id has the content that the id tells.
     LoadBalancerDeleted(Guid),
-    /// Someone else deleted it.
+    /// Another program deleted it.
     LoadBalancerAbsent(Guid),
     /// A modify may have taken effect or not.
     ModifyUncertain {
         id: Guid,
         attempted: ObservedLoadBalancer,
     },
-    /// The object has other content than its id says.
+    /// The object has other content than its id tells.
     ContentNotOfId(Guid),
     /// A modify took effect.
     ModifyWorks,
@@ -62,7 +62,7 @@ pub(super) enum Fact {
 pub struct Answer {
     pub(super) result: Result<(), Failure>,
     pub(super) facts: Vec<Fact>,
-    pub(super) put_back: bool,
+    pub(super) restored: bool,
 }
 
 impl Job {
@@ -72,20 +72,21 @@ impl Job {
         let mut released = true;
         let one = |step: &Step| {
             let mut facts = Vec::new();
-            let (mut result, mut put_back) = (Err(Failure::NotReleased), false);
+            let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
                 result = self.carry_out(&step.action, client, &mut facts);
             }
             match (&step.action, &result) {
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
+                    // During an outage the call would fail too.
                     if released && !failure.is_unavailable() =>
                 {
-                    put_back = self.put_back(*frontend, client, &mut facts);
+                    restored = self.restore_previous(*frontend, client, &mut facts);
                 }
                 _ => {}
             }
-            Answer { result, facts, put_back }
+            Answer { result, facts, restored }
         };
         self.steps.iter().map(one).collect()
     }
@@ -120,6 +121,7 @@ impl Job {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
+                // An earlier call may have created it before it failed. Only the content tells.
                 let there = client.load_balancer(asked)?;
                 if identity::load_balancer_content(&there, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
@@ -140,7 +142,7 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        // A foreign load balancer becomes ours by this: it has the content that we desire, and goes when we no longer do.
+        // Modifying adopts a foreign load balancer: it has the desired content, and is deleted when that is no longer desired.
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
@@ -149,13 +151,14 @@ impl Job {
                     Class::Unsupported => Some(Fact::ModifyFails),
                     Class::Invalid => None,
                     _ if is_load_balancer_absent(&error) => Some(Fact::LoadBalancerAbsent(id)),
-                    // HNS may have modified it before the error, a timeout for example.
+                    // HNS may have modified it before the error, for example before a timeout.
                     _ => Some(Fact::ModifyUncertain { id, attempted: observed }),
                 });
                 return Err(error.into());
             }
         };
         if let Some(read_back) = read_back {
+            // HNS 15.4 reports success and changes nothing (kubernetes issue 131466).
             if identity::load_balancer_content(&read_back, &self.capabilities) != observed.content {
                 facts.push(Fact::ModifyFails);
                 return Err(Failure::ModifyHadNoEffect);
@@ -167,7 +170,7 @@ impl Job {
     }
 
     /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
-    fn put_back(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
+    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
         let Some(document) = &self.previous else { return false };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);
@@ -184,6 +187,7 @@ fn create_endpoint(
 ) -> Result<(), Failure> {
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
+            // As for load balancers: an earlier call may have created it.
             let there = client.endpoint(asked)?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&there) != content(document) {

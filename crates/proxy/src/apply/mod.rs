@@ -5,7 +5,7 @@
 //! job needs is done.
 //!
 //! What succeeded goes into the observed state. What failed is left to [`reconcile`](crate::reconcile) to retry. If an object of ours
-//! exists already and has the right content, an earlier attempt succeeded.
+//! already exists with the right content, an earlier attempt succeeded.
 
 mod job;
 mod queue;
@@ -25,24 +25,24 @@ pub enum Failure {
     /// The error of HNS.
     #[error(transparent)]
     Hns(#[from] Error),
-    #[error("an endpoint that it needs could not be created")]
+    #[error("the endpoint of a backend could not be created")]
     NeedsEndpoint,
-    #[error("the load balancer that holds the frontend could not be deleted")]
+    #[error("the load balancer that has the frontend could not be deleted")]
     NotReleased,
-    /// HNS would delete the endpoint, and the load balancer would keep sending it connections (kubernetes issue 112836).
-    #[error("a load balancer still refers to it")]
+    /// HNS would delete the endpoint, and the load balancer would still send connections to it (kubernetes issue 112836).
+    #[error("a load balancer still refers to the endpoint")]
     StillReferenced,
     /// HNS before 15.5 reports success and changes nothing (kubernetes issue 131466).
-    #[error("HNS said that it changed the load balancer, but it did not")]
+    #[error("HNS reported success but did not modify the load balancer")]
     ModifyHadNoEffect,
     /// Someone modified the object in place.
-    #[error("HNS has an object of this id that says something else")]
+    #[error("HNS has an object with this id and other content")]
     OtherContent,
 }
 
 impl Failure {
     /// Whether a plan made now would do something else: replace instead of modify, or leave out the endpoint that failed.
-    pub fn suggests_another_plan(&self, action: &Action) -> bool {
+    pub fn requires_replan(&self, action: &Action) -> bool {
         match self {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
             Failure::Hns(error) => {
@@ -63,8 +63,8 @@ impl Failure {
         matches!(self, Failure::Hns(error) if error.class() == Class::PortInUse)
     }
 
-    /// Whether HNS must differ from the observed state.
-    pub fn suggests_another_look(&self) -> bool {
+    /// Whether the failure shows that the observed state is out of date.
+    pub fn requires_refresh(&self) -> bool {
         match self {
             Failure::OtherContent => true,
             Failure::Hns(error) => matches!(error.class(), Class::PortInUse | Class::Exists | Class::Absent),
@@ -84,12 +84,11 @@ pub struct Outcome {
     pub step: Step,
     pub result: Result<(), Failure>,
     /// Whether the old load balancer was created again after HNS had refused the new one.
-    pub put_back: bool,
+    pub restored: bool,
 }
 
-/// Takes the jobs of a queue and carries them out.
+/// Carries out the jobs of a queue, on one thread or several.
 pub trait Driver {
-    /// Carries out all jobs, until the queue has no more.
     fn drive(&self, client: &Client, queue: &mut Queue<'_>);
 }
 
@@ -101,7 +100,7 @@ impl Driver for OneByOne {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
         while let Some(job) = queue.take() {
             let answers = job.perform(client);
-            queue.note(job, answers);
+            queue.record(job, answers);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::settings::Capabilities;
 /// The steps of a job that was not handed out yet.
 type Group = SmallVec<[Step; 1]>;
 
-/// What is left of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`note`](Self::note) takes its answers. In
+/// The remaining jobs of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`record`](Self::record) takes its answers. In
 /// between, other jobs may be taken.
 #[derive(Debug)]
 pub struct Queue<'a> {
@@ -89,7 +89,7 @@ impl<'a> Queue<'a> {
         self.in_progress == 0
     }
 
-    /// The next job whose dependencies are done, if any. More may follow when a job in progress is noted.
+    /// The next job whose dependencies are done, if any. More may follow when a job in progress is recorded.
     pub fn take(&mut self) -> Option<Job> {
         loop {
             let index = self.waiting.iter().position(|group| self.can_begin(group))?;
@@ -104,12 +104,12 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes the answers of a job.
-    pub fn note(&mut self, job: Job, answers: Vec<Answer>) {
+    /// Records the answers of a job.
+    pub fn record(&mut self, job: Job, answers: Vec<Answer>) {
         self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
-        for (step, Answer { result, facts, put_back }) in job.steps.into_iter().zip(answers) {
-            facts.into_iter().for_each(|fact| self.learn(fact));
+        for (step, Answer { result, facts, restored }) in job.steps.into_iter().zip(answers) {
+            facts.into_iter().for_each(|fact| self.apply_fact(fact));
             if let Action::CreateEndpoint { id, .. } = &step.action {
                 self.creating.remove(id);
                 if result.is_err() {
@@ -117,14 +117,14 @@ impl<'a> Queue<'a> {
                 }
             }
             if result.as_ref().is_err_and(Failure::is_unavailable) {
-                // The next call would fail too. Everything is planned again when HNS is available.
+                // The next call would fail too, after its timeout. Everything is planned again when HNS is available.
                 self.waiting.clear();
             }
-            self.outcomes.push(Outcome { step, result, put_back });
+            self.outcomes.push(Outcome { step, result, restored });
         }
     }
 
-    /// What became of the steps. After one that HNS did not answer to, the steps that were not begun are missing.
+    /// The outcomes of the steps. After an outage, the steps that were not begun are missing.
     pub fn finish(self) -> Vec<Outcome> {
         self.outcomes
     }
@@ -134,7 +134,7 @@ impl<'a> Queue<'a> {
             Action::CreateLoadBalancer { document, .. } | Action::ModifyLoadBalancer { document, .. } => {
                 self.creating.is_empty() || !document.endpoint_ids().any(|id| self.creating.contains(&id))
             }
-            // HNS deletes an endpoint that is in use. Which load balancer uses it after this plan is known when all are done.
+            // HNS deletes endpoints that are in use. Which load balancers use it is known only after all of them are done.
             Action::DeleteEndpoint { .. } => self.load_balancers == 0,
             Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => true,
         })
@@ -146,7 +146,7 @@ impl<'a> Queue<'a> {
             let Some(step) = group.get_mut(index) else { continue };
             let failure = match &mut step.action {
                 Action::CreateLoadBalancer { document, .. } | Action::ModifyLoadBalancer { document, .. } => {
-                    self.give_actual_endpoints(document).err()
+                    self.replace_renamed_endpoints(document).err()
                 }
                 Action::DeleteEndpoint { id, .. } => {
                     self.observed.is_referenced(*id).then_some(Failure::StillReferenced)
@@ -187,7 +187,7 @@ impl<'a> Queue<'a> {
         })
     }
 
-    fn give_actual_endpoints(&self, document: &mut LoadBalancer) -> Result<(), Failure> {
+    fn replace_renamed_endpoints(&self, document: &mut LoadBalancer) -> Result<(), Failure> {
         if self.not_created.is_empty() && self.renamed.is_empty() {
             return Ok(());
         }
@@ -205,26 +205,26 @@ impl<'a> Queue<'a> {
 
     fn fail(&mut self, group: Group, failure: &Failure) {
         self.load_balancers -= usize::from(group.iter().any(is_on_load_balancer));
-        let failed = |step| Outcome { step, result: Err(failure.clone()), put_back: false };
+        let failed = |step| Outcome { step, result: Err(failure.clone()), restored: false };
         self.outcomes.extend(group.into_iter().map(failed));
     }
 
-    fn learn(&mut self, fact: Fact) {
+    fn apply_fact(&mut self, fact: Fact) {
         // Our own writes make nothing dirty: the plan has taken them into account.
-        let mut settled = Dirty::default();
+        let mut ignored = Dirty::default();
         match fact {
             Fact::Endpoint { asked, id, observed } => {
                 if asked != id {
                     self.renamed.insert(asked, id);
                 }
-                self.observed.insert_endpoint(id, observed, &mut settled);
+                self.observed.insert_endpoint(id, observed, &mut ignored);
             }
-            Fact::EndpointDeleted(id) => self.observed.forget_endpoint(id, &mut settled),
-            Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut settled),
-            Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut settled),
-            Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut settled),
-            Fact::ModifyUncertain { id, attempted } => self.observed.doubt_load_balancer(id, &attempted),
-            Fact::ContentNotOfId(id) => self.observed.distrust_id(id),
+            Fact::EndpointDeleted(id) => self.observed.forget_endpoint(id, &mut ignored),
+            Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut ignored),
+            Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut ignored),
+            Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut ignored),
+            Fact::ModifyUncertain { id, attempted } => self.observed.mark_load_balancer_uncertain(id, &attempted),
+            Fact::ContentNotOfId(id) => self.observed.mark_id_untrusted(id),
             Fact::ModifyWorks => *self.modify_verified = true,
             Fact::ModifyFails => self.capabilities.modify = false,
         }

@@ -33,14 +33,14 @@ fn work(client: &Client, (queue, changed): &(Mutex<&mut Queue<'_>>, Condvar)) {
             if guard.is_idle() {
                 break;
             }
-            // Other threads are doing what the next job needs.
+            // Other threads are working on what the next job depends on.
             guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
         drop(guard);
         let answers = job.perform(client);
         guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.note(job, answers);
+        guard.record(job, answers);
         changed.notify_all();
     }
     changed.notify_all();

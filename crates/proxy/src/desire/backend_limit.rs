@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::select::Backend;
 use crate::frontend::Target;
 
-/// The number of backends that a load balancer of HNS takes at most.
+/// The most backends that an HNS load balancer can have.
 pub const MAX_BACKENDS: usize = 1024;
 
 /// Backends within the limits of a load balancer.
@@ -29,11 +29,11 @@ pub struct LeftOut {
     pub too_many: usize,
 }
 
-/// Limits backends to those of the port that most have: a load balancer has one port for all its backends. Of two equal groups the one
+/// Limits backends to those with the most common port: a load balancer has one port for all its backends. If two groups are equal, the one
 /// with the higher port wins, so that the choice does not depend on order.
 ///
-/// Above the limit, backends on this node come first, then those in its zone. Among equals a hash of the node's name and the address
-/// decides: each node chooses others, so that together they use all, and keeps its choice while backends come and go.
+/// Above the limit, backends on this node come first, then those in its zone. After that, a hash of the node's name and the address
+/// decides: nodes choose different backends, so that together they use all, and a node keeps its choice when other backends change.
 pub fn limit(backends: &[Backend], node: &str) -> Limited {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for backend in backends {
@@ -85,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_fit_are_all_taken() {
+    fn all_backends_up_to_the_limit_are_used() {
         let limited = limit(&many(1024), "here");
         assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut::default()));
     }
 
     #[test]
-    fn of_too_many_the_near_ones_are_taken() {
+    fn near_backends_are_preferred_above_the_limit() {
         let backends = many(5000);
         let limited = limit(&backends, "here");
         assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut { other_port: 0, too_many: 3976 }));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn one_backend_less_changes_one_place_and_nodes_take_different_ones() {
+    fn removing_a_backend_changes_one_choice_and_nodes_choose_differently() {
         let backends = many(3000);
         let before = addresses(&limit(&backends, "here"));
         for gone in [0, 1500, 2999] {

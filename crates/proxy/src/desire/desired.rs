@@ -1,6 +1,6 @@
 //! The desired state of all Services, and which Service owns which frontend.
 //!
-//! It is updated Service by Service: a change costs work proportional to that Service's frontends and backends. HNS has one load
+//! It is updated one Service at a time: the cost of a change is proportional to the frontends and backends of that Service. HNS has one load
 //! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it.
 
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ struct Entry {
 pub struct Desired {
     entries: FxHashMap<ServiceName, Entry>,
     claims: BTreeSet<Claim>,
-    owned: FxHashMap<Frontend, DesiredFrontend>,
+    frontends: FxHashMap<Frontend, DesiredFrontend>,
     uses: BTreeSet<Use>,
     service_addresses: BTreeSet<(IpAddr, ServiceName)>,
     source_vip: Option<IpAddr>,
@@ -70,6 +70,7 @@ impl Desired {
         let mut changed = Vec::new();
         for spec in desired.load_balancers {
             match old_specs.remove(&spec.frontend) {
+                // Unchanged: the frontend does not become dirty.
                 Some(same) if *same == spec && old.created == created => specs.push(same),
                 before => {
                     if before.is_some() {
@@ -135,8 +136,8 @@ impl Desired {
         let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
         let conflicting = others.peek().is_some();
-        // Health checks ask about the node, not about a Service. Of Services that share an ingress address and a health check port, one
-        // that serves here is enough for the node to get traffic.
+        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, one with a
+        // backend on this node is enough for the node to get traffic.
         if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
             && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
         {
@@ -149,19 +150,20 @@ impl Desired {
             self.conflicting.remove(&frontend);
         }
         let old = match owner.clone() {
-            Some(owner) => self.owned.insert(frontend, owner),
-            None => self.owned.remove(&frontend),
+            Some(owner) => self.frontends.insert(frontend, owner),
+            None => self.frontends.remove(&frontend),
         };
+        // A claim of another Service has changed, which does not affect the load balancer.
         if old == owner {
             return;
         }
         dirty.frontends.insert(frontend);
-        let silent =
-            |owned: &Option<DesiredFrontend>| owned.as_ref().is_some_and(|owned| owned.spec.targets.is_empty());
-        self.without_backends += usize::from(silent(&owner));
-        self.without_backends -= usize::from(silent(&old));
-        let targets = |owned: &Option<DesiredFrontend>| -> FxHashSet<Target> {
-            owned.iter().flat_map(|owned| owned.spec.targets.iter().copied()).collect()
+        let is_without_backends =
+            |owner: &Option<DesiredFrontend>| owner.as_ref().is_some_and(|owner| owner.spec.targets.is_empty());
+        self.without_backends += usize::from(is_without_backends(&owner));
+        self.without_backends -= usize::from(is_without_backends(&old));
+        let targets = |owner: &Option<DesiredFrontend>| -> FxHashSet<Target> {
+            owner.iter().flat_map(|owner| owner.spec.targets.iter().copied()).collect()
         };
         let (before, after) = (targets(&old), targets(&owner));
         for target in before.symmetric_difference(&after).copied() {
@@ -190,13 +192,13 @@ impl Desired {
     }
 
     /// The load balancer desired for a frontend, with its owner.
-    pub fn owned(&self, frontend: Frontend) -> Option<&DesiredFrontend> {
-        self.owned.get(&frontend)
+    pub fn frontend(&self, frontend: Frontend) -> Option<&DesiredFrontend> {
+        self.frontends.get(&frontend)
     }
 
     /// All frontends with an owner, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &DesiredFrontend> {
-        self.owned.values()
+        self.frontends.values()
     }
 
     /// The frontends that use a target.
@@ -242,7 +244,7 @@ impl Desired {
 
     /// How many load balancers are desired.
     pub fn load_balancers(&self) -> usize {
-        self.owned.len() - self.without_backends
+        self.frontends.len() - self.without_backends
     }
 
     /// How many frontends have no load balancer because no backend serves.
@@ -250,7 +252,7 @@ impl Desired {
         self.without_backends
     }
 
-    /// How many ports a policy Local keeps traffic of a family from all that serve.
+    /// The number of ports of a family that have serving backends, but none on this node, and the policy `Local`.
     pub fn without_local(&self, policy: TrafficPolicy, family: Family) -> usize {
         self.without_local.get(&(policy, family)).copied().unwrap_or_default()
     }
@@ -277,27 +279,27 @@ impl Desired {
 
     /// The condition of a Service that claims a frontend of another one.
     pub fn conflict(&self, service: &ServiceName, frontend: Frontend) -> Option<Condition> {
-        let owned = self.owned.get(&frontend).filter(|owned| owned.service != *service)?;
+        let owner = self.frontends.get(&frontend).filter(|owner| owner.service != *service)?;
         let spec = self.spec(service, frontend)?;
-        // A shared health check, or the same backends: the Service gets what it asks for.
-        let shared = spec.kind == FrontendKind::HealthCheck && owned.spec.kind == FrontendKind::HealthCheck;
-        let lost = !shared && owned.spec.targets != spec.targets;
-        lost.then(|| Condition::ClaimedByOther { frontend, owner: owned.service.clone() })
+        // With a shared health check, or the same backends, the Service loses nothing.
+        let shared = spec.kind == FrontendKind::HealthCheck && owner.spec.kind == FrontendKind::HealthCheck;
+        let lost = !shared && owner.spec.targets != spec.targets;
+        lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone() })
     }
 
     /// The conditions of all Services, with conflicting claims, in the order of Services.
     pub fn conditions(&self) -> Vec<ServiceCondition> {
-        let mut notices: Vec<ServiceCondition> = Vec::new();
+        let mut conditions: Vec<ServiceCondition> = Vec::new();
         for service in &self.with_conditions {
-            let conditions = self.conditions_of(service).iter().cloned();
-            notices.extend(conditions.map(|condition| ServiceCondition { service: service.clone(), condition }));
+            let own = self.conditions_of(service).iter().cloned();
+            conditions.extend(own.map(|condition| ServiceCondition { service: service.clone(), condition }));
         }
         for frontend in &self.conflicting {
-            notices.extend(self.claimants(*frontend).filter_map(|service| {
+            conditions.extend(self.claimants(*frontend).filter_map(|service| {
                 Some(ServiceCondition { service: service.clone(), condition: self.conflict(service, *frontend)? })
             }));
         }
-        notices.sort_by(|a, b| a.service.cmp(&b.service));
-        notices
+        conditions.sort_by(|a, b| a.service.cmp(&b.service));
+        conditions
     }
 }

@@ -1,7 +1,7 @@
-//! A Service and the backends selected for it → the load balancers and endpoints that HNS should hold for it.
+//! A Service and the backends selected for it → the load balancers and endpoints desired in HNS.
 //!
-//! Which load balancers, their flags and their source addresses follow the winkernel proxier of Kubernetes 1.36, so that its load
-//! balancers are adopted and not replaced. Which backends serve follows [`select`](mod@select).
+//! Load balancers, their flags and source addresses follow the winkernel proxier of Kubernetes 1.36, so that its load balancers are
+//! adopted and not replaced. The choice of backends follows [`select`](mod@select).
 
 pub mod backend_limit;
 mod context;
@@ -59,7 +59,7 @@ impl TrafficPolicy {
     }
 }
 
-/// The desired state of a Service. Slices without a Service desire nothing.
+/// The desired state of a Service; empty for slices without a Service.
 pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     let mut desired = DesiredService::default();
     let Some(service) = &entry.service else { return desired };
@@ -67,15 +67,18 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     let mut by_frontend = BTreeMap::new();
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
+        // The other family of the Service is programmed without it.
         if !context.has_family(family) {
             desired.conditions.push(Condition::FamilyUnsupported { family });
             continue;
         }
         let networks = context.networks;
         if networks.overlay().is_some_and(|index| networks.supports(index, family)) {
+            // An overlay network routes an address only if one of its endpoints has it.
             desired.service_addresses.push(cluster_ip);
         }
         for port in &service.ports {
+            // The virtual switch balances TCP and UDP only. The other ports of the Service are programmed.
             if port.protocol != Protocol::TCP && port.protocol != Protocol::UDP {
                 desired.conditions.push(Condition::ProtocolUnsupported { port: port.port, protocol: port.protocol });
                 continue;
@@ -102,7 +105,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             }
         }
     }
-    // Each port of each family finds the same condition again.
+    // Ports and families of a Service often have the same condition.
     let mut unique = Vec::with_capacity(desired.conditions.len());
     for condition in std::mem::take(&mut desired.conditions) {
         if !unique.contains(&condition) {
@@ -305,7 +308,7 @@ impl<'a> DesiredPort<'a> {
             kind: FrontendKind::HealthCheck,
             port_name: self.port.name.clone(),
             local_only: true,
-            // Without a ready backend here nothing may answer, so that the external load balancer sends its traffic elsewhere.
+            // Without a ready backend on this node nothing must answer, so that the external load balancer sends its traffic elsewhere.
             targets: if available { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
             flags: self.flags(false),

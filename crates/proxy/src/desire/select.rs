@@ -113,8 +113,8 @@ pub fn judge<'a>(
 ) -> Judgement<'a> {
     let candidates = candidates(port, family, slices);
     let hints = Hints::of(candidates.values().copied(), node);
-    // Readiness is asked before hints: hints count only if a ready backend has one for this node or zone, so they never leave a port
-    // without a ready backend.
+    // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so a port that has ready backends
+    // always keeps one.
     let any_ready = candidates.values().any(|record| record.ready);
     let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
     let backends = candidates.into_iter().map(|((address, port), record)| {
@@ -132,9 +132,10 @@ pub fn judge<'a>(
 /// The verdict on a backend; `ready` if it is ready.
 fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
     match (record.ready, record.serving && record.terminating) {
-        // Also if it does not serve: `publishNotReadyAddresses` makes backends ready before they are.
+        // Even if it does not serve: `publishNotReadyAddresses` marks backends as ready early.
         (true, _) => ready,
         (false, false) => Verdict::NotReady,
+        // KEP-1669: terminating backends serve only while no backend is ready.
         (false, true) if any_ready => Verdict::Terminating,
         (false, true) => Verdict::TerminatingFallback,
     }
@@ -179,7 +180,7 @@ pub enum Hints {
 
 impl Hints {
     /// Hints count if every ready backend has one, and one of them is for this node or this zone. A backend without a hint means that
-    /// the controller has not finished, and following the others would overload them. Node hints come before zone hints.
+    /// the controller has not finished; using only the others would overload them. Node hints come before zone hints.
     fn of<'a>(backends: impl Iterator<Item = &'a SliceBackend>, node: &Node) -> Self {
         let (mut any, mut all_node, mut this_node, mut all_zone, mut this_zone) = (false, true, false, true, false);
         for backend in backends.filter(|backend| backend.ready) {
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn zone_hints_hold_only_if_every_ready_backend_has_one() {
+    fn zone_hints_count_only_if_every_ready_backend_has_one() {
         assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), zoned("10.0.0.2", "b")]).0, ["10.0.0.1"]);
         assert_eq!(chosen(vec![zoned("10.0.0.1", "a"), backend("10.0.0.2")]).0.len(), 2);
         assert_eq!(chosen(vec![zoned("10.0.0.1", "b"), zoned("10.0.0.2", "c")]).0.len(), 2);
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_records_of_one_backend_the_terminating_one_yields() {
+    fn the_terminating_one_of_two_records_of_a_backend_is_ignored() {
         let first = slice("n/s1", "n/svc").port(8080).backend(backend("10.0.0.1")).build();
         let second = slice("n/s2", "n/svc").port(8080).backend(backend("10.0.0.1").terminating()).build();
         for slices in [[&first, &second], [&second, &first]] {
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_meet_by_name_and_protocol() {
+    fn ports_match_by_name_and_protocol() {
         let slice = slice("n/s", "n/svc").named_port("", Protocol::UDP, 53).backend(backend("10.0.0.1")).build();
         assert_eq!(select(&port(), Family::V4, [&slice], &node()), Selection::default());
     }

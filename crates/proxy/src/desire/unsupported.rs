@@ -4,8 +4,8 @@ use super::context::Context;
 use crate::condition::Condition;
 use crate::model::{Family, Service};
 
-/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so it is no
-/// condition that HNS has no timeout. Seconds.
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so there is
+/// no condition about it. Seconds.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
 /// The conditions of a Service as a whole.
@@ -22,9 +22,11 @@ pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Condi
         (true, true, Some(seconds)) => conditions.push(Condition::AffinityTimeoutIgnored { seconds }),
         _ => {}
     }
+    // As in kube-proxy, source ranges apply to load balancer IPs only.
     if Family::ALL.iter().any(restricted) {
         conditions.push(Condition::SourceRangesIgnored);
     }
+    // Without an external frontend the policy has no effect, so nothing is lost.
     if service.external_local && external && !capabilities.dsr {
         conditions.push(Condition::LocalPolicyUnsupported);
     }

@@ -32,17 +32,17 @@ impl Explainer<'_> {
         Dirty { frontends: specs.iter().map(|spec| spec.frontend).collect(), addresses: backends.chain(own).collect() }
     }
 
-    /// The frontends with their plan. `waits` tells whether a step for a frontend is due later.
-    pub(crate) fn frontends(&self, plan: &Plan, waits: impl Fn(Frontend) -> bool) -> Vec<ExplainedFrontend> {
+    /// The frontends with their plan. `waiting` tells whether a step for a frontend is due later.
+    pub(crate) fn frontends(&self, plan: &Plan, waiting: impl Fn(Frontend) -> bool) -> Vec<ExplainedFrontend> {
         let specs = self.planner.desired.specs_of(&self.service.name);
         let mut ordered: Vec<&LoadBalancerSpec> = specs.iter().map(AsRef::as_ref).collect();
         ordered.sort_by_key(|spec| (self.port_index(spec), spec.kind, spec.frontend));
         let explain = |spec: &LoadBalancerSpec| {
             let subject = Subject::Frontend(spec.frontend);
-            let confirmed = !plan.report.postponed.contains(&spec.frontend)
+            let in_sync = !plan.report.postponed.contains(&spec.frontend)
                 && !plan.report.waiting.contains(&spec.frontend)
                 && !plan.steps.iter().any(|step| step.action.subject() == subject);
-            self.frontend(spec, confirmed, waits(spec.frontend))
+            self.frontend(spec, in_sync, waiting(spec.frontend))
         };
         ordered.into_iter().map(explain).collect()
     }
@@ -52,10 +52,10 @@ impl Explainer<'_> {
         self.service.ports.iter().position(same).unwrap_or(usize::MAX)
     }
 
-    fn frontend(&self, spec: &LoadBalancerSpec, confirmed: bool, waits: bool) -> ExplainedFrontend {
+    fn frontend(&self, spec: &LoadBalancerSpec, in_sync: bool, waiting: bool) -> ExplainedFrontend {
         let (desired, observed) = (self.planner.desired, self.planner.observed);
-        let owned = desired.owned(spec.frontend);
-        let ours = owned.filter(|owned| owned.service == self.service.name);
+        let owner = desired.frontend(spec.frontend);
+        let ours = owner.filter(|owner| owner.service == self.service.name);
         let network = self.planner.choose(&spec.targets).network;
         let resolve = |target: &Target| (*target, self.planner.resolve_target(*target, network));
         let resolved: FxHashMap<Target, Resolved> = spec.targets.iter().map(resolve).collect();
@@ -66,7 +66,7 @@ impl Explainer<'_> {
                 _ => None,
             })
             .collect();
-        let wanted = ours.and_then(|owned| self.planner.expected_load_balancer(owned)).map(|(id, document)| {
+        let expected = ours.and_then(|owner| self.planner.expected_load_balancer(owner)).map(|(id, document)| {
             let backends = document.endpoint_ids().map(|id| self.address(id, &planned)).collect();
             ExplainedLoadBalancer { id, ours: true, backends, document: Some(document) }
         });
@@ -83,12 +83,12 @@ impl Explainer<'_> {
             port_name: spec.port_name.clone(),
             local_only: spec.local_only,
             hints,
-            held_by: owned.filter(|owned| owned.service != self.service.name).map(|owned| owned.service.clone()),
+            owned_by: owner.filter(|owner| owner.service != self.service.name).map(|owner| owner.service.clone()),
             backends,
-            wanted,
-            held: existing.collect(),
-            confirmed,
-            waits,
+            desired: expected,
+            observed: existing.collect(),
+            in_sync,
+            waiting,
         }
     }
 
@@ -119,7 +119,7 @@ impl Explainer<'_> {
 
     /// The host's own endpoint behind a health check.
     fn health_check(&self, spec: &LoadBalancerSpec) -> Vec<ExplainedBackend> {
-        let network = Some(self.planner.home(Target::Root));
+        let network = Some(self.planner.target_network(Target::Root));
         let Resolved::Local(id) = self.planner.resolve_target(Target::Root, network) else { return Vec::new() };
         let addresses =
             self.planner.observed.endpoint(id).map(|observed| observed.addresses.as_slice()).unwrap_or_default();
@@ -150,7 +150,7 @@ fn explain_backend(
         None => (BackendState::OverLimit, None),
         Some(Resolved::Local(id) | Resolved::Remote(id)) => (verdict.into(), Some(*id)),
         Some(Resolved::Host(id)) => (BackendState::ByHostEndpoint, Some(*id)),
-        Some(Resolved::Create(_) | Resolved::NotDesired) => (BackendState::EndpointToCome, None),
+        Some(Resolved::Create(_) | Resolved::NotDesired) => (BackendState::EndpointPending, None),
         Some(Resolved::Blocked) => (BackendState::EndpointFailed, None),
         Some(Resolved::OtherNetwork) => (BackendState::OtherNetwork, None),
         Some(Resolved::NetworkMissing) => (BackendState::NetworkMissing, None),

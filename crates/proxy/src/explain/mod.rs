@@ -27,7 +27,7 @@ pub struct Explanation {
     /// How reliable the observed state is.
     pub hns: HnsView,
     /// The conditions of the Service.
-    pub notices: Vec<ExplainedCondition>,
+    pub conditions: Vec<ExplainedCondition>,
     /// Sorted by port, then by kind.
     pub frontends: Vec<ExplainedFrontend>,
     /// The planned steps, in order.
@@ -43,7 +43,7 @@ pub enum HnsView {
     /// HNS is unavailable: as of the last audit before.
     Unavailable,
     /// There was no audit yet: frontends cannot be explained.
-    NotLookedAt,
+    NotAudited,
 }
 
 /// A condition of the Service.
@@ -73,16 +73,16 @@ pub struct ExplainedFrontend {
     /// The topology hints that count for it.
     pub hints: Hints,
     /// The Service that owns the frontend, if it is another one.
-    pub held_by: Option<ServiceName>,
+    pub owned_by: Option<ServiceName>,
     pub backends: Vec<ExplainedBackend>,
     /// The desired load balancer, with its id; none if no backend serves, or another Service owns the frontend.
-    pub wanted: Option<ExplainedLoadBalancer>,
+    pub desired: Option<ExplainedLoadBalancer>,
     /// The observed load balancers.
-    pub held: Vec<ExplainedLoadBalancer>,
+    pub observed: Vec<ExplainedLoadBalancer>,
     /// Whether the frontend is in sync: no step is planned for it.
-    pub confirmed: bool,
+    pub in_sync: bool,
     /// Whether a step is due later: a retry, a postponed replacement, or a network that is missing.
-    pub waits: bool,
+    pub waiting: bool,
 }
 
 /// A load balancer, desired or observed.
@@ -108,7 +108,7 @@ pub struct ExplainedBackend {
     /// Whether it runs on this node.
     pub local: bool,
     pub state: BackendState,
-    /// The HNS endpoint that stands for it, if there is one.
+    /// Its HNS endpoint, if there is one.
     pub endpoint: Option<Guid>,
 }
 
@@ -120,7 +120,7 @@ pub enum BackendState {
     /// Serves: terminating and serving, and no backend is ready.
     TerminatingFallback,
     /// Serves: ready, and a step creates its endpoint.
-    EndpointToCome,
+    EndpointPending,
     /// Serves: in the host's network, with the host's own endpoint.
     ByHostEndpoint,
     NotReady,
@@ -151,28 +151,28 @@ pub enum BackendState {
 impl BackendState {
     /// Whether the backend gets connections.
     pub fn serves(self) -> bool {
-        use BackendState::{ByHostEndpoint, EndpointToCome, Ready, TerminatingFallback};
-        matches!(self, Ready | TerminatingFallback | EndpointToCome | ByHostEndpoint)
+        use BackendState::{ByHostEndpoint, EndpointPending, Ready, TerminatingFallback};
+        matches!(self, Ready | TerminatingFallback | EndpointPending | ByHostEndpoint)
     }
 
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             BackendState::Ready => "ready",
-            BackendState::TerminatingFallback => "terminating, but none is ready",
-            BackendState::EndpointToCome => "serves; its HNS endpoint is to be created",
-            BackendState::ByHostEndpoint => "serves; uses the host's network, by the host's own endpoint",
+            BackendState::TerminatingFallback => "terminating, used because no backend is ready",
+            BackendState::EndpointPending => "ready; its HNS endpoint will be created",
+            BackendState::ByHostEndpoint => "ready; in the host network, reached through the endpoint of the host",
             BackendState::NotReady => "not ready",
-            BackendState::Terminating => "terminating, and others are ready",
-            BackendState::OtherZone => "its hints name other zones",
-            BackendState::OtherNode => "its hints name other nodes",
+            BackendState::Terminating => "terminating, and other backends are ready",
+            BackendState::OtherZone => "its topology hints name other zones",
+            BackendState::OtherNode => "its topology hints name other nodes",
             BackendState::NotLocal => "on another node, and the traffic policy is Local",
-            BackendState::OtherPort => "its port is not the one that most have",
-            BackendState::OtherNetwork => "in another HNS network than most",
-            BackendState::NetworkMissing => "its HNS network can't be used at present",
-            BackendState::OverLimit => "more backends than a load balancer may have",
-            BackendState::NoHnsEndpoint => "on this node, but HNS has no endpoint for it yet",
-            BackendState::NoHostEndpoint => "uses the host's network, for which HNS has no endpoint",
-            BackendState::EndpointFailed => "its HNS endpoint could not be created; tried again later",
+            BackendState::OtherPort => "its port differs from that of most backends",
+            BackendState::OtherNetwork => "in another HNS network than most backends",
+            BackendState::NetworkMissing => "its HNS network is unavailable",
+            BackendState::OverLimit => "exceeds the backend limit of a load balancer",
+            BackendState::NoHnsEndpoint => "on this node, but the CNI has not created its HNS endpoint",
+            BackendState::NoHostEndpoint => "in the host network, and HNS has no endpoint for the host",
+            BackendState::EndpointFailed => "its HNS endpoint could not be created; retry pending",
         }
     }
 }

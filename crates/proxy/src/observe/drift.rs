@@ -7,15 +7,15 @@ use crate::dirty::{Dirty, Subject};
 /// A difference that none of our own writes explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
-    /// A load balancer of ours is gone.
+    /// A load balancer of ours is missing.
     LoadBalancerLost,
-    /// An endpoint of ours is gone.
+    /// An endpoint of ours is missing.
     EndpointLost,
-    /// A load balancer of ours is there that an earlier list lacked.
+    /// A load balancer of ours is in the list that was missing in an earlier one.
     LoadBalancerReappeared,
-    /// An endpoint of ours is there that an earlier list lacked.
+    /// An endpoint of ours is in the list that was missing in an earlier one.
     EndpointReappeared,
-    /// A foreign load balancer is new on a frontend.
+    /// A new foreign load balancer is on a frontend.
     FrontendTaken,
     /// A load balancer of ours was modified in place by someone else.
     LoadBalancerChanged,
@@ -41,13 +41,13 @@ impl Cause {
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Cause::LoadBalancerLost => "HNS has lost its load balancer",
-            Cause::EndpointLost => "HNS has lost its endpoint",
-            Cause::LoadBalancerReappeared => "HNS has its load balancer again",
-            Cause::EndpointReappeared => "HNS has its endpoint again",
-            Cause::FrontendTaken => "a foreign load balancer is new there",
-            Cause::LoadBalancerChanged => "its load balancer was modified by another program",
-            Cause::EndpointChanged => "its endpoint was modified by another program",
+            Cause::LoadBalancerLost => "load balancer is missing in HNS",
+            Cause::EndpointLost => "endpoint is missing in HNS",
+            Cause::LoadBalancerReappeared => "load balancer reappeared in HNS",
+            Cause::EndpointReappeared => "endpoint reappeared in HNS",
+            Cause::FrontendTaken => "another program created a load balancer",
+            Cause::LoadBalancerChanged => "another program modified the load balancer",
+            Cause::EndpointChanged => "another program modified the endpoint",
         })
     }
 }
@@ -80,13 +80,12 @@ pub fn by_cause(drift: &[Drift]) -> BTreeMap<Cause, usize> {
 pub struct Findings {
     /// Frontends and addresses whose objects were added, removed or changed.
     pub dirty: Dirty,
-    /// Those of the changes that none of our own writes explains. At a first audit, everything is among them: the caller decides whether
-    /// it counts.
+    /// The changes that none of our own writes explains. A first audit reports all objects here; the caller ignores them.
     pub drift: Vec<Drift>,
 }
 
 impl Findings {
-    /// Whether HNS listed just what was expected.
+    /// Whether HNS listed exactly the expected objects.
     pub(crate) fn is_empty(&self) -> bool {
         self.dirty.is_empty() && self.drift.is_empty()
     }

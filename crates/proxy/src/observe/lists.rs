@@ -12,23 +12,23 @@ use crate::identity::{self, Lineage};
 use crate::settings::Capabilities;
 
 /// Up to this number, unread objects are read one by one. A document costs two calls, so at most 32; the v1 list is one call, but HNS
-/// writes the documents of all objects for it.
+/// serializes all objects for it.
 const READ_ONE_BY_ONE: usize = 16;
-/// The v1 list is read while it has at most this number of documents for each unread object. Beyond, the documents that nobody needs are
-/// assumed to cost HNS more than two calls for each one that is needed; no measurement of a real host stands behind the number.
+/// The v1 list is read while it has at most this number of documents for each unread object. Above, the unneeded documents are assumed to
+/// cost HNS more than two calls for each needed one. The number is an estimate; it was not measured on a real host.
 const V1_DOCUMENTS_PER_UNREAD: usize = 512;
 
-/// Above this number of objects, an audit does not compare contents: HNS would write, and we would read, tens of megabytes for
-/// modifications in place by other programs, which are rare.
+/// Above this number of objects, an audit does not compare contents: a list would have tens of megabytes, and other programs rarely modify
+/// objects in place.
 const MAX_CONTENTS: usize = 16_384;
 
 /// An endpoint of a list, and the network that it is in.
 pub type ListedEndpoint = (Guid, Listed<ObservedEndpoint>);
 
-/// What an audit asks of the objects that are known already. Either list is one call.
+/// What an audit compares of the objects that are known already. Each list is one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListDetail {
-    /// Whether they are there.
+    /// Whether they exist.
     Ids,
     /// Also whether other programs modified them in place, as far as the v1 lists show it.
     Contents,
@@ -41,19 +41,19 @@ impl ListDetail {
     }
 }
 
-/// The load balancers of the host, and by which list.
+/// The load balancers of the host, and the list that they are from.
 struct LoadBalancerList {
     listed: Vec<Listed<ObservedLoadBalancer>>,
-    /// Whether the documents are those of the v1 list, which vouch for frontends and backends only.
+    /// Whether the documents are from the v1 list, in which only frontends and backends are reliable.
     from_v1_list: bool,
 }
 
 impl Observed {
     /// Takes a list of the endpoints of all networks, and reads those that are new. `expected` gives the endpoints that we would create,
-    /// by id; it is costly, and called only if an unknown id is of our making.
+    /// by id; it is expensive, and called only if the list has an unknown id of ours.
     ///
     /// # Errors
-    /// HNS's, if a read fails. The list itself, and what was read before, stay learned.
+    /// The error of HNS, if a read fails. The list itself, and what was read before, stay in the observed state.
     pub fn refresh_endpoints(
         &mut self,
         client: &Client,
@@ -68,13 +68,13 @@ impl Observed {
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
         listed.retain(|(_, listed)| !known(&listed.id));
 
-        // An id of ours that is just the one that we would choose now tells the whole content: its document need not be read. This makes a
-        // start on an unchanged cluster cheap.
+        // An id that equals the one that we would choose now tells the whole content, so its document need not be read. This makes a start on
+        // an unchanged cluster cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
         listed.retain(|(network, listed)| match expected.remove(&listed.id) {
-            // It was modified in place before it vanished; what came back may be either content.
-            Some(_) if self.distrusted.contains(&listed.id) => true,
+            // It was modified in place before it vanished: it may have reappeared with either content.
+            Some(_) if self.untrusted_ids.contains(&listed.id) => true,
             Some(endpoint) if endpoint.network == *network => {
                 self.add_listed_endpoint(listed.id, endpoint, findings);
                 false
@@ -86,7 +86,7 @@ impl Observed {
         if is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
             let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
                 listed.iter_mut().map(|one| (one.1.id, one)).collect();
-            // The v1 list only saves calls. If it fails, each endpoint is read by itself.
+            // The v1 list only saves calls. If it fails, each endpoint is read on its own.
             let _ = client.endpoints_from_v1_list(|document| {
                 let (network, one) = unread.remove(&document.id)?;
                 let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
@@ -102,9 +102,9 @@ impl Observed {
             match document.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => {}
-                // Nothing can be programmed for it, and no key of the index has it.
+                // Nothing can be programmed for an endpoint without an address, and the index has no key for it.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
-                    self.skipped_endpoints.insert(id, "endpoint: has no address".into());
+                    self.skipped_endpoints.insert(id, "endpoint: missing address".into());
                 }
                 Some(Ok(endpoint)) => self.add_listed_endpoint(id, endpoint, findings),
                 Some(Err(reason)) => {
@@ -119,7 +119,7 @@ impl Observed {
     /// [`refresh_endpoints`](Self::refresh_endpoints).
     ///
     /// # Errors
-    /// HNS's, if the list or a read fails. If the list fails, nothing changes.
+    /// The error of HNS, if the list or a read fails. If the list fails, nothing changes.
     pub fn refresh_load_balancers(
         &mut self,
         client: &Client,
@@ -147,23 +147,23 @@ impl Observed {
         } else {
             FxHashMap::default()
         };
-        // At the first list, v1's was asked for above if it is of use; else the ids are enough.
+        // At the first list, the v1 list was already read above if it helps; otherwise ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
         if !first && is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
             from_v1_list = fill_from_v1_list(client, &mut listed);
         }
-        // That the id tells everything holds for the first list only: an object that vanished and came back may have been created by another
-        // program under the same id.
+        // Only in the first list does the id tell everything: an object that vanished and reappeared may have been created by another program
+        // with the same id.
         let id_tells_backends = first && !capabilities.modify;
         for Listed { id, document } in listed {
-            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.distrusted.contains(&id));
+            let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
             let known = match (document, relative) {
-                // The v1 list has no affinity and few flags, so it vouches for the backends only. The id tells all the rest, and stays true
-                // when backends are modified in place.
+                // The v1 list has no affinity and few flags, so only its backends are reliable. The id tells the rest, and stays valid when
+                // backends are modified in place.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
                     Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
                 }
-                // The document is one of the API in use (the v1 API lists documents): nothing is missing in it.
+                // The document is from the API in use (the v1 API lists documents), so it is complete.
                 (Some(document), _) if !from_v1_list => Some(document),
                 (None, Some((same, expected))) if *same == id && id_tells_backends => Some(Ok(expected.clone())),
                 // A foreign load balancer, or one of ours whose id does not tell its content.
@@ -184,16 +184,16 @@ impl Observed {
             }
         }
         self.load_balancers_known = true;
-        self.prune_distrusted();
+        self.prune_untrusted_ids();
         Ok(())
     }
 
-    /// Whether a list lacks an endpoint that is known.
+    /// Whether a known endpoint is missing in a list.
     pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
         listed.iter().filter(|(_, listed)| self.endpoints.contains_key(&listed.id)).count() < self.endpoints.len()
     }
 
-    /// Has skipped objects read again at the next list: their documents may have become complete.
+    /// Makes the next list read skipped objects again: their documents may be valid by then.
     pub fn forget_skipped(&mut self) {
         self.skipped_endpoints.clear();
         self.skipped_load_balancers.clear();
@@ -202,7 +202,7 @@ impl Observed {
     fn remove_absent_endpoints(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
         let absent: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in absent {
-            // Local endpoints come and go with their pods, and foreign ones as their owners like: neither is drift.
+            // The CNI creates and deletes local endpoints with their pods, and other programs their own: neither is drift.
             if let Some(lost) = self.endpoints.get(&id).filter(|known| known.owner == Owner::Us && known.remote) {
                 findings.add_drift(Cause::EndpointLost, lost.addresses.iter().map(|a| Subject::Address(*a)));
             }
@@ -239,19 +239,18 @@ impl Observed {
         self.insert_load_balancer(id, observed, &mut findings.dirty);
     }
 
-    /// Drops what is remembered of objects that are gone, so that it does not grow. A load balancer that comes back is not trusted by its id
-    /// alone in any case.
-    fn prune_distrusted(&mut self) {
+    /// Forgets deleted objects, so that memory does not grow. The id of a load balancer that reappears is not trusted in any case.
+    fn prune_untrusted_ids(&mut self) {
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
         let is_known = |id: &Guid| endpoints.contains_key(id) || load_balancers.contains_key(id);
-        self.distrusted.retain(is_known);
+        self.untrusted_ids.retain(is_known);
         self.misrepresented.retain(is_known);
     }
 }
 
 /// Lists the load balancers of the host: one call, or two where the v1 list fails.
 ///
-/// The v1 list is of use only where HNS can modify in place: without that, ids tell the backends.
+/// The v1 list is needed only if HNS can modify in place; otherwise ids tell the backends.
 fn list_load_balancers(
     client: &Client,
     capabilities: &Capabilities,
@@ -268,7 +267,7 @@ fn list_load_balancers(
     Ok(LoadBalancerList { listed, from_v1_list: false })
 }
 
-/// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read by itself.
+/// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read on its own.
 fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>]) -> bool {
     let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
     let fill = |listed: Listed<LoadBalancer>| {
@@ -283,19 +282,23 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
 /// (kubernetes/kubernetes#141488).
 fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
     if document.port_mappings.is_empty() {
-        return Err("has no port mapping".to_owned());
+        return Err("missing port mapping".to_owned());
     }
     Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
 }
 
-/// The record of a document of the v1 list. One that is not clear there is read by itself later.
+/// The record of a document of the v1 list. An incomplete one is read on its own later.
 fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
     let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
     let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
-    if all_ids_read && !document.port_mappings.is_empty() { Ok(observed) } else { Err("is not clear".to_owned()) }
+    if all_ids_read && !document.port_mappings.is_empty() {
+        Ok(observed)
+    } else {
+        Err("incomplete in the v1 list".to_owned())
+    }
 }
 
-/// The result of reading one object: its document, `None` if it has vanished, or why the document can't be understood. Only other errors
+/// The result of reading one object: its document, `None` if it has vanished, or why the document is invalid. Only other errors
 /// end an audit.
 pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
     match result {
@@ -321,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_v1_list_is_read_where_it_saves_calls_and_is_not_out_of_proportion() {
+    fn the_v1_list_is_read_where_it_saves_calls() {
         assert!(!is_v1_list_cheaper(READ_ONE_BY_ONE, READ_ONE_BY_ONE));
         assert!(is_v1_list_cheaper(READ_ONE_BY_ONE + 1, READ_ONE_BY_ONE + 1));
         assert!(is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD));

@@ -1,11 +1,11 @@
-//! The observed state: an index of the objects in HNS. Our own writes keep it up to date, lists from HNS correct it.
+//! The observed state: an index of the objects in HNS. Our own writes update it, and lists from HNS correct it.
 //!
 //! A list costs one call for each kind of object. Documents are read only of objects that are new and whose id does not tell their
-//! content. Three rules hold for whatever HNS answers:
+//! content. Three rules apply to every answer of HNS:
 //!
-//! - An error changes nothing. An object counts as gone only when a list that was read to its end lacks it.
+//! - An error changes nothing. An object is removed only if it is missing in a complete list.
 //! - An object that vanishes between the list and the read of its document is normal: another program deleted it.
-//! - A document that can't be understood is skipped, and not read again for a while. The other objects are not affected.
+//! - An object with an invalid document is skipped, and not read again for a while. Other objects are not affected.
 
 mod drift;
 mod lists;
@@ -38,14 +38,14 @@ pub struct Observed {
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
-    /// Endpoints whose document can't be understood, and why.
+    /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects whose id is known not to tell their content: modified in place, by us or others.
-    distrusted: FxHashSet<Guid>,
+    /// Objects whose id does not tell their content: modified in place, by us or by another program.
+    untrusted_ids: FxHashSet<Guid>,
     /// Whether load balancers were listed before.
     load_balancers_known: bool,
-    /// Objects that the v1 lists show otherwise than their own documents.
+    /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
 }
 
@@ -85,7 +85,7 @@ impl Observed {
         self.load_balancers.get(&id)
     }
 
-    /// The load balancers on a frontend: at most one of ours, but HNS does not keep others from adding a second.
+    /// The load balancers on a frontend: at most one of ours, but HNS lets other programs add a second.
     pub fn on(&self, frontend: Frontend) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
         self.on.get(&frontend).into_iter().flatten().filter_map(|id| Some((*id, self.load_balancers.get(id)?)))
     }
@@ -109,7 +109,7 @@ impl Observed {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
     }
 
-    /// The objects whose documents can't be understood, and why.
+    /// The objects with an invalid document, and why it is invalid.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
         all.map(|(id, reason)| (*id, reason.as_str()))
@@ -142,7 +142,7 @@ impl Observed {
     /// Removes an endpoint that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
-        self.distrusted.remove(&id);
+        self.untrusted_ids.remove(&id);
     }
 
     /// Adds or replaces a load balancer.
@@ -167,7 +167,7 @@ impl Observed {
         }
         for endpoint in &removed.endpoints {
             count_down(&mut self.references, endpoint);
-            // The endpoint may serve no load balancer now, whichever program deleted this one: a plan decides whether it stays.
+            // The endpoint may now be unused, whichever program deleted the load balancer: the next plan decides whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
             dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }
@@ -175,7 +175,7 @@ impl Observed {
 
     /// Records that it is not known whether a modify in place took effect. The content becomes unknown, so that whatever is desired next
     /// differs and is written. Both sets of backends count as referenced, so that no endpoint which HNS may still use is deleted.
-    pub fn doubt_load_balancer(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
+    pub fn mark_load_balancer_uncertain(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
         let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
         let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
@@ -183,18 +183,18 @@ impl Observed {
         observed.endpoints = endpoints.into();
         observed.content.whole = Content::UNKNOWN;
         self.insert_load_balancer(id, observed, &mut Dirty::default());
-        self.distrusted.insert(id);
+        self.untrusted_ids.insert(id);
     }
 
     /// Records that an id does not tell the content of its object.
-    pub fn distrust_id(&mut self, id: Guid) {
-        self.distrusted.insert(id);
+    pub fn mark_id_untrusted(&mut self, id: Guid) {
+        self.untrusted_ids.insert(id);
     }
 
     /// Removes a load balancer that we deleted. The next one of its id is created by us, with the content that the id tells.
     pub fn forget_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
-        self.distrusted.remove(&id);
+        self.untrusted_ids.remove(&id);
     }
 
     /// Takes over a foreign load balancer that equals the desired one.

@@ -1,4 +1,4 @@
-//! The record that is kept of an object in HNS: small, since a node has thousands, and enough to write a load balancer again.
+//! The record of an object in HNS: small, since a node has thousands, and sufficient to restore a load balancer.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::identity::{self, Content, LoadBalancerContent};
 use crate::mac::has_derived_mac;
 use crate::settings::Capabilities;
 
-/// Who decides what becomes of an object.
+/// Who manages an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// Created or adopted by us.
@@ -37,7 +37,7 @@ pub struct ObservedEndpoint {
 }
 
 impl ObservedEndpoint {
-    /// `owner` is the caller's to know: an id may tell it, an adoption may have changed it.
+    /// `owner` is an argument, since the id alone does not tell it: an adopted object has a foreign id.
     pub fn of(network: Guid, document: &Endpoint, owner: Owner) -> Self {
         Self {
             network,
@@ -74,7 +74,7 @@ struct Form {
 }
 
 impl Form {
-    /// `None` where the document has several port mappings or addresses, or an address that is not one.
+    /// `None` where the document has several port mappings or addresses, or an invalid address.
     fn of(document: &LoadBalancer) -> Option<Self> {
         let [mapping] = document.port_mappings.as_slice() else { return None };
         let address = match document.frontend_vips.as_slice() {
@@ -107,7 +107,7 @@ impl ObservedLoadBalancer {
         }
     }
 
-    /// Whether `listed`, the record of the v1 list, agrees in what that list can say: frontends, backends and the backends' port.
+    /// Whether `listed`, the record of the v1 list, is equal in what that list shows: frontends, backends and backend port.
     pub fn matches_v1_list(&self, listed: &Self) -> bool {
         // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
@@ -121,7 +121,7 @@ impl ObservedLoadBalancer {
             && port(self.form) == port(listed.form)
     }
 
-    /// The document, to be written again. `None` where the record does not hold all of it, or its content is not known.
+    /// The document, for a restore. `None` if the record is incomplete, or its content is not known.
     pub fn document(&self) -> Option<LoadBalancer> {
         let Form { address, source_vip, flags, mapping } =
             self.form.filter(|_| self.content.whole != Content::UNKNOWN)?;
@@ -135,7 +135,7 @@ impl ObservedLoadBalancer {
         })
     }
 
-    /// The same load balancer with other backends. Its content is unknown where the document can't be computed.
+    /// The same load balancer with other backends. Its content is unknown if the document cannot be computed.
     #[must_use]
     pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
         if self.endpoints == endpoints {
@@ -152,8 +152,8 @@ impl ObservedLoadBalancer {
     }
 
     /// Whether it has the form of those that kube-proxy creates: at most one address, one TCP or UDP port, and one of its five
-    /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). HNS documents have no owner that kube-proxy sets, so
-    /// the form is all there is to go by.
+    /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner in HNS documents, so
+    /// only the form tells.
     pub fn resembles_kube_proxy(&self) -> bool {
         let Some(form) = self.form else { return false };
         let external = PortMappingFlags::VIP_EXTERNAL_IP;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_balancer_can_be_written_again() {
+    fn the_document_of_a_load_balancer_can_be_restored() {
         let document = node_port();
         assert_eq!(observed(&document).document(), Some(document));
         let mut two = node_port();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn with_other_backends_it_says_something_else() {
+    fn with_other_backends_has_other_content() {
         let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kube_proxy_never_makes_is_not_taken_for_its() {
+    fn load_balancers_that_kube_proxy_never_creates_do_not_resemble_it() {
         assert!(observed(&node_port()).resembles_kube_proxy());
         let changes: [&dyn Fn(&mut LoadBalancer); 5] = [
             &|d| d.port_mappings[0].flags = PortMappingFlags::ILB,

@@ -1,8 +1,8 @@
 //! Detects objects of ours that another program modified in place. Ids do not show it; the v1 lists do, as far as they have the member.
 //!
 //! A v1 list only raises a suspicion: v1 documents lack members of v2, and HNS builds differ in what they write there. So a suspected
-//! object is read by itself, and its own document decides. Nothing is suspected unless another object of the kind is listed just as it
-//! was written: if none is, the difference is more likely the way in which this build lists objects.
+//! object is read on its own, and its own document decides. If no object of the kind is listed as it was written, nothing is suspected: the
+//! differences are then probably due to how this build lists objects.
 
 use hcn::client::Listed;
 use hcn::{Client, Error, Guid};
@@ -14,14 +14,14 @@ use crate::dirty::Subject;
 use crate::settings::Capabilities;
 
 impl Observed {
-    /// Reads our remote endpoints that a list with documents shows otherwise than they were written: two calls for each.
+    /// Reads those of our remote endpoints that differ in a list from what was written: two calls for each.
     pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
         listed: &[ListedEndpoint],
         findings: &mut Findings,
     ) -> Result<(), Error> {
-        // Local endpoints are the CNI's, which may change them as it likes.
+        // Local endpoints belong to the CNI, which may modify them.
         let ours = |id: &Guid| self.endpoints.get(id).filter(|known| known.owner == Owner::Us && known.remote);
         let is_as_written = |id: &Guid, listed: Option<&ObservedEndpoint>| {
             let known = ours(id)?;
@@ -40,22 +40,23 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
-                        // The list can't show this one as it is: reading it at every such audit would find nothing either.
+                        // The list shows this object incorrectly. Without this mark, each such audit would read it for nothing.
                         self.misrepresented.insert(id);
                     } else {
+                        // Its id still has the old content, so the id is no longer trusted.
                         findings.add_drift(Cause::EndpointChanged, subjects);
                         self.insert_endpoint(id, observed, &mut findings.dirty);
-                        self.distrust_id(id);
+                        self.mark_id_untrusted(id);
                     }
                 }
-                // The document can't be understood at present, which says nothing about the content. The next such audit reads it again.
+                // An invalid document says nothing about the content. The next such audit reads it again.
                 Some(Err(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// Reads our load balancers that the v1 list shows otherwise than they were written: two calls for each.
+    /// Reads those of our load balancers that differ in the v1 list from what was written: two calls for each.
     pub(super) fn verify_load_balancers(
         &mut self,
         client: &Client,
@@ -81,22 +82,24 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
+                        // As for endpoints: the list shows this object incorrectly.
                         self.misrepresented.insert(id);
                     } else {
+                        // Its id still has the old content, so the id is no longer trusted.
                         findings.add_drift(Cause::LoadBalancerChanged, subjects);
                         self.insert_load_balancer(id, observed, &mut findings.dirty);
-                        self.distrust_id(id);
+                        self.mark_id_untrusted(id);
                     }
                 }
-                // As for endpoints.
+                // As for endpoints: an invalid document says nothing about the content.
                 Some(Err(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// The objects that a list with documents shows otherwise than they were written. `is_as_written` is `None` for objects that are not
-    /// ours to verify.
+    /// The objects that differ in a list with documents from what was written. `is_as_written` returns `None` for objects that are not
+    /// verified.
     fn suspects<'a, T: 'a>(
         &self,
         listed: impl IntoIterator<Item = &'a Listed<T>>,

@@ -17,7 +17,7 @@ use crate::observe::ObservedLoadBalancer;
 /// A load balancer's backends as endpoints.
 #[derive(Debug, Default)]
 struct Backends<'a> {
-    /// Their network; none: it is missing.
+    /// `None` if it is missing.
     network: Option<&'a Network>,
     /// The endpoints, those to be created included.
     endpoints: Vec<Guid>,
@@ -28,7 +28,7 @@ struct Backends<'a> {
 }
 
 impl Planner<'_> {
-    /// The backends that have endpoints, or will have when the plan has run. What keeps others out goes into the report.
+    /// The backends that have endpoints, or will have when the plan has run. The report says why others are left out.
     fn resolve(&self, desired: &DesiredFrontend, report: &mut PlanReport) -> Backends<'_> {
         let choice = self.choose(&desired.spec.targets);
         let mut backends =
@@ -53,14 +53,18 @@ impl Planner<'_> {
                     backends.endpoints.push(endpoint.id);
                     backends.create.push(*endpoint);
                 }
+                // Decides whether a frontend without any endpoint waits for a retry or is deleted.
                 Resolved::Blocked => backends.blocked = true,
                 Resolved::NoLocalEndpoint(address) => {
+                    // The CNI is often later than the slice, and HNS does not notify: the endpoints are listed again with backoff.
                     condition(Condition::NoLocalEndpoint { address });
-                    report.awaited.insert(address);
+                    report.missing_local.insert(address);
                 }
                 Resolved::NoHostEndpoint(address) => condition(Condition::NoHostEndpoint { address, name: name() }),
                 Resolved::NoRootEndpoint => condition(Condition::NoRootEndpoint { frontend, name: name() }),
+                // Its endpoint may be unused now, in which case this plan deletes it.
                 Resolved::OtherNetwork => report.left_out.extend(target.address()),
+                // The choice of the network has reported a missing one.
                 Resolved::NetworkMissing | Resolved::NotDesired => {}
             }
         }
@@ -86,7 +90,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn plan_frontend(&self, frontend: Frontend, plan: &mut Plan) {
-        let desired = self.desired.owned(frontend);
+        let desired = self.desired.frontend(frontend);
         let backends = desired.map(|desired| self.resolve(desired, &mut plan.report)).unwrap_or_default();
         let decision = decide(Inputs {
             desired: self.desired_load_balancer(desired, &backends),
@@ -126,8 +130,8 @@ impl Planner<'_> {
         endpoints.all(|endpoint| endpoint.network == network)
     }
 
-    /// The steps of a decision, in their order: endpoints before the load balancer that refers to them, then what frees the frontend, then
-    /// what takes it. Steps on one frontend follow each other, so that `apply` makes their calls back to back.
+    /// The steps of a decision, in their order: endpoints before the load balancer that refers to them, then deletions on the frontend, then
+    /// the load balancer. Steps on one frontend follow each other, so that `apply` makes their calls back to back.
     fn push_steps(
         &self,
         decision: Decision,
@@ -143,7 +147,7 @@ impl Planner<'_> {
             Action::CreateLoadBalancer { id, frontend, document }
         };
         if decision.needs_endpoints() {
-            // The endpoints of a load balancer in sync are checked too: HNS lets others delete an endpoint that it refers to.
+            // The endpoints of a load balancer in sync are checked too: HNS lets other programs delete an endpoint that it refers to.
             plan.adopted_endpoints.extend(backends.remote.into_iter().filter(|id| self.is_foreign_endpoint(*id)));
             plan.steps.extend(backends.create.into_iter().map(|create| step(create.into_action(), Reason::Missing)));
         }
@@ -157,6 +161,7 @@ impl Planner<'_> {
                 plan.steps.push(step(create(*document, content), Reason::Missing));
             }
             Decision::Modify { id, document, surplus } => {
+                // Surplus load balancers are deleted first, as in a replacement: a frontend has one load balancer.
                 plan.steps.extend(surplus.into_iter().map(delete(Reason::BackendsDiffer)));
                 let modify = Action::ModifyLoadBalancer { id, frontend, document: *document };
                 plan.steps.push(step(modify, Reason::BackendsDiffer));
@@ -174,7 +179,7 @@ impl Planner<'_> {
             Decision::Wait(WaitingFor::Network) => {
                 plan.report.waiting.insert(frontend);
             }
-            // The retry of the address plans its frontends again.
+            // Nothing to record: the retry of the address plans its frontends again.
             Decision::Wait(WaitingFor::Endpoint) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Which HNS network a load balancer is in: HNS takes backends of one network only.
+//! Which HNS network a load balancer is in: all its backends must be in one.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,7 +14,6 @@ use crate::network::NetworkIndex;
 pub struct Choice {
     /// None if there are backends, and all their networks are missing.
     pub network: Option<NetworkIndex>,
-    /// What the Service cannot have because of the choice.
     pub conditions: Vec<Condition>,
 }
 
@@ -28,13 +27,13 @@ impl Planner<'_> {
         }
         let mut counts: BTreeMap<NetworkIndex, usize> = BTreeMap::new();
         for target in targets {
-            *counts.entry(self.home(*target)).or_default() += 1;
+            *counts.entry(self.target_network(*target)).or_default() += 1;
         }
         let is_present = |index: &NetworkIndex| self.networks.present(*index).is_some();
         let largest = counts.iter().filter(|(index, _)| is_present(index)).max_by_key(|(i, n)| (**n, Reverse(**i)));
         let network = match largest {
             Some((index, _)) => Some(*index),
-            // Without backends any network will do: no load balancer is created, and an old one must go.
+            // Without backends, any network is right: no load balancer is created, and an old one must be deleted.
             None if counts.is_empty() => self.networks.indices().find(is_present),
             None => None,
         };
@@ -51,7 +50,7 @@ impl Planner<'_> {
     }
 
     /// The network that a backend is in: that of its endpoint, or the one where its endpoint should be.
-    pub(crate) fn home(&self, target: Target) -> NetworkIndex {
+    pub(crate) fn target_network(&self, target: Target) -> NetworkIndex {
         let root = || self.observed.named(&self.settings.root_endpoint_name);
         match target {
             Target::Root => root().and_then(|id| self.endpoint_network(id)).unwrap_or_default(),
@@ -66,7 +65,7 @@ impl Planner<'_> {
     /// The network in which an endpoint of ours for an address should be.
     pub(super) fn network_for(&self, address: IpAddr) -> NetworkIndex {
         match self.desired.purpose(address) {
-            // Both exist for the overlay network only, whatever subnet they are in.
+            // Both are for the overlay network only, whatever subnet contains them.
             Some(EndpointPurpose::SourceVip | EndpointPurpose::ServiceAddress) => self.networks.overlay(),
             Some(EndpointPurpose::Backend) | None => None,
         }

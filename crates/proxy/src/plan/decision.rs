@@ -9,16 +9,16 @@ use super::Reason;
 use crate::identity::LoadBalancerContent;
 use crate::observe::Owner;
 
-/// What is desired of a frontend, as far as it can be had now.
+/// What is desired for a frontend, as far as it is possible now.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DesiredLoadBalancer {
     /// No Service claims the frontend.
     Unclaimed,
-    /// None of the HNS networks of its backends is there.
+    /// All HNS networks of its backends are missing.
     NetworkMissing,
-    /// The Service has no backend that serves.
+    /// The Service has no serving backend.
     NoBackends,
-    /// Backends serve, but no HNS endpoint stands for any of them.
+    /// There are serving backends, but none has an HNS endpoint.
     NoEndpoints {
         /// Whether an endpoint could not be created, and a retry is due later.
         failed: bool,
@@ -28,7 +28,7 @@ pub(super) enum DesiredLoadBalancer {
 }
 
 /// A load balancer that HNS has on the frontend. HNS refuses a second one (0x803B0013), except where a load balancer has several
-/// addresses or ports, or was made through the other API.
+/// addresses or ports, or was created through the other API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub id: Guid,
@@ -54,9 +54,9 @@ pub(super) struct Inputs {
 /// What to do about the load balancer of a frontend.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
-    /// Write nothing, except that load balancers beside the desired one are deleted.
+    /// Write nothing, except that surplus load balancers on the frontend are deleted.
     Keep { surplus: Vec<Guid> },
-    /// Take over a foreign load balancer that equals the desired one.
+    /// Adopt a foreign load balancer that equals the desired one.
     Adopt { id: Guid, surplus: Vec<Guid> },
     /// Create it: the frontend is free.
     Create { document: Box<LoadBalancer>, content: LoadBalancerContent },
@@ -64,7 +64,7 @@ pub(super) enum Decision {
     Modify { id: Guid, document: Box<LoadBalancer>, surplus: Vec<Guid> },
     /// Delete what has the frontend, then create.
     Replace { old: Vec<Guid>, document: Box<LoadBalancer>, content: LoadBalancerContent, reason: Reason },
-    /// Delete load balancers that nothing takes the place of.
+    /// Delete load balancers without a replacement.
     Delete { load_balancers: Vec<(Guid, Reason)> },
     /// Replace it later.
     Postpone,
@@ -73,7 +73,7 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// Whether a load balancer stays or comes that refers to the endpoints of the desired backends.
+    /// Whether HNS will have a load balancer that refers to the endpoints of the desired backends.
     pub(super) fn needs_endpoints(&self) -> bool {
         match self {
             Decision::Keep { .. }
@@ -100,10 +100,10 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     let Inputs { desired, observed, can_modify, recently_replaced } = inputs;
     let (document, content) = match desired {
         DesiredLoadBalancer::Unclaimed => return decide_unclaimed(&observed),
-        // A network that cannot be found is not a network that is gone: the CNI may be creating it again. kube-proxy deletes every
-        // load balancer when one look-up fails (kubernetes issues 110849, 139519), and so turns a short error into an outage.
+        // A network that cannot be found is not a deleted network: the CNI may be creating it again. kube-proxy deletes every
+        // load balancer when one lookup fails (kubernetes issues 110849, 139519), and so turns a short error into an outage.
         DesiredLoadBalancer::NetworkMissing => return Decision::Wait(WaitingFor::Network),
-        // A load balancer needs a backend. The Service owns the frontend, so a foreign load balancer there goes too: it would send
+        // A load balancer needs a backend. The Service owns the frontend, so a foreign load balancer there is deleted too: it would send
         // the Service's clients to backends that are not the Service's.
         DesiredLoadBalancer::NoBackends => {
             return delete(observed.iter().map(|candidate| (candidate.id, Reason::NoBackends)));
@@ -142,11 +142,11 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
         return Decision::Create { document, content };
     }
     // Each replacement cuts the connections of the frontend. While backends change quickly, as in a rolling update, one replacement
-    // a second programs all changes that have gathered.
+    // a second programs all pending changes.
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is for people: it names the smallest difference.
+    // The reason is only reported: it names the smallest difference.
     let reason = if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
@@ -158,8 +158,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     Decision::Replace { old, document, content, reason }
 }
 
-/// Decides on a frontend that no Service claims. Foreign load balancers there belong to others who share HNS, and stay. kube-proxy does
-/// not clean up when it ends, so `--take-over` removes what has the form of its load balancers.
+/// Decides on a frontend that no Service claims. Foreign load balancers belong to other programs that share HNS, and stay. kube-proxy does
+/// not clean up when it exits, so `--take-over` removes what has the form of its load balancers.
 fn decide_unclaimed(observed: &[Candidate]) -> Decision {
     delete(observed.iter().filter_map(|candidate| match candidate.owner {
         Owner::Us => Some((candidate.id, Reason::NotDesired)),
@@ -195,14 +195,14 @@ mod tests {
         identity::load_balancer_content(document, &capabilities)
     }
 
-    fn wanted() -> (Box<LoadBalancer>, LoadBalancerContent) {
+    fn desired_document() -> (Box<LoadBalancer>, LoadBalancerContent) {
         let document = document(80, 2);
         let content = content(&document);
         (Box::new(document), content)
     }
 
     fn load_balancer() -> DesiredLoadBalancer {
-        let (document, content) = wanted();
+        let (document, content) = desired_document();
         DesiredLoadBalancer::LoadBalancer { document, content }
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn each_situation_has_its_decision() {
         use DesiredLoadBalancer::{NetworkMissing, NoBackends, NoEndpoints, Unclaimed};
         let (ours, foreign) = (Owner::Us, Owner::Foreign);
-        let (document, content) = wanted();
+        let (document, content) = desired_document();
         let nothing = || Decision::Keep { surplus: vec![] };
         let create = || Decision::Create { document: document.clone(), content };
         let modify =
@@ -245,7 +245,7 @@ mod tests {
             Decision::Replace { old, document: document.clone(), content, reason }
         };
         let without_modify = |observed: &[Candidate]| Inputs { can_modify: false, ..inputs(load_balancer(), observed) };
-        let again = |inputs: Inputs| Inputs { recently_replaced: true, ..inputs };
+        let recently = |inputs: Inputs| Inputs { recently_replaced: true, ..inputs };
         let left = Candidate { left_by_kube_proxy: true, ..equal(SECOND, foreign) };
         let elsewhere = Candidate { in_network: false, ..other_backends(FIRST, ours) };
         let both = [equal(FIRST, ours), equal(SECOND, foreign)];
@@ -265,7 +265,7 @@ mod tests {
             ("no endpoints", inputs(NoEndpoints { failed: false }, &both), deletes(&[(FIRST, Reason::NoBackends)])),
             ("no endpoints, foreign", inputs(NoEndpoints { failed: false }, &both[1..]), nothing()),
             ("equal", inputs(load_balancer(), &both[..1]), nothing()),
-            ("equal, replaced a moment ago", again(without_modify(&both[..1])), nothing()),
+            ("equal, recently replaced", recently(without_modify(&both[..1])), nothing()),
             (
                 "equal, and another",
                 inputs(load_balancer(), &[other_port(SECOND, foreign), equal(FIRST, ours)]),
@@ -277,12 +277,12 @@ mod tests {
                 Decision::Adopt { id: FIRST, surplus: vec![SECOND] },
             ),
             ("free", inputs(load_balancer(), &[]), create()),
-            ("free, replaced a moment ago", again(inputs(load_balancer(), &[])), create()),
+            ("free, recently replaced", recently(inputs(load_balancer(), &[])), create()),
             ("other backends", inputs(load_balancer(), &[other_backends(FIRST, ours)]), modify(FIRST, &[])),
             ("other backends, foreign", inputs(load_balancer(), &[other_backends(FIRST, foreign)]), modify(FIRST, &[])),
             (
-                "other backends, replaced a moment ago",
-                again(inputs(load_balancer(), &[other_backends(FIRST, ours)])),
+                "other backends, recently replaced",
+                recently(inputs(load_balancer(), &[other_backends(FIRST, ours)])),
                 modify(FIRST, &[]),
             ),
             (
@@ -311,8 +311,8 @@ mod tests {
                 replace(&[FIRST, SECOND], Reason::HeldByForeign),
             ),
             (
-                "other port, replaced a moment ago",
-                again(inputs(load_balancer(), &[other_port(FIRST, ours)])),
+                "other port, recently replaced",
+                recently(inputs(load_balancer(), &[other_port(FIRST, ours)])),
                 Decision::Postpone,
             ),
         ];

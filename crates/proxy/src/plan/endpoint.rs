@@ -32,7 +32,7 @@ impl ExpectedEndpoint {
     }
 }
 
-/// By how many references the load balancers of a plan use an endpoint less than before. Negative: more use it.
+/// How many references to each endpoint a plan removes. Negative if it adds some.
 pub(super) type Released = FxHashMap<Guid, isize>;
 
 /// An endpoint at an address, as far as its removal depends on it.
@@ -40,8 +40,8 @@ pub(super) type Released = FxHashMap<Guid, isize>;
 struct Candidate {
     remote: bool,
     owner: Owner,
-    /// Whether it serves the purpose that the address has.
-    stands: bool,
+    /// Whether it is the expected endpoint, or has the same content.
+    matches: bool,
     /// Whether `--take-over` is set, and it is of the kind that kube-proxy creates.
     left_by_kube_proxy: bool,
 }
@@ -55,19 +55,21 @@ struct Needs {
     ours: bool,
 }
 
-/// Why an endpoint at an address must go; none: it stays.
+/// Why an endpoint at an address must be deleted; `None` if it stays.
 fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
     match endpoint {
         // Local endpoints belong to the CNI.
         Candidate { remote: false, .. } => None,
-        // An address has one home. A remote endpoint beside the local one sends its traffic to another node, and can keep the CNI from
-        // creating the pod (kubernetes issue 130963). Foreign ones go too: they are as wrong.
+        // An address is on one node. A remote endpoint beside the local one sends its traffic to another node, and can keep the CNI from
+        // creating the pod (kubernetes issue 130963). Foreign ones are deleted too: they have the same effect.
         _ if needs.local => Some(Reason::LocalEndpointExists),
-        Candidate { stands: true, .. } => None,
+        // It is the expected endpoint, or a foreign one with the same content.
+        Candidate { matches: true, .. } => None,
+        // kube-proxy does not clean up when it exits, and --take-over asks for it.
         Candidate { owner: Owner::Foreign, left_by_kube_proxy: true, .. } => Some(Reason::LeftByKubeProxy),
-        // Others share HNS. Without --take-over what they created stays.
+        // Other programs share HNS. Their endpoints stay.
         Candidate { owner: Owner::Foreign, .. } => None,
-        // Another endpoint of ours takes its place: the node of the address has changed, say.
+        // Another endpoint of ours replaces it, for example because the address is on another node now.
         _ if needs.ours => Some(Reason::ContentDiffers),
         // An address that no Service uses may become the address of a pod here.
         _ => Some(Reason::NotDesired),
@@ -82,16 +84,16 @@ impl Planner<'_> {
         let document = endpoint_document(purpose, address, network, self.host);
         let content = identity::endpoint_content(network.id, &document);
         let mut id = identity::endpoint_id(address, content);
-        // Someone has changed the endpoint of this id. HNS refuses a second one of the same id, and load balancers use the first until
-        // the second is there.
+        // Another program modified the endpoint of this id. HNS refuses a second one of the same id, and load balancers use the first until
+        // the second exists.
         if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
-            id = identity::endpoint_id(address, content.by_another_name());
+            id = identity::endpoint_id(address, content.alternative());
         }
         Some(ExpectedEndpoint { network: network.id, id, address, purpose, document })
     }
 
-    /// The endpoint that serves an expected one's purpose: itself, or a foreign one with the same content.
-    pub(crate) fn standing(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
+    /// The observed endpoint that equals an expected one: itself, or a foreign one with the same content.
+    pub(crate) fn matching_endpoint(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
         let content = identity::endpoint_content(expected.network, &expected.document);
         if self.observed.endpoint(expected.id).is_some_and(|observed| observed.content == content) {
             return Some(expected.id);
@@ -102,7 +104,7 @@ impl Planner<'_> {
     pub(super) fn missing_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let expected = self.expected_endpoint(address)?;
         let there = self.observed.local_at(address).is_some()
-            || self.standing(&expected).is_some()
+            || self.matching_endpoint(&expected).is_some()
             || self.constraints.blocked.contains(&address);
         (!there).then_some(expected)
     }
@@ -111,7 +113,6 @@ impl Planner<'_> {
         self.observed.endpoint(id).is_some_and(|observed| observed.remote && observed.owner == Owner::Foreign)
     }
 
-    /// How the steps of a plan change the number of references to each endpoint.
     pub(super) fn released(&self, plan: &Plan) -> Released {
         let mut released = Released::default();
         let mut count = |endpoints: &mut dyn Iterator<Item = Guid>, by: isize| {
@@ -134,26 +135,26 @@ impl Planner<'_> {
         released
     }
 
-    /// Whether a load balancer refers to an endpoint when the plan is done.
-    fn stays_in_use(&self, id: Guid, released: &Released) -> bool {
+    /// Whether a load balancer refers to an endpoint after the plan.
+    fn remains_referenced(&self, id: Guid, released: &Released) -> bool {
         let released = released.get(&id).copied().unwrap_or_default();
         isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
     }
 
-    /// Whether an endpoint that HNS has serves a load balancer when the plan is done. In the only network it does; among several, the
-    /// load balancers of its backend may be in others.
-    fn is_of_use(&self, expected: &ExpectedEndpoint, released: &Released) -> bool {
+    /// Whether a load balancer uses an endpoint after the plan. With one network, it does; with several, the load balancers of its backend
+    /// may be in other networks.
+    fn is_needed(&self, expected: &ExpectedEndpoint, released: &Released) -> bool {
         self.networks.len() == 1
             || expected.purpose != EndpointPurpose::Backend
-            || self.standing(expected).is_none_or(|id| self.stays_in_use(id, released))
+            || self.matching_endpoint(expected).is_none_or(|id| self.remains_referenced(id, released))
     }
 
     /// Plans the removal of the endpoints that an address should not have.
     pub(super) fn plan_removals(&self, address: IpAddr, released: &Released, plan: &mut Plan) {
         let local = self.observed.local_at(address).is_some();
-        let expected = self.expected_endpoint(address).filter(|expected| self.is_of_use(expected, released));
-        let standing = expected.as_ref().and_then(|expected| self.standing(expected));
-        if let Some(id) = standing.filter(|id| !local && self.is_foreign_endpoint(*id)) {
+        let expected = self.expected_endpoint(address).filter(|expected| self.is_needed(expected, released));
+        let matching = expected.as_ref().and_then(|expected| self.matching_endpoint(expected));
+        if let Some(id) = matching.filter(|id| !local && self.is_foreign_endpoint(*id)) {
             plan.adopted_endpoints.insert(id);
         }
         let needs = Needs {
@@ -165,13 +166,13 @@ impl Planner<'_> {
             let endpoint = Candidate {
                 remote: observed.remote,
                 owner: observed.owner,
-                stands: standing == Some(id),
+                matches: matching == Some(id),
                 left_by_kube_proxy: self.settings.take_over && self.is_kube_proxys_endpoint(address, id),
             };
             let Some(reason) = removal(endpoint, needs) else { continue };
             // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it connections (kubernetes
-            // issue 112836). It goes once the load balancer has been replaced.
-            if !self.stays_in_use(id, released) {
+            // issue 112836). It is deleted after the load balancer was replaced.
+            if !self.remains_referenced(id, released) {
                 plan.steps.push(Step { action: Action::DeleteEndpoint { id, address }, service: None, reason });
             }
         }
@@ -189,7 +190,7 @@ impl Planner<'_> {
     }
 }
 
-/// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each adopts the other's.
+/// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
 fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
     let node_ip = host.node_ip(Family::of(address));
     let provider = match purpose {
@@ -215,21 +216,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_endpoint_of_an_address_stays_or_goes_for_a_reason() {
-        let ours = Candidate { remote: true, owner: Owner::Us, stands: false, left_by_kube_proxy: false };
+    fn each_endpoint_of_an_address_stays_or_is_deleted_for_a_reason() {
+        let ours = Candidate { remote: true, owner: Owner::Us, matches: false, left_by_kube_proxy: false };
         let foreign = Candidate { owner: Owner::Foreign, ..ours };
         let left = Candidate { left_by_kube_proxy: true, ..foreign };
         let local = Candidate { remote: false, ..foreign };
-        let stands = |endpoint| Candidate { stands: true, ..endpoint };
+        let matching = |endpoint| Candidate { matches: true, ..endpoint };
         let unused = Needs { local: false, ours: false };
         let (at_home, used) = (Needs { local: true, ..unused }, Needs { ours: true, ..unused });
         let table = [
             ("local, unused", local, unused, None),
             ("local, at home", local, at_home, None),
-            ("ours beside a local one", stands(ours), at_home, Some(Reason::LocalEndpointExists)),
+            ("ours beside a local one", matching(ours), at_home, Some(Reason::LocalEndpointExists)),
             ("foreign beside a local one", foreign, at_home, Some(Reason::LocalEndpointExists)),
-            ("ours, stands", stands(ours), used, None),
-            ("kube-proxy's, stands", stands(left), used, None),
+            ("ours, matching", matching(ours), used, None),
+            ("kube-proxy's, matching", matching(left), used, None),
             ("kube-proxy's, unused", left, unused, Some(Reason::LeftByKubeProxy)),
             ("foreign, unused", foreign, unused, None),
             ("foreign, another is used", foreign, used, None),

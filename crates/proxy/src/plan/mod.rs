@@ -43,19 +43,18 @@ pub use resolve::Resolved;
 pub use status::FrontendStatus;
 pub use step::{Action, Reason, Step};
 
-/// What to write to HNS, and what keeps the rest from being written.
+/// The writes to HNS, and a report on what is not written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub steps: Vec<Step>,
-    /// Foreign endpoints that equal the desired ones. From now on they are ours.
+    /// Foreign endpoints that equal the desired ones, to be adopted.
     pub adopted_endpoints: BTreeSet<Guid>,
-    /// Foreign load balancers that equal the desired ones. From now on they are ours.
+    /// Foreign load balancers that equal the desired ones, to be adopted.
     pub adopted_load_balancers: BTreeSet<Guid>,
     pub report: PlanReport,
 }
 
 impl Plan {
-    /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
@@ -70,18 +69,18 @@ impl Plan {
     }
 }
 
-/// What must not be done now, or only after everything else.
+/// What a plan must not do now, or only last.
 #[derive(Debug, Clone, Default)]
 pub struct Constraints {
     /// Addresses whose endpoints could not be created, and whose retry is not due.
     pub blocked: FxHashSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago.
     pub replaced: FxHashSet<Frontend>,
-    /// Frontends that failed before. They come last, so that what keeps failing does not delay the rest.
+    /// Frontends that failed before. They come last, so that a permanent failure does not delay the rest.
     pub failed: FxHashSet<Frontend>,
 }
 
-/// Everything that a plan depends on.
+/// Everything that a plan depends on. A plan makes no calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
     pub desired: &'a Desired,
@@ -135,7 +134,7 @@ impl Planner<'_> {
             }
         }
         for frontend in &dirty.frontends {
-            let service = self.desired.owned(*frontend).map(|owned| owned.service.clone());
+            let service = self.desired.frontend(*frontend).map(|owner| owner.service.clone());
             units.entry(service).or_default().frontends.push(*frontend);
         }
         units

@@ -15,9 +15,9 @@ enum Urgency {
     /// Clients are affected: a frontend has no load balancer, or wrong backends.
     Backends,
     Rest,
-    /// Objects that no Service uses: they disturb nobody while they wait.
+    /// Objects that no Service uses: no client is affected by them.
     Unused,
-    /// Failed before: what keeps failing must not delay the rest.
+    /// Failed before: a permanent failure must not delay the rest.
     Retry,
 }
 
@@ -30,7 +30,7 @@ impl Rank {
             matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByForeign)
         };
         let urgency = match &service {
-            // Even infrastructure: one frontend that HNS refuses must not hold up the others at every run.
+            // Even infrastructure: a frontend that HNS refuses must not delay the others at every run.
             _ if failed => Urgency::Retry,
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
             None => Urgency::Unused,
@@ -43,7 +43,7 @@ impl Rank {
 }
 
 /// The Service names under which kubeadm and most distributions, CoreDNS' chart, and RKE2 run the DNS of the cluster. Pods that cannot
-/// resolve names fail whatever else works.
+/// resolve names fail even if everything else works.
 const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
 
 /// Whether other Services depend on a Service.
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_comes_first_and_what_failed_before_last() {
+    fn dns_comes_first_and_retries_last() {
         let rank = |name: &str, reason, failed| {
             let service = name.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
             Rank::of(service, &[step(reason)], failed)

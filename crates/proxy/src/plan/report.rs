@@ -10,21 +10,21 @@ use crate::frontend::Frontend;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanReport {
     /// Backends on this node that have no endpoint yet: the CNI creates it.
-    pub awaited: BTreeSet<IpAddr>,
+    pub missing_local: BTreeSet<IpAddr>,
     /// Frontends whose load balancer was replaced less than a second ago, and must be replaced again.
     pub postponed: BTreeSet<Frontend>,
     /// Frontends whose backends are in networks that are missing.
     pub waiting: BTreeSet<Frontend>,
-    /// Backends that a load balancer does without, because they are in another network.
+    /// Backends that a load balancer does not use, because they are in another network.
     pub left_out: BTreeSet<IpAddr>,
-    /// What the Services cannot have at present.
+    /// The conditions of Services, with the frontend that they are about.
     pub conditions: Vec<(Frontend, ServiceCondition)>,
 }
 
 impl PlanReport {
     pub(super) fn append(&mut self, other: PlanReport) {
-        let PlanReport { awaited, postponed, waiting, left_out, conditions } = other;
-        self.awaited.extend(awaited);
+        let PlanReport { missing_local, postponed, waiting, left_out, conditions } = other;
+        self.missing_local.extend(missing_local);
         self.postponed.extend(postponed);
         self.waiting.extend(waiting);
         self.left_out.extend(left_out);

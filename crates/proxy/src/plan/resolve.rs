@@ -1,4 +1,4 @@
-//! Which HNS endpoint stands for a backend.
+//! Resolves a backend to an HNS endpoint.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::frontend::Target;
 use crate::model::Family;
 use crate::network::NetworkIndex;
 
-/// What stands for a backend, or why nothing does.
+/// The endpoint of a backend, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved {
     /// An endpoint created by the CNI, or the host's own.
@@ -37,11 +37,11 @@ pub enum Resolved {
 }
 
 impl Planner<'_> {
-    /// What stands for a backend of a load balancer that is in a network.
+    /// Resolves a backend of a load balancer that is in a network.
     pub fn resolve_target(&self, target: Target, network: Option<NetworkIndex>) -> Resolved {
         // With one network, backends outside its subnets are in it too: nodes and addresses outside the cluster are reached through it.
         if self.networks.len() > 1 {
-            let home = self.home(target);
+            let home = self.target_network(target);
             if self.networks.present(home).is_none() {
                 return Resolved::NetworkMissing;
             }
@@ -74,9 +74,9 @@ impl Planner<'_> {
             };
         }
         let Some(expected) = self.expected_endpoint(address) else { return Resolved::NotDesired };
-        match self.standing(&expected) {
-            Some(standing) => Resolved::Remote(standing),
-            // A backend whose endpoint HNS refuses must not hold up the others: the load balancer does without it until the retry.
+        match self.matching_endpoint(&expected) {
+            Some(matching) => Resolved::Remote(matching),
+            // A backend whose endpoint HNS refuses must not delay the others: the load balancer is programmed without it until the retry.
             None if self.constraints.blocked.contains(&address) => Resolved::Blocked,
             None => Resolved::Create(Box::new(expected)),
         }

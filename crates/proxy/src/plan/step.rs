@@ -72,8 +72,8 @@ impl std::fmt::Display for Action {
             Action::CreateEndpoint { address, purpose, .. } => {
                 let what = match purpose {
                     EndpointPurpose::Backend => "remote endpoint",
-                    EndpointPurpose::ServiceAddress => "endpoint for the Service address",
-                    EndpointPurpose::SourceVip => "endpoint for the source address",
+                    EndpointPurpose::ServiceAddress => "endpoint for Service address",
+                    EndpointPurpose::SourceVip => "endpoint for source VIP",
                 };
                 write!(f, "create {what} {address}")
             }
@@ -82,7 +82,7 @@ impl std::fmt::Display for Action {
                 write!(f, "create load balancer {frontend} with {}", backends(document))
             }
             Action::ModifyLoadBalancer { frontend, document, .. } => {
-                write!(f, "change load balancer {frontend} in place to {}", backends(document))
+                write!(f, "modify load balancer {frontend} in place with {}", backends(document))
             }
             Action::DeleteLoadBalancer { frontend, .. } => write!(f, "delete load balancer {frontend}"),
         }
@@ -121,9 +121,9 @@ impl Reason {
             Reason::Missing => "missing",
             Reason::BackendsDiffer => "backends_differ",
             Reason::ContentDiffers => "content_differs",
-            Reason::HeldByForeign => "held_by_others",
+            Reason::HeldByForeign => "held_by_foreign",
             Reason::NoBackends => "no_backends",
-            Reason::NotDesired => "not_wanted",
+            Reason::NotDesired => "not_desired",
             Reason::LocalEndpointExists => "local_endpoint_exists",
             Reason::LeftByKubeProxy => "left_by_kube_proxy",
         }
@@ -138,14 +138,14 @@ impl Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Reason::Missing => "HNS has none",
+            Reason::Missing => "it is missing in HNS",
             Reason::BackendsDiffer => "its backends differ",
             Reason::ContentDiffers => "its content differs",
-            Reason::HeldByForeign => "a load balancer of others holds the frontend",
-            Reason::NoBackends => "the Service has no backend that serves",
-            Reason::NotDesired => "no Service wants it",
-            Reason::LocalEndpointExists => "a local endpoint has the address",
-            Reason::LeftByKubeProxy => "no Service wants it, and kube-proxy seems to have left it",
+            Reason::HeldByForeign => "a foreign load balancer has the frontend",
+            Reason::NoBackends => "the Service has no serving backend",
+            Reason::NotDesired => "no Service uses it",
+            Reason::LocalEndpointExists => "the address has a local endpoint",
+            Reason::LeftByKubeProxy => "no Service uses it, and it has the form of kube-proxy's objects",
         })
     }
 }

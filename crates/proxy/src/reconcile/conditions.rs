@@ -1,4 +1,4 @@
-//! The conditions of frontends, as the last plan or write for each has found them.
+//! The conditions of frontends, from the last plan or write for each.
 
 use std::collections::BTreeSet;
 

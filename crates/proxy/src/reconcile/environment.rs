@@ -1,4 +1,4 @@
-//! What planning depends on beside the cluster and the objects in HNS: settings, host, node, networks, and what this HNS can do.
+//! What planning depends on besides the cluster and the objects in HNS: settings, host, node, networks, and capabilities of HNS.
 
 use hcn::{Client, Version};
 
@@ -21,7 +21,7 @@ pub(super) struct Environment {
     /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466), so
     /// modifications are read back until one of them is seen to work.
     pub(super) modify_verified: bool,
-    /// Whether HNS creates objects with the ids that it is asked for. `None` until one was created.
+    /// Whether HNS creates objects with the requested ids. `None` until one was created.
     pub(super) honours_ids: Option<bool>,
 }
 
@@ -42,7 +42,7 @@ impl Environment {
     }
 
     /// Asks HNS for its version: one call, at the first audit only. A new version of HNS comes with a new Windows, and that with a reboot.
-    pub(super) fn learn_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
+    pub(super) fn read_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
         if self.capabilities.is_none() {
             let version = client.version()?;
             self.version = Some(version);

@@ -3,14 +3,14 @@
 /// Why an audit failed. Nothing is written until an audit succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
-    /// A call failed, or its answer can't be understood.
+    /// A call failed, or its answer is invalid.
     #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
-    #[error("network {name:?} not found in HNS; the CNI creates it, --network-name or KUBE_NETWORK names it")]
+    #[error("network {name:?} not found in HNS; wait for the CNI to create it, or set --network-name or KUBE_NETWORK")]
     NetworkAbsent { name: String },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
-    /// An overlay network can't be programmed with these settings, or on this host.
+    /// An overlay network cannot be programmed with these settings, or on this host.
     #[error("cannot use overlay network {name:?}: missing {needs}")]
     OverlayNeeds {
         name: String,

@@ -19,23 +19,23 @@ impl Reconciler {
         let mut explanation = Explanation {
             service: name.clone(),
             hns: if self.audit.has_failed() { HnsView::Unavailable } else { HnsView::Known },
-            notices: Vec::new(),
+            conditions: Vec::new(),
             frontends: Vec::new(),
             steps: Vec::new(),
         };
         let Some(planner) = self.planner(&constraints) else {
-            explanation.hns = HnsView::NotLookedAt;
+            explanation.hns = HnsView::NotAudited;
             return Some(explanation);
         };
         let explainer = Explainer { entry, service, node: &self.environment.node, planner };
         let scope = explainer.scope();
         let plan = planner.plan(&scope);
-        let waits = |frontend| {
-            self.retries.failed.holds_back(Subject::Frontend(frontend), now)
+        let waiting = |frontend| {
+            self.retries.failed.is_backing_off(Subject::Frontend(frontend), now)
                 || plan.report.postponed.contains(&frontend)
                 || plan.report.waiting.contains(&frontend)
         };
-        explanation.frontends = explainer.frontends(&plan, waits);
+        explanation.frontends = explainer.frontends(&plan, waiting);
         explanation.steps = plan.steps.iter().map(|step| format!("{}: {}", step.action, step.reason)).collect();
         let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
         conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
@@ -43,8 +43,8 @@ impl Reconciler {
         conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
         for condition in &conditions {
             let condition = ExplainedCondition::from(condition);
-            if !explanation.notices.contains(&condition) {
-                explanation.notices.push(condition);
+            if !explanation.conditions.contains(&condition) {
+                explanation.conditions.push(condition);
             }
         }
         self.work.frontends += scope.frontends.len();

@@ -1,4 +1,4 @@
-//! Foreign load balancers that no Service asks for, as an operator should know them.
+//! Foreign load balancers that no Service uses, reported to the operator.
 
 use hcn::Guid;
 
@@ -17,10 +17,10 @@ pub struct ForeignLoadBalancer {
 impl std::fmt::Display for ForeignLoadBalancer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
-        write!(f, "load balancer {} on {}: foreign, and no Service has this frontend", self.id, frontends.join(", "))?;
+        write!(f, "foreign load balancer {} on {}: no Service uses the frontend", self.id, frontends.join(", "))?;
         f.write_str(match self.resembles_kube_proxy {
-            true => "; it has the form of kube-proxy's, which --take-over removes",
-            false => "; it stays as it is",
+            true => "; it has the form of kube-proxy's load balancers, which --take-over removes",
+            false => "; it is not changed",
         })
     }
 }
@@ -29,7 +29,7 @@ impl Reconciler {
     /// The foreign load balancers on frontends that no Service desires, in the order of frontends. One on a frontend that a Service desires
     /// is a condition of that Service, or adopted, or replaced.
     pub fn foreign_load_balancers(&self) -> Vec<ForeignLoadBalancer> {
-        let is_desired = |frontend: &Frontend| self.desired.owned(*frontend).is_some();
+        let is_desired = |frontend: &Frontend| self.desired.frontend(*frontend).is_some();
         let undesired =
             self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
         let mut all: Vec<_> = undesired

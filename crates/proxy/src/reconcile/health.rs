@@ -1,4 +1,4 @@
-//! The health of HNS, as far as its answers tell.
+//! The health of HNS, derived from its answers.
 
 use crate::observe::{Cause, Drift};
 
@@ -30,7 +30,7 @@ impl Liveness {
     }
 }
 
-/// What is known of HNS's health beside whether it answers, which the state of the audit tells.
+/// The health of HNS, except for availability, which is part of the audit state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health {
     restarted: bool,
@@ -38,24 +38,24 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Records whether HNS answered before and after an audit. HNS that is back has usually restarted, and may lack objects until it has
-    /// restored them.
-    pub(super) fn note_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
+    /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and may lack objects until it
+    /// has restored them.
+    pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
         self.restarted |= unavailable_before && !unavailable_now;
     }
 
-    /// Records drift. If all load balancers of ours are gone at once, HNS has restarted between two audits.
-    pub(super) fn note_drift(&mut self, drift: &[Drift], any_left: bool) {
+    /// Records drift. If all load balancers of ours are missing at once, HNS has restarted between two audits.
+    pub(super) fn record_drift(&mut self, drift: &[Drift], any_left: bool) {
         let lost = drift.iter().filter(|drift| drift.cause == Cause::LoadBalancerLost).count();
-        // A single one may have been deleted by anyone.
+        // A single one may have been deleted by another program.
         self.restarted |= lost > 1 && !any_left;
     }
 
-    pub(super) fn note_in_sync(&mut self) {
+    pub(super) fn record_in_sync(&mut self) {
         self.restarted = false;
     }
 
-    pub(super) fn note_pace(&mut self, slow: bool) {
+    pub(super) fn set_slow(&mut self, slow: bool) {
         self.slow = slow;
     }
 
@@ -81,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn hns_that_is_back_counts_as_restarted_until_it_is_in_sync() {
+    fn hns_counts_as_restarted_after_an_outage_until_it_is_in_sync() {
         let mut health = Health::default();
         assert_eq!(health.liveness(true), Liveness::Unavailable);
-        health.note_availability(true, false);
+        health.record_availability(true, false);
         assert_eq!(health.liveness(false), Liveness::Restarted);
-        health.note_in_sync();
+        health.record_in_sync();
         assert_eq!(health.liveness(false), Liveness::Up);
     }
 
@@ -96,7 +96,7 @@ mod tests {
             [(2, false, Liveness::Restarted), (2, true, Liveness::Up), (1, false, Liveness::Up)]
         {
             let mut health = Health::default();
-            health.note_drift(&lost(count), any_left);
+            health.record_drift(&lost(count), any_left);
             assert_eq!(health.liveness(false), expected);
         }
     }

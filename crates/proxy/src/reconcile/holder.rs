@@ -1,4 +1,4 @@
-//! Finds who has a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
+//! Finds the owner of a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
 
 use hcn::schema::Protocol;
 
@@ -9,9 +9,9 @@ use crate::model::Family;
 use crate::observe::Owner;
 
 impl Reconciler {
-    /// Adds a condition that says that a frontend is in use, and by whom, as far as can be known.
-    pub(super) fn note_port_in_use(&mut self, frontend: Frontend) {
-        let Some(service) = self.desired.owned(frontend).map(|owned| owned.service.clone()) else { return };
+    /// Adds the condition that a frontend is in use, with its owner if that is known.
+    pub(super) fn add_port_in_use(&mut self, frontend: Frontend) {
+        let Some(service) = self.desired.frontend(frontend).map(|owner| owner.service.clone()) else { return };
         let condition = Condition::PortInUse { frontend, holder: self.holder(frontend) };
         self.conditions.add(frontend, ServiceCondition { service, condition });
     }
@@ -19,7 +19,7 @@ impl Reconciler {
     fn holder(&self, frontend: Frontend) -> Holder {
         for same in self.overlapping(frontend) {
             if let Some((id, observed)) = self.observed.on(same).next() {
-                let service = self.desired.owned(same).map(|owned| owned.service.clone());
+                let service = self.desired.frontend(same).map(|owner| owner.service.clone());
                 return Holder::LoadBalancer {
                     id,
                     frontend: same,
@@ -27,7 +27,7 @@ impl Reconciler {
                 };
             }
         }
-        // HNS shows its own objects only. Of the processes on this host, only our own listeners can be named.
+        // HNS lists its own objects only. Of the processes on this host, only this one is known.
         if self.is_on_host(frontend) && frontend.protocol == Protocol::TCP {
             if self.environment.settings.healthz_port == Some(frontend.port) {
                 return Holder::OwnHealthCheck { service: None };

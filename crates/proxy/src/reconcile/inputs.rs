@@ -14,8 +14,8 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Whether the cluster is known as a whole. Before that nothing is planned: load balancers of Services that are not known yet would
-    /// look like ones that nobody desires, and be deleted at each start.
+    /// Whether the cluster is known as a whole. Before that nothing is planned: load balancers of Services that are not known yet
+    /// would seem unused, and would be deleted at each start.
     pub(super) fn is_complete(&self) -> bool {
         self.services_listed && self.slices_listed
     }

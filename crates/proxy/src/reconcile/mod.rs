@@ -1,8 +1,8 @@
-//! Keeps HNS in sync with the cluster. [`Reconciler`] takes changes of the cluster, audits HNS, plans, applies, and decides what is tried
-//! again.
+//! Keeps HNS in sync with the cluster. [`Reconciler`] takes changes of the cluster, audits HNS, plans, applies, and
+//! schedules retries.
 //!
-//! There is one path. A change of a Service, a local endpoint that appears, an object that HNS has lost, a retry that is due: each makes
-//! frontends or addresses dirty, and a run plans and applies for these alone. At the first run, all are dirty.
+//! There is one path. A change of a Service, a local endpoint that appears, an object lost by HNS, a retry that is due: each makes
+//! frontends or addresses dirty, and a run plans and applies only these. At the first run, all are dirty.
 //!
 //! Time is an argument: the duration since any fixed moment. An error of HNS changes nothing in the observed state, and nothing is written
 //! until an audit succeeds.
@@ -145,7 +145,7 @@ impl Reconciler {
         }
     }
 
-    /// Sets what the host knows of itself: addresses and MAC address.
+    /// Sets the addresses and MAC address of the host.
     pub fn set_host(&mut self, host: Host) {
         if self.environment.host != host {
             self.environment.networks.set_primary_family(host.primary_family());
@@ -155,8 +155,8 @@ impl Reconciler {
     }
 
     /// Records whether a call since the last time took longer than its time budget. The caller measures: see `hcn::Instrumented`.
-    pub fn note_pace(&mut self, slow: bool) {
-        self.health.note_pace(slow);
+    pub fn set_slow(&mut self, slow: bool) {
+        self.health.set_slow(slow);
     }
 
     /// Whether lists of all Services, and of all slices, were handed over: nothing is planned before.
@@ -194,8 +194,8 @@ impl Reconciler {
         self.health.liveness(self.audit.is_hns_unavailable())
     }
 
-    /// Why nothing is written at present, if so: HNS can't be asked, or has none of the networks.
-    pub fn trouble(&self) -> Option<&AuditError> {
+    /// Why nothing is written at present: HNS is unavailable, or no network can be used. `None` if writes are possible.
+    pub fn audit_error(&self) -> Option<&AuditError> {
         self.audit.error()
     }
 
@@ -214,7 +214,7 @@ impl Reconciler {
     }
 
     /// The conditions of Services, sorted.
-    pub fn notices(&self) -> Vec<ServiceCondition> {
+    pub fn conditions(&self) -> Vec<ServiceCondition> {
         let mut conditions = self.desired.conditions();
         conditions.extend(self.conditions.iter().cloned());
         conditions.sort_by_cached_key(|one| (one.service.clone(), one.condition.to_string()));
@@ -229,7 +229,7 @@ impl Reconciler {
     }
 
     /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
-    pub fn is_converged(&self) -> bool {
+    pub fn is_in_sync(&self) -> bool {
         let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         let known = self.environment.networks.any_known() && self.inputs.is_complete();
         known && !pending && self.retries.failed.is_empty()
@@ -243,7 +243,7 @@ impl Reconciler {
             any_new |= self.changes.insert(service);
         }
         if any_new {
-            self.audit.note_cluster_change();
+            self.audit.record_cluster_change();
         }
     }
 
@@ -253,15 +253,15 @@ impl Reconciler {
         }
     }
 
-    /// The host or a network has changed. On it depend the network that an address belongs to, ids and documents of all objects, and which
-    /// Services can be programmed.
+    /// Makes everything dirty after a change of the host or a network: the network of an address, ids and documents of all objects, and the
+    /// Services that can be programmed depend on it.
     fn invalidate_all(&mut self) {
         self.dirty.addresses.extend(self.desired.addresses());
-        self.dirty.frontends.extend(self.desired.iter().map(|owned| owned.spec.frontend));
+        self.dirty.frontends.extend(self.desired.iter().map(|owner| owner.spec.frontend));
         self.mark_all_services();
     }
 
-    /// A slice that is handed over again unchanged was not triggered.
+    /// Records the trigger time of a slice, unless the slice is unchanged.
     fn record_trigger(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
         if before != Some(slice) {
@@ -275,7 +275,7 @@ impl Reconciler {
         for name in self.changes.take_services() {
             self.work.services += 1;
             let entry = self.inputs.cluster.get(&name);
-            // A Service that was deleted desires nothing.
+            // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
             self.desired.set(&name, created, desired, &mut self.dirty);
@@ -286,10 +286,9 @@ impl Reconciler {
         self.environment.planner(&self.desired, &self.observed, constraints)
     }
 
-    /// What a plan must not do now, or only after all else.
     fn constraints(&mut self, now: Duration) -> Constraints {
         let failed = &self.retries.failed;
-        let held_back = |subject: &Subject| failed.holds_back(*subject, now);
+        let held_back = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
             blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),

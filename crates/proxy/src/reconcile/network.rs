@@ -1,4 +1,4 @@
-//! The networks of the pods in HNS: found by name, followed when they are renamed, waited for when they are gone.
+//! The networks of the pods in HNS: found by name, still used when they are renamed, waited for when they are missing.
 
 use std::net::IpAddr;
 
@@ -13,9 +13,9 @@ use crate::settings::{Host, Settings};
 /// What reading the networks has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct NetworkChange {
-    /// Whether a network is gone, is back, or has other properties.
+    /// Whether a network was removed, added again, or modified.
     pub(super) changed: bool,
-    /// Whether a network that was known is gone, or has another id: its endpoints and load balancers went with it.
+    /// Whether a known network was deleted, or has another id: its endpoints and load balancers were deleted with it.
     pub(super) objects_lost: bool,
     /// Whether a document was read, and with it the subnets of other nodes.
     pub(super) read: bool,
@@ -30,13 +30,13 @@ impl NetworkChange {
 }
 
 impl Environment {
-    /// Finds the networks. A single one is looked up by its name; several are searched for in the v1 list of all networks, which is one
+    /// Finds the networks. A single one is found by its name; several are searched for in the v1 list of all networks, which is one
     /// call and has their documents. `subnets_due`: also read the subnets of other nodes, which change without a change of id.
     ///
-    /// If one of several networks is missing or can't be used, the others are programmed without it.
+    /// If one of several networks is missing or cannot be used, the others are programmed without it.
     ///
     /// # Errors
-    /// If HNS can't be asked, or no network can be used. Nothing has changed then.
+    /// If HNS is unavailable, or no network can be used. Nothing has changed then.
     pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
     }
@@ -50,16 +50,18 @@ impl Environment {
             // The usual case, one call: the id is the known one, so nothing but subnets of other nodes can have changed.
             Some(id) if id == known && !subnets_due => {
                 if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
-                    named.host_conditions.retain(|remark| !matches!(remark, HostCondition::NetworkRenamed { .. }));
+                    named
+                        .host_conditions
+                        .retain(|condition| !matches!(condition, HostCondition::NetworkRenamed { .. }));
                 }
                 Ok(NetworkChange::default())
             }
             Some(_) => self.read_network(client, name),
-            // No network has the name. If ours is still there, it was renamed; the pods are still in it.
+            // No network has the name. If the known id still exists, the network was renamed, and the pods are still in it.
             None => match client.network_of(known) {
                 Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
                 Err(error) if error.class() == Class::Absent => Err(AuditError::NetworkAbsent { name }),
-                // A failed look-up is not an absent network.
+                // A failed lookup is not an absent network.
                 Err(error) => Err(error.into()),
             },
         }
@@ -81,7 +83,7 @@ impl Environment {
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
-            // A network that has the name of another one of ours is that one, even if it has the id that we know.
+            // A network with the name of another configured one is that one, even if it has the known id.
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
@@ -89,7 +91,7 @@ impl Environment {
             match found.map(|document| self.update_network(index, document, client)) {
                 Some(Ok(one)) => change.merge(one),
                 Some(Err(error)) => errors.push((index, error)),
-                // It is listed, but its document can't be understood at present: what is known of it stays.
+                // It is listed with an invalid document: its known state stays.
                 None if known.is_some_and(|id| unreadable.contains(&id)) => {}
                 None => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
             }
@@ -109,7 +111,7 @@ impl Environment {
     /// Takes the document of a network.
     ///
     /// # Errors
-    /// If the network can't be used. Nothing has changed then.
+    /// If the network cannot be used. Nothing has changed then.
     pub(super) fn update_network(
         &mut self,
         index: NetworkIndex,
@@ -159,7 +161,7 @@ impl Environment {
     }
 }
 
-/// The subnets that can be understood. One that can't is left out and reported: it should not keep the others from being used.
+/// The valid subnets. An invalid one is reported, and does not prevent the use of the others.
 fn readable<T>(
     subnets: impl Iterator<Item = Result<T, String>>,
     network: &str,
@@ -169,20 +171,20 @@ fn readable<T>(
     subnets.filter_map(|subnet| subnet.map_err(|reason| conditions.push(unreadable(reason))).ok()).collect()
 }
 
-/// What is missing to program an overlay network. There is one source address: among several networks, only the one that contains it can
-/// be an overlay network.
+/// What is missing to program an overlay network. There is one source VIP: of several networks, only the one that contains it can be
+/// an overlay network.
 fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
     let is_in = |source_vip: &IpAddr| !several || network.subnets.iter().any(|subnet| subnet.contains(source_vip));
     if !network.overlay {
         None
     } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {
-        Some("--source-vip, an address of its pod subnet that no pod has")
+        Some("--source-vip, an unused address of its pod subnet")
     } else if host.mac.is_none() {
         // Endpoints of Service addresses have the MAC address of this host.
-        Some("the MAC address of the adapter that has the node's address; no adapter was found")
+        Some("the MAC address of the network adapter with the node IP")
     } else if host.node_ips.is_empty() {
         // The same endpoints have the node's address as provider address.
-        Some("the node's address")
+        Some("the node IP")
     } else {
         None
     }

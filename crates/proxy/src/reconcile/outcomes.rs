@@ -13,23 +13,23 @@ use crate::dirty::{Dirty, Subject};
 use crate::plan::{Action, Plan};
 
 impl Reconciler {
-    /// Records what a plan says beside its steps: conditions, what is postponed, which endpoints are awaited.
+    /// Records the report of a plan: conditions, postponed frontends, missing local endpoints.
     pub(super) fn record_plan(&mut self, plan: &Plan, planned: &Dirty, now: Duration) {
         self.conditions.replace(&planned.frontends, plan);
         for frontend in &planned.frontends {
             self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
-        let awaited = &mut self.retries.awaited;
-        for address in &plan.report.awaited {
-            awaited.failed(Subject::Address(*address), now);
+        let missing_local = &mut self.retries.missing_local;
+        for address in &plan.report.missing_local {
+            missing_local.failed(Subject::Address(*address), now);
         }
-        // What was due and is not awaited any more, perhaps because its frontend has to wait itself, is awaited anew once a plan says so.
-        for subject in awaited.due(now) {
-            awaited.settled(subject);
+        // What was due and is not missing any more, perhaps because its frontend is postponed, starts again when a plan reports it.
+        for subject in missing_local.due(now) {
+            missing_local.clear(subject);
         }
         let has_endpoint = |address: &&IpAddr| self.observed.local_at(**address).is_some();
         for address in planned.addresses.iter().filter(has_endpoint) {
-            awaited.settled(Subject::Address(*address));
+            missing_local.clear(Subject::Address(*address));
         }
     }
 
@@ -42,25 +42,25 @@ impl Reconciler {
         let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
         driver.drive(client, &mut queue);
         let outcomes = queue.finish();
-        // HNS that did not answer to a write may have done it: an audit has to compare before anything else is written.
+        // During an outage HNS may have carried out a write without an answer: an audit must compare before the next write.
         let unavailable = |(_, failure): (&Outcome, &Failure)| match failure {
             Failure::Hns(error) if error.class() == Class::Unavailable => Some(error.clone()),
             _ => None,
         };
         if let Some(error) = failures(&outcomes).filter_map(unavailable).last() {
-            self.audit.note_unanswered_write(error);
+            self.audit.record_unanswered_write(error);
         }
-        self.note_replacements(&outcomes, now);
+        self.record_replacements(&outcomes, now);
         outcomes
     }
 
-    /// Records which load balancers were replaced: that cut their connections, so they are not replaced again at once.
-    fn note_replacements(&mut self, outcomes: &[Outcome], now: Duration) {
+    /// Records which load balancers were replaced: each replacement cuts connections, so the next one is delayed.
+    fn record_replacements(&mut self, outcomes: &[Outcome], now: Duration) {
         let mut released = BTreeSet::new();
         for Outcome { step, result, .. } in outcomes {
             match &step.action {
                 Action::DeleteLoadBalancer { frontend, .. } if result.is_ok() => drop(released.insert(*frontend)),
-                // Whether it was created or not: the connections are cut.
+                // Even if the creation failed: the connections are cut.
                 Action::CreateLoadBalancer { frontend, .. } if released.contains(frontend) => {
                     self.pacing.replaced(*frontend, now);
                 }
@@ -69,8 +69,8 @@ impl Reconciler {
         }
     }
 
-    /// Decides what becomes of what was planned: planned again at once, tried again later, or done. Returns whether a refusal shows that HNS
-    /// has other objects than observed.
+    /// Schedules the subjects of a plan: plan again at once, retry later, or done. Returns whether a refusal shows that the observed state is
+    /// out of date.
     pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, now: Duration) -> bool {
         let mut outdated = false;
         let mut failed: BTreeSet<Subject> = BTreeSet::new();
@@ -79,9 +79,9 @@ impl Reconciler {
             match result {
                 Ok(()) => {}
                 // The next plan takes another way: it replaces the load balancer, or does without the endpoint that failed.
-                Err(failure) if failure.suggests_another_plan(&step.action) => self.dirty.insert(subject),
+                Err(failure) if failure.requires_replan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
-                    outdated |= failure.suggests_another_look();
+                    outdated |= failure.requires_refresh();
                     failed.insert(subject);
                 }
             }
@@ -90,12 +90,12 @@ impl Reconciler {
         let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = planned.addresses.iter().copied().map(Subject::Address);
         for subject in frontends.chain(addresses).filter(|subject| !failed.contains(subject)) {
-            // An address that is held back was not tried, so its failure stands. A frontend is always planned.
-            if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.holds_back(subject, now) {
-                self.retries.failed.settled(subject);
+            // An address in backoff was not tried, so its failure remains. A frontend is always planned.
+            if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.is_backing_off(subject, now) {
+                self.retries.failed.clear(subject);
             }
         }
-        // Steps after the one that HNS did not answer were not done: all of it is planned again after the audit.
+        // The steps after the first unanswered one were not carried out: everything is planned again after the audit.
         if self.audit.has_failed() {
             self.dirty.merge(planned);
         }

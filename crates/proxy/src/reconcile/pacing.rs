@@ -1,5 +1,5 @@
 //! Limits how often one load balancer is replaced, since each replacement cuts its connections: the first at once, the next after at least
-//! a second, with all changes that came meanwhile. Modifications in place are not limited.
+//! a second, with all changes since then. Modifications in place are not limited.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pacing {
-    /// When load balancers were last replaced, as far as that matters still.
+    /// When load balancers were last replaced; entries older than the period are removed.
     last: FxHashMap<Frontend, Duration>,
     /// Frontends whose load balancer has to be replaced again.
     waiting: BTreeSet<Frontend>,
@@ -34,7 +34,7 @@ impl Pacing {
         }
     }
 
-    /// The frontends whose load balancers are not to be replaced now.
+    /// The frontends whose load balancers must not be replaced now.
     pub(super) fn recent(&mut self, now: Duration) -> FxHashSet<Frontend> {
         self.last.retain(|_, last| *last + PERIOD > now);
         self.last.keys().copied().collect()

@@ -14,8 +14,8 @@ use crate::model::{Family, ServiceName};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub desired: usize,
-    /// Those of the desired ones that HNS has as desired, as far as is known.
-    pub confirmed: usize,
+    /// Those of the desired ones that are in sync, as far as is known.
+    pub in_sync: usize,
 }
 
 /// How far HNS is in sync.
@@ -47,11 +47,12 @@ impl Reconciler {
         let mut addresses = self.dirty.addresses.clone();
         addresses.extend(failed.iter().filter_map(|subject| subject.address()));
         // A frontend without backends has no load balancer, so it is not among the desired ones.
-        let has_backends =
-            |frontend: &&Frontend| self.desired.owned(**frontend).is_some_and(|owned| !owned.spec.targets.is_empty());
+        let has_backends = |frontend: &&Frontend| {
+            self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
+        };
         let open = frontends.iter().filter(has_backends).count();
         let open_addresses = addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count();
-        let tally = |desired: usize, open: usize| Tally { desired, confirmed: desired.saturating_sub(open) };
+        let tally = |desired: usize, open: usize| Tally { desired, in_sync: desired.saturating_sub(open) };
         Progress {
             complete: self.inputs.is_complete(),
             load_balancers: tally(self.desired.load_balancers(), open),
@@ -79,12 +80,12 @@ impl Reconciler {
             }
             Subject::Address(address) => self.dirty.addresses.contains(&address),
         };
-        !waits && !self.retries.failed.has(subject)
+        !waits && !self.retries.failed.contains(subject)
     }
 
     /// Hands over the trigger times of changes that are programmed: those of Services all of whose frontends are settled.
     pub fn take_triggers(&mut self) -> Vec<Trigger> {
-        // Moved out, so that the rest can be asked.
+        // Moved out, since the closure borrows the rest of `self`.
         let mut changes = std::mem::take(&mut self.changes);
         let is_settled = |service: &ServiceName| {
             let specs = self.desired.specs_of(service);

@@ -1,4 +1,4 @@
-//! What is tried again later: writes that failed, and endpoints that the CNI has not created yet.
+//! Retries: writes that failed, and endpoints that the CNI has not created yet.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub(super) struct Retries {
     pub(super) failed: Backoff,
     /// Addresses of local backends without an endpoint. The CNI creates it, often after the slice has the address; no notification of HNS
     /// tells when, so the endpoints are listed again.
-    pub(super) awaited: Backoff,
+    pub(super) missing_local: Backoff,
 }
 
 impl Retries {
     /// When the next retry is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        [self.failed.next(), self.awaited.next()].into_iter().flatten().min()
+        [self.failed.next(), self.missing_local.next()].into_iter().flatten().min()
     }
 
     pub(super) fn failed_frontends(&self) -> FxHashSet<Frontend> {

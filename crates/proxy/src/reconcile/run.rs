@@ -1,4 +1,4 @@
-//! One run: plans what is dirty, applies the plan, and decides what is tried again, and when.
+//! One run: plans what is dirty, applies the plan, and schedules retries.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, Target};
 use crate::plan::is_infrastructure;
 
-/// The number of plans of one run. Another one follows what was rechecked before a plan, a modification without effect, and what a list
-/// finds after a refusal. A bound, so that HNS which answers differently each time does not keep other changes waiting: the next run goes on.
+/// The number of plans of one run. Another plan follows a recheck before a plan, a modification without effect, and findings of a list
+/// after a refusal. The bound keeps an HNS whose answers change each time from delaying other changes: the next run continues.
 const MAX_PLANS: usize = 6;
 /// The number of frontends that are planned at once. Steps hold documents, and a large cluster has many: a start on a cluster of 10 000
 /// Services would need them all at once. The next run plans the rest.
@@ -23,7 +23,7 @@ const MAX_FRONTENDS: usize = 256;
 const AUDIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Reconciler {
-    /// Programs what is dirty, one call after the other. What fails is tried again when it is due.
+    /// Programs what is dirty, one call after the other. Failed steps are retried when they are due.
     pub fn run(&mut self, client: &Client, now: Duration) -> Report {
         self.run_with(client, now, &OneByOne)
     }
@@ -39,8 +39,8 @@ impl Reconciler {
         let rest = self.limit_batch();
         let outcomes = self.plan_and_apply(client, now, driver);
         self.dirty.merge(rest);
-        if self.is_converged() {
-            self.health.note_in_sync();
+        if self.is_in_sync() {
+            self.health.record_in_sync();
         }
         Report { outcomes, next: self.next_run(now), work: self.work }
     }
@@ -50,11 +50,11 @@ impl Reconciler {
         if !self.inputs.is_complete() {
             return false;
         }
-        // After an error, what HNS has is not known: it is read as a whole before anything is written.
+        // After an error, the state of HNS is unknown: a whole audit comes before any write.
         !self.audit.has_failed() || self.audit(client).is_ok()
     }
 
-    /// Makes dirty what is due to be tried, or looked up, again.
+    /// Makes dirty the subjects whose retry is due.
     fn mark_due_retries(&mut self, now: Duration) {
         for subject in self.retries.failed.due(now) {
             match subject {
@@ -63,33 +63,33 @@ impl Reconciler {
                 }
                 Subject::Address(address) => {
                     self.dirty.addresses.insert(address);
-                    // Their load balancers do without the endpoint that failed.
+                    // Their load balancers were programmed without the endpoint that failed.
                     self.dirty.frontends.extend(self.desired.users_of(address));
                 }
             }
         }
         self.dirty.frontends.extend(self.pacing.due(now));
-        for address in self.retries.awaited.due(now).into_iter().filter_map(Subject::address) {
-            self.audit.note_awaited();
+        for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
+            self.audit.mark_endpoints_outdated();
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
-            // Nobody desires it any more, so no plan will say that it is settled.
+            // No Service uses the address any more, so no plan will clear it.
             if users.is_empty() {
-                self.retries.awaited.settled(Subject::Address(address));
+                self.retries.missing_local.clear(Subject::Address(address));
             }
             self.dirty.frontends.extend(users);
         }
     }
 
-    /// Leaves as many frontends dirty as are planned at once, and returns the rest: the less urgent frontends, and all addresses. Those come
-    /// with the last frontends, since an endpoint is released by load balancers that are replaced first.
+    /// Leaves one batch of frontends dirty, and returns the rest: the less urgent frontends, and all addresses. Addresses are planned with the
+    /// last batch, since an endpoint is deleted after the load balancers that refer to it are replaced.
     fn limit_batch(&mut self) -> Dirty {
         if self.dirty.frontends.len() <= MAX_FRONTENDS {
             return Dirty::default();
         }
         let failed: FxHashSet<Frontend> = self.retries.failed_frontends();
-        // The order of a plan: what has failed before comes last, DNS and the API server's Service first.
+        // As in the order of a plan: DNS and the Service of the API server first, retries last.
         let urgency = |frontend| {
-            let service = self.desired.owned(frontend).map(|owned| &owned.service);
+            let service = self.desired.frontend(frontend).map(|owner| &owner.service);
             (failed.contains(&frontend), !service.is_some_and(is_infrastructure), service)
         };
         let mut frontends: Vec<_> =
@@ -103,7 +103,7 @@ impl Reconciler {
         rest
     }
 
-    /// Plans and applies until nothing is dirty, or what is left has to wait.
+    /// Plans and applies until nothing is dirty, or the rest must wait.
     fn plan_and_apply(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Vec<Outcome> {
         let mut all = Vec::new();
         let mut rechecked = false;
@@ -113,26 +113,26 @@ impl Reconciler {
                 continue;
             }
             let mut dirty = std::mem::take(&mut self.dirty);
-            // A plan covers more than was dirty: endpoints that its load balancers begin or cease to use.
+            // A plan covers more than what was dirty: also endpoints that its load balancers start or stop using.
             plan.steps.iter().for_each(|step| dirty.insert(step.action.subject()));
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
             self.record_plan(&plan, &dirty, now);
             let outcomes = self.apply(plan, client, driver, now);
             let outdated = self.settle(&outcomes, dirty, now);
-            // One list a run: if it does not explain the refusals, a second one at once would not either.
+            // One list for each run: if it does not explain the refusals, a second one would not either.
             if outdated && !rechecked && !self.audit.has_failed() {
                 rechecked = true;
                 self.recheck_after_refusal(client);
             }
-            // After the list, which may have shown who has the port.
+            // After the list, which may show the owner of the port.
             for (outcome, _) in failures(&outcomes).filter(|(_, failure)| failure.is_port_in_use()) {
                 if let Some(frontend) = outcome.step.action.subject().frontend() {
-                    self.note_port_in_use(frontend);
+                    self.add_port_in_use(frontend);
                 }
             }
             all.extend(outcomes);
-            // If HNS is unavailable, each call costs its time-out.
+            // During an outage, each call takes its whole timeout.
             if self.dirty.is_empty() || self.audit.has_failed() {
                 break;
             }

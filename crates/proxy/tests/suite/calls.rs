@@ -1,4 +1,4 @@
-//! How many native calls things cost. Counts, not times: they are the same on every machine.
+//! The number of native calls of each operation. Unlike times, counts are the same on every machine.
 
 use hcn::ApiVersion;
 use proxy::model::{Service, Slice};
@@ -28,14 +28,14 @@ fn a_slice(s: u32, backends: u32) -> Slice {
 }
 
 #[test]
-fn first_programming_costs_one_call_an_object() {
+fn the_first_programming_costs_one_call_for_each_object() {
     let mut rig = Rig::l2bridge();
     let (services, slices) = cluster(100, 3);
     rig.cluster(services, slices);
     rig.sync();
     let (calls, writes) = rig.calls();
     assert_eq!(writes, 400);
-    // Version, network (3), two lists, the network's handle, and one look at the first object.
+    // Version, network (3), two lists, the network's handle, and one read of the first object.
     assert_eq!(calls, 400 + 8);
 }
 
@@ -56,7 +56,7 @@ fn a_second_run_and_a_restart_write_nothing() {
         let (calls, writes) = rig.calls();
         assert_eq!(writes, 0);
         assert!(calls <= 6 + 2 * 2, "{calls} calls");
-        assert!(rig.proxy.is_converged());
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -92,7 +92,7 @@ fn one_more_backend(size: u32, local: bool) -> (u64, Work) {
     slice.backends.push(proxy::testing::slice("n/s", "n/s").backend(more).build().backends.remove(0));
     rig.proxy.apply_slice(slice);
     let report = rig.run();
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     (rig.calls().0, report.work)
 }
 
@@ -125,7 +125,7 @@ fn services_without_backends_cost_no_call() {
 }
 
 #[test]
-fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
+fn a_large_cluster_is_programmed_in_batches_with_infrastructure_first() {
     let mut rig = Rig::l2bridge();
     let (mut services, mut slices) = cluster(300, 1);
     services.push(service("kube-system/kube-dns").cluster_ip("10.200.0.10").port(53).build());
@@ -136,11 +136,11 @@ fn a_large_cluster_is_programmed_piece_by_piece_infrastructure_first() {
     assert_eq!((first.work.frontends, first.next), (256, proxy::Next::At(rig.now)));
     let of_dns = &first.outcomes[..2];
     assert!(of_dns.iter().all(|outcome| outcome.step.service.as_ref().is_some_and(|name| name.name == "kube-dns")));
-    assert!(!rig.proxy.is_converged());
+    assert!(!rig.proxy.is_in_sync());
     assert!(rig.proxy.progress().unplanned >= 45);
     let second = rig.run();
     assert_eq!((second.work.frontends, second.next), (45, proxy::Next::Idle));
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(rig.proxy.progress().unplanned, 0);
     assert_eq!(rig.calls(), (2 * 301 + 8, 2 * 301));
 }

@@ -1,4 +1,4 @@
-//! An explanation names every frontend and backend with its reason, and costs what its Service costs.
+//! Explanations: every frontend and backend with its reason, at the cost of one Service.
 
 use proxy::explain::{BackendState, HnsView};
 use proxy::model::{Protocol, ServiceName};
@@ -23,7 +23,7 @@ fn state(explanation: &Explanation, address: &str) -> BackendState {
 }
 
 #[test]
-fn every_backend_has_its_reason() {
+fn every_backend_is_explained_with_a_reason() {
     let mut rig = Rig::l2bridge();
     rig.local("pod", &["10.244.1.11"]);
     rig.proxy.set_zone(Some("a".into()));
@@ -45,7 +45,7 @@ fn every_backend_has_its_reason() {
     let expected = [
         ("10.244.1.11", BackendState::Ready),
         ("10.244.1.12", BackendState::NoHnsEndpoint),
-        ("10.244.2.1", BackendState::EndpointToCome),
+        ("10.244.2.1", BackendState::EndpointPending),
         ("10.244.2.2", BackendState::OtherZone),
         ("10.244.2.3", BackendState::NotReady),
         ("10.244.2.4", BackendState::Terminating),
@@ -60,12 +60,12 @@ fn every_backend_has_its_reason() {
     assert_eq!(
         explanation.steps,
         [
-            "create load balancer node:30080/TCP with 1 backend: HNS has none",
-            "create remote endpoint 10.244.2.1: HNS has none",
-            "create load balancer 10.96.0.1:80/TCP with 2 backends: HNS has none",
+            "create load balancer node:30080/TCP with 1 backend: it is missing in HNS",
+            "create remote endpoint 10.244.2.1: it is missing in HNS",
+            "create load balancer 10.96.0.1:80/TCP with 2 backends: it is missing in HNS",
         ]
     );
-    let reasons: Vec<_> = explanation.notices.iter().map(|notice| notice.reason.as_str()).collect();
+    let reasons: Vec<_> = explanation.conditions.iter().map(|condition| condition.reason.as_str()).collect();
     assert_eq!(reasons, ["MixedTargetPorts", "NoLocalEndpoint", "NoHostEndpoint"]);
 
     rig.sync();
@@ -73,9 +73,9 @@ fn every_backend_has_its_reason() {
     assert_eq!(done.steps, Vec::<String>::new());
     assert_eq!(state(&done, "10.244.2.1"), BackendState::Ready);
     for frontend in &done.frontends {
-        assert!(frontend.confirmed);
-        assert_eq!(frontend.held[0].id, frontend.wanted.as_ref().unwrap().id);
-        assert_eq!(frontend.held[0].backends, frontend.wanted.as_ref().unwrap().backends);
+        assert!(frontend.in_sync);
+        assert_eq!(frontend.observed[0].id, frontend.desired.as_ref().unwrap().id);
+        assert_eq!(frontend.observed[0].backends, frontend.desired.as_ref().unwrap().backends);
     }
     let text = serde_json::to_string(&done).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), done);
@@ -95,7 +95,7 @@ fn terminating_backends_and_the_host_s_endpoint_are_explained() {
 }
 
 #[test]
-fn a_frontend_of_another_service_and_one_held_by_others_are_explained() {
+fn a_frontend_that_another_service_owns_is_explained() {
     let mut rig = Rig::l2bridge();
     let claimant = |name: &str, ip: &str, created| {
         service(name).cluster_ip(ip).port(80).external_ip("198.51.100.7").with(|s| s.created = created).build()
@@ -108,14 +108,14 @@ fn a_frontend_of_another_service_and_one_held_by_others_are_explained() {
     rig.sync();
     let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
     let external = explanation.frontends.iter().find(|f| f.frontend == "198.51.100.7:80/TCP").unwrap();
-    assert_eq!((external.held_by.clone(), external.wanted.clone()), (Some(ServiceName::new("ns", "old")), None));
-    assert_eq!(external.held[0].backends, ["10.244.2.2"]);
-    assert_eq!(explanation.notices[0].reason, "FrontendClaimedTwice");
+    assert_eq!((external.owned_by.clone(), external.desired.clone()), (Some(ServiceName::new("ns", "old")), None));
+    assert_eq!(external.observed[0].backends, ["10.244.2.2"]);
+    assert_eq!(explanation.conditions[0].reason, "FrontendClaimedTwice");
     assert_eq!(explanation.steps, Vec::<String>::new());
 }
 
 #[test]
-fn what_failed_and_waits_is_explained() {
+fn a_failed_step_and_its_retry_are_explained() {
     let mut rig = Rig::l2bridge();
     rig.cluster(
         vec![service("ns/web").cluster_ip("10.96.0.1").port(80).build()],
@@ -128,7 +128,7 @@ fn what_failed_and_waits_is_explained() {
 }
 
 #[test]
-fn before_a_look_at_hns_and_without_a_service_there_is_little_to_explain() {
+fn before_the_first_audit_an_explanation_has_no_frontends() {
     let mut proxy = Reconciler::new(settings(), own_host());
     let now = std::time::Duration::ZERO;
     assert_eq!(proxy.explain(&web(), now), None);
@@ -136,11 +136,11 @@ fn before_a_look_at_hns_and_without_a_service_there_is_little_to_explain() {
     assert_eq!(proxy.explain(&web(), now), None);
     proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).build());
     let explanation = proxy.explain(&web(), now).unwrap();
-    assert_eq!((explanation.hns, explanation.frontends.len()), (HnsView::NotLookedAt, 0));
+    assert_eq!((explanation.hns, explanation.frontends.len()), (HnsView::NotAudited, 0));
 }
 
 #[test]
-fn an_explanation_visits_its_service_alone_at_10_and_10_000_services() {
+fn an_explanation_visits_only_its_service_at_10_and_10_000_services() {
     let visited = |count: u32| {
         let mut rig = Rig::l2bridge();
         let name = |n: u32| format!("ns/s{n}");
@@ -156,11 +156,11 @@ fn an_explanation_visits_its_service_alone_at_10_and_10_000_services() {
         rig.cluster(services.collect(), slices.collect());
         rig.proxy.audit(&rig.client).unwrap();
         rig.calls();
-        // DesiredService of all are computed once, as for any other purpose.
+        // The desired state of all Services is computed once, before.
         rig.proxy.plan(rig.now);
         let explanation = rig.proxy.explain(&ServiceName::new("ns", "s7"), rig.now).unwrap();
         assert_eq!((explanation.frontends.len(), explanation.steps.len()), (1, 4));
-        assert_eq!(rig.calls().0, 0, "explaining asks HNS nothing");
+        assert_eq!(rig.calls().0, 0, "an explanation makes no calls");
         let work = rig.proxy.work();
         (work.services, work.frontends, work.addresses)
     };

@@ -1,4 +1,4 @@
-//! What is counted for operators: how far HNS is in step, what has come from the cluster, and since when it waits.
+//! Progress for operators: how far HNS is in sync, the changes of the cluster, and trigger times.
 
 use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
@@ -22,7 +22,7 @@ fn triggers(rig: &mut Rig) -> Vec<i64> {
 }
 
 #[test]
-fn what_hns_refuses_is_wanted_and_not_confirmed() {
+fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
     let mut rig = Rig::l2bridge();
     let idle = service("ns/idle").cluster_ip("10.96.0.2").port(80).build();
     let backends = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
@@ -34,8 +34,8 @@ fn what_hns_refuses_is_wanted_and_not_confirmed() {
     let changes = Changes { services: 2, slices: 1, ..Changes::default() };
     let expected = Progress {
         complete: true,
-        load_balancers: Tally { desired: 1, confirmed: 0 },
-        endpoints: Tally { desired: 2, confirmed: 2 },
+        load_balancers: Tally { desired: 1, in_sync: 0 },
+        endpoints: Tally { desired: 2, in_sync: 2 },
         without_backends: 1,
         backlog: 1,
         unplanned: 0,
@@ -46,12 +46,12 @@ fn what_hns_refuses_is_wanted_and_not_confirmed() {
     rig.emulator.clear_faults();
     rig.now += std::time::Duration::from_secs(60);
     rig.settle();
-    let done = Tally { desired: 1, confirmed: 1 };
+    let done = Tally { desired: 1, in_sync: 1 };
     assert_eq!(rig.proxy.progress(), Progress { load_balancers: done, backlog: 0, failed: 0, ..expected });
 }
 
 #[test]
-fn what_is_lost_is_settled_when_it_is_back() {
+fn a_lost_load_balancer_is_settled_after_it_is_created_again() {
     let mut rig = Rig::l2bridge();
     rig.cluster(vec![web()], vec![slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).build()]);
     rig.sync();
@@ -65,7 +65,7 @@ fn what_is_lost_is_settled_when_it_is_back() {
 }
 
 #[test]
-fn ports_out_of_reach_of_a_local_policy_are_counted_while_they_are() {
+fn ports_without_local_backends_are_counted() {
     let mut rig = Rig::l2bridge();
     let local = service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080);
     let local = local.with(|service| (service.internal_local, service.external_local) = (true, true)).build();
@@ -80,7 +80,7 @@ fn ports_out_of_reach_of_a_local_policy_are_counted_while_they_are() {
 }
 
 #[test]
-fn the_time_of_a_change_is_told_once_it_is_programmed() {
+fn the_trigger_time_of_a_change_is_reported_when_it_is_programmed() {
     let mut rig = Rig::l2bridge();
     let other = service("ns/other").cluster_ip("10.96.0.3").port(80).build();
     let slice = |service: &str, last: u8, at: i64| {
@@ -101,18 +101,18 @@ fn the_time_of_a_change_is_told_once_it_is_programmed() {
 }
 
 #[test]
-fn the_time_since_a_slice_was_triggered_is_told_once() {
+fn the_trigger_time_of_a_slice_is_reported_once() {
     let mut rig = Rig::l2bridge();
     let slice = |name: &str, last: u8| slice(name, "ns/web").port(8080).backend(backend(&format!("10.244.2.{last}")));
     rig.cluster(vec![web()], vec![slice("ns/a", 1).triggered(10).build(), slice("ns/b", 2).build()]);
     assert_eq!(triggers(&mut rig), [10]);
-    // Told anew only of a slice that says something else.
+    // Only a slice with other content is triggered again.
     rig.cluster(vec![web()], vec![slice("ns/a", 1).triggered(10).build(), slice("ns/b", 3).triggered(20).build()]);
     rig.proxy.apply_slice(slice("ns/b", 3).triggered(20).build());
     rig.proxy.apply_slice(slice("ns/b", 4).triggered(30).build());
     assert_eq!(triggers(&mut rig), [20, 30]);
     assert!(triggers(&mut rig).is_empty());
-    // What is gone has no time; what came after it has.
+    // A deleted slice has no trigger time; a later one has.
     rig.proxy.apply_slice(slice("ns/b", 5).triggered(40).build());
     let b = slice("ns/b", 5).build();
     rig.proxy.delete_slice(&b.name);

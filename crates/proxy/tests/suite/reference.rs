@@ -1,4 +1,4 @@
-//! What the specification says of the backends of a Service's port, as plainly as it says it: slow, and without a word of the code's.
+//! A reference implementation of the specification for the backends of a Service port: slow, and independent of the code under test.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ enum Mode {
     PreferSameZone,
 }
 
-/// The mode: the four steps, in order. Only ready endpoints are looked at.
+/// The mode: the four steps, in order. Only ready endpoints count.
 fn mode(endpoints: &[Endpoint], zone: Option<&str>) -> Mode {
     let mut ready = Vec::new();
     for endpoint in endpoints {

@@ -1,4 +1,4 @@
-//! Whatever the cluster says, whatever HNS can: no document is sent that HNS refuses.
+//! HNS refuses no document, for any cluster and any version of HNS.
 
 use std::net::IpAddr;
 
@@ -136,22 +136,22 @@ proptest! {
                 let refused: Vec<_> = report.failures().map(|(outcome, failure)| format!("{}: {failure}", outcome.step)).collect();
                 prop_assert!(refused.is_empty(), "{refused:#?}");
             }
-            // What serves nobody is not there, and what is explained is what is held.
+            // There is no load balancer without backends, and the explained objects are those in HNS.
             let services: Vec<_> = rig.proxy.cluster().iter().map(|(name, _)| name.clone()).collect();
-            let mut wanted = 0;
+            let mut desired = 0;
             for name in services {
                 let Some(explanation) = rig.proxy.explain(&name, rig.now) else { continue };
                 prop_assert!(explanation.steps.is_empty(), "{:?}", explanation.steps);
                 for frontend in explanation.frontends {
-                    let Some(load_balancer) = frontend.wanted else { continue };
-                    wanted += 1;
-                    let held: Vec<_> = frontend.held.iter().map(|held| &held.backends).collect();
-                    prop_assert_eq!(held, vec![&load_balancer.backends]);
+                    let Some(load_balancer) = frontend.desired else { continue };
+                    desired += 1;
+                    let observed: Vec<_> = frontend.observed.iter().map(|observed| &observed.backends).collect();
+                    prop_assert_eq!(observed, vec![&load_balancer.backends]);
                     let serving = frontend.backends.iter().filter(|backend| backend.state.serves()).count();
                     prop_assert!(serving > 0, "{}: {:?}", frontend.frontend, frontend.backends);
                 }
             }
-            prop_assert_eq!(rig.emulator.documents(Kind::LoadBalancer).len(), wanted);
+            prop_assert_eq!(rig.emulator.documents(Kind::LoadBalancer).len(), desired);
         }
     }
 }

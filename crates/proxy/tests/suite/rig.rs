@@ -95,7 +95,7 @@ impl Rig {
         self.proxy.reset_slices(slices);
     }
 
-    /// Looks at HNS and brings it in step.
+    /// Audits HNS, then runs.
     pub(crate) fn sync(&mut self) -> Report {
         self.proxy.audit(&self.client).unwrap();
         self.run()
@@ -105,12 +105,12 @@ impl Rig {
         self.proxy.run(&self.client, self.now)
     }
 
-    /// Goes on, with looks in between as audits make them, until nothing is due; panics if that takes too long.
+    /// Audits and runs until nothing is due; panics if that takes too long.
     pub(crate) fn settle(&mut self) {
         for _ in 0..50 {
             self.proxy.audit(&self.client).unwrap();
             let report = self.run();
-            if self.proxy.is_converged() && report.outcomes.is_empty() {
+            if self.proxy.is_in_sync() && report.outcomes.is_empty() {
                 return;
             }
             if let Next::At(due) = report.next {
@@ -129,7 +129,7 @@ impl Rig {
         self.cluster(services, slices);
     }
 
-    /// Native calls, and writes among them, since the last question.
+    /// The numbers of native calls, and of writes among them, since the last call of this function.
     pub(crate) fn calls(&self) -> (u64, u64) {
         let counts = (self.emulator.native_calls(), self.emulator.writes());
         self.emulator.reset_journal();
@@ -151,8 +151,8 @@ impl Rig {
         self.emulator.add_local_endpoint(network, name, &addresses)
     }
 
-    /// What HNS holds, a line an object, without ids.
-    pub(crate) fn held(&self) -> Vec<String> {
+    /// The objects in HNS, one line each, without ids.
+    pub(crate) fn objects(&self) -> Vec<String> {
         let endpoints = self.emulator.documents(Kind::Endpoint);
         let address =
             |endpoint: &Value| endpoint["IpConfigurations"][0]["IpAddress"].as_str().unwrap_or("?").to_owned();

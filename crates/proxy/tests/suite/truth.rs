@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn wishes(&self, service: Service, slice: Slice, zone: Option<&str>) -> DesiredService {
+    fn desired(&self, service: Service, slice: Slice, zone: Option<&str>) -> DesiredService {
         let node = Node { name: "here".into(), zone: zone.map(Into::into) };
         let (host, settings) = (own_host(), &self.settings);
         let (networks, capabilities) = (&self.networks, &self.capabilities);
@@ -102,28 +102,28 @@ impl World {
     }
 }
 
-fn of_kind(wishes: &DesiredService, kind: FrontendKind) -> &LoadBalancerSpec {
-    let mut of_kind = wishes.load_balancers.iter().filter(|spec| spec.kind == kind);
+fn of_kind(desired: &DesiredService, kind: FrontendKind) -> &LoadBalancerSpec {
+    let mut of_kind = desired.load_balancers.iter().filter(|spec| spec.kind == kind);
     let spec = of_kind.next().unwrap();
     assert!(of_kind.next().is_none());
     spec
 }
 
-/// What the code says, in the words of the reference.
-fn given(wishes: &DesiredService) -> Answer {
+/// The result of the code, in the types of the reference.
+fn given(desired: &DesiredService) -> Answer {
     let ids = |kind| -> BTreeSet<u8> {
         let id = |target: &Target| match target {
             Target::Address { address: IpAddr::V4(address), .. } => address.octets()[3],
             other => panic!("{other:?}"),
         };
-        of_kind(wishes, kind).targets.iter().map(id).collect()
+        of_kind(desired, kind).targets.iter().map(id).collect()
     };
     Answer {
         cluster_ip: ids(FrontendKind::ClusterIp),
         node_port: ids(FrontendKind::NodePort),
         external_ip: ids(FrontendKind::ExternalIp),
         ingress_ip: ids(FrontendKind::IngressIp),
-        health: of_kind(wishes, FrontendKind::HealthCheck).targets == [Target::Root],
+        health: of_kind(desired, FrontendKind::HealthCheck).targets == [Target::Root],
     }
 }
 
@@ -137,8 +137,8 @@ fn questions(internal_local: bool, external_local: bool) -> impl Iterator<Item =
 }
 
 fn check(world: &World, endpoints: &[Endpoint], question: Question) {
-    let wishes = world.wishes(every_kind(question), slice_of(endpoints), question.zone);
-    assert_eq!(given(&wishes), answer(endpoints, question), "{question:?} of {endpoints:#?}");
+    let desired = world.desired(every_kind(question), slice_of(endpoints), question.zone);
+    assert_eq!(given(&desired), answer(endpoints, question), "{question:?} of {endpoints:#?}");
 }
 
 /// None, every one, every two of all states; every three of the usual states without node hints and with one zone.
@@ -197,9 +197,9 @@ fn without_direct_server_return_external_policies_are_cluster() {
         let endpoints = [Endpoint { id: 1, ..endpoint }, Endpoint { id: 2, ..states(true).pop().unwrap() }];
         for internal_local in [false, true] {
             for question in questions(internal_local, true) {
-                let wishes = world.wishes(every_kind(question), slice_of(&endpoints), question.zone);
+                let desired = world.desired(every_kind(question), slice_of(&endpoints), question.zone);
                 let taken = Question { external_local: false, preserve_destination: false, ..question };
-                assert_eq!(given(&wishes), answer(&endpoints, taken), "{question:?} of {endpoints:#?}");
+                assert_eq!(given(&desired), answer(&endpoints, taken), "{question:?} of {endpoints:#?}");
             }
         }
     }
@@ -238,11 +238,11 @@ fn flags_of_every_kind_follow_the_table() {
             service.client_ip_affinity = affinity;
             let mut here = states(true).pop().unwrap();
             (here.id, here.terminating) = (1, false);
-            let wishes = world.wishes(service, slice_of(&[here]), None);
+            let desired = world.desired(service, slice_of(&[here]), None);
             for kind in KINDS {
                 let (local, preserve) = (question.external_local && has_dsr, question.preserve_destination && has_dsr);
                 let (dsr, mapping) = flags(kind, enable_dsr && has_dsr, local, preserve);
-                let spec = of_kind(&wishes, kind);
+                let spec = of_kind(&desired, kind);
                 let sticky = affinity && has_affinity && kind != FrontendKind::HealthCheck;
                 assert_eq!(
                     spec.flags,
@@ -281,14 +281,14 @@ fn the_source_address_on_overlay_follows_where_the_backends_are() {
                 slice.backends.extend(proxy::testing::slice("ns/x", "ns/web").backend(backend).build().backends);
             }
         }
-        let wishes = world.wishes(every_kind(question), slice, None);
+        let desired = world.desired(every_kind(question), slice, None);
         // Where both policies keep traffic here, no remote backend counts.
         let remote_counts = !(question.internal_local && question.external_local);
         let node = remote_counts && (bit(2) || bit(3));
         let expected = if node { "192.168.77.1" } else { "10.244.1.250" };
-        for spec in &wishes.load_balancers {
+        for spec in &desired.load_balancers {
             assert_eq!(spec.source_vip.unwrap().to_string(), expected, "{} {question:?} {bits:06b}", spec.kind);
         }
-        assert_eq!(wishes.service_addresses.len(), 1);
+        assert_eq!(desired.service_addresses.len(), 1);
     }
 }

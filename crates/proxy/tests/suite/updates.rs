@@ -1,4 +1,4 @@
-//! Changes to what works: in which order, how often, and what stays untouched meanwhile.
+//! Changes of programmed Services: the order and number of writes, and what stays untouched.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::rig::Rig;
 const REPLACED: [&str; 2] = ["HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"];
 
 #[test]
-fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_most() {
+fn without_modify_a_load_balancer_is_replaced_at_once_and_then_at_most_once_a_second() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -29,24 +29,24 @@ fn without_modify_a_load_balancer_is_replaced_at_once_and_then_once_a_second_at_
         rig.now = start + Duration::from_millis(100) * step;
         back(&mut rig, "ns/web", &[&format!("10.244.2.{}", step + 2)]);
         rig.run();
-        assert!(rig.held()[0].starts_with("lb 10.96.0.1:80/6"), "{:?}", rig.held());
-        assert!(!rig.held()[0].contains("gone"), "its backends stay while it does");
+        assert!(rig.objects()[0].starts_with("lb 10.96.0.1:80/6"), "{:?}", rig.objects());
+        assert!(!rig.objects()[0].contains("gone"), "its backends stay while it does");
         let deletes = writes(&rig).into_iter().filter(|function| *function == "HcnDeleteLoadBalancer").count();
         (0..deletes).for_each(|_| replaced.push(step));
         assert!(rig.emulator.journal().len() <= 6);
         rig.calls();
     }
     assert_eq!(replaced, [0, 10, 20, 30, 40]);
-    let Next::At(due) = rig.run().next else { panic!("what waits is due at some time") };
+    let Next::At(due) = rig.run().next else { panic!("a postponed replacement has a due time") };
     assert_eq!(due, start + Duration::from_secs(5));
     rig.now = due;
     rig.run();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.51:8080 flags 1/0", "remote 10.244.2.51"]);
-    assert!(rig.proxy.is_converged());
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.51:8080 flags 1/0", "remote 10.244.2.51"]);
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
-fn with_modify_every_change_is_made_at_once_and_in_place() {
+fn with_modify_every_change_is_programmed_at_once() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -54,13 +54,13 @@ fn with_modify_every_change_is_made_at_once_and_in_place() {
     for last in 2..20 {
         back(&mut rig, "ns/web", &[&format!("10.244.2.{last}")]);
         rig.run();
-        assert_eq!(rig.held().len(), 2);
+        assert_eq!(rig.objects().len(), 2);
     }
     assert!(!writes(&rig).iter().any(|function| REPLACED.contains(function)), "{:?}", writes(&rig));
 }
 
 #[test]
-fn a_replacement_that_is_refused_puts_back_what_was_there() {
+fn the_previous_load_balancer_is_restored_if_hns_refuses_a_replacement() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -68,19 +68,19 @@ fn a_replacement_that_is_refused_puts_back_what_was_there() {
     rig.break_once("HcnCreateLoadBalancer", false, Hresult::E_OUTOFMEMORY);
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     let report = rig.run();
-    let failed: Vec<_> = report.failures().map(|(outcome, _)| (outcome.step.reason, outcome.put_back)).collect();
+    let failed: Vec<_> = report.failures().map(|(outcome, _)| (outcome.step.reason, outcome.restored)).collect();
     assert_eq!(failed, [(Reason::BackendsDiffer, true), (Reason::NotDesired, false)]);
     assert_eq!(
         writes(&rig),
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnCreateLoadBalancer"]
     );
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
-fn an_endpoint_that_fails_stops_the_replacement_before_anything_is_taken_away() {
+fn a_failed_endpoint_stops_the_replacement_before_anything_is_deleted() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -90,11 +90,11 @@ fn an_endpoint_that_fails_stops_the_replacement_before_anything_is_taken_away() 
     rig.run();
     assert_eq!(writes(&rig), ["HcnCreateEndpoint"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
-fn an_external_address_that_moves_to_another_service_changes_hands_back_to_back() {
+fn an_external_address_that_moves_to_another_service_is_replaced_back_to_back() {
     for (version, expected) in [("15.5", &["HcnModifyLoadBalancer"][..]), ("14.0", &REPLACED)] {
         let mut rig = empty(version);
         let with = |name: &str, ip: &str, external: &[&str]| {
@@ -110,8 +110,8 @@ fn an_external_address_that_moves_to_another_service_changes_hands_back_to_back(
         rig.proxy.apply_service(with("ns/a", "10.96.0.1", &[]));
         rig.run();
         assert_eq!(writes(&rig), expected);
-        assert!(rig.held().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:8080 flags 0/16".into()));
-        assert!(rig.proxy.is_converged());
+        assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.2:8080 flags 0/16".into()));
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -149,11 +149,11 @@ fn an_edit_writes_only_what_differs() {
     rig.now += Duration::from_secs(5);
     rig.run();
     assert_eq!(writes(&rig), [&REPLACED[..], &REPLACED, &REPLACED, &["HcnDeleteLoadBalancer"; 3]].concat());
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
 }
 
 #[test]
-fn of_two_load_balancers_on_a_frontend_one_stays() {
+fn one_of_two_load_balancers_on_a_frontend_stays() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -172,17 +172,17 @@ fn of_two_load_balancers_on_a_frontend_one_stays() {
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnModifyLoadBalancer", "HcnDeleteEndpoint"]
     );
     assert!(rig.emulator.document(Kind::LoadBalancer, document["ID"].as_str().unwrap().parse().unwrap()).is_some());
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0".into()));
 }
 
 #[test]
-fn what_failed_before_is_tried_after_what_is_new() {
+fn retries_come_after_new_changes() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 30001)]));
     let node_port = |name: &str, ip: &str, port| service(name).cluster_ip(ip).port(80).node_port(port).build();
     rig.proxy.apply_service(node_port("a/first", "10.96.0.1", 30001));
     back(&mut rig, "a/first", &["10.244.2.1"]);
-    let Next::At(due) = rig.sync().next else { panic!("it should try again") };
+    let Next::At(due) = rig.sync().next else { panic!("a retry is due") };
     rig.now = due;
     rig.proxy.apply_service(node_port("z/last", "10.96.0.2", 30002));
     back(&mut rig, "z/last", &["10.244.2.2"]);
@@ -192,7 +192,7 @@ fn what_failed_before_is_tried_after_what_is_new() {
 }
 
 #[test]
-fn any_number_of_workers_leads_to_the_same() {
+fn any_number_of_workers_leads_to_the_same_objects() {
     let mut expected = None;
     for threads in [1, 2, 8] {
         for version in ["15.5", "14.0"] {
@@ -212,8 +212,8 @@ fn any_number_of_workers_leads_to_the_same() {
             rig.calls();
             let report = rig.proxy.run_with(&rig.client, rig.now, &driver);
             assert!(report.failures().next().is_none());
-            assert!(rig.proxy.is_converged());
-            let counts = (report.outcomes.len(), rig.held());
+            assert!(rig.proxy.is_in_sync());
+            let counts = (report.outcomes.len(), rig.objects());
             let calls = rig.calls();
             assert!(rig.sync().outcomes.is_empty());
             let expected = expected.get_or_insert_with(|| counts.1.clone());

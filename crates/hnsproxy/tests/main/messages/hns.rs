@@ -35,7 +35,7 @@ fn drift_is_named_by_its_cause() {
     let objects = hns.objects();
     hns.remove(&hns.load_balancers()[0]);
     hns.wait_until_objects_are(&objects);
-    assert_logged(&running.kill(), "HNS has lost its load balancer");
+    assert_logged(&running.kill(), "load balancer is missing in HNS");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_load_balancer_that_kube_proxy_left_is_named_with_the_flag_that_deletes_it()
         "SchemaVersion": {"Major": 2, "Minor": 0}});
     hns.emulator.add(Kind::LoadBalancer, document);
     let ended = hnsproxy(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), "--once"]).expect(0);
-    ended.logs("10.96.77.77:80/TCP: foreign, and no Service has this frontend").logs("which --take-over removes");
+    ended.logs("10.96.77.77:80/TCP: no Service uses the frontend").logs("which --take-over removes");
 }
 
 #[test]
@@ -55,6 +55,6 @@ fn a_refused_write_is_named_with_its_step_and_the_native_function() {
     let hns = Hns::of("boutique-overlay");
     let running = Running::start(&[&cluster_flag("boutique-overlay"), &hns.flag(), "--source-vip=fd00::9"]);
     running.wait_until_waiting_for("RetriesPending");
-    let step = "create endpoint for the source address fd00::9: HNS has none: HcnCreateEndpoint failed";
+    let step = "create endpoint for source VIP fd00::9: it is missing in HNS: HcnCreateEndpoint failed";
     assert_logged(&running.kill(), step);
 }

@@ -31,7 +31,7 @@ fn state_names_hns_and_the_frontends() {
 fn plan_names_each_step_with_its_reason() {
     let (from, hns) = boutique();
     let text = hnsproxy(&["plan", &from, &hns]).expect(2).stdout;
-    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    because HNS has none";
+    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    because it is missing in HNS";
     assert!(text.contains(step), "{text}");
 }
 
@@ -52,10 +52,10 @@ fn explain_names_frontends_backends_and_pending_steps() {
     for part in [
         "Service kube-system/kube-dns\n",
         "cluster IP 10.96.0.10:53/UDP (dns)\n",
-        "  in  10.244.4.16:53 on lin-4  serves; its HNS endpoint is to be created\n",
+        "  in  10.244.4.16:53 on lin-4  ready; its HNS endpoint will be created\n",
         " with 10.244.4.16, 10.244.5.16, port 53, DSR\n",
         "  observed: none\n",
-        "would change:\n  create remote endpoint 10.244.4.16: HNS has none\n",
+        "would change:\n  create remote endpoint 10.244.4.16: it is missing in HNS\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

@@ -1,18 +1,18 @@
-//! The cycle of audits: which audit asks for more than ids.
+//! The cycle of audits: which audit lists more than ids.
 
-/// The number of audits in a cycle. At the usual interval of 5 s, each kind of detail is seen once a minute.
+/// The number of audits in a cycle. At the default interval of 5 s, each detail is listed once a minute.
 const AUDITS: u32 = 12;
-/// The details come at equal distances, so that no audit costs much more than another.
+/// The details are spread evenly, so that audits have similar costs.
 const NETWORKS: u32 = 0;
 const ENDPOINT_CONTENTS: u32 = 4;
 const LOAD_BALANCER_CONTENTS: u32 = 8;
-/// Every how many audits the subnets of other nodes are read: every 30 s. The overlay's manager (flannel) adds them while the node runs,
+/// Every how many audits the subnets of other nodes are read: every 30 s. The network plugin (flannel) adds them while the node runs,
 /// and neither an id nor a notification shows it. A plan that needs one reads them at once, see [`recheck`](super::recheck).
 const SUBNETS_EVERY: u32 = 6;
 
-/// What an audit asks for. Whatever it is, the audit makes two calls.
+/// What an audit lists. It is always two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum AuditScope {
     /// The ids of endpoints and of load balancers.
     Ids,
     /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the endpoints by network id,
@@ -32,13 +32,13 @@ pub(super) struct Cycle {
 
 impl Cycle {
     /// Begins the next audit. Failed audits count too: what one of them did not read is read in the next cycle.
-    pub(super) fn advance(&mut self) -> Turn {
+    pub(super) fn advance(&mut self) -> AuditScope {
         self.position = (self.position + 1) % AUDITS;
         match self.position {
-            NETWORKS => Turn::Networks,
-            ENDPOINT_CONTENTS => Turn::EndpointContents,
-            LOAD_BALANCER_CONTENTS => Turn::LoadBalancerContents,
-            _ => Turn::Ids,
+            NETWORKS => AuditScope::Networks,
+            ENDPOINT_CONTENTS => AuditScope::EndpointContents,
+            LOAD_BALANCER_CONTENTS => AuditScope::LoadBalancerContents,
+            _ => AuditScope::Ids,
         }
     }
 
@@ -58,11 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_detail_has_its_turn_once_in_a_cycle() {
+    fn each_detail_is_asked_once_in_a_cycle() {
         let mut cycle = Cycle::default();
         let turns: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
-        let mut expected = vec![Turn::Ids; 12];
-        (expected[3], expected[7], expected[11]) = (Turn::EndpointContents, Turn::LoadBalancerContents, Turn::Networks);
+        let mut expected = vec![AuditScope::Ids; 12];
+        (expected[3], expected[7], expected[11]) =
+            (AuditScope::EndpointContents, AuditScope::LoadBalancerContents, AuditScope::Networks);
         assert_eq!(turns, [expected.clone(), expected].concat());
     }
 

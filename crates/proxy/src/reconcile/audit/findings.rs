@@ -1,4 +1,4 @@
-//! What becomes of findings: frontends and addresses to be planned again, and drift.
+//! Turns findings into frontends and addresses to be planned again, and drift.
 
 use super::super::Reconciler;
 use crate::dirty::Subject;
@@ -6,31 +6,32 @@ use crate::frontend::Target;
 use crate::observe::{Cause, Drift, Findings, Owner};
 
 impl Reconciler {
-    /// Makes dirty what lists have changed, with the frontends that use it. Keeps what is drift.
-    pub(super) fn absorb(&mut self, findings: Findings) {
+    /// Makes dirty what lists have changed, with the frontends that use it, and keeps the drift.
+    pub(super) fn apply_findings(&mut self, findings: Findings) {
         let Findings { dirty, mut drift } = findings;
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
-        self.note_root_endpoint();
+        self.mark_users_of_root_endpoint();
         self.dirty.merge(dirty);
+        // At a first audit, all objects are new to us, which is not drift.
         if self.audit.state.expects_nothing() {
             return;
         }
-        // A foreign load balancer on a frontend that no Service desires concerns nobody here.
-        let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.owned(f).is_some());
+        // A foreign load balancer on a frontend that no Service uses is not a problem.
+        let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.frontend(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_desired(drift.subject));
-        self.health.note_drift(&drift, self.observed.has_load_balancers_of_ours());
-        // Perhaps no other program did it: HNS 15.4 reports modifications as done and does nothing (kubernetes/kubernetes#131466). From now
-        // on they are read back again.
+        self.health.record_drift(&drift, self.observed.has_load_balancers_of_ours());
+        // Perhaps no other program did it: HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466). From now on,
+        // modifications are read back again.
         self.environment.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
         self.rewrite_users_of_lost_endpoints(&drift);
         self.audit.drift.extend(drift);
     }
 
-    /// Makes the users of the host's own endpoint dirty if it is another one now: health checks, and backends with an address of the node.
-    /// The endpoint is found by its name, so its users are not found by its address.
-    fn note_root_endpoint(&mut self) {
+    /// Makes the users of the host's own endpoint dirty if the endpoint has changed: health checks, and backends with an address of the node.
+    /// The endpoint is found by name, so a lookup of users by its address would miss them.
+    fn mark_users_of_root_endpoint(&mut self) {
         let root = self.observed.named(&self.environment.settings.root_endpoint_name);
         if self.audit.root == root {
             return;
@@ -42,9 +43,9 @@ impl Reconciler {
         self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));
     }
 
-    /// A load balancer whose endpoint was lost may not serve it when it is back, even under the same id: HNS keeps the backend that is gone
-    /// in its rules until the load balancer is programmed again. So it is written again where HNS can modify in place, which takes nothing
-    /// away. Replacing it would cut the connections of its other backends.
+    /// Modifies the load balancers of lost endpoints. A load balancer may not use an endpoint that was created again, even with the same id:
+    /// HNS keeps the old backend in its rules until the load balancer is programmed again. Only where HNS can modify in place, since a
+    /// replacement would cut the connections of the other backends.
     fn rewrite_users_of_lost_endpoints(&mut self, drift: &[Drift]) {
         if !self.environment.capabilities.is_some_and(|capabilities| capabilities.modify) {
             return;
@@ -54,7 +55,7 @@ impl Reconciler {
             for frontend in self.desired.users_of(address).collect::<Vec<_>>() {
                 let ours = self.observed.on(frontend).filter(|(_, observed)| observed.owner == Owner::Us);
                 for (id, observed) in ours.map(|(id, observed)| (id, observed.clone())).collect::<Vec<_>>() {
-                    self.observed.doubt_load_balancer(id, &observed);
+                    self.observed.mark_load_balancer_uncertain(id, &observed);
                     self.dirty.frontends.insert(frontend);
                 }
             }

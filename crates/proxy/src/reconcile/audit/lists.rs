@@ -5,7 +5,7 @@ use hcn::client::Listed;
 use hcn::schema::Endpoint;
 
 use super::super::{AuditError, Reconciler};
-use super::{Answer, Turn};
+use super::{Answer, AuditScope};
 use crate::network::NamedNetwork;
 use crate::observe::{
     Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
@@ -14,15 +14,15 @@ use crate::plan::{Constraints, ExpectedEndpoint};
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
-    /// Begins an audit: finds the networks if any is in doubt or their turn has come, then lists the endpoints. Returns the turn, and whether
-    /// a network has changed.
+    /// Begins an audit: finds the networks if one may be missing or the scope says so, then lists the endpoints. Returns the scope, and
+    /// whether a network has changed.
     pub(super) fn audit_networks_and_endpoints(
         &mut self,
         client: &Client,
         findings: &mut Findings,
-    ) -> Result<(Turn, bool), AuditError> {
-        self.environment.learn_version(client)?;
-        let turn = self.audit.cycle.advance();
+    ) -> Result<(AuditScope, bool), AuditError> {
+        self.environment.read_version(client)?;
+        let scope = self.audit.cycle.advance();
         if self.audit.cycle.is_at_start() {
             self.observed.forget_skipped();
         }
@@ -32,21 +32,21 @@ impl Reconciler {
         };
         let list_shows_networks = !self.audit.has_failed() && self.environment.networks.iter().all(has_endpoints);
         let mut network_changed = false;
-        if !list_shows_networks || turn == Turn::Networks || self.subnets_are_due() {
+        if !list_shows_networks || scope == AuditScope::Networks || self.subnets_are_due() {
             network_changed = self.find_networks(client)?;
         }
         self.refresh_desired();
-        if list_shows_networks && turn == Turn::Networks && !network_changed {
-            // All other audits list the endpoints; this one has asked for the networks in their place.
-            return Ok((turn, false));
+        if list_shows_networks && scope == AuditScope::Networks && !network_changed {
+            // All other audits list the endpoints; this one lists the networks instead.
+            return Ok((scope, false));
         }
-        let detail = match turn {
-            Turn::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
-            Turn::Ids | Turn::Networks | Turn::LoadBalancerContents => ListDetail::Ids,
+        let detail = match scope {
+            AuditScope::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
+            AuditScope::Ids | AuditScope::Networks | AuditScope::LoadBalancerContents => ListDetail::Ids,
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
-            // Endpoints are missing. They may have gone with their network: if it has another id now, that is no loss of endpoints, and the
+            // Endpoints are missing, perhaps because their network was deleted or created again. Then this is not a loss of endpoints, and the
             // list is of the wrong network.
             network_changed = self.find_networks(client)?;
             if network_changed {
@@ -55,19 +55,19 @@ impl Reconciler {
             }
         }
         self.refresh_endpoints(client, listed, findings)?;
-        Ok((turn, network_changed))
+        Ok((scope, network_changed))
     }
 
     /// Ends an audit: lists the load balancers.
     pub(super) fn audit_load_balancers(
         &mut self,
         client: &Client,
-        turn: Turn,
+        scope: AuditScope,
         findings: &mut Findings,
     ) -> Result<(), hcn::Error> {
-        let detail = match turn {
-            Turn::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
-            Turn::Ids | Turn::Networks | Turn::EndpointContents => ListDetail::Ids,
+        let detail = match scope {
+            AuditScope::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
+            AuditScope::Ids | AuditScope::Networks | AuditScope::EndpointContents => ListDetail::Ids,
         };
         self.refresh_load_balancers(client, detail, findings)
     }
@@ -76,7 +76,7 @@ impl Reconciler {
         self.environment.networks.overlay().is_some() && self.audit.cycle.reads_subnets()
     }
 
-    /// Finds the networks, and returns whether any is not as it was.
+    /// Finds the networks, and returns whether any has changed.
     fn find_networks(&mut self, client: &Client) -> Result<bool, AuditError> {
         let change = self.environment.find_networks(client, self.subnets_are_due())?;
         self.apply_network_change(change);
@@ -85,10 +85,10 @@ impl Reconciler {
 
     pub(super) fn apply_network_change(&mut self, change: NetworkChange) {
         if change.read {
-            self.audit.note_subnets_read();
+            self.audit.record_subnets_read();
         }
         if change.objects_lost {
-            // They went with the network: it is no drift that they are gone.
+            // They were deleted with the network, which is not drift.
             self.audit.transition(Answer::NetworkGone);
         }
         if change.changed {
@@ -114,7 +114,7 @@ impl Reconciler {
                 let network = match &listed.document {
                     // The v1 list has the endpoints of all networks of the host.
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
-                    // Its network is not known either. To leave it out would mean that the endpoint is gone.
+                    // Its network is unknown. Without an entry, the endpoint would count as deleted.
                     _ => networks.first().copied(),
                 };
                 Some(record(network?, listed))
@@ -122,7 +122,7 @@ impl Reconciler {
         {
             return Ok(listed);
         }
-        // The v1 list failed, or was not asked for: ids are enough to tell what is there.
+        // The v1 list failed, or was not needed: ids are enough to tell which endpoints exist.
         let mut listed = Vec::new();
         for network in networks {
             listed.extend(client.endpoints(network, |listed| Some(record(network, listed)))?);
@@ -138,7 +138,7 @@ impl Reconciler {
     ) -> Result<(), hcn::Error> {
         let (desired, environment) = (&self.desired, &self.environment);
         let expected = || {
-            // As if nothing were there: the ids that we would choose first.
+            // Without observed objects: the ids that we would choose first.
             let (observed, constraints) = (&Observed::default(), &Constraints::default());
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let endpoint = |address| {
@@ -161,7 +161,7 @@ impl Reconciler {
         let expected = |observed: &Observed| {
             let constraints = &Constraints::default();
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
-            let expected = desired.iter().filter_map(|owned| planner.expected_load_balancer(owned));
+            let expected = desired.iter().filter_map(|desired| planner.expected_load_balancer(desired));
             expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
         self.observed.refresh_load_balancers(client, capabilities, detail, expected, findings)

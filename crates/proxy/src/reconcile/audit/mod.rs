@@ -14,7 +14,7 @@ use hcn::{Client, Guid};
 
 use super::{AuditError, AuditReport, Reconciler};
 use crate::observe::{Drift, Findings};
-use cycle::{Cycle, Turn};
+use cycle::{AuditScope, Cycle};
 use state::{Answer, AuditState};
 
 /// The state of the audit, and what it remembers from one call to the next.
@@ -37,8 +37,8 @@ impl Audit {
         self.state = std::mem::take(&mut self.state).after(answer);
     }
 
-    /// HNS did not answer to a write, and may have done it: nothing more is written until an audit has compared.
-    pub(super) fn note_unanswered_write(&mut self, error: hcn::Error) {
+    /// HNS did not answer to a write, and may have carried it out: nothing more is written until an audit has compared.
+    pub(super) fn record_unanswered_write(&mut self, error: hcn::Error) {
         self.transition(Answer::Error(AuditError::Hns(error)));
     }
 
@@ -55,17 +55,17 @@ impl Audit {
         matches!(self.error(), Some(AuditError::Hns(_)))
     }
 
-    /// The cluster has changed: endpoints and subnets that a plan lacks are worth another call.
-    pub(super) fn note_cluster_change(&mut self) {
+    /// The cluster has changed: what a plan lacks may be found by listing endpoints and subnets again.
+    pub(super) fn record_cluster_change(&mut self) {
         (self.endpoints_current, self.subnets_current) = (false, false);
     }
 
-    /// Local endpoints that are awaited are due to be looked up again.
-    pub(super) fn note_awaited(&mut self) {
+    /// A retry for missing local endpoints is due: the next plan that lacks one lists the endpoints.
+    pub(super) fn mark_endpoints_outdated(&mut self) {
         self.endpoints_current = false;
     }
 
-    pub(super) fn note_subnets_read(&mut self) {
+    pub(super) fn record_subnets_read(&mut self) {
         self.subnets_current = true;
     }
 }
@@ -85,7 +85,7 @@ impl Reconciler {
         self.run_audit(client, false)
     }
 
-    /// Makes the next step of an audit: if all is well, one list, so that pending changes need not wait for the other; else a whole audit.
+    /// Makes the next step of an audit: in the idle state one list, so that pending changes need not wait for the other; else a whole audit.
     /// [`AuditReport::paused`] says whether the other list is still to come.
     ///
     /// # Errors
@@ -94,14 +94,14 @@ impl Reconciler {
         self.run_audit(client, true)
     }
 
-    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. What a first audit finds
-    /// is none.
+    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. Findings of a first audit
+    /// are not drift.
     pub fn take_drift(&mut self) -> Vec<Drift> {
         std::mem::take(&mut self.audit.drift)
     }
 
     fn run_audit(&mut self, client: &Client, may_pause: bool) -> Result<AuditReport, AuditError> {
-        // Unless all was well, the observed state may be out of date: pending changes wait for the whole audit, to be planned once.
+        // In other states the observed state may be out of date: pending changes wait for the whole audit, and are planned once.
         let may_pause = may_pause && self.audit.state == AuditState::Idle;
         let was_unavailable = self.audit.is_hns_unavailable();
         let (mut findings, mut network_changed) = (Findings::default(), false);
@@ -121,10 +121,10 @@ impl Reconciler {
             network_changed,
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
-        // What was learned before an error counts. Before the transition, since what a first audit finds is no drift.
-        self.absorb(findings);
+        // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
+        self.apply_findings(findings);
         self.audit.transition(answer);
-        self.health.note_availability(was_unavailable, self.audit.is_hns_unavailable());
+        self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
         self.environment.honours_ids = client.honours_ids();
         match self.audit.error() {
             Some(error) => Err(error.clone()),
@@ -138,13 +138,13 @@ impl Reconciler {
     /// Makes the calls that the state asks for.
     fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
         match &self.audit.state {
-            AuditState::EndpointsListed { turn, .. } => match self.audit_load_balancers(client, *turn, findings) {
+            AuditState::EndpointsListed { scope, .. } => match self.audit_load_balancers(client, *scope, findings) {
                 Ok(()) => Answer::LoadBalancers,
                 Err(error) => Answer::Error(error.into()),
             },
             AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
                 match self.audit_networks_and_endpoints(client, findings) {
-                    Ok((turn, network_changed)) => Answer::Endpoints { turn, network_changed },
+                    Ok((scope, network_changed)) => Answer::Endpoints { scope, network_changed },
                     Err(error) => Answer::Error(error),
                 }
             }

@@ -15,7 +15,7 @@ impl Reconciler {
     }
 
     /// The endpoint of a backend on another node has the address of that node in it, which comes from the subnets of an overlay network. A
-    /// new node has pods as soon as its subnet is added, which no id shows. `None` if there is no reason to read them.
+    /// new node has pods as soon as its subnet is added, which no id shows. `None` if they need not be read.
     fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
         let networks = &self.environment.networks;
         let index = networks.overlay()?;
@@ -25,8 +25,8 @@ impl Reconciler {
         if self.audit.subnets_current || !plan.steps.iter().any(|step| creates_backend(&step.action)) {
             return None;
         }
-        self.audit.note_subnets_read();
-        // An error changes nothing: the plan goes on with the subnets that are known.
+        self.audit.record_subnets_read();
+        // An error changes nothing: the plan is applied with the known subnets.
         let document = client.network_of(id).ok();
         let change = document.and_then(|document| self.environment.update_network(index, &document, client).ok());
         let change = change.unwrap_or_default();
@@ -36,7 +36,7 @@ impl Reconciler {
 
     /// The CNI may have created the endpoint of a new local backend since the last list.
     fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
-        if self.audit.endpoints_current || plan.report.awaited.is_empty() {
+        if self.audit.endpoints_current || plan.report.missing_local.is_empty() {
             return false;
         }
         self.audit.endpoints_current = true;
@@ -44,7 +44,7 @@ impl Reconciler {
         let listed = self.list_endpoints(client, ListDetail::Ids);
         let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
         let changed = !findings.dirty.is_empty();
-        self.absorb(findings);
+        self.apply_findings(findings);
         result.is_ok() && changed
     }
 
@@ -52,11 +52,11 @@ impl Reconciler {
     /// is missing.
     pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
         let mut findings = Findings::default();
-        // If HNS can't be asked, nothing is learned; what was refused is tried again when it is due.
+        // If a list fails, nothing changes; what was refused is retried when it is due.
         let _ = self
             .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))
             .and_then(|()| self.refresh_load_balancers(client, ListDetail::Ids, &mut findings));
-        self.absorb(findings);
+        self.apply_findings(findings);
     }
 }

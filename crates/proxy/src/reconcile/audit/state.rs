@@ -6,16 +6,16 @@
 //! Failed ──┘
 //!
 //! any state ── error ──→ Failed, or Unknown if nothing was expected
-//! any state ── a network is gone or has another id ──→ Unknown
+//! any state ── a network was deleted or has another id ──→ Unknown
 //! ```
 
 use super::super::AuditError;
-use super::Turn;
+use super::AuditScope;
 
 /// What is known of the objects in HNS, and which calls come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuditState {
-    /// Nothing is expected of HNS: there was no audit that succeeded, or all objects went with their network. What is found is no drift.
+    /// Nothing is expected in HNS: no audit has succeeded yet, or all objects were deleted with their network. Findings are not drift.
     ///
     /// - Next calls: the version, if it is not known; the networks; the endpoints. Not split by pending changes.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed).
@@ -26,9 +26,9 @@ pub(super) enum AuditState {
     },
     /// The observed state was compared with HNS as a whole. What differs from now on is drift.
     ///
-    /// - Next calls: the endpoints, and the networks where their turn has come or some are in doubt.
+    /// - Next calls: the endpoints, and the networks if the scope says so or one may be missing.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed). If nothing differs, an [audit step](super::super::Reconciler::audit_step)
-    ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers are concerned too, and
+    ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers may differ too, and
     ///   are listed at once.
     /// - Error: [`Failed`](Self::Failed).
     Idle,
@@ -38,9 +38,9 @@ pub(super) enum AuditState {
     /// - Success: [`Idle`](Self::Idle).
     /// - Error: [`Failed`](Self::Failed), or [`Unknown`](Self::Unknown) if `first`.
     EndpointsListed {
-        /// That of this audit: it decides how the load balancers are listed.
-        turn: Turn,
-        /// Whether this audit began as [`Unknown`](Self::Unknown): what it finds is no drift.
+        /// Of this audit: it decides how the load balancers are listed.
+        scope: AuditScope,
+        /// Whether this audit began as [`Unknown`](Self::Unknown): its findings are not drift.
         first: bool,
     },
     /// A call failed, or no network can be used. The observed state stays as it is, since an error says nothing about objects, and nothing
@@ -58,17 +58,17 @@ pub(super) enum AuditState {
 /// What HNS answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The networks and endpoints; at [`Turn::Networks`] the networks alone.
+    /// The networks and endpoints; at [`AuditScope::Networks`] the networks alone.
     Endpoints {
         /// That of the audit.
-        turn: Turn,
-        /// Whether a network is gone, is back, or has other properties. The transition does not depend on it: whether objects went with it
+        scope: AuditScope,
+        /// Whether a network was removed, added again, or modified. The transition does not depend on it: whether objects were deleted with it
         /// is [`NetworkGone`](Self::NetworkGone).
         network_changed: bool,
     },
     /// The load balancers.
     LoadBalancers,
-    /// A network that was known is gone, or has another id. The audit goes on.
+    /// A known network was deleted, or has another id. The audit continues.
     NetworkGone,
     /// A call of an audit failed, or HNS did not answer to a write.
     Error(AuditError),
@@ -84,11 +84,11 @@ impl AuditState {
     /// The state after an answer.
     pub(super) fn after(self, answer: Answer) -> Self {
         match (self, answer) {
-            (state, Answer::Endpoints { turn, .. }) => {
-                AuditState::EndpointsListed { turn, first: state.expects_nothing() }
+            (state, Answer::Endpoints { scope, .. }) => {
+                AuditState::EndpointsListed { scope, first: state.expects_nothing() }
             }
             (_, Answer::LoadBalancers) => AuditState::Idle,
-            // The error stays until an audit has succeeded: it holds back writes.
+            // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
             (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
             (_, Answer::Error(error)) => AuditState::Failed { error },
@@ -104,7 +104,7 @@ impl AuditState {
         }
     }
 
-    /// Whether differences are no drift.
+    /// Whether findings are not drift.
     pub(super) fn expects_nothing(&self) -> bool {
         matches!(self, AuditState::Unknown { .. } | AuditState::EndpointsListed { first: true, .. })
     }
@@ -130,9 +130,9 @@ impl AuditState {
 mod tests {
     use super::*;
 
-    const TURN: Turn = Turn::LoadBalancerContents;
-    const FIRST: AuditState = AuditState::EndpointsListed { turn: TURN, first: true };
-    const LATER: AuditState = AuditState::EndpointsListed { turn: TURN, first: false };
+    const SCOPE: AuditScope = AuditScope::LoadBalancerContents;
+    const FIRST: AuditState = AuditState::EndpointsListed { scope: SCOPE, first: true };
+    const LATER: AuditState = AuditState::EndpointsListed { scope: SCOPE, first: false };
 
     fn error(name: &str) -> AuditError {
         AuditError::NetworkAbsent { name: name.into() }
@@ -154,7 +154,7 @@ mod tests {
             (AuditState::Idle, LATER),
             (failed(), LATER),
         ] {
-            let after = before.after(Answer::Endpoints { turn: TURN, network_changed: false });
+            let after = before.after(Answer::Endpoints { scope: SCOPE, network_changed: false });
             assert_eq!(after, listed);
             assert_eq!(after.after(Answer::LoadBalancers), AuditState::Idle);
         }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_network_nothing_is_expected_and_an_error_still_holds_back_writes() {
+    fn without_its_network_nothing_is_expected_and_an_error_still_stops_writes() {
         for state in [unknown(None), AuditState::Idle, FIRST, LATER] {
             assert_eq!(state.after(Answer::NetworkGone), unknown(None));
         }

@@ -1,4 +1,4 @@
-//! An HNS on which everything goes wrong, and that watches what is done to it.
+//! An HNS with faults of every kind, which checks each write.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -32,17 +32,17 @@ struct State {
     random: Random,
     armed: bool,
     dead: bool,
-    /// HNS is away for so many calls.
+    /// The number of calls for which HNS is unavailable.
     away: u64,
-    /// What it has forgotten comes back after so many calls.
+    /// The number of calls after which lost objects reappear.
     reappears: Option<u64>,
     /// Whether calls come one after the other, so that one follows another.
     ordered: bool,
-    /// Whether what was there before a replacement is always known, so that it can be put back.
+    /// Whether the previous load balancer of a replacement is always known, so that it can be restored.
     puts_back: bool,
     others: Vec<(Kind, Guid, Value)>,
     serving: Vec<Frontend>,
-    /// Frontends whose load balancer HNS has lost, so that nobody can know which it had left.
+    /// Frontends whose load balancer HNS has lost.
     lost: Vec<Frontend>,
     /// A frontend whose load balancer was deleted by the last write.
     released: Option<Frontend>,
@@ -64,7 +64,7 @@ const CODES: [Hresult; 9] = [
 ];
 
 impl Chaos {
-    /// Everything that is there now is others'.
+    /// All objects that exist now are foreign.
     pub(super) fn new(emulator: Arc<Emulator>, random: Random, ordered: bool, puts_back: bool) -> Self {
         let others = [Kind::Endpoint, Kind::LoadBalancer]
             .into_iter()
@@ -160,7 +160,7 @@ impl Chaos {
         }
     }
 
-    /// HNS goes away, and with it some objects of ours; others' are kept by those who made them.
+    /// HNS restarts and loses some objects of ours. Foreign ones stay.
     fn restart(&self, state: &mut State) {
         if state.away > 0 || state.reappears.is_some() {
             return;
@@ -196,7 +196,7 @@ impl Chaos {
     fn watch(&self, state: &mut State, call: &Call, before: Option<&Value>, result: &Result<Reply, Error>) {
         for (kind, id, document) in &state.others {
             if self.emulator.document(*kind, *id).as_ref() != Some(document) {
-                state.complaints.push(format!("{kind:?} {id} of others was touched by {}", call.function()));
+                state.complaints.push(format!("{kind:?} {id} is foreign and was touched by {}", call.function()));
             }
         }
         let created = match call {
@@ -238,11 +238,11 @@ impl Hcn for Chaos {
         let refused = |code| Err(Error::hns(call.function(), code));
         let misfortune = self.misfortune(&mut state, call);
         if state.dead {
-            // The process makes this call no more, and no other.
+            // The process has died: it makes no calls any more.
             return refused(Hresult::RPC_S_CALL_FAILED);
         }
         if let Some((code, false)) = misfortune {
-            // A second refusal in a row, or an HNS that is away, may leave a frontend without a load balancer.
+            // A second refusal in a row, or an outage, may leave a frontend without a load balancer.
             let creates = matches!(call, Call::Create { kind: Kind::LoadBalancer, .. });
             if creates && (state.refused || !state.puts_back) || code.class() == Class::Unavailable {
                 state.released = None;

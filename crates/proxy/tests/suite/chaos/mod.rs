@@ -1,8 +1,8 @@
-//! Random runs with faults of every kind, each replayable by its seed: calls that fail, done or not; an HNS that goes away and forgets,
-//! and remembers late; objects that vanish; a modify that lies; a process that dies at any call; a cluster that changes meanwhile.
+//! Random runs with faults of every kind, each reproducible by its seed: calls that fail, carried out or not; restarts of HNS with lost
+//! objects that reappear late; objects that vanish; a modify without effect; a process that dies at any call; changes of the cluster.
 //!
-//! At every write: objects of others stay as they are, and no frontend with ready backends loses its load balancer but for the one that
-//! follows at once. When the faults end: HNS holds what it should and nothing else, within a bounded number of calls.
+//! At every write: foreign objects are not touched, and no frontend with ready backends loses its load balancer, except for a replacement.
+//! When the faults end: HNS is in sync, within a bounded number of calls.
 
 mod hns;
 
@@ -172,7 +172,7 @@ impl World {
         }
         self.rig.calls();
         self.rig.now += Duration::from_secs(60);
-        // What a silent loss or a lie has left is found within a round of looks.
+        // A loss without a report, or a modify without effect, is found within a cycle of audits.
         for _ in 0..24 {
             self.rig.proxy.audit(&self.rig.client).unwrap();
             self.rig.run();
@@ -191,25 +191,25 @@ fn calm(seed: u64, small: &Small) -> Vec<String> {
     let (services, slices) = small.build();
     rig.cluster(services, slices);
     rig.settle();
-    rig.held()
+    rig.objects()
 }
 
 fn run(seed: u64, version: &str, threads: usize) {
     let mut world = World::new(seed, version, threads);
     (0..40).for_each(|_| world.step());
     world.end();
-    assert_eq!(world.rig.held(), calm(seed, &world.small));
+    assert_eq!(world.rig.objects(), calm(seed, &world.small));
     assert_eq!(world.chaos.complaints(), Vec::<String>::new());
-    // What is there can be trusted by the next process.
+    // The next process can trust the ids.
     world.begin();
     world.rig.calls();
     world.rig.sync();
     assert_eq!(world.rig.calls().1, 0, "a restart writes");
 }
 
-/// Seeds that once led to something wrong.
+/// Seeds that failed before.
 #[test]
-fn what_went_wrong_before_does_so_no_more() {
+fn seeds_that_failed_before_pass() {
     for (seed, version) in [
         (13829566573925309852, "15.5"),
         (4097527617715798092, "14.0"),
@@ -225,7 +225,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_goes_wrong_hns_holds_what_it_should_in_the_end(
+    fn hns_is_in_sync_after_any_faults(
         seed in any::<u64>(),
         modify in any::<bool>(),
         threads in prop_oneof![4 => Just(1), 1 => Just(2), 1 => Just(8)],

@@ -1,11 +1,11 @@
-//! HNS loses things, goes away, lies, and refuses.
+//! HNS loses objects, is unavailable, reports success without effect, and refuses calls.
 
 use std::time::Duration;
 
 use hcn::{Hresult, Kind};
 use proxy::observe::by_cause;
 use proxy::testing::service;
-use proxy::{Cause, Drift, Liveness, Next};
+use proxy::{Cause, Condition, Drift, Holder, Liveness, Next};
 use serde_json::json;
 
 use super::{back, empty, ids, serve, writes};
@@ -20,7 +20,7 @@ fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_au
     serve(&mut rig, "kube-system/kube-dns", "10.95.0.10", &["10.244.2.53"]);
     serve(&mut rig, "default/kubernetes", "10.95.0.1", &["192.0.2.7"]);
     rig.settle();
-    let before = rig.held();
+    let before = rig.objects();
     ids(&rig, Kind::LoadBalancer).into_iter().for_each(|id| rig.emulator.remove(Kind::LoadBalancer, id));
     rig.calls();
 
@@ -33,16 +33,16 @@ fn issues_110849_110674_135802_all_577_load_balancers_lost_are_back_after_one_au
         first.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["default/kubernetes", "kube-system/kube-dns"]
     );
-    // The rest of what is planned in three pieces.
+    // The rest of three batches.
     rig.run();
     rig.run();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
     assert_eq!(rig.calls(), (2 + 577, 577), "an audit, and a write for each");
     assert_eq!(rig.proxy.liveness(), Liveness::Up);
 }
 
 #[test]
-fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_adopted() {
+fn issue_139519_objects_that_reappear_late_after_a_restart_are_compared_and_adopted() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/same", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/other", "10.96.0.2", &["10.244.2.2"]);
@@ -51,9 +51,9 @@ fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_ad
     back(&mut rig, "ns/other", &["10.244.2.3"]);
     rig.run();
     assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
-    assert!(rig.proxy.trouble().is_some());
+    assert!(rig.proxy.audit_error().is_some());
     rig.emulator.start();
-    // The look finds nothing; what was there is back before the first write.
+    // The audit finds nothing; the objects reappear before the first write.
     rig.proxy.audit(&rig.client).unwrap();
     assert_eq!(rig.proxy.liveness(), Liveness::Restarted);
     rig.emulator.reappear();
@@ -62,7 +62,7 @@ fn issue_139519_what_reappears_late_after_a_restart_is_looked_up_compared_and_ad
     assert!(!writes(&rig).contains(&"HcnDeleteLoadBalancer"), "{:?}", writes(&rig));
     rig.settle();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0",
             "lb 10.96.0.2:80/6 -> 10.244.2.3:8080 flags 1/0",
@@ -81,19 +81,19 @@ fn issues_112836_113524_a_failed_delete_leaves_no_stale_load_balancer_when_as_ma
     back(&mut rig, "ns/web", &[]);
     rig.emulator.fail_nth("HcnDeleteLoadBalancer", 1, Hresult::ERROR_GEN_FAILURE);
     assert!(rig.run().failures().next().is_some());
-    assert_eq!(rig.held().len(), 3, "what a load balancer refers to stays with it");
+    assert_eq!(rig.objects().len(), 3, "an endpoint stays while a load balancer refers to it");
     back(&mut rig, "ns/web", &["10.244.2.3", "10.244.2.4"]);
     rig.now += Duration::from_secs(2);
     rig.run();
     rig.settle();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         ["lb 10.96.0.1:80/6 -> 10.244.2.3,10.244.2.4:8080 flags 1/0", "remote 10.244.2.3", "remote 10.244.2.4"]
     );
 }
 
 #[test]
-fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_unaffected() {
+fn issues_137530_and_community_8883_a_port_in_use_is_reported_and_others_are_unaffected() {
     let mut rig = empty("15.5");
     rig.proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).node_port(30080).build());
     back(&mut rig, "ns/web", &["10.244.2.1"]);
@@ -101,7 +101,7 @@ fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_un
     rig.calls();
     back(&mut rig, "ns/web", &[]);
     rig.run();
-    assert_eq!(rig.held(), Vec::<String>::new(), "the last backend's load balancers are deleted");
+    assert_eq!(rig.objects(), Vec::<String>::new(), "the last backend's load balancers are deleted");
     assert_eq!(writes(&rig), ["HcnDeleteLoadBalancer", "HcnDeleteLoadBalancer", "HcnDeleteEndpoint"]);
 
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 30080)]));
@@ -109,13 +109,10 @@ fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_un
     serve(&mut rig, "ns/zzz", "10.96.0.9", &["10.244.2.9"]);
     let report = rig.run();
     assert_eq!(report.failures().count(), 1);
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
-    assert!(rig.held().contains(&"lb 10.96.0.9:80/6 -> 10.244.2.9:8080 flags 1/0".into()));
-    let notice = rig.proxy.notices()[0].to_string();
-    assert!(
-        notice.starts_with("Service ns/web: node:30080/TCP is in use: no load balancer that HNS lists"),
-        "{notice}"
-    );
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.9:80/6 -> 10.244.2.9:8080 flags 1/0".into()));
+    let conditions = rig.proxy.conditions();
+    assert!(matches!(&conditions[0].condition, Condition::PortInUse { holder: Holder::Unknown, .. }), "{conditions:?}");
 
     // Two minutes of it cost a bounded number of calls.
     rig.calls();
@@ -127,8 +124,8 @@ fn issues_137530_and_community_8883_a_port_still_held_is_named_and_others_are_un
     assert!(writes <= 12 && calls <= 3 * writes, "{calls} calls, {writes} of them writes");
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.clear());
     rig.settle();
-    assert!(rig.held().iter().any(|line| line.starts_with("lb node:30080/6")));
-    assert_eq!(rig.proxy.notices(), []);
+    assert!(rig.objects().iter().any(|line| line.starts_with("lb node:30080/6")));
+    assert_eq!(rig.proxy.conditions(), []);
 }
 
 #[test]
@@ -137,7 +134,7 @@ fn a_port_in_use_names_the_holder_where_it_is_known() {
     let pod = rig.local("pod", &["10.244.1.11"]);
     let external =
         |name: &str, ip: &str, port| service(name).cluster_ip(ip).external_ip("192.168.77.1").port(port).build();
-    // What only the host knows is in the way of both: this program's own health check, and a load balancer of others on every address.
+    // Both ports are in use: by the health check of this process, and by a foreign load balancer on every address.
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 10256), (6, 4000)]));
     rig.emulator.add(
         Kind::LoadBalancer,
@@ -148,14 +145,17 @@ fn a_port_in_use_names_the_holder_where_it_is_known() {
     back(&mut rig, "ns/a", &["10.244.2.1"]);
     back(&mut rig, "ns/b", &["10.244.2.1"]);
     rig.sync();
-    let notices: Vec<_> = rig.proxy.notices().iter().map(ToString::to_string).collect();
-    assert_eq!(notices.len(), 2, "{notices:?}");
-    assert!(notices[0].ends_with("is in use: this program answers /healthz there"), "{notices:?}");
-    assert!(notices[1].ends_with("of others has node:4000/TCP"), "{notices:?}");
+    let conditions: Vec<_> = rig.proxy.conditions().iter().map(ToString::to_string).collect();
+    let foreign = format!("is in use by foreign load balancer {} on node:4000/TCP", ids(&rig, Kind::LoadBalancer)[0]);
+    let expected = ["is in use by /healthz of this process", foreign.as_str()];
+    assert!(
+        conditions.len() == 2 && conditions.iter().zip(expected).all(|(c, end)| c.ends_with(end)),
+        "{conditions:?}"
+    );
 }
 
 #[test]
-fn issue_131466_a_modify_that_does_nothing_is_found_and_replaced_and_not_tried_again() {
+fn issue_131466_a_modify_without_effect_is_detected_and_not_repeated() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
@@ -164,15 +164,15 @@ fn issue_131466_a_modify_that_does_nothing_is_found_and_replaced_and_not_tried_a
         rig.now += Duration::from_secs(2);
         back(&mut rig, "ns/web", &["10.244.2.1", more]);
         rig.run();
-        assert!(rig.held()[0].contains(&format!("10.244.2.1,{more}")));
+        assert!(rig.objects()[0].contains(&format!("10.244.2.1,{more}")));
     }
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert!(!rig.proxy.capabilities().unwrap().modify);
     assert_eq!(writes(&rig).iter().filter(|function| **function == "HcnModifyLoadBalancer").count(), 1);
 }
 
 #[test]
-fn a_change_in_place_that_changes_nothing_does_not_show_that_hns_makes_changes() {
+fn a_modify_with_equal_content_does_not_prove_that_hns_modifies() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
@@ -183,11 +183,11 @@ fn a_change_in_place_that_changes_nothing_does_not_show_that_hns_makes_changes()
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     rig.run();
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
 
 #[test]
-fn an_hns_that_begins_to_lie_is_found_within_a_round_of_looks() {
+fn a_modify_that_stops_working_is_detected_within_a_cycle_of_audits() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.9"]);
@@ -197,16 +197,16 @@ fn an_hns_that_begins_to_lie_is_found_within_a_round_of_looks() {
     rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
     back(&mut rig, "ns/web", &["10.244.2.3", "10.244.2.2"]);
     rig.run();
-    assert!(rig.proxy.is_converged(), "it was believed");
+    assert!(rig.proxy.is_in_sync(), "it was believed");
     for _ in 0..12 {
         rig.sync();
     }
-    assert!(rig.held().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2,10.244.2.3:8080 flags 1/0".into()));
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.2,10.244.2.3:8080 flags 1/0".into()));
     assert!(!rig.proxy.capabilities().unwrap().modify);
 }
 
 #[test]
-fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_well() {
+fn hns_is_in_sync_after_an_outage_during_any_call() {
     for function in ["HcnCreateEndpoint", "HcnCreateLoadBalancer", "HcnDeleteLoadBalancer", "HcnDeleteEndpoint"] {
         for done in [false, true] {
             for version in ["15.5", "14.0"] {
@@ -220,7 +220,7 @@ fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_we
                 serve(&mut rig, "ns/new", "10.96.0.3", &["10.244.2.4"]);
                 rig.run();
                 rig.settle();
-                let load_balancers: Vec<_> = rig.held().into_iter().filter(|line| line.starts_with("lb")).collect();
+                let load_balancers: Vec<_> = rig.objects().into_iter().filter(|line| line.starts_with("lb")).collect();
                 assert_eq!(
                     load_balancers,
                     [
@@ -229,29 +229,29 @@ fn hns_that_goes_away_in_the_middle_of_a_call_has_done_it_or_not_and_both_end_we
                     ],
                     "{function} {done} {version}"
                 );
-                assert_eq!(rig.held().len(), 4, "{:?}", rig.held());
+                assert_eq!(rig.objects().len(), 4, "{:?}", rig.objects());
             }
         }
     }
 }
 
 #[test]
-fn a_lost_endpoint_is_back_and_its_load_balancer_is_written_again_where_that_takes_nothing_away() {
+fn a_lost_endpoint_is_created_again_and_its_load_balancer_is_modified_where_hns_can() {
     for (version, expected) in
         [("15.5", vec!["HcnCreateEndpoint", "HcnModifyLoadBalancer"]), ("14.0", vec!["HcnCreateEndpoint"])]
     {
         let mut rig = empty(version);
         serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
         rig.sync();
-        let before = rig.held();
+        let before = rig.objects();
         ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
         rig.calls();
         rig.proxy.audit(&rig.client).unwrap();
         assert_eq!(by_cause(&rig.proxy.take_drift()).into_iter().collect::<Vec<_>>(), [(Cause::EndpointLost, 1)]);
         rig.run();
         assert_eq!(writes(&rig), expected);
-        assert_eq!(rig.held(), before);
-        assert!(rig.proxy.is_converged());
+        assert_eq!(rig.objects(), before);
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
@@ -264,12 +264,12 @@ fn drift_of_a_cycle(rig: &mut Rig) -> Vec<Drift> {
 }
 
 #[test]
-fn what_others_modify_in_place_is_found_within_a_cycle_of_audits() {
+fn modifications_by_other_programs_are_found_within_a_cycle_of_audits() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     // In a first cycle, nothing differs.
     rig.calls();
     assert_eq!(drift_of_a_cycle(&mut rig), []);
@@ -288,13 +288,13 @@ fn what_others_modify_in_place_is_found_within_a_cycle_of_audits() {
         assert_eq!(by_cause(&found).into_iter().collect::<Vec<_>>(), [(cause, 1)]);
         rig.now += Duration::from_secs(2);
         rig.run();
-        assert_eq!(rig.held(), before);
-        assert!(rig.proxy.is_converged());
+        assert_eq!(rig.objects(), before);
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
 #[test]
-fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
+fn changes_can_be_programmed_between_the_two_steps_of_an_audit() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -309,7 +309,7 @@ fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
     assert!(rig.proxy.audit_step(&rig.client).unwrap().paused);
     serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.2"]);
     rig.run();
-    let before = rig.held();
+    let before = rig.objects();
     assert!(before.iter().any(|line| line.starts_with("lb 10.96.0.2:80/6")));
     // A loss is found by the step that lists the kind; after the loss of an endpoint, load balancers are listed at once.
     rig.emulator.remove(Kind::LoadBalancer, ids(&rig, Kind::LoadBalancer)[0]);
@@ -317,7 +317,7 @@ fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
     let causes: Vec<_> = by_cause(&rig.proxy.take_drift()).into_keys().collect();
     assert_eq!((report.paused, causes), (false, vec![Cause::LoadBalancerLost]));
     rig.run();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
     for kind in [Kind::LoadBalancer, Kind::Endpoint] {
         ids(&rig, kind).into_iter().for_each(|id| rig.emulator.remove(kind, id));
     }
@@ -325,16 +325,16 @@ fn an_audit_can_be_made_in_two_steps_with_changes_in_between() {
     assert_eq!((report.paused, rig.proxy.take_drift().len()), (false, 4));
     rig.calls();
     rig.run();
-    assert_eq!((rig.held(), rig.calls()), (before, (4, 4)));
+    assert_eq!((rig.objects(), rig.calls()), (before, (4, 4)));
 }
 
 #[test]
-fn a_slow_hns_is_said_to_be_slow() {
+fn a_slow_hns_is_reported_as_slow() {
     let mut rig = empty("15.5");
     rig.sync();
-    rig.proxy.note_pace(true);
+    rig.proxy.set_slow(true);
     assert_eq!(rig.proxy.liveness(), Liveness::Slow);
-    rig.proxy.note_pace(false);
+    rig.proxy.set_slow(false);
     assert_eq!(rig.proxy.liveness(), Liveness::Up);
 }
 
@@ -350,21 +350,21 @@ fn drift_that_an_audit_finds_before_it_fails_is_reported() {
 }
 
 #[test]
-fn an_audit_that_fails_is_no_loss() {
+fn a_failed_audit_is_no_drift() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
-    let before = rig.held();
+    let before = rig.objects();
     for function in ["HcnEnumerateNetworks", "HcnEnumerateEndpoints", "HcnEnumerateLoadBalancers"] {
         for code in [Hresult::RPC_S_SERVER_UNAVAILABLE, Hresult::E_ACCESSDENIED, Hresult::ELEMENT_NOT_FOUND] {
             rig.emulator.fail_nth(function, 1, code);
             let fails = |_| rig.proxy.audit(&rig.client).is_err();
-            assert!((0..12).any(fails), "each kind of list has its turn");
+            assert!((0..12).any(fails), "each kind of list is called in a cycle");
             rig.calls();
             let report = rig.run();
             assert_eq!(rig.calls().1, 0, "{function} {code}");
             assert_eq!(report.next, Next::Idle);
         }
     }
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }

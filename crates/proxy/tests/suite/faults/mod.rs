@@ -1,5 +1,5 @@
-//! What users of the Windows proxy suffer from, each as a scenario with the number of the issue in its name. Numbers are those of
-//! kubernetes/kubernetes unless said otherwise.
+//! Known problems of kube-proxy on Windows, each as a scenario with the number of the issue in its name. Numbers are those of
+//! kubernetes/kubernetes unless stated otherwise.
 
 mod hns;
 mod objects;

@@ -1,4 +1,4 @@
-//! Starting, taking over, and networks that are not there.
+//! Starts, migration from kube-proxy, and missing networks.
 
 use hcn::{ApiVersion, Kind};
 use proxy::testing::service;
@@ -22,7 +22,7 @@ fn issues_109162_109124_a_start_with_2000_services_already_programmed_writes_not
         assert!(report.outcomes.is_empty());
         report = rig.run();
     }
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(rig.calls(), (6, 0));
 }
 
@@ -59,7 +59,7 @@ fn begin_with(mut rig: Rig, take_over: bool) -> Rig {
 }
 
 #[test]
-fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
+fn objects_left_by_kube_proxy_are_adopted_modified_and_removed_without_a_gap() {
     for (version, change) in
         [("15.5", &["HcnModifyLoadBalancer"][..]), ("14.0", &["HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"])]
     {
@@ -82,7 +82,7 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
         let expected = [&["HcnCreateEndpoint"][..], change, &["HcnDeleteLoadBalancer"; 3], &["HcnDeleteEndpoint"; 2]];
         assert_eq!(writes(&rig), expected.concat());
         assert_eq!(
-            rig.held(),
+            rig.objects(),
             [
                 "lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0",
                 "lb 10.96.0.2:80/6 -> 10.244.2.2,10.244.2.5:8080 flags 1/0",
@@ -93,28 +93,28 @@ fn what_kube_proxy_left_is_adopted_changed_and_removed_without_a_gap() {
             ],
             "what kube-proxy never makes stays"
         );
-        assert!(rig.proxy.is_converged());
+        assert!(rig.proxy.is_in_sync());
     }
 }
 
 #[test]
-fn without_being_told_to_take_over_what_nobody_wants_stays() {
+fn without_take_over_unused_foreign_objects_stay() {
     let rig = left_by_kube_proxy("15.5");
     let unwanted = |rig: &Rig| {
-        let wanted = ["lb 10.96.0.1:", "lb 10.96.0.2:", "remote 10.244.2.5"];
-        rig.held().into_iter().filter(|line| !wanted.iter().any(|w| line.starts_with(w))).collect::<Vec<_>>()
+        let kept = ["lb 10.96.0.1:", "lb 10.96.0.2:", "remote 10.244.2.5"];
+        rig.objects().into_iter().filter(|line| !kept.iter().any(|w| line.starts_with(w))).collect::<Vec<_>>()
     };
     let before = unwanted(&rig);
     let mut rig = begin_with(rig, false);
     rig.sync();
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
     assert_eq!(unwanted(&rig), before);
     let others = rig.proxy.foreign_load_balancers();
     assert_eq!(others.iter().map(|other| other.resembles_kube_proxy).collect::<Vec<_>>(), [true, true, true, false]);
 }
 
 #[test]
-fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again_is_programmed_again() {
+fn issues_78612_79515_a_missing_network_is_waited_for_and_a_recreated_one_is_programmed() {
     let mut rig = empty("15.5");
     let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     rig.emulator.remove(Kind::Network, NETWORK);
@@ -122,26 +122,29 @@ fn issues_78612_79515_a_network_that_is_missing_is_waited_for_and_one_made_again
     for _ in 0..3 {
         let error = rig.proxy.audit(&rig.client).unwrap_err();
         assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
-        assert_eq!(rig.proxy.trouble(), Some(&error));
+        assert_eq!(rig.proxy.audit_error(), Some(&error));
         assert!(rig.run().outcomes.is_empty());
     }
     rig.emulator.add(Kind::Network, document.clone());
     rig.settle();
-    let before = rig.held();
+    let before = rig.objects();
     assert_eq!(before, ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
-    assert_eq!(rig.proxy.trouble(), None);
+    assert_eq!(rig.proxy.audit_error(), None);
 
     rig.emulator.remove(Kind::Network, NETWORK);
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
     let found = rig.proxy.audit(&rig.client).unwrap();
-    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
+    assert!(
+        found.network_changed && rig.proxy.take_drift().is_empty(),
+        "objects deleted with the network are not drift"
+    );
     rig.settle();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
-fn a_network_that_is_renamed_is_followed_and_said() {
+fn a_renamed_network_is_still_used_and_reported() {
     let mut rig = empty("15.5");
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
@@ -150,14 +153,14 @@ fn a_network_that_is_renamed_is_followed_and_said() {
     rig.emulator.replace(Kind::Network, NETWORK, document.clone());
     back(&mut rig, "ns/web", &["10.244.2.2"]);
     rig.sync();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
-    // Ids go on; once in a round of looks the name is looked at.
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+    // Audits use ids; once in a cycle, one checks the name.
     let round = |rig: &mut Rig| (0..12).for_each(|_| drop(rig.sync()));
     round(&mut rig);
     let host_conditions: Vec<_> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
         host_conditions,
-        ["the network \"cbr0\" is called \"other\" now; it is used all the same, set --network-name"]
+        ["network \"cbr0\" was renamed to \"other\" in HNS, and is still used; set --network-name"]
     );
     document["Name"] = json!("cbr0");
     rig.emulator.replace(Kind::Network, NETWORK, document);
@@ -166,7 +169,7 @@ fn a_network_that_is_renamed_is_followed_and_said() {
 }
 
 #[test]
-fn subnets_that_make_no_sense_are_said() {
+fn invalid_subnets_are_reported() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let mut document = rig.emulator.document(Kind::Network, NETWORK).unwrap();
     document["Policies"].as_array_mut().unwrap().push(json!({"Type": "RemoteSubnetRoute", "Settings": {"X": 1}}));
@@ -178,7 +181,7 @@ fn subnets_that_make_no_sense_are_said() {
 }
 
 #[test]
-fn an_hns_that_chooses_ids_is_said_to() {
+fn an_hns_that_chooses_ids_is_reported() {
     let mut rig = empty("15.5");
     rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);

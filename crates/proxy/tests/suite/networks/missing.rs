@@ -1,4 +1,4 @@
-//! One of several networks is missing, comes and goes, or can't be read.
+//! One of several networks is missing, deleted and created again, or invalid.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use proxy::testing::{backend, service, slice};
 use proxy::{AuditError, Condition, HostCondition};
 use serde_json::{Value, json};
 
-use super::{ROUND, conditions, two};
+use super::{CYCLE, conditions, two};
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
@@ -19,7 +19,7 @@ fn missing(network: &str) -> HostCondition {
     HostCondition::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into() }.to_string() }
 }
 
-/// Takes a network away, with all that is in it.
+/// Removes a network, with all its objects.
 fn take_away(rig: &Rig, network: Guid) -> Value {
     let document = rig.emulator.document(Kind::Network, network).unwrap();
     rig.emulator.remove(Kind::Network, network);
@@ -27,7 +27,7 @@ fn take_away(rig: &Rig, network: Guid) -> Value {
 }
 
 #[test]
-fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
+fn a_missing_network_is_programmed_when_it_appears_and_the_other_at_once() {
     let mut rig = two();
     let document = take_away(&rig, SECOND);
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
@@ -36,8 +36,8 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
     rig.proxy.apply_slice(local.build());
     rig.sync();
     let first = ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"];
-    assert_eq!(rig.held(), first);
-    assert_eq!((rig.proxy.host_conditions(), rig.proxy.trouble()), (vec![missing("cbr1")], None));
+    assert_eq!(rig.objects(), first);
+    assert_eq!((rig.proxy.host_conditions(), rig.proxy.audit_error()), (vec![missing("cbr1")], None));
 
     rig.emulator.add(Kind::Network, document);
     rig.local_in(SECOND, "pod", &["10.245.1.11"]);
@@ -49,29 +49,29 @@ fn a_network_that_is_not_there_yet_is_waited_for_and_the_other_goes_on() {
 }
 
 #[test]
-fn without_the_first_network_what_is_in_no_subnet_waits_for_it() {
+fn addresses_in_no_subnet_wait_for_the_first_network() {
     let mut rig = two();
     let document = take_away(&rig, NETWORK);
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.99.0.1"]);
     serve(&mut rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.2:80/6 -> 10.245.1.7:8080 flags 1/0", "remote 10.245.1.7 in cbr1"]);
     assert_eq!(conditions(&rig), [Condition::NetworkMissing { network: "cbr0".into() }]);
-    let confirmed: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
-    assert_eq!(confirmed, [false, true]);
+    let in_sync: Vec<_> = rig.proxy.frontends().iter().map(|status| status.in_sync).collect();
+    assert_eq!(in_sync, [false, true]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "first"), rig.now).unwrap();
     let frontend = &explained.frontends[0];
-    assert!(frontend.waits && !frontend.confirmed && frontend.wanted.is_none());
+    assert!(frontend.waiting && !frontend.in_sync && frontend.desired.is_none());
     assert_eq!(frontend.backends[0].state, BackendState::NetworkMissing);
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
-    assert_eq!(rig.held().len(), 4);
+    assert_eq!(rig.objects().len(), 4);
     assert_eq!(conditions(&rig), []);
 }
 
 #[test]
-fn with_all_networks_missing_nothing_is_done_and_the_first_is_named() {
+fn an_audit_without_any_network_fails_and_names_the_first() {
     let mut rig = two();
     for network in [NETWORK, SECOND] {
         take_away(&rig, network);
@@ -79,7 +79,7 @@ fn with_all_networks_missing_nothing_is_done_and_the_first_is_named() {
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
     let error = rig.proxy.audit(&rig.client).unwrap_err();
     assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
-    assert_eq!(rig.proxy.trouble(), Some(&error));
+    assert_eq!(rig.proxy.audit_error(), Some(&error));
     assert!(rig.run().outcomes.is_empty());
 }
 
@@ -89,37 +89,43 @@ fn three_services(rig: &mut Rig) -> Vec<String> {
     serve(rig, "ns/second", "10.96.0.2", &["10.245.1.7"]);
     serve(rig, "ns/both", "10.96.0.3", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
     rig.settle();
-    let held = rig.held();
-    assert_eq!(held.len(), 6);
-    held
+    let objects = rig.objects();
+    assert_eq!(objects.len(), 6);
+    objects
 }
 
 #[test]
-fn a_network_made_again_is_programmed_again_and_only_that_one() {
+fn a_recreated_network_is_programmed_and_no_other() {
     let mut rig = two();
     let before = three_services(&mut rig);
     let mut document = take_away(&rig, SECOND);
     document["ID"] = json!("7b60c1d9-602e-5110-8c89-a9475b890000");
     rig.emulator.add(Kind::Network, document);
     let found = rig.proxy.audit(&rig.client).unwrap();
-    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
+    assert!(
+        found.network_changed && rig.proxy.take_drift().is_empty(),
+        "objects deleted with the network are not drift"
+    );
     rig.calls();
     rig.settle();
     assert_eq!(writes(&rig), [["HcnCreateEndpoint"; 2], ["HcnCreateLoadBalancer"; 2]].concat());
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
 }
 
 #[test]
-fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_other_is_touched() {
+fn services_of_a_missing_network_wait_or_use_backends_in_the_other_network() {
     let mut rig = two();
     let before = three_services(&mut rig);
     let document = take_away(&rig, SECOND);
     rig.calls();
     let found = rig.proxy.audit(&rig.client).unwrap();
-    assert!(found.network_changed && rig.proxy.take_drift().is_empty(), "what went with the network is no drift");
+    assert!(
+        found.network_changed && rig.proxy.take_drift().is_empty(),
+        "objects deleted with the network are not drift"
+    );
     rig.settle();
     assert_eq!(
-        rig.held(),
+        rig.objects(),
         [
             "lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0",
             "lb 10.96.0.3:80/6 -> 10.244.1.7:8080 flags 1/0",
@@ -130,39 +136,39 @@ fn while_a_network_is_away_its_services_wait_or_serve_from_the_other_and_no_othe
     let gone = Condition::NetworkMissing { network: "cbr1".into() };
     assert_eq!(conditions(&rig), [gone.clone(), gone]);
     assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")]);
-    assert!(rig.proxy.is_converged());
+    assert!(rig.proxy.is_in_sync());
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();
-    assert_eq!(rig.held(), before);
+    assert_eq!(rig.objects(), before);
     assert_eq!(rig.proxy.host_conditions(), []);
 }
 
 #[test]
-fn a_failed_look_for_networks_changes_nothing() {
+fn a_failed_list_of_networks_changes_nothing() {
     let mut rig = two();
     let before = three_services(&mut rig);
     let effect = Effect::Fail(Hresult::RPC_S_CALL_FAILED);
     rig.emulator.inject(Fault { which: Which::Function("HNSCall".into()), from: 1, every: 1, effect });
     rig.calls();
-    let mut look = |_| matches!(rig.proxy.audit(&rig.client), Err(AuditError::Hns(_)));
-    assert!((0..ROUND).any(&mut look), "networks have their turn");
+    let mut audit_fails = |_| matches!(rig.proxy.audit(&rig.client), Err(AuditError::Hns(_)));
+    assert!((0..CYCLE).any(&mut audit_fails), "networks are listed in a cycle");
     rig.run();
     rig.emulator.clear_faults();
     rig.settle();
-    assert_eq!((rig.calls().1, rig.held()), (0, before));
+    assert_eq!((rig.calls().1, rig.objects()), (0, before));
 }
 
 #[test]
-fn one_of_several_networks_that_is_renamed_is_followed_and_said() {
+fn a_renamed_network_among_several_is_still_used_and_reported() {
     let mut rig = two();
     three_services(&mut rig);
     let mut document = rig.emulator.document(Kind::Network, SECOND).unwrap();
     document["Name"] = json!("other");
     rig.emulator.replace(Kind::Network, SECOND, document);
     back(&mut rig, "ns/second", &["10.245.1.9"]);
-    (0..ROUND).for_each(|_| drop(rig.sync()));
-    assert!(rig.held().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
+    (0..CYCLE).for_each(|_| drop(rig.sync()));
+    assert!(rig.objects().contains(&"lb 10.96.0.2:80/6 -> 10.245.1.9:8080 flags 1/0".to_owned()));
     assert_eq!(
         rig.proxy.host_conditions(),
         [HostCondition::NetworkRenamed { from: "cbr1".into(), to: "other".into() }]
@@ -185,13 +191,13 @@ impl Hcn for Odd {
 }
 
 #[test]
-fn a_network_whose_document_makes_no_sense_stays_as_it_was_known() {
+fn a_network_with_an_invalid_document_keeps_its_known_state() {
     let mut rig = two();
     let before = three_services(&mut rig);
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.calls();
-    (0..ROUND).for_each(|_| drop(rig.sync()));
-    assert_eq!((rig.calls().1, rig.held()), (0, before));
+    (0..CYCLE).for_each(|_| drop(rig.sync()));
+    assert_eq!((rig.calls().1, rig.objects()), (0, before));
     rig.restart();
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.settle();

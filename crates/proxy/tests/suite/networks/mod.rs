@@ -13,8 +13,8 @@ use crate::calls::cluster;
 use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
-/// So many looks, and each kind of look had its turn.
-const ROUND: usize = 12;
+/// The number of audits in a cycle.
+const CYCLE: usize = 12;
 
 /// Two L2Bridge networks and an empty cluster.
 fn two() -> Rig {
@@ -28,11 +28,11 @@ fn of_types(types: &[&str]) -> Rig {
 }
 
 fn conditions(rig: &Rig) -> Vec<Condition> {
-    rig.proxy.notices().into_iter().map(|notice| notice.condition).collect()
+    rig.proxy.conditions().into_iter().map(|one| one.condition).collect()
 }
 
 #[test]
-fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
+fn the_endpoint_of_a_backend_is_in_the_network_of_its_subnet() {
     for api_version in [ApiVersion::V2, ApiVersion::V1] {
         let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "15.5", api_version);
         rig.cluster(vec![], vec![]);
@@ -43,7 +43,7 @@ fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
         rig.proxy.apply_slice(local.build());
         rig.settle();
         assert_eq!(
-            rig.held(),
+            rig.objects(),
             [
                 "lb 10.96.0.1:80/6 -> 10.244.1.7,10.99.0.1:8080 flags 1/0",
                 "lb 10.96.0.2:80/6 -> 10.245.1.11,10.245.1.7:8080 flags 1/0",
@@ -62,12 +62,12 @@ fn each_backend_has_its_endpoint_in_the_network_of_its_subnet() {
 }
 
 #[test]
-fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of_the_first() {
+fn the_larger_group_of_backends_in_two_networks_serves_and_a_tie_goes_to_the_first_network() {
     let mut rig = two();
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.7", "10.245.1.7", "10.245.1.8"]);
     rig.settle();
     let in_second = ["lb 10.96.0.1:80/6 -> 10.245.1.7,10.245.1.8:8080 flags 1/0", "remote 10.245.1.7 in cbr1"];
-    assert_eq!(rig.held()[..2], in_second);
+    assert_eq!(rig.objects()[..2], in_second);
     assert_eq!(conditions(&rig), [Condition::SeveralNetworks { network: "cbr1".into(), dropped: 1 }]);
     let explained = rig.proxy.explain(&ServiceName::new("ns", "web"), rig.now).unwrap();
     let states: Vec<_> = explained.frontends[0].backends.iter().map(|backend| backend.state).collect();
@@ -77,7 +77,7 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
     rig.calls();
     back(&mut rig, "ns/web", &["10.244.1.7", "10.245.1.8"]);
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.1.7:8080 flags 1/0", "remote 10.244.1.7"]);
     assert_eq!(
         writes(&rig),
         ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"]
@@ -92,18 +92,18 @@ fn of_backends_in_two_networks_the_larger_group_serves_and_of_equal_ones_that_of
 }
 
 #[test]
-fn a_local_endpoint_serves_in_whatever_network_the_cni_made_it() {
+fn a_local_endpoint_serves_in_the_network_in_which_the_cni_created_it() {
     let mut rig = two();
     // In no subnet of either.
     rig.local_in(SECOND, "pod", &["10.99.0.1"]);
     serve(&mut rig, "ns/web", "10.96.0.1", &[]);
     rig.proxy.apply_slice(slice("ns/web-1", "ns/web").port(8080).backend(backend("10.99.0.1").on("here")).build());
     rig.settle();
-    assert_eq!(rig.held(), ["lb 10.96.0.1:80/6 -> 10.99.0.1:8080 flags 1/0", "local 10.99.0.1 in cbr1"]);
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.99.0.1:8080 flags 1/0", "local 10.99.0.1 in cbr1"]);
 }
 
 #[test]
-fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
+fn only_the_overlay_network_beside_l2bridge_has_overlay_endpoints() {
     for (types, overlay, bridge) in [(["Overlay", "L2Bridge"], 244, 245), (["L2Bridge", "Overlay"], 245, 244)] {
         let mut rig = of_types(&types);
         serve(&mut rig, "ns/over", "10.96.0.1", &[&format!("10.{overlay}.2.7")]);
@@ -112,7 +112,7 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
         back(&mut rig, "ns/flat", &[&format!("10.{bridge}.1.7")]);
         rig.proxy.apply_slice(slice("ns/flat-6", "ns/flat").port(8080).backend(backend("fd00:9::7")).build());
         rig.settle();
-        let held: Vec<String> = rig.held().iter().map(|line| line.replace(" in cbr1", "")).collect();
+        let objects: Vec<String> = rig.objects().iter().map(|line| line.replace(" in cbr1", "")).collect();
         let mut expected = vec![
             format!("lb 10.96.0.1:80/6 -> 10.{overlay}.2.7:8080 flags 1/0 from 10.{overlay}.1.250"),
             format!("lb 10.96.0.2:80/6 -> 10.{bridge}.1.7:8080 flags 1/0"),
@@ -125,17 +125,17 @@ fn overlay_beside_l2bridge_has_what_overlay_needs_and_nothing_else_has_it() {
             "remote fd00:9::7".to_owned(),
         ];
         expected.sort();
-        assert_eq!(held, expected);
+        assert_eq!(objects, expected);
         assert_eq!(conditions(&rig), []);
         let in_overlay = |line: &&String| line.contains(" in cbr1") != (overlay == 244);
-        let lines = rig.held();
+        let lines = rig.objects();
         let of_overlay: Vec<_> = lines.iter().filter(|line| !line.starts_with("lb")).filter(in_overlay).collect();
         assert_eq!(of_overlay.len(), 4, "{lines:#?}");
     }
 }
 
 #[test]
-fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
+fn an_overlay_network_without_the_source_vip_is_not_used_and_reported() {
     let mut rig = of_types(&["Overlay", "Overlay"]);
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.2.7"]);
     rig.settle();
@@ -143,25 +143,27 @@ fn an_overlay_network_without_the_source_address_is_left_out_and_said() {
     let host_conditions: Vec<String> = rig.proxy.host_conditions().iter().map(ToString::to_string).collect();
     assert_eq!(
         host_conditions,
-        ["its Services wait, those of other networks go on: cannot use overlay network \"cbr0\": missing \
-          --source-vip, an address of its pod subnet that no pod has"]
+        [
+            "cannot use overlay network \"cbr0\": missing --source-vip, an unused address of its pod subnet; Services in \
+          other networks are programmed"
+        ]
     );
 }
 
 #[test]
-fn a_second_network_costs_one_call_more_at_a_look_and_one_at_the_first_write() {
+fn a_second_network_costs_one_more_call_for_each_audit_and_for_the_first_write() {
     let mut rig = two();
     let (services, slices) = cluster(50, 3);
     rig.cluster(services, slices);
     serve(&mut rig, "ns/second", "10.96.1.1", &["10.245.1.7"]);
     rig.sync();
-    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one look at the first object.
+    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one read of the first object.
     assert_eq!(rig.calls(), (5 + 3 + 202, 202));
-    // An audit: endpoints of each, load balancers. In one of a round networks take the place of endpoints, and where contents are
-    // looked at, one list has the endpoints of both.
-    let audits: Vec<_> = (0..ROUND).map(|_| (rig.sync().outcomes.len(), rig.calls())).collect();
+    // An audit: endpoints of each, load balancers. In one of a cycle networks are listed instead of endpoints, and where contents are
+    // compared, one list has the endpoints of both.
+    let audits: Vec<_> = (0..CYCLE).map(|_| (rig.sync().outcomes.len(), rig.calls())).collect();
     let of_cost = |cost| audits.iter().filter(|audit| **audit == (0, (cost, 0))).count();
-    assert_eq!((of_cost(2), of_cost(3)), (2, ROUND - 2), "{audits:?}");
+    assert_eq!((of_cost(2), of_cost(3)), (2, CYCLE - 2), "{audits:?}");
     rig.restart();
     assert!(rig.sync().outcomes.is_empty());
     assert_eq!(rig.calls(), (5, 0));
@@ -179,7 +181,7 @@ fn many_unknown_endpoints_of_two_networks_are_read_in_one_call() {
 }
 
 #[test]
-fn endpoints_of_others_are_used_in_the_second_network_too_and_left_alone_where_they_are_not() {
+fn foreign_endpoints_in_the_second_network_are_adopted_or_not_touched() {
     let mut rig = two();
     let remote = |network: Guid, address: &str, mac: &str| {
         rig.emulator.add(
@@ -199,17 +201,17 @@ fn endpoints_of_others_are_used_in_the_second_network_too_and_left_alone_where_t
 }
 
 #[test]
-fn subnets_of_other_nodes_are_learned_within_half_a_round_of_looks() {
+fn subnets_of_other_nodes_are_read_within_half_a_cycle_of_audits() {
     let mut rig = of_types(&["L2Bridge", "Overlay"]);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.245.9.7"]);
     rig.settle();
-    assert!(rig.held().contains(&"remote 10.245.9.7".to_owned()), "in no subnet, it is in the first network");
+    assert!(rig.objects().contains(&"remote 10.245.9.7".to_owned()), "in no subnet, it is in the first network");
     let mut document = rig.emulator.document(Kind::Network, SECOND).unwrap();
     document["Policies"].as_array_mut().unwrap().push(json!({"Type": "RemoteSubnetRoute", "Settings": {
         "DestinationPrefix": "10.245.9.0/24", "IsolationId": 4096, "ProviderAddress": "192.168.77.9",
         "DistributedRouterMacAddress": "00-15-5D-77-00-02"}}));
     rig.emulator.replace(Kind::Network, SECOND, document);
-    (0..ROUND / 2).for_each(|_| drop(rig.sync()));
-    assert!(rig.held().contains(&"remote 10.245.9.7 on 192.168.77.9 in cbr1".to_owned()));
-    assert!(!rig.held().contains(&"remote 10.245.9.7".to_owned()));
+    (0..CYCLE / 2).for_each(|_| drop(rig.sync()));
+    assert!(rig.objects().contains(&"remote 10.245.9.7 on 192.168.77.9 in cbr1".to_owned()));
+    assert!(!rig.objects().contains(&"remote 10.245.9.7".to_owned()));
 }

@@ -1,4 +1,4 @@
-//! Whatever the cluster and whatever HNS holds: it converges, a second run is empty, order makes no difference, others' objects stay.
+//! For any cluster and any objects in HNS: HNS gets in sync, a second run is empty, order makes no difference, foreign objects stay.
 
 mod small;
 
@@ -17,12 +17,12 @@ fn rig(types: &[&str], version: &str) -> Rig {
     Rig::with(types, version, ApiVersion::V2)
 }
 
-/// What must be true of what HNS holds, whatever led there.
+/// Checks the objects in HNS.
 fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
     let documents = |kind| rig.emulator.documents(kind);
     for (kind, id) in stays {
         let now = rig.emulator.document(*kind, *id);
-        assert!(now.is_some() && before.contains(now.as_ref().unwrap()), "{kind:?} {id} of others was touched");
+        assert!(now.is_some() && before.contains(now.as_ref().unwrap()), "{kind:?} {id} is foreign and was touched");
     }
     let balancers = documents(Kind::LoadBalancer);
     let used: BTreeSet<&str> = balancers
@@ -49,10 +49,10 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
             assert!(needed, "remote endpoint {} serves nobody", address(endpoint));
         }
     }
-    // What is counted as it changes is what counting anew would give.
+    // Counts that are updated with each change equal counts of everything.
     let (progress, statuses) = (rig.proxy.progress(), rig.proxy.frontends());
     let served = statuses.iter().filter(|status| !status.desired.spec.targets.is_empty()).count();
-    assert_eq!(progress.load_balancers, Tally { desired: served, confirmed: served });
+    assert_eq!(progress.load_balancers, Tally { desired: served, in_sync: served });
     assert_eq!((progress.without_backends, progress.backlog, progress.failed), (statuses.len() - served, 0, 0));
     // Each frontend's backends are those of its own Service.
     for status in statuses {
@@ -69,7 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_cluster_on_any_hns_converges_and_a_second_run_is_empty(
+    fn any_cluster_on_any_hns_is_in_sync_after_a_run_and_a_second_run_is_empty(
         services in prop::collection::vec(small_service(), 0..8),
         litter in litter(),
         types in types(),
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_events_and_the_way_there_make_no_difference(
+    fn the_order_of_events_makes_no_difference(
         first in prop::collection::vec(small_service(), 0..6),
         last in prop::collection::vec(small_service(), 0..6),
         litter in litter(),
@@ -124,7 +124,7 @@ proptest! {
         }
         winding.cluster(services, slices);
         winding.settle();
-        prop_assert_eq!(winding.held(), direct.held());
+        prop_assert_eq!(winding.objects(), direct.objects());
         check(&winding, &{
             let mut all = winding.emulator.documents(Kind::Endpoint);
             all.extend(winding.emulator.documents(Kind::LoadBalancer));
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn failing_calls_delay_but_do_not_confuse(
+    fn failing_calls_only_delay_programming(
         first in prop::collection::vec(small_service(), 0..6),
         last in prop::collection::vec(small_service(), 0..6),
         pods in prop::collection::vec((0..12u8, any::<bool>()).prop_map(|(address, second)| Litter::Local(address, second)), 0..6),
@@ -169,7 +169,7 @@ proptest! {
         scatter(&calm, &pods);
         calm.cluster(services, slices);
         calm.settle();
-        prop_assert_eq!(rig.held(), calm.held());
+        prop_assert_eq!(rig.objects(), calm.objects());
     }
     #[test]
     fn networks_that_come_and_go_leave_no_trace(
@@ -208,7 +208,7 @@ proptest! {
         let mut calm = self::rig(types, "15.5");
         calm.cluster(services, slices);
         calm.settle();
-        prop_assert_eq!(rig.held(), calm.held());
+        prop_assert_eq!(rig.objects(), calm.objects());
         rig.calls();
         rig.restart();
         rig.sync();

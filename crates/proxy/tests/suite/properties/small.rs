@@ -130,7 +130,7 @@ pub(super) fn build(services: &[SmallService]) -> (Vec<Service>, Vec<Slice>) {
     (services, slices.into_iter().flatten().collect())
 }
 
-/// What others have put into HNS.
+/// Foreign objects.
 #[derive(Debug, Clone)]
 pub(super) enum Litter {
     /// A pod's endpoint, in the second network or not.
@@ -139,7 +139,7 @@ pub(super) enum Litter {
     Remote(u8),
     /// A load balancer on a Service's frontend.
     OnCluster { service: u8, udp: bool, internal: u16 },
-    /// A load balancer on a frontend that nobody wants.
+    /// A load balancer on a frontend that no Service uses.
     Elsewhere(u8),
 }
 
@@ -154,7 +154,7 @@ pub(super) fn litter() -> impl Strategy<Value = Vec<Litter>> {
     prop::collection::vec(one, 0..10)
 }
 
-/// Puts litter into HNS; answers with the objects that must stay.
+/// Adds foreign objects to HNS. Returns those that must stay.
 pub(super) fn scatter(rig: &Rig, litter: &[Litter]) -> Vec<(Kind, Guid)> {
     let mut stays = Vec::new();
     let mut taken = BTreeSet::new();
@@ -184,7 +184,7 @@ pub(super) fn scatter(rig: &Rig, litter: &[Litter]) -> Vec<(Kind, Guid)> {
                 }
             }
             Litter::Remote(address) => {
-                // Half of them are just what we would make.
+                // Half of them equal the desired ones.
                 let last = if address % 2 == 0 { address + 10 } else { 0 };
                 rig.emulator.add(
                     Kind::Endpoint,
