@@ -107,7 +107,7 @@ impl Target {
 pub struct LoadBalancerSpec {
     pub frontend: Frontend,
     pub kind: FrontendKind,
-    /// The name of the Service's port; empty where a Service has one port only.
+    /// The name of the Service's port; may be empty if the Service has one port only.
     pub port_name: SmolStr,
     /// Whether a traffic policy, or the annotation `preserve-destination`, keeps its traffic on this node.
     pub local_only: bool,

@@ -32,7 +32,7 @@ pub enum Failure {
     /// HNS would delete the endpoint, and the load balancer would still send connections to it (kubernetes issue 112836).
     #[error("a load balancer still refers to the endpoint")]
     StillReferenced,
-    /// HNS before 15.5 reports success and changes nothing (kubernetes issue 131466).
+    /// HNS 15.4 reports success and changes nothing (kubernetes issue 131466).
     #[error("HNS reported success but did not modify the load balancer")]
     ModifyHadNoEffect,
     /// Someone modified the object in place.

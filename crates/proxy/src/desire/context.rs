@@ -14,8 +14,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Whether a family is programmed. Both are if HNS supports dual stack (from 11.10 on) and a network is not an overlay; otherwise
-    /// IPv4, if it is the node's primary family.
+    /// Whether a family is programmed. Overlay networks have the node's primary family only. Before HNS 11.10 only IPv4 is programmed, on
+    /// nodes whose primary family it is.
     pub(crate) fn has_family(&self, family: Family) -> bool {
         self.networks.any_supports(family)
             && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)

@@ -12,7 +12,7 @@ use crate::frontend::Frontend;
 use crate::identity::{self, LoadBalancerContent};
 use crate::model::ServiceName;
 use crate::network::Network;
-use crate::observe::ObservedLoadBalancer;
+use crate::observe::{ObservedLoadBalancer, Owner};
 
 /// A load balancer's backends as endpoints.
 #[derive(Debug, Default)]
@@ -117,7 +117,8 @@ impl Planner<'_> {
             owner: observed.owner,
             content: observed.content,
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
-            left_by_kube_proxy: self.settings.take_over
+            left_by_kube_proxy: observed.owner == Owner::Foreign
+                && self.settings.take_over
                 && observed.resembles_kube_proxy()
                 && observed.endpoints.iter().any(|id| self.observed.endpoint(*id).is_some()),
         };

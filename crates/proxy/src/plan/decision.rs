@@ -132,8 +132,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
         };
     }
 
-    // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: earlier versions report success and
-    // change nothing (kubernetes issue 131466). Nothing is known of moving a load balancer to another network.
+    // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: 15.4 reports success and changes
+    // nothing (kubernetes issue 131466). Nothing is known of moving a load balancer to another network.
     let same_shape = observed.iter().find(|candidate| candidate.content.shape == content.shape);
     if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
         return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };

@@ -167,7 +167,9 @@ impl Planner<'_> {
                 remote: observed.remote,
                 owner: observed.owner,
                 matches: matching == Some(id),
-                left_by_kube_proxy: self.settings.take_over && self.is_kube_proxys_endpoint(address, id),
+                left_by_kube_proxy: observed.owner == Owner::Foreign
+                    && self.settings.take_over
+                    && self.is_kube_proxys_endpoint(address, id),
             };
             let Some(reason) = removal(endpoint, needs) else { continue };
             // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it connections (kubernetes
