@@ -1,4 +1,4 @@
-//! Rules for each file: it belongs to a target, opens with its responsibility, is short, and names no path of one machine.
+//! Rules for each file: it belongs to a target, opens with its responsibility, is short, and contains no path of one machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in workspace.sources() {
         if !in_targets.contains(path) {
-            findings.push(Finding::in_file(path, "no module names this file: nothing compiles it"));
+            findings.push(Finding::in_file(path, "no module includes this file, so it is not compiled"));
         }
         findings.extend(header(path, text));
         findings.extend(length(path, text, allowed::LONG_FILES));
@@ -25,7 +25,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     findings.extend(
         allowed
             .filter(|path| !workspace.files.contains_key(*path))
-            .map(|path| Finding::in_file(path, "this file is allowed to be long, but does not exist")),
+            .map(|path| Finding::in_file(path, "on the list of long files, but not found")),
     );
     let own = machine_paths(&workspace.root);
     for (path, text) in &workspace.files {
@@ -37,22 +37,24 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
 pub(super) fn header(path: &Path, text: &str) -> Option<Finding> {
     let first = text.lines().next().unwrap_or_default();
     let opens = first.strip_prefix("//!").is_some_and(|header| !header.trim().is_empty());
-    (!opens).then(|| Finding::at(path, 1, "a file opens with `//!` and what it is responsible for"))
+    (!opens).then(|| Finding::at(path, 1, "missing header: a file opens with `//!` and its responsibility"))
 }
 
 pub(super) fn length(path: &Path, text: &str, allowed: &[(&str, &str)]) -> Option<Finding> {
     let lines = text.lines().count();
     let is_allowed = allowed.iter().any(|(file, _)| Path::new(file) == path);
     match (lines > MAX_LINES, is_allowed) {
-        (true, false) => Some(Finding::in_file(path, format!("{lines} lines, and {MAX_LINES} is the limit: split it"))),
+        (true, false) => {
+            Some(Finding::in_file(path, format!("{lines} lines, but the limit is {MAX_LINES}: split the file")))
+        }
         (false, true) => {
-            Some(Finding::in_file(path, format!("{lines} lines: it need not be on the list of long files any more")))
+            Some(Finding::in_file(path, format!("{lines} lines: remove the file from the list of long files")))
         }
         _ => None,
     }
 }
 
-/// What paths of one machine begin with: folders of users, and the folder of this checkout.
+/// Prefixes of paths of one machine: folders of users, and the folder of this checkout.
 fn machine_paths(root: &Path) -> Vec<String> {
     let homes = ["/home", "/Users", r"C:\Users"].map(|folder| {
         let separator = if folder.contains('\\') { '\\' } else { '/' };
