@@ -38,9 +38,9 @@ pub(crate) fn metric(page: &str, name: &str) -> Result<f64> {
     line.and_then(|value| value.trim().parse().ok()).with_context(|| format!("metric {name} not found in\n{page}"))
 }
 
-/// Addresses at which nothing listens.
+/// Addresses on which no program listens.
 pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    // All are bound at the same time, since the system reuses a free address.
+    // All are bound at the same time: the system could return the same free address twice otherwise.
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for (address, listener) in addresses.iter_mut().zip(&listeners) {

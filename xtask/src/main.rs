@@ -1,6 +1,6 @@
 //! Tasks of this workspace. `cargo xtask help` lists them.
 //!
-//! Progress goes to stderr, results to stdout. The exit code is 0 for success and 1 for a failure; for `wine`, that of the program.
+//! Progress goes to stderr, results to stdout. The exit code is 0 for success and 1 for a failure; for `wine`, it is that of the program.
 #![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;

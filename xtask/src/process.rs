@@ -12,7 +12,7 @@ use crate::folder;
 
 /// Prints progress to stderr.
 pub(crate) fn say(text: Arguments<'_>) {
-    // A closed stderr is no failure of the task.
+    // A closed stderr is not a failure of the task.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -72,7 +72,7 @@ impl Guarded {
             if let Some(status) = self.0.try_wait()? {
                 bail!("the program ended while waiting for {what}: {status}");
             }
-            // Leaves the processor to the program.
+            // Leave the processor to the program.
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{find, output, run, say};
 
-/// Installs missing Debian packages if it may; otherwise the error names them and their purpose.
+/// Installs missing Debian packages if the user is root. Otherwise, the error lists them with their purpose.
 pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
     let missing: Vec<&str> = packages.iter().copied().filter(|package| !installed(package)).collect();
     if missing.is_empty() {
@@ -26,7 +26,7 @@ pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
         command
     };
     run(apt().arg("update"))?;
-    // The output of the installation would hide that of the build.
+    // The output of apt-get would hide that of the build.
     run(apt()
         .args(["install", "--yes", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"])
         .args(&missing)

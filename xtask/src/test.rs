@@ -49,7 +49,7 @@ fn here(packages: &[String]) -> Result<()> {
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;
-        // In CI, missing tools are installed. Elsewhere, they need a gigabyte that nobody asked for.
+        // In CI, missing tools are installed. Elsewhere they are not, since they take about 1 GB.
         if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
             wine_bench::run(&wine_bench::Arguments::default())?;
         } else {
@@ -67,7 +67,7 @@ fn under_wine(packages: &[String]) -> Result<()> {
     let prefix = Prefix::own()?;
     let mut failed = Vec::new();
     for test in &tests {
-        // As cargo does: tests read files of their package from the current folder.
+        // As in cargo test: tests read files of their package from the current folder.
         if !status(prefix.command().arg(&test.file).current_dir(&test.package))?.success() {
             failed.push(test.file.display().to_string());
         }

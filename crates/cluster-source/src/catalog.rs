@@ -1,4 +1,4 @@
-//! A cluster as a whole: the objects that a Service proxy uses, and what of them it could not use.
+//! A cluster as a whole: the objects that a Service proxy uses, and the problems of these objects.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
 
-/// The objects of a cluster that concern this proxy, and what of them could not be used.
+/// The objects of a cluster that concern this proxy, and the parts that could not be used.
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub services: BTreeMap<ServiceName, Service>,
@@ -69,10 +69,9 @@ impl Catalog {
         }
     }
 
-    /// The catalog as the changes that lead from anything to it, for the proxy of a node.
+    /// The catalog as changes that replace the previous cluster, for the proxy of a node.
     ///
-    /// A Node that is not in the catalog is one of which nothing is known: nobody could mark it for removal, so load balancers may send it
-    /// traffic.
+    /// Without a Node object, nothing can mark the node for removal, so load balancers may send it traffic.
     pub fn changes(&self, node_name: &str) -> Vec<Change> {
         let node = self.nodes.get(node_name).cloned().unwrap_or_else(|| Node::unknown(node_name));
         vec![
@@ -82,12 +81,12 @@ impl Catalog {
         ]
     }
 
-    /// Adds the problems that only the whole shows: slices without their Service.
+    /// Adds the problems that span several objects: slices without their Service.
     pub(crate) fn finish(&mut self) {
         for (name, slice) in &self.slices {
-            let there = self.services.contains_key(&slice.service)
+            let exists = self.services.contains_key(&slice.service)
                 || self.skipped_services.contains_key(&slice.service.to_string());
-            if !there {
+            if !exists {
                 let what = format!("Service {} not found", slice.service);
                 let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
                 self.problems.push(problem.in_file(self.slice_files.get(name).map_or("", String::as_str)));
@@ -95,9 +94,11 @@ impl Catalog {
         }
     }
 
-    /// The numbers of objects, in one line.
+    /// The numbers of objects in one line, for logs.
     pub fn describe(&self) -> String {
-        let mut text = format!("{} Services and {} EndpointSlices to serve", self.services.len(), self.slices.len());
+        let count = |number: usize, kind: &str| format!("{number} {kind}{}", if number == 1 { "" } else { "s" });
+        let (services, slices) = (count(self.services.len(), "Service"), count(self.slices.len(), "EndpointSlice"));
+        let mut text = format!("{services} and {slices} to serve");
         let skipped: Vec<_> = self.skipped.iter().map(|(skip, count)| format!("{count} {skip}")).collect();
         if !skipped.is_empty() {
             text += &format!("; skipped: {}", skipped.join(", "));
@@ -117,7 +118,7 @@ fn name_of(value: &Value) -> String {
     metadata.full_name()
 }
 
-/// One object on its way into the catalog.
+/// One object that is being added to the catalog.
 struct Addition<'a> {
     catalog: &'a mut Catalog,
     value: &'a Value,
@@ -130,7 +131,7 @@ impl Addition<'_> {
         self.catalog.problems.push(Problem::object(kind, self.subject, what).in_file(self.file));
     }
 
-    /// Decodes and converts the object, and notes its problems.
+    /// Decodes and converts the object, and records its problems.
     fn convert<O: DeserializeOwned, T>(
         &mut self,
         convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
@@ -169,7 +170,7 @@ impl Addition<'_> {
             Some(Ok(service)) => {
                 self.catalog.services.insert(service.name.clone(), service);
             }
-            // The last object of a name counts, so this one removes an earlier one that was valid.
+            // The last object with a name is used, so this one replaces an earlier one, even a valid one.
             other => {
                 let why = match other {
                     Some(Err(skip)) => format!("it is {skip}"),
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn unusable_documents_and_objects_are_reported() {
         assert_eq!(
             problems(&[
                 json!({"kind": "Service"}),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn of_duplicates_the_last_counts() {
+    fn the_last_of_duplicate_objects_is_used() {
         let twice = catalog(&[service("a", "10.0.0.1"), service("a", "10.0.0.2")]);
         assert_eq!(twice.services.values().next().unwrap().cluster_ips[0].to_string(), "10.0.0.2");
         assert_eq!(twice.problems.len(), 1);
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_skipped_services_are_no_problem() {
+    fn a_slice_of_a_skipped_service_is_not_a_problem() {
         assert_eq!(problems(&[service("a", "None"), slice("a")]), Vec::<String>::new());
     }
 }

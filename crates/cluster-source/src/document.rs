@@ -1,8 +1,8 @@
-//! Parses the text of a file to objects: YAML or JSON, several documents, and the items of Lists.
+//! Parses the text of a file into objects: YAML or JSON, several documents, and the items of Lists.
 
 use serde_json::Value;
 
-/// Where a text is invalid YAML or JSON.
+/// The position and the reason of invalid YAML or JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {reason}")]
 pub struct SyntaxError {
@@ -13,7 +13,7 @@ pub struct SyntaxError {
     pub reason: String,
 }
 
-/// All objects of a text, those in Lists included. Empty documents are skipped.
+/// All objects of a text, including the items of Lists. Empty documents are skipped.
 ///
 /// # Errors
 /// If the text is invalid.
@@ -21,7 +21,7 @@ pub(crate) fn read(text: &str, is_json: bool) -> Result<Vec<Value>, SyntaxError>
     let documents = if is_json {
         read_json(text)?
     } else if text.trim_start().starts_with('{') {
-        // JSON is YAML too, but parsed much faster as JSON; only `---` between documents needs the YAML parser.
+        // JSON is also valid YAML, but the JSON parser is much faster. JSON documents separated by `---` need the YAML parser.
         read_json(text).or_else(|_| read_yaml(text))?
     } else {
         read_yaml(text)?
@@ -34,7 +34,7 @@ pub(crate) fn read(text: &str, is_json: bool) -> Result<Vec<Value>, SyntaxError>
 fn read_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
     serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().map_err(|error| {
         let (line, column) = (error.line() as u64, error.column() as u64);
-        // The message repeats line and column.
+        // The message of serde_json repeats line and column.
         let reason = error.to_string();
         let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(what, _)| what).to_owned();
         SyntaxError { line, column, reason }
@@ -42,7 +42,7 @@ fn read_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
 }
 
 fn read_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
-    // The file is trusted, and may hold a large cluster: no limits but those against aliases that multiply.
+    // The file is trusted and may contain a large cluster, so only the limits against expanding aliases stay.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: usize::MAX,
@@ -54,18 +54,18 @@ fn read_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
         strict_booleans: true,
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let place = error.location();
+        let location = error.location();
         let reason = error.without_snippet().to_string();
         SyntaxError {
-            line: place.map_or(1, |place| place.line()),
-            column: place.map_or(1, |place| place.column()),
+            line: location.map_or(1, |location| location.line()),
+            column: location.map_or(1, |location| location.column()),
             reason: reason.lines().next().unwrap_or_default().to_owned(),
         }
     })
 }
 
-/// Puts an object, or those of a `List`, `ServiceList`, `EndpointSliceList` and so on, into `objects`. The items of a typed list have no
-/// kind of their own.
+/// Adds an object to `objects`, or the items of a `List`, `ServiceList`, `EndpointSliceList` and so on. Items of a typed list may omit
+/// their kind.
 fn open_list(mut document: Value, objects: &mut Vec<Value>) {
     let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
     let is_list = document.get("items").is_some();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_lists_and_typed_lists() {
+    fn documents_lists_and_typed_lists_are_read() {
         let yaml = "---\nkind: A\n---\n# nothing\n---\nkind: List\nitems:\n- kind: B\n- kind: List\n  items: [{kind: C}]\n---\nx: 1\n";
         assert_eq!(kinds(yaml, false), ["A", "B", "C", "none"]);
         let list = r#"{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"a"}}]} {"kind":"D"}"#;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_their_place() {
+    fn syntax_errors_have_line_and_column() {
         let json = read("{\n \"kind\": ]\n}", true).unwrap_err();
         assert_eq!((json.line, json.reason.as_str()), (2, "expected value"));
         let yaml = read("kind: A\n---\nspec:\n  a: [1, 2\nb: 3\n", false).unwrap_err();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_stay_texts() {
+    fn strings_that_look_like_other_types_stay_strings() {
         let objects = read("a: \"true\"\nb: n\nc: 1.10.0\nd: 2026-01-01T00:00:00Z\ne: 010.0.0.1\n", false).unwrap();
         assert!(objects[0].as_object().unwrap().values().all(Value::is_string), "{objects:?}");
     }

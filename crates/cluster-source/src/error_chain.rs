@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// An error and its causes in one line, each cause after `: `. A cause that the text before it ends with is not repeated.
+/// An error and its causes in one line, each cause after `: `. A cause is left out if the text so far already ends with it.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_follow_and_a_repeated_one_is_left_out() {
+    fn causes_follow_and_a_repeated_cause_is_left_out() {
         let source = Failure { message: "connection refused", source: None };
         let middle = Failure { message: "cannot connect: connection refused", source: Some(Box::new(source)) };
         let error = Failure { message: "cannot list Services", source: Some(Box::new(middle)) };

@@ -1,4 +1,4 @@
-//! Emits the cluster of files as changes: all of it at first, and again whenever the files have changed.
+//! Emits a cluster from files as changes: completely at the start, and again whenever the files have changed.
 
 use std::path::Path;
 
@@ -17,11 +17,11 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Reads the cluster that the proxy of a node serves, and returns it as changes. It is emitted on another thread after each change of
-    /// the files.
+    /// Reads the cluster, and returns it as changes for the proxy of a node. After each change of the files, another thread calls `emit`.
     ///
     /// # Errors
-    /// If a file cannot be read now, or changes cannot be noticed. A file that cannot be read later is an outage: its last content stays.
+    /// If a file cannot be read now, or the files cannot be watched. A file that cannot be read later is an outage; its last content stays
+    /// valid.
     pub fn start(
         root: &Path,
         node_name: &str,
@@ -39,7 +39,7 @@ impl FileSource {
     }
 }
 
-/// The files, and what was emitted of their mistakes.
+/// The files, and the problems and read errors that were last emitted.
 #[derive(Debug, Default)]
 struct Reader {
     files: Files,
@@ -56,7 +56,7 @@ impl Reader {
         changes
     }
 
-    /// The whole cluster, and its problems if they are others than before.
+    /// The whole cluster, and its problems if they have changed.
     fn changes(&mut self) -> Vec<Change> {
         let catalog = self.files.catalog();
         info!("{}", catalog.describe());
@@ -68,7 +68,7 @@ impl Reader {
         changes
     }
 
-    /// Logs each file that begins to be unreadable, and when all can be read again. A change if these files are others than before.
+    /// Logs each file that becomes unreadable, and when all files are readable again. Returns a change if the errors have changed.
     fn outage(&mut self, errors: &[FileError]) -> Option<Change> {
         let texts: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
         if texts == self.unreadable {
@@ -108,8 +108,8 @@ mod tests {
         Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() }
     }
 
-    /// The Services, and the other changes but that of the Node and the slices.
-    fn told(changes: Vec<Change>) -> (Vec<String>, Vec<Change>) {
+    /// The Services, and the changes other than objects.
+    fn split(changes: Vec<Change>) -> (Vec<String>, Vec<Change>) {
         let mut catalog = Catalog::default();
         changes.iter().cloned().for_each(|change| catalog.apply(change));
         let rest = changes.into_iter().filter(|change| matches!(change, Change::Problems(_) | Change::Outage(_)));
@@ -117,18 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_is_the_whole_cluster_and_what_has_changed_of_its_problems() {
+    fn a_reload_emits_the_whole_cluster_and_its_problems_if_they_changed() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         let odd = format!("{}---\nkind: Odd\n", service("web"));
         fs::write(&file, &odd).unwrap();
         let mut reader = reader(&file);
-        let (services, rest) = told(reader.changes());
+        let (services, rest) = split(reader.changes());
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
         assert_eq!(services, ["ns/web"]);
-        assert_eq!(told(reader.refresh()), (services, vec![]), "the same problems are not emitted twice");
+        assert_eq!(split(reader.refresh()), (services, vec![]), "the same problems are not emitted twice");
         fs::write(&file, service("api")).unwrap();
-        assert_eq!(told(reader.refresh()), (vec!["ns/api".to_owned()], vec![Change::Problems(vec![])]));
+        assert_eq!(split(reader.refresh()), (vec!["ns/api".to_owned()], vec![Change::Problems(vec![])]));
     }
 
     #[test]
@@ -139,12 +139,12 @@ mod tests {
         let mut reader = reader(&file);
         reader.changes();
         fs::write(&file, "kind: [").unwrap();
-        let (services, rest) = told(reader.refresh());
+        let (services, rest) = split(reader.refresh());
         assert_eq!(services, ["ns/web"]);
         assert!(matches!(rest.as_slice(), [Change::Outage(Some(why))] if why.contains("a.yaml")), "{rest:?}");
-        assert_eq!(told(reader.refresh()).1, vec![], "an outage is emitted once");
+        assert_eq!(split(reader.refresh()).1, vec![], "an outage is emitted once");
         fs::write(&file, service("web")).unwrap();
-        assert_eq!(told(reader.refresh()).1, vec![Change::Outage(None)]);
+        assert_eq!(split(reader.refresh()).1, vec![Change::Outage(None)]);
     }
 
     #[test]
@@ -167,10 +167,10 @@ mod tests {
         fs::write(&file, service("web")).unwrap();
         let (sender, emitted) = channel();
         let (source, initial) = FileSource::start(&file, "n", move |changes| drop(sender.send(changes))).unwrap();
-        assert_eq!(told(initial).0, ["ns/web"]);
+        assert_eq!(split(initial).0, ["ns/web"]);
         fs::write(&file, service("api")).unwrap();
         // The file may be read while it is empty.
-        while told(emitted.recv_timeout(BOUND).unwrap()).0 != ["ns/api"] {}
+        while split(emitted.recv_timeout(BOUND).unwrap()).0 != ["ns/api"] {}
         drop(source);
         assert!(emitted.iter().count() < 3, "the thread ends with its source");
     }

@@ -1,4 +1,4 @@
-//! Waits for changes of files. A notification is only a hint that something may have changed; what changed is found by reading.
+//! Waits for changes of files. A notification only means that something may have changed; the consumer reads the files to find out.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-/// A change is reported once nothing was notified for this long: programs write a file in pieces, and several files at a time.
+/// A change is reported after this time without a notification, because programs write a file in several steps, and several files at once.
 const QUIET: Duration = Duration::from_millis(100);
-/// A change is reported after this long at the latest, so that a file that is written all the time is read all the same.
+/// A change is reported after this time at the latest, so that a file that is written continuously is read too.
 const MAX_SETTLE: Duration = Duration::from_secs(1);
 
-/// The system cannot watch a file.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch {} for changes", path.display())]
 pub struct FileWatchError {
@@ -20,13 +19,13 @@ pub struct FileWatchError {
     pub source: notify::Error,
 }
 
-/// Watches until it is dropped.
+/// An active watch. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct FileWatch {
     _watcher: RecommendedWatcher,
 }
 
-/// The changes that a [`FileWatch`] notices.
+/// The changes that a [`FileWatch`] detects.
 #[derive(Debug)]
 pub struct FileChanges(Receiver<()>);
 
@@ -37,9 +36,9 @@ pub struct FileChanges(Receiver<()>);
 pub fn watch(path: &Path) -> Result<(FileWatch, FileChanges), FileWatchError> {
     let (sender, notified) = channel();
     let handler = move |event: notify::Result<notify::Event>| {
-        // Reading a file is notified too, and is no change. An error may hide a change.
+        // Read access is notified too, but is not a change. An error may hide a change, so it counts as one.
         if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            // Nobody receives any more once the reader has ended.
+            // Fails if the reader has ended.
             let _ = sender.send(());
         }
     };
@@ -48,7 +47,7 @@ pub fn watch(path: &Path) -> Result<(FileWatch, FileChanges), FileWatchError> {
         let (root, mode) = if path.is_dir() {
             (path, RecursiveMode::Recursive)
         } else {
-            // The directory, since editors and kubectl replace a file instead of writing into it.
+            // Watch the directory, because editors and kubectl replace a file instead of writing into it.
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             (parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)
         };
@@ -60,7 +59,7 @@ pub fn watch(path: &Path) -> Result<(FileWatch, FileChanges), FileWatchError> {
 }
 
 impl FileChanges {
-    /// Blocks until files have changed and have settled. `false` once the watch is dropped.
+    /// Blocks until files have changed and have settled. Returns `false` once the watch is dropped.
     pub fn wait(&self) -> bool {
         if self.0.recv().is_err() {
             return false;
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_notifications_are_one_change_and_the_end_of_the_watch_is_the_end() {
+    fn many_notifications_are_one_change_and_dropping_the_watch_ends_the_wait() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         fs::write(&file, "1").unwrap();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn notifications_that_never_pause_are_a_change_all_the_same() {
+    fn notifications_without_a_pause_are_reported_as_a_change() {
         let (sender, notified) = std::sync::mpsc::sync_channel(0);
         std::thread::spawn(move || while sender.send(()).is_ok() {});
         assert!(FileChanges(notified).wait());

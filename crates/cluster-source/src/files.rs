@@ -1,7 +1,7 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! A file that cannot be read at the start is an error. Later, its last content stays valid until it can be read again: an editor that
-//! saves half a file deletes no Service.
+//! A file that cannot be read at the start is an error. Later, its last content stays valid until it can be read again, so that a partly
+//! saved file does not delete Services.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,15 +23,13 @@ pub enum FileError {
     },
     #[error("invalid YAML or JSON in {}: {error}", path.display())]
     Syntax { path: PathBuf, error: SyntaxError },
-    /// A directory without any such file.
     #[error("no cluster files in {}: expected names that end in .yaml, .yml or .json", path.display())]
     Empty { path: PathBuf },
-    /// Changes cannot be noticed.
     #[error(transparent)]
     Watch(#[from] FileWatchError),
 }
 
-/// The files below a path, each as it was when it could last be read.
+/// The files below a path, each with the content that was last read successfully.
 #[derive(Debug, Default)]
 pub struct Files {
     root: PathBuf,
@@ -42,7 +40,7 @@ impl Files {
     /// Reads all files.
     ///
     /// # Errors
-    /// If one cannot be read, or there is none.
+    /// If a file cannot be read, or there is no file.
     pub fn open(root: &Path) -> Result<Self, FileError> {
         let mut files = Self { root: root.to_owned(), contents: BTreeMap::new() };
         for path in list(root)? {
@@ -55,7 +53,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Reads all files again. Those that cannot be read keep their last content, and are returned.
+    /// Reads all files again. A file that cannot be read keeps its last content, and its error is returned.
     pub fn refresh(&mut self) -> Vec<FileError> {
         let mut errors = Vec::new();
         let paths = match list(&self.root) {
@@ -91,7 +89,7 @@ fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> FileError {
     |source| FileError::Unreadable { path, source }
 }
 
-/// The files of a path, sorted. A file counts whatever its name; in directories the ending decides, and hidden entries don't count.
+/// The files of a path, sorted. A file is read whatever its name. In directories the extension decides, and hidden entries are skipped.
 fn list(root: &Path) -> Result<Vec<PathBuf>, FileError> {
     if !std::fs::metadata(root).map_err(unreadable(root))?.is_dir() {
         return Ok(vec![root.to_owned()]);
@@ -105,7 +103,7 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, FileError> {
         }
         if path.is_dir() {
             found.extend(list(&path)?);
-        } else if matches!(ending(&path).as_str(), "yaml" | "yml" | "json") {
+        } else if matches!(extension(&path).as_str(), "yaml" | "yml" | "json") {
             found.push(path);
         }
     }
@@ -113,16 +111,16 @@ fn list(root: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(found)
 }
 
-fn ending(path: &Path) -> String {
-    path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+fn extension(path: &Path) -> String {
+    path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
 fn read(path: &Path) -> Result<Vec<Value>, FileError> {
     let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
-    // PowerShell writes a byte order mark.
+    // PowerShell writes a byte order mark, which JSON and YAML parsers reject.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let syntax = |error| FileError::Syntax { path: path.to_owned(), error };
-    document::read(text, ending(path) == "json").map_err(syntax)
+    document::read(text, extension(path) == "json").map_err(syntax)
 }
 
 #[cfg(test)]
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_read_in_depth_and_in_order() {
+    fn a_directory_is_read_recursively_and_in_order() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("b")).unwrap();
         for (path, name) in [("b/x.yml", "two"), ("a.YAML", "one"), ("c.txt", "no"), (".d.yaml", "no")] {
@@ -149,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_breaks_keeps_what_it_said() {
+    fn a_file_that_becomes_invalid_keeps_its_last_content() {
         let directory = tempfile::tempdir().unwrap();
         let (one, two) = (directory.path().join("1.yaml"), directory.path().join("2.yaml"));
         fs::write(&one, SERVICE.replace("NAME", "one")).unwrap();
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_an_error() {
+    fn a_missing_file_or_an_empty_directory_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let error = Files::open(directory.path()).unwrap_err();
         assert!(matches!(error, FileError::Empty { .. }), "{error}");

@@ -14,7 +14,7 @@ use hcn::{Guid, Hresult, Kind};
 use windows_sys::Win32::System::HostComputeNetwork::HCN_NOTIFICATION_CALLBACK;
 use windows_sys::core::{GUID, PCWSTR, PWSTR};
 
-use crate::carry::{Returned, Wanted, carry, guard};
+use crate::carry::{Output, Returned, carry, guard};
 use crate::memory::{Place, handle, id, text};
 use crate::registrations;
 
@@ -42,16 +42,16 @@ unsafe fn place<T>(address: *mut *mut T) -> Option<Place<T>> {
 
 /// # Safety
 /// The module's contract.
-unsafe fn document(address: *mut PWSTR) -> Wanted {
+unsafe fn document(address: *mut PWSTR) -> Output {
     // SAFETY: by the module's contract.
-    Wanted::Document(unsafe { place(address) })
+    Output::Document(unsafe { place(address) })
 }
 
 /// # Safety
 /// The module's contract.
-unsafe fn open_handle(address: *mut *mut c_void) -> Wanted {
+unsafe fn open_handle(address: *mut *mut c_void) -> Output {
     // SAFETY: by the module's contract.
-    Wanted::Handle(unsafe { place(address) })
+    Output::Handle(unsafe { place(address) })
 }
 
 /// # Safety
@@ -64,7 +64,7 @@ unsafe fn create(kind: Kind, network: Option<Handle>, wanted: *const GUID, setti
     Ok(Call::Create { kind, network, id: wanted, settings })
 }
 
-/// The seven functions of a family, six of which have the same parameters in all.
+/// The seven functions of a kind of object. Six of them have the same parameters for all kinds.
 macro_rules! family {
     ($kind:expr, $enumerate:ident, $open:ident, $query:ident, $modify:ident, $delete:ident, $close:ident, alone $create:ident) => {
         family!($kind, $enumerate, $open, $query, $modify, $delete, $close);
@@ -124,7 +124,7 @@ macro_rules! family {
             $modify(Object: *const c_void, Settings: PCWSTR, ErrorRecord: *mut PWSTR)
             // SAFETY: by the module's contract.
             Ok(Call::Modify { kind: $kind, handle: handle(Object), settings: unsafe { text(Settings) } }),
-            Wanted::Nothing,
+            Output::Nothing,
             // SAFETY: by the module's contract.
             unsafe { place(ErrorRecord) }
         }
@@ -132,14 +132,14 @@ macro_rules! family {
             $delete(Id: *const GUID, ErrorRecord: *mut PWSTR)
             // SAFETY: by the module's contract.
             unsafe { id(Id) }.map(|id| Call::Delete { kind: $kind, id }),
-            Wanted::Nothing,
+            Output::Nothing,
             // SAFETY: by the module's contract.
             unsafe { place(ErrorRecord) }
         }
         function! {
             $close(Object: *const c_void)
             Ok(Call::Close { kind: $kind, handle: handle(Object) }),
-            Wanted::Nothing,
+            Output::Nothing,
             None
         }
     };
@@ -202,8 +202,8 @@ function! {
     unsafe { hns(Method, Path, Request) },
     // SAFETY: by the module's contract.
     unsafe { document(Response) },
-    // A record has the members of the envelope that a success answers with: where there is none, it takes that one's place.
-    // SAFETY: by the module's contract. The two places are one, of which only one is stored to.
+    // An error record has members of the envelope. On a failure without an envelope, the record is stored in its place.
+    // SAFETY: by the module's contract. Both refer to the same out parameter, and only one of them is stored to.
     unsafe { place(Response) }
 }
 
@@ -233,15 +233,15 @@ pub unsafe extern "system" fn HcnRegisterServiceCallback(
     let place = unsafe { place(CallbackHandle) };
     guard(|| {
         let (Some(mut place), Some(callback)) = (place, Callback) else { return Hresult::E_INVALIDARG };
-        // SAFETY: the function is a callback, and takes the context until it is unregistered, by the contract of what this stands for.
+        // SAFETY: by the contract of the original function, the callback may be called with this context until it is unregistered.
         let listener = unsafe { registrations::listener(callback, Context) };
         let stored = registrations::add(listener).and_then(|registration| place.store_handle(registration));
         stored.err().unwrap_or(Hresult::S_OK)
     })
 }
 
-/// `HcnUnregisterServiceCallback`. Takes any handle. The callback is not called any more; a call under way is waited for, unless it is
-/// what unregisters.
+/// `HcnUnregisterServiceCallback`. Takes any handle. Afterwards the callback is not called. Waits for a call in progress, unless the callback itself
+/// unregisters.
 #[unsafe(no_mangle)]
 pub extern "system" fn HcnUnregisterServiceCallback(CallbackHandle: *const c_void) -> Returned {
     guard(|| registrations::remove(handle(CallbackHandle)).err().unwrap_or(Hresult::S_OK))

@@ -32,7 +32,7 @@ fn registrations() -> MutexGuard<'static, Registrations> {
 /// The context of the caller, passed back with each notification.
 struct Context(*const c_void);
 
-// SAFETY: it is only passed back, on any thread.
+// SAFETY: the pointer is only passed back, never dereferenced here.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
@@ -46,21 +46,21 @@ impl Context {
 /// A listener that calls a callback.
 ///
 /// # Safety
-/// The function may be called with this context, on any thread, as long as the listener lives.
+/// The callback may be called with this context, on any thread, as long as the listener lives.
 pub(crate) unsafe fn listener(callback: Callback, context: *const c_void) -> Listener {
     let context = Context(context);
     Box::new(move |Notification { event, status, document }| {
         let units: Vec<u16> = document.encode_utf16().chain([0]).collect();
         // The disconnection has no document.
         let data = if document.is_empty() { std::ptr::null() } else { units.as_ptr() };
-        // SAFETY: as the creator of the listener promises; the text ends with a NUL and outlives the call.
+        // SAFETY: by the contract of `listener`; the document ends with NUL and outlives the call.
         unsafe { callback(event.into(), context.get(), status.0.cast_signed(), data) }
     })
 }
 
 /// Registers a listener.
 pub(crate) fn add(listener: Listener) -> Result<Handle, Hresult> {
-    stay();
+    pin_module();
     // Without the lock, since this calls the service.
     let subscription = carry::subscribe(listener)?;
     let mut registrations = registrations();
@@ -78,14 +78,14 @@ pub(crate) fn remove(registration: Handle) -> Result<(), Hresult> {
 }
 
 /// Keeps this DLL loaded until the process ends, since its threads run its code.
-fn stay() {
+fn pin_module() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let here: fn() = stay;
+        let here: fn() = pin_module;
         let mut module = null_mut();
         let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
-        // SAFETY: with this flag, the second argument is any address inside the module; the place outlives the call. Should it fail,
-        // the DLL is as it would be without.
+        // SAFETY: with FROM_ADDRESS, the second argument is any address inside the module; the variable outlives the call. A failure
+        // only leaves the DLL unpinned.
         let _ = unsafe { GetModuleHandleExW(flags, here as *const u16, &raw mut module) };
     });
 }

@@ -1,6 +1,6 @@
 //! Creates or deletes the networks and endpoints of a host document: `host make|remove HOST.json [HOST:PORT]`.
 //!
-//! Uses the HNS of this system, or the service of an emulator. It serves to run recordings on a real HNS; endpoints have no pods.
+//! Uses the HNS of this system, or the service of an emulator. Its purpose is to run recordings on a real HNS. The endpoints have no pods.
 //!
 //! Exit code 1 if an object could not be created. Objects created before stay; `remove` deletes them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
@@ -46,7 +46,7 @@ fn remove(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<(), Error> {
     }
 }
 
-/// The objects, with a subnet in each network for every address of its endpoints: what recordings of networks leave out.
+/// The objects, with a subnet in each network for every address of its endpoints, since recordings leave out subnets.
 fn with_subnets(host: &Host) -> Vec<Value> {
     let mut objects = host.objects.clone();
     for network in &mut objects {

@@ -1,7 +1,7 @@
 //! Measures native calls and, for comparison, round trips over TCP: `latency CALLS [HOST:PORT]`.
 //!
 //! Without an address it calls the DLLs of Windows. The round trips have the size of a small call and go to the echo server at the address
-//! in `ECHO`; without that they are left out. Prints one JSON object per line.
+//! in `ECHO`; without `ECHO` they are left out. Prints one JSON object per line.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
 mod system;
@@ -46,7 +46,7 @@ fn open(hcn: &dyn Hcn) -> Result<Handle, Error> {
     let create = Call::Create { kind: Kind::Namespace, network: None, id: Guid::nil(), settings };
     match hcn.call(&create)? {
         Reply::Handle(handle) => Ok(handle),
-        _ => Err(Error::Document { function: create.function(), reason: "there is no handle in it".into() }),
+        _ => Err(Error::Document { function: create.function(), reason: "expected a handle".into() }),
     }
 }
 

@@ -12,7 +12,7 @@ use hcn_emulator::{Build, Emulator, Service};
 fn run() -> Result<ExitCode, String> {
     let mut arguments = std::env::args().skip(1);
     let build: Build = arguments.next().ok_or("usage: rig BUILD PROGRAM [ARGUMENT]...")?.parse()?;
-    let program = arguments.next().ok_or("no program is named")?;
+    let program = arguments.next().ok_or("missing PROGRAM: usage: rig BUILD PROGRAM [ARGUMENT]...")?;
     let emulator = Arc::new(Emulator::new(build));
     let service = Service::bind("127.0.0.1:0", emulator.clone()).and_then(Service::spawn);
     let service = service.map_err(|error| format!("cannot start the service: {error}"))?;
@@ -26,7 +26,7 @@ fn run() -> Result<ExitCode, String> {
         println!("{count:8} {function}");
     }
     println!("{:8} native calls, of which {} writes", emulator.native_calls(), emulator.writes());
-    // A code that does not fit must not become 0.
+    // An exit code out of range must not become 0.
     Ok(ExitCode::from(status.code().map_or(1, |code| u8::try_from(code).unwrap_or(1))))
 }
 

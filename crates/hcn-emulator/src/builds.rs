@@ -25,7 +25,7 @@ pub struct Quirks {
     pub reserved_ports: BTreeSet<(u32, u16)>,
 }
 
-/// Choices where the behaviour of a real HNS is not known, apart from quirks of builds.
+/// Choices where the behaviour of a real HNS is unknown, apart from quirks of builds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// A load balancer without a backend is accepted.

@@ -1,6 +1,6 @@
 //! The clients of a service, each with its open handles.
 //!
-//! A handle means something to one client only, however many connections the client has.
+//! A handle is valid for one client only, however many connections the client has.
 
 use std::collections::HashMap;
 

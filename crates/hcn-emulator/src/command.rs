@@ -1,4 +1,4 @@
-//! The requests of the control interface and their results, as they go over the wire.
+//! The requests of the control interface and their results, as sent over the wire.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Journal,
     Counters,
     ResetJournal,
-    /// The number limits how often the fault strikes.
+    /// The number limits how many calls the fault affects.
     Inject(Fault, Option<u64>),
     ClearFaults,
     Quirks,

@@ -1,4 +1,4 @@
-//! Conformance cases that any implementation of [`Hcn`] must pass, an emulator or a real HNS: what a Service proxy relies on.
+//! Conformance cases: the behaviour of HNS that a Service proxy relies on, for any implementation of [`Hcn`].
 //!
 //! Each case creates its own network and deletes it at the end, its load balancers first, since HNS does not document that it deletes
 //! them with the network. Networks have the type NAT, which needs no adapter; those with load balancers are overlays, as in hnslib's
@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// What it shows.
+    /// The behaviour that the case shows.
     pub name: &'static str,
-    /// Whether it applies to an HNS with these features.
+    /// Whether the case applies to an HNS with these features.
     pub applies: fn(&Features) -> bool,
-    /// Runs it. The error names the failed expectation.
+    /// Runs the case. The error names the failed expectation.
     pub run: fn(&Arc<dyn Hcn>) -> Result<(), String>,
 }
 
@@ -125,8 +125,8 @@ fn balancer(vip: &str, endpoints: &[Guid]) -> LoadBalancer {
     }
 }
 
-fn must(condition: bool, what: &str) -> Result<(), String> {
-    if condition { Ok(()) } else { Err(what.into()) }
+fn expect(condition: bool, what: &str) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(format!("expected {what}")) }
 }
 
 fn fails<T: std::fmt::Debug>(result: Result<T, Error>, codes: &[Hresult]) -> Result<(), String> {
@@ -156,10 +156,12 @@ const CASES: &[Case] = &[
         run: |hcn| {
             for path in ["/networks/", "/endpoints/", "/policylists/", "/policylists"] {
                 let call = Call::Hns { method: Method::Get, path: path.into(), body: String::new() };
-                let Reply::Document(reply) = hcn.call(&call).map_err(text)? else { return Err("no document".into()) };
+                let Reply::Document(reply) = hcn.call(&call).map_err(text)? else {
+                    return Err("expected a document".into());
+                };
                 let reply: Value = serde_json::from_str(&reply).map_err(|e| e.to_string())?;
-                must(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
-                must(reply.get("Output").is_some_and(Value::is_array), "the output is a list")?;
+                expect(reply.get("Success") == Some(&true.into()), "success in the envelope")?;
+                expect(reply.get("Output").is_some_and(Value::is_array), "a list as output")?;
             }
             Ok(())
         },
@@ -169,17 +171,17 @@ const CASES: &[Case] = &[
         applies: |f| f.v2,
         run: |hcn| {
             let client = Client::new(hcn.clone(), ApiVersion::V2);
-            must(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network of an unknown name")?;
+            expect(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network for an unknown name")?;
             for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
                 let query = Query { filter, ..Query::all() }.to_json();
                 let reply = hcn.call(&Call::Enumerate { kind: Kind::LoadBalancer, query }).map_err(text)?;
-                must(reply == Reply::Document("[]".into()), "an empty list")?;
+                expect(reply == Reply::Document("[]".into()), "an empty list")?;
             }
             Ok(())
         },
     },
     Case {
-        name: "absent objects are answered with absent codes",
+        name: "opening an absent object fails with a code for absent objects",
         applies: |f| f.v2,
         run: |hcn| {
             for kind in [Kind::Network, Kind::Endpoint, Kind::LoadBalancer, Kind::Namespace] {
@@ -198,7 +200,7 @@ const CASES: &[Case] = &[
             let scratch = Scratch::new(hcn)?;
             let name = format!("CONFORMANCE-{}", scratch.network);
             let found = scratch.client.network(&name).map_err(text)?;
-            must(found.and_then(|network| network.id) == Some(scratch.network), "the network just made")
+            expect(found.and_then(|network| network.id) == Some(scratch.network), "the new network")
         },
     },
     Case {
@@ -208,15 +210,18 @@ const CASES: &[Case] = &[
             let scratch = Scratch::new(hcn)?;
             let id = Guid::new_v4();
             let made = scratch.client.create_endpoint(scratch.network, id, &remote("10.244.2.7")).map_err(text)?;
-            must(made == id, "the id that was chosen")?;
+            expect(made == id, "the requested id")?;
             let endpoint = scratch.client.endpoint(id).map_err(text)?;
-            must(endpoint.is_remote(), "the flag")?;
-            must(endpoint.addresses().map(|a| a.to_string()).eq(["10.244.2.7"]), "the address")?;
-            must(endpoint.mac_address.eq_ignore_ascii_case("02-11-0a-f4-02-07"), "the MAC address")?;
+            expect(endpoint.is_remote(), "the flag")?;
+            expect(endpoint.addresses().map(|a| a.to_string()).eq(["10.244.2.7"]), "the address")?;
+            expect(endpoint.mac_address.eq_ignore_ascii_case("02-11-0a-f4-02-07"), "the MAC address")?;
             let listed = scratch.client.endpoints(scratch.network, Some).map_err(text)?;
-            must(listed.iter().map(|l| l.id).eq([id]), "the filter VirtualNetwork finds it alone")?;
+            expect(listed.iter().map(|l| l.id).eq([id]), "only this endpoint with the filter VirtualNetwork")?;
             scratch.client.delete_endpoint(id).map_err(text)?;
-            must(scratch.client.endpoints(scratch.network, Some).map_err(text)?.is_empty(), "gone after deletion")
+            expect(
+                scratch.client.endpoints(scratch.network, Some).map_err(text)?.is_empty(),
+                "no endpoint after deletion",
+            )
         },
     },
     Case {
@@ -230,7 +235,7 @@ const CASES: &[Case] = &[
             create("198.51.100.1").map_err(text)?;
             fails(create("198.51.100.2"), &[Hresult::ERROR_ALREADY_EXISTS, Hresult::HCN_E_PORT_ALREADY_EXISTS])?;
             scratch.client.delete_load_balancer(id).map_err(text)?;
-            must(create("198.51.100.1").map_err(text)? == id, "the same id")
+            expect(create("198.51.100.1").map_err(text)? == id, "the same id")
         },
     },
     Case {
@@ -248,7 +253,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "a load balancer comes back as it was sent",
+        name: "a load balancer is returned as it was sent",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -256,13 +261,13 @@ const CASES: &[Case] = &[
             let sent = balancer("198.51.100.1", &backends);
             let id = scratch.balance(&sent).map_err(text)?;
             let back = scratch.client.load_balancer(id).map_err(text)?;
-            must(back.id == Some(id) && back.frontend_vips == sent.frontend_vips, "id and address")?;
-            must(back.port_mappings == sent.port_mappings && back.flags == sent.flags, "ports and flags")?;
-            must(back.endpoint_ids().eq(backends), "backends")
+            expect(back.id == Some(id) && back.frontend_vips == sent.frontend_vips, "id and address")?;
+            expect(back.port_mappings == sent.port_mappings && back.flags == sent.flags, "ports and flags")?;
+            expect(back.endpoint_ids().eq(backends), "backends")
         },
     },
     Case {
-        name: "an internal port is needed",
+        name: "an internal port is required",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -272,7 +277,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "a load balancer is changed in place",
+        name: "a load balancer is modified in place",
         applies: |f| f.modify_load_balancer,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -280,14 +285,14 @@ const CASES: &[Case] = &[
             let id = scratch.balance(&balancer("198.51.100.1", &backends)).map_err(text)?;
             let fewer = balancer("198.51.100.1", &backends[..1]);
             let back = scratch.client.modify_load_balancer(id, &fewer, true).map_err(text)?;
-            must(
+            expect(
                 back.is_some_and(|back| back.id == Some(id) && back.endpoint_ids().eq(backends[..1].iter().copied())),
                 "one backend",
             )
         },
     },
     Case {
-        name: "what can't be changed in place says so",
+        name: "modifying a load balancer fails if it is unsupported",
         applies: |f| f.v2 && !f.accelnet,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -297,7 +302,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "deleting a network takes its endpoints along",
+        name: "deleting a network deletes its endpoints",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -305,10 +310,13 @@ const CASES: &[Case] = &[
             let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
             let client = &scratch.client;
             hcn.call(&Call::Delete { kind: Kind::Network, id: scratch.network }).map_err(text)?;
-            must(client.endpoint(backend).is_err_and(|e| e.class() == Class::Absent), "the endpoint is gone")?;
+            expect(
+                client.endpoint(backend).is_err_and(|e| e.class() == Class::Absent),
+                "no endpoint after deletion of its network",
+            )?;
             let gone = client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent);
             client.delete_load_balancer(id).map_err(text)?;
-            must(gone, "and the load balancer that had no other")
+            expect(gone, "no load balancer after deletion of all its endpoints")
         },
     },
     Case {
@@ -324,27 +332,30 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "both APIs see the same objects",
+        name: "both APIs have the same objects",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let v1 = Client::new(hcn.clone(), ApiVersion::V1);
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer("198.51.100.1", &[backend])).map_err(text)?;
-            let seen = v1.load_balancers(Some).map_err(text)?.into_iter().find(|l| l.id == id);
-            let seen = seen.and_then(|l| l.document).ok_or("v1 does not list the load balancer")??;
-            must(seen.endpoint_ids().eq([backend]) && seen.frontend_vips == ["198.51.100.1"], "v1 shows it as it is")?;
+            let listed = v1.load_balancers(Some).map_err(text)?.into_iter().find(|l| l.id == id);
+            let listed = listed.and_then(|l| l.document).ok_or("expected the load balancer in the v1 list")??;
+            expect(
+                listed.endpoint_ids().eq([backend]) && listed.frontend_vips == ["198.51.100.1"],
+                "the same load balancer in v1",
+            )?;
             let endpoints = v1.endpoints(scratch.network, Some).map_err(text)?;
-            must(endpoints.iter().any(|l| l.id == backend), "v1 lists the endpoint")?;
+            expect(endpoints.iter().any(|l| l.id == backend), "the endpoint in the v1 list")?;
             v1.delete_load_balancer(id).map_err(text)?;
-            must(
+            expect(
                 scratch.client.load_balancer(id).is_err_and(|e| e.class() == Class::Absent),
-                "deleted by v1, gone in v2",
+                "no load balancer in v2 after its deletion by v1",
             )
         },
     },
     Case {
-        name: "settings that are no JSON are refused",
+        name: "settings that are not JSON are rejected",
         applies: |f| f.v2,
         run: |hcn| {
             let settings = "{".into();

@@ -1,4 +1,4 @@
-//! The client of the control interface, which does from another process what the methods of [`Emulator`](crate::Emulator) do.
+//! The client of the control interface, which offers the methods of [`Emulator`](crate::Emulator) to another process.
 //!
 //! It connects to the same address as [`Remote`](crate::remote::Remote), and works while the emulated HNS is stopped. Its requests are
 //! not in the journal.
@@ -27,7 +27,7 @@ pub enum ControlError {
     #[error("emulator rejected the request: {0}")]
     Refused(String),
     /// The answer does not match the request.
-    #[error("unexpected answer of the emulator: check that it has the same version")]
+    #[error("unexpected answer of the emulator; check that it has the same version")]
     Mismatch,
 }
 
@@ -73,7 +73,7 @@ requests! {
     reset_journal() = Command::ResetJournal => Outcome::Done => (), ();
     /// Injects a fault.
     inject(fault: Fault) = Command::Inject(fault, None) => Outcome::Done => (), ();
-    /// Injects a fault that strikes at most `times` times.
+    /// Injects a fault that affects at most `times` calls.
     inject_times(fault: Fault, times: u64) = Command::Inject(fault, Some(times)) => Outcome::Done => (), ();
     /// Removes all faults.
     clear_faults() = Command::ClearFaults => Outcome::Done => (), ();
@@ -81,9 +81,9 @@ requests! {
     quirks() = Command::Quirks => Outcome::Quirks(quirks) => quirks, Quirks;
     /// Replaces the quirks of the build.
     set_quirks(quirks: Quirks) = Command::SetQuirks(quirks) => Outcome::Done => (), ();
-    /// The choices where the behaviour of a real HNS is not known.
+    /// The choices where the behaviour of a real HNS is unknown.
     options() = Command::Options => Outcome::Options(options) => options, Options;
-    /// Replaces the choices where the behaviour of a real HNS is not known.
+    /// Replaces the choices where the behaviour of a real HNS is unknown.
     set_options(options: Options) = Command::SetOptions(options) => Outcome::Done => (), ();
     /// Stops HNS: open handles become invalid, calls fail, subscriptions end, and objects of these kinds disappear until
     /// [`reappear`](Self::reappear).

@@ -1,4 +1,4 @@
-//! The emulator: makes calls on the store, with faults and the journal around it, and acts as other users of HNS on the host.
+//! The emulator: carries out calls on the store, injects faults, keeps the journal, and acts as other users of HNS on the host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -103,7 +103,7 @@ impl Emulator {
                 Some(other) => {
                     return Err(fail(format!("unknown _kind {other:?} (known: Network, Endpoint, LoadBalancer)")));
                 }
-                None => return Err(fail("missing _kind (Network, Endpoint or LoadBalancer)".into())),
+                None => return Err(fail("missing _kind: expected Network, Endpoint or LoadBalancer".into())),
             };
             let id = text("ID").ok_or_else(|| fail("missing ID".into()))?;
             let id: Guid = id.parse().map_err(|_| fail(format!("invalid ID {id:?}")))?;
@@ -213,7 +213,7 @@ impl Emulator {
         self.state().faults.inject(fault, None);
     }
 
-    /// Injects a fault that strikes at most `times` times.
+    /// Injects a fault that affects at most `times` calls.
     pub fn inject_times(&self, fault: Fault, times: u64) {
         self.state().faults.inject(fault, Some(times));
     }
@@ -280,7 +280,7 @@ impl Emulator {
         self.state().store.delete_anyway(kind, id);
     }
 
-    /// Adds an object unchecked, as another user of HNS, and replaces one with its id. Not a native call.
+    /// Adds an object without checks, as another user of HNS. Replaces an object with the same id. Not a native call.
     pub fn add(&self, kind: Kind, document: Value) -> Guid {
         let own = document.get("ID").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let id = own.unwrap_or_else(Guid::new_v4);
@@ -288,7 +288,7 @@ impl Emulator {
         id
     }
 
-    /// Replaces the document of an object unchecked, as another user of HNS. Not a native call.
+    /// Replaces the document of an object without checks, as another user of HNS. Not a native call.
     pub fn replace(&self, kind: Kind, id: Guid, document: Value) {
         self.state().store.replace(kind, id, document);
     }

@@ -1,7 +1,7 @@
 //! Notifications: the events of each change, and their subscribers.
 //!
-//! The kinds of events are documented. Assumed: a notification carries `{"ID":…,"Flags":0}`, the deletion of an attached endpoint counts
-//! as its detachment, and objects that disappear at a stop have no events. Each subscriber has a thread, which delivers events in order.
+//! The kinds of events are documented. Assumed: a notification has the document `{"ID":…,"Flags":0}`, the deletion of an attached endpoint
+//! counts as its detachment, and objects that disappear at a stop have no events. Each subscriber has a thread, which delivers events in order.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};

@@ -19,11 +19,11 @@ pub enum Which {
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// It is not made, and returns a code.
+    /// The call is not made, and returns a code.
     Fail(Hresult),
-    /// It is made, and returns a code as if it had failed.
+    /// The call is made, and returns a code as if it had failed.
     FailAfter(Hresult),
-    /// It takes longer by this time.
+    /// The call takes longer by this time.
     Delay(Duration),
 }
 
@@ -46,12 +46,12 @@ pub(crate) struct Faults {
 struct Injected {
     fault: Fault,
     seen: u64,
-    /// How often it can still strike; `None` is without limit.
+    /// How many more calls the fault affects; `None` for no limit.
     left: Option<u64>,
 }
 
 impl Faults {
-    /// `times` limits how often it strikes.
+    /// `times` limits the number of affected calls.
     pub(crate) fn inject(&mut self, fault: Fault, times: Option<u64>) {
         self.faults.push(Injected { fault, seen: 0, left: times });
     }

@@ -32,7 +32,7 @@ pub struct Detail {
     pub rule: Option<&'static str>,
 }
 
-/// The most calls that are kept, which bounds memory. Older ones are counted only.
+/// The maximum number of kept calls, which limits memory. Older calls are only counted.
 const KEPT: usize = 100_000;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Reads a document of a caller, which has to be a JSON object.
+//! Reads a document of a caller, which must be a JSON object.
 
 use serde_json::Value;
 

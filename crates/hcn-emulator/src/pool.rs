@@ -16,10 +16,10 @@ const MAX_IDLE: usize = 32;
 /// The service is on this host or near it: longer than this means that it is unavailable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a request got no answer.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// It does not fit into a frame. Nothing was sent.
+    /// The request is too large for a frame. Nothing was sent.
     #[error("cannot send the request: {0}")]
     Unsendable(io::Error),
     /// The service is unavailable. Nothing was sent.
@@ -64,7 +64,7 @@ impl Pool {
                 Ok(answer)
             }
             Err(error) => {
-                // The other connections lead to the same service: each would fail one more call.
+                // The other idle connections are broken too, since they lead to the same service. Each would fail one more call.
                 self.idle().clear();
                 Err(Lost::Broken { address: self.address.clone(), error })
             }
@@ -96,7 +96,7 @@ impl Pool {
         for address in self.address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                 Ok(mut stream) => {
-                    // Each frame is one write, and the other side waits for it.
+                    // Each frame is one write, and the other side waits for it, so delaying it to join writes only adds latency.
                     stream.set_nodelay(true)?;
                     stream.write_all(&encode(&Request::<&Call, &Command>::Hello(self.hello))?)?;
                     return Ok(BufReader::new(stream));

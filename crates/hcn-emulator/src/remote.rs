@@ -1,7 +1,7 @@
 //! An HNS at a TCP address: each call goes to the [`Service`](crate::service::Service) of an emulator.
 //!
-//! It fails as RPC stubs do. Without a connection, `RPC_S_SERVER_UNAVAILABLE`: the call was not made. If the connection breaks,
-//! `RPC_S_CALL_FAILED`: whether the call was made is unknown, so that no call is repeated. The next call connects again.
+//! Errors are those of an RPC stub. Without a connection: `RPC_S_SERVER_UNAVAILABLE`, and the call was not made. If the connection
+//! breaks: `RPC_S_CALL_FAILED`, and whether the call was made is unknown, so no call is repeated. The next call connects again.
 
 use std::io::BufReader;
 use std::net::{Shutdown, TcpStream};
@@ -17,7 +17,7 @@ use crate::wire::{Answer, Failure, Request, receive};
 
 /// An HNS at a TCP address. Any number of threads may call at the same time; each call in progress has a connection.
 ///
-/// Handles belong to it: the service closes them when the last of its connections ends.
+/// Handles belong to the `Remote`: the service closes them when its last connection ends.
 #[derive(Debug)]
 pub struct Remote {
     pool: Pool,
@@ -75,7 +75,7 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.gate.close();
-        // The thread then reads the end of the stream.
+        // This ends the thread: it reads the end of the stream.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
@@ -97,7 +97,7 @@ fn mismatch(function: &'static str) -> Error {
 }
 
 fn failed(function: &'static str, lost: &Lost) -> Error {
-    tracing::debug!(function, %lost, "a call got no answer");
+    tracing::debug!(function, %lost, "call failed without an answer of the emulator");
     let code = match lost {
         Lost::Unsendable(reason) => {
             let Failure { code, record } = Failure::explained(Hresult::E_INVALIDARG, &reason.to_string());

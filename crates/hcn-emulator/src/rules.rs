@@ -7,11 +7,11 @@ use hcn::Hresult;
 pub enum Evidence {
     /// Microsoft's documentation, headers or scripts.
     Documented,
-    /// hnslib's tests demand it.
+    /// Required by the tests of hnslib.
     Tested,
     /// Observed on real nodes, in issues and logs.
     Field,
-    /// Clients rely on it.
+    /// Clients of HNS rely on it.
     Client,
     /// Assumed, without evidence.
     Assumed,
@@ -38,7 +38,7 @@ macro_rules! rules {
 
 rules! {
     NO_V2: "HCN functions before HNS 9.2" => E_NOTIMPL, Assumed;
-    INVALID_JSON: "settings that are not JSON, or have a member of another type" => HCN_E_INVALID_JSON, Documented;
+    INVALID_JSON: "settings that are not JSON, or have a member of the wrong type" => HCN_E_INVALID_JSON, Documented;
     INVALID_HANDLE: "a handle that is not open" => E_HANDLE, Assumed;
     OBJECT_GONE: "an open object that was deleted" => HCN_E_OBJECT_USED_AFTER_UNLOAD, Documented;
     UNKNOWN_NETWORK: "an unknown network id" => HCN_E_NETWORK_NOT_FOUND, Assumed;

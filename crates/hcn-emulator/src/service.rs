@@ -1,6 +1,6 @@
 //! Serves an emulator over TCP, to any number of clients.
 //!
-//! The objects outlive all clients. A client that sends invalid data, or disconnects during a call, loses its connection only. The
+//! The objects outlive all clients. A client that sends invalid data, or disconnects during a call, only loses its connection. The
 //! handles of a client are closed with its last connection. There is no authentication: serve on the loopback interface.
 
 use std::io;
@@ -14,9 +14,9 @@ use crate::host::Host;
 use crate::session;
 use crate::shared::{Registered, Shared};
 
-/// The pause after a failed accept, for example without free file descriptors: time for others to close some.
+/// The pause after a failed accept, for example without free file descriptors: other threads may close some meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a connection to the own address may take.
+/// The timeout for a connection to the service's own address.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An emulator at a TCP address. It accepts connections once it [serves](Self::serve) or is [spawned](Self::spawn).
@@ -109,7 +109,7 @@ impl Drop for Running {
         }
         let woken = TcpStream::connect_timeout(&own, WAKE_TIMEOUT);
         if let Err(error) = &woken {
-            tracing::warn!(address = %own, %error, "cannot connect to the own address to stop the emulator's service");
+            tracing::warn!(address = %own, %error, "cannot stop the emulator's service: no connection to its own address");
         } else if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

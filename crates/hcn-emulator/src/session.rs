@@ -18,7 +18,7 @@ pub(crate) fn run(stream: &TcpStream, peer: SocketAddr, shared: &Shared) {
         Ok(()) => tracing::debug!(%peer, "a connection to the emulator ended"),
         Err(error) => {
             tracing::warn!(%peer, %error, "closing a connection to the emulator");
-            // For a person who reads the response. Fails if the client has disconnected.
+            // For a person who connected by hand and reads the response. Fails if the client has disconnected.
             if error.kind() == io::ErrorKind::InvalidData {
                 let _ = send(stream, &Answer::Refused(error.to_string()));
             }
@@ -51,11 +51,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
 /// Sends notifications to a connection until it ends.
 fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &Shared) -> io::Result<()> {
     let writer = Arc::new(Mutex::new(stream.try_clone()?));
-    let told = writer.clone();
+    let listener_stream = writer.clone();
     // Held until the answer is sent, which must come before notifications.
     let first = writer.lock().unwrap_or_else(PoisonError::into_inner);
     let subscription = shared.emulator.subscribe(Box::new(move |notification| {
-        let stream = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = listener_stream.lock().unwrap_or_else(PoisonError::into_inner);
         if send(&stream, &Answer::Told(notification)).is_err() {
             // The client has disconnected, which ends the reader below.
             let _ = stream.shutdown(Shutdown::Both);
@@ -68,7 +68,7 @@ fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &S
     send(&first, &Answer::Subscribed(answer))?;
     drop(first);
     let more: io::Result<Option<Request>> = receive(reader);
-    // Otherwise the drop would wait for a listener that writes to a client that does not read.
+    // Shut down first: the drop would wait for a listener that is blocked writing to a client that does not read.
     let _ = stream.shutdown(Shutdown::Both);
     drop(subscription);
     match more? {
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let mut clients = self.shared.clients();
-        // Closed under the lock, before `Running::clients` can show that the client is gone.
+        // Closed under the lock, so that the handles are closed before `Running::clients` no longer counts the client.
         for (handle, kind) in clients.disconnect(self.client) {
             let _ = self.shared.emulator.call(&Call::Close { kind, handle });
         }
@@ -220,7 +220,7 @@ fn add(emulator: &Emulator, kind: Kind, document: serde_json::Value) -> Result<O
     if let Some(id) = check(&document)?
         && emulator.document(kind, id).is_some()
     {
-        return Err(format!("{} {id} exists", kind.name()));
+        return Err(format!("{} {id} already exists", kind.name()));
     }
     Ok(Outcome::Id(emulator.add(kind, document)))
 }

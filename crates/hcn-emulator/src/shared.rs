@@ -1,4 +1,4 @@
-//! What the connections of a service share: the emulator, the clients, and what a stop of the service has to end.
+//! State shared by the connections of a service: the emulator, the clients, and the connections that a stop has to end.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     stopping: AtomicBool,
 }
 
-/// Open connections by a number of their own.
+/// Open connections, each by a unique number.
 #[derive(Debug, Default)]
 struct Connections {
     streams: HashMap<u64, TcpStream>,

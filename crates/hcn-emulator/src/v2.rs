@@ -46,7 +46,7 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
     }
 }
 
-/// The filter of a query, and whether the reply has the v2 schema. A null query, or another major version, asks for the v1 schema.
+/// The filter of a query, and whether the reply has the v2 schema. A null query, or another major version, requests the v1 schema.
 fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
     if text.is_empty() {
         return Ok((Vec::new(), false));

@@ -52,7 +52,7 @@ fn create(hcn: &dyn Hcn, kind: Kind, id: Guid, mut settings: Value) {
 }
 
 #[test]
-fn networks_namespaces_and_ports_of_the_switch_are_told_of() {
+fn changes_of_networks_namespaces_and_attachments_are_notified() {
     let rig = Rig::new();
     for hcn in rig.ways() {
         let (_subscription, told) = listen(&hcn);
@@ -80,7 +80,7 @@ fn networks_namespaces_and_ports_of_the_switch_are_told_of() {
 }
 
 #[test]
-fn a_subscription_that_has_ended_tells_nothing_and_leaves_nothing() {
+fn an_ended_subscription_gets_no_notifications_and_drops_its_listener() {
     let rig = Rig::new();
     for hcn in rig.ways() {
         let (subscription, told) = listen(&hcn);
@@ -106,7 +106,7 @@ fn a_subscription_that_has_ended_tells_nothing_and_leaves_nothing() {
 }
 
 #[test]
-fn the_end_of_hns_is_told_once_and_ends_subscriptions() {
+fn a_stop_of_hns_is_notified_once_and_ends_subscriptions() {
     let rig = Rig::new();
     for hcn in rig.ways() {
         let (_subscription, told) = listen(&hcn);
@@ -124,7 +124,7 @@ fn the_end_of_hns_is_told_once_and_ends_subscriptions() {
 }
 
 #[test]
-fn a_service_that_goes_away_is_a_disconnect_and_none_is_unavailable() {
+fn a_service_that_ends_is_a_disconnect_and_a_missing_one_is_unavailable() {
     let rig = Rig::new();
     let remote = Remote::connect_lazily(rig.service.address().to_string());
     let (_subscription, told) = listen(&remote);

@@ -165,7 +165,7 @@ fn state_outlives_clients_and_their_handles_do_not() {
 }
 
 #[test]
-fn rubbish_ends_its_connection_and_nothing_else() {
+fn invalid_data_ends_its_connection_and_nothing_else() {
     let emulator = emulator();
     let service = serve(&emulator);
     let good = remote(&service);
@@ -197,7 +197,7 @@ fn rubbish_ends_its_connection_and_nothing_else() {
         }
         good.call(&version()).unwrap();
     }
-    // An incomplete frame waits and blocks nobody.
+    // An incomplete frame does not block other clients.
     let mut slow = connect(service.address());
     slow.write_all(&[100, 0]).unwrap();
     good.call(&version()).unwrap();
@@ -205,7 +205,7 @@ fn rubbish_ends_its_connection_and_nothing_else() {
 }
 
 #[test]
-fn a_client_that_goes_away_in_the_middle_of_a_call_leaves_nothing_open() {
+fn a_client_that_disconnects_during_a_call_leaves_no_handle_open() {
     let emulator = emulator();
     let service = serve(&emulator);
     let control = control(&service);
@@ -227,7 +227,7 @@ fn a_client_that_goes_away_in_the_middle_of_a_call_leaves_nothing_open() {
 }
 
 #[test]
-fn no_service_is_unavailable_and_a_late_one_is_found() {
+fn a_missing_service_is_unavailable_and_a_late_one_is_found() {
     let address = nowhere();
     let remote = Remote::connect_lazily(address.to_string());
     for _ in 0..2 {
@@ -252,7 +252,7 @@ fn no_service_is_unavailable_and_a_late_one_is_found() {
 }
 
 #[test]
-fn a_service_that_ends_in_the_middle_of_a_call_fails_the_call() {
+fn a_service_that_ends_during_a_call_fails_the_call() {
     let emulator = emulator();
     let service = serve(&emulator);
     let remote = Arc::new(remote(&service));
@@ -279,7 +279,7 @@ fn a_taken_address_is_an_error_and_a_stopped_service_frees_it() {
 }
 
 #[test]
-fn documents_too_large_for_a_frame_are_refused_and_large_ones_are_not() {
+fn documents_too_large_for_a_frame_are_rejected_and_large_ones_are_not() {
     let service = serve(&emulator());
     let remote = remote(&service);
     let settings = |length| json!({"SchemaVersion": {"Major": 2, "Minor": 0}, "Note": "x".repeat(length)}).to_string();
@@ -297,7 +297,7 @@ fn documents_too_large_for_a_frame_are_refused_and_large_ones_are_not() {
 }
 
 #[test]
-fn control_sees_and_does_what_tests_need() {
+fn control_has_the_methods_of_the_emulator() {
     let emulator = emulator();
     let facts = Host { hns_version: "15.5".into(), node: "win-1".into(), ..Host::default() };
     let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().with_facts(&facts).spawn().unwrap();

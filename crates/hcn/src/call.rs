@@ -51,7 +51,7 @@ pub enum Call {
         kind: Kind,
         /// The open network; for endpoints only.
         network: Option<Handle>,
-        /// The requested id. With the nil id, HNS takes the `ID` of the settings, or chooses one.
+        /// The requested id. For the nil id, HNS uses the `ID` in the settings, or chooses one.
         id: Guid,
         /// The document of the object.
         settings: String,

@@ -1,7 +1,7 @@
 //! Errors of calls, and the class of each.
 //!
-//! Classes come from codes alone, since message texts differ between builds and languages of Windows. Only codes that state it make
-//! an error [`Class::Absent`]: a failed call never means that an object is absent.
+//! Classes come from codes alone, since message texts differ between builds and languages of Windows. An error has [`Class::Absent`] only
+//! if its code states that the object does not exist. After any other failure, the state of the object is unknown.
 
 use serde::{Deserialize, Serialize};
 
@@ -111,11 +111,14 @@ impl Hresult {
     /// The class of the code.
     pub fn class(self) -> Class {
         match self {
+            // Other NOT_FOUND codes (subnet, port, policy) concern a part of the request, and not the object itself. A handle whose
+            // object was deleted meanwhile is OBJECT_USED_AFTER_UNLOAD.
             Self::ELEMENT_NOT_FOUND
             | Self::HCN_E_NETWORK_NOT_FOUND
             | Self::HCN_E_ENDPOINT_NOT_FOUND
             | Self::HCN_E_OBJECT_USED_AFTER_UNLOAD => Class::Absent,
             Self::ERROR_ALREADY_EXISTS | Self::ERROR_DUP_NAME | Self::HCN_E_NETWORK_ALREADY_EXISTS => Class::Exists,
+            // Not Exists: the id is free, but the frontend is not, so the owner of the frontend has to be found.
             Self::HCN_E_PORT_ALREADY_EXISTS => Class::PortInUse,
             Self::E_NOTIMPL | Self::HCN_E_REQUEST_UNSUPPORTED => Class::Unsupported,
             Self::E_INVALIDARG
@@ -134,6 +137,7 @@ impl Hresult {
             | Self::HCN_E_INVALID_PREFIX
             | Self::HCN_E_INVALID_SUBNET
             | Self::HCN_E_INVALID_IP_SUBNET => Class::Invalid,
+            // HNS may have carried out the call even so, for example before a timeout.
             Self::RPC_S_SERVER_UNAVAILABLE
             | Self::RPC_S_SERVER_TOO_BUSY
             | Self::RPC_S_CALL_FAILED
@@ -246,7 +250,7 @@ pub enum Error {
         /// The error of the system.
         reason: String,
     },
-    /// The call could not be sent to HNS, or its reply not be received.
+    /// The call could not be sent to HNS, or its reply could not be received.
     #[error("{function} failed: {reason}")]
     Transport {
         /// The native function.
@@ -295,18 +299,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_that_do_not_say_absent_are_never_absent() {
+    fn only_codes_for_an_absent_object_have_class_absent() {
         for code in 0x803b_0001..=0x803b_0037_u32 {
             let absent = Hresult(code).class() == Class::Absent;
-            let says_so = matches!(code & 0xff, 0x01 | 0x02 | 0x31);
-            assert_eq!(absent, says_so, "{code:#x}");
+            let expected = matches!(code & 0xff, 0x01 | 0x02 | 0x31);
+            assert_eq!(absent, expected, "{code:#x}");
         }
         assert_eq!(Hresult::RPC_S_SERVER_UNAVAILABLE.class(), Class::Unavailable);
         assert_eq!(Hresult(0x8007_ffff).class(), Class::Other);
     }
 
     #[test]
-    fn win32_view_keeps_hcn_codes_whole() {
+    fn win32_keeps_hcn_codes_unchanged() {
         assert_eq!(Hresult::ELEMENT_NOT_FOUND.win32(), 0x490);
         assert_eq!(Hresult::HCN_E_PORT_ALREADY_EXISTS.win32(), 0x803b_0013);
         assert_eq!(Hresult::E_NOTIMPL.win32(), 0x8000_4001);

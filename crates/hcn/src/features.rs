@@ -78,7 +78,7 @@ features! {
     set_policy, "SetPolicy", "Sets of addresses.": [(13, 0)];
     vxlan_port, "VxlanPort", "A VXLAN port other than 4789.": [(10, 3)];
     l4_proxy, "L4Proxy", "Redirection to a proxy.": [(9, 5) => 9, (10, 5) => 10, (11, 11) => 11, (12, 1) => 12, (13, 1)];
-    l4_wfp_proxy, "L4WfpProxy", "Redirection to a proxy by the filtering platform.": [(13, 2)];
+    l4_wfp_proxy, "L4WfpProxy", "Redirection to a proxy by the Windows Filtering Platform.": [(13, 2)];
     tier_acl, "TierAcl", "ACLs in tiers.": [(14, 0)];
     network_acl, "NetworkACL", "ACLs on networks.": [(15, 0)];
     nested_ip_set, "NestedIpSet", "Sets of sets.": [(15, 0)];
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_with_gaps() {
+    fn features_may_have_several_version_ranges() {
         assert!(of(10, 0).v2 && !of(10, 0).dsr);
         assert!(of(10, 2).dsr && !of(10, 2).slash32_endpoint_prefixes);
         assert!(of(9, 5).dsr && of(9, 5).slash32_endpoint_prefixes && of(9, 5).l4_proxy);
@@ -105,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn modify_needs_15_5() {
+    fn modify_requires_15_5() {
         assert!(!of(15, 4).modify_load_balancer);
         assert!(of(15, 5).modify_load_balancer && of(15, 6).modify_load_balancer && of(16, 0).modify_load_balancer);
     }
 
     #[test]
-    fn the_matrix_of_builds() {
+    fn each_version_has_its_features() {
         let row = |major, minor| {
             let f = of(major, minor);
             (f.v2, f.dsr, f.vxlan_port, f.ipv6_dual_stack, f.session_affinity, f.network_acl, f.accelnet)

@@ -15,7 +15,7 @@ use crate::Hresult;
 
 macro_rules! events {
     ($($(#[doc = $doc:literal])* $name:ident = $value:literal;)*) => {
-        /// What happened. HNS has no events for load balancers, nor for endpoints that are created or deleted.
+        /// A kind of event. HNS has none for load balancers, and none for the creation and deletion of endpoints.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(from = "u32", into = "u32")]
         pub enum Event {
@@ -63,7 +63,7 @@ events! {
     GuestNetworkServiceStateChanged = 0x11;
     /// An interface of a guest network service changed its state.
     GuestNetworkServiceInterfaceStateChanged = 0x12;
-    /// HNS stopped. No more notifications will come.
+    /// HNS stopped. No notification follows.
     ServiceDisconnect = 0x0100_0000;
 }
 
@@ -72,7 +72,7 @@ events! {
 pub struct Notification {
     /// The event.
     pub event: Event,
-    /// The result of what happened.
+    /// The result of the operation that caused the event.
     pub status: Hresult,
     /// The document of the notification as JSON, `{"ID":…}`; empty if there is none.
     pub document: String,
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Subscription {
 pub struct Gate {
     listener: Mutex<Option<Listener>>,
     closed: AtomicBool,
-    /// Whether the listener itself closed the gate, and so could not be dropped then.
+    /// Whether the listener itself closed the gate. A running listener cannot be dropped, so that happens after it returns.
     closed_inside: AtomicBool,
     /// The thread that runs the listener.
     inside: Mutex<Option<ThreadId>>,
@@ -132,7 +132,7 @@ impl Gate {
         let mut listener = lock(&self.listener);
         if let Some(call) = listener.as_ref().filter(|_| !self.is_closed()) {
             *lock(&self.inside) = Some(thread::current().id());
-            // The panic hook has reported it.
+            // The panic hook has already printed the panic.
             let _ = catch_unwind(AssertUnwindSafe(|| call(notification)));
             *lock(&self.inside) = None;
         }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_gate_lets_nothing_through_and_waits_for_the_call_under_way() {
+    fn closing_a_gate_waits_for_the_call_in_progress_and_stops_later_calls() {
         let (entered, enters) = channel();
         let (leave, leaves) = channel::<()>();
         let leaves = Mutex::new(leaves);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn events_come_from_their_numbers_and_unknown_ones_are_kept() {
+    fn events_convert_to_and_from_numbers_and_unknown_numbers_are_kept() {
         assert_eq!(Event::from(4), Event::NetworkDelete);
         assert_eq!(Event::from(0x10), Event::EndpointDetached);
         assert_eq!(Event::from(0x0100_0000), Event::ServiceDisconnect);

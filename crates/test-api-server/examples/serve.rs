@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tls = match flags.as_slice() {
         [] => false,
         [flag] if flag == "--tls" => true,
-        flags => return Err(format!("unknown flags: {}; there is only --tls", flags.join(" ")).into()),
+        flags => return Err(format!("unknown flags {} (known: --tls)", flags.join(" ")).into()),
     };
     let (file, address) = match words.as_slice() {
         [file] => (file, "127.0.0.1:0"),

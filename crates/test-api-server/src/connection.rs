@@ -1,4 +1,4 @@
-//! One connection: sending, waiting, and noticing that the client has gone.
+//! One connection: sends, waits, and detects that the client has disconnected.
 
 use std::io::{self, BufReader, Write};
 use std::net::TcpStream;
@@ -34,7 +34,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends nothing, for some time or until the connection ends.
+    /// Waits without sending, for some time or until the connection ends.
     pub(crate) fn wait(&mut self, time: Option<Duration>) -> io::Result<()> {
         let end = time.and_then(|time| Instant::now().checked_add(time));
         self.busy(None, |connection| {
@@ -50,7 +50,7 @@ impl Connection {
         })
     }
 
-    /// Does something long: a watch of a kind, or a wait. A client that disconnects meanwhile, or sends anything, ends the connection.
+    /// Runs something long: a watch of a kind, or a wait. If the client disconnects or sends anything meanwhile, the connection ends.
     pub(crate) fn busy<T>(
         &mut self,
         kind: Option<Kind>,
@@ -79,7 +79,7 @@ impl Connection {
         result
     }
 
-    /// Ends what [`Self::busy`] began: the client may send requests again.
+    /// Ends the long operation of [`Self::busy`]: the client may send requests again.
     pub(crate) fn idle(&self) {
         self.shared.change(|all| {
             if let Some(connection) = all.connections.get_mut(&self.id) {

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_taken_once_and_patched() {
+    fn an_event_is_created_once_and_patched() {
         let mut events = Vec::new();
         let body = json!({"metadata": {"name": "a"}, "reason": "Old", "series": {"count": 2}}).to_string();
         assert_eq!(create(&mut events, "x", body.as_bytes()).unwrap().code, 201);

@@ -1,4 +1,4 @@
-//! How the server behaves: what a script may change at any time.
+//! The faults and other behaviour of the server, which a test may change at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::http::Request;
 use crate::kind::Kind;
 
-/// What the server does wrong. Applies to new requests; answers in progress continue.
+/// A fault of the server. Applies to new requests; answers in progress continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FaultMode {
     /// Nothing.

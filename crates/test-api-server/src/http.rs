@@ -1,5 +1,5 @@
-//! The subset of HTTP/1.1 that clients of the API server use, on any stream. Own code, since libraries cannot stop in the middle of a
-//! response.
+//! The subset of HTTP/1.1 that clients of the API server use, on any stream. A library cannot be used, since it
+//! cannot stop in the middle of a response.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read() {
+    fn requests_are_parsed() {
         let text = "GET /api/v1/services?labelSelector=%21a%2Cb&watch=1 HTTP/1.1\r\nHost: a\r\n\r\n\
             POST /events HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
         let mut stream = text.as_bytes();

@@ -47,10 +47,10 @@ pub use kubeconfig::Credentials;
 pub use server::ApiServer;
 pub use shared::Received;
 
-/// Why the server does not accept an object.
+/// Why an object is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("unknown kind {0:?}: expected one of Kind::ALL")]
+    #[error("unknown kind {0:?} (known: Service, EndpointSlice, Node, ServiceCIDR)")]
     Kind(String),
     #[error("invalid object of kind {0:?}: missing metadata.name")]
     NoName(String),

@@ -10,7 +10,7 @@ use crate::selector::Selector;
 use crate::status::Status;
 use crate::store::{Item, Key, Store};
 
-/// Where the next page begins: after this object, at this version. Without a version, the list continues with the current objects.
+/// The position of the next page: after this object, at this version. Without a version, the list continues with the current objects.
 struct Continue {
     version: Option<u64>,
     after: (String, String),
@@ -67,7 +67,7 @@ pub(crate) fn list(store: &Store, request: &Request, kind: Kind, selector: &Sele
     let objects = store.at(version, kind).into_iter();
     let mut objects: Vec<_> = objects.filter(|(key, object)| is_later(key) && selector.matches(object)).collect();
 
-    // As the API server: version "0" is served from its cache, without pages.
+    // As in the API server: version "0" is served from its cache, without pages.
     let limit =
         if request.parameter("resourceVersion") == "0" { 0 } else { request.parameter("limit").parse().unwrap_or(0) };
     let mut metadata = json!({"resourceVersion": version.to_string()});

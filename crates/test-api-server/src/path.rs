@@ -2,10 +2,10 @@
 
 use crate::kind::Kind;
 
-/// What a path refers to.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ApiPath<'a> {
-    /// The objects of a kind: all, those of a namespace, or one.
+    /// The objects of a kind: all objects, those of a namespace, or one object.
     Objects {
         kind: Kind,
         namespace: Option<&'a str>,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_to_objects() {
+    fn each_path_has_its_target() {
         let objects = |kind, namespace, name| ApiPath::Objects { kind, namespace, name };
         for kind in Kind::ALL {
             assert_eq!(ApiPath::of(&kind.path()), objects(kind, None, None));

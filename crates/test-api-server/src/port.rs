@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// How long a connection to the own address may take.
+/// The timeout for a connection to the server's own address.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A port. While it is closed it refuses connections, and the system gives it to nobody else.
+/// A port. While it is closed it refuses connections, and stays reserved.
 #[derive(Debug)]
 pub(crate) struct Port {
     address: SocketAddr,
@@ -50,7 +50,7 @@ impl Port {
         let ends = Arc::new(AtomicBool::new(false));
         let end = ends.clone();
         let thread = thread::spawn(move || {
-            // A client that disconnects before it is accepted is an error, and none for the test.
+            // A client that disconnects before it is accepted is an error here, but not for the test.
             for stream in listener.incoming().flatten() {
                 if end.load(Ordering::Acquire) {
                     break;

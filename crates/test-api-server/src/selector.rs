@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn labels() {
+    fn label_selectors_select_by_labels() {
         let yes = [
             "",
             "app",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn fields() {
+    fn field_selectors_select_by_fields() {
         for selector in
             ["metadata.name=web", "spec.clusterIP!=None", "spec.type=", "metadata.namespace==a,metadata.name!=b"]
         {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn refused() {
+    fn invalid_selectors_are_rejected() {
         let refusal = |labels, fields| Selector::parse(Kind::EndpointSlice, labels, fields).unwrap_err();
         assert_eq!(refusal("", "spec.clusterIP=x"), "field label not supported: spec.clusterIP");
         assert_eq!(refusal("a b", ""), "unable to parse requirement: found 'a b'");

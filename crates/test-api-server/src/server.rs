@@ -1,4 +1,4 @@
-//! The API of the server for tests.
+//! The interface of the server for tests.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use crate::kubeconfig::{Credentials, kubeconfig};
 use crate::port::Port;
 use crate::session::serve;
 use crate::shared::{Received, Shared};
-use crate::store::{Says, Word};
+use crate::store::{Content, Message};
 use crate::stream::Stream;
 use crate::tls::{ClientCertificate, Tls};
 
@@ -64,7 +64,7 @@ impl ApiServer {
         self.address
     }
 
-    /// As for `--master` and in kubeconfigs.
+    /// The URL, as for `--master` and in kubeconfigs.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -132,7 +132,7 @@ impl ApiServer {
     }
 }
 
-/// History.
+/// Resource versions and watches.
 impl ApiServer {
     /// Expires all resource versions before the current one, as the API server does after some minutes: a request from an expired version
     /// is rejected with code 410.
@@ -144,7 +144,7 @@ impl ApiServer {
     /// backup.
     ///
     /// The versions that clients know are then in the future of the server. A list from such a version is rejected with a timeout, and so
-    /// is a streamed list. A plain watch is accepted and *silent*: nothing is sent until the server reaches that version.
+    /// is a streamed list. A plain watch is accepted, but no event is sent until the server reaches that version.
     ///
     /// # Errors
     /// At the first invalid item, as [`Self::put`]; then nothing has changed.
@@ -164,19 +164,19 @@ impl ApiServer {
     /// Sends a bookmark to each watch that allows bookmarks, of one kind or of all.
     pub fn bookmark(&self, kind: Option<Kind>) {
         self.shared.change(|all| {
-            let says = Says::Bookmark(all.store.version());
-            all.store.say(Word { kind, says });
+            let content = Content::Bookmark(all.store.version());
+            all.store.send(Message { kind, content });
         });
     }
 
     /// Sends a text, which need not be an event, to each open watch of one kind or of all.
-    pub fn say(&self, kind: Option<Kind>, text: &str) {
-        self.shared.change(|all| all.store.say(Word { kind, says: Says::Text(text.to_owned(), false) }));
+    pub fn send_text(&self, kind: Option<Kind>, text: &str) {
+        self.shared.change(|all| all.store.send(Message { kind, content: Content::Text(text.to_owned(), false) }));
     }
 
     /// Sends a text, for example half a line, to each open watch of one kind or of all, then closes its connection.
-    pub fn break_off(&self, kind: Option<Kind>, text: &str) {
-        self.shared.change(|all| all.store.say(Word { kind, says: Says::Text(text.to_owned(), true) }));
+    pub fn send_text_and_close(&self, kind: Option<Kind>, text: &str) {
+        self.shared.change(|all| all.store.send(Message { kind, content: Content::Text(text.to_owned(), true) }));
     }
 }
 
@@ -285,7 +285,7 @@ impl Drop for ApiServer {
 }
 
 fn accept(shared: &Arc<Shared>, tls: Option<&Tls>, socket: TcpStream) {
-    // A failure here is that of a client that disconnected, and none for the test.
+    // A client that disconnects is an error here, but not for the test.
     let _ = socket.set_nodelay(true);
     let (Ok(registered), Ok(stream)) = (socket.try_clone(), socket.try_clone()) else { return };
     let stream = match tls {

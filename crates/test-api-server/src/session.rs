@@ -1,4 +1,4 @@
-//! Serves one connection: reads its requests, applies the fault in force, and sends each answer.
+//! Serves one connection: reads its requests, applies the current fault, and sends each answer.
 
 use std::io::{self, BufReader};
 use std::net::TcpStream;

@@ -26,11 +26,11 @@ pub(crate) struct Store {
     beginning: u64,
 }
 
-/// What watches send, in order.
+/// The entries that watches send, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
     Change(Arc<Change>),
-    Word(Arc<Word>),
+    Message(Arc<Message>),
 }
 
 /// A change of one object.
@@ -42,15 +42,15 @@ pub(crate) struct Change {
     after: Option<Arc<Value>>,
 }
 
-/// What the test sends to open watches, of one kind or of all.
+/// A message of the test to open watches, of one kind or of all.
 #[derive(Debug)]
-pub(crate) struct Word {
+pub(crate) struct Message {
     pub(crate) kind: Option<Kind>,
-    pub(crate) says: Says,
+    pub(crate) content: Content,
 }
 
 #[derive(Debug)]
-pub(crate) enum Says {
+pub(crate) enum Content {
     /// A bookmark with a resource version.
     Bookmark(u64),
     /// Any text, and whether the connection is closed after it.
@@ -111,8 +111,8 @@ impl Store {
     }
 
     /// Sends something to open watches.
-    pub(crate) fn say(&mut self, word: Word) {
-        self.log.push(Entry::Word(Arc::new(word)));
+    pub(crate) fn send(&mut self, message: Message) {
+        self.log.push(Entry::Message(Arc::new(message)));
     }
 
     /// Expires all versions before the current one.
@@ -143,7 +143,7 @@ impl Store {
         let mut objects: BTreeMap<_, _> = self.objects.iter().filter(|(key, _)| key.0 == kind).collect();
         let changes = self.log.iter().rev().filter_map(|entry| match entry {
             Entry::Change(change) => Some(change),
-            Entry::Word(_) => None,
+            Entry::Message(_) => None,
         });
         for change in changes.take_while(|change| change.version > version).filter(|change| change.key.0 == kind) {
             match &change.before {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_remembered() {
+    fn each_state_since_the_oldest_version_is_available() {
         let mut store = Store::new();
         let start = store.version();
         store.put(service("b", "1")).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_sees_what_begins_and_ceases_to_match() {
+    fn an_object_that_starts_or_stops_matching_is_added_or_deleted() {
         let mut store = Store::new();
         for label in ["1", "2", "2", "1"] {
             store.put(service("a", label)).unwrap();
@@ -259,7 +259,7 @@ mod tests {
             let entries = store.entries(0).into_iter();
             let events = entries.filter_map(|entry| match entry {
                 Entry::Change(change) => change.event(Kind::Service, &selector),
-                Entry::Word(_) => None,
+                Entry::Message(_) => None,
             });
             events
                 .map(|event| {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn another_history_has_lower_versions() {
+    fn a_restored_store_has_lower_versions() {
         let mut store = Store::new();
         store.put(service("a", "1")).unwrap();
         let before = store.version();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn an_invalid_object_is_rejected() {
         let mut store = Store::new();
         assert_eq!(store.put(json!({"kind": "Pod", "metadata": {"name": "a"}})), Err(Problem::Kind("Pod".into())));
         assert_eq!(store.put(json!({"kind": "Service"})), Err(Problem::NoName("Service".into())));

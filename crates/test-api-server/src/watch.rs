@@ -1,4 +1,4 @@
-//! Watches: the current objects if the client requests them, then each change, and what the test sends.
+//! Watches: the current objects if the client requests them, then each change, and each message of the test.
 
 use std::io;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::kind::Kind;
 use crate::selector::Selector;
 use crate::shared::All;
 use crate::status::Status;
-use crate::store::{Entry, Says};
+use crate::store::{Content, Entry};
 
 /// Lines are collected up to this size, in bytes, and sent as one chunk.
 const CHUNK: usize = 64 << 10;
 
-/// A watch as requested.
+/// A requested watch.
 #[derive(Debug)]
 pub(crate) struct Watch {
     kind: Kind,
@@ -28,12 +28,12 @@ pub(crate) struct Watch {
     from: Start,
 }
 
-/// What a watch begins with.
+/// The start of a watch.
 #[derive(Debug)]
 enum Start {
     /// The current objects, and a bookmark with their version if the client wants it; then the log from `next`.
     State { objects: Vec<Arc<Value>>, version: Option<u64>, next: usize },
-    /// The changes after a version. What the test sent before `now` is left out.
+    /// The changes after a version. Messages that the test sent before `now` are left out.
     Version { version: u64, next: usize, now: usize },
     /// An ERROR event.
     Refusal(Status),
@@ -95,13 +95,13 @@ impl Watch {
                     Entry::Change(change) if change.version > version => {
                         change.event(self.kind, &self.selector).map_or(Ok(()), |event| lines.add(&event))?;
                     }
-                    Entry::Word(word) if next >= now && word.kind.is_none_or(|kind| kind == self.kind) => {
-                        match &word.says {
-                            Says::Bookmark(reached) if self.bookmarks && *reached >= version => {
+                    Entry::Message(message) if next >= now && message.kind.is_none_or(|kind| kind == self.kind) => {
+                        match &message.content {
+                            Content::Bookmark(reached) if self.bookmarks && *reached >= version => {
                                 lines.add(&bookmark(self.kind, *reached, None))?;
                             }
-                            Says::Bookmark(_) => {}
-                            Says::Text(text, cut) => lines.say(text, *cut)?,
+                            Content::Bookmark(_) => {}
+                            Content::Text(text, cut) => lines.send_text(text, *cut)?,
                         }
                     }
                     _ => {}
@@ -188,13 +188,14 @@ impl Lines<'_> {
     fn send(&mut self) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         if self.half && !waiting.is_empty() {
-            return self.say(&String::from_utf8_lossy(waiting.get(..waiting.len() / 2).unwrap_or_default()), true);
+            return self
+                .send_text(&String::from_utf8_lossy(waiting.get(..waiting.len() / 2).unwrap_or_default()), true);
         }
         chunk(self.connection.stream.get_mut(), &waiting)
     }
 
     /// Sends a text that need not be a line.
-    fn say(&mut self, text: &str, cut: bool) -> io::Result<()> {
+    fn send_text(&mut self, text: &str, cut: bool) -> io::Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.extend(text.as_bytes());
         chunk(self.connection.stream.get_mut(), &waiting)?;

@@ -26,8 +26,8 @@ const CASES: [Case; 4] = [
     Case::without_audits(200),
     Case::without_audits(2_000),
     Case::without_audits(10_000),
-    // One minute, which is a cycle of twelve audits with different lists. The pause is as long as an audit, so that each audit delays one
-    // change at most.
+    // One minute, which is a cycle of twelve audits with different lists. The pause is as long as an audit, so that each audit delays
+    // at most one change.
     Case { services: 10_000, audits: true, changes: 600, pace: Duration::from_millis(100) },
 ];
 

@@ -10,7 +10,7 @@ use super::{Table, cluster, number};
 const SIZES: [(u32, u32); 3] = [(200, 5), (2_000, 3), (10_000, 5)];
 /// Six audits, one every 5 s.
 const TIME: Duration = Duration::from_secs(30);
-/// Completes a cycle of twelve audits, which includes the lists with documents.
+/// With this time, a cycle of twelve audits is complete, including the lists with documents.
 const REST_OF_ROUND: Duration = Duration::from_secs(35);
 
 pub(super) fn run() -> Result<Table> {

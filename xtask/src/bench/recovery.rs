@@ -92,7 +92,7 @@ pub(super) fn run() -> Result<Table> {
             meanwhile = meanwhile.max(found.meanwhile);
             after = after.max(found.after);
         }
-        // Of three runs, the 99th percentile is the worst.
+        // With three runs, the 99th percentile is the worst.
         let [median, worst] = median_and_p99(times);
         rows.push((outage.name.to_owned(), vec![median, worst, number(meanwhile), number(after)]));
     }
@@ -126,7 +126,7 @@ fn once(rig: &Rig, outage: &Outage, service: u32, backends: u32) -> Result<Found
     (outage.end)(server)?;
     rig.until("HNS in sync", || emulator.writes() > meanwhile && has_backends(rig, service, backends))?;
     rig.settle()?;
-    ensure!(has_backends(rig, service, backends), "HNS was in sync, and is no longer");
+    ensure!(has_backends(rig, service, backends), "HNS was in sync, but does not stay in sync");
     let details = emulator.journal_details();
     let last = details.iter().rev().find(|detail| detail.entry.is_write).context("a write")?;
     Ok(Found { time: last.at.saturating_sub(well), meanwhile, after: emulator.writes().saturating_sub(meanwhile) })

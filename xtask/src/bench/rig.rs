@@ -23,7 +23,8 @@ const BOUND: Duration = Duration::from_secs(300);
 /// How long no write may occur before programming counts as complete.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// How often the program is asked whether HNS is in sync: often enough for what is measured, and too seldom to slow the program down.
+/// The interval between checks whether HNS is in sync: short compared with the measured times, and long enough not to slow the program
+/// down.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) const NETWORK: Guid = testing::NETWORKS[0];
@@ -75,7 +76,7 @@ impl Rig {
         self.hns.emulator()
     }
 
-    /// Starts the program, waits until HNS is in sync, and answers how long that took. One that runs ends before, as by a
+    /// Starts the program, waits until HNS is in sync, and returns how long that took. A running program is killed first, as by a
     /// crash.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.running = None;
@@ -106,9 +107,9 @@ impl Rig {
         Ok(begun.elapsed())
     }
 
-    /// Waits until `/readyz` says that HNS is in sync.
+    /// Waits until `/readyz` reports that HNS is in sync.
     fn wait_until_in_sync(&mut self, metrics: SocketAddr) -> Result<()> {
-        let program = self.running.as_mut().context("the program does not run")?;
+        let program = self.running.as_mut().context("the program is not running")?;
         let start = Instant::now();
         loop {
             let page = get(metrics, "/readyz");
@@ -124,7 +125,7 @@ impl Rig {
     }
 
     fn running(&self) -> Result<&Guarded> {
-        self.running.as_ref().context("the program does not run")
+        self.running.as_ref().context("the program is not running")
     }
 
     /// Waits until no write occurs for [`QUIET`].

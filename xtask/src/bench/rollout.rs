@@ -62,7 +62,7 @@ pub(super) fn run() -> Result<Table> {
         let apart = number(u64::try_from(apart)?);
         rows.push((what.to_owned(), vec![number(rig.emulator().native_calls()), replaced, apart, soonest, left]));
     }
-    let title = "Rolling update of a Service with 100 pods in 25 steps, 4 per second; a replacement removes the load balancer for a moment";
+    let title = "Rolling update of a Service with 100 pods in 25 steps, 4 per second; a replacement removes the load balancer briefly";
     let columns = &["calls", "replacements", "not adjacent", "least s apart", "missing after"];
     Ok(Table { title, columns, rows })
 }

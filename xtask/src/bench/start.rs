@@ -27,7 +27,7 @@ pub(super) fn run() -> Result<Table> {
     Ok(Table { title, columns: &COLUMNS, rows })
 }
 
-/// Starts the program, and again after a crash. Returns the figures of both.
+/// Starts the program, and starts it again after a crash. Returns the figures of both starts.
 pub(super) fn first_and_again(rig: &mut Rig, size: &str) -> Result<Vec<(String, Vec<f64>)>> {
     let mut rows = Vec::new();
     for what in ["first", "again"] {

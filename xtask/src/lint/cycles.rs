@@ -1,8 +1,8 @@
 //! Module cycles of one target.
 //!
-//! The modules inside one module, each taken with everything below it, must not depend on each other in a circle: this holds at each
-//! level, from the crate down. Parent and child may know each other. A module depends on another if it mentions something that the
-//! other defines; imports and re-exports hide nothing, since a name counts for the module that defines it.
+//! The child modules of one module, each including everything below it, must not depend on each other in a cycle. This holds at each
+//! level, from the crate down. Parent and child may depend on each other. A module depends on another if it mentions an item that the
+//! other defines. Imports and re-exports are resolved, so an item counts for the module that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use super::resolve::{Target, resolve};
 use super::tree::Tree;
 
-/// How many names of a dependency are printed.
+/// The maximum number of printed names per dependency.
 const MAX_NAMES: usize = 8;
 
-/// What one module takes from another: file and name, with the first line that mentions it.
+/// The items that one module uses from another: file and name, with the first line that mentions the item.
 type Ties = BTreeMap<(PathBuf, String), usize>;
 
 /// Dependencies between modules with the same parent, by their numbers.
@@ -36,7 +36,7 @@ struct Dependency {
 }
 
 impl Cycle {
-    /// Each dependency, with the files, lines and names that make it.
+    /// Each dependency, with its files, lines and names.
     pub(super) fn describe(&self) -> String {
         let mut text = format!("modules {} depend on each other", self.modules.join(", "));
         // Writing to a string succeeds.
@@ -53,14 +53,14 @@ impl Cycle {
         text
     }
 
-    /// The first file that takes part.
+    /// The first file of the cycle.
     pub(super) fn file(&self) -> &Path {
         let ties = self.dependencies.iter().flat_map(|dependency| dependency.ties.keys());
         ties.map(|(file, _)| file.as_path()).next().unwrap_or(Path::new(""))
     }
 }
 
-/// All cycles, each with all its modules: no module is in two of them.
+/// All cycles, each with all its modules. No module is in two cycles.
 pub(super) fn cycles(tree: &Tree) -> Vec<Cycle> {
     let graph = graph(tree);
     let modules = 0..tree.modules.len();
@@ -111,7 +111,7 @@ fn siblings(tree: &Tree, from: usize, to: usize) -> Option<(usize, usize)> {
     Some((*from.get(common)?, *to.get(common)?))
 }
 
-/// The modules that one leads to, itself only if there is a way back.
+/// The modules that a module depends on, directly or not. Includes the module itself only if it is in a cycle.
 fn reachable(graph: &Graph, start: usize) -> BTreeSet<usize> {
     let mut reached = BTreeSet::new();
     let mut open = vec![start];

@@ -1,4 +1,4 @@
-//! Rules for each file: it belongs to a target, opens with its responsibility, is short, and names no path of one machine.
+//! Rules for each file: it belongs to a target, opens with its responsibility, is short, and contains no path of one machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in workspace.sources() {
         if !in_targets.contains(path) {
-            findings.push(Finding::in_file(path, "no module names this file: nothing compiles it"));
+            findings.push(Finding::in_file(path, "no module includes this file, so it is not compiled"));
         }
         findings.extend(header(path, text));
         findings.extend(length(path, text));
@@ -30,7 +30,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
 pub(super) fn header(path: &Path, text: &str) -> Option<Finding> {
     let first = text.lines().next().unwrap_or_default();
     let opens = first.strip_prefix("//!").is_some_and(|header| !header.trim().is_empty());
-    (!opens).then(|| Finding::at(path, 1, "a file opens with `//!` and what it is responsible for"))
+    (!opens).then(|| Finding::at(path, 1, "missing header: a file opens with `//!` and its responsibility"))
 }
 
 pub(super) fn length(path: &Path, text: &str) -> Option<Finding> {
@@ -39,7 +39,7 @@ pub(super) fn length(path: &Path, text: &str) -> Option<Finding> {
         .then(|| Finding::in_file(path, format!("{lines} lines, and {MAX_LINES} is the limit: split it")))
 }
 
-/// What paths of one machine begin with: folders of users, and the folder of this checkout.
+/// Prefixes of paths of one machine: folders of users, and the folder of this checkout.
 fn machine_paths(root: &Path) -> Vec<String> {
     let homes = ["/home", "/Users", r"C:\Users"].map(|folder| {
         let separator = if folder.contains('\\') { '\\' } else { '/' };

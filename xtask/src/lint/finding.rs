@@ -1,4 +1,4 @@
-//! What a rule reports: the file, the line and what to change.
+//! A violation of a rule: the file, the line and the message.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Finding {
     file: PathBuf,
-    /// Counted from 1; absent where the whole file is meant.
+    /// From 1; `None` for the whole file.
     line: Option<usize>,
     message: String,
 }

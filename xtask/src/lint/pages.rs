@@ -1,4 +1,4 @@
-//! Pages of `docs/` that must keep up with the code: the differences from kube-proxy, and the reasons of conditions.
+//! Rules for pages of `docs/` that must match the code: the differences from kube-proxy, and the reasons of conditions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ const SCENARIOS: &str = "crates/hnsproxy/tests/scenarios";
 const RECORDINGS: &str = "crates/hnsproxy/tests/recordings";
 /// The line between the input of a scenario and its outcome.
 const SCENARIO_OUTCOME: &str = "==========";
-/// The method that gives a condition its reason, and the crate that has it.
+/// The folder and the name of the method that returns the reason of a condition.
 const REASON: (&str, &str) = ("crates/proxy/src", "reason");
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
@@ -24,7 +24,7 @@ pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
     findings
 }
 
-/// Each row of the page names tests, scenarios or recordings that exist, and each scenario that says it differs has a row.
+/// Each row of the page names tests, scenarios or recordings that exist, and each scenario with `differs` has a row.
 fn differences(workspace: &Workspace) -> Vec<Finding> {
     let page_path = Path::new(DIFFERENCES);
     let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
@@ -48,7 +48,7 @@ fn differences(workspace: &Workspace) -> Vec<Finding> {
     findings
 }
 
-/// The names that the rows give, and what is wrong with the rows.
+/// The names in the rows, and the findings about the rows.
 pub(super) fn rows(page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, Vec<Finding>) {
     let page_path = Path::new(DIFFERENCES);
     let mut listed = BTreeSet::new();
@@ -59,14 +59,14 @@ pub(super) fn rows(page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, V
         let last = row.trim_end().trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
         let names: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
         if names.is_empty() {
-            findings.push(Finding::at(page_path, index + 1, "the row names no test"));
+            findings.push(Finding::at(page_path, index + 1, "missing test in the row"));
         }
         for name in names {
             if !known.contains(name) {
                 findings.push(Finding::at(
                     page_path,
                     index + 1,
-                    format!("{name} is not a test, scenario or recording"),
+                    format!("{name} not found: expected a test, scenario or recording"),
                 ));
             }
             listed.insert(name.to_owned());
@@ -75,7 +75,7 @@ pub(super) fn rows(page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, V
     (listed, findings)
 }
 
-/// What is wrong with a scenario. Its keys stand at the beginning of lines.
+/// The findings about a scenario. Its keys are at the beginning of lines.
 pub(super) fn scenario(path: &Path, text: &str, is_listed: bool) -> Vec<Finding> {
     let input = text.split(SCENARIO_OUTCOME).next().unwrap_or_default();
     let has =
@@ -87,13 +87,13 @@ pub(super) fn scenario(path: &Path, text: &str, is_listed: bool) -> Vec<Finding>
     if has("differs:") && !is_listed {
         findings.push(Finding::in_file(
             path,
-            format!("the scenario differs from kube-proxy, but {DIFFERENCES} does not name it"),
+            format!("the scenario differs from kube-proxy, but is not listed in {DIFFERENCES}"),
         ));
     }
     findings
 }
 
-/// Names of all functions, those inside of macro calls included: `proptest!` has tests there.
+/// Names of all functions, including those inside macro calls, since `proptest!` contains tests.
 pub(super) fn function_names(source: &str) -> BTreeSet<String> {
     let mut names = Functions::default();
     if let Ok(file) = syn::parse_file(source) {
@@ -148,16 +148,14 @@ fn reasons(workspace: &Workspace) -> Vec<Finding> {
     if reasons.is_empty() {
         return vec![Finding::in_file(
             Path::new(folder),
-            format!("no method `{method}` found: the rule needs its new name"),
+            format!("method `{method}` not found: if it was renamed, change this rule"),
         )];
     }
     let missing = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`")));
-    missing
-        .map(|reason| Finding::in_file(page_path, format!("the page does not explain the reason {reason}")))
-        .collect()
+    missing.map(|reason| Finding::in_file(page_path, format!("missing explanation of the reason {reason}"))).collect()
 }
 
-/// Whether a text has the form of a reason in Kubernetes, such as `PortInUse`. Other methods of that name may return prose.
+/// Whether a text has the form of a Kubernetes reason, such as `PortInUse`. Other methods with this name may return sentences.
 pub(super) fn is_camel_case(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_uppercase())
         && text.chars().all(|letter| letter.is_ascii_alphanumeric())

@@ -1,7 +1,7 @@
 //! Reads the items of one module: the names that it defines and imports, and the paths that it mentions.
 //!
-//! Items under `#[cfg(test)]` are left out. Macro calls are read token by token, since their arguments need not be Rust; so are the
-//! string arguments of attributes, where serde takes paths.
+//! Items under `#[cfg(test)]` are left out. Macro calls are read token by token, since their arguments may not be Rust. String
+//! arguments of attributes are read too, since serde takes paths there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ pub(super) struct Mention {
     pub(super) line: usize,
 }
 
-/// What the items of a module say, without its child modules.
+/// The contents of a module, without its child modules.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Items defined here: types, functions, macros and so on.
     pub(super) items: BTreeSet<String>,
-    /// Imported names. One name can stand for several paths, since types, values and macros have separate namespaces.
+    /// Imported names. One name can have several paths, since types, values and macros have separate namespaces.
     pub(super) imports: BTreeMap<String, Vec<Segments>>,
     /// The modules or enums of `use …::*`.
     pub(super) globs: Vec<Segments>,
@@ -45,7 +45,7 @@ impl Names {
     }
 }
 
-/// Whether the attributes leave an item out of everything but tests: `#[cfg(test)]`, or a condition that implies it.
+/// Whether the attributes restrict an item to tests: `#[cfg(test)]`, or a condition that implies it.
 pub(super) fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
@@ -139,12 +139,12 @@ impl Scan {
         self.mention(segments, span);
     }
 
-    /// Takes the paths out of tokens that may be anything: identifiers with `::` in between.
+    /// Finds paths in arbitrary tokens: identifiers joined by `::`.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Segments = Vec::new();
         let mut start = Span::call_site();
         let mut colons = 0;
-        // After a dot comes a field or method, which is no path.
+        // A field or method follows a dot, and is not a path.
         let mut after_dot = false;
         for token in tokens {
             match &token {
@@ -183,7 +183,7 @@ impl Scan {
         }
     }
 
-    /// Takes paths out of the strings of an attribute: `#[serde(with = "crate::text")]`.
+    /// Finds paths in the strings of an attribute: `#[serde(with = "crate::text")]`.
     fn strings(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
@@ -212,7 +212,7 @@ fn is_keyword(segment: &str) -> bool {
 
 impl<'ast> Visit<'ast> for Scan {
     fn visit_item(&mut self, item: &'ast Item) {
-        // Modules are modules of their own in the tree.
+        // The tree contains child modules separately.
         if !matches!(item, Item::Mod(_)) && !is_test_only(attributes_of(item)) {
             visit::visit_item(self, item);
         }

@@ -40,14 +40,14 @@ fn imports_between_siblings_are_a_cycle_with_its_lines() {
 }
 
 #[test]
-fn one_direction_is_no_cycle() {
+fn one_direction_is_not_a_cycle() {
     let files =
         [("src/lib.rs", "mod a; mod b; pub use a::A;"), ("src/a.rs", "pub struct A;"), ("src/b.rs", "use crate::A;")];
     assert_eq!(cycles_of(&files), NONE);
 }
 
 #[test]
-fn a_re_export_through_the_parent_hides_no_cycle() {
+fn a_cycle_through_a_re_export_of_the_parent_is_found() {
     let files = [
         ("src/lib.rs", "mod a; mod b; pub use a::A; pub use b::*;"),
         ("src/a.rs", "use super::B;\npub struct A;"),
@@ -57,7 +57,7 @@ fn a_re_export_through_the_parent_hides_no_cycle() {
 }
 
 #[test]
-fn a_glob_of_the_parent_hides_no_cycle() {
+fn a_cycle_through_a_glob_of_the_parent_is_found() {
     let files = [
         ("src/lib.rs", "mod a; mod b; use a::A; use b::B;"),
         ("src/a.rs", "use super::*;\npub struct A(B);"),
@@ -67,7 +67,7 @@ fn a_glob_of_the_parent_hides_no_cycle() {
 }
 
 #[test]
-fn parent_and_child_may_know_each_other() {
+fn parent_and_child_may_depend_on_each_other() {
     let files = [
         ("src/lib.rs", "mod a; pub struct Root;"),
         ("src/a/mod.rs", "mod inner; use inner::Inner; pub struct A(Inner);"),
@@ -77,7 +77,7 @@ fn parent_and_child_may_know_each_other() {
 }
 
 #[test]
-fn folders_are_taken_with_all_that_is_below() {
+fn a_module_includes_everything_below_it() {
     let files = [
         ("src/lib.rs", "mod a; mod b;"),
         ("src/a/mod.rs", "pub mod one; pub mod two;"),
@@ -89,7 +89,7 @@ fn folders_are_taken_with_all_that_is_below() {
 }
 
 #[test]
-fn cycles_deep_in_the_tree_are_found_where_they_are() {
+fn cycles_are_found_at_their_level_of_the_tree() {
     let files = [
         ("src/lib.rs", "mod a;"),
         ("src/a.rs", "mod one; mod two; mod three;"),
@@ -112,7 +112,7 @@ fn macros_and_strings_of_attributes_are_read() {
 }
 
 #[test]
-fn what_only_tests_have_is_left_out() {
+fn items_of_tests_are_left_out() {
     let files = [
         ("src/lib.rs", "mod a; mod b; #[cfg(test)] mod testing;"),
         (
@@ -127,7 +127,7 @@ fn what_only_tests_have_is_left_out() {
 }
 
 #[test]
-fn fields_and_local_names_are_no_dependencies() {
+fn fields_and_local_names_are_not_dependencies() {
     let files = [
         ("src/lib.rs", "mod a; mod b;"),
         (
@@ -140,18 +140,18 @@ fn fields_and_local_names_are_no_dependencies() {
 }
 
 #[test]
-fn re_exports_in_a_circle_come_to_an_end() {
+fn a_cycle_of_re_exports_ends_the_search() {
     let files = [
         ("src/lib.rs", "mod a; mod b;"),
         ("src/a.rs", "pub use crate::b::*; pub use crate::b::X;"),
         ("src/b.rs", "pub use crate::a::*; pub use crate::a::X;"),
     ];
-    // No name is defined anywhere: what such a file depends on is not known.
+    // No name is defined anywhere, so the dependencies are unknown.
     assert_eq!(cycles_of(&files).len(), 1);
 }
 
 #[test]
-fn modules_find_their_files() {
+fn each_module_has_its_file() {
     let files = [
         (
             "src/lib.rs",
@@ -173,8 +173,8 @@ fn modules_find_their_files() {
 }
 
 #[test]
-fn a_module_without_a_file_and_a_file_that_is_not_rust_are_found() {
-    let missing = Finding::in_file(Path::new("src/a.rs"), "a `mod` declaration names this file, which does not exist");
+fn a_module_without_a_file_and_an_invalid_file_are_found() {
+    let missing = Finding::in_file(Path::new("src/a.rs"), "file of a `mod` declaration not found");
     assert_eq!(tree(&[("src/lib.rs", "mod a;")]).findings, [missing]);
     let broken = tree(&[("src/lib.rs", "mod a;"), ("src/a.rs", "fn\n}")]).findings;
     assert_eq!(broken.len(), 1);
@@ -222,14 +222,14 @@ fn rows_of_the_page_name_tests_that_exist() {
     assert_eq!(listed, BTreeSet::from(["a_test".to_owned(), "p01".to_owned(), "p02".to_owned()]));
     let page = Path::new("docs/differences.md");
     let expected = [
-        Finding::at(page, 4, "the row names no test"),
-        Finding::at(page, 5, "p02 is not a test, scenario or recording"),
+        Finding::at(page, 4, "missing test in the row"),
+        Finding::at(page, 5, "p02 not found: expected a test, scenario or recording"),
     ];
     assert_eq!(findings, expected);
 }
 
 #[test]
-fn a_scenario_that_differs_is_on_the_page() {
+fn a_scenario_that_differs_must_be_on_the_page() {
     let path = Path::new("p01.yaml");
     let text = "about: hints\ndiffers: kube-proxy ignores them\n==========\nabout: not this\n";
     assert_eq!(pages::scenario(path, text, true), []);

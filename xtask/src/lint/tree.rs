@@ -1,4 +1,4 @@
-//! The modules of one target, as its `mod` declarations give them.
+//! The modules of one target, found through its `mod` declarations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -23,11 +23,11 @@ pub(super) struct Module {
     pub(super) names: Names,
 }
 
-/// The modules of one target, without those that only tests have. The root is the first.
+/// The modules of one target, without modules of tests. The first module is the root.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) modules: Vec<Module>,
-    /// All files that a `mod` declaration names, those of test modules included.
+    /// All files of `mod` declarations, including those of test modules.
     pub(super) files: BTreeSet<PathBuf>,
     pub(super) findings: Vec<Finding>,
 }
@@ -60,8 +60,7 @@ impl Tree {
     fn read_file(&mut self, place: &Place, sources: &Sources) {
         self.files.insert(place.file.clone());
         let Some(source) = sources.get(&place.file) else {
-            self.findings
-                .push(Finding::in_file(&place.file, "a `mod` declaration names this file, which does not exist"));
+            self.findings.push(Finding::in_file(&place.file, "file of a `mod` declaration not found"));
             return;
         };
         match syn::parse_file(source) {
@@ -106,7 +105,7 @@ impl Tree {
     }
 }
 
-/// Where a module is declared, and where its own child modules have their files.
+/// The file that declares a module, and the folder of the files of its child modules.
 struct Place {
     name: Option<String>,
     parent: Option<usize>,
@@ -121,7 +120,7 @@ impl Place {
         let is_test = self.is_test || is_test_only(&declaration.attrs);
         let (file, folder) = match (&declaration.content, path_attribute(&declaration.attrs)) {
             (Some(_), _) => (self.file.clone(), self.folder.join(&name)),
-            // Such a file is the root of its folder, as `mod.rs` is.
+            // A file of a `path` attribute is the root of its folder, like `mod.rs`.
             (None, Some(path)) => {
                 let file = normalized(&parent_of(&self.file).join(path));
                 let folder = parent_of(&file);
@@ -141,7 +140,7 @@ fn parent_of(file: &Path) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
-/// The path without `..`, as the sources are listed: a `path` attribute may lead out of the folder of its file.
+/// The path without `..`, as in the list of sources. A `path` attribute may lead out of the folder of its file.
 fn normalized(path: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
     for component in path.components() {

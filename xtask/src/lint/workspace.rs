@@ -1,4 +1,4 @@
-//! What the rules look at: the files of the repository, and the targets that cargo builds from them.
+//! The input of the rules: the files of the repository, and the targets that cargo builds from them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ pub(super) struct TargetTree {
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) root: PathBuf,
-    /// All text files but those that are built or belong to git, relative to the root.
+    /// All text files except build results and those of git, relative to the root.
     pub(super) files: BTreeMap<PathBuf, String>,
     pub(super) targets: Vec<TargetTree>,
 }
@@ -69,7 +69,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, String>
         } else if name != ".git"
             && let Ok(text) = fs::read_to_string(&path)
         {
-            // What is not UTF-8 is no text.
+            // A file that is not UTF-8 is not text.
             files.insert(path.strip_prefix(root)?.to_owned(), text);
         }
     }

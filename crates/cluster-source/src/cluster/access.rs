@@ -1,4 +1,4 @@
-//! The way to the API server: one client at a time, created again from credentials that are read again when they were rejected.
+//! Access to the API server: one client at a time. When its credentials are rejected, they are read again for a new client.
 
 use kube::Client;
 use tokio::sync::Mutex;
@@ -8,7 +8,7 @@ use super::client;
 use super::connection_options::ConnectionOptions;
 use super::credentials;
 
-/// The way to the API server. Shared by all that send requests, so that new credentials are read once for all of them.
+/// Access to the API server. All reflectors share it, so that new credentials are read once for all of them.
 #[derive(Debug)]
 pub struct Access {
     options: ConnectionOptions,
@@ -20,7 +20,7 @@ pub struct Access {
 #[derive(Debug)]
 struct Current {
     client: Option<OpaqueClient>,
-    /// How many clients were created so far.
+    /// The number of clients created so far.
     generation: u64,
 }
 
@@ -33,15 +33,15 @@ impl std::fmt::Debug for OpaqueClient {
 }
 
 impl Access {
-    /// Reads where the API server is and which credentials to use. No request is sent and no token read: the token may appear later.
+    /// Reads the address of the API server and which credentials to use. Sends no request and reads no token: its file may appear later.
     ///
     /// # Errors
-    /// If the server or the credentials are not known. A retry does not help.
+    /// If the address or the credentials are missing or invalid. A retry does not help.
     pub fn open(options: &ConnectionOptions) -> Result<Self, AccessError> {
         if options.qps > 0.0 && options.burst == 0 {
             return Err(AccessError::Burst);
         }
-        // kube's functions are async, but do nothing that waits; this is called before any runtime exists.
+        // kube's functions are async, but never wait. This runs before any runtime exists.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
         let url = runtime.block_on(credentials::load(options))?.cluster_url;
         let server = url.to_string().trim_end_matches('/').to_owned();
@@ -50,7 +50,7 @@ impl Access {
         Ok(Self { options: options.clone(), server, host, current })
     }
 
-    /// Host and port of the server, as metrics name it.
+    /// Host and port of the server, for metrics.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -64,10 +64,10 @@ impl Access {
         &self.options
     }
 
-    /// The client in use, created if there is none, and its generation for [`Self::renew`].
+    /// The current client, created if there is none, and its generation for [`Self::renew`].
     ///
     /// # Errors
-    /// If none can be created now. A retry may help: files and plugins may recover.
+    /// If no client can be created now. A retry may help: a file or credential plugin may recover.
     pub async fn client(&self) -> Result<(Client, u64), AccessError> {
         let mut current = self.current.lock().await;
         if let Some(OpaqueClient(client)) = &current.client {
@@ -81,8 +81,8 @@ impl Access {
         Ok((client, current.generation))
     }
 
-    /// Drops the client of a generation, whose credentials were rejected: the next one reads them again. Of several that were rejected
-    /// with the same client, the first drops it and the rest find the new one.
+    /// Drops the client of a generation after its credentials were rejected. The next client reads the credentials again. If several
+    /// requests with the same client were rejected, only the first call drops it.
     pub async fn renew(&self, generation: u64) {
         let mut current = self.current.lock().await;
         if current.generation == generation {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_used_is_named() {
+    fn unusable_options_are_rejected_with_a_reason() {
         let none = open(Some("/nowhere/kubeconfig".into()), None).unwrap_err();
         assert_eq!(none.to_string(), "cannot read kubeconfig /nowhere/kubeconfig");
         let odd = open(None, Some("http://a b")).unwrap_err();

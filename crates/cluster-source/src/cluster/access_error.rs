@@ -1,6 +1,6 @@
-//! Why no client of an API server can be created.
+//! Errors of creating an API server client.
 //!
-//! Messages name the flags and configuration fields of kube-proxy, since whoever reads them has to change one of these.
+//! Messages name the flags and configuration fields of kube-proxy that fix the error.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub enum AccessError {
         #[source]
         source: http::uri::InvalidUri,
     },
-    /// A rate limit whose bucket holds no request: none could ever be sent.
+    /// A rate limit with a burst of 0 would never allow a request.
     #[error("invalid --kube-api-burst (clientConnection.burst) 0: must be above 0 if requests per second are limited")]
     Burst,
     #[error("cannot read token file {}", path.display())]

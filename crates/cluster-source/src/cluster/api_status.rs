@@ -1,11 +1,11 @@
-//! Why the API server refuses a request or ends a watch: a `Status` object, or the HTTP code alone.
+//! Reads why the API server rejected a request or ended a watch: from a `Status` object, or from the HTTP code alone.
 
 use serde::Deserialize;
 
-/// The cause in a `Status` that says that the server has not reached the resource version that was asked for.
+/// The cause in a `Status` if the server has not reached the requested resource version.
 const VERSION_UNKNOWN: &str = "ResourceVersionTooLarge";
 
-/// Why the API server refuses.
+/// Why the API server rejected a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ApiStatus {
     /// The HTTP code.
@@ -39,7 +39,7 @@ struct Cause {
 }
 
 impl ApiStatus {
-    /// Reads the head and the body of a response; the body may be anything. An event of a watch has no head: its code is 0.
+    /// Reads the head and the body of a response. The body may be anything. For a watch event, which has no head, `code` is 0.
     pub(super) fn read(code: u16, retry_after: Option<u64>, body: &[u8]) -> Self {
         let status: Status = serde_json::from_slice(body).unwrap_or_default();
         let details = status.details.unwrap_or_default();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-/// HNS is to be in sync within two seconds of the end of an outage, so client-go's 30 s would be too long.
+/// HNS has to be in sync within 2 s after the end of an outage, so client-go's 30 s would be too long.
 const MAX: Duration = Duration::from_secs(1);
-/// For the same reason, the longest that a server's `Retry-After` counts for.
+/// The limit for a server's `Retry-After`, for the same reason.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Exponential backoff with jitter, so that the proxies of all nodes do not retry at the same moment.
@@ -15,7 +15,6 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The next failure counts as the first.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -25,7 +24,7 @@ impl Backoff {
         self.failures < 2
     }
 
-    /// Counts a failure, and returns how long to wait. `jitter` is anything from 0 to 1, `retry_after` is in seconds.
+    /// Counts a failure, and returns how long to wait. `jitter` is from 0 to 1, `retry_after` is in seconds.
     pub(super) fn next(&mut self, jitter: f64, retry_after: Option<u64>) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(10)).min(MAX);
         self.failures = self.failures.saturating_add(1);
@@ -49,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_counts_within_limits() {
+    fn retry_after_is_honoured_up_to_a_limit() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(1.0, Some(2)).as_secs(), 2);
         assert_eq!(backoff.next(1.0, Some(3600)).as_secs(), 5);

@@ -10,15 +10,15 @@ use tower::{BoxError, ServiceBuilder};
 
 use super::access_error::AccessError;
 
-/// A server that does not accept the connection by then is unavailable.
+/// After this time without a connection, the server counts as unavailable.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// TCP keepalive: time, interval and retries. A watch is silent for minutes, and a server that was switched off never closes it.
+/// TCP keepalive: time, interval and retries. A watch may receive nothing for minutes, and a server that lost power never closes the connection.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
-/// Bytes of a response that a connection buffers. It keeps the buffer of its longest list for as long as it lives, so the default limit
-/// would cost memory for good. (Through a proxy, kube's own client has its own limit.)
+/// Bytes of a response that a connection buffers. A connection never shrinks its buffer, so one long list with hyper's default limit would
+/// cost memory permanently. (Behind a proxy, kube's client is used, with its own limit.)
 const READ_BUFFER: usize = 64 * 1024;
 
-/// Creates a client, on a thread that may block: plugins for credentials are run.
+/// Creates a client, on a thread that may block, since this runs credential plugins.
 pub(super) async fn create(config: Config) -> Result<Client, AccessError> {
     let made = tokio::task::spawn_blocking(|| match config.proxy_url {
         Some(_) => ClientBuilder::try_from(config).map(ClientBuilder::build),
@@ -30,7 +30,8 @@ pub(super) async fn create(config: Config) -> Result<Client, AccessError> {
     }
 }
 
-/// A client that notices when the server is gone without a word, as kube's own does not.
+/// A client with TCP keepalive, which detects a server that disappeared without closing its connections. kube's client does not set
+/// it.
 fn direct(config: &Config) -> Result<Client, kube::Error> {
     let mut connector = HttpConnector::new();
     let (time, interval, retries) = KEEPALIVE;

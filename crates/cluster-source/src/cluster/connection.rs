@@ -1,4 +1,4 @@
-//! Sends requests to the API server, and reads the responses piece by piece.
+//! Sends requests to the API server, and reads the responses chunk by chunk.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -20,13 +20,13 @@ use super::request_error::RequestError;
 use super::request_observer::RequestObserver;
 use crate::error_chain;
 
-/// The method of all requests, as metrics name it.
+/// The method of all requests, for metrics.
 const METHOD: &str = "GET";
-/// For the head of a response, and for each piece of a list.
+/// For the head of a response, and for each chunk of a list.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a watch may be silent. Servers send a bookmark about once a minute, so a connection that is silent for longer is dead.
+/// How long a watch may receive nothing. Servers send a bookmark about once a minute, so such a connection is dead.
 const WATCH_IDLE_TIMEOUT: Duration = Duration::from_secs(100);
-/// Bytes of a line. etcd holds objects of less than 2 MiB, so a longer line is no watch event.
+/// In bytes. An object in etcd is smaller than 2 MiB, so a longer line is not a watch event.
 const MAX_LINE: usize = 16 << 20;
 
 /// The connection to the API server, shared by the reflectors of all kinds.
@@ -47,15 +47,15 @@ impl Connection {
         self.access.server()
     }
 
-    /// The time since this was created.
+    /// The time since the connection was created. Reflectors share it, so their times are comparable.
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Sends a request once the rate limit allows it. The response has a code of success.
+    /// Sends a request once the rate limit allows it. The response has a success code.
     ///
     /// # Errors
-    /// Every other response, and a request without one.
+    /// If the response has any other code, or there is no response.
     pub(super) async fn send<K: Kind>(
         &self,
         request: &Request,
@@ -85,7 +85,7 @@ impl Connection {
                 Err(RequestError::Api(ApiStatus::read(code, retry_after, &body)))
             }
         };
-        // They may have expired, or a kubeconfig may have been corrected.
+        // Credentials expire, and somebody may have corrected the kubeconfig: the next request reads them again.
         if result.as_ref().is_err_and(RequestError::may_be_credentials) {
             self.access.renew(generation).await;
         }
@@ -93,26 +93,25 @@ impl Connection {
     }
 }
 
-/// A response whose body is still to be read.
+/// A response whose body was not read yet.
 pub(super) struct Response {
     body: Body,
 }
 
 impl Response {
-    /// The whole body.
     pub(super) async fn whole(mut self) -> Result<Vec<u8>, RequestError> {
         let mut whole = Vec::new();
-        while let Some(piece) = timeout(RESPONSE_TIMEOUT, self.piece()).await.map_err(|_| RequestError::Timeout)? {
-            whole.extend_from_slice(&piece?);
+        while let Some(chunk) = timeout(RESPONSE_TIMEOUT, self.chunk()).await.map_err(|_| RequestError::Timeout)? {
+            whole.extend_from_slice(&chunk?);
         }
         Ok(whole)
     }
 
-    /// The next piece; none at the end.
-    async fn piece(&mut self) -> Option<Result<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>, RequestError>> {
+    /// The next chunk; `None` at the end.
+    async fn chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>, RequestError>> {
         loop {
             match self.body.frame().await? {
-                // Trailers carry no data.
+                // Trailers have no data.
                 Ok(frame) => match frame.into_data() {
                     Ok(data) => return Some(Ok(data)),
                     Err(_) => continue,
@@ -127,7 +126,6 @@ impl Response {
         }
     }
 
-    /// The body line by line.
     pub(super) fn lines(self) -> Lines {
         Lines { response: self, rest: Vec::new(), begin: 0 }
     }
@@ -136,23 +134,22 @@ impl Response {
 /// The lines of a response.
 pub(super) struct Lines {
     response: Response,
-    /// Bytes that were received; those from `begin` on were not returned yet.
+    /// Received bytes. Those from `begin` on were not returned yet.
     rest: Vec<u8>,
     begin: usize,
 }
 
-/// What was read of a watch.
+/// The result of reading from a watch.
 pub(super) enum WatchRead<'a> {
     /// A whole line.
     Line(&'a [u8]),
-    /// The server has ended the response. Half a line is dropped.
+    /// The server ended the response. An incomplete line is dropped.
     End,
     /// Nothing was received for [`WATCH_IDLE_TIMEOUT`].
     Idle,
 }
 
 impl Lines {
-    /// The next line.
     pub(super) async fn next(&mut self) -> Result<WatchRead<'_>, RequestError> {
         let mut searched = self.begin;
         loop {
@@ -168,17 +165,17 @@ impl Lines {
             if searched > MAX_LINE {
                 return Err(DecodeError::new("line too long", &self.rest).into());
             }
-            match timeout(WATCH_IDLE_TIMEOUT, self.response.piece()).await {
+            match timeout(WATCH_IDLE_TIMEOUT, self.response.chunk()).await {
                 Err(_) => return Ok(WatchRead::Idle),
                 Ok(None) => return Ok(WatchRead::End),
-                Ok(Some(piece)) => self.rest.extend_from_slice(&piece?),
+                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk?),
             }
         }
     }
 }
 
 impl RequestError {
-    /// Tells errors of the client apart by the types of their causes, never by their texts.
+    /// Classifies errors of the client by the types of their causes, never by their texts.
     fn of(error: kube::Error) -> Self {
         let mut innermost: &(dyn Error + 'static) = &error;
         loop {
@@ -196,7 +193,7 @@ impl RequestError {
                     _ => RequestError::Connect(tls.to_string()),
                 };
             }
-            // `io::Error::source` skips the error that it wraps, which is the one to look at.
+            // `io::Error::source` skips the wrapped error, which is the one to classify.
             let wrapped = innermost.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             match wrapped.map(|error| error as &(dyn Error + 'static)).or_else(|| innermost.source()) {
                 Some(cause) => innermost = cause,

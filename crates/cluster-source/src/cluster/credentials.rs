@@ -12,7 +12,6 @@ use super::access_error::AccessError;
 use super::client::CONNECT_TIMEOUT;
 use super::connection_options::ConnectionOptions;
 
-/// Reads server and credentials.
 pub(super) async fn load(options: &ConnectionOptions) -> Result<Config, AccessError> {
     let mut config = match (&options.kubeconfig, &options.master) {
         (Some(path), _) => {
@@ -31,16 +30,16 @@ pub(super) async fn load(options: &ConnectionOptions) -> Result<Config, AccessEr
         config.cluster_url = url(master, config.root_cert.is_some() || config.accept_invalid_certs)?;
     }
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    // Retries are decided in list_watch.rs alone.
+    // list_watch.rs decides on retries; a second layer of retries would multiply them.
     config.default_retry = false;
-    // A name that no header may have is left out: it is for the server's log only.
+    // An agent that is not a valid header value is left out: it only serves the server's log.
     if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
         config.headers.push((USER_AGENT, agent));
     }
     Ok(config)
 }
 
-/// The URL of a server that may be given as host and port alone: with TLS where there is anything to verify it by.
+/// The URL of a server. Without a scheme, TLS is used if there is a certificate to verify the server with, as in client-go.
 fn url(master: &str, tls: bool) -> Result<Uri, AccessError> {
     let scheme = match master.contains("://") {
         true => "",
@@ -51,8 +50,8 @@ fn url(master: &str, tls: bool) -> Result<Uri, AccessError> {
     format!("{scheme}{master}").parse().map_err(refused)
 }
 
-/// Reads a token file whose text cannot be a header as it is: files that people write end with a newline. kube reads the others itself,
-/// and again when they change.
+/// Reads the token file, and trims its text: a file written by hand ends with a newline, which is invalid in a header. Files that need no
+/// trimming are left to kube, which reads them again when they change.
 pub(super) fn trim_token(config: &mut Config) -> Result<(), AccessError> {
     let auth = &mut config.auth_info;
     let Some(path) = auth.token_file.as_ref().filter(|_| auth.token.is_none()).map(PathBuf::from) else {
@@ -85,7 +84,7 @@ mod tests {
         fs::write(&token, "secret").unwrap();
         config.auth_info.token = None;
         trim_token(&mut config).unwrap();
-        assert!(config.auth_info.token.is_none(), "the file is read again now and then");
+        assert!(config.auth_info.token.is_none(), "kube reads the file again when it changes");
         fs::write(&token, "\n").unwrap();
         assert!(trim_token(&mut config).unwrap_err().to_string().ends_with("token: empty"));
     }

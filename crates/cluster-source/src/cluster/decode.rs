@@ -1,7 +1,7 @@
 //! Decodes pages of lists and lines of watches.
 //!
-//! Each object is decoded by itself, straight into the fields that are used. One that cannot be decoded becomes a [`Problem`], and the
-//! others count; only a body that is no page or line at all is an error.
+//! Each object is decoded separately, directly into the fields that are used. An object that cannot be decoded becomes a [`Problem`], and
+//! the others are used. Only a body that is not a page or a line is an error.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ use crate::kubernetes::{Problem, ProblemKind};
 /// The annotation of the bookmark that ends a streamed list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
-/// A body that is no page or watch event.
+/// A body that is not a page or a watch event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}, in a body that begins with {begin:?}")]
+#[error("{reason} (the body begins with {begin:?})")]
 pub(super) struct DecodeError {
     reason: String,
     begin: String,
@@ -93,7 +93,7 @@ fn bookmark<T>(object: &RawValue) -> serde_json::Result<Event<T>> {
     Ok(Event::Bookmark { resource_version: metadata.resource_version, initial_events_end })
 }
 
-/// Decodes an object as far as it can be used.
+/// Decodes the usable parts of an object.
 fn object<K: Kind>(raw: &RawValue) -> Object<K::Item> {
     let identity = serde_json::from_str::<Named>(raw.get()).map(|named| named.metadata).unwrap_or_default();
     let subject = match identity.name.as_str() {
@@ -107,7 +107,7 @@ fn object<K: Kind>(raw: &RawValue) -> Object<K::Item> {
         Ok(object) => K::convert(&object).map_err(|error| problem.what = error.to_string()),
         Err(error) => {
             problem.field = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
-            // The position is one within the object, which nobody sees.
+            // The position is relative to the object, whose text no user sees.
             let what = error.inner().to_string();
             problem.what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
             Err(())
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_its_good_objects_and_names_the_bad_ones() {
+    fn a_page_has_its_valid_objects_and_the_problems_of_the_others() {
         let mut odd = web();
         odd["spec"]["ports"] = json!([{"port": "http"}]);
         let list = json!({"metadata": {"resourceVersion": "9", "continue": "c"}, "items": [web(), odd, 7]});
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_watch() {
+    fn each_watch_event_is_decoded() {
         let read =
             |kind: &str, object: Value| event::<Slices>(&text(&json!({"type": kind, "object": object}))).unwrap();
         let metadata = json!({"namespace": "ns", "name": "web-1", "resourceVersion": "8"});
@@ -194,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_garbage() {
+    fn an_invalid_response_is_a_decode_error() {
         for garbage in ["<html>busy</html>", "{\"type\":\"ADDED\",\"obj", "{}", "\u{1}\u{2}"] {
             assert!(event::<Services>(garbage.as_bytes()).is_err(), "{garbage}");
             assert!(page::<Services>(garbage.as_bytes()).is_err(), "{garbage}");
         }
         let error = page::<Services>(b"<html>busy</html>").unwrap_err().to_string();
-        assert!(error.ends_with("in a body that begins with \"<html>busy</html>\""), "{error}");
+        assert!(error.ends_with("(the body begins with \"<html>busy</html>\")"), "{error}");
     }
 }

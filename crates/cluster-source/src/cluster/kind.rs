@@ -8,11 +8,11 @@ use crate::change::Change;
 use crate::kubernetes::node::{self, Node};
 use crate::kubernetes::{ConvertError, Converted, object, service, slice};
 
-/// A kind of objects.
+/// A kind that is listed and watched.
 pub(super) trait Kind: 'static {
     /// An object as the API server writes it.
     type Object: DeserializeOwned;
-    /// The object of the model.
+    /// The same object in the model.
     type Item: Send + 'static;
     const NAME: &'static str;
     /// Its name in RBAC rules.
@@ -20,7 +20,7 @@ pub(super) trait Kind: 'static {
     /// The path of the objects of all namespaces.
     const PATH: &'static str;
 
-    /// Which of them concern the proxy of a node.
+    /// The objects that concern the proxy of a node.
     fn selection(node_name: &str) -> Selection;
     fn convert(object: &Self::Object) -> Result<Converted<Self::Item>, ConvertError>;
     fn reset(items: Vec<Self::Item>) -> Change;
@@ -31,15 +31,13 @@ pub(super) trait Kind: 'static {
 /// Which objects are requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Selection {
-    /// Label selector.
     pub(super) labels: &'static str,
-    /// Field selector.
     pub(super) fields: String,
-    /// Whether the conversion skips the other objects too, so that a server without that field selector can do without it.
+    /// Whether `fields` only saves traffic, because the conversion skips the same objects. Then it is dropped if a server rejects it.
     pub(super) fields_are_optional: bool,
 }
 
-/// All Services but those of other proxies and headless ones.
+/// All Services, except those of other proxies and headless ones.
 #[derive(Debug)]
 pub(super) struct Services;
 
@@ -75,7 +73,7 @@ impl Kind for Services {
     }
 }
 
-/// All slices but those of headless Services.
+/// All slices, except those of headless Services.
 #[derive(Debug)]
 pub(super) struct Slices;
 
@@ -108,7 +106,7 @@ impl Kind for Slices {
     }
 }
 
-/// The own Node.
+/// The local Node.
 #[derive(Debug)]
 pub(super) struct Nodes;
 

@@ -1,4 +1,4 @@
-//! Drives the reflectors of all kinds over one connection: sends what they ask for, waits between retries, and says when an outage begins
+//! Runs the reflectors of all kinds over one connection: sends their requests, waits between retries, and reports when an outage begins
 //! and is resolved.
 
 use std::cell::RefCell;
@@ -22,12 +22,12 @@ use super::request_error::RequestError;
 use super::request_observer::RequestObserver;
 use crate::change::Change;
 
-/// A watch that lasted this long was healthy: the next one begins at once. A shorter one backs off, since a server that ends watches at
-/// once would else be asked without pause.
+/// After a watch that lasted this long, the next one begins at once. After a shorter one, the reflector backs off, so that a server that
+/// ends watches immediately is not flooded with requests.
 const HEALTHY_WATCH: Duration = Duration::from_secs(10);
 
-/// Lists and watches a cluster for the proxy of a node, and emits batches of changes, until the future is dropped. An API server that is
-/// unavailable is no error: requests are retried until it is available.
+/// Lists and watches a cluster for the proxy of a node, and emits batches of changes, until the future is dropped. An unavailable
+/// API server is not an error: requests are retried until it is available.
 ///
 /// The future is not `Send`, and needs a tokio runtime with a timer, I/O and blocking threads.
 pub async fn list_watch(
@@ -53,20 +53,20 @@ pub async fn list_watch(
     );
 }
 
-/// What the reflectors share.
+/// State shared by the reflectors.
 struct ListWatch {
     connection: Connection,
     emit: Box<dyn Fn(Vec<Change>)>,
     stream_lists: bool,
     outage: RefCell<OutageTracker>,
-    /// Notified when no reflector fails any more.
+    /// Notified when the last failing reflector has recovered.
     recovered: Notify,
 }
 
-/// How a response ended that was no error.
-enum End {
+/// How a successful response ended.
+enum Ended {
     List,
-    /// A watch was ended by the server, or was silent for too long, after this time.
+    /// The server ended the watch, or sent nothing for too long, after this time.
     Watch(Duration),
 }
 
@@ -76,14 +76,16 @@ impl ListWatch {
         let mut backoff = Backoff::default();
         loop {
             let wait = match self.request(&mut reflector, &mut backoff).await {
-                Ok(End::List) => Duration::ZERO,
-                Ok(End::Watch(lasted)) => {
+                Ok(Ended::List) => Duration::ZERO,
+                Ok(Ended::Watch(lasted)) => {
                     reflector.on_end();
+                    // The server ends each healthy watch after its timeout, so this is not a failure.
                     if lasted >= HEALTHY_WATCH { Duration::ZERO } else { backoff.next(fastrand::f64(), None) }
                 }
                 Err(error) => {
+                    // A different request follows, for example a relist: a wait would only prolong the gap.
                     let at_once = reflector.on_error(&error);
-                    // What a healthy server does now and then is an outage only if it repeats.
+                    // Errors that a healthy server also causes are an outage only if they repeat.
                     let is_outage = !(at_once || error.is_ordinary() && backoff.is_first());
                     self.failed::<K>(&error, is_outage);
                     let wait = backoff.next(fastrand::f64(), error.retry_after());
@@ -95,7 +97,11 @@ impl ListWatch {
     }
 
     /// Sends the next request, and handles its response.
-    async fn request<K: Kind>(&self, reflector: &mut Reflector<K>, backoff: &mut Backoff) -> Result<End, RequestError> {
+    async fn request<K: Kind>(
+        &self,
+        reflector: &mut Reflector<K>,
+        backoff: &mut Backoff,
+    ) -> Result<Ended, RequestError> {
         let request = reflector.request();
         let response = self.connection.send::<K>(&request, reflector.selection()).await?;
         match request {
@@ -103,15 +109,16 @@ impl ListWatch {
                 let page = decode::page::<K>(&response.whole().await?)?;
                 self.emit(reflector.on_page(page));
                 self.succeeded::<K>();
-                Ok(End::List)
+                Ok(Ended::List)
             }
             Request::Verify(_) => {
-                // The content does not matter, but the connection can be used again only once it was read.
+                // The content does not matter, but the connection is reused only after the body was read.
                 response.whole().await?;
                 reflector.on_verified();
-                Ok(End::List)
+                Ok(Ended::List)
             }
             Request::StreamList | Request::Watch(_) => {
+                // The server has accepted the watch. On a quiet cluster no event may follow for minutes.
                 self.succeeded::<K>();
                 self.watch(reflector, backoff, response.lines()).await
             }
@@ -124,7 +131,7 @@ impl ListWatch {
         reflector: &mut Reflector<K>,
         backoff: &mut Backoff,
         mut lines: Lines,
-    ) -> Result<End, RequestError> {
+    ) -> Result<Ended, RequestError> {
         let begin = self.connection.now();
         loop {
             let read = lines.next().await;
@@ -138,9 +145,10 @@ impl ListWatch {
                     self.emit(reflector.on_event(event)?);
                     backoff.reset();
                 }
-                // A stream that stops within the initial list is broken; afterwards a cluster without changes is silent.
+                // A stream that stops within the initial list is broken. After the list, the connection may be dead or the cluster quiet: a new
+                // watch is right for both.
                 WatchRead::Idle if !reflector.is_complete() => return Err(RequestError::Timeout),
-                WatchRead::Idle | WatchRead::End => return Ok(End::Watch(lasted)),
+                WatchRead::Idle | WatchRead::End => return Ok(Ended::Watch(lasted)),
             }
         }
     }
@@ -161,7 +169,7 @@ impl ListWatch {
         }
     }
 
-    /// Reports the end of outages, once they have been over for a while.
+    /// Reports outages as resolved, once no request has failed for [`SETTLE`].
     async fn settle_outages(&self) {
         loop {
             self.recovered.notified().await;

@@ -1,4 +1,4 @@
-//! The cluster of an API server: lists and watches its Services, its EndpointSlices and the own Node.
+//! The cluster of an API server: lists and watches its Services, its EndpointSlices and the local Node.
 
 mod access;
 mod access_error;

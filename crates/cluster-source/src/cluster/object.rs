@@ -1,18 +1,18 @@
-//! What the API server sends: objects, pages of lists, and watch events, as far as a reflector reads them.
+//! Objects, pages of lists and watch events of the API server, reduced to the parts that a reflector reads.
 
 use serde::Deserialize;
 
 use super::api_status::ApiStatus;
 use crate::kubernetes::Problem;
 
-/// Which object, and which version of it.
+/// Identifies an object and its version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Identity {
     /// Empty for a kind without namespaces.
     pub(super) namespace: String,
     pub(super) name: String,
-    /// Opaque: it is compared for equality only, as Kubernetes asks clients to.
+    /// Opaque: compared for equality only, as the Kubernetes API requires.
     pub(super) resource_version: String,
 }
 
@@ -23,11 +23,11 @@ impl Identity {
     }
 }
 
-/// An object, as far as it can be used.
+/// An object, reduced to its usable parts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object<T> {
     pub(super) identity: Identity,
-    /// `None` if it does not concern this proxy, or cannot be used.
+    /// `None` if the object does not concern this proxy, or cannot be used.
     pub(super) item: Option<T>,
     pub(super) problems: Vec<Problem>,
 }
@@ -49,7 +49,7 @@ pub(super) enum Event<T> {
     Applied(Object<T>),
     /// `DELETED`: also sent for an object that the selectors no longer match.
     Deleted(Identity),
-    /// All changes up to this version were sent.
+    /// The server has sent all changes up to this version.
     Bookmark {
         resource_version: String,
         /// Whether it ends the initial list of a stream.
@@ -57,6 +57,6 @@ pub(super) enum Event<T> {
     },
     /// `ERROR`: the watch cannot go on.
     Error(ApiStatus),
-    /// A type of event that a newer server may have; it is skipped.
+    /// An unknown type of event, for example of a newer server. It is skipped.
     Unknown,
 }

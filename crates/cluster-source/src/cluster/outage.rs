@@ -1,30 +1,31 @@
-//! When an outage of the API server begins, and when it is resolved.
+//! Decides when an outage of the API server begins, and when it is resolved.
 //!
-//! Each reason is reported once in an outage, whichever reflectors meet it. The outage is resolved when no request has failed for a while:
-//! a server that accepts a connection and closes it again is not available in between.
+//! Each reason is reported once per outage, even if several reflectors fail for it. The outage is resolved when no request has failed for
+//! [`SETTLE`], so that a server that accepts and closes connections in turn is one outage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How long no request may fail before the outage is resolved.
+/// The time without a failed request after which an outage is resolved. Longer than the longest backoff (1 s), so that a server
+/// that keeps failing fails again within it.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 
-/// What to report.
+/// A change of the outage to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outage {
-    /// It begins, or goes on for a reason that was not reported yet.
+    /// It began, or continues for a reason that was not reported yet.
     Began(String),
     Resolved,
 }
 
-/// The outage as all reflectors see it. Time is an argument: the duration since any fixed moment.
+/// Combines the failures of all reflectors. Time is an argument: the duration since any fixed moment.
 #[derive(Debug, Default)]
 pub(super) struct OutageTracker {
     /// The reasons that were reported in this outage.
     reported: BTreeSet<String>,
-    /// The kinds whose last request failed: the reason, and since when it is this one.
+    /// The kinds whose last request failed: the reason, and when a request first failed for this reason.
     failing: BTreeMap<&'static str, (String, Duration)>,
-    /// Since when no kind fails.
+    /// When the last failing kind recovered.
     recovered_at: Option<Duration>,
 }
 
@@ -38,6 +39,7 @@ impl OutageTracker {
         grace_period: Duration,
     ) -> Option<Outage> {
         let (known, since) = self.failing.entry(kind).or_insert_with(|| (reason.clone(), now));
+        // With another reason, the grace period begins again: a server that starts may be unreachable first and forbid everything next.
         if *known != reason {
             (*known, *since) = (reason.clone(), now);
         }
@@ -47,7 +49,7 @@ impl OutageTracker {
         is_new.then_some(Outage::Began(reason))
     }
 
-    /// A request for a kind succeeded. Whether to call [`Self::settle`] after [`SETTLE`].
+    /// A request for a kind succeeded. Returns whether to call [`Self::settle`] after [`SETTLE`].
     pub(super) fn succeeded(&mut self, kind: &'static str, now: Duration) -> bool {
         let was_failing = self.failing.remove(kind).is_some();
         let recovered = was_failing && self.failing.is_empty();
@@ -57,12 +59,13 @@ impl OutageTracker {
         recovered
     }
 
-    /// Whether the outage is resolved.
+    /// Resolves the outage if no kind has failed since [`SETTLE`] ago.
     pub(super) fn settle(&mut self, now: Duration) -> Option<Outage> {
         if now.saturating_sub(self.recovered_at?) < SETTLE {
             return None;
         }
         let reported = std::mem::take(self).reported;
+        // An outage that never outlasted its grace period was not reported, so its end is not reported either.
         (!reported.is_empty()).then_some(Outage::Resolved)
     }
 }
@@ -75,7 +78,7 @@ mod tests {
     const AT_ONCE: Duration = Duration::ZERO;
 
     #[test]
-    fn a_reason_is_reported_once_and_resolved_when_nobody_fails() {
+    fn a_reason_is_reported_once_and_resolved_when_no_kind_fails() {
         let mut tracker = OutageTracker::default();
         assert_eq!(tracker.failed("a", "gone".into(), NOW, AT_ONCE), Some(Outage::Began("gone".into())));
         assert_eq!(tracker.failed("b", "gone".into(), NOW, AT_ONCE), None);
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(tracker.failed("a", "forbidden".into(), NOW, grace_period), None);
         let outage = tracker.failed("a", "forbidden".into(), NOW + grace_period, grace_period);
         assert_eq!(outage, Some(Outage::Began("forbidden".into())));
-        // The period begins anew with another reason.
+        // The period begins again with another reason.
         assert_eq!(tracker.failed("b", "gone".into(), NOW, AT_ONCE), Some(Outage::Began("gone".into())));
         assert_eq!(tracker.failed("b", "starts".into(), NOW + grace_period, grace_period), None);
     }

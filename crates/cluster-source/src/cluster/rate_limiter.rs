@@ -13,7 +13,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A full bucket. A rate that is not above zero is no limit.
+    /// A full bucket. There is no limit if `qps` is not above 0.
     pub(super) fn new(qps: f32, burst: u32) -> Self {
         let burst = f64::from(burst.max(1));
         Self { qps: f64::from(qps), burst, tokens: burst, at: Duration::ZERO }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_goes_at_once_and_then_the_rate_counts() {
+    fn a_burst_is_sent_at_once_and_then_the_rate_applies() {
         let mut limiter = RateLimiter::new(5.0, 2);
         let waits: Vec<_> = (0..4).map(|_| limiter.reserve(Duration::ZERO).as_millis()).collect();
         assert_eq!(waits, [0, 0, 200, 400]);
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_rate_is_no_limit() {
+    fn a_negative_rate_means_no_limit() {
         let mut limiter = RateLimiter::new(-1.0, 0);
         assert!((0..100).all(|_| limiter.reserve(Duration::ZERO) == Duration::ZERO));
     }

@@ -13,10 +13,9 @@ use super::request_observer::RequestObserver;
 use crate::catalog::Catalog;
 use crate::change::Change;
 
-/// How long an outage may last: a command that reads once is run by somebody who waits for it.
+/// How long an outage may last. Short, because a user waits for a command that reads once.
 const MAX_OUTAGE: Duration = Duration::from_secs(10);
 
-/// Why a cluster could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error(transparent)]
@@ -30,7 +29,7 @@ pub enum ReadError {
 /// Reads the cluster that the proxy of a node serves.
 ///
 /// # Errors
-/// If the API server is unavailable for too long, or `stop` completes before.
+/// If the API server is unavailable for longer than 10 s, or `stop` completes first.
 pub async fn read(
     access: Arc<Access>,
     node_name: &str,
@@ -38,7 +37,7 @@ pub async fn read(
     stop: impl Future<Output = ()>,
 ) -> Result<Catalog, ReadError> {
     let (sender, received) = unbounded_channel();
-    // Nobody receives any more once all lists are complete.
+    // The receiver is dropped once all lists are complete.
     let emit = move |changes| drop(sender.send(changes));
     tokio::select! {
         result = collect(received) => result,

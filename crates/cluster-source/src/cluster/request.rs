@@ -2,26 +2,26 @@
 
 use super::kind::Selection;
 
-/// Objects of a page: client-go's default.
+/// The number of objects per page: client-go's default.
 const PAGE_LIMIT: &str = "500";
-/// Seconds that a watch lasts at least, and at most twice: the server ends it then, and the next one begins. The spread, as in client-go,
-/// keeps the watches of all nodes from ending together.
+/// A watch lasts between this time and twice this time. Then the server ends it, and the next one begins. The spread, as in client-go,
+/// prevents the watches of all nodes from ending together.
 const MIN_WATCH_SECONDS: f64 = 300.0;
 
-/// What to request next.
+/// A request for the objects of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
-    /// A page of the list: the first, or the one of a `continue` token.
+    /// A page of the list: the first page, or the page of a `continue` token.
     List(Option<String>),
     /// The list as a stream, followed by the changes after it (`sendInitialEvents`).
     StreamList,
-    /// Whether the server knows a resource version.
+    /// A list of one object, to check that the server has reached a resource version.
     Verify(String),
     /// The changes after a resource version.
     Watch(String),
 }
 
-/// The query parameters of a request. `jitter` is anything from 0 to 1.
+/// The query parameters of a request. `jitter` is from 0 to 1.
 pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if !selection.labels.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> St
             query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
         }
         Request::Verify(version) => {
-            // A list is refused if its version is unknown; a watch would be accepted, and stay silent.
+            // If the server has not reached the version, it rejects a list, but accepts a watch and sends no events.
             query.append_pair("limit", "1").append_pair("resourceVersion", version);
             query.append_pair("resourceVersionMatch", "NotOlderThan");
         }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_request_says_what_it_is_for() {
+    fn each_request_has_its_query_parameters() {
         let services = Services::selection("n");
         assert_eq!(
             query(&Request::StreamList, &services, 0.0),

@@ -1,26 +1,25 @@
-//! Why a request to the API server failed, told apart by code, with what to do about it.
+//! Errors of requests to the API server, classified by code, and how to react to each.
 
 use std::time::Duration;
 
 use super::api_status::ApiStatus;
 use super::decode::DecodeError;
 
-/// How long a server that starts may forbid everything, since it has not read the roles yet.
+/// How long a starting server may forbid everything, because it has not loaded the roles yet.
 const SERVER_START: Duration = Duration::from_secs(3);
 
-/// Why a request failed, or a watch broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestError {
-    /// No client: credentials that cannot be read, or a plugin that fails. The text names it.
+    /// No client could be created: the credentials cannot be read, or a credential plugin failed. Holds the message.
     Client(String),
     Connect(String),
     /// The connection broke in the middle of a response.
     ConnectionLost(String),
-    /// The server cannot be verified, or rejects the client's certificate.
+    /// The server's certificate is invalid, or the server rejected the client's certificate.
     Tls(String),
     Timeout,
     Decode(DecodeError),
-    /// The server refuses.
+    /// The server rejected the request.
     Api(ApiStatus),
 }
 
@@ -32,30 +31,30 @@ impl RequestError {
         }
     }
 
-    /// Whether the resource version or `continue` token has expired, or was never known to the server: only a relist helps.
+    /// Whether the resource version or `continue` token has expired, or is unknown to the server, so that only a relist helps.
     pub(super) fn needs_relist(&self) -> bool {
         matches!(self, RequestError::Api(status) if status.version_unknown)
             || matches!(self.code(), Some(400 | 410 | 422))
     }
 
-    /// Whether this happens now and then with a healthy server.
+    /// Whether a healthy server occasionally causes this error.
     pub(super) fn is_ordinary(&self) -> bool {
         matches!(self, RequestError::ConnectionLost(_)) || self.needs_relist()
     }
 
-    /// How long it has to last before it is an outage.
+    /// How long the error must last before it is an outage.
     pub(super) fn grace_period(&self) -> Duration {
         if self.code() == Some(403) { SERVER_START } else { Duration::ZERO }
     }
 
-    /// Whether the server does not understand the request.
-    pub(super) fn is_misunderstood(&self) -> bool {
+    /// Whether the server may not support a parameter of the request.
+    pub(super) fn is_bad_request(&self) -> bool {
         matches!(self.code(), Some(400 | 422))
     }
 
-    /// Whether the server may not stream lists: older ones do not understand the request, newer ones fail if etcd is too old.
+    /// Whether the server may not support streamed lists: older servers reject the parameters, newer ones fail if etcd is too old.
     pub(super) fn may_lack_streamed_lists(&self) -> bool {
-        self.is_misunderstood() || self.code() == Some(500)
+        self.is_bad_request() || self.code() == Some(500)
     }
 
     /// Whether the server is healthy, but overloaded.
@@ -63,12 +62,12 @@ impl RequestError {
         self.code() == Some(429)
     }
 
-    /// Whether other credentials may help.
+    /// Whether new credentials may help.
     pub(super) fn may_be_credentials(&self) -> bool {
         self.code() == Some(401) || matches!(self, RequestError::Tls(_))
     }
 
-    /// The seconds after which the server asks to retry.
+    /// The delay in seconds that the server asks for.
     pub(super) fn retry_after(&self) -> Option<u64> {
         match self {
             RequestError::Api(status) => status.retry_after,
@@ -76,7 +75,8 @@ impl RequestError {
         }
     }
 
-    /// The message. It names the resource only if other resources may do better, so that an outage of the server is one message for all.
+    /// The message. It names the resource only if requests for other resources may succeed, so that an outage of the server has one message
+    /// for all resources.
     pub(super) fn describe(&self, server: &str, resource: &str) -> String {
         match self {
             RequestError::Client(why) => why.clone(),
@@ -96,11 +96,11 @@ impl RequestError {
                          the service account"
                     ),
                     403 => format!(
-                        "API server {server} forbids to list and watch {resource} (403){why}; the ClusterRole system:node-proxier \
+                        "API server {server} forbids listing and watching {resource} (403){why}; the ClusterRole system:node-proxier \
                          allows it"
                     ),
                     429 => format!("API server {server} is overloaded (429){why}"),
-                    500.. => format!("API server {server} fails ({code}){why}"),
+                    500.. => format!("API server {server} failed ({code}){why}"),
                     _ => format!("API server {server} cannot list or watch {resource} ({code}){why}"),
                 }
             }
@@ -123,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_what_to_check() {
+    fn a_message_names_what_to_check() {
         let text = |error: &RequestError| error.describe("https://api:6443", "services");
         assert_eq!(
             text(&api(403)),
-            "API server https://api:6443 forbids to list and watch services (403): because; the ClusterRole system:node-proxier allows it"
+            "API server https://api:6443 forbids listing and watching services (403): because; the ClusterRole system:node-proxier allows it"
         );
         assert_eq!(
             text(&api(401)),
@@ -135,14 +135,14 @@ mod tests {
              service account"
         );
         assert_eq!(text(&api(404)), "API server https://api:6443 cannot list or watch services (404): because");
-        assert_eq!(text(&api(500)), "API server https://api:6443 fails (500): because");
+        assert_eq!(text(&api(500)), "API server https://api:6443 failed (500): because");
     }
 
     #[test]
-    fn errors_are_told_apart_by_code() {
+    fn errors_are_classified_by_code() {
         let unknown = ApiStatus { code: 504, version_unknown: true, ..ApiStatus::default() };
         assert!(api(410).needs_relist() && RequestError::Api(unknown).needs_relist() && !api(504).needs_relist());
-        assert!(api(422).is_misunderstood() && !api(410).is_misunderstood());
+        assert!(api(422).is_bad_request() && !api(410).is_bad_request());
         assert!(api(401).may_be_credentials() && !api(403).may_be_credentials());
     }
 }

@@ -1,9 +1,9 @@
-//! IP addresses as Kubernetes reads them.
+//! Parses IP addresses as Kubernetes does.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Reads an address as Kubernetes does: leading zeros of IPv4 numbers are harmless and decimal, and an IPv4 address written as IPv6
-/// counts as IPv4. Old objects have such addresses, and each of them must have one spelling here.
+/// Parses an address as Kubernetes does: numbers of IPv4 addresses may have leading zeros and are decimal, and an IPv4-mapped IPv6 address
+/// is an IPv4 address. Old objects have such addresses. The result is canonical, so that equal addresses compare equal.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     match text.parse::<IpAddr>() {
         Ok(address) => Some(address.to_canonical()),
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_that_kubernetes_accepts() {
+    fn addresses_are_parsed_as_kubernetes_does() {
         let read = |text| parse(text).map(|address| address.to_string());
         assert_eq!(read("010.0.0.09").as_deref(), Some("10.0.0.9"));
         assert_eq!(read("::ffff:10.1.2.3").as_deref(), Some("10.1.2.3"));

@@ -1,7 +1,7 @@
 //! Kubernetes objects as the API server writes them, and their translation into [`proxy::model`].
 //!
-//! Pure functions of one object each. An object is used as far as it is valid: a part that is not is left out and named by a
-//! [`Problem`], the rest counts. What kube-proxy does not watch, or skips, is skipped here too, with the reason as a value.
+//! Pure functions of one object each. The valid parts of an object are used. An invalid part is left out and reported as a [`Problem`].
+//! Objects that kube-proxy does not watch, or skips, are skipped here too, with the reason as a value.
 
 mod address;
 pub mod node;
@@ -12,7 +12,7 @@ pub mod slice;
 
 pub use problem::{Problem, ProblemKind, Problems, summary};
 
-/// The result of a conversion that did not fail.
+/// The result of a successful conversion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converted<T> {
     /// The object of the model, or why it does not concern this proxy.
@@ -20,10 +20,10 @@ pub struct Converted<T> {
     pub problems: Vec<Problem>,
 }
 
-/// Why an object does not concern this proxy. None of these is an error.
+/// Why an object does not concern this proxy. Not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
-    /// The label `service.kubernetes.io/service-proxy-name` gives the Service to another proxy.
+    /// The label `service.kubernetes.io/service-proxy-name` assigns the Service to another proxy.
     OtherProxy,
     /// `clusterIP: None`, or a slice of such a Service.
     Headless,
@@ -37,22 +37,22 @@ pub enum Skip {
 impl std::fmt::Display for Skip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Skip::OtherProxy => "of another proxy",
+            Skip::OtherProxy => "for another proxy",
             Skip::Headless => "headless",
             Skip::NoClusterIp => "without a cluster IP, which the API server assigns",
             Skip::ExternalName => "of type ExternalName",
-            Skip::DnsNames => "of DNS names",
+            Skip::DnsNames => "with DNS names",
         })
     }
 }
 
-/// Why nothing of an object can be used.
+/// Why no part of an object can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
-    /// A field that the object is useless without.
+    /// A required field.
     #[error("missing {field}")]
     Missing { field: &'static str },
-    /// A field that everything depends on has a value of no known meaning.
+    /// A required field has an unknown value.
     #[error("unknown {field} {value:?} (known: {expected})")]
     Unknown {
         field: &'static str,

@@ -7,23 +7,23 @@ use smol_str::SmolStr;
 use super::{address, object};
 
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// The taint by which the cluster autoscaler announces that it removes a node. kube-proxy's health check honours it too (KEP-3836).
+/// The taint that the cluster autoscaler sets before it removes a node. kube-proxy's health check honours it too (KEP-3836).
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
-/// A node, as far as it concerns a Service proxy.
+/// The fields of a Node that concern a Service proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     pub name: SmolStr,
     pub zone: Option<SmolStr>,
-    /// Internal addresses first; the first of all is the primary one.
+    /// Internal addresses first. The first address is the primary one.
     pub ips: Vec<IpAddr>,
     pub pod_cidrs: Vec<String>,
-    /// Whether load balancers may send it traffic: it is not about to be removed.
+    /// Whether load balancers may send traffic to the node, because it is not about to be removed.
     pub eligible: bool,
 }
 
 impl Node {
-    /// A Node of which only the name is known.
+    /// A node without a Node object.
     pub fn unknown(name: &str) -> Self {
         Self { name: SmolStr::new(name), zone: None, ips: Vec::new(), pod_cidrs: Vec::new(), eligible: true }
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_that_is_about_to_go_is_not_eligible() {
+    fn a_node_that_is_about_to_be_removed_is_not_eligible() {
         let eligible = |metadata, taints| {
             let object = json!({"metadata": metadata, "spec": {"taints": taints}});
             convert(&serde_json::from_value(object).unwrap()).eligible

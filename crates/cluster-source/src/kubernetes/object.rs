@@ -1,7 +1,7 @@
 //! The fields of Kubernetes objects that a Service proxy reads, as the API server writes them.
 //!
-//! Fields that are not listed are ignored; absent and `null` are the same. Numbers are wide, so that one out of range is a problem of its
-//! field, and not an object that cannot be decoded.
+//! Fields that are not listed are ignored; absent and `null` are the same. Numbers are wide, so that a number out of range is a problem of its
+//! field, and does not make the object undecodable.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializ
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Declares objects of which every field may be absent or null.
+/// Declares objects whose fields may all be absent or null.
 macro_rules! objects {
     ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$meta])*
@@ -29,7 +29,7 @@ objects! {
         name: String,
         labels: BTreeMap<String, String>,
         annotations: BTreeMap<String, String>,
-        /// Differs from that of another object of this name, before or after.
+        /// Differs from the uid of any earlier or later object with this name.
         uid: String,
         /// RFC 3339.
         creation_timestamp: Option<String>,
@@ -68,7 +68,7 @@ objects! {
         session_affinity_config: SessionAffinityConfig,
         /// The CIDRs of clients that may use the load balancer's addresses.
         load_balancer_source_ranges: Vec<String>,
-        /// The port at which load balancers ask whether a node serves; 0 if none.
+        /// The port on which load balancers check whether a node has local backends; 0 if none.
         health_check_node_port: i64,
     }
 
@@ -86,7 +86,7 @@ objects! {
         name: String,
         /// `TCP`, `UDP` or `SCTP`.
         protocol: Option<String>,
-        /// The frontend's port.
+        /// The port of the frontend.
         port: i64,
         /// 0 if none.
         node_port: i64,
@@ -101,7 +101,7 @@ objects! {
     }
 
     Ingress {
-        /// The address; empty where it is a DNS name.
+        /// The address; empty if the load balancer has a DNS name.
         ip: String,
         /// `VIP` or `Proxy`.
         ip_mode: Option<String>,
@@ -120,13 +120,13 @@ objects! {
         name: Option<String>,
         /// `TCP`, `UDP` or `SCTP`.
         protocol: Option<String>,
-        /// The backend's port; `None` means all ports.
+        /// The port of the backend; `None` means all ports.
         port: Option<i64>,
     }
 
     /// A backend of a slice.
     SliceEndpoint {
-        /// Its addresses, of which the first counts.
+        /// Only the first address is used.
         addresses: Vec<String>,
         conditions: Conditions,
         node_name: Option<String>,
@@ -135,11 +135,11 @@ objects! {
     }
 
     Conditions {
-        /// Takes new connections.
+        /// Accepts new connections.
         ready: Option<bool>,
-        /// Answers.
+        /// Answers, even while it is terminating.
         serving: Option<bool>,
-        /// Is going away.
+        /// Is being deleted.
         terminating: Option<bool>,
     }
 
@@ -181,7 +181,7 @@ objects! {
 }
 
 impl Metadata {
-    /// `namespace/name`, or the name alone where there is no namespace.
+    /// `namespace/name`, or the name alone for a kind without namespaces.
     pub fn full_name(&self) -> String {
         if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }
     }

@@ -1,4 +1,4 @@
-//! What is wrong with an object, named so that a person finds it, and counted.
+//! Problems of objects, with the position of each, and their summary.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub enum ProblemKind {
     BadObject,
     /// A document without `apiVersion` and `kind`.
     NoKind,
-    /// A kind that a Service proxy has no use for.
+    /// A kind that a Service proxy does not use.
     UnknownKind,
     Duplicate,
     /// A slice without its Service.
@@ -18,8 +18,8 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// What `count` of these are called in a summary.
-    pub fn words(self, count: usize) -> &'static str {
+    /// The phrase for `count` problems of this kind in a summary.
+    pub fn phrase(self, count: usize) -> &'static str {
         let one = count == 1;
         match self {
             ProblemKind::BadField if one => "invalid field",
@@ -42,17 +42,17 @@ impl ProblemKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
-    /// What it is about: `Service ns/web`, `document 3`.
+    /// For example `Service ns/web` or `document 3`.
     pub subject: String,
-    /// The path of the wrong field from the object's root; empty if it is the object as a whole.
+    /// The path of the invalid field from the root of the object; empty for the object as a whole.
     pub field: String,
-    /// What is wrong, and what follows.
+    /// The reason and the consequence.
     pub what: String,
     pub file: Option<String>,
 }
 
 impl Problem {
-    /// A problem with an object as a whole.
+    /// A problem of an object as a whole.
     pub fn object(kind: ProblemKind, subject: impl Into<String>, what: impl Into<String>) -> Self {
         Self { kind, subject: subject.into(), field: String::new(), what: what.into(), file: None }
     }
@@ -101,7 +101,7 @@ impl<'a> Problems<'a> {
         });
     }
 
-    /// A port number, or a problem. 0 is not a port.
+    /// Checks a port number, and adds a problem if it is invalid. 0 is invalid.
     pub fn port(&mut self, field: impl Into<String>, number: i64) -> Option<u16> {
         let port = u16::try_from(number).ok().filter(|port| *port != 0);
         if port.is_none() {
@@ -115,10 +115,10 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// A cluster full of one mistake must not fill the log.
+/// A mistake that is repeated in all objects of a cluster must not fill the log.
 const MAX_NAMED: usize = 20;
 
-/// A summary for people: a count of each kind, then the problems by name, the first twenty.
+/// A summary for people: the number of problems of each kind, then the first 20 problems.
 pub fn summary(problems: &[Problem]) -> Vec<String> {
     let mut counts: BTreeMap<ProblemKind, usize> = BTreeMap::new();
     for problem in problems {
@@ -127,7 +127,7 @@ pub fn summary(problems: &[Problem]) -> Vec<String> {
     if counts.is_empty() {
         return Vec::new();
     }
-    let counted: Vec<_> = counts.into_iter().map(|(kind, count)| format!("{count} {}", kind.words(count))).collect();
+    let counted: Vec<_> = counts.into_iter().map(|(kind, count)| format!("{count} {}", kind.phrase(count))).collect();
     let mut lines = vec![format!("problems in the input: {}", counted.join(", "))];
     lines.extend(problems.iter().take(MAX_NAMED).map(|problem| format!("  {problem}")));
     if problems.len() > MAX_NAMED {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_counts_all_and_names_the_first() {
+    fn a_summary_counts_all_problems_and_lists_the_first_ones() {
         let mut problems: Vec<_> = (0..21)
             .map(|n| Problem::object(ProblemKind::UnknownKind, format!("Pod ns/p{n}"), "ignored").in_file("a.yaml"))
             .collect();

@@ -1,4 +1,4 @@
-//! Converts a Service of the API to one of the model.
+//! Converts a Service of the API to a Service of the model.
 
 use std::net::IpAddr;
 
@@ -8,9 +8,9 @@ use proxy::model::{Family, Protocol, Service, ServiceKind, ServiceName, ServiceP
 use super::object::{self, Metadata, ServiceSpec};
 use super::{ConvertError, Converted, Problems, Skip, address};
 
-/// The label that gives a Service to another proxy, whatever its value.
+/// The label that assigns a Service to another proxy, whatever its value.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
-/// The annotation that asks for traffic to keep its destination address; kube-proxy on Windows reads it too.
+/// The annotation that requests that traffic keeps its destination address. kube-proxy on Windows reads it too.
 const PRESERVE_DESTINATION: &str = "preserve-destination";
 
 /// # Errors
@@ -26,7 +26,7 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
     let kind = kind(spec, &mut problems);
     let external_ips = external_ips(spec, &mut problems);
     let external_local = local(spec.external_traffic_policy.as_deref(), "spec.externalTrafficPolicy", &mut problems)
-        // As in Kubernetes, the policy counts only if the Service can be reached from outside the cluster.
+        // As in Kubernetes, the policy applies only if the Service is reachable from outside the cluster.
         && (kind != ServiceKind::ClusterIp || !external_ips.is_empty());
     let service = Service {
         uid: object.metadata.uid.parse().ok(),
@@ -58,7 +58,7 @@ pub fn convert(object: &object::Service) -> Result<Converted<Service>, ConvertEr
             .flatten(),
         name,
     };
-    // Without a valid cluster address there is no frontend, as for a Service that has none yet.
+    // Without a valid cluster IP there is no frontend, as for a Service without a cluster IP yet.
     let outcome = if service.cluster_ips.is_empty() { Err(Skip::NoClusterIp) } else { Ok(service) };
     Ok(Converted { outcome, problems: problems.into_vec() })
 }
@@ -127,7 +127,7 @@ fn affinity(spec: &ServiceSpec, problems: &mut Problems<'_>) -> bool {
     }
 }
 
-/// Seconds of Unix time. Unknown counts as the oldest: it decides only which of two conflicting Services gets a frontend.
+/// Unix time in seconds. An unknown time counts as the oldest. It only decides which of two conflicting Services gets a frontend.
 fn created(metadata: &Metadata, problems: &mut Problems<'_>) -> i64 {
     let Some(text) = &metadata.creation_timestamp else { return 0 };
     match text.parse::<jiff::Timestamp>() {
@@ -139,13 +139,12 @@ fn created(metadata: &Metadata, problems: &mut Problems<'_>) -> i64 {
     }
 }
 
-/// The cluster addresses: those of `clusterIPs`, each checked against the family at its index in `ipFamilies`; `clusterIP` if there are
-/// no families.
+/// The addresses of `clusterIPs`, each checked against the family at its index in `ipFamilies`; `clusterIP` if there are no families.
 fn cluster_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> {
     if spec.ip_families.is_empty() {
         return parse("spec.clusterIP", &spec.cluster_ip, problems).into_iter().collect();
     }
-    // Servers always fill in the list; what people write by hand may have the single member only.
+    // The API server always fills in the list. A file written by hand may only have `clusterIP`.
     let single = [spec.cluster_ip.clone()];
     let (list, path) = match spec.cluster_ips.as_slice() {
         [] => (single.as_slice(), "spec.clusterIP"),
@@ -158,7 +157,7 @@ fn cluster_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> {
         if Family::of(address).to_string() != *family {
             problems.add(field, format!("address {text} does not match family {family:?} in spec.ipFamilies[{index}]"));
         } else if found.iter().any(|other| Family::of(*other) == Family::of(address)) {
-            problems.add(field, format!("second address of a family: {text}"));
+            problems.add(field, format!("second {} address {text}; using the first", Family::of(address)));
         } else {
             found.push(address);
         }
@@ -177,7 +176,7 @@ fn external_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> 
 fn ingress_ips(status: &object::ServiceStatus, problems: &mut Problems<'_>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for (index, ingress) in status.load_balancer.ingress.iter().enumerate() {
-        // A load balancer of mode Proxy sends to the node port: its address is not a frontend here.
+        // A load balancer of mode Proxy sends traffic to the node port, so its address is not a frontend here.
         let delivers_to_address = matches!(ingress.ip_mode.as_deref(), None | Some("VIP"));
         if delivers_to_address && !ingress.ip.is_empty() {
             found.extend(parse(&format!("status.loadBalancer.ingress[{index}].ip"), &ingress.ip, problems));
@@ -221,7 +220,7 @@ fn convert_port(index: usize, port: &object::ServicePort, problems: &mut Problem
     Some(ServicePort { name: port.name.as_str().into(), protocol, port: number, node_port })
 }
 
-/// TCP if none is given, which is the API server's default.
+/// Without a protocol: TCP, the default of the API server.
 pub(super) fn protocol(text: Option<&str>, port: &str, problems: &mut Problems<'_>) -> Option<Protocol> {
     match text {
         None | Some("" | "TCP") => Some(Protocol::TCP),
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_service() {
+    fn all_fields_of_a_service_are_converted() {
         let object: object::Service = serde_json::from_value(json!({
             "metadata": {"namespace": "ns", "name": "web", "creationTimestamp": "1970-01-01T00:01:40Z",
                          "annotations": {"preserve-destination": "true"}},
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn services_that_do_not_concern_the_proxy() {
+    fn services_that_do_not_concern_the_proxy_are_skipped() {
         let skip = |spec| convert(&object(spec)).unwrap().outcome.unwrap_err();
         assert_eq!(skip(json!({"clusterIP": "None"})), Skip::Headless);
         assert_eq!(skip(json!({"clusterIP": ""})), Skip::NoClusterIp);
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn cluster_addresses_by_family() {
+    fn cluster_ips_are_checked_against_the_ip_families() {
         let of = |spec| texts(&good(spec).cluster_ips);
         assert_eq!(of(json!({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "fd00::1"]})), ["10.0.0.1"]);
         let dual = |families: [&str; 2], ips: [&str; 2]| {
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_family_than_said_is_named() {
+    fn a_cluster_ip_of_another_family_is_reported() {
         let (service, problems) = problems(
             json!({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "10.0.0.2"], "ipFamilies": ["IPv4", "IPv6"]}),
         );
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_parts_are_left_out_one_by_one() {
+    fn invalid_parts_are_left_out_one_by_one() {
         let (service, problems) = problems(json!({
             "clusterIP": "10.0.0.1", "externalIPs": ["nonsense", " ", "1.2.3.4"], "type": "Odd", "sessionAffinity": "Cookie",
             "internalTrafficPolicy": "Near",
@@ -375,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_health_port_needs_type_and_policy() {
+    fn a_health_check_node_port_requires_type_load_balancer_and_policy_local() {
         let port = |kind, policy| {
             good(json!({"clusterIP": "10.0.0.1", "type": kind, "externalTrafficPolicy": policy, "healthCheckNodePort": 345}))
                 .health_check_node_port
@@ -386,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_are_absent_and_names_are_needed() {
+    fn null_means_absent_and_names_are_required() {
         let service = good(json!({"clusterIP": "10.0.0.1", "ports": null, "externalIPs": null}));
         assert_eq!(service.ports, vec![]);
         let mut nameless = object(json!({"clusterIP": "10.0.0.1"}));
@@ -395,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_time_counts_as_the_oldest() {
+    fn an_invalid_creation_time_counts_as_the_oldest() {
         let mut odd = object(json!({"clusterIP": "10.0.0.1"}));
         odd.metadata.creation_timestamp = Some("yesterday".into());
         let converted = convert(&odd).unwrap();

@@ -9,7 +9,7 @@ use super::service::protocol;
 use super::{ConvertError, Converted, Problems, Skip, address};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// When the change began that the slice's last update carries: the start of the network programming latency.
+/// The annotation with the time of the change that caused the last update of the slice. The network programming latency starts then.
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
@@ -93,7 +93,7 @@ fn convert_backend(
     family: Family,
     problems: &mut Problems<'_>,
 ) -> Option<SliceBackend> {
-    // The API defines no meaning for further addresses, and kube-proxy does not look at them.
+    // The API defines no meaning for further addresses, and kube-proxy ignores them.
     let Some(text) = endpoint.addresses.first() else {
         problems.add(format!("endpoints[{index}].addresses"), "empty");
         return None;
@@ -112,7 +112,7 @@ fn convert_backend(
         address,
         node: endpoint.node_name.as_deref().filter(|node| !node.is_empty()).map(SmolStr::new),
         zone: endpoint.zone.as_deref().filter(|zone| !zone.is_empty()).map(SmolStr::new),
-        // The defaults that the API documents for absent conditions.
+        // The API documents these defaults for absent conditions.
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_has_its_default() {
+    fn absent_fields_have_their_defaults() {
         let slice = converted(|_| ()).unwrap().outcome.unwrap();
         assert_eq!(slice.service, ServiceName::new("ns", "web"));
         let backend = &slice.backends[0];
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_slice_was_triggered_is_kept() {
+    fn the_time_of_the_trigger_is_kept() {
         let triggered =
             |text: &str| converted(|slice| slice["metadata"]["annotations"] = json!({TRIGGERED: text})).unwrap();
         let slice = triggered("2026-01-01T00:00:01.000000002Z").outcome.unwrap();
@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn slices_that_do_not_concern_the_proxy() {
+    fn slices_that_do_not_concern_the_proxy_are_skipped() {
         assert_eq!(converted(|slice| slice["addressType"] = json!("FQDN")).unwrap().outcome, Err(Skip::DnsNames));
         let headless = converted(|slice| slice["metadata"]["labels"][HEADLESS] = json!(""));
         assert_eq!(headless.unwrap().outcome, Err(Skip::Headless));
     }
 
     #[test]
-    fn slices_that_mean_nothing() {
+    fn a_slice_without_a_service_or_with_an_unknown_address_type_is_invalid() {
         let text = |result: Result<Converted<Slice>, ConvertError>| result.unwrap_err().to_string();
         let orphan = converted(|slice| slice["metadata"]["labels"] = Value::Null);
         assert_eq!(text(orphan), r#"missing metadata.labels["kubernetes.io/service-name"]"#);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_backends_and_ports_are_left_out_one_by_one() {
+    fn invalid_backends_and_ports_are_left_out_one_by_one() {
         let converted = converted(|slice| {
             slice["ports"] = json!([{"port": 1}, {"name": "a"}, {"name": "b", "port": 65536}, {"name": "c", "port": 65535}]);
             slice["endpoints"] = json!([

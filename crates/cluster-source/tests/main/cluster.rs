@@ -23,19 +23,19 @@ impl RequestObserver for Unobserved {
     fn answered(&self, _: &str, _: &str, _: Option<u16>, _: Duration) {}
 }
 
-/// What was emitted, in words.
+/// The cluster that the emitted changes add up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) services: Option<BTreeSet<String>>,
     pub(crate) slices: Option<BTreeSet<String>>,
-    /// Whether the own Node was answered for, and is there.
+    /// Whether the local Node exists; `None` until that is known.
     pub(crate) node: Option<bool>,
     pub(crate) problems: Vec<String>,
     pub(crate) outage: Option<String>,
 }
 
 impl Known {
-    /// A cluster of these Services, each with a slice of its name, and the own Node.
+    /// A cluster of these Services, each with a slice of its name, and the local Node.
     pub(crate) fn of(services: &[&str]) -> Self {
         let names: BTreeSet<_> = services.iter().map(|name| format!("ns/{name}")).collect();
         let slices = names.iter().map(|name| format!("{name}-1")).collect();
@@ -57,11 +57,11 @@ impl Known {
     }
 }
 
-/// A list/watch at work, until it is dropped.
+/// A running list/watch. Dropping it ends the list/watch.
 pub(crate) struct Watching {
     pub(crate) server: ApiServer,
     pub(crate) known: Known,
-    /// The outages that were emitted.
+    /// The reasons of all emitted outages.
     pub(crate) outages: Vec<String>,
     changes: Receiver<Vec<Change>>,
     stop: Option<oneshot::Sender<()>>,
@@ -69,7 +69,6 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Starts on a server.
     pub(crate) fn start(server: ApiServer) -> Self {
         let options = ConnectionOptions {
             kubeconfig: None,
@@ -97,7 +96,7 @@ impl Watching {
         Self { server, known, outages: Vec::new(), changes, stop: Some(stop), thread }
     }
 
-    /// Starts on a server with Services, and waits until they are known.
+    /// Starts with a server that has these Services, and waits until they are known.
     pub(crate) fn on(services: &[&str]) -> Self {
         let server = ApiServer::start().unwrap();
         server.load(cluster(services)).unwrap();
@@ -106,10 +105,12 @@ impl Watching {
         watching
     }
 
-    /// Waits until what is known fulfils a condition.
+    /// Waits until the known cluster fulfils a condition.
     pub(crate) fn until(&mut self, what: &str, condition: impl Fn(&Known) -> bool) {
         while !condition(&self.known) {
-            let Ok(changes) = self.changes.recv_timeout(BOUND) else { panic!("{what}: not so in {:#?}", self.known) };
+            let Ok(changes) = self.changes.recv_timeout(BOUND) else {
+                panic!("timeout before {what}: {:#?}", self.known)
+            };
             for change in changes {
                 if let Change::Outage(Some(reason)) = &change {
                     self.outages.push(reason.clone());
@@ -124,13 +125,13 @@ impl Drop for Watching {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was printed; the test fails by what it did not emit.
+            // A panic of the thread was printed already; the test fails because of the missing changes.
             let _ = thread.join();
         }
     }
 }
 
-/// Services, each with a slice, and the own Node.
+/// Services, each with a slice, and the local Node.
 pub(crate) fn cluster(services: &[&str]) -> Value {
     let mut objects: Vec<Value> = services.iter().flat_map(|name| [service(name), slice(name)]).collect();
     objects.push(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}));

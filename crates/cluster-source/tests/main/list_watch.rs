@@ -1,4 +1,4 @@
-//! A healthy server: lists, changes, and what older servers lack.
+//! A healthy server: lists, changes, and features that older servers lack.
 
 use serde_json::json;
 use test_api_server::{ApiServer, Kind, StreamedLists};
@@ -13,7 +13,7 @@ fn lists_are_followed_by_each_change() {
     watching.server.delete(Kind::EndpointSlice, "ns", "a-1");
     watching.until("the changes are known", |known| *known == Known::of(&["b", "c"]));
     watching.server.delete(Kind::Node, "", NODE);
-    watching.until("the Node is gone", |known| known.node == Some(false));
+    watching.until("the Node is deleted", |known| known.node == Some(false));
     assert_eq!(watching.outages, [""; 0]);
 }
 
@@ -34,7 +34,7 @@ fn servers_without_streamed_lists_are_listed_in_pages() {
 }
 
 #[test]
-fn an_invalid_object_is_a_problem_and_the_others_count() {
+fn an_invalid_object_is_a_problem_and_the_others_are_used() {
     let server = ApiServer::start().unwrap();
     let mut odd = service("odd");
     odd["spec"]["ports"] = json!("all");

@@ -1,10 +1,10 @@
-//! List and watch against a scripted API server: what a consumer is told, whatever the server does.
+//! List and watch against a test API server: the changes that a consumer receives, whatever the server does.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "test code, helpers included: what is not as it should be ends the test"
+    reason = "test code, helpers included: an unexpected value ends the test"
 )]
 
 mod cluster;

@@ -1,11 +1,11 @@
-//! A server that fails: what was known stays known, and what was missed is known afterwards.
+//! A server that fails: the known cluster stays valid, and missed changes are emitted afterwards.
 
 use serde_json::json;
 use test_api_server::{ExpiredWatches, FaultMode, Kind};
 
 use crate::cluster::{Known, Watching, cluster, service, slice};
 
-/// Changes the cluster of a server that nobody can watch, from Services a and b to b and c.
+/// Changes the cluster during an outage, from Services a and b to b and c.
 fn change(watching: &Watching) {
     let server = &watching.server;
     server.delete(Kind::Service, "ns", "a");
@@ -13,7 +13,8 @@ fn change(watching: &Watching) {
     server.load(json!([service("c"), slice("c")])).unwrap();
 }
 
-/// An outage changes nothing that is known; once it is resolved, what was missed is known. Its reason is emitted once.
+/// Checks that an outage changes nothing in the known cluster, that missed changes are emitted afterwards, and that its reason is emitted
+/// once.
 fn survives(fault_mode: FaultMode, reason: &str) {
     let mut watching = Watching::on(&["a", "b"]);
     watching.server.set_fault_mode(fault_mode);
@@ -28,18 +29,18 @@ fn survives(fault_mode: FaultMode, reason: &str) {
 }
 
 #[test]
-fn a_server_that_fails_or_is_overloaded() {
+fn a_server_that_fails_or_is_overloaded_is_an_outage() {
     survives(FaultMode::Refuses { code: 500, retry_after: None }, "(500)");
     survives(FaultMode::Refuses { code: 429, retry_after: Some(1) }, "(429)");
 }
 
 #[test]
-fn a_server_that_sends_what_is_no_json() {
+fn a_server_that_sends_invalid_json_is_an_outage() {
     survives(FaultMode::Garbage, "<html>");
 }
 
 #[test]
-fn a_server_that_closes_each_connection() {
+fn a_server_that_closes_each_connection_is_an_outage() {
     survives(FaultMode::Half, "lost");
 }
 
@@ -52,8 +53,8 @@ fn a_resource_version_that_has_expired_is_listed_again() {
         change(&watching);
         watching.server.forget();
         watching.server.make_available().unwrap();
-        watching.until("what was missed is known", |known| known.services == Known::of(&["b", "c"]).services);
-        watching.until("what was missed is known", |known| *known == Known::of(&["b", "c"]));
+        watching.until("the missed changes are known", |known| known.services == Known::of(&["b", "c"]).services);
+        watching.until("the missed changes are known", |known| *known == Known::of(&["b", "c"]));
     }
 }
 

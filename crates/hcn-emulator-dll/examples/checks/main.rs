@@ -1,7 +1,7 @@
 //! Checks the DLLs from a Windows program: many threads, large documents, notifications, and leaks after many calls. `checks [CALLS]`
 //! prints one line per check; CALLS is the number of calls of the last one.
 //!
-//! `HNS_EMULATOR` must have the service of an emulator that nothing else uses, with 10 000 endpoints in one network. Exit code 1 if a check
+//! `HNS_EMULATOR` must have the address of an emulator that no other program uses, with 10 000 endpoints in one network. Exit code 1 if a check
 //! failed.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for a terminal")]
 
@@ -27,6 +27,6 @@ fn main() -> ExitCode {
 
 #[cfg(not(windows))]
 fn main() -> ExitCode {
-    eprintln!("the DLLs are of Windows; run this program there, or under Wine");
+    eprintln!("the DLLs need Windows; run this program on Windows or under Wine");
     ExitCode::FAILURE
 }

@@ -1,5 +1,5 @@
 //! The resources that this process uses.
-#![expect(unsafe_code, reason = "the system is asked by foreign calls")]
+#![expect(unsafe_code, reason = "calls functions of Windows")]
 
 use std::fmt;
 use std::mem::zeroed;
@@ -25,14 +25,14 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn now() -> Self {
         let mut handles = 0;
-        // SAFETY: takes nothing.
+        // SAFETY: the function has no arguments.
         let process = unsafe { GetCurrentProcess() };
-        // SAFETY: the process is this one; the place outlives the call.
+        // SAFETY: the handle is that of this process; the variable outlives the call.
         let counted = unsafe { GetProcessHandleCount(process, &raw mut handles) };
-        // SAFETY: of numbers only, for which zero is a value.
+        // SAFETY: the structure has only numbers, for which zero is valid.
         let mut memory: PROCESS_MEMORY_COUNTERS = unsafe { zeroed() };
         let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).unwrap_or_default();
-        // SAFETY: the process is this one; the place has the size that is given, and outlives the call.
+        // SAFETY: the handle is that of this process; the variable has the given size, and outlives the call.
         let measured = unsafe { K32GetProcessMemoryInfo(process, &raw mut memory, size) };
         Self {
             handles: if counted == 0 { 0 } else { handles },
@@ -44,9 +44,9 @@ impl Usage {
 }
 
 fn next_handle() -> usize {
-    // SAFETY: no attributes and no name; what it gives is closed below.
+    // SAFETY: null means no attributes and no name; the handle is closed below.
     let event = unsafe { CreateEventW(null(), 0, 0, null()) };
-    // SAFETY: the handle is ours, or none, which can't be closed and is not.
+    // SAFETY: the handle was created above; a null handle is rejected.
     let _ = unsafe { CloseHandle(event) };
     event.addr()
 }

@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(30);
 const ENDPOINTS: usize = 10_000;
 const BACKENDS: usize = 1024;
 const THREADS: usize = 16;
-/// What a process may have more in memory after very many calls: a few pages that the allocator has touched for the first time.
+/// How much the memory of a process may grow, in bytes: the allocator touches a few pages for the first time.
 const SLACK: usize = 256 << 10;
 
 type Check = Result<String, String>;
@@ -33,7 +33,7 @@ pub(super) fn run(calls: usize) -> usize {
     let mut failed = 0;
     for (name, check) in checks {
         match check() {
-            Ok(said) => println!("ok      {name}: {said}"),
+            Ok(result) => println!("ok      {name}: {result}"),
             Err(error) => {
                 failed += 1;
                 println!("FAILED  {name}: {error}");
@@ -47,7 +47,7 @@ pub(super) fn run(calls: usize) -> usize {
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<String, String> {
     match hcn.call(call) {
         Ok(Reply::Document(document)) => Ok(document),
-        Ok(other) => Err(format!("{} answered {other:?}", call.function())),
+        Ok(other) => Err(format!("unexpected reply of {}: {other:?}", call.function())),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -59,7 +59,7 @@ fn create(hcn: &dyn Hcn, kind: Kind, id: Guid, mut settings: Value) -> Result<Ha
     let call = Call::Create { kind, network: None, id, settings: settings.to_string() };
     match hcn.call(&call) {
         Ok(Reply::Handle(handle)) => Ok(handle),
-        Ok(other) => Err(format!("{} answered {other:?}", call.function())),
+        Ok(other) => Err(format!("unexpected reply of {}: {other:?}", call.function())),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -73,47 +73,47 @@ fn ids(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Guid>, String> {
     serde_json::from_str(&ids).map_err(|error| error.to_string())
 }
 
-/// A namespace made, looked at, closed and deleted.
+/// Creates, queries, closes and deletes a namespace.
 fn namespace(hcn: &dyn Hcn) -> Result<(), String> {
     let (kind, id) = (Kind::Namespace, Guid::new_v4());
     let handle = create(hcn, kind, id, json!({}))?;
-    let seen =
+    let observed =
         document(hcn, &Call::Query { kind, handle, query: r#"{"SchemaVersion":{"Major":2,"Minor":0}}"#.into() })?;
-    if !seen.contains(&id.to_string()) {
-        return Err(format!("the namespace {id} is shown as {seen}"));
+    if !observed.contains(&id.to_string()) {
+        return Err(format!("namespace {id}: missing in its document {observed}"));
     }
     done(hcn, &Call::Close { kind, handle })?;
     done(hcn, &Call::Delete { kind, id })
 }
 
 fn many_threads(hcn: &Windows) -> Check {
-    const TURNS: usize = 50;
+    const ROUNDS: usize = 50;
     let results: Vec<Result<(), String>> = thread::scope(|scope| {
-        let work = || (0..TURNS).try_for_each(|_| namespace(hcn));
+        let work = || (0..ROUNDS).try_for_each(|_| namespace(hcn));
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().map_err(|_| "a panic".to_owned()).and_then(|done| done))
+            .map(|thread| thread.join().map_err(|_| "a thread panicked".to_owned()).and_then(|done| done))
             .collect()
     });
     results.into_iter().collect::<Result<(), _>>()?;
     match ids(hcn, Kind::Namespace)?.len() {
-        0 => Ok(format!("{THREADS} of them, {TURNS} namespaces each")),
-        left => Err(format!("{left} namespaces are left")),
+        0 => Ok(format!("{THREADS} threads with {ROUNDS} namespaces each")),
+        left => Err(format!("{left} namespaces were not deleted")),
     }
 }
 
 fn large_documents(hcn: &Windows) -> Check {
     let endpoints = ids(hcn, Kind::Endpoint)?;
     if endpoints.len() != ENDPOINTS {
-        return Err(format!("{} endpoints are listed", endpoints.len()));
+        return Err(format!("HCN API: {} endpoints, expected {ENDPOINTS}", endpoints.len()));
     }
     let list = Call::Hns { method: Method::Get, path: "/endpoints/".into(), body: String::new() };
     let list = document(hcn, &list)?;
     let documents: Value = serde_json::from_str(&list).map_err(|error| error.to_string())?;
     let listed = documents.pointer("/Output").and_then(Value::as_array).map_or(0, Vec::len);
     if listed != ENDPOINTS {
-        return Err(format!("the HNS v1 API lists {listed} endpoints"));
+        return Err(format!("HNS v1 API: {listed} endpoints, expected {ENDPOINTS}"));
     }
     let (kind, id) = (Kind::LoadBalancer, Guid::new_v4());
     let backends = endpoints.get(..BACKENDS).unwrap_or_default();
@@ -123,13 +123,13 @@ fn large_documents(hcn: &Windows) -> Check {
         "PortMappings": [{"Protocol": 6, "InternalPort": 80, "ExternalPort": 80}],
     });
     let handle = create(hcn, kind, id, settings)?;
-    let seen =
+    let observed =
         document(hcn, &Call::Query { kind, handle, query: r#"{"SchemaVersion":{"Major":2,"Minor":0}}"#.into() })?;
-    let seen: Value = serde_json::from_str(&seen).map_err(|error| error.to_string())?;
-    let shown = seen.get("HostComputeEndpoints").cloned().unwrap_or_default();
-    let shown: Vec<Guid> = serde_json::from_value(shown).map_err(|error| error.to_string())?;
-    if shown != backends {
-        return Err(format!("{} of {BACKENDS} backends came back", shown.len()));
+    let observed: Value = serde_json::from_str(&observed).map_err(|error| error.to_string())?;
+    let actual = observed.get("HostComputeEndpoints").cloned().unwrap_or_default();
+    let actual: Vec<Guid> = serde_json::from_value(actual).map_err(|error| error.to_string())?;
+    if actual != backends {
+        return Err(format!("load balancer {id}: {} backends, expected {BACKENDS}", actual.len()));
     }
     done(hcn, &Call::Close { kind, handle })?;
     done(hcn, &Call::Delete { kind, id })?;
@@ -138,17 +138,17 @@ fn large_documents(hcn: &Windows) -> Check {
 
 fn listen(hcn: &dyn Hcn) -> Result<(Subscription, Receiver<Event>), Error> {
     let (sender, receiver) = channel();
-    let listener = Box::new(move |told: hcn::Notification| {
-        let _ = sender.send(told.event);
+    let listener = Box::new(move |notification: hcn::Notification| {
+        let _ = sender.send(notification.event);
     });
     Ok((hcn.subscribe(listener)?, receiver))
 }
 
-fn expect(told: &Receiver<Event>, expected: &[Event]) -> Result<(), String> {
+fn expect(events: &Receiver<Event>, expected: &[Event]) -> Result<(), String> {
     for expected in expected {
-        match told.recv_timeout(BOUND) {
+        match events.recv_timeout(BOUND) {
             Ok(event) if event == *expected => {}
-            other => return Err(format!("{other:?} where {expected:?} should be")),
+            other => return Err(format!("received {other:?}, expected {expected:?}")),
         }
     }
     Ok(())
@@ -157,45 +157,47 @@ fn expect(told: &Receiver<Event>, expected: &[Event]) -> Result<(), String> {
 fn notifications(hcn: &Windows) -> Check {
     let address = std::env::var("HNS_EMULATOR").map_err(|error| error.to_string())?;
     let control = Control::connect_lazily(address);
-    let refused = |error: Error| error.to_string();
-    let unasked = |error: hcn_emulator::control::ControlError| error.to_string();
-    let (subscription, told) = listen(hcn).map_err(refused)?;
-    let (_other, others) = listen(hcn).map_err(refused)?;
+    let call_error = |error: Error| error.to_string();
+    let control_error = |error: hcn_emulator::control::ControlError| error.to_string();
+    let (subscription, events) = listen(hcn).map_err(call_error)?;
+    let (_other, others) = listen(hcn).map_err(call_error)?;
     namespace(hcn)?;
-    expect(&told, &[Event::NamespaceCreate, Event::NamespaceDelete])?;
+    expect(&events, &[Event::NamespaceCreate, Event::NamespaceDelete])?;
     drop(subscription);
-    if told.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
-        return Err("a subscription that has ended has a listener".into());
+    if events.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+        return Err("an ended subscription still has its listener".into());
     }
-    control.stop(&[]).map_err(unasked)?;
+    control.stop(&[]).map_err(control_error)?;
     expect(&others, &[Event::NamespaceCreate, Event::NamespaceDelete, Event::ServiceDisconnect])?;
     let down = hcn.subscribe(Box::new(|_| ())).map(drop);
-    control.start().map_err(unasked)?;
+    control.start().map_err(control_error)?;
     if down.as_ref().map_err(Error::class) != Err(Class::Unavailable) {
-        return Err(format!("a subscription while HNS is down: {down:?}"));
+        return Err(format!("subscribed while HNS is down: {down:?}"));
     }
-    let (_again, again) = listen(hcn).map_err(refused)?;
+    let (_again, again) = listen(hcn).map_err(call_error)?;
     namespace(hcn)?;
     expect(&again, &[Event::NamespaceCreate, Event::NamespaceDelete])?;
     match others.recv_timeout(Duration::ZERO) {
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok("until unregistered, or HNS ends".into()),
-        Ok(event) => Err(format!("{event:?} by a subscription that HNS has ended")),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Ok("delivered until the end of the subscription or of HNS".into())
+        }
+        Ok(event) => Err(format!("received {event:?} after HNS ended the subscription")),
     }
 }
 
-/// One of each: looks, writes, failures with a record, and now and then a subscription.
-fn mixed(hcn: &Windows, turn: usize) -> Result<usize, String> {
+/// Reads, writes, a failure with a record, and in every 100th round a subscription. Returns the number of calls.
+fn mixed(hcn: &Windows, round: usize) -> Result<usize, String> {
     namespace(hcn)?;
     ids(hcn, Kind::Namespace)?;
     document(hcn, &Call::Hns { method: Method::Get, path: "/globals/version".into(), body: String::new() })?;
     let absent = Call::Open { kind: Kind::Endpoint, id: Guid::from_u128(1) };
     if hcn.call(&absent).is_ok() {
-        return Err("an endpoint is there that nobody made".into());
+        return Err("HcnOpenEndpoint succeeded for an unknown id".into());
     }
-    if turn.is_multiple_of(100) {
-        let (subscription, told) = listen(hcn).map_err(|error| error.to_string())?;
+    if round.is_multiple_of(100) {
+        let (subscription, events) = listen(hcn).map_err(|error| error.to_string())?;
         namespace(hcn)?;
-        expect(&told, &[Event::NamespaceCreate])?;
+        expect(&events, &[Event::NamespaceCreate])?;
         drop(subscription);
     }
     // Closing a handle goes through the DLL too.
@@ -204,10 +206,10 @@ fn mixed(hcn: &Windows, turn: usize) -> Result<usize, String> {
 
 fn no_growth(hcn: &Windows, calls: usize) -> Check {
     let work = |calls: usize| -> Result<(), String> {
-        let (mut made, mut turn) = (0, 0);
+        let (mut made, mut round) = (0, 0);
         while made < calls {
-            made += mixed(hcn, turn)?;
-            turn += 1;
+            made += mixed(hcn, round)?;
+            round += 1;
         }
         Ok(())
     };
@@ -215,15 +217,15 @@ fn no_growth(hcn: &Windows, calls: usize) -> Check {
     let before = settled();
     work(calls)?;
     let after = settled();
-    let said = format!("{before} before {calls} calls, {after} after");
+    let result = format!("{before} before {calls} calls, {after} after");
     let grown = after.handles > before.handles
         || after.next_handle > before.next_handle
         || after.files > before.files
         || after.working_set > before.working_set + SLACK;
-    if grown { Err(said) } else { Ok(said) }
+    if grown { Err(result) } else { Ok(result) }
 }
 
-/// What is used once threads of ended subscriptions are gone: the least of what is seen within a bound.
+/// The lowest usage within one second, in which the threads of ended subscriptions end.
 fn settled() -> Usage {
     let mut least = Usage::now();
     for _ in 0..20 {

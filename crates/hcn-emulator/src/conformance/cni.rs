@@ -5,7 +5,7 @@ use hcn::schema::Query;
 use hcn::{Class, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 
-use super::{Case, Scratch, fails, must, text};
+use super::{Case, Scratch, expect, fails, text};
 
 /// Creates a local endpoint with these settings only.
 fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
@@ -28,7 +28,7 @@ fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
 fn open(scratch: &Scratch, kind: Kind, id: Guid) -> Result<Handle, String> {
     match scratch.hcn.call(&Call::Open { kind, id }).map_err(text)? {
         Reply::Handle(handle) => Ok(handle),
-        other => Err(format!("opening gives {other:?}")),
+        other => Err(format!("unexpected reply of HcnOpen: {other:?}")),
     }
 }
 
@@ -54,7 +54,7 @@ fn hns(scratch: &Scratch, method: Method, path: &str, body: &Value) -> Result<Va
     let call = Call::Hns { method, path: path.into(), body };
     let Reply::Document(reply) = scratch.hcn.call(&call).map_err(text)? else { return Err("no document".into()) };
     let reply: Value = serde_json::from_str(&reply).map_err(|error| error.to_string())?;
-    must(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
+    expect(reply.get("Success") == Some(&true.into()), "the envelope says success")?;
     Ok(reply.get("Output").cloned().unwrap_or_default())
 }
 
@@ -68,7 +68,6 @@ fn mapping() -> Value {
     json!({"Policies": [{"Type": "PortMapping", "Settings": settings}]})
 }
 
-/// The cases.
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "an endpoint gets an address and a MAC address of its network",
@@ -77,23 +76,23 @@ pub(super) const CASES: &[Case] = &[
             let scratch = Scratch::new(hcn)?;
             let endpoint = scratch.client.endpoint(local(&scratch, &json!({}))?).map_err(text)?;
             let inside = |address: std::net::IpAddr| address.to_string().starts_with("192.168.214.");
-            must(endpoint.addresses().next().is_some_and(inside), "an address of the subnet")?;
-            must(!endpoint.mac_address.is_empty() && !endpoint.is_remote(), "a MAC address")
+            expect(endpoint.addresses().next().is_some_and(inside), "an address of the subnet")?;
+            expect(!endpoint.mac_address.is_empty() && !endpoint.is_remote(), "a MAC address")
         },
     },
     Case {
-        name: "the functions of the HCN API take documents in the v1 schema",
+        name: "the functions of the HCN API accept documents in the v1 schema",
         applies: |f| f.v2,
         run: |hcn| {
             let subnet = json!({"AddressPrefix": "192.168.215.0/24", "GatewayAddress": "192.168.215.1"});
             let scratch = Scratch::with(hcn, json!({"Type": "nat", "Subnets": [subnet]}))?;
             let network = show(&scratch, Kind::Network, scratch.network)?;
             let prefix = network.pointer("/Ipams/0/Subnets/0/IpAddressPrefix");
-            must(prefix == Some(&json!("192.168.215.0/24")), "the subnet is in Ipams")
+            expect(prefix == Some(&json!("192.168.215.0/24")), "the subnet in Ipams")
         },
     },
     Case {
-        name: "an endpoint goes into a namespace and out again",
+        name: "an endpoint is added to a namespace and removed",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::new(hcn)?;
@@ -118,7 +117,7 @@ pub(super) const CASES: &[Case] = &[
             };
             let counts = change("Add").and_then(|added| Ok((added, change("Remove")?)));
             hcn.call(&Call::Delete { kind: Kind::Namespace, id: namespace }).map_err(text)?;
-            must(counts? == (1, 0), "there once after it was added, and gone after it was removed")?;
+            expect(counts? == (1, 0), "one endpoint after it was added, and none after it was removed")?;
             fails(hcn.call(&Call::Open { kind: Kind::Namespace, id: namespace }), &[Hresult::ELEMENT_NOT_FOUND])
         },
     },
@@ -138,11 +137,11 @@ pub(super) const CASES: &[Case] = &[
                 modify(&scratch, Kind::Endpoint, endpoint, &request)?;
                 Ok::<_, String>(policies(&show(&scratch, Kind::Endpoint, endpoint)?, "ACL").len())
             };
-            must((update(&["80", "81"])?, update(&["82"])?) == (2, 1), "the rules that were sent last")
+            expect((update(&["80", "81"])?, update(&["82"])?) == (2, 1), "only the last rules")
         },
     },
     Case {
-        name: "one external port is mapped once",
+        name: "an external port can be mapped only once",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::new(hcn)?;
@@ -160,7 +159,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "a route to a remote subnet comes to a network and goes",
+        name: "a route to a remote subnet is added to a network and removed",
         applies: |f| f.v2,
         run: |hcn| {
             let scratch = Scratch::overlay(hcn)?;
@@ -173,7 +172,10 @@ pub(super) const CASES: &[Case] = &[
                 modify(&scratch, Kind::Network, scratch.network, &request)?;
                 Ok::<_, String>(policies(&show(&scratch, Kind::Network, scratch.network)?, "RemoteSubnetRoute").len())
             };
-            must((change("Add")?, change("Remove")?) == (1, 0), "there, then gone")
+            expect(
+                (change("Add")?, change("Remove")?) == (1, 0),
+                "one route after it was added, and none after it was removed",
+            )
         },
     },
     Case {
@@ -183,16 +185,16 @@ pub(super) const CASES: &[Case] = &[
             let scratch = Scratch::new(hcn)?;
             let body = json!({"Name": "conformance", "VirtualNetwork": scratch.network});
             let made = hns(&scratch, Method::Post, "/endpoints/", &body)?;
-            let id = made.get("ID").and_then(Value::as_str).ok_or("an endpoint without an id")?;
+            let id = made.get("ID").and_then(Value::as_str).ok_or("expected an id of the new endpoint")?;
             let host = json!({"SystemType": "Host", "CompartmentId": 1});
             hns(&scratch, Method::Post, &format!("/endpoints/{id}/attach"), &host)?;
             let statistics = hns(&scratch, Method::Get, &format!("/endpointstats/{id}"), &Value::Null)?;
             let of = statistics.get("EndpointId").and_then(Value::as_str);
-            must(of.is_some_and(|of| of.eq_ignore_ascii_case(id)), "statistics of this endpoint")?;
+            expect(of.is_some_and(|of| of.eq_ignore_ascii_case(id)), "statistics of this endpoint")?;
             hns(&scratch, Method::Post, &format!("/endpoints/{id}/detach"), &json!({"SystemType": "Host"}))?;
             hns(&scratch, Method::Delete, &format!("/endpoints/{id}"), &Value::Null)?;
             let gone = Call::Hns { method: Method::Get, path: format!("/endpoints/{id}"), body: String::new() };
-            must(hcn.call(&gone).is_err_and(|error| error.class() == Class::Absent), "gone after deletion")
+            expect(hcn.call(&gone).is_err_and(|error| error.class() == Class::Absent), "no endpoint after deletion")
         },
     },
 ];

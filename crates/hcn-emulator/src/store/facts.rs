@@ -1,4 +1,4 @@
-//! Facts about a network that save reading its document: its subnets, and where its free addresses are.
+//! Facts about a network, derived from its document once: its subnets, and the positions of its free addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -87,7 +87,7 @@ impl Store {
         policies.into_iter().flatten().try_for_each(|policy| spell(kind, policy))
     }
 
-    /// Checks a policy of an endpoint, which may exist already.
+    /// Checks a policy of a new or existing endpoint.
     pub(super) fn check_policy(&self, endpoint: Guid, remote: bool, policy: &Policy) -> Result<(), Rule> {
         let key = mapping_key(policy);
         if remote && (key.is_some() || policy.is("ACL")) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::rig::Rig;
 
 #[test]
-fn others_on_the_host_meet_no_quirks() {
+fn quirks_do_not_apply_to_other_users_of_hns() {
     let rig = Rig::new();
     rig.emulator.change_quirks(|quirks| {
         quirks.first_delete_fails = true;
@@ -27,7 +27,7 @@ fn others_on_the_host_meet_no_quirks() {
 }
 
 #[test]
-fn adding_an_object_of_an_id_that_is_there_replaces_it() {
+fn adding_an_object_with_an_existing_id_replaces_it() {
     let rig = Rig::new();
     let id = rig.emulator.add(Kind::Endpoint, json!({"Name": "one"}));
     rig.emulator.add(Kind::Endpoint, json!({"ID": id, "Name": "two"}));
@@ -36,7 +36,7 @@ fn adding_an_object_of_an_id_that_is_there_replaces_it() {
 }
 
 #[test]
-fn options_for_what_is_not_known() {
+fn options_select_one_of_the_possible_behaviours() {
     let rig = Rig::new();
     assert_eq!(rig.balance(&["10.96.0.1"], 80, &[]), Err(Hresult::HCN_E_INVALID_POLICY));
     rig.emulator.change_options(|options| {
@@ -58,7 +58,7 @@ fn presets_have_two_names() {
 }
 
 #[test]
-fn the_journal_tells_which_rule_refused_what() {
+fn the_journal_has_the_rule_that_rejected_each_call() {
     let rig = Rig::new();
     let backend = rig.remote("10.244.2.7");
     rig.emulator.reset_journal();
@@ -87,7 +87,7 @@ fn a_fault_can_be_limited() {
 }
 
 #[test]
-fn what_was_never_seen_is_assumed() {
+fn rules_without_evidence_are_listed_as_assumed() {
     for rule in [rules::FIRST_DELETE, rules::REMOTE_HAS_ADDRESS] {
         assert_eq!(rule.evidence, Evidence::Assumed, "{}", rule.name);
     }

@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, parse};
 
 #[test]
-fn namespaces_and_attachment() {
+fn an_endpoint_is_attached_by_a_namespace_or_by_v1() {
     let rig = Rig::new();
     let (namespace, endpoint) =
         (rig.create(Kind::Namespace, json!({"Type": 2})).unwrap(), rig.create(Kind::Endpoint, json!({})).unwrap());
     assert_eq!(rig.get(Kind::Namespace, namespace)["Type"], json!("Guest"));
     let add = json!({"ResourceType": "Endpoint", "RequestType": "Add", "Settings": {"EndpointId": endpoint}});
-    let seen = || {
+    let observed = || {
         let document = rig.get(Kind::Endpoint, endpoint);
         (document["HostComputeNamespace"].clone(), document["State"].clone())
     };
     rig.modify(Kind::Namespace, namespace, &add).unwrap();
-    assert_eq!(seen(), (json!(namespace), json!(2)));
+    assert_eq!(observed(), (json!(namespace), json!(2)));
     assert_eq!(rig.modify(Kind::Namespace, namespace, &add), Err(Hresult::HCN_E_ENDPOINT_NAMESPACE_ALREADY_EXISTS));
     rig.delete(Kind::Namespace, namespace).unwrap();
-    assert_eq!(seen(), (Value::Null, json!(4)));
+    assert_eq!(observed(), (Value::Null, json!(4)));
     let v1 = |id: Guid, verb: &str| {
         let output = rig.hns(Method::Post, &format!("/endpoints/{id}/{verb}"), &json!({}));
         output.map(|output| output["State"].clone())
@@ -33,7 +33,7 @@ fn namespaces_and_attachment() {
 }
 
 #[test]
-fn v1_shows_namespaces_in_its_own_words() {
+fn v1_shows_namespaces_in_the_v1_schema() {
     let rig = Rig::new();
     let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
     let made = rig.hns(Method::Post, "/namespaces/", &json!({"IsDefault": true})).unwrap();
@@ -41,22 +41,22 @@ fn v1_shows_namespaces_in_its_own_words() {
     assert_eq!((&made["IsDefault"], &made["ResourceList"]), (&json!(true), &json!([])));
     let body = json!({"Type": "Endpoint", "Data": {"Id": endpoint}});
     let resource = |verb: &str| rig.hns(Method::Post, &format!("/namespaces/{namespace}/{verb}"), &body);
-    let seen =
+    let observed =
         || rig.hns(Method::Get, &format!("/namespaces/{namespace}"), &json!({})).unwrap()["ResourceList"].clone();
     resource("addresource").unwrap();
-    assert_eq!(seen(), json!([body]));
+    assert_eq!(observed(), json!([body]));
     let v2 = rig.get(Kind::Namespace, namespace);
     assert_eq!((&v2["Type"], &v2["Resources"]), (&json!("HostDefault"), &json!([body])));
     resource("removeresource").unwrap();
     assert_eq!(resource("removeresource"), Err(Hresult::ELEMENT_NOT_FOUND));
-    assert_eq!(seen(), json!([]));
+    assert_eq!(observed(), json!([]));
     let v2 = rig.create(Kind::Namespace, json!({"Type": "Guest", "NamespaceId": 7})).unwrap();
     let shown = rig.hns(Method::Get, &format!("/namespaces/{v2}"), &json!({})).unwrap();
     assert_eq!((&shown["CompartmentId"], &shown["IsDefault"]), (&json!(7), &Value::Null));
 }
 
 #[test]
-fn namespaces_hold_containers_beside_endpoints() {
+fn namespaces_have_endpoints_and_containers() {
     let rig = Rig::new();
     let namespace = rig.create(Kind::Namespace, json!({})).unwrap();
     let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
@@ -79,7 +79,7 @@ fn namespaces_hold_containers_beside_endpoints() {
 }
 
 #[test]
-fn containers_share_an_endpoint_until_the_last_one_leaves() {
+fn containers_share_an_endpoint_until_the_last_one_is_detached() {
     let rig = Rig::new();
     let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
     let change = |verb: &str, container: &str| {

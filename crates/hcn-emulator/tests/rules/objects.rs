@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::rig::Rig;
 
 #[test]
-fn dangling_backends_do_not_keep_a_load_balancer() {
+fn a_load_balancer_is_deleted_with_the_network_of_its_existing_backends() {
     let rig = Rig::new();
     let (dangling, backend) = (rig.remote("10.244.2.7"), rig.remote("10.244.2.8"));
     let balancer = rig.balance(&["10.96.0.1"], 80, &[dangling, backend]).unwrap();
@@ -18,7 +18,7 @@ fn dangling_backends_do_not_keep_a_load_balancer() {
 }
 
 #[test]
-fn frontends_compare_as_addresses() {
+fn frontends_are_compared_as_addresses() {
     let rig = Rig::new();
     let backend = rig.remote("10.244.2.7");
     rig.balance(&["fd00::1"], 80, &[backend]).unwrap();
@@ -28,7 +28,7 @@ fn frontends_compare_as_addresses() {
 }
 
 #[test]
-fn reserved_ports_are_those_of_every_address_of_the_host() {
+fn a_reserved_port_is_reserved_on_every_address_of_the_host() {
     let rig = Rig::new();
     rig.emulator.set_node_ips(&["192.168.77.1".parse().unwrap()]);
     rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 10256)]));
@@ -39,7 +39,7 @@ fn reserved_ports_are_those_of_every_address_of_the_host() {
 }
 
 #[test]
-fn backends_of_others_are_attached_and_those_of_calls_are_not() {
+fn endpoints_of_other_users_are_attached_and_those_of_calls_are_not() {
     let rig = Rig::new();
     rig.emulator.change_quirks(|quirks| quirks.wants_attached_backends = true);
     let pod = rig.emulator.add_local_endpoint(rig.network, "pod", &["10.244.1.5".parse().unwrap()]);
@@ -51,7 +51,7 @@ fn backends_of_others_are_attached_and_those_of_calls_are_not() {
 }
 
 #[test]
-fn a_handle_is_of_one_creation() {
+fn a_handle_belongs_to_one_creation_of_an_object() {
     let rig = Rig::new();
     let id = Guid::new_v4();
     rig.create(Kind::Namespace, json!({"ID": id})).unwrap();
@@ -63,7 +63,7 @@ fn a_handle_is_of_one_creation() {
 }
 
 #[test]
-fn load_balancers_change_by_document_or_by_endpoint() {
+fn load_balancers_are_modified_by_document_or_by_endpoint() {
     let rig = Rig::new();
     let (one, two) = (rig.remote("10.244.2.7"), rig.remote("10.244.2.8"));
     let id = rig.balance(&["10.96.0.1"], 80, &[one]).unwrap();
@@ -80,7 +80,7 @@ fn load_balancers_change_by_document_or_by_endpoint() {
 }
 
 #[test]
-fn enumerations_are_taken_by_name_and_given_as_numbers() {
+fn enumerations_are_accepted_by_name_and_returned_as_numbers() {
     let rig = Rig::new();
     let backend = rig.create(
         Kind::Endpoint,
@@ -102,7 +102,7 @@ fn enumerations_are_taken_by_name_and_given_as_numbers() {
 }
 
 #[test]
-fn local_endpoints_get_what_they_lack_and_keep_what_they_have() {
+fn missing_members_of_local_endpoints_are_filled_in_and_others_are_kept() {
     let rig = Rig::new();
     let source_vip = json!({"IpConfigurations": [{"IpAddress": "10.244.1.250", "Extra": "kept"}],
                             "MacAddress": "16:3f:c8:c9:10:9d"});
@@ -121,7 +121,7 @@ fn local_endpoints_get_what_they_lack_and_keep_what_they_have() {
 }
 
 #[test]
-fn mac_pools_are_used_up() {
+fn a_mac_pool_can_be_exhausted() {
     let rig = Rig::new();
     let network = rig.create(
         Kind::Network,
@@ -153,7 +153,7 @@ fn port_mappings_collide_by_protocol_port_and_address() {
 }
 
 #[test]
-fn networks_and_policies_that_make_no_sense() {
+fn invalid_networks_and_policies_are_rejected() {
     let rig = Rig::new();
     let subnets = |prefixes: &[&str]| {
         let subnets: Vec<Value> = prefixes.iter().map(|prefix| json!({"IpAddressPrefix": prefix})).collect();
@@ -178,7 +178,7 @@ fn a_nat_network_without_a_subnet_gets_one() {
 }
 
 #[test]
-fn backends_are_of_one_network() {
+fn backends_must_be_in_one_network() {
     let rig = Rig::new();
     let here = rig.remote("10.244.2.7");
     let other = rig.network("other", "10.8.0.0/24", "10.8.0.1").unwrap();

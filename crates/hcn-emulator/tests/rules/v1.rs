@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, parse};
 
 #[test]
-fn v1_networks_keep_what_they_came_with() {
+fn v1_networks_keep_their_members() {
     let rig = Rig::new();
     let sent = json!({
         "Name": "v1", "Type": "L2Bridge", "NetworkAdapterName": "Ethernet",
@@ -24,7 +24,7 @@ fn v1_networks_keep_what_they_came_with() {
 }
 
 #[test]
-fn v1_endpoints_keep_what_they_came_with() {
+fn v1_endpoints_keep_their_members() {
     let rig = Rig::new();
     let sent = json!({
         "Name": "pod", "VirtualNetwork": rig.network,
@@ -47,7 +47,7 @@ fn v1_endpoints_keep_what_they_came_with() {
 }
 
 #[test]
-fn route_policy_lists_are_routes_and_go_with_their_network() {
+fn route_policy_lists_are_routes_and_are_deleted_with_their_network() {
     let rig = Rig::new();
     let endpoint = rig.remote("10.244.2.7");
     let list = json!({"References": [format!("/endpoints/{endpoint}")],

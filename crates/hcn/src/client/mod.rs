@@ -1,8 +1,8 @@
 //! Typed operations on HNS objects, with the HCN (v2) API or the HNS v1 API.
 //!
-//! Documents have the v2 schema; with [`ApiVersion::V1`] they are converted. The client saves native calls, since each takes HNS
-//! milliseconds: it does not read a created object back once HNS is known to keep the requested ids, it keeps the networks open in
-//! which endpoints are created, and it lists ids alone where HNS returns no more in one call.
+//! Documents have the v2 schema; with [`ApiVersion::V1`] they are converted. The client saves native calls, since each takes
+//! milliseconds: once it has seen that HNS keeps requested ids, it does not read created objects back; it keeps the networks open in
+//! which it creates endpoints; and where one call returns only ids, it lists only ids.
 
 mod v1;
 mod v2;

@@ -16,7 +16,7 @@ const NETWORKS: &str = "/networks/";
 pub(super) const ENDPOINTS: &str = "/endpoints/";
 pub(super) const POLICY_LISTS: &str = "/policylists/";
 
-/// Reads a list one object at a time. An invalid object does not hide the others; one without an id is left out.
+/// Reads a list one object at a time. An invalid object does not affect the others. An object without an id is left out.
 fn list<V1, T, R>(
     hcn: &dyn Hcn,
     path: &str,
@@ -36,13 +36,13 @@ where
         keep(Listed { id, document: Some(document) })
     };
     hns(hcn, Method::Get, path.into(), String::new(), |output| {
-        // A missing list is an error and not an empty list: that would make all objects absent.
+        // A missing list is an error. As an empty list, it would make all objects absent.
         let objects: Vec<&RawValue> = schema::read("HNSCall", output)?;
         Ok(objects.into_iter().filter_map(one).collect())
     })
 }
 
-/// What every object of a list has.
+/// The part of an object that is always read, even if the rest is invalid.
 #[derive(Deserialize)]
 struct Identified<'a> {
     #[serde(rename = "ID", borrow)]
@@ -117,27 +117,27 @@ mod tests {
     use super::*;
     use crate::call::{Call, Reply};
 
-    struct Says(&'static str);
+    struct Replies(&'static str);
 
-    impl Hcn for Says {
+    impl Hcn for Replies {
         fn call(&self, _: &Call) -> Result<Reply, Error> {
             Ok(Reply::Document(self.0.into()))
         }
     }
 
     #[test]
-    fn a_list_that_is_missing_is_no_empty_list() {
+    fn a_missing_list_is_an_error() {
         for reply in [r#"{"Success":true}"#, r#"{"Success":true,"Output":null}"#] {
-            assert!(matches!(load_balancers(&Says(reply), Some), Err(Error::Document { .. })));
+            assert!(matches!(load_balancers(&Replies(reply), Some), Err(Error::Document { .. })));
         }
-        assert_eq!(load_balancers(&Says(r#"{"Success":true,"Output":[]}"#), Some), Ok(Vec::new()));
+        assert_eq!(load_balancers(&Replies(r#"{"Success":true,"Output":[]}"#), Some), Ok(Vec::new()));
     }
 
     #[test]
-    fn one_odd_object_hides_no_other() {
+    fn an_invalid_object_does_not_affect_the_others() {
         let reply = r#"{"Success":true,"Output":[{"ID":"x"},{"ID":"0be07c06-0000-4000-8000-000000000001","References":7},
             {"ID":"0be07c06-0000-4000-8000-000000000002"}]}"#;
-        let listed = load_balancers(&Says(reply), Some).unwrap();
+        let listed = load_balancers(&Replies(reply), Some).unwrap();
         let readable: Vec<_> = listed.iter().map(|one| one.document.as_ref().is_some_and(Result::is_ok)).collect();
         assert_eq!(readable, [false, true]);
     }

@@ -44,7 +44,7 @@ impl<'a> Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        // There is nothing to do about a handle that HNS does not close.
+        // A handle that HNS fails to close cannot be released in any other way.
         let _ = self.hcn.call(&Call::Close { kind: self.kind, handle: self.handle });
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn enumerate<T, R>(
 ) -> Result<Vec<R>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
     let ids: Option<Vec<String>> = schema::read(call.function(), &document(hcn, &call)?)?;
-    // An entry that is not an id cannot be opened, and must not hide the others.
+    // An entry that is not an id cannot be opened, and must not affect the others.
     let ids = ids.unwrap_or_default().into_iter().filter_map(|id| id.parse().ok());
     Ok(ids.map(|id| Listed { id, document: None }).filter_map(keep).collect())
 }
@@ -107,7 +107,8 @@ impl State {
         };
         let handle = self.open_network(hcn, network)?;
         let created = match create(handle) {
-            // The network was deleted, or HNS has restarted since the handle was opened: open it again, once.
+            // The network was deleted, or HNS has restarted, since the handle was opened. Open the network again and retry once: if that
+            // fails too, the network is absent.
             Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
                 self.close_networks(hcn, |(_, open)| *open == handle);
                 create(self.open_network(hcn, network)?)
@@ -133,19 +134,19 @@ impl State {
         *self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id of a created object.
+    /// The id of a created object: the requested id once HNS is known to keep ids, otherwise the id of the document that is read back.
     fn created_id<T: serde::de::DeserializeOwned>(
         &self,
-        wanted: Guid,
+        requested: Guid,
         created: &Open<'_>,
         id: impl Fn(&T) -> Option<Guid>,
     ) -> Result<Guid, Error> {
         let mut honours_ids = self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner);
         if *honours_ids == Some(true) {
-            return Ok(wanted);
+            return Ok(requested);
         }
-        let actual = id(&created.query()?).unwrap_or(wanted);
-        *honours_ids = Some(actual == wanted);
+        let actual = id(&created.query()?).unwrap_or(requested);
+        *honours_ids = Some(actual == requested);
         Ok(actual)
     }
 
@@ -163,10 +164,10 @@ impl State {
         self.close_networks(hcn, |(network, _)| *network == id);
     }
 
-    /// Closes open networks. A network that another thread has opened again meanwhile has another handle.
-    fn close_networks(&self, hcn: &dyn Hcn, void: impl Fn(&(Guid, Handle)) -> bool) {
+    /// Closes open networks. If another thread has opened the same network again meanwhile, that handle differs and stays open.
+    fn close_networks(&self, hcn: &dyn Hcn, is_stale: impl Fn(&(Guid, Handle)) -> bool) {
         let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, handle) in open.extract_if(.., |network| void(network)) {
+        for (_, handle) in open.extract_if(.., |network| is_stale(network)) {
             drop(Open { hcn, kind: Kind::Network, handle });
         }
     }

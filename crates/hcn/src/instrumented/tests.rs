@@ -34,7 +34,7 @@ impl<F: Fn(&Call) -> Result<Reply, Error> + Send + Sync> Hcn for Script<F> {
     }
 }
 
-/// Each call takes the seconds that it names, in the first number of its id; opening fails.
+/// Each call takes the number of seconds in the first field of its id. `Open` fails.
 fn instrumented() -> Instrumented<impl Hcn> {
     let seconds = Seconds::default();
     let clock = seconds.clock();
@@ -119,7 +119,7 @@ fn the_slowest_call_over_the_budget_is_kept_until_it_is_taken() {
 /// The wrapper, for calls that the wrapped implementation makes through it.
 type Slot = OnceLock<Arc<Instrumented<Box<dyn Hcn>>>>;
 
-/// Calls within a call stand for other threads: the wrapper sees two calls in flight.
+/// Simulates calls of other threads by calls within a call: for the wrapper, two calls are in flight.
 #[test]
 fn the_oldest_call_in_flight_is_overdue_once_it_is_over_the_budget() {
     let clock = Seconds::default();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Other, SchemaVersion, flags, number};
 use crate::Guid;
 
-/// A load balancer: sends connections to its frontend to one of its endpoints.
+/// A load balancer, which distributes the connections to its frontend to its endpoints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LoadBalancer {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cluster_ip_load_balancer_of_kube_proxy() {
+    fn a_load_balancer_of_kube_proxy_is_read_and_written_unchanged() {
         let text = r#"{"HostComputeEndpoints":["2b5d3ac8-5a7d-4e8c-9c1b-000000000001"],"SourceVIP":"10.244.1.2","FrontendVIPs":["10.96.0.10"],"PortMappings":[{"Protocol":6,"InternalPort":8080,"ExternalPort":80,"DistributionType":2,"Flags":16}],"SchemaVersion":{"Major":2,"Minor":0},"Flags":1}"#;
         let document: LoadBalancer = serde_json::from_str(text).unwrap();
         assert_eq!(document.flags, LoadBalancerFlags::DSR);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_bits_and_values_survive() {
+    fn unknown_members_bits_and_values_are_kept() {
         let text = r#"{"PortMappings":[{"Protocol":200,"InternalPort":1,"ExternalPort":2,"DistributionType":9,"Flags":65}],"SchemaVersion":{"Major":2,"Minor":16},"Flags":128,"Health":{"Extra":{}},"New":[1,2]}"#;
         let document: LoadBalancer = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&document).unwrap(), text);

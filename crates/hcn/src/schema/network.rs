@@ -34,7 +34,7 @@ pub struct Network {
 
 impl Network {
     /// The prefixes of the subnets; an invalid one is an error. An empty prefix, and the prefix of all addresses that DHCP networks have,
-    /// are left out: they do not tell which addresses the network contains.
+    /// are left out: they do not restrict the addresses of the network.
     pub fn prefixes(&self) -> impl Iterator<Item = Result<IpNet, String>> + '_ {
         let texts = self.ipams.iter().flat_map(|ipam| &ipam.subnets).map(|subnet| subnet.ip_address_prefix.as_str());
         let read = |text: &str| text.parse::<IpNet>().map_err(|error| format!("{text:?}: {error}"));
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_that_say_nothing_are_left_out_and_nonsense_is_named() {
+    fn empty_prefixes_are_left_out_and_invalid_ones_are_errors() {
         let subnet = |prefix: &str| json!({ "IpAddressPrefix": prefix });
         let network: Network = serde_json::from_value(json!({
             "Ipams": [{"Subnets": [subnet("10.244.1.0/24"), subnet(""), subnet("0.0.0.0/0")]},

@@ -1,4 +1,4 @@
-//! Query documents: which objects, and in which schema.
+//! Query documents, which select objects and the schema of the reply.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_are_texts_inside_the_document() {
+    fn a_filter_is_json_in_a_string() {
         assert_eq!(Query::all().to_json(), r#"{"SchemaVersion":{"Major":2,"Minor":0}}"#);
         assert_eq!(
             Query::name("cbr0").to_json(),

@@ -43,7 +43,6 @@ impl Answer {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// The whole body.
     pub(crate) fn text(mut self) -> io::Result<String> {
         let length = self.header("Content-Length").unwrap().parse().unwrap();
         let mut body = vec![0; length];

@@ -19,7 +19,7 @@ fn server() -> ApiServer {
 }
 
 #[test]
-fn refusals_have_a_code_and_may_say_when_to_ask_again() {
+fn rejections_have_a_code_and_an_optional_retry_after() {
     let server = server();
     server.set_fault_mode(FaultMode::Refuses { code: 429, retry_after: Some(3) });
     let answer = get(&server, SERVICES);
@@ -34,7 +34,7 @@ fn refusals_have_a_code_and_may_say_when_to_ask_again() {
 }
 
 #[test]
-fn garbage_is_no_json() {
+fn garbage_is_invalid_json_with_code_200() {
     let server = server();
     server.set_fault_mode(FaultMode::Garbage);
     let answer = get(&server, SERVICES);
@@ -43,7 +43,7 @@ fn garbage_is_no_json() {
 }
 
 #[test]
-fn half_of_a_list_and_half_of_a_line() {
+fn half_of_a_list_or_line_is_sent_before_the_connection_closes() {
     let server = server();
     let mut before = get(&server, WATCH);
     server.set_fault_mode(FaultMode::Half);
@@ -57,14 +57,14 @@ fn half_of_a_list_and_half_of_a_line() {
 }
 
 #[test]
-fn open_watches_say_what_they_are_told() {
+fn open_watches_send_texts_of_the_test() {
     let server = server();
     let mut watch = get(&server, WATCH);
     until("the watch is open", || server.watches(Kind::Service) == 1);
-    server.say(Some(Kind::Node), "not to be seen");
-    server.say(Some(Kind::Service), "garbage\n");
+    server.send_text(Some(Kind::Node), "not to be seen");
+    server.send_text(Some(Kind::Service), "garbage\n");
     assert_eq!(watch.chunk().unwrap(), "garbage\n");
-    server.break_off(None, "{\"type\":");
+    server.send_text_and_close(None, "{\"type\":");
     assert_eq!(watch.chunk().unwrap(), "{\"type\":");
     assert!(watch.chunk().is_err());
     // A later watch does not get it.
@@ -74,7 +74,7 @@ fn open_watches_say_what_they_are_told() {
 }
 
 #[test]
-fn silence_lasts_until_it_is_cut() {
+fn a_hanging_request_lasts_until_its_connection_is_cut() {
     let server = server();
     server.set_fault_mode(FaultMode::Hangs);
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -87,14 +87,14 @@ fn silence_lasts_until_it_is_cut() {
 }
 
 #[test]
-fn slow_is_not_silent() {
+fn a_slow_server_responds_after_a_delay() {
     let server = server();
     server.set_fault_mode(FaultMode::Slow(Duration::from_millis(20)));
     assert_eq!(get(&server, SERVICES).code, 200);
 }
 
 #[test]
-fn gone_and_back_at_the_same_address() {
+fn an_unavailable_server_comes_back_at_the_same_address() {
     let server = server();
     let mut watch = get(&server, WATCH);
     for _ in 0..3 {
@@ -110,7 +110,7 @@ fn gone_and_back_at_the_same_address() {
 }
 
 #[test]
-fn a_watch_ends_when_its_time_is_over_and_its_connection_goes_on() {
+fn a_watch_ends_at_its_timeout_and_its_connection_stays_open() {
     let server = server();
     let mut stream = TcpStream::connect(server.address()).unwrap();
     write!(stream, "GET {WATCH}&timeoutSeconds=1 HTTP/1.1\r\n\r\n").unwrap();
@@ -128,7 +128,7 @@ fn a_watch_ends_when_its_time_is_over_and_its_connection_goes_on() {
 }
 
 #[test]
-fn tokens_let_in_and_are_changed_at_any_time() {
+fn tokens_authenticate_and_can_be_changed_at_any_time() {
     let server = server();
     let code = |headers: &str| send(&server, "GET", SERVICES, headers, "").unwrap().code;
     assert_eq!(code(""), 200);

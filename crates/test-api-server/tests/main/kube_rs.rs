@@ -28,7 +28,7 @@ async fn client_by(kubeconfig: serde_json::Value) -> Client {
 }
 
 /// The first events of the watcher as text. Errors are skipped, since the watcher continues after them.
-async fn told(
+async fn first_events(
     stream: &mut (impl TryStreamExt<Ok = Watched<Service>, Error = watcher::Error> + Unpin),
     count: usize,
 ) -> Vec<String> {
@@ -50,40 +50,40 @@ async fn told(
 }
 
 /// The same events with plain and streamed lists, and over TLS.
-async fn story(server: ApiServer, config: watcher::Config) {
+async fn watcher_events(server: ApiServer, config: watcher::Config) {
     server.load(json!([service("a"), headless("h"), service("b"), service("c")])).unwrap();
     let config = config.fields("spec.clusterIP!=None");
     let mut stream = pin!(watcher(Api::<Service>::all(client_by(server.kubeconfig(&Credentials::None)).await), config));
-    assert_eq!(told(&mut stream, 5).await, ["init", "has a", "has b", "has c", "complete"]);
+    assert_eq!(first_events(&mut stream, 5).await, ["init", "has a", "has b", "has c", "complete"]);
     server.put(service("h")).unwrap();
     server.delete(Kind::Service, "a", "a");
     server.put(headless("b")).unwrap();
-    assert_eq!(told(&mut stream, 3).await, ["apply h", "delete a", "delete b"]);
+    assert_eq!(first_events(&mut stream, 3).await, ["apply h", "delete a", "delete b"]);
     // After a closed connection it continues from its version.
     server.cut();
     server.put(service("d")).unwrap();
-    assert_eq!(told(&mut stream, 1).await, ["apply d"]);
+    assert_eq!(first_events(&mut stream, 1).await, ["apply d"]);
     // If its version has expired meanwhile, it lists again.
     server.make_unavailable();
     server.delete(Kind::Service, "a", "c");
     server.forget();
     server.make_available().unwrap();
-    assert_eq!(told(&mut stream, 4).await, ["init", "has d", "has h", "complete"]);
+    assert_eq!(first_events(&mut stream, 4).await, ["init", "has d", "has h", "complete"]);
 }
 
 #[tokio::test]
-async fn its_watcher_follows_lists_in_pages() {
-    story(ApiServer::start().unwrap(), watcher::Config::default().page_size(2)).await;
+async fn the_watcher_follows_lists_in_pages() {
+    watcher_events(ApiServer::start().unwrap(), watcher::Config::default().page_size(2)).await;
 }
 
 #[tokio::test]
-async fn its_watcher_follows_streamed_lists() {
-    story(ApiServer::start().unwrap(), watcher::Config::default().streaming_lists()).await;
+async fn the_watcher_follows_streamed_lists() {
+    watcher_events(ApiServer::start().unwrap(), watcher::Config::default().streaming_lists()).await;
 }
 
 #[tokio::test]
-async fn its_watcher_follows_through_tls() {
-    story(ApiServer::start_tls().unwrap(), watcher::Config::default().streaming_lists()).await;
+async fn the_watcher_follows_over_tls() {
+    watcher_events(ApiServer::start_tls().unwrap(), watcher::Config::default().streaming_lists()).await;
 }
 
 /// The code of a response; `None` without a connection.
@@ -96,7 +96,7 @@ async fn code(kubeconfig: serde_json::Value) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn certificates_and_tokens_let_in() {
+async fn certificates_and_tokens_authenticate() {
     let (server, other) = (ApiServer::start_tls().unwrap(), ApiServer::start_tls().unwrap());
     let with = |credentials| server.kubeconfig(&credentials);
     assert_eq!(code(with(Credentials::None)).await, Some(200));
@@ -118,7 +118,7 @@ async fn certificates_and_tokens_let_in() {
 }
 
 #[tokio::test]
-async fn it_is_refused_streamed_lists() {
+async fn streamed_lists_can_be_rejected() {
     let server = ApiServer::start().unwrap();
     server.set_streamed_lists(StreamedLists::Forbidden);
     let config = watcher::Config::default().streaming_lists();
@@ -134,7 +134,7 @@ async fn it_is_refused_streamed_lists() {
 }
 
 #[tokio::test]
-async fn its_typed_objects_are_read() {
+async fn typed_objects_are_read() {
     let server = ApiServer::start().unwrap();
     server.load(json!([node("n"), node("m")])).unwrap();
     let nodes = Api::<Node>::all(client(&server));
@@ -146,7 +146,7 @@ async fn its_typed_objects_are_read() {
 }
 
 #[tokio::test]
-async fn its_recorder_writes_events() {
+async fn the_recorder_writes_events() {
     let server = ApiServer::start().unwrap();
     let client = client(&server);
     let recorder = Recorder::new(client.clone(), "tests".into());

@@ -12,7 +12,7 @@ fn names(list: &serde_json::Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_list_tells_kind_and_version_once() {
+fn kind_and_version_are_in_the_list_and_not_in_its_items() {
     let server = ApiServer::start().unwrap();
     server.put(service("b")).unwrap();
     server.load(json!({"kind": "List", "items": [service("a"), node("n")]})).unwrap();
@@ -30,7 +30,7 @@ fn a_list_tells_kind_and_version_once() {
 }
 
 #[test]
-fn selectors_select() {
+fn lists_are_filtered_by_selectors() {
     let server = ApiServer::start().unwrap();
     let slice = |name: &str, labels| json!({"kind": "EndpointSlice", "metadata": {"namespace": "a", "name": name, "labels": labels}});
     server.load(json!([service("a"), headless("b"), node("n"), node("m")])).unwrap();
@@ -56,7 +56,7 @@ fn selectors_select() {
 }
 
 #[test]
-fn one_object() {
+fn a_single_object_is_read() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("a"), node("n")])).unwrap();
     assert_eq!(get(&server, "/api/v1/nodes/n").json(), server.get(Kind::Node, "", "n").unwrap());
@@ -69,7 +69,7 @@ fn one_object() {
 }
 
 #[test]
-fn pages_tell_of_one_version() {
+fn all_pages_of_a_list_have_one_version() {
     let server = ApiServer::start().unwrap();
     server.load(["a", "b", "c", "d", "e"].into_iter().map(service).collect()).unwrap();
     let page = |token: &str| get(&server, &format!("{SERVICES}?limit=2&continue={token}")).json();
@@ -89,14 +89,14 @@ fn pages_tell_of_one_version() {
     // The token of the error continues the list, inconsistently.
     let rest = page(expired["metadata"]["continue"].as_str().unwrap());
     assert_eq!((names(&rest), &rest["metadata"]["resourceVersion"]), (vec!["e"], &json!("8000007")));
-    // As the API server: lists from its cache have no pages.
+    // As in the API server: lists from its cache have no pages.
     let whole = get(&server, &format!("{SERVICES}?limit=2&resourceVersion=0")).json();
     assert_eq!(names(&whole), ["a", "b", "bb", "d", "e"]);
     assert_eq!(page("nonsense")["code"], 400);
 }
 
 #[test]
-fn versions_to_come_are_refused() {
+fn future_versions_are_rejected() {
     let server = ApiServer::start().unwrap();
     let answer = get(&server, "/api/v1/services?resourceVersion=8000001");
     assert_eq!((answer.code, answer.header("Retry-After")), (504, Some("1")));

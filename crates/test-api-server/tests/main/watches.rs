@@ -10,7 +10,7 @@ const STREAM: &str =
     "/api/v1/services?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
 
 #[test]
-fn a_watch_goes_on_from_a_version() {
+fn a_watch_continues_from_a_version() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("a"), node("n"), service("b")])).unwrap();
     let mut watch = get(&server, &format!("{WATCH}&resourceVersion=8000001"));
@@ -30,7 +30,7 @@ fn a_watch_goes_on_from_a_version() {
 }
 
 #[test]
-fn a_watch_sees_what_begins_and_ceases_to_match() {
+fn an_object_that_starts_or_stops_matching_is_added_or_deleted() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("a"), headless("b")])).unwrap();
     let mut watch = get(&server, &format!("{WATCH}&fieldSelector=spec.clusterIP%21%3DNone&resourceVersion=8000002"));
@@ -41,7 +41,7 @@ fn a_watch_sees_what_begins_and_ceases_to_match() {
 }
 
 #[test]
-fn a_streamed_list_says_when_it_is_whole() {
+fn a_bookmark_ends_a_streamed_list() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("b"), node("n"), service("a")])).unwrap();
     let mut watch = get(&server, STREAM);
@@ -51,7 +51,7 @@ fn a_streamed_list_says_when_it_is_whole() {
 }
 
 #[test]
-fn a_large_list_is_streamed_whole() {
+fn a_large_list_is_streamed_completely() {
     let server = ApiServer::start().unwrap();
     server.load((0..3000).map(|number| service(&format!("s{number}"))).collect()).unwrap();
     let mut watch = get(&server, STREAM);
@@ -63,7 +63,7 @@ fn a_large_list_is_streamed_whole() {
 }
 
 #[test]
-fn without_streamed_lists() {
+fn streamed_lists_can_be_rejected() {
     let server = ApiServer::start().unwrap();
     server.set_streamed_lists(StreamedLists::Forbidden);
     let refused = get(&server, STREAM);
@@ -84,7 +84,7 @@ fn without_streamed_lists() {
 }
 
 #[test]
-fn without_a_version_a_watch_begins_with_what_is_there() {
+fn a_watch_without_a_version_begins_with_the_current_objects() {
     let server = ApiServer::start().unwrap();
     server.put(service("a")).unwrap();
     for version in ["", "&resourceVersion=0"] {
@@ -93,7 +93,7 @@ fn without_a_version_a_watch_begins_with_what_is_there() {
 }
 
 #[test]
-fn forgotten_versions_are_refused() {
+fn expired_versions_are_rejected() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("a"), service("b")])).unwrap();
     server.forget();
@@ -113,7 +113,7 @@ fn forgotten_versions_are_refused() {
 }
 
 #[test]
-fn another_history_cuts_watches_and_is_silent_to_versions_to_come() {
+fn a_restored_server_closes_watches_and_sends_nothing_for_future_versions() {
     let server = ApiServer::start().unwrap();
     server.load(json!([service("a"), service("b")])).unwrap();
     let mut watch = get(&server, &format!("{WATCH}&resourceVersion=8000002"));

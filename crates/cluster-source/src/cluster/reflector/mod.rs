@@ -1,10 +1,10 @@
 //! Decides what to request next for one kind of objects, and turns responses into changes. Values in, values out: no I/O and no clock.
 //!
-//! A list counts once it is complete, and then replaces everything before it, so that a missed deletion is seen. Until then, and during
-//! an outage, what was emitted before stays valid.
+//! A list is emitted once it is complete. It replaces all earlier objects, so that a missed deletion takes effect. Until then, and during
+//! an outage, everything emitted before stays valid.
 //!
-//! After every break the server is asked whether it knows the resource version that was reached, before the watch goes on. If etcd was
-//! restored from a backup, the server is behind that version: it would accept the watch, and send nothing until it has caught up.
+//! After every break, a request verifies that the server has reached the last resource version, before the watch continues. If etcd was
+//! restored from a backup, the server is behind that version: it would accept the watch, and send no events until it has caught up.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +15,33 @@ use super::request_error::RequestError;
 use crate::change::Change;
 use crate::kubernetes::Problem;
 
-/// How far the objects are known.
+/// The progress of list and watch.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing is complete: the list is to be requested from its beginning, or is being streamed. Next: `Watching` at the end of the
-    /// stream or of a single page, `Paging` if there is a next page.
+    /// The list is requested from its beginning, or is being streamed. Next: `Watching` at the end of the initial events or after a single
+    /// page, `Paging` if there is a next page.
     Listing,
-    /// Some pages are known; holds the token of the next one. Next: `Watching` after the last page, `Listing` if the token has expired.
+    /// Some pages were received. Holds the `continue` token of the next one. Next: `Watching` after the last page, `Listing` if the token has expired.
     Paging(String),
-    /// All changes up to a resource version are known. Next: `Listing` if the version has expired or is unknown to the server.
+    /// All changes up to a resource version were received. Next: `Listing` if the version has expired or is unknown to the server.
     Watching {
         resource_version: String,
-        /// Whether the server must confirm the version before the watch goes on: it may be another one than before.
+        /// Whether the server must confirm the version before the watch continues: etcd may have been restored since.
         unverified: bool,
     },
 }
 
-/// Follows the objects of a kind.
+/// The list/watch of the objects of a kind.
 #[derive(Debug)]
 pub(super) struct Reflector<K: Kind> {
     selection: Selection,
     stream_lists: bool,
     state: State,
-    /// The list as far as it was received.
+    /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
-    /// The resource versions of objects whose problems were emitted, by name.
+    /// The resource versions of objects whose problems were emitted, by `namespace/name`.
     reported: BTreeMap<String, String>,
-    /// The same for the list as far as it was received.
+    /// The same for the objects of an incomplete list. Replaces `reported` when the list is complete, so deleted objects are forgotten.
     list_reported: BTreeMap<String, String>,
 }
 
@@ -57,12 +57,10 @@ impl<K: Kind> Reflector<K> {
         }
     }
 
-    /// Which objects to request.
     pub(super) fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// What to request next.
     pub(super) fn request(&self) -> Request {
         match &self.state {
             State::Listing if self.stream_lists => Request::StreamList,
@@ -73,7 +71,7 @@ impl<K: Kind> Reflector<K> {
         }
     }
 
-    /// Whether a complete list was emitted.
+    /// Whether the list was emitted, so that changes follow.
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.state, State::Watching { .. })
     }
@@ -90,7 +88,7 @@ impl<K: Kind> Reflector<K> {
         changes
     }
 
-    /// The server knows the resource version.
+    /// The server has reached the resource version.
     pub(super) fn on_verified(&mut self) {
         if let State::Watching { unverified, .. } = &mut self.state {
             *unverified = false;
@@ -98,7 +96,7 @@ impl<K: Kind> Reflector<K> {
     }
 
     /// # Errors
-    /// The event that says that the watch cannot go on.
+    /// If the event is an `ERROR`: the watch cannot continue.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
         match (event, self.is_complete()) {
@@ -108,7 +106,7 @@ impl<K: Kind> Reflector<K> {
                 self.report(&object.identity, object.problems, &mut changes);
                 changes.push(match object.item {
                     Some(item) => K::applied(item),
-                    // It concerned this proxy before, or never did: the consumer knows which.
+                    // An update may make a Service headless or invalid. If it never concerned this proxy, the consumer ignores the deletion.
                     None => K::deleted(&object.identity),
                 });
             }
@@ -130,23 +128,25 @@ impl<K: Kind> Reflector<K> {
         Ok(changes)
     }
 
-    /// The server has ended a watch in order.
+    /// The server ended a watch without an error.
     pub(super) fn on_end(&mut self) {
+        // A stream that ended within the initial list starts again from its beginning.
         if self.state == State::Listing {
             self.clear_list();
         }
     }
 
-    /// Whether the next request should be sent at once, since it is another one that may succeed.
+    /// Returns whether to send the next request at once, because it differs from the failed one and may succeed.
     pub(super) fn on_error(&mut self, error: &RequestError) -> bool {
         match &mut self.state {
+            // The version or token will never be valid again, so only a complete list helps.
             State::Watching { .. } | State::Paging(_) if error.needs_relist() => self.relist(),
             State::Watching { unverified, .. } => {
-                // An overloaded server is still the one that sent the version.
+                // An overloaded server (429) is running, so etcd was not restored meanwhile: the version is still valid.
                 *unverified |= !error.is_overloaded();
                 false
             }
-            // The token is still valid: the same page is requested again.
+            // The token is still valid, so the same page is requested again.
             State::Paging(_) => false,
             State::Listing => {
                 self.clear_list();
@@ -155,15 +155,16 @@ impl<K: Kind> Reflector<K> {
         }
     }
 
-    /// Gives up what an older server does not understand, one thing after the other.
+    /// Drops a feature that the server may not support: first streamed lists, then the field selector.
     fn degrade(&mut self, error: &RequestError) -> bool {
+        // After a timeout, a page may be faster than a stream, but the same wait applies: the server may simply be slow.
         let may_lack_streams = error.may_lack_streamed_lists();
         if self.stream_lists && (may_lack_streams || *error == RequestError::Timeout) {
             self.stream_lists = false;
             return may_lack_streams;
         }
-        // The field selector saves traffic only, where the conversion tells these objects apart too.
-        if error.is_misunderstood() && self.selection.fields_are_optional && !self.selection.fields.is_empty() {
+        // An optional field selector only saves traffic: the conversion skips the same objects.
+        if error.is_bad_request() && self.selection.fields_are_optional && !self.selection.fields.is_empty() {
             self.selection.fields.clear();
             return true;
         }
@@ -191,7 +192,7 @@ impl<K: Kind> Reflector<K> {
         };
     }
 
-    /// Emits the list.
+    /// Emits the complete list.
     fn complete(&mut self, resource_version: String, changes: &mut Vec<Change>) {
         self.state = State::Watching { resource_version, unverified: false };
         self.reported = std::mem::take(&mut self.list_reported);
@@ -204,7 +205,7 @@ impl<K: Kind> Reflector<K> {
         }
     }
 
-    /// Emits the problems of an object, unless those of this version were emitted.
+    /// Emits the problems of an object, unless those of this version were already emitted.
     fn report(&mut self, identity: &Identity, problems: Vec<Problem>, changes: &mut Vec<Change>) {
         let name = identity.full_name();
         if problems.is_empty() {

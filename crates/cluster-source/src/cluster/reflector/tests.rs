@@ -1,4 +1,4 @@
-//! What a reflector requests and emits, by values.
+//! Tests of the requests and changes of a reflector.
 
 use proxy::model::Service;
 
@@ -50,7 +50,7 @@ fn api_error(code: u16) -> RequestError {
     RequestError::Api(ApiStatus { code, ..ApiStatus::default() })
 }
 
-/// Changes in few words.
+/// A short text for each change.
 fn words(changes: Vec<Change>) -> Vec<String> {
     let name = |service: &Service| service.name.name.to_string();
     let word = |change| match change {
@@ -67,7 +67,7 @@ fn take(reflector: &mut Subject, event: Event<Service>) -> Vec<String> {
     words(reflector.on_event(event).unwrap())
 }
 
-/// A reflector that has a whole list, of version 5.
+/// A reflector with a complete list, at resource version 5.
 fn at_five() -> Subject {
     let mut reflector = reflector();
     reflector.on_event(applied("a", "3")).unwrap();
@@ -146,7 +146,7 @@ fn an_expired_continue_token_restarts_the_list() {
 }
 
 #[test]
-fn after_a_break_the_resource_version_is_verified_and_the_watch_goes_on() {
+fn after_a_break_the_resource_version_is_verified_and_the_watch_continues() {
     let mut reflector = at_five();
     reflector.on_error(&RequestError::ConnectionLost("reset".into()));
     assert_eq!(reflector.request(), Request::Verify("5".into()));
@@ -155,7 +155,7 @@ fn after_a_break_the_resource_version_is_verified_and_the_watch_goes_on() {
     reflector.on_verified();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
     reflector.on_error(&api_error(429));
-    assert_eq!(reflector.request(), Request::Watch("5".into()), "an overloaded server is still the same");
+    assert_eq!(reflector.request(), Request::Watch("5".into()), "an overloaded server still has the version");
     reflector.on_end();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
 }

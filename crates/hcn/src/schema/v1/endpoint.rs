@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_endpoint_in_both_schemas() {
+    fn a_local_endpoint_is_converted_between_both_schemas() {
         let v1 = json!({
             "Name": "pod", "VirtualNetwork": "7b60c1d9-602e-5110-8c89-a9475b89732c",
             "Policies": [{"Type": "OutBoundNAT", "ExceptionList": ["10.96.0.0/12"]}],

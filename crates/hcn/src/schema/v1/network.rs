@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_in_both_schemas() {
+    fn a_network_is_converted_between_both_schemas() {
         let v1 = json!({
             "Name": "vxlan0", "Type": "overlay", "NetworkAdapterName": "Ethernet 2", "SourceMac": "00-15-5D-01-02-03",
             "AutomaticDNS": true,

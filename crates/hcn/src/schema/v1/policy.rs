@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_in_both_schemas() {
+    fn policies_are_converted_between_both_schemas() {
         for (v1, v2) in [
             (
                 json!({"Type": "NAT", "Protocol": "TCP", "InternalPort": 80, "ExternalPort": 8080, "ExternalPortReserved": true}),

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_list_of_the_original_windows_kernel_proxy() {
+    fn a_policy_list_of_an_old_kube_proxy_is_converted_between_both_schemas() {
         let document = LoadBalancer {
             host_compute_endpoints: vec![
                 "ca8b877b-ab90-499a-bc0e-7d736c425632".into(),

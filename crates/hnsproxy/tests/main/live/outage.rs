@@ -140,7 +140,7 @@ fn a_server_with_a_restored_etcd_is_listed_again() {
 fn a_connection_that_breaks_in_a_change_is_resumed() {
     let missed = Missed::start();
     let server = &missed.live.cluster.server;
-    server.break_off(Some(Kind::Service), r#"{"type":"DELETED","object":{"metadata":{"namespace":"ns","na"#);
+    server.send_text_and_close(Some(Kind::Service), r#"{"type":"DELETED","object":{"metadata":{"namespace":"ns","na"#);
     missed.change();
     missed.assert_change_is_programmed();
 }
@@ -156,7 +156,7 @@ fn connections_that_are_cut_are_resumed() {
 #[test]
 fn a_change_is_programmed_after_garbage_in_a_watch() {
     let missed = Missed::start();
-    missed.live.cluster.server.say(Some(Kind::Service), "<html>busy</html>\n");
+    missed.live.cluster.server.send_text(Some(Kind::Service), "<html>busy</html>\n");
     missed.live.running.wait_until_cluster_available(false);
     missed.change();
     missed.assert_change_is_programmed();
@@ -167,7 +167,7 @@ fn an_unknown_change_in_a_watch_is_passed_over() {
     let missed = Missed::start();
     let server = &missed.live.cluster.server;
     server.bookmark(None);
-    server.say(None, "{\"type\":\"NEW\",\"object\":{}}\n");
+    server.send_text(None, "{\"type\":\"NEW\",\"object\":{}}\n");
     missed.change();
     missed.assert_change_is_programmed();
 }

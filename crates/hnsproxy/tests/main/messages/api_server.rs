@@ -37,7 +37,7 @@ fn a_busy_server_is_named_once() {
 
 #[test]
 fn a_failing_server_is_named_once() {
-    is_named_once(FaultMode::Refuses { code: 500, retry_after: None }, "fails (500)");
+    is_named_once(FaultMode::Refuses { code: 500, retry_after: None }, "failed (500)");
 }
 
 #[test]
