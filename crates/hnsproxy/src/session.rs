@@ -38,9 +38,9 @@ pub struct Session {
     started: Timestamp,
     start: Instant,
     /// The conditions that were last logged, so that each is logged when it begins and when it is resolved.
-    service_conditions: BTreeSet<String>,
-    notices: Arc<[ServiceCondition]>,
-    host_conditions: BTreeSet<String>,
+    logged_conditions: BTreeSet<String>,
+    logged_host_conditions: BTreeSet<String>,
+    conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
     slow: bool,
     steps_done: usize,
@@ -74,9 +74,9 @@ impl Session {
             started: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
-            service_conditions: BTreeSet::new(),
-            notices: Arc::default(),
-            host_conditions: BTreeSet::new(),
+            logged_conditions: BTreeSet::new(),
+            logged_host_conditions: BTreeSet::new(),
+            conditions: Arc::default(),
             audit_error: None,
             slow: false,
             steps_done: 0,
@@ -93,9 +93,9 @@ impl Session {
     /// Takes over from a session with other settings: its conditions are not logged a second time, and its view of the Node stays until the
     /// Node is read again.
     pub fn take_over(&mut self, before: &Session) {
-        self.service_conditions.clone_from(&before.service_conditions);
-        self.host_conditions.clone_from(&before.host_conditions);
-        self.notices = before.notices.clone();
+        self.logged_conditions.clone_from(&before.logged_conditions);
+        self.logged_host_conditions.clone_from(&before.logged_host_conditions);
+        self.conditions = before.conditions.clone();
         if self.settings.node_name == before.settings.node_name {
             self.node_eligible = before.node_eligible;
         }
@@ -216,9 +216,9 @@ impl Session {
 
     /// Logs the conditions of the host, each when it begins and when it is resolved.
     pub fn log_host_conditions(&mut self) {
-        let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
-        let others = self.reconciler.foreign_load_balancers().into_iter().map(|other| other.to_string());
-        log_conditions(&mut self.host_conditions, remarks.chain(others).collect());
+        let conditions = self.reconciler.host_conditions().into_iter().map(|condition| condition.to_string());
+        let foreign = self.reconciler.foreign_load_balancers().into_iter().map(|foreign| foreign.to_string());
+        log_conditions(&mut self.logged_host_conditions, conditions.chain(foreign).collect());
     }
 
     pub fn plan(&mut self) -> Plan {
@@ -257,10 +257,10 @@ impl Session {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
         self.log_slow_calls();
-        let notices = self.reconciler.notices();
-        if *notices != *self.notices {
-            log_conditions(&mut self.service_conditions, notices.iter().map(ServiceCondition::to_string).collect());
-            self.notices = notices.into();
+        let conditions = self.reconciler.notices();
+        if *conditions != *self.conditions {
+            log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
+            self.conditions = conditions.into();
         }
         next
     }
@@ -291,13 +291,13 @@ impl Session {
     }
 
     pub fn status(&self) -> Status {
-        let (api_version, notices) = (self.client.api_version(), self.notices.clone());
+        let (api_version, conditions) = (self.client.api_version(), self.conditions.clone());
         let node = NodeStatus {
             name: self.settings.node_name.to_string(),
             found: self.node_found,
             addresses: self.host.node_ips.clone(),
         };
-        Status { node, ..Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices) }
+        Status { node, ..Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, conditions) }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {

@@ -238,11 +238,11 @@ impl StatePage {
                 capabilities: status.capabilities.map(Into::into),
             },
             drift,
-            conditions: status.notices.iter().map(condition).collect(),
+            conditions: status.conditions.iter().map(condition).collect(),
             host_conditions: status
-                .remarks
+                .host_conditions
                 .iter()
-                .map(|remark| HostConditionPage { message: remark.to_string() })
+                .map(|condition| HostConditionPage { message: condition.to_string() })
                 .collect(),
         }
     }

@@ -71,12 +71,11 @@ pub struct Status {
     pub capabilities: Option<Capabilities>,
     /// The number of ports whose backends all are on other nodes, so that the policy Local leaves none: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// Where HNS does not have what a Service asks for, as of the last run.
-    pub notices: Arc<[ServiceCondition]>,
-    /// The uids of the Services of these conditions.
-    pub uids: BTreeMap<ServiceName, Uuid>,
-    /// Conditions of the host.
-    pub remarks: Vec<HostCondition>,
+    /// What HNS does not support of a Service, as of the last run.
+    pub conditions: Arc<[ServiceCondition]>,
+    /// The uids of the Services that have a condition.
+    pub service_uids: BTreeMap<ServiceName, Uuid>,
+    pub host_conditions: Vec<HostCondition>,
     /// What the health check ports of Services answer.
     pub health_checks: HealthChecks,
 }
@@ -99,9 +98,9 @@ impl Default for Status {
             api_version: ApiVersion::V2,
             capabilities: None,
             without_local: Vec::new(),
-            notices: Arc::default(),
-            uids: BTreeMap::new(),
-            remarks: Vec::new(),
+            conditions: Arc::default(),
+            service_uids: BTreeMap::new(),
+            host_conditions: Vec::new(),
             health_checks: HealthChecks::default(),
         }
     }
@@ -114,7 +113,7 @@ impl Status {
         api_version: ApiVersion,
         note: String,
         node_eligible: bool,
-        notices: Arc<[ServiceCondition]>,
+        conditions: Arc<[ServiceCondition]>,
     ) -> Self {
         let families = reconciler.families();
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
@@ -145,9 +144,9 @@ impl Status {
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities().copied(),
-            uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
-            notices,
-            remarks: reconciler.host_conditions(),
+            service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
+            conditions,
+            host_conditions: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
         }
     }
