@@ -27,12 +27,10 @@ pub(super) fn of(status: &Status) -> Vec<Occurrence> {
         conditions.push(warning(Regarding::Node, "HNSRestarted", note));
     }
     for condition in &status.host_conditions {
-        let reason = match condition {
-            HostCondition::NetworkMissing { .. } => "NetworkAbsent",
-            HostCondition::NetworkRenamed { .. } => "NetworkRenamed",
-            _ => continue,
-        };
-        conditions.push(warning(Regarding::Node, reason, condition.to_string()));
+        // Only what changes which Services are served. The other conditions are for the operator of the host, who has the log and `/readyz`.
+        if matches!(condition, HostCondition::NetworkMissing { .. } | HostCondition::NetworkRenamed { .. }) {
+            conditions.push(warning(Regarding::Node, condition.reason(), condition.to_string()));
+        }
     }
     // Several conditions of a Service with one reason are one Event, so that they do not use up its series.
     let mut of_services: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();

@@ -154,6 +154,7 @@ pub(super) struct ConditionPage {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct HostConditionPage {
+    reason: &'static str,
     pub(super) message: String,
 }
 
@@ -242,7 +243,7 @@ impl StatePage {
             host_conditions: status
                 .host_conditions
                 .iter()
-                .map(|condition| HostConditionPage { message: condition.to_string() })
+                .map(|condition| HostConditionPage { reason: condition.reason(), message: condition.to_string() })
                 .collect(),
         }
     }
@@ -334,6 +335,17 @@ pub(super) mod tests {
         };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
         StatusSnapshot { status: Arc::new(status), changes, now }
+    }
+
+    #[test]
+    fn readyz_has_a_reason_for_each_condition() {
+        let snapshot = pending_snapshot();
+        let renamed = proxy::HostCondition::NetworkRenamed { from: "cbr0".into(), to: "cbr1".into() };
+        let message = renamed.to_string();
+        let status = Status { host_conditions: vec![renamed], ..Status::clone(&snapshot.status) };
+        let snapshot = StatusSnapshot { status: Arc::new(status), ..snapshot };
+        let page = serde_json::to_value(StatePage::new(&snapshot, None, BTreeMap::new())).unwrap();
+        assert_eq!(page["host_conditions"], json!([{"reason": "NetworkRenamed", "message": message}]));
     }
 
     #[test]
