@@ -51,8 +51,8 @@ pub enum CommandError {
     /// The output of a command shows what HNS has.
     #[error("cannot read the state of HNS")]
     ReadHns(#[from] hcn::Error),
-    #[error("HNS is not in sync: {0}")]
-    NotInSync(String),
+    #[error("HNS not in sync: see the failed steps in the log (native_calls={}, writes={})", .0.calls, .0.writes)]
+    NotInSync(hcn::Counts),
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
     #[error("cannot listen at {address}; is another program listening there?")]

@@ -32,12 +32,12 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
     let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
-    session.observe()?;
+    session.audit()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
     log_catalog(&catalog);
     match explanation {
-        Some(explanation) => Ok((explanation, session.note())),
+        Some(explanation) => Ok((explanation, session.description())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),
     }
 }

@@ -30,6 +30,8 @@ pub struct NodeStatus {
     pub name: String,
     /// Whether the cluster has a Node of this name. None until the cluster was listed.
     pub found: Option<bool>,
+    /// Whether load balancers may send traffic to this node, going by its Node.
+    pub eligible: bool,
     pub addresses: Vec<IpAddr>,
 }
 
@@ -46,22 +48,20 @@ pub struct NetworkStatus {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// Which HNS this is, and the settings with which it is programmed.
-    pub note: String,
+    pub description: String,
     pub node: NodeStatus,
     /// The networks that the configuration names.
     pub networks: Vec<NetworkStatus>,
     /// Why the last change of the configuration file was not applied, if it was not.
     pub configuration_error: Option<String>,
-    /// Whether load balancers may send traffic to this node, going by its Node.
-    pub node_eligible: bool,
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
-    /// What is waited for before HNS is read for the first time, if anything.
-    pub waiting_for: Option<String>,
+    /// What of the Node hnsproxy waits for before it reads HNS for the first time.
+    pub waiting_for_node: Option<String>,
     pub hns_outage: Option<HnsOutage>,
     /// Known once HNS was read.
     pub hns_version: Option<String>,
@@ -83,16 +83,15 @@ pub struct Status {
 impl Default for Status {
     fn default() -> Self {
         Self {
-            note: String::new(),
+            description: String::new(),
             node: NodeStatus::default(),
             networks: Vec::new(),
             configuration_error: None,
-            node_eligible: false,
             families: Vec::new(),
             progress: Progress::default(),
             liveness: Liveness::Up,
             cluster_outage: None,
-            waiting_for: None,
+            waiting_for_node: None,
             hns_outage: None,
             hns_version: None,
             api_version: ApiVersion::V2,
@@ -111,33 +110,32 @@ impl Status {
     pub fn of(
         reconciler: &Reconciler,
         api_version: ApiVersion,
-        note: String,
-        node_eligible: bool,
+        description: String,
+        node: NodeStatus,
         conditions: Arc<[ServiceCondition]>,
     ) -> Self {
         let families = reconciler.families();
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
-        let ways =
+        let policies =
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
         let without_local =
-            ways.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
+            policies.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
         let networks = reconciler.networks().iter().map(|network| NetworkStatus {
             name: network.name.clone(),
             id: network.network.as_ref().map(|network| network.id),
             present: network.present,
         });
         Self {
-            note,
-            node: NodeStatus::default(),
+            description,
+            node,
             networks: networks.collect(),
             configuration_error: None,
-            node_eligible,
             without_local,
             families,
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
             cluster_outage: None,
-            waiting_for: None,
+            waiting_for_node: None,
             hns_outage: reconciler
                 .trouble()
                 .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
