@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
 use crate::error::CommandError;
-use crate::events::{Occurrence, Regarding, Severity, SharedCorrelator};
+use crate::events::{self, EventType, ObjectReference, SharedCorrelator};
 use crate::hns::Hns;
 use crate::log;
 use crate::metrics::Metrics;
@@ -124,9 +124,9 @@ fn log_as(new: &Config, old: &Config) {
 }
 
 /// The Event with which kube-proxy starts.
-fn starting() -> Occurrence {
-    let (regarding, severity) = (Regarding::Node, Severity::Normal);
-    Occurrence { regarding, severity, reason: "Starting", action: "StartKubeProxy", note: String::new() }
+fn starting() -> events::Event {
+    let (regarding, event_type) = (ObjectReference::Node, EventType::Normal);
+    events::Event { regarding, event_type, reason: "Starting", action: "StartKubeProxy", note: String::new() }
 }
 
 #[cfg(all(test, feature = "emulator"))]
@@ -136,8 +136,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::ask;
     use crate::cli::{self, Command};
+    use crate::http_client::get_json;
 
     #[test]
     fn a_bound_process_has_real_addresses_and_answers_before_it_runs() {
@@ -153,11 +153,11 @@ mod tests {
         let bound = build(&args, &config, hns.clone(), &shutdown).unwrap();
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
-        assert!(ask::json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
         shutdown.request();
         bound.run().unwrap();
         assert!(hns.counts().writes > 0);
-        assert!(ask::json::<Value>(address, "/configz").is_err(), "the address is free again");
+        assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
     }
 }

@@ -11,8 +11,9 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::http_client::get_json;
 use crate::session::Session;
-use crate::{ask, output, view};
+use crate::{output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
     let (explanation, note) = match &args.proxy.source.from {
@@ -45,9 +46,9 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
 fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
     let address = args.debug_address;
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
-    match ask::json(address, &path) {
+    match get_json(address, &path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
         Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
-        Err(source) => Err(CommandError::Ask { address, source }),
+        Err(source) => Err(CommandError::Query { address, source }),
     }
 }

@@ -138,7 +138,7 @@ impl<'a> ControlLoop<'a> {
                 }
             }
             Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
-            Event::Question(question) => question.answer(|service| self.session.explain(service)),
+            Event::Explain(request) => request.answer(|service| self.session.explain(service)),
             Event::Shutdown => return Some(Exit::Shutdown),
         }
         None
