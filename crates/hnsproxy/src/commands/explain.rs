@@ -16,12 +16,12 @@ use crate::session::Session;
 use crate::{output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
-    let (explanation, note) = match &args.proxy.source.from {
+    let (explanation, description) = match &args.proxy.source.from {
         Some(path) => from_files(args, config, &Files::open(path)?)?,
         None => from_process(args)?,
     };
     match args.proxy.output.output {
-        OutputForm::Table => output::text(&view::explanation(&explanation, &note))?,
+        OutputForm::Table => output::text(&view::explanation(&explanation, &description))?,
         OutputForm::Json => output::json(&explanation)?,
     }
     Ok(IN_SYNC)
