@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::Says;
+use super::Logged;
 use crate::support::hns::Hns;
 use crate::support::program::{free_addresses, from, hnsproxy};
 use crate::support::recording::{cluster_flag, host_flag};

@@ -1,10 +1,10 @@
-//! What is said of HNS: its networks, drift, foreign load balancers, refused writes.
+//! Messages about HNS: networks, drift, foreign load balancers, refused writes.
 
 use hcn::Kind;
 use hcn_emulator::testing;
 use serde_json::json;
 
-use super::{Says, assert_logged};
+use super::{Logged, assert_logged};
 use crate::support::hns::Hns;
 use crate::support::program::hnsproxy;
 use crate::support::recording::{cluster_flag, host_flag};
