@@ -93,7 +93,7 @@ pub struct StatusSnapshot {
 }
 
 impl StatusSnapshot {
-    /// The liveness of HNS, where `overdue` says that a call in progress takes longer than its budget: the status is older than the call.
+    /// The liveness of HNS. `overdue` is whether a call in progress exceeds its budget, which is later than the status.
     pub fn liveness(&self, overdue: bool) -> Liveness {
         if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
     }
