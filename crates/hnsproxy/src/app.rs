@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
 use crate::error::CommandError;
-use crate::events::{Occurrence, Regarding, Severity, SharedCorrelator};
+use crate::events::{self, EventType, ObjectReference, SharedCorrelator};
 use crate::hns::Hns;
 use crate::log;
 use crate::metrics::Metrics;
@@ -81,7 +81,7 @@ impl Bound<'_> {
     /// Programs HNS until shutdown is requested.
     ///
     /// # Errors
-    /// If the process cannot go on, and has to be restarted.
+    /// If the process has to be restarted.
     pub fn run(self) -> Result<(), CommandError> {
         let Self { context, received, correlator, mut reporting, mut control_loop, _config_watcher } = self;
         loop {
@@ -92,7 +92,7 @@ impl Bound<'_> {
                     return Ok(());
                 }
             };
-            // The new loop is complete before the old one goes, so that a configuration that cannot be used changes nothing.
+            // The new loop is built before the old one is dropped, so that an unusable configuration changes nothing.
             let replaced = Source::of(&context.args.proxy, &config).map_err(CommandError::from).and_then(|source| {
                 let new = ControlLoop::new(context.clone(), config, &source, Some(control_loop.session()))?;
                 Ok((new, source))
@@ -100,10 +100,10 @@ impl Bound<'_> {
             match replaced {
                 Err(error) => control_loop.reject_configuration(error_chain(&error)),
                 Ok((new, source)) => {
-                    info!("configuration changed; auditing HNS, which keeps its state");
+                    info!("configuration changed");
                     log_as(new.config(), control_loop.config());
                     control_loop = new;
-                    // The new configuration may have the same addresses: they have to be free first.
+                    // The new configuration may have the same addresses, so they are released first.
                     drop(reporting);
                     reporting = Reporting::start(&context, control_loop.config(), &source, &correlator, None)?;
                 }
@@ -112,21 +112,21 @@ impl Bound<'_> {
     }
 }
 
-/// Logs the notes of a new configuration, and from now on with its verbosity.
+/// Applies the log settings of a new configuration, and logs its notes.
 fn log_as(new: &Config, old: &Config) {
     if new.logging.verbosity != old.logging.verbosity {
         log::set_verbosity(new.logging.verbosity);
     }
     if new.logging.format != old.logging.format {
-        warn!("the log format changes only when hnsproxy is restarted");
+        warn!("logging.format is not applied; restart hnsproxy to change the log format");
     }
     log::notes(&new.notes);
 }
 
-/// The Event with which kube-proxy starts.
-fn starting() -> Occurrence {
-    let (regarding, severity) = (Regarding::Node, Severity::Normal);
-    Occurrence { regarding, severity, reason: "Starting", action: "StartKubeProxy", note: String::new() }
+/// The Event that kube-proxy sends at its start.
+fn starting() -> events::Event {
+    let (regarding, event_type) = (ObjectReference::Node, EventType::Normal);
+    events::Event { regarding, event_type, reason: "Starting", action: "StartKubeProxy", note: String::new() }
 }
 
 #[cfg(all(test, feature = "emulator"))]
@@ -136,8 +136,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::ask;
     use crate::cli::{self, Command};
+    use crate::http_client::get_json;
 
     #[test]
     fn a_bound_process_has_real_addresses_and_answers_before_it_runs() {
@@ -153,11 +153,11 @@ mod tests {
         let bound = build(&args, &config, hns.clone(), &shutdown).unwrap();
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
-        assert!(ask::json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
         shutdown.request();
         bound.run().unwrap();
         assert!(hns.counts().writes > 0);
-        assert!(ask::json::<Value>(address, "/configz").is_err(), "the address is free again");
+        assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
     }
 }

@@ -1,4 +1,4 @@
-//! What is read of the host: from the configuration, the environment and the host to the settings of the core.
+//! Makes the settings of the core from the configuration, the environment variables and the host.
 
 use std::net::IpAddr;
 
@@ -15,21 +15,21 @@ use crate::hns::Hns;
 pub enum SettingsError {
     #[error(
         "missing name of the HNS network of the pods: set --network-name or the environment variable KUBE_NETWORK{}",
-        candidates(.there)
+        candidates(.available)
     )]
     NoNetwork {
         /// The networks of the emulated host.
-        there: Vec<String>,
+        available: Vec<String>,
     },
     #[error("missing name of this node: set --hostname-override")]
     NodeName,
 }
 
-fn candidates(there: &[String]) -> String {
-    if there.is_empty() { String::new() } else { format!(" (the host has: {})", there.join(", ")) }
+fn candidates(available: &[String]) -> String {
+    if available.is_empty() { String::new() } else { format!(" (known: {})", available.join(", ")) }
 }
 
-/// The settings, and the host with what its Node says.
+/// The settings, and the host with the addresses of its Node.
 ///
 /// # Errors
 /// If the name of the network or of the node is missing.
@@ -64,20 +64,20 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
 /// The addresses and the MAC address of the host. `--node-ip` and `--node-mac` come first, then the emulated host, then the Node and the
 /// adapters.
 pub fn host(config: &Config, args: &ProxyArgs, hns: &Hns, node: Option<&Node>) -> Host {
-    let of_object = node.map(|node| node.ips.clone()).unwrap_or_default();
-    let mut node_ips = Some(known_ips(args, hns)).filter(|ips| !ips.is_empty()).unwrap_or(of_object);
-    bind(&mut node_ips, config.bind_address);
+    let of_node = node.map(|node| node.ips.clone()).unwrap_or_default();
+    let mut node_ips = Some(configured_node_ips(args, hns)).filter(|ips| !ips.is_empty()).unwrap_or(of_node);
+    apply_bind_address(&mut node_ips, config.bind_address);
     let mac = args.node.node_mac.clone().or_else(|| hns.node_mac()).or_else(|| mac_of(node_ips.first().copied()?));
     Host { node_ips, mac }
 }
 
 /// The addresses of the node that do not depend on its Node.
-pub fn known_ips(args: &ProxyArgs, hns: &Hns) -> Vec<IpAddr> {
+pub fn configured_node_ips(args: &ProxyArgs, hns: &Hns) -> Vec<IpAddr> {
     if args.node.node_ip.is_empty() { hns.node_ips() } else { args.node.node_ip.clone() }
 }
 
 /// A bind address that is not unspecified replaces the address of its family, and becomes the primary one, as in kube-proxy.
-fn bind(node_ips: &mut Vec<IpAddr>, address: IpAddr) {
+fn apply_bind_address(node_ips: &mut Vec<IpAddr>, address: IpAddr) {
     if !address.is_unspecified() {
         node_ips.retain(|ip| ip.is_ipv4() != address.is_ipv4());
         node_ips.insert(0, address);
@@ -114,7 +114,7 @@ fn network_names(configured: Option<&str>, hns: &Hns) -> Result<Vec<String>, Set
             tracing::info!(network = only, "--network-name is not set, using the only network of the emulated host");
             Ok(vec![only.clone()])
         }
-        there => Err(SettingsError::NoNetwork { there: there.to_vec() }),
+        available => Err(SettingsError::NoNetwork { available: available.to_vec() }),
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_networks_has_each_once_in_its_order() {
+    fn a_list_of_networks_has_each_name_once_in_order() {
         assert_eq!(names("cbr0"), ["cbr0"]);
         assert_eq!(names(" vxlan0, azure network ,,VXLAN0,"), ["vxlan0", "azure network"]);
         assert_eq!(names(" , "), Vec::<String>::new());
@@ -144,7 +144,7 @@ mod tests {
     fn a_bind_address_is_the_primary_address_of_the_node() {
         let bound = |ips: &[&str], address: &str| {
             let mut ips: Vec<IpAddr> = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-            bind(&mut ips, address.parse().unwrap());
+            apply_bind_address(&mut ips, address.parse().unwrap());
             ips.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(bound(&["10.0.0.1", "fd00::1"], "0.0.0.0"), ["10.0.0.1", "fd00::1"]);

@@ -1,4 +1,4 @@
-//! Why a command fails: the errors of all parts of the process in one type.
+//! The error of a command: those of all parts of the process in one type.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use cluster_source::file_watch::FileWatchError;
 use cluster_source::files::FileError;
 use proxy::model::ServiceName;
 
-use crate::ask::AskError;
 use crate::config::ConfigError;
 use crate::environment::SettingsError;
 use crate::hns::HnsError;
+use crate::http_client::RequestError;
 use crate::log::LogFileError;
 use crate::serve::ListenError;
 use crate::source::NodeError;
@@ -27,7 +27,7 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
-    /// kube-proxy on Windows fails with these words.
+    /// The message of kube-proxy on Windows.
     #[error("--init-only is implemented only on Linux")]
     InitOnly,
     #[error(transparent)]
@@ -51,8 +51,8 @@ pub enum CommandError {
     /// The output of a command shows what HNS has.
     #[error("cannot read the state of HNS")]
     ReadHns(#[from] hcn::Error),
-    #[error("HNS is not in sync: {0}")]
-    NotInSync(String),
+    #[error("HNS not in sync: see the failed steps in the log (native_calls={}, writes={})", .0.calls, .0.writes)]
+    NotInSync(hcn::Counts),
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
     #[error("cannot listen at {address}; is another program listening there?")]
@@ -65,7 +65,7 @@ pub enum CommandError {
     BindHardFail(#[from] ListenError),
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// A service that could not start is not installed.
+    /// Checked before the installation: a service with these arguments would not start.
     #[error("invalid arguments for the service: {0}")]
     ServiceArguments(String),
     #[error(transparent)]
@@ -76,11 +76,11 @@ pub enum CommandError {
         /// Why it was skipped, if it is in the input.
         why: Option<String>,
     },
-    #[error("cannot ask the hnsproxy at {address}; set --debug-address to where it listens, or --from to read files")]
-    Ask {
+    #[error("cannot query hnsproxy at {address}; set --debug-address to where it listens, or --from to read files")]
+    Query {
         address: SocketAddr,
         #[source]
-        source: AskError,
+        source: RequestError,
     },
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),

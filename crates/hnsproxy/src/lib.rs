@@ -1,12 +1,11 @@
-//! The program hnsproxy, as a library: everything between the proxy core and the world.
+//! The program hnsproxy as a library, so that tests can use its parts.
 //!
-//! [`commands`] are what [`cli`] parses. `run` is built by [`app`]: [`config`] and [`environment`] make the settings, [`source`] reads the
+//! [`cli`] parses the command line, and [`commands`] carry it out. `run` is built by [`app`]: [`config`] and [`environment`] make the settings, [`source`] reads the
 //! cluster, [`hns`] opens HNS, [`control_loop`] programs it through a [`session`] of the proxy core, and publishes its [`status`]. [`reporting`]
-//! shows that to others, on the thread of [`background`]: [`serve`] over HTTP, [`metrics`] to Prometheus, [`events`] to the API server.
+//! starts what publishes the status on the thread of [`background`]: [`serve`] over HTTP with [`metrics`], [`events`] at the API server.
 #![forbid(unsafe_code)]
 
 pub mod app;
-pub mod ask;
 pub mod background;
 pub mod cli;
 pub mod clock;
@@ -20,6 +19,7 @@ pub mod environment;
 pub mod error;
 pub mod events;
 pub mod hns;
+pub mod http_client;
 pub mod log;
 pub mod metrics;
 pub mod output;

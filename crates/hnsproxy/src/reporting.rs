@@ -1,4 +1,4 @@
-//! What shows the state of the process to others, under one configuration: the HTTP servers, and the recorder of Events.
+//! Reports the state of the process under one configuration: starts the HTTP servers and the recorder of Events.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control_loop::{Context, Event};
 use crate::environment::node_name;
 use crate::error::CommandError;
-use crate::events::{Broadcaster, Occurrence, Recorder, Reporter, SharedCorrelator};
+use crate::events::{self, Broadcaster, Recorder, Reporter, SharedCorrelator};
 use crate::serve::{self, Listeners};
 use crate::source::Source;
 
@@ -29,7 +29,7 @@ impl Reporting {
         config: &Config,
         source: &Source,
         correlator: &SharedCorrelator,
-        first: Option<Occurrence>,
+        first: Option<events::Event>,
     ) -> Result<Self, CommandError> {
         let Context { hns, events, store, metrics, background, .. } = context;
         let broadcaster = match source {
@@ -42,15 +42,15 @@ impl Reporting {
             }
         };
         let recorder: Recorder = broadcaster.as_ref().map(Broadcaster::recorder).unwrap_or_default();
-        first.into_iter().for_each(|occurrence| recorder.record(occurrence));
+        first.into_iter().for_each(|event| recorder.record(event));
         let settings = serve::Settings::of(config);
-        let listeners = Listeners::bind(&settings).inspect_err(|error| recorder.record(error.occurrence()))?;
+        let listeners = Listeners::bind(&settings).inspect_err(|error| recorder.record(error.event()))?;
         let events = events.clone();
         let proxy = serve::Proxy {
             store: store.clone(),
             metrics: metrics.clone(),
             recorder,
-            ask: Box::new(move |question| events.send(Event::Question(question))),
+            explain: Box::new(move |request| events.send(Event::Explain(request))),
             overdue: Box::new(hns.overdue_calls()),
         };
         Ok(Self {

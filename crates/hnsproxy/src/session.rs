@@ -29,33 +29,29 @@ pub struct Session {
     settings: Settings,
     host: Host,
     workers: Workers,
-    /// Whether load balancers may send traffic to this node.
-    node_eligible: bool,
-    /// Whether the cluster has this node's Node. None until the cluster was listed.
-    node_found: Option<bool>,
+    node: NodeStatus,
     metrics: Arc<Metrics>,
-    /// The same moment twice: changes of the cluster have a wall-clock time, the core counts from the start.
+    /// The start of the session by two clocks: changes of the cluster have a wall-clock time, the core counts from the start.
     started: Timestamp,
     start: Instant,
     /// The conditions that were last logged, so that each is logged when it begins and when it is resolved.
-    service_conditions: BTreeSet<String>,
-    notices: Arc<[ServiceCondition]>,
-    host_conditions: BTreeSet<String>,
+    logged_conditions: BTreeSet<String>,
+    logged_host_conditions: BTreeSet<String>,
+    conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
-    slow: bool,
+    calls_exceed_budget: bool,
     steps_done: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audit {
-    /// HNS was read as a whole.
-    Done,
-    /// Load balancers are still to be listed. Changes of the cluster go first.
-    Half,
+pub enum AuditProgress {
+    Complete,
+    /// Endpoints were listed, load balancers are next. Pending changes are programmed first.
+    Paused,
     Failed,
 }
 
-/// Of more drifted objects than these, only the number is logged: after a restart of HNS it is all of them.
+/// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
 const MAX_DRIFT_LOGGED: usize = 20;
 
 impl Session {
@@ -65,20 +61,19 @@ impl Session {
             client: hns.client(api_version),
             hns,
             reconciler: Reconciler::new(settings.clone(), host.clone()),
+            node: NodeStatus { name: settings.node_name.to_string(), ..NodeStatus::default() },
             settings,
             host,
             workers: Workers(concurrency),
-            node_eligible: false,
-            node_found: None,
             metrics: Arc::default(),
             started: Timestamp::now(),
             #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
             start: Instant::now(),
-            service_conditions: BTreeSet::new(),
-            notices: Arc::default(),
-            host_conditions: BTreeSet::new(),
+            logged_conditions: BTreeSet::new(),
+            logged_host_conditions: BTreeSet::new(),
+            conditions: Arc::default(),
             audit_error: None,
-            slow: false,
+            calls_exceed_budget: false,
             steps_done: 0,
         }
     }
@@ -90,14 +85,14 @@ impl Session {
         self
     }
 
-    /// Takes over from a session with other settings: its conditions are not logged a second time, and its view of the Node stays until the
-    /// Node is read again.
-    pub fn take_over(&mut self, before: &Session) {
-        self.service_conditions.clone_from(&before.service_conditions);
-        self.host_conditions.clone_from(&before.host_conditions);
-        self.notices = before.notices.clone();
+    /// Continues a session with other settings: its conditions are not logged a second time, and the Node stays as eligible as it was until
+    /// it is read again.
+    pub fn inherit(&mut self, before: &Session) {
+        self.logged_conditions.clone_from(&before.logged_conditions);
+        self.logged_host_conditions.clone_from(&before.logged_host_conditions);
+        self.conditions = before.conditions.clone();
         if self.settings.node_name == before.settings.node_name {
-            self.node_eligible = before.node_eligible;
+            self.node.eligible = before.node.eligible;
         }
     }
 
@@ -123,16 +118,16 @@ impl Session {
             Change::DeleteSlice(name) => reconciler.delete_slice(&name),
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
-                self.node_eligible = node.eligible;
-                self.node_found = Some(true);
+                self.node.eligible = node.eligible;
+                self.node.found = Some(true);
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
-            Change::Node(None) => self.node_found = Some(false),
+            Change::Node(None) => self.node.found = Some(false),
             Change::Problems(_) | Change::Outage(_) => {}
         }
     }
 
-    /// Whether the complete lists of Services and of EndpointSlices were handed over.
+    /// Whether Services and EndpointSlices were listed completely.
     pub fn has_complete_cluster(&self) -> bool {
         self.reconciler.is_complete()
     }
@@ -151,14 +146,13 @@ impl Session {
     ///
     /// # Errors
     /// If HNS cannot be read, or has none of the networks.
-    pub fn observe(&mut self) -> Result<(), AuditError> {
+    pub fn audit(&mut self) -> Result<(), AuditError> {
         let result = self.reconciler.audit(&self.client);
-        self.handle_observation(result).map(drop)
+        self.handle_audit(result).map(drop)
     }
 
-    /// Logs and counts what was found. Reads HNS again if the API in use is too new for it. Answers whether load balancers are still to be
-    /// listed.
-    fn handle_observation(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
+    /// Logs and counts what was found. Audits again if HNS does not have the API in use. Returns whether the audit paused.
+    fn handle_audit(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no HCN v2 API, using the HNS v1 API");
@@ -171,7 +165,7 @@ impl Session {
             self.reconciler.set_zone(zone);
             self.reconciler.reset_services(services);
             self.reconciler.reset_slices(slices);
-            return self.observe().map(|()| false);
+            return self.audit().map(|()| false);
         }
         if let Ok(found) = &result
             && found.frontends + found.addresses > 0
@@ -189,36 +183,36 @@ impl Session {
         self.metrics.drift(&drift);
     }
 
-    /// Compares HNS with what is known of it, in two halves where all is well. Logs an error when it begins and when it is resolved.
-    pub fn audit(&mut self) -> Audit {
+    /// Audits HNS, in two steps while HNS is in sync. Logs an error when it begins and when it is resolved.
+    pub fn audit_step(&mut self) -> AuditProgress {
         let result = self.reconciler.audit_step(&self.client);
-        let result = self.handle_observation(result);
-        let audit = match &result {
-            Ok(true) => Audit::Half,
-            Ok(false) => Audit::Done,
-            Err(_) => Audit::Failed,
+        let result = self.handle_audit(result);
+        let progress = match &result {
+            Ok(true) => AuditProgress::Paused,
+            Ok(false) => AuditProgress::Complete,
+            Err(_) => AuditProgress::Failed,
         };
         let error = result.err().map(|error| error_chain(&error));
         if error != self.audit_error {
             match (&error, &self.audit_error) {
                 (Some(error), _) => warn!("{error}; nothing is written until HNS can be read"),
-                (None, Some(resolved)) => info!("resolved: {resolved}"),
+                (None, Some(resolved)) => info!("{resolved}: resolved"),
                 (None, None) => {}
             }
             self.audit_error = error;
         }
-        // Between the two halves of an audit, half of the host is from before it.
-        if audit != Audit::Half {
+        // In the pause of an audit, only a part of the observed state is new: a condition could look resolved that is not.
+        if progress != AuditProgress::Paused {
             self.log_host_conditions();
         }
-        audit
+        progress
     }
 
     /// Logs the conditions of the host, each when it begins and when it is resolved.
     pub fn log_host_conditions(&mut self) {
-        let remarks = self.reconciler.host_conditions().into_iter().map(|remark| remark.to_string());
-        let others = self.reconciler.foreign_load_balancers().into_iter().map(|other| other.to_string());
-        log_conditions(&mut self.host_conditions, remarks.chain(others).collect());
+        let conditions = self.reconciler.host_conditions().into_iter().map(|condition| condition.to_string());
+        let foreign = self.reconciler.foreign_load_balancers().into_iter().map(|foreign| foreign.to_string());
+        log_conditions(&mut self.logged_host_conditions, conditions.chain(foreign).collect());
     }
 
     pub fn plan(&mut self) -> Plan {
@@ -232,7 +226,7 @@ impl Session {
         self.reconciler.explain(service, now)
     }
 
-    /// Programs HNS as far as is possible now, and answers when to run again.
+    /// Programs HNS as far as is possible now. Returns when to run again.
     pub fn run(&mut self) -> Next {
         let now = self.now();
         let Report { outcomes, next, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
@@ -257,10 +251,10 @@ impl Session {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
         self.log_slow_calls();
-        let notices = self.reconciler.conditions();
-        if *notices != *self.notices {
-            log_conditions(&mut self.service_conditions, notices.iter().map(ServiceCondition::to_string).collect());
-            self.notices = notices.into();
+        let conditions = self.reconciler.conditions();
+        if *conditions != *self.conditions {
+            log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
+            self.conditions = conditions.into();
         }
         next
     }
@@ -270,11 +264,11 @@ impl Session {
         let slowest = self.hns.take_slowest();
         self.reconciler.set_slow(slowest.is_some());
         match slowest {
-            Some(call) if !self.slow => warn!("HNS calls exceed their budget: {call}"),
-            None if self.slow => info!("resolved: HNS calls exceed their budget"),
+            Some(call) if !self.calls_exceed_budget => warn!("HNS calls exceed their budget: {call}"),
+            None if self.calls_exceed_budget => info!("HNS calls exceed their budget: resolved"),
             _ => {}
         }
-        self.slow = slowest.is_some();
+        self.calls_exceed_budget = slowest.is_some();
     }
 
     /// The native calls of this process.
@@ -291,13 +285,9 @@ impl Session {
     }
 
     pub fn status(&self) -> Status {
-        let (api_version, notices) = (self.client.api_version(), self.notices.clone());
-        let node = NodeStatus {
-            name: self.settings.node_name.to_string(),
-            found: self.node_found,
-            addresses: self.host.node_ips.clone(),
-        };
-        Status { node, ..Status::of(&self.reconciler, api_version, self.note(), self.node_eligible, notices) }
+        let (api_version, conditions) = (self.client.api_version(), self.conditions.clone());
+        let node = NodeStatus { addresses: self.host.node_ips.clone(), ..self.node.clone() };
+        Status::of(&self.reconciler, api_version, self.description(), node, conditions)
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {
@@ -309,34 +299,34 @@ impl Session {
     }
 
     /// Which HNS this is, and the settings with which it is programmed.
-    pub fn note(&self) -> String {
+    pub fn description(&self) -> String {
         let settings = &self.settings;
-        let mut note = self.hns.describe();
+        let mut text = self.hns.description();
         if self.client.api_version() == ApiVersion::V1 {
-            note += " through the HNS v1 API";
+            text += " through the HNS v1 API";
         }
-        note += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
+        text += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
         if let Some(source_vip) = settings.source_vip {
-            note += &format!(" --source-vip={source_vip}");
+            text += &format!(" --source-vip={source_vip}");
         }
         if settings.forward_health_check_vip {
-            note += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
+            text += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
         }
-        note
+        text
     }
 }
 
 /// Logs each condition when it begins and when it is resolved.
 fn log_conditions(logged: &mut BTreeSet<String>, now: BTreeSet<String>) {
     now.difference(logged).for_each(|condition| warn!("{condition}"));
-    logged.difference(&now).for_each(|condition| info!("resolved: {condition}"));
+    logged.difference(&now).for_each(|condition| info!("{condition}: resolved"));
     *logged = now;
 }
 
 fn log_drift(drift: &[Drift]) {
     drift.iter().take(MAX_DRIFT_LOGGED).for_each(|drift| warn!("{drift}"));
     if drift.len() > MAX_DRIFT_LOGGED {
-        let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{count} x {cause}")).collect();
-        warn!(objects = drift.len(), "drift of more objects than are logged: {}", counts.join(", "));
+        let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{cause}: {count}")).collect();
+        warn!(objects = drift.len(), logged = MAX_DRIFT_LOGGED, "drift found: {}", counts.join(", "));
     }
 }

@@ -184,6 +184,20 @@ pub enum HostCondition {
     ObjectSkipped { id: Guid, reason: String },
 }
 
+impl HostCondition {
+    /// In CamelCase, for the status and Events.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NetworkRenamed { .. } => "NetworkRenamed",
+            // The reason of the outage where no network is left.
+            Self::NetworkMissing { .. } => "NetworkAbsent",
+            Self::SubnetUnreadable { .. } => "SubnetUnreadable",
+            Self::IdsNotHonoured => "IdsNotHonoured",
+            Self::ObjectSkipped { .. } => "ObjectSkipped",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,17 +26,17 @@ Examples:
     hnsproxy run --from cluster.json --hns emulated:host.json --enable-dsr=true --once
   Keep an emulated HNS in sync with a directory of manifests:
     hnsproxy --from manifests/ --hns emulated:host.json
-  Show what would change, and why, without changing it (exit code 2 if anything):
+  Show the steps that would be taken, with reasons, without taking them (exit code 2 if there are any):
     hnsproxy plan --from cluster.json --hns emulated:host.json
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync or no difference, 1 error, 2 plan found differences.";
+Exit codes: 0 in sync or nothing to do, 1 error, 2 `plan` has steps.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///
-/// Reads Services and EndpointSlices, and programs the load balancers that serve them in the Host Networking Service (HNS). Changes in HNS
-/// only what differs, and never removes a working address to create it again. Takes the flags of kube-proxy.
+/// Reads Services and EndpointSlices, and programs load balancers for them in the Host Networking Service (HNS). Writes to HNS only what
+/// differs, and keeps working addresses in place. Takes the flags of kube-proxy.
 #[derive(Debug, Parser)]
 #[command(name = "hnsproxy", after_help = EXAMPLES, max_term_width = 120)]
 pub struct Cli {
@@ -50,7 +50,7 @@ pub enum Command {
     /// Program HNS and keep it in sync; the default.
     #[command(after_help = EXAMPLES)]
     Run(RunArgs),
-    /// Show what would change, and why, without changing it. Exit code 2 if anything differs.
+    /// Show the steps that would bring HNS in sync, with reasons, without taking them. Exit code 2 if there are any.
     Plan(PlanArgs),
     /// Show the state of HNS.
     State(StateArgs),
@@ -74,10 +74,10 @@ pub struct RunArgs {
     /// How often to audit HNS for changes by other programs.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub hns_audit_interval: Duration,
-    /// The number of concurrent writes to HNS. Nothing is published about concurrent writes to the HNS of Windows.
+    /// The number of concurrent writes to HNS. Microsoft documents no limit and no guarantee for more than 1.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
-    /// At the end, write the state of the emulated HNS to FILE, to start from it another time.
+    /// At the end, write the state of the emulated HNS to FILE. --hns=emulated:FILE starts from it.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
 }
@@ -99,8 +99,8 @@ pub struct ProxyArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub node: NodeArgs,
-    /// Remove load balancers and remote endpoints that look like those of kube-proxy and that no Service needs, for the migration from
-    /// kube-proxy. Those that Services need are adopted in any case.
+    /// Remove load balancers and remote endpoints that kube-proxy has left and no Service needs, when migrating from kube-proxy. Those that
+    /// Services need are always adopted.
     #[arg(long)]
     pub take_over: bool,
     /// Append the log to FILE instead of standard error, which a Windows service does not have.
@@ -122,8 +122,8 @@ pub struct StateArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Explain {
-    /// Explain a Service: each frontend, each backend and why it serves or not, the desired and the observed load balancer, and what would
-    /// change.
+    /// Explain a Service: its frontends, each backend and why it serves or not, the desired and the observed load balancers, and pending
+    /// changes.
     #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
     Svc(ExplainSvcArgs),
 }
@@ -135,14 +135,14 @@ Examples:
   From files, on an emulated HNS:
     hnsproxy explain svc default/web --from cluster.json --hns emulated:host.json
 
-Exit codes: 0 explained, 1 error, or no such Service.";
+Exit codes: 0 explained, 1 error or Service not found.";
 
 #[derive(Debug, Args)]
 pub struct ExplainSvcArgs {
     /// The Service to explain.
     #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
     pub service: ServiceName,
-    /// The address of the running hnsproxy: that of its metrics. Not used with --from.
+    /// The --metrics-bind-address of the running hnsproxy. Not used with --from.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10249", conflicts_with = "from")]
     pub debug_address: SocketAddr,
     #[command(flatten)]
@@ -186,7 +186,7 @@ pub struct NodeArgs {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgs {
-    /// The format of the output: a table for people, JSON for programs.
+    /// The format of the output.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub output: OutputForm,
 }

@@ -20,9 +20,9 @@ pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
-    info!("{}", session.note());
+    info!("{}", session.description());
     session.load(&nothing);
-    session.observe()?;
+    session.audit()?;
     let Counts { calls, writes } = sync(&mut session, |time| {
         #[allow(clippy::disallowed_methods, reason = "the edge: the core says how long to wait")]
         std::thread::sleep(time);

@@ -11,16 +11,17 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::http_client::get_json;
 use crate::session::Session;
-use crate::{ask, output, view};
+use crate::{output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
-    let (explanation, note) = match &args.proxy.source.from {
+    let (explanation, description) = match &args.proxy.source.from {
         Some(path) => from_files(args, config, &Files::open(path)?)?,
         None => from_process(args)?,
     };
     match args.proxy.output.output {
-        OutputForm::Table => output::text(&view::explanation(&explanation, &note))?,
+        OutputForm::Table => output::text(&view::explanation(&explanation, &description))?,
         OutputForm::Json => output::json(&explanation)?,
     }
     Ok(IN_SYNC)
@@ -32,12 +33,12 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
     let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
-    session.observe()?;
+    session.audit()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
     log_catalog(&catalog);
     match explanation {
-        Some(explanation) => Ok((explanation, session.note())),
+        Some(explanation) => Ok((explanation, session.description())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),
     }
 }
@@ -45,9 +46,9 @@ fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(
 fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandError> {
     let address = args.debug_address;
     let path = format!("/debug/explain/{}/{}", args.service.namespace, args.service.name);
-    match ask::json(address, &path) {
+    match get_json(address, &path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
         Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
-        Err(source) => Err(CommandError::Ask { address, source }),
+        Err(source) => Err(CommandError::Query { address, source }),
     }
 }

@@ -53,13 +53,13 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency);
-    info!("{}", session.note());
+    info!("{}", session.description());
     session.load(&catalog);
-    session.observe()?;
+    session.audit()?;
     session.log_host_conditions();
     let synced = sync(&mut session, |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout));
     let calls = session.counts();
-    let snapshot = view::read(&*hns.hcn(), session.client(), session.note())?;
+    let snapshot = view::read(&*hns.hcn(), session.client(), session.description())?;
     match args.proxy.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
         OutputForm::Json => output::json(&Outcome { snapshot: &snapshot, calls: calls.into() })?,
@@ -70,8 +70,8 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     Ok(())
 }
 
-/// Programs HNS until it is in sync, or the retry limit is reached, which counts from the last run that left nothing to do at once. Answers
-/// the native calls of the process. `wait` waits, and answers whether to go on.
+/// Programs HNS until it is in sync, or the retry limit is reached, which counts from the last run that made progress. Returns
+/// the native calls of the process. `wait` returns false to stop.
 ///
 /// # Errors
 /// If HNS is not in sync then.
@@ -91,6 +91,5 @@ pub(super) fn sync(session: &mut Session, wait: impl Fn(Duration) -> bool) -> Re
     if session.is_in_sync() {
         return Ok(counts);
     }
-    let Counts { calls, writes } = counts;
-    Err(CommandError::NotInSync(format!("{calls} native calls, {writes} writes; the log has the steps that failed")))
+    Err(CommandError::NotInSync(counts))
 }

@@ -21,10 +21,10 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);
-    session.observe()?;
+    session.audit()?;
     session.log_host_conditions();
     let plan = session.plan();
-    let view = PlanView::of(&plan, session.note());
+    let view = PlanView::of(&plan, session.description());
     match args.output.output {
         OutputForm::Table => output::text(&view.text())?,
         OutputForm::Json => output::json(&view)?,

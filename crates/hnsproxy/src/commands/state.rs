@@ -16,7 +16,7 @@ pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
         HnsApi::Auto if Features::of(hns.client(ApiVersion::V1).version()?).v2 => ApiVersion::V2,
         HnsApi::Auto => ApiVersion::V1,
     };
-    let snapshot = view::read(&*hns.hcn(), &hns.client(api_version), hns.describe())?;
+    let snapshot = view::read(&*hns.hcn(), &hns.client(api_version), hns.description())?;
     match args.output.output {
         OutputForm::Table => output::text(&view::table(&snapshot, &[]))?,
         OutputForm::Json => output::json(&snapshot)?,

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use cluster_source::Change;
 
 use crate::config;
-use crate::serve::Question;
+use crate::serve::ExplainRequest;
 use crate::source::Origin;
 use crate::status::StatusStore;
 
@@ -17,8 +17,8 @@ pub enum Event {
     Config(config::Change),
     /// HNS sent a notification.
     Hns(hcn::Event),
-    /// An HTTP client asks about a Service.
-    Question(Question),
+    /// An HTTP client requests the explanation of a Service.
+    Explain(ExplainRequest),
     Shutdown,
 }
 
@@ -35,7 +35,7 @@ impl EventSender {
     }
 
     pub fn send(&self, event: Event) {
-        // Noted here and not by the loop: while an HNS call blocks the loop, the age of a change has to count.
+        // Recorded here and not by the loop: while an HNS call blocks the loop, the age of a change has to count.
         if matches!(event, Event::Cluster(..)) {
             self.store.change_queued();
         }

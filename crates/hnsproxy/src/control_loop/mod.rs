@@ -19,7 +19,7 @@ use crate::environment::{host, settings};
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
-use crate::session::{Audit, Session};
+use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Readiness, Source};
 use crate::status::{Status, StatusStore};
 
@@ -76,9 +76,9 @@ impl<'a> ControlLoop<'a> {
         let host = host(&config, &args.proxy, hns, None);
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
-            session.take_over(before);
+            session.inherit(before);
         }
-        info!("{}", session.note());
+        info!("{}", session.description());
         let environment = Environment { args: &args.proxy, config: &config, hns };
         let sender = events.clone();
         let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
@@ -133,33 +133,34 @@ impl<'a> ControlLoop<'a> {
             Event::Hns(event) => self.handle_notification(event),
             Event::Config(config::Change::Invalid(error)) => self.reject_configuration(error),
             Event::Config(config::Change::Resolved) => {
-                info!("invalid configuration file: resolved");
-                self.configuration_error = None;
+                if let Some(error) = self.configuration_error.take() {
+                    info!("{error}: resolved");
+                }
             }
             Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
-            Event::Question(question) => question.answer(|service| self.session.explain(service)),
+            Event::Explain(request) => request.answer(|service| self.session.explain(service)),
             Event::Shutdown => return Some(Exit::Shutdown),
         }
         None
     }
 
-    /// Keeps the configuration in use, and reports why the file cannot replace it until it can.
+    /// Keeps the configuration in use. The status has the error until the file is valid.
     pub fn reject_configuration(&mut self, error: String) {
         warn!("{error}; keeping the previous configuration");
         self.configuration_error = Some(error);
     }
 
-    /// Does what is due, publishes the status, and answers when more is due.
+    /// Does what is due and publishes the status. Returns when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
-        let (waiting_for, next) = self.advance()?;
+        let (waiting_for_node, next) = self.advance()?;
         let cluster_outage = self.feed.outage().cloned();
         let configuration_error = self.configuration_error.clone();
-        let status = Status { waiting_for, cluster_outage, configuration_error, ..self.session.status() };
+        let status = Status { waiting_for_node, cluster_outage, configuration_error, ..self.session.status() };
         self.context.store.publish(status);
         Ok(next)
     }
 
-    /// Does what is due. Answers what is waited for before anything is programmed, if anything, and when more is due.
+    /// Does what is due. Returns what of the Node it waits for, if anything, and when more is due.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
         let Self { context: Context { args, hns, store, .. }, config, session, feed, .. } = self;
         let environment = Environment { args: &args.proxy, config, hns };
@@ -173,13 +174,13 @@ impl<'a> ControlLoop<'a> {
             return Ok((None, Duration::MAX));
         }
         if session.now() >= self.next_audit {
-            let audit = session.audit();
-            // The second half follows in the next tick, after the changes that have come meanwhile.
-            if audit != Audit::Half {
+            let audit = session.audit_step();
+            // A paused audit goes on in the next tick, after the changes that have arrived by then.
+            if audit != AuditProgress::Paused {
                 self.next_audit = session.now() + args.hns_audit_interval;
             }
-            // HNS that could not be read is not asked for more.
-            if audit == Audit::Done {
+            // While HNS is unavailable, a subscription would fail too.
+            if audit == AuditProgress::Complete {
                 self.notifications.subscribe();
             }
         }

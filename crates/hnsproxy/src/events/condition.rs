@@ -1,81 +1,79 @@
-//! The conditions of the status that get an Event.
+//! Makes Events of the conditions in the status.
 
 use std::collections::BTreeMap;
 
-use proxy::{HostCondition, Liveness};
+use proxy::{HostCondition, Liveness, ServiceCondition};
 
-use super::occurrence::{Occurrence, Regarding, Severity};
+use super::event::{Event, EventType, ObjectReference};
 use crate::status::Status;
 
 /// What hnsproxy does when it finds a condition.
 const ACTION: &str = "SyncHNS";
 
-/// One for each object and reason.
-pub(super) fn of(status: &Status) -> Vec<Occurrence> {
+/// One Event for each object and reason.
+pub(super) fn events(status: &Status) -> Vec<Event> {
     let warning =
-        |regarding, reason, note| Occurrence { regarding, severity: Severity::Warning, reason, action: ACTION, note };
+        |regarding, reason, note| Event { regarding, event_type: EventType::Warning, reason, action: ACTION, note };
     let mut conditions = Vec::new();
     if let Some(outage) = &status.hns_outage {
         conditions.push(warning(
-            Regarding::Node,
+            ObjectReference::Node,
             outage.reason,
             format!("{}; nothing is written to HNS until this is resolved", outage.message),
         ));
     }
     if status.liveness == Liveness::Restarted {
-        let note = "HNS has restarted, or has lost objects; programming it again".to_owned();
-        conditions.push(warning(Regarding::Node, "HNSRestarted", note));
+        let note = "HNS has restarted or lost its objects; programming them again".to_owned();
+        conditions.push(warning(ObjectReference::Node, "HNSRestarted", note));
     }
-    for remark in &status.remarks {
-        let reason = match remark {
-            HostCondition::NetworkMissing { .. } => "NetworkAbsent",
-            HostCondition::NetworkRenamed { .. } => "NetworkRenamed",
-            _ => continue,
-        };
-        conditions.push(warning(Regarding::Node, reason, remark.to_string()));
+    for condition in &status.host_conditions {
+        // Only what changes which Services are served. The other conditions are for the operator of the host, who has the log and `/readyz`.
+        if matches!(condition, HostCondition::NetworkMissing { .. } | HostCondition::NetworkRenamed { .. }) {
+            conditions.push(warning(ObjectReference::Node, condition.reason(), condition.to_string()));
+        }
     }
     // Several conditions of a Service with one reason are one Event, so that they do not use up its series.
-    let mut notices: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();
-    for notice in status.notices.iter() {
-        let key = (&notice.service, notice.condition.reason());
-        notices.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (notice.condition.to_string(), 0));
+    let mut of_services: BTreeMap<(_, &'static str), (String, usize)> = BTreeMap::new();
+    for ServiceCondition { service, condition } in status.conditions.iter() {
+        let key = (service, condition.reason());
+        of_services.entry(key).and_modify(|(_, more)| *more += 1).or_insert_with(|| (condition.to_string(), 0));
     }
-    conditions.extend(notices.into_iter().map(|((service, reason), (text, more))| {
+    conditions.extend(of_services.into_iter().map(|((service, reason), (text, more))| {
         let note = if more == 0 { text } else { format!("{text} (and {more} more with this reason)") };
-        let uid = status.uids.get(service).copied();
-        warning(Regarding::Service(service.clone(), uid), reason, note)
+        let uid = status.service_uids.get(service).copied();
+        warning(ObjectReference::Service(service.clone(), uid), reason, note)
     }));
     conditions
 }
 
 #[cfg(test)]
 mod tests {
+    use proxy::Condition;
     use proxy::model::ServiceName;
-    use proxy::{Condition, ServiceCondition};
 
     use super::*;
     use crate::status::HnsOutage;
 
     #[test]
     fn conditions_of_one_service_and_reason_are_one_event() {
-        let notice =
+        let condition =
             |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
         let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
             hns_outage: Some(HnsOutage { reason: "NetworkAbsent", message: "there is no network".into() }),
-            notices: vec![
-                notice("a", lacks("10.0.0.1")),
-                notice("a", lacks("10.0.0.2")),
-                notice("a", Condition::AffinityUnsupported),
-                notice("b", Condition::AffinityUnsupported),
+            conditions: vec![
+                condition("a", lacks("10.0.0.1")),
+                condition("a", lacks("10.0.0.2")),
+                condition("a", Condition::AffinityUnsupported),
+                condition("b", Condition::AffinityUnsupported),
             ]
             .into(),
             ..Status::default()
         };
-        let events: Vec<_> = of(&status).into_iter().map(|condition| (condition.reason, condition.note)).collect();
-        let reasons: Vec<_> = events.iter().map(|(reason, _)| *reason).collect();
+        let all: Vec<_> = events(&status).into_iter().map(|event| (event.reason, event.note)).collect();
+        let reasons: Vec<_> = all.iter().map(|(reason, _)| *reason).collect();
         assert_eq!(reasons, ["NetworkAbsent", "AffinityUnsupported", "NoLocalEndpoint", "AffinityUnsupported"]);
-        assert_eq!(events[0].1, "there is no network; nothing is written to HNS until this is resolved");
-        assert!(events[2].1.ends_with(" (and 1 more with this reason)"), "{events:?}");
+        assert_eq!(all[0].1, "there is no network; nothing is written to HNS until this is resolved");
+        assert!(all[2].1.ends_with(" (and 1 more with this reason)"), "{all:?}");
     }
 }

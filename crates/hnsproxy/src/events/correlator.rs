@@ -1,40 +1,40 @@
-//! Which Events are sent, and when: each condition once while it lasts, what comes again soon as a series, and never more than the rate
-//! limit.
+//! Decides which Events are sent, and when: one for each condition while it lasts, a series for what happens again soon, and never more than
+//! the rate limit.
 //!
 //! Pure: time is an argument, the duration since any fixed moment.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::occurrence::{Occurrence, Regarding};
+use super::event::{Event, ObjectReference};
 
-/// A condition that is resolved sooner gets no Event: the endpoint of a new pod is a moment late, a port is free at the second try.
+/// A condition that is resolved sooner gets no Event: HNS has the endpoint of a new pod a moment late, a port is free at the second try.
 const MIN_DURATION: Duration = Duration::from_secs(10);
-/// What occurs again within this time continues its series. The recorder of client-go ends a series after 6 minutes, too.
+/// What happens again within this time continues its series. The recorder of client-go ends a series after 6 minutes, too.
 const SERIES_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 /// The burst of the rate limit, which is that of the spam filter of client-go.
 const BURST: u32 = 25;
 /// After a burst, one Event in this time. client-go allows one in 5 minutes, but for each object; this limit is for all objects.
 const REFILL: Duration = Duration::from_secs(60);
-/// Occurrences beyond these are dropped while the rate limit holds the others back.
+/// While the rate limit delays Events, further ones are dropped.
 const MAX_PENDING: usize = 100;
 
-type Key = (Regarding, &'static str);
+type Key = (ObjectReference, &'static str);
 
 /// An Event to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Correlated {
-    pub(super) occurrence: Occurrence,
+    pub(super) event: Event,
     /// The suffix of the name of the Event.
     pub(super) number: u64,
-    /// The number of occurrences in the series. None for the first, which creates the Event.
+    /// How often it has happened in the series. None for the first, which creates the Event.
     pub(super) series_count: Option<u32>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Correlator {
-    conditions: BTreeMap<Key, Lasting>,
-    pending: VecDeque<Occurrence>,
+    conditions: BTreeMap<Key, ActiveCondition>,
+    pending: VecDeque<Event>,
     series: BTreeMap<Key, Series>,
     /// The rate limit as a virtual clock: each Event moves it by [`REFILL`], from now at least. The burst is used up when it is [`BURST`]
     /// Events ahead of now.
@@ -43,10 +43,10 @@ pub(super) struct Correlator {
 }
 
 #[derive(Debug)]
-struct Lasting {
+struct ActiveCondition {
     since: Duration,
     sent: bool,
-    occurrence: Occurrence,
+    event: Event,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,29 +58,29 @@ struct Series {
 
 impl Correlator {
     /// Replaces the conditions that hold. Those that are missing are resolved.
-    pub(super) fn set_conditions(&mut self, conditions: Vec<Occurrence>, now: Duration) {
+    pub(super) fn set_conditions(&mut self, conditions: Vec<Event>, now: Duration) {
         let mut before = std::mem::take(&mut self.conditions);
         self.conditions = conditions
             .into_iter()
-            .map(|occurrence| {
-                let key = (occurrence.regarding.clone(), occurrence.reason);
+            .map(|event| {
+                let key = (event.regarding.clone(), event.reason);
                 let known = before.remove(&key).map(|known| (known.since, known.sent));
                 let (since, sent) = known.unwrap_or((now, false));
-                (key, Lasting { since, sent, occurrence })
+                (key, ActiveCondition { since, sent, event })
             })
             .collect();
     }
 
-    /// Takes something that has no duration.
-    pub(super) fn occurred(&mut self, occurrence: Occurrence) {
+    /// Adds an Event about something that has no duration.
+    pub(super) fn add(&mut self, event: Event) {
         if self.pending.len() < MAX_PENDING {
-            self.pending.push_back(occurrence);
+            self.pending.push_back(event);
         } else {
             self.dropped += 1;
         }
     }
 
-    /// The number of dropped occurrences since the last call.
+    /// The number of Events that were dropped since the last call.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
@@ -91,26 +91,31 @@ impl Correlator {
         if !self.is_within_rate_limit(now) {
             return None;
         }
-        // Occurrences first: a condition is there at the next call, too.
-        let occurrence = self.pending.pop_front().or_else(|| {
-            let due = |lasting: &&mut Lasting| !lasting.sent && now.saturating_sub(lasting.since) >= MIN_DURATION;
-            let lasting = self.conditions.values_mut().find(due)?;
-            lasting.sent = true;
-            Some(lasting.occurrence.clone())
+        // Conditions come second: they are still there at the next call.
+        let event = self.pending.pop_front().or_else(|| {
+            let due = |condition: &&mut ActiveCondition| {
+                !condition.sent && now.saturating_sub(condition.since) >= MIN_DURATION
+            };
+            let condition = self.conditions.values_mut().find(due)?;
+            condition.sent = true;
+            Some(condition.event.clone())
         })?;
         self.spent = self.spent.max(now) + REFILL;
-        let key = (occurrence.regarding.clone(), occurrence.reason);
+        let key = (event.regarding.clone(), event.reason);
         let series = self.series.entry(key).or_insert(Series { number, count: 0, last: now });
         (series.count, series.last) = (series.count + 1, now);
         let series_count = (series.count > 1).then_some(series.count);
-        Some(Correlated { occurrence, number: series.number, series_count })
+        Some(Correlated { event, number: series.number, series_count })
     }
 
     /// When [`next`](Self::next) may have an Event.
     pub(super) fn due(&self, now: Duration) -> Option<Duration> {
-        let conditions = self.conditions.values().filter(|lasting| !lasting.sent);
-        let first =
-            if self.pending.is_empty() { conditions.map(|lasting| lasting.since + MIN_DURATION).min()? } else { now };
+        let conditions = self.conditions.values().filter(|condition| !condition.sent);
+        let first = if self.pending.is_empty() {
+            conditions.map(|condition| condition.since + MIN_DURATION).min()?
+        } else {
+            now
+        };
         Some(first.max(self.spent.saturating_sub(REFILL * (BURST - 1))).max(now))
     }
 
@@ -123,13 +128,13 @@ impl Correlator {
 mod tests {
     use proxy::model::ServiceName;
 
-    use super::super::occurrence::Severity;
+    use super::super::event::EventType;
     use super::*;
 
-    fn condition(service: u32) -> Occurrence {
-        Occurrence {
-            regarding: Regarding::Service(ServiceName::new("ns", format!("s{service}")), None),
-            severity: Severity::Warning,
+    fn condition(service: u32) -> Event {
+        Event {
+            regarding: ObjectReference::Service(ServiceName::new("ns", format!("s{service}")), None),
+            event_type: EventType::Warning,
             reason: "PortInUse",
             action: "SyncHNS",
             note: String::new(),
@@ -159,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn what_occurs_again_soon_continues_a_series() {
+    fn an_event_that_happens_again_soon_continues_a_series() {
         let mut correlator = Correlator::default();
         for seconds in [100, 200, 400] {
-            correlator.occurred(condition(1));
+            correlator.add(condition(1));
             let series_count = if seconds == 100 { None } else { Some(if seconds == 200 { 2 } else { 3 }) };
             assert_eq!(sent(&mut correlator, seconds), [(100, series_count)]);
         }
-        correlator.occurred(condition(1));
+        correlator.add(condition(1));
         assert_eq!(sent(&mut correlator, 760), [(760, None)]);
     }
 
@@ -192,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn occurrences_beyond_the_limit_are_dropped_and_counted() {
+    fn events_beyond_the_limit_are_dropped_and_counted() {
         let mut correlator = Correlator::default();
-        (0..150).for_each(|service| correlator.occurred(condition(service)));
+        (0..150).for_each(|service| correlator.add(condition(service)));
         assert_eq!((correlator.take_dropped(), correlator.take_dropped()), (50, 0));
         assert_eq!(sent(&mut correlator, 0).len(), 25);
         assert_eq!(correlator.due(at(0)), Some(at(60)));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Reporter;
 use super::correlator::Correlated;
-use super::occurrence::Regarding;
+use super::event::ObjectReference;
 
 /// The controller that kube-proxy reports, so that its Events and these are found together.
 const CONTROLLER: &str = "kube-proxy";
@@ -13,22 +13,22 @@ const CONTROLLER: &str = "kube-proxy";
 const MAX_NOTE_BYTES: usize = 1024;
 
 /// The namespace and the name of an Event.
-pub(super) fn key(event: &Correlated, reporter: &Reporter) -> (String, String) {
-    let (namespace, name) = match &event.occurrence.regarding {
-        Regarding::Node => ("default", reporter.node_name.as_str()),
-        Regarding::Service(service, _) => (service.namespace.as_str(), service.name.as_str()),
+pub(super) fn key(correlated: &Correlated, reporter: &Reporter) -> (String, String) {
+    let (namespace, name) = match &correlated.event.regarding {
+        ObjectReference::Node => ("default", reporter.node_name.as_str()),
+        ObjectReference::Service(service, _) => (service.namespace.as_str(), service.name.as_str()),
     };
-    (namespace.to_owned(), format!("{name}.{:x}", event.number))
+    (namespace.to_owned(), format!("{name}.{:x}", correlated.number))
 }
 
 /// The document that creates an Event.
-pub(super) fn create(event: &Correlated, reporter: &Reporter, now: Timestamp) -> Value {
-    let occurrence = &event.occurrence;
-    let (namespace, name) = key(event, reporter);
-    let mut regarding = match &occurrence.regarding {
+pub(super) fn create(correlated: &Correlated, reporter: &Reporter, now: Timestamp) -> Value {
+    let event = &correlated.event;
+    let (namespace, name) = key(correlated, reporter);
+    let mut regarding = match &event.regarding {
         // The Events of the kubelet have the name as uid, and `kubectl describe node` looks for that.
-        Regarding::Node => json!({"kind": "Node", "name": reporter.node_name, "uid": reporter.node_name}),
-        Regarding::Service(service, uid) => {
+        ObjectReference::Node => json!({"kind": "Node", "name": reporter.node_name, "uid": reporter.node_name}),
+        ObjectReference::Service(service, uid) => {
             let uid = uid.map(|uid| uid.to_string());
             json!({"kind": "Service", "namespace": service.namespace, "name": service.name, "uid": uid})
         }
@@ -44,13 +44,13 @@ pub(super) fn create(event: &Correlated, reporter: &Reporter, now: Timestamp) ->
         "eventTime": micro(now),
         "reportingController": CONTROLLER,
         "reportingInstance": format!("{CONTROLLER}-{}", reporter.host_name),
-        "action": occurrence.action,
-        "reason": occurrence.reason,
+        "action": event.action,
+        "reason": event.reason,
         "regarding": regarding,
-        "note": shortened(&occurrence.note),
-        "type": occurrence.severity.as_str(),
+        "note": shortened(&event.note),
+        "type": event.event_type.as_str(),
     });
-    if let (Some(count), Some(members)) = (event.series_count, document.as_object_mut()) {
+    if let (Some(count), Some(members)) = (correlated.series_count, document.as_object_mut()) {
         members.insert("series".to_owned(), series(count, now));
     }
     document
@@ -83,14 +83,13 @@ mod tests {
     use proxy::model::ServiceName;
     use uuid::Uuid;
 
-    use super::super::occurrence::{Occurrence, Severity};
+    use super::super::event::{Event, EventType};
     use super::*;
 
-    fn event(regarding: Regarding, series_count: Option<u32>) -> Correlated {
+    fn event(regarding: ObjectReference, series_count: Option<u32>) -> Correlated {
         let note = "ä".repeat(600);
-        let occurrence =
-            Occurrence { regarding, severity: Severity::Warning, reason: "PortInUse", action: "SyncHNS", note };
-        Correlated { occurrence, number: 0x18, series_count }
+        let event = Event { regarding, event_type: EventType::Warning, reason: "PortInUse", action: "SyncHNS", note };
+        Correlated { event, number: 0x18, series_count }
     }
 
     fn reporter() -> Reporter {
@@ -99,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_event_has_the_fields_of_kube_proxy() {
-        let regarding = Regarding::Service(ServiceName::new("ns", "web"), Some(Uuid::nil()));
+        let regarding = ObjectReference::Service(ServiceName::new("ns", "web"), Some(Uuid::nil()));
         let now = "2026-01-02T03:04:05.5Z".parse().unwrap();
         let mut document = create(&event(regarding, Some(2)), &reporter(), now);
         assert_eq!(document["note"].take().as_str().unwrap().chars().count(), 512);
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_node_is_in_the_default_namespace() {
-        let document = create(&event(Regarding::Node, None), &reporter(), Timestamp::UNIX_EPOCH);
+        let document = create(&event(ObjectReference::Node, None), &reporter(), Timestamp::UNIX_EPOCH);
         assert_eq!(document["metadata"], json!({"namespace": "default", "name": "win-1.18"}));
         assert_eq!(document["regarding"], json!({"apiVersion": "v1", "kind": "Node", "name": "win-1", "uid": "win-1"}));
         assert_eq!(document.get("series"), None);

@@ -1,12 +1,12 @@
 //! Events on Services and on the Node, for cluster administrators.
 //!
-//! The background thread sends them; nothing waits for that. Conditions come from the [`StatusStore`], what happens at one moment from a
-//! [`Recorder`]. Without an API server there are no Events: the log has the same.
+//! The background thread sends them; nothing waits for that. Conditions come from the [`StatusStore`], other Events from a
+//! [`Recorder`]. Without an API server there are no Events; the log has the same messages.
 
 mod condition;
 mod correlator;
 mod document;
-mod occurrence;
+mod event;
 mod sink;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::background::{Background, Task};
 use crate::metrics::Metrics;
 use crate::status::StatusStore;
 use correlator::Correlator;
-pub use occurrence::{Occurrence, Regarding, Severity};
+pub use event::{Event, EventType, ObjectReference};
 use sink::Sink;
 
 /// How often the conditions are read at most. A large start publishes many statuses in this time.
@@ -33,19 +33,19 @@ const RECORDER_CAPACITY: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reporter {
     pub node_name: String,
-    /// The name that the system gives this host.
+    /// As the operating system has it.
     pub host_name: String,
 }
 
-/// Records what happens, from any thread. Without a [`Broadcaster`], nothing is recorded.
+/// Records Events, from any thread. Without a [`Broadcaster`], nothing is recorded.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder(Option<mpsc::Sender<Occurrence>>);
+pub struct Recorder(Option<mpsc::Sender<Event>>);
 
 impl Recorder {
-    pub fn record(&self, occurrence: Occurrence) {
+    pub fn record(&self, event: Event) {
         if let Some(sender) = &self.0 {
             // Dropped if the capacity is used up: the caller has logged it.
-            let _ = sender.try_send(occurrence);
+            let _ = sender.try_send(event);
         }
     }
 }
@@ -98,17 +98,17 @@ impl Broadcaster {
 
 struct Worker {
     correlator: SharedCorrelator,
-    received: mpsc::Receiver<Occurrence>,
+    received: mpsc::Receiver<Event>,
     store: Arc<StatusStore>,
     sink: Sink,
 }
 
 impl Worker {
-    /// Sends Events for ever.
+    /// Sends Events until it is cancelled.
     async fn run(&mut self) {
         let mut status = self.store.subscribe();
         loop {
-            let conditions = condition::of(&status.borrow_and_update());
+            let conditions = condition::events(&status.borrow_and_update());
             let now = self.store.snapshot().now.elapsed;
             self.correlator.lock().set_conditions(conditions, now);
             self.send().await;
@@ -117,7 +117,7 @@ impl Worker {
             let due = self.correlator.lock().due(now).map_or(Duration::MAX, |due| due.saturating_sub(now));
             tokio::select! {
                 changed = status.changed() => if changed.is_err() { return },
-                Some(occurrence) = self.received.recv() => self.correlator.lock().occurred(occurrence),
+                Some(event) = self.received.recv() => self.correlator.lock().add(event),
                 () = sleep(due) => {}
             }
         }
@@ -125,8 +125,8 @@ impl Worker {
 
     /// Sends the Events that are due.
     async fn send(&mut self) {
-        while let Ok(occurrence) = self.received.try_recv() {
-            self.correlator.lock().occurred(occurrence);
+        while let Ok(event) = self.received.try_recv() {
+            self.correlator.lock().add(event);
         }
         self.sink.count_dropped(self.correlator.lock().take_dropped());
         while let Some(event) = {

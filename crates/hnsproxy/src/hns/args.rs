@@ -1,4 +1,4 @@
-//! The arguments that say which HNS is programmed, and through which API.
+//! The arguments that choose HNS and its API.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,14 +12,14 @@ const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { 
 
 #[derive(Debug, Clone, Args)]
 pub struct HnsArgs {
-    /// The HNS to program: `windows`, that of this host; `emulated`, or `emulated:HOST.json` to start with the objects of a host
-    /// document; or `tcp://HOST:PORT`, that of `hnsproxy emulator`.
+    /// The HNS to program: `windows` (HNS of this host), `emulated` (in this process), `emulated:HOST.json` (starts with the objects of a
+    /// host document), or `tcp://HOST:PORT` (served by `hnsproxy emulator`).
     #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = choice)]
     pub hns: HnsChoice,
-    /// The API of HNS: `v1` (HNS v1), `v2` (HCN), or `auto` for v2 where HNS has it, else v1.
+    /// The API of HNS: `v1` (HNS v1 API), `v2` (HCN v2 API), or `auto` (v2 if HNS has it, else v1).
     #[arg(long, value_name = "API", default_value = "auto")]
     pub hns_api: HnsApi,
-    /// How long one HNS call may take before HNS counts as slow in the log and the status.
+    /// How long an HNS call may take. A call that takes longer is logged, and the liveness of HNS is slow.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub hns_call_budget: Duration,
 }
@@ -36,7 +36,7 @@ pub enum HnsChoice {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum HnsApi {
-    /// v2 where HNS has it, else v1.
+    /// v2 if HNS has it, else v1.
     Auto,
     /// HNS v1 API: `HNSCall` of vmcompute.dll.
     V1,

@@ -12,36 +12,34 @@ use serde_json::{Value, json};
 use super::{Facts, HnsError};
 
 pub(super) enum Emulated {
-    /// In this process.
-    Here { emulator: Arc<Emulator>, host: Host },
-    /// In an emulator service.
-    There { control: Control, address: String },
+    InProcess { emulator: Arc<Emulator>, host: Host },
+    Service { control: Control, address: String },
 }
 
 /// An emulator in this process, with the objects of a host document if one is given.
-pub(super) fn here(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
+pub(super) fn in_process(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let (host, emulator) = emulator(path)?;
     let facts = facts(&host, &emulator.documents(Kind::Network));
-    Ok((Box::new(emulator.clone()), facts, Emulated::Here { emulator, host }))
+    Ok((Box::new(emulator.clone()), facts, Emulated::InProcess { emulator, host }))
 }
 
-/// An emulator service.
-pub(super) fn there(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
+/// An emulator service at `HOST:PORT`.
+pub(super) fn service(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let control = Control::connect_lazily(address);
-    let no_service = |source| HnsError::Service { address: address.to_owned(), source };
+    let unreachable = |source| HnsError::Service { address: address.to_owned(), source };
     // Not the whole host document: an emulated HNS can have more objects than this process should have memory for.
-    let host = control.facts().map_err(no_service)?;
-    let facts = facts(&host, &control.documents(Kind::Network).map_err(no_service)?);
-    let emulated = Emulated::There { control, address: address.to_owned() };
+    let host = control.facts().map_err(unreachable)?;
+    let facts = facts(&host, &control.documents(Kind::Network).map_err(unreachable)?);
+    let emulated = Emulated::Service { control, address: address.to_owned() };
     Ok((Box::new(Remote::connect_lazily(address)), facts, emulated))
 }
 
 impl Emulated {
-    /// The present state, as a document that [`here`] reads.
+    /// The present state, as a document that [`in_process`] reads.
     pub(super) fn document(&self) -> Result<Host, HnsError> {
         match self {
-            Self::Here { emulator, host } => Ok(emulator.to_host(host)),
-            Self::There { control, address } => {
+            Self::InProcess { emulator, host } => Ok(emulator.to_host(host)),
+            Self::Service { control, address } => {
                 control.host().map_err(|source| HnsError::Service { address: address.clone(), source })
             }
         }

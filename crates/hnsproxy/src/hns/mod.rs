@@ -1,4 +1,4 @@
-//! Opens the chosen HNS, and has what no native call tells: the name and addresses of an emulated node, and the counts of calls.
+//! Opens the chosen HNS. Knows what no native call returns: the name and addresses of an emulated node, and the counts of calls.
 
 mod args;
 #[cfg(feature = "emulator")]
@@ -71,8 +71,8 @@ impl Hns {
     #[cfg(feature = "emulator")]
     pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
         let (hcn, facts, emulated) = match &args.hns {
-            HnsChoice::Emulated(path) => emulated::here(path.as_deref())?,
-            HnsChoice::Tcp(address) => emulated::there(address)?,
+            HnsChoice::Emulated(path) => emulated::in_process(path.as_deref())?,
+            HnsChoice::Tcp(address) => emulated::service(address)?,
             HnsChoice::Windows => {
                 let hcn = instrumented(windows()?, args);
                 return Ok(Arc::new(Self { hcn, facts: None, emulated: None, api: args.hns_api }));
@@ -123,8 +123,8 @@ impl Hns {
         self.api
     }
 
-    /// A description for every output, so that an emulated HNS is never taken for a real one.
-    pub fn describe(&self) -> String {
+    /// For every output, so that an emulated HNS is not mistaken for a real one.
+    pub fn description(&self) -> String {
         let hns = match &self.facts {
             Some(facts) => format!("emulated HNS {}", facts.version),
             None => "HNS of this host".to_owned(),

@@ -70,7 +70,7 @@ catalog! {
         "major", "minor", "git_version", "git_commit", "git_tree_state", "build_date", "go_version", "compiler", "platform"
     ], "[BETA] The version of kube-proxy that hnsproxy replaces; always 1";
     FEATURE_ENABLED = "kubernetes_feature_enabled", Gauge, ["name", "stage"],
-        "[BETA] Whether a feature gate is on";
+        "[BETA] Feature gates: 1 if enabled, else 0";
     REST_REQUESTS = "rest_client_requests_total", Counter, ["code", "method", "host"],
         "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host";
     REST_DURATION = "rest_client_request_duration_seconds", Histogram(rest_duration), ["verb", "host"],
@@ -93,36 +93,36 @@ catalog! {
     OWN_BUILD_INFO = "hnsproxy_build_info", Gauge, ["version"],
         "The version of hnsproxy; always 1";
     HNS_CALLS = "hnsproxy_hns_call_duration_seconds", Histogram(sync), ["function", "result"],
-        "Duration of native HNS calls, by function and by ok or the class of the error";
+        "Duration of native HNS calls in seconds, by function and result (ok, or the class of the error)";
     HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
-        "The liveness of HNS: 1 for its state";
+        "Liveness of HNS: 1 for its present state, 0 for the others";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
-        "The capabilities of this HNS: 1 if it has one";
+        "Capabilities of this HNS: 1 if it has the capability, else 0";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
         "Load balancers in the desired state";
     LOAD_BALANCERS_CONFIRMED = "hnsproxy_load_balancers_confirmed", Gauge, [],
-        "Load balancers that HNS has as desired";
+        "Desired load balancers that HNS has";
     ENDPOINTS_DESIRED = "hnsproxy_endpoints_desired", Gauge, [],
         "Endpoints of hnsproxy in the desired state";
     ENDPOINTS_CONFIRMED = "hnsproxy_endpoints_confirmed", Gauge, [],
-        "Endpoints of hnsproxy that HNS has as desired";
+        "Desired endpoints of hnsproxy that HNS has";
     WITHOUT_BACKENDS = "hnsproxy_frontends_without_backends", Gauge, [],
-        "Frontends without a load balancer, since they have no serving backend";
+        "Frontends that have no load balancer because no backend serves";
     BACKLOG = "hnsproxy_reconcile_backlog", Gauge, [],
-        "Services, frontends and addresses that are still to be planned";
+        "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
-        "Steps that wrote to HNS, by action, reason, and ok or failed";
+        "Steps that wrote to HNS, by action, reason and result (ok, failed)";
     DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],
-        "Objects found with drift: HNS has them otherwise than last written";
+        "Objects in HNS that were found to differ from what hnsproxy last wrote";
     DRIFT_REPAIRED = "hnsproxy_drift_repaired_total", Counter, ["cause"],
-        "Objects with drift that are in sync again";
+        "Objects with drift that hnsproxy has brought in sync again";
     EVENTS = "hnsproxy_events_total", Counter, ["result"],
-        "Events for the API server: sent, failed, or dropped by the rate limit";
-    NOTICES = "hnsproxy_notices", Gauge, ["reason"],
+        "Events for the API server, by result (sent, failed, dropped by the rate limit)";
+    CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }
 

@@ -14,14 +14,14 @@ impl UnrepairedDrift {
         self.0.entry(subject).or_insert(cause);
     }
 
-    /// How much is not repaired, by cause.
+    /// The number of objects that are not repaired, by cause.
     pub(super) fn by_cause(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         self.0.values().for_each(|cause| *counts.entry(cause.as_str()).or_default() += 1);
         counts
     }
 
-    /// Removes what is repaired, and answers its causes.
+    /// Removes what is repaired. Returns its causes.
     pub(super) fn take_repaired(&mut self, is_in_sync: impl Fn(Subject) -> bool) -> Vec<Cause> {
         let repaired: Vec<Subject> = self.0.keys().copied().filter(|subject| is_in_sync(*subject)).collect();
         repaired.iter().filter_map(|subject| self.0.remove(subject)).collect()

@@ -52,9 +52,9 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
         Sample::new(&FAILED, count(failed as u64)),
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
-    let mut notices: BTreeMap<&str, u64> = BTreeMap::new();
-    status.notices.iter().for_each(|notice| *notices.entry(notice.condition.reason()).or_default() += 1);
-    samples.extend(notices.into_iter().map(|(reason, notices)| Sample::of(&NOTICES, [reason], count(notices))));
+    let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();
+    status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
+    samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));
     samples
 }
 

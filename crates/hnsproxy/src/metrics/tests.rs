@@ -13,13 +13,12 @@ use super::catalog::CATALOG;
 use super::*;
 use crate::cli::{self, Command};
 use crate::clock::Now;
-use crate::status::ChangeTimes;
-use crate::status::Status;
+use crate::status::{ChangeTimes, Programmed, Status};
 
 fn snapshot() -> StatusSnapshot {
     let mut changes = ChangeTimes::default();
     changes.queued(Duration::from_secs(1));
-    changes.run_ended(Duration::from_secs(2), crate::status::Programmed::All);
+    changes.run_ended(Duration::from_secs(2), Programmed::All);
     let status = Status {
         families: vec![IpFamily::V4],
         without_local: vec![(TrafficPolicy::External, IpFamily::V4, 3)],
@@ -119,7 +118,7 @@ fn the_metrics_of_kube_proxy_have_their_names() {
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn calls_probes_requests_and_latencies_are_counted() {
     let metrics = Metrics::default();
     metrics.probe(Probe::Healthz, 503);
     metrics.probe(Probe::Healthz, 503);

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::header::{JSON, NOSNIFF, TEXT};
-use super::{Question, Shared};
+use super::{ExplainRequest, Shared};
 use crate::log;
 
 /// How long the control loop may take to explain a Service: less than the timeout of `hnsproxy explain`.
@@ -36,7 +36,7 @@ pub(super) async fn explain(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
     let service = ServiceName::new(namespace, name);
-    match ask(&shared, &service).await {
+    match explanation(&shared, &service).await {
         Ok(Some(explanation)) => ([JSON], serde_json::to_string(&explanation).unwrap_or_default()).into_response(),
         Ok(None) => {
             let body = json!({"message": format!("Service {service} not found")});
@@ -46,12 +46,12 @@ pub(super) async fn explain(
     }
 }
 
-async fn ask(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
+async fn explanation(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
     let Ok(_permit) = shared.explanations.try_acquire() else {
         return Err("too many requests to explain a Service; retry later\n");
     };
     let (reply, answer) = oneshot::channel();
-    (shared.proxy.ask)(Question { service: service.clone(), reply });
+    (shared.proxy.explain)(ExplainRequest { service: service.clone(), reply });
     match tokio::time::timeout(EXPLAIN_TIMEOUT, answer).await {
         Ok(Ok(explanation)) => Ok(explanation.map(|explanation| *explanation)),
         Ok(Err(_)) => Err("hnsproxy is shutting down\n"),

@@ -54,7 +54,7 @@ struct ServiceHealth<'a> {
 pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, limit: Duration) -> HealthAnswer {
     let StatusSnapshot { status, changes, now } = snapshot;
     let healthy = changes.is_healthy(now.elapsed, limit);
-    let ok = healthy && (status.node_eligible || probe == Probe::Livez);
+    let ok = healthy && (status.node.eligible || probe == Probe::Livez);
     let last_updated = changes.last_programmed().map(|updated| now.wall_at(updated));
     let family = |family: &Family| Some((family.to_string(), FamilyHealth { last_updated: last_updated?, healthy }));
     let body = ProxyHealth {
@@ -65,7 +65,7 @@ pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, limit: Duration) -
             None => "0001-01-01T00:00:00Z".to_owned(),
         },
         current_time: now.wall,
-        node_eligible: (probe == Probe::Healthz).then_some(status.node_eligible),
+        node_eligible: (probe == Probe::Healthz).then_some(status.node.eligible),
         healthy,
         status: status.families.iter().filter_map(family).collect(),
     };
@@ -100,8 +100,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::Status;
-    use crate::status::{ChangeTimes, Programmed};
+    use crate::status::{ChangeTimes, NodeStatus, Programmed, Status};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -117,8 +116,12 @@ mod tests {
         (answer.code.as_u16(), serde_json::from_str(&answer.body).unwrap())
     }
 
+    fn node(eligible: bool) -> NodeStatus {
+        NodeStatus { eligible, ..NodeStatus::default() }
+    }
+
     fn eligible() -> Status {
-        Status { node_eligible: true, families: Family::ALL.to_vec(), ..Status::default() }
+        Status { node: node(true), families: Family::ALL.to_vec(), ..Status::default() }
     }
 
     #[test]
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_node_marked_for_deletion_is_alive_but_not_healthy() {
-        let status = Status { node_eligible: false, ..eligible() };
+        let status = Status { node: node(false), ..eligible() };
         let (code, body) = ask(Probe::Healthz, &status, &ChangeTimes::default(), 1);
         assert_eq!((code, &body["healthy"], &body["nodeEligible"]), (503, &json!(true), &json!(false)));
         assert_eq!(body["lastUpdated"], "0001-01-01T00:00:00Z");
@@ -192,7 +195,7 @@ mod tests {
         changes.run_ended(Duration::from_secs(5), Programmed::All);
         changes.queued(Duration::from_secs(10));
         // The Node does not matter here.
-        let status = Status { node_eligible: false, ..eligible() };
+        let status = Status { node: node(false), ..eligible() };
         let ask = |changes: &ChangeTimes, seconds, local| {
             let answer =
                 answer_service(&ServiceName::new("a", "b"), local, &snapshot(&status, changes, seconds), LIMIT);

@@ -1,4 +1,4 @@
-//! Sockets: how an address is bound, served, and given back.
+//! Sockets: binds an address, serves it, and releases it.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// How often an address is retried that another program has.
+/// The pause between attempts to bind an address that another program has.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The TCP keepalive of connections: load balancers are replaced without closing theirs.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -18,7 +18,7 @@ const BACKLOG: i32 = 1024;
 /// From which IP families an unspecified address accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Callers {
-    /// From both, if the host has both: an address of Go is for both.
+    /// From both, if the host has both: Go listens on both for an unspecified address, so kube-proxy does.
     All,
     OwnFamily,
 }
@@ -74,7 +74,7 @@ impl Open {
         Ok(Self { stop, closed })
     }
 
-    /// Gives the address back. Requests in progress are still answered.
+    /// Releases the address. Requests in progress are still answered.
     pub(super) async fn close(self) {
         drop(self.stop);
         // Dropped, not sent: the error is the message.
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_free_as_soon_as_it_is_given_back() {
+    fn an_address_is_free_as_soon_as_it_is_released() {
         run(async {
             let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
             let address = listener.local_addr().unwrap();

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::Settings;
 use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
-use crate::events::{Occurrence, Regarding, Severity};
+use crate::events::{Event, EventType, ObjectReference};
 
 const HEALTHZ: &str = "/healthz";
 const METRICS: &str = "/metrics";
@@ -18,7 +18,7 @@ const METRICS: &str = "/metrics";
 /// An address could not be bound, and `--bind-address-hard-fail` is set.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{name} cannot listen at {address}; is another program listening there? Without --bind-address-hard-fail it is retried"
+    "{name} cannot listen at {address}; is another program listening there? without --bind-address-hard-fail, hnsproxy retries"
 )]
 pub struct ListenError {
     name: &'static str,
@@ -28,11 +28,11 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    /// The Event about it, in kube-proxy's words.
-    pub fn occurrence(&self) -> Occurrence {
+    /// The Event that kube-proxy sends about it.
+    pub fn event(&self) -> Event {
         let reason = if self.name == HEALTHZ { "FailedToStartProxierHealthcheck" } else { "FailedToStartMetricServer" };
-        let (regarding, severity, note) = (Regarding::Node, Severity::Warning, error_chain(self));
-        Occurrence { regarding, severity, reason, action: "StartKubeProxy", note }
+        let (regarding, event_type, note) = (ObjectReference::Node, EventType::Warning, error_chain(self));
+        Event { regarding, event_type, reason, action: "StartKubeProxy", note }
     }
 }
 
@@ -84,7 +84,7 @@ impl Listener {
         self.bound.as_ref().ok()?.local_addr().ok()
     }
 
-    /// Serves for ever. Retries to bind the address while another program has it.
+    /// Serves until it is cancelled. Retries to bind the address while another program has it.
     pub(super) async fn serve(mut self, router: Router, claim: &Claim) {
         let Self { name, address, .. } = self;
         let mut logged: Option<String> = None;
@@ -92,7 +92,7 @@ impl Listener {
             match self.bound.and_then(|listener| Open::new(listener, router.clone(), claim.clone())) {
                 Ok(_open) => {
                     if logged.is_some() {
-                        info!("resolved: {name} cannot listen at {address}");
+                        info!("{name} cannot listen at {address}: resolved");
                     }
                     debug!("{name} listens at {address}");
                     return pending().await;
@@ -100,9 +100,9 @@ impl Listener {
                 Err(error) => {
                     let reason = error.to_string();
                     if logged.as_ref() != Some(&reason) {
-                        let seconds = RETRY_AFTER.as_secs();
                         warn!(
-                            "{name} cannot listen at {address}: {reason}; is another program listening there? Retrying every {seconds} s"
+                            retry_seconds = RETRY_AFTER.as_secs(),
+                            "{name} cannot listen at {address}: {reason}; is another program listening there?"
                         );
                         logged = Some(reason);
                     }

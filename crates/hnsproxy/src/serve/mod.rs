@@ -7,8 +7,8 @@ mod header;
 mod health;
 mod listen;
 mod listeners;
-mod node_ports;
 mod pages;
+mod service_health;
 mod status_api;
 mod statusz;
 
@@ -38,22 +38,22 @@ use health::{HealthAnswer, answer};
 use listen::Claim;
 pub use listeners::{ListenError, Listeners};
 
-/// How many requests to explain a Service are accepted at a time: the control loop answers them, between its runs.
+/// The number of concurrent requests to explain a Service: the control loop answers them, between its runs.
 const MAX_EXPLANATIONS: usize = 4;
 
 /// A request to explain a Service, for the control loop.
 #[derive(Debug)]
-pub struct Question {
+pub struct ExplainRequest {
     pub service: ServiceName,
     /// The answer is none if there is no such Service.
     pub reply: oneshot::Sender<Option<Box<Explanation>>>,
 }
 
-impl Question {
-    /// Answers, unless the client has gone.
+impl ExplainRequest {
+    /// Answers, unless the client has disconnected.
     pub fn answer(self, explain: impl FnOnce(&ServiceName) -> Option<Explanation>) {
         if !self.reply.is_closed() {
-            // The client may go while the answer is made.
+            // The client may disconnect meanwhile.
             let _ = self.reply.send(explain(&self.service).map(Box::new));
         }
     }
@@ -64,7 +64,7 @@ pub struct Settings {
     /// None switches `/healthz` off.
     pub healthz_address: Option<SocketAddr>,
     pub metrics_address: SocketAddr,
-    /// Whether an address that another program has ends this one.
+    /// Whether hnsproxy exits if it cannot bind an address.
     pub hard_fail: bool,
     /// How long changes may be pending before the proxy is unhealthy.
     pub pending_limit: Duration,
@@ -74,21 +74,23 @@ pub struct Settings {
     version: String,
     /// Every flag of kube-proxy with its effective value.
     flags: Vec<(&'static str, String)>,
-    /// Whether `/flagz` is served; the next two: `/statusz`, and `/debug/flags`, which changes the verbosity.
+    /// Whether `/flagz` is served.
     flagz: bool,
+    /// Whether `/statusz` is served.
     statusz: bool,
+    /// Whether `/debug/flags` is served, which changes the verbosity.
     profiling: bool,
     /// The metrics that the configuration alone determines.
     facts: Vec<Sample>,
 }
 
-/// What the servers need of the rest of the process.
+/// The parts of the process that the servers use.
 pub struct Proxy {
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
     pub recorder: Recorder,
-    /// Sends a question to the control loop.
-    pub ask: Box<dyn Fn(Question) + Send + Sync>,
+    /// Sends a request to the control loop.
+    pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,
     /// The HNS call in progress, if it exceeds its budget.
     pub overdue: Box<dyn Fn() -> Option<SlowCall> + Send + Sync>,
 }
@@ -142,7 +144,7 @@ async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, c
         }
     };
     let pages = metrics.serve(pages::router(shared.clone()), &claim);
-    tokio::join!(health, pages, node_ports::keep(shared.clone(), claim.clone()));
+    tokio::join!(health, pages, service_health::serve(shared.clone(), claim.clone()));
 }
 
 fn health_router(shared: Arc<Shared>) -> Router {

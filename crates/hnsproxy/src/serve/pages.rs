@@ -1,4 +1,4 @@
-//! What is answered at the address of metrics.
+//! The pages at the address of metrics.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,13 +49,13 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// Whether anybody is there: it says nothing of the proxy.
+/// Shows that the process answers, whatever the state of the proxy.
 async fn ping(State(shared): State<Arc<Shared>>) -> Response {
     shared.pings.fetch_add(1, Ordering::Relaxed);
     ([TEXT, NOSNIFF], "ok").into_response()
 }
 
-/// What Kubernetes' components say of their own health checks.
+/// The metrics that Kubernetes components have about their own health checks.
 async fn slis(method: Method, State(shared): State<Arc<Shared>>) -> Response {
     if method == Method::DELETE {
         shared.pings.store(0, Ordering::Relaxed);
@@ -102,7 +102,7 @@ fn state(shared: &Shared, snapshot: &StatusSnapshot) -> StatePage {
     StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
 }
 
-/// The form of a page that has two.
+/// The format of a page that has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Text,
@@ -129,7 +129,7 @@ impl Format {
     }
 }
 
-/// The pages that there are beside `/statusz`.
+/// The pages other than `/statusz`.
 fn paths(settings: &Settings) -> Vec<&'static str> {
     let mut paths = vec!["/configz", "/debug/explain/NAMESPACE/NAME"];
     paths.extend(settings.profiling.then_some("/debug/flags/v"));

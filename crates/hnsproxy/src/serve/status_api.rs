@@ -9,8 +9,7 @@ use proxy::settings::Capabilities;
 use proxy::{Liveness, Progress, Tally};
 use serde::Serialize;
 
-use crate::status::Status;
-use crate::status::StatusSnapshot;
+use crate::status::{Status, StatusSnapshot};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
 const API_VERSION: &str = "hnsproxy/v1";
@@ -44,10 +43,10 @@ pub(super) struct ProcessPage {
     pub(super) paths: Vec<&'static str>,
 }
 
-/// What both pages say of the node.
+/// The part that both pages have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct StatePage {
-    /// Whether HNS has everything that the cluster asks for, as far as HNS can do it.
+    /// Whether HNS has the desired state.
     pub(super) in_sync: bool,
     /// Why it is not in sync.
     pub(super) waiting_for: Vec<ReasonPage>,
@@ -154,6 +153,7 @@ pub(super) struct ConditionPage {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct HostConditionPage {
+    reason: &'static str,
     pub(super) message: String,
 }
 
@@ -178,7 +178,7 @@ impl StatuszPage {
 }
 
 impl StatePage {
-    /// `overdue` is a call to HNS under way that exceeds its limit; `drift` counts what is not repaired.
+    /// `overdue` is the HNS call in progress if it exceeds its budget; `drift` counts the objects that are not repaired.
     pub(super) fn new(
         snapshot: &StatusSnapshot,
         overdue: Option<SlowCall>,
@@ -221,13 +221,13 @@ impl StatePage {
             node: NodePage {
                 name: status.node.name.clone(),
                 found: status.node.found,
-                eligible: status.node_eligible,
+                eligible: status.node.eligible,
                 addresses: status.node.addresses.clone(),
             },
             networks: status.networks.iter().map(network).collect(),
             configuration: ConfigurationPage { error: status.configuration_error.clone() },
             hns: HnsPage {
-                description: status.note.clone(),
+                description: status.description.clone(),
                 liveness: snapshot.liveness(overdue.is_some()).as_str(),
                 overdue_call: overdue.map(|call| call.to_string()),
                 version: status.hns_version.clone(),
@@ -238,11 +238,11 @@ impl StatePage {
                 capabilities: status.capabilities.map(Into::into),
             },
             drift,
-            conditions: status.notices.iter().map(condition).collect(),
+            conditions: status.conditions.iter().map(condition).collect(),
             host_conditions: status
-                .remarks
+                .host_conditions
                 .iter()
-                .map(|remark| HostConditionPage { message: remark.to_string() })
+                .map(|condition| HostConditionPage { reason: condition.reason(), message: condition.to_string() })
                 .collect(),
         }
     }
@@ -261,7 +261,7 @@ impl From<Capabilities> for CapabilitiesPage {
     }
 }
 
-/// What has to happen before HNS is in sync. Nothing: it is.
+/// What has to happen before HNS is in sync. Empty if it is.
 fn waiting_for(status: &Status) -> Vec<ReasonPage> {
     let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = status.progress;
     let mut waiting = Vec::new();
@@ -271,25 +271,25 @@ fn waiting_for(status: &Status) -> Vec<ReasonPage> {
         // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
         status.cluster_outage.iter().for_each(|error| add("ClusterUnavailable", error.clone()));
     }
-    status.waiting_for.iter().for_each(|waiting_for| add("NodeIncomplete", waiting_for.clone()));
+    status.waiting_for_node.iter().for_each(|what| add("NodeIncomplete", what.clone()));
     status.hns_outage.iter().for_each(|outage| add(outage.reason, outage.message.clone()));
     if status.liveness == Liveness::Restarted {
-        add("HNSRestarted", "HNS to have the objects again that it had before its restart".to_owned());
+        add("HNSRestarted", "the objects that HNS lost when it restarted".to_owned());
     }
     for (reason, what, tally) in
         [("LoadBalancersPending", "load balancers", load_balancers), ("EndpointsPending", "endpoints", endpoints)]
     {
         let open = tally.desired.saturating_sub(tally.in_sync);
         if open > 0 {
-            add(reason, format!("{open} of {} {what}", tally.desired));
+            add(reason, format!("{what}: {open} of {} pending", tally.desired));
         }
     }
     if failed > 0 {
-        add("RetriesPending", format!("retries of failed frontends and addresses: {failed}"));
+        add("RetriesPending", format!("retries of failed frontends and addresses: {failed} pending"));
     }
     // The other reasons explain a backlog.
     if waiting.is_empty() && backlog > 0 {
-        let message = format!("pending Services, frontends and addresses: {backlog}");
+        let message = format!("Services, frontends and addresses: {backlog} pending");
         waiting.push(ReasonPage { reason: "ChangesPending", message });
     }
     waiting
@@ -303,8 +303,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::ChangeTimes;
-    use crate::status::{HnsOutage, NetworkStatus, NodeStatus};
+    use crate::status::{ChangeTimes, HnsOutage, NetworkStatus, NodeStatus};
 
     /// HNS unavailable with two of seven load balancers pending, an hour after the start.
     pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
@@ -324,6 +323,7 @@ pub(super) mod tests {
             node: NodeStatus {
                 name: "win-1".into(),
                 found: Some(true),
+                eligible: false,
                 addresses: vec!["192.168.77.1".parse().unwrap()],
             },
             networks: vec![NetworkStatus { name: "cbr0".into(), id: None, present: false }],
@@ -337,6 +337,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn readyz_has_a_reason_for_each_condition() {
+        let snapshot = pending_snapshot();
+        let renamed = proxy::HostCondition::NetworkRenamed { from: "cbr0".into(), to: "cbr1".into() };
+        let message = renamed.to_string();
+        let status = Status { host_conditions: vec![renamed], ..Status::clone(&snapshot.status) };
+        let snapshot = StatusSnapshot { status: Arc::new(status), ..snapshot };
+        let page = serde_json::to_value(StatePage::new(&snapshot, None, BTreeMap::new())).unwrap();
+        assert_eq!(page["host_conditions"], json!([{"reason": "NetworkRenamed", "message": message}]));
+    }
+
+    #[test]
     fn readyz_says_why_hns_is_not_in_sync() {
         let drift = BTreeMap::from([("endpoint_lost", 1)]);
         let page = ReadyzPage::new(StatePage::new(&pending_snapshot(), None, drift));
@@ -345,7 +356,7 @@ pub(super) mod tests {
             "in_sync": false,
             "waiting_for": [
                 {"reason": "HNSUnavailable", "message": "HNS could not be read"},
-                {"reason": "LoadBalancersPending", "message": "2 of 7 load balancers"},
+                {"reason": "LoadBalancersPending", "message": "load balancers: 2 of 7 pending"},
             ],
             "load_balancers": {"desired": 7, "confirmed": 5},
             "endpoints": {"desired": 3, "confirmed": 3},
@@ -393,7 +404,7 @@ pub(super) mod tests {
         assert_eq!(reasons(&status), [""; 0]);
         status.progress.backlog = 1;
         assert_eq!(reasons(&status), ["ChangesPending"]);
-        status.waiting_for = Some("addresses of the Node win-1".into());
+        status.waiting_for_node = Some("addresses of the Node win-1".into());
         status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
         status.liveness = Liveness::Restarted;
         status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };

@@ -1,4 +1,4 @@
-//! `/statusz` as text. It says what the JSON document says.
+//! `/statusz` as text, with the content of the JSON document.
 
 use std::fmt::Write;
 
@@ -66,7 +66,7 @@ mod tests {
     use crate::serve::status_api::tests::pending_snapshot;
 
     #[test]
-    fn the_text_says_what_the_document_says() {
+    fn the_text_has_the_content_of_the_document() {
         let snapshot = pending_snapshot();
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
@@ -79,7 +79,7 @@ mod tests {
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
             "HNS: unavailable, version not known yet, API v2\nCluster: no connection\n",
             &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
-            "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS could not be read\n- 2 of 7 load balancers\n",
+            "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS could not be read\n- load balancers: 2 of 7 pending\n",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

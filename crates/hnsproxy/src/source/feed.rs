@@ -1,4 +1,4 @@
-//! The one place where changes of the cluster are applied: to the session, and to what is known of the own Node.
+//! Applies changes of the cluster: to the session, and to the Node of this node.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use cluster_source::kubernetes::summary;
 use cluster_source::{Change, FileSource};
 use tracing::{info, warn};
 
-use super::own_node::{Needs, NodeError, OwnNode, Readiness};
+use super::local_node::{LocalNode, Needs, NodeError, Readiness};
 use super::{Source, list_watch};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
-use crate::environment::{host, known_ips};
+use crate::environment::{configured_node_ips, host};
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::session::Session;
 
-/// Tells the changes of a feed from those of one before it, which may still be under way when the configuration changes.
+/// Identifies a feed: changes of its predecessor may still arrive after the configuration has changed.
 pub type Origin = Arc<()>;
 
-/// What decides how a cluster is read, and what its Node means for the host.
+/// The arguments, configuration and HNS that decide how the cluster is read, and which addresses the host has.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     pub args: &'a ProxyArgs,
@@ -28,30 +28,30 @@ pub struct Environment<'a> {
     pub hns: &'a Hns,
 }
 
-/// What keeps emitting changes until it is dropped.
+/// Emits changes until it is dropped.
 enum Running {
     Files { _source: FileSource },
     ApiServer { _task: Task },
 }
 
-/// A source at work, and what is known of the cluster beside what the session holds.
+/// A running source, and what is known of the cluster apart from the session.
 pub struct Feed {
     origin: Origin,
     _running: Running,
-    own: OwnNode,
-    /// Whether the session does not know the Node's present addresses.
+    node: LocalNode,
+    /// Whether the session has not been given the present addresses of the Node.
     addresses_changed: bool,
     outage: Option<String>,
-    /// What was last logged to be waited for.
+    /// The last wait that was logged.
     logged_wait: Option<&'static str>,
 }
 
 impl Feed {
-    /// Starts to read the cluster. What is known at once, from files, is applied at once. Later changes are sent from any thread, those that
-    /// belong together in one call, and are to be [applied](Self::apply).
+    /// Starts to read the cluster. Applies the content of files immediately. Later changes are sent from any thread, those that belong
+    /// together in one call; the receiver has to [apply](Self::apply) them.
     ///
     /// # Errors
-    /// If files cannot be read or watched. That an API server is unavailable is no error.
+    /// If files cannot be read or watched. An API server that is unavailable is not an error.
     pub fn start(
         environment: Environment<'_>,
         node_name: &str,
@@ -72,7 +72,7 @@ impl Feed {
             Source::ApiServer(access) => {
                 let needs = Needs {
                     answer: true,
-                    addresses: known_ips(environment.args, environment.hns).is_empty(),
+                    addresses: configured_node_ips(environment.args, environment.hns).is_empty(),
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
@@ -80,9 +80,9 @@ impl Feed {
                 (needs, Running::ApiServer { _task: task }, Vec::new())
             }
         };
-        let own = OwnNode::new(node_name, needs);
+        let node = LocalNode::new(node_name, needs);
         let mut feed =
-            Self { origin, _running: running, own, addresses_changed: false, outage: None, logged_wait: None };
+            Self { origin, _running: running, node, addresses_changed: false, outage: None, logged_wait: None };
         initial.into_iter().for_each(|change| feed.apply_one(change, session));
         Ok(feed)
     }
@@ -92,7 +92,7 @@ impl Feed {
         self.outage.as_ref()
     }
 
-    /// Applies changes, unless they are of a feed before this one.
+    /// Applies changes, unless they come from a predecessor of this feed.
     pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session) {
         if Arc::ptr_eq(&self.origin, origin) {
             changes.into_iter().for_each(|change| self.apply_one(change, session));
@@ -105,12 +105,12 @@ impl Feed {
                 if node.is_none() {
                     warn!(
                         "Node {} not found; set --hostname-override if the kubelet uses another name",
-                        self.own.name()
+                        self.node.name()
                     );
                 }
-                self.addresses_changed |= self.own.update(node.clone(), session.now());
+                self.addresses_changed |= self.node.update(node.clone(), session.now());
             }
-            Change::Problems(problems) if problems.is_empty() => info!("resolved: problems of the input"),
+            Change::Problems(problems) if problems.is_empty() => info!("problems in the input: resolved"),
             Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
             Change::Outage(outage) => self.outage.clone_from(outage),
             _ => {}
@@ -118,30 +118,29 @@ impl Feed {
         session.apply(change);
     }
 
-    /// Whether HNS can be programmed with what is known. Tells the session of new addresses of the Node once it can.
+    /// Whether HNS can be programmed. If so, hands new addresses of the Node to the session.
     ///
     /// # Errors
     /// If the Node lacks what is needed.
     pub fn readiness(&mut self, environment: Environment<'_>, session: &mut Session) -> Result<Readiness, NodeError> {
-        let readiness = self.own.readiness(session.now())?;
+        let readiness = self.node.readiness(session.now())?;
         match &readiness {
             Readiness::Waiting(what, _) => {
                 if self.logged_wait.replace(what) != Some(what) {
-                    info!("waiting for {what} {}", self.own.name());
+                    info!("waiting for {what} {}", self.node.name());
                 }
             }
             Readiness::Ready => {
                 if std::mem::take(&mut self.addresses_changed) {
                     let Environment { args, config, hns } = environment;
-                    session.set_host(host(config, args, hns, self.own.node()));
+                    session.set_host(host(config, args, hns, self.node.node()));
                 }
             }
         }
         Ok(readiness)
     }
 
-    /// The name of the own Node.
     pub fn node_name(&self) -> &str {
-        self.own.name()
+        self.node.name()
     }
 }

@@ -1,7 +1,7 @@
-//! The cluster's source: which of [`cluster_source`]'s the arguments and the configuration choose, and how its changes reach the session.
+//! The source of the cluster: chosen by the arguments and the configuration; its changes are applied to the session.
 
 mod feed;
-mod own_node;
+mod local_node;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -11,7 +11,7 @@ use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, Read
 use cluster_source::{Catalog, Change};
 
 pub use feed::{Environment, Feed, Origin};
-pub use own_node::{NodeError, Readiness};
+pub use local_node::{NodeError, Readiness};
 
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
@@ -89,7 +89,7 @@ pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) ->
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();
-    // Nobody receives any more once the cluster was read.
+    // The receiver is gone once the cluster was read.
     shutdown.on_request(move || drop(ended.send(Err(ReadError::Stopped))));
     let _reading = background.spawn(move |stopped| async move {
         let stopped = async { drop(stopped.await) };

@@ -30,6 +30,8 @@ pub struct NodeStatus {
     pub name: String,
     /// Whether the cluster has a Node of this name. None until the cluster was listed.
     pub found: Option<bool>,
+    /// Whether load balancers may send traffic to this node, going by its Node.
+    pub eligible: bool,
     pub addresses: Vec<IpAddr>,
 }
 
@@ -46,22 +48,20 @@ pub struct NetworkStatus {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// Which HNS this is, and the settings with which it is programmed.
-    pub note: String,
+    pub description: String,
     pub node: NodeStatus,
     /// The networks that the configuration names.
     pub networks: Vec<NetworkStatus>,
     /// Why the last change of the configuration file was not applied, if it was not.
     pub configuration_error: Option<String>,
-    /// Whether load balancers may send traffic to this node, going by its Node.
-    pub node_eligible: bool,
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
-    /// What is waited for before HNS is read for the first time, if anything.
-    pub waiting_for: Option<String>,
+    /// What of the Node hnsproxy waits for before it reads HNS for the first time.
+    pub waiting_for_node: Option<String>,
     pub hns_outage: Option<HnsOutage>,
     /// Known once HNS was read.
     pub hns_version: Option<String>,
@@ -71,12 +71,11 @@ pub struct Status {
     pub capabilities: Option<Capabilities>,
     /// The number of ports whose backends all are on other nodes, so that the policy Local leaves none: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// Where HNS does not have what a Service asks for, as of the last run.
-    pub notices: Arc<[ServiceCondition]>,
-    /// The uids of the Services of these conditions.
-    pub uids: BTreeMap<ServiceName, Uuid>,
-    /// Conditions of the host.
-    pub remarks: Vec<HostCondition>,
+    /// What HNS does not support of a Service, as of the last run.
+    pub conditions: Arc<[ServiceCondition]>,
+    /// The uids of the Services that have a condition.
+    pub service_uids: BTreeMap<ServiceName, Uuid>,
+    pub host_conditions: Vec<HostCondition>,
     /// What the health check ports of Services answer.
     pub health_checks: HealthChecks,
 }
@@ -84,24 +83,23 @@ pub struct Status {
 impl Default for Status {
     fn default() -> Self {
         Self {
-            note: String::new(),
+            description: String::new(),
             node: NodeStatus::default(),
             networks: Vec::new(),
             configuration_error: None,
-            node_eligible: false,
             families: Vec::new(),
             progress: Progress::default(),
             liveness: Liveness::Up,
             cluster_outage: None,
-            waiting_for: None,
+            waiting_for_node: None,
             hns_outage: None,
             hns_version: None,
             api_version: ApiVersion::V2,
             capabilities: None,
             without_local: Vec::new(),
-            notices: Arc::default(),
-            uids: BTreeMap::new(),
-            remarks: Vec::new(),
+            conditions: Arc::default(),
+            service_uids: BTreeMap::new(),
+            host_conditions: Vec::new(),
             health_checks: HealthChecks::default(),
         }
     }
@@ -112,42 +110,41 @@ impl Status {
     pub fn of(
         reconciler: &Reconciler,
         api_version: ApiVersion,
-        note: String,
-        node_eligible: bool,
-        notices: Arc<[ServiceCondition]>,
+        description: String,
+        node: NodeStatus,
+        conditions: Arc<[ServiceCondition]>,
     ) -> Self {
         let families = reconciler.families();
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
-        let ways =
+        let policies =
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
         let without_local =
-            ways.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
+            policies.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
         let networks = reconciler.networks().iter().map(|network| NetworkStatus {
             name: network.name.clone(),
             id: network.network.as_ref().map(|network| network.id),
             present: network.present,
         });
         Self {
-            note,
-            node: NodeStatus::default(),
+            description,
+            node,
             networks: networks.collect(),
             configuration_error: None,
-            node_eligible,
             without_local,
             families,
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
             cluster_outage: None,
-            waiting_for: None,
+            waiting_for_node: None,
             hns_outage: reconciler
                 .audit_error()
                 .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities().copied(),
-            uids: notices.iter().filter_map(|notice| uid(&notice.service)).collect(),
-            notices,
-            remarks: reconciler.host_conditions(),
+            service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
+            conditions,
+            host_conditions: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
         }
     }

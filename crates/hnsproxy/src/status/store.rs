@@ -1,7 +1,7 @@
 //! Where the control loop publishes its status, and all other threads read it.
 //!
-//! Beside the last [`Status`] are the [`ChangeTimes`]. Whoever brings a change notes it there itself, since the control loop may be blocked
-//! in an HNS call.
+//! Beside the last [`Status`] are the [`ChangeTimes`]. The thread that sends a change records it there, since the control loop may be
+//! blocked in an HNS call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub struct StatusSnapshot {
 }
 
 impl StatusSnapshot {
-    /// The liveness of HNS, where `overdue` says that a call in progress takes longer than its budget: the status is older than the call.
+    /// The liveness of HNS. `overdue` is whether a call in progress exceeds its budget, which is later than the status.
     pub fn liveness(&self, overdue: bool) -> Liveness {
         if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
     }
@@ -111,7 +111,7 @@ impl StatusStore {
         Self { clock, changes: Mutex::default(), status: watch::Sender::default() }
     }
 
-    /// Notes a change. May be called from any thread.
+    /// Records that a change is pending. May be called from any thread.
     pub fn change_queued(&self) {
         self.lock().queued(self.now().elapsed);
     }
@@ -122,7 +122,7 @@ impl StatusStore {
 
     /// Publishes the status after a run.
     pub fn publish(&self, status: Status) {
-        let could_write = status.waiting_for.is_none() && status.hns_outage.is_none() && status.progress.complete;
+        let could_write = status.waiting_for_node.is_none() && status.hns_outage.is_none() && status.progress.complete;
         let programmed = match status.progress.unplanned {
             _ if !could_write => Programmed::Nothing,
             0 => Programmed::All,

@@ -7,40 +7,40 @@ use proxy::Explanation;
 use proxy::desire::select::Hints;
 use proxy::explain::{ExplainedBackend, ExplainedFrontend, ExplainedLoadBalancer, HnsView};
 
-pub fn explanation(explanation: &Explanation, note: &str) -> String {
-    let mut text = format!("{note}\nService {}\n", explanation.service);
+pub fn explanation(explanation: &Explanation, description: &str) -> String {
+    let mut text = format!("{description}\nService {}\n", explanation.service);
     match explanation.hns {
         HnsView::Known => {}
-        HnsView::Unavailable => text += "HNS is unavailable at present; its state is the last one known\n",
-        HnsView::NotAudited => text += "HNS was not read yet; the state of the frontends is not known\n",
+        HnsView::Unavailable => text += "HNS unavailable: the observed state is that of the last audit\n",
+        HnsView::NotAudited => text += "HNS not audited yet: the observed state is unknown\n",
     }
     if explanation.frontends.is_empty() && explanation.hns != HnsView::NotAudited {
-        text += "no frontend that can be served\n";
+        text += "no frontends\n";
     }
     for frontend in &explanation.frontends {
         text.push('\n');
-        text += &one(frontend);
+        text += &frontend_text(frontend);
     }
     text.push('\n');
-    for notice in &explanation.conditions {
-        line(&mut text, 0, &format!("{}: {}", notice.reason, notice.text));
+    for condition in &explanation.conditions {
+        line(&mut text, 0, &format!("{}: {}", condition.reason, condition.text));
     }
     match explanation.steps.as_slice() {
         [] => text += "no changes\n",
         steps => {
-            text += "would change:\n";
+            text += "pending changes:\n";
             steps.iter().for_each(|step| line(&mut text, 2, step));
         }
     }
     text
 }
 
-fn line(text: &mut String, indent: usize, what: &str) {
+fn line(text: &mut String, indent: usize, content: &str) {
     // Writing to a string does not fail.
-    let _ = writeln!(text, "{:indent$}{what}", "");
+    let _ = writeln!(text, "{:indent$}{content}", "");
 }
 
-fn one(frontend: &ExplainedFrontend) -> String {
+fn frontend_text(frontend: &ExplainedFrontend) -> String {
     let mut text = String::new();
     let mut head = format!("{} {}", frontend.kind, frontend.frontend);
     if !frontend.port_name.is_empty() {
@@ -61,29 +61,29 @@ fn one(frontend: &ExplainedFrontend) -> String {
     if frontend.backends.is_empty() {
         line(&mut text, 2, "no EndpointSlice has a backend for this port");
     }
-    let width = frontend.backends.iter().map(|backend| place(backend).len()).max().unwrap_or_default();
+    let width = frontend.backends.iter().map(|backend| backend_text(backend).len()).max().unwrap_or_default();
     for backend in &frontend.backends {
         let sign = if backend.state.serves() { "in " } else { "out" };
-        line(&mut text, 2, &format!("{sign} {:width$}  {}", place(backend), backend.state.description()));
+        line(&mut text, 2, &format!("{sign} {:width$}  {}", backend_text(backend), backend.state.description()));
     }
     match &frontend.desired {
-        Some(desired) => line(&mut text, 2, &format!("desired: {}", balancer(desired))),
+        Some(desired) => line(&mut text, 2, &format!("desired: {}", load_balancer_text(desired))),
         None => line(&mut text, 2, "desired: no load balancer"),
     }
     match frontend.observed.as_slice() {
         [] => line(&mut text, 2, "observed: none"),
         all => all.iter().for_each(|observed| {
             let owner = if observed.ours { "" } else { " (foreign)" };
-            line(&mut text, 2, &format!("observed: {}{owner}", balancer(observed)));
+            line(&mut text, 2, &format!("observed: {}{owner}", load_balancer_text(observed)));
         }),
     }
     if frontend.waiting {
-        line(&mut text, 2, "waiting for a retry after a failure or a replacement");
+        line(&mut text, 2, "waiting for a retry");
     }
     text
 }
 
-fn place(backend: &ExplainedBackend) -> String {
+fn backend_text(backend: &ExplainedBackend) -> String {
     let mut text = std::net::SocketAddr::new(backend.address, backend.port).to_string();
     if let Some(node) = &backend.node {
         text += &format!(" on {node}");
@@ -91,13 +91,13 @@ fn place(backend: &ExplainedBackend) -> String {
     text
 }
 
-fn balancer(balancer: &ExplainedLoadBalancer) -> String {
-    let mut text = format!("{} with {}", balancer.id, balancer.backends.join(", "));
-    let Some(document) = &balancer.document else { return text };
+fn load_balancer_text(load_balancer: &ExplainedLoadBalancer) -> String {
+    let mut text = format!("{} with {}", load_balancer.id, load_balancer.backends.join(", "));
+    let Some(document) = &load_balancer.document else { return text };
     for mapping in &document.port_mappings {
         text += &format!(", port {}", mapping.internal_port);
         if !mapping.distribution_type.is_default() {
-            text += ", affinity";
+            text += ", session affinity";
         }
     }
     if document.flags.contains(LoadBalancerFlags::DSR) {

@@ -9,3 +9,8 @@ pub use explain::explanation;
 pub use plan::PlanView;
 pub use snapshot::{EndpointState, LoadBalancerState, Snapshot, read};
 pub use table::table;
+
+/// A number with its noun, in the singular or plural.
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -13,7 +13,7 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Which HNS this is, and the settings with which it is programmed.
-    pub note: String,
+    pub description: String,
     /// The endpoints, by their first address as text.
     pub endpoints: Vec<EndpointState>,
     /// The load balancers: IPv4 first, then by address as text, port and protocol.
@@ -27,7 +27,7 @@ pub struct EndpointState {
     pub remote: bool,
     /// As HNS spells it.
     pub mac: String,
-    /// Those that matter to a Service proxy.
+    /// Only the policies that a Service proxy sets.
     pub policies: Vec<Policy>,
 }
 
@@ -58,7 +58,7 @@ pub struct LoadBalancerState {
 ///
 /// # Errors
 /// If HNS cannot be read.
-pub fn read(hcn: &dyn Hcn, client: &Client, note: String) -> Result<Snapshot, Error> {
+pub fn read(hcn: &dyn Hcn, client: &Client, description: String) -> Result<Snapshot, Error> {
     let mut endpoints = BTreeMap::new();
     for id in endpoint_ids(hcn, client.api_version())? {
         if let Some(endpoint) = present(client.endpoint(id))? {
@@ -79,7 +79,7 @@ pub fn read(hcn: &dyn Hcn, client: &Client, note: String) -> Result<Snapshot, Er
     });
     let mut endpoints: Vec<_> = endpoints.values().map(endpoint_state).collect();
     endpoints.sort_by(|a, b| a.addresses.cmp(&b.addresses));
-    Ok(Snapshot { note, endpoints, load_balancers })
+    Ok(Snapshot { description, endpoints, load_balancers })
 }
 
 fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {

@@ -9,7 +9,7 @@ use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protoco
 use proxy::model::Family;
 use proxy::{Frontend, FrontendKind, FrontendStatus};
 
-use super::{LoadBalancerState, Snapshot};
+use super::{LoadBalancerState, Snapshot, counted};
 
 const MAX_BACKENDS_SHOWN: usize = 3;
 
@@ -18,38 +18,38 @@ const MAX_BACKENDS_SHOWN: usize = 3;
 struct Row {
     foreign: bool,
     service: String,
-    order: Option<proxy::FrontendKind>,
+    kind: Option<FrontendKind>,
     frontend: Frontend,
     backends: String,
-    words: String,
+    details: String,
 }
 
 /// `statuses` has the Service of each frontend. Frontends that HNS does not have are shown, too.
 pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
-    let mut waiting: BTreeMap<Frontend, &FrontendStatus> =
+    let mut desired: BTreeMap<Frontend, &FrontendStatus> =
         statuses.iter().map(|status| (status.desired.spec.frontend, status)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for state in &snapshot.load_balancers {
         for frontend in frontends(state) {
-            rows.push(row(state, frontend, waiting.remove(&frontend)));
+            rows.push(row(state, frontend, desired.remove(&frontend)));
         }
     }
-    rows.extend(waiting.into_values().map(missing));
+    rows.extend(desired.into_values().map(missing));
     rows.sort();
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "HOW"]);
+    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"]);
     for row in &rows {
-        let kind = row.order.map_or("foreign", proxy::FrontendKind::as_str);
-        table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.words]);
+        let kind = row.kind.map_or("foreign", FrontendKind::as_str);
+        table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.details]);
     }
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
     format!(
-        "{}\n{table}\n{} frontends, {} local and {} remote endpoints\n",
-        snapshot.note,
-        rows.len(),
-        local.len(),
-        remote.len()
+        "{}\n{table}\n{}, {}, {}\n",
+        snapshot.description,
+        counted(rows.len(), "frontend"),
+        counted(local.len(), "local endpoint"),
+        counted(remote.len(), "remote endpoint"),
     )
 }
 
@@ -68,22 +68,22 @@ fn frontends(state: &LoadBalancerState) -> Vec<Frontend> {
 }
 
 fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendStatus>) -> Row {
-    let mut words = words(state);
+    let mut details = details(state);
     if status
         .is_some_and(|status| status.desired.spec.local_only && status.desired.spec.kind != FrontendKind::HealthCheck)
     {
-        words.push("only backends of this node".into());
+        details.push("only backends of this node".into());
     }
     if status.is_some_and(|status| !status.in_sync) {
-        words.push("not in sync".into());
+        details.push("not in sync".into());
     }
     Row {
         foreign: status.is_none(),
         service: status.map(service).unwrap_or_default(),
-        order: status.map(|status| status.desired.spec.kind),
+        kind: status.map(|status| status.desired.spec.kind),
         frontend,
         backends: backends(&state.backends, state.internal_port),
-        words: words.join(", "),
+        details: details.join(", "),
     }
 }
 
@@ -91,10 +91,10 @@ fn missing(status: &FrontendStatus) -> Row {
     Row {
         foreign: false,
         service: service(status),
-        order: Some(status.desired.spec.kind),
+        kind: Some(status.desired.spec.kind),
         frontend: status.desired.spec.frontend,
         backends: "none".into(),
-        words: if status.in_sync { "no serving backend".into() } else { "not in sync".into() },
+        details: if status.in_sync { "no serving backend".into() } else { "not in sync".into() },
     }
 }
 
@@ -103,7 +103,7 @@ fn service(status: &FrontendStatus) -> String {
     if port.is_empty() { service.to_string() } else { format!("{service}:{port}") }
 }
 
-/// The first backends, the number of the others, and their port.
+/// The first backends, the number of further ones, and their port.
 fn backends(addresses: &[String], port: u16) -> String {
     if addresses.is_empty() {
         return "none".into();
@@ -115,15 +115,15 @@ fn backends(addresses: &[String], port: u16) -> String {
     format!("{text} port {port}")
 }
 
-fn words(state: &LoadBalancerState) -> Vec<String> {
+fn details(state: &LoadBalancerState) -> Vec<String> {
     let mapping = PortMappingFlags(state.port_mapping_flags);
-    let mut words = Vec::new();
-    let mut add = |word: &str, holds: bool| words.extend(holds.then(|| word.to_owned()));
+    let mut details = Vec::new();
+    let mut add = |detail: &str, applies: bool| details.extend(applies.then(|| detail.to_owned()));
     add("DSR", LoadBalancerFlags(state.flags).contains(LoadBalancerFlags::DSR));
-    add("affinity", DistributionType(state.distribution_type) == DistributionType::SOURCE_IP);
+    add("session affinity", DistributionType(state.distribution_type) == DistributionType::SOURCE_IP);
     add("preserves destination", mapping.contains(PortMappingFlags::PRESERVE_DIP));
-    add(&format!("from {}", state.source_vip), !state.source_vip.is_empty());
-    words
+    add(&format!("source VIP {}", state.source_vip), !state.source_vip.is_empty());
+    details
 }
 
 #[cfg(test)]
@@ -147,20 +147,20 @@ mod tests {
     #[test]
     fn a_row_shows_a_load_balancer() {
         let snapshot = Snapshot {
-            note: "note".into(),
+            description: "HNS".into(),
             endpoints: vec![],
             load_balancers: vec![state(&["10.96.0.10"], 5), state(&[], 0)],
         };
         let text = table(&snapshot, &[]);
-        assert!(text.starts_with("note\n"), "{text}");
+        assert!(text.starts_with("HNS\n"), "{text}");
         for part in [
             "10.96.0.10:53/UDP",
             "10.0.0.1 10.0.0.2 10.0.0.3 +2 port 5353",
             "node:53/UDP",
             "none",
-            "DSR, affinity, preserves destination, from 10.0.0.9",
+            "DSR, session affinity, preserves destination, source VIP 10.0.0.9",
             "foreign",
-            "2 frontends, 0 local and 0 remote endpoints",
+            "2 frontends, 0 local endpoints, 0 remote endpoints",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

@@ -1,4 +1,4 @@
-//! A scenario: YAML in Kubernetes's own words, shortened, and what comes of it on an emulated HNS, as text.
+//! A scenario: abbreviated Kubernetes objects in YAML, and the resulting plans and HNS objects as text.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ use serde_json::{Map, Value, json};
 /// What the subnets of the networks `cbr0` and `cbr1` begin with.
 const PREFIXES: [&str; 2] = ["10.244", "10.245"];
 
-/// What a scenario says of the host, then of the cluster.
+/// The host and the steps of a scenario.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     /// The case, in a sentence.
     pub(crate) about: String,
-    /// Where this is not what kube-proxy does on Windows: what it does there.
+    /// What kube-proxy does on Windows, if that differs.
     #[expect(dead_code, reason = "docs/differences.md lists it, which another test checks")]
     differs: Option<String>,
     /// The type of the network.
@@ -59,11 +59,11 @@ fn version() -> String {
     "15.5".into()
 }
 
-/// What changes. The node is `here`, 192.168.77.1 and fd00:77::1.
+/// A change of the cluster and of HNS. The node is `here`, 192.168.77.1 and fd00:77::1.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Step {
-    /// What happens, in words.
+    /// The title of the step.
     what: String,
     /// Labels of the node.
     node: Option<Map<String, Value>>,
@@ -74,17 +74,17 @@ struct Step {
     /// Slices: `name`, `service`, `labels`, and members of slices. A port may be a number; a backend has `ip`, `node`, `ready`,
     /// `serving`, `terminating`, `zones`, `nodes`.
     slices: Vec<Map<String, Value>>,
-    /// Services and slices that go.
+    /// Services and slices to delete.
     gone: Vec<String>,
     /// Native functions that fail during this step.
     failing: Vec<String>,
-    /// Networks that go, with all that is in them; the first step's are not there at the start.
+    /// Networks to remove with their objects. Those of the first step are missing at the start.
     networks_gone: Vec<String>,
-    /// Networks that come back, under a new id.
+    /// Networks to add again, with a new id.
     networks_back: Vec<String>,
     /// Whether the host gets an endpoint of its own, 10.244.1.2.
     root: bool,
-    /// Whether the process is another one.
+    /// Whether the process restarts.
     restart: bool,
 }
 
@@ -214,7 +214,7 @@ impl Scenario {
         self.reconciler.reset_slices(slices);
     }
 
-    /// Hands over what changes.
+    /// Applies the changes of a step.
     fn change(&mut self, step: Step) {
         if let Some(labels) = step.node {
             let object = serde_json::from_value(json!({"metadata": {"name": "here", "labels": labels}})).unwrap();
@@ -244,7 +244,7 @@ impl Scenario {
             let converted = self.converted(&what, service::convert(&object));
             match converted {
                 Some(service) => self.reconciler.apply_service(service),
-                // As the selectors of a watch have it: what no longer concerns the proxy is gone.
+                // The selectors of a watch report a Service that the proxy no longer serves as deleted.
                 None => self.reconciler.delete_service(&proxy::model::ServiceName::new("ns", object.metadata.name)),
             }
         }
@@ -271,7 +271,7 @@ impl Scenario {
 
     fn step(&mut self, step: Step) {
         let failing = !step.failing.is_empty();
-        // Long enough for what is paced.
+        // Longer than the pause between replacements.
         self.now += Duration::from_secs(5);
         self.change(step);
         self.reconciler.audit(&self.client).unwrap();
@@ -284,31 +284,31 @@ impl Scenario {
             self.line(2, "nothing to do");
         }
         self.settle(failing);
-        let notices: Vec<String> = self
+        let conditions: Vec<String> = self
             .reconciler
             .conditions()
             .iter()
-            .map(|notice| format!("{} {}: {}", notice.service, notice.condition.reason(), notice.condition))
+            .map(|condition| format!("{} {}: {}", condition.service, condition.condition.reason(), condition.condition))
             .collect();
-        if !notices.is_empty() {
+        if !conditions.is_empty() {
             self.line(0, "notices:");
-            notices.iter().for_each(|notice| self.line(2, notice));
+            conditions.iter().for_each(|condition| self.line(2, condition));
         }
         self.line(0, "HNS:");
-        let held = self.held();
-        held.iter().for_each(|line| self.line(2, line));
-        if held.is_empty() {
+        let observed = self.observed();
+        observed.iter().for_each(|line| self.line(2, line));
+        if observed.is_empty() {
             self.line(2, "nothing");
         }
         self.emulator.clear_faults();
     }
 
-    /// Runs until nothing is due but what waits for the CNI. Nothing may fail that was not made to.
+    /// Runs until only waits for the CNI are left. Only the functions of `failing` may fail.
     fn settle(&mut self, failing: bool) {
         for _ in 0..20 {
             let report = self.reconciler.run(&self.client, self.now);
             for (outcome, failure) in report.failures() {
-                // What waits for another step that failed earlier is no refusal.
+                // A step that depends on a failed step was not refused by HNS.
                 let refused = matches!(failure, proxy::apply::Failure::Hns(_));
                 assert!(failing || !refused, "{}: {failure}", outcome.step);
             }
@@ -334,8 +334,8 @@ impl Scenario {
         self.networks.get(1).is_some_and(|(_, id, _)| network.and_then(|id| id.parse().ok()) == Some(*id))
     }
 
-    /// What HNS holds, a line an object.
-    fn held(&self) -> Vec<String> {
+    /// One line for each object in HNS.
+    fn observed(&self) -> Vec<String> {
         let snapshot = view::read(&*self.emulator, &self.client, String::new()).unwrap();
         let mut lines = Vec::new();
         for endpoint in &snapshot.endpoints {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
-use crate::support::http::{get, wait};
+use crate::support::http::{get, wait_for_page};
 use crate::support::program::{free_addresses, hnsproxy};
 use crate::support::recording::cluster_flag;
 
@@ -99,11 +99,11 @@ fn another_address_of_health_checks_is_used_without_a_write() {
     let (file, hns) = (ConfigFile::new("winkernel: {enableDSR: true}"), Hns::of("boutique-l2bridge"));
     let [after] = free_addresses();
     let running = file.start(&[&boutique(), &hns.flag()]);
-    wait(file.health, "/livez", |answer| answer.code == 200);
+    wait_for_page(file.health, "/livez", |answer| answer.code == 200);
     running.wait_until_in_sync();
     let writes = hns.emulator.writes();
     file.write_with_health_at(after, "winkernel: {enableDSR: true}");
-    wait(after, "/livez", |answer| answer.code == 200);
+    wait_for_page(after, "/livez", |answer| answer.code == 200);
     assert_eq!(get(file.health, "/livez"), None);
     file.wait_until_in_use(&after.to_string());
     running.wait_until_in_sync();

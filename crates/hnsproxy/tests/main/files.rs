@@ -1,4 +1,4 @@
-//! A cluster from files, which are followed.
+//! A cluster from files, which are watched.
 
 use std::fs;
 
@@ -20,10 +20,10 @@ fn a_changed_file_is_programmed() {
     let file = directory.path().join("cluster.yaml");
     fs::write(&file, list("a", "10.96.9.1")).unwrap();
     let _running = Running::start(&[&from(&file), &hns.flag()]);
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
     fs::write(&file, list("a", "10.96.9.2")).unwrap();
-    hns.wait_until_has("10.96.9.2");
-    hns.wait_until_has_not("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.2");
+    hns.wait_for_no_frontend("10.96.9.1");
 }
 
 #[test]
@@ -32,15 +32,15 @@ fn a_file_that_becomes_invalid_keeps_its_last_objects() {
     let [broken, other] = ["a.yaml", "b.yaml"].map(|name| directory.path().join(name));
     fs::write(&broken, list("a", "10.96.9.1")).unwrap();
     let _running = Running::start(&[&from(directory.path()), &hns.flag()]);
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
     fs::write(&broken, "kind: [").unwrap();
     // All changed files are read together: once this one is programmed, the invalid one was read too.
     fs::write(&other, list("b", "10.96.9.2")).unwrap();
-    hns.wait_until_has("10.96.9.2");
-    assert!(hns.has("10.96.9.1"));
+    hns.wait_for_frontend("10.96.9.2");
+    assert!(hns.has_frontend("10.96.9.1"));
     fs::write(&broken, list("a", "10.96.9.3")).unwrap();
-    hns.wait_until_has("10.96.9.3");
-    hns.wait_until_has_not("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.3");
+    hns.wait_for_no_frontend("10.96.9.1");
 }
 
 #[cfg(unix)]
@@ -52,6 +52,6 @@ fn an_interrupt_ends_the_program_and_hns_keeps_its_objects() {
     let running = Running::start(&[&from(&file), &hns.flag()]);
     running.wait_until_in_sync();
     let objects = hns.objects();
-    running.end();
+    running.interrupt();
     assert_eq!(hns.objects(), objects);
 }

@@ -1,4 +1,4 @@
-//! What others do to HNS, and what HNS refuses.
+//! Changes of HNS by other programs, and writes that HNS refuses.
 
 use hcn::{Hresult, Kind};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn boutique() -> String {
 }
 
 #[test]
-fn a_load_balancer_that_others_remove_is_drift_and_created_again() {
+fn a_load_balancer_that_another_program_removes_is_drift_and_created_again() {
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&boutique(), &hns.flag(), "--enable-dsr", "--hns-audit-interval=0.1"]);
     running.wait_until_in_sync();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::http::wait;
+use super::http::wait_for_page;
 use super::program::free_addresses;
 use super::running::Running;
 
@@ -32,12 +32,12 @@ impl ConfigFile {
         format!("--config={}", self.path().display())
     }
 
-    /// Writes the file anew, with these fields.
+    /// Replaces the file by one with these fields.
     pub(crate) fn write(&self, fields: &str) {
         self.write_with_health_at(self.health, fields);
     }
 
-    /// The same with another address of health checks.
+    /// As [`write`](Self::write), with another address of health checks.
     pub(crate) fn write_with_health_at(&self, health: SocketAddr, fields: &str) {
         let metrics = self.metrics;
         let text = format!(
@@ -55,6 +55,6 @@ impl ConfigFile {
     /// Waits until `/configz` has a text: the configuration with it is in use then.
     #[track_caller]
     pub(crate) fn wait_until_in_use(&self, text: &str) {
-        wait(self.metrics, "/configz", |answer| answer.body.contains(text));
+        wait_for_page(self.metrics, "/configz", |answer| answer.body.contains(text));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::recording::host;
 use super::wait::wait_until;
 
-/// An emulator as a service.
+/// An emulator service.
 pub(crate) struct Hns {
     pub(crate) emulator: Arc<Emulator>,
     service: Service,
@@ -46,14 +46,14 @@ impl Hns {
     }
 
     /// Whether there is a load balancer on an address.
-    pub(crate) fn has(&self, address: &str) -> bool {
+    pub(crate) fn has_frontend(&self, address: &str) -> bool {
         let prefix = format!("{address}:");
         self.frontends().iter().any(|frontend| frontend.starts_with(&prefix))
     }
 
     /// Waits until there is a load balancer on an address.
     #[track_caller]
-    pub(crate) fn wait_until_has(&self, address: &str) {
+    pub(crate) fn wait_for_frontend(&self, address: &str) {
         let prefix = format!("{address}:");
         let has = |frontends: &Vec<String>| frontends.iter().any(|frontend| frontend.starts_with(&prefix));
         wait_until(&format!("a load balancer on {address}"), || self.frontends(), has);
@@ -61,24 +61,24 @@ impl Hns {
 
     /// Waits until there is no load balancer on an address.
     #[track_caller]
-    pub(crate) fn wait_until_has_not(&self, address: &str) {
+    pub(crate) fn wait_for_no_frontend(&self, address: &str) {
         let prefix = format!("{address}:");
         let has_not = |frontends: &Vec<String>| !frontends.iter().any(|frontend| frontend.starts_with(&prefix));
         wait_until(&format!("no load balancer on {address}"), || self.frontends(), has_not);
     }
 
-    /// Waits until there is an endpoint with an address, or there is none.
+    /// Waits until there is an endpoint with an address, or until there is none.
     #[track_caller]
-    pub(crate) fn wait_until_endpoint(&self, address: &str, there: bool) {
-        let what = format!("an endpoint {address} to be there: {there}");
+    pub(crate) fn wait_for_endpoint(&self, address: &str, present: bool) {
+        let what = format!("endpoint {address} to be present: {present}");
         let addresses = || -> Vec<Value> {
             let endpoints = self.emulator.documents(Kind::Endpoint);
             endpoints.iter().map(|endpoint| endpoint["IpConfigurations"][0]["IpAddress"].clone()).collect()
         };
-        wait_until(&what, addresses, |all: &Vec<Value>| all.iter().any(|ip| ip == address) == there);
+        wait_until(&what, addresses, |all: &Vec<Value>| all.iter().any(|ip| ip == address) == present);
     }
 
-    /// Everything that it has, as sorted documents.
+    /// The documents of all objects, sorted.
     pub(crate) fn objects(&self) -> Vec<String> {
         let mut objects: Vec<_> = [Kind::Network, Kind::Endpoint, Kind::LoadBalancer]
             .into_iter()
@@ -100,11 +100,11 @@ impl Hns {
         self.emulator.counters().get(function).copied().unwrap_or_default()
     }
 
-    /// Waits for one more complete audit than there were.
+    /// Waits until a complete audit has followed.
     #[track_caller]
     pub(crate) fn wait_for_audit(&self) {
         let audits = || self.calls_of("HcnEnumerateLoadBalancers");
-        // The one that is under way may have begun before the call of this.
+        // An audit in progress may have begun before this call.
         let goal = audits() + 2;
         wait_until("two audits", audits, |audits| *audits >= goal);
     }

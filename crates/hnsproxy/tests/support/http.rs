@@ -9,14 +9,14 @@ use serde_json::Value;
 use super::wait::{BOUND, wait_until};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) code: u16,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
@@ -33,27 +33,27 @@ impl Answer {
     }
 }
 
-/// None where nothing answers.
-pub(crate) fn ask(method: &str, address: SocketAddr, path: &str) -> Option<Answer> {
-    request(method, address, path, "", "")
+/// Sends a request without a body. None if nothing answers.
+pub(crate) fn request(method: &str, address: SocketAddr, path: &str) -> Option<Response> {
+    exchange(method, address, path, "", "")
 }
 
-/// Asks with a body; none where nothing answers.
-pub(crate) fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> Option<Answer> {
-    request(method, address, path, "", body)
+/// Sends a request with a body. None if nothing answers.
+pub(crate) fn send(method: &str, address: SocketAddr, path: &str, body: &str) -> Option<Response> {
+    exchange(method, address, path, "", body)
 }
 
-/// Gets a page; none where nothing answers.
-pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
-    ask("GET", address, path)
+/// None if nothing answers.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Response> {
+    request("GET", address, path)
 }
 
-/// Gets a page in a media type; none where nothing answers.
-pub(crate) fn get_as(media_type: &str, address: SocketAddr, path: &str) -> Option<Answer> {
-    request("GET", address, path, &format!("Accept: {media_type}\r\n"), "")
+/// Gets a page in a media type. None if nothing answers.
+pub(crate) fn get_as(media_type: &str, address: SocketAddr, path: &str) -> Option<Response> {
+    exchange("GET", address, path, &format!("Accept: {media_type}\r\n"), "")
 }
 
-fn request(method: &str, address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<Answer> {
+fn exchange(method: &str, address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<Response> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
     let length = body.len();
@@ -66,12 +66,12 @@ fn request(method: &str, address: SocketAddr, path: &str, headers: &str, body: &
     let code = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    Some(Answer { code, headers, body: body.to_owned() })
+    Some(Response { code, headers, body: body.to_owned() })
 }
 
 /// Waits until a page is accepted, and returns it.
 #[track_caller]
-pub(crate) fn wait(address: SocketAddr, path: &str, accept: impl Fn(&Answer) -> bool) -> Answer {
-    let accept = |answer: &Option<Answer>| answer.as_ref().is_some_and(&accept);
+pub(crate) fn wait_for_page(address: SocketAddr, path: &str, accept: impl Fn(&Response) -> bool) -> Response {
+    let accept = |answer: &Option<Response>| answer.as_ref().is_some_and(&accept);
     wait_until(&format!("http://{address}{path}"), || get(address, path), accept).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The program while it runs, and its state as `/readyz` tells it.
+//! The running program, and its state from `/readyz`.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::http::{Answer, get};
+use super::http::{Response, get};
 use super::program::{command, free_addresses};
 use super::wait::wait_until;
 
@@ -19,9 +19,9 @@ pub(crate) struct Running {
     child: RefCell<Child>,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
-    /// Where it answers health checks.
+    /// The address of health checks.
     pub(crate) health: SocketAddr,
-    /// Where it has metrics and all other pages.
+    /// The address of metrics and all other pages.
     pub(crate) metrics: SocketAddr,
 }
 
@@ -32,7 +32,7 @@ impl Running {
         Self::start_at(health, metrics, arguments)
     }
 
-    /// Starts the program at addresses. Where a configuration file counts, it has to name the same.
+    /// Starts the program at addresses. A configuration file has to name the same.
     pub(crate) fn start_at(health: SocketAddr, metrics: SocketAddr, arguments: &[&str]) -> Self {
         let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
         let mut child =
@@ -45,7 +45,7 @@ impl Running {
         Self { child: RefCell::new(child), log, reader: Some(reader), health, metrics }
     }
 
-    /// The document of `/readyz`; none while nothing answers.
+    /// The document of `/readyz`. None if nothing answers.
     pub(crate) fn state(&self) -> Option<Value> {
         get(self.metrics, "/readyz").map(|answer| answer.json())
     }
@@ -77,7 +77,7 @@ impl Running {
         self.wait_for_state(reason, has)
     }
 
-    /// Waits until the source of the cluster is available, or is not.
+    /// Waits until the source of the cluster is available, or until it is not.
     #[track_caller]
     pub(crate) fn wait_until_cluster_available(&self, available: bool) -> Value {
         let what = format!("the API server to be available: {available}");
@@ -85,7 +85,7 @@ impl Running {
     }
 
     /// The page of metrics.
-    pub(crate) fn metrics_page(&self) -> Answer {
+    pub(crate) fn metrics_page(&self) -> Response {
         get(self.metrics, "/metrics").unwrap()
     }
 
@@ -102,7 +102,7 @@ impl Running {
     /// Interrupts the program, which has to end without an error. Returns its log.
     #[cfg(unix)]
     #[track_caller]
-    pub(crate) fn end(self) -> Vec<String> {
+    pub(crate) fn interrupt(self) -> Vec<String> {
         let id = self.child.borrow().id().to_string();
         assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         assert_eq!(self.exit_code(), Some(0));

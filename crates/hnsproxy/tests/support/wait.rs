@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes, on a busy machine too.
+/// Longer than any wait takes, on a busy machine too.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 /// The program under test needs the processor more than the test that polls it.

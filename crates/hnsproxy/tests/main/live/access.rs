@@ -12,7 +12,7 @@ use test_api_server::{ApiServer, Credentials, FaultMode};
 use crate::support::cluster::Cluster;
 use crate::support::hns::Hns;
 #[cfg(unix)]
-use crate::support::http::wait;
+use crate::support::http::wait_for_page;
 use crate::support::program::hnsproxy;
 use crate::support::running::Running;
 #[cfg(unix)]
@@ -39,7 +39,7 @@ fn with_another_authority(cluster: &Cluster, credentials: &Credentials) -> Value
 fn programs_hns_with(credentials: &Credentials) {
     let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
     hnsproxy(&["run", &cluster.flag(credentials), &hns.flag(), "--once"]).expect(0);
-    assert!(hns.has("10.96.9.1"));
+    assert!(hns.has_frontend("10.96.9.1"));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_token_that_expires_is_read_again_from_its_file() {
         fs::write(&token, next).unwrap();
         running.wait_until_cluster_available(true);
         cluster.put_web(next.trim(), address);
-        hns.wait_until_has(address);
+        hns.wait_for_frontend(address);
     }
 }
 
@@ -91,7 +91,7 @@ fn a_certificate_that_is_renewed_is_read_again_from_its_files() {
         write();
         running.wait_until_cluster_available(true);
         cluster.put_web(name, address);
-        hns.wait_until_has(address);
+        hns.wait_for_frontend(address);
     }
 }
 
@@ -112,10 +112,10 @@ fn a_corrected_kubeconfig_is_read_again() {
     let running = Running::start(&[&cluster.flag_of(&wrong), &hns.flag()]);
     running.wait_until_waiting_for("ClusterUnavailable");
     cluster.flag(&Credentials::None);
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
 }
 
-/// A proxy that carries whatever is asked for by CONNECT: its URL, and what was asked for.
+/// An HTTP proxy for CONNECT: its URL, and the addresses that were requested.
 fn proxy() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -141,7 +141,7 @@ fn proxy() -> (String, Receiver<String>) {
                     let _ = to.shutdown(Shutdown::Write);
                 });
             }
-            // Nobody listens any more once the test is over.
+            // The receiver is gone once the test is over.
             let _ = sender.send(to);
         }
     });
@@ -155,7 +155,7 @@ fn the_proxy_url_of_a_kubeconfig_is_used() {
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
     kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url.into();
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
     drop(running);
     let to = cluster.server.url().rsplit_once('/').unwrap().1.to_owned();
     let asked: Vec<String> = asked.try_iter().collect();
@@ -195,7 +195,7 @@ fn a_plugin_that_fails_is_run_again() {
     let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
     running.wait_until_waiting_for("ClusterUnavailable");
     fs::write(&ready, "").unwrap();
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
 }
 
 #[cfg(unix)]
@@ -212,6 +212,6 @@ fn a_plugin_that_hangs_blocks_neither_health_checks_nor_shutdown() {
     );
     let running = Running::start(&[&cluster.flag_of(&plugin(&cluster, &script)), &hns.flag()]);
     wait_until("the plugin to hang", || hangs.exists(), |hangs| *hangs);
-    wait(running.health, "/livez", |answer| answer.code == 200);
-    running.end();
+    wait_for_page(running.health, "/livez", |answer| answer.code == 200);
+    running.interrupt();
 }

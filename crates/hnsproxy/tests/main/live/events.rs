@@ -59,7 +59,7 @@ fn a_condition_of_a_service_is_one_event() {
     assert_eq!(event["note"], condition["message"]);
     // Another backend does not change the condition.
     live.cluster.server.load(json!([slice("phone", "10.244.7.8")])).unwrap();
-    live.settle("other", "10.96.9.2");
+    live.put_service("other", "10.96.9.2");
     assert_eq!(events(&live.cluster, "ProtocolUnsupported").len(), 1);
 }
 

@@ -15,9 +15,9 @@ use crate::support::wait::wait_until;
 fn a_service_that_comes_and_goes_is_programmed_and_deleted() {
     let live = Live::start("boutique-l2bridge", &[]);
     let before = live.hns.objects();
-    live.settle("a", "10.96.9.1");
+    live.put_service("a", "10.96.9.1");
     live.cluster.server.delete(Kind::Service, "ns", "a");
-    live.hns.wait_until_has_not("10.96.9.1");
+    live.hns.wait_for_no_frontend("10.96.9.1");
     live.cluster.server.delete(Kind::EndpointSlice, "ns", "a-1");
     live.hns.wait_until_objects_are(&before);
 }
@@ -25,31 +25,31 @@ fn a_service_that_comes_and_goes_is_programmed_and_deleted() {
 #[test]
 fn a_service_that_moves_to_another_address_leaves_the_first() {
     let live = Live::start("boutique-l2bridge", &[]);
-    live.settle("a", "10.96.9.1");
+    live.put_service("a", "10.96.9.1");
     live.cluster.server.put(service("a", "10.96.9.2")).unwrap();
-    live.hns.wait_until_has("10.96.9.2");
-    live.hns.wait_until_has_not("10.96.9.1");
+    live.hns.wait_for_frontend("10.96.9.2");
+    live.hns.wait_for_no_frontend("10.96.9.1");
 }
 
 #[test]
 fn a_backend_that_is_replaced_is_programmed() {
     let live = Live::start("boutique-l2bridge", &[]);
-    live.settle("a", "10.96.9.1");
+    live.put_service("a", "10.96.9.1");
     live.cluster.server.put(slice("a", "10.244.7.8")).unwrap();
-    live.hns.wait_until_endpoint("10.244.7.8", true);
-    live.hns.wait_until_endpoint("10.244.7.7", false);
+    live.hns.wait_for_endpoint("10.244.7.8", true);
+    live.hns.wait_for_endpoint("10.244.7.7", false);
 }
 
 /// Puts the Service `ns/a` in a form that the program does not serve: its load balancer goes, and comes back with the Service.
 fn is_deleted_as(change: impl Fn(&mut serde_json::Value)) {
     let live = Live::start("boutique-l2bridge", &[]);
-    live.settle("a", "10.96.9.1");
+    live.put_service("a", "10.96.9.1");
     let mut changed = service("a", "10.96.9.1");
     change(&mut changed);
     live.cluster.server.put(changed).unwrap();
-    live.hns.wait_until_has_not("10.96.9.1");
+    live.hns.wait_for_no_frontend("10.96.9.1");
     live.cluster.server.put(service("a", "10.96.9.1")).unwrap();
-    live.hns.wait_until_has("10.96.9.1");
+    live.hns.wait_for_frontend("10.96.9.1");
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn a_long_list_comes_in_pages_and_is_followed_from_there() {
     let pages = pages.iter().filter(|request| request.verb == "list" && request.path == "/api/v1/services");
     assert!(pages.clone().all(|page| page.query["limit"] == "500"));
     assert_eq!(pages.filter(|page| page.query.contains_key("continue")).count(), 2);
-    live.hns.wait_until_has("10.97.4.100");
-    live.settle("a", "10.96.9.1");
+    live.hns.wait_for_frontend("10.97.4.100");
+    live.put_service("a", "10.96.9.1");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn nothing_is_programmed_before_both_lists_are_whole() {
         assert_eq!(hns.emulator.writes(), 0);
         server.set_fault_mode(FaultMode::None);
         running.wait_until_in_sync();
-        assert!(hns.has("10.96.0.10"));
+        assert!(hns.has_frontend("10.96.0.10"));
     }
 }
 
@@ -145,7 +145,7 @@ fn a_master_without_a_kubeconfig_is_enough() {
     for master in [cluster.server.url(), cluster.server.address().to_string()] {
         let hns = Hns::of("boutique-l2bridge");
         hnsproxy(&["run", &format!("--master={master}"), &hns.flag(), "--once"]).expect(0);
-        assert!(hns.has("10.96.9.1"));
+        assert!(hns.has_frontend("10.96.9.1"));
     }
 }
 
@@ -163,6 +163,6 @@ fn a_changed_configuration_relists_the_cluster_without_a_write() {
     running.wait_until_in_sync();
     assert_eq!(hns.emulator.writes(), writes);
     cluster.put_web("a", "10.96.9.1");
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
     wait_until("the watch before to be closed", || cluster.server.watches(Kind::Service), |watches| *watches == 1);
 }

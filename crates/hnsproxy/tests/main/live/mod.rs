@@ -37,9 +37,9 @@ impl Live {
 
     /// Puts a Service, and waits until it is programmed: changes of Services before it are programmed then too.
     #[track_caller]
-    fn settle(&self, name: &str, address: &str) {
+    fn put_service(&self, name: &str, address: &str) {
         self.cluster.put_web(name, address);
-        self.hns.wait_until_has(address);
+        self.hns.wait_for_frontend(address);
     }
 
     /// Waits until all kinds are watched.

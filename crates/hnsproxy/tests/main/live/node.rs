@@ -7,7 +7,7 @@ use test_api_server::{ApiServer, Credentials, Kind};
 use super::Live;
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
-use crate::support::http::{get, wait};
+use crate::support::http::{get, wait_for_page};
 use crate::support::program::hnsproxy;
 use crate::support::recording::{flags, host, recorded};
 use crate::support::running::Running;
@@ -43,8 +43,8 @@ fn the_addresses_of_the_node_are_those_of_its_object() {
             let hns = hns.flag();
             let mut arguments = vec!["run", &kubeconfig, &hns, "--once", "-o=json", "--hostname-override=WIN-1"];
             arguments.extend(flags.iter().map(String::as_str));
-            let held = hnsproxy(&arguments).expect(0).json();
-            (held["endpoints"].clone(), held["loadBalancers"].clone())
+            let state = hnsproxy(&arguments).expect(0).json();
+            (state["endpoints"].clone(), state["loadBalancers"].clone())
         };
         assert_eq!(run(&without_addresses(name)), run(&Hns::of(name)), "{name}");
     }
@@ -61,7 +61,7 @@ fn nothing_is_programmed_before_the_node_has_an_address() {
     cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
     let state = running.wait_until_in_sync();
     assert_eq!(state["node"]["addresses"], json!(["192.168.77.1"]));
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn other_pod_cidrs_end_the_program_where_local_traffic_is_detected_by_them() {
 fn other_pod_cidrs_change_nothing_elsewhere() {
     let (cluster, hns, _running) = after_another_pod_cidr("--detect-local-mode=");
     node_port(&cluster.server);
-    hns.wait_until_has("10.96.9.1");
+    hns.wait_for_frontend("10.96.9.1");
 }
 
-/// A program with its Node `win-9`, and what `/healthz` says to load balancers.
+/// The program with its Node `win-9`, and the answers of `/healthz` to load balancers.
 struct Watched(Live);
 
 impl Watched {
@@ -137,16 +137,16 @@ impl Watched {
         self.server().put(node(addresses("192.168.77.1"), taints)).unwrap();
     }
 
-    /// Waits until load balancers are told whether to send traffic. The node is healthy and alive in any case.
+    /// Waits until `/healthz` has this `nodeEligible`. The node is healthy and alive in either case.
     #[track_caller]
     fn wait_until_eligible(&self, eligible: bool) {
         let health = self.0.running.health;
-        let healthz = wait(health, "/healthz", |answer| answer.json()["nodeEligible"] == eligible);
+        let healthz = wait_for_page(health, "/healthz", |answer| answer.json()["nodeEligible"] == eligible);
         assert_eq!((healthz.code, &healthz.json()["healthy"]), (if eligible { 200 } else { 503 }, &json!(true)));
         assert_eq!(get(health, "/livez").unwrap().code, 200);
     }
 
-    /// Deletes the Node, and checks that load balancers are told the same as before.
+    /// Deletes the Node, and checks that `/healthz` stays as it was.
     #[track_caller]
     fn delete_stays(&self, eligible: bool) {
         self.server().delete(Kind::Node, "", "win-9");

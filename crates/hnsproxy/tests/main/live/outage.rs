@@ -1,4 +1,4 @@
-//! An API server that is unavailable or misbehaves: HNS keeps its objects, and is in sync again once the server is well.
+//! An API server that is unavailable or misbehaves: HNS keeps its objects, and is in sync again once the server is available.
 
 use serde_json::json;
 use test_api_server::{Credentials, ExpiredWatches, FaultMode, Kind};
@@ -7,7 +7,7 @@ use super::Live;
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
-use crate::support::http::{get, wait};
+use crate::support::http::{get, wait_for_page};
 use crate::support::wait::wait_until;
 
 const BOUTIQUE: &str = "boutique-l2bridge";
@@ -21,7 +21,7 @@ struct Missed {
 impl Missed {
     fn start() -> Self {
         let live = Live::start(BOUTIQUE, &[]);
-        live.settle("goes", "10.96.9.1");
+        live.put_service("goes", "10.96.9.1");
         live.wait_until_watched();
         let writes = live.hns.emulator.writes();
         Self { live, writes }
@@ -42,19 +42,19 @@ impl Missed {
     /// Waits until the change is programmed, and later changes are followed.
     #[track_caller]
     fn assert_change_is_programmed(self) {
-        self.live.hns.wait_until_has("10.96.9.2");
-        self.live.hns.wait_until_has_not("10.96.9.1");
-        self.live.settle("later", "10.96.9.3");
+        self.live.hns.wait_for_frontend("10.96.9.2");
+        self.live.hns.wait_for_no_frontend("10.96.9.1");
+        self.live.put_service("later", "10.96.9.3");
         self.live.wait_until_watched();
     }
 }
 
-/// What changes while the server has a fault is programmed after it. The outage is told as long as it lasts.
+/// A change during a fault of the server is programmed after it. The status has the outage while it lasts.
 #[track_caller]
-fn a_change_is_programmed_after(mood: FaultMode) {
+fn a_change_is_programmed_after(fault: FaultMode) {
     let missed = Missed::start();
     let (server, running) = (&missed.live.cluster.server, &missed.live.running);
-    server.set_fault_mode(mood);
+    server.set_fault_mode(fault);
     server.cut();
     running.wait_until_cluster_available(false);
     missed.change();
@@ -101,7 +101,7 @@ fn a_change_is_programmed_after_a_server_was_gone() {
     missed.assert_change_is_programmed();
 }
 
-/// What the server has forgotten when it is asked again is found by a new list, however it says so.
+/// A change that the server no longer has in its history is found by a new list, whichever error reports that.
 #[track_caller]
 fn a_forgotten_change_is_found(expired: ExpiredWatches) {
     let missed = Missed::start();
@@ -180,16 +180,16 @@ fn a_configuration_that_changes_during_an_outage_leaves_the_node_as_it_was() {
     let config = ConfigFile::new(&format!("{client}logging: {{verbosity: 1}}"));
     let running = config.start(&[&hns.flag()]);
     running.wait_until_in_sync();
-    wait(running.health, "/healthz", |answer| answer.code == 200);
+    wait_for_page(running.health, "/healthz", |answer| answer.code == 200);
     let writes = hns.emulator.writes();
     cluster.server.make_unavailable();
     running.wait_until_cluster_available(false);
     config.write(&format!("{client}logging: {{verbosity: 2}}"));
     config.wait_until_in_use("\"verbosity\":2");
     running.wait_until_cluster_available(false);
-    wait(running.health, "/healthz", |answer| answer.code == 200);
+    wait_for_page(running.health, "/healthz", |answer| answer.code == 200);
     assert_eq!(hns.emulator.writes(), writes);
     cluster.server.make_available().unwrap();
     cluster.put_web("later", "10.96.9.3");
-    hns.wait_until_has("10.96.9.3");
+    hns.wait_for_frontend("10.96.9.3");
 }

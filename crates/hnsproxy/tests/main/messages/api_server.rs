@@ -1,22 +1,22 @@
-//! What is said of an API server: each reason of an outage once, and how to mend it.
+//! Messages about the API server: each reason of an outage once, with what to do.
 
 use test_api_server::{ApiServer, Credentials, FaultMode, Kind};
 
-use super::{Says, assert_logged, warnings};
+use super::{Logged, assert_logged, warnings};
 use crate::support::cluster::{Cluster, service};
 use crate::support::hns::Hns;
-use crate::support::http::wait;
+use crate::support::http::wait_for_page;
 use crate::support::program::{command, ended, hnsproxy};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
 /// Runs through an outage of an API server, and checks that one warning names it, in the log and on `/readyz`.
 #[track_caller]
-fn is_named_once(mood: FaultMode, text: &str) {
+fn is_named_once(fault: FaultMode, text: &str) {
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
     running.wait_until_in_sync();
-    cluster.server.set_fault_mode(mood);
+    cluster.server.set_fault_mode(fault);
     cluster.server.cut();
     let state = running.wait_until_cluster_available(false);
     let requests = cluster.server.received().len();
@@ -72,7 +72,7 @@ fn a_connection_that_breaks_now_and_then_is_not_worth_a_warning() {
     running.wait_until_in_sync();
     cluster.server.cut();
     cluster.put_web("later", "10.96.9.3");
-    hns.wait_until_has("10.96.9.3");
+    hns.wait_for_frontend("10.96.9.3");
     let log = running.kill();
     assert!(warnings(&log).iter().all(|line| !line.contains("API server")), "{log:#?}");
 }
@@ -86,7 +86,7 @@ fn an_unreadable_service_is_named_with_its_field() {
     let mut odd = service("a", "10.96.9.1");
     odd["spec"]["ports"] = serde_json::json!([{"port": "http"}]);
     cluster.server.put(odd).unwrap();
-    hns.wait_until_has_not("10.96.9.1");
+    hns.wait_for_no_frontend("10.96.9.1");
     assert_logged(&running.kill(), "Service ns/a: spec.ports[0].port: invalid type: string \"http\", expected i64");
 }
 
@@ -120,17 +120,18 @@ fn changed_pod_cidrs_are_named_before_the_program_ends() {
 }
 
 #[test]
-fn a_forbidden_client_is_told_which_role_allows_it() {
+fn the_message_to_a_forbidden_client_names_the_role() {
     let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
     cluster.server.set_fault_mode(FaultMode::Refuses { code: 403, retry_after: None });
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
-    let page = wait(running.metrics, "/readyz", |answer| answer.json()["cluster"]["available"] == false).json();
+    let page =
+        wait_for_page(running.metrics, "/readyz", |answer| answer.json()["cluster"]["available"] == false).json();
     let error = page["cluster"]["error"].as_str().unwrap().to_owned();
     assert!(error.contains("the ClusterRole system:node-proxier allows it"), "{error}");
 }
 
 #[test]
-fn a_server_that_cannot_be_verified_is_named_with_what_to_look_at() {
+fn a_server_that_cannot_be_verified_is_named_with_the_setting_to_check() {
     let (cluster, other) = (Cluster::of(ApiServer::start_tls().unwrap()), ApiServer::start_tls().unwrap());
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
     kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"] =

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::Says;
+use super::Logged;
 use crate::support::hns::Hns;
 use crate::support::program::{free_addresses, from, hnsproxy};
 use crate::support::recording::{cluster_flag, host_flag};
@@ -38,7 +38,7 @@ fn a_run_without_a_cluster_names_the_flags_of_its_sources() {
     hnsproxy(&["run"]).expect(1).logs("--from");
 }
 
-// It is said before the log begins.
+// The message comes before the log is started.
 #[cfg(unix)]
 #[test]
 fn a_windows_service_elsewhere_than_on_windows_is_an_error() {
@@ -74,8 +74,8 @@ fn a_service_that_is_not_explained_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_program_that_cannot_be_asked_is_named_with_its_flag() {
+fn a_program_that_cannot_be_queried_is_named_with_its_flag() {
     let [free] = free_addresses();
     let ended = hnsproxy(&["explain", "svc", "ns/web", &format!("--debug-address={free}")]).expect(1);
-    ended.logs("cannot ask the hnsproxy at").logs("set --debug-address").logs("no connection");
+    ended.logs("cannot query hnsproxy at").logs("set --debug-address").logs("connection failed");
 }

@@ -1,6 +1,6 @@
-//! What is said of configuration files.
+//! Messages about configuration files.
 
-use super::{Says, assert_logged};
+use super::{Logged, assert_logged};
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
 use crate::support::program::hnsproxy;

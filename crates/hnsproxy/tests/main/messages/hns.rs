@@ -1,10 +1,10 @@
-//! What is said of HNS: its networks, drift, foreign load balancers, refused writes.
+//! Messages about HNS: networks, drift, foreign load balancers, refused writes.
 
 use hcn::Kind;
 use hcn_emulator::testing;
 use serde_json::json;
 
-use super::{Says, assert_logged};
+use super::{Logged, assert_logged};
 use crate::support::hns::Hns;
 use crate::support::program::hnsproxy;
 use crate::support::recording::{cluster_flag, host_flag};
@@ -23,7 +23,7 @@ fn a_missing_network_is_named_with_its_flag() {
 fn several_networks_without_a_choice_are_named() {
     let hns = Hns::on(&testing::host("15.5", &["L2Bridge", "L2Bridge"]));
     let ended = hnsproxy(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), "--once"]).expect(1);
-    ended.logs("(the host has: cbr0, cbr1)");
+    ended.logs("(known: cbr0, cbr1)");
 }
 
 #[test]

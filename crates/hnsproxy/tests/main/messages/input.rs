@@ -1,10 +1,10 @@
-//! What is wrong with the input is named, and the rest is programmed.
+//! Messages about invalid input; the valid rest is programmed.
 
 use std::fs;
 
 use tempfile::TempDir;
 
-use super::{Says, assert_logged};
+use super::{Logged, assert_logged};
 use crate::support::hns::Hns;
 use crate::support::program::{Ended, emulated, from, hnsproxy};
 use crate::support::recording::recording;
@@ -36,9 +36,9 @@ fn beside_good(bad: &str) -> Ended {
     let directory = write(&format!("{GOOD}{bad}"));
     let host = emulated(&recording("boutique-l2bridge", "host.json"));
     let ended = hnsproxy(&[&from(directory.path()), &host, "--once", "-o", "json"]).expect(0);
-    let held = ended.json();
-    assert_eq!(held["loadBalancers"][0]["vips"][0], "10.96.9.9", "{held:#}");
-    assert_eq!(held["loadBalancers"][0]["backends"][0], "10.244.7.7", "{held:#}");
+    let state = ended.json();
+    assert_eq!(state["loadBalancers"][0]["vips"][0], "10.96.9.9", "{state:#}");
+    assert_eq!(state["loadBalancers"][0]["backends"][0], "10.244.7.7", "{state:#}");
     ended
 }
 
@@ -111,9 +111,9 @@ fn a_file_that_becomes_invalid_is_named() {
     let directory = write(GOOD);
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&from(directory.path()), &hns.flag()]);
-    hns.wait_until_has("10.96.9.9");
+    hns.wait_for_frontend("10.96.9.9");
     fs::write(directory.path().join("cluster.yaml"), "kind: [").unwrap();
     fs::write(directory.path().join("other.yaml"), GOOD.replace("good", "other").replace("9.9", "9.8")).unwrap();
-    hns.wait_until_has("10.96.9.8");
+    hns.wait_for_frontend("10.96.9.8");
     assert_logged(&running.kill(), "keeping its last content");
 }

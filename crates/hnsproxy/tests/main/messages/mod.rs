@@ -1,4 +1,4 @@
-//! Tests about messages: what the log, an error or a page says to people. They alone compare wording.
+//! Tests of messages: logs, errors, pages and tables. Only these tests compare wording.
 
 mod api_server;
 mod command_line;
@@ -9,14 +9,14 @@ mod tables;
 
 use crate::support::program::Ended;
 
-/// The words of a program that has ended.
-trait Says: Sized {
+/// The log of a program that has ended.
+trait Logged: Sized {
     /// Ends the test unless the log has a text.
     #[track_caller]
     fn logs(self, text: &str) -> Self;
 }
 
-impl Says for Ended {
+impl Logged for Ended {
     #[track_caller]
     fn logs(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in\n{}", self.stderr);

@@ -1,4 +1,4 @@
-//! What commands print for people.
+//! The text output of commands.
 
 use crate::support::hns::Hns;
 use crate::support::program::{from, hnsproxy};
@@ -9,7 +9,7 @@ fn boutique() -> (String, String) {
 }
 
 #[test]
-fn a_row_of_run_names_the_service_its_frontend_and_its_flags() {
+fn a_row_of_run_names_the_service_its_frontend_and_its_details() {
     let (from, hns) = boutique();
     let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr"]).expect(0).stdout;
     let row =
@@ -31,7 +31,7 @@ fn state_names_hns_and_the_frontends() {
 fn plan_names_each_step_with_its_reason() {
     let (from, hns) = boutique();
     let text = hnsproxy(&["plan", &from, &hns]).expect(2).stdout;
-    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    because it is missing in HNS";
+    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    reason: it is missing in HNS";
     assert!(text.contains(step), "{text}");
 }
 
@@ -55,7 +55,7 @@ fn explain_names_frontends_backends_and_pending_steps() {
         "  in  10.244.4.16:53 on lin-4  ready; its HNS endpoint will be created\n",
         " with 10.244.4.16, 10.244.5.16, port 53, DSR\n",
         "  observed: none\n",
-        "would change:\n  create remote endpoint 10.244.4.16: it is missing in HNS\n",
+        "pending changes:\n  create remote endpoint 10.244.4.16: it is missing in HNS\n",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

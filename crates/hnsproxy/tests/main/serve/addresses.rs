@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::hns::Hns;
-use crate::support::http::wait;
+use crate::support::http::wait_for_page;
 use crate::support::program::{free_addresses, hnsproxy};
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -15,7 +15,7 @@ fn a_taken_address_is_retried_while_hns_is_programmed() {
     let running = Running::start_at(health, metrics, &[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
     running.wait_until_in_sync();
     drop(taken);
-    wait(health, "/healthz", |answer| answer.code == 200);
+    wait_for_page(health, "/healthz", |answer| answer.code == 200);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::write_cluster;
 use crate::support::hns::Hns;
-use crate::support::http::{ask, get, wait};
+use crate::support::http::{get, request, wait_for_page};
 use crate::support::program::from;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -26,17 +26,17 @@ fn with_hanging_hns() -> (Hns, Running) {
 #[test]
 fn health_is_answered_while_hns_does_not_answer() {
     let (_hns, running) = with_hanging_hns();
-    let livez = wait(running.health, "/livez", |_| true);
+    let livez = wait_for_page(running.health, "/livez", |_| true);
     assert_eq!((livez.code, livez.header("content-type")), (200, "application/json"), "{livez:#?}");
     assert_eq!(livez.header("x-content-type-options"), "nosniff");
-    let healthz = wait(running.health, "/healthz", |answer| answer.code == 200).json();
+    let healthz = wait_for_page(running.health, "/healthz", |answer| answer.code == 200).json();
     assert_eq!(healthz["nodeEligible"], json!(true));
 }
 
 #[test]
 fn a_change_that_is_pending_for_too_long_makes_the_node_unhealthy() {
     let (_hns, running) = with_hanging_hns();
-    let late = wait(running.health, "/livez", |answer| answer.code == 503).json();
+    let late = wait_for_page(running.health, "/livez", |answer| answer.code == 503).json();
     assert_eq!((&late["healthy"], &late["status"]["IPv4"]["healthy"]), (&json!(false), &json!(false)));
     // Each poll that found it unhealthy is counted: there was one.
     assert_eq!(running.metrics_page().metric("kubeproxy_proxy_livez_total{code=\"503\"}"), Some(1.0));
@@ -45,14 +45,14 @@ fn a_change_that_is_pending_for_too_long_makes_the_node_unhealthy() {
 #[test]
 fn readyz_is_answered_while_hns_does_not_answer() {
     let (_hns, running) = with_hanging_hns();
-    let readyz = wait(running.metrics, "/readyz", |_| true);
+    let readyz = wait_for_page(running.metrics, "/readyz", |_| true);
     assert_eq!((readyz.code, &readyz.json()["in_sync"]), (503, &json!(false)), "{readyz:#?}");
 }
 
 #[test]
 fn a_service_cannot_be_explained_while_hns_does_not_answer() {
     let (_hns, running) = with_hanging_hns();
-    wait(running.metrics, "/readyz", |_| true);
+    wait_for_page(running.metrics, "/readyz", |_| true);
     assert_eq!(get(running.metrics, "/debug/explain/kube-system/kube-dns").unwrap().code, 503);
 }
 
@@ -62,9 +62,9 @@ fn a_node_that_the_autoscaler_deletes_is_unhealthy_for_load_balancers_and_alive(
     let file = directory.path().join("cluster.json");
     write_cluster(&file, None, &[], "os");
     let running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-1"]);
-    wait(running.health, "/healthz", |answer| answer.code == 200);
+    wait_for_page(running.health, "/healthz", |answer| answer.code == 200);
     write_cluster(&file, None, &[], "ToBeDeletedByClusterAutoscaler");
-    let healthz = wait(running.health, "/healthz", |answer| answer.code == 503).json();
+    let healthz = wait_for_page(running.health, "/healthz", |answer| answer.code == 503).json();
     assert_eq!((&healthz["nodeEligible"], &healthz["healthy"]), (&json!(false), &json!(true)));
     assert_eq!(get(running.health, "/livez").unwrap().code, 200);
 }
@@ -74,7 +74,7 @@ fn healthz_has_the_keys_of_kube_proxy_in_its_order() {
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
     running.wait_until_in_sync();
-    let healthz = wait(running.health, "/healthz", |answer| answer.code == 200).json();
+    let healthz = wait_for_page(running.health, "/healthz", |answer| answer.code == 200).json();
     let keys: Vec<_> = healthz.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["lastUpdated", "currentTime", "nodeEligible", "healthy", "status"], "{healthz:#}");
 }
@@ -83,7 +83,7 @@ fn healthz_has_the_keys_of_kube_proxy_in_its_order() {
 fn the_health_address_answers_any_method_and_no_other_path() {
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
-    wait(running.health, "/livez", |answer| answer.code == 200);
-    assert_eq!(ask("POST", running.health, "/livez").unwrap().code, 200);
+    wait_for_page(running.health, "/livez", |answer| answer.code == 200);
+    assert_eq!(request("POST", running.health, "/livez").unwrap().code, 200);
     assert_eq!(get(running.health, "/other").unwrap().code, 404);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
-use crate::support::http::{Answer, get, send, wait};
+use crate::support::http::{Response, get, send, wait_for_page};
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -99,7 +99,7 @@ fn slis_count_the_checks_of_healthz() {
     assert_eq!(pings(), Some(1.0));
 }
 
-fn put_verbosity(running: &Running, verbosity: &str) -> Answer {
+fn put_verbosity(running: &Running, verbosity: &str) -> Response {
     send("PUT", running.metrics, "/debug/flags/v", verbosity).unwrap()
 }
 
@@ -129,7 +129,7 @@ fn pages_that_the_configuration_switches_off_are_not_found() {
 fn configz_follows_the_configuration_file() {
     let (file, hns) = (ConfigFile::new("winkernel: {enableDSR: true}"), Hns::of(MIXED));
     let _running = file.start(&[&cluster_flag(MIXED), &hns.flag()]);
-    wait(file.metrics, "/configz", |answer| answer.code == 200);
+    wait_for_page(file.metrics, "/configz", |answer| answer.code == 200);
     file.write("winkernel: {enableDSR: false}");
     file.wait_until_in_use("\"enableDSR\":false");
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::write_cluster;
 use crate::support::hns::Hns;
-use crate::support::http::{get, wait};
+use crate::support::http::{get, wait_for_page};
 use crate::support::program::{free_addresses, from};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
@@ -38,7 +38,7 @@ impl Checked {
 fn the_health_check_answers_as_kube_proxy_does() {
     let [check] = free_addresses();
     let _checked = Checked::start(Some(check.port()), &[(true, "win-1"), (true, "lin-1")]);
-    let answer = wait(check, "/any/path", |answer| answer.code == 200);
+    let answer = wait_for_page(check, "/any/path", |answer| answer.code == 200);
     let body = "{\n\t\"service\": {\n\t\t\"namespace\": \"ns\",\n\t\t\"name\": \"web\"\n\t},\n\t\"localEndpoints\": 1,\n\t\"serviceProxyHealthy\": true\n}";
     assert_eq!(answer.body, body);
     assert_eq!(answer.header("content-type"), "application/json");
@@ -51,11 +51,11 @@ fn the_health_check_of_a_service_follows_its_backends() {
     let [check] = free_addresses();
     let port = Some(check.port());
     let checked = Checked::start(port, &[(true, "win-1"), (true, "lin-1")]);
-    wait(check, "/", |answer| answer.code == 200 && answer.header(WEIGHT) == "1");
+    wait_for_page(check, "/", |answer| answer.code == 200 && answer.header(WEIGHT) == "1");
     checked.write(port, &[(true, "win-1"), (true, "win-1")]);
-    wait(check, "/", |answer| answer.code == 200 && answer.header(WEIGHT) == "2");
+    wait_for_page(check, "/", |answer| answer.code == 200 && answer.header(WEIGHT) == "2");
     checked.write(port, &[(false, "win-1"), (true, "lin-1")]);
-    let none = wait(check, "/", |answer| answer.code == 503);
+    let none = wait_for_page(check, "/", |answer| answer.code == 503);
     assert_eq!((&none.json()["localEndpoints"], none.header(WEIGHT)), (&json!(0), "0"));
 }
 
@@ -63,9 +63,9 @@ fn the_health_check_of_a_service_follows_its_backends() {
 fn the_health_check_of_a_service_follows_its_port() {
     let [before, after] = free_addresses();
     let checked = Checked::start(Some(before.port()), &[(true, "win-1")]);
-    wait(before, "/", |answer| answer.code == 200);
+    wait_for_page(before, "/", |answer| answer.code == 200);
     checked.write(Some(after.port()), &[(true, "win-1")]);
-    wait(after, "/", |answer| answer.code == 200);
+    wait_for_page(after, "/", |answer| answer.code == 200);
     assert_eq!(get(before, "/"), None);
     checked.write(None, &[(true, "win-1")]);
     wait_until("the port to be closed", || get(after, "/"), Option::is_none);
@@ -75,13 +75,13 @@ fn the_health_check_of_a_service_follows_its_port() {
 fn a_taken_port_of_a_health_check_is_retried() {
     let [before, after] = free_addresses();
     let checked = Checked::start(Some(before.port()), &[(true, "win-1")]);
-    wait(before, "/", |answer| answer.code == 200);
+    wait_for_page(before, "/", |answer| answer.code == 200);
     let taken = TcpListener::bind(("0.0.0.0", after.port())).unwrap();
     checked.write(Some(after.port()), &[(true, "win-1")]);
     // The port before it is closed when the next one is tried.
     wait_until("the port before it to be closed", || get(before, "/"), Option::is_none);
     drop(taken);
-    wait(after, "/", |answer| answer.code == 200);
+    wait_for_page(after, "/", |answer| answer.code == 200);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn each_family_of_a_service_has_its_own_health_check() {
     let _running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-1"]);
     let six = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), four.port());
     for (address, local) in [(four, "2"), (six, "1")] {
-        let answer = wait(address, "/", |answer| answer.code == 200);
+        let answer = wait_for_page(address, "/", |answer| answer.code == 200);
         assert_eq!(answer.header(WEIGHT), local, "{address}: {answer:#?}");
     }
 }

@@ -1,23 +1,23 @@
-//! When enough is known of the own Node to program HNS. As in kube-proxy, the Node is waited for, then its addresses for a while, and its
-//! pod CIDRs if `detectLocalMode` is `NodeCIDR`.
+//! Decides when enough is known of this node's Node to program HNS. As kube-proxy, hnsproxy waits for the Node, then for its addresses, and
+//! for its pod CIDRs if `detectLocalMode` is `NodeCIDR`.
 
 use std::time::Duration;
 
 use cluster_source::kubernetes::node::Node;
 
-/// How long addresses are waited for, as in kube-proxy.
-const ADDRESSES: Duration = Duration::from_secs(30);
-/// How long pod CIDRs are waited for after that, as in kube-proxy.
-const POD_CIDRS: Duration = Duration::from_secs(300);
+/// How long hnsproxy waits for addresses, as kube-proxy does.
+const ADDRESSES_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long hnsproxy waits for pod CIDRs after that, as kube-proxy does.
+const POD_CIDRS_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What must be known of the Node before anything is programmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Needs {
-    /// The API server's answer, be it that there is no such Node. Files answer at once.
+    /// An answer of the API server, even that there is no such Node. Files answer at once.
     pub(super) answer: bool,
-    /// Addresses: nothing else says them. After a while it goes on without.
+    /// Its addresses, which nothing else has. The wait ends after [`ADDRESSES_TIMEOUT`].
     pub(super) addresses: bool,
-    /// Pod CIDRs, since `detectLocalMode` is `NodeCIDR`. It does not go on without.
+    /// Its pod CIDRs, since `detectLocalMode` is `NodeCIDR`. Without them hnsproxy exits after [`POD_CIDRS_TIMEOUT`].
     pub(super) pod_cidrs: bool,
 }
 
@@ -25,7 +25,7 @@ impl Needs {
     pub(super) const NOTHING: Self = Self { answer: false, addresses: false, pod_cidrs: false };
 }
 
-/// Why hnsproxy cannot go on.
+/// Why hnsproxy exits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
     #[error(
@@ -34,31 +34,31 @@ pub enum NodeError {
     NotFound { name: String },
     #[error("Node {name} has no podCIDRs, and detectLocalMode NodeCIDR needs them")]
     NoPodCidrs { name: String },
-    #[error("podCIDRs of Node {name} changed from {before} to {now}: hnsproxy must be restarted")]
+    #[error("podCIDRs of Node {name} changed from {before} to {now}: restart hnsproxy")]
     PodCidrsChanged { name: String, before: String, now: String },
 }
 
 /// Whether HNS can be programmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// Not before this is known, or before this time if there is one.
+    /// Not before this is known, or not before this time if there is one.
     Waiting(&'static str, Option<Duration>),
     Ready,
 }
 
-/// The own Node as it was last seen. Time is an argument: the duration since any fixed moment.
+/// This node's Node as it was last seen. Time is an argument: the duration since any fixed moment.
 #[derive(Debug)]
-pub(super) struct OwnNode {
+pub(super) struct LocalNode {
     name: String,
     needs: Needs,
-    /// When the source first answered, be it that there is no such Node.
+    /// When the source first answered, even that there is no such Node.
     answered: Option<Duration>,
     node: Option<Node>,
-    /// The pod CIDRs when it became ready.
+    /// The pod CIDRs when HNS could first be programmed.
     initial_pod_cidrs: Option<Vec<String>>,
 }
 
-impl OwnNode {
+impl LocalNode {
     pub(super) fn new(name: &str, needs: Needs) -> Self {
         Self { name: name.to_owned(), needs, answered: None, node: None, initial_pod_cidrs: None }
     }
@@ -72,7 +72,7 @@ impl OwnNode {
         self.node.as_ref()
     }
 
-    /// Notes what the source says. Answers whether the addresses are others than before.
+    /// Takes the Node from the source. Returns whether its addresses have changed.
     pub(super) fn update(&mut self, node: Option<Node>, now: Duration) -> bool {
         self.answered.get_or_insert(now);
         let Some(node) = node else { return false };
@@ -87,7 +87,7 @@ impl OwnNode {
     pub(super) fn readiness(&mut self, now: Duration) -> Result<Readiness, NodeError> {
         let pod_cidrs = self.node.as_ref().map_or(&[][..], |node| &node.pod_cidrs);
         if let Some(before) = &self.initial_pod_cidrs {
-            // kube-proxy ends too: what it programs depends on them.
+            // As kube-proxy, which exits because its rules depend on them.
             if self.needs.pod_cidrs && before != pod_cidrs {
                 let (before, now) = (before.join(","), pod_cidrs.join(","));
                 return Err(NodeError::PodCidrsChanged { name: self.name.clone(), before, now });
@@ -101,12 +101,12 @@ impl OwnNode {
             None => now,
         };
         let has_addresses = self.node.as_ref().is_some_and(|node| !node.ips.is_empty());
-        let deadline = answered + ADDRESSES;
+        let deadline = answered + ADDRESSES_TIMEOUT;
         if self.needs.addresses && !has_addresses && now < deadline {
             return Ok(Readiness::Waiting("addresses of the Node", Some(deadline)));
         }
         if self.needs.pod_cidrs && pod_cidrs.is_empty() {
-            let deadline = deadline + POD_CIDRS;
+            let deadline = deadline + POD_CIDRS_TIMEOUT;
             return match &self.node {
                 _ if now < deadline => Ok(Readiness::Waiting("podCIDRs of the Node", Some(deadline))),
                 None => Err(NodeError::NotFound { name: self.name.clone() }),
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_never_appears_is_awaited_for_half_a_minute_after_the_first_answer() {
-        let mut own = OwnNode::new("n", NEEDS);
+    fn a_missing_node_is_waited_for_30_s_after_the_first_answer() {
+        let mut own = LocalNode::new("n", NEEDS);
         assert_eq!(waits(&own.readiness(seconds(1000))), Some(u64::MAX));
         own.update(None, seconds(1000));
         assert_eq!(waits(&own.readiness(seconds(1029))), Some(1030));
@@ -152,32 +152,32 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_appear_end_the_waiting() {
-        let mut own = OwnNode::new("n", NEEDS);
+    fn addresses_that_appear_end_the_wait() {
+        let mut own = LocalNode::new("n", NEEDS);
         own.update(node(&[], &[]), seconds(1));
         assert_eq!(waits(&own.readiness(seconds(2))), Some(31));
         own.update(node(&["10.0.0.1"], &[]), seconds(3));
         assert_eq!(own.readiness(seconds(3)), Ok(Readiness::Ready));
-        let mut known = OwnNode::new("n", Needs { answer: true, addresses: false, pod_cidrs: false });
+        let mut known = LocalNode::new("n", Needs { answer: true, addresses: false, pod_cidrs: false });
         known.update(None, seconds(1));
-        assert_eq!(known.readiness(seconds(1)), Ok(Readiness::Ready), "the addresses are known otherwise");
+        assert_eq!(known.readiness(seconds(1)), Ok(Readiness::Ready), "the addresses are configured");
     }
 
     #[test]
-    fn pod_cidrs_are_awaited_for_five_minutes_more_where_they_are_needed() {
-        let mut own = OwnNode::new("n", NEEDS_CIDRS);
+    fn required_pod_cidrs_are_waited_for_another_5_minutes() {
+        let mut own = LocalNode::new("n", NEEDS_CIDRS);
         own.update(None, seconds(0));
         assert_eq!(waits(&own.readiness(seconds(30))), Some(330));
         assert_eq!(own.readiness(seconds(330)), Err(NodeError::NotFound { name: "n".into() }));
         own.update(node(&[], &[]), seconds(100));
         assert_eq!(own.readiness(seconds(330)), Err(NodeError::NoPodCidrs { name: "n".into() }));
         own.update(node(&[], &["10.244.1.0/24"]), seconds(100));
-        assert_eq!(own.readiness(seconds(100)), Ok(Readiness::Ready), "it goes without addresses");
+        assert_eq!(own.readiness(seconds(100)), Ok(Readiness::Ready), "addresses are optional after their timeout");
     }
 
     #[test]
-    fn of_later_changes_only_those_of_needed_pod_cidrs_end_it() {
-        let mut own = OwnNode::new("n", NEEDS_CIDRS);
+    fn a_later_change_of_required_pod_cidrs_is_an_error() {
+        let mut own = LocalNode::new("n", NEEDS_CIDRS);
         own.update(node(&["10.0.0.1"], &["10.244.1.0/24"]), seconds(0));
         assert_eq!(own.readiness(seconds(0)), Ok(Readiness::Ready));
         own.update(node(&["10.0.0.2"], &["10.244.1.0/24"]), seconds(1));
@@ -186,17 +186,17 @@ mod tests {
         assert_eq!(own.node().unwrap().ips[0].to_string(), "10.0.0.2");
         own.update(node(&["10.0.0.2"], &["10.244.2.0/24"]), seconds(3));
         let error = own.readiness(seconds(3)).unwrap_err().to_string();
-        assert_eq!(error, "podCIDRs of Node n changed from 10.244.1.0/24 to 10.244.2.0/24: hnsproxy must be restarted");
+        assert_eq!(error, "podCIDRs of Node n changed from 10.244.1.0/24 to 10.244.2.0/24: restart hnsproxy");
     }
 
     #[test]
-    fn nothing_is_waited_for_where_nothing_is_needed() {
-        assert_eq!(OwnNode::new("n", Needs::NOTHING).readiness(seconds(0)), Ok(Readiness::Ready));
+    fn nothing_is_waited_for_if_nothing_is_required() {
+        assert_eq!(LocalNode::new("n", Needs::NOTHING).readiness(seconds(0)), Ok(Readiness::Ready));
     }
 
     #[test]
-    fn a_change_of_addresses_is_told_and_a_node_that_is_deleted_keeps_them() {
-        let mut own = OwnNode::new("n", NEEDS);
+    fn a_change_of_addresses_is_reported_and_a_deleted_node_keeps_them() {
+        let mut own = LocalNode::new("n", NEEDS);
         let changed =
             [node(&[], &[]), node(&["10.0.0.1"], &[]), node(&["10.0.0.1"], &["a"]), None, node(&["10.0.0.1"], &[])]
                 .map(|node| own.update(node, seconds(0)));

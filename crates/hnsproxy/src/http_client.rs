@@ -1,7 +1,7 @@
-//! An HTTP client for the hnsproxy that runs on this host: one request, one response.
+//! The HTTP client of `hnsproxy explain`, for the hnsproxy that runs on this host.
 //!
-//! It speaks HTTP 1.0 without keep-alive, so that the response ends with the connection. Another program may have the address, so the response
-//! is checked.
+//! It speaks HTTP 1.0 without keep-alive, so that the response ends with the connection. The response is checked, since another program may
+//! listen at the address.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,8 +14,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    #[error("no connection")]
+pub enum RequestError {
+    #[error("connection failed")]
     Connection(#[from] std::io::Error),
     #[error("the response is not HTTP; is another program listening there?")]
     NotHttp,
@@ -28,31 +28,31 @@ pub enum AskError {
     InvalidResponse(#[from] serde_json::Error),
 }
 
-/// Gets a value. None if the server has no such value.
+/// Gets a JSON value. None if the response is 404.
 ///
 /// # Errors
 /// If the server is not reachable, or is not an hnsproxy.
-pub fn json<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<Option<T>, AskError> {
+pub fn get_json<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<Option<T>, RequestError> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut answer)?;
-    read(&answer)
+    let mut response = Vec::new();
+    stream.take(MAX_RESPONSE_BYTES).read_to_end(&mut response)?;
+    parse(&response)
 }
 
-fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<Option<T>, AskError> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or(AskError::NotHttp)?;
-    let (head, body) = answer.split_at(end);
+fn parse<T: DeserializeOwned>(response: &[u8]) -> Result<Option<T>, RequestError> {
+    let end = response.windows(4).position(|four| four == b"\r\n\r\n").ok_or(RequestError::NotHttp)?;
+    let (head, body) = response.split_at(end);
     let status = String::from_utf8_lossy(head.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
     let is_json = String::from_utf8_lossy(head).to_ascii_lowercase().contains("content-type: application/json");
     match status.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)) {
-        None => Err(AskError::NotHttp),
+        None => Err(RequestError::NotHttp),
         Some("200") => Ok(Some(serde_json::from_slice(body.trim_ascii())?)),
         // A server without this path answers 404 too, but without JSON.
         Some("404") if is_json => Ok(None),
-        Some(_) => Err(AskError::Status { status }),
+        Some(_) => Err(RequestError::Status { status }),
     }
 }
 
@@ -60,21 +60,21 @@ fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<Option<T>, AskError> {
 mod tests {
     use super::*;
 
-    fn answer(text: &str) -> Result<Option<u8>, String> {
-        read(text.as_bytes()).map_err(|error| error.to_string())
+    fn parsed(text: &str) -> Result<Option<u8>, String> {
+        parse(text.as_bytes()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_response_is_its_body() {
-        assert_eq!(answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n"), Ok(Some(7)));
-        assert_eq!(answer("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n\r\n{}"), Ok(None));
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n"), Ok(Some(7)));
+        assert_eq!(parsed("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n\r\n{}"), Ok(None));
     }
 
     #[test]
     fn an_invalid_response_is_an_error() {
-        assert!(answer("SSH-2.0-OpenSSH\r\n").unwrap_err().contains("not HTTP"));
-        assert!(answer("220 smtp\r\n\r\n").unwrap_err().contains("not HTTP"));
-        assert!(answer("HTTP/1.1 404 Not Found\r\n\r\n404 page not found").unwrap_err().contains("404 Not Found"));
-        assert!(answer("HTTP/1.1 200 OK\r\n\r\nok").unwrap_err().contains("invalid response"));
+        assert!(parsed("SSH-2.0-OpenSSH\r\n").unwrap_err().contains("not HTTP"));
+        assert!(parsed("220 smtp\r\n\r\n").unwrap_err().contains("not HTTP"));
+        assert!(parsed("HTTP/1.1 404 Not Found\r\n\r\n404 page not found").unwrap_err().contains("404 Not Found"));
+        assert!(parsed("HTTP/1.1 200 OK\r\n\r\nok").unwrap_err().contains("invalid response"));
     }
 }

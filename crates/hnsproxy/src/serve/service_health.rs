@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use super::health::answer_service;
 use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
 use super::{Shared, health_response};
-use crate::events::{Occurrence, Regarding, Severity};
+use crate::events::{Event, EventType, ObjectReference};
 
 type Key = (ServiceName, Family);
 
@@ -24,8 +24,8 @@ struct Port {
     state: Result<Open, String>,
 }
 
-/// Keeps open the ports that the status names, for ever.
-pub(super) async fn keep(shared: Arc<Shared>, claim: Claim) {
+/// Keeps the ports of the status open until it is cancelled.
+pub(super) async fn serve(shared: Arc<Shared>, claim: Claim) {
     let mut status = shared.proxy.store.subscribe();
     let mut ports = BTreeMap::new();
     loop {
@@ -55,7 +55,7 @@ async fn update(
     let gone = ports.iter().filter(|(key, port)| desired.get(*key).is_none_or(|check| check.port != port.number));
     for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
         if let Some(Port { number, state: Ok(open) }) = ports.remove(&key) {
-            debug!("Service {}: health check no longer listens at port {number}", key.0);
+            debug!("Service {}: health check stopped listening at port {number}", key.0);
             open.close().await;
         }
     }
@@ -73,7 +73,7 @@ async fn update(
         let state = match opened {
             Ok(open) => {
                 if before.is_some() {
-                    info!("resolved: Service {service}: health check cannot listen at {address}");
+                    info!("Service {service}: health check cannot listen at {address}: resolved");
                 }
                 debug!("Service {service}: health check listens at {address}");
                 Ok(open)
@@ -82,13 +82,13 @@ async fn update(
                 let reason = error.to_string();
                 if before.as_ref() != Some(&reason) {
                     warn!(
+                        retry_seconds = RETRY_AFTER.as_secs(),
                         "Service {service}: health check cannot listen at {address}: {reason}; load balancers send no traffic for it \
-                         to this node; is another program listening there? Retrying every {} s",
-                        RETRY_AFTER.as_secs()
+                         to this node; is another program listening there?"
                     );
-                    shared.proxy.recorder.record(Occurrence {
-                        regarding: Regarding::Service(service.clone(), check.uid),
-                        severity: Severity::Warning,
+                    shared.proxy.recorder.record(Event {
+                        regarding: ObjectReference::Service(service.clone(), check.uid),
+                        event_type: EventType::Warning,
                         reason: "FailedToStartServiceHealthcheck",
                         action: "Listen",
                         note: format!(

@@ -1,10 +1,10 @@
-//! What an Event says.
+//! An Event before it is sent: `regarding`, `type`, `reason`, `action` and `note` as in `events.k8s.io/v1`.
 
 use proxy::model::ServiceName;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Regarding {
+pub enum ObjectReference {
     /// The Node of this host.
     Node,
     /// The uid, if it is known: `kubectl describe` shows only Events with the right one.
@@ -12,28 +12,27 @@ pub enum Regarding {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub enum EventType {
     Normal,
     Warning,
 }
 
-impl Severity {
-    /// The `type` of the Event.
+impl EventType {
     pub fn as_str(self) -> &'static str {
         match self {
-            Severity::Normal => "Normal",
-            Severity::Warning => "Warning",
+            EventType::Normal => "Normal",
+            EventType::Warning => "Warning",
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Occurrence {
-    pub regarding: Regarding,
-    pub severity: Severity,
-    /// CamelCase, for programs.
+pub struct Event {
+    pub regarding: ObjectReference,
+    pub event_type: EventType,
+    /// In CamelCase.
     pub reason: &'static str,
-    /// What hnsproxy did, or does about it. CamelCase.
+    /// What hnsproxy did, or does about it. In CamelCase.
     pub action: &'static str,
     /// For people.
     pub note: String,
