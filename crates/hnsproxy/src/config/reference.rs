@@ -8,26 +8,27 @@ use super::table::{Effect, SETTINGS, Setting};
 const HEAD: &str = "\
 # Configuration
 
-hnsproxy takes the flags of kube-proxy 1.36, or its configuration file with `--config`: YAML or JSON with `apiVersion:
+hnsproxy accepts the flags of kube-proxy 1.36, or its configuration file with `--config`: YAML or JSON with `apiVersion:
 kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page is generated from the table that the program uses.
 `hnsproxy run --help` also lists the flags that kube-proxy does not have.
 
 ## Precedence
 - Without `--config`, flags override the defaults.
-- With `--config`, the file and its defaults count. The only flags that count beside it are `--master`, `--hostname-override`, the log flags,
+- With `--config`, the file and its defaults count. The only flags that count in addition are `--master`, `--hostname-override`, the log flags,
   `--write-config-to`, `--cleanup`, `--init-only`, `--windows-service` and `--version`. Other given flags are logged and ignored.
 - In a file, a zero or empty value means the default, except for fields marked *optional*.
 - Durations are strings such as `30s`, `1m30s`, `300ms`. Boolean flags take `true` or `false`, and need `=`: `--enable-dsr=false`.
-- Names of flags may have `_` instead of `-`. If a flag is given twice, the last value counts; lists and feature gates are joined.
+- Flag names may have `_` instead of `-`. If a flag is given twice, the last value counts; lists and feature gates are joined.
 - Unknown and duplicate fields are logged and ignored. Wrong types and invalid values are errors; all of them are reported at once.
 - `-v 2` logs which of the given settings have no effect.
 - `--write-config-to FILE` writes the effective configuration. When the configuration file changes and is valid, hnsproxy applies it. When
   it is invalid, hnsproxy logs the error and keeps the old configuration.
 
 ## Flags and fields
-Effect: *yes*; *not on Windows*, as in kube-proxy; *not in hnsproxy*, which is implemented differently; *removed* from kube-proxy, and ignored.
+Effect: *yes*: as in kube-proxy. *not on Windows*: no effect, as in kube-proxy. *not in hnsproxy*: no effect, since hnsproxy is implemented
+differently. *removed*: kube-proxy has removed the flag, and hnsproxy ignores it with a warning.
 
-| Flag | Field | Type | Default | Effect | |
+| Flag | Field | Type | Default | Effect | Meaning |
 |---|---|---|---|---|---|
 ";
 
@@ -36,7 +37,7 @@ const GATES_HEAD: &str = "
 `--feature-gates=NAME=true,NAME=false`, or the field `featureGates`. A locked gate cannot be set to another value. A gate that is not listed is
 logged and ignored. `AllAlpha` and `AllBeta` set all gates of a stage that are not named.
 
-| Gate | Stage | Default | |
+| Gate | Stage | Default | Meaning |
 |---|---|---|---|
 ";
 
