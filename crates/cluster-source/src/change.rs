@@ -18,7 +18,7 @@ pub enum Change {
     ApplySlice(Slice),
     /// The slice was deleted, or is one that this proxy cannot use (any more).
     DeleteSlice(SliceName),
-    /// The own Node as it is now; `None` if the API server has no such Node.
+    /// The own Node as it is now; `None` if the source has no such Node.
     Node(Option<Node>),
     /// Parts of objects that were left out. An API server's are emitted once for each version of an object; those of files are all that
     /// the files have, emitted when they differ from the last ones, so an empty list means that all were resolved.

@@ -132,6 +132,11 @@ impl Session {
         }
     }
 
+    /// Load balancers may send traffic to this node, without a Node that says so.
+    pub fn set_node_eligible(&mut self) {
+        self.node_eligible = true;
+    }
+
     /// Whether the complete lists of Services and of EndpointSlices were handed over.
     pub fn has_complete_cluster(&self) -> bool {
         self.reconciler.is_complete()

@@ -37,7 +37,7 @@ enum Running {
 /// A source at work, and what is known of the cluster beside what the session holds.
 pub struct Feed {
     origin: Origin,
-    _running: Running,
+    running: Running,
     own: OwnNode,
     /// Whether the session does not know the Node's present addresses.
     addresses_changed: bool,
@@ -81,8 +81,7 @@ impl Feed {
             }
         };
         let own = OwnNode::new(node_name, needs);
-        let mut feed =
-            Self { origin, _running: running, own, addresses_changed: false, outage: None, logged_wait: None };
+        let mut feed = Self { origin, running, own, addresses_changed: false, outage: None, logged_wait: None };
         initial.into_iter().for_each(|change| feed.apply_one(change, session));
         Ok(feed)
     }
@@ -102,11 +101,14 @@ impl Feed {
     fn apply_one(&mut self, change: Change, session: &mut Session) {
         match &change {
             Change::Node(node) => {
-                if node.is_none() {
-                    warn!(
+                match &self.running {
+                    // Nobody can mark a Node for removal that the files do not have.
+                    Running::Files { .. } if node.is_none() => session.set_node_eligible(),
+                    Running::ApiServer { .. } if node.is_none() => warn!(
                         "Node {} not found; set --hostname-override if the kubelet uses another name",
                         self.own.name()
-                    );
+                    ),
+                    Running::Files { .. } | Running::ApiServer { .. } => {}
                 }
                 self.addresses_changed |= self.own.update(node.clone(), session.now());
             }
