@@ -1,9 +1,11 @@
 //! Emits the cluster of files as changes: all of it at first, and again whenever the files have changed.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{info, warn};
 
+use crate::batch::Batch;
 use crate::change::Change;
 use crate::error_chain;
 use crate::file_watch::{self, FileWatch};
@@ -18,72 +20,117 @@ pub struct FileSource {
 
 impl FileSource {
     /// Reads the cluster that the proxy of a node serves, and returns it as changes. It is emitted on another thread after each change of
-    /// the files.
+    /// the files. While a batch was not taken, no other is emitted: it has what the files had last when it is taken.
     ///
     /// # Errors
     /// If a file cannot be read now, or changes cannot be noticed. A file that cannot be read later is an outage: its last content stays.
     pub fn start(
         root: &Path,
         node_name: &str,
-        emit: impl Fn(Vec<Change>) + Send + 'static,
+        emit: impl Fn(Batch) + Send + 'static,
     ) -> Result<(Self, Vec<Change>), FileError> {
         let mut reader = Reader { files: Files::open(root)?, node_name: node_name.to_owned(), ..Reader::default() };
         let (watch, changes) = file_watch::watch(root)?;
-        let initial = reader.changes();
+        let pending = PendingBatch::default();
+        pending.put(reader.read());
+        let initial = pending.take();
         std::thread::spawn(move || {
             while changes.wait() {
-                emit(reader.refresh());
+                if pending.put(reader.refresh()) {
+                    emit(Batch::Pending(pending.clone()));
+                }
             }
         });
         Ok((Self { _watch: watch }, initial))
     }
 }
 
-/// The files, and what was emitted of their mistakes.
+/// The files as they were last read.
+#[derive(Debug)]
+struct Snapshot {
+    /// The whole cluster.
+    cluster: Vec<Change>,
+    problems: Vec<Problem>,
+    /// Which files cannot be read.
+    outage: Option<String>,
+}
+
+/// The last snapshot until the consumer takes it. A consumer that is busy for long finds one cluster, however often the files changed.
+#[derive(Debug, Clone, Default)]
+pub struct PendingBatch(Arc<Mutex<Slot>>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    snapshot: Option<Snapshot>,
+    /// The problems and the outage that the consumer knows.
+    problems: Vec<Problem>,
+    outage: Option<String>,
+}
+
+impl PendingBatch {
+    /// Replaces what was not taken. Answers whether there was nothing.
+    fn put(&self, snapshot: Snapshot) -> bool {
+        self.slot().snapshot.replace(snapshot).is_none()
+    }
+
+    /// The whole cluster, and its problems and the outage if they are others than those that were taken before.
+    pub(crate) fn take(&self) -> Vec<Change> {
+        let mut slot = self.slot();
+        let Some(Snapshot { cluster, problems, outage }) = slot.snapshot.take() else { return Vec::new() };
+        let mut changes = Vec::new();
+        if outage != slot.outage {
+            slot.outage.clone_from(&outage);
+            changes.push(Change::Outage(outage));
+        }
+        changes.extend(cluster);
+        if problems != slot.problems {
+            slot.problems.clone_from(&problems);
+            changes.push(Change::Problems(problems));
+        }
+        changes
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files, and what was logged of their errors.
 #[derive(Debug, Default)]
 struct Reader {
     files: Files,
     node_name: String,
-    problems: Vec<Problem>,
     unreadable: Vec<String>,
 }
 
 impl Reader {
-    fn refresh(&mut self) -> Vec<Change> {
+    fn refresh(&mut self) -> Snapshot {
         let errors = self.files.refresh();
-        let mut changes: Vec<_> = self.outage(&errors).into_iter().collect();
-        changes.extend(self.changes());
-        changes
+        self.log_errors(&errors);
+        self.read()
     }
 
-    /// The whole cluster, and its problems if they are others than before.
-    fn changes(&mut self) -> Vec<Change> {
+    fn read(&self) -> Snapshot {
         let catalog = self.files.catalog();
         info!("{}", catalog.describe());
-        let mut changes = catalog.changes(&self.node_name);
-        if catalog.problems != self.problems {
-            self.problems.clone_from(&catalog.problems);
-            changes.push(Change::Problems(catalog.problems));
+        Snapshot {
+            cluster: catalog.changes(&self.node_name),
+            problems: catalog.problems,
+            outage: (!self.unreadable.is_empty()).then(|| self.unreadable.join("; ")),
         }
-        changes
     }
 
-    /// Logs each file that begins to be unreadable, and when all can be read again. A change if these files are others than before.
-    fn outage(&mut self, errors: &[FileError]) -> Option<Change> {
+    /// Logs each file that begins to be unreadable, and when all can be read again.
+    fn log_errors(&mut self, errors: &[FileError]) {
         let texts: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
-        if texts == self.unreadable {
-            return None;
-        }
         texts
             .iter()
             .filter(|text| !self.unreadable.contains(text))
             .for_each(|text| warn!("{text}; keeping its last content"));
-        let outage = (!texts.is_empty()).then(|| texts.join("; "));
-        if outage.is_none() {
+        if texts.is_empty() && !self.unreadable.is_empty() {
             info!("cannot read cluster files: resolved");
         }
         self.unreadable = texts;
-        Some(Change::Outage(outage))
     }
 }
 
@@ -104,8 +151,24 @@ mod tests {
         )
     }
 
-    fn reader(root: &Path) -> Reader {
-        Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() }
+    /// A reader, and what its consumer takes.
+    struct Read {
+        reader: Reader,
+        pending: PendingBatch,
+    }
+
+    impl Read {
+        fn open(root: &Path) -> Self {
+            let reader = Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() };
+            let pending = PendingBatch::default();
+            pending.put(reader.read());
+            Self { reader, pending }
+        }
+
+        fn refresh(&mut self) -> Vec<Change> {
+            self.pending.put(self.reader.refresh());
+            self.pending.take()
+        }
     }
 
     /// The Services, and the other changes but that of the Node and the slices.
@@ -122,8 +185,8 @@ mod tests {
         let file = directory.path().join("a.yaml");
         let odd = format!("{}---\nkind: Odd\n", service("web"));
         fs::write(&file, &odd).unwrap();
-        let mut reader = reader(&file);
-        let (services, rest) = told(reader.changes());
+        let mut reader = Read::open(&file);
+        let (services, rest) = told(reader.pending.take());
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
         assert_eq!(services, ["ns/web"]);
         assert_eq!(told(reader.refresh()), (services, vec![]), "the same problems are not emitted twice");
@@ -136,8 +199,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
-        let mut reader = reader(&file);
-        reader.changes();
+        let mut reader = Read::open(&file);
+        reader.pending.take();
         fs::write(&file, "kind: [").unwrap();
         let (services, rest) = told(reader.refresh());
         assert_eq!(services, ["ns/web"]);
@@ -153,8 +216,8 @@ mod tests {
         let file = directory.path().join("a.yaml");
         let node = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nspec: {}\n";
         fs::write(&file, node).unwrap();
-        let mut reader = reader(&file);
-        assert!(matches!(reader.changes()[0], Change::Node(Some(_))));
+        let mut reader = Read::open(&file);
+        assert!(matches!(reader.pending.take()[0], Change::Node(Some(_))));
         fs::write(&file, service("web")).unwrap();
         assert_eq!(reader.refresh()[0], Change::Node(None));
     }
@@ -165,12 +228,47 @@ mod tests {
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let (sender, emitted) = channel();
-        let (source, initial) = FileSource::start(&file, "n", move |changes| drop(sender.send(changes))).unwrap();
+        let (source, initial) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
         assert_eq!(told(initial).0, ["ns/web"]);
         fs::write(&file, service("api")).unwrap();
         // The file may be read while it is empty.
-        while told(emitted.recv_timeout(BOUND).unwrap()).0 != ["ns/api"] {}
+        while told(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/api"] {}
         drop(source);
         assert!(emitted.iter().count() < 3, "the thread ends with its source");
+    }
+    #[test]
+    fn a_batch_that_was_not_taken_has_what_the_files_had_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, service("web")).unwrap();
+        let (sender, emitted) = channel();
+        let (_source, _) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
+        fs::write(&file, service("api")).unwrap();
+        let batch = emitted.recv_timeout(BOUND).unwrap();
+        let Batch::Pending(pending) = &batch else { panic!("{batch:?}") };
+        let last = || told(pending.slot().snapshot.as_ref().unwrap().cluster.clone()).0;
+        for name in ["one", "two"] {
+            fs::write(&file, service(name)).unwrap();
+            while last() != [format!("ns/{name}")] {
+                assert!(emitted.recv_timeout(Duration::from_millis(10)).is_err(), "no other batch is emitted");
+            }
+        }
+        assert_eq!(told(batch.into_changes()).0, ["ns/two"]);
+        fs::write(&file, service("three")).unwrap();
+        while told(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/three"] {}
+    }
+
+    #[test]
+    fn a_problem_and_an_outage_that_came_and_went_unseen_are_not_emitted() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, service("web")).unwrap();
+        let mut reader = Read::open(&file);
+        reader.pending.take();
+        for text in ["kind: Odd", "kind: [", &service("api")] {
+            fs::write(&file, text).unwrap();
+            reader.pending.put(reader.reader.refresh());
+        }
+        assert_eq!(told(reader.pending.take()), (vec!["ns/api".to_owned()], vec![]));
     }
 }

@@ -11,7 +11,8 @@
 //! - **Complete lists.** The first change of a kind is its complete list ([`Change::ResetServices`], [`Change::ResetSlices`],
 //!   [`Change::Node`]), emitted once the last page was read. A later list replaces everything, so a deletion that was missed is seen. Half
 //!   a list is never emitted.
-//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one batch.
+//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one [`Batch`]. At
+//!   most one is pending: files that change before it is taken replace its content.
 //! - **Partial failure.** An object is used as far as it is valid. What is left out is a [`kubernetes::Problem`]
 //!   ([`Change::Problems`]), emitted once for each version of the object; an object that is not usable at all is deleted.
 //! - **Outages.** While the source cannot be read, [`Change::Outage`] says why, and everything emitted before stays valid. Requests are
@@ -30,6 +31,7 @@
 //!   the model and not that of `k8s-openapi`'s types.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod catalog;
 mod change;
 pub mod cluster;
@@ -40,8 +42,9 @@ pub mod file_watch;
 pub mod files;
 pub mod kubernetes;
 
+pub use batch::Batch;
 pub use catalog::Catalog;
 pub use change::Change;
 pub use document::SyntaxError;
 pub use error_chain::error_chain;
-pub use file_source::FileSource;
+pub use file_source::{FileSource, PendingBatch};

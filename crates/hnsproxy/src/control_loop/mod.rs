@@ -81,7 +81,7 @@ impl<'a> ControlLoop<'a> {
         info!("{}", session.note());
         let environment = Environment { args: &args.proxy, config: &config, hns };
         let sender = events.clone();
-        let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
+        let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
         let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
         store.publish_start(session.status());
         let notifications = Notifications::new(hns.clone(), events.clone());
@@ -129,7 +129,7 @@ impl<'a> ControlLoop<'a> {
 
     fn handle(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Cluster(origin, changes) => self.feed.apply(&origin, changes, &mut self.session),
+            Event::Cluster(origin, batch) => self.feed.apply(&origin, batch, &mut self.session),
             Event::Hns(event) => self.handle_notification(event),
             Event::Config(config::Change::Invalid(error)) => self.reject_configuration(error),
             Event::Config(config::Change::Resolved) => {

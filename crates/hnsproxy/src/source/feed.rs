@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster_source::files::FileError;
 use cluster_source::kubernetes::summary;
-use cluster_source::{Change, FileSource};
+use cluster_source::{Batch, Change, FileSource};
 use tracing::{info, warn};
 
 use super::own_node::{Needs, NodeError, OwnNode, Readiness};
@@ -58,12 +58,12 @@ impl Feed {
         source: &Source,
         background: &Background,
         metrics: &Arc<Metrics>,
-        send: impl Fn(Origin, Vec<Change>) + Send + 'static,
+        send: impl Fn(Origin, Batch) + Send + 'static,
         session: &mut Session,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
         let from = origin.clone();
-        let emit = move |changes| send(from.clone(), changes);
+        let emit = move |batch| send(from.clone(), batch);
         let (needs, running, initial) = match source {
             Source::Files(root) => {
                 let (source, initial) = FileSource::start(root, node_name, emit)?;
@@ -76,6 +76,7 @@ impl Feed {
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
+                let emit = move |changes| emit(Batch::Changes(changes));
                 let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
                 (needs, Running::ApiServer { _task: task }, Vec::new())
             }
@@ -92,9 +93,9 @@ impl Feed {
     }
 
     /// Applies changes, unless they are of a feed before this one.
-    pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session) {
+    pub fn apply(&mut self, origin: &Origin, batch: Batch, session: &mut Session) {
         if Arc::ptr_eq(&self.origin, origin) {
-            changes.into_iter().for_each(|change| self.apply_one(change, session));
+            batch.into_changes().into_iter().for_each(|change| self.apply_one(change, session));
         }
     }
 
