@@ -129,33 +129,73 @@ fn starting() -> Occurrence {
     Occurrence { regarding, severity, reason: "Starting", action: "StartKubeProxy", note: String::new() }
 }
 
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
+#[cfg(feature = "emulator")]
 mod tests {
-    use std::path::Path;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use serde_json::Value;
 
     use super::*;
     use crate::ask;
     use crate::cli::{self, Command};
+    use crate::hns::HnsChoice;
+
+    fn recording(file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge").join(file)
+    }
+
+    /// What a process is built of: the cluster and the host of a recording.
+    struct Parts {
+        args: RunArgs,
+        config: Config,
+        hns: Arc<Hns>,
+        shutdown: Shutdown,
+    }
+
+    impl Parts {
+        fn new(flags: &[&str]) -> Self {
+            let from = format!("--from={}", recording("cluster.json").display());
+            let hns = format!("--hns=emulated:{}", recording("host.json").display());
+            let line = [&["hnsproxy", "run", from.as_str(), hns.as_str()][..], flags].concat();
+            let command = cli::parse(line.iter().map(Into::into)).unwrap().command;
+            let Command::Run(args) = command else { panic!("{line:?}") };
+            let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
+            // The flags do not allow port 0.
+            (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
+            let hns = Hns::open(&args.proxy.hns).unwrap();
+            Self { args, config, hns, shutdown: Shutdown::default() }
+        }
+
+        fn build(&self) -> Bound<'_> {
+            build(&self.args, &self.config, self.hns.clone(), &self.shutdown).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_host_has_the_addresses_of_its_node_from_the_start() {
+        let mut host: Value = serde_json::from_str(&fs::read_to_string(recording("host.json")).unwrap()).unwrap();
+        host["nodeIPs"] = Value::Array(Vec::new());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), host.to_string()).unwrap();
+        let mut parts = Parts::new(&["--hostname-override=lin-4"]);
+        parts.args.proxy.hns.hns = HnsChoice::Emulated(Some(file.path().to_owned()));
+        parts.hns = Hns::open(&parts.args.proxy.hns).unwrap();
+        let status = parts.build().context.store.snapshot().status;
+        let addresses: Vec<_> = status.node.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["192.168.77.4", "fd00:77::4"]);
+    }
 
     #[test]
     fn a_bound_process_has_real_addresses_and_answers_before_it_runs() {
-        let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge");
-        let from = format!("--from={}", recording.join("cluster.json").display());
-        let hns = format!("--hns=emulated:{}", recording.join("host.json").display());
-        let line = ["hnsproxy", "run", &from, &hns];
-        let Command::Run(args) = cli::parse(line.map(Into::into)).unwrap().command else { panic!("{line:?}") };
-        let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
-        // The flags do not allow port 0.
-        (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
-        let (hns, shutdown) = (Hns::open(&args.proxy.hns).unwrap(), Shutdown::default());
-        let bound = build(&args, &config, hns.clone(), &shutdown).unwrap();
+        let parts = Parts::new(&[]);
+        let (hns, bound) = (&parts.hns, parts.build());
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
         assert!(ask::json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
-        shutdown.request();
+        parts.shutdown.request();
         bound.run().unwrap();
         assert!(hns.counts().writes > 0);
         assert!(ask::json::<Value>(address, "/configz").is_err(), "the address is free again");

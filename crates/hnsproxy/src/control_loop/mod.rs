@@ -73,16 +73,17 @@ impl<'a> ControlLoop<'a> {
         let Context { args, hns, events, store, metrics, background } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
-        let host = host(&config, &args.proxy, hns, None);
+        let environment = Environment { args: &args.proxy, config: &config, hns };
+        let sender = events.clone();
+        let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
+        let mut feed = Feed::start(environment, &node_name, source, background, metrics, send)?;
+        let host = host(&config, &args.proxy, hns, feed.initial_node());
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
             session.take_over(before);
         }
         info!("{}", session.note());
-        let environment = Environment { args: &args.proxy, config: &config, hns };
-        let sender = events.clone();
-        let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
-        let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
+        feed.load(&mut session);
         store.publish_start(session.status());
         let notifications = Notifications::new(hns.clone(), events.clone());
         Ok(Self {

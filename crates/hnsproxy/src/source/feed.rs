@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cluster_source::files::FileError;
+use cluster_source::kubernetes::node::Node;
 use cluster_source::kubernetes::summary;
 use cluster_source::{Batch, Change, FileSource};
 use tracing::{info, warn};
@@ -38,6 +39,8 @@ enum Running {
 pub struct Feed {
     origin: Origin,
     running: Running,
+    /// What was known at once, until it is applied.
+    initial: Vec<Change>,
     own: OwnNode,
     /// Whether the session does not know the Node's present addresses.
     addresses_changed: bool,
@@ -47,8 +50,8 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to read the cluster. What is known at once, from files, is applied at once. Later changes are sent from any thread, those that
-    /// belong together in one call, and are to be [applied](Self::apply).
+    /// Starts to read the cluster. What is known at once, from files, waits for [`load`](Self::load). Later changes are sent from any thread,
+    /// those that belong together in one call, and are to be [applied](Self::apply).
     ///
     /// # Errors
     /// If files cannot be read or watched. That an API server is unavailable is no error.
@@ -59,7 +62,6 @@ impl Feed {
         background: &Background,
         metrics: &Arc<Metrics>,
         send: impl Fn(Origin, Batch) + Send + 'static,
-        session: &mut Session,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
         let from = origin.clone();
@@ -82,9 +84,20 @@ impl Feed {
             }
         };
         let own = OwnNode::new(node_name, needs);
-        let mut feed = Self { origin, running, own, addresses_changed: false, outage: None, logged_wait: None };
-        initial.into_iter().for_each(|change| feed.apply_one(change, session));
-        Ok(feed)
+        Ok(Self { origin, running, initial, own, addresses_changed: false, outage: None, logged_wait: None })
+    }
+
+    /// The own Node, if it is known before anything is applied.
+    pub fn initial_node(&self) -> Option<&Node> {
+        self.initial.iter().find_map(|change| if let Change::Node(node) = change { node.as_ref() } else { None })
+    }
+
+    /// Applies what was known at once, to a session whose host has the addresses of the [initial Node](Self::initial_node).
+    pub fn load(&mut self, session: &mut Session) {
+        for change in std::mem::take(&mut self.initial) {
+            self.apply_one(change, session);
+        }
+        self.addresses_changed = false;
     }
 
     /// Why the source cannot be read at present.
