@@ -15,7 +15,7 @@ use crate::background::Background;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
+use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit, Reload};
 use crate::error::CommandError;
 use crate::events::{Occurrence, Regarding, Severity, SharedCorrelator};
 use crate::hns::Hns;
@@ -85,8 +85,8 @@ impl Bound<'_> {
     pub fn run(self) -> Result<(), CommandError> {
         let Self { context, received, correlator, mut reporting, mut control_loop, _config_watcher } = self;
         loop {
-            let config = match control_loop.run(&received)? {
-                Exit::Reload(config) => *config,
+            let Reload { config, file_error } = match control_loop.run(&received)? {
+                Exit::Reload(reload) => reload,
                 Exit::Shutdown => {
                     info!("shut down; HNS keeps its state");
                     return Ok(());
@@ -94,7 +94,7 @@ impl Bound<'_> {
             };
             // The new loop is complete before the old one goes, so that a configuration that cannot be used changes nothing.
             let replaced = Source::of(&context.args.proxy, &config).map_err(CommandError::from).and_then(|source| {
-                let new = ControlLoop::new(context.clone(), config, &source, Some(control_loop.session()))?;
+                let new = ControlLoop::new(context.clone(), *config, &source, Some(control_loop.session()))?;
                 Ok((new, source))
             });
             match replaced {
@@ -106,6 +106,7 @@ impl Bound<'_> {
                     // The new configuration may have the same addresses: they have to be free first.
                     drop(reporting);
                     reporting = Reporting::start(&context, control_loop.config(), &source, &correlator, None)?;
+                    file_error.into_iter().for_each(|error| control_loop.reject_configuration(error));
                 }
             }
         }
@@ -141,6 +142,7 @@ mod tests {
     use crate::ask;
     use crate::cli::{self, Command};
     use crate::hns::HnsChoice;
+    use crate::status::Status;
 
     fn recording(file: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge").join(file)
@@ -171,6 +173,46 @@ mod tests {
         fn build(&self) -> Bound<'_> {
             build(&self.args, &self.config, self.hns.clone(), &self.shutdown).unwrap()
         }
+
+        /// The configuration with direct server return.
+        fn with_dsr(&self) -> Event {
+            let mut config = self.config.clone();
+            config.winkernel.enable_dsr = true;
+            Event::Config(config::Change::Valid(Box::new(config)))
+        }
+
+        /// Runs with events that are queued before, until HNS is in sync. Returns the number of writes.
+        fn run(&self, events: Vec<Event>) -> u64 {
+            let bound = self.build();
+            let Context { events: sender, store, background, .. } = bound.context.clone();
+            events.into_iter().for_each(|event| sender.send(event));
+            let (mut status, shutdown) = (store.subscribe(), self.shutdown.clone());
+            let _task = background.spawn(move |stopped| async move {
+                let in_sync = |status: &Arc<Status>| status.hns_version.is_some() && status.progress.backlog == 0;
+                tokio::select! {
+                    _ = status.wait_for(in_sync) => shutdown.request(),
+                    _ = stopped => {}
+                }
+            });
+            bound.run().unwrap();
+            self.hns.counts().writes
+        }
+    }
+
+    #[test]
+    fn of_queued_configurations_only_the_last_is_programmed() {
+        let writes = Parts::new(&[]).run(Vec::new());
+        let parts = Parts::new(&[]);
+        let before = Event::Config(config::Change::Valid(Box::new(parts.config.clone())));
+        assert_eq!(parts.run(vec![parts.with_dsr(), before]), writes);
+        let parts = Parts::new(&[]);
+        assert_eq!(parts.run(vec![parts.with_dsr()]), Parts::new(&["--enable-dsr"]).run(Vec::new()));
+    }
+
+    #[test]
+    fn a_shutdown_that_is_queued_with_a_configuration_wins() {
+        let parts = Parts::new(&[]);
+        assert_eq!(parts.run(vec![parts.with_dsr(), Event::Shutdown]), 0);
     }
 
     #[test]
@@ -197,7 +239,6 @@ mod tests {
         assert_eq!(hns.counts().calls, 0);
         parts.shutdown.request();
         bound.run().unwrap();
-        assert!(hns.counts().writes > 0);
         assert!(ask::json::<Value>(address, "/configz").is_err(), "the address is free again");
     }
 }

@@ -3,6 +3,7 @@
 mod event;
 mod notifications;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -42,8 +43,14 @@ pub struct Context<'a> {
 /// Why the loop returned.
 pub enum Exit {
     Shutdown,
-    /// The configuration file asks for another configuration.
-    Reload(Box<Config>),
+    Reload(Reload),
+}
+
+/// Another configuration that the configuration file has asked for.
+pub struct Reload {
+    pub config: Box<Config>,
+    /// Why the file is invalid, if it has become so since.
+    pub file_error: Option<String>,
 }
 
 pub struct ControlLoop<'a> {
@@ -53,6 +60,8 @@ pub struct ControlLoop<'a> {
     feed: Feed,
     next_audit: Duration,
     notifications: Notifications,
+    /// The last configuration that was asked for since the last tick.
+    reload: Option<Reload>,
     /// Why the last change of the configuration file was not applied.
     configuration_error: Option<String>,
     /// Whether HNS has been in sync before.
@@ -93,6 +102,7 @@ impl<'a> ControlLoop<'a> {
             feed,
             next_audit: Duration::ZERO,
             notifications,
+            reload: None,
             configuration_error: None,
             was_in_sync: false,
         })
@@ -111,37 +121,51 @@ impl<'a> ControlLoop<'a> {
     /// # Errors
     /// If the Node has changed so that the process has to be restarted.
     pub fn run(&mut self, received: &Receiver<Event>) -> Result<Exit, CommandError> {
+        // Events that were queued before this loop was built go first, too.
+        let mut next = received.try_recv().ok();
         loop {
+            // What was queued while the last tick was busy with HNS is programmed in one tick. A reload waits for the rest of the queue:
+            // another configuration or a shutdown may follow, and the tick after the reload would program what nobody asks for any more.
+            while let Some(event) = next {
+                if let ControlFlow::Break(()) = self.handle(event) {
+                    return Ok(Exit::Shutdown);
+                }
+                next = received.try_recv().ok();
+            }
+            if let Some(reload) = self.reload.take() {
+                return Ok(Exit::Reload(reload));
+            }
             let wake = self.tick()?;
-            let mut next = match received.recv_timeout(wake.saturating_sub(self.session.now())) {
+            next = match received.recv_timeout(wake.saturating_sub(self.session.now())) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Disconnected) => Some(Event::Shutdown),
                 Err(RecvTimeoutError::Timeout) => None,
             };
-            // What was queued while the last tick was busy with HNS is programmed in one tick.
-            while let Some(event) = next {
-                if let Some(exit) = self.handle(event) {
-                    return Ok(exit);
-                }
-                next = received.try_recv().ok();
-            }
         }
     }
 
-    fn handle(&mut self, event: Event) -> Option<Exit> {
+    /// Breaks at a shutdown.
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Cluster(origin, batch) => self.feed.apply(&origin, batch, &mut self.session),
             Event::Hns(event) => self.handle_notification(event),
-            Event::Config(config::Change::Invalid(error)) => self.reject_configuration(error),
-            Event::Config(config::Change::Resolved) => {
+            Event::Config(change) => self.handle_configuration(change),
+            Event::Question(question) => question.answer(|service| self.session.explain(service)),
+            Event::Shutdown => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn handle_configuration(&mut self, change: config::Change) {
+        match (change, &mut self.reload) {
+            (config::Change::Resolved, _) => {
                 info!("invalid configuration file: resolved");
                 self.configuration_error = None;
             }
-            Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
-            Event::Question(question) => question.answer(|service| self.session.explain(service)),
-            Event::Shutdown => return Some(Exit::Shutdown),
+            (config::Change::Valid(config), _) => self.reload = Some(Reload { config, file_error: None }),
+            (config::Change::Invalid(error), Some(reload)) => reload.file_error = Some(error),
+            (config::Change::Invalid(error), None) => self.reject_configuration(error),
         }
-        None
     }
 
     /// Keeps the configuration in use, and reports why the file cannot replace it until it can.
