@@ -156,12 +156,17 @@ impl<'a> ControlLoop<'a> {
         ControlFlow::Continue(())
     }
 
+    /// Compares the configuration file with the configuration in use, which only this loop knows: one that the file asked for may have been
+    /// rejected.
     fn handle_configuration(&mut self, change: config::Change) {
         match (change, &mut self.reload) {
-            (config::Change::Resolved, _) => {
-                info!("invalid configuration file: resolved");
-                self.configuration_error = None;
+            (config::Change::Valid(config), _) if *config == self.config => {
+                self.reload = None;
+                if self.configuration_error.take().is_some() {
+                    info!("invalid configuration file: resolved");
+                }
             }
+            // An earlier error stays until the reload succeeds.
             (config::Change::Valid(config), _) => self.reload = Some(Reload { config, file_error: None }),
             (config::Change::Invalid(error), Some(reload)) => reload.file_error = Some(error),
             (config::Change::Invalid(error), None) => self.reject_configuration(error),
