@@ -70,12 +70,9 @@ impl Catalog {
     }
 
     /// The catalog as changes that replace the previous cluster, for the proxy of a node.
-    ///
-    /// Without a Node object, nothing can mark the node for removal, so load balancers may send it traffic.
     pub fn changes(&self, node_name: &str) -> Vec<Change> {
-        let node = self.nodes.get(node_name).cloned().unwrap_or_else(|| Node::unknown(node_name));
         vec![
-            Change::Node(Some(node)),
+            Change::Node(self.nodes.get(node_name).cloned()),
             Change::ResetServices(self.services.values().cloned().collect()),
             Change::ResetSlices(self.slices.values().cloned().collect()),
         ]

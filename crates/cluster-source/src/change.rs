@@ -18,7 +18,7 @@ pub enum Change {
     ApplySlice(Slice),
     /// The slice was deleted, or this proxy does not use it (any more).
     DeleteSlice(SliceName),
-    /// The local Node as it is now; `None` if the API server has no such Node.
+    /// The local Node as it is now; `None` if the source has no such Node.
     Node(Option<Node>),
     /// Parts of objects that were left out. From an API server: the problems of one version of an object. From files: all problems of all
     /// files, emitted when they change, so an empty list means that all were resolved.

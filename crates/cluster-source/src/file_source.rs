@@ -4,11 +4,11 @@ use std::path::Path;
 
 use tracing::{info, warn};
 
+use crate::batch::{Batch, PendingBatch, Snapshot};
 use crate::change::Change;
 use crate::error_chain;
 use crate::file_watch::{self, FileWatch};
 use crate::files::{FileError, Files};
-use crate::kubernetes::Problem;
 
 /// Reads files again whenever they change, on a thread of its own, until it is dropped.
 #[derive(Debug)]
@@ -17,7 +17,8 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Reads the cluster, and returns it as changes for the proxy of a node. After each change of the files, another thread calls `emit`.
+    /// Reads the cluster, and returns it as changes for the proxy of a node. After each change of the files, another thread calls `emit`,
+    /// unless a batch is still pending: it will have the latest content of the files when it is taken.
     ///
     /// # Errors
     /// If a file cannot be read now, or the files cannot be watched. A file that cannot be read later is an outage; its last content stays
@@ -25,65 +26,60 @@ impl FileSource {
     pub fn start(
         root: &Path,
         node_name: &str,
-        emit: impl Fn(Vec<Change>) + Send + 'static,
+        emit: impl Fn(Batch) + Send + 'static,
     ) -> Result<(Self, Vec<Change>), FileError> {
         let mut reader = Reader { files: Files::open(root)?, node_name: node_name.to_owned(), ..Reader::default() };
         let (watch, changes) = file_watch::watch(root)?;
-        let initial = reader.changes();
+        let pending = PendingBatch::default();
+        pending.put(reader.read());
+        let initial = pending.take();
         std::thread::spawn(move || {
             while changes.wait() {
-                emit(reader.refresh());
+                if pending.put(reader.refresh()) {
+                    emit(Batch::Pending(pending.clone()));
+                }
             }
         });
         Ok((Self { _watch: watch }, initial))
     }
 }
 
-/// The files, and the problems and read errors that were last emitted.
+/// The files, and what was logged of their errors.
 #[derive(Debug, Default)]
 struct Reader {
     files: Files,
     node_name: String,
-    problems: Vec<Problem>,
     unreadable: Vec<String>,
 }
 
 impl Reader {
-    fn refresh(&mut self) -> Vec<Change> {
+    fn refresh(&mut self) -> Snapshot {
         let errors = self.files.refresh();
-        let mut changes: Vec<_> = self.outage(&errors).into_iter().collect();
-        changes.extend(self.changes());
-        changes
+        self.log_errors(&errors);
+        self.read()
     }
 
-    /// The whole cluster, and its problems if they have changed.
-    fn changes(&mut self) -> Vec<Change> {
+    fn read(&self) -> Snapshot {
         let catalog = self.files.catalog();
         info!("{}", catalog.describe());
-        let mut changes = catalog.changes(&self.node_name);
-        if catalog.problems != self.problems {
-            self.problems.clone_from(&catalog.problems);
-            changes.push(Change::Problems(catalog.problems));
+        Snapshot {
+            cluster: catalog.changes(&self.node_name),
+            problems: catalog.problems,
+            outage: (!self.unreadable.is_empty()).then(|| self.unreadable.join("; ")),
         }
-        changes
     }
 
-    /// Logs each file that becomes unreadable, and when all files are readable again. Returns a change if the errors have changed.
-    fn outage(&mut self, errors: &[FileError]) -> Option<Change> {
+    /// Logs each file that begins to be unreadable, and when all can be read again.
+    fn log_errors(&mut self, errors: &[FileError]) {
         let texts: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
-        if texts == self.unreadable {
-            return None;
-        }
         texts
             .iter()
             .filter(|text| !self.unreadable.contains(text))
             .for_each(|text| warn!("{text}; keeping its last content"));
-        let outage = (!texts.is_empty()).then(|| texts.join("; "));
-        if outage.is_none() {
+        if texts.is_empty() && !self.unreadable.is_empty() {
             info!("cannot read cluster files: resolved");
         }
         self.unreadable = texts;
-        Some(Change::Outage(outage))
     }
 }
 
@@ -104,8 +100,24 @@ mod tests {
         )
     }
 
-    fn reader(root: &Path) -> Reader {
-        Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() }
+    /// A reader, and what its consumer takes.
+    struct Read {
+        reader: Reader,
+        pending: PendingBatch,
+    }
+
+    impl Read {
+        fn open(root: &Path) -> Self {
+            let reader = Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() };
+            let pending = PendingBatch::default();
+            pending.put(reader.read());
+            Self { reader, pending }
+        }
+
+        fn refresh(&mut self) -> Vec<Change> {
+            self.pending.put(self.reader.refresh());
+            self.pending.take()
+        }
     }
 
     /// The Services, and the changes other than objects.
@@ -122,8 +134,8 @@ mod tests {
         let file = directory.path().join("a.yaml");
         let odd = format!("{}---\nkind: Odd\n", service("web"));
         fs::write(&file, &odd).unwrap();
-        let mut reader = reader(&file);
-        let (services, rest) = split(reader.changes());
+        let mut reader = Read::open(&file);
+        let (services, rest) = split(reader.pending.take());
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
         assert_eq!(services, ["ns/web"]);
         assert_eq!(split(reader.refresh()), (services, vec![]), "the same problems are not emitted twice");
@@ -136,8 +148,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
-        let mut reader = reader(&file);
-        reader.changes();
+        let mut reader = Read::open(&file);
+        reader.pending.take();
         fs::write(&file, "kind: [").unwrap();
         let (services, rest) = split(reader.refresh());
         assert_eq!(services, ["ns/web"]);
@@ -148,16 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_an_object_gets_traffic() {
+    fn a_node_that_the_files_do_not_have_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
-        let node = |spec: &str| format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n}}\nspec: {spec}\n");
+        let node = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nspec: {}\n";
+        fs::write(&file, node).unwrap();
+        let mut reader = Read::open(&file);
+        assert!(matches!(reader.pending.take()[0], Change::Node(Some(_))));
         fs::write(&file, service("web")).unwrap();
-        let mut reader = reader(&file);
-        let eligible = |changes: &[Change]| matches!(&changes[0], Change::Node(Some(node)) if node.eligible);
-        assert!(eligible(&reader.changes()));
-        fs::write(&file, node("{taints: [{key: ToBeDeletedByClusterAutoscaler}]}")).unwrap();
-        assert!(!eligible(&reader.refresh()));
+        assert_eq!(reader.refresh()[0], Change::Node(None));
     }
 
     #[test]
@@ -166,12 +177,48 @@ mod tests {
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let (sender, emitted) = channel();
-        let (source, initial) = FileSource::start(&file, "n", move |changes| drop(sender.send(changes))).unwrap();
+        let (source, initial) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
         assert_eq!(split(initial).0, ["ns/web"]);
         fs::write(&file, service("api")).unwrap();
         // The file may be read while it is empty.
-        while split(emitted.recv_timeout(BOUND).unwrap()).0 != ["ns/api"] {}
+        while split(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/api"] {}
         drop(source);
         assert!(emitted.iter().count() < 3, "the thread ends with its source");
+    }
+
+    #[test]
+    fn a_pending_batch_has_the_latest_content_of_the_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, service("web")).unwrap();
+        let (sender, emitted) = channel();
+        let (_source, _) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
+        fs::write(&file, service("api")).unwrap();
+        let batch = emitted.recv_timeout(BOUND).unwrap();
+        let Batch::Pending(pending) = &batch else { panic!("{batch:?}") };
+        let last = || split(pending.cluster()).0;
+        for name in ["one", "two"] {
+            fs::write(&file, service(name)).unwrap();
+            while last() != [format!("ns/{name}")] {
+                assert!(emitted.recv_timeout(Duration::from_millis(10)).is_err(), "no other batch is emitted");
+            }
+        }
+        assert_eq!(split(batch.into_changes()).0, ["ns/two"]);
+        fs::write(&file, service("three")).unwrap();
+        while split(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/three"] {}
+    }
+
+    #[test]
+    fn a_problem_and_an_outage_that_came_and_went_unseen_are_not_emitted() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, service("web")).unwrap();
+        let mut reader = Read::open(&file);
+        reader.pending.take();
+        for text in ["kind: Odd", "kind: [", &service("api")] {
+            fs::write(&file, text).unwrap();
+            reader.pending.put(reader.reader.refresh());
+        }
+        assert_eq!(split(reader.pending.take()), (vec!["ns/api".to_owned()], vec![]));
     }
 }

@@ -1,7 +1,7 @@
 //! Waits for changes of files. A notification only means that something may have changed; the consumer reads the files to find out.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -68,8 +68,13 @@ impl FileChanges {
         let first = Instant::now();
         loop {
             let wait = QUIET.min(MAX_SETTLE.saturating_sub(first.elapsed()));
-            if wait.is_zero() || self.0.recv_timeout(wait).is_err() {
+            if wait.is_zero() {
                 return true;
+            }
+            match self.0.recv_timeout(wait) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
     }
@@ -93,6 +98,14 @@ mod tests {
         assert!(changes.wait());
         drop(watch);
         assert!(!changes.wait());
+    }
+
+    #[test]
+    fn a_watch_that_is_dropped_before_the_files_have_settled_is_the_end() {
+        let (sender, notified) = channel();
+        sender.send(()).unwrap();
+        drop(sender);
+        assert!(!FileChanges(notified).wait());
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! - **Complete lists.** The first change of a kind is its complete list ([`Change::ResetServices`], [`Change::ResetSlices`],
 //!   [`Change::Node`]), emitted after its last page has been read. A later list replaces everything, so a missed deletion takes effect. An
 //!   incomplete list is never emitted.
-//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one batch.
+//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one [`Batch`].
+//!   At most one is pending: if the files change before it is taken, it gets their new content.
 //! - **Partial failure.** The valid parts of an object are used. Each invalid part is left out and reported as a [`kubernetes::Problem`]
 //!   ([`Change::Problems`]), once for each version of the object. An object without any usable part is deleted.
 //! - **Outages.** While the source cannot be read, [`Change::Outage`] carries the reason, and everything emitted before stays valid.
@@ -30,6 +31,7 @@
 //!   of the model, and not that of the types of `k8s-openapi`.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod catalog;
 mod change;
 pub mod cluster;
@@ -40,6 +42,7 @@ pub mod file_watch;
 pub mod files;
 pub mod kubernetes;
 
+pub use batch::{Batch, PendingBatch};
 pub use catalog::Catalog;
 pub use change::Change;
 pub use document::SyntaxError;

@@ -15,7 +15,7 @@ use crate::background::Background;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit};
+use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit, Reload};
 use crate::error::CommandError;
 use crate::events::{self, EventType, ObjectReference, SharedCorrelator};
 use crate::hns::Hns;
@@ -85,8 +85,8 @@ impl Bound<'_> {
     pub fn run(self) -> Result<(), CommandError> {
         let Self { context, received, correlator, mut reporting, mut control_loop, _config_watcher } = self;
         loop {
-            let config = match control_loop.run(&received)? {
-                Exit::Reload(config) => *config,
+            let Reload { config, file_error } = match control_loop.run(&received)? {
+                Exit::Reload(reload) => reload,
                 Exit::Shutdown => {
                     info!("shut down; HNS keeps its state");
                     return Ok(());
@@ -94,7 +94,7 @@ impl Bound<'_> {
             };
             // The new loop is built before the old one is dropped, so that an unusable configuration changes nothing.
             let replaced = Source::of(&context.args.proxy, &config).map_err(CommandError::from).and_then(|source| {
-                let new = ControlLoop::new(context.clone(), config, &source, Some(control_loop.session()))?;
+                let new = ControlLoop::new(context.clone(), *config, &source, Some(control_loop.session()))?;
                 Ok((new, source))
             });
             match replaced {
@@ -106,6 +106,7 @@ impl Bound<'_> {
                     // The new configuration may have the same addresses, so they are released first.
                     drop(reporting);
                     reporting = Reporting::start(&context, control_loop.config(), &source, &correlator, None)?;
+                    file_error.into_iter().for_each(|error| control_loop.reject_configuration(error));
                 }
             }
         }
@@ -129,35 +130,115 @@ fn starting() -> events::Event {
     events::Event { regarding, event_type, reason: "Starting", action: "StartKubeProxy", note: String::new() }
 }
 
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
+#[cfg(feature = "emulator")]
 mod tests {
-    use std::path::Path;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use serde_json::Value;
 
     use super::*;
     use crate::cli::{self, Command};
+    use crate::hns::HnsChoice;
     use crate::http_client::get_json;
+    use crate::status::Status;
+
+    fn recording(file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge").join(file)
+    }
+
+    /// What a process is built of: the cluster and the host of a recording.
+    struct Parts {
+        args: RunArgs,
+        config: Config,
+        hns: Arc<Hns>,
+        shutdown: Shutdown,
+    }
+
+    impl Parts {
+        fn new(flags: &[&str]) -> Self {
+            let from = format!("--from={}", recording("cluster.json").display());
+            let hns = format!("--hns=emulated:{}", recording("host.json").display());
+            let line = [&["hnsproxy", "run", from.as_str(), hns.as_str()][..], flags].concat();
+            let command = cli::parse(line.iter().map(Into::into)).unwrap().command;
+            let Command::Run(args) = command else { panic!("{line:?}") };
+            let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
+            // The flags do not allow port 0.
+            (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
+            let hns = Hns::open(&args.proxy.hns).unwrap();
+            Self { args, config, hns, shutdown: Shutdown::default() }
+        }
+
+        fn build(&self) -> Bound<'_> {
+            build(&self.args, &self.config, self.hns.clone(), &self.shutdown).unwrap()
+        }
+
+        /// The configuration with direct server return.
+        fn with_dsr(&self) -> Event {
+            let mut config = self.config.clone();
+            config.winkernel.enable_dsr = true;
+            Event::Config(config::Change::Valid(Box::new(config)))
+        }
+
+        /// Runs with events that are queued before, until HNS is in sync. Returns the number of writes.
+        fn run(&self, events: Vec<Event>) -> u64 {
+            let bound = self.build();
+            let Context { events: sender, store, background, .. } = bound.context.clone();
+            events.into_iter().for_each(|event| sender.send(event));
+            let (mut status, shutdown) = (store.subscribe(), self.shutdown.clone());
+            let _task = background.spawn(move |stopped| async move {
+                let in_sync = |status: &Arc<Status>| status.hns_version.is_some() && status.progress.backlog == 0;
+                tokio::select! {
+                    _ = status.wait_for(in_sync) => shutdown.request(),
+                    _ = stopped => {}
+                }
+            });
+            bound.run().unwrap();
+            self.hns.counts().writes
+        }
+    }
+
+    #[test]
+    fn of_queued_configurations_only_the_last_is_programmed() {
+        let writes = Parts::new(&[]).run(Vec::new());
+        let parts = Parts::new(&[]);
+        let before = Event::Config(config::Change::Valid(Box::new(parts.config.clone())));
+        assert_eq!(parts.run(vec![parts.with_dsr(), before]), writes);
+        let parts = Parts::new(&[]);
+        assert_eq!(parts.run(vec![parts.with_dsr()]), Parts::new(&["--enable-dsr"]).run(Vec::new()));
+    }
+
+    #[test]
+    fn a_shutdown_that_is_queued_with_a_configuration_wins() {
+        let parts = Parts::new(&[]);
+        assert_eq!(parts.run(vec![parts.with_dsr(), Event::Shutdown]), 0);
+    }
+
+    #[test]
+    fn the_host_has_the_addresses_of_its_node_from_the_start() {
+        let mut host: Value = serde_json::from_str(&fs::read_to_string(recording("host.json")).unwrap()).unwrap();
+        host["nodeIPs"] = Value::Array(Vec::new());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), host.to_string()).unwrap();
+        let mut parts = Parts::new(&["--hostname-override=lin-4"]);
+        parts.args.proxy.hns.hns = HnsChoice::Emulated(Some(file.path().to_owned()));
+        parts.hns = Hns::open(&parts.args.proxy.hns).unwrap();
+        let status = parts.build().context.store.snapshot().status;
+        let addresses: Vec<_> = status.node.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["192.168.77.4", "fd00:77::4"]);
+    }
 
     #[test]
     fn a_bound_process_has_real_addresses_and_answers_before_it_runs() {
-        let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/boutique-l2bridge");
-        let from = format!("--from={}", recording.join("cluster.json").display());
-        let hns = format!("--hns=emulated:{}", recording.join("host.json").display());
-        let line = ["hnsproxy", "run", &from, &hns];
-        let Command::Run(args) = cli::parse(line.map(Into::into)).unwrap().command else { panic!("{line:?}") };
-        let mut config = Config::resolve(&args.proxy.kube_proxy).unwrap();
-        // The flags do not allow port 0.
-        (config.metrics_address, config.healthz_address) = ("127.0.0.1:0".parse().unwrap(), None);
-        let (hns, shutdown) = (Hns::open(&args.proxy.hns).unwrap(), Shutdown::default());
-        let bound = build(&args, &config, hns.clone(), &shutdown).unwrap();
+        let parts = Parts::new(&[]);
+        let (hns, bound) = (&parts.hns, parts.build());
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
         assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
-        shutdown.request();
+        parts.shutdown.request();
         bound.run().unwrap();
-        assert!(hns.counts().writes > 0);
         assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
     }
 }

@@ -44,7 +44,7 @@ impl Reporting {
         let recorder: Recorder = broadcaster.as_ref().map(Broadcaster::recorder).unwrap_or_default();
         first.into_iter().for_each(|event| recorder.record(event));
         let settings = serve::Settings::of(config);
-        let listeners = Listeners::bind(&settings).inspect_err(|error| recorder.record(error.event()))?;
+        let listeners = Listeners::bind(&settings, &recorder)?;
         let events = events.clone();
         let proxy = serve::Proxy {
             store: store.clone(),

@@ -127,6 +127,11 @@ impl Session {
         }
     }
 
+    /// Lets load balancers send traffic to this node, which has no Node object.
+    pub fn set_node_eligible(&mut self) {
+        self.node.eligible = true;
+    }
+
     /// Whether Services and EndpointSlices were listed completely.
     pub fn has_complete_cluster(&self) -> bool {
         self.reconciler.is_complete()

@@ -22,13 +22,6 @@ pub struct Node {
     pub eligible: bool,
 }
 
-impl Node {
-    /// A node without a Node object.
-    pub fn unknown(name: &str) -> Self {
-        Self { name: SmolStr::new(name), zone: None, ips: Vec::new(), pod_cidrs: Vec::new(), eligible: true }
-    }
-}
-
 pub fn convert(object: &object::Node) -> Node {
     let zone = object.metadata.labels.get(ZONE).filter(|zone| !zone.is_empty());
     let of_type = |kind: &'static str| {

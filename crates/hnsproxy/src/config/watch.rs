@@ -1,4 +1,4 @@
-//! Watches the configuration file, and reports changes to another valid configuration, or to an invalid one.
+//! Watches the configuration file, and reports each other configuration that it has, and that it has become invalid.
 
 use std::path::Path;
 
@@ -8,44 +8,35 @@ use cluster_source::file_watch::{self, FileChanges, FileWatch, FileWatchError};
 use super::key::flag;
 use super::{Config, ConfigError, Flags};
 
-/// A change of the configuration file.
+/// What the configuration file has changed to. Whether it is the configuration in use, only the consumer knows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The file has another configuration.
     Valid(Box<Config>),
-    /// The file is invalid, for this reason. The configuration in use stays in effect.
+    /// The file is invalid, for this reason.
     Invalid(String),
-    /// The file was invalid, and has the configuration in use again.
-    Resolved,
 }
 
-/// The configuration in use, and the error if the file has become invalid since.
-#[derive(Debug)]
-struct Known {
-    config: Config,
-    error: Option<String>,
+impl From<Result<Config, ConfigError>> for Change {
+    fn from(read: Result<Config, ConfigError>) -> Self {
+        match read {
+            Ok(config) => Self::Valid(Box::new(config)),
+            Err(error) => Self::Invalid(error_chain(&error)),
+        }
+    }
 }
+
+/// The file as it was last read.
+#[derive(Debug)]
+struct Known(Change);
 
 impl Known {
     /// Compares the file, as just read, with what is known. Returns the change, if there is one.
     fn update(&mut self, read: Result<Config, ConfigError>) -> Option<Change> {
-        match read {
-            Ok(config) => {
-                let error = self.error.take();
-                if config == self.config {
-                    return error.map(|_| Change::Resolved);
-                }
-                self.config = config.clone();
-                Some(Change::Valid(Box::new(config)))
-            }
-            Err(error) => {
-                let error = error_chain(&error);
-                (self.error.as_ref() != Some(&error)).then(|| {
-                    self.error = Some(error.clone());
-                    Change::Invalid(error)
-                })
-            }
-        }
+        let now = Change::from(read);
+        (now != self.0).then(|| {
+            self.0 = now.clone();
+            now
+        })
     }
 }
 
@@ -66,7 +57,7 @@ pub fn watch(
 
 /// Reads the file after each change, until the watch is dropped.
 fn follow(flags: &Flags, config: Config, changes: &FileChanges, mut on_change: impl FnMut(Change)) {
-    let mut known = Known { config, error: None };
+    let mut known = Known(Change::Valid(Box::new(config)));
     // Read before the first event: the file may have changed between its first reading and the start of the watch.
     loop {
         if let Some(change) = known.update(Config::resolve(flags)) {
@@ -94,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn only_differences_are_changes_and_an_error_keeps_the_configuration() {
-        let mut known = Known { config: config("").unwrap(), error: None };
+    fn only_differences_are_changes() {
+        let mut known = Known(config("").into());
         assert_eq!(known.update(config("")), None);
         assert_eq!(known.update(config("winkernel: {}")), None, "another text of the same configuration");
         let Some(Change::Invalid(error)) = known.update(config("mode: ipvs")) else { panic!("{known:?}") };
         assert!(error.contains("Mode.ProxyMode"), "{error}");
         assert_eq!(known.update(config("mode: ipvs")), None, "reported once");
-        assert_eq!(known.update(config("")), Some(Change::Resolved), "back to the configuration in use");
+        assert_eq!(known.update(config("")), Some(config("").into()), "reported again after it was invalid");
         assert!(
             matches!(known.update(config("mode: ipvs")), Some(Change::Invalid(_))),
             "reported again after it was valid"

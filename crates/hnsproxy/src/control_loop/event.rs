@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use cluster_source::Change;
+use cluster_source::Batch;
 
 use crate::config;
 use crate::serve::ExplainRequest;
@@ -11,8 +11,8 @@ use crate::source::Origin;
 use crate::status::StatusStore;
 
 pub enum Event {
-    /// The cluster has changed. These changes belong together: none is programmed without the others.
-    Cluster(Origin, Vec<Change>),
+    /// The cluster has changed.
+    Cluster(Origin, Batch),
     /// The configuration file has changed.
     Config(config::Change),
     /// HNS sent a notification.

@@ -3,6 +3,7 @@
 mod event;
 mod notifications;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -42,8 +43,14 @@ pub struct Context<'a> {
 /// Why the loop returned.
 pub enum Exit {
     Shutdown,
-    /// The configuration file asks for another configuration.
-    Reload(Box<Config>),
+    Reload(Reload),
+}
+
+/// Another configuration that the configuration file has asked for.
+pub struct Reload {
+    pub config: Box<Config>,
+    /// Why the file is invalid, if it has become so since.
+    pub file_error: Option<String>,
 }
 
 pub struct ControlLoop<'a> {
@@ -53,6 +60,8 @@ pub struct ControlLoop<'a> {
     feed: Feed,
     next_audit: Duration,
     notifications: Notifications,
+    /// The last configuration that was asked for since the last tick.
+    reload: Option<Reload>,
     /// Why the last change of the configuration file was not applied.
     configuration_error: Option<String>,
     /// Whether HNS has been in sync before.
@@ -73,16 +82,17 @@ impl<'a> ControlLoop<'a> {
         let Context { args, hns, events, store, metrics, background } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
-        let host = host(&config, &args.proxy, hns, None);
+        let environment = Environment { args: &args.proxy, config: &config, hns };
+        let sender = events.clone();
+        let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
+        let mut feed = Feed::start(environment, &node_name, source, background, metrics, send)?;
+        let host = host(&config, &args.proxy, hns, feed.initial_node());
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
             session.inherit(before);
         }
         info!("{}", session.description());
-        let environment = Environment { args: &args.proxy, config: &config, hns };
-        let sender = events.clone();
-        let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
-        let feed = Feed::start(environment, &node_name, source, background, metrics, send, &mut session)?;
+        feed.load(&mut session);
         store.publish_start(session.status());
         let notifications = Notifications::new(hns.clone(), events.clone());
         Ok(Self {
@@ -92,6 +102,7 @@ impl<'a> ControlLoop<'a> {
             feed,
             next_audit: Duration::ZERO,
             notifications,
+            reload: None,
             configuration_error: None,
             was_in_sync: false,
         })
@@ -110,38 +121,56 @@ impl<'a> ControlLoop<'a> {
     /// # Errors
     /// If the Node has changed so that the process has to be restarted.
     pub fn run(&mut self, received: &Receiver<Event>) -> Result<Exit, CommandError> {
+        // Events that were queued before this loop was built go first, too.
+        let mut next = received.try_recv().ok();
         loop {
+            // What was queued while the last tick was busy with HNS is programmed in one tick. A reload waits for the rest of the queue:
+            // another configuration or a shutdown may follow, and the tick after the reload would program what nobody asks for any more.
+            while let Some(event) = next {
+                if let ControlFlow::Break(()) = self.handle(event) {
+                    return Ok(Exit::Shutdown);
+                }
+                next = received.try_recv().ok();
+            }
+            if let Some(reload) = self.reload.take() {
+                return Ok(Exit::Reload(reload));
+            }
             let wake = self.tick()?;
-            let mut next = match received.recv_timeout(wake.saturating_sub(self.session.now())) {
+            next = match received.recv_timeout(wake.saturating_sub(self.session.now())) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Disconnected) => Some(Event::Shutdown),
                 Err(RecvTimeoutError::Timeout) => None,
             };
-            // What was queued while the last tick was busy with HNS is programmed in one tick.
-            while let Some(event) = next {
-                if let Some(exit) = self.handle(event) {
-                    return Ok(exit);
-                }
-                next = received.try_recv().ok();
-            }
         }
     }
 
-    fn handle(&mut self, event: Event) -> Option<Exit> {
+    /// Breaks at a shutdown.
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
         match event {
-            Event::Cluster(origin, changes) => self.feed.apply(&origin, changes, &mut self.session),
+            Event::Cluster(origin, batch) => self.feed.apply(&origin, batch, &mut self.session),
             Event::Hns(event) => self.handle_notification(event),
-            Event::Config(config::Change::Invalid(error)) => self.reject_configuration(error),
-            Event::Config(config::Change::Resolved) => {
-                if let Some(error) = self.configuration_error.take() {
-                    info!("{error}: resolved");
+            Event::Config(change) => self.handle_configuration(change),
+            Event::Explain(request) => request.answer(|service| self.session.explain(service)),
+            Event::Shutdown => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Compares the configuration file with the configuration in use, which only this loop knows: one that the file asked for may have been
+    /// rejected.
+    fn handle_configuration(&mut self, change: config::Change) {
+        match (change, &mut self.reload) {
+            (config::Change::Valid(config), _) if *config == self.config => {
+                self.reload = None;
+                if self.configuration_error.take().is_some() {
+                    info!("invalid configuration file: resolved");
                 }
             }
-            Event::Config(config::Change::Valid(config)) => return Some(Exit::Reload(config)),
-            Event::Explain(request) => request.answer(|service| self.session.explain(service)),
-            Event::Shutdown => return Some(Exit::Shutdown),
+            // An earlier error stays until the reload succeeds.
+            (config::Change::Valid(config), _) => self.reload = Some(Reload { config, file_error: None }),
+            (config::Change::Invalid(error), Some(reload)) => reload.file_error = Some(error),
+            (config::Change::Invalid(error), None) => self.reject_configuration(error),
         }
-        None
     }
 
     /// Keeps the configuration in use. The status has the error until the file is valid.

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::Settings;
 use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
-use crate::events::{Event, EventType, ObjectReference};
+use crate::events::{Event, EventType, ObjectReference, Recorder};
 
 const HEALTHZ: &str = "/healthz";
 const METRICS: &str = "/metrics";
@@ -29,7 +29,7 @@ pub struct ListenError {
 
 impl ListenError {
     /// The Event that kube-proxy sends about it.
-    pub fn event(&self) -> Event {
+    fn event(&self) -> Event {
         let reason = if self.name == HEALTHZ { "FailedToStartProxierHealthcheck" } else { "FailedToStartMetricServer" };
         let (regarding, event_type, note) = (ObjectReference::Node, EventType::Warning, error_chain(self));
         Event { regarding, event_type, reason, action: "StartKubeProxy", note }
@@ -53,19 +53,23 @@ impl Listeners {
     /// Binds the addresses. One that is taken is retried in [`start`](super::start).
     ///
     /// # Errors
-    /// If one is taken and the settings do not allow to go on without it.
-    pub fn bind(settings: &Settings) -> Result<Self, ListenError> {
+    /// If one is taken and the settings do not allow to go on without it. Each such address is recorded.
+    pub fn bind(settings: &Settings, recorder: &Recorder) -> Result<Self, ListenError> {
         let listener = |name, address| {
             let listener = Listener { name, address, bound: bind(address, Callers::All) };
             match listener.bound {
-                Err(source) if settings.hard_fail => Err(ListenError { name, address, source }),
+                Err(source) if settings.hard_fail => {
+                    let error = ListenError { name, address, source };
+                    recorder.record(error.event());
+                    Err(error)
+                }
                 bound => Ok(Listener { bound, ..listener }),
             }
         };
-        Ok(Self {
-            healthz: settings.healthz_address.map(|address| listener(HEALTHZ, address)).transpose()?,
-            metrics: listener(METRICS, settings.metrics_address)?,
-        })
+        // Both are tried before the first error ends it: an operator should not find the second after the next start.
+        let healthz = settings.healthz_address.map(|address| listener(HEALTHZ, address)).transpose();
+        let metrics = listener(METRICS, settings.metrics_address);
+        Ok(Self { healthz: healthz?, metrics: metrics? })
     }
 
     /// The real address, once it is bound: the port may have been 0.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use cluster_source::files::FileError;
+use cluster_source::kubernetes::node::Node;
 use cluster_source::kubernetes::summary;
-use cluster_source::{Change, FileSource};
+use cluster_source::{Batch, Change, FileSource};
 use tracing::{info, warn};
 
 use super::local_node::{LocalNode, Needs, NodeError, Readiness};
@@ -37,7 +38,9 @@ enum Running {
 /// A running source, and what is known of the cluster apart from the session.
 pub struct Feed {
     origin: Origin,
-    _running: Running,
+    running: Running,
+    /// What was known at once, until it is applied.
+    initial: Vec<Change>,
     node: LocalNode,
     /// Whether the session has not been given the present addresses of the Node.
     addresses_changed: bool,
@@ -47,8 +50,8 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to read the cluster. Applies the content of files immediately. Later changes are sent from any thread, those that belong
-    /// together in one call; the receiver has to [apply](Self::apply) them.
+    /// Starts to read the cluster. The content of files waits for [`load`](Self::load). Later changes are sent from any thread, those that
+    /// belong together in one call; the receiver has to [apply](Self::apply) them.
     ///
     /// # Errors
     /// If files cannot be read or watched. An API server that is unavailable is not an error.
@@ -58,12 +61,11 @@ impl Feed {
         source: &Source,
         background: &Background,
         metrics: &Arc<Metrics>,
-        send: impl Fn(Origin, Vec<Change>) + Send + 'static,
-        session: &mut Session,
+        send: impl Fn(Origin, Batch) + Send + 'static,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
         let from = origin.clone();
-        let emit = move |changes| send(from.clone(), changes);
+        let emit = move |batch| send(from.clone(), batch);
         let (needs, running, initial) = match source {
             Source::Files(root) => {
                 let (source, initial) = FileSource::start(root, node_name, emit)?;
@@ -76,15 +78,26 @@ impl Feed {
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
+                let emit = move |changes| emit(Batch::Changes(changes));
                 let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
                 (needs, Running::ApiServer { _task: task }, Vec::new())
             }
         };
         let node = LocalNode::new(node_name, needs);
-        let mut feed =
-            Self { origin, _running: running, node, addresses_changed: false, outage: None, logged_wait: None };
-        initial.into_iter().for_each(|change| feed.apply_one(change, session));
-        Ok(feed)
+        Ok(Self { origin, running, initial, node, addresses_changed: false, outage: None, logged_wait: None })
+    }
+
+    /// The local Node, if it is known before anything is applied.
+    pub fn initial_node(&self) -> Option<&Node> {
+        self.initial.iter().find_map(|change| if let Change::Node(node) = change { node.as_ref() } else { None })
+    }
+
+    /// Applies what was known at once, to a session whose host has the addresses of the [initial Node](Self::initial_node).
+    pub fn load(&mut self, session: &mut Session) {
+        for change in std::mem::take(&mut self.initial) {
+            self.apply_one(change, session);
+        }
+        self.addresses_changed = false;
     }
 
     /// Why the source cannot be read at present.
@@ -93,20 +106,23 @@ impl Feed {
     }
 
     /// Applies changes, unless they come from a predecessor of this feed.
-    pub fn apply(&mut self, origin: &Origin, changes: Vec<Change>, session: &mut Session) {
+    pub fn apply(&mut self, origin: &Origin, batch: Batch, session: &mut Session) {
         if Arc::ptr_eq(&self.origin, origin) {
-            changes.into_iter().for_each(|change| self.apply_one(change, session));
+            batch.into_changes().into_iter().for_each(|change| self.apply_one(change, session));
         }
     }
 
     fn apply_one(&mut self, change: Change, session: &mut Session) {
         match &change {
             Change::Node(node) => {
-                if node.is_none() {
-                    warn!(
+                match &self.running {
+                    // Nobody can mark a Node for removal that the files do not have.
+                    Running::Files { .. } if node.is_none() => session.set_node_eligible(),
+                    Running::ApiServer { .. } if node.is_none() => warn!(
                         "Node {} not found; set --hostname-override if the kubelet uses another name",
                         self.node.name()
-                    );
+                    ),
+                    Running::Files { .. } | Running::ApiServer { .. } => {}
                 }
                 self.addresses_changed |= self.node.update(node.clone(), session.now());
             }

@@ -4,12 +4,15 @@ use std::fs;
 
 use hcn::Kind;
 use serde_json::{Value, json};
+use test_api_server::Credentials;
 
+use crate::support::cluster::Cluster;
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
 use crate::support::program::{free_addresses, hnsproxy};
 use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
 
 fn boutique() -> String {
     cluster_flag("boutique-l2bridge")
@@ -55,6 +58,74 @@ fn an_invalid_change_of_the_file_is_reported_and_not_applied() {
     assert_eq!((hns.objects(), hns.emulator.writes()), (objects, writes));
     file.write("winkernel: {enableDSR: true}");
     running.wait_for_state("no error", |state| state["configuration"]["error"].is_null());
+}
+
+/// The program on the kubeconfig of a configuration file that then names one that does not exist.
+struct Rejected {
+    cluster: Cluster,
+    file: ConfigFile,
+    running: Running,
+    _hns: Hns,
+}
+
+impl Rejected {
+    fn start() -> Self {
+        let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
+        cluster.flag(&Credentials::None);
+        let file = ConfigFile::new(&client(&cluster, "kubeconfig"));
+        let running = file.start(&[&hns.flag()]);
+        running.wait_until_in_sync();
+        let rejected = Self { cluster, file, running, _hns: hns };
+        rejected.write("missing");
+        rejected.wait_for_error(true);
+        rejected
+    }
+
+    /// Writes the configuration with a kubeconfig.
+    fn write(&self, kubeconfig: &str) {
+        self.file.write(&client(&self.cluster, kubeconfig));
+    }
+
+    /// Waits for the error of the missing kubeconfig, or for another.
+    #[track_caller]
+    fn wait_for_error(&self, missing: bool) {
+        let is = |state: &Value| {
+            state["configuration"]["error"].as_str().is_some_and(|error| error.contains("missing") == missing)
+        };
+        self.running.wait_for_state(&format!("the error of the missing kubeconfig: {missing}"), is);
+    }
+
+    #[track_caller]
+    fn wait_for_no_error(&self) {
+        self.running.wait_for_state("no error", |state| state["configuration"]["error"].is_null());
+    }
+}
+
+/// The field of a kubeconfig.
+fn client(cluster: &Cluster, kubeconfig: &str) -> String {
+    format!("clientConnection: {{kubeconfig: '{}'}}", cluster.file(kubeconfig).display())
+}
+
+#[test]
+fn a_rejected_configuration_is_an_error_until_the_file_has_that_in_use() {
+    let rejected = Rejected::start();
+    rejected.file.write("winkernel: [");
+    rejected.wait_for_error(false);
+    rejected.write("missing");
+    rejected.wait_for_error(true);
+    rejected.write("kubeconfig");
+    rejected.wait_for_no_error();
+}
+
+#[test]
+fn a_rejected_configuration_is_tried_again_after_an_invalid_one() {
+    let rejected = Rejected::start();
+    rejected.file.write("winkernel: [");
+    rejected.wait_for_error(false);
+    fs::copy(rejected.cluster.file("kubeconfig"), rejected.cluster.file("missing")).unwrap();
+    rejected.write("missing");
+    rejected.wait_for_no_error();
+    rejected.file.wait_until_in_use("missing");
 }
 
 #[test]

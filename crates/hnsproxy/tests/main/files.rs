@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use hcn_emulator::Host;
 use serde_json::json;
 
 use crate::support::cluster::{service, slice};
 use crate::support::hns::Hns;
 use crate::support::program::from;
+use crate::support::recording::host;
 use crate::support::running::Running;
 
 fn list(name: &str, address: &str) -> String {
@@ -41,6 +43,36 @@ fn a_file_that_becomes_invalid_keeps_its_last_objects() {
     fs::write(&broken, list("a", "10.96.9.3")).unwrap();
     hns.wait_for_frontend("10.96.9.3");
     hns.wait_for_no_frontend("10.96.9.1");
+}
+
+#[test]
+fn a_node_that_disappears_leaves_its_addresses_and_hns_as_they_were() {
+    let (directory, name) = (tempfile::tempdir().unwrap(), "boutique-l2bridge");
+    let hns = Hns::on(&Host { node: String::new(), node_ips: Vec::new(), ..host(name) });
+    let file = directory.path().join("cluster.json");
+    let mut node_port = service("a", "10.96.9.1");
+    node_port["spec"]["type"] = json!("NodePort");
+    node_port["spec"]["ports"] = json!([{"port": 80, "nodePort": 30080}]);
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "win-9"},
+        "spec": {"taints": [{"key": "ToBeDeletedByClusterAutoscaler"}]},
+        "status": {"addresses": [{"type": "InternalIP", "address": "192.168.77.1"}]}});
+    let write = |items: &[serde_json::Value]| {
+        fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()).unwrap();
+    };
+    let cluster = [node_port, slice("a", "10.244.7.7"), node];
+    write(&cluster);
+    let running = Running::start(&[&from(&file), &hns.flag(), "--hostname-override=win-9"]);
+    let with_node = json!({"name": "win-9", "found": true, "eligible": false, "addresses": ["192.168.77.1"]});
+    assert_eq!(running.wait_until_in_sync()["node"], with_node);
+    let writes = hns.emulator.writes();
+    write(&cluster[..2]);
+    running.wait_for_state("the Node to be gone", |state| state["node"]["found"] == false);
+    // Nobody can mark a Node for removal that the files do not have.
+    let without_node = json!({"name": "win-9", "found": false, "eligible": true, "addresses": ["192.168.77.1"]});
+    assert_eq!((&running.wait_until_in_sync()["node"], hns.emulator.writes()), (&without_node, writes));
+    write(&cluster);
+    let again = running.wait_for_state("the Node to be back", |state| state["node"]["found"] == true);
+    assert_eq!((&again["node"], hns.emulator.writes()), (&with_node, writes));
 }
 
 #[cfg(unix)]

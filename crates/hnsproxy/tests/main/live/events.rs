@@ -133,27 +133,34 @@ fn an_event_that_the_server_has_forgotten_is_created_again() {
     assert_eq!(ports.patches(), 2);
 }
 
-/// Runs with one of the two addresses taken, until that ends the program, and checks that there is an Event of the node.
+/// Runs with addresses taken, until that ends the program, and checks that there is an Event of the node for each.
 #[track_caller]
-fn a_taken_address_is_an_event(taken: usize, reason: &str) {
+fn taken_addresses_are_events(taken: &[usize], reasons: &[&str]) {
     let addresses: [SocketAddr; 2] = free_addresses();
-    let _taken = TcpListener::bind(addresses[taken]).unwrap();
+    let _taken: Vec<_> = taken.iter().map(|index| TcpListener::bind(addresses[*index]).unwrap()).collect();
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let health = format!("--healthz-bind-address={}", addresses[0]);
     let metrics = format!("--metrics-bind-address={}", addresses[1]);
     let kubeconfig = cluster.flag(&Credentials::None);
     hnsproxy(&[&kubeconfig, &hns.flag(), &health, &metrics, "--bind-address-hard-fail"]).expect(1);
-    let event = events(&cluster, reason).pop().unwrap_or_else(|| panic!("{:#?}", cluster.server.events()));
-    assert_eq!((&event["type"], &event["action"]), (&json!("Warning"), &json!("StartKubeProxy")));
-    assert_eq!(event["regarding"]["kind"], "Node");
+    for reason in reasons {
+        let event = events(&cluster, reason).pop().unwrap_or_else(|| panic!("{:#?}", cluster.server.events()));
+        assert_eq!((&event["type"], &event["action"]), (&json!("Warning"), &json!("StartKubeProxy")));
+        assert_eq!(event["regarding"]["kind"], "Node");
+    }
 }
 
 #[test]
 fn a_taken_address_of_healthz_is_sent_as_an_event_before_the_program_ends() {
-    a_taken_address_is_an_event(0, "FailedToStartProxierHealthcheck");
+    taken_addresses_are_events(&[0], &["FailedToStartProxierHealthcheck"]);
 }
 
 #[test]
 fn a_taken_address_of_metrics_is_sent_as_an_event_before_the_program_ends() {
-    a_taken_address_is_an_event(1, "FailedToStartMetricServer");
+    taken_addresses_are_events(&[1], &["FailedToStartMetricServer"]);
+}
+
+#[test]
+fn two_taken_addresses_are_sent_as_two_events() {
+    taken_addresses_are_events(&[0, 1], &["FailedToStartProxierHealthcheck", "FailedToStartMetricServer"]);
 }

@@ -105,10 +105,20 @@ fn put_verbosity(running: &Running, verbosity: &str) -> Response {
 
 #[test]
 fn with_profiling_the_verbosity_of_the_log_can_be_changed() {
-    let (_hns, running) = in_sync(&["--profiling"]);
-    assert_eq!(put_verbosity(&running, "much").code, 400);
+    let (hns, running) = in_sync(&["--profiling", "--hns-audit-interval=0.1"]);
+    let refused = put_verbosity(&running, "much");
+    assert_eq!(refused.code, 400);
+    assert!(refused.body.starts_with("failed set klog.logging.verbosity much: "), "{refused:#?}");
     assert_eq!(get(running.metrics, "/debug/flags/v").unwrap().code, 406);
-    assert_eq!(put_verbosity(&running, "2").code, 200);
+    let put = put_verbosity(&running, "2");
+    assert_eq!((put.code, put.body.as_str()), (200, "successfully set klog.logging.verbosity to 2"));
+    // A repaired load balancer is logged with its step at this verbosity.
+    let objects = hns.objects();
+    hns.remove(&hns.load_balancers()[0]);
+    hns.wait_until_objects_are(&objects);
+    running.wait_until_in_sync();
+    let log = running.kill();
+    assert!(log.iter().any(|line| line.contains("DEBUG")), "{log:#?}");
 }
 
 #[test]

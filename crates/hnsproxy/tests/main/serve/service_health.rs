@@ -1,10 +1,12 @@
 //! The health checks of Services.
 
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use test_api_server::Credentials;
 
 use super::write_cluster;
+use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
 use crate::support::program::{free_addresses, from};
@@ -73,15 +75,22 @@ fn the_health_check_of_a_service_follows_its_port() {
 
 #[test]
 fn a_taken_port_of_a_health_check_is_retried() {
-    let [before, after] = free_addresses();
-    let checked = Checked::start(Some(before.port()), &[(true, "win-1")]);
-    wait_for_page(before, "/", |answer| answer.code == 200);
-    let taken = TcpListener::bind(("0.0.0.0", after.port())).unwrap();
-    checked.write(Some(after.port()), &[(true, "win-1")]);
-    // The port before it is closed when the next one is tried.
-    wait_until("the port before it to be closed", || get(before, "/"), Option::is_none);
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (mut checked, mut backends) = (service("web", "10.96.9.9"), slice("web", "10.244.7.7"));
+    checked["spec"]["type"] = json!("LoadBalancer");
+    checked["spec"]["externalTrafficPolicy"] = json!("Local");
+    checked["spec"]["healthCheckNodePort"] = json!(port);
+    backends["endpoints"][0]["nodeName"] = json!("win-1");
+    // Only an API server gets the Event that the port was tried.
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.server.load(json!([checked, backends])).unwrap();
+    let kubeconfig = cluster.flag(&Credentials::None);
+    let _running = Running::start(&[&kubeconfig, &hns.flag(), "--hostname-override=win-1"]);
+    let tried = |events: &Vec<Value>| events.iter().any(|event| event["reason"] == "FailedToStartServiceHealthcheck");
+    wait_until("an Event of the taken port", || cluster.server.events(), tried);
     drop(taken);
-    wait_for_page(after, "/", |answer| answer.code == 200);
+    wait_for_page(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), "/", |answer| answer.code == 200);
 }
 
 #[test]
