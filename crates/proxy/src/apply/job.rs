@@ -148,7 +148,10 @@ impl Job {
             Ok(read_back) => read_back,
             Err(error) => {
                 facts.extend(match error.class() {
+                    // E_NOTIMPL: this HNS cannot modify, whatever its version says. Load balancers are replaced from
+                    // now on.
                     Class::Unsupported => Some(Fact::ModifyFails),
+                    // HNS has checked the document and refused it, so the load balancer is as before.
                     Class::Invalid => None,
                     _ if is_load_balancer_absent(&error) => Some(Fact::LoadBalancerAbsent(id)),
                     // HNS may have modified it before the error, for example before a timeout.
@@ -165,6 +168,7 @@ impl Job {
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
+        // The id was chosen for the content at creation, and a modify does not change it.
         facts.extend([Fact::LoadBalancer { id, observed }, Fact::ContentNotOfId(id)]);
         Ok(())
     }

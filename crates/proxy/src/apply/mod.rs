@@ -46,6 +46,7 @@ impl Failure {
         match self {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
             Failure::Hns(error) => {
+                // The next plan creates the load balancer that is absent, or replaces it where HNS cannot modify.
                 matches!(action, Action::ModifyLoadBalancer { .. })
                     && (error.class() == Class::Unsupported || is_load_balancer_absent(error))
             }
@@ -67,6 +68,7 @@ impl Failure {
     pub fn requires_refresh(&self) -> bool {
         match self {
             Failure::OtherContent => true,
+            // Each of these contradicts the observed state: something unknown exists, or something known does not.
             Failure::Hns(error) => matches!(error.class(), Class::PortInUse | Class::Exists | Class::Absent),
             _ => false,
         }
@@ -75,6 +77,7 @@ impl Failure {
 
 /// Whether a modify failed because the load balancer is absent, and not one of its backends.
 fn is_load_balancer_absent(error: &Error) -> bool {
+    // A missing backend has a code of its own (0x803B0002). The load balancer is then still there.
     error.class() == Class::Absent && error.code() != Some(Hresult::HCN_E_ENDPOINT_NOT_FOUND)
 }
 

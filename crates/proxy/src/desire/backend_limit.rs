@@ -39,6 +39,8 @@ pub fn limit(backends: &[Backend], node: &str) -> Limited {
     for backend in backends {
         *counts.entry(backend.port).or_default() += 1;
     }
+    // kube-proxy takes the port of the last backend for all of them, so the backends with another port get traffic on
+    // a port where they do not listen.
     let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
     let mut chosen: Vec<&Backend> = backends.iter().filter(|backend| backend.port == port).collect();
     let other_port = backends.len() - chosen.len();
@@ -46,6 +48,8 @@ pub fn limit(backends: &[Backend], node: &str) -> Limited {
     if too_many > 0 {
         chosen.sort_by_cached_key(|backend| (!backend.local, !backend.near, rank(backend, node), backend.address));
         chosen.truncate(MAX_BACKENDS);
+        // Two specifications with the same backends must compare as equal, or the frontend would become dirty for
+        // nothing.
         chosen.sort_unstable();
     }
     let targets = chosen.into_iter().map(|b| Target::Address { address: b.address, local: b.local });
@@ -53,6 +57,7 @@ pub fn limit(backends: &[Backend], node: &str) -> Limited {
 }
 
 fn rank(backend: &Backend, node: &str) -> [u8; 32] {
+    // A fixed hash: a restart, or another version of this program, must choose the same backends.
     Sha256::digest(format!("{node} {}", backend.address)).into()
 }
 

@@ -17,6 +17,7 @@ impl Context<'_> {
     /// Whether a family is programmed. Both are if HNS supports dual stack (from 11.10 on) and a network is not an overlay; otherwise
     /// IPv4, if it is the node's primary family.
     pub(crate) fn has_family(&self, family: Family) -> bool {
+        // As in kube-proxy, which uses dual stack only if HNS supports it and the network is not an overlay.
         self.networks.any_supports(family)
             && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }

@@ -82,6 +82,7 @@ impl Desired {
                 }
             }
         }
+        // What is left was claimed before and is not any more.
         for frontend in old_specs.into_keys() {
             self.claims.remove(&(frontend, old.created, name.clone()));
             changed.push(frontend);
@@ -115,6 +116,7 @@ impl Desired {
         if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
+        // Last, when the new entry is stored: the owner's specification is taken from it.
         for frontend in changed {
             self.settle_owner(frontend, dirty);
         }
@@ -133,6 +135,8 @@ impl Desired {
         let mut claims = self
             .claimants(frontend)
             .filter_map(|service| Some((service.clone(), self.spec(service, frontend)?.clone())));
+        // The oldest Service keeps its frontend when a newer one claims it too, so that no creation can take traffic
+        // from an existing Service.
         let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
         let conflicting = others.peek().is_some();
@@ -165,6 +169,8 @@ impl Desired {
         let targets = |owner: &Option<DesiredFrontend>| -> FxHashSet<Target> {
             owner.iter().flat_map(|owner| owner.spec.targets.iter().copied()).collect()
         };
+        // Only backends that were added or removed are touched: a Service may have a thousand of them, and usually
+        // one changes.
         let (before, after) = (targets(&old), targets(&owner));
         for target in before.symmetric_difference(&after).copied() {
             let remote = matches!(target, Target::Address { local: false, .. });
@@ -217,6 +223,7 @@ impl Desired {
     /// The purpose of an endpoint of ours at an address; none if no Service needs one. A Service address comes before a backend: without
     /// its endpoint the overlay network does not route the address.
     pub fn purpose(&self, address: IpAddr) -> Option<EndpointPurpose> {
+        // The load balancers of all Services need the source VIP, so it comes before what one Service needs.
         if self.source_vip == Some(address) {
             Some(EndpointPurpose::SourceVip)
         } else if self.service_at(address).is_some() {

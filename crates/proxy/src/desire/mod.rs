@@ -65,6 +65,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     let Some(service) = &entry.service else { return desired };
     desired.conditions.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
+    // Load balancers, endpoints and backends have one family: a dual-stack Service is programmed like two Services.
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
         // The other family of the Service is programmed without it.
@@ -84,6 +85,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
                 continue;
             }
             let selection = select(port, family, entry.slices.values(), context.node);
+            // As in kube-proxy on Linux, the metric counts ports that have backends, but none on this node.
             if selection.local.backends.is_empty() && !selection.cluster.backends.is_empty() {
                 let local = [service.internal_local, service.external_local && service.is_external(family)];
                 let policies = TrafficPolicy::ALL.into_iter().zip(local).filter(|(_, local)| *local);
@@ -163,6 +165,7 @@ impl<'a> DesiredPort<'a> {
         let network = networks.known(overlay)?;
         let stays_here = self.service.internal_local && self.external_local;
         let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
+        // Local backends need no tunnel, and those of other networks are in other load balancers.
         let there = |address| networks.network_of(address) == overlay;
         let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
         let outside = remote.any(|backend| {
@@ -240,6 +243,8 @@ impl<'a> DesiredPort<'a> {
             );
             add(spec, left_out);
         }
+        // The packet keeps the ingress address as destination, so the backend must own that address (annotation
+        // `preserve-destination`).
         let preserved = PortMappingFlags::NONE
             .with(PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP, self.preserve_destination);
         for address in of_family(&service.ingress_ips) {
@@ -270,6 +275,7 @@ impl<'a> DesiredPort<'a> {
     ) -> (LoadBalancerSpec, LeftOut) {
         let choice = self.choice(local_only);
         let Limited { port: internal_port, targets, left_out } = limit(&choice.backends, &self.context.node.name);
+        // Below HNS 12.0 affinity is unsupported: the Service is programmed without it, and has a condition.
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
@@ -300,8 +306,12 @@ impl<'a> DesiredPort<'a> {
         if !self.context.settings.forward_health_check_vip {
             return None;
         }
+        // Only policy `Local` has a port of its own. The health checks of other Services ask the healthz port of the
+        // node.
         let port = self.service.health_check_node_port.or(self.context.settings.healthz_port)?;
         let choice = self.choice(self.external_local);
+        // Terminating backends do not count: the external load balancer should move its traffic away while they drain
+        // (KEP-1669).
         let available = !choice.backends.is_empty() && !choice.terminating;
         Some(LoadBalancerSpec {
             frontend: Frontend { family: self.family, address: Some(address), protocol: self.port.protocol, port },
@@ -311,6 +321,8 @@ impl<'a> DesiredPort<'a> {
             // Without a ready backend on this node nothing must answer, so that the external load balancer sends its traffic elsewhere.
             targets: if available { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
+            // As in kube-proxy without DSR, but with the IPv6 flag in family IPv6, which kube-proxy leaves out by
+            // mistake.
             flags: self.flags(false),
             mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
             distribution: DistributionType::CONNECTION,

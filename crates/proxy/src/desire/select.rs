@@ -142,6 +142,7 @@ fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
 }
 
 fn is_local(backend: &SliceBackend, node: &Node) -> bool {
+    // A backend without a node name counts as one on another node, as in kube-proxy.
     !node.name.is_empty() && backend.node.as_ref() == Some(&node.name)
 }
 
@@ -154,10 +155,12 @@ fn candidates<'a>(
 ) -> BTreeMap<(IpAddr, u16), &'a SliceBackend> {
     let mut candidates = BTreeMap::new();
     for slice in slices.into_iter().filter(|slice| slice.family == family) {
+        // Not by number: `targetPort` may be a name, which stands for different numbers in different pods.
         let ports = slice.ports.iter().filter(|p| p.name == port.name && p.protocol == port.protocol);
         for slice_port in ports {
             for backend in &slice.backends {
                 let key = (backend.address, slice_port.port);
+                // As in kube-proxy: a terminating entry never replaces another one.
                 if !backend.terminating || !candidates.contains_key(&key) {
                     candidates.insert(key, backend);
                 }
@@ -183,6 +186,7 @@ impl Hints {
     /// the controller has not finished; using only the others would overload them. Node hints come before zone hints.
     fn of<'a>(backends: impl Iterator<Item = &'a SliceBackend>, node: &Node) -> Self {
         let (mut any, mut all_node, mut this_node, mut all_zone, mut this_zone) = (false, true, false, true, false);
+        // Backends that are not ready do not serve in any case, so a missing hint on one of them means nothing.
         for backend in backends.filter(|backend| backend.ready) {
             any = true;
             all_node &= !backend.for_nodes.is_empty();
@@ -191,6 +195,7 @@ impl Hints {
             this_zone |= node.zone.as_ref().is_some_and(|zone| !zone.is_empty() && backend.for_zones.contains(zone));
         }
         match () {
+            // Without the last condition, a node or zone for which no backend is meant would have none at all.
             () if any && all_node && this_node => Hints::Node,
             () if any && all_zone && this_zone => Hints::Zone,
             () => Hints::None,

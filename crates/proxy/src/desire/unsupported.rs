@@ -19,6 +19,7 @@ pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Condi
     let mut conditions = Vec::new();
     match (service.client_ip_affinity, capabilities.affinity, timeout) {
         (true, false, _) => conditions.push(Condition::AffinityUnsupported),
+        // HNS hashes the source address and has no member for a timeout.
         (true, true, Some(seconds)) => conditions.push(Condition::AffinityTimeoutIgnored { seconds }),
         _ => {}
     }

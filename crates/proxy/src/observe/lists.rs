@@ -64,6 +64,7 @@ impl Observed {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
+        // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
         listed.retain(|(_, listed)| !known(&listed.id));
@@ -213,6 +214,7 @@ impl Observed {
     fn remove_absent_load_balancers(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
         let absent: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in absent {
+            // A foreign load balancer may go at any time: that is its owner's decision, and no drift.
             if let Some(lost) = self.load_balancers.get(&id).filter(|known| known.owner == Owner::Us) {
                 findings.add_drift(Cause::LoadBalancerLost, lost.frontends.iter().map(|f| Subject::Frontend(*f)));
             }
@@ -222,6 +224,7 @@ impl Observed {
 
     /// Adds an endpoint that was not known before the list.
     fn add_listed_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, findings: &mut Findings) {
+        // New local endpoints are new pods.
         if endpoint.owner == Owner::Us && endpoint.remote {
             let subjects = endpoint.addresses.iter().map(|address| Subject::Address(*address));
             findings.add_drift(Cause::EndpointReappeared, subjects);
@@ -233,6 +236,7 @@ impl Observed {
     fn add_listed_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, findings: &mut Findings) {
         let cause = match observed.owner {
             Owner::Us => Cause::LoadBalancerReappeared,
+            // Whether a Service uses the frontend is not known here: the caller drops the cause if none does.
             Owner::Foreign => Cause::FrontendTaken,
         };
         findings.add_drift(cause, observed.frontends.iter().map(|frontend| Subject::Frontend(*frontend)));
@@ -290,6 +294,8 @@ fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> R
 /// The record of a document of the v1 list. An incomplete one is read on its own later.
 fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
     let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
+    // A reference that is not an endpoint id is dropped when the document is read: the backends would then seem to
+    // differ.
     let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
     if all_ids_read && !document.port_mappings.is_empty() {
         Ok(observed)
@@ -303,6 +309,7 @@ fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBal
 pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
     match result {
         Ok(document) => Ok(Some(Ok(document))),
+        // One invalid document must not stop the audit of all other objects.
         Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
         Err(error) if error.class() == Class::Absent => Ok(None),
         Err(error) => Err(error),

@@ -122,6 +122,7 @@ impl Observed {
         for address in &endpoint.addresses {
             self.at.entry(*address).or_default().push(id);
         }
+        // Only local ones: the host's own endpoint is local, and endpoint names are not unique in HNS.
         if !endpoint.remote && !endpoint.name.is_empty() {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
@@ -176,12 +177,14 @@ impl Observed {
     /// Records that it is not known whether a modify in place took effect. The content becomes unknown, so that whatever is desired next
     /// differs and is written. Both sets of backends count as referenced, so that no endpoint which HNS may still use is deleted.
     pub fn mark_load_balancer_uncertain(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
+        // Deleted in the meantime: then there is nothing to be uncertain about.
         let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
         let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
         endpoints.dedup();
         observed.endpoints = endpoints.into();
         observed.content.whole = Content::UNKNOWN;
+        // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
         self.untrusted_ids.insert(id);
     }
@@ -199,6 +202,7 @@ impl Observed {
 
     /// Takes over a foreign load balancer that equals the desired one.
     pub fn adopt_load_balancer(&mut self, id: Guid) {
+        // Only the owner changes: content and backends are equal already, so nothing becomes dirty.
         if let Some(observed) = self.load_balancers.get_mut(&id) {
             observed.owner = Owner::Us;
         }

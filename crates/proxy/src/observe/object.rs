@@ -76,6 +76,8 @@ struct Form {
 impl Form {
     /// `None` where the document has several port mappings or addresses, or an invalid address.
     fn of(document: &LoadBalancer) -> Option<Self> {
+        // Load balancers of ours have this form. A foreign one with more is replaced, but cannot be restored if HNS
+        // refuses the new one.
         let [mapping] = document.port_mappings.as_slice() else { return None };
         let address = match document.frontend_vips.as_slice() {
             [] => None,
@@ -116,6 +118,8 @@ impl ObservedLoadBalancer {
             endpoints
         };
         let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
+        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
+        // rest.
         self.frontends == listed.frontends
             && sorted(&self.endpoints) == sorted(&listed.endpoints)
             && port(self.form) == port(listed.form)
@@ -138,6 +142,7 @@ impl ObservedLoadBalancer {
     /// The same load balancer with other backends. Its content is unknown if the document cannot be computed.
     #[must_use]
     pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
+        // The usual case: hashing the document again would find the same content.
         if self.endpoints == endpoints {
             return self.clone();
         }
@@ -155,12 +160,14 @@ impl ObservedLoadBalancer {
     /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner in HNS documents, so
     /// only the form tells.
     pub fn resembles_kube_proxy(&self) -> bool {
+        // kube-proxy creates one port mapping and at most one address for each load balancer.
         let Some(form) = self.form else { return false };
         let external = PortMappingFlags::VIP_EXTERNAL_IP;
         let preserved = PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP;
         let node_port = PortMappingFlags::LOCAL_ROUTED_VIP | external;
         let flags = form.mapping.flags;
         let known = match form.address {
+            // kube-proxy's only load balancer without an address is that of a node port.
             None => flags == node_port,
             Some(_) => [PortMappingFlags::NONE, external, preserved, external | preserved].contains(&flags),
         };

@@ -117,6 +117,8 @@ impl Planner<'_> {
             owner: observed.owner,
             content: observed.content,
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
+            // kube-proxy programs one network only. A load balancer whose endpoints are all in networks that we do
+            // not manage may belong to another program, even if it has the form of kube-proxy's.
             left_by_kube_proxy: self.settings.take_over
                 && observed.resembles_kube_proxy()
                 && observed.endpoints.iter().any(|id| self.observed.endpoint(*id).is_some()),
@@ -170,6 +172,7 @@ impl Planner<'_> {
                 plan.steps.extend(old.into_iter().map(delete(reason)));
                 plan.steps.push(step(create(*document, content), reason));
             }
+            // Their endpoints are deleted later in the same plan, if nothing else refers to them.
             Decision::Delete { load_balancers } => {
                 plan.steps.extend(load_balancers.into_iter().map(|(id, reason)| delete(reason)(id)));
             }

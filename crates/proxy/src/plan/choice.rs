@@ -41,6 +41,8 @@ impl Planner<'_> {
         let missing = counts.keys().filter(|index| !is_present(index));
         let mut conditions: Vec<Condition> =
             missing.map(|index| Condition::NetworkMissing { network: name(*index) }).collect();
+        // HNS is assumed to refuse a load balancer with endpoints of several networks, so the smaller groups are left
+        // out.
         let others = counts.iter().filter(|(other, _)| is_present(other) && Some(**other) != network);
         let dropped: usize = others.map(|(_, count)| count).sum();
         if let Some(index) = network.filter(|_| dropped > 0) {

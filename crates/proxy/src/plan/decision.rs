@@ -138,6 +138,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
         return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };
     }
+    // A free frontend has no connections to cut, so a recent replacement does not delay it.
     if observed.is_empty() {
         return Decision::Create { document, content };
     }

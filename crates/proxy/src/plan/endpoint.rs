@@ -105,6 +105,7 @@ impl Planner<'_> {
         let expected = self.expected_endpoint(address)?;
         let there = self.observed.local_at(address).is_some()
             || self.matching_endpoint(&expected).is_some()
+            // Its retry is not due: to ask again now would fail again, and delay other Services.
             || self.constraints.blocked.contains(&address);
         (!there).then_some(expected)
     }
@@ -194,8 +195,12 @@ impl Planner<'_> {
 fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
     let node_ip = host.node_ip(Family::of(address));
     let provider = match purpose {
+        // An address in no remote subnet is outside the cluster: its traffic leaves through this node, as in
+        // kube-proxy.
         EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
         EndpointPurpose::ServiceAddress => node_ip,
+        // As in kube-proxy: a local endpoint without a provider address, since the source VIP is an address of this
+        // node.
         EndpointPurpose::SourceVip => None,
     };
     let mac_address = match purpose {
@@ -203,7 +208,9 @@ fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Networ
         EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
     };
     Endpoint {
+        // Only overlay networks encapsulate: on other types a provider address has no meaning.
         policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
+        // No prefix length: HNS fills in that of the subnet, or none for an address outside every subnet.
         ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
         mac_address,
         flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),

@@ -127,6 +127,8 @@ impl Planner<'_> {
     fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
         for address in &dirty.addresses {
+            // The load balancers of all Services in an overlay network need the source VIP, so it belongs to no
+            // Service.
             if matches!(self.desired.purpose(*address), Some(EndpointPurpose::SourceVip)) {
                 units.entry(None).or_default().addresses.push(*address);
             } else if let Some(service) = self.desired.service_at(*address) {
@@ -148,6 +150,8 @@ impl Planner<'_> {
                 plan.steps.push(Step { action, service: service.clone(), reason: Reason::Missing });
             }
         }
+        // A Service is put last only if all its frontends failed: one refused port must not delay the others of the
+        // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);

@@ -27,8 +27,10 @@ impl Planner<'_> {
     }
 
     fn is_in_sync(&self, frontend: Frontend) -> bool {
+        // The planner itself is asked, so that the status cannot say something else than what the next run does.
         let mut plan = Plan::default();
         self.plan_frontend(frontend, &mut plan);
+        // A frontend that waits for its network has no step, and yet HNS does not have what is desired.
         plan.steps.is_empty() && plan.report.waiting.is_empty()
     }
 }

@@ -69,12 +69,15 @@ impl PendingChanges {
 
     /// Hands over the Services whose desired state is to be computed now.
     pub(super) fn take_services(&mut self) -> FxHashSet<ServiceName> {
+        // As in kube-proxy, the gauges of pending changes fall to 0 when the changes are taken into account, before
+        // HNS has them.
         (self.counts.pending_services, self.counts.pending_slices) = (0, 0);
         std::mem::take(&mut self.services)
     }
 
     /// Records the trigger time of a slice that is new or has changed.
     pub(super) fn record_trigger(&mut self, slice: &Slice) {
+        // The annotation is optional. Without it, the time of the change is not known.
         let Some(at) = slice.triggered else { return };
         let triggers = self.triggers.entry(slice.service.clone()).or_default();
         if triggers.len() < MAX_TRIGGERS {
@@ -91,6 +94,7 @@ impl PendingChanges {
     /// Hands over the trigger times of the Services that are programmed.
     pub(super) fn take_triggers(&mut self, is_programmed: impl Fn(&ServiceName) -> bool) -> Vec<Trigger> {
         let services = &self.services;
+        // A Service that changed again since is not programmed: its trigger times wait for the later change.
         let is_done = |service: &ServiceName| !services.contains(service) && is_programmed(service);
         self.triggers.extract_if(|service, _| is_done(service)).flat_map(|(_, triggers)| triggers).collect()
     }

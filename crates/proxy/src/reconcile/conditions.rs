@@ -19,6 +19,7 @@ impl FrontendConditions {
     /// Replaces the conditions of the frontends that a plan covers.
     pub(super) fn replace(&mut self, planned: &BTreeSet<Frontend>, plan: &Plan) {
         for frontend in planned {
+            // A plan states all conditions of a frontend, so what it does not repeat is resolved.
             self.conditions.remove(frontend);
             self.waiting.remove(frontend);
         }

@@ -54,6 +54,7 @@ impl Environment {
     /// What the desired state of a Service is computed from; `None` before a network was found.
     pub(super) fn context(&self) -> Option<Context<'_>> {
         let Self { settings, host, node, networks, capabilities, .. } = self;
+        // Without a network nothing can be planned: its type and subnets decide ids, provider addresses and families.
         let capabilities = capabilities.as_ref().filter(|_| networks.any_known())?;
         Some(Context { settings, host, node, networks, capabilities })
     }
@@ -78,6 +79,7 @@ impl Environment {
     /// The conditions of the host and its networks, sorted.
     pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
+        // Programming still works then, but each start has to read documents instead of ids only.
         let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });

@@ -12,6 +12,7 @@ impl Reconciler {
     /// Explains a Service; `None` if the cluster has no such Service. No call is made: what HNS has is the observed state.
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
+        // Pending changes are included: the explanation is about the cluster as it is now.
         self.refresh_desired();
         let constraints = self.constraints(now);
         let entry = self.inputs.cluster.get(name)?;
@@ -29,6 +30,7 @@ impl Reconciler {
         };
         let explainer = Explainer { entry, service, node: &self.environment.node, planner };
         let scope = explainer.scope();
+        // The planner decides as in a run, so the explanation cannot differ from what is done.
         let plan = planner.plan(&scope);
         let waiting = |frontend| {
             self.retries.failed.is_backing_off(Subject::Frontend(frontend), now)
@@ -43,6 +45,7 @@ impl Reconciler {
         conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
         for condition in &conditions {
             let condition = ExplainedCondition::from(condition);
+            // Several frontends of a Service often have the same condition.
             if !explanation.conditions.contains(&condition) {
                 explanation.conditions.push(condition);
             }

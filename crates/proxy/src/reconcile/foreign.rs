@@ -30,6 +30,7 @@ impl Reconciler {
     /// is a condition of that Service, or adopted, or replaced.
     pub fn foreign_load_balancers(&self) -> Vec<ForeignLoadBalancer> {
         let is_desired = |frontend: &Frontend| self.desired.frontend(*frontend).is_some();
+        // A load balancer with several addresses counts as used if a Service desires any of them.
         let undesired =
             self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
         let mut all: Vec<_> = undesired

@@ -41,6 +41,7 @@ impl Health {
     /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and may lack objects until it
     /// has restored them.
     pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
+        // Kept until HNS is in sync: readiness must not return while objects may be missing.
         self.restarted |= unavailable_before && !unavailable_now;
     }
 

@@ -23,6 +23,7 @@ impl Reconciler {
                 return Holder::LoadBalancer {
                     id,
                     frontend: same,
+                    // A foreign load balancer is not the Service's, even on a frontend that the Service claims.
                     service: service.filter(|_| observed.owner == Owner::Us),
                 };
             }
@@ -33,6 +34,8 @@ impl Reconciler {
                 return Holder::OwnHealthCheck { service: None };
             }
             let mut services = self.inputs.cluster.iter().filter_map(|(_, entry)| entry.service.as_ref());
+            // The health check server listens on all addresses of the node, so it takes the port of every node
+            // address.
             if let Some(service) = services.find(|service| service.health_check_node_port == Some(frontend.port)) {
                 return Holder::OwnHealthCheck { service: Some(service.name.clone()) };
             }

@@ -139,6 +139,7 @@ impl Reconciler {
 
     /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
     pub fn set_zone(&mut self, zone: Option<SmolStr>) {
+        // The zone decides which hints count and which backends are near, for every Service.
         if self.environment.node.zone != zone {
             self.environment.node.zone = zone;
             self.mark_all_services();
@@ -147,6 +148,8 @@ impl Reconciler {
 
     /// Sets the addresses and MAC address of the host.
     pub fn set_host(&mut self, host: Host) {
+        // Node addresses and the MAC address are part of overlay endpoints, and of which backends run on the host's
+        // network.
         if self.environment.host != host {
             self.environment.networks.set_primary_family(host.primary_family());
             self.environment.host = host;
@@ -242,6 +245,7 @@ impl Reconciler {
             self.inputs.update_health_check(&service, &self.environment.node.name);
             any_new |= self.changes.insert(service);
         }
+        // If all were pending already, nothing was planned since, and the marks of the earlier change still hold.
         if any_new {
             self.audit.record_cluster_change();
         }
@@ -264,6 +268,7 @@ impl Reconciler {
     /// Records the trigger time of a slice, unless the slice is unchanged.
     fn record_trigger(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
+        // The list after a reconnect repeats unchanged slices: their old trigger times would count as long latencies.
         if before != Some(slice) {
             self.changes.record_trigger(slice);
         }
@@ -288,6 +293,7 @@ impl Reconciler {
 
     fn constraints(&mut self, now: Duration) -> Constraints {
         let failed = &self.retries.failed;
+        // A retry that is due is allowed again, although its last attempt failed.
         let held_back = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
             blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),

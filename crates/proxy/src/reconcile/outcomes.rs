@@ -19,6 +19,8 @@ impl Reconciler {
         for frontend in &planned.frontends {
             self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
+        // The CNI may create the endpoint late or never, and HNS does not notify: the endpoints are listed again with
+        // backoff.
         let missing_local = &mut self.retries.missing_local;
         for address in &plan.report.missing_local {
             missing_local.failed(Subject::Address(*address), now);
@@ -37,6 +39,7 @@ impl Reconciler {
     pub(super) fn apply(&mut self, plan: Plan, client: &Client, driver: &dyn Driver, now: Duration) -> Vec<Outcome> {
         let environment = &mut self.environment;
         let Some(capabilities) = &mut environment.capabilities else { return Vec::new() };
+        // Adopting is no call: only the owner in the observed state changes.
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
@@ -81,6 +84,7 @@ impl Reconciler {
                 // The next plan takes another way: it replaces the load balancer, or does without the endpoint that failed.
                 Err(failure) if failure.requires_replan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
+                    // The retry alone would repeat the same refusal if the observed state is wrong.
                     outdated |= failure.requires_refresh();
                     failed.insert(subject);
                 }

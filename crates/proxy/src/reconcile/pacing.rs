@@ -36,12 +36,14 @@ impl Pacing {
 
     /// The frontends whose load balancers must not be replaced now.
     pub(super) fn recent(&mut self, now: Duration) -> FxHashSet<Frontend> {
+        // Frontends that were replaced once would stay in the map for ever.
         self.last.retain(|_, last| *last + PERIOD > now);
         self.last.keys().copied().collect()
     }
 
     /// The frontends that have waited long enough.
     pub(super) fn due(&self, now: Duration) -> Vec<Frontend> {
+        // No entry means that the period is over: entries are removed then.
         let is_due = |frontend: &&Frontend| self.last.get(frontend).is_none_or(|last| *last + PERIOD <= now);
         self.waiting.iter().filter(is_due).copied().collect()
     }

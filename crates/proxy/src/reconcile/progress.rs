@@ -42,6 +42,7 @@ impl Reconciler {
         let failed: BTreeSet<Subject> = self.retries.failed.subjects().collect();
         let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
         frontends.extend(self.pacing.waiting());
+        // A frontend that waits for its network is neither dirty nor failed, but is not in sync.
         frontends.extend(self.conditions.waiting());
         frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
         let mut addresses = self.dirty.addresses.clone();
@@ -51,6 +52,7 @@ impl Reconciler {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
         };
         let open = frontends.iter().filter(has_backends).count();
+        // Only removals are pending at the other addresses, and those endpoints are not desired ones.
         let open_addresses = addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count();
         let tally = |desired: usize, open: usize| Tally { desired, in_sync: desired.saturating_sub(open) };
         Progress {
@@ -89,6 +91,7 @@ impl Reconciler {
         let mut changes = std::mem::take(&mut self.changes);
         let is_settled = |service: &ServiceName| {
             let specs = self.desired.specs_of(service);
+            // A Service without frontends, for example a deleted one, is settled at once.
             specs.iter().all(|spec| self.is_settled(Subject::Frontend(spec.frontend)))
         };
         let triggers = changes.take_triggers(is_settled);

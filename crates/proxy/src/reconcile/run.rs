@@ -36,6 +36,7 @@ impl Reconciler {
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
         self.mark_due_retries(now);
+        // After the retries were marked, so that they are part of the order of urgency.
         let rest = self.limit_batch();
         let outcomes = self.plan_and_apply(client, now, driver);
         self.dirty.merge(rest);
@@ -68,8 +69,10 @@ impl Reconciler {
                 }
             }
         }
+        // A second has passed since the last replacement: all backend changes since then are programmed at once.
         self.dirty.frontends.extend(self.pacing.due(now));
         for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
+            // HNS does not notify about endpoints, so only a list shows whether the CNI has created it.
             self.audit.mark_endpoints_outdated();
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
             // No Service uses the address any more, so no plan will clear it.
@@ -94,6 +97,7 @@ impl Reconciler {
         };
         let mut frontends: Vec<_> =
             self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
+        // The order inside the batch does not matter: the plan sorts by Service.
         frontends.select_nth_unstable(MAX_FRONTENDS);
         let batch: BTreeSet<Frontend> =
             frontends.into_iter().take(MAX_FRONTENDS).map(|(_, frontend)| frontend).collect();
@@ -109,6 +113,7 @@ impl Reconciler {
         let mut rechecked = false;
         for _ in 0..MAX_PLANS {
             let plan = self.plan(now);
+            // A list or a document was read and shows something new, so this plan is out of date.
             if self.recheck_before(&plan, client) {
                 continue;
             }

@@ -9,6 +9,7 @@ impl Reconciler {
     /// Makes dirty what lists have changed, with the frontends that use it, and keeps the drift.
     pub(super) fn apply_findings(&mut self, findings: Findings) {
         let Findings { dirty, mut drift } = findings;
+        // A local endpoint that appeared or vanished changes the backends of the load balancers that use its address.
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
@@ -38,6 +39,7 @@ impl Reconciler {
         }
         self.audit.root = root;
         self.dirty.frontends.extend(self.desired.users(Target::Root));
+        // Backends in the host's network share the host's endpoint, so they change with it.
         let own = self.environment.host.node_ips.iter();
         let own = own.map(|address| Target::Address { address: *address, local: true });
         self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));

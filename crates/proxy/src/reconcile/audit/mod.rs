@@ -108,6 +108,7 @@ impl Reconciler {
         let answer = loop {
             let answer = self.next_calls(client, &mut findings);
             match answer {
+                // If anything differs, HNS may have lost load balancers too, so they are listed without a pause.
                 Answer::Endpoints { network_changed: changed, .. } if changed || !findings.is_empty() || !may_pause => {
                     network_changed = changed;
                     self.audit.transition(answer);
@@ -128,6 +129,8 @@ impl Reconciler {
         self.environment.honours_ids = client.honours_ids();
         match self.audit.error() {
             Some(error) => Err(error.clone()),
+            // The endpoints were listed by this audit, or by the one before if this one listed the networks: a plan
+            // that lacks one need not list them at once.
             None => {
                 self.audit.endpoints_current = true;
                 Ok(report)

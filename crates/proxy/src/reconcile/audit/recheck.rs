@@ -22,9 +22,12 @@ impl Reconciler {
         let id = networks.present(index)?.id;
         let creates_backend =
             |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
+        // A wrong provider address would send the traffic of the new node's pods to this node (kube-proxy reads the
+        // network before each endpoint it creates).
         if self.audit.subnets_current || !plan.steps.iter().any(|step| creates_backend(&step.action)) {
             return None;
         }
+        // Recorded before the call: if it fails, one attempt is enough until the cluster changes again.
         self.audit.record_subnets_read();
         // An error changes nothing: the plan is applied with the known subnets.
         let document = client.network_of(id).ok();
@@ -36,9 +39,11 @@ impl Reconciler {
 
     /// The CNI may have created the endpoint of a new local backend since the last list.
     fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
+        // One list for each change of the cluster is enough: after that, the backoff of missing endpoints decides.
         if self.audit.endpoints_current || plan.report.missing_local.is_empty() {
             return false;
         }
+        // Even if the list fails: a second attempt in the same run would probably fail too.
         self.audit.endpoints_current = true;
         let mut findings = Findings::default();
         let listed = self.list_endpoints(client, ListDetail::Ids);

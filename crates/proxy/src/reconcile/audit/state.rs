@@ -90,6 +90,7 @@ impl AuditState {
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
+            // Still nothing is expected, so what the next audit finds is no drift.
             (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
             (_, Answer::Error(error)) => AuditState::Failed { error },
         }
@@ -98,6 +99,7 @@ impl AuditState {
     /// The state in which a new audit begins: one that has paused is abandoned.
     pub(super) fn restarted(self) -> Self {
         match self {
+            // The endpoints of a paused audit may be out of date by now.
             AuditState::EndpointsListed { first: false, .. } => AuditState::Idle,
             AuditState::EndpointsListed { first: true, .. } => AuditState::Unknown { error: None },
             state => state,
