@@ -24,15 +24,15 @@ type Group = SmallVec<[Step; 1]>;
 pub struct Queue<'a> {
     observed: &'a mut Observed,
     capabilities: &'a mut Capabilities,
-    /// Whether a modify was seen to take effect.
+    /// Whether a modification in place was verified.
     modify_verified: &'a mut bool,
     waiting: VecDeque<Group>,
     in_progress: usize,
-    /// The number of jobs on load balancers that are not done. Endpoints are deleted after all of them.
+    /// The number of unfinished jobs on load balancers. Endpoints are deleted after all of them.
     load_balancers: usize,
     /// Endpoints that are still to be created.
     creating: FxHashSet<Guid>,
-    /// Endpoints that have another id than in the plan.
+    /// Endpoints that HNS did not create with the requested id: requested id → actual id.
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
     outcomes: Vec<Outcome>,
@@ -129,7 +129,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The outcomes of the steps. After an outage, the steps that were not begun are missing.
+    /// The outcomes of the steps. If HNS became unavailable, the steps that were not started are missing.
     pub fn finish(self) -> Vec<Outcome> {
         self.outcomes
     }
@@ -145,7 +145,7 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// The job of a group, with the ids that HNS gave. The error says why no call is made.
+    /// The job of a group, with the ids that HNS assigned. The error says why no call is made.
     fn prepare(&self, mut group: Group) -> Result<Job, Box<(Group, Failure)>> {
         for index in 0..group.len() {
             let Some(step) = group.get_mut(index) else { continue };

@@ -36,7 +36,7 @@ fn work(client: &Client, (queue, changed): &(Mutex<&mut Queue<'_>>, Condvar)) {
             if guard.is_idle() {
                 break;
             }
-            // Other threads are working on what the next job depends on.
+            // Another thread is still working on a job that the next one depends on.
             guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             continue;
         };

@@ -1,4 +1,4 @@
-//! A Service and the backends selected for it → the load balancers and endpoints desired in HNS.
+//! Computes the desired load balancers and endpoints of a Service.
 //!
 //! Load balancers, their flags and source addresses follow the winkernel proxier of Kubernetes 1.36, so that its load balancers are
 //! adopted and not replaced. The choice of backends follows [`select`](mod@select).
@@ -31,7 +31,7 @@ pub use desired::{Desired, DesiredFrontend};
 pub struct DesiredService {
     /// One for each frontend, in the order of frontends.
     pub load_balancers: Vec<LoadBalancerSpec>,
-    /// Cluster IPs that need an endpoint, because an overlay network answers for them.
+    /// Cluster IPs that need an endpoint, because an overlay network routes an address only if an endpoint has it.
     pub service_addresses: Vec<IpAddr>,
     pub conditions: Vec<Condition>,
     /// The policy and family of each port that has serving backends, but none that a policy `Local` allows.
@@ -68,7 +68,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     // Load balancers, endpoints and backends have one family: a dual-stack Service is programmed like two Services.
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
-        // The other family of the Service is programmed without it.
+        // Only this family is skipped. The other family of the Service is programmed.
         if !context.has_family(family) {
             desired.conditions.push(Condition::FamilyUnsupported { family });
             continue;
@@ -93,8 +93,8 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             }
             let port = DesiredPort::new(service, port, family, &selection, context);
             for spec in port.load_balancers(cluster_ip, &mut desired.conditions) {
-                // The ports of a Service share the health check of an ingress address, which answers for the node: one port that
-                // serves is enough. A valid Service has no other frontend twice.
+                // The ports of a Service share the health check of an ingress address, which answers for the node: one
+                // port that serves is enough. No other frontend occurs twice in a valid Service.
                 match by_frontend.entry(spec.frontend) {
                     Entry::Vacant(free) => {
                         free.insert(spec);
@@ -126,7 +126,7 @@ struct DesiredPort<'a> {
     family: Family,
     selection: &'a Selection,
     context: &'a Context<'a>,
-    /// `externalTrafficPolicy: Local`. Without DSR kube-proxy treats it as `Cluster`, and so do we.
+    /// `externalTrafficPolicy: Local`. Without DSR it is treated as `Cluster`, as in kube-proxy.
     external_local: bool,
     /// The annotation `preserve-destination`. It needs DSR too.
     preserve_destination: bool,
@@ -156,18 +156,19 @@ impl<'a> DesiredPort<'a> {
         desired
     }
 
-    /// The source address of translated traffic. Overlay networks translate it to the source VIP, which other nodes reach through the
-    /// tunnel. A backend that is a node, or outside all subnets of the cluster, is reached without it and can answer only the node's
-    /// own address. A load balancer has one source address, so one such backend decides for all.
+    /// The source address of translated traffic. Overlay networks translate it to the source VIP, which other nodes
+    /// reach through the tunnel. A backend that is a node, or outside all subnets of the cluster, is reached without
+    /// the tunnel, and can reply only to the node IP. A load balancer has one source address, so one such backend
+    /// decides for all.
     fn source_vip(&self) -> Option<IpAddr> {
         let networks = self.context.networks;
         let overlay = networks.overlay()?;
         let network = networks.known(overlay)?;
-        let stays_here = self.service.internal_local && self.external_local;
-        let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
+        let is_local_only = self.service.internal_local && self.external_local;
+        let reachable = if is_local_only { &self.selection.local } else { &self.selection.cluster };
         // Local backends need no tunnel, and those of other networks are in other load balancers.
-        let there = |address| networks.network_of(address) == overlay;
-        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
+        let is_on_overlay = |address| networks.network_of(address) == overlay;
+        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && is_on_overlay(backend.address));
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
         });
@@ -296,12 +297,12 @@ impl<'a> DesiredPort<'a> {
         LoadBalancerFlags::NONE
             .with(LoadBalancerFlags::DSR, dsr)
             .with(LoadBalancerFlags::IPV6, self.family == Family::V6)
-            // A flag that the API cannot express would make every read-back differ.
+            // A flag that the API cannot express would make every document that is read back differ.
             .masked(self.context.capabilities.flags)
     }
 
-    /// The load balancer that answers the health checks that arrive at an ingress address, with the host's own endpoint as backend
-    /// (`--forward-healthcheck-vip`). Without it the node does not own the address and drops them.
+    /// The load balancer that answers the health checks that arrive at an ingress address, with the host's own endpoint
+    /// as backend (`--forward-healthcheck-vip`). Without it, the node drops them, because it does not have the address.
     fn health_check(&self, address: IpAddr, mapping_flags: PortMappingFlags) -> Option<LoadBalancerSpec> {
         if !self.context.settings.forward_health_check_vip {
             return None;

@@ -1,8 +1,8 @@
 //! Which backends serve a Service's port: readiness, termination, locality and topology hints. Nothing here depends on HNS.
 //!
-//! The rules are those of `CategorizeEndpoints` in kube-proxy (`pkg/proxy/topology.go`), which the winkernel proxier does not use: ready
-//! backends serve; without any, those that terminate and still serve (KEP-1669); hints count for traffic that may go to any node, and
-//! only if all ready backends have them (KEP-2433).
+//! The rules are those of `CategorizeEndpoints` in kube-proxy (`pkg/proxy/topology.go`), which the winkernel proxier
+//! does not use: ready backends serve; if there are none, terminating backends that still serve (KEP-1669); hints count
+//! for traffic that may go to any node, and only if all ready backends have them (KEP-2433).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -113,8 +113,8 @@ pub fn judge<'a>(
 ) -> Judgement<'a> {
     let candidates = candidates(port, family, slices);
     let hints = Hints::of(candidates.values().copied(), node);
-    // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so a port that has ready backends
-    // always keeps one.
+    // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so they never
+    // leave a port that has ready backends without any.
     let any_ready = candidates.values().any(|record| record.ready);
     let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
     let backends = candidates.into_iter().map(|((address, port), record)| {
@@ -129,7 +129,7 @@ pub fn judge<'a>(
     Judgement { backends: backends.collect(), hints }
 }
 
-/// The verdict on a backend; `ready` if it is ready.
+/// The verdict on a backend; `ready` is the verdict on a ready one.
 fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
     match (record.ready, record.serving && record.terminating) {
         // Even if it does not serve: `publishNotReadyAddresses` marks backends as ready early.
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn terminating_backends_are_the_fallback_for_each_list_alone() {
+    fn terminating_backends_are_the_fallback_for_each_policy_separately() {
         let (cluster, local) = chosen(vec![backend("10.0.0.1"), backend("10.0.0.2").terminating().on("here")]);
         assert_eq!((cluster, local), (vec!["10.0.0.1".into()], vec!["10.0.0.2".into()]));
     }

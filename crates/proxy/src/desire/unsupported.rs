@@ -1,11 +1,11 @@
-//! What a Service asks for that HNS cannot do, whatever its backends.
+//! The features of a Service that HNS does not support, whatever its backends.
 
 use super::context::Context;
 use crate::condition::Condition;
 use crate::model::{Family, Service};
 
-/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so there is
-/// no condition about it. Seconds.
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, in seconds. The API server fills it in, so there is
+/// no condition about it.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
 /// The conditions of a Service as a whole.

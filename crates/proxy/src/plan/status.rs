@@ -8,12 +8,12 @@ use crate::frontend::Frontend;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendStatus {
     pub desired: DesiredFrontend,
-    /// Whether HNS has what is desired: nothing is to be done.
+    /// Whether the frontend is in sync: no step is needed.
     pub in_sync: bool,
 }
 
 impl Planner<'_> {
-    /// The status of every desired frontend, in the order of Services.
+    /// The status of every desired frontend, sorted by Service.
     pub fn statuses(&self) -> Vec<FrontendStatus> {
         let status = |desired: &DesiredFrontend| FrontendStatus {
             desired: desired.clone(),

@@ -18,8 +18,8 @@ pub(super) struct Environment {
     /// `None` until the first audit, as for `capabilities`.
     pub(super) version: Option<Version>,
     pub(super) capabilities: Option<Capabilities>,
-    /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466), so
-    /// modifications are read back until one of them is seen to work.
+    /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes
+    /// issue 131466), so modifications are read back until one of them is seen to work.
     pub(super) modify_verified: bool,
     /// Whether HNS creates objects with the requested ids. `None` until one was created.
     pub(super) honours_ids: Option<bool>,
@@ -41,7 +41,8 @@ impl Environment {
         }
     }
 
-    /// Asks HNS for its version: one call, at the first audit only. A new version of HNS comes with a new Windows, and that with a reboot.
+    /// Asks HNS for its version: one call, at the first audit only. The version of HNS changes only with a Windows
+    /// update, which requires a reboot.
     pub(super) fn read_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
         if self.capabilities.is_none() {
             let version = client.version()?;

@@ -9,7 +9,7 @@ use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
 use crate::model::ServiceName;
 
 impl Reconciler {
-    /// Explains a Service; `None` if the cluster has no such Service. No call is made: what HNS has is the observed state.
+    /// Explains a Service; `None` if the cluster has no such Service. Makes no call: it uses the observed state.
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
         // Pending changes are included: the explanation is about the cluster as it is now.
@@ -55,7 +55,7 @@ impl Reconciler {
         Some(explanation)
     }
 
-    /// What the last run, or explanation, has visited.
+    /// The work of the last run or explanation.
     pub fn work(&self) -> Work {
         self.work
     }

@@ -1,4 +1,4 @@
-//! Finds the owner of a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
+//! Finds what uses a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
 
 use hcn::schema::Protocol;
 
@@ -28,7 +28,7 @@ impl Reconciler {
                 };
             }
         }
-        // HNS lists its own objects only. Of the processes on this host, only this one is known.
+        // HNS lists its own objects only. Of the ports of processes, only those of hnsproxy are known.
         if self.is_on_host(frontend) && frontend.protocol == Protocol::TCP {
             if self.environment.settings.healthz_port == Some(frontend.port) {
                 return Holder::OwnHealthCheck { service: None };
@@ -43,7 +43,8 @@ impl Reconciler {
         Holder::Unknown
     }
 
-    /// The frontend itself, and those that take the same port of the host: one without an address is on all addresses of the node.
+    /// The frontend itself, and those that use the same port on the host. A frontend without an address uses the port
+    /// on all addresses of the node.
     fn overlapping(&self, frontend: Frontend) -> Vec<Frontend> {
         let mut all = vec![frontend];
         if self.is_on_host(frontend) {

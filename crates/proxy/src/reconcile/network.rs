@@ -35,8 +35,7 @@ impl Environment {
     ///
     /// If one of several networks is missing or cannot be used, the others are programmed without it.
     ///
-    /// # Errors
-    /// If HNS is unavailable, or no network can be used. Nothing has changed then.
+    /// # Errors If HNS is unavailable, or no network can be used. In this case nothing is changed.
     pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
     }
@@ -87,7 +86,8 @@ impl Environment {
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
-            // A network with the name of another configured one is that one, even if it has the known id.
+            // A network that has the name of another configured network is that network, even if its id is the known id
+            // of this one.
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
@@ -113,10 +113,9 @@ impl Environment {
         Ok(change)
     }
 
-    /// Takes the document of a network.
+    /// Applies the document of a network.
     ///
-    /// # Errors
-    /// If the network cannot be used. Nothing has changed then.
+    /// # Errors If the network cannot be used. In this case nothing is changed.
     pub(super) fn update_network(
         &mut self,
         index: NetworkIndex,
@@ -156,7 +155,8 @@ impl Environment {
         Ok(change)
     }
 
-    /// Marks one of several networks as missing. What is known of it stays, and Services in it wait: its endpoints may be back with it.
+    /// Marks one of several networks as missing. Its last known state is kept, and its backends wait, because its
+    /// endpoints may return with the network.
     fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
         let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
         named.host_conditions = vec![HostCondition::NetworkMissing { reason: error.to_string() }];

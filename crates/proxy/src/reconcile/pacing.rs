@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::frontend::Frontend;
 
-/// The least time between two replacements of one load balancer. The default of kube-proxy's `minSyncPeriod` is the same, for all Services
-/// together.
+/// The minimum time between two replacements of one load balancer. The default of kube-proxy's `minSyncPeriod` is the
+/// same, for all Services together.
 const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default)]

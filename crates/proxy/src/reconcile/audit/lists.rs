@@ -48,8 +48,8 @@ impl Reconciler {
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
-            // Endpoints are missing, perhaps because their network was deleted or created again. Then this is not a loss of endpoints, and the
-            // list is of the wrong network.
+            // Endpoints are missing, perhaps because their network was deleted or created again. In that case no
+            // endpoint was lost, and the list belongs to the wrong network.
             network_changed = self.find_networks(client)?;
             if network_changed {
                 self.refresh_desired();
@@ -103,7 +103,8 @@ impl Reconciler {
         }
     }
 
-    /// Lists the endpoints of all networks: one call for each network, or one v1 list of all where contents are asked for.
+    /// Lists the endpoints of all networks: one call for each network, or one v1 list of all endpoints if contents are
+    /// requested.
     pub(super) fn list_endpoints(
         &self,
         client: &Client,

@@ -8,14 +8,15 @@ use crate::observe::{Findings, ListDetail};
 use crate::plan::{Action, Plan};
 
 impl Reconciler {
-    /// Reads what a plan lacks, if that was not read since the cluster changed: subnets of other nodes, endpoints of local backends. Returns
-    /// whether to plan again.
+    /// Reads information that a plan needs, if it was not read since the cluster changed: subnets of other nodes,
+    /// endpoints of local backends. Returns whether to plan again.
     pub(in super::super) fn recheck_before(&mut self, plan: &Plan, client: &Client) -> bool {
         self.recheck_subnets(plan, client).unwrap_or_else(|| self.recheck_endpoints(plan, client))
     }
 
-    /// The endpoint of a backend on another node has the address of that node in it, which comes from the subnets of an overlay network. A
-    /// new node has pods as soon as its subnet is added, which no id shows. `None` if they need not be read.
+    /// The endpoint of a backend on another node contains the provider address of that node, which is in the remote
+    /// subnets of the overlay network. A new node has pods as soon as its subnet is added, and no id shows that. `None`
+    /// if the subnets need not be read.
     fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
         let networks = &self.environment.networks;
         let index = networks.overlay()?;
