@@ -38,7 +38,7 @@ pub enum Condition {
     AffinityUnsupported,
     /// The virtual switch chooses a backend by a hash of the client's address, for as long as the backends stay the same.
     #[error(
-        "the session affinity timeout of {seconds} s is ignored: HNS has no timeout, clients keep their backends until the backends change"
+        "the session affinity timeout of {seconds} s is ignored: HNS has no affinity timeout, and clients keep their backends until the backends change"
     )]
     AffinityTimeoutIgnored { seconds: u32 },
     /// ACLs of endpoints apply after load balancing, and remote endpoints have no ACLs.
@@ -47,10 +47,14 @@ pub enum Condition {
     )]
     SourceRangesIgnored,
     /// DSR requires HNS 9.3 or a later 9.x, or 10.2 or later.
-    #[error("externalTrafficPolicy Local is treated as Cluster: it requires direct server return (HNS 9.3 or 10.2)")]
+    #[error(
+        "externalTrafficPolicy Local is treated as Cluster: it requires direct server return (HNS 9.3 or a later 9.x, or 10.2 or later)"
+    )]
     LocalPolicyUnsupported,
     /// DSR requires HNS 9.3 or a later 9.x, or 10.2 or later.
-    #[error("the annotation preserve-destination is ignored: it requires direct server return (HNS 9.3 or 10.2)")]
+    #[error(
+        "the annotation preserve-destination is ignored: it requires direct server return (HNS 9.3 or a later 9.x, or 10.2 or later)"
+    )]
     PreserveDestinationUnsupported,
     /// A load balancer of HNS has one port for all backends.
     #[error(

@@ -171,7 +171,7 @@ pub enum HostCondition {
     #[error("network {from:?} was renamed to {to:?} in HNS, and is still used; set --network-name")]
     NetworkRenamed { from: String, to: String },
     /// One of several networks is missing, or cannot be used.
-    #[error("{reason}; Services in other networks are programmed")]
+    #[error("{reason}; backends in other networks are programmed")]
     NetworkMissing { reason: String },
     /// A subnet, of this node or of another, is invalid.
     #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
