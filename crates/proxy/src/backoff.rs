@@ -1,4 +1,4 @@
-//! When to retry what failed: exponential, capped and jittered.
+//! Retry times: exponential backoff with a maximum delay and jitter.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -17,7 +17,7 @@ struct Attempts {
     due: Duration,
 }
 
-/// What failed, and when its retry is due.
+/// The subjects that failed, and when the retry of each is due.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     failures: BTreeMap<Subject, Attempts>,
@@ -31,7 +31,7 @@ impl Backoff {
         entry.count = entry.count.saturating_add(1);
     }
 
-    /// Forgets a subject, after a success or when it is no longer desired.
+    /// Removes a subject, after a success or when it is no longer desired.
     pub fn clear(&mut self, subject: Subject) {
         self.failures.remove(&subject);
     }
@@ -62,7 +62,8 @@ impl Backoff {
     }
 }
 
-/// Doubled at each attempt, up to the longest, and spread by a fifth, so that what failed together is not retried together.
+/// The delay before a retry. It doubles with each attempt up to the maximum. Jitter of up to a fifth keeps subjects
+/// that failed together from being retried together.
 fn delay(subject: Subject, attempts: u32) -> Duration {
     let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
     let mut hasher = rustc_hash::FxHasher::default();

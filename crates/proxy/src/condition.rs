@@ -1,4 +1,4 @@
-//! The conditions of Services: what a Service asks for that is unsupported, or not possible yet.
+//! The conditions of Services: features that HNS does not support, and objects that cannot be programmed yet.
 
 use std::net::IpAddr;
 
@@ -21,13 +21,14 @@ impl std::fmt::Display for ServiceCondition {
     }
 }
 
-/// What a Service asks for and does not get. The texts say what does not work, why, and what to do.
+/// A feature or frontend of a Service that is not programmed as requested. The messages have the form `<what>: <why>;
+/// <what to do>`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Condition {
     /// The virtual switch load-balances TCP and UDP only.
     #[error("port {port} is not programmed: HNS does not support {protocol}; use TCP or UDP")]
     ProtocolUnsupported { port: u16, protocol: Protocol },
-    /// HNS before 11.10 and overlay networks have one family.
+    /// HNS before 11.10, and overlay networks, support only one IP family.
     #[error(
         "the {family} cluster IP is not programmed: HNS before 11.10, and overlay networks, support only the primary IP family of the node"
     )]
@@ -37,19 +38,23 @@ pub enum Condition {
     AffinityUnsupported,
     /// The virtual switch chooses a backend by a hash of the client's address, for as long as the backends stay the same.
     #[error(
-        "the session affinity timeout of {seconds} s is ignored: HNS has no timeout, clients keep their backends until the backends change"
+        "the session affinity timeout of {seconds} s is ignored: HNS has no affinity timeout, and clients keep their backends until the backends change"
     )]
     AffinityTimeoutIgnored { seconds: u32 },
-    /// ACLs of endpoints see a packet after it was load-balanced, and remote endpoints have no ACLs.
+    /// ACLs of endpoints apply after load balancing, and remote endpoints have no ACLs.
     #[error(
         "spec.loadBalancerSourceRanges is not enforced: HNS cannot filter by source; use the external load balancer, or a NetworkPolicy"
     )]
     SourceRangesIgnored,
-    /// DSR needs HNS 9.3 (of 9) or 10.2.
-    #[error("externalTrafficPolicy Local is treated as Cluster: it requires direct server return (HNS 9.3 or 10.2)")]
+    /// DSR requires HNS 9.3 or a later 9.x, or 10.2 or later.
+    #[error(
+        "externalTrafficPolicy Local is treated as Cluster: it requires direct server return (HNS 9.3 or a later 9.x, or 10.2 or later)"
+    )]
     LocalPolicyUnsupported,
-    /// DSR needs HNS 9.3 (of 9) or 10.2.
-    #[error("the annotation preserve-destination is ignored: it requires direct server return (HNS 9.3 or 10.2)")]
+    /// DSR requires HNS 9.3 or a later 9.x, or 10.2 or later.
+    #[error(
+        "the annotation preserve-destination is ignored: it requires direct server return (HNS 9.3 or a later 9.x, or 10.2 or later)"
+    )]
     PreserveDestinationUnsupported,
     /// A load balancer of HNS has one port for all backends.
     #[error(
@@ -66,10 +71,10 @@ pub enum Condition {
          set --root-hnsendpoint-name"
     )]
     NoHostEndpoint { address: IpAddr, name: String },
-    /// The slice arrived before the CNI created the endpoint.
+    /// The EndpointSlice has the backend before the CNI has created its endpoint.
     #[error("backend {address} is not used: it is on this node, and the CNI has not created its HNS endpoint yet")]
     NoLocalEndpoint { address: IpAddr },
-    /// A load balancer refers to endpoints of one network.
+    /// All endpoints of a load balancer must be in one network (assumed).
     #[error(
         "{} not used: a load balancer is in one HNS network, and most backends are in {network:?}; use one network for all",
         backends_are(*dropped)
@@ -86,7 +91,7 @@ pub enum Condition {
     /// HNS refuses the frontend with 0x803B0013.
     #[error("{frontend} is not programmed: it is in use by {holder}")]
     PortInUse { frontend: Frontend, holder: Holder },
-    /// The health check load balancer has no backend.
+    /// HNS has no root endpoint for the health check load balancer.
     #[error("{frontend} is not programmed: HNS has no endpoint {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint { frontend: Frontend, name: String },
 }
@@ -99,7 +104,7 @@ fn backends_are(count: usize) -> String {
 }
 
 impl Condition {
-    /// CamelCase, for Events and metrics. Stable from version to version.
+    /// A reason in CamelCase, for Events and metrics. It does not change between versions.
     pub fn reason(&self) -> &'static str {
         match self {
             Condition::ProtocolUnsupported { .. } => "ProtocolUnsupported",
@@ -122,18 +127,18 @@ impl Condition {
     }
 }
 
-/// What has a frontend that HNS refuses.
+/// What uses a frontend that HNS refused to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// A load balancer that HNS lists.
     LoadBalancer {
         id: Guid,
-        /// Overlaps the refused one, and may be wider.
+        /// The frontend of that load balancer. It overlaps the refused one, and may cover more addresses.
         frontend: Frontend,
         /// None if the load balancer is foreign.
         service: Option<ServiceName>,
     },
-    /// A port where this process answers health checks: its own, or a Service's.
+    /// A health check port of this process: `/healthz`, or a health check node port.
     OwnHealthCheck {
         /// None for `/healthz`.
         service: Option<ServiceName>,

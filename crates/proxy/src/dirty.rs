@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use crate::frontend::Frontend;
 
-/// The frontend or address that a step is about.
+/// The frontend or address that a step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
-    /// A load balancer.
+    /// The load balancer of a frontend.
     Frontend(Frontend),
-    /// An endpoint of ours.
+    /// The endpoint of ours at an address.
     Address(IpAddr),
 }
 
@@ -30,7 +30,7 @@ impl Subject {
     }
 }
 
-/// The frontends and addresses that a change concerns.
+/// The frontends and addresses that are dirty: the next run plans them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dirty {
     /// Frontends whose load balancer may need a write.
@@ -47,7 +47,7 @@ impl Dirty {
         };
     }
 
-    /// Adds another set. The cost is that of the smaller one.
+    /// Adds another set. Takes time proportional to the smaller set.
     pub fn merge(&mut self, other: Dirty) {
         merge(&mut self.frontends, other.frontends);
         merge(&mut self.addresses, other.addresses);

@@ -21,7 +21,8 @@ pub struct Frontend {
 }
 
 impl Frontend {
-    /// The frontends of a load balancer in HNS: each address with each port. Without an address, the IPv6 flag tells the family.
+    /// The frontends of a load balancer in HNS: each address with each port. A load balancer without an address gets
+    /// its family from the IPv6 flag.
     pub fn of(document: &LoadBalancer) -> impl Iterator<Item = Frontend> + '_ {
         let anywhere = document.frontend_vips.is_empty().then_some(None);
         let addresses = move || document.vips().map(Some).chain(anywhere);
@@ -57,7 +58,7 @@ pub enum FrontendKind {
     ExternalIp,
     /// An address of `status.loadBalancer.ingress`.
     IngressIp,
-    /// The port where an external load balancer checks this node.
+    /// The load balancer for health checks on an ingress address (`--forward-healthcheck-vip`).
     HealthCheck,
 }
 
@@ -82,10 +83,10 @@ impl std::fmt::Display for FrontendKind {
 /// A backend, before it is resolved to an HNS endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// The endpoint at an address.
+    /// A backend at an address.
     Address {
         address: IpAddr,
-        /// Whether it runs on this node. Then its endpoint is created by the CNI, never by us.
+        /// Whether it runs on this node. If so, the CNI creates its endpoint, and hnsproxy never does.
         local: bool,
     },
     /// The host's own endpoint, named by `--root-hnsendpoint-name`.
@@ -107,7 +108,7 @@ impl Target {
 pub struct LoadBalancerSpec {
     pub frontend: Frontend,
     pub kind: FrontendKind,
-    /// The name of the Service's port; may be empty if the Service has one port only.
+    /// The name of the Service's port; empty if the Service has a single unnamed port.
     pub port_name: SmolStr,
     /// Whether a traffic policy, or the annotation `preserve-destination`, keeps its traffic on this node.
     pub local_only: bool,
@@ -115,7 +116,7 @@ pub struct LoadBalancerSpec {
     pub targets: Vec<Target>,
     /// The port of the backends. A load balancer has one for all of them.
     pub internal_port: u16,
-    /// DSR, IPv6.
+    /// The DSR and IPv6 flags.
     pub flags: LoadBalancerFlags,
     pub mapping_flags: PortMappingFlags,
     pub distribution: DistributionType,
@@ -148,7 +149,8 @@ impl LoadBalancerSpec {
 pub enum EndpointPurpose {
     /// A backend on another node.
     Backend,
-    /// A cluster IP. Overlay networks route it only if an endpoint has it; kube-proxy creates the same endpoint.
+    /// A cluster IP. An overlay network routes the address only if an endpoint has it; kube-proxy creates the same
+    /// endpoint.
     ServiceAddress,
     /// The source VIP of overlay networks: a local endpoint, as kube-proxy creates it.
     SourceVip,
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_address_the_flag_tells_the_family() {
+    fn the_ipv6_flag_sets_the_family_of_a_frontend_without_an_address() {
         let document = LoadBalancer {
             port_mappings: vec![PortMapping { protocol: Protocol::UDP, external_port: 30000, ..Default::default() }],
             flags: LoadBalancerFlags::IPV6,

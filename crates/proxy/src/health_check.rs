@@ -1,7 +1,7 @@
 //! The answers to the health checks of external load balancers: how many ready backends of a Service are on this node.
 //!
-//! A Service of type LoadBalancer with `externalTrafficPolicy: Local` has a port for them, `healthCheckNodePort`. The answers follow the
-//! cluster, whether HNS is available or not.
+//! A Service of type LoadBalancer with `externalTrafficPolicy: Local` has a port for them, `healthCheckNodePort`. They
+//! depend only on the cluster, not on whether HNS is available.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl FromIterator<(ServiceName, HealthCheck)> for HealthChecks {
 }
 
 impl HealthChecks {
-    /// In the order of Services.
+    /// Sorted by Service.
     pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &HealthCheck)> {
         self.0.iter()
     }
@@ -65,8 +65,8 @@ impl HealthCheck {
     }
 }
 
-/// The number of ready addresses of a family on this node. Terminating ones do not count, even if they serve as fallback: load
-/// balancers should send new connections elsewhere.
+/// The number of ready addresses of a family on this node. Terminating backends do not count, even if they are used as
+/// fallback: load balancers should send new connections elsewhere.
 fn local(entry: &ServiceEntry, family: Family, node_name: &str) -> usize {
     let slices = entry.slices.values().filter(|slice| slice.family == family && !slice.ports.is_empty());
     let backends = slices.flat_map(|slice| &slice.backends);

@@ -23,10 +23,11 @@ const OWNER: [u8; 4] = [0xd4, 0xba, 0x1a, 0x24];
 pub struct Content(u64);
 
 impl Content {
-    /// Stands for content that is not known. No real content is expected to have this hash.
+    /// Unknown content. No real content is expected to have this hash.
     pub const UNKNOWN: Self = Self(0);
 
-    /// The same content for another id, in case an object with other content has the first id.
+    /// Another value for the same content. It gives an object a second id if an object with other content has the first
+    /// one.
     pub fn alternative(self) -> Self {
         Self(!self.0)
     }
@@ -55,7 +56,8 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     hash(&text)
 }
 
-/// The content of a load balancer. Flags that the API cannot express do not count: read back, they would always differ.
+/// The content of a load balancer. Flags that the API in use cannot express are ignored, because they would differ in
+/// every document that is read back.
 pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilities) -> LoadBalancerContent {
     let mut text = format!("load balancer {}", document.flags.masked(capabilities.flags).0);
     let mut vips: Vec<String> =
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lineage_survives_other_backends_and_nothing_else() {
+    fn only_a_change_of_backends_keeps_the_lineage() {
         let lineage = |change: &dyn Fn(&mut LoadBalancer)| {
             let mut document = document();
             change(&mut document);
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn spelling_and_order_make_no_difference() {
+    fn spelling_and_order_do_not_change_the_content() {
         let mut other = document();
         other.host_compute_endpoints.reverse();
         other.host_compute_endpoints.iter_mut().for_each(|id| id.make_ascii_uppercase());
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_makes_a_difference_and_only_backends_keep_the_shape() {
+    fn every_field_changes_the_content_and_only_backends_keep_the_shape() {
         let base = content(&document());
         let changed = |change: &dyn Fn(&mut LoadBalancer)| {
             let mut document = document();
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_the_v1_api_lacks_are_no_difference_there() {
+    fn flags_missing_in_the_v1_api_do_not_change_the_content_there() {
         let v1 = Capabilities::of(Version::new(15, 5), ApiVersion::V1);
         let mut flagged = document();
         flagged.port_mappings[0].flags = PortMappingFlags::LOCAL_ROUTED_VIP;

@@ -1,6 +1,7 @@
 //! The core of the proxy: from Services and EndpointSlices to load balancers and endpoints of HNS.
 //!
-//! Values in, calls out: nothing here waits, reads a clock or knows a Kubernetes client. Data flows one way:
+//! The core has no Kubernetes client, no clock and no timers. Its only side effects are native calls. Data flows one
+//! way:
 //!
 //! ```text
 //! model::Cluster ─ dirty Services ─→ select → desire ─ dirty frontends ─→ plan → apply → HNS

@@ -1,5 +1,5 @@
-//! The MAC address that kube-proxy derives from the address of a remote endpoint. Ours are the same, so that either adopts the endpoints
-//! of the other.
+//! The MAC address that kube-proxy derives from the address of a remote endpoint. hnsproxy uses the same addresses, so
+//! that hnsproxy and kube-proxy adopt each other's endpoints.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,8 @@ pub(crate) fn derived_mac(address: IpAddr) -> String {
     format!("02-11-{a:02x}-{b:02x}-{c:02x}-{d:02x}")
 }
 
-/// Whether an endpoint has the MAC address derived from its first address: a proxy created it.
+/// Whether the MAC address of an endpoint is the one derived from its first address. If so, kube-proxy or hnsproxy
+/// created the endpoint.
 pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
     let digits = |mac: &str| -> String { mac.chars().filter(char::is_ascii_hexdigit).collect() };
     let own = digits(&document.mac_address);

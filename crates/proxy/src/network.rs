@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::model::Family;
 
-/// An HNS network, reduced to what programming depends on.
+/// The fields of an HNS network that hnsproxy uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     pub id: Guid,
@@ -21,8 +21,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// The address of the node that an address is on: the provider address of the last remote subnet that contains it, or the address itself
-    /// if it is a provider address. kube-proxy chooses the last one too.
+    /// The address of the node that an address is on: the provider address of the last remote subnet that contains it,
+    /// or the address itself if it is a provider address. As in kube-proxy, the last match counts.
     pub fn provider_address(&self, address: IpAddr) -> Option<IpAddr> {
         self.remote_subnets
             .iter()
@@ -37,24 +37,24 @@ impl Network {
     }
 }
 
-/// A network that the settings name, and what HNS says about it.
+/// A configured network, and what is known about it from HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedNetwork {
     /// The name in the settings. HNS may have renamed the network.
     pub name: String,
-    /// What was last read; none if it was never found.
+    /// The state when it was last read; `None` if it was never found.
     pub network: Option<Network>,
-    /// Whether HNS has it and it can be used. Services of a missing network wait for it.
+    /// Whether HNS has it and it can be used. Frontends whose backends are in a missing network are not changed.
     pub present: bool,
     pub host_conditions: Vec<HostCondition>,
 }
 
-/// The position of a network in the list of the settings.
+/// The position of a network in `--network-name`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetworkIndex(usize);
 
 impl NetworkIndex {
-    /// The network that the settings name first. Addresses that are in no subnet belong to it.
+    /// The network that the settings name first. An address outside all subnets belongs to it.
     pub const FIRST: Self = Self(0);
 }
 
@@ -66,7 +66,7 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// Networks of which only the names are known.
+    /// Networks whose names are known and nothing else.
     pub fn new(names: &[String], primary_family: Family) -> Self {
         let named = |name: &String| NamedNetwork {
             name: name.clone(),
@@ -89,7 +89,7 @@ impl Networks {
         (0..self.all.len()).map(NetworkIndex)
     }
 
-    /// How many networks the settings name, whether HNS has them or not.
+    /// The number of configured networks, present in HNS or not.
     pub fn len(&self) -> usize {
         self.all.len()
     }
@@ -165,13 +165,13 @@ impl Networks {
     }
 }
 
-/// A condition of the host, as opposed to one Service.
+/// A condition of the host or of a network, not of a single Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum HostCondition {
     #[error("network {from:?} was renamed to {to:?} in HNS, and is still used; set --network-name")]
     NetworkRenamed { from: String, to: String },
     /// One of several networks is missing, or cannot be used.
-    #[error("{reason}; Services in other networks are programmed")]
+    #[error("{reason}; backends in other networks are programmed")]
     NetworkMissing { reason: String },
     /// A subnet, of this node or of another, is invalid.
     #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]

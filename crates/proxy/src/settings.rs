@@ -11,9 +11,10 @@ use crate::model::Family;
 /// The settings of the operator. Names and defaults are those of the winkernel flags of kube-proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// As `nodeName` in slices spells it.
+    /// The node name, spelled as `nodeName` in EndpointSlices.
     pub node_name: SmolStr,
-    /// `--network-name`: the HNS networks of the pods. Addresses in none of their subnets belong to the first.
+    /// `--network-name`: the HNS networks of the pods. An address outside all their subnets belongs to the first
+    /// network.
     pub network_names: Vec<String>,
     /// `--source-vip`: the source address of translated traffic; overlay networks only.
     pub source_vip: Option<IpAddr>,
@@ -27,14 +28,14 @@ pub struct Settings {
     pub healthz_port: Option<u16>,
     /// The feature gate `AllowServiceExternalIPs`.
     pub external_ips: bool,
-    /// `--take-over`: remove unused load balancers and remote endpoints that have the form of those of kube-proxy.
+    /// `--take-over`: remove unused load balancers and remote endpoints that look like those of kube-proxy.
     pub take_over: bool,
 }
 
 /// Facts of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
-    /// The family of the first is the node's primary family.
+    /// The family of the first one is the primary family of the node.
     pub node_ips: Vec<IpAddr>,
     /// The MAC address of the adapter that has the node's address; needed on overlay networks.
     pub mac: Option<String>,
@@ -58,7 +59,8 @@ pub struct Capabilities {
     pub affinity: bool,
     /// Dual stack.
     pub ipv6: bool,
-    /// Modifying a load balancer in place. Switched off when HNS reports success and changes nothing (kubernetes issue 131466).
+    /// Modifying a load balancer in place. Set to false when HNS reports success but changes nothing (kubernetes issue
+    /// 131466).
     pub modify: bool,
     /// The load balancer flags that the API can express.
     pub flags: LoadBalancerFlags,
@@ -95,7 +97,7 @@ impl Capabilities {
     }
 }
 
-/// This node, as the topology rules see it.
+/// The properties of this node that the topology rules use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
     pub name: SmolStr,

@@ -1,4 +1,4 @@
-//! Builders of the smallest Services and slices, for tests.
+//! Test builders for minimal Services and slices.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! A test for each scenario file, and for each recording a test for each property that it has to show.
+//! One test for each scenario file, and one for each recording and property.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! Tests for each recording of kube-proxy 1.36: HNS ends as kube-proxy left it, whatever the way to the cluster and to HNS, at a bounded
-//! number of calls.
+//! Tests for each recording of kube-proxy 1.36: HNS has the objects that kube-proxy created, with every source of the cluster and every
+//! way to HNS, within a number of calls.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ struct Difference {
     /// The load balancer: address, port.
     vip: &'static str,
     external_port: u64,
-    /// The member, its value by kube-proxy, and by hnsproxy.
+    /// The member, and its values in kube-proxy and in hnsproxy.
     member: &'static str,
     theirs: u64,
     ours: u64,
@@ -28,7 +28,7 @@ struct Difference {
 
 const DIFFERENCES: [Difference; 1] = [Difference {
     recording: "mixed-l2bridge",
-    reason: "a health load balancer on an IPv6 address carries the IPv6 flag, which kube-proxy forgets",
+    reason: "a health load balancer on an IPv6 address carries the IPv6 flag, which kube-proxy does not set",
     vip: "2001:db8::25",
     external_port: 32002,
     member: "flags",
@@ -67,7 +67,7 @@ pub(crate) fn trials() -> impl Iterator<Item = Trial> {
     })
 }
 
-/// A run on the cluster and host of a recording, with kube-proxy's flags: HNS afterwards, and the calls.
+/// The result of a run with the cluster, host and kube-proxy flags of a recording: the objects in HNS, and the numbers of calls.
 struct Run {
     hns: Value,
     calls: u64,

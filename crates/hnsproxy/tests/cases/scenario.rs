@@ -1,4 +1,4 @@
-//! A scenario: abbreviated Kubernetes objects in YAML, and the resulting plans and HNS objects as text.
+//! A scenario: a cluster as shortened Kubernetes YAML, programmed on an emulated HNS, with the outcome as text.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -16,22 +16,22 @@ use proxy::{Host, Next, Reconciler, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// What the subnets of the networks `cbr0` and `cbr1` begin with.
+/// The first two bytes of the subnets of the networks `cbr0` and `cbr1`.
 const PREFIXES: [&str; 2] = ["10.244", "10.245"];
 
-/// The host and the steps of a scenario.
+/// The file of a scenario: the host, then the cluster and its changes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
-    /// The case, in a sentence.
+    /// The case, in one or two sentences.
     pub(crate) about: String,
-    /// What kube-proxy does on Windows, if that differs.
+    /// What kube-proxy on Windows does, if it differs.
     #[expect(dead_code, reason = "docs/differences.md lists it, which another test checks")]
     differs: Option<String>,
     /// The type of the network.
     #[serde(default = "l2bridge")]
     network: String,
-    /// The type of a second network, which the settings name after the first.
+    /// The type of the second network of the settings.
     second: Option<String>,
     /// The version of HNS.
     #[serde(default = "version")]
@@ -46,7 +46,7 @@ pub(crate) struct Input {
     health: bool,
     #[serde(flatten)]
     first: Step,
-    /// What happens after that.
+    /// The changes after that.
     #[serde(default)]
     then: Vec<Step>,
 }
@@ -59,32 +59,32 @@ fn version() -> String {
     "15.5".into()
 }
 
-/// A change of the cluster and of HNS. The node is `here`, 192.168.77.1 and fd00:77::1.
+/// A change. The node is `here`, with addresses 192.168.77.1 and fd00:77::1.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Step {
-    /// The title of the step.
+    /// A description, which is part of the outcome.
     what: String,
     /// Labels of the node.
     node: Option<Map<String, Value>>,
-    /// Addresses of pods that the CNI has made an endpoint for, in the network of their subnet; several of one pod with a space between.
+    /// Addresses of pods for which the CNI creates an endpoint in the network of their subnet. Addresses of one pod are separated by spaces.
     pods: Vec<String>,
     /// Services: `name`, `labels`, `annotations`, `created`, `ingress`, and the members of the specification.
     services: Vec<Map<String, Value>>,
     /// Slices: `name`, `service`, `labels`, and members of slices. A port may be a number; a backend has `ip`, `node`, `ready`,
     /// `serving`, `terminating`, `zones`, `nodes`.
     slices: Vec<Map<String, Value>>,
-    /// Services and slices to delete.
+    /// Services and slices that are deleted.
     gone: Vec<String>,
-    /// Native functions that fail during this step.
+    /// Native functions that fail in this step.
     failing: Vec<String>,
-    /// Networks to remove with their objects. Those of the first step are missing at the start.
+    /// Networks that are deleted with their objects. Those of the first step are missing from the start.
     networks_gone: Vec<String>,
-    /// Networks to add again, with a new id.
+    /// Networks that are created again, with another id.
     networks_back: Vec<String>,
-    /// Whether the host gets an endpoint of its own, 10.244.1.2.
+    /// Whether the root endpoint of the host is created, with address 10.244.1.2.
     root: bool,
-    /// Whether the process restarts.
+    /// Whether the proxy restarts.
     restart: bool,
 }
 
@@ -96,7 +96,7 @@ struct Scenario {
     reconciler: Reconciler,
     now: Duration,
     zone: Option<smol_str::SmolStr>,
-    /// The networks that HNS has, or had, with their names and present ids.
+    /// The names, current ids and documents of the networks that exist or existed.
     networks: Vec<(String, Guid, Value)>,
     text: String,
 }
@@ -109,7 +109,7 @@ fn name_of(map: &mut Map<String, Value>, default: &str) -> String {
     take(map, "name").map_or(default.into(), |name| name.as_str().unwrap().to_owned())
 }
 
-/// A Service as the API server writes it.
+/// The Service as an API object.
 fn service_object(mut short: Map<String, Value>) -> object::Service {
     let metadata = json!({
         "namespace": "ns", "name": name_of(&mut short, "web"),
@@ -123,7 +123,7 @@ fn service_object(mut short: Map<String, Value>) -> object::Service {
     .unwrap()
 }
 
-/// A slice as the API server writes it.
+/// The slice as an API object.
 fn slice_object(mut short: Map<String, Value>) -> object::EndpointSlice {
     let service = take(&mut short, "service").unwrap_or("web".into());
     let mut labels = take(&mut short, "labels").unwrap_or(json!({}));
@@ -164,7 +164,7 @@ impl Scenario {
         let client = Client::new(emulator.clone(), api_version);
         let settings = Settings {
             node_name: "here".into(),
-            network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
+            network_names: (0..types.len()).map(|index| format!("cbr{index}")).collect(),
             source_vip: format!("{}.1.250", PREFIXES[usize::from(types.get(1) == Some(&"Overlay"))]).parse().ok(),
             enable_dsr: input.dsr,
             root_endpoint_name: "cbr0_ep".into(),
@@ -214,7 +214,6 @@ impl Scenario {
         self.reconciler.reset_slices(slices);
     }
 
-    /// Applies the changes of a step.
     fn change(&mut self, step: Step) {
         if let Some(labels) = step.node {
             let object = serde_json::from_value(json!({"metadata": {"name": "here", "labels": labels}})).unwrap();
@@ -244,7 +243,7 @@ impl Scenario {
             let converted = self.converted(&what, service::convert(&object));
             match converted {
                 Some(service) => self.reconciler.apply_service(service),
-                // The selectors of a watch report a Service that the proxy no longer serves as deleted.
+                // The selectors of a watch hide such a Service, which looks like a deletion.
                 None => self.reconciler.delete_service(&proxy::model::ServiceName::new("ns", object.metadata.name)),
             }
         }
@@ -271,7 +270,7 @@ impl Scenario {
 
     fn step(&mut self, step: Step) {
         let failing = !step.failing.is_empty();
-        // Longer than the pause between replacements.
+        // Longer than the delay between two replacements of a load balancer.
         self.now += Duration::from_secs(5);
         self.change(step);
         self.reconciler.audit(&self.client).unwrap();
@@ -288,27 +287,27 @@ impl Scenario {
             .reconciler
             .conditions()
             .iter()
-            .map(|condition| format!("{} {}: {}", condition.service, condition.condition.reason(), condition.condition))
+            .map(|one| format!("{} {}: {}", one.service, one.condition.reason(), one.condition))
             .collect();
         if !conditions.is_empty() {
-            self.line(0, "notices:");
+            self.line(0, "conditions:");
             conditions.iter().for_each(|condition| self.line(2, condition));
         }
         self.line(0, "HNS:");
-        let observed = self.observed();
-        observed.iter().for_each(|line| self.line(2, line));
-        if observed.is_empty() {
+        let objects = self.objects();
+        objects.iter().for_each(|line| self.line(2, line));
+        if objects.is_empty() {
             self.line(2, "nothing");
         }
         self.emulator.clear_faults();
     }
 
-    /// Runs until only waits for the CNI are left. Only the functions of `failing` may fail.
+    /// Runs until HNS is in sync, or waits for the CNI. Calls may fail only if the step says so.
     fn settle(&mut self, failing: bool) {
         for _ in 0..20 {
             let report = self.reconciler.run(&self.client, self.now);
             for (outcome, failure) in report.failures() {
-                // A step that depends on a failed step was not refused by HNS.
+                // A step that depends on a failed one fails without a call, which is not an error of HNS.
                 let refused = matches!(failure, proxy::apply::Failure::Hns(_));
                 assert!(failing || !refused, "{}: {failure}", outcome.step);
             }
@@ -320,7 +319,7 @@ impl Scenario {
                 _ => self.now += Duration::from_millis(1),
             }
         }
-        assert!(failing, "no end: {:?}", self.reconciler.plan(self.now));
+        assert!(failing, "not in sync: {:?}", self.reconciler.plan(self.now));
     }
 
     fn is_in_second(&self, endpoint: &view::EndpointState) -> bool {
@@ -334,8 +333,8 @@ impl Scenario {
         self.networks.get(1).is_some_and(|(_, id, _)| network.and_then(|id| id.parse().ok()) == Some(*id))
     }
 
-    /// One line for each object in HNS.
-    fn observed(&self) -> Vec<String> {
+    /// The endpoints and load balancers in HNS, one line each.
+    fn objects(&self) -> Vec<String> {
         let snapshot = view::read(&*self.emulator, &self.client, String::new()).unwrap();
         let mut lines = Vec::new();
         for endpoint in &snapshot.endpoints {

@@ -1,6 +1,6 @@
 //! A test for each file of `tests/scenarios`: the case (see [`Input`]), a line of `=`, then the outcome as recorded.
 //!
-//! With `UPDATE_SCENARIOS=1` in the environment a test writes the outcome of today into its file, for review.
+//! With `UPDATE_SCENARIOS=1` in the environment, a test writes the current outcome into its file, for review.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,24 +28,24 @@ fn check(file: &Path) -> Result<(), Failed> {
     if input.about.is_empty() {
         return Err("the field about is empty".into());
     }
-    let now = outcome(case);
-    if now == recorded {
+    let current = outcome(case);
+    if current == recorded {
         return Ok(());
     }
     if std::env::var_os("UPDATE_SCENARIOS").is_some() {
         let end = if case.ends_with('\n') { "" } else { "\n" };
-        fs::write(file, format!("{case}{end}{SEPARATOR}{now}"))?;
+        fs::write(file, format!("{case}{end}{SEPARATOR}{current}"))?;
         return Ok(());
     }
-    Err(format!("{}\nUPDATE_SCENARIOS=1 records the outcome of today.", difference(recorded, &now)).into())
+    Err(format!("{}\nUPDATE_SCENARIOS=1 records the current outcome.", difference(recorded, &current)).into())
 }
 
-/// The first line that differs, with those around it.
-fn difference(recorded: &str, now: &str) -> String {
-    let (recorded, now): (Vec<_>, Vec<_>) = (recorded.lines().collect(), now.lines().collect());
-    let shorter = recorded.len().min(now.len());
-    let first = recorded.iter().zip(&now).position(|(a, b)| a != b).unwrap_or(shorter);
+/// The first line that differs, with the lines around it.
+fn difference(recorded: &str, current: &str) -> String {
+    let (recorded, current): (Vec<_>, Vec<_>) = (recorded.lines().collect(), current.lines().collect());
+    let shorter = recorded.len().min(current.len());
+    let first = recorded.iter().zip(&current).position(|(a, b)| a != b).unwrap_or(shorter);
     let around =
         |lines: &[&str]| lines.iter().skip(first.saturating_sub(2)).take(6).copied().collect::<Vec<_>>().join("\n    ");
-    format!("  recorded:\n    {}\n  now:\n    {}", around(&recorded), around(&now))
+    format!("  recorded:\n    {}\n  current:\n    {}", around(&recorded), around(&current))
 }

@@ -1,4 +1,4 @@
-//! Steps that one thread carries out back to back, and the facts that they show about HNS.
+//! A job: steps that one thread carries out without others in between, and what their results show about HNS.
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Guid};
@@ -11,8 +11,8 @@ use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
-/// One endpoint's step, or all steps on one frontend. Nothing else runs between them, so a replaced load balancer is missing for as
-/// long as one call takes.
+/// One endpoint's step, or all steps on one frontend. No other step of the frontend runs between them, so a replaced
+/// load balancer is missing only for the duration of one call.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub(super) steps: SmallVec<[Step; 1]>,
@@ -21,7 +21,8 @@ pub struct Job {
     pub(super) capabilities: Capabilities,
     /// Whether modified load balancers are read back.
     pub(super) verify: bool,
-    /// Whether reading back proves that HNS modifies: the old content is known, and differs from the new one.
+    /// Whether reading back can show that HNS supports modification in place: the old content is known, and differs
+    /// from the new one.
     pub(super) proves: bool,
 }
 
@@ -40,11 +41,11 @@ pub(super) enum Fact {
         id: Guid,
         observed: ObservedLoadBalancer,
     },
-    /// The next one with its id has the content that the id tells.
+    /// It was deleted by us, so the next one with its id has the content that the id identifies.
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),
-    /// A modify may have taken effect or not.
+    /// A modification may or may not have taken effect.
     ModifyUncertain {
         id: Guid,
         attempted: ObservedLoadBalancer,
@@ -121,9 +122,9 @@ impl Job {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Only the content tells.
-                let there = client.load_balancer(asked)?;
-                if identity::load_balancer_content(&there, &self.capabilities) != observed.content {
+                // An earlier call may have created it before it failed. Compare the content.
+                let existing = client.load_balancer(asked)?;
+                if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
                 }
@@ -142,13 +143,17 @@ impl Job {
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
-        // Modifying adopts a foreign load balancer: it has the desired content, and is deleted when that is no longer desired.
+        // Modifying adopts a foreign load balancer: it has the desired content, and is deleted when that content is no
+        // longer desired.
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let read_back = match client.modify_load_balancer(id, document, self.verify) {
             Ok(read_back) => read_back,
             Err(error) => {
                 facts.extend(match error.class() {
+                    // E_NOTIMPL: this HNS cannot modify, whatever its version says. Load balancers are replaced from
+                    // now on.
                     Class::Unsupported => Some(Fact::ModifyFails),
+                    // HNS has checked the document and refused it, so the load balancer is as before.
                     Class::Invalid => None,
                     _ if is_load_balancer_absent(&error) => Some(Fact::LoadBalancerAbsent(id)),
                     // HNS may have modified it before the error, for example before a timeout.
@@ -165,6 +170,7 @@ impl Job {
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
+        // The id was chosen for the content at creation, and a modify does not change it.
         facts.extend([Fact::LoadBalancer { id, observed }, Fact::ContentNotOfId(id)]);
         Ok(())
     }
@@ -188,9 +194,9 @@ fn create_endpoint(
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            let there = client.endpoint(asked)?;
+            let existing = client.endpoint(asked)?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
-            if content(&there) != content(document) {
+            if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
                 return Err(Failure::OtherContent);
             }

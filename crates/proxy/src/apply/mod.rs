@@ -1,11 +1,12 @@
-//! Carries out the steps of a plan, with one outcome each. A failing step stops only the steps that depend on it.
+//! Carries out the steps of a plan, with one outcome each. A failing step stops only the steps that depend on it,
+//! except if HNS becomes unavailable, which stops all.
 //!
-//! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, the dependencies and the observed state; a job makes native calls
-//! and knows nothing else. So one thread or several ([`Workers`]) can drive the queue: it hands out a job only when everything that the
-//! job needs is done.
+//! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, the dependencies and the observed state; a job
+//! makes native calls and depends on nothing else. So one thread or several ([`Workers`]) can drive the queue: it hands
+//! out a job only when everything that the job needs is done.
 //!
-//! What succeeded goes into the observed state. What failed is left to [`reconcile`](crate::reconcile) to retry. If an object of ours
-//! already exists with the right content, an earlier attempt succeeded.
+//! Successful steps update the observed state. [`reconcile`](crate::reconcile) retries failed steps. If an object of
+//! ours already exists with the right content, an earlier attempt succeeded.
 
 mod job;
 mod queue;
@@ -35,17 +36,18 @@ pub enum Failure {
     /// HNS 15.4 reports success and changes nothing (kubernetes issue 131466).
     #[error("HNS reported success but did not modify the load balancer")]
     ModifyHadNoEffect,
-    /// Someone modified the object in place.
+    /// Another program modified the object in place.
     #[error("HNS has an object with this id and other content")]
     OtherContent,
 }
 
 impl Failure {
-    /// Whether a plan made now would do something else: replace instead of modify, or leave out the endpoint that failed.
+    /// Whether a new plan would differ: replace instead of modify, or leave out the endpoint that failed.
     pub fn requires_replan(&self, action: &Action) -> bool {
         match self {
             Failure::ModifyHadNoEffect | Failure::NeedsEndpoint => true,
             Failure::Hns(error) => {
+                // The next plan creates the load balancer that is absent, or replaces it where HNS cannot modify.
                 matches!(action, Action::ModifyLoadBalancer { .. })
                     && (error.class() == Class::Unsupported || is_load_balancer_absent(error))
             }
@@ -58,7 +60,7 @@ impl Failure {
         matches!(self, Failure::Hns(error) if error.class() == Class::Unavailable)
     }
 
-    /// Whether something else has the frontend (0x803B0013).
+    /// Whether the frontend is in use (0x803B0013).
     pub fn is_port_in_use(&self) -> bool {
         matches!(self, Failure::Hns(error) if error.class() == Class::PortInUse)
     }
@@ -67,14 +69,16 @@ impl Failure {
     pub fn requires_refresh(&self) -> bool {
         match self {
             Failure::OtherContent => true,
+            // Each of these contradicts the observed state: something unknown exists, or something known does not.
             Failure::Hns(error) => matches!(error.class(), Class::PortInUse | Class::Exists | Class::Absent),
             _ => false,
         }
     }
 }
 
-/// Whether a modify failed because the load balancer is absent, and not one of its backends.
+/// Whether a modify failed because the load balancer is absent, and not because one of its endpoints is absent.
 fn is_load_balancer_absent(error: &Error) -> bool {
+    // A missing backend has a code of its own (0x803B0002). The load balancer is then still there.
     error.class() == Class::Absent && error.code() != Some(Hresult::HCN_E_ENDPOINT_NOT_FOUND)
 }
 

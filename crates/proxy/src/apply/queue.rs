@@ -24,15 +24,15 @@ type Group = SmallVec<[Step; 1]>;
 pub struct Queue<'a> {
     observed: &'a mut Observed,
     capabilities: &'a mut Capabilities,
-    /// Whether a modify was seen to take effect.
+    /// Whether a modification in place was verified.
     modify_verified: &'a mut bool,
     waiting: VecDeque<Group>,
     in_progress: usize,
-    /// The number of jobs on load balancers that are not done. Endpoints are deleted after all of them.
+    /// The number of unfinished jobs on load balancers. Endpoints are deleted after all of them.
     load_balancers: usize,
     /// Endpoints that are still to be created.
     creating: FxHashSet<Guid>,
-    /// Endpoints that have another id than in the plan.
+    /// Endpoints that HNS did not create with the requested id: requested id → actual id.
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
     outcomes: Vec<Outcome>,
@@ -55,6 +55,8 @@ impl<'a> Queue<'a> {
         for step in steps {
             let same = |group: &Group| group.last().is_some_and(|last| last.action.subject() == step.action.subject());
             match waiting.back_mut() {
+                // Deletions and the creation on one frontend stay together: between them the frontend has no load
+                // balancer.
                 Some(group) if is_on_load_balancer(&step) && same(group) => group.push(step),
                 _ => waiting.push_back(SmallVec::from_iter([step])),
             }
@@ -92,6 +94,7 @@ impl<'a> Queue<'a> {
     /// The next job whose dependencies are done, if any. More may follow when a job in progress is recorded.
     pub fn take(&mut self) -> Option<Job> {
         loop {
+            // The first in the order of the plan, so that DNS is not overtaken by what is less urgent.
             let index = self.waiting.iter().position(|group| self.can_begin(group))?;
             let group = self.waiting.remove(index)?;
             match self.prepare(group) {
@@ -99,6 +102,7 @@ impl<'a> Queue<'a> {
                     self.in_progress += 1;
                     return Some(job);
                 }
+                // Only this job fails: the loop looks for the next one.
                 Err(refused) => self.fail(refused.0, &refused.1),
             }
         }
@@ -113,6 +117,7 @@ impl<'a> Queue<'a> {
             if let Action::CreateEndpoint { id, .. } = &step.action {
                 self.creating.remove(id);
                 if result.is_err() {
+                    // Load balancers that need it fail without a call, and are planned again without the backend.
                     self.not_created.insert(*id);
                 }
             }
@@ -124,7 +129,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The outcomes of the steps. After an outage, the steps that were not begun are missing.
+    /// The outcomes of the steps. If HNS became unavailable, the steps that were not started are missing.
     pub fn finish(self) -> Vec<Outcome> {
         self.outcomes
     }
@@ -140,7 +145,7 @@ impl<'a> Queue<'a> {
         })
     }
 
-    /// The job of a group, with the ids that HNS gave. The error says why no call is made.
+    /// The job of a group, with the ids that HNS assigned. The error says why no call is made.
     fn prepare(&self, mut group: Group) -> Result<Job, Box<(Group, Failure)>> {
         for index in 0..group.len() {
             let Some(step) = group.get_mut(index) else { continue };
@@ -149,6 +154,8 @@ impl<'a> Queue<'a> {
                     self.replace_renamed_endpoints(document).err()
                 }
                 Action::DeleteEndpoint { id, .. } => {
+                    // Checked again here: the plan counted on load balancers being replaced, and one of them may have
+                    // failed.
                     self.observed.is_referenced(*id).then_some(Failure::StillReferenced)
                 }
                 Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => None,
@@ -168,6 +175,7 @@ impl<'a> Queue<'a> {
 
     /// The load balancer that a group replaces, if its document is known.
     fn previous(&self, group: &Group) -> Option<LoadBalancer> {
+        // Without a creation there is nothing that could fail after the deletion.
         let replaces = matches!(group.last(), Some(Step { action: Action::CreateLoadBalancer { .. }, .. }));
         group.iter().filter(|_| replaces).find_map(|step| match &step.action {
             Action::DeleteLoadBalancer { id, .. } => self.observed.load_balancer(*id)?.document(),
@@ -181,6 +189,7 @@ impl<'a> Queue<'a> {
             Action::ModifyLoadBalancer { id, document, .. } => {
                 let before = self.observed.load_balancer(*id).map(|observed| observed.content.whole);
                 let after = identity::load_balancer_content(document, self.capabilities).whole;
+                // If nothing was to be changed, reading back finds the new content even if HNS ignores modifications.
                 before.is_some_and(|before| before != Content::UNKNOWN && before != after)
             }
             _ => false,
@@ -194,6 +203,8 @@ impl<'a> Queue<'a> {
         for endpoint in &mut document.host_compute_endpoints {
             let Ok(id) = endpoint.parse::<Guid>() else { continue };
             if self.not_created.contains(&id) {
+                // HNS is assumed to refuse a load balancer with an unknown endpoint. The next plan leaves this
+                // backend out.
                 return Err(Failure::NeedsEndpoint);
             }
             if let Some(actual) = self.renamed.get(&id) {
@@ -214,6 +225,7 @@ impl<'a> Queue<'a> {
         let mut ignored = Dirty::default();
         match fact {
             Fact::Endpoint { asked, id, observed } => {
+                // HNS may ignore the requested id, and load balancers of this plan have the requested one.
                 if asked != id {
                     self.renamed.insert(asked, id);
                 }
@@ -226,6 +238,7 @@ impl<'a> Queue<'a> {
             Fact::ModifyUncertain { id, attempted } => self.observed.mark_load_balancer_uncertain(id, &attempted),
             Fact::ContentNotOfId(id) => self.observed.mark_id_untrusted(id),
             Fact::ModifyWorks => *self.modify_verified = true,
+            // For the rest of the process: a new version of HNS comes with a reboot.
             Fact::ModifyFails => self.capabilities.modify = false,
         }
     }

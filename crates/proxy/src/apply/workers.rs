@@ -13,6 +13,7 @@ pub struct Workers(pub NonZeroUsize);
 
 impl Driver for Workers {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
+        // More threads than jobs would only wait.
         let threads = self.0.get().min(queue.len());
         if threads <= 1 {
             return OneByOne.drive(client, queue);
@@ -27,16 +28,19 @@ impl Driver for Workers {
 }
 
 fn work(client: &Client, (queue, changed): &(Mutex<&mut Queue<'_>>, Condvar)) {
+    // A poisoned lock is used on: another thread has panicked, and the scope raises its panic when all threads have
+    // ended.
     let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let Some(job) = guard.take() else {
             if guard.is_idle() {
                 break;
             }
-            // Other threads are working on what the next job depends on.
+            // Another thread is still working on a job that the next one depends on.
             guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
+        // HNS calls take milliseconds to seconds, so none is made under the lock.
         drop(guard);
         let answers = job.perform(client);
         guard = queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The backends that one HNS load balancer can have: those of one port, and at most [`MAX_BACKENDS`].
+//! Limits the backends of a load balancer to those of one port, and to [`MAX_BACKENDS`].
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::select::Backend;
 use crate::frontend::Target;
 
-/// The most backends that an HNS load balancer can have.
+/// The maximum number of backends of an HNS load balancer.
 pub const MAX_BACKENDS: usize = 1024;
 
 /// Backends within the limits of a load balancer.
@@ -23,22 +23,25 @@ pub struct Limited {
 /// How many backends are left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Because they have another port than most.
+    /// Because their port differs from the chosen port.
     pub other_port: usize,
     /// Because they exceed the limit.
     pub too_many: usize,
 }
 
-/// Limits backends to those with the most common port: a load balancer has one port for all its backends. If two groups are equal, the one
-/// with the higher port wins, so that the choice does not depend on order.
+/// Limits backends to those with the most common port: a load balancer has one port for all its backends. If two groups
+/// are equal, the one with the higher port wins, so that the choice does not depend on the order of backends.
 ///
-/// Above the limit, backends on this node come first, then those in its zone. After that, a hash of the node's name and the address
-/// decides: nodes choose different backends, so that together they use all, and a node keeps its choice when other backends change.
+/// Above the limit, backends on this node come first, then those in its zone. After that, a hash of the node's name and
+/// the address decides: nodes choose different backends, so that together they use all backends, and a node keeps its
+/// choice when other backends change.
 pub fn limit(backends: &[Backend], node: &str) -> Limited {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for backend in backends {
         *counts.entry(backend.port).or_default() += 1;
     }
+    // kube-proxy takes the port of the last backend for all of them, so the backends with another port get traffic on
+    // a port where they do not listen.
     let port = counts.into_iter().max_by_key(|&(port, count)| (count, port)).map_or(0, |(port, _)| port);
     let mut chosen: Vec<&Backend> = backends.iter().filter(|backend| backend.port == port).collect();
     let other_port = backends.len() - chosen.len();
@@ -46,6 +49,8 @@ pub fn limit(backends: &[Backend], node: &str) -> Limited {
     if too_many > 0 {
         chosen.sort_by_cached_key(|backend| (!backend.local, !backend.near, rank(backend, node), backend.address));
         chosen.truncate(MAX_BACKENDS);
+        // Two specifications with the same backends must compare as equal, or the frontend would become dirty for
+        // nothing.
         chosen.sort_unstable();
     }
     let targets = chosen.into_iter().map(|b| Target::Address { address: b.address, local: b.local });
@@ -53,6 +58,7 @@ pub fn limit(backends: &[Backend], node: &str) -> Limited {
 }
 
 fn rank(backend: &Backend, node: &str) -> [u8; 32] {
+    // A fixed hash: a restart, or another version of this program, must choose the same backends.
     Sha256::digest(format!("{node} {}", backend.address)).into()
 }
 

@@ -17,6 +17,7 @@ impl Context<'_> {
     /// Whether a family is programmed. Overlay networks have the node's primary family only. Before HNS 11.10 only IPv4 is programmed, on
     /// nodes whose primary family it is.
     pub(crate) fn has_family(&self, family: Family) -> bool {
+        // As in kube-proxy, which uses dual stack only if HNS supports it and the network is not an overlay.
         self.networks.any_supports(family)
             && (self.capabilities.ipv6 || family == Family::V4 && self.host.primary_family() == Family::V4)
     }

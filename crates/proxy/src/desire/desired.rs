@@ -16,10 +16,11 @@ use crate::frontend::{EndpointPurpose, Frontend, FrontendKind, LoadBalancerSpec,
 use crate::model::Family;
 use crate::model::ServiceName;
 
-/// A claim of a Service to a frontend, with the time of its creation. The first claim of a frontend in this order wins.
+/// A claim of a Service to a frontend, ordered by frontend, age and name of the Service. The first claim to a frontend
+/// wins.
 type Claim = (Frontend, i64, ServiceName);
 
-/// A frontend that uses a target. In this order the users of one target are neighbours.
+/// A frontend that uses a target. Sorted so that the frontends of one target are adjacent.
 type Use = (Target, Frontend);
 
 /// The load balancer desired for a frontend, and the Service that owns it.
@@ -48,7 +49,7 @@ pub struct Desired {
     uses: BTreeSet<Use>,
     service_addresses: BTreeSet<(IpAddr, ServiceName)>,
     source_vip: Option<IpAddr>,
-    /// How many frontends have no serving backend.
+    /// The number of frontends without a serving backend.
     without_backends: usize,
     /// How many addresses are backends that need a remote endpoint.
     remote: usize,
@@ -61,7 +62,7 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Replaces the desired state of a Service. An empty one forgets the Service.
+    /// Replaces the desired state of a Service. If it is empty, the Service is removed.
     pub fn set(&mut self, name: &ServiceName, created: i64, desired: DesiredService, dirty: &mut Dirty) {
         let old = self.entries.remove(name).unwrap_or_default();
         let mut old_specs: FxHashMap<Frontend, Arc<LoadBalancerSpec>> =
@@ -82,6 +83,7 @@ impl Desired {
                 }
             }
         }
+        // What is left was claimed before and is not any more.
         for frontend in old_specs.into_keys() {
             self.claims.remove(&(frontend, old.created, name.clone()));
             changed.push(frontend);
@@ -110,17 +112,19 @@ impl Desired {
         } else {
             self.with_conditions.insert(name.clone());
         }
-        // An entry with ports without local backends is kept even if the rest is empty: its removal must lower the count again.
+        // An entry with ports without local backends is kept even if the rest is empty: its removal must decrement the
+        // count.
         let empty = entry.specs.is_empty() && entry.service_addresses.is_empty() && entry.conditions.is_empty();
         if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
+        // Last, when the new entry is stored: the owner's specification is taken from it.
         for frontend in changed {
             self.settle_owner(frontend, dirty);
         }
     }
 
-    /// Sets the source address that overlay networks need an endpoint for.
+    /// Sets the source VIP, for which overlay networks need an endpoint.
     pub fn set_source_vip(&mut self, source_vip: Option<IpAddr>, dirty: &mut Dirty) {
         if self.source_vip != source_vip {
             dirty.addresses.extend(self.source_vip.into_iter().chain(source_vip));
@@ -133,6 +137,8 @@ impl Desired {
         let mut claims = self
             .claimants(frontend)
             .filter_map(|service| Some((service.clone(), self.spec(service, frontend)?.clone())));
+        // The oldest Service keeps its frontend when a newer one claims it too, so that no creation can take traffic
+        // from an existing Service.
         let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
         let conflicting = others.peek().is_some();
@@ -165,6 +171,8 @@ impl Desired {
         let targets = |owner: &Option<DesiredFrontend>| -> FxHashSet<Target> {
             owner.iter().flat_map(|owner| owner.spec.targets.iter().copied()).collect()
         };
+        // Only backends that were added or removed are touched: a Service may have a thousand of them, and usually
+        // one changes.
         let (before, after) = (targets(&old), targets(&owner));
         for target in before.symmetric_difference(&after).copied() {
             let remote = matches!(target, Target::Address { local: false, .. });
@@ -203,7 +211,7 @@ impl Desired {
 
     /// The frontends that use a target.
     pub fn users(&self, target: Target) -> impl Iterator<Item = Frontend> {
-        // The least frontend there is: the derived order compares families first, then "no address".
+        // The smallest possible frontend: the derived order compares families first, then "no address".
         let first =
             Frontend { family: crate::model::Family::V4, address: None, protocol: hcn::schema::Protocol(0), port: 0 };
         self.uses.range((target, first)..).take_while(move |(t, _)| *t == target).map(|(_, frontend)| *frontend)
@@ -214,9 +222,10 @@ impl Desired {
         [true, false].into_iter().flat_map(move |local| self.users(Target::Address { address, local }))
     }
 
-    /// The purpose of an endpoint of ours at an address; none if no Service needs one. A Service address comes before a backend: without
-    /// its endpoint the overlay network does not route the address.
+    /// The purpose of an endpoint of ours at an address; none if no Service needs one. A Service address takes
+    /// precedence over a backend: without its endpoint the overlay network does not route the address.
     pub fn purpose(&self, address: IpAddr) -> Option<EndpointPurpose> {
+        // The load balancers of all Services need the source VIP, so it comes before what one Service needs.
         if self.source_vip == Some(address) {
             Some(EndpointPurpose::SourceVip)
         } else if self.service_at(address).is_some() {
@@ -242,7 +251,7 @@ impl Desired {
         targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
     }
 
-    /// How many load balancers are desired.
+    /// The number of desired load balancers.
     pub fn load_balancers(&self) -> usize {
         self.frontends.len() - self.without_backends
     }
@@ -257,7 +266,7 @@ impl Desired {
         self.without_local.get(&(policy, family)).copied().unwrap_or_default()
     }
 
-    /// How many endpoints of ours are desired.
+    /// The number of desired endpoints of ours.
     pub fn endpoints(&self) -> usize {
         self.remote + self.service_addresses.len() + usize::from(self.source_vip.is_some())
     }

@@ -1,4 +1,4 @@
-//! A Service and the backends selected for it → the load balancers and endpoints desired in HNS.
+//! Computes the desired load balancers and endpoints of a Service.
 //!
 //! Load balancers, their flags and source addresses follow the winkernel proxier of Kubernetes 1.36, so that its load balancers are
 //! adopted and not replaced. The choice of backends follows [`select`](mod@select).
@@ -31,7 +31,7 @@ pub use desired::{Desired, DesiredFrontend};
 pub struct DesiredService {
     /// One for each frontend, in the order of frontends.
     pub load_balancers: Vec<LoadBalancerSpec>,
-    /// Cluster IPs that need an endpoint, because an overlay network answers for them.
+    /// Cluster IPs that need an endpoint, because an overlay network routes an address only if an endpoint has it.
     pub service_addresses: Vec<IpAddr>,
     pub conditions: Vec<Condition>,
     /// The policy and family of each port that has serving backends, but none that a policy `Local` allows.
@@ -65,9 +65,10 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     let Some(service) = &entry.service else { return desired };
     desired.conditions.extend(unsupported(service, context));
     let mut by_frontend = BTreeMap::new();
+    // Load balancers, endpoints and backends have one family: a dual-stack Service is programmed like two Services.
     for family in Family::ALL {
         let Some(cluster_ip) = service.cluster_ip(family) else { continue };
-        // The other family of the Service is programmed without it.
+        // Only this family is skipped. The other family of the Service is programmed.
         if !context.has_family(family) {
             desired.conditions.push(Condition::FamilyUnsupported { family });
             continue;
@@ -84,6 +85,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
                 continue;
             }
             let selection = select(port, family, entry.slices.values(), context.node);
+            // As in kube-proxy on Linux, the metric counts ports that have backends, but none on this node.
             if selection.local.backends.is_empty() && !selection.cluster.backends.is_empty() {
                 let local = [service.internal_local, service.external_local && service.is_external(family)];
                 let policies = TrafficPolicy::ALL.into_iter().zip(local).filter(|(_, local)| *local);
@@ -91,8 +93,8 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             }
             let port = DesiredPort::new(service, port, family, &selection, context);
             for spec in port.load_balancers(cluster_ip, &mut desired.conditions) {
-                // The ports of a Service share the health check of an ingress address, which answers for the node: one port that
-                // serves is enough. A valid Service has no other frontend twice.
+                // The ports of a Service share the health check of an ingress address, which answers for the node: one
+                // port that serves is enough. No other frontend occurs twice in a valid Service.
                 match by_frontend.entry(spec.frontend) {
                     Entry::Vacant(free) => {
                         free.insert(spec);
@@ -124,7 +126,7 @@ struct DesiredPort<'a> {
     family: Family,
     selection: &'a Selection,
     context: &'a Context<'a>,
-    /// `externalTrafficPolicy: Local`. Without DSR kube-proxy treats it as `Cluster`, and so do we.
+    /// `externalTrafficPolicy: Local`. Without DSR it is treated as `Cluster`, as in kube-proxy.
     external_local: bool,
     /// The annotation `preserve-destination`. It needs DSR too.
     preserve_destination: bool,
@@ -154,17 +156,19 @@ impl<'a> DesiredPort<'a> {
         desired
     }
 
-    /// The source address of translated traffic. Overlay networks translate it to the source VIP, which other nodes reach through the
-    /// tunnel. A backend that is a node, or outside all subnets of the cluster, is reached without it and can answer only the node's
-    /// own address. A load balancer has one source address, so one such backend decides for all.
+    /// The source address of translated traffic. Overlay networks translate it to the source VIP, which other nodes
+    /// reach through the tunnel. A backend that is a node, or outside all subnets of the cluster, is reached without
+    /// the tunnel, and can reply only to the node IP. A load balancer has one source address, so one such backend
+    /// decides for all.
     fn source_vip(&self) -> Option<IpAddr> {
         let networks = self.context.networks;
         let overlay = networks.overlay()?;
         let network = networks.known(overlay)?;
-        let stays_here = self.service.internal_local && self.external_local;
-        let reachable = if stays_here { &self.selection.local } else { &self.selection.cluster };
-        let there = |address| networks.network_of(address) == overlay;
-        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && there(backend.address));
+        let is_local_only = self.service.internal_local && self.external_local;
+        let reachable = if is_local_only { &self.selection.local } else { &self.selection.cluster };
+        // Local backends need no tunnel, and those of other networks are in other load balancers.
+        let is_on_overlay = |address| networks.network_of(address) == overlay;
+        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && is_on_overlay(backend.address));
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
         });
@@ -240,6 +244,8 @@ impl<'a> DesiredPort<'a> {
             );
             add(spec, left_out);
         }
+        // The packet keeps the ingress address as destination, so the backend must own that address (annotation
+        // `preserve-destination`).
         let preserved = PortMappingFlags::NONE
             .with(PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP, self.preserve_destination);
         for address in of_family(&service.ingress_ips) {
@@ -270,6 +276,7 @@ impl<'a> DesiredPort<'a> {
     ) -> (LoadBalancerSpec, LeftOut) {
         let choice = self.choice(local_only);
         let Limited { port: internal_port, targets, left_out } = limit(&choice.backends, &self.context.node.name);
+        // Below HNS 12.0 affinity is unsupported: the Service is programmed without it, and has a condition.
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
             frontend: Frontend { family: self.family, address, protocol: self.port.protocol, port },
@@ -290,18 +297,22 @@ impl<'a> DesiredPort<'a> {
         LoadBalancerFlags::NONE
             .with(LoadBalancerFlags::DSR, dsr)
             .with(LoadBalancerFlags::IPV6, self.family == Family::V6)
-            // A flag that the API cannot express would make every read-back differ.
+            // A flag that the API cannot express would make every document that is read back differ.
             .masked(self.context.capabilities.flags)
     }
 
-    /// The load balancer that answers the health checks that arrive at an ingress address, with the host's own endpoint as backend
-    /// (`--forward-healthcheck-vip`). Without it the node does not own the address and drops them.
+    /// The load balancer that answers the health checks that arrive at an ingress address, with the host's own endpoint
+    /// as backend (`--forward-healthcheck-vip`). Without it, the node drops them, because it does not have the address.
     fn health_check(&self, address: IpAddr, mapping_flags: PortMappingFlags) -> Option<LoadBalancerSpec> {
         if !self.context.settings.forward_health_check_vip {
             return None;
         }
+        // Only policy `Local` has a port of its own. The health checks of other Services ask the healthz port of the
+        // node.
         let port = self.service.health_check_node_port.or(self.context.settings.healthz_port)?;
         let choice = self.choice(self.external_local);
+        // Terminating backends do not count: the external load balancer should move its traffic away while they drain
+        // (KEP-1669).
         let available = !choice.backends.is_empty() && !choice.terminating;
         Some(LoadBalancerSpec {
             frontend: Frontend { family: self.family, address: Some(address), protocol: self.port.protocol, port },
@@ -311,6 +322,8 @@ impl<'a> DesiredPort<'a> {
             // Without a ready backend on this node nothing must answer, so that the external load balancer sends its traffic elsewhere.
             targets: if available { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
+            // As in kube-proxy without DSR, but with the IPv6 flag in family IPv6, which kube-proxy leaves out by
+            // mistake.
             flags: self.flags(false),
             mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
             distribution: DistributionType::CONNECTION,

@@ -1,8 +1,8 @@
 //! Which backends serve a Service's port: readiness, termination, locality and topology hints. Nothing here depends on HNS.
 //!
-//! The rules are those of `CategorizeEndpoints` in kube-proxy (`pkg/proxy/topology.go`), which the winkernel proxier does not use: ready
-//! backends serve; without any, those that terminate and still serve (KEP-1669); hints count for traffic that may go to any node, and
-//! only if all ready backends have them (KEP-2433).
+//! The rules are those of `CategorizeEndpoints` in kube-proxy (`pkg/proxy/topology.go`), which the winkernel proxier
+//! does not use: ready backends serve; if there are none, terminating backends that still serve (KEP-1669); hints count
+//! for traffic that may go to any node, and only if all ready backends have them (KEP-2433).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -113,8 +113,8 @@ pub fn judge<'a>(
 ) -> Judgement<'a> {
     let candidates = candidates(port, family, slices);
     let hints = Hints::of(candidates.values().copied(), node);
-    // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so a port that has ready backends
-    // always keeps one.
+    // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so they never
+    // leave a port that has ready backends without any.
     let any_ready = candidates.values().any(|record| record.ready);
     let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
     let backends = candidates.into_iter().map(|((address, port), record)| {
@@ -129,7 +129,7 @@ pub fn judge<'a>(
     Judgement { backends: backends.collect(), hints }
 }
 
-/// The verdict on a backend; `ready` if it is ready.
+/// The verdict on a backend; `ready` is the verdict on a ready one.
 fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
     match (record.ready, record.serving && record.terminating) {
         // Even if it does not serve: `publishNotReadyAddresses` marks backends as ready early.
@@ -142,6 +142,7 @@ fn verdict(record: &SliceBackend, any_ready: bool, ready: Verdict) -> Verdict {
 }
 
 fn is_local(backend: &SliceBackend, node: &Node) -> bool {
+    // A backend without a node name counts as one on another node, as in kube-proxy.
     !node.name.is_empty() && backend.node.as_ref() == Some(&node.name)
 }
 
@@ -154,10 +155,12 @@ fn candidates<'a>(
 ) -> BTreeMap<(IpAddr, u16), &'a SliceBackend> {
     let mut candidates = BTreeMap::new();
     for slice in slices.into_iter().filter(|slice| slice.family == family) {
+        // Not by number: `targetPort` may be a name, which stands for different numbers in different pods.
         let ports = slice.ports.iter().filter(|p| p.name == port.name && p.protocol == port.protocol);
         for slice_port in ports {
             for backend in &slice.backends {
                 let key = (backend.address, slice_port.port);
+                // As in kube-proxy: a terminating entry never replaces another one.
                 if !backend.terminating || !candidates.contains_key(&key) {
                     candidates.insert(key, backend);
                 }
@@ -183,6 +186,7 @@ impl Hints {
     /// the controller has not finished; using only the others would overload them. Node hints come before zone hints.
     fn of<'a>(backends: impl Iterator<Item = &'a SliceBackend>, node: &Node) -> Self {
         let (mut any, mut all_node, mut this_node, mut all_zone, mut this_zone) = (false, true, false, true, false);
+        // Backends that are not ready do not serve in any case, so a missing hint on one of them means nothing.
         for backend in backends.filter(|backend| backend.ready) {
             any = true;
             all_node &= !backend.for_nodes.is_empty();
@@ -191,6 +195,7 @@ impl Hints {
             this_zone |= node.zone.as_ref().is_some_and(|zone| !zone.is_empty() && backend.for_zones.contains(zone));
         }
         match () {
+            // Without the last condition, a node or zone for which no backend is meant would have none at all.
             () if any && all_node && this_node => Hints::Node,
             () if any && all_zone && this_zone => Hints::Zone,
             () => Hints::None,
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn terminating_backends_are_the_fallback_for_each_list_alone() {
+    fn terminating_backends_are_the_fallback_for_each_policy_separately() {
         let (cluster, local) = chosen(vec![backend("10.0.0.1"), backend("10.0.0.2").terminating().on("here")]);
         assert_eq!((cluster, local), (vec!["10.0.0.1".into()], vec!["10.0.0.2".into()]));
     }

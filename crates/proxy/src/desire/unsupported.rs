@@ -1,11 +1,11 @@
-//! What a Service asks for that HNS cannot do, whatever its backends.
+//! The features of a Service that HNS does not support, whatever its backends.
 
 use super::context::Context;
 use crate::condition::Condition;
 use crate::model::{Family, Service};
 
-/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in. Nobody asked for it, so there is
-/// no condition about it. Seconds.
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, in seconds. The API server fills it in, so there is
+/// no condition about it.
 const DEFAULT_AFFINITY_TIMEOUT: u32 = 10_800;
 
 /// The conditions of a Service as a whole.
@@ -19,6 +19,7 @@ pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Condi
     let mut conditions = Vec::new();
     match (service.client_ip_affinity, capabilities.affinity, timeout) {
         (true, false, _) => conditions.push(Condition::AffinityUnsupported),
+        // HNS hashes the source address and has no member for a timeout.
         (true, true, Some(seconds)) => conditions.push(Condition::AffinityTimeoutIgnored { seconds }),
         _ => {}
     }

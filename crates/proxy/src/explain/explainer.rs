@@ -32,7 +32,7 @@ impl Explainer<'_> {
         Dirty { frontends: specs.iter().map(|spec| spec.frontend).collect(), addresses: backends.chain(own).collect() }
     }
 
-    /// The frontends with their plan. `waiting` tells whether a step for a frontend is due later.
+    /// The frontends with their plan. `waiting` returns whether a step for a frontend is due later.
     pub(crate) fn frontends(&self, plan: &Plan, waiting: impl Fn(Frontend) -> bool) -> Vec<ExplainedFrontend> {
         let specs = self.planner.desired.specs_of(&self.service.name);
         let mut ordered: Vec<&LoadBalancerSpec> = specs.iter().map(AsRef::as_ref).collect();

@@ -1,7 +1,7 @@
 //! Explains the frontends of a Service: why each backend serves or not, the desired and the observed load balancer, and the planned steps.
 //!
-//! An [`Explanation`] is a value that can be sent as JSON and parsed again. Its cost is that of the Service, whatever the size of the
-//! cluster.
+//! An [`Explanation`] is a value that can be sent as JSON and parsed again. Its cost depends only on the size of the
+//! Service.
 
 mod explainer;
 
@@ -38,9 +38,9 @@ pub struct Explanation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HnsView {
-    /// As of the last audit.
+    /// The state is that of the last audit.
     Known,
-    /// HNS is unavailable: as of the last audit before.
+    /// HNS is unavailable. The state is that of the last successful audit.
     Unavailable,
     /// There was no audit yet: frontends cannot be explained.
     NotAudited,
@@ -70,7 +70,7 @@ pub struct ExplainedFrontend {
     pub port_name: SmolStr,
     /// Whether its traffic stays on this node.
     pub local_only: bool,
-    /// The topology hints that count for it.
+    /// The topology hints that apply to it.
     pub hints: Hints,
     /// The Service that owns the frontend, if it is another one.
     pub owned_by: Option<ServiceName>,
@@ -81,7 +81,7 @@ pub struct ExplainedFrontend {
     pub observed: Vec<ExplainedLoadBalancer>,
     /// Whether the frontend is in sync: no step is planned for it.
     pub in_sync: bool,
-    /// Whether a step is due later: a retry, a postponed replacement, or a network that is missing.
+    /// Whether the frontend waits for a retry, a postponed replacement or a missing network.
     pub waiting: bool,
 }
 
@@ -90,9 +90,9 @@ pub struct ExplainedFrontend {
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedLoadBalancer {
     pub id: Guid,
-    /// Whether it is, or would be, ours.
+    /// Whether it is, or will be, a load balancer of hnsproxy.
     pub ours: bool,
-    /// The addresses of its backends. An unknown endpoint is given by its id.
+    /// The addresses of its backends. An endpoint that is not known is shown by its id.
     pub backends: Vec<String>,
     /// The document of a desired load balancer. Documents of observed ones are not kept.
     pub document: Option<LoadBalancer>,
@@ -112,7 +112,7 @@ pub struct ExplainedBackend {
     pub endpoint: Option<Guid>,
 }
 
-/// Why a backend serves or not.
+/// Why a backend is used or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum BackendState {
     /// Serves: ready.
@@ -132,9 +132,9 @@ pub enum BackendState {
     OtherNode,
     /// On another node, and the traffic policy is `Local`.
     NotLocal,
-    /// It has another port than most, and a load balancer has one port.
+    /// Its port differs from the port of most backends, and a load balancer has one backend port.
     OtherPort,
-    /// It is in another HNS network than most, and a load balancer has one network.
+    /// Most backends are in another HNS network, and a load balancer has one network.
     OtherNetwork,
     /// Its HNS network is missing.
     NetworkMissing,

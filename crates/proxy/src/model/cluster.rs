@@ -1,4 +1,4 @@
-//! All Services and slices, and which Services a change affects.
+//! The known Services and EndpointSlices. Each change returns the affected Services.
 
 use rustc_hash::FxHashMap;
 
@@ -18,7 +18,7 @@ pub struct ServiceEntry {
 pub struct Slices(Vec<Slice>);
 
 impl Slices {
-    /// In the order of names.
+    /// Sorted by name.
     pub fn values(&self) -> std::slice::Iter<'_, Slice> {
         self.0.iter()
     }
@@ -88,7 +88,7 @@ impl Cluster {
         self.entries.get(name)
     }
 
-    /// In no order. Services of which only slices are known are included.
+    /// In arbitrary order. Includes Services that are known only from their slices.
     pub fn iter(&self) -> impl Iterator<Item = (&ServiceName, &ServiceEntry)> {
         self.entries.iter()
     }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_complete_list_removes_what_it_lacks() {
+    fn a_complete_list_removes_objects_that_are_not_in_it() {
         let mut cluster = Cluster::default();
         let (a, b) = (service("ns/a").build(), service("ns/b").build());
         cluster.reset_services(vec![a.clone(), b.clone()]);

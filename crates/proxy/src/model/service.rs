@@ -44,7 +44,8 @@ impl Service {
         self.cluster_ips.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
-    /// Whether `loadBalancerSourceRanges` restricts the clients of a family. A range of everything lifts the restriction.
+    /// Whether `loadBalancerSourceRanges` restricts the clients of a family. A range such as 0.0.0.0/0 removes the
+    /// restriction.
     pub fn restricts_sources(&self, family: Family) -> bool {
         let mut ranges = self.source_ranges.iter().filter(|range| Family::of(range.addr()) == family).peekable();
         ranges.peek().is_some() && ranges.all(|range| range.prefix_len() > 0)
@@ -70,7 +71,7 @@ pub struct ServicePort {
     /// Empty if the Service has one port without a name.
     pub name: SmolStr,
     pub protocol: Protocol,
-    /// The port of all frontends but the node port.
+    /// The port of all frontends except the node port.
     pub port: u16,
     pub node_port: Option<u16>,
 }

@@ -30,7 +30,7 @@ pub struct Slice {
     pub triggered: Option<i64>,
 }
 
-/// Belongs to the Service's port of the same name and protocol.
+/// It belongs to the port of the Service with the same name and protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlicePort {
     pub name: SmolStr,

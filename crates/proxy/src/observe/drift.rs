@@ -1,25 +1,25 @@
-//! Drift: differences between HNS and what we last wrote there.
+//! Drift: differences between HNS and what hnsproxy last wrote.
 
 use std::collections::BTreeMap;
 
 use crate::dirty::{Dirty, Subject};
 
-/// A difference that none of our own writes explains.
+/// A difference that hnsproxy did not cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
     /// A load balancer of ours is missing.
     LoadBalancerLost,
     /// An endpoint of ours is missing.
     EndpointLost,
-    /// A load balancer of ours is in the list that was missing in an earlier one.
+    /// A load balancer of ours that was missing in an earlier list is listed again.
     LoadBalancerReappeared,
-    /// An endpoint of ours is in the list that was missing in an earlier one.
+    /// An endpoint of ours that was missing in an earlier list is listed again.
     EndpointReappeared,
-    /// A new foreign load balancer is on a frontend.
+    /// A foreign load balancer appeared on a frontend.
     FrontendTaken,
-    /// A load balancer of ours was modified in place by someone else.
+    /// A load balancer of ours was modified in place by another program.
     LoadBalancerChanged,
-    /// An endpoint of ours was modified in place by someone else.
+    /// An endpoint of ours was modified in place by another program.
     EndpointChanged,
 }
 
@@ -75,12 +75,12 @@ pub fn by_cause(drift: &[Drift]) -> BTreeMap<Cause, usize> {
     counts
 }
 
-/// What lists from HNS have changed in the observed state.
+/// The changes that lists from HNS have caused in the observed state.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     /// Frontends and addresses whose objects were added, removed or changed.
     pub dirty: Dirty,
-    /// The changes that none of our own writes explains. A first audit reports all objects here; the caller ignores them.
+    /// The changes that hnsproxy did not cause. A first audit reports all objects here; the caller ignores them.
     pub drift: Vec<Drift>,
 }
 

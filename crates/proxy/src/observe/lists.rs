@@ -1,4 +1,4 @@
-//! Corrects the observed state by lists from HNS, and reads the documents of objects that are new.
+//! Updates the observed state from lists of HNS, and reads the documents of new objects.
 
 use hcn::client::Listed;
 use hcn::schema::LoadBalancer;
@@ -11,11 +11,12 @@ use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
 use crate::settings::Capabilities;
 
-/// Up to this number, unread objects are read one by one. A document costs two calls, so at most 32; the v1 list is one call, but HNS
-/// serializes all objects for it.
+/// If at most this many objects are unread, each is read on its own: two calls each, so at most 32. The v1 list is one
+/// call, but HNS serializes all objects for it.
 const READ_ONE_BY_ONE: usize = 16;
-/// The v1 list is read while it has at most this number of documents for each unread object. Above, the unneeded documents are assumed to
-/// cost HNS more than two calls for each needed one. The number is an estimate; it was not measured on a real host.
+/// The v1 list is used only if it has at most this many documents for each unread object. With more, serializing the
+/// other documents is assumed to cost HNS more than two calls for each unread object. The number is an estimate; it was
+/// not measured on a real host.
 const V1_DOCUMENTS_PER_UNREAD: usize = 512;
 
 /// Above this number of objects, an audit does not compare contents: a list would have tens of megabytes, and other programs rarely modify
@@ -49,8 +50,8 @@ struct LoadBalancerList {
 }
 
 impl Observed {
-    /// Takes a list of the endpoints of all networks, and reads those that are new. `expected` gives the endpoints that we would create,
-    /// by id; it is expensive, and called only if the list has an unknown id of ours.
+    /// Applies a list of the endpoints of all networks, and reads those that are new. `expected` gives the endpoints
+    /// that we would create, by id; it is expensive, and called only if the list has an unknown id of ours.
     ///
     /// # Errors
     /// The error of HNS, if a read fails. The list itself, and what was read before, stay in the observed state.
@@ -64,16 +65,18 @@ impl Observed {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
+        // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(|id, _| present.contains(id));
         let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
         listed.retain(|(_, listed)| !known(&listed.id));
 
-        // An id that equals the one that we would choose now tells the whole content, so its document need not be read. This makes a start on
-        // an unchanged cluster cheap.
+        // If an id equals the one that hnsproxy would use now, the content is known, and the document need not be read.
+        // A restart with an unchanged cluster is therefore cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
         listed.retain(|(network, listed)| match expected.remove(&listed.id) {
-            // It was modified in place before it vanished: it may have reappeared with either content.
+            // The endpoint was modified in place and then disappeared. It may have reappeared with the old or the new
+            // content.
             Some(_) if self.untrusted_ids.contains(&listed.id) => true,
             Some(endpoint) if endpoint.network == *network => {
                 self.add_listed_endpoint(listed.id, endpoint, findings);
@@ -102,7 +105,7 @@ impl Observed {
             match document.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => {}
-                // Nothing can be programmed for an endpoint without an address, and the index has no key for it.
+                // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
                     self.skipped_endpoints.insert(id, "endpoint: missing address".into());
                 }
@@ -129,7 +132,7 @@ impl Observed {
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let first = !self.load_balancers_known;
-        // At the first list, the backends are needed too where HNS can modify in place: the ids may be older than the backends.
+        // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
         let LoadBalancerList { mut listed, mut from_v1_list } = list_load_balancers(client, capabilities, detail)?;
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
@@ -147,13 +150,13 @@ impl Observed {
         } else {
             FxHashMap::default()
         };
-        // At the first list, the v1 list was already read above if it helps; otherwise ids are enough.
+        // For the first list, the v1 list was already read above if it is useful; otherwise ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
         if !first && is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
             from_v1_list = fill_from_v1_list(client, &mut listed);
         }
-        // Only in the first list does the id tell everything: an object that vanished and reappeared may have been created by another program
-        // with the same id.
+        // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
+        // by another program with the same id.
         let id_tells_backends = first && !capabilities.modify;
         for Listed { id, document } in listed {
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
@@ -202,7 +205,7 @@ impl Observed {
     fn remove_absent_endpoints(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
         let absent: Vec<Guid> = self.endpoints.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in absent {
-            // The CNI creates and deletes local endpoints with their pods, and other programs their own: neither is drift.
+            // The CNI manages local endpoints, and other programs manage their own. Their absence is not drift.
             if let Some(lost) = self.endpoints.get(&id).filter(|known| known.owner == Owner::Us && known.remote) {
                 findings.add_drift(Cause::EndpointLost, lost.addresses.iter().map(|a| Subject::Address(*a)));
             }
@@ -213,6 +216,7 @@ impl Observed {
     fn remove_absent_load_balancers(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
         let absent: Vec<Guid> = self.load_balancers.keys().filter(|id| !present.contains(id)).copied().collect();
         for id in absent {
+            // A foreign load balancer may go at any time: that is its owner's decision, and no drift.
             if let Some(lost) = self.load_balancers.get(&id).filter(|known| known.owner == Owner::Us) {
                 findings.add_drift(Cause::LoadBalancerLost, lost.frontends.iter().map(|f| Subject::Frontend(*f)));
             }
@@ -222,6 +226,7 @@ impl Observed {
 
     /// Adds an endpoint that was not known before the list.
     fn add_listed_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, findings: &mut Findings) {
+        // New local endpoints are new pods.
         if endpoint.owner == Owner::Us && endpoint.remote {
             let subjects = endpoint.addresses.iter().map(|address| Subject::Address(*address));
             findings.add_drift(Cause::EndpointReappeared, subjects);
@@ -233,6 +238,7 @@ impl Observed {
     fn add_listed_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, findings: &mut Findings) {
         let cause = match observed.owner {
             Owner::Us => Cause::LoadBalancerReappeared,
+            // Whether a Service uses the frontend is not known here: the caller drops the cause if none does.
             Owner::Foreign => Cause::FrontendTaken,
         };
         findings.add_drift(cause, observed.frontends.iter().map(|frontend| Subject::Frontend(*frontend)));
@@ -248,7 +254,7 @@ impl Observed {
     }
 }
 
-/// Lists the load balancers of the host: one call, or two where the v1 list fails.
+/// Lists the load balancers of the host: one call, or two if the v1 list fails.
 ///
 /// The v1 list is needed only if HNS can modify in place; otherwise ids tell the backends.
 fn list_load_balancers(
@@ -278,8 +284,8 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
     client.load_balancers_from_v1_list(fill).is_ok()
 }
 
-/// The record of a whole document. HNS has been seen to list load balancers without port mappings while it creates them
-/// (kubernetes/kubernetes#141488).
+/// The record of a whole document. HNS sometimes lists load balancers without port mappings while it creates them
+/// (kubernetes issue 141488).
 fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
     if document.port_mappings.is_empty() {
         return Err("missing port mapping".to_owned());
@@ -290,6 +296,8 @@ fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> R
 /// The record of a document of the v1 list. An incomplete one is read on its own later.
 fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
     let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
+    // A reference that is not an endpoint id is dropped when the document is read: the backends would then seem to
+    // differ.
     let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
     if all_ids_read && !document.port_mappings.is_empty() {
         Ok(observed)
@@ -303,6 +311,7 @@ fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBal
 pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
     match result {
         Ok(document) => Ok(Some(Ok(document))),
+        // One invalid document must not stop the audit of all other objects.
         Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
         Err(error) if error.class() == Class::Absent => Ok(None),
         Err(error) => Err(error),
@@ -314,7 +323,7 @@ fn is_v1_list_cheaper(unread: usize, all: usize) -> bool {
     unread > READ_ONE_BY_ONE && unread.saturating_mul(V1_DOCUMENTS_PER_UNREAD) >= all
 }
 
-/// The owner of an object that was not known, as far as its id tells.
+/// The owner of a new object, derived from its id.
 pub(crate) fn owner_of(id: Guid) -> Owner {
     if identity::is_ours(id) { Owner::Us } else { Owner::Foreign }
 }

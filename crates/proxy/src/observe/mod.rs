@@ -1,11 +1,12 @@
 //! The observed state: an index of the objects in HNS. Our own writes update it, and lists from HNS correct it.
 //!
-//! A list costs one call for each kind of object. Documents are read only of objects that are new and whose id does not tell their
-//! content. Three rules apply to every answer of HNS:
+//! A list costs one call for each kind of object. Only new objects whose id does not identify their content are read.
+//! Three rules apply to every answer of HNS:
 //!
 //! - An error changes nothing. An object is removed only if it is missing in a complete list.
-//! - An object that vanishes between the list and the read of its document is normal: another program deleted it.
-//! - An object with an invalid document is skipped, and not read again for a while. Other objects are not affected.
+//! - It is normal that an object disappears between the list and the read of its document: another program deleted it.
+//! - An object with an invalid document is skipped, and not read again until the next cycle of audits. Other objects
+//!   are not affected.
 
 mod drift;
 mod lists;
@@ -41,9 +42,9 @@ pub struct Observed {
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects whose id does not tell their content: modified in place, by us or by another program.
+    /// Objects whose id does not match their content: modified in place, by us or by another program.
     untrusted_ids: FxHashSet<Guid>,
-    /// Whether load balancers were listed before.
+    /// Whether load balancers have been listed at least once.
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
@@ -67,7 +68,7 @@ impl Observed {
         self.load_balancers.len()
     }
 
-    /// The endpoints at an address: usually one. The CNI may add a local one beside our remote one.
+    /// The endpoints at an address: usually one. The CNI may create a local one while our remote one exists.
     pub fn at(&self, address: IpAddr) -> impl Iterator<Item = (Guid, &ObservedEndpoint)> {
         self.at.get(&address).into_iter().flatten().filter_map(|id| Some((*id, self.endpoints.get(id)?)))
     }
@@ -76,7 +77,7 @@ impl Observed {
         self.at(address).find(|(_, endpoint)| !endpoint.remote).map(|(id, _)| id)
     }
 
-    /// The local endpoint of a name.
+    /// The local endpoint with a name.
     pub fn named(&self, name: &str) -> Option<Guid> {
         self.named.get(name)?.first().copied()
     }
@@ -122,13 +123,14 @@ impl Observed {
         for address in &endpoint.addresses {
             self.at.entry(*address).or_default().push(id);
         }
+        // Only local ones: the host's own endpoint is local, and endpoint names are not unique in HNS.
         if !endpoint.remote && !endpoint.name.is_empty() {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
         self.endpoints.insert(id, endpoint);
     }
 
-    /// Removes an endpoint that HNS no longer has. Whether its id is trusted stays as it is: see
+    /// Removes an endpoint that HNS no longer has. Does not change whether its id is trusted: see
     /// [`forget_endpoint`](Self::forget_endpoint).
     pub fn remove_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         let Some(endpoint) = self.endpoints.remove(&id) else { return };
@@ -139,7 +141,8 @@ impl Observed {
         remove_from(&mut self.named, &endpoint.name, id);
     }
 
-    /// Removes an endpoint that we deleted. The next one of its id is created by us, with the content that the id tells.
+    /// Removes an endpoint that we deleted. If an object with this id exists later, hnsproxy created it, and the id
+    /// identifies its content.
     pub fn forget_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
         self.untrusted_ids.remove(&id);
@@ -158,7 +161,7 @@ impl Observed {
         self.load_balancers.insert(id, observed);
     }
 
-    /// Removes a load balancer that HNS no longer has. Whether its id is trusted stays as it is.
+    /// Removes a load balancer that HNS no longer has. Does not change whether its id is trusted.
     pub fn remove_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         let Some(removed) = self.load_balancers.remove(&id) else { return };
         dirty.frontends.extend(removed.frontends.iter().copied());
@@ -167,44 +170,50 @@ impl Observed {
         }
         for endpoint in &removed.endpoints {
             count_down(&mut self.references, endpoint);
-            // The endpoint may now be unused, whichever program deleted the load balancer: the next plan decides whether it stays.
+            // The endpoint may now be unused, no matter which program deleted the load balancer: the next plan decides
+            // whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
             dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }
     }
 
-    /// Records that it is not known whether a modify in place took effect. The content becomes unknown, so that whatever is desired next
-    /// differs and is written. Both sets of backends count as referenced, so that no endpoint which HNS may still use is deleted.
+    /// Records that it is not known whether a modification in place took effect. The content becomes unknown, so that
+    /// the next plan writes the load balancer in any case. Both sets of backends count as referenced, so that no
+    /// endpoint which HNS may still use is deleted.
     pub fn mark_load_balancer_uncertain(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
+        // Deleted in the meantime: then there is nothing to be uncertain about.
         let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
         let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
         endpoints.dedup();
         observed.endpoints = endpoints.into();
         observed.content.whole = Content::UNKNOWN;
+        // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
         self.untrusted_ids.insert(id);
     }
 
-    /// Records that an id does not tell the content of its object.
+    /// Records that an id does not match the content of its object.
     pub fn mark_id_untrusted(&mut self, id: Guid) {
         self.untrusted_ids.insert(id);
     }
 
-    /// Removes a load balancer that we deleted. The next one of its id is created by us, with the content that the id tells.
+    /// Removes a load balancer that we deleted. If an object with this id exists later, hnsproxy created it, and the id
+    /// identifies its content.
     pub fn forget_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
         self.untrusted_ids.remove(&id);
     }
 
-    /// Takes over a foreign load balancer that equals the desired one.
+    /// Adopts a foreign load balancer that equals the desired one.
     pub fn adopt_load_balancer(&mut self, id: Guid) {
+        // Only the owner changes: content and backends are equal already, so nothing becomes dirty.
         if let Some(observed) = self.load_balancers.get_mut(&id) {
             observed.owner = Owner::Us;
         }
     }
 
-    /// Takes over a foreign endpoint that equals the desired one.
+    /// Adopts a foreign endpoint that equals the desired one.
     pub fn adopt_endpoint(&mut self, id: Guid) {
         if let Some(observed) = self.endpoints.get_mut(&id) {
             observed.owner = Owner::Us;

@@ -1,4 +1,5 @@
-//! The record of an object in HNS: small, since a node has thousands, and sufficient to restore a load balancer.
+//! The record of an object in HNS: small, because a node has thousands of objects, but sufficient to restore a load
+//! balancer.
 
 use std::net::IpAddr;
 
@@ -30,14 +31,14 @@ pub struct ObservedEndpoint {
     pub remote: bool,
     /// Whether its MAC address is derived from its address, as kube-proxy does for remote endpoints.
     pub derived_mac: bool,
-    /// By which the host's own endpoint is found. Endpoints of ours have no name.
+    /// The host's own endpoint is found by its name. Endpoints of ours have none.
     pub name: SmolStr,
     pub content: Content,
     pub owner: Owner,
 }
 
 impl ObservedEndpoint {
-    /// `owner` is an argument, since the id alone does not tell it: an adopted object has a foreign id.
+    /// `owner` is an argument, because it cannot be derived from the id: an adopted object has a foreign id.
     pub fn of(network: Guid, document: &Endpoint, owner: Owner) -> Self {
         Self {
             network,
@@ -60,7 +61,7 @@ pub struct ObservedLoadBalancer {
     pub endpoints: Box<[Guid]>,
     pub content: LoadBalancerContent,
     pub owner: Owner,
-    /// `None` where the document has more than a [`Form`] can keep.
+    /// `None` if the document does not fit into a [`Form`].
     form: Option<Form>,
 }
 
@@ -76,6 +77,8 @@ struct Form {
 impl Form {
     /// `None` where the document has several port mappings or addresses, or an invalid address.
     fn of(document: &LoadBalancer) -> Option<Self> {
+        // Load balancers of ours have this form. A foreign one with more is replaced, but cannot be restored if HNS
+        // refuses the new one.
         let [mapping] = document.port_mappings.as_slice() else { return None };
         let address = match document.frontend_vips.as_slice() {
             [] => None,
@@ -91,7 +94,7 @@ impl Form {
 }
 
 impl ObservedLoadBalancer {
-    /// The record of a document that was read or written by the API in use.
+    /// The record of a document that was read or written through the API in use.
     pub fn of(document: &LoadBalancer, capabilities: &Capabilities, owner: Owner) -> Self {
         Self { content: identity::load_balancer_content(document, capabilities), ..Self::of_v1_list(document, owner) }
     }
@@ -107,7 +110,8 @@ impl ObservedLoadBalancer {
         }
     }
 
-    /// Whether `listed`, the record of the v1 list, is equal in what that list shows: frontends, backends and backend port.
+    /// Whether this record and `listed`, a record of the v1 list, agree in what the v1 list has: frontends, backends
+    /// and backend port.
     pub fn matches_v1_list(&self, listed: &Self) -> bool {
         // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
@@ -116,6 +120,8 @@ impl ObservedLoadBalancer {
             endpoints
         };
         let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
+        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
+        // rest.
         self.frontends == listed.frontends
             && sorted(&self.endpoints) == sorted(&listed.endpoints)
             && port(self.form) == port(listed.form)
@@ -138,6 +144,7 @@ impl ObservedLoadBalancer {
     /// The same load balancer with other backends. Its content is unknown if the document cannot be computed.
     #[must_use]
     pub fn with_backends(&self, endpoints: Box<[Guid]>, capabilities: &Capabilities) -> Self {
+        // The usual case: hashing the document again would find the same content.
         if self.endpoints == endpoints {
             return self.clone();
         }
@@ -151,16 +158,18 @@ impl ObservedLoadBalancer {
         }
     }
 
-    /// Whether it has the form of those that kube-proxy creates: at most one address, one TCP or UDP port, and one of its five
-    /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner in HNS documents, so
-    /// only the form tells.
+    /// Whether it looks like a load balancer that kube-proxy creates: at most one address, one TCP or UDP port, and one
+    /// of its five combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner
+    /// in HNS documents, so only its content can identify it.
     pub fn resembles_kube_proxy(&self) -> bool {
+        // kube-proxy creates one port mapping and at most one address for each load balancer.
         let Some(form) = self.form else { return false };
         let external = PortMappingFlags::VIP_EXTERNAL_IP;
         let preserved = PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP;
         let node_port = PortMappingFlags::LOCAL_ROUTED_VIP | external;
         let flags = form.mapping.flags;
         let known = match form.address {
+            // kube-proxy's only load balancer without an address is that of a node port.
             None => flags == node_port,
             Some(_) => [PortMappingFlags::NONE, external, preserved, external | preserved].contains(&flags),
         };
@@ -206,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn with_other_backends_has_other_content() {
+    fn a_load_balancer_with_other_backends_has_other_content() {
         let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
         let (one, mut two) = (node_port(), node_port());
         two.host_compute_endpoints.push(Guid::from_u128(8).to_string());
@@ -220,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn load_balancers_that_kube_proxy_never_creates_do_not_resemble_it() {
+    fn other_load_balancers_do_not_resemble_those_of_kube_proxy() {
         assert!(observed(&node_port()).resembles_kube_proxy());
         let changes: [&dyn Fn(&mut LoadBalancer); 5] = [
             &|d| d.port_mappings[0].flags = PortMappingFlags::ILB,

@@ -1,8 +1,9 @@
-//! Detects objects of ours that another program modified in place. Ids do not show it; the v1 lists do, as far as they have the member.
+//! Detects objects of ours that another program modified in place. Ids do not show it; the v1 lists do, if they have
+//! the modified field.
 //!
-//! A v1 list only raises a suspicion: v1 documents lack members of v2, and HNS builds differ in what they write there. So a suspected
-//! object is read on its own, and its own document decides. If no object of the kind is listed as it was written, nothing is suspected: the
-//! differences are then probably due to how this build lists objects.
+//! An entry of a v1 list that differs is only a hint: v1 documents lack fields of v2, and HNS builds differ in what
+//! they write there. So the object is read on its own, and its document is compared. If the entry of every object of a
+//! kind differs, none is read, because this build probably lists them differently.
 
 use hcn::client::Listed;
 use hcn::{Client, Error, Guid};
@@ -14,7 +15,7 @@ use crate::dirty::Subject;
 use crate::settings::Capabilities;
 
 impl Observed {
-    /// Reads those of our remote endpoints that differ in a list from what was written: two calls for each.
+    /// Reads our remote endpoints whose list entry differs from what was written: two calls for each.
     pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
@@ -40,7 +41,8 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
-                        // The list shows this object incorrectly. Without this mark, each such audit would read it for nothing.
+                        // The list shows this object incorrectly. Without this mark, each such audit would read it
+                        // again.
                         self.misrepresented.insert(id);
                     } else {
                         // Its id still has the old content, so the id is no longer trusted.
@@ -56,7 +58,7 @@ impl Observed {
         Ok(())
     }
 
-    /// Reads those of our load balancers that differ in the v1 list from what was written: two calls for each.
+    /// Reads our load balancers whose entry in the v1 list differs from what was written: two calls for each.
     pub(super) fn verify_load_balancers(
         &mut self,
         client: &Client,
@@ -98,8 +100,8 @@ impl Observed {
         Ok(())
     }
 
-    /// The objects that differ in a list with documents from what was written. `is_as_written` returns `None` for objects that are not
-    /// verified.
+    /// The objects whose list entry differs from what was written. `is_as_written` returns `None` for objects that are
+    /// not verified.
     fn suspects<'a, T: 'a>(
         &self,
         listed: impl IntoIterator<Item = &'a Listed<T>>,
@@ -115,6 +117,8 @@ impl Observed {
                 _ => {}
             }
         }
+        // Reading every object for a list that shows none of them correctly would cost two calls for each, at each
+        // such audit.
         if any_as_written { suspects } else { Vec::new() }
     }
 }

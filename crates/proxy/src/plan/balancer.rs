@@ -1,4 +1,4 @@
-//! Plans the load balancer of one frontend: resolves its backends, has [`decide`] decide, and turns the decision into steps.
+//! Plans the load balancer of one frontend: resolves its backends, calls [`decide`], and turns the decision into steps.
 
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
@@ -19,7 +19,7 @@ use crate::observe::{ObservedLoadBalancer, Owner};
 struct Backends<'a> {
     /// `None` if it is missing.
     network: Option<&'a Network>,
-    /// The endpoints, those to be created included.
+    /// The endpoints, including those to be created.
     endpoints: Vec<Guid>,
     create: Vec<ExpectedEndpoint>,
     remote: Vec<Guid>,
@@ -28,7 +28,7 @@ struct Backends<'a> {
 }
 
 impl Planner<'_> {
-    /// The backends that have endpoints, or will have when the plan has run. The report says why others are left out.
+    /// The backends that have endpoints, or will have them after the plan. The report says why others are left out.
     fn resolve(&self, desired: &DesiredFrontend, report: &mut PlanReport) -> Backends<'_> {
         let choice = self.choose(&desired.spec.targets);
         let mut backends =
@@ -42,7 +42,8 @@ impl Planner<'_> {
         for target in &desired.spec.targets {
             match self.resolve_target(*target, choice.network) {
                 Resolved::Local(id) => backends.endpoints.push(id),
-                // Several backends in the host's network share the host's endpoint. Listed twice, it may get twice the connections.
+                // Several backends in the host's network share the host's endpoint. If it were listed twice, it might
+                // get twice the connections.
                 Resolved::Host(id) if backends.endpoints.contains(&id) => {}
                 Resolved::Host(id) => backends.endpoints.push(id),
                 Resolved::Remote(id) => {
@@ -53,10 +54,11 @@ impl Planner<'_> {
                     backends.endpoints.push(endpoint.id);
                     backends.create.push(*endpoint);
                 }
-                // Decides whether a frontend without any endpoint waits for a retry or is deleted.
+                // Decides whether a frontend without any endpoint waits for a retry or loses its load balancer.
                 Resolved::Blocked => backends.blocked = true,
                 Resolved::NoLocalEndpoint(address) => {
-                    // The CNI is often later than the slice, and HNS does not notify: the endpoints are listed again with backoff.
+                    // The CNI often creates the endpoint after the EndpointSlice, and HNS sends no notification: the
+                    // endpoints are listed again with backoff.
                     condition(Condition::NoLocalEndpoint { address });
                     report.missing_local.insert(address);
                 }
@@ -64,20 +66,20 @@ impl Planner<'_> {
                 Resolved::NoRootEndpoint => condition(Condition::NoRootEndpoint { frontend, name: name() }),
                 // Its endpoint may be unused now, in which case this plan deletes it.
                 Resolved::OtherNetwork => report.left_out.extend(target.address()),
-                // The choice of the network has reported a missing one.
+                // A missing network was already reported when the network was chosen.
                 Resolved::NetworkMissing | Resolved::NotDesired => {}
             }
         }
         backends
     }
 
-    /// The load balancer of ours that a frontend should have, as far as its backends have endpoints already.
+    /// The load balancer that hnsproxy would create for a frontend, with the backends that already have endpoints.
     pub fn expected_load_balancer(&self, desired: &DesiredFrontend) -> Option<(Guid, LoadBalancer)> {
         let (document, content) = self.document(desired, &self.resolve(desired, &mut PlanReport::default()))?;
         Some((identity::load_balancer_id(desired.spec.frontend, content), document))
     }
 
-    /// None where no backend has an endpoint, or the network is missing.
+    /// `None` if no backend has an endpoint, or the network is missing.
     fn document(
         &self,
         desired: &DesiredFrontend,
@@ -117,6 +119,8 @@ impl Planner<'_> {
             owner: observed.owner,
             content: observed.content,
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
+            // kube-proxy programs one network only. A load balancer whose endpoints are all in networks that we do
+            // not manage may belong to another program, even if it has the form of kube-proxy's.
             left_by_kube_proxy: observed.owner == Owner::Foreign
                 && self.settings.take_over
                 && observed.resembles_kube_proxy()
@@ -131,8 +135,9 @@ impl Planner<'_> {
         endpoints.all(|endpoint| endpoint.network == network)
     }
 
-    /// The steps of a decision, in their order: endpoints before the load balancer that refers to them, then deletions on the frontend, then
-    /// the load balancer. Steps on one frontend follow each other, so that `apply` makes their calls back to back.
+    /// The steps of a decision, in their order: endpoints before the load balancer that refers to them, then deletions
+    /// on the frontend, then the load balancer. The steps on one frontend are adjacent, so that `apply` makes their
+    /// calls without others in between.
     fn push_steps(
         &self,
         decision: Decision,
@@ -148,7 +153,8 @@ impl Planner<'_> {
             Action::CreateLoadBalancer { id, frontend, document }
         };
         if decision.needs_endpoints() {
-            // The endpoints of a load balancer in sync are checked too: HNS lets other programs delete an endpoint that it refers to.
+            // The endpoints of a load balancer in sync are checked too: HNS lets other programs delete an endpoint that
+            // the load balancer refers to.
             plan.adopted_endpoints.extend(backends.remote.into_iter().filter(|id| self.is_foreign_endpoint(*id)));
             plan.steps.extend(backends.create.into_iter().map(|create| step(create.into_action(), Reason::Missing)));
         }
@@ -171,6 +177,7 @@ impl Planner<'_> {
                 plan.steps.extend(old.into_iter().map(delete(reason)));
                 plan.steps.push(step(create(*document, content), reason));
             }
+            // Their endpoints are deleted later in the same plan, if nothing else refers to them.
             Decision::Delete { load_balancers } => {
                 plan.steps.extend(load_balancers.into_iter().map(|(id, reason)| delete(reason)(id)));
             }

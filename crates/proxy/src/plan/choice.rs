@@ -1,4 +1,4 @@
-//! Which HNS network a load balancer is in: all its backends must be in one.
+//! Chooses the HNS network of a load balancer. All its backends must be in the same network.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ pub struct Choice {
 }
 
 impl Planner<'_> {
-    /// The network that most backends are in, among those that HNS has. Of two equal groups, the network named first wins, so that the
-    /// choice does not depend on order.
+    /// Of the networks that exist, the one with the most backends. If two have equally many, the first in
+    /// `--network-name`, so that the choice does not depend on the order of backends.
     pub fn choose(&self, targets: &[Target]) -> Choice {
         // With one network there is nothing to choose. Whether HNS has it is known before anything is planned.
         if self.networks.len() == 1 {
@@ -33,7 +33,7 @@ impl Planner<'_> {
         let largest = counts.iter().filter(|(index, _)| is_present(index)).max_by_key(|(i, n)| (**n, Reverse(**i)));
         let network = match largest {
             Some((index, _)) => Some(*index),
-            // Without backends, any network is right: no load balancer is created, and an old one must be deleted.
+            // Without backends, any network will do: no load balancer is created, and an old one must be deleted.
             None if counts.is_empty() => self.networks.indices().find(is_present),
             None => None,
         };
@@ -41,6 +41,8 @@ impl Planner<'_> {
         let missing = counts.keys().filter(|index| !is_present(index));
         let mut conditions: Vec<Condition> =
             missing.map(|index| Condition::NetworkMissing { network: name(*index) }).collect();
+        // HNS is assumed to refuse a load balancer with endpoints of several networks, so the smaller groups are left
+        // out.
         let others = counts.iter().filter(|(other, _)| is_present(other) && Some(**other) != network);
         let dropped: usize = others.map(|(_, count)| count).sum();
         if let Some(index) = network.filter(|_| dropped > 0) {
@@ -65,7 +67,7 @@ impl Planner<'_> {
     /// The network in which an endpoint of ours for an address should be.
     pub(super) fn network_for(&self, address: IpAddr) -> NetworkIndex {
         match self.desired.purpose(address) {
-            // Both are for the overlay network only, whatever subnet contains them.
+            // Both belong to the overlay network, even if another subnet contains them.
             Some(EndpointPurpose::SourceVip | EndpointPurpose::ServiceAddress) => self.networks.overlay(),
             Some(EndpointPurpose::Backend) | None => None,
         }

@@ -1,6 +1,6 @@
-//! What to do about the load balancer of one frontend: a value, computed from values.
+//! Decides what to do about the load balancer of one frontend. A pure function.
 //!
-//! [`decide`] holds every rule; `balancer.rs` gathers its input and turns the decision into steps.
+//! [`decide`] contains every rule; `balancer.rs` gathers its input and turns the decision into steps.
 
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
@@ -9,7 +9,7 @@ use super::Reason;
 use crate::identity::LoadBalancerContent;
 use crate::observe::Owner;
 
-/// What is desired for a frontend, as far as it is possible now.
+/// The desired load balancer of a frontend, or why there is none at present.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DesiredLoadBalancer {
     /// No Service claims the frontend.
@@ -36,7 +36,7 @@ pub(super) struct Candidate {
     pub content: LoadBalancerContent,
     /// Whether all its backends are in the network of the desired backends.
     pub in_network: bool,
-    /// Whether `--take-over` is set, and it has the form of kube-proxy's load balancers.
+    /// Whether `--take-over` is set, and it looks like a load balancer of kube-proxy.
     pub left_by_kube_proxy: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Inputs {
 /// What to do about the load balancer of a frontend.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
-    /// Write nothing, except that surplus load balancers on the frontend are deleted.
+    /// Keep the load balancer, and delete surplus load balancers on the frontend.
     Keep { surplus: Vec<Guid> },
     /// Adopt a foreign load balancer that equals the desired one.
     Adopt { id: Guid, surplus: Vec<Guid> },
@@ -62,11 +62,11 @@ pub(super) enum Decision {
     Create { document: Box<LoadBalancer>, content: LoadBalancerContent },
     /// Change its backends in place.
     Modify { id: Guid, document: Box<LoadBalancer>, surplus: Vec<Guid> },
-    /// Delete what has the frontend, then create.
+    /// Delete all load balancers on the frontend, then create the desired one.
     Replace { old: Vec<Guid>, document: Box<LoadBalancer>, content: LoadBalancerContent, reason: Reason },
     /// Delete load balancers without a replacement.
     Delete { load_balancers: Vec<(Guid, Reason)> },
-    /// Replace it later.
+    /// Replace it later, because it was replaced less than a second ago.
     Postpone,
     /// Leave HNS as it is until something else has changed.
     Wait(WaitingFor),
@@ -86,7 +86,7 @@ impl Decision {
     }
 }
 
-/// What must change before a frontend can be decided.
+/// What a frontend waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WaitingFor {
     /// The HNS network of its backends.
@@ -108,12 +108,12 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
         DesiredLoadBalancer::NoBackends => {
             return delete(observed.iter().map(|candidate| (candidate.id, Reason::NoBackends)));
         }
-        // Backends exist, and the retry of their endpoints is due soon. Whatever serves until then, even with old backends, serves
-        // better than nothing.
+        // Backends exist, and the retry of their endpoints is due soon. Until then, a load balancer with old backends
+        // is better than none.
         DesiredLoadBalancer::NoEndpoints { failed: true } => return Decision::Wait(WaitingFor::Endpoint),
-        // The CNI has not created the endpoints of this node's pods yet, which may take long. Our load balancer has only backends
-        // that no longer serve, and HNS keeps sending them connections (kubernetes issue 112836). The backends of a foreign one may
-        // serve, so it stays until there is something to put in its place.
+        // The CNI has not created the endpoints of this node's pods yet, which can take a long time. Our load balancer
+        // has only backends that no longer serve, and HNS keeps sending them connections (kubernetes issue 112836). The
+        // backends of a foreign one may serve, so it stays until there is something to put in its place.
         DesiredLoadBalancer::NoEndpoints { failed: false } => {
             let ours = observed.iter().filter(|candidate| candidate.owner == Owner::Us);
             return delete(ours.map(|candidate| (candidate.id, Reason::NoBackends)));
@@ -122,8 +122,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     };
     let all_but = |kept: Guid| observed.iter().map(|candidate| candidate.id).filter(|id| *id != kept).collect();
 
-    // The same content: a foreign load balancer serves as well as ours would. Adopting it costs no call and cuts no connection, where
-    // a replacement drops all of them. Of several, one stays.
+    // The content is equal, so a foreign load balancer does the same as ours would. Adopting it needs no call and keeps
+    // its connections; a replacement would drop them. If several are equal, one is kept.
     if let Some(equal) = observed.iter().find(|candidate| candidate.content.whole == content.whole) {
         let surplus = all_but(equal.id);
         return match equal.owner {
@@ -132,21 +132,23 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
         };
     }
 
-    // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: 15.4 reports success and changes
-    // nothing (kubernetes issue 131466). Nothing is known of moving a load balancer to another network.
+    // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: 15.4 reports success and
+    // changes nothing (kubernetes issue 131466). It is not known whether a modification can move a load
+    // balancer to another network.
     let same_shape = observed.iter().find(|candidate| candidate.content.shape == content.shape);
     if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
         return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };
     }
+    // A free frontend has no connections to cut, so a recent replacement does not delay it.
     if observed.is_empty() {
         return Decision::Create { document, content };
     }
-    // Each replacement cuts the connections of the frontend. While backends change quickly, as in a rolling update, one replacement
-    // a second programs all pending changes.
+    // Each replacement cuts the connections of the frontend. While backends change quickly, as in a rolling update, one
+    // replacement per second is enough for all pending changes.
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is only reported: it names the smallest difference.
+    // The reason is for reports only. It names the smallest difference.
     let reason = if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {

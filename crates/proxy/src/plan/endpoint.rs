@@ -32,10 +32,10 @@ impl ExpectedEndpoint {
     }
 }
 
-/// How many references to each endpoint a plan removes. Negative if it adds some.
+/// The number of references to each endpoint that a plan removes. Negative if it adds references.
 pub(super) type Released = FxHashMap<Guid, isize>;
 
-/// An endpoint at an address, as far as its removal depends on it.
+/// The properties of an endpoint that decide about its removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Candidate {
     remote: bool,
@@ -46,7 +46,7 @@ struct Candidate {
     left_by_kube_proxy: bool,
 }
 
-/// What an address needs, as far as removals depend on it.
+/// The needs of an address that decide about removals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Needs {
     /// Whether the address has a local endpoint, or must get one.
@@ -60,8 +60,9 @@ fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
     match endpoint {
         // Local endpoints belong to the CNI.
         Candidate { remote: false, .. } => None,
-        // An address is on one node. A remote endpoint beside the local one sends its traffic to another node, and can keep the CNI from
-        // creating the pod (kubernetes issue 130963). Foreign ones are deleted too: they have the same effect.
+        // Each address is on one node. A remote endpoint for the same address would send its traffic to another node,
+        // and can keep the CNI from creating the pod (kubernetes issue 130963). Foreign ones are deleted too: they have
+        // the same effect.
         _ if needs.local => Some(Reason::LocalEndpointExists),
         // It is the expected endpoint, or a foreign one with the same content.
         Candidate { matches: true, .. } => None,
@@ -77,15 +78,15 @@ fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
 }
 
 impl Planner<'_> {
-    /// The endpoint of ours that an address should have; none where no Service needs one, or its network is missing.
+    /// The endpoint of ours that an address should have; `None` if no Service needs one, or its network is missing.
     pub fn expected_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let purpose = self.desired.purpose(address)?;
         let network = self.networks.present(self.network_for(address))?;
         let document = endpoint_document(purpose, address, network, self.host);
         let content = identity::endpoint_content(network.id, &document);
         let mut id = identity::endpoint_id(address, content);
-        // Another program modified the endpoint of this id. HNS refuses a second one of the same id, and load balancers use the first until
-        // the second exists.
+        // Another program modified the endpoint of this id. HNS refuses a second one with the same id, and load
+        // balancers use the first until the second exists.
         if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
             id = identity::endpoint_id(address, content.alternative());
         }
@@ -103,10 +104,11 @@ impl Planner<'_> {
 
     pub(super) fn missing_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
         let expected = self.expected_endpoint(address)?;
-        let there = self.observed.local_at(address).is_some()
+        let present_or_blocked = self.observed.local_at(address).is_some()
             || self.matching_endpoint(&expected).is_some()
+            // Its retry is not due: to ask again now would fail again, and delay other Services.
             || self.constraints.blocked.contains(&address);
-        (!there).then_some(expected)
+        (!present_or_blocked).then_some(expected)
     }
 
     pub(super) fn is_foreign_endpoint(&self, id: Guid) -> bool {
@@ -141,8 +143,8 @@ impl Planner<'_> {
         isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
     }
 
-    /// Whether a load balancer uses an endpoint after the plan. With one network, it does; with several, the load balancers of its backend
-    /// may be in other networks.
+    /// Whether a load balancer uses an endpoint after the plan. With one network, an expected endpoint is always used.
+    /// With several, the load balancers of its backend may be in other networks.
     fn is_needed(&self, expected: &ExpectedEndpoint, released: &Released) -> bool {
         self.networks.len() == 1
             || expected.purpose != EndpointPurpose::Backend
@@ -172,8 +174,8 @@ impl Planner<'_> {
                     && self.is_kube_proxys_endpoint(address, id),
             };
             let Some(reason) = removal(endpoint, needs) else { continue };
-            // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it connections (kubernetes
-            // issue 112836). It is deleted after the load balancer was replaced.
+            // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it
+            // connections (kubernetes issue 112836). It is deleted after the load balancer has been replaced.
             if !self.remains_referenced(id, released) {
                 plan.steps.push(Step { action: Action::DeleteEndpoint { id, address }, service: None, reason });
             }
@@ -196,8 +198,12 @@ impl Planner<'_> {
 fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
     let node_ip = host.node_ip(Family::of(address));
     let provider = match purpose {
+        // An address in no remote subnet is outside the cluster: its traffic leaves through this node, as in
+        // kube-proxy.
         EndpointPurpose::Backend => network.provider_address(address).or(node_ip),
         EndpointPurpose::ServiceAddress => node_ip,
+        // As in kube-proxy: a local endpoint without a provider address, since the source VIP is an address of this
+        // node.
         EndpointPurpose::SourceVip => None,
     };
     let mac_address = match purpose {
@@ -205,7 +211,9 @@ fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Networ
         EndpointPurpose::ServiceAddress | EndpointPurpose::SourceVip => host.mac.clone().unwrap_or_default(),
     };
     Endpoint {
+        // Only overlay networks encapsulate: on other types a provider address has no meaning.
         policies: provider.filter(|_| network.overlay).map(Policy::provider_address).into_iter().collect(),
+        // No prefix length: HNS fills in that of the subnet, or none for an address outside every subnet.
         ip_configurations: vec![IpConfiguration { ip_address: address.to_string(), ..IpConfiguration::default() }],
         mac_address,
         flags: EndpointFlags::NONE.with(EndpointFlags::REMOTE, purpose != EndpointPurpose::SourceVip),

@@ -1,15 +1,17 @@
 //! The difference between the desired and the observed state, as ordered steps.
 //!
-//! A [`Plan`] is a value: it can be printed, counted, tested, and run. It covers the dirty frontends and addresses only, so that its
-//! cost is that of the change. All decisions are made here; [`apply`](crate::apply) only carries steps out.
+//! A [`Plan`] is a value: it can be printed, counted, tested, and applied. It covers the dirty frontends and addresses
+//! only, so that its cost is that of the change. All decisions are made here; [`apply`](crate::apply) only carries
+//! steps out.
 //!
 //! Invariants, checked by the property tests:
 //! - equal states give an empty plan;
-//! - local endpoints, and foreign objects on frontends and addresses that no Service uses, are never touched, except what kube-proxy
-//!   left if `--take-over` is set;
-//! - a frontend is released just before it is claimed again, and a load balancer of which only the backends differ is modified in
-//!   place where HNS can;
-//! - an endpoint is created before the first load balancer that refers to it, and deleted after the last has released it.
+//! - local endpoints, and foreign objects on frontends and addresses that no Service uses, are never changed, except
+//!   what kube-proxy left if `--take-over` is set;
+//! - the old load balancer of a frontend is deleted directly before the new one is created, and a load balancer of
+//!   which only the backends differ is modified in place if HNS can;
+//! - an endpoint is created before the first load balancer that refers to it, and deleted after the last one that
+//!   refers to it.
 
 mod balancer;
 mod choice;
@@ -69,7 +71,7 @@ impl Plan {
     }
 }
 
-/// What a plan must not do now, or only last.
+/// Frontends and addresses that a plan must skip or plan last.
 #[derive(Debug, Clone, Default)]
 pub struct Constraints {
     /// Addresses whose endpoints could not be created, and whose retry is not due.
@@ -122,11 +124,13 @@ impl Planner<'_> {
         plan
     }
 
-    /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together, so that a failure
-    /// delays no other Service.
+    /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together,
+    /// so that a failure does not delay other Services.
     fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
         for address in &dirty.addresses {
+            // The load balancers of all Services in an overlay network need the source VIP, so it belongs to no
+            // Service.
             if matches!(self.desired.purpose(*address), Some(EndpointPurpose::SourceVip)) {
                 units.entry(None).or_default().addresses.push(*address);
             } else if let Some(service) = self.desired.service_at(*address) {
@@ -148,6 +152,8 @@ impl Planner<'_> {
                 plan.steps.push(Step { action, service: service.clone(), reason: Reason::Missing });
             }
         }
+        // A Service is put last only if all its frontends failed: one refused port must not delay the others of the
+        // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);

@@ -1,4 +1,4 @@
-//! The order of Services in a plan: those that others depend on, then those whose clients are affected.
+//! The order of Services in a plan: first those that other Services depend on, then those whose clients are affected.
 
 use super::{Action, Reason, Step};
 use crate::frontend::EndpointPurpose;
@@ -22,7 +22,7 @@ enum Urgency {
 }
 
 impl Rank {
-    /// The rank of a Service, or of what belongs to none, with these steps.
+    /// The rank of the steps of a Service, or of the steps that belong to no Service.
     pub(super) fn of(service: Option<ServiceName>, steps: &[Step], failed: bool) -> Self {
         let source_vip =
             |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
@@ -30,7 +30,7 @@ impl Rank {
             matches!(step.reason, Reason::Missing | Reason::BackendsDiffer | Reason::NoBackends | Reason::HeldByForeign)
         };
         let urgency = match &service {
-            // Even infrastructure: a frontend that HNS refuses must not delay the others at every run.
+            // Even if it is infrastructure: a frontend that HNS refuses must not delay the others at every run.
             _ if failed => Urgency::Retry,
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
             None => Urgency::Unused,

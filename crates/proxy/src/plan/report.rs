@@ -1,4 +1,4 @@
-//! What a plan found that is not a step.
+//! The results of planning other than steps.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use crate::condition::ServiceCondition;
 use crate::frontend::Frontend;
 
-/// What a plan found that is not a step.
+/// The results of planning other than steps.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanReport {
-    /// Backends on this node that have no endpoint yet: the CNI creates it.
+    /// Backends on this node whose endpoint the CNI has not created yet.
     pub missing_local: BTreeSet<IpAddr>,
-    /// Frontends whose load balancer was replaced less than a second ago, and must be replaced again.
+    /// Frontends whose load balancer was replaced less than a second ago, and that needs another replacement.
     pub postponed: BTreeSet<Frontend>,
     /// Frontends whose backends are in networks that are missing.
     pub waiting: BTreeSet<Frontend>,

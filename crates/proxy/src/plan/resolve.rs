@@ -12,7 +12,7 @@ use crate::network::NetworkIndex;
 /// The endpoint of a backend, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved {
-    /// An endpoint created by the CNI, or the host's own.
+    /// An endpoint created by the CNI, or the host's own for a health check.
     Local(Guid),
     /// The host's own endpoint, for a backend in the host's network.
     Host(Guid),
@@ -37,15 +37,15 @@ pub enum Resolved {
 }
 
 impl Planner<'_> {
-    /// Resolves a backend of a load balancer that is in a network.
+    /// Resolves a backend. `network` is the network of the load balancer.
     pub fn resolve_target(&self, target: Target, network: Option<NetworkIndex>) -> Resolved {
         // With one network, backends outside its subnets are in it too: nodes and addresses outside the cluster are reached through it.
         if self.networks.len() > 1 {
-            let home = self.target_network(target);
-            if self.networks.present(home).is_none() {
+            let target_network = self.target_network(target);
+            if self.networks.present(target_network).is_none() {
                 return Resolved::NetworkMissing;
             }
-            if network != Some(home) {
+            if network != Some(target_network) {
                 return Resolved::OtherNetwork;
             }
         }
@@ -58,8 +58,8 @@ impl Planner<'_> {
     }
 
     fn resolve_address(&self, address: IpAddr, local: bool) -> Resolved {
-        // A local endpoint comes first, whatever the slice says of the node: HNS delivers to it on this node, and a remote endpoint of
-        // the same address would send the traffic away.
+        // A local endpoint comes first, whatever node name the EndpointSlice has: HNS delivers traffic to it on this
+        // node, and a remote endpoint of the same address would send the traffic away.
         if let Some(id) = self.observed.local_at(address) {
             return Resolved::Local(id);
         }
@@ -82,7 +82,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The host's own endpoint, if it has an address of a family. It reaches whatever listens on all addresses of the host.
+    /// The host's own endpoint, if it has an address of a family. It reaches processes that listen on all addresses.
     fn host_endpoint(&self, family: Family) -> Option<Guid> {
         let id = self.observed.named(&self.settings.root_endpoint_name)?;
         let of_family = |address: &IpAddr| Family::of(*address) == family;

@@ -8,12 +8,12 @@ use crate::frontend::Frontend;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrontendStatus {
     pub desired: DesiredFrontend,
-    /// Whether HNS has what is desired: nothing is to be done.
+    /// Whether the frontend is in sync: no step is needed.
     pub in_sync: bool,
 }
 
 impl Planner<'_> {
-    /// The status of every desired frontend, in the order of Services.
+    /// The status of every desired frontend, sorted by Service.
     pub fn statuses(&self) -> Vec<FrontendStatus> {
         let status = |desired: &DesiredFrontend| FrontendStatus {
             desired: desired.clone(),
@@ -27,8 +27,10 @@ impl Planner<'_> {
     }
 
     fn is_in_sync(&self, frontend: Frontend) -> bool {
+        // The planner itself is asked, so that the status cannot say something else than what the next run does.
         let mut plan = Plan::default();
         self.plan_frontend(frontend, &mut plan);
+        // A frontend that waits for its network has no step, and yet HNS does not have what is desired.
         plan.steps.is_empty() && plan.report.waiting.is_empty()
     }
 }

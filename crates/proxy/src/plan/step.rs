@@ -53,7 +53,7 @@ impl Action {
         }
     }
 
-    /// The subject of a retry if the write fails.
+    /// The frontend or address that is retried if the write fails.
     pub fn subject(&self) -> Subject {
         match self {
             Action::CreateEndpoint { address, .. } | Action::DeleteEndpoint { address, .. } => {
@@ -96,7 +96,7 @@ fn backends(document: &LoadBalancer) -> String {
     }
 }
 
-/// Why a step is taken.
+/// Why a step is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Reason {
     Missing,

@@ -4,24 +4,24 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{Family, ServiceName, Slice};
 
-/// The number of trigger times kept for a Service while nothing can be programmed, so that a long outage of HNS does not use memory
-/// without bound. Times beyond are missing in the latency metric.
+/// The number of trigger times kept for a Service while nothing can be programmed, so that a long outage of HNS does
+/// not use memory without bound. Later times are not included in the latency metric.
 const MAX_TRIGGERS: usize = 100;
 
 /// The number of changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Of Services, since the start.
+    /// Changes of Services since the start.
     pub services: u64,
-    /// Of slices, since the start.
+    /// Changes of slices since the start.
     pub slices: u64,
-    /// Of Services, since the desired state was last computed.
+    /// Changes of Services since the desired state was last computed.
     pub pending_services: usize,
-    /// Of slices, since the desired state was last computed.
+    /// Changes of slices since the desired state was last computed.
     pub pending_slices: usize,
 }
 
-/// When something changed in the cluster that was not programmed before.
+/// The time of a change in the cluster that is not programmed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trigger {
     /// The family of the backends.
@@ -67,14 +67,17 @@ impl PendingChanges {
         self.services.is_empty()
     }
 
-    /// Hands over the Services whose desired state is to be computed now.
+    /// Returns and removes the Services whose desired state is to be computed now.
     pub(super) fn take_services(&mut self) -> FxHashSet<ServiceName> {
+        // As in kube-proxy, the gauges of pending changes fall to 0 when the changes are taken into account, before
+        // HNS has them.
         (self.counts.pending_services, self.counts.pending_slices) = (0, 0);
         std::mem::take(&mut self.services)
     }
 
     /// Records the trigger time of a slice that is new or has changed.
     pub(super) fn record_trigger(&mut self, slice: &Slice) {
+        // The annotation is optional. Without it, the time of the change is not known.
         let Some(at) = slice.triggered else { return };
         let triggers = self.triggers.entry(slice.service.clone()).or_default();
         if triggers.len() < MAX_TRIGGERS {
@@ -88,9 +91,10 @@ impl PendingChanges {
         self.triggers.remove(service);
     }
 
-    /// Hands over the trigger times of the Services that are programmed.
+    /// Returns and removes the trigger times of the Services that are programmed.
     pub(super) fn take_triggers(&mut self, is_programmed: impl Fn(&ServiceName) -> bool) -> Vec<Trigger> {
         let services = &self.services;
+        // A Service that changed again since is not programmed: its trigger times wait for the later change.
         let is_done = |service: &ServiceName| !services.contains(service) && is_programmed(service);
         self.triggers.extract_if(|service, _| is_done(service)).flat_map(|(_, triggers)| triggers).collect()
     }

@@ -1,4 +1,4 @@
-//! The conditions of frontends, from the last plan or write for each.
+//! The conditions of each frontend, from its last plan or write.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::plan::Plan;
 #[derive(Debug, Default)]
 pub(super) struct FrontendConditions {
     conditions: FxHashMap<Frontend, Vec<ServiceCondition>>,
-    /// Frontends all of whose backends are in networks that are missing.
+    /// Frontends whose backends are all in missing networks.
     waiting: BTreeSet<Frontend>,
 }
 
@@ -19,6 +19,7 @@ impl FrontendConditions {
     /// Replaces the conditions of the frontends that a plan covers.
     pub(super) fn replace(&mut self, planned: &BTreeSet<Frontend>, plan: &Plan) {
         for frontend in planned {
+            // A plan states all conditions of a frontend, so what it does not repeat is resolved.
             self.conditions.remove(frontend);
             self.waiting.remove(frontend);
         }

@@ -18,8 +18,8 @@ pub(super) struct Environment {
     /// `None` until the first audit, as for `capabilities`.
     pub(super) version: Option<Version>,
     pub(super) capabilities: Option<Capabilities>,
-    /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466), so
-    /// modifications are read back until one of them is seen to work.
+    /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes
+    /// issue 131466), so modifications are read back until one of them is seen to work.
     pub(super) modify_verified: bool,
     /// Whether HNS creates objects with the requested ids. `None` until one was created.
     pub(super) honours_ids: Option<bool>,
@@ -41,7 +41,8 @@ impl Environment {
         }
     }
 
-    /// Asks HNS for its version: one call, at the first audit only. A new version of HNS comes with a new Windows, and that with a reboot.
+    /// Asks HNS for its version: one call, at the first audit only. The version of HNS changes only with a Windows
+    /// update, which requires a reboot.
     pub(super) fn read_version(&mut self, client: &Client) -> Result<(), hcn::Error> {
         if self.capabilities.is_none() {
             let version = client.version()?;
@@ -54,6 +55,7 @@ impl Environment {
     /// What the desired state of a Service is computed from; `None` before a network was found.
     pub(super) fn context(&self) -> Option<Context<'_>> {
         let Self { settings, host, node, networks, capabilities, .. } = self;
+        // Without a network nothing can be planned: its type and subnets decide ids, provider addresses and families.
         let capabilities = capabilities.as_ref().filter(|_| networks.any_known())?;
         Some(Context { settings, host, node, networks, capabilities })
     }
@@ -78,6 +80,7 @@ impl Environment {
     /// The conditions of the host and its networks, sorted.
     pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
+        // Programming still works then, but each start has to read documents instead of ids only.
         let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });

@@ -9,9 +9,10 @@ use crate::explain::{ExplainedCondition, Explainer, Explanation, HnsView};
 use crate::model::ServiceName;
 
 impl Reconciler {
-    /// Explains a Service; `None` if the cluster has no such Service. No call is made: what HNS has is the observed state.
+    /// Explains a Service; `None` if the cluster has no such Service. Makes no call: it uses the observed state.
     pub fn explain(&mut self, name: &ServiceName, now: Duration) -> Option<Explanation> {
         self.work = Work::default();
+        // Pending changes are included: the explanation is about the cluster as it is now.
         self.refresh_desired();
         let constraints = self.constraints(now);
         let entry = self.inputs.cluster.get(name)?;
@@ -29,6 +30,7 @@ impl Reconciler {
         };
         let explainer = Explainer { entry, service, node: &self.environment.node, planner };
         let scope = explainer.scope();
+        // The planner decides as in a run, so the explanation cannot differ from what is done.
         let plan = planner.plan(&scope);
         let waiting = |frontend| {
             self.retries.failed.is_backing_off(Subject::Frontend(frontend), now)
@@ -43,6 +45,7 @@ impl Reconciler {
         conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
         for condition in &conditions {
             let condition = ExplainedCondition::from(condition);
+            // Several frontends of a Service often have the same condition.
             if !explanation.conditions.contains(&condition) {
                 explanation.conditions.push(condition);
             }
@@ -52,7 +55,7 @@ impl Reconciler {
         Some(explanation)
     }
 
-    /// What the last run, or explanation, has visited.
+    /// The work of the last run or explanation.
     pub fn work(&self) -> Work {
         self.work
     }

@@ -5,12 +5,12 @@ use hcn::Guid;
 use super::Reconciler;
 use crate::frontend::Frontend;
 
-/// A foreign load balancer on frontends that no Service desires.
+/// A foreign load balancer on frontends that no Service claims.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignLoadBalancer {
     pub frontends: Vec<Frontend>,
     pub id: Guid,
-    /// Whether it has the form of those that kube-proxy creates, so that `--take-over` removes it.
+    /// Whether it looks like a load balancer of kube-proxy, so that `--take-over` deletes it.
     pub resembles_kube_proxy: bool,
 }
 
@@ -26,10 +26,11 @@ impl std::fmt::Display for ForeignLoadBalancer {
 }
 
 impl Reconciler {
-    /// The foreign load balancers on frontends that no Service desires, in the order of frontends. One on a frontend that a Service desires
-    /// is a condition of that Service, or adopted, or replaced.
+    /// The foreign load balancers on frontends that no Service claims, sorted by frontend. One on a claimed frontend is
+    /// reported as a condition, adopted or replaced.
     pub fn foreign_load_balancers(&self) -> Vec<ForeignLoadBalancer> {
         let is_desired = |frontend: &Frontend| self.desired.frontend(*frontend).is_some();
+        // A load balancer with several addresses counts as used if a Service claims any of them.
         let undesired =
             self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
         let mut all: Vec<_> = undesired

@@ -38,9 +38,10 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and may lack objects until it
-    /// has restored them.
+    /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and
+    /// lacks objects until they are programmed again, or until HNS lists them late (kubernetes issue 139519).
     pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
+        // Kept until HNS is in sync: readiness must not return while objects may be missing.
         self.restarted |= unavailable_before && !unavailable_now;
     }
 
@@ -59,7 +60,7 @@ impl Health {
         self.slow = slow;
     }
 
-    /// The worst condition counts.
+    /// The worst state counts.
     pub(super) fn liveness(&self, unavailable: bool) -> Liveness {
         match (unavailable, self.restarted, self.slow) {
             (true, _, _) => Liveness::Unavailable,

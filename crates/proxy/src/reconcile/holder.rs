@@ -1,4 +1,4 @@
-//! Finds the owner of a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
+//! Finds what uses a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
 
 use hcn::schema::Protocol;
 
@@ -23,16 +23,19 @@ impl Reconciler {
                 return Holder::LoadBalancer {
                     id,
                     frontend: same,
+                    // A foreign load balancer is not the Service's, even on a frontend that the Service claims.
                     service: service.filter(|_| observed.owner == Owner::Us),
                 };
             }
         }
-        // HNS lists its own objects only. Of the processes on this host, only this one is known.
+        // HNS lists its own objects only. Of the ports of processes, only those of hnsproxy are known.
         if self.is_on_host(frontend) && frontend.protocol == Protocol::TCP {
             if self.environment.settings.healthz_port == Some(frontend.port) {
                 return Holder::OwnHealthCheck { service: None };
             }
             let mut services = self.inputs.cluster.iter().filter_map(|(_, entry)| entry.service.as_ref());
+            // The health check server listens on all addresses of the node, so it takes the port of every node
+            // address.
             if let Some(service) = services.find(|service| service.health_check_node_port == Some(frontend.port)) {
                 return Holder::OwnHealthCheck { service: Some(service.name.clone()) };
             }
@@ -40,7 +43,8 @@ impl Reconciler {
         Holder::Unknown
     }
 
-    /// The frontend itself, and those that take the same port of the host: one without an address is on all addresses of the node.
+    /// The frontend itself, and those that use the same port on the host. A frontend without an address uses the port
+    /// on all addresses of the node.
     fn overlapping(&self, frontend: Frontend) -> Vec<Frontend> {
         let mut all = vec![frontend];
         if self.is_on_host(frontend) {

@@ -1,4 +1,4 @@
-//! The cluster as it was handed over, and whether it is complete.
+//! The cluster state received so far, and whether it is complete.
 
 use crate::health_check::HealthChecks;
 use crate::model::{Cluster, ServiceName};
@@ -7,9 +7,9 @@ use crate::model::{Cluster, ServiceName};
 pub(super) struct Inputs {
     pub(super) cluster: Cluster,
     pub(super) health_checks: HealthChecks,
-    /// Whether a list of all Services was handed over.
+    /// Whether a list of all Services was received.
     pub(super) services_listed: bool,
-    /// Whether a list of all slices was handed over.
+    /// Whether a list of all slices was received.
     pub(super) slices_listed: bool,
 }
 

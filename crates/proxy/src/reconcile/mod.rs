@@ -4,8 +4,8 @@
 //! There is one path. A change of a Service, a local endpoint that appears, an object lost by HNS, a retry that is due: each makes
 //! frontends or addresses dirty, and a run plans and applies only these. At the first run, all are dirty.
 //!
-//! Time is an argument: the duration since any fixed moment. An error of HNS changes nothing in the observed state, and nothing is written
-//! until an audit succeeds.
+//! Time is an argument: the duration since a fixed start time. An error of HNS changes nothing in the observed state,
+//! and nothing is written until an audit succeeds.
 
 mod audit;
 mod changes;
@@ -120,7 +120,7 @@ impl Reconciler {
         self.mark_changed(changed);
     }
 
-    /// Replaces all Services by a complete list.
+    /// Replaces all Services with a complete list.
     pub fn reset_services(&mut self, services: Vec<Service>) {
         self.inputs.services_listed = true;
         let changed = self.inputs.cluster.reset_services(services);
@@ -128,7 +128,7 @@ impl Reconciler {
         self.mark_changed(changed);
     }
 
-    /// Replaces all slices by a complete list.
+    /// Replaces all slices with a complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
         self.inputs.slices_listed = true;
         slices.iter().for_each(|slice| self.record_trigger(slice));
@@ -139,6 +139,7 @@ impl Reconciler {
 
     /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
     pub fn set_zone(&mut self, zone: Option<SmolStr>) {
+        // The zone decides which hints count and which backends are near, for every Service.
         if self.environment.node.zone != zone {
             self.environment.node.zone = zone;
             self.mark_all_services();
@@ -147,6 +148,8 @@ impl Reconciler {
 
     /// Sets the addresses and MAC address of the host.
     pub fn set_host(&mut self, host: Host) {
+        // Node addresses and the MAC address are part of overlay endpoints, and of which backends run on the host's
+        // network.
         if self.environment.host != host {
             self.environment.networks.set_primary_family(host.primary_family());
             self.environment.host = host;
@@ -154,12 +157,13 @@ impl Reconciler {
         }
     }
 
-    /// Records whether a call since the last time took longer than its time budget. The caller measures: see `hcn::Instrumented`.
+    /// Records whether a call since the last call of this function took longer than its time budget. The caller
+    /// measures: see `hcn::Instrumented`.
     pub fn set_slow(&mut self, slow: bool) {
         self.health.set_slow(slow);
     }
 
-    /// Whether lists of all Services, and of all slices, were handed over: nothing is planned before.
+    /// Whether lists of all Services, and of all slices, have been received: nothing is planned before that.
     pub fn is_complete(&self) -> bool {
         self.inputs.is_complete()
     }
@@ -229,6 +233,7 @@ impl Reconciler {
     }
 
     /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
+    /// Frontends that wait for a missing network do not count.
     pub fn is_in_sync(&self) -> bool {
         let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         let known = self.environment.networks.any_known() && self.inputs.is_complete();
@@ -242,6 +247,7 @@ impl Reconciler {
             self.inputs.update_health_check(&service, &self.environment.node.name);
             any_new |= self.changes.insert(service);
         }
+        // If all were pending already, nothing was planned since, and the marks of the earlier change still hold.
         if any_new {
             self.audit.record_cluster_change();
         }
@@ -253,8 +259,8 @@ impl Reconciler {
         }
     }
 
-    /// Makes everything dirty after a change of the host or a network: the network of an address, ids and documents of all objects, and the
-    /// Services that can be programmed depend on it.
+    /// Marks everything as dirty after a change of the host or of a network. Such a change affects the network of an
+    /// address, the ids and documents of all objects, and which Services can be programmed.
     fn invalidate_all(&mut self) {
         self.dirty.addresses.extend(self.desired.addresses());
         self.dirty.frontends.extend(self.desired.iter().map(|owner| owner.spec.frontend));
@@ -264,12 +270,14 @@ impl Reconciler {
     /// Records the trigger time of a slice, unless the slice is unchanged.
     fn record_trigger(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
+        // The list after a reconnect repeats unchanged slices: their old trigger times would count as long latencies.
         if before != Some(slice) {
             self.changes.record_trigger(slice);
         }
     }
 
-    /// Computes the desired state of Services that changed. It depends on the networks, so all of it waits until one is found.
+    /// Computes the desired state of Services that changed. It depends on the networks, so nothing is computed until
+    /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
         for name in self.changes.take_services() {
@@ -288,9 +296,10 @@ impl Reconciler {
 
     fn constraints(&mut self, now: Duration) -> Constraints {
         let failed = &self.retries.failed;
-        let held_back = |subject: &Subject| failed.is_backing_off(*subject, now);
+        // A retry that is due is allowed again, although its last attempt failed.
+        let in_backoff = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
-            blocked: failed.subjects().filter(held_back).filter_map(Subject::address).collect(),
+            blocked: failed.subjects().filter(in_backoff).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
         }

@@ -35,14 +35,14 @@ impl Environment {
     ///
     /// If one of several networks is missing or cannot be used, the others are programmed without it.
     ///
-    /// # Errors
-    /// If HNS is unavailable, or no network can be used. Nothing has changed then.
+    /// # Errors If HNS is unavailable, or no network can be used. In this case nothing is changed.
     pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
     }
 
     fn find_by_name(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         let name = self.settings.network_names.first().cloned().unwrap_or_default();
+        // The first time, the document is needed: type, subnets and remote subnets.
         let Some(known) = self.networks.known(NetworkIndex::FIRST).map(|network| network.id) else {
             return self.read_network(client, name);
         };
@@ -56,6 +56,7 @@ impl Environment {
                 }
                 Ok(NetworkChange::default())
             }
+            // Another id: the network was created again. Or the subnets are due, which only the document has.
             Some(_) => self.read_network(client, name),
             // No network has the name. If the known id still exists, the network was renamed, and the pods are still in it.
             None => match client.network_of(known) {
@@ -74,16 +75,19 @@ impl Environment {
 
     fn find_in_list(&mut self, client: &Client) -> Result<NetworkChange, AuditError> {
         let listed = client.networks_from_v1_list()?;
+        // An invalid document says nothing about whether the network is still usable.
         let unreadable: Vec<Guid> =
             listed.iter().filter(|one| !matches!(one.document, Some(Ok(_)))).map(|one| one.id).collect();
         let documents: Vec<Document> =
             listed.into_iter().filter_map(|one| Some(Document { id: Some(one.id), ..one.document?.ok()? })).collect();
         let names = self.settings.network_names.clone();
+        // HNS is assumed to compare network names without regard to case.
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
-            // A network with the name of another configured one is that one, even if it has the known id.
+            // A network that has the name of another configured network is that network, even if its id is the known id
+            // of this one.
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
@@ -102,16 +106,16 @@ impl Environment {
         {
             return Err(error.clone());
         }
+        // The others are programmed: Services in one network do not depend on another.
         for (index, error) in errors {
             change.merge(self.mark_missing(index, &error, client));
         }
         Ok(change)
     }
 
-    /// Takes the document of a network.
+    /// Applies the document of a network.
     ///
-    /// # Errors
-    /// If the network cannot be used. Nothing has changed then.
+    /// # Errors If the network cannot be used. In this case nothing is changed.
     pub(super) fn update_network(
         &mut self,
         index: NetworkIndex,
@@ -123,6 +127,7 @@ impl Environment {
         let name = named.name.clone();
         let Some(id) = document.id else { return Err(AuditError::NetworkWithoutId { name }) };
         let mut conditions = Vec::new();
+        // Reported, since the next start would not find the network by the configured name.
         if !document.name.eq_ignore_ascii_case(&name) {
             conditions.push(HostCondition::NetworkRenamed { from: name.clone(), to: document.name.clone() });
         }
@@ -130,16 +135,19 @@ impl Environment {
         let remote_subnets = document.policies.iter().filter_map(Policy::as_remote_subnet);
         let remote_subnets = readable(remote_subnets, &name, &mut conditions);
         let network = Network { id, overlay: document.kind.is_overlay(), subnets, remote_subnets };
+        // Checked before anything is stored: a network that cannot be used must not replace one that can.
         if let Some(needs) = missing_for_overlay(&network, several, &self.settings, &self.host) {
             return Err(AuditError::OverlayNeeds { name, needs });
         }
         named.host_conditions = conditions;
         let mut change = NetworkChange { read: true, ..NetworkChange::default() };
+        // Equal content means that every planned document stays the same, so nothing becomes dirty.
         if named.present && named.network.as_ref() == Some(&network) {
             return Ok(change);
         }
         named.present = true;
         change.changed = true;
+        // HNS deletes the endpoints and load balancers of a network with it.
         if let Some(old) = named.network.replace(network).filter(|old| old.id != id) {
             client.release_network(old.id);
             change.objects_lost = true;
@@ -147,10 +155,12 @@ impl Environment {
         Ok(change)
     }
 
-    /// Marks one of several networks as missing. What is known of it stays, and Services in it wait: its endpoints may be back with it.
+    /// Marks one of several networks as missing. Its last known state is kept, and its backends wait, because its
+    /// endpoints may return with the network.
     fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
         let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
         named.host_conditions = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
+        // It was missing before: its objects were given up then.
         if !std::mem::replace(&mut named.present, false) {
             return NetworkChange::default();
         }
@@ -175,6 +185,7 @@ fn readable<T>(
 /// an overlay network.
 fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
     let is_in = |source_vip: &IpAddr| !several || network.subnets.iter().any(|subnet| subnet.contains(source_vip));
+    // Other types reach pods without encapsulation and use no source VIP.
     if !network.overlay {
         None
     } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {

@@ -1,4 +1,4 @@
-//! What a run learns from a plan and from the outcomes of its steps.
+//! Records the results of a plan and of its steps.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,11 +19,14 @@ impl Reconciler {
         for frontend in &planned.frontends {
             self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
+        // The CNI may create the endpoint late or never, and HNS does not notify: the endpoints are listed again with
+        // backoff.
         let missing_local = &mut self.retries.missing_local;
         for address in &plan.report.missing_local {
             missing_local.failed(Subject::Address(*address), now);
         }
-        // What was due and is not missing any more, perhaps because its frontend is postponed, starts again when a plan reports it.
+        // Endpoints that were due and are no longer reported as missing, perhaps because their frontend is postponed,
+        // are removed. If a later plan reports one, its backoff starts anew.
         for subject in missing_local.due(now) {
             missing_local.clear(subject);
         }
@@ -37,12 +40,14 @@ impl Reconciler {
     pub(super) fn apply(&mut self, plan: Plan, client: &Client, driver: &dyn Driver, now: Duration) -> Vec<Outcome> {
         let environment = &mut self.environment;
         let Some(capabilities) = &mut environment.capabilities else { return Vec::new() };
+        // Adopting is no call: only the owner in the observed state changes.
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
         let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
         driver.drive(client, &mut queue);
         let outcomes = queue.finish();
-        // During an outage HNS may have carried out a write without an answer: an audit must compare before the next write.
+        // During an outage HNS may have carried out a write without an answer: an audit must succeed before the next
+        // write.
         let unavailable = |(_, failure): (&Outcome, &Failure)| match failure {
             Failure::Hns(error) if error.class() == Class::Unavailable => Some(error.clone()),
             _ => None,
@@ -60,7 +65,7 @@ impl Reconciler {
         for Outcome { step, result, .. } in outcomes {
             match &step.action {
                 Action::DeleteLoadBalancer { frontend, .. } if result.is_ok() => drop(released.insert(*frontend)),
-                // Even if the creation failed: the connections are cut.
+                // Even if the creation failed: the connections are already cut.
                 Action::CreateLoadBalancer { frontend, .. } if released.contains(frontend) => {
                     self.pacing.replaced(*frontend, now);
                 }
@@ -78,9 +83,10 @@ impl Reconciler {
             let subject = step.action.subject();
             match result {
                 Ok(()) => {}
-                // The next plan takes another way: it replaces the load balancer, or does without the endpoint that failed.
+                // The next plan differs: it replaces the load balancer, or does without the endpoint that failed.
                 Err(failure) if failure.requires_replan(&step.action) => self.dirty.insert(subject),
                 Err(failure) => {
+                    // The retry alone would repeat the same refusal if the observed state is wrong.
                     outdated |= failure.requires_refresh();
                     failed.insert(subject);
                 }
@@ -90,7 +96,7 @@ impl Reconciler {
         let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = planned.addresses.iter().copied().map(Subject::Address);
         for subject in frontends.chain(addresses).filter(|subject| !failed.contains(subject)) {
-            // An address in backoff was not tried, so its failure remains. A frontend is always planned.
+            // An address in backoff was not written, so its failure is kept. A frontend is always planned.
             if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.is_backing_off(subject, now) {
                 self.retries.failed.clear(subject);
             }

@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::frontend::Frontend;
 
-/// The least time between two replacements of one load balancer. The default of kube-proxy's `minSyncPeriod` is the same, for all Services
-/// together.
+/// The minimum time between two replacements of one load balancer. The default of kube-proxy's `minSyncPeriod` is the
+/// same, for all Services together.
 const PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default)]
@@ -36,12 +36,14 @@ impl Pacing {
 
     /// The frontends whose load balancers must not be replaced now.
     pub(super) fn recent(&mut self, now: Duration) -> FxHashSet<Frontend> {
+        // Frontends that were replaced once would stay in the map for ever.
         self.last.retain(|_, last| *last + PERIOD > now);
         self.last.keys().copied().collect()
     }
 
     /// The frontends that have waited long enough.
     pub(super) fn due(&self, now: Duration) -> Vec<Frontend> {
+        // No entry means that the period is over: entries are removed then.
         let is_due = |frontend: &&Frontend| self.last.get(frontend).is_none_or(|last| *last + PERIOD <= now);
         self.waiting.iter().filter(is_due).copied().collect()
     }

@@ -1,5 +1,5 @@
-//! How far HNS is in sync: what is desired, how much of it HNS has, and what is pending. The cost does not grow with the cluster, only with
-//! what is pending.
+//! The progress of programming: what is desired, how much of it HNS has, and what is pending. The cost does not grow
+//! with the cluster, only with what is pending.
 
 use std::collections::BTreeSet;
 
@@ -21,16 +21,16 @@ pub struct Tally {
 /// How far HNS is in sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether lists of all Services, and of all slices, were handed over.
+    /// Whether lists of all Services, and of all slices, were received.
     pub complete: bool,
     pub load_balancers: Tally,
     /// Endpoints of ours: for backends on other nodes, and for Service addresses on overlay networks.
     pub endpoints: Tally,
     /// Frontends without a load balancer because no backend serves.
     pub without_backends: usize,
-    /// Services, frontends and addresses that are pending.
+    /// The number of pending Services, frontends and addresses.
     pub backlog: usize,
-    /// Those of the backlog that were not planned yet: a run plans a limited number.
+    /// The part of the backlog that is not planned yet: a run plans a limited number.
     pub unplanned: usize,
     /// Frontends and addresses whose last write failed.
     pub failed: usize,
@@ -42,6 +42,7 @@ impl Reconciler {
         let failed: BTreeSet<Subject> = self.retries.failed.subjects().collect();
         let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
         frontends.extend(self.pacing.waiting());
+        // A frontend that waits for its network is neither dirty nor failed, but is not in sync.
         frontends.extend(self.conditions.waiting());
         frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
         let mut addresses = self.dirty.addresses.clone();
@@ -51,6 +52,7 @@ impl Reconciler {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
         };
         let open = frontends.iter().filter(has_backends).count();
+        // Only removals are pending at the other addresses, and those endpoints are not desired ones.
         let open_addresses = addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count();
         let tally = |desired: usize, open: usize| Tally { desired, in_sync: desired.saturating_sub(open) };
         Progress {
@@ -65,7 +67,7 @@ impl Reconciler {
         }
     }
 
-    /// The number of Service ports of a family that have backends, but none which the traffic policy `Local` lets traffic reach.
+    /// The number of Service ports of a family that have backends, but none that the traffic policy `Local` allows.
     pub fn without_local(&self, policy: TrafficPolicy, family: Family) -> usize {
         self.desired.without_local(policy, family)
     }
@@ -83,12 +85,14 @@ impl Reconciler {
         !waits && !self.retries.failed.contains(subject)
     }
 
-    /// Hands over the trigger times of changes that are programmed: those of Services all of whose frontends are settled.
+    /// Returns and removes the trigger times of changes that are programmed: those of Services whose frontends are all
+    /// settled.
     pub fn take_triggers(&mut self) -> Vec<Trigger> {
         // Moved out, since the closure borrows the rest of `self`.
         let mut changes = std::mem::take(&mut self.changes);
         let is_settled = |service: &ServiceName| {
             let specs = self.desired.specs_of(service);
+            // A Service without frontends, for example a deleted one, is settled at once.
             specs.iter().all(|spec| self.is_settled(Subject::Frontend(spec.frontend)))
         };
         let triggers = changes.take_triggers(is_settled);
@@ -96,7 +100,7 @@ impl Reconciler {
         triggers
     }
 
-    /// The answers to the health checks of Services with a health check node port.
+    /// The responses to the health checks of Services with a health check node port.
     pub fn health_checks(&self) -> &HealthChecks {
         &self.inputs.health_checks
     }

@@ -11,7 +11,7 @@ pub struct AuditReport {
     pub frontends: usize,
     /// The number of addresses whose endpoints were not the expected ones.
     pub addresses: usize,
-    /// Whether a network was removed, added again, or modified than before.
+    /// Whether a network was removed, added again, or modified.
     pub network_changed: bool,
     /// Whether the audit has paused for pending changes: the load balancers are still to be listed.
     pub paused: bool,
@@ -26,7 +26,8 @@ pub enum Next {
     At(Duration),
 }
 
-/// What a run, or an explanation, has visited. Tests use it to show that the work for a change does not grow with the cluster.
+/// The amount of work of a run, or of an explanation. Tests use it to show that the work for a change does not grow
+/// with the cluster.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
     /// Services whose desired state was computed.

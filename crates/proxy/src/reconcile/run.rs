@@ -13,14 +13,15 @@ use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, Target};
 use crate::plan::is_infrastructure;
 
-/// The number of plans of one run. Another plan follows a recheck before a plan, a modification without effect, and findings of a list
-/// after a refusal. The bound keeps an HNS whose answers change each time from delaying other changes: the next run continues.
+/// The maximum number of plans of one run. A run plans again if a recheck finds something, if a modification has no
+/// effect, or if a list after a refusal finds something. The limit prevents an HNS whose answers change each time from
+/// delaying other changes: the next run continues.
 const MAX_PLANS: usize = 6;
-/// The number of frontends that are planned at once. Steps hold documents, and a large cluster has many: a start on a cluster of 10 000
-/// Services would need them all at once. The next run plans the rest.
+/// The maximum number of frontends that one run plans. Steps hold documents, and a large cluster has many: a start on a
+/// cluster of 10 000 Services would need them all at once. The next run plans the rest.
 const MAX_FRONTENDS: usize = 256;
-/// How long after a failed audit the next is due. HNS is back within seconds after a restart.
-const AUDIT_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The delay between a failed audit and the next one. HNS is back within seconds after a restart.
+const AUDIT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// Programs what is dirty, one call after the other. Failed steps are retried when they are due.
@@ -32,10 +33,11 @@ impl Reconciler {
     pub fn run_with(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Report {
         self.work = Work::default();
         if !self.is_ready(client) {
-            let next = if self.audit.has_failed() { Next::At(now + AUDIT_AGAIN_AFTER) } else { Next::Idle };
+            let next = if self.audit.has_failed() { Next::At(now + AUDIT_RETRY_DELAY) } else { Next::Idle };
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
         self.mark_due_retries(now);
+        // After the retries were marked, so that they are part of the order of urgency.
         let rest = self.limit_batch();
         let outcomes = self.plan_and_apply(client, now, driver);
         self.dirty.merge(rest);
@@ -45,7 +47,8 @@ impl Reconciler {
         Report { outcomes, next: self.next_run(now), work: self.work }
     }
 
-    /// Whether anything may be written: the cluster is complete, and HNS was read.
+    /// Whether anything may be written: the cluster is complete, and the last audit succeeded. Makes a whole audit if
+    /// the last one failed.
     fn is_ready(&mut self, client: &Client) -> bool {
         if !self.inputs.is_complete() {
             return false;
@@ -54,7 +57,7 @@ impl Reconciler {
         !self.audit.has_failed() || self.audit(client).is_ok()
     }
 
-    /// Makes dirty the subjects whose retry is due.
+    /// Marks the subjects whose retry is due as dirty.
     fn mark_due_retries(&mut self, now: Duration) {
         for subject in self.retries.failed.due(now) {
             match subject {
@@ -68,8 +71,10 @@ impl Reconciler {
                 }
             }
         }
+        // A second has passed since the last replacement: all backend changes since then are programmed at once.
         self.dirty.frontends.extend(self.pacing.due(now));
         for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
+            // HNS does not notify about endpoints, so only a list shows whether the CNI has created it.
             self.audit.mark_endpoints_outdated();
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
             // No Service uses the address any more, so no plan will clear it.
@@ -94,6 +99,7 @@ impl Reconciler {
         };
         let mut frontends: Vec<_> =
             self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
+        // The order inside the batch does not matter: the plan sorts by Service.
         frontends.select_nth_unstable(MAX_FRONTENDS);
         let batch: BTreeSet<Frontend> =
             frontends.into_iter().take(MAX_FRONTENDS).map(|(_, frontend)| frontend).collect();
@@ -109,6 +115,7 @@ impl Reconciler {
         let mut rechecked = false;
         for _ in 0..MAX_PLANS {
             let plan = self.plan(now);
+            // A list or a document was read and shows something new, so this plan is out of date.
             if self.recheck_before(&plan, client) {
                 continue;
             }
@@ -125,14 +132,14 @@ impl Reconciler {
                 rechecked = true;
                 self.recheck_after_refusal(client);
             }
-            // After the list, which may show the owner of the port.
+            // After the list, which may show what uses the port.
             for (outcome, _) in failures(&outcomes).filter(|(_, failure)| failure.is_port_in_use()) {
                 if let Some(frontend) = outcome.step.action.subject().frontend() {
                     self.add_port_in_use(frontend);
                 }
             }
             all.extend(outcomes);
-            // During an outage, each call takes its whole timeout.
+            // During an outage, each call runs into its timeout.
             if self.dirty.is_empty() || self.audit.has_failed() {
                 break;
             }
@@ -143,7 +150,7 @@ impl Reconciler {
     /// When to run again if nothing changes.
     fn next_run(&self, now: Duration) -> Next {
         let pending = match (self.audit.has_failed(), self.dirty.is_empty()) {
-            (true, _) => Some(now + AUDIT_AGAIN_AFTER),
+            (true, _) => Some(now + AUDIT_RETRY_DELAY),
             (false, true) => None,
             // The rest of the batch, or what the last plan left.
             (false, false) => Some(now),

@@ -6,17 +6,19 @@ const AUDITS: u32 = 12;
 const NETWORKS: u32 = 0;
 const ENDPOINT_CONTENTS: u32 = 4;
 const LOAD_BALANCER_CONTENTS: u32 = 8;
-/// Every how many audits the subnets of other nodes are read: every 30 s. The network plugin (flannel) adds them while the node runs,
-/// and neither an id nor a notification shows it. A plan that needs one reads them at once, see [`recheck`](super::recheck).
+/// The subnets of other nodes are read once in this number of audits: every 30 s at the default interval. The network
+/// plugin (flannel) adds them while the node runs, and neither an id nor a notification shows it. A plan that needs one
+/// reads them at once, see [`recheck`](super::recheck).
 const SUBNETS_EVERY: u32 = 6;
 
-/// What an audit lists. It is always two calls.
+/// What an audit lists. With one network it is two calls, and one more if the subnets of other nodes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuditScope {
     /// The ids of endpoints and of load balancers.
     Ids,
-    /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the endpoints by network id,
-    /// which shows that the network is there; only this one shows that it still has its name. To check both would be a third call.
+    /// The networks by name instead of the endpoints, and the ids of load balancers. All other audits list the
+    /// endpoints by network id, which shows that the network is there; only this one shows that it still has its name.
+    /// Checking both would take a third call.
     Networks,
     /// The contents of endpoints, as far as the v1 list has them, and the ids of load balancers.
     EndpointContents,
@@ -58,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_detail_is_asked_once_in_a_cycle() {
+    fn each_detail_is_listed_once_in_a_cycle() {
         let mut cycle = Cycle::default();
-        let turns: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
+        let scopes: Vec<_> = (0..24).map(|_| cycle.advance()).collect();
         let mut expected = vec![AuditScope::Ids; 12];
         (expected[3], expected[7], expected[11]) =
             (AuditScope::EndpointContents, AuditScope::LoadBalancerContents, AuditScope::Networks);
-        assert_eq!(turns, [expected.clone(), expected].concat());
+        assert_eq!(scopes, [expected.clone(), expected].concat());
     }
 
     #[test]

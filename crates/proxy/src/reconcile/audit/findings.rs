@@ -1,4 +1,4 @@
-//! Turns findings into frontends and addresses to be planned again, and drift.
+//! Turns the findings of an audit into dirty frontends, dirty addresses and drift.
 
 use super::super::Reconciler;
 use crate::dirty::Subject;
@@ -6,9 +6,10 @@ use crate::frontend::Target;
 use crate::observe::{Cause, Drift, Findings, Owner};
 
 impl Reconciler {
-    /// Makes dirty what lists have changed, with the frontends that use it, and keeps the drift.
+    /// Marks what lists have changed as dirty, with the frontends that use it, and keeps the drift.
     pub(super) fn apply_findings(&mut self, findings: Findings) {
         let Findings { dirty, mut drift } = findings;
+        // A local endpoint that appeared or vanished changes the backends of the load balancers that use its address.
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
@@ -22,8 +23,8 @@ impl Reconciler {
         let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.frontend(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_desired(drift.subject));
         self.health.record_drift(&drift, self.observed.has_load_balancers_of_ours());
-        // Perhaps no other program did it: HNS 15.4 reports success and changes nothing (kubernetes/kubernetes#131466). From now on,
-        // modifications are read back again.
+        // HNS itself may be the cause: HNS 15.4 reports success and changes nothing (kubernetes issue 131466). From now
+        // on, modifications are read back again.
         self.environment.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
         self.rewrite_users_of_lost_endpoints(&drift);
         self.audit.drift.extend(drift);
@@ -38,13 +39,15 @@ impl Reconciler {
         }
         self.audit.root = root;
         self.dirty.frontends.extend(self.desired.users(Target::Root));
+        // Backends in the host's network share the host's endpoint, so they change with it.
         let own = self.environment.host.node_ips.iter();
         let own = own.map(|address| Target::Address { address: *address, local: true });
         self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));
     }
 
-    /// Modifies the load balancers of lost endpoints. A load balancer may not use an endpoint that was created again, even with the same id:
-    /// HNS keeps the old backend in its rules until the load balancer is programmed again. Only where HNS can modify in place, since a
+    /// Marks the load balancers of lost endpoints as uncertain and dirty, so that the next plan writes them again. A
+    /// load balancer may not use an endpoint that was created again, even with the same id: HNS keeps the old backend
+    /// in its rules until the load balancer is programmed again. Only where HNS can modify in place, since a
     /// replacement would cut the connections of the other backends.
     fn rewrite_users_of_lost_endpoints(&mut self, drift: &[Drift]) {
         if !self.environment.capabilities.is_some_and(|capabilities| capabilities.modify) {

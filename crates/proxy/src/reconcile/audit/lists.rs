@@ -24,6 +24,8 @@ impl Reconciler {
         self.environment.read_version(client)?;
         let scope = self.audit.cycle.advance();
         if self.audit.cycle.is_at_start() {
+            // Once a cycle, invalid documents are read again: to read them at each audit would cost two calls for
+            // each.
             self.observed.forget_skipped();
         }
         // If endpoints of a network are known, the list of endpoints shows whether the network is still there.
@@ -46,8 +48,8 @@ impl Reconciler {
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
-            // Endpoints are missing, perhaps because their network was deleted or created again. Then this is not a loss of endpoints, and the
-            // list is of the wrong network.
+            // Endpoints are missing, perhaps because their network was deleted or created again. In that case no
+            // endpoint was lost, and the list belongs to the wrong network.
             network_changed = self.find_networks(client)?;
             if network_changed {
                 self.refresh_desired();
@@ -84,6 +86,7 @@ impl Reconciler {
     }
 
     pub(super) fn apply_network_change(&mut self, change: NetworkChange) {
+        // A plan need not read the subnets again before the cluster changes.
         if change.read {
             self.audit.record_subnets_read();
         }
@@ -94,12 +97,14 @@ impl Reconciler {
         if change.changed {
             let environment = &self.environment;
             let source_vip = environment.settings.source_vip.filter(|_| environment.networks.overlay().is_some());
+            // Only overlay networks need an endpoint for the source VIP, and the network type may have changed.
             self.desired.set_source_vip(source_vip, &mut self.dirty);
             self.invalidate_all();
         }
     }
 
-    /// Lists the endpoints of all networks: one call for each network, or one v1 list of all where contents are asked for.
+    /// Lists the endpoints of all networks: one call for each network, or one v1 list of all endpoints if contents are
+    /// requested.
     pub(super) fn list_endpoints(
         &self,
         client: &Client,

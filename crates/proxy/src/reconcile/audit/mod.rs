@@ -1,8 +1,8 @@
-//! The audit: compares the observed state with HNS, and makes dirty what differs.
+//! The audit: compares the observed state with HNS, and marks differences as dirty.
 //!
-//! An audit makes two calls at any size of the cluster: one list of endpoints, one of load balancers. The calls are few because ids tell
-//! the content of our objects; [`Cycle`] decides which audit asks for more. [`AuditState`] says what comes next and what an error means.
-//! Drift leaves by one exit, [`Reconciler::take_drift`].
+//! With one network, an audit makes two calls at any size of the cluster: one list of endpoints, one of load balancers.
+//! The calls are few because ids identify the content of our objects; [`Cycle`] decides which audits list more than
+//! ids. [`AuditState`] says what comes next and what an error means. [`Reconciler::take_drift`] returns the drift.
 
 mod cycle;
 mod findings;
@@ -17,7 +17,7 @@ use crate::observe::{Drift, Findings};
 use cycle::{AuditScope, Cycle};
 use state::{Answer, AuditState};
 
-/// The state of the audit, and what it remembers from one call to the next.
+/// The state of the audit, and what is kept between audits.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     state: AuditState,
@@ -26,9 +26,9 @@ pub(super) struct Audit {
     endpoints_current: bool,
     /// Whether the subnets of other nodes were read since the cluster last changed.
     subnets_current: bool,
-    /// The host's own endpoint, as the last list had it.
+    /// The id of the host's own endpoint in the last list.
     root: Option<Guid>,
-    /// What was found and not yet taken.
+    /// Drift that `take_drift` has not returned yet.
     drift: Vec<Drift>,
 }
 
@@ -37,7 +37,7 @@ impl Audit {
         self.state = std::mem::take(&mut self.state).after(answer);
     }
 
-    /// HNS did not answer to a write, and may have carried it out: nothing more is written until an audit has compared.
+    /// HNS did not answer a write, and may have carried it out: nothing more is written until an audit succeeds.
     pub(super) fn record_unanswered_write(&mut self, error: hcn::Error) {
         self.transition(Answer::Error(AuditError::Hns(error)));
     }
@@ -71,7 +71,7 @@ impl Audit {
 }
 
 impl Reconciler {
-    /// Makes a whole audit.
+    /// Runs a complete audit.
     ///
     /// Number of calls with one network: the first audit makes six, a later one two, and three if the network has no endpoint or the subnets
     /// of an overlay network are due. With n networks: the first makes n + 3, a later one n + 1, and one more for the same reasons or if a
@@ -85,8 +85,8 @@ impl Reconciler {
         self.run_audit(client, false)
     }
 
-    /// Makes the next step of an audit: in the idle state one list, so that pending changes need not wait for the other; else a whole audit.
-    /// [`AuditReport::paused`] says whether the other list is still to come.
+    /// Runs the next part of an audit: one list in the idle state, so that pending changes need not wait for the other
+    /// list; otherwise a complete audit. [`AuditReport::paused`] says whether the other list is still to come.
     ///
     /// # Errors
     /// As [`audit`](Self::audit).
@@ -94,7 +94,7 @@ impl Reconciler {
         self.run_audit(client, true)
     }
 
-    /// Hands over the drift that was found since the last time: differences that none of our own writes explains. Findings of a first audit
+    /// Returns the drift found since the last call: differences that hnsproxy did not cause. Findings of a first audit
     /// are not drift.
     pub fn take_drift(&mut self) -> Vec<Drift> {
         std::mem::take(&mut self.audit.drift)
@@ -108,6 +108,7 @@ impl Reconciler {
         let answer = loop {
             let answer = self.next_calls(client, &mut findings);
             match answer {
+                // If anything differs, HNS may have lost load balancers too, so they are listed without a pause.
                 Answer::Endpoints { network_changed: changed, .. } if changed || !findings.is_empty() || !may_pause => {
                     network_changed = changed;
                     self.audit.transition(answer);
@@ -128,6 +129,8 @@ impl Reconciler {
         self.environment.honours_ids = client.honours_ids();
         match self.audit.error() {
             Some(error) => Err(error.clone()),
+            // The endpoints were listed by this audit, or by the one before if this one listed the networks: a plan
+            // that lacks one need not list them at once.
             None => {
                 self.audit.endpoints_current = true;
                 Ok(report)
@@ -135,7 +138,7 @@ impl Reconciler {
         }
     }
 
-    /// Makes the calls that the state asks for.
+    /// Makes the next calls for the current state.
     fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
         match &self.audit.state {
             AuditState::EndpointsListed { scope, .. } => match self.audit_load_balancers(client, *scope, findings) {

@@ -8,23 +8,27 @@ use crate::observe::{Findings, ListDetail};
 use crate::plan::{Action, Plan};
 
 impl Reconciler {
-    /// Reads what a plan lacks, if that was not read since the cluster changed: subnets of other nodes, endpoints of local backends. Returns
-    /// whether to plan again.
+    /// Reads information that a plan needs, if it was not read since the cluster changed: subnets of other nodes,
+    /// endpoints of local backends. Returns whether to plan again.
     pub(in super::super) fn recheck_before(&mut self, plan: &Plan, client: &Client) -> bool {
         self.recheck_subnets(plan, client).unwrap_or_else(|| self.recheck_endpoints(plan, client))
     }
 
-    /// The endpoint of a backend on another node has the address of that node in it, which comes from the subnets of an overlay network. A
-    /// new node has pods as soon as its subnet is added, which no id shows. `None` if they need not be read.
+    /// The endpoint of a backend on another node contains the provider address of that node, which is in the remote
+    /// subnets of the overlay network. A new node has pods as soon as its subnet is added, and no id shows that. `None`
+    /// if the subnets need not be read.
     fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
         let networks = &self.environment.networks;
         let index = networks.overlay()?;
         let id = networks.present(index)?.id;
         let creates_backend =
             |action: &Action| matches!(action, Action::CreateEndpoint { purpose: EndpointPurpose::Backend, .. });
+        // A wrong provider address would send the traffic of the new node's pods to this node (kube-proxy reads the
+        // network before each endpoint it creates).
         if self.audit.subnets_current || !plan.steps.iter().any(|step| creates_backend(&step.action)) {
             return None;
         }
+        // Recorded before the call: if it fails, one attempt is enough until the cluster changes again.
         self.audit.record_subnets_read();
         // An error changes nothing: the plan is applied with the known subnets.
         let document = client.network_of(id).ok();
@@ -36,9 +40,11 @@ impl Reconciler {
 
     /// The CNI may have created the endpoint of a new local backend since the last list.
     fn recheck_endpoints(&mut self, plan: &Plan, client: &Client) -> bool {
+        // One list for each change of the cluster is enough: after that, the backoff of missing endpoints decides.
         if self.audit.endpoints_current || plan.report.missing_local.is_empty() {
             return false;
         }
+        // Even if the list fails: a second attempt in the same run would probably fail too.
         self.audit.endpoints_current = true;
         let mut findings = Findings::default();
         let listed = self.list_endpoints(client, ListDetail::Ids);

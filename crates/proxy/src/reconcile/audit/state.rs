@@ -1,4 +1,4 @@
-//! The states of the audit, and what leads from one to another.
+//! The states of the audit, and the transitions between them.
 //!
 //! ```text
 //! Unknown ─┐
@@ -15,9 +15,10 @@ use super::AuditScope;
 /// What is known of the objects in HNS, and which calls come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuditState {
-    /// Nothing is expected in HNS: no audit has succeeded yet, or all objects were deleted with their network. Findings are not drift.
+    /// No objects are expected in HNS: no audit has succeeded yet, or all objects were deleted with their network.
+    /// Findings are not drift.
     ///
-    /// - Next calls: the version, if it is not known; the networks; the endpoints. Not split by pending changes.
+    /// - Next calls: the version, if it is not known; the networks; the endpoints. Not interrupted for pending changes.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed).
     /// - Error: [`Unknown`](Self::Unknown) with the error.
     Unknown {
@@ -26,7 +27,7 @@ pub(super) enum AuditState {
     },
     /// The observed state was compared with HNS as a whole. What differs from now on is drift.
     ///
-    /// - Next calls: the endpoints, and the networks if the scope says so or one may be missing.
+    /// - Next calls: the networks if the scope says so or one may be missing, then the endpoints.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed). If nothing differs, an [audit step](super::super::Reconciler::audit_step)
     ///   pauses there, since pending changes need not wait for a second call; if something differs, load balancers may differ too, and
     ///   are listed at once.
@@ -46,7 +47,7 @@ pub(super) enum AuditState {
     /// A call failed, or no network can be used. The observed state stays as it is, since an error says nothing about objects, and nothing
     /// is written. What differs at the next audit is drift: that is how the losses of a restarted HNS are found.
     ///
-    /// - Next calls: the networks, even if they were known, then the endpoints. Not split by pending changes.
+    /// - Next calls: the networks, even if they were known, then the endpoints. Not interrupted for pending changes.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed).
     /// - Error: [`Failed`](Self::Failed) with the new error.
     Failed {
@@ -60,7 +61,7 @@ pub(super) enum AuditState {
 pub(super) enum Answer {
     /// The networks and endpoints; at [`AuditScope::Networks`] the networks alone.
     Endpoints {
-        /// That of the audit.
+        /// The scope of the audit.
         scope: AuditScope,
         /// Whether a network was removed, added again, or modified. The transition does not depend on it: whether objects were deleted with it
         /// is [`NetworkGone`](Self::NetworkGone).
@@ -90,6 +91,7 @@ impl AuditState {
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
+            // Still nothing is expected, so what the next audit finds is no drift.
             (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
             (_, Answer::Error(error)) => AuditState::Failed { error },
         }
@@ -98,6 +100,7 @@ impl AuditState {
     /// The state in which a new audit begins: one that has paused is abandoned.
     pub(super) fn restarted(self) -> Self {
         match self {
+            // The endpoints of a paused audit may be out of date by now.
             AuditState::EndpointsListed { first: false, .. } => AuditState::Idle,
             AuditState::EndpointsListed { first: true, .. } => AuditState::Unknown { error: None },
             state => state,
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_network_nothing_is_expected_and_an_error_still_stops_writes() {
+    fn a_deleted_network_expects_nothing_and_keeps_the_error() {
         for state in [unknown(None), AuditState::Idle, FIRST, LATER] {
             assert_eq!(state.after(Answer::NetworkGone), unknown(None));
         }

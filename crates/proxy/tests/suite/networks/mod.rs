@@ -144,7 +144,7 @@ fn an_overlay_network_without_the_source_vip_is_not_used_and_reported() {
     assert_eq!(
         host_conditions,
         [
-            "cannot use overlay network \"cbr0\": missing --source-vip, an unused address of its pod subnet; Services in \
+            "cannot use overlay network \"cbr0\": missing --source-vip, an unused address of its pod subnet; backends in \
           other networks are programmed"
         ]
     );
