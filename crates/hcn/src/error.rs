@@ -111,8 +111,8 @@ impl Hresult {
     /// The class of the code.
     pub fn class(self) -> Class {
         match self {
-            // Other NOT_FOUND codes (subnet, port, policy) concern a part of the request, and not the object itself. A handle whose
-            // object was deleted meanwhile is OBJECT_USED_AFTER_UNLOAD.
+            // Other NOT_FOUND codes (subnet, port, policy) concern a part of the request, and not the object itself. HNS
+            // returns OBJECT_USED_AFTER_UNLOAD for a handle whose object was deleted.
             Self::ELEMENT_NOT_FOUND
             | Self::HCN_E_NETWORK_NOT_FOUND
             | Self::HCN_E_ENDPOINT_NOT_FOUND
@@ -137,7 +137,7 @@ impl Hresult {
             | Self::HCN_E_INVALID_PREFIX
             | Self::HCN_E_INVALID_SUBNET
             | Self::HCN_E_INVALID_IP_SUBNET => Class::Invalid,
-            // HNS may have carried out the call even so, for example before a timeout.
+            // Except for RPC_S_CALL_FAILED_DNE (did not execute), HNS may have carried out the call, for example before a timeout.
             Self::RPC_S_SERVER_UNAVAILABLE
             | Self::RPC_S_SERVER_TOO_BUSY
             | Self::RPC_S_CALL_FAILED

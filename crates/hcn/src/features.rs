@@ -65,6 +65,7 @@ fn in_range(version: Version, from: (u32, u32), through: Option<u32>) -> bool {
     version >= Version::new(from.0, from.1) && through.is_none_or(|major| version.major <= major)
 }
 
+// `[(9, 3) => 9, (10, 2)]`: from 9.3 on within major version 9, and from 10.2 on.
 features! {
     v2, "Api.V2", "The HCN functions with schema 2.": [(9, 2)];
     acl, "Acl", "ACL policies with address lists, port ranges and rule ids.": [(7, 2)];

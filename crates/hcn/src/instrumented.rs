@@ -1,7 +1,7 @@
 //! A wrapper around any [`Hcn`] that counts native calls, measures them, and reports each finished call to an observer.
 //!
-//! A native call cannot be cancelled: one that hangs blocks its thread. [`Instrumented::overdue`] therefore answers from any
-//! thread, while the call is still in flight.
+//! A native call cannot be cancelled: one that hangs blocks its thread, so [`Instrumented::overdue`] can be called from any thread while a
+//! call is in flight.
 
 #[cfg(test)]
 mod tests;

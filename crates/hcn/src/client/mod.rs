@@ -76,7 +76,8 @@ impl Client {
         hns(&*self.hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 
-    /// The network with a name; `None` if HNS reports that there is none. Three calls, or one if there is none.
+    /// The network with a name; `None` if HNS reports that there is none. HCN (v2) API: three calls, or one if there is
+    /// none. HNS v1 API: one call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
@@ -98,7 +99,7 @@ impl Client {
         }
     }
 
-    /// The network with an id. Two calls.
+    /// The network with an id. HCN (v2) API: two calls (open, query). HNS v1 API: one call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such network.
@@ -170,7 +171,7 @@ impl Client {
         v1::load_balancers(&*self.hcn, keep)
     }
 
-    /// The endpoint with an id. Two calls.
+    /// The endpoint with an id. HCN (v2) API: two calls (open, query). HNS v1 API: one call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such endpoint.
@@ -181,7 +182,7 @@ impl Client {
         }
     }
 
-    /// The load balancer with an id. Two calls.
+    /// The load balancer with an id. HCN (v2) API: two calls (open, query). HNS v1 API: one call.
     ///
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such load balancer.

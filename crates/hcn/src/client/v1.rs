@@ -1,4 +1,4 @@
-//! The operations of the client by the HNS v1 API.
+//! The operations of the client through the HNS v1 API.
 
 use std::borrow::Cow;
 

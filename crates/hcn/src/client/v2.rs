@@ -1,4 +1,4 @@
-//! The operations of the client by the HCN (v2) API.
+//! The operations of the client through the HCN (v2) API.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -110,6 +110,7 @@ impl State {
             // The network was deleted, or HNS has restarted, since the handle was opened. Open the network again and retry once: if that
             // fails too, the network is absent.
             Err(error) if error.class() == Class::Absent || error.code() == Some(Hresult::E_HANDLE) => {
+                // Compares handles: if another thread has opened the same network again meanwhile, that handle differs and stays open.
                 self.close_networks(hcn, |(_, open)| *open == handle);
                 create(self.open_network(hcn, network)?)
             }
@@ -155,6 +156,7 @@ impl State {
         if let Some((_, handle)) = open.iter().find(|(network, _)| *network == id) {
             return Ok(*handle);
         }
+        // Not dropped: the handle stays open in `networks` until `close_networks`.
         let network = std::mem::ManuallyDrop::new(Open::by_id(hcn, Kind::Network, id)?);
         open.push((id, network.handle));
         Ok(network.handle)
@@ -164,7 +166,7 @@ impl State {
         self.close_networks(hcn, |(network, _)| *network == id);
     }
 
-    /// Closes open networks. If another thread has opened the same network again meanwhile, that handle differs and stays open.
+    /// Closes the open networks that are stale.
     fn close_networks(&self, hcn: &dyn Hcn, is_stale: impl Fn(&(Guid, Handle)) -> bool) {
         let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, handle) in open.extract_if(.., |network| is_stale(network)) {

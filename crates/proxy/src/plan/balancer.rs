@@ -57,8 +57,8 @@ impl Planner<'_> {
                 // Decides whether a frontend without any endpoint waits for a retry or loses its load balancer.
                 Resolved::Blocked => backends.blocked = true,
                 Resolved::NoLocalEndpoint(address) => {
-                    // The CNI often creates the endpoint after the EndpointSlice, and HNS sends no notification: the
-                    // endpoints are listed again with backoff.
+                    // The CNI often creates the endpoint after the EndpointSlice, and HNS does not notify when an endpoint is created. It
+                    // may notify when one is attached, but that is not reliable: the endpoints are listed again with backoff.
                     condition(Condition::NoLocalEndpoint { address });
                     report.missing_local.insert(address);
                 }
@@ -120,7 +120,7 @@ impl Planner<'_> {
             content: observed.content,
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
             // kube-proxy programs one network only. A load balancer whose endpoints are all in networks that we do
-            // not manage may belong to another program, even if it has the form of kube-proxy's.
+            // not manage may belong to another program, even if it looks like one of kube-proxy.
             left_by_kube_proxy: observed.owner == Owner::Foreign
                 && self.settings.take_over
                 && observed.resembles_kube_proxy()
@@ -159,6 +159,7 @@ impl Planner<'_> {
             plan.steps.extend(backends.create.into_iter().map(|create| step(create.into_action(), Reason::Missing)));
         }
         match decision {
+            // Surplus load balancers have no reason of their own. One of them may even equal the desired one: the reason is only reported.
             Decision::Keep { surplus } => plan.steps.extend(surplus.into_iter().map(delete(Reason::ContentDiffers))),
             Decision::Adopt { id, surplus } => {
                 plan.adopted_load_balancers.insert(id);

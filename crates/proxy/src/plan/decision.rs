@@ -54,7 +54,8 @@ pub(super) struct Inputs {
 /// What to do about the load balancer of a frontend.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Decision {
-    /// Keep the load balancer, and delete surplus load balancers on the frontend.
+    /// Change nothing except for deleting surplus load balancers. The frontend has the desired load balancer, or none is desired and there
+    /// is none to delete.
     Keep { surplus: Vec<Guid> },
     /// Adopt a foreign load balancer that equals the desired one.
     Adopt { id: Guid, surplus: Vec<Guid> },
@@ -73,7 +74,7 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// Whether HNS will have a load balancer that refers to the endpoints of the desired backends.
+    /// Whether the endpoints of the desired backends are needed. Without desired backends it makes no difference.
     pub(super) fn needs_endpoints(&self) -> bool {
         match self {
             Decision::Keep { .. }
@@ -148,7 +149,8 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is for reports only. It names the smallest difference.
+    // The reason is only reported. The most specific one that applies: only the backends differ, a foreign load balancer has the frontend,
+    // or any other difference.
     let reason = if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
@@ -161,7 +163,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
 }
 
 /// Decides on a frontend that no Service claims. Foreign load balancers belong to other programs that share HNS, and stay. kube-proxy does
-/// not clean up when it exits, so `--take-over` removes what has the form of its load balancers.
+/// not clean up when it exits, so `--take-over` removes what looks like its load balancers.
 fn decide_unclaimed(observed: &[Candidate]) -> Decision {
     delete(observed.iter().filter_map(|candidate| match candidate.owner {
         Owner::Us => Some((candidate.id, Reason::NotDesired)),

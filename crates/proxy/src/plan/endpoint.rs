@@ -85,8 +85,8 @@ impl Planner<'_> {
         let document = endpoint_document(purpose, address, network, self.host);
         let content = identity::endpoint_content(network.id, &document);
         let mut id = identity::endpoint_id(address, content);
-        // Another program modified the endpoint of this id. HNS refuses a second one with the same id, and load
-        // balancers use the first until the second exists.
+        // Another program modified our endpoint. HNS refuses a second endpoint with the same id, so the replacement gets an alternative
+        // id. Load balancers use the old endpoint until the replacement exists.
         if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
             id = identity::endpoint_id(address, content.alternative());
         }
@@ -233,12 +233,12 @@ mod tests {
         let local = Candidate { remote: false, ..foreign };
         let matching = |endpoint| Candidate { matches: true, ..endpoint };
         let unused = Needs { local: false, ours: false };
-        let (at_home, used) = (Needs { local: true, ..unused }, Needs { ours: true, ..unused });
+        let (has_local, used) = (Needs { local: true, ..unused }, Needs { ours: true, ..unused });
         let table = [
             ("local, unused", local, unused, None),
-            ("local, at home", local, at_home, None),
-            ("ours beside a local one", matching(ours), at_home, Some(Reason::LocalEndpointExists)),
-            ("foreign beside a local one", foreign, at_home, Some(Reason::LocalEndpointExists)),
+            ("local, needed", local, has_local, None),
+            ("ours, address has a local endpoint", matching(ours), has_local, Some(Reason::LocalEndpointExists)),
+            ("foreign, address has a local endpoint", foreign, has_local, Some(Reason::LocalEndpointExists)),
             ("ours, matching", matching(ours), used, None),
             ("kube-proxy's, matching", matching(left), used, None),
             ("kube-proxy's, unused", left, unused, Some(Reason::LeftByKubeProxy)),

@@ -12,9 +12,9 @@ use crate::network::NetworkIndex;
 /// The endpoint of a backend, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved {
-    /// An endpoint created by the CNI, or the host's own for a health check.
+    /// An endpoint created by the CNI, or the root endpoint for a health check.
     Local(Guid),
-    /// The host's own endpoint, for a backend in the host's network.
+    /// The root endpoint, for a backend in the host's network.
     Host(Guid),
     /// A remote endpoint of ours, or an equal foreign one.
     Remote(Guid),
@@ -24,9 +24,9 @@ pub enum Resolved {
     Blocked,
     /// The backend runs on this node, and the CNI has not created its endpoint.
     NoLocalEndpoint(IpAddr),
-    /// The backend is in the host's network, and the host has no endpoint with an address of its family.
+    /// The backend is in the host's network, and there is no root endpoint with an address of its family.
     NoHostEndpoint(IpAddr),
-    /// The host has no endpoint for a health check.
+    /// There is no root endpoint, which a health check needs.
     NoRootEndpoint,
     /// The backend is in another network than the load balancer.
     OtherNetwork,
@@ -82,7 +82,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The host's own endpoint, if it has an address of a family. It reaches processes that listen on all addresses.
+    /// The root endpoint, if it has an address of the family. It reaches processes that listen on all addresses.
     fn host_endpoint(&self, family: Family) -> Option<Guid> {
         let id = self.observed.named(&self.settings.root_endpoint_name)?;
         let of_family = |address: &IpAddr| Family::of(*address) == family;

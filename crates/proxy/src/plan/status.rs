@@ -27,7 +27,7 @@ impl Planner<'_> {
     }
 
     fn is_in_sync(&self, frontend: Frontend) -> bool {
-        // The planner itself is asked, so that the status cannot say something else than what the next run does.
+        // Uses the planner, so that the status always agrees with the next run.
         let mut plan = Plan::default();
         self.plan_frontend(frontend, &mut plan);
         // A frontend that waits for its network has no step, and yet HNS does not have what is desired.

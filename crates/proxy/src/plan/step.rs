@@ -110,7 +110,7 @@ pub enum Reason {
     NotDesired,
     /// The address has a local endpoint.
     LocalEndpointExists,
-    /// No Service uses it, and it has the form of those of kube-proxy.
+    /// No Service uses it, and it looks like an object of kube-proxy.
     LeftByKubeProxy,
 }
 
@@ -140,7 +140,7 @@ impl std::fmt::Display for Reason {
             Reason::NoBackends => "the Service has no serving backend",
             Reason::NotDesired => "no Service uses it",
             Reason::LocalEndpointExists => "the address has a local endpoint",
-            Reason::LeftByKubeProxy => "no Service uses it, and it has the form of kube-proxy's objects",
+            Reason::LeftByKubeProxy => "no Service uses it, and it looks like an object of kube-proxy",
         })
     }
 }

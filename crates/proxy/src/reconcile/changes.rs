@@ -94,7 +94,7 @@ impl PendingChanges {
     /// Returns and removes the trigger times of the Services that are programmed.
     pub(super) fn take_triggers(&mut self, is_programmed: impl Fn(&ServiceName) -> bool) -> Vec<Trigger> {
         let services = &self.services;
-        // A Service that changed again since is not programmed: its trigger times wait for the later change.
+        // If the Service has changed again, its trigger times are kept until that change is programmed.
         let is_done = |service: &ServiceName| !services.contains(service) && is_programmed(service);
         self.triggers.extract_if(|service, _| is_done(service)).flat_map(|(_, triggers)| triggers).collect()
     }

@@ -19,7 +19,7 @@ impl std::fmt::Display for ForeignLoadBalancer {
         let frontends: Vec<_> = self.frontends.iter().map(Frontend::to_string).collect();
         write!(f, "foreign load balancer {} on {}: no Service uses the frontend", self.id, frontends.join(", "))?;
         f.write_str(match self.resembles_kube_proxy {
-            true => "; it has the form of kube-proxy's load balancers, which --take-over removes",
+            true => "; it looks like a load balancer of kube-proxy, which --take-over removes",
             false => "; it is not changed",
         })
     }

@@ -10,7 +10,7 @@ pub enum Liveness {
     Up,
     /// It answers, but a call took longer than its time budget.
     Slow,
-    /// It was unavailable, or has lost all load balancers of ours, and is not yet in sync.
+    /// It probably restarted: it answers again after an outage, or has lost all load balancers of ours. Kept until HNS is in sync.
     Restarted,
     /// It does not answer. Nothing is written, and the observed state stays as it is.
     Unavailable,
@@ -39,7 +39,8 @@ pub(super) struct Health {
 
 impl Health {
     /// Records whether HNS was unavailable before and after an audit. After an outage HNS has usually restarted, and
-    /// lacks objects until they are programmed again, or until HNS lists them late (kubernetes issue 139519).
+    /// lacks objects until they are programmed again, or until it lists them: after a restart it can list objects late (kubernetes issue
+    /// 139519).
     pub(super) fn record_availability(&mut self, unavailable_before: bool, unavailable_now: bool) {
         // Kept until HNS is in sync: readiness must not return while objects may be missing.
         self.restarted |= unavailable_before && !unavailable_now;

@@ -1,4 +1,4 @@
-//! Finds what uses a frontend that HNS refuses as in use (`HCN_E_PORT_ALREADY_EXISTS`).
+//! Finds the owner of a frontend that HNS refuses with `HCN_E_PORT_ALREADY_EXISTS`.
 
 use hcn::schema::Protocol;
 

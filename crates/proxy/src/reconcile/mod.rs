@@ -233,7 +233,7 @@ impl Reconciler {
     }
 
     /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
-    /// Frontends that wait for a missing network do not count.
+    /// Also true if frontends wait for a missing network; `/readyz` reports those as not in sync.
     pub fn is_in_sync(&self) -> bool {
         let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
         let known = self.environment.networks.any_known() && self.inputs.is_complete();
@@ -247,7 +247,7 @@ impl Reconciler {
             self.inputs.update_health_check(&service, &self.environment.node.name);
             any_new |= self.changes.insert(service);
         }
-        // If all were pending already, nothing was planned since, and the marks of the earlier change still hold.
+        // If all were already pending, no run has taken them up since the earlier change, so its record still applies.
         if any_new {
             self.audit.record_cluster_change();
         }

@@ -1,4 +1,4 @@
-//! The networks of the pods in HNS: found by name, still used when they are renamed, waited for when they are missing.
+//! Finds the pod networks by name. A renamed network is still used; Services of a missing network wait.
 
 use std::net::IpAddr;
 
@@ -35,7 +35,8 @@ impl Environment {
     ///
     /// If one of several networks is missing or cannot be used, the others are programmed without it.
     ///
-    /// # Errors If HNS is unavailable, or no network can be used. In this case nothing is changed.
+    /// # Errors
+    /// If HNS is unavailable, or no network can be used. In this case nothing is changed.
     pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
         if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
     }
@@ -115,7 +116,8 @@ impl Environment {
 
     /// Applies the document of a network.
     ///
-    /// # Errors If the network cannot be used. In this case nothing is changed.
+    /// # Errors
+    /// If the network cannot be used. In this case nothing is changed.
     pub(super) fn update_network(
         &mut self,
         index: NetworkIndex,
@@ -160,7 +162,7 @@ impl Environment {
     fn mark_missing(&mut self, index: NetworkIndex, error: &AuditError, client: &Client) -> NetworkChange {
         let Some(named) = self.networks.named_mut(index) else { return NetworkChange::default() };
         named.host_conditions = vec![HostCondition::NetworkMissing { reason: error.to_string() }];
-        // It was missing before: its objects were given up then.
+        // It was already missing: its objects were removed from the observed state then.
         if !std::mem::replace(&mut named.present, false) {
             return NetworkChange::default();
         }

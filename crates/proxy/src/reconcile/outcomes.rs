@@ -19,8 +19,8 @@ impl Reconciler {
         for frontend in &planned.frontends {
             self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
         }
-        // The CNI may create the endpoint late or never, and HNS does not notify: the endpoints are listed again with
-        // backoff.
+        // The CNI may create the endpoint late or never, and HNS does not notify of the creation, at most of the attachment: the endpoints are
+        // listed again with backoff.
         let missing_local = &mut self.retries.missing_local;
         for address in &plan.report.missing_local {
             missing_local.failed(Subject::Address(*address), now);
@@ -36,7 +36,7 @@ impl Reconciler {
         }
     }
 
-    /// Carries out the steps of a plan.
+    /// Carries out the steps of a plan, and adopts the foreign objects that it names.
     pub(super) fn apply(&mut self, plan: Plan, client: &Client, driver: &dyn Driver, now: Duration) -> Vec<Outcome> {
         let environment = &mut self.environment;
         let Some(capabilities) = &mut environment.capabilities else { return Vec::new() };
@@ -74,7 +74,7 @@ impl Reconciler {
         }
     }
 
-    /// Schedules the subjects of a plan: plan again at once, retry later, or done. Returns whether a refusal shows that the observed state is
+    /// Schedules the subjects of a plan: plan again in this run, retry with backoff, or done. Returns whether a refusal shows that the observed state is
     /// out of date.
     pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, now: Duration) -> bool {
         let mut outdated = false;

@@ -52,7 +52,7 @@ impl Reconciler {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
         };
         let open = frontends.iter().filter(has_backends).count();
-        // Only removals are pending at the other addresses, and those endpoints are not desired ones.
+        // At the other addresses, only deletions are pending: those endpoints are not desired.
         let open_addresses = addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count();
         let tally = |desired: usize, open: usize| Tally { desired, in_sync: desired.saturating_sub(open) };
         Progress {

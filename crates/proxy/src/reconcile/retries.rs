@@ -12,8 +12,8 @@ use crate::frontend::Frontend;
 pub(super) struct Retries {
     /// Frontends and addresses whose last write failed.
     pub(super) failed: Backoff,
-    /// Addresses of local backends without an endpoint. The CNI creates it, often after the slice has the address; HNS
-    /// sends no notification for it, so the endpoints are listed again when a retry is due.
+    /// Addresses of local backends without an endpoint. The CNI creates it, often after the slice has the address. HNS does
+    /// not notify of the creation, at most of the attachment, so the endpoints are listed again when a retry is due.
     pub(super) missing_local: Backoff,
 }
 

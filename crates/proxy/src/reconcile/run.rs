@@ -74,7 +74,8 @@ impl Reconciler {
         // A second has passed since the last replacement: all backend changes since then are programmed at once.
         self.dirty.frontends.extend(self.pacing.due(now));
         for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
-            // HNS does not notify about endpoints, so only a list shows whether the CNI has created it.
+            // HNS does not notify when an endpoint is created. It may notify when one is attached (`EndpointAttached`), but that is not
+            // reliable, so a list shows whether the CNI has created it.
             self.audit.mark_endpoints_outdated();
             let users: Vec<_> = self.desired.users(Target::Address { address, local: true }).collect();
             // No Service uses the address any more, so no plan will clear it.

@@ -20,9 +20,9 @@ pub(super) enum AuditScope {
     /// endpoints by network id, which shows that the network is there; only this one shows that it still has its name.
     /// Checking both would take a third call.
     Networks,
-    /// The contents of endpoints, as far as the v1 list has them, and the ids of load balancers.
+    /// The contents of endpoints (only the fields of the HNS v1 schema), and the ids of load balancers.
     EndpointContents,
-    /// The ids of endpoints, and the contents of load balancers, as far as the v1 list has them.
+    /// The ids of endpoints, and the contents of load balancers (only the fields of the HNS v1 schema).
     LoadBalancerContents,
 }
 

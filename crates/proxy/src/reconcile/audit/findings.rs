@@ -19,7 +19,7 @@ impl Reconciler {
         if self.audit.state.expects_nothing() {
             return;
         }
-        // A foreign load balancer on a frontend that no Service uses is not a problem.
+        // A foreign load balancer on a frontend that no Service uses is not drift.
         let is_desired = |subject| matches!(subject, Subject::Frontend(f) if self.desired.frontend(f).is_some());
         drift.retain(|drift| drift.cause != Cause::FrontendTaken || is_desired(drift.subject));
         self.health.record_drift(&drift, self.observed.has_load_balancers_of_ours());

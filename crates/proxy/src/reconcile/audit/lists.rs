@@ -48,8 +48,8 @@ impl Reconciler {
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
-            // Endpoints are missing, perhaps because their network was deleted or created again. In that case no
-            // endpoint was lost, and the list belongs to the wrong network.
+            // Endpoints are missing, perhaps because their network was deleted or created again. In that case
+            // the missing endpoints are not drift, and the list is that of a network which no longer exists.
             network_changed = self.find_networks(client)?;
             if network_changed {
                 self.refresh_desired();
@@ -143,7 +143,7 @@ impl Reconciler {
     ) -> Result<(), hcn::Error> {
         let (desired, environment) = (&self.desired, &self.environment);
         let expected = || {
-            // Without observed objects: the ids that we would choose first.
+            // Without observed objects, the planner returns the ids of a first start, and not the alternative ids.
             let (observed, constraints) = (&Observed::default(), &Constraints::default());
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let endpoint = |address| {

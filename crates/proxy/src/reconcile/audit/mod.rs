@@ -26,7 +26,7 @@ pub(super) struct Audit {
     endpoints_current: bool,
     /// Whether the subnets of other nodes were read since the cluster last changed.
     subnets_current: bool,
-    /// The id of the host's own endpoint in the last list.
+    /// The id of the root endpoint in the last list.
     root: Option<Guid>,
     /// Drift that `take_drift` has not returned yet.
     drift: Vec<Drift>,
@@ -73,10 +73,14 @@ impl Audit {
 impl Reconciler {
     /// Runs a complete audit.
     ///
-    /// Number of calls with one network: the first audit makes six, a later one two, and three if the network has no endpoint or the subnets
-    /// of an overlay network are due. With n networks: the first makes n + 3, a later one n + 1, and one more for the same reasons or if a
-    /// network is missing. Each object whose id does not tell its content is two calls more when it is first listed, or one v1 list if there
-    /// are many.
+    /// | Calls | one network | n networks |
+    /// |---|---|---|
+    /// | first audit | 6: version, network (3), endpoints, load balancers | n + 3: version, v1 list of networks, endpoints (n), load balancers |
+    /// | later audit | 2: endpoints, load balancers | n + 1: endpoints (n), load balancers |
+    /// | more, if a network has no endpoint or is missing, or subnets of an overlay network are due | 1 | 1 |
+    /// | more, for each new object whose id does not identify its content | 2 | 2 |
+    ///
+    /// If there are many such objects, one v1 list reads them all.
     ///
     /// # Errors
     /// If a call fails, or no network can be used. Objects that were not read stay as observed before.

@@ -15,8 +15,8 @@ impl Reconciler {
     }
 
     /// The endpoint of a backend on another node contains the provider address of that node, which is in the remote
-    /// subnets of the overlay network. A new node has pods as soon as its subnet is added, and no id shows that. `None`
-    /// if the subnets need not be read.
+    /// subnets of the overlay network. A new node has pods as soon as its subnet is added. HNS shows that
+    /// only in the document of the network, and not in a list of ids. `None` if the subnets need not be read.
     fn recheck_subnets(&mut self, plan: &Plan, client: &Client) -> Option<bool> {
         let networks = &self.environment.networks;
         let index = networks.overlay()?;

@@ -5,7 +5,7 @@
 //! Idle ────┼── networks and endpoints listed ──→ EndpointsListed ── load balancers listed ──→ Idle
 //! Failed ──┘
 //!
-//! any state ── error ──→ Failed, or Unknown if nothing was expected
+//! any state ── error ──→ Failed, or Unknown if there was no earlier state
 //! any state ── a network was deleted or has another id ──→ Unknown
 //! ```
 
@@ -15,8 +15,8 @@ use super::AuditScope;
 /// What is known of the objects in HNS, and which calls come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AuditState {
-    /// No objects are expected in HNS: no audit has succeeded yet, or all objects were deleted with their network.
-    /// Findings are not drift.
+    /// There is no earlier state to compare with: no audit has succeeded yet, or objects were deleted with their network. Findings are
+    /// therefore not drift.
     ///
     /// - Next calls: the version, if it is not known; the networks; the endpoints. Not interrupted for pending changes.
     /// - Success: [`EndpointsListed`](Self::EndpointsListed).
@@ -59,7 +59,7 @@ pub(super) enum AuditState {
 /// What HNS answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The networks and endpoints; at [`AuditScope::Networks`] the networks alone.
+    /// The networks and endpoints; at [`AuditScope::Networks`], it can be the networks alone.
     Endpoints {
         /// The scope of the audit.
         scope: AuditScope,
@@ -91,7 +91,7 @@ impl AuditState {
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
-            // Still nothing is expected, so what the next audit finds is no drift.
+            // There is still no earlier state, so the next findings are not drift either.
             (state, Answer::Error(error)) if state.expects_nothing() => AuditState::Unknown { error: Some(error) },
             (_, Answer::Error(error)) => AuditState::Failed { error },
         }
@@ -107,7 +107,7 @@ impl AuditState {
         }
     }
 
-    /// Whether findings are not drift.
+    /// Whether there is no earlier state to compare with. Findings are then not drift.
     pub(super) fn expects_nothing(&self) -> bool {
         matches!(self, AuditState::Unknown { .. } | AuditState::EndpointsListed { first: true, .. })
     }
