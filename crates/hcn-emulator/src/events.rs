@@ -58,9 +58,10 @@ impl Subscribers {
         self.forget_closed();
         let gate = Gate::new(listener);
         let (sender, receiver) = mpsc::channel();
-        let told = gate.clone();
-        let tell = move || receiver.into_iter().map_while(|what| what).for_each(|what| told.deliver(what));
-        let spawned = thread::Builder::new().name("emulator-notify".into()).spawn(tell);
+        let open = gate.clone();
+        let deliver =
+            move || receiver.into_iter().map_while(|notification| notification).for_each(|one| open.deliver(one));
+        let spawned = thread::Builder::new().name("emulator-notify".into()).spawn(deliver);
         spawned.map_err(|_| Error::hns("HcnRegisterServiceCallback", Hresult::E_OUTOFMEMORY))?;
         self.0.push(Subscriber { gate: gate.clone(), sender: sender.clone() });
         Ok(Subscription::new(Guard { gate, sender }))

@@ -33,8 +33,8 @@ impl Rig {
 
 fn listen(hcn: &dyn Hcn) -> (Subscription, Receiver<(Event, String)>) {
     let (sender, receiver) = channel();
-    let listener = Box::new(move |told: hcn::Notification| {
-        let _ = sender.send((told.event, told.document));
+    let listener = Box::new(move |notification: hcn::Notification| {
+        let _ = sender.send((notification.event, notification.document));
     });
     (hcn.subscribe(listener).unwrap(), receiver)
 }
@@ -55,7 +55,7 @@ fn create(hcn: &dyn Hcn, kind: Kind, id: Guid, mut settings: Value) {
 fn changes_of_networks_namespaces_and_attachments_are_notified() {
     let rig = Rig::new();
     for hcn in rig.ways() {
-        let (_subscription, told) = listen(&hcn);
+        let (_subscription, received) = listen(&hcn);
         let (network, namespace) = (Guid::new_v4(), Guid::new_v4());
         create(&hcn, Kind::Network, network, json!({"Name": network.to_string(), "Type": "NAT"}));
         create(&hcn, Kind::Namespace, namespace, json!({}));
@@ -74,7 +74,7 @@ fn changes_of_networks_namespaces_and_attachments_are_notified() {
             (Event::NetworkDelete, network),
         ];
         for (event, id) in expected {
-            assert_eq!(next(&told), (event, Some(id)));
+            assert_eq!(next(&received), (event, Some(id)));
         }
     }
 }
@@ -83,14 +83,14 @@ fn changes_of_networks_namespaces_and_attachments_are_notified() {
 fn an_ended_subscription_gets_no_notifications_and_drops_its_listener() {
     let rig = Rig::new();
     for hcn in rig.ways() {
-        let (subscription, told) = listen(&hcn);
+        let (subscription, received) = listen(&hcn);
         let (_other, others) = listen(&hcn);
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
-        assert_eq!(next(&told).0, Event::NamespaceCreate);
+        assert_eq!(next(&received).0, Event::NamespaceCreate);
         drop(subscription);
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
         // The listener is dropped already, with its end of the channel.
-        assert_eq!(told.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected));
+        assert_eq!(received.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Disconnected));
         assert_eq!([next(&others).0, next(&others).0], [Event::NamespaceCreate; 2]);
     }
     let remote = Remote::connect_lazily(rig.service.address().to_string());
@@ -109,9 +109,9 @@ fn an_ended_subscription_gets_no_notifications_and_drops_its_listener() {
 fn a_stop_of_hns_is_notified_once_and_ends_subscriptions() {
     let rig = Rig::new();
     for hcn in rig.ways() {
-        let (_subscription, told) = listen(&hcn);
+        let (_subscription, received) = listen(&hcn);
         rig.emulator.stop(&[Kind::Namespace]);
-        assert_eq!(next(&told), (Event::ServiceDisconnect, None));
+        assert_eq!(next(&received), (Event::ServiceDisconnect, None));
         let error = hcn.subscribe(Box::new(|_| ())).unwrap_err();
         assert_eq!(error.class(), Class::Unavailable);
         rig.emulator.start();
@@ -119,7 +119,7 @@ fn a_stop_of_hns_is_notified_once_and_ends_subscriptions() {
         let (_again, again) = listen(&hcn);
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));
         assert_eq!(next(&again).0, Event::NamespaceCreate);
-        assert!(told.try_recv().is_err());
+        assert!(received.try_recv().is_err());
     }
 }
 
@@ -127,9 +127,9 @@ fn a_stop_of_hns_is_notified_once_and_ends_subscriptions() {
 fn a_service_that_ends_is_a_disconnect_and_a_missing_one_is_unavailable() {
     let rig = Rig::new();
     let remote = Remote::connect_lazily(rig.service.address().to_string());
-    let (_subscription, told) = listen(&remote);
+    let (_subscription, received) = listen(&remote);
     rig.service.stop();
-    assert_eq!(next(&told), (Event::ServiceDisconnect, None));
+    assert_eq!(next(&received), (Event::ServiceDisconnect, None));
     assert_eq!(remote.subscribe(Box::new(|_| ())).unwrap_err().class(), Class::Unavailable);
 }
 
@@ -140,9 +140,9 @@ fn a_listener_may_end_its_own_subscription() {
         let own: Arc<std::sync::Mutex<Option<Subscription>>> = Arc::default();
         let inner = own.clone();
         let (sender, receiver) = channel();
-        let subscription = hcn.subscribe(Box::new(move |told| {
+        let subscription = hcn.subscribe(Box::new(move |notification| {
             drop(inner.lock().unwrap().take());
-            sender.send(told.event).unwrap();
+            sender.send(notification.event).unwrap();
         }));
         *own.lock().unwrap() = Some(subscription.unwrap());
         create(&hcn, Kind::Namespace, Guid::new_v4(), json!({}));

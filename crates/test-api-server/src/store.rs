@@ -254,7 +254,7 @@ mod tests {
             store.put(service("a", label)).unwrap();
         }
         store.delete((Kind::Service, "a".into(), "a".into()));
-        let told = |labels: &str| -> Vec<_> {
+        let events = |labels: &str| -> Vec<_> {
             let selector = Selector::parse(Kind::Service, labels, "").unwrap();
             let entries = store.entries(0).into_iter();
             let events = entries.filter_map(|entry| match entry {
@@ -267,9 +267,9 @@ mod tests {
                 })
                 .collect()
         };
-        assert_eq!(told("label=2"), ["ADDED 8000002", "MODIFIED 8000003", "DELETED 8000004"]);
-        assert_eq!(told("label=1"), ["ADDED 8000001", "DELETED 8000002", "ADDED 8000004", "DELETED 8000005"]);
-        assert_eq!(told("!label"), [""; 0]);
+        assert_eq!(events("label=2"), ["ADDED 8000002", "MODIFIED 8000003", "DELETED 8000004"]);
+        assert_eq!(events("label=1"), ["ADDED 8000001", "DELETED 8000002", "ADDED 8000004", "DELETED 8000005"]);
+        assert_eq!(events("!label"), [""; 0]);
     }
 
     #[test]
