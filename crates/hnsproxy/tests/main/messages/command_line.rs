@@ -77,5 +77,5 @@ fn a_service_that_is_not_explained_is_named_with_the_reason() {
 fn a_program_that_cannot_be_queried_is_named_with_its_flag() {
     let [free] = free_addresses();
     let ended = hnsproxy(&["explain", "svc", "ns/web", &format!("--debug-address={free}")]).expect(1);
-    ended.logs("cannot query hnsproxy at").logs("set --debug-address").logs("connection failed");
+    ended.logs("cannot query hnsproxy at").logs("connection failed").logs("; set --debug-address");
 }
