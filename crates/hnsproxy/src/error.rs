@@ -73,7 +73,7 @@ pub enum CommandError {
     ServiceArguments(String),
     #[error(transparent)]
     LogFile(#[from] LogFileError),
-    #[error("Service {service} not found{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    #[error("Service {service} {}", .why.as_ref().map_or_else(|| "not found".to_owned(), |why| format!("skipped: {why}")))]
     ServiceNotFound {
         service: ServiceName,
         /// Why it was skipped, if it is in the input.

@@ -70,7 +70,7 @@ fn a_service_that_is_not_explained_is_named_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let headless = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: h}\nspec: {clusterIP: None}\n";
     std::fs::write(directory.path().join("h.yaml"), headless).unwrap();
-    explain("ns/h", &from(directory.path())).logs("Service ns/h not found: it is headless");
+    explain("ns/h", &from(directory.path())).logs("Service ns/h skipped: headless");
 }
 
 #[test]
