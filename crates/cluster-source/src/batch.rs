@@ -45,7 +45,7 @@ struct Slot {
 }
 
 impl PendingBatch {
-    /// Replaces the snapshot that was not taken. Returns whether there was none.
+    /// Stores a snapshot, and replaces one that was not taken yet. Returns whether there was none, so that the consumer has to be notified.
     pub(crate) fn put(&self, snapshot: Snapshot) -> bool {
         self.slot().snapshot.replace(snapshot).is_none()
     }

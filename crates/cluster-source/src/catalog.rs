@@ -98,7 +98,7 @@ impl Catalog {
         let mut text = format!("{services} and {slices} to serve");
         let skipped: Vec<_> = self.skipped.iter().map(|(skip, count)| format!("{count} {skip}")).collect();
         if !skipped.is_empty() {
-            text += &format!("; skipped: {}", skipped.join(", "));
+            text += &format!("; skipped objects: {}", skipped.join(", "));
         }
         text
     }
@@ -170,8 +170,8 @@ impl Addition<'_> {
             // The last object with a name is used, so this one replaces an earlier one, even a valid one.
             other => {
                 let why = match other {
-                    Some(Err(skip)) => format!("it is {skip}"),
-                    _ => "it is invalid".to_owned(),
+                    Some(Err(skip)) => skip.to_string(),
+                    _ => "invalid".to_owned(),
                 };
                 self.catalog.services.retain(|known, _| known.to_string() != name);
                 self.catalog.skipped_services.insert(name, why);

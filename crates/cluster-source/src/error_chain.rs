@@ -2,13 +2,14 @@
 
 use std::error::Error;
 
-/// An error and its causes in one line, each cause after `: `. A cause is left out if the text so far already ends with it.
+/// An error and its causes in one line, each cause after `: `. A cause is left out if the text so far already has it: a message that ends
+/// with a hint contains the cause before the hint.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        if !text.ends_with(&more) {
+        if !text.contains(&more) {
             text += &format!(": {more}");
         }
         cause = error.source();
@@ -33,5 +34,13 @@ mod tests {
         let middle = Failure { message: "cannot connect: connection refused", source: Some(Box::new(source)) };
         let error = Failure { message: "cannot list Services", source: Some(Box::new(middle)) };
         assert_eq!(error_chain(&error), "cannot list Services: cannot connect: connection refused");
+    }
+
+    #[test]
+    fn a_cause_before_a_hint_is_not_repeated() {
+        let source = Failure { message: "in use", source: None };
+        let error =
+            Failure { message: "cannot listen: in use; stop the other program", source: Some(Box::new(source)) };
+        assert_eq!(error_chain(&error), "cannot listen: in use; stop the other program");
     }
 }

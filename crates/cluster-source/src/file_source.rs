@@ -18,7 +18,7 @@ pub struct FileSource {
 
 impl FileSource {
     /// Reads the cluster, and returns it as changes for the proxy of a node. After each change of the files, another thread calls `emit`,
-    /// unless a batch is still pending: it will have the latest content of the files when it is taken.
+    /// unless a batch is still pending: that batch gets the new content instead.
     ///
     /// # Errors
     /// If a file cannot be read now, or the files cannot be watched. A file that cannot be read later is an outage; its last content stays

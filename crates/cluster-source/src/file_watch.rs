@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_is_dropped_before_the_files_have_settled_is_the_end() {
+    fn dropping_the_watch_while_files_settle_ends_the_wait() {
         let (sender, notified) = channel();
         sender.send(()).unwrap();
         drop(sender);

@@ -1,7 +1,6 @@
 //! Builds the process from the arguments and the configuration, and runs it.
 //!
-//! [`build`] opens everything and binds the addresses. The [`Bound`] that it returns answers over HTTP already; [`Bound::run`] starts to
-//! program HNS.
+//! [`build`] opens everything and binds the addresses. The returned [`Bound`] already serves HTTP; [`Bound::run`] starts to program HNS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -36,14 +36,14 @@ impl Background {
                     drop(spawn_local(job()));
                 }
             });
-            // A read of a file that blocks does not delay the shutdown.
+            // Does not wait for blocking tasks, such as a file read that hangs.
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("background".into()).spawn(run)?;
         Ok(Self(jobs))
     }
 
-    /// Spawns a task. It has to end when its argument resolves, which it does with an error: nothing is ever sent.
+    /// Spawns a task. It must end when its receiver resolves, which is with an error: the sender is only dropped.
     pub fn spawn<F: Future<Output = ()> + 'static>(
         &self,
         task: impl FnOnce(oneshot::Receiver<()>) -> F + Send + 'static,

@@ -14,7 +14,7 @@ pub struct Clock {
 impl Clock {
     #[allow(clippy::new_without_default, reason = "it reads the clock")]
     pub fn new() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "the edge: rules are given moments")]
+        #[allow(clippy::disallowed_methods, reason = "only the program reads the clock: rules are given moments")]
         Self { start: Instant::now() }
     }
 

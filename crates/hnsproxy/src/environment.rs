@@ -71,7 +71,7 @@ pub fn host(config: &Config, args: &ProxyArgs, hns: &Hns, node: Option<&Node>) -
     Host { node_ips, mac }
 }
 
-/// The addresses of the node that do not depend on its Node.
+/// The node IPs from `--node-ip` or the emulated host. Empty if they come from the Node.
 pub fn configured_node_ips(args: &ProxyArgs, hns: &Hns) -> Vec<IpAddr> {
     if args.node.node_ip.is_empty() { hns.node_ips() } else { args.node.node_ip.clone() }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use cluster_source::cluster::{AccessError, ReadError};
+use cluster_source::error_chain;
 use cluster_source::file_watch::FileWatchError;
 use cluster_source::files::FileError;
 use proxy::model::ServiceName;
@@ -55,7 +56,9 @@ pub enum CommandError {
     NotInSync(hcn::Counts),
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
-    #[error("cannot listen at {address}; is another program listening there?")]
+    #[error(
+        "cannot listen at {address}: {source}; if another program listens there, stop it or choose another address"
+    )]
     Listen {
         address: String,
         #[source]
@@ -70,13 +73,16 @@ pub enum CommandError {
     ServiceArguments(String),
     #[error(transparent)]
     LogFile(#[from] LogFileError),
-    #[error("Service {service} not found{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    #[error("Service {service} {}", .why.as_ref().map_or_else(|| "not found".to_owned(), |why| format!("skipped: {why}")))]
     ServiceNotFound {
         service: ServiceName,
         /// Why it was skipped, if it is in the input.
         why: Option<String>,
     },
-    #[error("cannot query hnsproxy at {address}; set --debug-address to where it listens, or --from to read files")]
+    #[error(
+        "cannot query hnsproxy at {address}: {}; set --debug-address to where it listens, or --from to read files",
+        error_chain(source)
+    )]
     Query {
         address: SocketAddr,
         #[source]

@@ -17,9 +17,9 @@ const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 pub enum RequestError {
     #[error("connection failed")]
     Connection(#[from] std::io::Error),
-    #[error("the response is not HTTP; is another program listening there?")]
+    #[error("the response is not HTTP, so another program listens there")]
     NotHttp,
-    #[error("the response is {status:?}; is another program, or another version of hnsproxy, listening there?")]
+    #[error("the response is {status:?}, so another program or another version of hnsproxy listens there")]
     Status {
         /// The status line.
         status: String,

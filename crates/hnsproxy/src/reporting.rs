@@ -1,4 +1,4 @@
-//! Reports the state of the process under one configuration: starts the HTTP servers and the recorder of Events.
+//! The HTTP servers and the event recorder of one configuration.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::events::{self, Broadcaster, Recorder, Reporter, SharedCorrelator};
 use crate::serve::{self, Listeners};
 use crate::source::Source;
 
-/// Fields are dropped in this order: Events about the servers are sent before the broadcaster ends.
+/// Fields are dropped in this order: the servers stop first, so their last Events are still sent.
 pub struct Reporting {
     _servers: Task,
     healthz_address: Option<SocketAddr>,

@@ -1,4 +1,4 @@
-//! Drives the proxy core under one set of settings: reads the clock for it, hands it the cluster, and logs and counts what it does.
+//! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -67,7 +67,10 @@ impl Session {
             workers: Workers(concurrency),
             metrics: Arc::default(),
             started: Timestamp::now(),
-            #[allow(clippy::disallowed_methods, reason = "the edge: the core is given durations since this moment")]
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "only the program reads the clock: the core is given durations since this moment"
+            )]
             start: Instant::now(),
             logged_conditions: BTreeSet::new(),
             logged_host_conditions: BTreeSet::new(),
@@ -85,8 +88,8 @@ impl Session {
         self
     }
 
-    /// Continues a session with other settings: its conditions are not logged a second time, and the Node stays as eligible as it was until
-    /// it is read again.
+    /// Continues a session with other settings: its conditions are not logged a second time, and the eligibility of the Node is kept
+    /// until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {
         self.logged_conditions.clone_from(&before.logged_conditions);
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
@@ -96,7 +99,7 @@ impl Session {
         }
     }
 
-    /// The time as the core counts it: since the start of the session.
+    /// The time for the core: since the start of the session.
     pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -127,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Lets load balancers send traffic to this node, which has no Node object.
+    /// Marks the node as eligible for external load balancers. For files without a Node object.
     pub fn set_node_eligible(&mut self) {
         self.node.eligible = true;
     }
@@ -146,8 +149,8 @@ impl Session {
         }
     }
 
-    /// Reads HNS as a whole. With `--hns-api auto`, falls back to the HNS v1 API if the version of HNS, which is read with it, has no
-    /// HCN v2 API.
+    /// Runs a whole audit, which also reads the version of HNS. If that version has no HCN v2 API, `--hns-api auto` falls back to the HNS v1
+    /// API.
     ///
     /// # Errors
     /// If HNS cannot be read, or has none of the networks.
@@ -188,7 +191,8 @@ impl Session {
         self.metrics.drift(&drift);
     }
 
-    /// Audits HNS, in two steps while HNS is in sync. Logs an error when it begins and when it is resolved.
+    /// Runs the next part of an audit: two parts if the last audit succeeded, otherwise a whole audit. Logs an error when it begins and when
+    /// it is resolved.
     pub fn audit_step(&mut self) -> AuditProgress {
         let result = self.reconciler.audit_step(&self.client);
         let result = self.handle_audit(result);
@@ -200,7 +204,7 @@ impl Session {
         let error = result.err().map(|error| error_chain(&error));
         if error != self.audit_error {
             match (&error, &self.audit_error) {
-                (Some(error), _) => warn!("{error}; nothing is written until HNS can be read"),
+                (Some(error), _) => warn!("{error}; HNS is not programmed until this is resolved"),
                 (None, Some(resolved)) => info!("{resolved}: resolved"),
                 (None, None) => {}
             }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use kube::config::{InClusterError, KubeconfigError};
 
+use crate::error_chain;
+
 /// Why no client of an API server can be created.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -17,12 +19,13 @@ pub enum AccessError {
     },
     /// Neither a kubeconfig nor a service account.
     #[error(
-        "no API server configured: set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a service account \
+        "no API server configured: {}; set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a service account \
          (KUBERNETES_SERVICE_HOST and _PORT, and token, ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount), or read \
-         files with --from"
+         files with --from",
+        error_chain(.0)
     )]
     InCluster(#[source] Box<InClusterError>),
-    #[error("invalid API server URL --master={master}: expected e.g. https://10.0.0.1:6443")]
+    #[error("invalid API server URL --master={master}: {source}; expected e.g. https://10.0.0.1:6443")]
     Master {
         master: String,
         #[source]

@@ -13,7 +13,7 @@ pub(super) struct ApiStatus {
     pub(super) message: String,
     /// Seconds after which to retry.
     pub(super) retry_after: Option<u64>,
-    /// Whether the server does not know the resource version, not even as an old one: etcd was restored from a backup.
+    /// Whether the resource version is newer than the newest of the server: etcd was restored from a backup.
     pub(super) version_unknown: bool,
 }
 

@@ -19,8 +19,7 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Whether at most one failure was counted.
-    pub(super) fn is_first(&self) -> bool {
+    pub(super) fn has_at_most_one_failure(&self) -> bool {
         self.failures < 2
     }
 

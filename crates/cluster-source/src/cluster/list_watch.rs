@@ -83,10 +83,10 @@ impl ListWatch {
                     if lasted >= HEALTHY_WATCH { Duration::ZERO } else { backoff.next(fastrand::f64(), None) }
                 }
                 Err(error) => {
-                    // A different request follows, for example a relist: a wait would only prolong the gap.
+                    // A different request follows, for example a relist: waiting would only delay the next changes.
                     let at_once = reflector.on_error(&error);
                     // Errors that a healthy server also causes are an outage only if they repeat.
-                    let is_outage = !(at_once || error.is_ordinary() && backoff.is_first());
+                    let is_outage = !(at_once || error.is_ordinary() && backoff.has_at_most_one_failure());
                     self.failed::<K>(&error, is_outage);
                     let wait = backoff.next(fastrand::f64(), error.retry_after());
                     if at_once { Duration::ZERO } else { wait }

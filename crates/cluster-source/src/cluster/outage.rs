@@ -1,7 +1,7 @@
 //! Decides when an outage of the API server begins, and when it is resolved.
 //!
 //! Each reason is reported once per outage, even if several reflectors fail for it. The outage is resolved when no request has failed for
-//! [`SETTLE`], so that a server that accepts and closes connections in turn is one outage.
+//! [`SETTLE`], so that a server that alternately accepts and closes connections causes one outage, not many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +39,8 @@ impl OutageTracker {
         grace_period: Duration,
     ) -> Option<Outage> {
         let (known, since) = self.failing.entry(kind).or_insert_with(|| (reason.clone(), now));
-        // With another reason, the grace period begins again: a server that starts may be unreachable first and forbid everything next.
+        // With another reason, the grace period begins again: a starting server is unreachable first, and may then forbid
+        // all requests for a moment.
         if *known != reason {
             (*known, *since) = (reason.clone(), now);
         }

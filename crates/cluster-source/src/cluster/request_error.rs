@@ -96,8 +96,8 @@ impl RequestError {
                          the service account"
                     ),
                     403 => format!(
-                        "API server {server} forbids listing and watching {resource} (403){why}; the ClusterRole system:node-proxier \
-                         allows it"
+                        "API server {server} forbids listing and watching {resource} (403){why}; bind the ClusterRole \
+                         system:node-proxier to this user"
                     ),
                     429 => format!("API server {server} is overloaded (429){why}"),
                     500.. => format!("API server {server} failed ({code}){why}"),
@@ -127,7 +127,7 @@ mod tests {
         let text = |error: &RequestError| error.describe("https://api:6443", "services");
         assert_eq!(
             text(&api(403)),
-            "API server https://api:6443 forbids listing and watching services (403): because; the ClusterRole system:node-proxier allows it"
+            "API server https://api:6443 forbids listing and watching services (403): because; bind the ClusterRole system:node-proxier to this user"
         );
         assert_eq!(
             text(&api(401)),

@@ -39,7 +39,7 @@ impl std::fmt::Display for Skip {
         f.write_str(match self {
             Skip::OtherProxy => "for another proxy",
             Skip::Headless => "headless",
-            Skip::NoClusterIp => "without a cluster IP, which the API server assigns",
+            Skip::NoClusterIp => "without a cluster IP",
             Skip::ExternalName => "of type ExternalName",
             Skip::DnsNames => "with DNS names",
         })

@@ -18,7 +18,7 @@ pub struct Node {
     /// Internal addresses first. The first address is the primary one.
     pub ips: Vec<IpAddr>,
     pub pod_cidrs: Vec<String>,
-    /// Whether load balancers may send traffic to the node, because it is not about to be removed.
+    /// Whether external load balancers may send traffic to the node, because it is not about to be removed.
     pub eligible: bool,
 }
 

@@ -176,7 +176,7 @@ fn external_ips(spec: &ServiceSpec, problems: &mut Problems<'_>) -> Vec<IpAddr> 
 fn ingress_ips(status: &object::ServiceStatus, problems: &mut Problems<'_>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for (index, ingress) in status.load_balancer.ingress.iter().enumerate() {
-        // A load balancer of mode Proxy sends traffic to the node port, so its address is not a frontend here.
+        // An external load balancer of mode Proxy sends traffic to the node port, so its address is not a frontend here.
         let delivers_to_address = matches!(ingress.ip_mode.as_deref(), None | Some("VIP"));
         if delivers_to_address && !ingress.ip.is_empty() {
             found.extend(parse(&format!("status.loadBalancer.ingress[{index}].ip"), &ingress.ip, problems));

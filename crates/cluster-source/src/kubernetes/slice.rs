@@ -75,7 +75,7 @@ fn triggered(metadata: &Metadata, problems: &mut Problems<'_>) -> Option<i64> {
 fn convert_port(index: usize, port: &object::SlicePort, problems: &mut Problems<'_>) -> Option<SlicePort> {
     let field = format!("ports[{index}]");
     let Some(name) = &port.name else {
-        problems.add(format!("{field}.name"), "missing; an unnamed port has the empty name");
+        problems.add(format!("{field}.name"), r#"missing; set it to "" for an unnamed port"#);
         return None;
     };
     let Some(number) = port.port else {
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "ports[0].name: missing; an unnamed port has the empty name",
+                r#"ports[0].name: missing; set it to "" for an unnamed port"#,
                 "ports[1].port: missing; a slice for all ports is unsupported",
                 "ports[2].port: invalid port 65536: expected 1 to 65535",
                 "endpoints[0].addresses: empty",

@@ -35,8 +35,8 @@ Exit codes: 0 in sync or nothing to do, 1 error, 2 `plan` has steps.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///
-/// Reads Services and EndpointSlices, and programs load balancers for them in the Host Networking Service (HNS). Writes to HNS only what
-/// differs, and keeps working addresses in place. Takes the flags of kube-proxy.
+/// Reads Services and EndpointSlices, and programs load balancers for them in the Host Networking Service (HNS). Writes only
+/// differences to HNS, and does not recreate load balancers that are already correct. Takes the flags of kube-proxy.
 #[derive(Debug, Parser)]
 #[command(name = "hnsproxy", after_help = EXAMPLES, max_term_width = 120)]
 pub struct Cli {
@@ -58,7 +58,7 @@ pub enum Command {
     #[command(subcommand)]
     Explain(Explain),
     #[cfg(feature = "emulator")]
-    /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stub DLLs. It is not a real HNS.
+    /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
     /// Install or uninstall hnsproxy as a Windows service.
     Service(ServiceArgs),
@@ -77,7 +77,7 @@ pub struct RunArgs {
     /// The number of concurrent writes to HNS. Microsoft documents no limit and no guarantee for more than 1.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
-    /// At the end, write the state of the emulated HNS to FILE. --hns=emulated:FILE starts from it.
+    /// At exit, save the state of the emulated HNS to FILE. Load it with --hns=emulated:FILE.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
 }
@@ -99,8 +99,8 @@ pub struct ProxyArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub node: NodeArgs,
-    /// Remove load balancers and remote endpoints that kube-proxy has left and no Service needs, when migrating from kube-proxy. Those that
-    /// Services need are always adopted.
+    /// Remove load balancers and remote endpoints that kube-proxy has left and no Service needs, when migrating from kube-proxy. With or
+    /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
     /// Append the log to FILE instead of standard error, which a Windows service does not have.

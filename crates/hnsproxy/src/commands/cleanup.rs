@@ -24,10 +24,10 @@ pub(super) fn main(args: &ProxyArgs, config: &Config) -> Result<u8, CommandError
     session.load(&nothing);
     session.audit()?;
     let Counts { calls, writes } = sync(&mut session, |time| {
-        #[allow(clippy::disallowed_methods, reason = "the edge: the core says how long to wait")]
+        #[allow(clippy::disallowed_methods, reason = "only the program sleeps: the core says how long to wait")]
         std::thread::sleep(time);
         true
     })?;
-    info!(native_calls = calls, writes, "HNS has no objects of hnsproxy");
+    info!(native_calls = calls, writes, "removed all objects of hnsproxy from HNS");
     Ok(IN_SYNC)
 }

@@ -1,4 +1,5 @@
-//! What comes before a command with the flags of kube-proxy: its configuration, its log, and the flags that replace the command.
+//! Prepares commands that take the flags of kube-proxy: reads the configuration, starts the log, and handles the flags that replace the
+//! command.
 
 use std::fs;
 

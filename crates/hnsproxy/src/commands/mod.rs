@@ -68,8 +68,8 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     }
 }
 
-/// Runs until shutdown is requested: by a signal, or by the service control manager. The latter comes first in the process: it waits for the
-/// state of the service, whatever fails.
+/// Runs until shutdown is requested: by a signal, or by the service control manager. A Windows service connects to the manager before
+/// anything can fail, because the manager waits for the state of the service.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
     let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {

@@ -70,7 +70,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     Ok(())
 }
 
-/// Programs HNS until it is in sync, or the retry limit is reached, which counts from the last run that made progress. Returns
+/// Programs HNS until it is in sync, or for at most the retry limit after the last run that made progress. Returns
 /// the native calls of the process. `wait` returns false to stop.
 ///
 /// # Errors

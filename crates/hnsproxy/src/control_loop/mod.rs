@@ -46,7 +46,7 @@ pub enum Exit {
     Reload(Reload),
 }
 
-/// Another configuration that the configuration file has asked for.
+/// A new valid configuration from the configuration file.
 pub struct Reload {
     pub config: Box<Config>,
     /// Why the file is invalid, if it has become so since.
@@ -60,7 +60,7 @@ pub struct ControlLoop<'a> {
     feed: Feed,
     next_audit: Duration,
     notifications: Notifications,
-    /// The last configuration that was asked for since the last tick.
+    /// The newest configuration that was read since the last tick.
     reload: Option<Reload>,
     /// Why the last change of the configuration file was not applied.
     configuration_error: Option<String>,
@@ -125,7 +125,7 @@ impl<'a> ControlLoop<'a> {
         let mut next = received.try_recv().ok();
         loop {
             // What was queued while the last tick was busy with HNS is programmed in one tick. A reload waits for the rest of the queue:
-            // another configuration or a shutdown may follow, and the tick after the reload would program what nobody asks for any more.
+            // another configuration or a shutdown may follow, and the tick after the reload would program an outdated configuration.
             while let Some(event) = next {
                 if let ControlFlow::Break(()) = self.handle(event) {
                     return Ok(Exit::Shutdown);
@@ -189,7 +189,7 @@ impl<'a> ControlLoop<'a> {
         Ok(next)
     }
 
-    /// Does what is due. Returns what of the Node it waits for, if anything, and when more is due.
+    /// Does what is due. Returns the part of the Node that it waits for, if any, and the time of the next tick.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
         let Self { context: Context { args, hns, store, .. }, config, session, feed, .. } = self;
         let environment = Environment { args: &args.proxy, config, hns };
@@ -198,8 +198,8 @@ impl<'a> ControlLoop<'a> {
         }
         store.run_started();
         if !session.has_complete_cluster() {
-            // The ids of objects show that they are right only where their desired state is known. An audit before that would have to read
-            // every object.
+            // Ids can only be compared with the desired state, which needs the complete cluster. An audit before that would have to read every
+            // object.
             return Ok((None, Duration::MAX));
         }
         if session.now() >= self.next_audit {
@@ -225,7 +225,7 @@ impl<'a> ControlLoop<'a> {
         Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
     }
 
-    /// Audits sooner where a notification can mean that objects of ours are gone, or that a backend has got its endpoint.
+    /// Moves the next audit forward if our objects may be lost, or a local backend may have its endpoint now.
     fn handle_notification(&mut self, event: HnsEvent) {
         debug!(?event, "HNS notification");
         match event {

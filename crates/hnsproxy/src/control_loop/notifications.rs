@@ -13,7 +13,7 @@ pub(super) struct Notifications {
     hns: Arc<Hns>,
     events: EventSender,
     subscription: Option<Subscription>,
-    /// False once HNS was found to have no notifications.
+    /// False if this HNS has no notifications.
     supported: bool,
 }
 
@@ -31,7 +31,7 @@ impl Notifications {
         let notify = move |notification: hcn::Notification| events.send(Event::Hns(notification.event));
         match self.hns.hcn().subscribe(Box::new(notify)) {
             Ok(subscription) => self.subscription = Some(subscription),
-            // Audits find the same, only later.
+            // Not a failure: audits find the same changes later.
             Err(error) => {
                 debug!("cannot subscribe to HNS notifications: {}", error_chain(&error));
                 self.supported = !matches!(error, hcn::Error::Missing { .. });

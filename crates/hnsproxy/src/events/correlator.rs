@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::event::{Event, ObjectReference};
 
-/// A condition that is resolved sooner gets no Event: HNS has the endpoint of a new pod a moment late, a port is free at the second try.
+/// A condition that is resolved sooner gets no Event. For example, HNS gets the endpoint of a new pod a moment later, or a port is free
+/// at the second attempt.
 const MIN_DURATION: Duration = Duration::from_secs(10);
 /// What happens again within this time continues its series. The recorder of client-go ends a series after 6 minutes, too.
 const SERIES_TIMEOUT: Duration = Duration::from_secs(6 * 60);
@@ -16,7 +17,7 @@ const SERIES_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 const BURST: u32 = 25;
 /// After a burst, one Event in this time. client-go allows one in 5 minutes, but for each object; this limit is for all objects.
 const REFILL: Duration = Duration::from_secs(60);
-/// While the rate limit delays Events, further ones are dropped.
+/// The number of Events that may wait for the rate limit. Further ones are dropped.
 const MAX_PENDING: usize = 100;
 
 type Key = (ObjectReference, &'static str);
@@ -36,8 +37,8 @@ pub(super) struct Correlator {
     conditions: BTreeMap<Key, ActiveCondition>,
     pending: VecDeque<Event>,
     series: BTreeMap<Key, Series>,
-    /// The rate limit as a virtual clock: each Event moves it by [`REFILL`], from now at least. The burst is used up when it is [`BURST`]
-    /// Events ahead of now.
+    /// The rate limiter's theoretical arrival time (GCRA). Each Event advances it by [`REFILL`], starting at now at the earliest. No Event is
+    /// sent while it is more than `(BURST - 1) × REFILL` ahead of now.
     spent: Duration,
     dropped: u64,
 }

@@ -60,7 +60,7 @@ impl SharedCorrelator {
     }
 }
 
-/// Sends Events until it is dropped, and then those that are pending.
+/// Sends Events until it is dropped. Dropping it sends the pending Events first, for at most `SHUTDOWN_TIMEOUT`.
 #[derive(Debug)]
 pub struct Broadcaster {
     recorder: Recorder,

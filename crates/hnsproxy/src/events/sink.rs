@@ -57,7 +57,9 @@ impl Sink {
                 }
                 Answer::Refused(why) => {
                     if self.refused.as_ref() != Some(&why) {
-                        warn!("cannot send Events: {why}; the role system:node-proxier has the permissions");
+                        warn!(
+                            "cannot send Events: {why}; bind the ClusterRole system:node-proxier to the user of hnsproxy"
+                        );
                         self.refused = Some(why);
                     }
                     break;

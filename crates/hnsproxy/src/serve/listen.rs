@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The pause between attempts to bind an address that another program has.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The TCP keepalive of connections: load balancers are replaced without closing theirs.
+/// The TCP keepalive of connections: external load balancers can disappear without closing theirs.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const BACKLOG: i32 = 1024;
 
 /// From which IP families an unspecified address accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Callers {
-    /// From both, if the host has both: Go listens on both for an unspecified address, so kube-proxy does.
+    /// From both families, if the host has both. kube-proxy does the same: Go binds a dual-stack socket for an unspecified address.
     All,
     OwnFamily,
 }

@@ -18,7 +18,7 @@ const METRICS: &str = "/metrics";
 /// An address could not be bound, and `--bind-address-hard-fail` is set.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{name} cannot listen at {address}; is another program listening there? without --bind-address-hard-fail, hnsproxy retries"
+    "{name} cannot listen at {address}: {source}; if another program listens there, stop it, or unset --bind-address-hard-fail to retry"
 )]
 pub struct ListenError {
     name: &'static str,
@@ -53,7 +53,7 @@ impl Listeners {
     /// Binds the addresses. One that is taken is retried in [`start`](super::start).
     ///
     /// # Errors
-    /// If one is taken and the settings do not allow to go on without it. Each such address is recorded.
+    /// If an address cannot be bound and `hard_fail` is set. An Event is recorded for each.
     pub fn bind(settings: &Settings, recorder: &Recorder) -> Result<Self, ListenError> {
         let listener = |name, address| {
             let listener = Listener { name, address, bound: bind(address, Callers::All) };
@@ -106,7 +106,7 @@ impl Listener {
                     if logged.as_ref() != Some(&reason) {
                         warn!(
                             retry_seconds = RETRY_AFTER.as_secs(),
-                            "{name} cannot listen at {address}: {reason}; is another program listening there?"
+                            "{name} cannot listen at {address}: {reason}; if another program listens there, stop it"
                         );
                         logged = Some(reason);
                     }

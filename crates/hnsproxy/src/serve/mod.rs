@@ -1,4 +1,4 @@
-//! The HTTP servers: health checks for load balancers, and metrics and diagnostic pages for operators.
+//! The HTTP servers: health checks for external load balancers, and metrics and diagnostic pages for operators.
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 

@@ -83,8 +83,8 @@ async fn update(
                 if before.as_ref() != Some(&reason) {
                     warn!(
                         retry_seconds = RETRY_AFTER.as_secs(),
-                        "Service {service}: health check cannot listen at {address}: {reason}; load balancers send no traffic for it \
-                         to this node; is another program listening there?"
+                        "Service {service}: health check cannot listen at {address}: {reason}; external load balancers send no \
+                         traffic for this Service to this node; if another program listens there, stop it"
                     );
                     shared.proxy.recorder.record(Event {
                         regarding: ObjectReference::Service(service.clone(), check.uid),

@@ -104,7 +104,7 @@ struct NodePage {
     name: String,
     /// Whether the cluster has a Node of this name, once that is known.
     found: Option<bool>,
-    /// Whether load balancers may send traffic to this node.
+    /// Whether external load balancers may send traffic to this node.
     eligible: bool,
     addresses: Vec<IpAddr>,
 }
@@ -267,14 +267,14 @@ fn waiting_for(status: &Status) -> Vec<ReasonPage> {
     let mut waiting = Vec::new();
     let mut add = |reason, message| waiting.push(ReasonPage { reason, message });
     if !complete {
-        add("ClusterIncomplete", "the complete lists of Services and EndpointSlices".to_owned());
+        add("ClusterIncomplete", "Services and EndpointSlices: not listed completely yet".to_owned());
         // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
         status.cluster_outage.iter().for_each(|error| add("ClusterUnavailable", error.clone()));
     }
-    status.waiting_for_node.iter().for_each(|what| add("NodeIncomplete", what.clone()));
+    status.waiting_for_node.iter().for_each(|what| add("NodeIncomplete", format!("waiting for {what}")));
     status.hns_outage.iter().for_each(|outage| add(outage.reason, outage.message.clone()));
     if status.liveness == Liveness::Restarted {
-        add("HNSRestarted", "the objects that HNS lost when it restarted".to_owned());
+        add("HNSRestarted", "objects lost in an HNS restart: pending".to_owned());
     }
     for (reason, what, tally) in
         [("LoadBalancersPending", "load balancers", load_balancers), ("EndpointsPending", "endpoints", endpoints)]

@@ -39,10 +39,10 @@ enum Running {
 pub struct Feed {
     origin: Origin,
     running: Running,
-    /// What was known at once, until it is applied.
+    /// The changes that were read at the start, until [`load`](Self::load) applies them.
     initial: Vec<Change>,
     node: LocalNode,
-    /// Whether the session has not been given the present addresses of the Node.
+    /// Whether the addresses of the Node have changed since they were last passed to the session.
     addresses_changed: bool,
     outage: Option<String>,
     /// The last wait that was logged.
@@ -92,7 +92,7 @@ impl Feed {
         self.initial.iter().find_map(|change| if let Change::Node(node) = change { node.as_ref() } else { None })
     }
 
-    /// Applies what was known at once, to a session whose host has the addresses of the [initial Node](Self::initial_node).
+    /// Applies the changes that were read at the start, to a session whose host has the addresses of the [initial Node](Self::initial_node).
     pub fn load(&mut self, session: &mut Session) {
         for change in std::mem::take(&mut self.initial) {
             self.apply_one(change, session);
@@ -116,7 +116,7 @@ impl Feed {
         match &change {
             Change::Node(node) => {
                 match &self.running {
-                    // Nobody can mark a Node for removal that the files do not have.
+                    // A Node that is not in the files cannot be marked for removal, so this node is eligible.
                     Running::Files { .. } if node.is_none() => session.set_node_eligible(),
                     Running::ApiServer { .. } if node.is_none() => warn!(
                         "Node {} not found; set --hostname-override if the kubelet uses another name",

@@ -15,7 +15,7 @@ const POD_CIDRS_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) struct Needs {
     /// An answer of the API server, even that there is no such Node. Files answer at once.
     pub(super) answer: bool,
-    /// Its addresses, which nothing else has. The wait ends after [`ADDRESSES_TIMEOUT`].
+    /// Its addresses, if neither `--node-ip` nor the emulated host has them. The wait ends after [`ADDRESSES_TIMEOUT`].
     pub(super) addresses: bool,
     /// Its pod CIDRs, since `detectLocalMode` is `NodeCIDR`. Without them hnsproxy exits after [`POD_CIDRS_TIMEOUT`].
     pub(super) pod_cidrs: bool,
@@ -41,7 +41,7 @@ pub enum NodeError {
 /// Whether HNS can be programmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// Not before this is known, or not before this time if there is one.
+    /// For this part of the Node, until this time at most if there is one.
     Waiting(&'static str, Option<Duration>),
     Ready,
 }

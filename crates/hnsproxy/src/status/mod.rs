@@ -30,7 +30,7 @@ pub struct NodeStatus {
     pub name: String,
     /// Whether the cluster has a Node of this name. None until the cluster was listed.
     pub found: Option<bool>,
-    /// Whether load balancers may send traffic to this node, going by its Node.
+    /// Whether external load balancers may send traffic to this node, because its Node is not about to be removed.
     pub eligible: bool,
     pub addresses: Vec<IpAddr>,
 }
@@ -60,7 +60,7 @@ pub struct Status {
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
-    /// What of the Node hnsproxy waits for before it reads HNS for the first time.
+    /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
     pub hns_outage: Option<HnsOutage>,
     /// Known once HNS was read.
@@ -71,7 +71,7 @@ pub struct Status {
     pub capabilities: Option<Capabilities>,
     /// The number of ports whose backends all are on other nodes, so that the policy Local leaves none: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
-    /// What HNS does not support of a Service, as of the last run.
+    /// The conditions of Services after the last run.
     pub conditions: Arc<[ServiceCondition]>,
     /// The uids of the Services that have a condition.
     pub service_uids: BTreeMap<ServiceName, Uuid>,

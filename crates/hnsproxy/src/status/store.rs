@@ -141,7 +141,7 @@ impl StatusStore {
         changes.queued(now);
     }
 
-    /// Health checks follow only what is programmed: a load balancer that sends traffic before would lose it.
+    /// Health check responses change only after programming: an external load balancer must not send traffic earlier.
     fn set(&self, mut status: Status, programmed: bool) {
         if !programmed {
             status.health_checks = self.status.borrow().health_checks.clone();

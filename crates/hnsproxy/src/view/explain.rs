@@ -78,7 +78,7 @@ fn frontend_text(frontend: &ExplainedFrontend) -> String {
         }),
     }
     if frontend.waiting {
-        line(&mut text, 2, "waiting for a retry");
+        line(&mut text, 2, "waiting: changes of this frontend are delayed");
     }
     text
 }

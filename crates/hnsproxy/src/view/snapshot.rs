@@ -31,7 +31,7 @@ pub struct EndpointState {
     pub policies: Vec<Policy>,
 }
 
-/// One port of a load balancer.
+/// The state of one port mapping of a load balancer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerState {

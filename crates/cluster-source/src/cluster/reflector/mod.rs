@@ -157,7 +157,7 @@ impl<K: Kind> Reflector<K> {
 
     /// Drops a feature that the server may not support: first streamed lists, then the field selector.
     fn degrade(&mut self, error: &RequestError) -> bool {
-        // After a timeout, a page may be faster than a stream, but the same wait applies: the server may simply be slow.
+        // After a timeout, the next attempt uses pages, but still backs off: the server may only be slow.
         let may_lack_streams = error.may_lack_streamed_lists();
         if self.stream_lists && (may_lack_streams || *error == RequestError::Timeout) {
             self.stream_lists = false;

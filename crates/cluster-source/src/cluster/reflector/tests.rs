@@ -150,7 +150,7 @@ fn after_a_break_the_resource_version_is_verified_and_the_watch_continues() {
     let mut reflector = at_five();
     reflector.on_error(&RequestError::ConnectionLost("reset".into()));
     assert_eq!(reflector.request(), Request::Verify("5".into()));
-    reflector.on_error(&RequestError::Connect("api_error".into()));
+    reflector.on_error(&RequestError::Connect("refused".into()));
     assert_eq!(reflector.request(), Request::Verify("5".into()));
     reflector.on_verified();
     assert_eq!(reflector.request(), Request::Watch("5".into()));

@@ -136,7 +136,7 @@ fn the_message_to_a_forbidden_client_names_the_role() {
     let page =
         wait_for_page(running.metrics, "/readyz", |answer| answer.json()["cluster"]["available"] == false).json();
     let error = page["cluster"]["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("the ClusterRole system:node-proxier allows it"), "{error}");
+    assert!(error.contains("bind the ClusterRole system:node-proxier to this user"), "{error}");
 }
 
 #[test]

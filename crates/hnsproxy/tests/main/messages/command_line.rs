@@ -70,12 +70,12 @@ fn a_service_that_is_not_explained_is_named_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let headless = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: h}\nspec: {clusterIP: None}\n";
     std::fs::write(directory.path().join("h.yaml"), headless).unwrap();
-    explain("ns/h", &from(directory.path())).logs("Service ns/h not found: it is headless");
+    explain("ns/h", &from(directory.path())).logs("Service ns/h skipped: headless");
 }
 
 #[test]
 fn a_program_that_cannot_be_queried_is_named_with_its_flag() {
     let [free] = free_addresses();
     let ended = hnsproxy(&["explain", "svc", "ns/web", &format!("--debug-address={free}")]).expect(1);
-    ended.logs("cannot query hnsproxy at").logs("set --debug-address").logs("connection failed");
+    ended.logs("cannot query hnsproxy at").logs("connection failed").logs("; set --debug-address");
 }
