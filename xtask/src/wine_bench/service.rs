@@ -79,6 +79,12 @@ fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> 
     bail!("timeout waiting for {what}")
 }
 
+/// Starts the service. A service control manager refuses that while the process of the last run has not ended, which is a moment after
+/// it reported *stopped*.
+fn start(prefix: &Prefix) -> Result<()> {
+    until("the service to start", || Ok(wine(prefix, &["net", "start", NAME])?.0 == Some(0)))
+}
+
 /// What `sc query` reports of the service, in lines such as `STATE : 4  RUNNING` and `WIN32_EXIT_CODE : 0  (0x0)`.
 #[derive(Debug)]
 struct Report {
@@ -131,7 +137,7 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     let log = || std::fs::read_to_string(&log).unwrap_or_default();
     let is_ready = || get(metrics, "/readyz").is_some_and(|page| page.code == 200);
     for _ in 0..2 {
-        succeed(prefix, &["net", "start", NAME]).with_context(log)?;
+        start(prefix).with_context(log)?;
         until("the service to run", || Ok(Report::query(prefix)?.state == "RUNNING")).with_context(log)?;
         until("/readyz", || Ok(is_ready())).with_context(log)?;
         succeed(prefix, &["net", "stop", NAME]).with_context(log)?;
@@ -145,7 +151,7 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     let found = outcome(&mut state)?;
     ensure!(found.load_balancers == expected.load_balancers, "load balancers differ: {found:#?}");
 
-    succeed(prefix, &["net", "start", NAME]).with_context(log)?;
+    start(prefix).with_context(log)?;
     let output = succeed(prefix, &[&exe, "service", "uninstall"])?;
     ensure!(output.contains("stopped") && output.contains("deleted service kube-proxy"), "{output}");
     fail(prefix, &[&exe, "service", "uninstall"], "service kube-proxy not found")
