@@ -49,10 +49,10 @@ pub(super) fn answer(recording: &Recording, program: &Path, prefix: &Prefix) -> 
     }
     let load_balancers = hns.emulator().documents(hcn::Kind::LoadBalancer).len();
     let page = get(metrics, "/metrics").context("no answer from /metrics")?.body;
-    let confirmed = metric(&page, "hnsproxy_load_balancers_confirmed")?;
+    let in_sync = metric(&page, "hnsproxy_load_balancers_in_sync")?;
     ensure!(
-        load_balancers > 0 && confirmed == f64::from(u32::try_from(load_balancers)?),
-        "{confirmed} load balancers confirmed, but HNS has {load_balancers}"
+        load_balancers > 0 && in_sync == f64::from(u32::try_from(load_balancers)?),
+        "{in_sync} load balancers in sync, but HNS has {load_balancers}"
     );
     for name in ["process_cpu_seconds_total", "process_start_time_seconds"] {
         ensure!(metric(&page, name)? > 0.0, "{name} is 0");

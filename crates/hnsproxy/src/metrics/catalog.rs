@@ -100,11 +100,11 @@ catalog! {
         "Capabilities of this HNS: 1 if it has the capability, else 0";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
         "Load balancers in the desired state";
-    LOAD_BALANCERS_CONFIRMED = "hnsproxy_load_balancers_confirmed", Gauge, [],
+    LOAD_BALANCERS_IN_SYNC = "hnsproxy_load_balancers_in_sync", Gauge, [],
         "Desired load balancers that HNS has";
     ENDPOINTS_DESIRED = "hnsproxy_endpoints_desired", Gauge, [],
         "Endpoints of hnsproxy in the desired state";
-    ENDPOINTS_CONFIRMED = "hnsproxy_endpoints_confirmed", Gauge, [],
+    ENDPOINTS_IN_SYNC = "hnsproxy_endpoints_in_sync", Gauge, [],
         "Desired endpoints of hnsproxy that HNS has";
     WITHOUT_BACKENDS = "hnsproxy_frontends_without_backends", Gauge, [],
         "Frontends that have no load balancer because no backend serves";

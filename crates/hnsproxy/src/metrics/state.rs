@@ -44,9 +44,9 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     let oldest = changes.oldest().map_or(0.0, |oldest| now.elapsed.saturating_sub(oldest).as_secs_f64());
     samples.extend([
         Sample::new(&LOAD_BALANCERS_DESIRED, count(load_balancers.desired as u64)),
-        Sample::new(&LOAD_BALANCERS_CONFIRMED, count(load_balancers.in_sync as u64)),
+        Sample::new(&LOAD_BALANCERS_IN_SYNC, count(load_balancers.in_sync as u64)),
         Sample::new(&ENDPOINTS_DESIRED, count(endpoints.desired as u64)),
-        Sample::new(&ENDPOINTS_CONFIRMED, count(endpoints.in_sync as u64)),
+        Sample::new(&ENDPOINTS_IN_SYNC, count(endpoints.in_sync as u64)),
         Sample::new(&WITHOUT_BACKENDS, count(without_backends as u64)),
         Sample::new(&BACKLOG, count(backlog as u64)),
         Sample::new(&FAILED, count(failed as u64)),

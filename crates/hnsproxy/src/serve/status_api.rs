@@ -75,7 +75,7 @@ pub(super) struct ReasonPage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct TallyPage {
     pub(super) desired: usize,
-    pub(super) confirmed: usize,
+    pub(super) in_sync: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -250,7 +250,7 @@ impl StatePage {
 
 impl From<Tally> for TallyPage {
     fn from(Tally { desired, in_sync }: Tally) -> Self {
-        Self { desired, confirmed: in_sync }
+        Self { desired, in_sync }
     }
 }
 
@@ -358,8 +358,8 @@ pub(super) mod tests {
                 {"reason": "HNSUnavailable", "message": "HNS could not be read"},
                 {"reason": "LoadBalancersPending", "message": "load balancers: 2 of 7 pending"},
             ],
-            "load_balancers": {"desired": 7, "confirmed": 5},
-            "endpoints": {"desired": 3, "confirmed": 3},
+            "load_balancers": {"desired": 7, "in_sync": 5},
+            "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "failed": 0, "oldest_seconds": 2.0},
             "cluster": {"complete": true, "available": false, "error": "no connection"},

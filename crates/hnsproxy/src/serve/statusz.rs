@@ -24,8 +24,8 @@ pub(super) fn text(page: &StatuszPage) -> String {
     state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
-    for (what, TallyPage { desired, confirmed }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
-        let _ = writeln!(text, "{what}: {confirmed} of {desired}");
+    for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
+        let _ = writeln!(text, "{what}: {in_sync} of {desired}");
     }
     if let Some(seconds) = state.pending_changes.oldest_seconds {
         let _ = writeln!(text, "Oldest pending change: {seconds:.3} s");

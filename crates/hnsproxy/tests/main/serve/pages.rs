@@ -49,7 +49,7 @@ fn metrics_count_what_was_programmed() {
     assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     let load_balancers = Some(hns.load_balancers().len() as f64);
     for series in [
-        "hnsproxy_load_balancers_confirmed",
+        "hnsproxy_load_balancers_in_sync",
         "hnsproxy_steps_total{action=\"create_load_balancer\",reason=\"missing\",result=\"ok\"}",
         "hnsproxy_hns_call_duration_seconds_count{function=\"HcnCreateLoadBalancer\",result=\"ok\"}",
     ] {

@@ -81,5 +81,5 @@ fn the_counts_of_readyz_are_those_of_hns() {
     let (hns, running) = in_sync();
     let state = running.state().unwrap();
     let count = hns.load_balancers().len();
-    assert_eq!(state["load_balancers"], json!({"desired": count, "confirmed": count}));
+    assert_eq!(state["load_balancers"], json!({"desired": count, "in_sync": count}));
 }
