@@ -36,6 +36,13 @@ struct State {
     subscribers: Subscribers,
 }
 
+impl State {
+    fn inject(&mut self, fault: Fault, times: Option<u64>) {
+        let Self { faults, store, .. } = self;
+        faults.inject(fault, times, store);
+    }
+}
+
 /// The locked state. Unlocking it notifies subscribers.
 struct Locked<'a>(MutexGuard<'a, State>);
 
@@ -210,12 +217,12 @@ impl Emulator {
     }
 
     pub fn inject(&self, fault: Fault) {
-        self.state().faults.inject(fault, None);
+        self.state().inject(fault, None);
     }
 
     /// Injects a fault that affects at most `times` calls.
     pub fn inject_times(&self, fault: Fault, times: u64) {
-        self.state().faults.inject(fault, Some(times));
+        self.state().inject(fault, Some(times));
     }
 
     /// Makes the nth call of a function from now on, counted from 1, fail with a code.
@@ -225,7 +232,7 @@ impl Emulator {
 
     /// Delays every call of a function.
     pub fn delay(&self, function: &str, delay: Duration) {
-        self.inject(Fault { which: Which::Function(function.into()), from: 1, every: 1, effect: Effect::Delay(delay) });
+        self.inject(Fault::of_each(Which::Function(function.into()), Effect::Delay(delay)));
     }
 
     /// Removes all faults.
@@ -319,35 +326,29 @@ impl Hcn for Emulator {
     }
 
     fn call(&self, call: &Call) -> Result<Reply, Error> {
-        let effects = self.state().faults.strike(call);
-        for effect in &effects {
-            if let Effect::Delay(delay) = effect {
-                std::thread::sleep(*delay);
-            }
+        let mut strike = self.state().faults.strike(call);
+        if !strike.delay.is_zero() {
+            std::thread::sleep(strike.delay);
         }
         let mut state = self.state();
-        let before = effects.iter().find_map(|effect| match effect {
-            Effect::Fail(code) => Some(*code),
-            _ => None,
-        });
-        let after = effects.iter().find_map(|effect| match effect {
-            Effect::FailAfter(code) => Some(*code),
-            _ => None,
-        });
         let State { store, journal, down, .. } = &mut *state;
         store.about = None;
         let mut rule = None;
-        let mut result = match before {
+        let mut result = match strike.fail {
             Some(code) => Err(code),
             None => {
-                let result = if *down { Err(rules::SERVICE_DOWN) } else { v2::call(store, call) };
-                result.map_err(|refusal| {
+                let result = match strike.stale.take() {
+                    _ if *down => Err(rules::SERVICE_DOWN),
+                    Some(earlier) => earlier,
+                    None => v2::call(store, call),
+                };
+                result.map(|reply| strike.thin_out(call, reply)).map_err(|refusal| {
                     rule = Some(refusal.name);
                     refusal.code
                 })
             }
         };
-        if let Some(code) = after {
+        if let Some(code) = strike.fail_after {
             (result, rule) = (Err(code), None);
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);

@@ -1,10 +1,15 @@
-//! Injected faults: calls that fail or are delayed.
+//! Injected faults: calls that fail or are delayed, and lists that are wrong although the call succeeds.
 
 use std::time::Duration;
 
-use hcn::Hresult;
-use hcn::call::Call;
+use hcn::call::{Call, Method, Reply};
+use hcn::{Hresult, Kind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::rules::Rule;
+use crate::store::Store;
+use crate::v2;
 
 /// Which calls a fault affects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +18,11 @@ pub enum Which {
     Function(String),
     /// Calls that can change the state of HNS.
     Writes,
+    /// The HNS v1 list of a kind: `HNSCall` with `GET /endpoints/`, for example. Networks, endpoints, load balancers and
+    /// namespaces have one.
+    V1List(Kind),
+    /// The enumeration of a kind in the HCN (v2) API.
+    V2List(Kind),
     Any,
 }
 
@@ -25,6 +35,10 @@ pub enum Effect {
     FailAfter(Hresult),
     /// The call takes longer by this time.
     Delay(Duration),
+    /// A list succeeds with this percentage of its objects, evenly spread: 0 is an empty list. Other calls are not affected.
+    Partial(u8),
+    /// A list succeeds with the objects of the moment when the fault was injected. Other calls are not affected.
+    Stale,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +49,13 @@ pub struct Fault {
     /// The distance to the next affected call; 0 if there is none.
     pub every: u64,
     pub effect: Effect,
+}
+
+impl Fault {
+    /// A fault of each of these calls.
+    pub fn of_each(which: Which, effect: Effect) -> Self {
+        Self { which, from: 1, every: 1, effect }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,12 +69,38 @@ struct Injected {
     seen: u64,
     /// How many more calls the fault affects; `None` for no limit.
     left: Option<u64>,
+    /// The objects when the fault was injected, for [`Effect::Stale`].
+    earlier: Option<Box<Store>>,
+}
+
+/// The effects on one call.
+#[derive(Debug, Default)]
+pub(crate) struct Strike {
+    pub(crate) delay: Duration,
+    /// The call is not made.
+    pub(crate) fail: Option<Hresult>,
+    /// The call is made.
+    pub(crate) fail_after: Option<Hresult>,
+    /// The answer of an earlier moment, instead of that of the store.
+    pub(crate) stale: Option<Result<Reply, Rule>>,
+    percent: Option<u8>,
+}
+
+impl Strike {
+    /// Leaves objects out of a successful list.
+    pub(crate) fn thin_out(&self, call: &Call, reply: Reply) -> Reply {
+        match (self.percent, listed(call), reply) {
+            (Some(percent), Some(_), Reply::Document(text)) => Reply::Document(thin_out(&text, percent)),
+            (_, _, reply) => reply,
+        }
+    }
 }
 
 impl Faults {
     /// `times` limits the number of affected calls.
-    pub(crate) fn inject(&mut self, fault: Fault, times: Option<u64>) {
-        self.faults.push(Injected { fault, seen: 0, left: times });
+    pub(crate) fn inject(&mut self, fault: Fault, times: Option<u64>, store: &Store) {
+        let earlier = (fault.effect == Effect::Stale).then(|| Box::new(store.clone()));
+        self.faults.push(Injected { fault, seen: 0, left: times, earlier });
     }
 
     pub(crate) fn clear(&mut self) {
@@ -61,15 +108,17 @@ impl Faults {
     }
 
     /// The effects on a call.
-    pub(crate) fn strike(&mut self, call: &Call) -> Vec<Effect> {
+    pub(crate) fn strike(&mut self, call: &Call) -> Strike {
+        let mut strike = Strike::default();
         if !call.is_counted() {
-            return Vec::new();
+            return strike;
         }
-        let mut effects = Vec::new();
-        for Injected { fault, seen, left } in &mut self.faults {
+        for Injected { fault, seen, left, earlier } in &mut self.faults {
             let concerned = match &fault.which {
                 Which::Function(function) => function == call.function(),
                 Which::Writes => call.is_write(),
+                Which::V1List(kind) => listed(call) == Some(*kind) && matches!(call, Call::Hns { .. }),
+                Which::V2List(kind) => listed(call) == Some(*kind) && matches!(call, Call::Enumerate { .. }),
                 Which::Any => true,
             };
             if !concerned {
@@ -78,11 +127,57 @@ impl Faults {
             *seen += 1;
             let after = seen.checked_sub(fault.from);
             let strikes = after.is_some_and(|n| n == 0 || (fault.every > 0 && n.is_multiple_of(fault.every)));
-            if strikes && *left != Some(0) {
-                *left = left.map(|left| left - 1);
-                effects.push(fault.effect);
+            if !strikes || *left == Some(0) {
+                continue;
+            }
+            *left = left.map(|left| left - 1);
+            match fault.effect {
+                Effect::Fail(code) => strike.fail = strike.fail.or(Some(code)),
+                Effect::FailAfter(code) => strike.fail_after = strike.fail_after.or(Some(code)),
+                Effect::Delay(delay) => strike.delay += delay,
+                Effect::Partial(percent) => strike.percent = strike.percent.or(Some(percent)),
+                Effect::Stale => {
+                    let earlier = earlier.as_deref_mut().filter(|_| listed(call).is_some());
+                    let answer = earlier.map(|store| v2::call(store, call));
+                    strike.stale = strike.stale.take().or(answer);
+                }
             }
         }
-        effects
+        strike
     }
+}
+
+/// The kind of the objects that a call lists.
+fn listed(call: &Call) -> Option<Kind> {
+    match call {
+        Call::Enumerate { kind, .. } => Some(*kind),
+        Call::Hns { method: Method::Get, path, .. } => match path.trim_matches('/') {
+            "networks" => Some(Kind::Network),
+            "endpoints" => Some(Kind::Endpoint),
+            // The list of routes is the same.
+            "policylists" => Some(Kind::LoadBalancer),
+            "namespaces" => Some(Kind::Namespace),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A list with a percentage of its objects.
+fn thin_out(text: &str, percent: u8) -> String {
+    let Ok(mut document) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let objects = match &mut document {
+        // An enumeration is an array of ids; `HNSCall` has its list in an envelope.
+        Value::Array(ids) => Some(ids),
+        envelope => envelope.get_mut("Output").and_then(Value::as_array_mut),
+    };
+    let kept = |index: usize| index * usize::from(percent.min(100)) / 100;
+    let mut index = 0;
+    if let Some(objects) = objects {
+        objects.retain(|_| {
+            index += 1;
+            kept(index) > kept(index - 1)
+        });
+    }
+    document.to_string()
 }

@@ -347,6 +347,9 @@ fn control_has_the_methods_of_the_emulator() {
     control.inject_times(twice, 2).unwrap();
     assert_eq!([(); 3].map(|()| remote.call(&version()).is_ok()), [false, false, true]);
     remote.call(&create_namespace()).unwrap();
+    control.inject(Fault::of_each(Which::V2List(Kind::Network), Effect::Partial(0))).unwrap();
+    assert_eq!(remote.call(&enumerate(Kind::Network)).unwrap(), Reply::Document("[]".into()));
+    control.clear_faults().unwrap();
 
     let options = Options { accepts_no_backend: true, ..control.options().unwrap() };
     control.set_options(options).unwrap();

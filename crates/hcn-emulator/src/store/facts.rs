@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 /// The facts that each creation of an endpoint needs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) subnets: Vec<SubnetFacts>,
     pub(super) macs: MacPool,

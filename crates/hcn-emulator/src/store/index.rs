@@ -16,7 +16,7 @@ pub(super) type FrontendKey = (bool, Option<IpAddr>, Protocol, u16);
 /// The unique key of a port mapping of an endpoint: protocol, external port and address.
 pub(super) type MappingKey = (u64, u64, Option<IpAddr>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     pub(super) frontends: HashMap<FrontendKey, Guid>,
     /// The endpoints with an address in a network, and whether they are remote.

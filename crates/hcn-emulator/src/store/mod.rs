@@ -31,7 +31,7 @@ use table::Table;
 pub(crate) use members::{as_id, id_of, read, set};
 pub(crate) use spelling::request;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub(crate) build: Build,
     pub(crate) options: Options,

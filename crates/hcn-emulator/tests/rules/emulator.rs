@@ -7,7 +7,7 @@ use hcn_emulator::rules::{self, Evidence};
 use hcn_emulator::{Build, Emulator, Host};
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, parse};
 
 #[test]
 fn quirks_do_not_apply_to_other_users_of_hns() {
@@ -84,6 +84,49 @@ fn a_fault_can_be_limited() {
     rig.emulator.inject_times(fault, 2);
     let codes = [(); 3].map(|()| rig.hns(Method::Get, "/networks/", &Value::Null).err());
     assert_eq!(codes, [Some(Hresult::ERROR_TIMEOUT), Some(Hresult::ERROR_TIMEOUT), None]);
+}
+
+#[test]
+fn a_list_can_lack_objects_although_it_succeeds() {
+    let rig = Rig::new();
+    let backends: Vec<Guid> = (1..=8).map(|last| rig.remote(&format!("10.244.2.{last}"))).collect();
+    for last in 1..=4 {
+        rig.balance(&[&format!("10.96.0.{last}")], 80, &backends).unwrap();
+    }
+    let lists = || {
+        let v1 = |path| rig.hns(Method::Get, path, &Value::Null).unwrap().as_array().unwrap().len();
+        let v2 = |kind| rig.ids(kind, &json!({})).len();
+        [v1("/endpoints/"), v1("/policylists/"), v2(Kind::Endpoint), v2(Kind::LoadBalancer)]
+    };
+    let partial = |which, percent| rig.emulator.inject(Fault::of_each(which, Effect::Partial(percent)));
+    partial(Which::V1List(Kind::Endpoint), 0);
+    partial(Which::V1List(Kind::LoadBalancer), 75);
+    assert_eq!(lists(), [0, 3, 8, 4]);
+    partial(Which::V2List(Kind::Endpoint), 50);
+    partial(Which::V2List(Kind::LoadBalancer), 0);
+    assert_eq!(lists(), [0, 3, 4, 0]);
+    assert_eq!(
+        rig.hns(Method::Get, &format!("/endpoints/{}", backends[0]), &Value::Null).map(|v| parse(&v)),
+        Ok(backends[0])
+    );
+    rig.emulator.clear_faults();
+    assert_eq!(lists(), [8, 4, 8, 4]);
+}
+
+#[test]
+fn a_list_can_show_an_earlier_moment() {
+    let rig = Rig::new();
+    let lists = || {
+        let ids = |list: Value| list.as_array().unwrap().iter().map(parse).collect::<Vec<_>>();
+        (ids(rig.hns(Method::Get, "/endpoints/", &Value::Null).unwrap()), rig.ids(Kind::Endpoint, &json!({})))
+    };
+    let first = rig.remote("10.244.2.1");
+    rig.emulator.inject(Fault::of_each(Which::V1List(Kind::Endpoint), Effect::Stale));
+    let second = rig.remote("10.244.2.2");
+    rig.delete(Kind::Endpoint, first).unwrap();
+    assert_eq!(lists(), (vec![first], vec![second]));
+    rig.emulator.clear_faults();
+    assert_eq!(lists(), (vec![second], vec![second]));
 }
 
 #[test]
