@@ -30,7 +30,7 @@ pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
-pub use network::{HostCondition, Network, NetworkIndex, Networks};
+pub use network::{Distrust, HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use hcn::Guid;
 use hcn::schema::RemoteSubnetRoute;
+use hcn::{Guid, Kind};
 use ipnet::IpNet;
 
 use crate::model::Family;
@@ -182,6 +182,12 @@ pub enum HostCondition {
     /// A document of HNS is invalid.
     #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
+    /// An HNS v1 list contradicts the HCN (v2) API.
+    #[error("the HNS v1 list of {} is not used: {distrust}; what other programs modify in place is not detected", plural(*kind))]
+    V1ListDistrusted { kind: Kind, distrust: Distrust },
+    /// A list lacks objects that HNS has.
+    #[error("the list of {} lacks some that HNS has; what it lacks is treated as present", plural(*kind))]
+    ListIncomplete { kind: Kind },
 }
 
 impl HostCondition {
@@ -194,7 +200,30 @@ impl HostCondition {
             Self::SubnetUnreadable { .. } => "SubnetUnreadable",
             Self::IdsNotHonoured => "IdsNotHonoured",
             Self::ObjectSkipped { .. } => "ObjectSkipped",
+            Self::V1ListDistrusted { .. } => "V1ListDistrusted",
+            Self::ListIncomplete { .. } => "ListIncomplete",
         }
+    }
+}
+
+/// What the HNS v1 list of a kind shows otherwise than the HCN (v2) API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Distrust {
+    #[error("it lacks {0}, which HNS has")]
+    Lacks(Guid),
+    #[error("it has {0}, which HNS does not have")]
+    ShowsAbsent(Guid),
+    #[error("it shows {0} with other content than HNS has")]
+    OtherContent(Guid),
+}
+
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Network => "networks",
+        Kind::Endpoint => "endpoints",
+        Kind::LoadBalancer => "load balancers",
+        Kind::Namespace => "namespaces",
+        Kind::Route => "routes",
     }
 }
 

@@ -62,6 +62,11 @@ pub struct Capabilities {
     /// Modifying a load balancer in place. Set to false when HNS reports success but changes nothing (kubernetes issue
     /// 131466).
     pub modify: bool,
+    /// Whether the HNS v1 list of endpoints is trusted. Set to false when it contradicts the HCN (v2) API; then no audit detects what
+    /// other programs modify in place.
+    pub v1_endpoint_list: bool,
+    /// As [`v1_endpoint_list`](Self::v1_endpoint_list), for load balancers.
+    pub v1_load_balancer_list: bool,
     /// The load balancer flags that the API can express.
     pub flags: LoadBalancerFlags,
     /// The port mapping flags that the API can express.
@@ -77,6 +82,8 @@ impl Capabilities {
                 affinity: features.session_affinity,
                 ipv6: features.ipv6_dual_stack,
                 modify: features.modify_load_balancer,
+                v1_endpoint_list: true,
+                v1_load_balancer_list: true,
                 // Unknown bits may be set by HNS itself. They must not count as a difference.
                 flags: LoadBalancerFlags::DSR | LoadBalancerFlags::IPV6,
                 mapping_flags: PortMappingFlags::ILB
@@ -90,6 +97,9 @@ impl Capabilities {
                 affinity: false,
                 ipv6: false,
                 modify: false,
+                // The HNS v1 API has no other lists.
+                v1_endpoint_list: true,
+                v1_load_balancer_list: true,
                 flags: LoadBalancerFlags::DSR,
                 mapping_flags: PortMappingFlags::ILB,
             },

@@ -32,12 +32,16 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     for state in Liveness::ALL {
         samples.push(Sample::of(&HNS_LIVENESS, [state.as_str()], f64::from(u8::from(state == liveness))));
     }
-    if let Some(Capabilities { dsr, affinity, ipv6, modify, .. }) = status.capabilities {
+    if let Some(Capabilities { dsr, affinity, ipv6, modify, v1_endpoint_list, v1_load_balancer_list, .. }) =
+        status.capabilities
+    {
         let capabilities = [
             ("direct_server_return", dsr),
             ("session_affinity", affinity),
             ("ipv6", ipv6),
             ("modify_load_balancer", modify),
+            ("v1_endpoint_list", v1_endpoint_list),
+            ("v1_load_balancer_list", v1_load_balancer_list),
         ];
         samples.extend(capabilities.map(|(name, can)| Sample::of(&HNS_CAPABILITY, [name], f64::from(u8::from(can)))));
     }

@@ -141,6 +141,9 @@ pub(super) struct CapabilitiesPage {
     pub(super) session_affinity: bool,
     pub(super) ipv6: bool,
     pub(super) modify_load_balancer: bool,
+    /// Whether the HNS v1 list of endpoints is trusted.
+    pub(super) v1_endpoint_list: bool,
+    pub(super) v1_load_balancer_list: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -262,8 +265,15 @@ impl From<Tally> for TallyPage {
 
 impl From<Capabilities> for CapabilitiesPage {
     fn from(capabilities: Capabilities) -> Self {
-        let Capabilities { dsr, affinity, ipv6, modify, .. } = capabilities;
-        Self { direct_server_return: dsr, session_affinity: affinity, ipv6, modify_load_balancer: modify }
+        let Capabilities { dsr, affinity, ipv6, modify, v1_endpoint_list, v1_load_balancer_list, .. } = capabilities;
+        Self {
+            direct_server_return: dsr,
+            session_affinity: affinity,
+            ipv6,
+            modify_load_balancer: modify,
+            v1_endpoint_list,
+            v1_load_balancer_list,
+        }
     }
 }
 

@@ -51,6 +51,8 @@ fn capabilities(capabilities: CapabilitiesPage) -> String {
         ("session affinity", capabilities.session_affinity),
         ("IPv6", capabilities.ipv6),
         ("load balancers modified in place", capabilities.modify_load_balancer),
+        ("HNS v1 list of endpoints trusted", capabilities.v1_endpoint_list),
+        ("HNS v1 list of load balancers trusted", capabilities.v1_load_balancer_list),
     ];
     all.map(|(what, can)| format!("{what}: {}", if can { "yes" } else { "no" })).join(", ")
 }

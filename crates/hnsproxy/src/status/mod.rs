@@ -141,7 +141,7 @@ impl Status {
             unready: reconciler.unready(),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
-            capabilities: reconciler.capabilities().copied(),
+            capabilities: reconciler.capabilities(),
             service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
             conditions,
             host_conditions: reconciler.host_conditions(),

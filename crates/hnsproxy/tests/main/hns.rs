@@ -1,9 +1,11 @@
 //! Changes of HNS by other programs, and writes that HNS refuses.
 
 use hcn::{Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::{Value, json};
 
 use crate::support::hns::Hns;
+use crate::support::http::get;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
@@ -68,4 +70,51 @@ fn a_source_address_outside_of_the_network_is_refused_by_hns_and_retried() {
         .map(|entry| json!(entry.function))
         .collect();
     assert!(!refused.is_empty() && refused.iter().all(|function| function == "HcnCreateEndpoint"), "{refused:?}");
+}
+
+#[test]
+fn a_list_that_is_empty_although_hns_has_objects_changes_nothing_and_is_named() {
+    for kind in [Kind::Endpoint, Kind::LoadBalancer] {
+        let hns = Hns::of("boutique-l2bridge");
+        let running = Running::start(&[&boutique(), &hns.flag(), "--enable-dsr", "--hns-audit-interval=0.05"]);
+        running.wait_until_in_sync();
+        let objects = hns.objects();
+        hns.emulator.inject(Fault::of_each(Which::V1List(kind), Effect::Partial(0)));
+        hns.emulator.reset_journal();
+        let state = running.wait_for_state("the list to be distrusted", |state| {
+            state["host_conditions"].as_array().unwrap().iter().any(|one| one["reason"] == "V1ListDistrusted")
+        });
+        let capabilities = &state["hns"]["capabilities"];
+        assert_eq!(
+            (&capabilities["v1_endpoint_list"], &capabilities["v1_load_balancer_list"]),
+            (&json!(kind != Kind::Endpoint), &json!(kind != Kind::LoadBalancer))
+        );
+        // Three cycles of audits.
+        let audits = || hns.calls_of("HcnEnumerateLoadBalancers");
+        wait_until("36 audits", audits, |audits| *audits >= 36);
+        let written: Vec<_> = hns.emulator.journal().into_iter().filter(|entry| entry.is_write).collect();
+        assert_eq!((written, hns.objects()), (vec![], objects));
+        let statusz = get(running.metrics, "/statusz?format=json").unwrap().json();
+        assert_eq!(
+            (&statusz["host_conditions"][0]["reason"], &statusz["drift"]),
+            (&json!("V1ListDistrusted"), &json!({}))
+        );
+        running.wait_until_in_sync();
+    }
+}
+
+#[test]
+fn a_list_of_the_hcn_api_that_lacks_objects_changes_nothing_and_the_node_is_not_ready() {
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&boutique(), &hns.flag(), "--enable-dsr", "--hns-audit-interval=0.05"]);
+    running.wait_until_in_sync();
+    let objects = hns.objects();
+    hns.emulator.inject(Fault::of_each(Which::V2List(Kind::LoadBalancer), Effect::Partial(0)));
+    hns.emulator.reset_journal();
+    running.wait_until_waiting_for("ListIncomplete");
+    hns.wait_for_audit();
+    assert_eq!((hns.emulator.writes(), hns.objects()), (0, objects));
+    hns.emulator.clear_faults();
+    running.wait_until_in_sync();
+    assert_eq!(hns.emulator.writes(), 0);
 }

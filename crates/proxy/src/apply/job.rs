@@ -50,7 +50,7 @@ pub(super) enum Fact {
         id: Guid,
         attempted: ObservedLoadBalancer,
     },
-    /// The object has other content than its id tells.
+    /// Another program gave the object other content than its id tells.
     ContentNotOfId(Guid),
     /// A modify took effect.
     ModifyWorks,
@@ -170,8 +170,7 @@ impl Job {
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
-        // The id was chosen for the content at creation, and a modify does not change it.
-        facts.extend([Fact::LoadBalancer { id, observed }, Fact::ContentNotOfId(id)]);
+        facts.push(Fact::LoadBalancer { id, observed });
         Ok(())
     }
 

@@ -2,13 +2,16 @@
 
 use hcn::client::Listed;
 use hcn::schema::LoadBalancer;
-use hcn::{Class, Client, Error, Guid};
+use hcn::{ApiVersion, Client, Error, Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
+use super::read::readable_or_absent;
+use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
+use crate::network::Distrust;
 use crate::settings::Capabilities;
 
 /// If at most this many objects are unread, each is read on its own: two calls each, so at most 32. The v1 list is one
@@ -86,22 +89,26 @@ impl Observed {
         });
 
         let without_documents = listed.iter().all(|(_, listed)| listed.document.is_none());
-        if is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
+        let mut filled = false;
+        if is_v1_list_cheaper(listed.len(), present.len()) && without_documents && self.v1_lists.trusts(Kind::Endpoint)
+        {
             let mut unread: FxHashMap<Guid, &mut ListedEndpoint> =
                 listed.iter_mut().map(|one| (one.1.id, one)).collect();
             // The v1 list only saves calls. If it fails, each endpoint is read on its own.
-            let _ = client.endpoints_from_v1_list(|document| {
+            let fill = client.endpoints_from_v1_list(|document| {
                 let (network, one) = unread.remove(&document.id)?;
                 let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
                 one.document = document.and_then(record).document;
                 None::<()>
             });
+            filled = fill.is_ok();
         }
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
                 Ok(document.map(|read| read.map(|document| ObservedEndpoint::of(network, &document, owner_of(id)))))
             };
+            let lacked = filled && document.is_none();
             match document.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => {}
@@ -109,7 +116,13 @@ impl Observed {
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
                     self.skipped_endpoints.insert(id, "endpoint: missing address".into());
                 }
-                Some(Ok(endpoint)) => self.add_listed_endpoint(id, endpoint, findings),
+                Some(Ok(endpoint)) => {
+                    // The enumeration before the v1 list had it, and the read after it too.
+                    if lacked {
+                        self.v1_lists.distrust(Kind::Endpoint, Distrust::Lacks(id));
+                    }
+                    self.add_listed_endpoint(id, endpoint, findings);
+                }
                 Some(Err(reason)) => {
                     self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
                 }
@@ -134,7 +147,10 @@ impl Observed {
         let first = !self.load_balancers_known;
         // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
-        let LoadBalancerList { mut listed, mut from_v1_list } = list_load_balancers(client, capabilities, detail)?;
+        let mut expected = Expected::new(expected);
+        let LoadBalancerList { mut listed, mut from_v1_list } =
+            self.list_load_balancers(client, capabilities, detail, &mut expected)?;
+        self.confirm_absent_load_balancers(client, &mut listed)?;
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
         if from_v1_list {
@@ -145,20 +161,24 @@ impl Observed {
         listed.retain(|listed| !known(&listed.id));
 
         let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
-        let expected: FxHashMap<Lineage, (Guid, ObservedLoadBalancer)> = if any_of_ours {
-            expected(self).into_iter().map(|(id, expected)| (Lineage::of(id), (id, expected))).collect()
-        } else {
-            FxHashMap::default()
-        };
+        let none = FxHashMap::default();
+        let expected = if any_of_ours { expected.get(self) } else { &none };
         // For the first list, the v1 list was already read above if it is useful; otherwise ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
-        if !first && is_v1_list_cheaper(listed.len(), present.len()) && without_documents {
-            from_v1_list = fill_from_v1_list(client, &mut listed);
+        let mut filled = false;
+        if !first
+            && is_v1_list_cheaper(listed.len(), present.len())
+            && without_documents
+            && self.v1_lists.trusts(Kind::LoadBalancer)
+        {
+            filled = fill_from_v1_list(client, &mut listed);
+            from_v1_list = filled;
         }
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
         let id_tells_backends = first && !capabilities.modify;
         for Listed { id, document } in listed {
+            let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
             let known = match (document, relative) {
                 // The v1 list has no affinity and few flags, so only its backends are reliable. The id tells the rest, and stays valid when
@@ -180,14 +200,22 @@ impl Observed {
             match observed {
                 // It was deleted between the list and the read.
                 None => {}
-                Some(Ok(observed)) => self.add_listed_load_balancer(id, observed, findings),
+                Some(Ok(observed)) => {
+                    // As for endpoints.
+                    if lacked {
+                        self.v1_lists.distrust(Kind::LoadBalancer, Distrust::Lacks(id));
+                    }
+                    self.add_listed_load_balancer(id, observed, findings);
+                }
                 Some(Err(reason)) => {
                     self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
                 }
             }
         }
         self.load_balancers_known = true;
-        self.prune_untrusted_ids();
+        // Forgets deleted objects, so that memory does not grow.
+        let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
+        self.misrepresented.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
         Ok(())
     }
 
@@ -245,32 +273,115 @@ impl Observed {
         self.insert_load_balancer(id, observed, &mut findings.dirty);
     }
 
-    /// Forgets deleted objects, so that memory does not grow. The id of a load balancer that reappears is not trusted in any case.
-    fn prune_untrusted_ids(&mut self) {
-        let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
-        let is_known = |id: &Guid| endpoints.contains_key(id) || load_balancers.contains_key(id);
-        self.untrusted_ids.retain(is_known);
-        self.misrepresented.retain(is_known);
+    /// Lists the load balancers of the host: one call; two if the v1 list fails or differs from what is known; five if
+    /// it contradicts the enumeration.
+    ///
+    /// The v1 list is needed only if HNS can modify in place; otherwise ids tell the backends.
+    fn list_load_balancers<F: FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>>(
+        &mut self,
+        client: &Client,
+        capabilities: &Capabilities,
+        detail: ListDetail,
+        expected: &mut Expected<F>,
+    ) -> Result<LoadBalancerList, Error> {
+        let v1_list = || client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_v1_list)));
+        let is_used = detail == ListDetail::Contents && capabilities.modify && self.v1_lists.trusts(Kind::LoadBalancer);
+        let v1 = is_used.then(v1_list).and_then(Result::ok);
+        let is_enough = v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
+        let v1 = match v1 {
+            Some(mut listed) if is_enough => {
+                // It has documents, so it may lack an object with an invalid one.
+                let ids: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+                let skipped = self.skipped_load_balancers.keys().filter(|id| !ids.contains(id));
+                listed.extend(skipped.map(|id| Listed { id: *id, document: None }));
+                return Ok(LoadBalancerList { listed, from_v1_list: true });
+            }
+            other => other,
+        };
+        let record = |id, document| record_of(id, document, capabilities);
+        let mut listed = client.load_balancers(|listed| Some(listed.and_then(record)))?;
+        let Some(v1) = v1 else { return Ok(LoadBalancerList { listed, from_v1_list: false }) };
+        let is_skipped = |id: &Guid| self.skipped_load_balancers.contains_key(id);
+        let read = |id| client.load_balancer(id);
+        let distrust = v1_lists::merge(&mut listed, v1, is_skipped, v1_list, read)?;
+        distrust.into_iter().for_each(|distrust| self.v1_lists.distrust(Kind::LoadBalancer, distrust));
+        Ok(LoadBalancerList { listed, from_v1_list: distrust.is_none() })
+    }
+
+    /// Whether a v1 list of load balancers has exactly the known ones. At the first audit: all that we would create, if
+    /// an earlier process has created any endpoint.
+    fn shows_what_is_known<F: FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>>(
+        &self,
+        v1: &[Listed<ObservedLoadBalancer>],
+        expected: &mut Expected<F>,
+    ) -> bool {
+        if !self.load_balancers_known {
+            let programmed = self.endpoints.values().any(|endpoint| endpoint.owner == Owner::Us);
+            let lineages: FxHashSet<Lineage> = v1.iter().map(|listed| Lineage::of(listed.id)).collect();
+            return !programmed || expected.get(self).keys().all(|lineage| lineages.contains(lineage));
+        }
+        let is_known = |id: &Guid| self.load_balancers.contains_key(id);
+        v1.iter().filter(|listed| is_known(&listed.id)).count() == self.load_balancers.len()
+            && v1.iter().all(|one| is_known(&one.id) || self.skipped_load_balancers.contains_key(&one.id))
+    }
+
+    /// Adds the documents of the v1 list to a list of endpoints. Both are called only if they are needed: one call if
+    /// the v1 list shows exactly the known endpoints.
+    ///
+    /// # Errors
+    /// The error of HNS, if the enumeration or a read fails.
+    pub fn endpoints_with_contents(
+        &mut self,
+        client: &Client,
+        v1_list: impl Fn() -> Result<Vec<ListedEndpoint>, Error>,
+        enumerate: impl FnOnce() -> Result<Vec<ListedEndpoint>, Error>,
+    ) -> Result<Vec<ListedEndpoint>, Error> {
+        // The HNS v1 API has no other list.
+        let trusted = client.api_version() == ApiVersion::V1 || self.v1_lists.trusts(Kind::Endpoint);
+        // Without it, ids are enough to tell which endpoints exist.
+        let Some(mut v1) = trusted.then(&v1_list).and_then(Result::ok) else { return enumerate() };
+        let is_known = |id: &Guid| self.endpoints.contains_key(id);
+        let all_known = v1.iter().filter(|(_, one)| is_known(&one.id)).count() == self.endpoints.len()
+            && v1.iter().all(|(_, one)| is_known(&one.id) || self.skipped_endpoints.contains_key(&one.id));
+        if client.api_version() == ApiVersion::V1 {
+            return Ok(v1);
+        }
+        if all_known {
+            // It has documents, so it may lack an endpoint with an invalid one.
+            let ids: FxHashSet<Guid> = v1.iter().map(|(_, listed)| listed.id).collect();
+            let skipped = self.skipped_endpoints.keys().filter(|id| !ids.contains(id));
+            v1.extend(skipped.map(|id| (Guid::nil(), Listed { id: *id, document: None })));
+            return Ok(v1);
+        }
+        let (networks, mut listed): (Vec<Guid>, Vec<_>) = enumerate()?.into_iter().unzip();
+        let listed_only = |v1: Vec<ListedEndpoint>| v1.into_iter().map(|(_, listed)| listed).collect::<Vec<_>>();
+        let is_skipped = |id: &Guid| self.skipped_endpoints.contains_key(id);
+        let list_again = || v1_list().map(listed_only);
+        let read = |id| client.endpoint(id);
+        let distrust = v1_lists::merge(&mut listed, listed_only(v1), is_skipped, list_again, read)?;
+        distrust.into_iter().for_each(|distrust| self.v1_lists.distrust(Kind::Endpoint, distrust));
+        Ok(networks.into_iter().zip(listed).collect())
     }
 }
 
-/// Lists the load balancers of the host: one call, or two if the v1 list fails.
-///
-/// The v1 list is needed only if HNS can modify in place; otherwise ids tell the backends.
-fn list_load_balancers(
-    client: &Client,
-    capabilities: &Capabilities,
-    detail: ListDetail,
-) -> Result<LoadBalancerList, Error> {
-    if detail == ListDetail::Contents
-        && capabilities.modify
-        && let Ok(listed) = client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_v1_list)))
-    {
-        return Ok(LoadBalancerList { listed, from_v1_list: true });
+/// The load balancers that we would create, computed when they are first needed: that is expensive.
+struct Expected<F> {
+    compute: Option<F>,
+    by_lineage: FxHashMap<Lineage, (Guid, ObservedLoadBalancer)>,
+}
+
+impl<F: FnOnce(&Observed) -> FxHashMap<Guid, ObservedLoadBalancer>> Expected<F> {
+    fn new(compute: F) -> Self {
+        Self { compute: Some(compute), by_lineage: FxHashMap::default() }
     }
-    let listed =
-        client.load_balancers(|listed| Some(listed.and_then(|id, document| record_of(id, document, capabilities))))?;
-    Ok(LoadBalancerList { listed, from_v1_list: false })
+
+    fn get(&mut self, observed: &Observed) -> &FxHashMap<Lineage, (Guid, ObservedLoadBalancer)> {
+        if let Some(compute) = self.compute.take() {
+            let computed = compute(observed).into_iter();
+            self.by_lineage = computed.map(|(id, expected)| (Lineage::of(id), (id, expected))).collect();
+        }
+        &self.by_lineage
+    }
 }
 
 /// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read on its own.
@@ -303,18 +414,6 @@ fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBal
         Ok(observed)
     } else {
         Err("incomplete in the v1 list".to_owned())
-    }
-}
-
-/// The result of reading one object: its document, `None` if it has vanished, or why the document is invalid. Only other errors
-/// end an audit.
-pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<Result<T, String>>, Error> {
-    match result {
-        Ok(document) => Ok(Some(Ok(document))),
-        // One invalid document must not stop the audit of all other objects.
-        Err(Error::Document { reason, .. }) => Ok(Some(Err(reason))),
-        Err(error) if error.class() == Class::Absent => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

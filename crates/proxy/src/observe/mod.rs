@@ -3,19 +3,24 @@
 //! A list costs one call for each kind of object. Only new objects whose id does not identify their content are read.
 //! Three rules apply to every answer of HNS:
 //!
-//! - An error changes nothing. An object is removed only if it is missing in a complete list.
+//! - An error changes nothing. An object is removed only if it is missing in a complete list, and an object that serves
+//!   only if a second source confirms it.
 //! - It is normal that an object disappears between the list and the read of its document: another program deleted it.
 //! - An object with an invalid document is skipped, and not read again until the next cycle of audits. Other objects
 //!   are not affected.
 
+mod absence;
 mod drift;
 mod lists;
 mod object;
+mod read;
+mod v1_lists;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hcn::Guid;
+use hcn::{Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -28,6 +33,7 @@ pub use drift::{Cause, Drift, Findings, by_cause};
 pub(crate) use lists::owner_of;
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub use v1_lists::V1Lists;
 
 /// The endpoints of our networks and the load balancers of the host, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -42,12 +48,16 @@ pub struct Observed {
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects whose id does not match their content: modified in place, by us or by another program.
+    /// Objects of ours that had other content than their id tells: another program modified or created them. Kept while such an object is
+    /// missing, since it may reappear with that content.
     untrusted_ids: FxHashSet<Guid>,
     /// Whether load balancers have been listed at least once.
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
+    v1_lists: V1Lists,
+    /// The kinds whose last list lacked objects that HNS has.
+    incomplete_lists: BTreeSet<Kind>,
 }
 
 impl Observed {
@@ -190,10 +200,9 @@ impl Observed {
         observed.content.whole = Content::UNKNOWN;
         // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
-        self.untrusted_ids.insert(id);
     }
 
-    /// Records that an id does not match the content of its object.
+    /// Records that another program gave an object other content than its id tells.
     pub fn mark_id_untrusted(&mut self, id: Guid) {
         self.untrusted_ids.insert(id);
     }

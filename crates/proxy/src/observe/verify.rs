@@ -2,17 +2,33 @@
 //! the modified field.
 //!
 //! An entry of a v1 list that differs is only a hint: v1 documents lack fields of v2, and HNS builds differ in what
-//! they write there. So the object is read on its own, and its document is compared. If the entry of every object of a
-//! kind differs, none is read, because this build probably lists them differently.
+//! they write there. So the object is read on its own, and its document is compared. If the list is wrong about too many
+//! objects, it is not used again.
 
 use hcn::client::Listed;
-use hcn::{Client, Error, Guid};
+use hcn::{ApiVersion, Client, Error, Guid, Kind};
+use rustc_hash::FxHashSet;
 
 use super::drift::{Cause, Findings};
-use super::lists::{ListedEndpoint, readable_or_absent};
+use super::lists::ListedEndpoint;
+use super::read::readable_or_absent;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
+use crate::network::Distrust;
 use crate::settings::Capabilities;
+
+/// The number of endpoints that the v1 list may show otherwise than they are. HNS builds differ in what they write for
+/// endpoints of some kinds, and each of these costs two calls once. A list that shows more of them otherwise shows
+/// nothing that another program does.
+const MAX_MISREPRESENTED: usize = 4;
+
+/// What the entries of a list suggest about the objects that are verified.
+struct Suspects {
+    /// The objects whose entry differs from what was written.
+    ids: Vec<Guid>,
+    /// Whether any entry is as written.
+    any_as_written: bool,
+}
 
 impl Observed {
     /// Reads our remote endpoints whose list entry differs from what was written: two calls for each.
@@ -28,8 +44,12 @@ impl Observed {
             let known = ours(id)?;
             Some(listed.is_some_and(|listed| known.content == listed.content))
         };
-        let suspects = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
-        for id in suspects {
+        let Suspects { ids, any_as_written } = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
+        let (mut misrepresented, mut any_changed) = (Vec::new(), false);
+        for id in ids {
+            if misrepresented.len() == MAX_MISREPRESENTED {
+                break;
+            }
             let Some(known) = self.endpoints.get(&id) else { continue };
             let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
             match readable_or_absent(client.endpoint(id))? {
@@ -41,10 +61,9 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
-                        // The list shows this object incorrectly. Without this mark, each such audit would read it
-                        // again.
-                        self.misrepresented.insert(id);
+                        misrepresented.push(id);
                     } else {
+                        any_changed = true;
                         // Its id still has the old content, so the id is no longer trusted.
                         findings.add_drift(Cause::EndpointChanged, subjects);
                         self.insert_endpoint(id, observed, &mut findings.dirty);
@@ -55,6 +74,17 @@ impl Observed {
                 Some(Err(_)) => {}
             }
         }
+        // The document of the HNS v1 API is an entry of this list: it cannot differ from it.
+        let other_api = client.api_version() == ApiVersion::V2;
+        let shows_nothing_right = !any_as_written && !any_changed;
+        if let Some(first) = misrepresented.first()
+            && other_api
+            && (shows_nothing_right || misrepresented.len() == MAX_MISREPRESENTED)
+        {
+            self.v1_lists.distrust(Kind::Endpoint, Distrust::OtherContent(*first));
+        }
+        // Without this mark, each such audit would read them again.
+        self.misrepresented.extend(misrepresented);
         Ok(())
     }
 
@@ -71,8 +101,9 @@ impl Observed {
             let known = ours(id)?;
             Some(listed.is_some_and(|listed| known.matches_v1_list(listed)))
         };
-        let suspects = self.suspects(listed, is_as_written);
-        for id in suspects {
+        let is_complete = |listed: &&Listed<ObservedLoadBalancer>| matches!(listed.document, Some(Ok(_)));
+        let complete: FxHashSet<Guid> = listed.iter().filter(is_complete).map(|listed| listed.id).collect();
+        for id in self.suspects(listed, is_as_written).ids {
             let Some(known) = self.load_balancers.get(&id) else { continue };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
             match readable_or_absent(client.load_balancer(id))? {
@@ -84,8 +115,14 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
-                        // As for endpoints: the list shows this object incorrectly.
                         self.misrepresented.insert(id);
+                        // Frontends, backends and the backend port are in every v1 list, and new load balancers are
+                        // not read if it shows them. So a list that is wrong about one of them, for example because it
+                        // is out of date, is not used again. An incomplete entry says nothing about the others.
+                        if complete.contains(&id) {
+                            self.v1_lists.distrust(Kind::LoadBalancer, Distrust::OtherContent(id));
+                            break;
+                        }
                     } else {
                         // Its id still has the old content, so the id is no longer trusted.
                         findings.add_drift(Cause::LoadBalancerChanged, subjects);
@@ -106,19 +143,17 @@ impl Observed {
         &self,
         listed: impl IntoIterator<Item = &'a Listed<T>>,
         is_as_written: impl Fn(&Guid, Option<&T>) -> Option<bool>,
-    ) -> Vec<Guid> {
-        let (mut suspects, mut any_as_written) = (Vec::new(), false);
+    ) -> Suspects {
+        let mut suspects = Suspects { ids: Vec::new(), any_as_written: false };
         for Listed { id, document } in listed {
             // A list of ids shows no content.
             let Some(document) = document else { continue };
             match is_as_written(id, document.as_ref().ok()) {
-                Some(true) => any_as_written = true,
-                Some(false) if !self.misrepresented.contains(id) => suspects.push(*id),
+                Some(true) => suspects.any_as_written = true,
+                Some(false) if !self.misrepresented.contains(id) => suspects.ids.push(*id),
                 _ => {}
             }
         }
-        // Reading every object for a list that shows none of them correctly would cost two calls for each, at each
-        // such audit.
-        if any_as_written { suspects } else { Vec::new() }
+        suspects
     }
 }

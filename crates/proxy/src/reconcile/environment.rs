@@ -84,7 +84,11 @@ impl Environment {
         let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
-        let mut conditions: Vec<HostCondition> = networks.chain(ids).chain(skipped).collect();
+        let distrusted = observed.v1_lists().distrusted();
+        let distrusted = distrusted.map(|(kind, distrust)| HostCondition::V1ListDistrusted { kind, distrust });
+        let incomplete = observed.incomplete_lists().map(|kind| HostCondition::ListIncomplete { kind });
+        let mut conditions: Vec<HostCondition> =
+            networks.chain(ids).chain(skipped).chain(distrusted).chain(incomplete).collect();
         conditions.sort();
         conditions
     }

@@ -28,7 +28,7 @@ mod run;
 
 use std::time::Duration;
 
-use hcn::Version;
+use hcn::{Kind, Version};
 use smol_str::SmolStr;
 
 use crate::condition::ServiceCondition;
@@ -188,8 +188,13 @@ impl Reconciler {
     }
 
     /// `None` until the first audit.
-    pub fn capabilities(&self) -> Option<&Capabilities> {
-        self.environment.capabilities.as_ref()
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        let v1_lists = self.observed.v1_lists();
+        Some(Capabilities {
+            v1_endpoint_list: v1_lists.trusts(Kind::Endpoint),
+            v1_load_balancer_list: v1_lists.trusts(Kind::LoadBalancer),
+            ..self.environment.capabilities?
+        })
     }
 
     pub fn observed(&self) -> &Observed {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hcn::schema::{Network as Document, Policy};
-use hcn::{Class, Client, Guid};
+use hcn::{Class, Client, Guid, Kind};
 
 use super::AuditError;
 use super::environment::Environment;
@@ -98,7 +98,25 @@ impl Environment {
                 Some(Err(error)) => errors.push((index, error)),
                 // It is listed with an invalid document: its known state stays.
                 None if known.is_some_and(|id| unreadable.contains(&id)) => {}
-                None => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
+                None => {
+                    let is_listed = |id: &Guid| documents.iter().any(|document| document.id == Some(*id));
+                    let unlisted = self.networks.present(index).map(|network| network.id).filter(|id| !is_listed(id));
+                    match unlisted.map(|id| client.network_of(id)) {
+                        // A list that succeeds can still lack a network: the backends in it would be removed.
+                        Some(Ok(document)) => {
+                            match self.update_network(index, &document, client) {
+                                Ok(one) => change.merge(one),
+                                Err(error) => errors.push((index, error)),
+                            }
+                            if let Some(named) = self.networks.named_mut(index) {
+                                named.host_conditions.push(HostCondition::ListIncomplete { kind: Kind::Network });
+                            }
+                        }
+                        // A failed read is not an absent network.
+                        Some(Err(error)) if error.class() != Class::Absent => return Err(error.into()),
+                        _ => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
+                    }
+                }
             }
         }
         // Without any network there is nothing to program.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use hcn::Kind;
+
 use super::{AuditError, Liveness, Progress, Reconciler, Tally};
+use crate::network::HostCondition;
 
 /// What keeps HNS from being in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum Unready {
     NotAudited,
     /// The last audit failed, or a write got no answer.
     Audit(AuditError),
+    /// The last list of a kind lacks objects that HNS has, and may hide that HNS has lost others.
+    ListIncomplete(Kind),
     /// HNS has restarted, and objects may be missing.
     Restarted,
     /// Frontends that wait for a network that HNS does not have.
@@ -34,6 +39,7 @@ impl Unready {
             Unready::ClusterIncomplete => "ClusterIncomplete",
             Unready::NotAudited => "HNSNotAudited",
             Unready::Audit(error) => error.reason(),
+            Unready::ListIncomplete(_) => "ListIncomplete",
             Unready::Restarted => "HNSRestarted",
             Unready::NetworkMissing { .. } => "NetworkMissing",
             Unready::LoadBalancersPending(_) => "LoadBalancersPending",
@@ -51,6 +57,7 @@ impl fmt::Display for Unready {
             Unready::ClusterIncomplete => f.write_str("Services and EndpointSlices: not listed completely yet"),
             Unready::NotAudited => f.write_str("HNS: not audited yet"),
             Unready::Audit(error) => error.fmt(f),
+            Unready::ListIncomplete(kind) => HostCondition::ListIncomplete { kind: *kind }.fmt(f),
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
             Unready::NetworkMissing { frontends } => {
                 write!(f, "frontends that wait for a missing network: {frontends}")
@@ -103,6 +110,9 @@ impl Reconciler {
             (failed > 0).then_some(Unready::RetriesPending(failed)),
         ];
         let mut pending: Vec<_> = reasons.into_iter().flatten().collect();
+        let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete);
+        let position = pending.iter().take_while(|one| one.is_of_inputs()).count();
+        pending.splice(position..position, incomplete);
         // The other reasons explain a backlog.
         if pending.is_empty() && backlog > 0 {
             pending.push(Unready::ChangesPending(backlog));
@@ -114,6 +124,9 @@ impl Reconciler {
 impl Unready {
     /// Whether something that hnsproxy reads is missing, in contrast to something that it has to write.
     fn is_of_inputs(&self) -> bool {
-        matches!(self, Unready::ClusterIncomplete | Unready::NotAudited | Unready::Audit(_))
+        matches!(
+            self,
+            Unready::ClusterIncomplete | Unready::NotAudited | Unready::Audit(_) | Unready::ListIncomplete(_)
+        )
     }
 }

@@ -1,8 +1,8 @@
 //! The calls of an audit: networks, endpoints, load balancers.
 
-use hcn::Client;
 use hcn::client::Listed;
 use hcn::schema::Endpoint;
+use hcn::{Client, Guid};
 
 use super::super::{AuditError, Reconciler};
 use super::{Answer, AuditScope};
@@ -106,16 +106,16 @@ impl Reconciler {
     /// Lists the endpoints of all networks: one call for each network, or one v1 list of all endpoints if contents are
     /// requested.
     pub(super) fn list_endpoints(
-        &self,
+        &mut self,
         client: &Client,
         detail: ListDetail,
     ) -> Result<Vec<ListedEndpoint>, hcn::Error> {
         let networks = self.environment.networks.present_ids();
-        let record = |network, listed: Listed<Endpoint>| {
-            (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
-        };
-        if detail == ListDetail::Contents
-            && let Ok(listed) = client.endpoints_from_v1_list(|listed| {
+        if detail == ListDetail::Ids {
+            return enumerate_endpoints(client, &networks);
+        }
+        let v1_list = || {
+            client.endpoints_from_v1_list(|listed| {
                 let network = match &listed.document {
                     // The v1 list has the endpoints of all networks of the host.
                     Some(Ok(document)) => document.host_compute_network.filter(|id| networks.contains(id)),
@@ -124,23 +124,19 @@ impl Reconciler {
                 };
                 Some(record(network?, listed))
             })
-        {
-            return Ok(listed);
-        }
-        // The v1 list failed, or was not needed: ids are enough to tell which endpoints exist.
-        let mut listed = Vec::new();
-        for network in networks {
-            listed.extend(client.endpoints(network, |listed| Some(record(network, listed)))?);
-        }
-        Ok(listed)
+        };
+        self.observed.endpoints_with_contents(client, v1_list, || enumerate_endpoints(client, &networks))
     }
 
     pub(super) fn refresh_endpoints(
         &mut self,
         client: &Client,
-        listed: Vec<ListedEndpoint>,
+        mut listed: Vec<ListedEndpoint>,
         findings: &mut Findings,
     ) -> Result<(), hcn::Error> {
+        let networks = self.environment.networks.present_ids();
+        let list_again = || enumerate_endpoints(client, &networks);
+        self.observed.confirm_absent_endpoints(client, &networks, &mut listed, list_again)?;
         let (desired, environment) = (&self.desired, &self.environment);
         let expected = || {
             // Without observed objects, the planner returns the ids of a first start, and not the alternative ids.
@@ -171,4 +167,17 @@ impl Reconciler {
         };
         self.observed.refresh_load_balancers(client, capabilities, detail, expected, findings)
     }
+}
+
+/// The endpoints of all networks, one call for each. With the HCN (v2) API, their ids only.
+fn enumerate_endpoints(client: &Client, networks: &[Guid]) -> Result<Vec<ListedEndpoint>, hcn::Error> {
+    let mut listed = Vec::new();
+    for network in networks {
+        listed.extend(client.endpoints(*network, |listed| Some(record(*network, listed)))?);
+    }
+    Ok(listed)
+}
+
+fn record(network: Guid, listed: Listed<Endpoint>) -> ListedEndpoint {
+    (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
 }

@@ -84,8 +84,9 @@ impl Reconciler {
     /// | later audit | 2: endpoints, load balancers | n + 1: endpoints (n), load balancers |
     /// | more, if a network has no endpoint or is missing, or subnets of an overlay network are due | 1 | 1 |
     /// | more, for each new object whose id does not identify its content | 2 | 2 |
+    /// | more, for each object that serves and is missing in the list | 1 | 1 |
     ///
-    /// If there are many such objects, one v1 list reads them all.
+    /// If there are many new objects, one v1 list reads them all; if many are missing, a second list and 8 reads confirm it.
     ///
     /// # Errors
     /// If a call fails, or no network can be used. Objects that were not read stay as observed before.
