@@ -15,6 +15,8 @@ mod faults;
 mod lists;
 #[path = "suite/networks/mod.rs"]
 mod networks;
+#[path = "suite/outages.rs"]
+mod outages;
 #[path = "suite/progress.rs"]
 mod progress;
 #[path = "suite/properties/mod.rs"]

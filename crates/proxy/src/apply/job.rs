@@ -1,5 +1,8 @@
 //! A job: steps that one thread carries out without others in between, and what their results show about HNS.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Guid};
 use smallvec::SmallVec;
@@ -24,6 +27,8 @@ pub struct Job {
     /// Whether reading back can show that HNS supports modification in place: the old content is known, and differs
     /// from the new one.
     pub(super) proves: bool,
+    /// Whether HNS was unavailable for a job of the queue.
+    pub(super) stopped: Arc<AtomicBool>,
 }
 
 /// What a call shows about HNS.
@@ -67,11 +72,12 @@ pub struct Answer {
 }
 
 impl Job {
-    /// Makes the calls. The answers are in the order of the steps.
+    /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
+    /// another, no further step begins, and it has no answer.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
         let mut released = true;
-        let one = |step: &Step| {
+        let mut one = |step: &Step| {
             let mut facts = Vec::new();
             let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
@@ -81,15 +87,27 @@ impl Job {
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
                     // During an outage the call would fail too.
-                    if released && !failure.is_unavailable() =>
+                    if released && !failure.is_unavailable() && !self.is_stopped() =>
                 {
-                    restored = self.restore_previous(*frontend, client, &mut facts);
+                    match self.restore_previous(*frontend, client, &mut facts) {
+                        // The outage counts, and not the refusal before it: nothing more is written.
+                        Err(failure) if failure.is_unavailable() => result = Err(failure),
+                        outcome => restored = outcome.is_ok_and(|restored| restored),
+                    }
                 }
                 _ => {}
             }
+            if result.as_ref().is_err_and(Failure::is_unavailable) {
+                // Before the answers are recorded, since a job in progress on another thread must not begin a call.
+                self.stopped.store(true, Ordering::SeqCst);
+            }
             Answer { result, facts, restored }
         };
-        self.steps.iter().map(one).collect()
+        self.steps.iter().map_while(|step| (!self.is_stopped()).then(|| one(step))).collect()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     fn carry_out(&self, action: &Action, client: &Client, facts: &mut Vec<Fact>) -> Result<(), Failure> {
@@ -174,12 +192,13 @@ impl Job {
         Ok(())
     }
 
-    /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
-    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
-        let Some(document) = &self.previous else { return false };
+    /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none. Returns
+    /// whether there was one.
+    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> Result<bool, Failure> {
+        let Some(document) = &self.previous else { return Ok(false) };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);
-        self.create_load_balancer(id, document, client, facts).is_ok()
+        self.create_load_balancer(id, document, client, facts).map(|()| true)
     }
 }
 

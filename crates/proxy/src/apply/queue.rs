@@ -1,6 +1,8 @@
 //! The jobs of a plan: their order, their dependencies, and their outcomes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use hcn::Guid;
 use hcn::schema::LoadBalancer;
@@ -36,6 +38,8 @@ pub struct Queue<'a> {
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
     outcomes: Vec<Outcome>,
+    /// Whether HNS was unavailable for a job. Jobs that were already taken begin no further step.
+    stopped: Arc<AtomicBool>,
 }
 
 impl<'a> Queue<'a> {
@@ -73,6 +77,7 @@ impl<'a> Queue<'a> {
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
             outcomes,
+            stopped: Arc::default(),
         }
     }
 
@@ -108,7 +113,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Records the answers of a job.
+    /// Records the answers of a job. A step without an answer has no outcome.
     pub fn record(&mut self, job: Job, answers: Vec<Answer>) {
         self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
@@ -169,6 +174,7 @@ impl<'a> Queue<'a> {
             capabilities: *self.capabilities,
             verify: !*self.modify_verified,
             proves: self.is_known_to_differ(&group),
+            stopped: self.stopped.clone(),
             steps: group,
         })
     }

@@ -120,6 +120,10 @@ impl Reconciler {
             if self.recheck_before(&plan, client) {
                 continue;
             }
+            // HNS was unavailable for that read: the plan waits for an audit.
+            if self.audit.has_failed() {
+                break;
+            }
             let mut dirty = std::mem::take(&mut self.dirty);
             // A plan covers more than what was dirty: also endpoints that its load balancers start or stop using.
             plan.steps.iter().for_each(|step| dirty.insert(step.action.subject()));

@@ -10,7 +10,7 @@ mod lists;
 mod recheck;
 mod state;
 
-use hcn::{Client, Guid};
+use hcn::{Class, Client, Guid};
 
 use super::{AuditError, AuditReport, Reconciler};
 use crate::observe::{Drift, Findings};
@@ -40,6 +40,14 @@ impl Audit {
     /// HNS did not answer a write, and may have carried it out: nothing more is written until an audit succeeds.
     pub(super) fn record_unanswered_write(&mut self, error: hcn::Error) {
         self.transition(Answer::Error(AuditError::Hns(error)));
+    }
+
+    /// A read between two audits failed. If HNS is unavailable, nothing is written until an audit succeeds; another error
+    /// concerns this read only.
+    fn record_failed_read(&mut self, error: hcn::Error) {
+        if error.class() == Class::Unavailable {
+            self.transition(Answer::Error(AuditError::Hns(error)));
+        }
     }
 
     /// Why nothing is written at present.

@@ -30,8 +30,14 @@ impl Reconciler {
         }
         // Recorded before the call: if it fails, one attempt is enough until the cluster changes again.
         self.audit.record_subnets_read();
-        // An error changes nothing: the plan is applied with the known subnets.
-        let document = client.network_of(id).ok();
+        let document = match client.network_of(id) {
+            Ok(document) => Some(document),
+            // The plan is applied with the known subnets, unless HNS is unavailable.
+            Err(error) => {
+                self.audit.record_failed_read(error);
+                None
+            }
+        };
         let change = document.and_then(|document| self.environment.update_network(index, &document, client).ok());
         let change = change.unwrap_or_default();
         self.apply_network_change(change);
@@ -51,18 +57,27 @@ impl Reconciler {
         let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
         let changed = !findings.dirty.is_empty();
         self.apply_findings(findings);
-        result.is_ok() && changed
+        match result {
+            Ok(()) => changed,
+            Err(error) => {
+                self.audit.record_failed_read(error);
+                false
+            }
+        }
     }
 
     /// Lists everything after a refusal which shows that HNS has other objects than observed: a frontend is in use, an id exists, an object
     /// is missing.
     pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
         let mut findings = Findings::default();
-        // If a list fails, nothing changes; what was refused is retried when it is due.
-        let _ = self
+        let result = self
             .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))
             .and_then(|()| self.refresh_load_balancers(client, ListDetail::Ids, &mut findings));
         self.apply_findings(findings);
+        // If a list fails, nothing changes; what was refused is retried when it is due.
+        if let Err(error) = result {
+            self.audit.record_failed_read(error);
+        }
     }
 }

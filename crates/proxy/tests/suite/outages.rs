@@ -1,0 +1,168 @@
+//! HNS that becomes unavailable in the middle of a plan: no call follows an unanswered one until an audit succeeds.
+
+use std::time::Duration;
+
+use hcn::{Client, Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::AuditError;
+use proxy::apply::{Driver, Queue};
+use proxy::testing::{backend, service, slice};
+use serde_json::json;
+
+use crate::faults::{back, empty, serve, writes};
+use crate::rig::Rig;
+
+const GONE: Hresult = Hresult::RPC_S_CALL_FAILED;
+
+#[test]
+fn no_step_of_a_job_follows_an_unanswered_one() {
+    // Without modify, a load balancer is replaced; another program has added a second one on its frontend.
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let mut second = rig.emulator.documents(Kind::LoadBalancer).remove(0);
+    second["ID"] = json!("7b60c1d9-0000-5110-8c89-a9475b890000");
+    second["PortMappings"][0]["InternalPort"] = json!(1);
+    rig.emulator.add(Kind::LoadBalancer, second);
+    rig.proxy.audit(&rig.client).unwrap();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.calls();
+    rig.break_once("HcnDeleteLoadBalancer", false, GONE);
+    rig.run();
+    assert_eq!(writes(&rig), ["HcnCreateEndpoint", "HcnDeleteLoadBalancer"]);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+/// A load balancer that is about to be replaced by one with another backend.
+fn replaced() -> Rig {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.calls();
+    rig
+}
+
+#[test]
+fn nothing_is_restored_while_hns_is_unavailable() {
+    let mut rig = replaced();
+    rig.break_once("HcnCreateLoadBalancer", false, GONE);
+    rig.run();
+    assert_eq!(writes(&rig), ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"]);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn an_unanswered_restore_ends_the_plan() {
+    let mut rig = replaced();
+    serve(&mut rig, "ns/z", "10.96.0.9", &["10.244.2.9"]);
+    rig.break_once("HcnCreateLoadBalancer", false, Hresult::HCN_E_PORT_NOT_FOUND);
+    let fault = |from| Fault {
+        which: Which::Function("HcnCreateLoadBalancer".into()),
+        from,
+        every: 0,
+        effect: Effect::Fail(GONE),
+    };
+    rig.emulator.inject(fault(2));
+    rig.run();
+    let last = writes(&rig).into_iter().skip_while(|function| *function != "HcnDeleteLoadBalancer");
+    assert_eq!(
+        last.collect::<Vec<_>>(),
+        ["HcnDeleteLoadBalancer", "HcnCreateLoadBalancer", "HcnCreateLoadBalancer"],
+        "the restore is the last call"
+    );
+    assert!(matches!(rig.proxy.audit_error(), Some(AuditError::Hns(_))));
+}
+
+#[test]
+fn an_unanswered_read_before_a_plan_ends_the_plan() {
+    let mut rig = empty("15.5");
+    rig.sync();
+    // A pod without an endpoint yet: the endpoints are listed again.
+    let pods = slice("ns/web-1", "ns/web")
+        .port(8080)
+        .backend(backend("10.244.1.11").on("here"))
+        .backend(backend("10.244.2.1").on("there"));
+    rig.proxy.apply_service(service("ns/web").cluster_ip("10.96.0.1").port(80).build());
+    rig.proxy.apply_slice(pods.build());
+    rig.calls();
+    rig.break_once("HcnEnumerateEndpoints", false, GONE);
+    let report = rig.run();
+    assert_eq!((rig.calls(), report.outcomes), ((1, 0), vec![]));
+    assert!(matches!(rig.proxy.audit_error(), Some(AuditError::Hns(_))));
+    rig.run();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+}
+
+#[test]
+fn an_unanswered_list_after_a_refusal_ends_the_run() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.proxy.audit(&rig.client).unwrap();
+    rig.break_once("HcnCreateLoadBalancer", false, Hresult::HCN_E_PORT_ALREADY_EXISTS);
+    rig.break_once("HcnEnumerateEndpoints", false, GONE);
+    rig.run();
+    assert!(matches!(rig.proxy.audit_error(), Some(AuditError::Hns(_))));
+    rig.now += Duration::from_secs(2);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+}
+
+/// Two threads that take a job each. The second job begins when the first has its answer.
+struct TwoAtOnce;
+
+impl Driver for TwoAtOnce {
+    fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
+        let [Some(first), Some(second)] = [queue.take(), queue.take()] else { panic!("two jobs") };
+        let answers = first.perform(client);
+        queue.record(first, answers);
+        let answers = second.perform(client);
+        queue.record(second, answers);
+        assert!(queue.take().is_none());
+    }
+}
+
+#[test]
+fn a_job_that_was_taken_begins_no_call_after_another_was_unanswered() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/a", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/b", "10.96.0.2", &["10.244.2.2"]);
+    rig.sync();
+    back(&mut rig, "ns/a", &["10.244.2.1", "10.244.2.2"]);
+    back(&mut rig, "ns/b", &["10.244.2.1", "10.244.2.2"]);
+    rig.calls();
+    rig.break_once("HcnDeleteLoadBalancer", false, GONE);
+    let report = rig.proxy.run_with(&rig.client, rig.now, &TwoAtOnce);
+    assert_eq!((rig.calls(), report.outcomes.len()), ((1, 1), 1));
+    rig.settle();
+    let both = ":80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0";
+    assert_eq!(rig.objects()[..2], [format!("lb 10.96.0.1{both}"), format!("lb 10.96.0.2{both}")]);
+}
+
+#[test]
+fn an_object_that_cannot_be_read_because_hns_is_unavailable_is_not_absent() {
+    let mut rig = empty("15.5");
+    rig.sync();
+    rig.local("pod", &["10.244.1.11"]);
+    rig.break_once("HcnOpenEndpoint", false, GONE);
+    assert!(matches!(rig.proxy.audit(&rig.client), Err(AuditError::Hns(_))));
+    rig.proxy.audit(&rig.client).unwrap();
+    assert!(rig.proxy.observed().local_at("10.244.1.11".parse().unwrap()).is_some());
+}
+
+#[test]
+fn a_start_without_the_v1_list_reads_load_balancers_that_may_have_been_modified() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.1", "10.244.2.2"]);
+    rig.run();
+    // While no process runs, the second backend goes: the id is that of the desired content, the content is not.
+    rig.restart();
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    rig.emulator.inject(Fault::of_each(Which::V1List(Kind::LoadBalancer), Effect::Fail(Hresult::E_ACCESSDENIED)));
+    rig.sync();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+}
