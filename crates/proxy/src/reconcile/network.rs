@@ -49,7 +49,7 @@ impl Environment {
         };
         match client.network_id(&name)? {
             // The usual case, one call: the id is the known one, so nothing but subnets of other nodes can have changed.
-            Some(id) if id == known && !subnets_due => {
+            Some(id) if id == known && !subnets_due && self.are_networks_usable() => {
                 if let Some(named) = self.networks.named_mut(NetworkIndex::FIRST) {
                     named
                         .host_conditions
@@ -67,6 +67,13 @@ impl Environment {
                 Err(error) => Err(error.into()),
             },
         }
+    }
+
+    /// Whether all networks can be programmed with the current addresses of the host, which may have changed since the networks were read.
+    pub(super) fn are_networks_usable(&self) -> bool {
+        let several = self.networks.len() > 1;
+        let known = self.networks.iter().filter_map(|named| named.network.as_ref());
+        known.into_iter().all(|network| missing_for_overlay(network, several, &self.settings, &self.host).is_none())
     }
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use hcn::{Client, Hresult, Kind};
+use hcn::{ApiVersion, Client, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
-use proxy::AuditError;
 use proxy::apply::{Driver, Queue};
 use proxy::testing::{backend, service, slice};
+use proxy::{AuditError, Host};
 use serde_json::json;
 
 use crate::faults::{back, empty, serve, writes};
-use crate::rig::Rig;
+use crate::rig::{Rig, own_host};
 
 const GONE: Hresult = Hresult::RPC_S_CALL_FAILED;
 
@@ -165,4 +165,24 @@ fn a_start_without_the_v1_list_reads_load_balancers_that_may_have_been_modified(
     rig.emulator.inject(Fault::of_each(Which::V1List(Kind::LoadBalancer), Effect::Fail(Hresult::E_ACCESSDENIED)));
     rig.sync();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+}
+
+#[test]
+fn an_overlay_network_without_the_address_of_the_node_is_reported_until_it_has_one() {
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.settle();
+    let before = rig.objects();
+    rig.proxy.set_host(Host { node_ips: Vec::new(), ..own_host() });
+    rig.calls();
+    for _ in 0..24 {
+        let error = rig.proxy.audit(&rig.client).unwrap_err();
+        assert!(matches!(error, AuditError::OverlayNeeds { needs: "the node IP", .. }), "{error}");
+        assert!(rig.run().outcomes.is_empty());
+    }
+    assert_eq!(rig.calls().1, 0);
+    rig.proxy.set_host(own_host());
+    rig.settle();
+    assert_eq!((rig.objects(), rig.calls().1), (before, 0));
 }

@@ -32,7 +32,9 @@ impl Reconciler {
         let has_endpoints = |named: &NamedNetwork| {
             named.present && named.network.as_ref().is_some_and(|network| self.observed.has_endpoints(network.id))
         };
-        let list_shows_networks = !self.audit.has_failed() && self.environment.networks.iter().all(has_endpoints);
+        let list_shows_networks = !self.audit.has_failed()
+            && self.environment.networks.iter().all(has_endpoints)
+            && self.environment.are_networks_usable();
         let mut network_changed = false;
         if !list_shows_networks || scope == AuditScope::Networks || self.subnets_are_due() {
             network_changed = self.find_networks(client)?;
