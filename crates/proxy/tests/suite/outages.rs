@@ -168,6 +168,22 @@ fn a_start_without_the_v1_list_reads_load_balancers_that_may_have_been_modified(
 }
 
 #[test]
+fn a_cluster_change_between_the_parts_of_an_audit_lists_the_endpoints_of_new_pods() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    while !rig.proxy.audit_step(&rig.client).unwrap().paused {}
+    let pod = slice("ns/api-1", "ns/api").port(8080).backend(backend("10.244.1.11").on("here"));
+    rig.proxy.apply_service(service("ns/api").cluster_ip("10.96.0.2").port(80).build());
+    rig.proxy.apply_slice(pod.build());
+    rig.local("pod", &["10.244.1.11"]);
+    // The second part lists load balancers only.
+    assert!(!rig.proxy.audit_step(&rig.client).unwrap().paused);
+    rig.run();
+    assert!(rig.objects().contains(&"lb 10.96.0.2:80/6 -> 10.244.1.11:8080 flags 1/0".into()));
+}
+
+#[test]
 fn an_overlay_network_without_the_address_of_the_node_is_reported_until_it_has_one() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     rig.cluster(vec![], vec![]);

@@ -150,7 +150,10 @@ impl Reconciler {
             };
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };
-        self.observed.refresh_endpoints(client, listed, expected, findings)
+        self.observed.refresh_endpoints(client, listed, expected, findings)?;
+        // A plan that lacks an endpoint need not list them at once.
+        self.audit.endpoints_current = true;
+        Ok(())
     }
 
     pub(super) fn refresh_load_balancers(

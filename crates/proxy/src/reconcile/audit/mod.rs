@@ -147,12 +147,7 @@ impl Reconciler {
         self.environment.honours_ids = client.honours_ids();
         match self.audit.error() {
             Some(error) => Err(error.clone()),
-            // The endpoints were listed by this audit, or by the one before if this one listed the networks: a plan
-            // that lacks one need not list them at once.
-            None => {
-                self.audit.endpoints_current = true;
-                Ok(report)
-            }
+            None => Ok(report),
         }
     }
 
