@@ -27,8 +27,10 @@ impl Reconciler {
         }
         // Endpoints that were due and are no longer reported as missing, perhaps because their frontend is postponed,
         // are removed. If a later plan reports one, its backoff starts anew.
-        for subject in missing_local.due(now) {
-            missing_local.clear(subject);
+        for subject in std::mem::take(&mut self.retries.awaited_in_run) {
+            if !missing_local.is_backing_off(subject, now) {
+                missing_local.clear(subject);
+            }
         }
         let has_endpoint = |address: &&IpAddr| self.observed.local_at(**address).is_some();
         for address in planned.addresses.iter().filter(has_endpoint) {

@@ -15,6 +15,8 @@ pub(super) struct Retries {
     /// Addresses of local backends without an endpoint. The CNI creates it, often after the slice has the address. HNS does
     /// not notify of the creation, at most of the attachment, so the endpoints are listed again when a retry is due.
     pub(super) missing_local: Backoff,
+    /// Those of `missing_local` whose retry was due at the start of the run, until a plan has taken them up.
+    pub(super) awaited_in_run: Vec<Subject>,
 }
 
 impl Retries {

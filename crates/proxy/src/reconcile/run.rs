@@ -73,7 +73,13 @@ impl Reconciler {
         }
         // A second has passed since the last replacement: all backend changes since then are programmed at once.
         self.dirty.frontends.extend(self.pacing.due(now));
-        for address in self.retries.missing_local.due(now).into_iter().filter_map(Subject::address) {
+        // While batches are left, the retries of earlier batches wait: each batch would list all endpoints for them, and
+        // plan them before what was never planned.
+        if self.dirty.frontends.len() > MAX_FRONTENDS {
+            return;
+        }
+        self.retries.awaited_in_run = self.retries.missing_local.due(now);
+        for address in self.retries.awaited_in_run.clone().into_iter().filter_map(Subject::address) {
             // HNS does not notify when an endpoint is created. It may notify when one is attached (`EndpointAttached`), but that is not
             // reliable, so a list shows whether the CNI has created it.
             self.audit.mark_endpoints_outdated();

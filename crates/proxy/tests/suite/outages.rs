@@ -202,3 +202,29 @@ fn an_overlay_network_without_the_address_of_the_node_is_reported_until_it_has_o
     rig.settle();
     assert_eq!((rig.objects(), rig.calls().1), (before, 0));
 }
+
+#[test]
+fn a_start_lists_the_endpoints_once_while_local_ones_are_awaited() {
+    let mut rig = empty("15.5");
+    for number in 0..700_u32 {
+        let address = std::net::Ipv4Addr::from(0x0a60_0001 + number).to_string();
+        let name = format!("ns/s{number}");
+        rig.proxy.apply_service(service(&name).cluster_ip(&address).port(80).build());
+        let pod = std::net::Ipv4Addr::from(0x0af4_0101 + number).to_string();
+        rig.proxy.apply_slice(slice(&format!("{name}-1"), &name).port(80).backend(backend(&pod).on("here")).build());
+    }
+    rig.proxy.audit(&rig.client).unwrap();
+    rig.calls();
+    // Each batch takes so long that the retries of the batch before are due.
+    for frontends in [256, 256] {
+        assert_eq!((rig.run().work.frontends, rig.calls()), (frontends, (0, 0)));
+        rig.now += Duration::from_secs(2);
+    }
+    // The last batch is planned with the retries of the others.
+    let last = [(); 3].map(|()| (rig.run().work.frontends, rig.calls()));
+    assert_eq!(last, [(256, (1, 0)), (256, (0, 0)), (188, (0, 0))]);
+    rig.local("pod", &["10.244.1.1"]);
+    rig.now += Duration::from_secs(2);
+    let _ = [(); 3].map(|()| rig.run());
+    assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.1.1:80 flags 1/0".into()));
+}
