@@ -24,6 +24,7 @@ mod progress;
 mod report;
 mod retries;
 mod run;
+mod turns;
 
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ use health::Health;
 use inputs::Inputs;
 use pacing::Pacing;
 use retries::Retries;
+use turns::Turns;
 
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
@@ -68,6 +70,7 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    turns: Turns,
     health: Health,
     conditions: FrontendConditions,
     work: Work,
@@ -85,6 +88,7 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
             work: Work::default(),
@@ -106,7 +110,7 @@ impl Reconciler {
 
     /// Adds or replaces a slice.
     pub fn apply_slice(&mut self, slice: Slice) {
-        self.record_trigger(&slice);
+        self.record_trigger_of(&slice);
         let changed = self.inputs.cluster.apply_slice(slice);
         // A slice that has moved to another Service changes two Services, and is one change.
         self.changes.count_slices(usize::from(!changed.is_empty()));
@@ -131,10 +135,16 @@ impl Reconciler {
     /// Replaces all slices with a complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
         self.inputs.slices_listed = true;
-        slices.iter().for_each(|slice| self.record_trigger(slice));
+        slices.iter().for_each(|slice| self.record_trigger_of(slice));
         let changed = self.inputs.cluster.reset_slices(slices);
         self.changes.count_slices(changed.len());
         self.mark_changed(changed);
+    }
+
+    /// Records that a change of a Service has been pending since an earlier time than that of the slice that was applied, because versions in
+    /// between were not.
+    pub fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        self.changes.record_trigger(service, trigger);
     }
 
     /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
@@ -268,11 +278,11 @@ impl Reconciler {
     }
 
     /// Records the trigger time of a slice, unless the slice is unchanged.
-    fn record_trigger(&mut self, slice: &Slice) {
+    fn record_trigger_of(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
         // The list after a reconnect repeats unchanged slices: their old trigger times would count as long latencies.
         if before != Some(slice) {
-            self.changes.record_trigger(slice);
+            self.changes.record_trigger_of(slice);
         }
     }
 
