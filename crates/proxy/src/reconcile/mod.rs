@@ -306,6 +306,7 @@ impl Reconciler {
             blocked: failed.subjects().filter(in_backoff).filter_map(Subject::address).collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
+            lost_first: self.turns.is_after_interruption(),
         }
     }
 }
