@@ -77,7 +77,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
 /// If HNS is not in sync then.
 pub(super) fn sync(session: &mut Session, wait: impl Fn(Duration) -> bool) -> Result<Counts, CommandError> {
     let (mut done, mut limit) = (0, RETRY_LIMIT);
-    while let Next::At(time) = session.run() {
+    while let Next::At(time) = session.run(&|| false) {
         let now = session.now();
         // A large start is programmed in several runs. The time that they take is not spent on retries.
         if time <= now && session.steps_done() > done {

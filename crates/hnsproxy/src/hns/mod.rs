@@ -100,6 +100,22 @@ impl Hns {
         move || hcn.overdue()
     }
 
+    /// Reads the oldest call in progress, from any thread.
+    pub fn oldest_call(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
+        let hcn = self.hcn.clone();
+        move || hcn.in_flight().first().map(|call| SlowCall { function: call.function, took: call.took })
+    }
+
+    /// Begins no further read, and makes runs begin no further job. May be called from any thread.
+    pub fn stop(&self) {
+        self.hcn.stop();
+    }
+
+    /// Whether [`stop`](Self::stop) was called.
+    pub fn is_stopped(&self) -> bool {
+        self.hcn.is_stopped()
+    }
+
     /// Calls back after each native call from now on.
     pub fn observe_calls(&self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) {
         self.hcn.observe(Box::new(observer));

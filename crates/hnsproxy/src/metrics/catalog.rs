@@ -112,6 +112,8 @@ catalog! {
         "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
+    QUEUED = "hnsproxy_queued_changes", Gauge, [],
+        "Changes of the cluster that the control loop has not taken, at most one for each object; it takes them between HNS calls";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],

@@ -50,6 +50,7 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
         Sample::new(&WITHOUT_BACKENDS, count(without_backends as u64)),
         Sample::new(&BACKLOG, count(backlog as u64)),
         Sample::new(&FAILED, count(failed as u64)),
+        Sample::new(&QUEUED, count(changes.queue_length() as u64)),
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
     let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();

@@ -1,0 +1,121 @@
+//! HNS calls that are slow or hang: the shutdown, changes, health and readiness do not wait for them.
+
+use std::time::Duration;
+
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::testing;
+use serde_json::{Value, json};
+use test_api_server::Credentials;
+
+use crate::support::cluster::{Cluster, service, slice};
+use crate::support::hns::Hns;
+use crate::support::http::{get, wait_for_page};
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
+
+fn l2bridge() -> Hns {
+    Hns::on(&testing::host("15.5", &["L2Bridge"]))
+}
+
+/// A cluster with the Services `ns/s0` and so on, with one backend each, and the Node of the host.
+fn cluster(services: usize) -> Cluster {
+    let cluster = Cluster::empty();
+    let objects = (0..services).flat_map(|number| {
+        let name = format!("s{number}");
+        let (high, low) = (number / 250, number % 250 + 1);
+        [service(&name, &format!("10.96.{high}.{low}")), slice(&name, &format!("10.244.{}.{low}", high + 2))]
+    });
+    cluster.server.load(Value::Array(objects.collect())).unwrap();
+    cluster.server.put(node(false)).unwrap();
+    cluster
+}
+
+/// The Node of the host; one that is about to be removed gets no traffic.
+fn node(removed: bool) -> Value {
+    let taints =
+        if removed { json!([{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]) } else { json!([]) };
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "here"}, "spec": {"taints": taints}})
+}
+
+fn start(cluster: &Cluster, hns: &Hns, flags: &[&str]) -> Running {
+    let (kubeconfig, at) = (cluster.flag(&Credentials::None), hns.flag());
+    Running::start(&[&[kubeconfig.as_str(), &at], flags].concat())
+}
+
+/// Makes each write take 20 ms.
+fn delay_writes(hns: &Hns) {
+    let effect = Effect::Delay(Duration::from_millis(20));
+    hns.emulator.inject(Fault { which: Which::Writes, from: 1, every: 1, effect });
+}
+
+fn wait_until_a_call_hangs(hns: &Hns) {
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+}
+
+#[test]
+fn a_change_of_dns_overtakes_a_long_programming() {
+    let (cluster, hns) = (cluster(400), l2bridge());
+    delay_writes(&hns);
+    let _running = start(&cluster, &hns, &[]);
+    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    let in_system = |mut object: Value, name: &str| {
+        object["metadata"]["namespace"] = json!("kube-system");
+        object["metadata"]["name"] = json!(name);
+        object
+    };
+    let dns =
+        [in_system(service("dns", "10.96.99.10"), "kube-dns"), in_system(slice("kube-dns", "10.244.99.1"), "dns")];
+    cluster.server.load(Value::Array(dns.into())).unwrap();
+    hns.wait_for_frontend("10.96.99.10");
+    let before = hns.load_balancers().len();
+    assert!(before < 200, "{before} load balancers when DNS has its own");
+}
+
+#[test]
+fn changes_while_a_call_hangs_are_held_once_for_each_object() {
+    const OBJECTS: usize = 3;
+    const CHANGES: usize = 5000;
+    let (cluster, hns) = (cluster(OBJECTS), l2bridge());
+    let running = start(&cluster, &hns, &["--hns-audit-interval=0.1"]);
+    running.wait_until_in_sync();
+    hns.emulator.hang_nth("HcnEnumerateEndpoints", 1);
+    wait_until_a_call_hangs(&hns);
+    let queued = || running.metrics_page().metric("hnsproxy_queued_changes").unwrap();
+    for number in 0..CHANGES {
+        let (name, backend) = (format!("s{}", number % OBJECTS), format!("10.244.9.{}", number % 200 + 1));
+        cluster.server.put(slice(&name, &backend)).unwrap();
+        // Objects that come and go leave nothing.
+        let passing = format!("passing-{number}");
+        cluster.server.put(slice(&passing, "10.244.9.250")).unwrap();
+        cluster.server.delete(test_api_server::Kind::EndpointSlice, "ns", &format!("{passing}-1"));
+        if number % 100 == 0 {
+            assert!(queued() <= (OBJECTS + 1) as f64);
+        }
+    }
+    wait_until("the last changes to be queued", queued, |queued| *queued == OBJECTS as f64);
+    hns.emulator.release();
+    wait_until("the changes to be taken", queued, |queued| *queued == 0.0);
+    // 4997, 4998 and 4999 are the last changes of the three.
+    for last in [198, 199, 200] {
+        hns.wait_for_endpoint(&format!("10.244.9.{last}"), true);
+    }
+    running.wait_until_in_sync();
+}
+
+#[test]
+fn the_node_is_published_while_the_first_audit_hangs() {
+    let (cluster, hns) = (cluster(1), l2bridge());
+    hns.emulator.hang_nth("HcnEnumerateEndpoints", 1);
+    let running = start(&cluster, &hns, &[]);
+    wait_until_a_call_hangs(&hns);
+    wait_for_page(running.health, "/healthz", |answer| answer.code == 200);
+    assert_eq!(running.state().unwrap()["cluster"]["complete"], true);
+    cluster.server.put(node(true)).unwrap();
+    let unhealthy = wait_for_page(running.health, "/healthz", |answer| answer.code == 503);
+    assert_eq!(unhealthy.json()["nodeEligible"], false);
+    assert_eq!(get(running.health, "/livez").unwrap().code, 200);
+    assert_eq!(hns.emulator.hung_calls(), 1);
+    hns.emulator.release();
+    running.wait_until_in_sync();
+}
+
