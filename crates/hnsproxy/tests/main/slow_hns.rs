@@ -1,6 +1,6 @@
 //! HNS calls that are slow or hang: the shutdown, changes, health and readiness do not wait for them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing;
@@ -12,6 +12,9 @@ use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
+
+/// The promise of a shutdown, whatever HNS does.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
 fn l2bridge() -> Hns {
     Hns::on(&testing::host("15.5", &["L2Bridge"]))
@@ -50,6 +53,103 @@ fn delay_writes(hns: &Hns) {
 
 fn wait_until_a_call_hangs(hns: &Hns) {
     wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shutdown_ends_a_long_programming_between_two_calls() {
+    let (cluster, hns) = (cluster(2000), l2bridge());
+    delay_writes(&hns);
+    let running = start(&cluster, &hns, &[]);
+    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    let before = hns.emulator.writes();
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    // Those until the signal arrives; the run had more than 500 left.
+    let further = hns.emulator.writes() - before;
+    assert!(further < 100, "{further} further writes");
+}
+
+/// Runs the program until a call of a function hangs, and requests the shutdown. Returns the exit code.
+#[cfg(unix)]
+fn code_of_a_shutdown_while_hung(function: &str, flags: &[&str]) -> Option<i32> {
+    let (cluster, hns) = (cluster(3), l2bridge());
+    hns.emulator.hang_nth(function, 1);
+    let running = start(&cluster, &hns, flags);
+    wait_until_a_call_hangs(&hns);
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    let requested = Instant::now();
+    running.signal("TERM");
+    let code = running.exit_code();
+    assert!(requested.elapsed() < SHUTDOWN, "{function} {flags:?}: {:?}", requested.elapsed());
+    hns.emulator.release();
+    code
+}
+
+#[cfg(unix)]
+#[test]
+fn a_write_that_hangs_does_not_delay_the_shutdown() {
+    assert_eq!(code_of_a_shutdown_while_hung("HcnCreateLoadBalancer", &[]), Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_first_audit_that_hangs_does_not_delay_the_shutdown() {
+    assert_eq!(code_of_a_shutdown_while_hung("HcnEnumerateEndpoints", &[]), Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_to_the_end_that_hangs_does_not_delay_the_shutdown() {
+    assert_eq!(code_of_a_shutdown_while_hung("HcnCreateEndpoint", &["--once"]), Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cleanup_that_hangs_does_not_delay_the_shutdown() {
+    assert_eq!(code_of_a_shutdown_while_hung("HcnEnumerateEndpoints", &["--cleanup"]), Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_hns_that_does_not_answer_at_the_start_does_not_delay_the_shutdown() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (cluster, hns) = (cluster(1), format!("--hns=tcp://{}", silent.local_addr().unwrap()));
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns]);
+    let _connection = silent.accept().unwrap();
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    let requested = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(3));
+    assert!(requested.elapsed() < SHUTDOWN, "{:?}", requested.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_to_the_end_that_is_shut_down_fails() {
+    let (cluster, hns) = (cluster(500), l2bridge());
+    delay_writes(&hns);
+    let running = start(&cluster, &hns, &["--once"]);
+    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(1));
+    assert!(hns.load_balancers().len() < 400);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let (cluster, hns) = (cluster(3), l2bridge());
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let running = start(&cluster, &hns, &[]);
+    wait_until_a_call_hangs(&hns);
+    #[allow(clippy::disallowed_methods, reason = "compared with the time limit of a shutdown")]
+    let requested = Instant::now();
+    running.signal("INT");
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(3));
+    assert!(requested.elapsed() < SHUTDOWN / 2, "{:?}", requested.elapsed());
+    hns.emulator.release();
 }
 
 #[test]
