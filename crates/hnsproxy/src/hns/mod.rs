@@ -3,6 +3,7 @@
 mod args;
 #[cfg(feature = "emulator")]
 mod emulated;
+mod watchdog;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -194,7 +195,11 @@ impl Hns {
 }
 
 fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn Hcn>>> {
-    Arc::new(Instrumented::new(hcn, args.hns_call_budget))
+    let hcn = Arc::new(Instrumented::new(hcn, args.hns_call_budget));
+    if let Err(error) = watchdog::watch(&hcn) {
+        tracing::warn!(%error, "cannot watch HNS calls: one that hangs is not logged before it returns");
+    }
+    hcn
 }
 
 #[cfg(windows)]

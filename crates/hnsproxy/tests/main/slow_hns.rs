@@ -219,3 +219,23 @@ fn the_node_is_published_while_the_first_audit_hangs() {
     running.wait_until_in_sync();
 }
 
+#[test]
+fn a_call_over_its_budget_makes_the_node_unready_until_it_returns() {
+    let (cluster, hns) = (cluster(1), l2bridge());
+    let running = start(&cluster, &hns, &["--hns-audit-interval=0.1", "--hns-call-budget=0.5"]);
+    running.wait_until_in_sync();
+    hns.emulator.hang_nth("HcnEnumerateLoadBalancers", 1);
+    wait_until_a_call_hangs(&hns);
+    let state = running.wait_until_waiting_for("HNSCallOverdue");
+    assert_eq!((&state["in_sync"], &state["hns"]["liveness"]), (&json!(false), &json!("slow")));
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 503);
+    let series = "hnsproxy_hns_overdue_call_seconds";
+    let overdue = |accept: fn(f64) -> bool| {
+        wait_until(series, || running.metrics_page().metric(series), |seconds| seconds.is_some_and(accept));
+    };
+    overdue(|seconds| seconds > 0.5);
+    hns.emulator.release();
+    running.wait_until_in_sync();
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 200);
+    overdue(|seconds| seconds == 0.0);
+}
