@@ -58,6 +58,9 @@ const MAX_DRIFT_LOGGED: usize = 20;
 /// How long a run goes on although a change waits. Most runs are shorter, and are not planned twice. It is less than HNS takes for a call or
 /// two.
 const MIN_RUN: Duration = Duration::from_millis(10);
+/// How long a run goes on if no change waits. The status is that of the last run, so it is older than the state of HNS by at most this time and the
+/// job in progress.
+const MAX_RUN: Duration = Duration::from_secs(1);
 
 impl Session {
     pub fn new(hns: Arc<Hns>, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
@@ -246,12 +249,16 @@ impl Session {
         self.reconciler.explain(service, now)
     }
 
-    /// Programs HNS as far as is possible now: until shutdown is requested, or a change has to be taken into account. Returns when to run again.
+    /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second
+    /// has passed. Returns when to run again.
     pub fn run(&mut self, change_waits: &(dyn Fn() -> bool + Sync)) -> Next {
         let (now, start, hns) = (self.now(), self.start, &self.hns);
-        let interrupt = || match hns.is_stopped() {
-            true => Some(Interruption::Shutdown),
-            false => (change_waits() && start.elapsed() > now + MIN_RUN).then_some(Interruption::Change),
+        let interrupt = || {
+            if hns.is_stopped() {
+                return Some(Interruption::Shutdown);
+            }
+            let limit = if change_waits() { MIN_RUN } else { MAX_RUN };
+            (start.elapsed() > now + limit).then_some(Interruption::Change)
         };
         let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &self.workers, &interrupt);
         self.report_drift();

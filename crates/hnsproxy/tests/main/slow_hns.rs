@@ -172,6 +172,18 @@ fn a_change_of_dns_overtakes_a_long_programming() {
 }
 
 #[test]
+fn a_long_programming_reports_its_progress() {
+    let (cluster, hns) = (cluster(250), l2bridge());
+    delay_writes(&hns);
+    let running = start(&cluster, &hns, &[]);
+    // One run could program all of them.
+    running.wait_for_state("a part to be programmed", |state| {
+        let in_sync = state["load_balancers"]["in_sync"].as_u64().unwrap();
+        (1..200).contains(&in_sync) && state["load_balancers"]["desired"] == 250
+    });
+}
+
+#[test]
 fn changes_while_a_call_hangs_are_held_once_for_each_object() {
     const OBJECTS: usize = 3;
     const CHANGES: usize = 5000;
