@@ -142,8 +142,8 @@ impl Desired {
         let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others = claims.peekable();
         let conflicting = others.peek().is_some();
-        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, one with a
-        // backend on this node is enough for the node to get traffic.
+        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, it exists as
+        // long as one of them has a backend.
         if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
             && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
         {
