@@ -9,6 +9,7 @@
 
 mod audit;
 mod changes;
+mod claims;
 mod conditions;
 mod environment;
 mod error;
@@ -280,14 +281,15 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
-        for name in self.changes.take_services() {
+        let changed = self.changes.take_services().into_iter().map(|name| {
             self.work.services += 1;
             let entry = self.inputs.cluster.get(&name);
             // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
-            self.desired.set(&name, created, desired, &mut self.dirty);
-        }
+            (name, created, desired)
+        });
+        self.desired.update(changed, &mut self.dirty);
     }
 
     fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {

@@ -126,6 +126,9 @@ impl Reconciler {
             network_changed,
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
+        if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
+            self.keep_held_frontends();
+        }
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
         self.audit.transition(answer);
