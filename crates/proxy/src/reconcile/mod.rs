@@ -11,6 +11,8 @@ mod audit;
 mod changes;
 mod claims;
 mod conditions;
+mod contended;
+mod contention;
 mod environment;
 mod error;
 mod explain;
@@ -34,6 +36,7 @@ use smol_str::SmolStr;
 use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
+use crate::foreign_writer::ForeignWriter;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
@@ -43,6 +46,7 @@ use crate::settings::{Capabilities, Host, Settings};
 use audit::Audit;
 use changes::PendingChanges;
 use conditions::FrontendConditions;
+use contention::Contention;
 use environment::Environment;
 use health::Health;
 use inputs::Inputs;
@@ -69,6 +73,9 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    contention: Contention,
+    /// Set while any object is contended.
+    foreign_writer: Option<ForeignWriter>,
     health: Health,
     conditions: FrontendConditions,
     work: Work,
@@ -86,6 +93,8 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            contention: Contention::default(),
+            foreign_writer: None,
             health: Health::default(),
             conditions: FrontendConditions::default(),
             work: Work::default(),
@@ -230,13 +239,19 @@ impl Reconciler {
 
     /// The conditions of the host and its networks, sorted.
     pub fn host_conditions(&self) -> Vec<HostCondition> {
-        self.environment.conditions(&self.observed)
+        let mut conditions = self.environment.conditions(&self.observed);
+        conditions.extend(self.foreign_writer.clone().map(HostCondition::ForeignWriter));
+        conditions.sort();
+        conditions
     }
 
     /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
     /// Also true if frontends wait for a missing network; `/readyz` reports those as not in sync.
     pub fn is_in_sync(&self) -> bool {
-        let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
+        let pending = !self.changes.is_empty()
+            || !self.dirty.is_empty()
+            || !self.pacing.is_idle()
+            || !self.contention.held().is_empty();
         let known = self.environment.networks.any_known() && self.inputs.is_complete();
         known && !pending && self.retries.failed.is_empty()
     }
@@ -301,7 +316,9 @@ impl Reconciler {
         // A retry that is due is allowed again, although its last attempt failed.
         let in_backoff = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
-            blocked: failed.subjects().filter(in_backoff).filter_map(Subject::address).collect(),
+            blocked: (failed.subjects().filter(in_backoff).filter_map(Subject::address))
+                .chain(self.contention.delayed_addresses(now))
+                .collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
         }
