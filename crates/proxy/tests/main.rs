@@ -29,3 +29,5 @@ mod scenarios;
 mod truth;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/writers.rs"]
+mod writers;

@@ -26,17 +26,11 @@ pub struct Backend {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// For traffic that may go to any node: policy `Cluster`.
-    pub cluster: Choice,
+    pub cluster: Vec<Backend>,
     /// For traffic that stays on this node: policy `Local`.
-    pub local: Choice,
-}
-
-/// The backends for one traffic policy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choice {
-    pub backends: Vec<Backend>,
-    /// Whether no backend is ready, and these are the terminating fallback.
-    pub terminating: bool,
+    pub local: Vec<Backend>,
+    /// Whether the port has a backend at all, on any node, serving or not.
+    pub has_backends: bool,
 }
 
 /// Whether and why a backend serves under one traffic policy.
@@ -101,11 +95,9 @@ pub struct Judgement<'a> {
 }
 
 impl Judgement<'_> {
-    fn choice(&self, verdict: impl Fn(&Judged<'_>) -> Verdict) -> Choice {
+    fn serving(&self, verdict: impl Fn(&Judged<'_>) -> Verdict) -> Vec<Backend> {
         let serving = self.backends.iter().filter(|judged| verdict(judged).serves());
-        let backends: Vec<Backend> = serving.map(|judged| judged.backend).collect();
-        let terminating = self.backends.iter().any(|judged| verdict(judged) == Verdict::TerminatingFallback);
-        Choice { backends, terminating }
+        serving.map(|judged| judged.backend).collect()
     }
 }
 
@@ -117,7 +109,11 @@ pub fn select<'a>(
     node: &Node,
 ) -> Selection {
     let judgement = judge(port, family, slices, node);
-    Selection { cluster: judgement.choice(|judged| judged.cluster), local: judgement.choice(|judged| judged.local) }
+    Selection {
+        cluster: judgement.serving(|judged| judged.cluster),
+        local: judgement.serving(|judged| judged.local),
+        has_backends: !judgement.backends.is_empty(),
+    }
 }
 
 /// All backends of a port with their verdicts. [`select`] keeps those that serve.
@@ -289,7 +285,7 @@ mod tests {
     fn chosen(backends: Vec<BackendBuilder>) -> (Vec<String>, Vec<String>) {
         let slice = backends.into_iter().fold(slice("n/s", "n/svc").port(8080), |s, b| s.backend(b)).build();
         let selection = select(&port(), Family::V4, [&slice], &node());
-        let text = |choice: &Choice| choice.backends.iter().map(|b| b.address.to_string()).collect();
+        let text = |backends: &[Backend]| backends.iter().map(|b| b.address.to_string()).collect();
         (text(&selection.cluster), text(&selection.local))
     }
 

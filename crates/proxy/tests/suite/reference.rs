@@ -30,7 +30,7 @@ pub(crate) struct Answer {
     pub(crate) node_port: BTreeSet<u8>,
     pub(crate) external_ip: BTreeSet<u8>,
     pub(crate) ingress_ip: BTreeSet<u8>,
-    /// Whether the health check is answered.
+    /// Whether the health check has a load balancer.
     pub(crate) health: bool,
 }
 
@@ -156,13 +156,13 @@ fn one_of_each_address(endpoints: &[Endpoint]) -> Vec<Endpoint> {
 pub(crate) fn answer(endpoints: &[Endpoint], question: Question) -> Answer {
     let endpoints = &one_of_each_address(endpoints);
     let list = |local: bool| if local { local_list(endpoints) } else { cluster_list(endpoints, question.zone) };
-    let some_ready = |ids: &BTreeSet<u8>| endpoints.iter().any(|endpoint| endpoint.ready && ids.contains(&endpoint.id));
     Answer {
         cluster_ip: list(question.internal_local),
         // Section 2.3 of the Windows proxy: the annotation counts for node ports and addresses of load balancers.
         node_port: list(question.external_local || question.preserve_destination),
         external_ip: list(question.external_local),
         ingress_ip: list(question.external_local || question.preserve_destination),
-        health: some_ready(&list(question.external_local)),
+        // Section 2.5: it stays while there is an endpoint, even if none is available.
+        health: !endpoints.is_empty(),
     }
 }
