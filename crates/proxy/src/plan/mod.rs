@@ -39,7 +39,7 @@ use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
-pub(crate) use order::is_infrastructure;
+pub(crate) use order::{has_lost_backend, is_infrastructure};
 pub use report::PlanReport;
 pub use resolve::Resolved;
 pub use status::FrontendStatus;
@@ -155,9 +155,11 @@ impl Planner<'_> {
         // A Service is put last only if all its frontends failed: one refused port must not delay the others of the
         // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
+        let root = &self.settings.root_endpoint_name;
+        let lost = unit.frontends.iter().any(|f| has_lost_backend(*f, self.desired, self.observed, root));
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);
         }
-        (order::Rank::of(service, &plan.steps, failed), plan)
+        (order::Rank::of(service, &plan.steps, failed, lost), plan)
     }
 }
