@@ -2,6 +2,8 @@
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 
+mod connection;
+mod connections;
 mod debug;
 mod header;
 mod health;
@@ -33,9 +35,10 @@ use crate::config::{Config, Gate};
 use crate::events::Recorder;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::status::StatusStore;
+use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
-use listen::Claim;
+use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
 
 /// The number of concurrent requests to explain a Service: the control loop answers them, between its runs.
@@ -117,15 +120,25 @@ impl Settings {
 struct Shared {
     settings: Settings,
     proxy: Proxy,
+    connections: Arc<Connections>,
     explanations: Semaphore,
     /// The requests for `/healthz` at the address of metrics, for `/metrics/slis`.
     pings: AtomicU64,
 }
 
+impl Shared {
+    /// What is served at one address. The name is the label of metrics.
+    fn served(&self, name: &'static str, router: Router, claim: &Claim) -> Served {
+        let (connections, metrics) = (self.connections.clone(), self.proxy.metrics.clone());
+        Served { name, router, connections, metrics, claim: claim.clone() }
+    }
+}
+
 /// Serves until the task is dropped. The addresses are free then.
 pub fn start(background: &Background, listeners: Listeners, settings: Settings, proxy: Proxy) -> Task {
     let explanations = Semaphore::new(MAX_EXPLANATIONS);
-    let shared = Arc::new(Shared { settings, proxy, explanations, pings: AtomicU64::new(0) });
+    let connections = Arc::new(Connections::new(Limits::default()));
+    let shared = Arc::new(Shared { settings, proxy, connections, explanations, pings: AtomicU64::new(0) });
     background.spawn(move |stopped| async move {
         let (claim, mut free) = mpsc::channel(1);
         tokio::select! {
@@ -140,10 +153,10 @@ pub fn start(background: &Background, listeners: Listeners, settings: Settings, 
 async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, claim: Claim) {
     let health = async {
         if let Some(healthz) = healthz {
-            healthz.serve(health_router(shared.clone()), &claim).await;
+            healthz.serve(shared.served("healthz", health_router(shared.clone()), &claim)).await;
         }
     };
-    let pages = metrics.serve(pages::router(shared.clone()), &claim);
+    let pages = metrics.serve(shared.served("metrics", pages::router(shared.clone()), &claim));
     tokio::join!(health, pages, service_health::serve(shared.clone(), claim.clone()));
 }
 

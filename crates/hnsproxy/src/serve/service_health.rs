@@ -68,8 +68,9 @@ async fn update(
         };
         let (service, family) = key;
         let address = SocketAddr::new(anywhere(*family), number);
+        let router = router(shared.clone(), key.clone());
         let opened = bind(address, Callers::OwnFamily)
-            .and_then(|listener| Open::new(listener, router(shared.clone(), key.clone()), claim.clone()));
+            .and_then(|listener| Open::new(listener, shared.served("health_check_node_port", router, claim)));
         let state = match opened {
             Ok(open) => {
                 if before.is_some() {
