@@ -22,7 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::get;
 use hcn::SlowCall;
 use http::HeaderValue;
 use proxy::Explanation;
@@ -162,7 +162,7 @@ async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, c
 
 fn health_router(shared: Arc<Shared>) -> Router {
     let respond = |probe| {
-        any(move |State(shared): State<Arc<Shared>>| async move {
+        get(move |State(shared): State<Arc<Shared>>| async move {
             let answer = answer(probe, &shared.proxy.store.snapshot(), shared.settings.pending_limit);
             shared.proxy.metrics.probe(probe, answer.code.as_u16());
             health_response(answer)

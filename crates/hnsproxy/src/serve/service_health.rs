@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
+use axum::routing::get;
 use proxy::model::{Family, ServiceName};
 use proxy::{HealthCheck, HealthChecks};
 use tracing::{debug, info, warn};
@@ -111,9 +112,9 @@ fn anywhere(family: Family) -> IpAddr {
     }
 }
 
-/// Every path and method has the same answer, as in kube-proxy.
+/// Every path has the same answer, as in kube-proxy.
 fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
-    Router::new().fallback(move || async move { respond(&shared, &service, family) })
+    Router::new().fallback_service(get(move || async move { respond(&shared, &service, family) }))
 }
 
 fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {
