@@ -7,6 +7,7 @@ mod connections;
 mod debug;
 mod header;
 mod health;
+mod host;
 mod listen;
 mod listeners;
 mod pages;
@@ -67,6 +68,8 @@ pub struct Settings {
     /// None switches `/healthz` off.
     pub healthz_address: Option<SocketAddr>,
     pub metrics_address: SocketAddr,
+    /// The names of this host, other than that of the Node, by which clients may request pages.
+    host_names: Vec<String>,
     /// Whether hnsproxy exits if it cannot bind an address.
     pub hard_fail: bool,
     /// How long changes may be pending before the proxy is unhealthy.
@@ -99,10 +102,13 @@ pub struct Proxy {
 }
 
 impl Settings {
-    pub fn of(config: &Config) -> Self {
+    /// `host_names` are allowed beside the host name of the operating system.
+    pub fn of(config: &Config, host_names: &[String]) -> Self {
+        let own_name = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
             healthz_address: config.healthz_address,
             metrics_address: config.metrics_address,
+            host_names: [&[own_name], host_names].concat(),
             hard_fail: config.bind_address_hard_fail,
             // Twice the sync period, as in kube-proxy.
             pending_limit: config.sync_period * 2,

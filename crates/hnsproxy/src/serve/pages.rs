@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::{HeaderMap, StatusCode, header};
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{ReadyzPage, StatePage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, statusz};
+use super::{Proxy, Settings, Shared, debug, host, statusz};
 use crate::status::StatusSnapshot;
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
@@ -38,10 +39,23 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         router = router.route("/debug/flags", get(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
     }
     router
+        .layer(from_fn_with_state(shared.clone(), check_host))
+        // Whatever name a probe uses, these two say nothing but that the process answers.
         .route("/healthz", get(ping))
         .route("/healthz/ping", get(ping))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(shared)
+}
+
+async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let snapshot = shared.proxy.store.snapshot();
+    let names = shared.settings.host_names.iter().map(String::as_str).chain([snapshot.status.node.name.as_str()]);
+    if host::is_allowed(request.uri(), request.headers(), names) {
+        return next.run(request).await;
+    }
+    let reason = "the header Host names another host; use an IP address, localhost or the name of this node, or allow the \
+                  name with --metrics-allowed-host\n";
+    (StatusCode::FORBIDDEN, [TEXT, NOSNIFF], reason).into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
