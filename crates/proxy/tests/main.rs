@@ -11,6 +11,8 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/found.rs"]
+mod found;
 #[path = "suite/networks/mod.rs"]
 mod networks;
 #[path = "suite/progress.rs"]
