@@ -1,11 +1,18 @@
 //! Defects that random worlds found, each as a scenario.
 
-use hcn::{ApiVersion, Kind};
+use hcn::{ApiVersion, Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::{Reconciler, Settings};
 use serde_json::json;
 
-use crate::faults::{serve, writes};
+use crate::faults::{back, empty, serve, writes};
 use crate::rig::{Rig, own_host};
+
+/// Makes the nth creation of a load balancer from now on have an effect.
+fn at_creation(rig: &Rig, nth: u64, effect: Effect) {
+    let which = Which::Function("HcnCreateLoadBalancer".into());
+    rig.emulator.inject(Fault { which, from: nth, every: 0, effect });
+}
 
 #[test]
 fn take_over_deletes_nothing_before_dns_is_programmed_on_an_overlay_network() {
@@ -24,4 +31,40 @@ fn take_over_deletes_nothing_before_dns_is_programmed_on_an_overlay_network() {
     rig.sync();
     let balancers: Vec<_> = writes(&rig).into_iter().filter(|write| write.ends_with("LoadBalancer")).collect();
     assert_eq!(balancers, ["HcnCreateLoadBalancer", "HcnDeleteLoadBalancer"]);
+}
+
+#[test]
+fn the_endpoint_of_a_load_balancer_that_may_have_been_restored_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    at_creation(&rig, 1, Effect::Fail(Hresult::HCN_E_INVALID_POLICY));
+    at_creation(&rig, 2, Effect::FailAfter(Hresult::E_OUTOFMEMORY));
+    rig.run();
+    assert_eq!(
+        rig.objects(),
+        ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1", "remote 10.244.2.2"]
+    );
+    rig.now += std::time::Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn the_endpoint_of_a_load_balancer_that_may_have_been_created_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    at_creation(&rig, 1, Effect::FailAfter(Hresult::E_OUTOFMEMORY));
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.run();
+    let all = writes(&rig);
+    let last = |function| all.iter().rposition(|write| *write == function);
+    assert!(last("HcnDeleteEndpoint") > last("HcnDeleteLoadBalancer"), "{all:?}");
+    let before = |function| all.iter().position(|write| *write == function);
+    assert!(before("HcnDeleteEndpoint").is_none_or(|at| Some(at) > before("HcnDeleteLoadBalancer")), "{all:?}");
+    rig.now += std::time::Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
