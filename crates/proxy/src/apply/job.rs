@@ -87,7 +87,11 @@ impl Job {
                     // During an outage the call would fail too.
                     if released && !failure.is_unavailable() =>
                 {
-                    restored = self.restore_previous(*frontend, client, &mut facts).is_ok();
+                    match self.restore_previous(*frontend, client, &mut facts) {
+                        // The outage counts more than the refusal: nothing is written until an audit succeeds.
+                        Err(failure) if failure.is_unavailable() => result = Err(failure),
+                        outcome => restored = outcome.is_ok(),
+                    }
                 }
                 _ => {}
             }

@@ -2,7 +2,7 @@
 
 use hcn::{ApiVersion, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
-use proxy::{Reconciler, Settings};
+use proxy::{Liveness, Reconciler, Settings};
 use serde_json::json;
 
 use crate::faults::{back, empty, serve, writes};
@@ -67,4 +67,30 @@ fn the_endpoint_of_a_load_balancer_that_may_have_been_created_stays() {
     rig.now += std::time::Duration::from_secs(60);
     rig.settle();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn an_outage_while_a_load_balancer_is_restored_ends_the_run() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/a", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/b", "10.96.0.2", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/a", &["10.244.2.2"]);
+    back(&mut rig, "ns/b", &["10.244.2.2"]);
+    at_creation(&rig, 1, Effect::Fail(Hresult::HCN_E_INVALID_POLICY));
+    at_creation(&rig, 2, Effect::Fail(Hresult::RPC_S_SERVER_UNAVAILABLE));
+    rig.calls();
+    rig.run();
+    let create = "HcnCreateLoadBalancer";
+    assert_eq!(writes(&rig), ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", create, create]);
+    assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
+    rig.settle();
+    assert_eq!(
+        rig.objects(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0",
+            "lb 10.96.0.2:80/6 -> 10.244.2.2:8080 flags 1/0",
+            "remote 10.244.2.2"
+        ]
+    );
 }
