@@ -33,7 +33,7 @@ pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally};
+pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]

@@ -63,10 +63,6 @@ impl PendingChanges {
         self.services.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.services.is_empty()
-    }
-
     /// Returns and removes the Services whose desired state is to be computed now.
     pub(super) fn take_services(&mut self) -> FxHashSet<ServiceName> {
         // As in kube-proxy, the gauges of pending changes fall to 0 when the changes are taken into account, before

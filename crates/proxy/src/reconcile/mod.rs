@@ -21,6 +21,7 @@ mod network;
 mod outcomes;
 mod pacing;
 mod progress;
+mod readiness;
 mod report;
 mod retries;
 mod run;
@@ -53,6 +54,7 @@ pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
 pub use health::Liveness;
 pub use progress::{Progress, Tally};
+pub use readiness::Unready;
 pub use report::{AuditReport, Next, Report, Work};
 
 /// The proxy of one node.
@@ -230,14 +232,6 @@ impl Reconciler {
     /// The conditions of the host and its networks, sorted.
     pub fn host_conditions(&self) -> Vec<HostCondition> {
         self.environment.conditions(&self.observed)
-    }
-
-    /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
-    /// Also true if frontends wait for a missing network; `/readyz` reports those as not in sync.
-    pub fn is_in_sync(&self) -> bool {
-        let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
-        let known = self.environment.networks.any_known() && self.inputs.is_complete();
-        known && !pending && self.retries.failed.is_empty()
     }
 
     /// Marks the desired state of Services as out of date.

@@ -41,7 +41,7 @@ impl Reconciler {
         let rest = self.limit_batch();
         let outcomes = self.plan_and_apply(client, now, driver);
         self.dirty.merge(rest);
-        if self.is_in_sync() {
+        if self.pending().is_empty() {
             self.health.record_in_sync();
         }
         Report { outcomes, next: self.next_run(now), work: self.work }

@@ -47,6 +47,11 @@ impl Audit {
         self.state.error()
     }
 
+    /// Whether HNS was compared with the expected state as a whole since the start, or since a network was deleted.
+    pub(super) fn is_first_done(&self) -> bool {
+        !self.state.expects_nothing()
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.error().is_some()
     }
