@@ -129,13 +129,15 @@ impl Planner<'_> {
 
     /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together,
     /// so that a failure does not delay other Services.
-    fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
+    fn units(&self, dirty: &Dirty) -> Vec<(Option<ServiceName>, Unit)> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
+        let mut source_vip = Unit::default();
         for address in &dirty.addresses {
             // The load balancers of all Services in an overlay network need the source VIP, so it belongs to no
-            // Service.
+            // Service. It is a unit of its own: the unit of frontends without a Service would get its rank, and
+            // deletions would come before DNS.
             if matches!(self.desired.purpose(*address), Some(EndpointPurpose::SourceVip)) {
-                units.entry(None).or_default().addresses.push(*address);
+                source_vip.addresses.push(*address);
             } else if let Some(service) = self.desired.service_at(*address) {
                 units.entry(Some(service.clone())).or_default().addresses.push(*address);
             }
@@ -144,7 +146,7 @@ impl Planner<'_> {
             let service = self.desired.frontend(*frontend).map(|owner| owner.service.clone());
             units.entry(service).or_default().frontends.push(*frontend);
         }
-        units
+        units.into_iter().chain([(None, source_vip)]).collect()
     }
 
     fn plan_unit(&self, service: Option<ServiceName>, unit: Unit) -> (order::Rank, Plan) {

@@ -9,7 +9,10 @@
 
 mod audit;
 mod changes;
+mod claims;
 mod conditions;
+mod contended;
+mod contention;
 mod environment;
 mod error;
 mod explain;
@@ -35,6 +38,7 @@ use smol_str::SmolStr;
 use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
+use crate::foreign_writer::ForeignWriter;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
@@ -44,6 +48,7 @@ use crate::settings::{Capabilities, Host, Settings};
 use audit::Audit;
 use changes::PendingChanges;
 use conditions::FrontendConditions;
+use contention::Contention;
 use environment::Environment;
 use health::Health;
 use inputs::Inputs;
@@ -72,6 +77,9 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    contention: Contention,
+    /// Set while any object is contended.
+    foreign_writer: Option<ForeignWriter>,
     turns: Turns,
     health: Health,
     conditions: FrontendConditions,
@@ -90,6 +98,8 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            contention: Contention::default(),
+            foreign_writer: None,
             turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
@@ -241,7 +251,10 @@ impl Reconciler {
 
     /// The conditions of the host and its networks, sorted.
     pub fn host_conditions(&self) -> Vec<HostCondition> {
-        self.environment.conditions(&self.observed)
+        let mut conditions = self.environment.conditions(&self.observed);
+        conditions.extend(self.foreign_writer.clone().map(HostCondition::ForeignWriter));
+        conditions.sort();
+        conditions
     }
 
     /// Marks the desired state of Services as out of date.
@@ -284,14 +297,15 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
-        for name in self.changes.take_services() {
+        let changed = self.changes.take_services().into_iter().map(|name| {
             self.work.services += 1;
             let entry = self.inputs.cluster.get(&name);
             // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
-            self.desired.set(&name, created, desired, &mut self.dirty);
-        }
+            (name, created, desired)
+        });
+        self.desired.update(changed, &mut self.dirty);
     }
 
     fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
@@ -303,7 +317,9 @@ impl Reconciler {
         // A retry that is due is allowed again, although its last attempt failed.
         let in_backoff = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
-            blocked: failed.subjects().filter(in_backoff).filter_map(Subject::address).collect(),
+            blocked: (failed.subjects().filter(in_backoff).filter_map(Subject::address))
+                .chain(self.contention.delayed_addresses(now))
+                .collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
             lost_first: self.turns.is_after_interruption(),

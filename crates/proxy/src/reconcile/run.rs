@@ -54,6 +54,7 @@ impl Reconciler {
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
         self.mark_due_retries(now);
+        self.delay_contended(now);
         // After the retries were marked, so that they are part of the order of urgency.
         let turn = self.turns.next(&self.dirty.frontends);
         let rest = self.limit_batch(turn);
@@ -138,6 +139,8 @@ impl Reconciler {
         let mut all = Vec::new();
         let (mut rechecked, mut interrupted) = (false, false);
         for _ in 0..MAX_PLANS {
+            // A recheck of the last plan may have found drift.
+            self.delay_contended(now);
             let mut plan = self.plan(now);
             // A list or a document was read and shows something new, so this plan is out of date.
             if self.recheck_before(&plan, client) {
@@ -181,7 +184,8 @@ impl Reconciler {
             // The rest of the batch, or what the last plan or an interruption left.
             (false, false) => Some(now),
         };
-        let next = [pending, self.retries.next(), self.pacing.next()].into_iter().flatten().min();
+        let next =
+            [pending, self.retries.next(), self.pacing.next(), self.contention.next()].into_iter().flatten().min();
         next.map_or(Next::Idle, Next::At)
     }
 }
