@@ -12,7 +12,7 @@ const CHUNK: usize = 64 << 10;
 /// Rejects a request with a code and a message that never ends.
 pub(crate) fn error(connection: &mut Connection, code: u16) -> io::Result<()> {
     let begin = format!(r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","code":{code},"message":""#);
-    send(connection, code, &begin, |_| "0123456789abcdef".to_owned())
+    send(connection, code, &begin, |_| "0123456789abcdef".repeat(256))
 }
 
 /// Sends a list of a kind with objects without end, each with another name.
@@ -33,7 +33,7 @@ pub(crate) fn line(connection: &mut Connection, kind: Kind) -> io::Result<()> {
     let begin = format!(
         r#"{{"type":"MODIFIED","object":{{"kind":"{name}","apiVersion":"{api_version}","metadata":{{"namespace":"ns","name":"endless","annotations":{{"a":""#
     );
-    send(connection, 200, &begin, |_| "0123456789abcdef".to_owned())
+    send(connection, 200, &begin, |_| "0123456789abcdef".repeat(256))
 }
 
 /// Sends parts until the client disconnects. Each part has a number.

@@ -25,6 +25,8 @@ pub enum FaultMode {
     LoginPage,
     /// Leaves all objects out of lists, and ends them correctly. Changes are sent.
     EmptyLists,
+    /// Leaves all objects out of streamed lists only.
+    EmptyStreams,
     /// Responds to lists with a list of another kind, and to watches with objects of another kind.
     OtherKind,
     /// Lists and bookmarks have an empty resource version.

@@ -60,6 +60,7 @@ fn serve_request(connection: &mut Connection, request: &Request) -> io::Result<(
         FaultMode::None
         | FaultMode::Half
         | FaultMode::EmptyLists
+        | FaultMode::EmptyStreams
         | FaultMode::OtherKind
         | FaultMode::NoVersion
         | FaultMode::LostPages

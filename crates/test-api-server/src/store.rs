@@ -235,9 +235,9 @@ struct Padding(usize);
 
 impl fmt::Display for Padding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PART: &str = "0123456789abcdef";
-        (0..self.0 / PART.len()).try_for_each(|_| f.write_str(PART))?;
-        f.write_str(PART.get(..self.0 % PART.len()).unwrap_or_default())
+        let part = "0123456789abcdef".repeat(1024);
+        (0..self.0 / part.len()).try_for_each(|_| f.write_str(&part))?;
+        f.write_str(part.get(..self.0 % part.len()).unwrap_or_default())
     }
 }
 

@@ -68,7 +68,9 @@ impl Watch {
             }
             _ => {}
         }
-        if let (FaultMode::EmptyLists, Start::State { objects, .. }) = (fault_mode, &mut self.from) {
+        if let (FaultMode::EmptyLists | FaultMode::EmptyStreams, Start::State { objects, .. }) =
+            (fault_mode, &mut self.from)
+        {
             objects.clear();
         }
         let mut lines = Lines { connection, fault_mode, waiting: Vec::new(), sent: Instant::now() };

@@ -44,12 +44,12 @@ impl Source {
     pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
         Ok(match &args.source.from {
             Some(root) => Self::Files(root.clone()),
-            None => Self::ApiServer(access(config)?),
+            None => Self::ApiServer(access(config, args.source.watch_timeout)?),
         })
     }
 }
 
-fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
+fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, AccessError> {
     let client = &config.client;
     let options = ConnectionOptions {
         kubeconfig: client.kubeconfig.clone(),
@@ -57,6 +57,7 @@ fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
         qps: client.qps,
         burst: client.burst,
         stream_lists: config.gates.enabled(Gate::WatchListClient),
+        watch_timeout,
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     Access::open(&options).map(Arc::new)
@@ -84,8 +85,13 @@ fn list_watch(
 ///
 /// # Errors
 /// If it cannot be read, or shutdown is requested before.
-pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) -> Result<Catalog, ReadError> {
-    let (access, node_name) = (access(config)?, node_name.to_owned());
+pub fn read_api_server(
+    args: &ProxyArgs,
+    config: &Config,
+    node_name: &str,
+    shutdown: &Shutdown,
+) -> Result<Catalog, ReadError> {
+    let (access, node_name) = (access(config, args.source.watch_timeout)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();

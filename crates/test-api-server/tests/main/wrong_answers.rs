@@ -37,6 +37,9 @@ fn lists_without_objects_have_their_version() {
     assert_eq!(stream.events(), ["BOOKMARK - 8000002 end"]);
     server.put(service("c")).unwrap();
     assert_eq!(stream.events(), ["ADDED c 8000003"]);
+    server.set_fault_mode(FaultMode::EmptyStreams);
+    assert_eq!(get(&server, STREAM).events(), ["BOOKMARK - 8000003 end"]);
+    assert_eq!(get(&server, SERVICES).json()["items"].as_array().unwrap().len(), 3);
 }
 
 #[test]
