@@ -18,6 +18,7 @@ use crate::cli::ProxyArgs;
 use crate::config::{Config, Gate};
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
+use crate::status::StatusStore;
 
 impl RequestObserver for Metrics {
     fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
@@ -26,6 +27,26 @@ impl RequestObserver for Metrics {
 
     fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
         self.rest_request(host, method, code, took);
+    }
+}
+
+/// Counts requests, and records when what is known of the cluster was last current.
+pub struct Observer {
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<StatusStore>,
+}
+
+impl RequestObserver for Observer {
+    fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
+        self.metrics.rate_limited(host, method, waited);
+    }
+
+    fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
+        self.metrics.answered(host, method, code, took);
+    }
+
+    fn current(&self, kind: &'static str) {
+        self.store.kind_is_current(kind);
     }
 }
 
@@ -68,13 +89,13 @@ fn list_watch(
     background: &Background,
     access: Arc<Access>,
     node_name: &str,
-    metrics: Arc<Metrics>,
+    observer: Arc<dyn RequestObserver>,
     emit: impl Fn(Vec<Change>) + Send + 'static,
 ) -> Task {
     let node_name = node_name.to_owned();
     background.spawn(move |stopped| async move {
         tokio::select! {
-            () = cluster::list_watch(access, &node_name, metrics, emit) => {}
+            () = cluster::list_watch(access, &node_name, observer, emit) => {}
             // The sender is dropped to stop the task.
             _ = stopped => {}
         }
