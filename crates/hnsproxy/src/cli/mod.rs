@@ -175,6 +175,9 @@ pub struct SourceArgs {
     /// server. The files are watched for changes.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
+    /// For how long a watch of the API server may receive nothing before it is verified. Longer than the interval of bookmarks, a minute.
+    #[arg(long, hide = true, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
+    pub watch_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Args)]

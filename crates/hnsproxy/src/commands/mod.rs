@@ -106,7 +106,7 @@ fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => source::read_api_server(config, &node_name(config, hns)?, shutdown)?,
+        None => source::read_api_server(args, config, &node_name(config, hns)?, shutdown)?,
     })
 }
 

@@ -92,13 +92,15 @@ pub(super) struct PendingPage {
     pub(super) oldest_seconds: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct ClusterPage {
     /// Whether all Services and EndpointSlices were listed once.
     complete: bool,
     /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
     available: bool,
     pub(super) error: Option<String>,
+    /// For how long the API server has not proved that what is known of a kind is current.
+    pub(super) watch_silence_seconds: BTreeMap<&'static str, f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -186,7 +188,7 @@ impl StatePage {
         overdue: Option<SlowCall>,
         drift: BTreeMap<&'static str, usize>,
     ) -> Self {
-        let StatusSnapshot { status, changes, now } = snapshot;
+        let StatusSnapshot { status, changes, now, .. } = snapshot;
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
@@ -220,6 +222,10 @@ impl StatePage {
                 complete,
                 available: status.cluster_outage.is_none(),
                 error: status.cluster_outage.clone(),
+                watch_silence_seconds: snapshot
+                    .watch_silence()
+                    .map(|(kind, silence)| (kind, silence.as_secs_f64()))
+                    .collect(),
             },
             node: NodePage {
                 name: status.node.name.clone(),
@@ -280,7 +286,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status};
+    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status, WatchTimes};
 
     /// HNS unavailable with two of seven load balancers pending, an hour after the start.
     pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
@@ -313,7 +319,12 @@ pub(super) mod tests {
             ..Status::default()
         };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-        StatusSnapshot { status: Arc::new(status), changes, now }
+        StatusSnapshot {
+            status: Arc::new(status),
+            changes,
+            watches: WatchTimes::from([("Service", Duration::from_secs(3700))]),
+            now,
+        }
     }
 
     #[test]
@@ -343,7 +354,8 @@ pub(super) mod tests {
             "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
-            "cluster": {"complete": true, "available": false, "error": "no connection"},
+            "cluster": {"complete": true, "available": false, "error": "no connection",
+                "watch_silence_seconds": {"Service": 23.0}},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],
             "configuration": {"error": null},

@@ -109,6 +109,14 @@ impl Running {
         get(self.metrics, "/metrics").unwrap()
     }
 
+    /// The largest amount of memory so far that was resident, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.borrow().id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     fn exit_status(&self) -> Option<ExitStatus> {
         self.child.borrow_mut().try_wait().unwrap()
     }
