@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hcn::call::{Call, Reply};
@@ -24,6 +24,16 @@ use crate::v2;
 pub struct Emulator {
     state: Mutex<State>,
     begun: Instant,
+    hung: Mutex<Hung>,
+    released: Condvar,
+}
+
+/// The calls that hang.
+#[derive(Debug, Default)]
+struct Hung {
+    calls: usize,
+    /// How often calls were released.
+    releases: u64,
 }
 
 struct State {
@@ -88,7 +98,7 @@ impl Emulator {
             hidden: Vec::new(),
             subscribers: Subscribers::default(),
         };
-        Self { state: Mutex::new(state), begun: Instant::now() }
+        Self { state: Mutex::new(state), begun: Instant::now(), hung: Mutex::default(), released: Condvar::new() }
     }
 
     /// An HNS with the objects of a host document.
@@ -235,9 +245,39 @@ impl Emulator {
         self.inject(Fault::of_each(Which::Function(function.into()), Effect::Delay(delay)));
     }
 
-    /// Removes all faults.
+    /// Makes the nth call of a function from now on, counted from 1, hang until [`release`](Self::release).
+    pub fn hang_nth(&self, function: &str, nth: u64) {
+        self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Hang });
+    }
+
+    /// Lets the calls that hang go on. Their faults stay.
+    pub fn release(&self) {
+        self.hung().releases += 1;
+        self.released.notify_all();
+    }
+
+    /// The number of calls that hang.
+    pub fn hung_calls(&self) -> usize {
+        self.hung().calls
+    }
+
+    fn hang(&self) {
+        let mut hung = self.hung();
+        hung.calls += 1;
+        let before = hung.releases;
+        let waits = |hung: &mut Hung| hung.releases == before;
+        let mut hung = self.released.wait_while(hung, waits).unwrap_or_else(PoisonError::into_inner);
+        hung.calls -= 1;
+    }
+
+    fn hung(&self) -> MutexGuard<'_, Hung> {
+        self.hung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes all faults. Calls that hang go on.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
+        self.release();
     }
 
     /// Stops the service: open handles become invalid, calls fail, subscriptions end, and objects of these kinds disappear until
@@ -329,6 +369,9 @@ impl Hcn for Emulator {
         let mut strike = self.state().faults.strike(call);
         if !strike.delay.is_zero() {
             std::thread::sleep(strike.delay);
+        }
+        if strike.hang {
+            self.hang();
         }
         let mut state = self.state();
         let State { store, journal, down, .. } = &mut *state;

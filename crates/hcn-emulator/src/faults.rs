@@ -1,4 +1,4 @@
-//! Injected faults: calls that fail or are delayed, and lists that are wrong although the call succeeds.
+//! Injected faults: calls that fail, are delayed or hang, and lists that are wrong although the call succeeds.
 
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub enum Effect {
     FailAfter(Hresult),
     /// The call takes longer by this time.
     Delay(Duration),
+    /// The call does not return before it is [released](crate::Emulator::release). It is made then.
+    Hang,
     /// A list succeeds with this percentage of its objects, evenly spread: 0 is an empty list. Other calls are not affected.
     Partial(u8),
     /// A list succeeds with the objects of the moment when the fault was injected. Other calls are not affected.
@@ -77,6 +79,7 @@ struct Injected {
 #[derive(Debug, Default)]
 pub(crate) struct Strike {
     pub(crate) delay: Duration,
+    pub(crate) hang: bool,
     /// The call is not made.
     pub(crate) fail: Option<Hresult>,
     /// The call is made.
@@ -135,6 +138,7 @@ impl Faults {
                 Effect::Fail(code) => strike.fail = strike.fail.or(Some(code)),
                 Effect::FailAfter(code) => strike.fail_after = strike.fail_after.or(Some(code)),
                 Effect::Delay(delay) => strike.delay += delay,
+                Effect::Hang => strike.hang = true,
                 Effect::Partial(percent) => strike.percent = strike.percent.or(Some(percent)),
                 Effect::Stale => {
                     let earlier = earlier.as_deref_mut().filter(|_| listed(call).is_some());

@@ -11,6 +11,10 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/found.rs"]
+mod found;
+#[path = "suite/interruptions.rs"]
+mod interruptions;
 #[path = "suite/lists.rs"]
 mod lists;
 #[path = "suite/networks/mod.rs"]
@@ -33,3 +37,5 @@ mod scenarios;
 mod truth;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/writers.rs"]
+mod writers;

@@ -31,7 +31,7 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync or nothing to do, 1 error, 2 `plan` has steps.";
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///
@@ -77,6 +77,10 @@ pub struct RunArgs {
     /// The number of concurrent writes to HNS. Microsoft documents no limit and no guarantee for more than 1.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
+    /// A name by which clients may request the pages at the metrics address, beside IP addresses, localhost, and the names of this node.
+    /// May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub metrics_allowed_host: Vec<String>,
     /// At exit, save the state of the emulated HNS to FILE. Load it with --hns=emulated:FILE.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,
@@ -171,6 +175,9 @@ pub struct SourceArgs {
     /// server. The files are watched for changes.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
+    /// For how long a watch of the API server may receive nothing before it is verified. Longer than the interval of bookmarks, a minute.
+    #[arg(long, hide = true, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
+    pub watch_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hcn::FinishedCall;
+use hcn::{FinishedCall, SlowCall};
 use jiff::Timestamp;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::registry::Registry;
 use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
-use proxy::{Drift, Liveness, Reconciler};
+use proxy::{Drift, Reconciler};
 
 use crate::config::Config;
 use crate::status::StatusSnapshot;
@@ -53,6 +53,8 @@ pub struct Metrics {
     drift_repaired: Counters,
     drifting: Mutex<UnrepairedDrift>,
     events: Counters,
+    connections_closed: Counters,
+    accept_errors: Counters,
     rest_requests: Counters,
     rest_duration: Histograms,
     rest_limiter: Histograms,
@@ -72,6 +74,8 @@ impl Default for Metrics {
             drift_repaired: counters(&mut registry, &catalog::DRIFT_REPAIRED),
             drifting: Mutex::default(),
             events: counters(&mut registry, &catalog::EVENTS),
+            connections_closed: counters(&mut registry, &catalog::CONNECTIONS_CLOSED),
+            accept_errors: counters(&mut registry, &catalog::ACCEPT_ERRORS),
             rest_requests: counters(&mut registry, &catalog::REST_REQUESTS),
             rest_duration: histograms(&mut registry, &catalog::REST_DURATION),
             rest_limiter: histograms(&mut registry, &catalog::REST_LIMITER),
@@ -143,6 +147,15 @@ impl Metrics {
         }
     }
 
+    /// Counts a connection that a listener closed before its client.
+    pub(crate) fn connection_closed(&self, listener: &str, cause: &str) {
+        self.connections_closed.of([listener, cause]).inc();
+    }
+
+    pub(crate) fn accept_error(&self, listener: &str) {
+        self.accept_errors.of([listener]).inc();
+    }
+
     /// Counts a request to the API server. Without an answer, the code is `<error>`, as in kube-proxy.
     pub fn rest_request(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
         let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
@@ -155,16 +168,16 @@ impl Metrics {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
     }
 
-    /// All metrics in the text format of Prometheus. For `facts`, see [`facts`].
+    /// All metrics in the text format of Prometheus. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`].
     pub(crate) fn text(
         &self,
         snapshot: &StatusSnapshot,
-        liveness: Liveness,
+        overdue: Option<SlowCall>,
         facts: &[Sample],
     ) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        let mut samples = state::of(snapshot, liveness);
+        let mut samples = state::of(snapshot, overdue);
         samples.extend(process::now());
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();

@@ -84,19 +84,23 @@ pub(super) struct PendingPage {
     endpoint_slices: usize,
     /// Services, frontends and addresses that are still to be planned or programmed.
     backlog: usize,
+    /// Changes that the control loop has not taken: at most one for each object.
+    queued: usize,
     /// Frontends and addresses that failed and are retried.
     failed: usize,
     /// For how long the oldest change has been pending.
     pub(super) oldest_seconds: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct ClusterPage {
     /// Whether all Services and EndpointSlices were listed once.
     complete: bool,
     /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
     available: bool,
     pub(super) error: Option<String>,
+    /// For how long the API server has not proved that what is known of a kind is current.
+    pub(super) watch_silence_seconds: BTreeMap<&'static str, f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -187,11 +191,11 @@ impl StatePage {
         overdue: Option<SlowCall>,
         drift: BTreeMap<&'static str, usize>,
     ) -> Self {
-        let StatusSnapshot { status, changes, now } = snapshot;
+        let StatusSnapshot { status, changes, now, .. } = snapshot;
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
-        let waiting_for: Vec<_> = not_ready(status).into_iter().map(ReasonPage::from).collect();
+        let waiting_for: Vec<_> = not_ready(status, overdue).into_iter().map(ReasonPage::from).collect();
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
         let network = |network: &crate::status::NetworkStatus| NetworkPage {
             name: network.name.clone(),
@@ -213,6 +217,7 @@ impl StatePage {
                 services: arrivals.pending_services,
                 endpoint_slices: arrivals.pending_slices,
                 backlog,
+                queued: changes.queue_length(),
                 failed,
                 oldest_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
             },
@@ -220,6 +225,10 @@ impl StatePage {
                 complete,
                 available: status.cluster_outage.is_none(),
                 error: status.cluster_outage.clone(),
+                watch_silence_seconds: snapshot
+                    .watch_silence()
+                    .map(|(kind, silence)| (kind, silence.as_secs_f64()))
+                    .collect(),
             },
             node: NodePage {
                 name: status.node.name.clone(),
@@ -287,7 +296,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status};
+    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status, WatchTimes};
 
     /// HNS unavailable with two of seven load balancers pending, an hour after the start.
     pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
@@ -320,7 +329,12 @@ pub(super) mod tests {
             ..Status::default()
         };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-        StatusSnapshot { status: Arc::new(status), changes, now }
+        StatusSnapshot {
+            status: Arc::new(status),
+            changes,
+            watches: WatchTimes::from([("Service", Duration::from_secs(3700))]),
+            now,
+        }
     }
 
     #[test]
@@ -349,8 +363,9 @@ pub(super) mod tests {
             "load_balancers": {"desired": 7, "in_sync": 5},
             "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
-            "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "failed": 0, "oldest_seconds": 2.0},
-            "cluster": {"complete": true, "available": false, "error": "no connection"},
+            "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
+            "cluster": {"complete": true, "available": false, "error": "no connection",
+                "watch_silence_seconds": {"Service": 23.0}},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],
             "configuration": {"error": null},

@@ -22,6 +22,11 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let _ = writeln!(text, "HNS: {}, version {hns_version}, API {}", hns.liveness, hns.api);
     hns.capabilities.iter().for_each(|all| text += &format!("HNS capabilities: {}\n", capabilities(*all)));
     state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
+    let silence = state.cluster.watch_silence_seconds.iter().map(|(kind, seconds)| format!("{kind} {seconds:.0} s"));
+    let silence: Vec<_> = silence.collect();
+    if !silence.is_empty() {
+        let _ = writeln!(text, "Silence of watches: {}", silence.join(", "));
+    }
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
     for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
@@ -80,9 +85,12 @@ mod tests {
             &version,
             "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
-            "HNS: unavailable, version not known yet, API v2\nCluster: no connection\n",
+            "HNS: unavailable, version not known yet, API v2\nCluster: no connection\nSilence of watches: Service 23 s\n",
             &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
-            &format!("Oldest pending change: 2.000 s\n\nWaiting for:\n- {}\n- {}\n", waiting[0], waiting[1]),
+            &format!(
+                "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",
+                waiting[0], waiting[1]
+            ),
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

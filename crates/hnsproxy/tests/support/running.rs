@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -34,9 +34,22 @@ impl Running {
 
     /// Starts the program at addresses. A configuration file has to name the same.
     pub(crate) fn start_at(health: SocketAddr, metrics: SocketAddr, arguments: &[&str]) -> Self {
+        Self::spawn(health, metrics, &mut command(arguments))
+    }
+
+    /// Starts the program with a limit of open descriptors, at addresses that no other test has.
+    #[cfg(unix)]
+    pub(crate) fn start_with_descriptors(limit: u64, arguments: &[&str]) -> Self {
+        let [health, metrics] = free_addresses();
+        let program = command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(program.get_program());
+        Self::spawn(health, metrics, shell.args(program.get_args()).env_remove("KUBE_NETWORK"))
+    }
+
+    fn spawn(health: SocketAddr, metrics: SocketAddr, command: &mut Command) -> Self {
         let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
-        let mut child =
-            command(arguments).args(addresses).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(addresses).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, stderr) = (log.clone(), BufReader::new(child.stderr.take().unwrap()));
         let reader = std::thread::spawn(move || {
@@ -84,9 +97,24 @@ impl Running {
         self.wait_for_state(&what, |state| state["cluster"]["available"] == available)
     }
 
+    /// Waits until one line of the log has a text. For tests of messages only.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let log = || self.log.lock().unwrap().clone();
+        wait_until(text, log, |log| log.iter().any(|line| line.contains(text)));
+    }
+
     /// The page of metrics.
     pub(crate) fn metrics_page(&self) -> Response {
         get(self.metrics, "/metrics").unwrap()
+    }
+
+    /// The largest amount of memory so far that was resident, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.borrow().id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     fn exit_status(&self) -> Option<ExitStatus> {
@@ -99,12 +127,20 @@ impl Running {
         wait_until("the program to end", || self.exit_status(), Option::is_some).unwrap().code()
     }
 
+    /// Sends a signal to the program, such as `TERM`.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.borrow().id().to_string();
+        let signal = format!("-{name}");
+        assert!(std::process::Command::new("kill").args([&signal, &id]).status().unwrap().success());
+    }
+
     /// Interrupts the program, which has to end without an error. Returns its log.
     #[cfg(unix)]
     #[track_caller]
     pub(crate) fn interrupt(self) -> Vec<String> {
-        let id = self.child.borrow().id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.signal("INT");
         assert_eq!(self.exit_code(), Some(0));
         self.kill()
     }

@@ -151,6 +151,10 @@ impl Observed {
         let LoadBalancerList { mut listed, mut from_v1_list } =
             self.list_load_balancers(client, capabilities, detail, &mut expected)?;
         self.confirm_absent_load_balancers(client, &mut listed)?;
+        // Load balancers whose creation was uncertain are either listed, or do not exist: unless the list is wrong.
+        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
+            self.perhaps_referenced.clear();
+        }
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
         if from_v1_list {

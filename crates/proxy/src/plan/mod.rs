@@ -39,7 +39,7 @@ use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
-pub(crate) use order::is_infrastructure;
+pub(crate) use order::{has_lost_backend, is_infrastructure};
 pub use report::PlanReport;
 pub use resolve::Resolved;
 pub use status::FrontendStatus;
@@ -80,6 +80,9 @@ pub struct Constraints {
     pub replaced: FxHashSet<Frontend>,
     /// Frontends that failed before. They come last, so that a permanent failure does not delay the rest.
     pub failed: FxHashSet<Frontend>,
+    /// Whether Services with a backend that is gone come before other affected ones: after an interruption, since this plan may be interrupted
+    /// too.
+    pub lost_first: bool,
 }
 
 /// Everything that a plan depends on. A plan makes no calls.
@@ -126,13 +129,15 @@ impl Planner<'_> {
 
     /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together,
     /// so that a failure does not delay other Services.
-    fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
+    fn units(&self, dirty: &Dirty) -> Vec<(Option<ServiceName>, Unit)> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
+        let mut source_vip = Unit::default();
         for address in &dirty.addresses {
             // The load balancers of all Services in an overlay network need the source VIP, so it belongs to no
-            // Service.
+            // Service. It is a unit of its own: the unit of frontends without a Service would get its rank, and
+            // deletions would come before DNS.
             if matches!(self.desired.purpose(*address), Some(EndpointPurpose::SourceVip)) {
-                units.entry(None).or_default().addresses.push(*address);
+                source_vip.addresses.push(*address);
             } else if let Some(service) = self.desired.service_at(*address) {
                 units.entry(Some(service.clone())).or_default().addresses.push(*address);
             }
@@ -141,7 +146,7 @@ impl Planner<'_> {
             let service = self.desired.frontend(*frontend).map(|owner| owner.service.clone());
             units.entry(service).or_default().frontends.push(*frontend);
         }
-        units
+        units.into_iter().chain([(None, source_vip)]).collect()
     }
 
     fn plan_unit(&self, service: Option<ServiceName>, unit: Unit) -> (order::Rank, Plan) {
@@ -155,9 +160,12 @@ impl Planner<'_> {
         // A Service is put last only if all its frontends failed: one refused port must not delay the others of the
         // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
+        let root = &self.settings.root_endpoint_name;
+        let is_lost = |f: &Frontend| has_lost_backend(*f, self.desired, self.observed, root);
+        let lost = self.constraints.lost_first && unit.frontends.iter().any(is_lost);
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);
         }
-        (order::Rank::of(service, &plan.steps, failed), plan)
+        (order::Rank::of(service, &plan.steps, failed, lost), plan)
     }
 }
