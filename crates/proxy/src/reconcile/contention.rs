@@ -153,8 +153,13 @@ impl Contention {
         (delayed, Dirty { frontends, addresses })
     }
 
-    /// When the next of what is held is due.
+    /// When the next of what is held is due, or an object is no longer contended.
     pub(super) fn next(&self) -> Option<Duration> {
+        let ends = self.contended().filter_map(|(_, history)| Some(*history.incidents.last()? + QUIET)).min();
+        self.next_due().into_iter().chain(ends).min()
+    }
+
+    fn next_due(&self) -> Option<Duration> {
         let frontends = self.held.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = self.held.addresses.iter().map(|address| Subject::Address(*address));
         // Without an entry, the object is no longer contended.
@@ -235,7 +240,7 @@ mod tests {
             lose(&mut contention, now);
             let mut dirty = dirty();
             contention.hold(&mut dirty, now);
-            let due = contention.next().unwrap_or(now);
+            let due = contention.next_due().unwrap_or(now);
             delays.push((due - now).as_secs());
             assert_eq!(dirty.is_empty(), due > now);
             now = due;
