@@ -36,6 +36,9 @@ pub const FAILED: u8 = 1;
 /// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
 
+/// Exit code: another hnsproxy writes to the same HNS.
+pub const LOCKED: u8 = 3;
+
 /// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
     let result = dispatch(cli);
@@ -43,8 +46,15 @@ pub fn main(cli: &Cli) -> ExitCode {
         // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
         let _ = log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", error_chain(&error));
-        FAILED
+        exit_code(&error)
     }))
+}
+
+fn exit_code(error: &CommandError) -> u8 {
+    match error {
+        CommandError::Locked(_) => LOCKED,
+        _ => FAILED,
+    }
 }
 
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
@@ -77,7 +87,7 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     }
     windows_service::run(|shutdown| {
         let result = configured(shutdown);
-        let code = *result.as_ref().unwrap_or(&FAILED);
+        let code = result.as_ref().map_or_else(exit_code, |code| *code);
         (result, code)
     })?
 }

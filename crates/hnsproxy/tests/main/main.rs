@@ -19,3 +19,4 @@ mod networks;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
+mod writers;
