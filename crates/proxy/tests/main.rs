@@ -11,6 +11,10 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/found.rs"]
+mod found;
+#[path = "suite/interruptions.rs"]
+mod interruptions;
 #[path = "suite/networks/mod.rs"]
 mod networks;
 #[path = "suite/progress.rs"]

@@ -124,6 +124,10 @@ catalog! {
         "Objects with drift that hnsproxy has brought in sync again";
     EVENTS = "hnsproxy_events_total", Counter, ["result"],
         "Events for the API server, by result (sent, failed, dropped by the rate limit)";
+    CONNECTIONS_CLOSED = "hnsproxy_http_connections_closed_total", Counter, ["listener", "cause"],
+        "Connections that hnsproxy closed before the client did, by listener and cause (timeout, limit)";
+    ACCEPT_ERRORS = "hnsproxy_http_accept_errors_total", Counter, ["listener"],
+        "Connections that could not be accepted, for example for lack of descriptors, by listener";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

@@ -28,6 +28,7 @@ mod readiness;
 mod report;
 mod retries;
 mod run;
+mod turns;
 
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ use health::Health;
 use inputs::Inputs;
 use pacing::Pacing;
 use retries::Retries;
+use turns::Turns;
 
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
@@ -78,6 +80,7 @@ pub struct Reconciler {
     contention: Contention,
     /// Set while any object is contended.
     foreign_writer: Option<ForeignWriter>,
+    turns: Turns,
     health: Health,
     conditions: FrontendConditions,
     work: Work,
@@ -97,6 +100,7 @@ impl Reconciler {
             pacing: Pacing::default(),
             contention: Contention::default(),
             foreign_writer: None,
+            turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
             work: Work::default(),
@@ -118,7 +122,7 @@ impl Reconciler {
 
     /// Adds or replaces a slice.
     pub fn apply_slice(&mut self, slice: Slice) {
-        self.record_trigger(&slice);
+        self.record_trigger_of(&slice);
         let changed = self.inputs.cluster.apply_slice(slice);
         // A slice that has moved to another Service changes two Services, and is one change.
         self.changes.count_slices(usize::from(!changed.is_empty()));
@@ -143,10 +147,16 @@ impl Reconciler {
     /// Replaces all slices with a complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
         self.inputs.slices_listed = true;
-        slices.iter().for_each(|slice| self.record_trigger(slice));
+        slices.iter().for_each(|slice| self.record_trigger_of(slice));
         let changed = self.inputs.cluster.reset_slices(slices);
         self.changes.count_slices(changed.len());
         self.mark_changed(changed);
+    }
+
+    /// Records that a change of a Service has been pending since an earlier time than that of the slice that was applied, because versions in
+    /// between were not.
+    pub fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        self.changes.record_trigger(service, trigger);
     }
 
     /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
@@ -275,11 +285,11 @@ impl Reconciler {
     }
 
     /// Records the trigger time of a slice, unless the slice is unchanged.
-    fn record_trigger(&mut self, slice: &Slice) {
+    fn record_trigger_of(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
         // The list after a reconnect repeats unchanged slices: their old trigger times would count as long latencies.
         if before != Some(slice) {
-            self.changes.record_trigger(slice);
+            self.changes.record_trigger_of(slice);
         }
     }
 
