@@ -13,6 +13,7 @@ use crate::config::ConfigError;
 use crate::environment::SettingsError;
 use crate::hns::HnsError;
 use crate::http_client::RequestError;
+use crate::instance_lock::LockedByOther;
 use crate::log::LogFileError;
 use crate::serve::ListenError;
 use crate::source::NodeError;
@@ -46,6 +47,8 @@ pub enum CommandError {
     Watch(#[from] FileWatchError),
     #[error(transparent)]
     Hns(#[from] HnsError),
+    #[error(transparent)]
+    Locked(#[from] LockedByOther),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]

@@ -20,6 +20,7 @@ pub mod error;
 pub mod events;
 pub mod hns;
 pub mod http_client;
+pub mod instance_lock;
 pub mod log;
 pub mod metrics;
 pub mod output;

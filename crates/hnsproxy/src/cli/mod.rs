@@ -31,7 +31,8 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete.";
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete; 4 another
+hnsproxy writes to the same HNS.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///

@@ -1,6 +1,6 @@
 //! `run`: programs HNS, once or until shutdown.
 
-use super::{IN_SYNC, once, open};
+use super::{IN_SYNC, lock, once, open};
 use crate::app;
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -8,6 +8,8 @@ use crate::error::CommandError;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
+    // A shutdown while another process still has the lock: nothing was done.
+    let Some(_lock) = lock(&args.proxy, shutdown)? else { return Ok(IN_SYNC) };
     let hns = open(&args.proxy.hns, shutdown)?;
     let result = if args.once {
         once::main(args, config, &hns, shutdown)

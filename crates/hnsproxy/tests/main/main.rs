@@ -20,3 +20,4 @@ mod serve;
 mod slow_hns;
 #[path = "../support/mod.rs"]
 mod support;
+mod writers;
