@@ -42,6 +42,24 @@ fn state_prints_what_run_has_programmed() {
     assert_eq!((&state["endpoints"], &state["loadBalancers"]), (&run["endpoints"], &run["loadBalancers"]));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_program_that_is_killed_while_it_saves_leaves_the_previous_files() {
+    let (from, hns) = boutique();
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("saved");
+    std::fs::write(&saved, "before").unwrap();
+    for flag in ["--save-hns", "--write-config-to"] {
+        let program = command(&["run", &from, &hns, "--once", flag, saved.to_str().unwrap()]);
+        // The system kills the program when a file gets larger than this: one block.
+        let script = "ulimit -f 1; exec \"$0\" \"$@\"";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", script]).arg(program.get_program()).args(program.get_args());
+        assert!(!shell.output().unwrap().status.success());
+        assert_eq!(std::fs::read_to_string(&saved).unwrap(), "before", "{flag}");
+    }
+}
+
 #[test]
 fn a_run_prints_the_calls_that_it_made() {
     let hns = Hns::of(BOUTIQUE);
