@@ -15,6 +15,7 @@ pub mod condition;
 pub mod desire;
 pub mod dirty;
 pub mod explain;
+pub mod foreign_writer;
 pub mod frontend;
 pub mod health_check;
 pub mod identity;
@@ -28,6 +29,7 @@ pub mod settings;
 
 pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
+pub use foreign_writer::{ForeignWriter, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{HostCondition, Network, NetworkIndex, Networks};

@@ -26,7 +26,15 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
     }
     for condition in &status.host_conditions {
         // Only what changes which Services are served. The other conditions are for the operator of the host, who has the log and `/readyz`.
-        if matches!(condition, HostCondition::NetworkMissing { .. } | HostCondition::NetworkRenamed { .. }) {
+        let of_services = |condition: &HostCondition| match condition {
+            HostCondition::NetworkMissing { .. }
+            | HostCondition::NetworkRenamed { .. }
+            | HostCondition::ForeignWriter(_) => true,
+            HostCondition::SubnetUnreadable { .. }
+            | HostCondition::IdsNotHonoured
+            | HostCondition::ObjectSkipped { .. } => false,
+        };
+        if of_services(condition) {
             conditions.push(warning(ObjectReference::Node, condition.reason(), condition.to_string()));
         }
     }

@@ -112,6 +112,8 @@ catalog! {
         "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
+    CONTENDED = "hnsproxy_reconcile_contended", Gauge, [],
+        "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{AuditError, Liveness, Progress, Reconciler, Tally};
+use crate::foreign_writer::ForeignWriter;
 
 /// What keeps HNS from being in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Unready {
     RetriesPending(usize),
     /// Services, frontends and addresses that are planned next, if no other reason explains them.
     ChangesPending(usize),
+    /// Another program keeps writing objects of ours, so what is in sync now may not stay so.
+    ForeignWriter(ForeignWriter),
 }
 
 impl Unready {
@@ -40,6 +43,7 @@ impl Unready {
             Unready::EndpointsPending(_) => "EndpointsPending",
             Unready::RetriesPending(_) => "RetriesPending",
             Unready::ChangesPending(_) => "ChangesPending",
+            Unready::ForeignWriter(_) => "ForeignWriter",
         }
     }
 }
@@ -65,6 +69,7 @@ impl fmt::Display for Unready {
             }
             Unready::RetriesPending(count) => write!(f, "retries of failed frontends and addresses: {count} pending"),
             Unready::ChangesPending(count) => write!(f, "Services, frontends and addresses: {count} pending"),
+            Unready::ForeignWriter(foreign_writer) => foreign_writer.fmt(f),
         }
     }
 }
@@ -77,6 +82,7 @@ impl Reconciler {
             let position = unready.iter().take_while(|one| one.is_of_inputs()).count();
             unready.insert(position, Unready::Restarted);
         }
+        unready.extend(self.foreign_writer.clone().map(Unready::ForeignWriter));
         unready
     }
 
@@ -85,7 +91,8 @@ impl Reconciler {
         self.unready().is_empty()
     }
 
-    /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left.
+    /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left, and without the foreign writer, which
+    /// leaves nothing to be programmed.
     pub(super) fn pending(&self) -> Vec<Unready> {
         let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress();
         let waiting = self.conditions.waiting().len();

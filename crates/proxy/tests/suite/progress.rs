@@ -41,6 +41,7 @@ fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
         backlog: 1,
         unplanned: 0,
         failed: 1,
+        contended: 0,
         changes,
     };
     assert_eq!(rig.proxy.progress(), expected);

@@ -131,8 +131,14 @@ impl Reconciler {
             network_changed,
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
+        if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
+            self.keep_held_frontends();
+        }
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
+        if was_unavailable {
+            self.contention.forget_found();
+        }
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
         self.environment.honours_ids = client.honours_ids();
