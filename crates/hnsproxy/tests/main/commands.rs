@@ -4,6 +4,8 @@ use hcn::Kind;
 use serde_json::{Value, json};
 
 use crate::support::hns::Hns;
+#[cfg(unix)]
+use crate::support::program::command_after;
 use crate::support::program::{command, emulated, ended, hnsproxy};
 use crate::support::recording::{cluster_flag, host, host_flag};
 
@@ -50,12 +52,9 @@ fn a_program_that_is_killed_while_it_saves_leaves_the_previous_files() {
     let saved = directory.path().join("saved");
     std::fs::write(&saved, "before").unwrap();
     for flag in ["--save-hns", "--write-config-to"] {
-        let program = command(&["run", &from, &hns, "--once", flag, saved.to_str().unwrap()]);
         // The system kills the program when a file gets larger than this: one block.
-        let script = "ulimit -f 1; exec \"$0\" \"$@\"";
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", script]).arg(program.get_program()).args(program.get_args());
-        assert!(!shell.output().unwrap().status.success());
+        let mut program = command_after("ulimit -f 1", &["run", &from, &hns, "--once", flag, saved.to_str().unwrap()]);
+        assert!(!program.output().unwrap().status.success());
         assert_eq!(std::fs::read_to_string(&saved).unwrap(), "before", "{flag}");
     }
 }

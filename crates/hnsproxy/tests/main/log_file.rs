@@ -70,6 +70,18 @@ fn a_full_disk_below_the_log_file_is_reported_until_it_has_space() {
     wait_until_written(&running, &file);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_can_write_its_log_nowhere_programs_hns() {
+    let (hns, directory) = (Hns::of(NAME), tempfile::tempdir().unwrap());
+    let file = directory.path().join("folder").join("log");
+    for flags in [vec![], vec![flag(&file)]] {
+        let given = [vec![cluster_flag(NAME), hns.flag()], flags].concat();
+        let given: Vec<_> = given.iter().map(String::as_str).collect();
+        Running::start_after("exec 2>/dev/full", &given).wait_until_in_sync();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_log_file_is_not_readable_by_everyone() {
