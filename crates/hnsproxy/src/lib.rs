@@ -25,6 +25,7 @@ pub mod log;
 pub mod metrics;
 pub mod output;
 pub mod reporting;
+pub mod saved_file;
 pub mod serve;
 pub mod session;
 pub mod shutdown;

@@ -108,7 +108,8 @@ pub struct ProxyArgs {
     /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
+    /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
     #[command(flatten)]
@@ -209,7 +210,8 @@ pub struct LogArgs {
     /// The format of the log, which goes to standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub logging_format: LogFormat,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
+    /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     pub log_file: Option<PathBuf>,
 }

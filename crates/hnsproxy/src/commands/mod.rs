@@ -48,8 +48,8 @@ pub const LOCKED: u8 = 4;
 pub fn main(cli: &Cli) -> ExitCode {
     let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
-        // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
-        let _ = log::start(&LogArgs::plain(cli.log_file()));
+        // A command that failed before it started its log is logged all the same.
+        log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", error_chain(&error));
         exit_code(&error)
     }))
@@ -67,7 +67,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         Command::Run(args) => run(args),
         Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
         Command::State(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             state::main(args)
         }
         Command::Explain(Explain::Svc(args)) => {
@@ -75,11 +75,11 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::plain(None))?;
+            log::start(&LogArgs::plain(None));
             service::main(args)
         }
     }

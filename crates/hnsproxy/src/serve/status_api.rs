@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hcn::{ApiVersion, SlowCall};
@@ -9,6 +10,7 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use crate::log::LogFileStatus;
 use crate::status::{NotReady, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
@@ -27,6 +29,7 @@ pub(super) struct ReadyzPage {
 pub(super) struct StatuszPage {
     api_version: &'static str,
     pub(super) process: ProcessPage,
+    pub(super) log: LogPage,
     #[serde(flatten)]
     pub(super) state: StatePage,
 }
@@ -41,6 +44,15 @@ pub(super) struct ProcessPage {
     pub(super) uptime_seconds: u64,
     /// The pages at the address of metrics.
     pub(super) paths: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct LogPage {
+    /// Of `--log-file`.
+    pub(super) file: Option<PathBuf>,
+    /// Why the file cannot be written at present.
+    pub(super) error: Option<String>,
+    pub(super) lost_lines: u64,
 }
 
 /// The part that both pages have.
@@ -169,7 +181,13 @@ impl ReadyzPage {
 
 impl StatuszPage {
     /// `version` is reported as kube-proxy's; `paths` are the other pages.
-    pub(super) fn new(state: StatePage, snapshot: &StatusSnapshot, version: &str, paths: Vec<&'static str>) -> Self {
+    pub(super) fn new(
+        state: StatePage,
+        snapshot: &StatusSnapshot,
+        log: LogPage,
+        version: &str,
+        paths: Vec<&'static str>,
+    ) -> Self {
         let process = ProcessPage {
             version: version.to_owned(),
             hnsproxy_version: env!("CARGO_PKG_VERSION"),
@@ -177,7 +195,13 @@ impl StatuszPage {
             uptime_seconds: snapshot.now.elapsed.as_secs(),
             paths,
         };
-        Self { api_version: API_VERSION, process, state }
+        Self { api_version: API_VERSION, process, log, state }
+    }
+}
+
+impl From<LogFileStatus> for LogPage {
+    fn from(LogFileStatus { path, error, lost_lines }: LogFileStatus) -> Self {
+        Self { file: Some(path), error, lost_lines }
     }
 }
 

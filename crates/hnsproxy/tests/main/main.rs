@@ -14,6 +14,7 @@ mod files;
 mod hns;
 mod installers;
 mod live;
+mod log_file;
 mod messages;
 mod networks;
 mod serve;
