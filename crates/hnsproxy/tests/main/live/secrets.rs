@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use test_api_server::{ApiServer, Credentials};
+use test_api_server::{ApiServer, Credentials, FaultMode};
 
 use super::access::closed;
 use crate::support::cluster::Cluster;
@@ -67,6 +67,27 @@ fn a_password_is_not_shown() {
     running.wait_until_cluster_available(false);
     // The second is the Base64 of `admin:password-77a0`.
     assert_not_shown(running, &["password-77a0", "YWRtaW46cGFzc3dvcmQtNzdhMA"]);
+}
+
+#[test]
+fn the_userinfo_of_urls_is_not_shown() {
+    let hns = Hns::of("boutique-l2bridge");
+    let cluster = Cluster::empty();
+    cluster.server.set_fault_mode(FaultMode::Refuses { code: 500, retry_after: None });
+    let url = cluster.server.url().replace("://", "://admin:password-77a0@");
+    let master = format!("--master={url}");
+    let running = Running::start(&[&master, &hns.flag(), "-v=10"]);
+    running.wait_until_cluster_available(false);
+    assert_not_shown(running, &["password-77a0"]);
+    for proxy in ["http", "socks5", "ftp"] {
+        let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+        kubeconfig["clusters"][0]["cluster"]["server"] = url.clone().into();
+        kubeconfig["clusters"][0]["cluster"]["proxy-url"] = format!("{proxy}://admin:password-77a0@127.0.0.1:1").into();
+        let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag(), "-v=10"]);
+        running.wait_until_cluster_available(false);
+        assert_not_shown(running, &["password-77a0"]);
+    }
+    hnsproxy(&["run", "--master=http://admin:password-77a0@a b", &hns.flag()]).expect(1).hides("password-77a0");
 }
 
 #[test]
