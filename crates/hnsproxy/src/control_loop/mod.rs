@@ -184,7 +184,10 @@ impl<'a> ControlLoop<'a> {
         let (waiting_for_node, next) = self.advance()?;
         let cluster_outage = self.feed.outage().cloned();
         let configuration_error = self.configuration_error.clone();
-        let status = Status { waiting_for_node, cluster_outage, configuration_error, ..self.session.status() };
+        let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
+        let session = self.session.status();
+        let status =
+            Status { waiting_for_node, cluster_outage, insecure_skip_tls_verify, configuration_error, ..session };
         self.context.store.publish(status);
         Ok(next)
     }

@@ -97,6 +97,8 @@ pub(super) struct ClusterPage {
     /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
     available: bool,
     pub(super) error: Option<String>,
+    /// Whether any server may pose as the API server.
+    pub(super) insecure_skip_tls_verify: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -217,6 +219,7 @@ impl StatePage {
                 complete,
                 available: status.cluster_outage.is_none(),
                 error: status.cluster_outage.clone(),
+                insecure_skip_tls_verify: status.insecure_skip_tls_verify,
             },
             node: NodePage {
                 name: status.node.name.clone(),
@@ -362,7 +365,8 @@ pub(super) mod tests {
             "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "failed": 0, "oldest_seconds": 2.0},
-            "cluster": {"complete": true, "available": false, "error": "no connection"},
+            "cluster": {"complete": true, "available": false, "error": "no connection",
+                "insecure_skip_tls_verify": false},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],
             "configuration": {"error": null},

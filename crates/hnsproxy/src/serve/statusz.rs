@@ -22,6 +22,9 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let _ = writeln!(text, "HNS: {}, version {hns_version}, API {}", hns.liveness, hns.api);
     hns.capabilities.iter().for_each(|all| text += &format!("HNS capabilities: {}\n", capabilities(*all)));
     state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
+    if state.cluster.insecure_skip_tls_verify {
+        text += "Cluster: the certificate of the API server is not verified (insecure-skip-tls-verify)\n";
+    }
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
     for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {

@@ -60,6 +60,8 @@ pub struct Status {
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
+    /// Whether any server may pose as the API server, because the kubeconfig has `insecure-skip-tls-verify`.
+    pub insecure_skip_tls_verify: bool,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
     pub hns_outage: Option<HnsOutage>,
@@ -91,6 +93,7 @@ impl Default for Status {
             progress: Progress::default(),
             liveness: Liveness::Up,
             cluster_outage: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             hns_outage: None,
             hns_version: None,
@@ -135,6 +138,7 @@ impl Status {
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
             cluster_outage: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             hns_outage: reconciler
                 .audit_error()

@@ -125,3 +125,17 @@ fn a_client_key_that_cannot_be_used_is_not_shown() {
         assert_not_shown(running, &["key-31d0c"]);
     }
 }
+
+#[test]
+fn a_server_that_is_not_verified_is_shown() {
+    let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of("boutique-l2bridge"));
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
+    assert_eq!(running.wait_until_in_sync()["cluster"]["insecure_skip_tls_verify"], false);
+    drop(running);
+    kubeconfig["clusters"][0]["cluster"] = json!({"server": cluster.server.url(), "insecure-skip-tls-verify": true});
+    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
+    assert_eq!(running.wait_until_in_sync()["cluster"]["insecure_skip_tls_verify"], true);
+    let statusz = get(running.metrics, "/statusz").unwrap().body;
+    assert!(statusz.contains("insecure-skip-tls-verify"), "{statusz}");
+}
