@@ -4,10 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;
+mod cluster;
 mod folder;
 mod http;
 mod lint;
+mod outage;
 mod process;
+mod rig;
+mod soak;
 mod system;
 mod test;
 mod windows;
@@ -36,6 +40,8 @@ enum Task {
     WineBench(wine_bench::Arguments),
     /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
+    /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
+    Soak(soak::Arguments),
     /// Run unit, integration and documentation tests.
     Test(test::Arguments),
     /// Check module cycles, files outside of the module tree, file headers, and pages of docs.
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Lint => lint::run(),
     };

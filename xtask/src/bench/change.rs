@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::rig::{Rig, median_and_p99};
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::rig::{Rig, median_and_p99};
 
 struct Case {
     services: u32,

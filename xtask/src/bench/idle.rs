@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::rig::Rig;
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::rig::Rig;
 
 const SIZES: [(u32, u32); 3] = [(200, 5), (2_000, 3), (10_000, 5)];
 /// Six audits, one every 5 s.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use hcn::Kind;
 
-use super::rig::Rig;
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::rig::Rig;
 
 /// The time of a creation on Windows, of either kind.
 const DELAY: Duration = Duration::from_millis(9);

@@ -3,12 +3,10 @@
 //! Each file is one benchmark, a function that returns a [`Table`], which is printed and written as JSON to `target/bench/NAME.json`.
 
 mod change;
-mod cluster;
 mod idle;
 mod loss;
 mod native_call;
 mod recovery;
-mod rig;
 mod rollout;
 mod start;
 mod wine;

@@ -6,76 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use test_api_server::{ApiServer, FaultMode};
 
-use super::rig::{Rig, median_and_p99};
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::outage::{OUTAGES, Outage};
+use crate::rig::{Rig, median_and_p99};
 
 const SERVICES: u32 = 200;
 const RUNS: u32 = 3;
 /// The length of an outage, after which the backoff of hnsproxy has reached its maximum.
 const TIME: Duration = Duration::from_secs(3);
-
-/// An outage of the API server.
-struct Outage {
-    name: &'static str,
-    begin: fn(&ApiServer),
-    end: fn(&ApiServer) -> Result<()>,
-}
-
-const OUTAGES: [Outage; 10] = [
-    Outage { name: "unavailable", begin: ApiServer::make_unavailable, end: back },
-    Outage {
-        name: "unavailable, then 410: versions expired",
-        begin: ApiServer::make_unavailable,
-        end: |server| {
-            server.forget();
-            back(server)
-        },
-    },
-    Outage {
-        name: "unavailable, then a restored etcd",
-        begin: ApiServer::make_unavailable,
-        end: |server| {
-            server.restore(server.objects().into())?;
-            back(server)
-        },
-    },
-    Outage { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: well },
-    Outage { name: "500", begin: |server| refuse(server, 500, None), end: well },
-    Outage { name: "410 to all requests", begin: |server| refuse(server, 410, None), end: well },
-    Outage { name: "invalid JSON", begin: |server| turn(server, FaultMode::Garbage), end: well },
-    Outage { name: "half a line", begin: |server| turn(server, FaultMode::Half), end: well },
-    Outage {
-        name: "no response, then closed connections",
-        begin: |server| turn(server, FaultMode::Hangs),
-        end: |server| {
-            server.set_fault_mode(FaultMode::None);
-            server.cut();
-            Ok(())
-        },
-    },
-    Outage { name: "no response to pending requests", begin: |server| turn(server, FaultMode::Hangs), end: well },
-];
-
-fn back(server: &ApiServer) -> Result<()> {
-    Ok(server.make_available()?)
-}
-
-fn refuse(server: &ApiServer, code: u16, retry_after: Option<u32>) {
-    turn(server, FaultMode::Refuses { code, retry_after });
-}
-
-/// Changes how requests are answered, and closes all connections so that clients send new ones.
-fn turn(server: &ApiServer, fault_mode: FaultMode) {
-    server.set_fault_mode(fault_mode);
-    server.cut();
-}
-
-fn well(server: &ApiServer) -> Result<()> {
-    server.set_fault_mode(FaultMode::None);
-    Ok(())
-}
 
 pub(super) fn run() -> Result<Table> {
     let mut rig = Rig::new("15.5", cluster::objects(SERVICES, 3), &[])?;

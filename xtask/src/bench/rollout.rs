@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use hcn::Kind;
 
-use super::rig::Rig;
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::rig::Rig;
 
 const PODS: usize = 100;
 const AT_ONCE: usize = 4;

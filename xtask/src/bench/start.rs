@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::rig::Rig;
-use super::{Table, cluster, number};
+use super::{Table, number};
+use crate::cluster;
+use crate::rig::Rig;
 
 /// Services, and the backends of each.
 pub(super) const SIZES: [(u32, u32); 2] = [(2_000, 3), (10_000, 5)];
@@ -19,7 +20,7 @@ pub(super) fn run() -> Result<Table> {
         let mut rig = Rig::new("15.5", cluster::objects(services, backends), &[])?;
         for pod in 0..PODS {
             let address = std::net::Ipv4Addr::new(10, 244, 1, 10 + pod);
-            rig.emulator().add_local_endpoint(super::rig::NETWORK, &format!("pod-{pod}"), &[address.into()]);
+            rig.emulator().add_local_endpoint(crate::rig::NETWORK, &format!("pod-{pod}"), &[address.into()]);
         }
         rows.extend(first_and_again(&mut rig, &format!("{services} x {backends}"))?);
     }

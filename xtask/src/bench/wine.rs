@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::rig::Rig;
+use super::Table;
 use super::start::{COLUMNS, SIZES, first_and_again};
-use super::{Table, cluster};
+use crate::cluster;
 use crate::process::memory;
+use crate::rig::Rig;
 use crate::wine_bench;
 
 pub(super) fn run() -> Result<Table> {

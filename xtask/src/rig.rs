@@ -1,4 +1,4 @@
-//! The setup of a benchmark: the release build of hnsproxy in a process of its own, with an API server and an emulated HNS in this process.
+//! hnsproxy in a process of its own, with an API server and an emulated HNS in this process: for benchmarks and the soak test.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use hcn_emulator::{Emulator, Host, testing};
 use serde_json::Value;
 use test_api_server::ApiServer;
 
-use super::cluster::NODE;
+use crate::cluster::NODE;
 use crate::folder;
-use crate::http::{free_addresses, get};
+use crate::http::{Page, free_addresses, get};
 use crate::process::{Guarded, cargo, memory, run};
 use crate::wine::Prefix;
 use crate::wine_bench::{self, Hns};
@@ -27,14 +27,27 @@ const QUIET: Duration = Duration::from_millis(300);
 /// down.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-pub(super) const NETWORK: Guid = testing::NETWORKS[0];
+pub(crate) const NETWORK: Guid = testing::NETWORKS[0];
 
-pub(super) struct Rig {
-    pub(super) hns: Hns,
-    pub(super) api: ApiServer,
+pub(crate) struct Rig {
+    pub(crate) hns: Hns,
+    pub(crate) api: ApiServer,
     program: Program,
     flags: Vec<String>,
-    running: Option<Guarded>,
+    running: Option<Running>,
+}
+
+struct Running {
+    program: Guarded,
+    /// The address of `/readyz`.
+    metrics: SocketAddr,
+}
+
+/// How cargo builds the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Release,
+    Debug,
 }
 
 enum Program {
@@ -46,14 +59,23 @@ enum Program {
 
 impl Rig {
     /// Builds the program, and prepares an HNS of a version and an API server with these objects.
-    pub(super) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
-        run(cargo()?.args(["build", "--release", "--package", "hnsproxy"]))?;
-        let program = Program::Here(folder::target()?.join("release/hnsproxy"));
+    pub(crate) fn new(hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
+        Self::of_profile(Profile::Release, hns_version, objects, flags)
+    }
+
+    /// As [`Self::new`], with a profile of cargo.
+    pub(crate) fn of_profile(profile: Profile, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
+        let (name, folder) = match profile {
+            Profile::Release => ("release", "release"),
+            Profile::Debug => ("dev", "debug"),
+        };
+        run(cargo()?.args(["build", "--profile", name, "--package", "hnsproxy"]))?;
+        let program = Program::Here(folder::target()?.join(folder).join("hnsproxy"));
         Self::with(program, hns_version, objects, flags)
     }
 
     /// As [`Self::new`], with the Windows program.
-    pub(super) fn under_wine(
+    pub(crate) fn under_wine(
         rig: &wine_bench::Rig,
         hns_version: &str,
         objects: Vec<Value>,
@@ -72,14 +94,26 @@ impl Rig {
         Ok(Self { hns, api, program, flags, running: None })
     }
 
-    pub(super) fn emulator(&self) -> &Emulator {
+    pub(crate) fn emulator(&self) -> &Emulator {
         self.hns.emulator()
     }
 
     /// Starts the program, waits until HNS is in sync, and returns how long that took. A running program is killed first, as by a
     /// crash.
-    pub(super) fn start(&mut self) -> Result<Duration> {
+    pub(crate) fn start(&mut self) -> Result<Duration> {
         self.running = None;
+        let [health, metrics] = free_addresses()?;
+        let mut command = self.command(&[]);
+        command.args([format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")]);
+        command.args(&self.flags);
+        let begun = Instant::now();
+        self.running = Some(Running { program: Guarded::start(&mut command)?, metrics });
+        self.wait_until_in_sync()?;
+        Ok(begun.elapsed())
+    }
+
+    /// The program with first arguments, and the flags that name the API server, HNS and the node.
+    fn command(&self, first: &[&str]) -> Command {
         let mut command = match &self.program {
             Program::Here(program) => Command::new(program),
             Program::Wine { prefix, exe } => {
@@ -88,31 +122,21 @@ impl Rig {
                 command
             }
         };
-        let [health, metrics] = free_addresses()?;
-        command.args([
-            "--network-name=cbr0",
-            "--enable-dsr",
-            &format!("--healthz-bind-address={health}"),
-            &format!("--metrics-bind-address={metrics}"),
-        ]);
+        command.args(first).args(["--network-name=cbr0", "--enable-dsr"]);
         command.arg(format!("--hostname-override={NODE}")).arg(format!("--master={}", self.api.url()));
         match &self.program {
             Program::Here(_) => command.arg(format!("--hns=tcp://{}", self.hns.address())),
             Program::Wine { .. } => self.hns.set_address(&mut command),
         };
-        command.args(&self.flags);
-        let begun = Instant::now();
-        self.running = Some(Guarded::start(&mut command)?);
-        self.wait_until_in_sync(metrics)?;
-        Ok(begun.elapsed())
+        command
     }
 
     /// Waits until `/readyz` reports that HNS is in sync.
-    fn wait_until_in_sync(&mut self, metrics: SocketAddr) -> Result<()> {
-        let program = self.running.as_mut().context("the program is not running")?;
+    fn wait_until_in_sync(&mut self) -> Result<()> {
+        let Running { program, metrics } = self.running.as_mut().context("the program is not running")?;
         let start = Instant::now();
         loop {
-            let page = get(metrics, "/readyz");
+            let page = get(*metrics, "/readyz");
             if page.as_ref().is_some_and(|page| page.code == 200) {
                 return Ok(());
             }
@@ -124,12 +148,56 @@ impl Rig {
         }
     }
 
-    fn running(&self) -> Result<&Guarded> {
+    fn running(&self) -> Result<&Running> {
         self.running.as_ref().context("the program is not running")
     }
 
+    /// The process id of the program.
+    fn process(&self) -> Result<u32> {
+        Ok(self.running()?.program.0.id())
+    }
+
+    /// The answer of `/readyz`; `None` without one.
+    pub(crate) fn readyz(&self) -> Result<Option<Page>> {
+        Ok(get(self.running()?.metrics, "/readyz"))
+    }
+
+    /// Fails if the program has ended.
+    pub(crate) fn ensure_running(&mut self) -> Result<()> {
+        let Running { program, .. } = self.running.as_mut().context("the program is not running")?;
+        match program.0.try_wait()? {
+            Some(status) => bail!("the program ended: {status}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Requests the shutdown of the program, and returns how long it took. A program that exceeds the limit is killed.
+    pub(crate) fn shut_down(&mut self, limit: Duration) -> Result<Duration> {
+        let Running { mut program, .. } = self.running.take().context("the program is not running")?;
+        let begun = Instant::now();
+        run(Command::new("kill").args(["-s", "TERM", &program.0.id().to_string()]))?;
+        while begun.elapsed() < limit {
+            if let Some(status) = program.0.try_wait()? {
+                ensure!(status.success(), "the program ended after SIGTERM with {status}");
+                return Ok(begun.elapsed());
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        bail!("the program did not end within {limit:?} after SIGTERM")
+    }
+
+    /// The output of `hnsproxy plan` for this API server and HNS.
+    pub(crate) fn plan(&self) -> Result<Value> {
+        let mut command = self.command(&["plan"]);
+        let output = command.arg("--output=json").output().context("cannot run hnsproxy plan")?;
+        // 0: in sync, 2: steps are necessary.
+        let is_plan = matches!(output.status.code(), Some(0 | 2));
+        ensure!(is_plan, "hnsproxy plan failed: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+        serde_json::from_slice(&output.stdout).context("cannot parse the output of hnsproxy plan")
+    }
+
     /// Waits until no write occurs for [`QUIET`].
-    pub(super) fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let begun = Instant::now();
         let mut writes = self.emulator().writes();
         loop {
@@ -144,7 +212,7 @@ impl Rig {
     }
 
     /// Waits until a condition holds, which is checked every millisecond.
-    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
         let begun = Instant::now();
         while !is_so() {
             ensure!(begun.elapsed() < BOUND, "timeout waiting for {what}");
@@ -154,13 +222,18 @@ impl Rig {
     }
 
     /// Resident memory of the program and its peak, in MB.
-    pub(super) fn memory(&self) -> Result<[f64; 2]> {
-        memory(self.running()?.0.id())
+    pub(crate) fn memory(&self) -> Result<[f64; 2]> {
+        memory(self.process()?)
+    }
+
+    /// The number of open file descriptors of the program.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.process()?))?.count())
     }
 
     /// CPU time of the program in seconds. /proc has ticks of 10 ms.
-    pub(super) fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running()?.0.id()))?;
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process()?))?;
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("/proc/PID/stat")?.parse()?) };
@@ -168,7 +241,7 @@ impl Rig {
     }
 
     /// The number of load balancers.
-    pub(super) fn frontends(&self) -> usize {
+    pub(crate) fn frontends(&self) -> usize {
         self.emulator().documents(Kind::LoadBalancer).len()
     }
 }
@@ -180,7 +253,7 @@ fn host(hns_version: &str) -> Host {
 }
 
 /// The median and the 99th percentile.
-pub(super) fn median_and_p99(mut figures: Vec<f64>) -> [f64; 2] {
+pub(crate) fn median_and_p99(mut figures: Vec<f64>) -> [f64; 2] {
     figures.sort_by(f64::total_cmp);
     let at = |part: f64| {
         #[allow(

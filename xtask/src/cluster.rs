@@ -1,14 +1,14 @@
-//! The cluster of the benchmarks: Services with different backends, and the Services of DNS and the API server.
+//! Objects of clusters: Services with different backends, and the Services of DNS and the API server.
 
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
 /// The name of the node on which the proxy runs.
-pub(super) const NODE: &str = "here";
+pub(crate) const NODE: &str = "here";
 
 /// The objects of a cluster. The Services of DNS and the API server are the last two.
-pub(super) fn objects(services: u32, backends: u32) -> Vec<Value> {
+pub(crate) fn objects(services: u32, backends: u32) -> Vec<Value> {
     let node = json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "uid": "11111111-2222-3333-4444-555555555555"},
         "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24"]},
@@ -25,32 +25,32 @@ fn named(namespace: &str, name: &str, cluster_ip: u32, backends: &[Ipv4Addr]) ->
 }
 
 /// The name of a Service.
-pub(super) fn name(number: u32) -> String {
+pub(crate) fn name(number: u32) -> String {
     format!("service-{number:05}")
 }
 
-pub(super) fn service(number: u32) -> Value {
+pub(crate) fn service(number: u32) -> Value {
     a_service("bench", &name(number), service_address(number))
 }
 
 /// The address of a Service.
-pub(super) fn service_address(number: u32) -> Ipv4Addr {
+pub(crate) fn service_address(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x0a60_0001 + number)
 }
 
 /// The slice of a Service, with its first backends.
-pub(super) fn slice(number: u32, backends: u32) -> Value {
+pub(crate) fn slice(number: u32, backends: u32) -> Value {
     let addresses: Vec<_> = (0..backends).map(|backend| address(number, backend)).collect();
     a_slice("bench", &name(number), &addresses)
 }
 
 /// The slice of a Service with backends at addresses.
-pub(super) fn slice_of(number: u32, addresses: &[Ipv4Addr]) -> Value {
+pub(crate) fn slice_of(number: u32, addresses: &[Ipv4Addr]) -> Value {
     a_slice("bench", &name(number), addresses)
 }
 
 /// The address of a backend.
-pub(super) fn address(service: u32, backend: u32) -> Ipv4Addr {
+pub(crate) fn address(service: u32, backend: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x0b00_0001 + service * 128 + backend)
 }
 
