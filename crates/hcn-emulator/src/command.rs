@@ -23,6 +23,8 @@ pub(crate) enum Command {
     /// The number limits how many calls the fault affects.
     Inject(Fault, Option<u64>),
     ClearFaults,
+    Release,
+    HungCalls,
     Quirks,
     SetQuirks(Quirks),
     Options,
@@ -63,6 +65,7 @@ pub(crate) enum Outcome {
     Quirks(Quirks),
     Options(Options),
     Id(Guid),
+    Number(usize),
     Host(Host),
 }
 

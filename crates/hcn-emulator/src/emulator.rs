@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hcn::call::{Call, Reply};
@@ -24,6 +24,16 @@ use crate::v2;
 pub struct Emulator {
     state: Mutex<State>,
     begun: Instant,
+    hung: Mutex<Hung>,
+    released: Condvar,
+}
+
+/// The calls that hang.
+#[derive(Debug, Default)]
+struct Hung {
+    calls: usize,
+    /// How often calls were released.
+    releases: u64,
 }
 
 struct State {
@@ -81,7 +91,7 @@ impl Emulator {
             hidden: Vec::new(),
             subscribers: Subscribers::default(),
         };
-        Self { state: Mutex::new(state), begun: Instant::now() }
+        Self { state: Mutex::new(state), begun: Instant::now(), hung: Mutex::default(), released: Condvar::new() }
     }
 
     /// An HNS with the objects of a host document.
@@ -228,9 +238,39 @@ impl Emulator {
         self.inject(Fault { which: Which::Function(function.into()), from: 1, every: 1, effect: Effect::Delay(delay) });
     }
 
-    /// Removes all faults.
+    /// Makes the nth call of a function from now on, counted from 1, hang until [`release`](Self::release).
+    pub fn hang_nth(&self, function: &str, nth: u64) {
+        self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Hang });
+    }
+
+    /// Lets the calls that hang go on. Their faults stay.
+    pub fn release(&self) {
+        self.hung().releases += 1;
+        self.released.notify_all();
+    }
+
+    /// The number of calls that hang.
+    pub fn hung_calls(&self) -> usize {
+        self.hung().calls
+    }
+
+    fn hang(&self) {
+        let mut hung = self.hung();
+        hung.calls += 1;
+        let before = hung.releases;
+        let waits = |hung: &mut Hung| hung.releases == before;
+        let mut hung = self.released.wait_while(hung, waits).unwrap_or_else(PoisonError::into_inner);
+        hung.calls -= 1;
+    }
+
+    fn hung(&self) -> MutexGuard<'_, Hung> {
+        self.hung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes all faults. Calls that hang go on.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
+        self.release();
     }
 
     /// Stops the service: open handles become invalid, calls fail, subscriptions end, and objects of these kinds disappear until
@@ -321,8 +361,10 @@ impl Hcn for Emulator {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
         let effects = self.state().faults.strike(call);
         for effect in &effects {
-            if let Effect::Delay(delay) = effect {
-                std::thread::sleep(*delay);
+            match effect {
+                Effect::Delay(delay) => std::thread::sleep(*delay),
+                Effect::Hang => self.hang(),
+                Effect::Fail(_) | Effect::FailAfter(_) => {}
             }
         }
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! Injected faults: calls that fail or are delayed.
+//! Injected faults: calls that fail, are delayed, or hang.
 
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub enum Effect {
     FailAfter(Hresult),
     /// The call takes longer by this time.
     Delay(Duration),
+    /// The call does not return before it is [released](crate::Emulator::release). It is made then.
+    Hang,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

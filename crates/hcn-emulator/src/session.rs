@@ -190,6 +190,8 @@ fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
         Command::Inject(fault, None) => emulator.inject(fault),
         Command::Inject(fault, Some(times)) => emulator.inject_times(fault, times),
         Command::ClearFaults => emulator.clear_faults(),
+        Command::Release => emulator.release(),
+        Command::HungCalls => return Ok(Outcome::Number(emulator.hung_calls())),
         Command::SetOptions(options) => emulator.change_options(|now| *now = options),
         Command::SetQuirks(quirks) => emulator.change_quirks(|now| *now = quirks),
         Command::Stop(lost) => emulator.stop(&lost),

@@ -227,6 +227,22 @@ fn a_client_that_disconnects_during_a_call_leaves_no_handle_open() {
 }
 
 #[test]
+fn a_call_that_hangs_is_made_when_it_is_released() {
+    let emulator = emulator();
+    let service = serve(&emulator);
+    let (control, remote) = (control(&service), remote(&service));
+    let which = Which::Function("HcnCreateNamespace".into());
+    control.inject(Fault { which, from: 2, every: 0, effect: Effect::Hang }).unwrap();
+    remote.call(&create_namespace()).unwrap();
+    let caller = std::thread::spawn(move || remote.call(&create_namespace()).map(drop));
+    until("the call hangs", || control.hung_calls().unwrap() == 1);
+    assert_eq!(emulator.documents(Kind::Namespace).len(), 1);
+    control.release().unwrap();
+    assert_eq!(caller.join().unwrap(), Ok(()));
+    assert_eq!((control.hung_calls().unwrap(), emulator.documents(Kind::Namespace).len()), (0, 2));
+}
+
+#[test]
 fn a_missing_service_is_unavailable_and_a_late_one_is_found() {
     let address = nowhere();
     let remote = Remote::connect_lazily(address.to_string());

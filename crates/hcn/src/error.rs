@@ -258,6 +258,12 @@ pub enum Error {
         /// Why the connection failed.
         reason: String,
     },
+    /// The call was not made, because the process shuts down.
+    #[error("{function} was not called: shutdown requested")]
+    Stopped {
+        /// The native function.
+        function: &'static str,
+    },
     /// The object is not in the list that HNS returned.
     #[error("{} {id} not found", kind.name())]
     NotListed {
@@ -280,7 +286,7 @@ impl Error {
             Error::Hns { code, .. } => code.class(),
             Error::NotListed { .. } => Class::Absent,
             Error::Missing { .. } => Class::Unsupported,
-            Error::Transport { .. } => Class::Unavailable,
+            Error::Transport { .. } | Error::Stopped { .. } => Class::Unavailable,
             Error::Envelope { .. } | Error::Document { .. } => Class::Other,
         }
     }

@@ -1,13 +1,14 @@
 //! A wrapper around any [`Hcn`] that counts native calls, measures them, and reports each finished call to an observer.
 //!
-//! A native call cannot be cancelled: one that hangs blocks its thread, so [`Instrumented::overdue`] can be called from any thread while a
-//! call is in flight.
+//! A native call cannot be cancelled: one that hangs blocks its thread, so [`Instrumented::in_flight`] and [`Instrumented::overdue`] can be
+//! called from any thread meanwhile. What can be avoided is the next call: see [`Instrumented::stop`].
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,20 @@ pub struct FinishedCall {
     pub took: Duration,
 }
 
+/// The function that registers for notifications. It is no [`Call`], but can hang like one.
+const SUBSCRIBE: &str = "HcnRegisterServiceCallback";
+
+/// A native call that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallInFlight {
+    /// Identifies the call. Later calls have greater numbers.
+    pub number: u64,
+    /// The name of the native function.
+    pub function: &'static str,
+    /// The time since the start of the call.
+    pub took: Duration,
+}
+
 /// A native call over the budget, either still in flight or finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowCall {
@@ -58,12 +73,13 @@ pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
 /// An [`Hcn`] whose calls are counted, measured and observed.
 ///
-/// [`Call::Close`] is local to the process: it is measured, but neither counted nor observed. Subscriptions are passed through.
+/// [`Call::Close`] is local to the process: it is measured, but neither counted nor observed. So is the start of a subscription.
 pub struct Instrumented<H> {
     inner: H,
     budget: Duration,
     clock: Clock,
     observer: OnceLock<Observer>,
+    stopped: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -92,7 +108,14 @@ impl<H> Instrumented<H> {
 
     /// As [`new`](Self::new), with a clock of the caller's.
     pub fn with_clock(inner: H, budget: Duration, clock: Clock) -> Self {
-        Self { inner, budget, clock, observer: OnceLock::new(), state: Mutex::default() }
+        Self {
+            inner,
+            budget,
+            clock,
+            observer: OnceLock::new(),
+            stopped: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
     }
 
     /// Reports all calls that finish from now on to `observer`. Only the first observer is kept.
@@ -105,6 +128,24 @@ impl<H> Instrumented<H> {
         self.state().counts
     }
 
+    /// The budget of a call.
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// The calls in flight, oldest first.
+    pub fn in_flight(&self) -> Vec<CallInFlight> {
+        let state = self.state();
+        let now = (self.clock)();
+        let took = |since| now.saturating_duration_since(since);
+        let call = |(number, call): (&u64, &InFlight)| CallInFlight {
+            number: *number,
+            function: call.function,
+            took: took(call.since),
+        };
+        state.in_flight.iter().map(call).collect()
+    }
+
     /// The oldest call in flight, if it is over the budget.
     pub fn overdue(&self) -> Option<SlowCall> {
         let InFlight { function, since } = *self.state().in_flight.values().next()?;
@@ -112,21 +153,33 @@ impl<H> Instrumented<H> {
         (took > self.budget).then_some(SlowCall { function, took })
     }
 
+    /// Makes no further reads: they fail with [`Error::Stopped`]. Writes are still made, so that a caller can complete what it has begun, such as a
+    /// deletion that a creation has to follow.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`stop`](Self::stop) was called.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
     /// The slowest finished call over the budget since this method was last called.
     pub fn take_slowest(&self) -> Option<SlowCall> {
         self.state().slowest.take()
     }
 
-    fn start(&self, call: &Call) -> (u64, InFlight) {
+    /// `is_write` is `None` for what is not counted.
+    fn start(&self, function: &'static str, is_write: Option<bool>) -> (u64, InFlight) {
         let mut state = self.state();
-        if call.is_counted() {
+        if let Some(is_write) = is_write {
             state.counts.calls += 1;
-            state.counts.writes += u64::from(call.is_write());
+            state.counts.writes += u64::from(is_write);
         }
         let key = state.next;
         state.next += 1;
         // The clock is read under the lock, so that the order of keys is the order of starts.
-        let entry = InFlight { function: call.function(), since: (self.clock)() };
+        let entry = InFlight { function, since: (self.clock)() };
         state.in_flight.insert(key, entry);
         (key, entry)
     }
@@ -155,7 +208,11 @@ impl<H> fmt::Debug for Instrumented<H> {
 
 impl<H: Hcn> Hcn for Instrumented<H> {
     fn call(&self, call: &Call) -> Result<Reply, Error> {
-        let (key, entry) = self.start(call);
+        let function = call.function();
+        if call.is_counted() && !call.is_write() && self.is_stopped() {
+            return Err(Error::Stopped { function });
+        }
+        let (key, entry) = self.start(function, call.is_counted().then(|| call.is_write()));
         let result = self.inner.call(call);
         let took = self.finish(key, entry);
         if let Some(observer) = self.observer.get().filter(|_| call.is_counted()) {
@@ -165,6 +222,12 @@ impl<H: Hcn> Hcn for Instrumented<H> {
     }
 
     fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
-        self.inner.subscribe(listener)
+        if self.is_stopped() {
+            return Err(Error::Stopped { function: SUBSCRIBE });
+        }
+        let (key, entry) = self.start(SUBSCRIBE, None);
+        let result = self.inner.subscribe(listener);
+        self.finish(key, entry);
+        result
     }
 }

@@ -34,7 +34,7 @@ pub use call::{Call, Hcn, Reply};
 pub use client::{ApiVersion, Client};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
-pub use instrumented::{Counts, FinishedCall, Instrumented, SlowCall};
+pub use instrumented::{CallInFlight, Counts, FinishedCall, Instrumented, SlowCall};
 pub use kind::Kind;
 pub use notification::{Event, Notification, Subscription};
 #[cfg(windows)]

@@ -16,6 +16,7 @@ use crate::http_client::RequestError;
 use crate::log::LogFileError;
 use crate::serve::ListenError;
 use crate::source::NodeError;
+use crate::status::NotReady;
 use crate::windows_service::ServiceError;
 
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,13 @@ pub enum CommandError {
     /// The output of a command shows what HNS has.
     #[error("cannot read the state of HNS")]
     ReadHns(#[from] hcn::Error),
-    #[error("HNS not in sync: see the failed steps in the log (native_calls={}, writes={})", .0.calls, .0.writes)]
-    NotInSync(hcn::Counts),
+    #[error(
+        "HNS not in sync: {}; the log has the failed steps (native_calls={}, writes={})",
+        .reasons.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join(", "),
+        .counts.calls,
+        .counts.writes
+    )]
+    NotInSync { reasons: Vec<NotReady>, counts: hcn::Counts },
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
     #[error(

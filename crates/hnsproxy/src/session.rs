@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
 use crate::metrics::Metrics;
-use crate::status::{NodeStatus, Status};
+use crate::status::{NodeStatus, NotReady, Status};
 
 pub struct Session {
     hns: Arc<Hns>,
@@ -289,8 +289,9 @@ impl Session {
         self.steps_done
     }
 
-    pub fn is_in_sync(&self) -> bool {
-        self.reconciler.is_in_sync()
+    /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
+    pub fn not_ready(&self) -> Vec<NotReady> {
+        self.reconciler.unready().iter().map(NotReady::from).collect()
     }
 
     pub fn status(&self) -> Status {

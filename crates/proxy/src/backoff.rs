@@ -18,16 +18,31 @@ struct Attempts {
 }
 
 /// The subjects that failed, and when the retry of each is due.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Backoff {
+    initial: Duration,
+    max: Duration,
     failures: BTreeMap<Subject, Attempts>,
 }
 
+/// The delays after a failed write.
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::between(INITIAL_DELAY, MAX_DELAY)
+    }
+}
+
 impl Backoff {
+    /// With the first and the longest delay, both without jitter.
+    pub fn between(initial: Duration, max: Duration) -> Self {
+        Self { initial, max, failures: BTreeMap::new() }
+    }
+
     /// Records a failure, and doubles the delay.
     pub fn failed(&mut self, subject: Subject, now: Duration) {
+        let (initial, max) = (self.initial, self.max);
         let entry = self.failures.entry(subject).or_insert(Attempts { count: 0, due: now });
-        entry.due = now + delay(subject, entry.count);
+        entry.due = now + delay(subject, entry.count, initial, max);
         entry.count = entry.count.saturating_add(1);
     }
 
@@ -39,6 +54,11 @@ impl Backoff {
     /// Whether a subject has failed and its retry is not due.
     pub fn is_backing_off(&self, subject: Subject, now: Duration) -> bool {
         self.failures.get(&subject).is_some_and(|entry| entry.due > now)
+    }
+
+    /// When the retry of a subject is due. `None` if it has not failed.
+    pub fn due_at(&self, subject: Subject) -> Option<Duration> {
+        self.failures.get(&subject).map(|entry| entry.due)
     }
 
     pub fn contains(&self, subject: Subject) -> bool {
@@ -64,8 +84,8 @@ impl Backoff {
 
 /// The delay before a retry. It doubles with each attempt up to the maximum. Jitter of up to a fifth keeps subjects
 /// that failed together from being retried together.
-fn delay(subject: Subject, attempts: u32) -> Duration {
-    let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
+fn delay(subject: Subject, attempts: u32, initial: Duration, max: Duration) -> Duration {
+    let base = initial.saturating_mul(1 << attempts.min(16)).min(max);
     let mut hasher = rustc_hash::FxHasher::default();
     (subject, attempts).hash(&mut hasher);
     let spread = u32::try_from(hasher.finish() >> 48).unwrap_or_default();
@@ -85,7 +105,7 @@ mod tests {
         for last in 0..50 {
             for attempts in 0..40 {
                 let base = INITIAL_DELAY.saturating_mul(1 << attempts.min(16)).min(MAX_DELAY);
-                let delay = delay(subject(last), attempts);
+                let delay = delay(subject(last), attempts, INITIAL_DELAY, MAX_DELAY);
                 assert!(delay >= base && delay <= base + base / 5, "{attempts}: {delay:?}");
             }
         }

@@ -62,9 +62,9 @@ pub enum Condition {
         backends_are(*dropped)
     )]
     MixedTargetPorts { frontend: Frontend, port: u16, dropped: usize },
-    /// An older Service owns the frontend.
-    #[error("{frontend} is not programmed: the older Service {owner} claims it; use another address or port")]
-    ClaimedByOther { frontend: Frontend, owner: ServiceName },
+    /// Another Service owns the frontend: it is older, or as old and was there before.
+    #[error("{frontend} is not programmed: {}; use another address or port", claimed(owner, *as_old))]
+    ClaimedByOther { frontend: Frontend, owner: ServiceName, as_old: bool },
     /// The backend is in the host network, and HNS has no endpoint of the host.
     #[error(
         "backend {address} is not used: it is in the host network, and HNS has no endpoint {name:?} with an address of its family; \
@@ -94,6 +94,13 @@ pub enum Condition {
     /// HNS has no root endpoint for the health check load balancer.
     #[error("{frontend} is not programmed: HNS has no endpoint {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint { frontend: Frontend, name: String },
+}
+
+fn claimed(owner: &ServiceName, as_old: bool) -> String {
+    match as_old {
+        true => format!("Service {owner}, which is as old, holds it"),
+        false => format!("the older Service {owner} claims it"),
+    }
 }
 
 fn backends_are(count: usize) -> String {

@@ -47,6 +47,13 @@ impl Dirty {
         };
     }
 
+    pub fn contains(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Frontend(frontend) => self.frontends.contains(&frontend),
+            Subject::Address(address) => self.addresses.contains(&address),
+        }
+    }
+
     /// Adds another set. Takes time proportional to the smaller set.
     pub fn merge(&mut self, other: Dirty) {
         merge(&mut self.frontends, other.frontends);

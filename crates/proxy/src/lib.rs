@@ -15,6 +15,7 @@ pub mod condition;
 pub mod desire;
 pub mod dirty;
 pub mod explain;
+pub mod foreign_writer;
 pub mod frontend;
 pub mod health_check;
 pub mod identity;
@@ -28,12 +29,13 @@ pub mod settings;
 
 pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
+pub use foreign_writer::{ForeignWriter, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally};
+pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]

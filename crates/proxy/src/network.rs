@@ -7,6 +7,7 @@ use hcn::Guid;
 use hcn::schema::RemoteSubnetRoute;
 use ipnet::IpNet;
 
+use crate::foreign_writer::ForeignWriter;
 use crate::model::Family;
 
 /// The fields of an HNS network that hnsproxy uses.
@@ -179,6 +180,9 @@ pub enum HostCondition {
     /// HNS chooses the ids of objects itself.
     #[error("HNS does not keep requested ids; contents are compared instead, which makes a start slower")]
     IdsNotHonoured,
+    /// Another program keeps writing objects of ours.
+    #[error("{0}")]
+    ForeignWriter(ForeignWriter),
     /// A document of HNS is invalid.
     #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
@@ -193,6 +197,7 @@ impl HostCondition {
             Self::NetworkMissing { .. } => "NetworkAbsent",
             Self::SubnetUnreadable { .. } => "SubnetUnreadable",
             Self::IdsNotHonoured => "IdsNotHonoured",
+            Self::ForeignWriter(_) => "ForeignWriter",
             Self::ObjectSkipped { .. } => "ObjectSkipped",
         }
     }

@@ -11,6 +11,10 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/found.rs"]
+mod found;
+#[path = "suite/interruptions.rs"]
+mod interruptions;
 #[path = "suite/networks/mod.rs"]
 mod networks;
 #[path = "suite/progress.rs"]
@@ -29,3 +33,5 @@ mod scenarios;
 mod truth;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/writers.rs"]
+mod writers;

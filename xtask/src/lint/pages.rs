@@ -11,6 +11,8 @@ use super::workspace::Workspace;
 
 const DIFFERENCES: &str = "docs/differences.md";
 const SERVICES: &str = "docs/services.md";
+/// Explains the reasons why the node is not ready.
+const API: &str = "docs/api.md";
 const SCENARIOS: &str = "crates/hnsproxy/tests/scenarios";
 const RECORDINGS: &str = "crates/hnsproxy/tests/recordings";
 /// The line between the input of a scenario and its outcome.
@@ -134,10 +136,11 @@ impl<'ast> Visit<'ast> for Functions {
     }
 }
 
-/// The page for operators explains each reason of a condition.
+/// A page for operators explains each reason of a condition.
 fn reasons(workspace: &Workspace) -> Vec<Finding> {
     let page_path = Path::new(SERVICES);
     let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
+    let api_page = workspace.files.get(Path::new(API)).map_or("", String::as_str);
     let (folder, method) = REASON;
     let reasons: BTreeSet<String> = workspace
         .sources()
@@ -151,8 +154,18 @@ fn reasons(workspace: &Workspace) -> Vec<Finding> {
             format!("method `{method}` not found: if it was renamed, change this rule"),
         )];
     }
-    let missing = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`")));
-    missing.map(|reason| Finding::in_file(page_path, format!("missing explanation of the reason {reason}"))).collect()
+    let missing = reasons.iter().filter(|reason| {
+        let name = format!("`{reason}`");
+        !page.contains(&name) && !api_page.contains(&name)
+    });
+    missing
+        .map(|reason| {
+            Finding::in_file(
+                page_path,
+                format!("missing explanation of the reason {reason}, which {API} does not have either"),
+            )
+        })
+        .collect()
 }
 
 /// Whether a text has the form of a Kubernetes reason, such as `PortInUse`. Other methods with this name may return sentences.

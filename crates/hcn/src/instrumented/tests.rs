@@ -146,3 +146,19 @@ fn the_oldest_call_in_flight_is_overdue_once_it_is_over_the_budget() {
     let overdue = |seconds| Some(SlowCall { function: "HcnOpenNetwork", took: Duration::from_secs(seconds) });
     assert_eq!(*seen.lock().unwrap(), [None, overdue(20), overdue(21), overdue(22)]);
 }
+
+#[test]
+fn after_a_stop_no_read_is_made_and_writes_are() {
+    let hcn = instrumented();
+    hcn.call(&delete(0)).unwrap();
+    hcn.stop();
+    assert!(hcn.is_stopped());
+    for read in [open(0), hns(Method::Get)] {
+        assert_eq!(hcn.call(&read), Err(Error::Stopped { function: read.function() }));
+    }
+    assert!(matches!(hcn.subscribe(Box::new(|_| {})), Err(Error::Stopped { .. })));
+    for other in [delete(0), hns(Method::Post), close()] {
+        hcn.call(&other).unwrap();
+    }
+    assert_eq!(hcn.counts(), Counts { calls: 3, writes: 3 });
+}

@@ -77,6 +77,10 @@ pub struct RunArgs {
     /// The number of concurrent writes to HNS. Microsoft documents no limit and no guarantee for more than 1.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
+    /// A name by which clients may request the pages at the metrics address, beside IP addresses, localhost, and the names of this node.
+    /// May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub metrics_allowed_host: Vec<String>,
     /// At exit, save the state of the emulated HNS to FILE. Load it with --hns=emulated:FILE.
     #[arg(long, value_name = "FILE")]
     pub save_hns: Option<PathBuf>,

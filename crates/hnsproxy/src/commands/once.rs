@@ -83,13 +83,10 @@ pub(super) fn sync(session: &mut Session, wait: impl Fn(Duration) -> bool) -> Re
         if time <= now && session.steps_done() > done {
             (done, limit) = (session.steps_done(), now + RETRY_LIMIT);
         }
-        if session.is_in_sync() || time > limit || !wait(time.saturating_sub(now)) {
+        if session.not_ready().is_empty() || time > limit || !wait(time.saturating_sub(now)) {
             break;
         }
     }
-    let counts = session.counts();
-    if session.is_in_sync() {
-        return Ok(counts);
-    }
-    Err(CommandError::NotInSync(counts))
+    let (reasons, counts) = (session.not_ready(), session.counts());
+    if reasons.is_empty() { Ok(counts) } else { Err(CommandError::NotInSync { reasons, counts }) }
 }

@@ -217,7 +217,7 @@ impl<'a> ControlLoop<'a> {
             Next::At(time) => Some(time),
             Next::Idle => None,
         };
-        if !self.was_in_sync && session.is_in_sync() {
+        if !self.was_in_sync && session.not_ready().is_empty() {
             self.was_in_sync = true;
             let Counts { calls, writes } = session.counts();
             info!(native_calls = calls, writes, "HNS in sync");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cluster_source::error_chain;
 use proxy::{HostCondition, Liveness, ServiceCondition};
 
 use super::event::{Event, EventType, ObjectReference};
@@ -15,12 +16,9 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
     let warning =
         |regarding, reason, note| Event { regarding, event_type: EventType::Warning, reason, action: ACTION, note };
     let mut conditions = Vec::new();
-    if let Some(outage) = &status.hns_outage {
-        conditions.push(warning(
-            ObjectReference::Node,
-            outage.reason,
-            format!("{}; nothing is written to HNS until this is resolved", outage.message),
-        ));
+    if let Some(error) = status.audit_error() {
+        let note = format!("{}; nothing is written to HNS until this is resolved", error_chain(error));
+        conditions.push(warning(ObjectReference::Node, error.reason(), note));
     }
     if status.liveness == Liveness::Restarted {
         let note = "HNS has restarted or lost its objects; programming them again".to_owned();
@@ -28,7 +26,15 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
     }
     for condition in &status.host_conditions {
         // Only what changes which Services are served. The other conditions are for the operator of the host, who has the log and `/readyz`.
-        if matches!(condition, HostCondition::NetworkMissing { .. } | HostCondition::NetworkRenamed { .. }) {
+        let of_services = |condition: &HostCondition| match condition {
+            HostCondition::NetworkMissing { .. }
+            | HostCondition::NetworkRenamed { .. }
+            | HostCondition::ForeignWriter(_) => true,
+            HostCondition::SubnetUnreadable { .. }
+            | HostCondition::IdsNotHonoured
+            | HostCondition::ObjectSkipped { .. } => false,
+        };
+        if of_services(condition) {
             conditions.push(warning(ObjectReference::Node, condition.reason(), condition.to_string()));
         }
     }
@@ -48,11 +54,10 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
-    use proxy::Condition;
     use proxy::model::ServiceName;
+    use proxy::{AuditError, Condition, Unready};
 
     use super::*;
-    use crate::status::HnsOutage;
 
     #[test]
     fn conditions_of_one_service_and_reason_are_one_event() {
@@ -60,7 +65,7 @@ mod tests {
             |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
         let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
-            hns_outage: Some(HnsOutage { reason: "NetworkAbsent", message: "there is no network".into() }),
+            unready: vec![Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into() })],
             conditions: vec![
                 condition("a", lacks("10.0.0.1")),
                 condition("a", lacks("10.0.0.2")),
@@ -73,7 +78,6 @@ mod tests {
         let all: Vec<_> = events(&status).into_iter().map(|event| (event.reason, event.note)).collect();
         let reasons: Vec<_> = all.iter().map(|(reason, _)| *reason).collect();
         assert_eq!(reasons, ["NetworkAbsent", "AffinityUnsupported", "NoLocalEndpoint", "AffinityUnsupported"]);
-        assert_eq!(all[0].1, "there is no network; nothing is written to HNS until this is resolved");
         assert!(all[2].1.ends_with(" (and 1 more with this reason)"), "{all:?}");
     }
 }

@@ -112,6 +112,8 @@ catalog! {
         "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
+    CONTENDED = "hnsproxy_reconcile_contended", Gauge, [],
+        "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
@@ -122,6 +124,10 @@ catalog! {
         "Objects with drift that hnsproxy has brought in sync again";
     EVENTS = "hnsproxy_events_total", Counter, ["result"],
         "Events for the API server, by result (sent, failed, dropped by the rate limit)";
+    CONNECTIONS_CLOSED = "hnsproxy_http_connections_closed_total", Counter, ["listener", "cause"],
+        "Connections that hnsproxy closed before the client did, by listener and cause (timeout, limit)";
+    ACCEPT_ERRORS = "hnsproxy_http_accept_errors_total", Counter, ["listener"],
+        "Connections that could not be accepted, for example for lack of descriptors, by listener";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

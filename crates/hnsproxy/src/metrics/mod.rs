@@ -53,6 +53,8 @@ pub struct Metrics {
     drift_repaired: Counters,
     drifting: Mutex<UnrepairedDrift>,
     events: Counters,
+    connections_closed: Counters,
+    accept_errors: Counters,
     rest_requests: Counters,
     rest_duration: Histograms,
     rest_limiter: Histograms,
@@ -72,6 +74,8 @@ impl Default for Metrics {
             drift_repaired: counters(&mut registry, &catalog::DRIFT_REPAIRED),
             drifting: Mutex::default(),
             events: counters(&mut registry, &catalog::EVENTS),
+            connections_closed: counters(&mut registry, &catalog::CONNECTIONS_CLOSED),
+            accept_errors: counters(&mut registry, &catalog::ACCEPT_ERRORS),
             rest_requests: counters(&mut registry, &catalog::REST_REQUESTS),
             rest_duration: histograms(&mut registry, &catalog::REST_DURATION),
             rest_limiter: histograms(&mut registry, &catalog::REST_LIMITER),
@@ -141,6 +145,15 @@ impl Metrics {
         if count > 0 {
             self.events.of([result]).inc_by(count);
         }
+    }
+
+    /// Counts a connection that a listener closed before its client.
+    pub(crate) fn connection_closed(&self, listener: &str, cause: &str) {
+        self.connections_closed.of([listener, cause]).inc();
+    }
+
+    pub(crate) fn accept_error(&self, listener: &str) {
+        self.accept_errors.of([listener]).inc();
     }
 
     /// Counts a request to the API server. Without an answer, the code is `<error>`, as in kube-proxy.

@@ -13,7 +13,7 @@ use crate::status::StatusSnapshot;
 
 pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     let StatusSnapshot { status, changes, now } = snapshot;
-    let Progress { load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, .. } =
+    let Progress { load_balancers, endpoints, without_backends, backlog, failed, contended, changes: arrivals, .. } =
         status.progress;
     let Arrivals { services, slices, pending_services, pending_slices } = arrivals;
     let mut samples = Vec::new();
@@ -50,6 +50,7 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
         Sample::new(&WITHOUT_BACKENDS, count(without_backends as u64)),
         Sample::new(&BACKLOG, count(backlog as u64)),
         Sample::new(&FAILED, count(failed as u64)),
+        Sample::new(&CONTENDED, count(contended as u64)),
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
     let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();

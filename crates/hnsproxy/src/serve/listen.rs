@@ -1,19 +1,29 @@
 //! Sockets: binds an address, serves it, and releases it.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::connection;
+use super::connections::Connections;
+use crate::metrics::Metrics;
 
 /// The pause between attempts to bind an address that another program has.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The TCP keepalive of connections: external load balancers can disappear without closing theirs.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const BACKLOG: i32 = 1024;
+/// The pause after a failed accept. The connections that make room end in this time.
+const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(10);
+/// In a flood, accepts fail and succeed in turns.
+const ACCEPT_ERRORS_RESOLVED_AFTER: Duration = Duration::from_secs(60);
 
 /// From which IP families an unspecified address accepts connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +38,7 @@ pub(super) fn bind(address: SocketAddr, callers: Callers) -> io::Result<TcpListe
         let everywhere = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port());
         match socket(everywhere, false) {
             // There are many error codes for a host without IPv6.
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.is_ipv4() => {}
+            Err(error) if error.kind() != ErrorKind::AddrInUse && address.is_ipv4() => {}
             result => return result,
         }
     }
@@ -52,6 +62,18 @@ fn socket(address: SocketAddr, own_family_only: bool) -> io::Result<TcpListener>
 /// Each open address holds a clone. Once all are dropped, the addresses are free.
 pub(super) type Claim = mpsc::Sender<()>;
 
+/// What is served at an address.
+#[derive(Clone)]
+pub(super) struct Served {
+    /// The label of metrics.
+    pub(super) name: &'static str,
+    pub(super) router: Router,
+    pub(super) connections: Arc<Connections>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Dropped when the address is free again.
+    pub(super) claim: Claim,
+}
+
 /// An address that is served until this is dropped or closed.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -60,17 +82,24 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Has to be called in a runtime. The claim is dropped when the address is free again.
+    /// Has to be called in a runtime.
     ///
     /// # Errors
     /// If the runtime cannot watch the socket.
-    pub(super) fn new(listener: TcpListener, router: Router, claim: Claim) -> io::Result<Self> {
+    pub(super) fn new(listener: TcpListener, served: Served) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, stopped) = oneshot::channel();
         let (gone, closed) = oneshot::channel();
-        let listener = Announced { inner: listener, _gone: gone, _claim: claim };
-        let serve = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
-        tokio::spawn(async { serve.await });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accept(&listener, &served) => {}
+                // The sender is dropped to stop the task.
+                _ = stopped => {}
+            }
+            // In this order: both tell that the address is free.
+            drop(listener);
+            drop((gone, served.claim));
+        });
         Ok(Self { stop, closed })
     }
 
@@ -82,33 +111,75 @@ impl Open {
     }
 }
 
-/// A listener that signals when it is dropped, which is when the address is free again.
-struct Announced {
-    inner: tokio::net::TcpListener,
-    _gone: oneshot::Sender<()>,
-    _claim: Claim,
-}
-
-impl axum::serve::Listener for Announced {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, from) = axum::serve::Listener::accept(&mut self.inner).await;
-        // Without keepalive, a dead connection only costs memory.
-        let _ = SockRef::from(&stream)
-            .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-        (stream, from)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+/// Accepts connections until it is cancelled. Their last requests are answered then.
+async fn accept(listener: &tokio::net::TcpListener, served: &Served) {
+    let Served { name, router, connections, metrics, .. } = served;
+    let number = connections.add_listener();
+    let (_running, stopped) = watch::channel(());
+    let mut failed: Option<Instant> = None;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if failed.take_if(|last| last.elapsed() >= ACCEPT_ERRORS_RESOLVED_AFTER).is_some() {
+                    info!("{name} cannot accept connections: resolved");
+                }
+                // Without keepalive, a dead connection only costs memory.
+                let _ = SockRef::from(&stream)
+                    .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+                let connection = connections.admit(number).await;
+                let served = connection::serve(stream, router.clone(), connection, stopped.clone());
+                let (name, metrics) = (*name, metrics.clone());
+                tokio::spawn(async move {
+                    served.await.into_iter().for_each(|cause| metrics.connection_closed(name, cause.as_str()));
+                });
+            }
+            // The client has closed the connection before it was accepted.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                metrics.accept_error(name);
+                if failed.replace(Instant::now()).is_none() {
+                    warn!("{name} cannot accept connections: {error}");
+                }
+                // The process has no descriptors or no memory left. The client waits in the queue of the socket meanwhile.
+                connections.evict_half();
+                sleep(ACCEPT_RETRY_AFTER).await;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
     use super::*;
+    use crate::serve::connections::Limits;
+
+    fn open(listener: TcpListener, router: Router, limits: Limits) -> Open {
+        let (connections, claim) = (Arc::new(Connections::new(limits)), mpsc::channel(1).0);
+        Open::new(listener, Served { name: "test", router, connections, metrics: Arc::default(), claim }).unwrap()
+    }
+
+    /// Serves a page at an address, with short timeouts.
+    fn impatient(request: u64, idle: u64) -> (Open, SocketAddr) {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
+        let address = listener.local_addr().unwrap();
+        let [request_timeout, idle_timeout] = [request, idle].map(Duration::from_millis);
+        let limits = Limits { request_timeout, idle_timeout, ..Limits::default() };
+        (open(listener, Router::new().route("/", get(|| async { "page" })), limits), address)
+    }
+
+    /// Sends a text, and returns all that is answered until the server closes the connection.
+    async fn exchange(address: SocketAddr, text: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Bytes that the server has not read reset the connection.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
 
     fn run(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
@@ -119,8 +190,8 @@ mod tests {
         run(async {
             let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
             let address = listener.local_addr().unwrap();
-            let open = Open::new(listener, Router::new(), mpsc::channel(1).0).unwrap();
-            assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+            let open = open(listener, Router::new(), Limits::default());
+            assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), ErrorKind::AddrInUse);
             open.close().await;
             bind(address, Callers::OwnFamily).unwrap();
         });
@@ -136,6 +207,53 @@ mod tests {
             if std::net::TcpListener::bind("[::1]:0").is_ok() {
                 bind(all, Callers::OwnFamily).unwrap();
             }
+        });
+    }
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn a_connection_without_a_complete_request_is_closed() {
+        run(async {
+            let (_open, address) = impatient(100, HOUR);
+            for sent in ["", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+                assert_eq!(exchange(address, sent).await, "", "{sent}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_connection_without_another_request_is_closed() {
+        run(async {
+            let (_open, address) = impatient(500, 501);
+            for rest in ["", "GET /"] {
+                let answer = exchange(address, &format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{rest}")).await;
+                assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\npage"), "{answer}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_request_with_too_many_or_too_large_headers_is_refused() {
+        run(async {
+            let (_open, address) = impatient(HOUR, HOUR);
+            let many = (0..200).map(|n| format!("h{n}: v\r\n")).collect();
+            for headers in [many, format!("h: {}\r\n", "v".repeat(32 << 10))] {
+                let answer = exchange(address, &format!("GET / HTTP/1.1\r\n{headers}\r\n")).await;
+                assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_released_address_closes_idle_connections() {
+        run(async {
+            let (open, address) = impatient(HOUR, HOUR);
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            stream.read_exact(&mut [0; 16]).await.unwrap();
+            open.close().await;
+            stream.read_to_string(&mut String::new()).await.unwrap();
         });
     }
 }

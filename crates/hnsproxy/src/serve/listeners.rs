@@ -4,12 +4,11 @@ use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use axum::Router;
 use cluster_source::error_chain;
 use tracing::{debug, info, warn};
 
 use super::Settings;
-use super::listen::{Callers, Claim, Open, RETRY_AFTER, bind};
+use super::listen::{Callers, Open, RETRY_AFTER, Served, bind};
 use crate::events::{Event, EventType, ObjectReference, Recorder};
 
 const HEALTHZ: &str = "/healthz";
@@ -89,11 +88,11 @@ impl Listener {
     }
 
     /// Serves until it is cancelled. Retries to bind the address while another program has it.
-    pub(super) async fn serve(mut self, router: Router, claim: &Claim) {
+    pub(super) async fn serve(mut self, served: Served) {
         let Self { name, address, .. } = self;
         let mut logged: Option<String> = None;
         loop {
-            match self.bound.and_then(|listener| Open::new(listener, router.clone(), claim.clone())) {
+            match self.bound.and_then(|listener| Open::new(listener, served.clone())) {
                 Ok(_open) => {
                     if logged.is_some() {
                         info!("{name} cannot listen at {address}: resolved");

@@ -2,9 +2,12 @@
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 
+mod connection;
+mod connections;
 mod debug;
 mod header;
 mod health;
+mod host;
 mod listen;
 mod listeners;
 mod pages;
@@ -20,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::get;
 use hcn::SlowCall;
 use http::HeaderValue;
 use proxy::Explanation;
@@ -33,9 +36,10 @@ use crate::config::{Config, Gate};
 use crate::events::Recorder;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::status::StatusStore;
+use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
-use listen::Claim;
+use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
 
 /// The number of concurrent requests to explain a Service: the control loop answers them, between its runs.
@@ -64,6 +68,8 @@ pub struct Settings {
     /// None switches `/healthz` off.
     pub healthz_address: Option<SocketAddr>,
     pub metrics_address: SocketAddr,
+    /// The names of this host, other than that of the Node, by which clients may request pages.
+    host_names: Vec<String>,
     /// Whether hnsproxy exits if it cannot bind an address.
     pub hard_fail: bool,
     /// How long changes may be pending before the proxy is unhealthy.
@@ -96,10 +102,13 @@ pub struct Proxy {
 }
 
 impl Settings {
-    pub fn of(config: &Config) -> Self {
+    /// `host_names` are allowed beside the host name of the operating system.
+    pub fn of(config: &Config, host_names: &[String]) -> Self {
+        let own_name = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
             healthz_address: config.healthz_address,
             metrics_address: config.metrics_address,
+            host_names: [&[own_name], host_names].concat(),
             hard_fail: config.bind_address_hard_fail,
             // Twice the sync period, as in kube-proxy.
             pending_limit: config.sync_period * 2,
@@ -117,15 +126,25 @@ impl Settings {
 struct Shared {
     settings: Settings,
     proxy: Proxy,
+    connections: Arc<Connections>,
     explanations: Semaphore,
     /// The requests for `/healthz` at the address of metrics, for `/metrics/slis`.
     pings: AtomicU64,
 }
 
+impl Shared {
+    /// What is served at one address. The name is the label of metrics.
+    fn served(&self, name: &'static str, router: Router, claim: &Claim) -> Served {
+        let (connections, metrics) = (self.connections.clone(), self.proxy.metrics.clone());
+        Served { name, router, connections, metrics, claim: claim.clone() }
+    }
+}
+
 /// Serves until the task is dropped. The addresses are free then.
 pub fn start(background: &Background, listeners: Listeners, settings: Settings, proxy: Proxy) -> Task {
     let explanations = Semaphore::new(MAX_EXPLANATIONS);
-    let shared = Arc::new(Shared { settings, proxy, explanations, pings: AtomicU64::new(0) });
+    let connections = Arc::new(Connections::new(Limits::default()));
+    let shared = Arc::new(Shared { settings, proxy, connections, explanations, pings: AtomicU64::new(0) });
     background.spawn(move |stopped| async move {
         let (claim, mut free) = mpsc::channel(1);
         tokio::select! {
@@ -140,16 +159,16 @@ pub fn start(background: &Background, listeners: Listeners, settings: Settings, 
 async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, claim: Claim) {
     let health = async {
         if let Some(healthz) = healthz {
-            healthz.serve(health_router(shared.clone()), &claim).await;
+            healthz.serve(shared.served("healthz", health_router(shared.clone()), &claim)).await;
         }
     };
-    let pages = metrics.serve(pages::router(shared.clone()), &claim);
+    let pages = metrics.serve(shared.served("metrics", pages::router(shared.clone()), &claim));
     tokio::join!(health, pages, service_health::serve(shared.clone(), claim.clone()));
 }
 
 fn health_router(shared: Arc<Shared>) -> Router {
     let respond = |probe| {
-        any(move |State(shared): State<Arc<Shared>>| async move {
+        get(move |State(shared): State<Arc<Shared>>| async move {
             let answer = answer(probe, &shared.proxy.store.snapshot(), shared.settings.pending_limit);
             shared.proxy.metrics.probe(probe, answer.code.as_u16());
             health_response(answer)

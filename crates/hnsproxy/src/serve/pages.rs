@@ -4,39 +4,58 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
-use http::{HeaderMap, Method, StatusCode, header};
+use axum::routing::{any, get};
+use http::{HeaderMap, StatusCode, header};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{ReadyzPage, StatePage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, statusz};
+use super::{Proxy, Settings, Shared, debug, host, statusz};
 use crate::status::StatusSnapshot;
+
+/// The bytes of the body of a request: the only one with a meaning is a number.
+const MAX_BODY: usize = 1 << 10;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let Settings { flagz, statusz, profiling, .. } = shared.settings;
     let mut router = Router::new()
-        .route("/metrics", any(metrics))
-        .route("/metrics/slis", any(slis))
-        .route("/healthz", any(ping))
-        .route("/healthz/ping", any(ping))
-        .route("/proxyMode", any(|| async { ([TEXT, NOSNIFF], "kernelspace") }))
-        .route("/configz", any(configz))
-        .route("/readyz", any(readyz))
-        .route("/debug/explain/{namespace}/{name}", any(debug::explain));
+        .route("/metrics", get(metrics))
+        .route("/metrics/slis", get(slis).delete(reset_slis))
+        .route("/proxyMode", get(|| async { ([TEXT, NOSNIFF], "kernelspace") }))
+        .route("/configz", get(configz))
+        .route("/readyz", get(readyz))
+        .route("/debug/explain/{namespace}/{name}", get(debug::explain));
     if flagz {
-        router = router.route("/flagz", any(debug::flagz));
+        router = router.route("/flagz", get(debug::flagz));
     }
     if statusz {
-        router = router.route("/statusz", any(statusz_page));
+        router = router.route("/statusz", get(statusz_page));
     }
     if profiling {
-        router = router.route("/debug/flags", any(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
+        router = router.route("/debug/flags", get(debug::flags)).route("/debug/flags/v", any(debug::verbosity));
     }
-    router.with_state(shared)
+    router
+        .layer(from_fn_with_state(shared.clone(), check_host))
+        // Whatever name a probe uses, these two say nothing but that the process answers.
+        .route("/healthz", get(ping))
+        .route("/healthz/ping", get(ping))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(shared)
+}
+
+async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let snapshot = shared.proxy.store.snapshot();
+    let names = shared.settings.host_names.iter().map(String::as_str).chain([snapshot.status.node.name.as_str()]);
+    if host::is_allowed(request.uri(), request.headers(), names) {
+        return next.run(request).await;
+    }
+    let reason = "the header Host names another host; use an IP address, localhost or the name of this node, or allow the \
+                  name with --metrics-allowed-host\n";
+    (StatusCode::FORBIDDEN, [TEXT, NOSNIFF], reason).into_response()
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
@@ -55,12 +74,13 @@ async fn ping(State(shared): State<Arc<Shared>>) -> Response {
     ([TEXT, NOSNIFF], "ok").into_response()
 }
 
+async fn reset_slis(State(shared): State<Arc<Shared>>) -> Response {
+    shared.pings.store(0, Ordering::Relaxed);
+    ([TEXT, NOSNIFF], "metrics reset\n").into_response()
+}
+
 /// The metrics that Kubernetes components have about their own health checks.
-async fn slis(method: Method, State(shared): State<Arc<Shared>>) -> Response {
-    if method == Method::DELETE {
-        shared.pings.store(0, Ordering::Relaxed);
-        return ([TEXT, NOSNIFF], "metrics reset\n").into_response();
-    }
+async fn slis(State(shared): State<Arc<Shared>>) -> Response {
     let pings = shared.pings.load(Ordering::Relaxed);
     let text = format!(
         "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n\

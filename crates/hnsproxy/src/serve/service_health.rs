@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
+use axum::routing::get;
 use proxy::model::{Family, ServiceName};
 use proxy::{HealthCheck, HealthChecks};
 use tracing::{debug, info, warn};
@@ -68,8 +69,9 @@ async fn update(
         };
         let (service, family) = key;
         let address = SocketAddr::new(anywhere(*family), number);
+        let router = router(shared.clone(), key.clone());
         let opened = bind(address, Callers::OwnFamily)
-            .and_then(|listener| Open::new(listener, router(shared.clone(), key.clone()), claim.clone()));
+            .and_then(|listener| Open::new(listener, shared.served("health_check_node_port", router, claim)));
         let state = match opened {
             Ok(open) => {
                 if before.is_some() {
@@ -110,9 +112,9 @@ fn anywhere(family: Family) -> IpAddr {
     }
 }
 
-/// Every path and method has the same answer, as in kube-proxy.
+/// Every path has the same answer, as in kube-proxy.
 fn router(shared: Arc<Shared>, (service, family): Key) -> Router {
-    Router::new().fallback(move || async move { respond(&shared, &service, family) })
+    Router::new().fallback_service(get(move || async move { respond(&shared, &service, family) }))
 }
 
 fn respond(shared: &Shared, service: &ServiceName, family: Family) -> Response {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hcn::{ApiVersion, SlowCall};
 use proxy::settings::Capabilities;
-use proxy::{Liveness, Progress, Tally};
+use proxy::{Progress, Tally};
 use serde::Serialize;
 
-use crate::status::{Status, StatusSnapshot};
+use crate::status::{NotReady, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
 const API_VERSION: &str = "hnsproxy/v1";
@@ -188,7 +188,7 @@ impl StatePage {
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
-        let waiting_for = waiting_for(status);
+        let waiting_for: Vec<_> = not_ready(status).into_iter().map(ReasonPage::from).collect();
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
         let network = |network: &crate::status::NetworkStatus| NetworkPage {
             name: network.name.clone(),
@@ -248,6 +248,12 @@ impl StatePage {
     }
 }
 
+impl From<NotReady> for ReasonPage {
+    fn from(NotReady { reason, message }: NotReady) -> Self {
+        Self { reason, message }
+    }
+}
+
 impl From<Tally> for TallyPage {
     fn from(Tally { desired, in_sync }: Tally) -> Self {
         Self { desired, in_sync }
@@ -261,49 +267,17 @@ impl From<Capabilities> for CapabilitiesPage {
     }
 }
 
-/// What has to happen before HNS is in sync. Empty if it is.
-fn waiting_for(status: &Status) -> Vec<ReasonPage> {
-    let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = status.progress;
-    let mut waiting = Vec::new();
-    let mut add = |reason, message| waiting.push(ReasonPage { reason, message });
-    if !complete {
-        add("ClusterIncomplete", "Services and EndpointSlices: not listed completely yet".to_owned());
-        // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
-        status.cluster_outage.iter().for_each(|error| add("ClusterUnavailable", error.clone()));
-    }
-    status.waiting_for_node.iter().for_each(|what| add("NodeIncomplete", format!("waiting for {what}")));
-    status.hns_outage.iter().for_each(|outage| add(outage.reason, outage.message.clone()));
-    if status.liveness == Liveness::Restarted {
-        add("HNSRestarted", "objects lost in an HNS restart: pending".to_owned());
-    }
-    for (reason, what, tally) in
-        [("LoadBalancersPending", "load balancers", load_balancers), ("EndpointsPending", "endpoints", endpoints)]
-    {
-        let open = tally.desired.saturating_sub(tally.in_sync);
-        if open > 0 {
-            add(reason, format!("{what}: {open} of {} pending", tally.desired));
-        }
-    }
-    if failed > 0 {
-        add("RetriesPending", format!("retries of failed frontends and addresses: {failed} pending"));
-    }
-    // The other reasons explain a backlog.
-    if waiting.is_empty() && backlog > 0 {
-        let message = format!("Services, frontends and addresses: {backlog} pending");
-        waiting.push(ReasonPage { reason: "ChangesPending", message });
-    }
-    waiting
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
 
+    use proxy::{AuditError, Liveness, Unready};
+
     use super::*;
     use crate::clock::Now;
-    use crate::status::{ChangeTimes, HnsOutage, NetworkStatus, NodeStatus};
+    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status};
 
     /// HNS unavailable with two of seven load balancers pending, an hour after the start.
     pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
@@ -328,7 +302,10 @@ pub(super) mod tests {
             },
             networks: vec![NetworkStatus { name: "cbr0".into(), id: None, present: false }],
             cluster_outage: Some("no connection".to_owned()),
-            hns_outage: Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".to_owned() }),
+            unready: vec![
+                Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into() }),
+                Unready::LoadBalancersPending(progress.load_balancers),
+            ],
             liveness: Liveness::Unavailable,
             ..Status::default()
         };
@@ -351,11 +328,12 @@ pub(super) mod tests {
     fn readyz_says_why_hns_is_not_in_sync() {
         let drift = BTreeMap::from([("endpoint_lost", 1)]);
         let page = ReadyzPage::new(StatePage::new(&pending_snapshot(), None, drift));
+        let absent = AuditError::NetworkAbsent { name: "cbr0".into() }.to_string();
         let expected = json!({
             "api_version": "hnsproxy/v1",
             "in_sync": false,
             "waiting_for": [
-                {"reason": "HNSUnavailable", "message": "HNS could not be read"},
+                {"reason": "NetworkAbsent", "message": absent},
                 {"reason": "LoadBalancersPending", "message": "load balancers: 2 of 7 pending"},
             ],
             "load_balancers": {"desired": 7, "in_sync": 5},
@@ -379,8 +357,7 @@ pub(super) mod tests {
     fn a_slow_hns_with_everything_programmed_is_in_sync() {
         let snapshot = pending_snapshot();
         let mut status = Status::clone(&snapshot.status);
-        (status.hns_outage, status.liveness, status.progress.backlog) = (None, Liveness::Slow, 0);
-        status.progress.load_balancers.in_sync = 7;
+        (status.unready, status.liveness) = (Vec::new(), Liveness::Slow);
         assert!(
             StatePage::new(&StatusSnapshot { status: Arc::new(status), ..snapshot }, None, BTreeMap::new()).in_sync
         );
@@ -393,31 +370,5 @@ pub(super) mod tests {
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let hns = StatePage::new(&snapshot, Some(call), BTreeMap::new()).hns;
         assert_eq!((hns.liveness, hns.overdue_call), ("slow", Some(call.to_string())));
-    }
-
-    #[test]
-    fn each_cause_of_waiting_has_a_reason() {
-        let reasons = |status: &Status| -> Vec<&str> { waiting_for(status).iter().map(|page| page.reason).collect() };
-        let mut status = Status { cluster_outage: Some("no connection".into()), ..Status::default() };
-        assert_eq!(reasons(&status), ["ClusterIncomplete", "ClusterUnavailable"]);
-        status.progress.complete = true;
-        assert_eq!(reasons(&status), [""; 0]);
-        status.progress.backlog = 1;
-        assert_eq!(reasons(&status), ["ChangesPending"]);
-        status.waiting_for_node = Some("addresses of the Node win-1".into());
-        status.hns_outage = Some(HnsOutage { reason: "HNSUnavailable", message: "HNS could not be read".into() });
-        status.liveness = Liveness::Restarted;
-        status.progress.load_balancers = Tally { desired: 7, in_sync: 4 };
-        status.progress.endpoints = Tally { desired: 2, in_sync: 1 };
-        status.progress.failed = 1;
-        let expected = [
-            "NodeIncomplete",
-            "HNSUnavailable",
-            "HNSRestarted",
-            "LoadBalancersPending",
-            "EndpointsPending",
-            "RetriesPending",
-        ];
-        assert_eq!(reasons(&status), expected);
     }
 }

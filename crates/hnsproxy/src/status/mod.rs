@@ -1,28 +1,21 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
+mod readiness;
 mod store;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cluster_source::error_chain;
 use hcn::{ApiVersion, Guid};
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
-use proxy::{HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition};
+use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition, Unready};
 use uuid::Uuid;
 
+pub use readiness::{NotReady, not_ready};
 pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore};
-
-/// Why nothing is written to HNS at present.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HnsOutage {
-    /// CamelCase, as Events have it.
-    pub reason: &'static str,
-    pub message: String,
-}
 
 /// This node, as the cluster and the host know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +55,8 @@ pub struct Status {
     pub cluster_outage: Option<String>,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
-    pub hns_outage: Option<HnsOutage>,
+    /// What keeps HNS from being in sync, as far as the core knows. [`not_ready`] has all reasons.
+    pub unready: Vec<Unready>,
     /// Known once HNS was read.
     pub hns_version: Option<String>,
     /// The HNS API in use.
@@ -92,7 +86,7 @@ impl Default for Status {
             liveness: Liveness::Up,
             cluster_outage: None,
             waiting_for_node: None,
-            hns_outage: None,
+            unready: vec![Unready::ClusterIncomplete],
             hns_version: None,
             api_version: ApiVersion::V2,
             capabilities: None,
@@ -106,6 +100,14 @@ impl Default for Status {
 }
 
 impl Status {
+    /// Why nothing is written to HNS at present: HNS is unavailable, or no network can be used.
+    pub fn audit_error(&self) -> Option<&AuditError> {
+        self.unready.iter().find_map(|unready| match unready {
+            Unready::Audit(error) => Some(error),
+            _ => None,
+        })
+    }
+
     /// The status of a reconciler that uses this HNS API.
     pub fn of(
         reconciler: &Reconciler,
@@ -136,9 +138,7 @@ impl Status {
             liveness: reconciler.liveness(),
             cluster_outage: None,
             waiting_for_node: None,
-            hns_outage: reconciler
-                .audit_error()
-                .map(|error| HnsOutage { reason: error.reason(), message: error_chain(error) }),
+            unready: reconciler.unready(),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities().copied(),

@@ -122,7 +122,8 @@ impl StatusStore {
 
     /// Publishes the status after a run.
     pub fn publish(&self, status: Status) {
-        let could_write = status.waiting_for_node.is_none() && status.hns_outage.is_none() && status.progress.complete;
+        let could_write =
+            status.waiting_for_node.is_none() && status.audit_error().is_none() && status.progress.complete;
         let programmed = match status.progress.unplanned {
             _ if !could_write => Programmed::Nothing,
             0 => Programmed::All,

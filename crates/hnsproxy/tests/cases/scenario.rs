@@ -311,7 +311,7 @@ impl Scenario {
                 let refused = matches!(failure, proxy::apply::Failure::Hns(_));
                 assert!(failing || !refused, "{}: {failure}", outcome.step);
             }
-            if report.outcomes.is_empty() && (self.reconciler.is_in_sync() || failing) {
+            if report.outcomes.is_empty() && (self.is_settled() || failing) {
                 return;
             }
             match report.next {
@@ -320,6 +320,11 @@ impl Scenario {
             }
         }
         assert!(failing, "not in sync: {:?}", self.reconciler.plan(self.now));
+    }
+
+    /// Whether only a missing network keeps HNS from being in sync.
+    fn is_settled(&self) -> bool {
+        self.reconciler.unready().iter().all(|unready| matches!(unready, proxy::Unready::NetworkMissing { .. }))
     }
 
     fn is_in_second(&self, endpoint: &view::EndpointState) -> bool {

@@ -53,11 +53,27 @@ pub(crate) fn get_as(media_type: &str, address: SocketAddr, path: &str) -> Optio
     exchange("GET", address, path, &format!("Accept: {media_type}\r\n"), "")
 }
 
+/// Gets a page under a name of the server. None if nothing answers.
+pub(crate) fn get_at(host: &str, address: SocketAddr, path: &str) -> Option<Response> {
+    exchange_at(host, "GET", address, path, "", "")
+}
+
 fn exchange(method: &str, address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<Response> {
+    exchange_at(&address.to_string(), method, address, path, headers, body)
+}
+
+fn exchange_at(
+    host: &str,
+    method: &str,
+    address: SocketAddr,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Option<Response> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -34,9 +34,22 @@ impl Running {
 
     /// Starts the program at addresses. A configuration file has to name the same.
     pub(crate) fn start_at(health: SocketAddr, metrics: SocketAddr, arguments: &[&str]) -> Self {
+        Self::spawn(health, metrics, &mut command(arguments))
+    }
+
+    /// Starts the program with a limit of open descriptors, at addresses that no other test has.
+    #[cfg(unix)]
+    pub(crate) fn start_with_descriptors(limit: u64, arguments: &[&str]) -> Self {
+        let [health, metrics] = free_addresses();
+        let program = command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(program.get_program());
+        Self::spawn(health, metrics, shell.args(program.get_args()).env_remove("KUBE_NETWORK"))
+    }
+
+    fn spawn(health: SocketAddr, metrics: SocketAddr, command: &mut Command) -> Self {
         let addresses = [format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")];
-        let mut child =
-            command(arguments).args(addresses).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(addresses).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, stderr) = (log.clone(), BufReader::new(child.stderr.take().unwrap()));
         let reader = std::thread::spawn(move || {
@@ -104,7 +117,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn interrupt(self) -> Vec<String> {
         let id = self.child.borrow().id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         assert_eq!(self.exit_code(), Some(0));
         self.kill()
     }

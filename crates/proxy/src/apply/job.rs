@@ -45,6 +45,10 @@ pub(super) enum Fact {
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),
+    /// A load balancer with these endpoints may exist, although its creation failed.
+    CreateUncertain {
+        endpoints: Vec<Guid>,
+    },
     /// A modification may or may not have taken effect.
     ModifyUncertain {
         id: Guid,
@@ -83,7 +87,11 @@ impl Job {
                     // During an outage the call would fail too.
                     if released && !failure.is_unavailable() =>
                 {
-                    restored = self.restore_previous(*frontend, client, &mut facts);
+                    match self.restore_previous(*frontend, client, &mut facts) {
+                        // The outage counts more than the refusal: nothing is written until an audit succeeds.
+                        Err(failure) if failure.is_unavailable() => result = Err(failure),
+                        outcome => restored = outcome.is_ok(),
+                    }
                 }
                 _ => {}
             }
@@ -130,7 +138,15 @@ impl Job {
                 }
                 asked
             }
-            result => result?,
+            Err(error) => {
+                // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
+                // may exist, and its endpoints must not be deleted.
+                if matches!(error.class(), Class::Other | Class::Unavailable) {
+                    facts.push(Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() });
+                }
+                return Err(error.into());
+            }
+            Ok(id) => id,
         };
         facts.push(Fact::LoadBalancer { id, observed });
         Ok(())
@@ -176,11 +192,16 @@ impl Job {
     }
 
     /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
-    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> bool {
-        let Some(document) = &self.previous else { return false };
+    fn restore_previous(
+        &self,
+        frontend: Frontend,
+        client: &Client,
+        facts: &mut Vec<Fact>,
+    ) -> Result<(), Failure> {
+        let Some(document) = &self.previous else { return Err(Failure::NotReleased) };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);
-        self.create_load_balancer(id, document, client, facts).is_ok()
+        self.create_load_balancer(id, document, client, facts)
     }
 }
 

@@ -3,11 +3,12 @@
 //!
 //! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, the dependencies and the observed state; a job
 //! makes native calls and depends on nothing else. So one thread or several ([`Workers`]) can drive the queue: it hands
-//! out a job only when everything that the job needs is done.
+//! out a job only when everything that the job needs is done. An [`Interrupt`] ends the queue early: what is left goes back to the caller.
 //!
 //! Successful steps update the observed state. [`reconcile`](crate::reconcile) retries failed steps. If an object of
 //! ours already exists with the right content, an earlier attempt succeeded.
 
+mod interrupt;
 mod job;
 mod queue;
 mod workers;
@@ -16,8 +17,9 @@ use hcn::{Class, Client, Error, Hresult};
 
 use crate::plan::{Action, Step};
 
+pub use interrupt::{Interrupt, Interruption, UNINTERRUPTED};
 pub use job::{Answer, Job};
-pub use queue::Queue;
+pub use queue::{Queue, Turn};
 pub use workers::Workers;
 
 /// Why a step failed.

@@ -7,10 +7,12 @@ use hcn::schema::LoadBalancer;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use super::interrupt::{Interrupt, Interruption, UNINTERRUPTED};
 use super::job::{Answer, Fact, Job};
 use super::{Failure, Outcome};
 use crate::dirty::{Dirty, Subject};
 use crate::identity::{self, Content};
+use crate::model::ServiceName;
 use crate::observe::Observed;
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
@@ -18,9 +20,11 @@ use crate::settings::Capabilities;
 /// The steps of a job that was not handed out yet.
 type Group = SmallVec<[Step; 1]>;
 
+/// The Service whose steps are next in turn; `None` inside stands for steps that belong to no Service.
+pub type Turn = Option<ServiceName>;
+
 /// The remaining jobs of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`record`](Self::record) takes its answers. In
 /// between, other jobs may be taken.
-#[derive(Debug)]
 pub struct Queue<'a> {
     observed: &'a mut Observed,
     capabilities: &'a mut Capabilities,
@@ -36,6 +40,12 @@ pub struct Queue<'a> {
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
     outcomes: Vec<Outcome>,
+    interrupt: Interrupt<'a>,
+    /// Whose job comes second, whatever its urgency.
+    turn: Option<Turn>,
+    taken: usize,
+    /// What an interruption has left.
+    left: Dirty,
 }
 
 impl<'a> Queue<'a> {
@@ -73,7 +83,25 @@ impl<'a> Queue<'a> {
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
             outcomes,
+            interrupt: UNINTERRUPTED,
+            turn: None,
+            taken: 0,
+            left: Dirty::default(),
         }
+    }
+
+    /// Asks `interrupt` before each job.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: Interrupt<'a>) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// Makes a job of this Service the second one, and carries out both before a change may interrupt.
+    #[must_use]
+    pub fn with_turn(mut self, turn: Option<Turn>) -> Self {
+        self.turn = turn;
+        self
     }
 
     /// The number of jobs that were not taken yet.
@@ -94,12 +122,14 @@ impl<'a> Queue<'a> {
     /// The next job whose dependencies are done, if any. More may follow when a job in progress is recorded.
     pub fn take(&mut self) -> Option<Job> {
         loop {
-            // The first in the order of the plan, so that DNS is not overtaken by what is less urgent.
-            let index = self.waiting.iter().position(|group| self.can_begin(group))?;
-            let group = self.waiting.remove(index)?;
+            if self.is_interrupted() {
+                self.leave_rest();
+            }
+            let group = self.waiting.remove(self.next()?)?;
             match self.prepare(group) {
                 Ok(job) => {
                     self.in_progress += 1;
+                    self.taken += 1;
                     return Some(job);
                 }
                 // Only this job fails: the loop looks for the next one.
@@ -129,9 +159,37 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The outcomes of the steps. If HNS became unavailable, the steps that were not started are missing.
-    pub fn finish(self) -> Vec<Outcome> {
-        self.outcomes
+    /// The outcomes of the steps, and the subjects of the steps that an interruption has left. If HNS became unavailable, the steps that were
+    /// not started are in neither.
+    pub fn finish(self) -> (Vec<Outcome>, Dirty) {
+        (self.outcomes, self.left)
+    }
+
+    /// Where the next job is.
+    fn next(&self) -> Option<usize> {
+        let in_turn = |group: &Group| {
+            self.turn.as_ref().is_some_and(|turn| group.first().is_some_and(|step| step.service == *turn))
+        };
+        let second = (self.taken == 1)
+            .then(|| self.waiting.iter().position(|group| in_turn(group) && self.can_begin(group)))
+            .flatten();
+        // Otherwise the first in the order of the plan, so that DNS is not overtaken by what is less urgent.
+        second.or_else(|| self.waiting.iter().position(|group| self.can_begin(group)))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        match (self.interrupt)() {
+            None => false,
+            Some(Interruption::Shutdown) => true,
+            Some(Interruption::Change) => self.taken > usize::from(self.turn.is_some()),
+        }
+    }
+
+    /// Gives up the jobs that were not taken.
+    fn leave_rest(&mut self) {
+        for step in self.waiting.drain(..).flatten() {
+            self.left.insert(step.action.subject());
+        }
     }
 
     fn can_begin(&self, group: &Group) -> bool {
@@ -235,6 +293,7 @@ impl<'a> Queue<'a> {
             Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut ignored),
             Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut ignored),
             Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut ignored),
+            Fact::CreateUncertain { endpoints } => self.observed.mark_endpoints_uncertain(&endpoints),
             Fact::ModifyUncertain { id, attempted } => self.observed.mark_load_balancer_uncertain(id, &attempted),
             Fact::ContentNotOfId(id) => self.observed.mark_id_untrusted(id),
             Fact::ModifyWorks => *self.modify_verified = true,

@@ -1,7 +1,8 @@
 //! The desired state of all Services, and which Service owns which frontend.
 //!
 //! It is updated one Service at a time: the cost of a change is proportional to the frontends and backends of that Service. HNS has one load
-//! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it.
+//! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it, and of equally old ones the one that
+//! holds it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ use crate::model::Family;
 use crate::model::ServiceName;
 
 /// A claim of a Service to a frontend, ordered by frontend, age and name of the Service. The first claim to a frontend
-/// wins.
+/// wins, unless another one that is as old holds it.
 type Claim = (Frontend, i64, ServiceName);
 
 /// A frontend that uses a target. Sorted so that the frontends of one target are adjacent.
@@ -62,13 +63,58 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Replaces the desired state of a Service. If it is empty, the Service is removed.
-    pub fn set(&mut self, name: &ServiceName, created: i64, desired: DesiredService, dirty: &mut Dirty) {
+    /// Replaces the desired states of Services, each with its creation time. A Service whose desired state is empty is removed.
+    pub fn update(
+        &mut self,
+        services: impl IntoIterator<Item = (ServiceName, i64, DesiredService)>,
+        dirty: &mut Dirty,
+    ) {
+        let mut changed = BTreeSet::new();
+        for (name, created, desired) in services {
+            self.set(&name, created, desired, dirty, &mut changed);
+        }
+        // Once all claims are known: which Service is named first must not decide who holds a frontend.
+        for frontend in changed {
+            let holder = self.frontends.get(&frontend).map(|owner| owner.service.clone());
+            self.settle_owner(frontend, holder.as_ref(), dirty);
+        }
+    }
+
+    /// Gives a frontend to a Service, unless an older one claims it.
+    pub fn hold(&mut self, frontend: Frontend, service: &ServiceName, dirty: &mut Dirty) {
+        self.settle_owner(frontend, Some(service), dirty);
+    }
+
+    /// The frontends that several Services of the same age claim, and no older one, with what each of these asks for: the owner first.
+    pub fn ties(&self) -> impl Iterator<Item = (Frontend, Vec<DesiredFrontend>)> {
+        let tie = |frontend: &Frontend| {
+            let mut tied: Vec<DesiredFrontend> = self
+                .oldest(*frontend)
+                .filter_map(|service| {
+                    let spec = self.spec(service, *frontend)?.clone();
+                    Some(DesiredFrontend { service: service.clone(), spec })
+                })
+                .collect();
+            let owner = self.frontends.get(frontend).map(|owner| &owner.service);
+            tied.sort_by_key(|claim| Some(&claim.service) != owner);
+            (tied.len() > 1).then_some((*frontend, tied))
+        };
+        self.conflicting.iter().filter_map(tie)
+    }
+
+    /// Adds the frontends whose claims change to `changed`.
+    fn set(
+        &mut self,
+        name: &ServiceName,
+        created: i64,
+        desired: DesiredService,
+        dirty: &mut Dirty,
+        changed: &mut BTreeSet<Frontend>,
+    ) {
         let old = self.entries.remove(name).unwrap_or_default();
         let mut old_specs: FxHashMap<Frontend, Arc<LoadBalancerSpec>> =
             old.specs.into_iter().map(|spec| (spec.frontend, spec)).collect();
         let mut specs = Vec::with_capacity(desired.load_balancers.len());
-        let mut changed = Vec::new();
         for spec in desired.load_balancers {
             match old_specs.remove(&spec.frontend) {
                 // Unchanged: the frontend does not become dirty.
@@ -78,7 +124,7 @@ impl Desired {
                         self.claims.remove(&(spec.frontend, old.created, name.clone()));
                     }
                     self.claims.insert((spec.frontend, created, name.clone()));
-                    changed.push(spec.frontend);
+                    changed.insert(spec.frontend);
                     specs.push(Arc::new(spec));
                 }
             }
@@ -86,7 +132,7 @@ impl Desired {
         // What is left was claimed before and is not any more.
         for frontend in old_specs.into_keys() {
             self.claims.remove(&(frontend, old.created, name.clone()));
-            changed.push(frontend);
+            changed.insert(frontend);
         }
         for address in &old.service_addresses {
             if !desired.service_addresses.contains(address) {
@@ -118,10 +164,6 @@ impl Desired {
         if !empty || !entry.without_local.is_empty() {
             self.entries.insert(name.clone(), entry);
         }
-        // Last, when the new entry is stored: the owner's specification is taken from it.
-        for frontend in changed {
-            self.settle_owner(frontend, dirty);
-        }
     }
 
     /// Sets the source VIP, for which overlay networks need an endpoint.
@@ -132,18 +174,20 @@ impl Desired {
         }
     }
 
-    /// Determines the owner of a frontend after a claim to it has changed.
-    fn settle_owner(&mut self, frontend: Frontend, dirty: &mut Dirty) {
-        let mut claims = self
-            .claimants(frontend)
-            .filter_map(|service| Some((service.clone(), self.spec(service, frontend)?.clone())));
+    /// Determines the owner of a frontend after a claim to it has changed. `holder` is the Service that has it at present.
+    fn settle_owner(&mut self, frontend: Frontend, holder: Option<&ServiceName>, dirty: &mut Dirty) {
         // The oldest Service keeps its frontend when a newer one claims it too, so that no creation can take traffic
-        // from an existing Service.
-        let mut owner = claims.next().map(|(service, spec)| DesiredFrontend { service, spec });
-        let mut others = claims.peekable();
+        // from an existing Service. Creation times are whole seconds: of equally old Services, the one that claims a frontend last must not
+        // take traffic from the one that has it, as in kube-proxy.
+        let held = holder.filter(|holder| self.oldest(frontend).any(|service| service == *holder));
+        let first = held.or_else(|| self.claimants(frontend).next()).cloned();
+        let claim = |service: &ServiceName| Some((service.clone(), self.spec(service, frontend)?.clone()));
+        let mut owner = first.as_ref().and_then(claim).map(|(service, spec)| DesiredFrontend { service, spec });
+        let mut others =
+            self.claimants(frontend).filter(|service| Some(*service) != first.as_ref()).filter_map(claim).peekable();
         let conflicting = others.peek().is_some();
-        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, one with a
-        // backend on this node is enough for the node to get traffic.
+        // A health check is about the node, not about a Service. If Services share an ingress address and a health check port, it exists as
+        // long as one of them has a backend.
         if owner.as_ref().is_some_and(|o| o.spec.kind == FrontendKind::HealthCheck && o.spec.targets.is_empty())
             && let Some((service, spec)) = others.find(|(_, spec)| !spec.targets.is_empty())
         {
@@ -194,9 +238,19 @@ impl Desired {
         specs.get(specs.binary_search_by_key(&frontend, |spec| spec.frontend).ok()?)
     }
 
-    fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
+    fn claims_to(&self, frontend: Frontend) -> impl Iterator<Item = &Claim> {
         let first = (frontend, i64::MIN, ServiceName::new("", ""));
-        self.claims.range(first..).take_while(move |(f, ..)| *f == frontend).map(|(_, _, service)| service)
+        self.claims.range(first..).take_while(move |(f, ..)| *f == frontend)
+    }
+
+    fn claimants(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
+        self.claims_to(frontend).map(|(_, _, service)| service)
+    }
+
+    /// Of the Services that claim a frontend, those that no other one is older than.
+    fn oldest(&self, frontend: Frontend) -> impl Iterator<Item = &ServiceName> {
+        let oldest = self.claims_to(frontend).next().map(|(_, created, _)| *created);
+        self.claims_to(frontend).take_while(move |claim| Some(claim.1) == oldest).map(|(_, _, service)| service)
     }
 
     /// The load balancer desired for a frontend, with its owner.
@@ -293,7 +347,8 @@ impl Desired {
         // With a shared health check, or the same backends, the Service loses nothing.
         let shared = spec.kind == FrontendKind::HealthCheck && owner.spec.kind == FrontendKind::HealthCheck;
         let lost = !shared && owner.spec.targets != spec.targets;
-        lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone() })
+        let as_old = self.oldest(frontend).any(|oldest| oldest == service);
+        lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone(), as_old })
     }
 
     /// The conditions of all Services, with conflicting claims, in the order of Services.

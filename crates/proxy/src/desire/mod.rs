@@ -20,7 +20,7 @@ use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
 
 use backend_limit::{LeftOut, Limited, MAX_BACKENDS, limit};
-use select::{Choice, Selection, select};
+use select::{Backend, Selection, select};
 use unsupported::unsupported;
 
 pub use context::Context;
@@ -86,7 +86,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             }
             let selection = select(port, family, entry.slices.values(), context.node);
             // As in kube-proxy on Linux, the metric counts ports that have backends, but none on this node.
-            if selection.local.backends.is_empty() && !selection.cluster.backends.is_empty() {
+            if selection.local.is_empty() && !selection.cluster.is_empty() {
                 let local = [service.internal_local, service.external_local && service.is_external(family)];
                 let policies = TrafficPolicy::ALL.into_iter().zip(local).filter(|(_, local)| *local);
                 desired.without_local.extend(policies.map(|(policy, _)| (policy, family)));
@@ -94,7 +94,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
             let port = DesiredPort::new(service, port, family, &selection, context);
             for spec in port.load_balancers(cluster_ip, &mut desired.conditions) {
                 // The ports of a Service share the health check of an ingress address, which answers for the node: one
-                // port that serves is enough. No other frontend occurs twice in a valid Service.
+                // port with a backend is enough. No other frontend occurs twice in a valid Service.
                 match by_frontend.entry(spec.frontend) {
                     Entry::Vacant(free) => {
                         free.insert(spec);
@@ -168,14 +168,14 @@ impl<'a> DesiredPort<'a> {
         let reachable = if is_local_only { &self.selection.local } else { &self.selection.cluster };
         // Local backends need no tunnel, and those of other networks are in other load balancers.
         let is_on_overlay = |address| networks.network_of(address) == overlay;
-        let mut remote = reachable.backends.iter().filter(|backend| !backend.local && is_on_overlay(backend.address));
+        let mut remote = reachable.iter().filter(|backend| !backend.local && is_on_overlay(backend.address));
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
         });
         if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
     }
 
-    fn choice(&self, local: bool) -> &'a Choice {
+    fn serving(&self, local: bool) -> &'a [Backend] {
         if local { &self.selection.local } else { &self.selection.cluster }
     }
 
@@ -274,8 +274,8 @@ impl<'a> DesiredPort<'a> {
         dsr: bool,
         mapping_flags: PortMappingFlags,
     ) -> (LoadBalancerSpec, LeftOut) {
-        let choice = self.choice(local_only);
-        let Limited { port: internal_port, targets, left_out } = limit(&choice.backends, &self.context.node.name);
+        let serving = self.serving(local_only);
+        let Limited { port: internal_port, targets, left_out } = limit(serving, &self.context.node.name);
         // Below HNS 12.0 affinity is unsupported: the Service is programmed without it, and has a condition.
         let affinity = self.service.client_ip_affinity && self.context.capabilities.affinity;
         let spec = LoadBalancerSpec {
@@ -310,17 +310,14 @@ impl<'a> DesiredPort<'a> {
         // Only policy `Local` has a port of its own. The health checks of other Services ask the healthz port of the
         // node.
         let port = self.service.health_check_node_port.or(self.context.settings.healthz_port)?;
-        let choice = self.choice(self.external_local);
-        // Terminating backends do not count: the external load balancer should move its traffic away while they drain
-        // (KEP-1669).
-        let available = !choice.backends.is_empty() && !choice.terminating;
         Some(LoadBalancerSpec {
             frontend: Frontend { family: self.family, address: Some(address), protocol: self.port.protocol, port },
             kind: FrontendKind::HealthCheck,
             port_name: self.port.name.clone(),
             local_only: true,
-            // Without a ready backend on this node nothing must answer, so that the external load balancer sends its traffic elsewhere.
-            targets: if available { vec![Target::Root] } else { Vec::new() },
+            // As long as the Service has any backend, as in kube-proxy. If none on this node is ready, the health check answers 503, on which
+            // an external load balancer reacts at once. Without an answer, it would wait for its timeouts.
+            targets: if self.selection.has_backends { vec![Target::Root] } else { Vec::new() },
             internal_port: port,
             // As in kube-proxy without DSR, but with the IPv6 flag in family IPv6, which kube-proxy leaves out by
             // mistake.

@@ -4,7 +4,6 @@
 //! does not use: ready backends serve; if there are none, terminating backends that still serve (KEP-1669); hints count
 //! for traffic that may go to any node, and only if all ready backends have them (KEP-2433).
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -27,17 +26,11 @@ pub struct Backend {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// For traffic that may go to any node: policy `Cluster`.
-    pub cluster: Choice,
+    pub cluster: Vec<Backend>,
     /// For traffic that stays on this node: policy `Local`.
-    pub local: Choice,
-}
-
-/// The backends for one traffic policy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choice {
-    pub backends: Vec<Backend>,
-    /// Whether no backend is ready, and these are the terminating fallback.
-    pub terminating: bool,
+    pub local: Vec<Backend>,
+    /// Whether the port has a backend at all, on any node, serving or not.
+    pub has_backends: bool,
 }
 
 /// Whether and why a backend serves under one traffic policy.
@@ -56,6 +49,23 @@ pub enum Verdict {
     OtherNode,
     /// On another node, and the policy is `Local`.
     NotLocal,
+    /// Another record of the same address and port counts.
+    Yields(Precedence),
+}
+
+/// Why one of two records of an address and port counts: it is the first difference in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Precedence {
+    /// Only that one is ready.
+    Ready,
+    /// Only the other one is terminating. A new pod has the address of one that ends.
+    NotTerminating,
+    /// Only that one serves.
+    Serving,
+    /// Only that one is on this node, where hnsproxy would see its endpoint.
+    Local,
+    /// They differ in nothing that decides. Their order in the slices does not count.
+    Tie,
 }
 
 impl Verdict {
@@ -64,7 +74,7 @@ impl Verdict {
     }
 }
 
-/// A backend of a port, with its verdicts.
+/// A record of a backend of a port, with its verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged<'a> {
     pub backend: Backend,
@@ -76,7 +86,7 @@ pub struct Judged<'a> {
     pub local: Verdict,
 }
 
-/// All backends of a port, sorted by address and port, with their verdicts.
+/// All records of the backends of a port, with their verdicts, sorted by address and port. The record that counts comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement<'a> {
     pub backends: Vec<Judged<'a>>,
@@ -85,11 +95,9 @@ pub struct Judgement<'a> {
 }
 
 impl Judgement<'_> {
-    fn choice(&self, verdict: impl Fn(&Judged<'_>) -> Verdict) -> Choice {
+    fn serving(&self, verdict: impl Fn(&Judged<'_>) -> Verdict) -> Vec<Backend> {
         let serving = self.backends.iter().filter(|judged| verdict(judged).serves());
-        let backends: Vec<Backend> = serving.map(|judged| judged.backend).collect();
-        let terminating = self.backends.iter().any(|judged| verdict(judged) == Verdict::TerminatingFallback);
-        Choice { backends, terminating }
+        serving.map(|judged| judged.backend).collect()
     }
 }
 
@@ -101,7 +109,11 @@ pub fn select<'a>(
     node: &Node,
 ) -> Selection {
     let judgement = judge(port, family, slices, node);
-    Selection { cluster: judgement.choice(|judged| judged.cluster), local: judgement.choice(|judged| judged.local) }
+    Selection {
+        cluster: judgement.serving(|judged| judged.cluster),
+        local: judgement.serving(|judged| judged.local),
+        has_backends: !judgement.backends.is_empty(),
+    }
 }
 
 /// All backends of a port with their verdicts. [`select`] keeps those that serve.
@@ -111,19 +123,29 @@ pub fn judge<'a>(
     slices: impl IntoIterator<Item = &'a Slice>,
     node: &Node,
 ) -> Judgement<'a> {
-    let candidates = candidates(port, family, slices);
-    let hints = Hints::of(candidates.values().copied(), node);
+    let candidates = candidates(port, family, slices, node);
+    let counting =
+        || candidates.iter().filter(|candidate| candidate.yields.is_none()).map(|candidate| candidate.record);
+    let hints = Hints::of(counting(), node);
     // Readiness comes before hints. Hints count only if a ready backend has one for this node or zone, so they never
     // leave a port that has ready backends without any.
-    let any_ready = candidates.values().any(|record| record.ready);
-    let any_ready_here = candidates.values().any(|record| record.ready && is_local(record, node));
-    let backends = candidates.into_iter().map(|((address, port), record)| {
+    let any_ready = counting().any(|record| record.ready);
+    let any_ready_here = counting().any(|record| record.ready && is_local(record, node));
+    let backends = candidates.iter().map(|Candidate { port, record, yields }| {
         let local = is_local(record, node);
+        let near = node.zone.is_some() && record.zone == node.zone;
+        let (cluster, local_verdict) = match yields {
+            Some(precedence) => (Verdict::Yields(*precedence), Verdict::Yields(*precedence)),
+            None => (
+                verdict(record, any_ready, hints.verdict(record, node)),
+                if local { verdict(record, any_ready_here, Verdict::Ready) } else { Verdict::NotLocal },
+            ),
+        };
         Judged {
-            backend: Backend { address, port, local, near: node.zone.is_some() && record.zone == node.zone },
+            backend: Backend { address: record.address, port: *port, local, near },
             record,
-            cluster: verdict(record, any_ready, hints.verdict(record, node)),
-            local: if local { verdict(record, any_ready_here, Verdict::Ready) } else { Verdict::NotLocal },
+            cluster,
+            local: local_verdict,
         }
     });
     Judgement { backends: backends.collect(), hints }
@@ -146,28 +168,60 @@ fn is_local(backend: &SliceBackend, node: &Node) -> bool {
     !node.name.is_empty() && backend.node.as_ref() == Some(&node.name)
 }
 
-/// All backends of a port, one for each address and port. While a backend moves from one slice to another it is in both: the later
-/// entry wins, unless it is terminating.
+/// A record of a port.
+struct Candidate<'a> {
+    port: u16,
+    record: &'a SliceBackend,
+    /// Why another record of its address and port counts, and not this one.
+    yields: Option<Precedence>,
+}
+
+/// All records of a port, sorted by address and port; of those with the same, the one that counts comes first. There are several while a
+/// backend moves from one slice to another, or while a new pod has the address of one that ends.
 fn candidates<'a>(
     port: &ServicePort,
     family: Family,
     slices: impl IntoIterator<Item = &'a Slice>,
-) -> BTreeMap<(IpAddr, u16), &'a SliceBackend> {
-    let mut candidates = BTreeMap::new();
+    node: &Node,
+) -> Vec<Candidate<'a>> {
+    let mut candidates = Vec::new();
     for slice in slices.into_iter().filter(|slice| slice.family == family) {
         // Not by number: `targetPort` may be a name, which stands for different numbers in different pods.
         let ports = slice.ports.iter().filter(|p| p.name == port.name && p.protocol == port.protocol);
         for slice_port in ports {
-            for backend in &slice.backends {
-                let key = (backend.address, slice_port.port);
-                // As in kube-proxy: a terminating entry never replaces another one.
-                if !backend.terminating || !candidates.contains_key(&key) {
-                    candidates.insert(key, backend);
-                }
+            let of_port = |record| Candidate { port: slice_port.port, record, yields: None };
+            candidates.extend(slice.backends.iter().map(of_port));
+        }
+    }
+    candidates.sort_unstable_by(|a, b| {
+        let by_rank = || rank(b.record, node).cmp(&rank(a.record, node)).then_with(|| a.record.cmp(b.record));
+        (a.record.address, a.port).cmp(&(b.record.address, b.port)).then_with(by_rank)
+    });
+    // The controller may repeat a record in another slice.
+    candidates.dedup_by(|a, b| a.port == b.port && a.record == b.record);
+    let mut first: Option<(u16, &SliceBackend)> = None;
+    for Candidate { port, record, yields } in &mut candidates {
+        match first {
+            Some((first_port, first)) if first_port == *port && first.address == record.address => {
+                *yields = Some(precedence(first, record, node));
             }
+            _ => first = Some((*port, *record)),
         }
     }
     candidates
+}
+
+/// The rank of a record among those of one address and port; the greatest counts.
+fn rank(record: &SliceBackend, node: &Node) -> [bool; 4] {
+    [record.ready, !record.terminating, record.serving, is_local(record, node)]
+}
+
+/// Why `first` counts, and not `other`.
+fn precedence(first: &SliceBackend, other: &SliceBackend, node: &Node) -> Precedence {
+    let reasons = [Precedence::Ready, Precedence::NotTerminating, Precedence::Serving, Precedence::Local];
+    let ranks = rank(first, node).into_iter().zip(rank(other, node));
+    let differs = reasons.into_iter().zip(ranks).find(|(_, (first, other))| first != other);
+    differs.map_or(Precedence::Tie, |(reason, _)| reason)
 }
 
 /// The topology hints that count for a port.
@@ -231,7 +285,7 @@ mod tests {
     fn chosen(backends: Vec<BackendBuilder>) -> (Vec<String>, Vec<String>) {
         let slice = backends.into_iter().fold(slice("n/s", "n/svc").port(8080), |s, b| s.backend(b)).build();
         let selection = select(&port(), Family::V4, [&slice], &node());
-        let text = |choice: &Choice| choice.backends.iter().map(|b| b.address.to_string()).collect();
+        let text = |backends: &[Backend]| backends.iter().map(|b| b.address.to_string()).collect();
         (text(&selection.cluster), text(&selection.local))
     }
 
@@ -279,12 +333,32 @@ mod tests {
     }
 
     #[test]
-    fn the_terminating_one_of_two_records_of_a_backend_is_ignored() {
-        let first = slice("n/s1", "n/svc").port(8080).backend(backend("10.0.0.1")).build();
-        let second = slice("n/s2", "n/svc").port(8080).backend(backend("10.0.0.1").terminating()).build();
-        for slices in [[&first, &second], [&second, &first]] {
-            let selection = select(&port(), Family::V4, slices, &node());
-            assert!(!selection.cluster.terminating && selection.cluster.backends.len() == 1);
+    fn the_record_that_counts_does_not_depend_on_the_order() {
+        let record = || backend("10.0.0.1");
+        // The first of each pair counts.
+        let pairs = [
+            (record(), record().terminating().on("here"), Precedence::Ready),
+            (record(), record().unready().on("here"), Precedence::Ready),
+            (record().unready(), record().terminating().on("here"), Precedence::NotTerminating),
+            (
+                record().terminating(),
+                record().terminating().with(|b| b.serving = false).on("here"),
+                Precedence::Serving,
+            ),
+            (record().on("here"), record().on("there"), Precedence::Local),
+            (record().on("over"), record().on("there"), Precedence::Tie),
+        ];
+        for (counts, yields, precedence) in pairs {
+            let first = slice("n/s1", "n/svc").port(8080).backend(counts).build();
+            let second = slice("n/s2", "n/svc").port(8080).backend(yields).build();
+            for slices in [[&first, &second], [&second, &first]] {
+                let judged = judge(&port(), Family::V4, slices, &node()).backends;
+                assert_eq!(
+                    judged.iter().map(|judged| judged.record).collect::<Vec<_>>(),
+                    [&first.backends[0], &second.backends[0]]
+                );
+                assert_eq!((judged[1].cluster, judged[1].local), [Verdict::Yields(precedence); 2].into());
+            }
         }
     }
 

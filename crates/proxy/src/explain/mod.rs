@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::condition::Condition;
-use crate::desire::select::{Hints, Verdict};
+use crate::desire::select::{Hints, Precedence, Verdict};
 use crate::frontend::FrontendKind;
 use crate::model::ServiceName;
 
@@ -146,6 +146,14 @@ pub enum BackendState {
     NoHostEndpoint,
     /// Its endpoint could not be created; a retry is due later.
     EndpointFailed,
+    /// Another record of its address and port is ready.
+    YieldsToReady,
+    /// Another record of its address and port is not terminating, or still serves.
+    YieldsToLiving,
+    /// Another record of its address and port is on this node.
+    YieldsToLocal,
+    /// Another record of its address and port has the same state.
+    YieldsToSame,
 }
 
 impl BackendState {
@@ -172,6 +180,10 @@ impl BackendState {
             BackendState::OverLimit => "exceeds the backend limit of a load balancer",
             BackendState::NoHnsEndpoint => "on this node, but the CNI has not created its HNS endpoint",
             BackendState::NoHostEndpoint => "in the host network, and HNS has no endpoint for the host",
+            BackendState::YieldsToReady => "another record of this address is ready",
+            BackendState::YieldsToLiving => "another record of this address is not terminating, or still serves",
+            BackendState::YieldsToLocal => "another record of this address is on this node",
+            BackendState::YieldsToSame => "another record of this address has the same state",
             BackendState::EndpointFailed => "its HNS endpoint could not be created; retry pending",
         }
     }
@@ -187,6 +199,10 @@ impl From<Verdict> for BackendState {
             Verdict::OtherZone => BackendState::OtherZone,
             Verdict::OtherNode => BackendState::OtherNode,
             Verdict::NotLocal => BackendState::NotLocal,
+            Verdict::Yields(Precedence::Ready) => BackendState::YieldsToReady,
+            Verdict::Yields(Precedence::NotTerminating | Precedence::Serving) => BackendState::YieldsToLiving,
+            Verdict::Yields(Precedence::Local) => BackendState::YieldsToLocal,
+            Verdict::Yields(Precedence::Tie) => BackendState::YieldsToSame,
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct SlicePort {
     pub port: u16,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SliceBackend {
     pub address: IpAddr,
     /// `nodeName`.

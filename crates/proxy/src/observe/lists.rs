@@ -135,6 +135,8 @@ impl Observed {
         // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
         let LoadBalancerList { mut listed, mut from_v1_list } = list_load_balancers(client, capabilities, detail)?;
+        // Load balancers whose creation was uncertain are either listed, or do not exist.
+        self.perhaps_referenced.clear();
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
         if from_v1_list {

@@ -39,6 +39,8 @@ pub struct Observed {
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
+    /// Endpoints of load balancers whose creation failed, but which may exist. Until the next list, these endpoints count as referenced.
+    perhaps_referenced: FxHashSet<Guid>,
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
@@ -91,9 +93,10 @@ impl Observed {
         self.on.get(&frontend).into_iter().flatten().filter_map(|id| Some((*id, self.load_balancers.get(id)?)))
     }
 
-    /// Whether any load balancer has the endpoint as backend.
+    /// Whether any load balancer has the endpoint as backend, or may have it.
     pub fn is_referenced(&self, endpoint: Guid) -> bool {
-        self.references.get(&endpoint).is_some_and(|count| *count > 0)
+        self.perhaps_referenced.contains(&endpoint)
+            || self.references.get(&endpoint).is_some_and(|count| *count > 0)
     }
 
     /// The number of load balancers that have the endpoint as backend.
@@ -191,6 +194,11 @@ impl Observed {
         // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
         self.untrusted_ids.insert(id);
+    }
+
+    /// Records that a load balancer with these endpoints may exist: its creation failed, and may have taken effect.
+    pub fn mark_endpoints_uncertain(&mut self, endpoints: &[Guid]) {
+        self.perhaps_referenced.extend(endpoints);
     }
 
     /// Records that an id does not match the content of its object.

@@ -39,7 +39,7 @@ use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
-pub(crate) use order::is_infrastructure;
+pub(crate) use order::{has_lost_backend, is_infrastructure};
 pub use report::PlanReport;
 pub use resolve::Resolved;
 pub use status::FrontendStatus;
@@ -126,13 +126,15 @@ impl Planner<'_> {
 
     /// The dirty frontends and the dirty addresses of Services, by Service. One Service's steps are planned together,
     /// so that a failure does not delay other Services.
-    fn units(&self, dirty: &Dirty) -> FxHashMap<Option<ServiceName>, Unit> {
+    fn units(&self, dirty: &Dirty) -> Vec<(Option<ServiceName>, Unit)> {
         let mut units: FxHashMap<_, Unit> = FxHashMap::default();
+        let mut source_vip = Unit::default();
         for address in &dirty.addresses {
             // The load balancers of all Services in an overlay network need the source VIP, so it belongs to no
-            // Service.
+            // Service. It is a unit of its own: the unit of frontends without a Service would get its rank, and
+            // deletions would come before DNS.
             if matches!(self.desired.purpose(*address), Some(EndpointPurpose::SourceVip)) {
-                units.entry(None).or_default().addresses.push(*address);
+                source_vip.addresses.push(*address);
             } else if let Some(service) = self.desired.service_at(*address) {
                 units.entry(Some(service.clone())).or_default().addresses.push(*address);
             }
@@ -141,7 +143,7 @@ impl Planner<'_> {
             let service = self.desired.frontend(*frontend).map(|owner| owner.service.clone());
             units.entry(service).or_default().frontends.push(*frontend);
         }
-        units
+        units.into_iter().chain([(None, source_vip)]).collect()
     }
 
     fn plan_unit(&self, service: Option<ServiceName>, unit: Unit) -> (order::Rank, Plan) {
@@ -155,9 +157,11 @@ impl Planner<'_> {
         // A Service is put last only if all its frontends failed: one refused port must not delay the others of the
         // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
+        let root = &self.settings.root_endpoint_name;
+        let lost = unit.frontends.iter().any(|f| has_lost_backend(*f, self.desired, self.observed, root));
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);
         }
-        (order::Rank::of(service, &plan.steps, failed), plan)
+        (order::Rank::of(service, &plan.steps, failed, lost), plan)
     }
 }

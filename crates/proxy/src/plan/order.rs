@@ -1,8 +1,14 @@
 //! The order of Services in a plan: first those that other Services depend on, then those whose clients are affected.
 
+use std::net::IpAddr;
+
+use hcn::Guid;
+
 use super::{Action, Reason, Step};
-use crate::frontend::EndpointPurpose;
+use crate::desire::Desired;
+use crate::frontend::{EndpointPurpose, Frontend};
 use crate::model::ServiceName;
+use crate::observe::Observed;
 
 /// The position of a Service in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +18,9 @@ pub(super) struct Rank(Urgency, Option<ServiceName>);
 enum Urgency {
     /// DNS, the API server, and the source VIP, which overlay load balancers need.
     Infrastructure,
-    /// Clients are affected: a frontend has no load balancer, or wrong backends.
+    /// Connections fail now: a load balancer has a backend that is gone.
+    BackendsLost,
+    /// Clients are affected: a frontend has no load balancer, or lacks backends.
     Backends,
     Rest,
     /// Objects that no Service uses: no client is affected by them.
@@ -23,7 +31,9 @@ enum Urgency {
 
 impl Rank {
     /// The rank of the steps of a Service, or of the steps that belong to no Service.
-    pub(super) fn of(service: Option<ServiceName>, steps: &[Step], failed: bool) -> Self {
+    ///
+    /// `lost` is whether a load balancer of the Service [has lost a backend](has_lost_backend).
+    pub(super) fn of(service: Option<ServiceName>, steps: &[Step], failed: bool, lost: bool) -> Self {
         let source_vip =
             |step: &Step| matches!(step.action, Action::CreateEndpoint { purpose: EndpointPurpose::SourceVip, .. });
         let is_affected = |step: &Step| {
@@ -35,6 +45,7 @@ impl Rank {
             None if steps.iter().any(source_vip) => Urgency::Infrastructure,
             None => Urgency::Unused,
             Some(service) if is_infrastructure(service) => Urgency::Infrastructure,
+            Some(_) if lost => Urgency::BackendsLost,
             Some(_) if steps.iter().any(is_affected) => Urgency::Backends,
             Some(_) => Urgency::Rest,
         };
@@ -52,6 +63,19 @@ pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
     (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
 }
 
+/// Whether a load balancer on a frontend refers to an endpoint that is gone, or that is no backend any more. `root` is the name of the host's own
+/// endpoint, which stands for backends with other addresses.
+pub(crate) fn has_lost_backend(frontend: Frontend, desired: &Desired, observed: &Observed, root: &str) -> bool {
+    // A frontend that no Service claims has no clients to lose.
+    let Some(desired) = desired.frontend(frontend) else { return false };
+    let is_backend = |address: &IpAddr| desired.spec.targets.iter().any(|target| target.address() == Some(*address));
+    let is_lost = |id: &Guid| match observed.endpoint(*id) {
+        Some(endpoint) => endpoint.name != root && !endpoint.addresses.iter().any(is_backend),
+        None => true,
+    };
+    observed.on(frontend).any(|(_, load_balancer)| load_balancer.endpoints.iter().any(is_lost))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,11 +90,10 @@ mod tests {
 
     #[test]
     fn dns_comes_first_and_retries_last() {
-        let rank = |name: &str, reason, failed| {
-            let service = name.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
-            Rank::of(service, &[step(reason)], failed)
-        };
+        let service = |name: &str| name.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
+        let rank = |name: &str, reason, failed| Rank::of(service(name), &[step(reason)], failed, false);
         let mut ranks = [
+            Rank::of(service("z/lost"), &[step(Reason::BackendsDiffer)], false, true),
             rank("a/tried", Reason::Missing, true),
             rank("", Reason::NotDesired, false),
             rank("a/edited", Reason::ContentDiffers, false),
@@ -81,6 +104,6 @@ mod tests {
         ];
         ranks.sort();
         let names: Vec<_> = ranks.iter().map(|Rank(_, service)| service.as_ref().map_or("", |s| &s.name)).collect();
-        assert_eq!(names, ["kubernetes", "kube-dns", "scaled", "down", "edited", "", "tried"]);
+        assert_eq!(names, ["kubernetes", "kube-dns", "lost", "scaled", "down", "edited", "", "tried"]);
     }
 }

@@ -63,10 +63,6 @@ impl PendingChanges {
         self.services.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.services.is_empty()
-    }
-
     /// Returns and removes the Services whose desired state is to be computed now.
     pub(super) fn take_services(&mut self) -> FxHashSet<ServiceName> {
         // As in kube-proxy, the gauges of pending changes fall to 0 when the changes are taken into account, before
@@ -76,12 +72,16 @@ impl PendingChanges {
     }
 
     /// Records the trigger time of a slice that is new or has changed.
-    pub(super) fn record_trigger(&mut self, slice: &Slice) {
+    pub(super) fn record_trigger_of(&mut self, slice: &Slice) {
         // The annotation is optional. Without it, the time of the change is not known.
         let Some(at) = slice.triggered else { return };
-        let triggers = self.triggers.entry(slice.service.clone()).or_default();
+        self.record_trigger(slice.service.clone(), Trigger { family: slice.family, at });
+    }
+
+    pub(super) fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        let triggers = self.triggers.entry(service).or_default();
         if triggers.len() < MAX_TRIGGERS {
-            triggers.push(Trigger { family: slice.family, at });
+            triggers.push(trigger);
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
     fn trigger_times_are_handed_over_once_their_service_is_programmed() {
         let mut changes = PendingChanges::default();
         let slice = triggered(7);
-        changes.record_trigger(&slice);
+        changes.record_trigger_of(&slice);
         changes.insert(slice.service.clone());
         assert_eq!(changes.take_triggers(|_| true), [], "its desired state is out of date");
         assert_eq!(changes.take_services().len(), 1);
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn trigger_times_are_bounded() {
         let mut changes = PendingChanges::default();
-        (0..=100).for_each(|at| changes.record_trigger(&triggered(at)));
+        (0..=100).for_each(|at| changes.record_trigger_of(&triggered(at)));
         assert_eq!(changes.take_triggers(|_| true).len(), MAX_TRIGGERS);
     }
 

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::condition::ServiceCondition;
 use crate::frontend::Frontend;
-use crate::plan::Plan;
+use crate::plan::PlanReport;
 
 #[derive(Debug, Default)]
 pub(super) struct FrontendConditions {
@@ -17,14 +17,14 @@ pub(super) struct FrontendConditions {
 
 impl FrontendConditions {
     /// Replaces the conditions of the frontends that a plan covers.
-    pub(super) fn replace(&mut self, planned: &BTreeSet<Frontend>, plan: &Plan) {
+    pub(super) fn replace(&mut self, planned: &BTreeSet<Frontend>, report: &PlanReport) {
         for frontend in planned {
             // A plan states all conditions of a frontend, so what it does not repeat is resolved.
             self.conditions.remove(frontend);
             self.waiting.remove(frontend);
         }
-        self.waiting.extend(&plan.report.waiting);
-        for (frontend, condition) in &plan.report.conditions {
+        self.waiting.extend(&report.waiting);
+        for (frontend, condition) in &report.conditions {
             self.add(*frontend, condition.clone());
         }
     }

@@ -34,6 +34,7 @@ impl Reconciler {
         let plan = planner.plan(&scope);
         let waiting = |frontend| {
             self.retries.failed.is_backing_off(Subject::Frontend(frontend), now)
+                || self.contention.is_delayed(Subject::Frontend(frontend), now)
                 || plan.report.postponed.contains(&frontend)
                 || plan.report.waiting.contains(&frontend)
         };

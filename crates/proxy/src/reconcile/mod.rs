@@ -9,7 +9,10 @@
 
 mod audit;
 mod changes;
+mod claims;
 mod conditions;
+mod contended;
+mod contention;
 mod environment;
 mod error;
 mod explain;
@@ -21,9 +24,11 @@ mod network;
 mod outcomes;
 mod pacing;
 mod progress;
+mod readiness;
 mod report;
 mod retries;
 mod run;
+mod turns;
 
 use std::time::Duration;
 
@@ -33,6 +38,7 @@ use smol_str::SmolStr;
 use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
+use crate::foreign_writer::ForeignWriter;
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
@@ -42,17 +48,20 @@ use crate::settings::{Capabilities, Host, Settings};
 use audit::Audit;
 use changes::PendingChanges;
 use conditions::FrontendConditions;
+use contention::Contention;
 use environment::Environment;
 use health::Health;
 use inputs::Inputs;
 use pacing::Pacing;
 use retries::Retries;
+use turns::Turns;
 
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
 pub use health::Liveness;
 pub use progress::{Progress, Tally};
+pub use readiness::Unready;
 pub use report::{AuditReport, Next, Report, Work};
 
 /// The proxy of one node.
@@ -68,6 +77,10 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    contention: Contention,
+    /// Set while any object is contended.
+    foreign_writer: Option<ForeignWriter>,
+    turns: Turns,
     health: Health,
     conditions: FrontendConditions,
     work: Work,
@@ -85,6 +98,9 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            contention: Contention::default(),
+            foreign_writer: None,
+            turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
             work: Work::default(),
@@ -106,7 +122,7 @@ impl Reconciler {
 
     /// Adds or replaces a slice.
     pub fn apply_slice(&mut self, slice: Slice) {
-        self.record_trigger(&slice);
+        self.record_trigger_of(&slice);
         let changed = self.inputs.cluster.apply_slice(slice);
         // A slice that has moved to another Service changes two Services, and is one change.
         self.changes.count_slices(usize::from(!changed.is_empty()));
@@ -131,10 +147,16 @@ impl Reconciler {
     /// Replaces all slices with a complete list.
     pub fn reset_slices(&mut self, slices: Vec<Slice>) {
         self.inputs.slices_listed = true;
-        slices.iter().for_each(|slice| self.record_trigger(slice));
+        slices.iter().for_each(|slice| self.record_trigger_of(slice));
         let changed = self.inputs.cluster.reset_slices(slices);
         self.changes.count_slices(changed.len());
         self.mark_changed(changed);
+    }
+
+    /// Records that a change of a Service has been pending since an earlier time than that of the slice that was applied, because versions in
+    /// between were not.
+    pub fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        self.changes.record_trigger(service, trigger);
     }
 
     /// Sets the node's zone: its label `topology.kubernetes.io/zone`.
@@ -229,15 +251,10 @@ impl Reconciler {
 
     /// The conditions of the host and its networks, sorted.
     pub fn host_conditions(&self) -> Vec<HostCondition> {
-        self.environment.conditions(&self.observed)
-    }
-
-    /// Whether HNS is in sync, as far as is known: the cluster is complete, nothing is pending, and nothing has failed.
-    /// Also true if frontends wait for a missing network; `/readyz` reports those as not in sync.
-    pub fn is_in_sync(&self) -> bool {
-        let pending = !self.changes.is_empty() || !self.dirty.is_empty() || !self.pacing.is_idle();
-        let known = self.environment.networks.any_known() && self.inputs.is_complete();
-        known && !pending && self.retries.failed.is_empty()
+        let mut conditions = self.environment.conditions(&self.observed);
+        conditions.extend(self.foreign_writer.clone().map(HostCondition::ForeignWriter));
+        conditions.sort();
+        conditions
     }
 
     /// Marks the desired state of Services as out of date.
@@ -268,11 +285,11 @@ impl Reconciler {
     }
 
     /// Records the trigger time of a slice, unless the slice is unchanged.
-    fn record_trigger(&mut self, slice: &Slice) {
+    fn record_trigger_of(&mut self, slice: &Slice) {
         let before = self.inputs.cluster.get(&slice.service).and_then(|entry| entry.slices.get(&slice.name));
         // The list after a reconnect repeats unchanged slices: their old trigger times would count as long latencies.
         if before != Some(slice) {
-            self.changes.record_trigger(slice);
+            self.changes.record_trigger_of(slice);
         }
     }
 
@@ -280,14 +297,15 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
-        for name in self.changes.take_services() {
+        let changed = self.changes.take_services().into_iter().map(|name| {
             self.work.services += 1;
             let entry = self.inputs.cluster.get(&name);
             // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));
             let created = entry.and_then(|entry| entry.service.as_ref()).map_or(0, |service| service.created);
-            self.desired.set(&name, created, desired, &mut self.dirty);
-        }
+            (name, created, desired)
+        });
+        self.desired.update(changed, &mut self.dirty);
     }
 
     fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {
@@ -299,7 +317,9 @@ impl Reconciler {
         // A retry that is due is allowed again, although its last attempt failed.
         let in_backoff = |subject: &Subject| failed.is_backing_off(*subject, now);
         Constraints {
-            blocked: failed.subjects().filter(in_backoff).filter_map(Subject::address).collect(),
+            blocked: (failed.subjects().filter(in_backoff).filter_map(Subject::address))
+                .chain(self.contention.delayed_addresses(now))
+                .collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
         }

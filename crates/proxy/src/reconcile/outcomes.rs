@@ -8,22 +8,26 @@ use hcn::{Class, Client};
 
 use super::Reconciler;
 use super::report::failures;
-use crate::apply::{Driver, Failure, Outcome, Queue};
+use super::run::Execution;
+use crate::apply::{Failure, Outcome, Queue};
 use crate::dirty::{Dirty, Subject};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, PlanReport};
 
 impl Reconciler {
     /// Records the report of a plan: conditions, postponed frontends, missing local endpoints.
-    pub(super) fn record_plan(&mut self, plan: &Plan, planned: &Dirty, now: Duration) {
-        self.conditions.replace(&planned.frontends, plan);
+    pub(super) fn record_plan(&mut self, report: &PlanReport, planned: &Dirty, interrupted: bool, now: Duration) {
+        self.conditions.replace(&planned.frontends, report);
         for frontend in &planned.frontends {
-            self.pacing.planned(*frontend, plan.report.postponed.contains(frontend));
+            self.pacing.planned(*frontend, report.postponed.contains(frontend));
         }
         // The CNI may create the endpoint late or never, and HNS does not notify of the creation, at most of the attachment: the endpoints are
         // listed again with backoff.
         let missing_local = &mut self.retries.missing_local;
-        for address in &plan.report.missing_local {
-            missing_local.failed(Subject::Address(*address), now);
+        for subject in report.missing_local.iter().copied().map(Subject::Address) {
+            // A frontend that an interruption has left is planned again and again, which is no further attempt.
+            if !interrupted || !missing_local.is_backing_off(subject, now) {
+                missing_local.failed(subject, now);
+            }
         }
         // Endpoints that were due and are no longer reported as missing, perhaps because their frontend is postponed,
         // are removed. If a later plan reports one, its backoff starts anew.
@@ -36,16 +40,25 @@ impl Reconciler {
         }
     }
 
-    /// Carries out the steps of a plan, and adopts the foreign objects that it names.
-    pub(super) fn apply(&mut self, plan: Plan, client: &Client, driver: &dyn Driver, now: Duration) -> Vec<Outcome> {
+    /// Carries out the steps of a plan, and adopts the foreign objects that it names. Also returns what an interruption has left.
+    pub(super) fn apply(
+        &mut self,
+        plan: Plan,
+        client: &Client,
+        Execution { driver, interrupt, turn }: Execution<'_>,
+        now: Duration,
+    ) -> (Vec<Outcome>, Dirty) {
         let environment = &mut self.environment;
-        let Some(capabilities) = &mut environment.capabilities else { return Vec::new() };
+        let Some(capabilities) = &mut environment.capabilities else { return Default::default() };
+        let turn = turn.map(|frontend| self.desired.frontend(frontend).map(|owner| owner.service.clone()));
         // Adopting is no call: only the owner in the observed state changes.
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
         plan.adopted_load_balancers.iter().for_each(|id| self.observed.adopt_load_balancer(*id));
-        let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified);
+        let mut queue = Queue::new(plan.steps, &mut self.observed, capabilities, &mut environment.modify_verified)
+            .interrupted_by(interrupt)
+            .with_turn(turn);
         driver.drive(client, &mut queue);
-        let outcomes = queue.finish();
+        let (outcomes, left) = queue.finish();
         // During an outage HNS may have carried out a write without an answer: an audit must succeed before the next
         // write.
         let unavailable = |(_, failure): (&Outcome, &Failure)| match failure {
@@ -56,7 +69,7 @@ impl Reconciler {
             self.audit.record_unanswered_write(error);
         }
         self.record_replacements(&outcomes, now);
-        outcomes
+        (outcomes, left)
     }
 
     /// Records which load balancers were replaced: each replacement cuts connections, so the next one is delayed.
@@ -74,9 +87,9 @@ impl Reconciler {
         }
     }
 
-    /// Schedules the subjects of a plan: plan again in this run, retry with backoff, or done. Returns whether a refusal shows that the observed state is
-    /// out of date.
-    pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, now: Duration) -> bool {
+    /// Schedules the subjects of a plan: plan again, in this run or after an interruption in the next one; retry with backoff; or done. Returns
+    /// whether a refusal shows that the observed state is out of date.
+    pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, left: Dirty, now: Duration) -> bool {
         let mut outdated = false;
         let mut failed: BTreeSet<Subject> = BTreeSet::new();
         for Outcome { step, result, .. } in outcomes {
@@ -95,7 +108,9 @@ impl Reconciler {
         failed.iter().for_each(|subject| self.retries.failed.failed(*subject, now));
         let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = planned.addresses.iter().copied().map(Subject::Address);
-        for subject in frontends.chain(addresses).filter(|subject| !failed.contains(subject)) {
+        // What an interruption has left was not written, so an earlier failure is kept.
+        let is_done = |subject: &Subject| !failed.contains(subject) && !left.contains(*subject);
+        for subject in frontends.chain(addresses).filter(is_done) {
             // An address in backoff was not written, so its failure is kept. A frontend is always planned.
             if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.is_backing_off(subject, now) {
                 self.retries.failed.clear(subject);
@@ -105,6 +120,7 @@ impl Reconciler {
         if self.audit.has_failed() {
             self.dirty.merge(planned);
         }
+        self.dirty.merge(left);
         outdated
     }
 }

@@ -57,10 +57,6 @@ impl Pacing {
     pub(super) fn waiting(&self) -> impl Iterator<Item = Frontend> {
         self.waiting.iter().copied()
     }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -84,6 +80,6 @@ mod tests {
         assert_eq!((pacing.next(), pacing.due(just_before), pacing.due(due)), (Some(due), vec![], vec![FRONTEND]));
         assert!(pacing.recent(due).is_empty());
         pacing.planned(FRONTEND, false);
-        assert!(pacing.is_idle());
+        assert_eq!(pacing.waiting().count(), 0);
     }
 }

@@ -34,6 +34,8 @@ pub struct Progress {
     pub unplanned: usize,
     /// Frontends and addresses whose last write failed.
     pub failed: usize,
+    /// Frontends and addresses whose objects another program keeps writing.
+    pub contended: usize,
     pub changes: Changes,
 }
 
@@ -42,11 +44,14 @@ impl Reconciler {
         let failed: BTreeSet<Subject> = self.retries.failed.subjects().collect();
         let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
         frontends.extend(self.pacing.waiting());
+        let held = self.contention.held();
+        frontends.extend(held.frontends.iter().copied());
         // A frontend that waits for its network is neither dirty nor failed, but is not in sync.
         frontends.extend(self.conditions.waiting());
         frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
         let mut addresses = self.dirty.addresses.clone();
         addresses.extend(failed.iter().filter_map(|subject| subject.address()));
+        addresses.extend(held.addresses.iter().copied());
         // A frontend without backends has no load balancer, so it is not among the desired ones.
         let has_backends = |frontend: &&Frontend| {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
@@ -63,6 +68,7 @@ impl Reconciler {
             backlog: self.changes.len() + frontends.len() + addresses.len(),
             unplanned: self.changes.len() + self.dirty.frontends.len() + self.dirty.addresses.len(),
             failed: failed.len(),
+            contended: self.contention.contended().count(),
             changes: self.changes.counts(),
         }
     }
@@ -77,10 +83,13 @@ impl Reconciler {
         let waits = match subject {
             Subject::Frontend(frontend) => {
                 self.dirty.frontends.contains(&frontend)
+                    || self.contention.held().frontends.contains(&frontend)
                     || self.conditions.waiting().contains(&frontend)
                     || self.pacing.waiting().any(|waiting| waiting == frontend)
             }
-            Subject::Address(address) => self.dirty.addresses.contains(&address),
+            Subject::Address(address) => {
+                self.dirty.addresses.contains(&address) || self.contention.held().addresses.contains(&address)
+            }
         };
         !waits && !self.retries.failed.contains(subject)
     }

@@ -8,20 +8,26 @@ use rustc_hash::FxHashSet;
 
 use super::report::failures;
 use super::{Next, Reconciler, Report, Work};
-use crate::apply::{Driver, OneByOne, Outcome};
+use crate::apply::{Driver, Interrupt, OneByOne, Outcome, UNINTERRUPTED};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, Target};
-use crate::plan::is_infrastructure;
+use crate::plan::{has_lost_backend, is_infrastructure};
 
 /// The maximum number of plans of one run. A run plans again if a recheck finds something, if a modification has no
 /// effect, or if a list after a refusal finds something. The limit prevents an HNS whose answers change each time from
 /// delaying other changes: the next run continues.
 const MAX_PLANS: usize = 6;
-/// The maximum number of frontends that one run plans. Steps hold documents, and a large cluster has many: a start on a
-/// cluster of 10 000 Services would need them all at once. The next run plans the rest.
-const MAX_FRONTENDS: usize = 256;
 /// The delay between a failed audit and the next one. HNS is back within seconds after a restart.
 const AUDIT_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How a run carries out its plans.
+#[derive(Clone, Copy)]
+pub(super) struct Execution<'a> {
+    pub(super) driver: &'a dyn Driver,
+    pub(super) interrupt: Interrupt<'a>,
+    /// The frontend that is next in turn after an interruption.
+    pub(super) turn: Option<Frontend>,
+}
 
 impl Reconciler {
     /// Programs what is dirty, one call after the other. Failed steps are retried when they are due.
@@ -31,17 +37,31 @@ impl Reconciler {
 
     /// As [`run`](Self::run), with writes carried out by a driver.
     pub fn run_with(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Report {
+        self.run_until(client, now, driver, UNINTERRUPTED)
+    }
+
+    /// As [`run_with`](Self::run_with), until `interrupt` ends the run. What is left stays dirty, and the next run is due at once.
+    pub fn run_until(
+        &mut self,
+        client: &Client,
+        now: Duration,
+        driver: &dyn Driver,
+        interrupt: Interrupt<'_>,
+    ) -> Report {
         self.work = Work::default();
         if !self.is_ready(client) {
             let next = if self.audit.has_failed() { Next::At(now + AUDIT_RETRY_DELAY) } else { Next::Idle };
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
         self.mark_due_retries(now);
+        self.delay_contended(now);
         // After the retries were marked, so that they are part of the order of urgency.
-        let rest = self.limit_batch();
-        let outcomes = self.plan_and_apply(client, now, driver);
+        let turn = self.turns.next(&self.dirty.frontends);
+        let rest = self.limit_batch(turn);
+        let (outcomes, interrupted) = self.plan_and_apply(client, now, Execution { driver, interrupt, turn });
+        self.turns.run_ended(interrupted, outcomes.len());
         self.dirty.merge(rest);
-        if self.is_in_sync() {
+        if self.pending().is_empty() {
             self.health.record_in_sync();
         }
         Report { outcomes, next: self.next_run(now), work: self.work }
@@ -86,36 +106,42 @@ impl Reconciler {
         }
     }
 
-    /// Leaves one batch of frontends dirty, and returns the rest: the less urgent frontends, and all addresses. Addresses are planned with the
-    /// last batch, since an endpoint is deleted after the load balancers that refer to it are replaced.
-    fn limit_batch(&mut self) -> Dirty {
-        if self.dirty.frontends.len() <= MAX_FRONTENDS {
+    /// Leaves one batch of frontends dirty, with the one that is next in turn, and returns the rest: the less urgent frontends, and all addresses.
+    /// Addresses are planned with the last batch, since an endpoint is deleted after the load balancers that refer to it are replaced.
+    fn limit_batch(&mut self, turn: Option<Frontend>) -> Dirty {
+        let batch = self.turns.batch();
+        if self.dirty.frontends.len() <= batch {
             return Dirty::default();
         }
         let failed: FxHashSet<Frontend> = self.retries.failed_frontends();
-        // As in the order of a plan: DNS and the Service of the API server first, retries last.
+        let root = &self.environment.settings.root_endpoint_name;
+        // As in the order of a plan: DNS and the Service of the API server first, then Services with a backend that is gone, retries last.
         let urgency = |frontend| {
             let service = self.desired.frontend(frontend).map(|owner| &owner.service);
-            (failed.contains(&frontend), !service.is_some_and(is_infrastructure), service)
+            let is_infrastructure = service.is_some_and(is_infrastructure);
+            let lost = has_lost_backend(frontend, &self.desired, &self.observed, root);
+            (failed.contains(&frontend), !is_infrastructure, !lost, service)
         };
         let mut frontends: Vec<_> =
             self.dirty.frontends.iter().map(|frontend| (urgency(*frontend), *frontend)).collect();
         // The order inside the batch does not matter: the plan sorts by Service.
-        frontends.select_nth_unstable(MAX_FRONTENDS);
+        frontends.select_nth_unstable(batch);
         let batch: BTreeSet<Frontend> =
-            frontends.into_iter().take(MAX_FRONTENDS).map(|(_, frontend)| frontend).collect();
+            frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
         rest.frontends.retain(|frontend| !batch.contains(frontend));
         self.dirty.frontends = batch;
         rest
     }
 
-    /// Plans and applies until nothing is dirty, or the rest must wait.
-    fn plan_and_apply(&mut self, client: &Client, now: Duration, driver: &dyn Driver) -> Vec<Outcome> {
+    /// Plans and applies until nothing is dirty, or the rest must wait. Also returns whether the run was interrupted.
+    fn plan_and_apply(&mut self, client: &Client, now: Duration, execution: Execution<'_>) -> (Vec<Outcome>, bool) {
         let mut all = Vec::new();
-        let mut rechecked = false;
+        let (mut rechecked, mut interrupted) = (false, false);
         for _ in 0..MAX_PLANS {
-            let plan = self.plan(now);
+            // A recheck of the last plan may have found drift.
+            self.delay_contended(now);
+            let mut plan = self.plan(now);
             // A list or a document was read and shows something new, so this plan is out of date.
             if self.recheck_before(&plan, client) {
                 continue;
@@ -125,11 +151,13 @@ impl Reconciler {
             plan.steps.iter().for_each(|step| dirty.insert(step.action.subject()));
             self.work.frontends += dirty.frontends.len();
             self.work.addresses += dirty.addresses.len();
-            self.record_plan(&plan, &dirty, now);
-            let outcomes = self.apply(plan, client, driver, now);
-            let outdated = self.settle(&outcomes, dirty, now);
+            let report = std::mem::take(&mut plan.report);
+            let (outcomes, left) = self.apply(plan, client, execution, now);
+            interrupted = !left.is_empty();
+            self.record_plan(&report, &dirty, interrupted, now);
+            let outdated = self.settle(&outcomes, dirty, left, now);
             // One list for each run: if it does not explain the refusals, a second one would not either.
-            if outdated && !rechecked && !self.audit.has_failed() {
+            if outdated && !rechecked && !interrupted && !self.audit.has_failed() {
                 rechecked = true;
                 self.recheck_after_refusal(client);
             }
@@ -141,11 +169,11 @@ impl Reconciler {
             }
             all.extend(outcomes);
             // During an outage, each call runs into its timeout.
-            if self.dirty.is_empty() || self.audit.has_failed() {
+            if self.dirty.is_empty() || self.audit.has_failed() || interrupted {
                 break;
             }
         }
-        all
+        (all, interrupted)
     }
 
     /// When to run again if nothing changes.
@@ -153,10 +181,11 @@ impl Reconciler {
         let pending = match (self.audit.has_failed(), self.dirty.is_empty()) {
             (true, _) => Some(now + AUDIT_RETRY_DELAY),
             (false, true) => None,
-            // The rest of the batch, or what the last plan left.
+            // The rest of the batch, or what the last plan or an interruption left.
             (false, false) => Some(now),
         };
-        let next = [pending, self.retries.next(), self.pacing.next()].into_iter().flatten().min();
+        let next =
+            [pending, self.retries.next(), self.pacing.next(), self.contention.next()].into_iter().flatten().min();
         next.map_or(Next::Idle, Next::At)
     }
 }

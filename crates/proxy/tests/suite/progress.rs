@@ -7,8 +7,9 @@ use proxy::dirty::Subject;
 use proxy::model::{Family, Service};
 use proxy::reconcile::{Changes, Progress};
 use proxy::testing::{backend, service, slice};
-use proxy::{Drift, Tally};
+use proxy::{Drift, Tally, Unready};
 
+use crate::calls::cluster;
 use crate::rig::Rig;
 
 fn web() -> Service {
@@ -40,6 +41,7 @@ fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
         backlog: 1,
         unplanned: 0,
         failed: 1,
+        contended: 0,
         changes,
     };
     assert_eq!(rig.proxy.progress(), expected);
@@ -118,4 +120,30 @@ fn the_trigger_time_of_a_slice_is_reported_once() {
     rig.proxy.delete_slice(&b.name);
     rig.proxy.apply_slice(slice("ns/b", 6).triggered(50).build());
     assert_eq!(triggers(&mut rig), [50]);
+}
+
+#[test]
+fn an_empty_cluster_is_not_in_sync_before_hns_is_audited() {
+    let mut rig = Rig::l2bridge();
+    assert_eq!(rig.proxy.unready(), [Unready::ClusterIncomplete]);
+    rig.cluster(Vec::new(), Vec::new());
+    assert_eq!(rig.proxy.unready(), [Unready::NotAudited]);
+    rig.settle();
+    assert_eq!(rig.proxy.unready(), []);
+}
+
+#[test]
+fn hns_that_is_back_after_an_outage_is_restarted_until_all_is_written() {
+    let mut rig = Rig::l2bridge();
+    let (services, slices) = cluster(1, 1);
+    rig.cluster(services, slices);
+    rig.settle();
+    rig.emulator.stop(&[]);
+    let error = rig.proxy.audit(&rig.client).unwrap_err();
+    assert_eq!(rig.proxy.unready(), [Unready::Audit(error)]);
+    rig.emulator.start();
+    rig.proxy.audit(&rig.client).unwrap();
+    assert_eq!(rig.proxy.unready(), [Unready::Restarted]);
+    rig.run();
+    assert_eq!(rig.proxy.unready(), []);
 }

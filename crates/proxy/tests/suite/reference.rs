@@ -1,6 +1,6 @@
 //! A reference implementation of the specification for the backends of a Service port: slow, and independent of the code under test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An endpoint of a slice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ pub(crate) struct Answer {
     pub(crate) node_port: BTreeSet<u8>,
     pub(crate) external_ip: BTreeSet<u8>,
     pub(crate) ingress_ip: BTreeSet<u8>,
-    /// Whether the health check is answered.
+    /// Whether the health check has a load balancer.
     pub(crate) health: bool,
 }
 
@@ -132,15 +132,37 @@ fn local_list(endpoints: &[Endpoint]) -> BTreeSet<u8> {
     if list.is_empty() { serving_and_terminating(&here) } else { list }
 }
 
+/// Of several endpoints with one address, the one that counts: a ready one; else one that does not end; else one that serves; else a local
+/// one.
+fn one_of_each_address(endpoints: &[Endpoint]) -> Vec<Endpoint> {
+    let mut of_address: BTreeMap<u8, Vec<&Endpoint>> = BTreeMap::new();
+    for endpoint in endpoints {
+        of_address.entry(endpoint.id).or_default().push(endpoint);
+    }
+    let mut kept = Vec::new();
+    for mut same in of_address.into_values() {
+        let rules: [fn(&Endpoint) -> bool; 4] = [|e| e.ready, |e| !e.terminating, |e| e.serving, |e| e.local];
+        for rule in rules {
+            if same.iter().any(|endpoint| rule(endpoint)) {
+                same.retain(|endpoint| rule(endpoint));
+            }
+        }
+        same.sort_by_key(|endpoint| (&endpoint.zones, &endpoint.nodes));
+        kept.push(same[0].clone());
+    }
+    kept
+}
+
 pub(crate) fn answer(endpoints: &[Endpoint], question: Question) -> Answer {
+    let endpoints = &one_of_each_address(endpoints);
     let list = |local: bool| if local { local_list(endpoints) } else { cluster_list(endpoints, question.zone) };
-    let some_ready = |ids: &BTreeSet<u8>| endpoints.iter().any(|endpoint| endpoint.ready && ids.contains(&endpoint.id));
     Answer {
         cluster_ip: list(question.internal_local),
         // Section 2.3 of the Windows proxy: the annotation counts for node ports and addresses of load balancers.
         node_port: list(question.external_local || question.preserve_destination),
         external_ip: list(question.external_local),
         ingress_ip: list(question.external_local || question.preserve_destination),
-        health: some_ready(&list(question.external_local)),
+        // Section 2.5: it stays while there is an endpoint, even if none is available.
+        health: !endpoints.is_empty(),
     }
 }

@@ -10,7 +10,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing::{NETWORKS, host};
 use proptest::prelude::*;
 use proxy::model::{Service, Slice};
-use proxy::{Host, Next, Reconciler, Report, Settings};
+use proxy::{Host, Next, Reconciler, Report, Settings, Unready};
 use serde_json::Value;
 
 pub(crate) const NETWORK: Guid = NETWORKS[0];
@@ -110,7 +110,7 @@ impl Rig {
         for _ in 0..50 {
             self.proxy.audit(&self.client).unwrap();
             let report = self.run();
-            if self.proxy.is_in_sync() && report.outcomes.is_empty() {
+            if self.is_settled() && report.outcomes.is_empty() {
                 return;
             }
             if let Next::At(due) = report.next {
@@ -118,6 +118,11 @@ impl Rig {
             }
         }
         panic!("no end: {:?}", self.proxy.plan(self.now));
+    }
+
+    /// Whether only a missing network keeps HNS from being in sync.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.proxy.unready().iter().all(|unready| matches!(unready, Unready::NetworkMissing { .. }))
     }
 
     /// A new process on the same HNS with the same cluster.

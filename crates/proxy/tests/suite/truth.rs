@@ -141,6 +141,25 @@ fn check(world: &World, endpoints: &[Endpoint], question: Question) {
     assert_eq!(given(&desired), answer(endpoints, question), "{question:?} of {endpoints:#?}");
 }
 
+/// Every two records of one address, in both orders, beside a backend that is ready on another node.
+#[test]
+fn every_pair_of_records_of_one_address() {
+    let world = World::new("15.5");
+    let other =
+        Endpoint { id: 2, ready: true, serving: true, terminating: false, local: false, zones: vec![], nodes: vec![] };
+    for (internal_local, external_local) in [(false, true), (true, false)] {
+        for question in questions(internal_local, external_local) {
+            let all: Vec<_> = states(true).into_iter().map(|state| Endpoint { id: 1, ..state }).collect();
+            for first in &all {
+                for second in &all {
+                    check(&world, &[first.clone(), second.clone()], question);
+                    check(&world, &[first.clone(), second.clone(), other.clone()], question);
+                }
+            }
+        }
+    }
+}
+
 /// None, every one, every two of all states; every three of the usual states without node hints and with one zone.
 fn every_combination(internal_local: bool, external_local: bool) {
     let world = World::new("15.5");

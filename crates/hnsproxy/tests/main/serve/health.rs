@@ -80,10 +80,15 @@ fn healthz_has_the_keys_of_kube_proxy_in_its_order() {
 }
 
 #[test]
-fn the_health_address_answers_any_method_and_no_other_path() {
+fn the_health_address_answers_get_and_head_and_no_other_path() {
     let hns = Hns::of("boutique-l2bridge");
     let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
     wait_for_page(running.health, "/livez", |answer| answer.code == 200);
-    assert_eq!(request("POST", running.health, "/livez").unwrap().code, 200);
+    let head = request("HEAD", running.health, "/livez").unwrap();
+    assert_eq!((head.code, head.body.as_str()), (200, ""));
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let refused = request(method, running.health, "/livez").unwrap();
+        assert_eq!((refused.code, refused.header("allow")), (405, "GET,HEAD"), "{method}");
+    }
     assert_eq!(get(running.health, "/other").unwrap().code, 404);
 }

@@ -1,6 +1,8 @@
 //! What the program answers over HTTP: health checks of the node and of Services, and the pages at the address of metrics.
 
 mod addresses;
+#[cfg(unix)]
+mod flood;
 mod health;
 mod pages;
 mod service_health;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
-use crate::support::http::{Response, get, send, wait_for_page};
+use crate::support::http::{Response, get, get_at, request, send, wait_for_page};
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -119,6 +119,31 @@ fn with_profiling_the_verbosity_of_the_log_can_be_changed() {
     running.wait_until_in_sync();
     let log = running.kill();
     assert!(log.iter().any(|line| line.contains("DEBUG")), "{log:#?}");
+}
+
+#[test]
+fn pages_refuse_other_methods_and_large_bodies() {
+    let (_hns, running) = in_sync(&["--profiling"]);
+    for path in ["/metrics", "/readyz", "/statusz", "/configz", "/flagz", "/proxyMode", "/healthz", "/debug/flags"] {
+        let refused = request("POST", running.metrics, path).unwrap();
+        assert_eq!((refused.code, refused.header("allow")), (405, "GET,HEAD"), "{path}");
+    }
+    assert_eq!(request("DELETE", running.metrics, "/metrics/slis").unwrap().body, "metrics reset\n");
+    assert_eq!(put_verbosity(&running, &"1".repeat(2000)).code, 413);
+}
+
+#[test]
+fn pages_that_show_more_than_health_are_refused_under_a_name_of_another_host() {
+    let (_hns, running) = in_sync(&["--profiling", "--metrics-allowed-host=win-1.example.org"]);
+    let shown = ["/metrics", "/readyz", "/statusz", "/configz", "/flagz", "/debug/flags", "/debug/explain/a/b"];
+    for path in shown {
+        assert_eq!(get_at("rebound.example:10249", running.metrics, path).unwrap().code, 403, "{path}");
+    }
+    assert_eq!(get_at("rebound.example:10249", running.metrics, "/healthz").unwrap().code, 200);
+    let node = running.state().unwrap()["node"]["name"].as_str().unwrap().to_owned();
+    for host in [&node, "localhost:10249", "192.0.2.1", "[2001:db8::1]:10249", "win-1.example.org"] {
+        assert_eq!(get_at(host, running.metrics, "/metrics").unwrap().code, 200, "{host}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use test_api_server::Credentials;
 use super::write_cluster;
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
-use crate::support::http::{get, wait_for_page};
+use crate::support::http::{get, request, wait_for_page};
 use crate::support::program::{free_addresses, from};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
@@ -46,6 +46,8 @@ fn the_health_check_answers_as_kube_proxy_does() {
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header(WEIGHT), "1");
+    let refused = request("POST", check, "/any/path").unwrap();
+    assert_eq!((refused.code, refused.header("allow")), (405, "GET,HEAD"));
 }
 
 #[test]

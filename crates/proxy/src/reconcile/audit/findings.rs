@@ -27,6 +27,7 @@ impl Reconciler {
         // on, modifications are read back again.
         self.environment.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
         self.rewrite_users_of_lost_endpoints(&drift);
+        self.contention.found(&drift);
         self.audit.drift.extend(drift);
     }
 

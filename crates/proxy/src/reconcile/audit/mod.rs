@@ -47,6 +47,11 @@ impl Audit {
         self.state.error()
     }
 
+    /// Whether HNS was compared with the expected state as a whole since the start, or since a network was deleted.
+    pub(super) fn is_first_done(&self) -> bool {
+        !self.state.expects_nothing()
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.error().is_some()
     }
@@ -126,8 +131,14 @@ impl Reconciler {
             network_changed,
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
+        if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
+            self.keep_held_frontends();
+        }
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
+        if was_unavailable {
+            self.contention.forget_found();
+        }
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
         self.environment.honours_ids = client.honours_ids();

@@ -8,7 +8,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::explain::BackendState;
 use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
-use proxy::{AuditError, Condition, HostCondition};
+use proxy::{AuditError, Condition, HostCondition, Unready};
 use serde_json::{Value, json};
 
 use super::{CYCLE, conditions, two};
@@ -136,7 +136,7 @@ fn services_of_a_missing_network_wait_or_use_backends_in_the_other_network() {
     let gone = Condition::NetworkMissing { network: "cbr1".into() };
     assert_eq!(conditions(&rig), [gone.clone(), gone]);
     assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")]);
-    assert!(rig.proxy.is_in_sync());
+    assert_eq!(rig.proxy.unready(), [Unready::NetworkMissing { frontends: 1 }]);
 
     rig.emulator.add(Kind::Network, document);
     rig.settle();

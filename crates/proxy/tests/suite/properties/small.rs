@@ -86,7 +86,8 @@ impl SmallService {
         }
         let service = builder
             .with(|s| {
-                s.created = self.created;
+                // No two are equally old: of those, the one that comes first keeps its frontends, so that order makes a difference.
+                s.created = self.created * 16 + i64::from(self.name);
                 s.internal_local = self.internal_local;
                 s.external_local = self.external_local;
                 s.client_ip_affinity = self.affinity;

@@ -98,6 +98,66 @@ fn a_frontend_claimed_twice_belongs_to_the_older_service() {
     assert!(rig.proxy.conditions().is_empty());
 }
 
+/// A Service with an external IP or without one, as old as any other, and its slice.
+fn as_old(name: &str, ip: &str, external: Option<&str>) -> proxy::model::Service {
+    let builder = service(name).cluster_ip(ip).port(80);
+    external.into_iter().fold(builder, proxy::testing::ServiceBuilder::external_ip).build()
+}
+
+fn backends_of(name: &str, ip: &str) -> proxy::model::Slice {
+    slice(&format!("{name}-x"), name).port(80).backend(backend(ip)).build()
+}
+
+#[test]
+fn of_equally_old_services_the_one_that_holds_a_frontend_keeps_it() {
+    let external = "198.51.100.7";
+    let mut rig = Rig::l2bridge();
+    rig.cluster(
+        vec![as_old("ns/a", "10.96.0.1", None), as_old("ns/b", "10.96.0.2", Some(external))],
+        vec![backends_of("ns/a", "10.244.2.1"), backends_of("ns/b", "10.244.2.2")],
+    );
+    rig.sync();
+    let held = "lb 198.51.100.7:80/6 -> 10.244.2.2:80 flags 0/16".to_owned();
+    assert!(rig.objects().contains(&held));
+    rig.calls();
+    rig.proxy.apply_service(as_old("ns/a", "10.96.0.1", Some(external)));
+    rig.run();
+    let conditions = |rig: &Rig| rig.proxy.conditions().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let condition = "Service ns/a: 198.51.100.7:80/TCP is not programmed: Service ns/b, which is as old, holds it; \
+                     use another address or port";
+    assert_eq!((rig.calls().1, conditions(&rig)), (0, vec![condition.to_owned()]));
+
+    // The next process finds in HNS who holds it, even if the backends have changed since.
+    for backends in [vec!["10.244.2.2"], vec!["10.244.2.2", "10.244.2.3"]] {
+        rig.restart();
+        rig.proxy.apply_slice(
+            backends.iter().fold(slice("ns/b-x", "ns/b").port(80), |slice, ip| slice.backend(backend(ip))).build(),
+        );
+        rig.settle();
+        assert_eq!(conditions(&rig), [condition]);
+        let expected = format!("lb 198.51.100.7:80/6 -> {}:80 flags 0/16", backends.join(","));
+        assert!(rig.objects().contains(&expected), "{:#?}", rig.objects());
+    }
+
+    rig.proxy.delete_service(&proxy::model::ServiceName::new("ns", "b"));
+    rig.run();
+    assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.1:80 flags 0/16".into()));
+    assert!(rig.proxy.conditions().is_empty());
+}
+
+#[test]
+fn a_frontend_that_nobody_holds_goes_to_the_first_of_equally_old_services_by_name() {
+    for names in [["ns/a", "ns/b"], ["ns/b", "ns/a"]] {
+        let mut rig = Rig::l2bridge();
+        let services = names
+            .map(|name| as_old(name, if name == "ns/a" { "10.96.0.1" } else { "10.96.0.2" }, Some("198.51.100.7")));
+        let last = |name: &str| if name == "ns/a" { "10.244.2.1" } else { "10.244.2.2" };
+        rig.cluster(services.to_vec(), names.map(|name| backends_of(name, last(name))).to_vec());
+        rig.sync();
+        assert!(rig.objects().contains(&"lb 198.51.100.7:80/6 -> 10.244.2.1:80 flags 0/16".into()));
+    }
+}
+
 #[test]
 fn an_overlay_network_has_endpoints_for_the_source_vip_and_each_service() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);

@@ -1,0 +1,78 @@
+//! One HTTP connection: answers its requests, and ends it if its client takes too long, or if it has to make room for another one.
+
+use std::pin::pin;
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::connections::Connection;
+
+/// The bytes of a request line and its headers. With 512 connections, the read buffers take 8 MiB.
+const MAX_HEAD: usize = 16 << 10;
+
+/// Why a connection was closed that the client had not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Timeout,
+    /// There was no room for a newer connection.
+    Limit,
+}
+
+impl Cause {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// Answers requests until the client closes the connection, or `stopped` is closed and the request in progress is answered.
+pub(super) async fn serve(
+    stream: TcpStream,
+    router: Router,
+    connection: Connection,
+    mut stopped: watch::Receiver<()>,
+) -> Option<Cause> {
+    let Connection { slot, mut evicted } = connection;
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: Request<Incoming>| {
+        slot.answering();
+        let response = router.call(request);
+        async {
+            let response = response.await;
+            // Each body is complete in memory. A client that does not read it is idle.
+            slot.answered();
+            response
+        }
+    });
+    let mut builder = http1::Builder::new();
+    // The timeout of hyper would be the same for the first request as for the time between two.
+    builder.header_read_timeout(None).max_buf_size(MAX_HEAD);
+    let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // An error is one of the client: the connection broke, or the request is invalid and was answered with that.
+            _ = http.as_mut() => return None,
+            _ = &mut evicted => return Some(Cause::Limit),
+            // A later phase has a later deadline, so this never wakes too late.
+            () = sleep_until(slot.deadline()) => if slot.deadline() <= Instant::now() {
+                return Some(Cause::Timeout);
+            },
+            // The sender is dropped to stop the connection.
+            _ = stopped.changed(), if !stopping => {
+                stopping = true;
+                http.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

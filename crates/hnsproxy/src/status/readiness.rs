@@ -1,0 +1,71 @@
+//! Why the node is not ready. `/readyz`, `/statusz` and `--once` use this one answer.
+
+use cluster_source::error_chain;
+use proxy::Unready;
+
+use super::Status;
+
+/// A reason why HNS is not in sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady {
+    /// In CamelCase, for programs.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl From<&Unready> for NotReady {
+    fn from(unready: &Unready) -> Self {
+        let message = match unready {
+            Unready::Audit(error) => error_chain(error),
+            other => other.to_string(),
+        };
+        Self { reason: unready.reason(), message }
+    }
+}
+
+/// What has to happen before HNS is in sync. Empty if it is.
+pub fn not_ready(status: &Status) -> Vec<NotReady> {
+    let mut reasons: Vec<NotReady> = status.unready.iter().map(NotReady::from).collect();
+    // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons stand instead of that one.
+    let mut inputs = Vec::new();
+    // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
+    if !status.progress.complete
+        && let Some(error) = &status.cluster_outage
+    {
+        inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
+    }
+    if let Some(what) = &status.waiting_for_node {
+        inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
+    }
+    reasons.splice(0..0, inputs);
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy::Progress;
+
+    use super::*;
+
+    fn reasons(status: &Status) -> Vec<&'static str> {
+        not_ready(status).iter().map(|one| one.reason).collect()
+    }
+
+    #[test]
+    fn an_unavailable_api_server_is_a_reason_until_the_cluster_is_complete() {
+        let mut status = Status { cluster_outage: Some("no connection".into()), ..Status::default() };
+        assert_eq!(reasons(&status), ["ClusterUnavailable", "ClusterIncomplete"]);
+        (status.progress, status.unready) = (Progress { complete: true, ..Progress::default() }, Vec::new());
+        assert_eq!(reasons(&status), [""; 0]);
+    }
+
+    #[test]
+    fn a_missing_node_is_a_reason_beside_those_of_the_core() {
+        let status = Status {
+            waiting_for_node: Some("addresses of the Node win-1".into()),
+            unready: vec![Unready::NotAudited, Unready::ChangesPending(2)],
+            ..Status::default()
+        };
+        assert_eq!(reasons(&status), ["NodeIncomplete", "HNSNotAudited", "ChangesPending"]);
+    }
+}

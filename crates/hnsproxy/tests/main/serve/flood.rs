@@ -1,0 +1,71 @@
+//! Clients that connect and send nothing.
+
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::write_cluster;
+use crate::support::hns::Hns;
+use crate::support::http::{get, wait_for_page};
+use crate::support::program::{free_addresses, from};
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+use crate::support::wait::BOUND;
+
+/// Half of them do not fit into the descriptors of the program.
+const CONNECTIONS: usize = 2000;
+/// The usual limit of a process on Linux.
+const PROGRAM_DESCRIPTORS: u64 = 1024;
+
+/// Connects to an address many times, and sends nothing.
+fn flood(address: SocketAddr) -> Vec<TcpStream> {
+    let limits = getrlimit(Resource::Nofile);
+    let most = limits.maximum.map_or(u64::MAX, |maximum| maximum).min(3 * CONNECTIONS as u64);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limits }).unwrap();
+    (0..CONNECTIONS).map(|_| TcpStream::connect_timeout(&address, BOUND).unwrap()).collect()
+}
+
+/// The number of open descriptors of the program.
+fn descriptors(running: &Running) -> f64 {
+    running.metrics_page().metric("process_open_fds").unwrap()
+}
+
+#[test]
+fn health_is_answered_while_thousands_of_connections_send_nothing() {
+    let hns = Hns::of("boutique-l2bridge");
+    let flags = [&cluster_flag("boutique-l2bridge"), &hns.flag()];
+    let running = Running::start_with_descriptors(PROGRAM_DESCRIPTORS, &flags.map(String::as_str));
+    running.wait_until_in_sync();
+    let _health = flood(running.health);
+    assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+    let _metrics = flood(running.metrics);
+    assert_eq!(get(running.health, "/livez").unwrap().code, 200);
+    assert!(descriptors(&running) < PROGRAM_DESCRIPTORS as f64 * 0.75, "{}", descriptors(&running));
+}
+
+#[test]
+fn the_health_check_of_a_service_is_answered_while_thousands_of_connections_send_nothing() {
+    let (directory, hns, [check]) = (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"), free_addresses());
+    let file = directory.path().join("cluster.json");
+    write_cluster(&file, Some(check.port()), &[(true, "win-1")], "os");
+    let flags = [&from(&file), &hns.flag(), "--hostname-override=win-1"];
+    let running = Running::start_with_descriptors(PROGRAM_DESCRIPTORS, &flags);
+    wait_for_page(check, "/", |answer| answer.code == 200);
+    let _check = flood(check);
+    assert_eq!(get(check, "/").unwrap().code, 200);
+    assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+}
+
+#[test]
+fn a_program_without_free_descriptors_goes_on_to_answer() {
+    let hns = Hns::of("boutique-l2bridge");
+    let flags = [&cluster_flag("boutique-l2bridge"), &hns.flag()];
+    // Fewer than the listeners may have connections.
+    let running = Running::start_with_descriptors(100, &flags.map(String::as_str));
+    running.wait_until_in_sync();
+    let held = flood(running.health);
+    assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+    drop(held);
+    let series = "hnsproxy_http_accept_errors_total{listener=\"healthz\"}";
+    assert!(running.metrics_page().metric(series) > Some(0.0));
+}

@@ -1,0 +1,64 @@
+//! What shows that another program writes the same HNS objects.
+
+use std::time::Duration;
+
+use hcn::Guid;
+
+/// Another program that deletes, replaces or modifies objects of ours again and again, as it was when that was noticed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignWriter {
+    /// One of the objects: the frontend of a load balancer, or the address of an endpoint.
+    pub object: String,
+    /// How often that object was lost, taken or modified.
+    pub times: usize,
+    /// The time between the first and the last of these times.
+    pub within: Duration,
+    /// How many other objects had the same happen to them by then.
+    pub others: usize,
+    pub writer: Writer,
+}
+
+/// What is known about the other program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Writer {
+    /// It has load balancers on our frontends that look like those of kube-proxy.
+    KubeProxy { load_balancers: Vec<Guid> },
+    /// It creates objects with the mark of hnsproxy.
+    Hnsproxy,
+    /// It has other load balancers on our frontends.
+    Other { load_balancers: Vec<Guid> },
+    /// It only deletes or modifies.
+    Unknown,
+}
+
+impl std::fmt::Display for ForeignWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { object, times, within, others, writer } = self;
+        f.write_str(object)?;
+        match others {
+            0 => {}
+            1 => f.write_str(" and 1 more object of HNS")?,
+            others => write!(f, " and {others} more objects of HNS")?,
+        }
+        write!(
+            f,
+            ": lost, taken or modified {times} times in {} s, each time after it was programmed; ",
+            within.as_secs()
+        )?;
+        match writer {
+            Writer::KubeProxy { load_balancers } => {
+                write!(f, "{}, as kube-proxy creates it, has the frontend; stop kube-proxy", listed(load_balancers))
+            }
+            Writer::Hnsproxy => f.write_str("another hnsproxy creates objects; stop one of the two"),
+            Writer::Other { load_balancers } => {
+                write!(f, "{} of another program has the frontend; stop that program", listed(load_balancers))
+            }
+            Writer::Unknown => f.write_str("another program deletes or modifies objects; stop that program"),
+        }
+    }
+}
+
+fn listed(load_balancers: &[Guid]) -> String {
+    let ids: Vec<_> = load_balancers.iter().map(Guid::to_string).collect();
+    format!("load balancer {}", ids.join(" or "))
+}

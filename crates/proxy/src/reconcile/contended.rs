@@ -1,0 +1,76 @@
+//! Delays the repair of contended objects, and says what is known about the program that writes them.
+
+use std::time::Duration;
+
+use super::Reconciler;
+use super::contention::History;
+use crate::dirty::Subject;
+use crate::foreign_writer::{ForeignWriter, Writer};
+use crate::observe::{Cause, Owner};
+
+/// The number of ids that a condition names.
+const MAX_IDS: usize = 3;
+
+impl Reconciler {
+    /// Judges the drift since the last run, and leaves only those objects dirty whose repair is not delayed.
+    pub(super) fn delay_contended(&mut self, now: Duration) {
+        if !self.contention.judge(now) {
+            self.foreign_writer = None;
+        } else if self.foreign_writer.as_ref().is_none_or(|known| known.writer == Writer::Unknown) {
+            // Only until the program is known: a condition whose text changes with each incident would be reported again and again.
+            self.foreign_writer = self.evidence();
+        }
+        let released = self.contention.release(now);
+        for address in &released.addresses {
+            // Their load balancers were programmed without the endpoint.
+            self.dirty.frontends.extend(self.desired.users_of(*address));
+        }
+        self.dirty.merge(released);
+        let held = self.contention.hold(&mut self.dirty, now);
+        for frontend in held.frontends {
+            // They would be due at once, and held again at once.
+            self.retries.failed.clear(Subject::Frontend(frontend));
+            self.pacing.planned(frontend, false);
+        }
+        for address in held.addresses {
+            self.retries.failed.clear(Subject::Address(address));
+        }
+    }
+
+    /// What is known about the other program. If that is nothing new, the evidence stays as it was.
+    fn evidence(&self) -> Option<ForeignWriter> {
+        let mut contended: Vec<(Subject, &History)> = self.contention.contended().collect();
+        contended.sort_unstable_by_key(|(subject, _)| *subject);
+        let (subject, history) = contended.first()?;
+        let object = match subject {
+            Subject::Frontend(frontend) => frontend.to_string(),
+            Subject::Address(address) => format!("endpoint {address}"),
+        };
+        let others = contended.len() - 1;
+        let writer = self.writer(&contended);
+        if writer == Writer::Unknown && self.foreign_writer.is_some() {
+            return self.foreign_writer.clone();
+        }
+        Some(ForeignWriter { object, times: history.times(), within: history.within(), others, writer })
+    }
+
+    fn writer(&self, contended: &[(Subject, &History)]) -> Writer {
+        let frontends = contended.iter().filter_map(|(subject, _)| subject.frontend());
+        let foreign = frontends.flat_map(|frontend| self.observed.on(frontend));
+        let foreign: Vec<_> = foreign.filter(|(_, observed)| observed.owner == Owner::Foreign).collect();
+        let ids = |only_kube_proxy: bool| {
+            let chosen = foreign.iter().filter(|(_, observed)| !only_kube_proxy || observed.resembles_kube_proxy());
+            let ids: Vec<_> = chosen.map(|(id, _)| *id).take(MAX_IDS).collect();
+            (!ids.is_empty()).then_some(ids)
+        };
+        if let Some(load_balancers) = ids(true) {
+            return Writer::KubeProxy { load_balancers };
+        }
+        // Objects with our mark that this process did not write. After a restart of HNS, its own objects reappear, but not again and again.
+        let reappeared = [Cause::LoadBalancerReappeared, Cause::EndpointReappeared];
+        if contended.iter().any(|(_, history)| reappeared.iter().any(|cause| history.causes.contains(cause))) {
+            return Writer::Hnsproxy;
+        }
+        ids(false).map_or(Writer::Unknown, |load_balancers| Writer::Other { load_balancers })
+    }
+}

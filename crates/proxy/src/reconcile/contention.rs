@@ -1,0 +1,265 @@
+//! Recognizes objects that another program keeps writing: objects of ours that are lost, taken or modified again and again, although they
+//! were programmed each time. Their repair is delayed, each time longer, since two programs that repair at once never end.
+//!
+//! Other losses must not count as that. A restart of HNS is one incident for each object, and its objects may be listed late, which is a
+//! second one. What differs after an outage is no incident at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::backoff::Backoff;
+use crate::dirty::{Dirty, Subject};
+use crate::observe::{Cause, Drift};
+
+/// The number of incidents after which an object is contended. One more than a restart of HNS can cause.
+const INCIDENTS: usize = 3;
+/// The time in which these incidents have to happen. Long enough for modifications in place, which audits find once a minute.
+const WINDOW: Duration = Duration::from_secs(300);
+/// The time without an incident after which an object is no longer contended. Another hnsproxy delays its repairs as long as this one, and
+/// each waits for the write of the other: twice the longest delay with its jitter, and two audits, are 154 s.
+const QUIET: Duration = Duration::from_secs(180);
+/// The delay of the first repair of a contended object. The repairs before it, which may be after a restart of HNS, were not delayed.
+const INITIAL_DELAY: Duration = Duration::from_secs(1);
+/// The longest delay: the objects are still repaired about once a minute, in case the other program has stopped.
+const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// The incidents of one object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    /// When they happened; only those that still count.
+    incidents: Vec<Duration>,
+    pub(super) causes: BTreeSet<Cause>,
+    contended: bool,
+}
+
+impl History {
+    pub(super) fn times(&self) -> usize {
+        self.incidents.len()
+    }
+
+    pub(super) fn within(&self) -> Duration {
+        let (first, last) = (self.incidents.first(), self.incidents.last());
+        last.zip(first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(*first))
+    }
+
+    fn add(&mut self, now: Duration) {
+        // Bounded: a contended object only needs its last incident, an other one at most as many as make it contended.
+        if self.incidents.len() >= INCIDENTS {
+            self.incidents.remove(0);
+        }
+        self.incidents.push(now);
+        self.contended |= self.incidents.len() >= INCIDENTS;
+    }
+
+    /// Forgets incidents that no longer count.
+    fn expire(&mut self, now: Duration) {
+        if !self.contended {
+            self.incidents.retain(|incident| *incident + WINDOW > now);
+        } else if self.incidents.last().is_none_or(|last| *last + QUIET <= now) {
+            // All at once: what is left of them must not make the next loss contended again.
+            *self = Self::default();
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Contention {
+    /// The drift since it was last judged. The time is known to the next run.
+    found: BTreeMap<Subject, BTreeSet<Cause>>,
+    histories: FxHashMap<Subject, History>,
+    /// Until when the repairs of contended objects are delayed.
+    backoff: Backoff,
+    /// What would be dirty if its repair were not delayed.
+    held: Dirty,
+}
+
+impl Default for Contention {
+    fn default() -> Self {
+        Self {
+            found: BTreeMap::new(),
+            histories: FxHashMap::default(),
+            backoff: Backoff::between(INITIAL_DELAY, MAX_DELAY),
+            held: Dirty::default(),
+        }
+    }
+}
+
+impl Contention {
+    /// Records what an audit or a recheck found.
+    pub(super) fn found(&mut self, drift: &[Drift]) {
+        for Drift { subject, cause } in drift {
+            self.found.entry(*subject).or_default().insert(*cause);
+        }
+    }
+
+    /// HNS was unavailable before what was found: it has probably restarted.
+    pub(super) fn forget_found(&mut self) {
+        self.found.clear();
+    }
+
+    /// Counts what was found as one incident for each subject, and delays the repair of those that are contended. Returns whether any is
+    /// contended.
+    pub(super) fn judge(&mut self, now: Duration) -> bool {
+        for (subject, causes) in std::mem::take(&mut self.found) {
+            let history = self.histories.entry(subject).or_default();
+            history.expire(now);
+            history.add(now);
+            history.causes.extend(causes);
+            if history.contended {
+                self.backoff.failed(subject, now);
+            }
+        }
+        let backoff = &mut self.backoff;
+        self.histories.retain(|subject, history| {
+            history.expire(now);
+            if !history.contended {
+                // What it held is due, then.
+                backoff.clear(*subject);
+            }
+            !history.incidents.is_empty()
+        });
+        self.contended().next().is_some()
+    }
+
+    /// Returns what was held and is due now.
+    pub(super) fn release(&mut self, now: Duration) -> Dirty {
+        let held = std::mem::take(&mut self.held);
+        let (delayed, due) = self.split(held, now);
+        self.held = delayed;
+        due
+    }
+
+    /// Holds what must not be repaired yet: takes it out of the dirty set, and returns it.
+    pub(super) fn hold(&mut self, dirty: &mut Dirty, now: Duration) -> Dirty {
+        if self.backoff.is_empty() {
+            return Dirty::default();
+        }
+        let (delayed, due) = self.split(std::mem::take(dirty), now);
+        *dirty = due;
+        self.held.merge(delayed.clone());
+        delayed
+    }
+
+    /// The delayed part of a set, and the rest.
+    fn split(&self, all: Dirty, now: Duration) -> (Dirty, Dirty) {
+        let (delayed_frontends, frontends) =
+            all.frontends.into_iter().partition(|frontend| self.is_delayed(Subject::Frontend(*frontend), now));
+        let (delayed_addresses, addresses) =
+            all.addresses.into_iter().partition(|address| self.is_delayed(Subject::Address(*address), now));
+        let delayed = Dirty { frontends: delayed_frontends, addresses: delayed_addresses };
+        (delayed, Dirty { frontends, addresses })
+    }
+
+    /// When the next of what is held is due, or an object is no longer contended.
+    pub(super) fn next(&self) -> Option<Duration> {
+        let ends = self.contended().filter_map(|(_, history)| Some(*history.incidents.last()? + QUIET)).min();
+        self.next_due().into_iter().chain(ends).min()
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        let frontends = self.held.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
+        let addresses = self.held.addresses.iter().map(|address| Subject::Address(*address));
+        // Without an entry, the object is no longer contended.
+        frontends.chain(addresses).map(|subject| self.backoff.due_at(subject).unwrap_or_default()).min()
+    }
+
+    /// The addresses whose endpoints must not be created yet.
+    pub(super) fn delayed_addresses(&self, now: Duration) -> impl Iterator<Item = IpAddr> {
+        self.backoff.subjects().filter(move |subject| self.is_delayed(*subject, now)).filter_map(Subject::address)
+    }
+
+    /// What would be dirty if its repair were not delayed.
+    pub(super) fn held(&self) -> &Dirty {
+        &self.held
+    }
+
+    pub(super) fn is_delayed(&self, subject: Subject, now: Duration) -> bool {
+        self.backoff.is_backing_off(subject, now)
+    }
+
+    /// The objects that another program keeps writing.
+    pub(super) fn contended(&self) -> impl Iterator<Item = (Subject, &History)> {
+        self.histories.iter().filter(|(_, history)| history.contended).map(|(subject, history)| (*subject, history))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBJECT: Subject = Subject::Address(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn dirty() -> Dirty {
+        Dirty { addresses: SUBJECT.address().into_iter().collect(), ..Dirty::default() }
+    }
+
+    /// Loses the object, and returns whether it is contended then.
+    fn lose(contention: &mut Contention, now: Duration) -> bool {
+        contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+        contention.judge(now)
+    }
+
+    #[test]
+    fn an_object_is_contended_after_three_incidents_in_five_minutes() {
+        for (incidents, expected) in [
+            (vec![0, 5], false),
+            (vec![0, 5, 10], true),
+            (vec![0, 150, 299], true),
+            (vec![0, 150, 300], false),
+            (vec![0, 200, 400, 600, 800], false),
+        ] {
+            let mut contention = Contention::default();
+            let mut contended = false;
+            incidents.iter().for_each(|now| contended = lose(&mut contention, seconds(*now)));
+            assert_eq!(contended, expected, "{incidents:?}");
+        }
+    }
+
+    #[test]
+    fn what_differs_after_an_outage_is_no_incident() {
+        let mut contention = Contention::default();
+        for now in 0..10 {
+            contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+            contention.forget_found();
+            assert!(!contention.judge(seconds(now)));
+        }
+    }
+
+    #[test]
+    fn each_repair_is_delayed_longer_up_to_a_limit() {
+        let mut contention = Contention::default();
+        let (mut now, mut delays) = (seconds(0), Vec::new());
+        for _ in 0..12 {
+            lose(&mut contention, now);
+            let mut dirty = dirty();
+            contention.hold(&mut dirty, now);
+            let due = contention.next_due().unwrap_or(now);
+            delays.push((due - now).as_secs());
+            assert_eq!(dirty.is_empty(), due > now);
+            now = due;
+            assert_eq!(contention.release(now).is_empty(), !dirty.is_empty(), "what was held is due");
+        }
+        for (delay, base) in delays.iter().zip([0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]) {
+            assert!((base..=base + base / 5).contains(delay), "{delays:?}");
+        }
+    }
+
+    #[test]
+    fn contention_ends_three_minutes_after_the_last_incident() {
+        let mut contention = Contention::default();
+        assert_eq!([0, 1, 2].map(|now| lose(&mut contention, seconds(now))), [false, false, true]);
+        let mut dirty = dirty();
+        contention.hold(&mut dirty, seconds(2));
+        assert!(contention.judge(seconds(181)) && !contention.judge(seconds(182)));
+        assert_eq!(contention.release(seconds(182)), self::dirty(), "nothing stays held");
+        assert!(!lose(&mut contention, seconds(182)), "it starts anew");
+        assert!(contention.histories.len() == 1 && !contention.judge(seconds(1000)) && contention.histories.is_empty());
+    }
+}

@@ -1,0 +1,126 @@
+//! What keeps HNS from being in sync. Readiness, `--once` and the end of a run use this one answer.
+
+use std::fmt;
+
+use super::{AuditError, Liveness, Progress, Reconciler, Tally};
+use crate::foreign_writer::ForeignWriter;
+
+/// What keeps HNS from being in sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unready {
+    /// Services and EndpointSlices were not listed completely yet.
+    ClusterIncomplete,
+    /// HNS was not audited yet.
+    NotAudited,
+    /// The last audit failed, or a write got no answer.
+    Audit(AuditError),
+    /// HNS has restarted, and objects may be missing.
+    Restarted,
+    /// Frontends that wait for a network that HNS does not have.
+    NetworkMissing {
+        frontends: usize,
+    },
+    LoadBalancersPending(Tally),
+    EndpointsPending(Tally),
+    /// Frontends and addresses whose last write failed.
+    RetriesPending(usize),
+    /// Services, frontends and addresses that are planned next, if no other reason explains them.
+    ChangesPending(usize),
+    /// Another program keeps writing objects of ours, so what is in sync now may not stay so.
+    ForeignWriter(ForeignWriter),
+}
+
+impl Unready {
+    /// In CamelCase, for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Unready::ClusterIncomplete => "ClusterIncomplete",
+            Unready::NotAudited => "HNSNotAudited",
+            Unready::Audit(error) => error.reason(),
+            Unready::Restarted => "HNSRestarted",
+            Unready::NetworkMissing { .. } => "NetworkMissing",
+            Unready::LoadBalancersPending(_) => "LoadBalancersPending",
+            Unready::EndpointsPending(_) => "EndpointsPending",
+            Unready::RetriesPending(_) => "RetriesPending",
+            Unready::ChangesPending(_) => "ChangesPending",
+            Unready::ForeignWriter(_) => "ForeignWriter",
+        }
+    }
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pending = |Tally { desired, in_sync }: &Tally| (desired.saturating_sub(*in_sync), *desired);
+        match self {
+            Unready::ClusterIncomplete => f.write_str("Services and EndpointSlices: not listed completely yet"),
+            Unready::NotAudited => f.write_str("HNS: not audited yet"),
+            Unready::Audit(error) => error.fmt(f),
+            Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
+            Unready::NetworkMissing { frontends } => {
+                write!(f, "frontends that wait for a missing network: {frontends}")
+            }
+            Unready::LoadBalancersPending(tally) => {
+                let (open, desired) = pending(tally);
+                write!(f, "load balancers: {open} of {desired} pending")
+            }
+            Unready::EndpointsPending(tally) => {
+                let (open, desired) = pending(tally);
+                write!(f, "endpoints: {open} of {desired} pending")
+            }
+            Unready::RetriesPending(count) => write!(f, "retries of failed frontends and addresses: {count} pending"),
+            Unready::ChangesPending(count) => write!(f, "Services, frontends and addresses: {count} pending"),
+            Unready::ForeignWriter(foreign_writer) => foreign_writer.fmt(f),
+        }
+    }
+}
+
+impl Reconciler {
+    /// Why HNS is not in sync, as far as is known. Empty if it is.
+    pub fn unready(&self) -> Vec<Unready> {
+        let mut unready = self.pending();
+        if self.liveness() == Liveness::Restarted {
+            let position = unready.iter().take_while(|one| one.is_of_inputs()).count();
+            unready.insert(position, Unready::Restarted);
+        }
+        unready.extend(self.foreign_writer.clone().map(Unready::ForeignWriter));
+        unready
+    }
+
+    /// Whether HNS is in sync, as far as is known.
+    pub fn is_in_sync(&self) -> bool {
+        self.unready().is_empty()
+    }
+
+    /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left, and without the foreign writer, which
+    /// leaves nothing to be programmed.
+    pub(super) fn pending(&self) -> Vec<Unready> {
+        let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress();
+        let waiting = self.conditions.waiting().len();
+        let open = |tally: Tally| tally.desired.saturating_sub(tally.in_sync);
+        // Until an audit is complete, the observed state is empty, and so is the difference from an empty desired state.
+        let not_audited = !self.audit.is_first_done() && self.audit.error().is_none();
+        let reasons = [
+            (!complete).then_some(Unready::ClusterIncomplete),
+            (complete && not_audited).then_some(Unready::NotAudited),
+            self.audit.error().cloned().map(Unready::Audit),
+            (waiting > 0).then_some(Unready::NetworkMissing { frontends: waiting }),
+            // Without those that wait for their network: that reason is named already.
+            (open(load_balancers) > waiting).then_some(Unready::LoadBalancersPending(load_balancers)),
+            (open(endpoints) > 0).then_some(Unready::EndpointsPending(endpoints)),
+            (failed > 0).then_some(Unready::RetriesPending(failed)),
+        ];
+        let mut pending: Vec<_> = reasons.into_iter().flatten().collect();
+        // The other reasons explain a backlog.
+        if pending.is_empty() && backlog > 0 {
+            pending.push(Unready::ChangesPending(backlog));
+        }
+        pending
+    }
+}
+
+impl Unready {
+    /// Whether something that hnsproxy reads is missing, in contrast to something that it has to write.
+    fn is_of_inputs(&self) -> bool {
+        matches!(self, Unready::ClusterIncomplete | Unready::NotAudited | Unready::Audit(_))
+    }
+}

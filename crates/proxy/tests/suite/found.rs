@@ -1,0 +1,96 @@
+//! Defects that random worlds found, each as a scenario.
+
+use hcn::{ApiVersion, Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::{Liveness, Reconciler, Settings};
+use serde_json::json;
+
+use crate::faults::{back, empty, serve, writes};
+use crate::rig::{Rig, own_host};
+
+/// Makes the nth creation of a load balancer from now on have an effect.
+fn at_creation(rig: &Rig, nth: u64, effect: Effect) {
+    let which = Which::Function("HcnCreateLoadBalancer".into());
+    rig.emulator.inject(Fault { which, from: nth, every: 0, effect });
+}
+
+#[test]
+fn take_over_deletes_nothing_before_dns_is_programmed_on_an_overlay_network() {
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
+    let pod = rig.local("pod", &["10.244.1.5"]);
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.9"],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    rig.proxy = Reconciler::new(Settings { take_over: true, ..rig.settings.clone() }, own_host());
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "kube-system/kube-dns", "10.96.0.10", &["10.244.2.53"]);
+    rig.calls();
+    rig.sync();
+    let balancers: Vec<_> = writes(&rig).into_iter().filter(|write| write.ends_with("LoadBalancer")).collect();
+    assert_eq!(balancers, ["HcnCreateLoadBalancer", "HcnDeleteLoadBalancer"]);
+}
+
+#[test]
+fn the_endpoint_of_a_load_balancer_that_may_have_been_restored_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    at_creation(&rig, 1, Effect::Fail(Hresult::HCN_E_INVALID_POLICY));
+    at_creation(&rig, 2, Effect::FailAfter(Hresult::E_OUTOFMEMORY));
+    rig.run();
+    assert_eq!(
+        rig.objects(),
+        ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1", "remote 10.244.2.2"]
+    );
+    rig.now += std::time::Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn the_endpoint_of_a_load_balancer_that_may_have_been_created_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    at_creation(&rig, 1, Effect::FailAfter(Hresult::E_OUTOFMEMORY));
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.run();
+    let all = writes(&rig);
+    let last = |function| all.iter().rposition(|write| *write == function);
+    assert!(last("HcnDeleteEndpoint") > last("HcnDeleteLoadBalancer"), "{all:?}");
+    let before = |function| all.iter().position(|write| *write == function);
+    assert!(before("HcnDeleteEndpoint").is_none_or(|at| Some(at) > before("HcnDeleteLoadBalancer")), "{all:?}");
+    rig.now += std::time::Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn an_outage_while_a_load_balancer_is_restored_ends_the_run() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/a", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "ns/b", "10.96.0.2", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/a", &["10.244.2.2"]);
+    back(&mut rig, "ns/b", &["10.244.2.2"]);
+    at_creation(&rig, 1, Effect::Fail(Hresult::HCN_E_INVALID_POLICY));
+    at_creation(&rig, 2, Effect::Fail(Hresult::RPC_S_SERVER_UNAVAILABLE));
+    rig.calls();
+    rig.run();
+    let create = "HcnCreateLoadBalancer";
+    assert_eq!(writes(&rig), ["HcnCreateEndpoint", "HcnDeleteLoadBalancer", create, create]);
+    assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
+    rig.settle();
+    assert_eq!(
+        rig.objects(),
+        [
+            "lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0",
+            "lb 10.96.0.2:80/6 -> 10.244.2.2:8080 flags 1/0",
+            "remote 10.244.2.2"
+        ]
+    );
+}

@@ -1,0 +1,169 @@
+//! Runs that a change or a shutdown interrupts: nothing is lost, what is urgent goes first, and the rest still progresses.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proxy::apply::{Interruption, Outcome, Workers};
+use proxy::testing::{backend, service, slice};
+use proxy::{Next, Report};
+
+use crate::calls::cluster;
+use crate::faults::{back, empty, serve};
+use crate::rig::Rig;
+
+/// A first start with this number of Services, audited and not programmed.
+fn start(services: u32) -> Rig {
+    let mut rig = empty("15.5");
+    let (services, slices) = cluster(services, 1);
+    rig.cluster(services, slices);
+    serve(&mut rig, "kube-system/kube-dns", "10.98.0.10", &["10.244.3.1"]);
+    rig.proxy.audit(&rig.client).unwrap();
+    rig.calls();
+    rig
+}
+
+/// Runs until the interruption, which is there from the start.
+fn run_until(rig: &mut Rig, threads: usize, interruption: Interruption) -> Report {
+    let driver = Workers(NonZeroUsize::new(threads).unwrap());
+    rig.proxy.run_until(&rig.client, rig.now, &driver, &move || Some(interruption))
+}
+
+/// Runs until nothing is due at once. Returns the outcomes of all runs.
+fn finish(rig: &mut Rig) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    loop {
+        let report = rig.run();
+        outcomes.extend(report.outcomes);
+        if report.next != Next::At(rig.now) {
+            return outcomes;
+        }
+    }
+}
+
+/// The Services of the steps, in the order of their first steps.
+fn order(outcomes: &[Outcome]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let services = outcomes.iter().filter_map(|outcome| Some(outcome.step.service.as_ref()?.to_string()));
+    services.filter(|service| seen.insert(service.clone())).collect()
+}
+
+#[test]
+fn a_shutdown_begins_no_job_and_leaves_all_dirty() {
+    for threads in [1, 4] {
+        let mut rig = start(20);
+        let report = run_until(&mut rig, threads, Interruption::Shutdown);
+        assert_eq!((report.outcomes.len(), report.next, rig.calls()), (0, Next::At(rig.now), (0, 0)));
+        assert!(!rig.proxy.is_in_sync());
+        let mut whole = start(20);
+        assert_eq!(finish(&mut rig).len(), whole.run().outcomes.len(), "{threads}");
+        assert_eq!(rig.objects(), whole.objects());
+        assert!(rig.proxy.is_in_sync());
+    }
+}
+
+#[test]
+fn a_shutdown_ends_a_run_after_the_jobs_in_progress() {
+    for threads in [1, 4] {
+        let mut rig = start(20);
+        let asked = AtomicUsize::new(0);
+        let third = || (asked.fetch_add(1, Ordering::SeqCst) >= 3).then_some(Interruption::Shutdown);
+        let driver = Workers(NonZeroUsize::new(threads).unwrap());
+        let report = rig.proxy.run_until(&rig.client, rig.now, &driver, &third);
+        assert_eq!(report.outcomes.len(), 3, "{threads}");
+        assert_eq!(report.next, Next::At(rig.now));
+        assert!(rig.proxy.progress().unplanned > 0);
+        finish(&mut rig);
+        let mut whole = start(20);
+        whole.run();
+        assert_eq!(rig.objects(), whole.objects());
+        assert!(rig.proxy.is_in_sync());
+    }
+}
+
+#[test]
+fn a_change_lets_each_run_do_its_most_urgent_job() {
+    for threads in [1, 4] {
+        let mut rig = start(20);
+        let report = run_until(&mut rig, threads, Interruption::Change);
+        assert_eq!(order(&report.outcomes), ["kube-system/kube-dns"], "{threads}");
+        assert_eq!((report.outcomes.len(), report.next), (1, Next::At(rig.now)));
+    }
+}
+
+#[test]
+fn an_interrupted_run_is_continued_in_the_order_of_urgency() {
+    for services in [20, 400] {
+        let mut rig = start(services);
+        rig.run();
+        rig.settle();
+        // All Services get another port, and lose no backend.
+        let (changed, _) = cluster(services, 1);
+        for mut changed in changed {
+            changed.ports[0].port += 1000;
+            rig.proxy.apply_service(changed);
+        }
+        run_until(&mut rig, 1, Interruption::Change);
+        rig.proxy.apply_slice(
+            slice("kube-system/kube-dns-1", "kube-system/kube-dns")
+                .port(8080)
+                .backend(backend("10.244.3.1"))
+                .backend(backend("10.244.3.2"))
+                .build(),
+        );
+        serve(&mut rig, "zz/new", "10.97.0.1", &["10.244.3.3"]);
+        let lost = slice("default/svc-19-x", "default/svc-19").port(8080).backend(backend("10.244.3.4").on("there"));
+        rig.proxy.apply_slice(lost.build());
+        let report = run_until(&mut rig, 1, Interruption::Change);
+        assert_eq!(order(&report.outcomes)[0], "kube-system/kube-dns");
+        let mut continued = order(&finish(&mut rig));
+        // After an interruption, the second is the one that is next in turn.
+        continued.remove(1);
+        assert_eq!(continued[..2], ["kube-system/kube-dns", "default/svc-19"], "{services}");
+        assert_eq!(continued.last().map(String::as_str), Some("zz/new"));
+        rig.settle();
+    }
+}
+
+#[test]
+fn changes_without_end_do_not_stop_the_rest() {
+    const SERVICES: u32 = 300;
+    let mut rig = start(SERVICES);
+    let whole = {
+        let mut whole = start(SERVICES);
+        whole.settle();
+        whole.calls();
+        whole.objects().len()
+    };
+    let (mut runs, mut planned, mut steps) = (0, 0, 0);
+    while rig.proxy.progress().load_balancers.in_sync < SERVICES as usize {
+        // Two backends take turns, so that each run finds DNS changed.
+        let address = if runs % 2 == 0 { "10.244.3.2" } else { "10.244.3.1" };
+        back(&mut rig, "kube-system/kube-dns", &[address]);
+        let report = run_until(&mut rig, 1, Interruption::Change);
+        assert_eq!(order(&report.outcomes)[0], "kube-system/kube-dns", "DNS overtakes in each run");
+        runs += 1;
+        planned += report.work.frontends;
+        steps += report.outcomes.len();
+        assert!(runs <= 3 * whole, "{:?}", rig.proxy.progress());
+    }
+    let (calls, _) = rig.calls();
+    assert!(calls <= 4 * steps as u64, "an interruption makes no calls of its own: {calls} for {steps} steps");
+    assert!(planned <= 20 * runs, "{planned} frontends planned in {runs} runs");
+    rig.settle();
+}
+
+#[test]
+fn what_failed_before_an_interruption_is_still_retried_last() {
+    let mut rig = empty("15.5");
+    rig.emulator.change_quirks(|quirks| quirks.reserved_ports.extend([(6, 30001)]));
+    let first = service("a/first").cluster_ip("10.96.0.1").port(80).node_port(30001).build();
+    rig.proxy.apply_service(first);
+    back(&mut rig, "a/first", &["10.244.2.1"]);
+    let Next::At(due) = rig.sync().next else { panic!("a retry is due") };
+    rig.now = due;
+    serve(&mut rig, "z/last", "10.96.0.2", &["10.244.2.2"]);
+    run_until(&mut rig, 1, Interruption::Change);
+    assert_eq!(rig.proxy.progress().failed, 1);
+    assert_eq!(order(&finish(&mut rig)).last().map(String::as_str), Some("a/first"));
+}
