@@ -60,6 +60,8 @@ pub enum CommandError {
         .counts.writes
     )]
     NotInSync { reasons: Vec<NotReady>, counts: hcn::Counts },
+    #[error("HNS not in sync: shutdown requested before")]
+    Stopped,
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
     #[error(

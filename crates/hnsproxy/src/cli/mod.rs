@@ -31,7 +31,7 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync or nothing to do, 1 error, 2 `plan` has steps.";
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///

@@ -9,11 +9,13 @@ use super::{IN_SYNC, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
 use crate::config::{Action, Config, Logging};
 use crate::error::CommandError;
+use crate::shutdown::Shutdown;
 use crate::{log, output};
 
 /// Runs the command, or what the configuration asks for instead.
 pub(super) fn with(
     args: &ProxyArgs,
+    shutdown: &Shutdown,
     command: impl FnOnce(&Config) -> Result<u8, CommandError>,
 ) -> Result<u8, CommandError> {
     if let Some(version) = args.kube_proxy.version_to_print() {
@@ -34,7 +36,7 @@ pub(super) fn with(
             info!("wrote the configuration to {}", path.display());
             Ok(IN_SYNC)
         }
-        Action::Cleanup => cleanup::main(args, &config),
+        Action::Cleanup => cleanup::main(args, &config, shutdown),
         Action::InitOnly => Err(CommandError::InitOnly),
     }
 }

@@ -12,6 +12,7 @@ mod service;
 mod state;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use cluster_source::Catalog;
 use cluster_source::error_chain;
@@ -23,7 +24,7 @@ use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
-use crate::hns::Hns;
+use crate::hns::{Hns, HnsArgs};
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::source;
@@ -35,6 +36,8 @@ pub const IN_SYNC: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
+/// Exit code: shutdown was requested and not completed.
+pub use crate::shutdown::ABANDONED;
 
 /// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
@@ -50,12 +53,14 @@ pub fn main(cli: &Cli) -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
-        Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
+        Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
         Command::State(args) => {
             log::start(&args.log)?;
             state::main(args)
         }
-        Command::Explain(Explain::Svc(args)) => configure::with(&args.proxy, |config| explain::service(args, config)),
+        Command::Explain(Explain::Svc(args)) => {
+            configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+        }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
             log::start(&args.log)?;
@@ -71,7 +76,8 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
 /// Runs until shutdown is requested: by a signal, or by the service control manager. A Windows service connects to the manager before
 /// anything can fail, because the manager waits for the state of the service.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
-    let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
+    let configured =
+        |shutdown: &Shutdown| configure::with(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
         return configured(&Shutdown::on_signals()?);
     }
@@ -80,6 +86,20 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
         let code = *result.as_ref().unwrap_or(&FAILED);
         (result, code)
     })?
+}
+
+/// The shutdown of a command that catches no signals: a signal ends the process.
+fn unhandled() -> Shutdown {
+    Shutdown::default()
+}
+
+/// Opens HNS. When shutdown is requested, no further call is begun.
+fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
+    let hns = Hns::open(args)?;
+    shutdown.waits_for(hns.oldest_call());
+    let stopped = hns.clone();
+    shutdown.on_request(move || stopped.stop());
+    Ok(hns)
 }
 
 /// Reads the cluster once.

@@ -1,15 +1,14 @@
 //! `run`: programs HNS, once or until shutdown.
 
-use super::{IN_SYNC, once};
+use super::{IN_SYNC, once, open};
 use crate::app;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::hns::Hns;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
-    let hns = Hns::open(&args.proxy.hns)?;
+    let hns = open(&args.proxy.hns, shutdown)?;
     let result = if args.once {
         once::main(args, config, &hns, shutdown)
     } else {

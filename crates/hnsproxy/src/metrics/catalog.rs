@@ -96,6 +96,8 @@ catalog! {
         "Duration of native HNS calls in seconds, by function and result (ok, or the class of the error)";
     HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
         "Liveness of HNS: 1 for its present state, 0 for the others";
+    OVERDUE_CALL = "hnsproxy_hns_overdue_call_seconds", Gauge, [],
+        "For how long the oldest HNS call in flight has taken, if that exceeds --hns-call-budget; else 0";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
         "Capabilities of this HNS: 1 if it has the capability, else 0";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
@@ -112,6 +114,8 @@ catalog! {
         "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
+    QUEUED = "hnsproxy_queued_changes", Gauge, [],
+        "Changes of the cluster that the control loop has not taken, at most one for each object; it takes them between HNS calls";
     CONTENDED = "hnsproxy_reconcile_contended", Gauge, [],
         "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],

@@ -31,7 +31,7 @@ fn snapshot() -> StatusSnapshot {
 fn text(metrics: &Metrics) -> String {
     let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
     let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
-    metrics.text(&snapshot(), Liveness::Up, &facts).unwrap()
+    metrics.text(&snapshot(), None, &facts).unwrap()
 }
 
 /// Of each metric its type, and the labels that its values have.

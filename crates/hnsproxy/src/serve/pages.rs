@@ -61,8 +61,7 @@ async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: N
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let Proxy { store, metrics, overdue, .. } = &shared.proxy;
     let snapshot = store.snapshot();
-    let liveness = snapshot.liveness(overdue().is_some());
-    match metrics.text(&snapshot, liveness, &shared.settings.facts) {
+    match metrics.text(&snapshot, overdue(), &shared.settings.facts) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

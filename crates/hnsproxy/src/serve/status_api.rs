@@ -84,6 +84,8 @@ pub(super) struct PendingPage {
     endpoint_slices: usize,
     /// Services, frontends and addresses that are still to be planned or programmed.
     backlog: usize,
+    /// Changes that the control loop has not taken: at most one for each object.
+    queued: usize,
     /// Frontends and addresses that failed and are retried.
     failed: usize,
     /// For how long the oldest change has been pending.
@@ -188,7 +190,7 @@ impl StatePage {
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
-        let waiting_for: Vec<_> = not_ready(status).into_iter().map(ReasonPage::from).collect();
+        let waiting_for: Vec<_> = not_ready(status, overdue).into_iter().map(ReasonPage::from).collect();
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
         let network = |network: &crate::status::NetworkStatus| NetworkPage {
             name: network.name.clone(),
@@ -210,6 +212,7 @@ impl StatePage {
                 services: arrivals.pending_services,
                 endpoint_slices: arrivals.pending_slices,
                 backlog,
+                queued: changes.queue_length(),
                 failed,
                 oldest_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
             },
@@ -339,7 +342,7 @@ pub(super) mod tests {
             "load_balancers": {"desired": 7, "in_sync": 5},
             "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
-            "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "failed": 0, "oldest_seconds": 2.0},
+            "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
             "cluster": {"complete": true, "available": false, "error": "no connection"},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],

@@ -80,7 +80,10 @@ mod tests {
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
             "HNS: unavailable, version not known yet, API v2\nCluster: no connection\n",
             &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
-            &format!("Oldest pending change: 2.000 s\n\nWaiting for:\n- {}\n- {}\n", waiting[0], waiting[1]),
+            &format!(
+                "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",
+                waiting[0], waiting[1]
+            ),
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

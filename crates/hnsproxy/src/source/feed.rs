@@ -9,10 +9,11 @@ use cluster_source::{Batch, Change, FileSource};
 use tracing::{info, warn};
 
 use super::local_node::{LocalNode, Needs, NodeError, Readiness};
-use super::{Source, list_watch};
+use super::{ClusterChanges, Source, list_watch};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
+
 use crate::environment::{configured_node_ips, host};
 use crate::hns::Hns;
 use crate::metrics::Metrics;
@@ -105,11 +106,15 @@ impl Feed {
         self.outage.as_ref()
     }
 
-    /// Applies changes, unless they come from a predecessor of this feed.
-    pub fn apply(&mut self, origin: &Origin, batch: Batch, session: &mut Session) {
-        if Arc::ptr_eq(&self.origin, origin) {
-            batch.into_changes().into_iter().for_each(|change| self.apply_one(change, session));
-        }
+    /// Identifies the changes of this feed.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub fn apply(&mut self, ClusterChanges { changes, triggers }: ClusterChanges, session: &mut Session) {
+        changes.into_iter().for_each(|change| self.apply_one(change, session));
+        // After the changes: a deleted slice drops the trigger times of its Service.
+        triggers.into_iter().for_each(|(service, trigger)| session.record_trigger(service, trigger));
     }
 
     fn apply_one(&mut self, change: Change, session: &mut Session) {

@@ -1,5 +1,6 @@
 //! The source of the cluster: chosen by the arguments and the configuration; its changes are applied to the session.
 
+mod coalesced;
 mod feed;
 mod local_node;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
 use cluster_source::{Catalog, Change};
 
+pub use coalesced::{ClusterChanges, Coalesced};
 pub use feed::{Environment, Feed, Origin};
 pub use local_node::{NodeError, Readiness};
 

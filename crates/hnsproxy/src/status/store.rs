@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster_source::kubernetes::node::Node;
 use proxy::Liveness;
 use tokio::sync::watch;
 
@@ -21,6 +22,8 @@ pub struct ChangeTimes {
     taken_since: Option<Duration>,
     run_started: Option<Duration>,
     last_queued: Option<Duration>,
+    /// The number of changes that the control loop has not taken.
+    queued: usize,
     last_programmed: Option<Duration>,
     /// When a run last programmed a part of the changes it had taken. None once all are programmed.
     last_part_programmed: Option<Duration>,
@@ -40,6 +43,11 @@ impl ChangeTimes {
     pub fn queued(&mut self, now: Duration) {
         self.queued_since.get_or_insert(now);
         self.last_queued = Some(now);
+    }
+
+    /// The number of changes that the control loop has not taken: at most one for each object.
+    pub fn queue_length(&self) -> usize {
+        self.queued
     }
 
     /// A run starts, and takes all queued changes.
@@ -99,21 +107,61 @@ impl StatusSnapshot {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct NodeRead {
+    found: bool,
+    /// `None` if no version of the Node was read.
+    eligible: Option<bool>,
+}
+
+impl NodeRead {
+    fn update(self, status: &mut Status) {
+        status.node.found = Some(self.found);
+        status.node.eligible = self.eligible.unwrap_or(status.node.eligible);
+    }
+}
+
 #[derive(Debug)]
 pub struct StatusStore {
     clock: Clock,
     changes: Mutex<ChangeTimes>,
+    /// What the API server last said about the Node, which can be later than the status.
+    node: Mutex<Option<NodeRead>>,
     status: watch::Sender<Arc<Status>>,
 }
 
 impl StatusStore {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, changes: Mutex::default(), status: watch::Sender::default() }
+        Self { clock, changes: Mutex::default(), node: Mutex::default(), status: watch::Sender::default() }
     }
 
-    /// Records that a change is pending. May be called from any thread.
-    pub fn change_queued(&self) {
-        self.lock().queued(self.now().elapsed);
+    /// Records that a change is pending, and how many are not taken. May be called from any thread.
+    pub fn change_queued(&self, queued: usize) {
+        let now = self.now().elapsed;
+        let mut changes = self.lock();
+        changes.queued(now);
+        changes.queued = queued;
+    }
+
+    /// The control loop has taken all changes.
+    pub fn changes_taken(&self) {
+        self.lock().queued = 0;
+    }
+
+    /// Publishes what the API server says about the Node at once, whatever HNS does; `None` if it has no such Node. May be called from any
+    /// thread.
+    pub fn node_read(&self, node: Option<&Node>) {
+        let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        // A deleted Node keeps its eligibility: the kubelet creates it again when it registers.
+        let eligible = node.map(|node| node.eligible).or(read.and_then(|read| read.eligible));
+        let now = NodeRead { found: node.is_some(), eligible };
+        *read = Some(now);
+        self.status.send_modify(|status| now.update(Arc::make_mut(status)));
+    }
+
+    /// Forgets what an API server said about the Node: the next one is that of another configuration.
+    pub fn forget_node(&self) {
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub fn run_started(&self) {
@@ -142,10 +190,20 @@ impl StatusStore {
         changes.queued(now);
     }
 
+    /// Publishes the status before a run. What is pending stays pending.
+    pub fn publish_progress(&self, status: Status) {
+        self.set(status, false);
+    }
+
     /// Health check responses change only after programming: an external load balancer must not send traffic earlier.
     fn set(&self, mut status: Status, programmed: bool) {
         if !programmed {
             status.health_checks = self.status.borrow().health_checks.clone();
+        }
+        // Held until the status is set, so that the Node in it cannot be older.
+        let read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = *read {
+            read.update(&mut status);
         }
         self.status.send_replace(Arc::new(status));
     }
@@ -225,6 +283,21 @@ mod tests {
             changes,
             ChangeTimes { last_programmed: Some(at(18)), last_queued: Some(at(1)), ..ChangeTimes::default() }
         );
+    }
+
+    #[test]
+    fn what_the_api_server_says_of_the_node_is_published_at_once_and_stays() {
+        let store = StatusStore::new(Clock::new());
+        let eligible = |eligible| Node { name: "n".into(), zone: None, ips: vec![], pod_cidrs: vec![], eligible };
+        let published = || (store.snapshot().status.node.found, store.snapshot().status.node.eligible);
+        store.node_read(Some(&eligible(true)));
+        assert_eq!(published(), (Some(true), true));
+        store.node_read(None);
+        store.publish(Status::default());
+        assert_eq!(published(), (Some(false), true), "the loop has not taken the change");
+        store.forget_node();
+        store.publish(Status::default());
+        assert_eq!(published(), (None, false));
     }
 
     #[test]

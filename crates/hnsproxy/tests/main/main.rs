@@ -17,5 +17,6 @@ mod live;
 mod messages;
 mod networks;
 mod serve;
+mod slow_hns;
 #[path = "../support/mod.rs"]
 mod support;

@@ -97,6 +97,13 @@ impl Running {
         self.wait_for_state(&what, |state| state["cluster"]["available"] == available)
     }
 
+    /// Waits until one line of the log has a text. For tests of messages only.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let log = || self.log.lock().unwrap().clone();
+        wait_until(text, log, |log| log.iter().any(|line| line.contains(text)));
+    }
+
     /// The page of metrics.
     pub(crate) fn metrics_page(&self) -> Response {
         get(self.metrics, "/metrics").unwrap()
@@ -112,12 +119,20 @@ impl Running {
         wait_until("the program to end", || self.exit_status(), Option::is_some).unwrap().code()
     }
 
+    /// Sends a signal to the program, such as `TERM`.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.borrow().id().to_string();
+        let signal = format!("-{name}");
+        assert!(std::process::Command::new("kill").args([&signal, &id]).status().unwrap().success());
+    }
+
     /// Interrupts the program, which has to end without an error. Returns its log.
     #[cfg(unix)]
     #[track_caller]
     pub(crate) fn interrupt(self) -> Vec<String> {
-        let id = self.child.borrow().id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.signal("INT");
         assert_eq!(self.exit_code(), Some(0));
         self.kill()
     }
