@@ -42,13 +42,10 @@ enum Task {
     WineBench(wine_bench::Arguments),
     /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
-<<<<<<< HEAD
     /// Run random worlds with faults of every kind, and judge each write to HNS.
     Chaos(chaos::Arguments),
-=======
     /// Change the code in many small ways, and report the changes that no test detects.
     Mutants(mutants::Arguments),
->>>>>>> soak
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
     Soak(soak::Arguments),
     /// Run unit, integration and documentation tests.
@@ -63,11 +60,8 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
-<<<<<<< HEAD
         Task::Chaos(arguments) => chaos::run(&arguments),
-=======
         Task::Mutants(arguments) => mutants::run(&arguments),
->>>>>>> soak
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Lint => lint::run(),
