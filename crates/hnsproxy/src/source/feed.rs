@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cluster_source::cluster::RequestObserver;
 use cluster_source::files::FileError;
 use cluster_source::kubernetes::node::Node;
 use cluster_source::kubernetes::summary;
@@ -16,7 +17,6 @@ use crate::config::{Config, DetectLocalMode};
 
 use crate::environment::{configured_node_ips, host};
 use crate::hns::Hns;
-use crate::metrics::Metrics;
 use crate::session::Session;
 
 /// Identifies a feed: changes of its predecessor may still arrive after the configuration has changed.
@@ -61,7 +61,7 @@ impl Feed {
         node_name: &str,
         source: &Source,
         background: &Background,
-        metrics: &Arc<Metrics>,
+        observer: Arc<dyn RequestObserver>,
         send: impl Fn(Origin, Batch) + Send + 'static,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
@@ -80,7 +80,7 @@ impl Feed {
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
                 let emit = move |changes| emit(Batch::Changes(changes));
-                let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
+                let task = list_watch(background, access.clone(), node_name, observer, emit);
                 (needs, Running::ApiServer { _task: task }, Vec::new())
             }
         };

@@ -5,6 +5,7 @@ mod events;
 mod follow;
 mod node;
 mod outage;
+mod wrong_answers;
 
 use test_api_server::{Credentials, Kind};
 
