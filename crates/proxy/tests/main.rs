@@ -19,6 +19,8 @@ mod interruptions;
 mod lists;
 #[path = "suite/networks/mod.rs"]
 mod networks;
+#[path = "suite/oracle/mod.rs"]
+mod oracle;
 #[path = "suite/outages.rs"]
 mod outages;
 #[path = "suite/progress.rs"]

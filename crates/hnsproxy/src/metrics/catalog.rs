@@ -134,6 +134,8 @@ catalog! {
         "Connections that hnsproxy closed before the client did, by listener and cause (timeout, limit)";
     ACCEPT_ERRORS = "hnsproxy_http_accept_errors_total", Counter, ["listener"],
         "Connections that could not be accepted, for example for lack of descriptors, by listener";
+    LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
+        "Lines of the log that could not be written to --log-file and went to standard error";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }
