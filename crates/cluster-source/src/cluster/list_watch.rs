@@ -88,17 +88,20 @@ struct Progress<K: Kind> {
     backoff: Backoff,
     /// The errors since the last watch event that were answered by another request at once.
     at_once: u32,
-    /// When a list, a watch event or a bookmark was last received.
-    received_at: Duration,
+    /// When a list, a watch event or a bookmark was last received, or the first watch after a failure began. `None` after a failure: a watch
+    /// is silent only while the server accepts watches.
+    silent_since: Option<Duration>,
 }
 
 impl ListWatch {
     async fn run<K: Kind>(&self, node_name: &str) {
         let reflector = Reflector::<K>::new(node_name, self.stream_lists);
-        let (backoff, received_at) = (Backoff::default(), self.connection.now());
-        let mut progress = Progress { reflector, backoff, at_once: 0, received_at };
+        let mut progress = Progress { reflector, backoff: Backoff::default(), at_once: 0, silent_since: None };
         loop {
             let result = self.request(&mut progress).await;
+            if result.is_err() {
+                progress.silent_since = None;
+            }
             let Progress { reflector, backoff, at_once: in_a_row, .. } = &mut progress;
             let wait = match result {
                 Ok(Ended::List) => Duration::ZERO,
@@ -157,14 +160,16 @@ impl ListWatch {
     /// Handles the events of a watch until it ends.
     async fn watch<K: Kind>(&self, progress: &mut Progress<K>, mut lines: Lines) -> Result<Ended, RequestError> {
         let begin = self.connection.now();
+        progress.silent_since.get_or_insert(begin);
         let mut received = false;
         loop {
-            let read = lines.next().await?;
+            let read = lines.next().await;
             let now = self.connection.now();
             let lasted = now.saturating_sub(begin);
             if lasted >= HEALTHY_WATCH {
                 progress.backoff.reset();
             }
+            let read = read?;
             let is_idle = matches!(read, WatchRead::Idle);
             match read {
                 WatchRead::Line(line) => {
@@ -190,9 +195,8 @@ impl ListWatch {
                 // After the list, the connection may be dead or the cluster quiet: a new watch is right for both. If the watches before it
                 // received nothing either, not even bookmarks, something between this node and the server holds the events back.
                 WatchRead::Idle | WatchRead::End => {
-                    let silent_for = now.saturating_sub(progress.received_at);
+                    let silent_for = now.saturating_sub(progress.silent_since.unwrap_or(begin));
                     if silent_for >= self.watch_timeout * 2 {
-                        progress.received_at = now;
                         return Err(RequestError::Silent(silent_for));
                     }
                     progress.reflector.on_end(received && !is_idle);
@@ -203,7 +207,7 @@ impl ListWatch {
     }
 
     fn received<K: Kind>(&self, progress: &mut Progress<K>) {
-        progress.received_at = self.connection.now();
+        progress.silent_since = Some(self.connection.now());
         self.observer.current(K::NAME);
     }
 

@@ -125,7 +125,7 @@ fn endless_bodies_are_read_up_to_a_limit() {
 fn large_objects_are_listed_in_smaller_pages() {
     let server = ApiServer::start().unwrap();
     server.set_streamed_lists(StreamedLists::Forbidden);
-    let names: Vec<String> = (0..60).map(|number| format!("s{number}")).collect();
+    let names: Vec<String> = (0..34).map(|number| format!("s{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     server.load(cluster(&names)).unwrap();
     server.set_fault_mode_for(Kind::Service, FaultMode::LargeObjects(1 << 20));

@@ -6,7 +6,11 @@ use std::time::Duration;
 use cluster_source::cluster::Access;
 use cluster_source::error_chain;
 use http::{Method, Request, header};
+use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
+use kube::Client;
+use kube::client::Body;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
@@ -16,6 +20,8 @@ use super::{Reporter, document};
 use crate::metrics::Metrics;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// In bytes: more than the `Status` or the Event of any response.
+const MAX_BODY: usize = 64 << 10;
 /// As in client-go: an Event is tried 12 times, 10 s apart, and then given up.
 const MAX_TRIES: usize = 12;
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -98,33 +104,40 @@ impl Sink {
         };
         let asked = method.clone();
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
-        let Ok(request) = request.body(body.to_string().into_bytes()) else {
+        let Ok(request) = request.body(Body::from(body.to_string().into_bytes())) else {
             return Answer::Refused("invalid request".to_owned());
         };
         let started = Instant::now();
-        let answered = timeout(REQUEST_TIMEOUT, client.request_text(request)).await;
-        let code = match &answered {
-            // The client does not hand over the code of a success.
-            Ok(Ok(_)) => Some(if asked == Method::POST { 201 } else { 200 }),
-            Ok(Err(kube::Error::Api(status))) => Some(status.code),
-            Ok(Err(_)) | Err(_) => None,
-        };
+        let answered = timeout(REQUEST_TIMEOUT, exchange(&client, request)).await;
+        let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.0));
         self.metrics.rest_request(self.access.host(), asked.as_str(), code, started.elapsed());
         match answered {
-            Ok(Ok(_)) => Answer::Accepted,
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Answer::NotFound,
-            // An earlier try was accepted, and only its answer was lost.
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Answer::Accepted,
-            Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
+            // 409: an earlier try was accepted, and only its answer was lost.
+            Ok(Ok((200..=299 | 409, _))) => Answer::Accepted,
+            Ok(Ok((404, _))) => Answer::NotFound,
+            Ok(Ok((401, message))) => {
                 self.access.renew(api_version).await;
-                Answer::Unavailable(status.message)
+                Answer::Unavailable(message)
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 429 || status.code >= 500 => {
-                Answer::Unavailable(status.message)
-            }
-            Ok(Err(kube::Error::Api(status))) => Answer::Refused(status.message),
+            Ok(Ok((429 | 500.., message))) => Answer::Unavailable(message),
+            Ok(Ok((_, message))) => Answer::Refused(message),
             Ok(Err(error)) => Answer::Unavailable(error_chain(&error)),
             Err(_) => Answer::Unavailable("no answer".to_owned()),
         }
     }
+}
+
+/// Sends a request, and returns the code of the response and the message of its body.
+async fn exchange(client: &Client, request: Request<Body>) -> Result<(u16, String), kube::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Status {
+        message: String,
+    }
+    let response = client.send(request).await?;
+    let code = response.status();
+    // A proxy may send a body without an end. Without the body, the code has to do.
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+    let status: Status = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok()).unwrap_or_default();
+    Ok((code.as_u16(), if status.message.is_empty() { code.to_string() } else { status.message }))
 }

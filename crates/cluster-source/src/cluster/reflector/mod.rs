@@ -98,8 +98,8 @@ impl<K: Kind> Reflector<K> {
     }
 
     fn streams_list(&self) -> bool {
-        // A list in doubt is confirmed by another kind of request.
-        self.stream_lists && !self.known.is_in_doubt()
+        // A list in doubt is confirmed by another kind of request. A stream is held back where watches are.
+        self.stream_lists && !self.known.is_in_doubt() && !self.silent
     }
 
     /// Whether a list has just ended that is not believed, so that the next request lists again.

@@ -216,13 +216,14 @@ fn a_watch_that_received_nothing_is_verified() {
 fn silent_watches_are_replaced_by_lists_until_one_receives_something() {
     let mut reflector = at_five();
     assert!(reflector.on_error(&RequestError::Silent(Duration::from_secs(200))));
-    assert_eq!((reflector.request(), reflector.hears()), (Request::StreamList, false));
-    reflector.on_error(&RequestError::Timeout);
+    assert_eq!((reflector.request(), reflector.hears()), (list(None), false));
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "in doubt");
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), ["all: b"]);
     assert_eq!((reflector.request(), reflector.hears()), (Request::Watch("7".into()), false));
     take(&mut reflector, bookmark("8", false));
     assert!(reflector.hears());
+    reflector.on_error(&api_error(410));
+    assert_eq!(reflector.request(), Request::StreamList);
 }
 
 #[test]

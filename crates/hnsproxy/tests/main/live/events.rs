@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
-use test_api_server::Credentials;
+use test_api_server::{Credentials, FaultMode, Kind};
 
 use super::Live;
 use crate::support::cluster::{Cluster, service, slice};
@@ -40,6 +40,23 @@ fn requests_and_events_are_counted() {
     let host = live.cluster.server.address();
     let requests = format!("rest_client_requests_total{{code=\"200\",method=\"GET\",host=\"{host}\"}}");
     assert!(metrics.metric(&requests) > Some(0.0), "{requests}");
+}
+
+#[test]
+fn an_endless_answer_to_an_event_is_read_up_to_a_limit() {
+    let cluster = Cluster::recorded("boutique-l2bridge");
+    cluster.server.set_fault_mode(FaultMode::EndlessError { code: 500 });
+    for kind in Kind::ALL {
+        cluster.server.set_fault_mode_for(kind, FaultMode::None);
+    }
+    let live = Live::start_on(cluster, "boutique-l2bridge", &[]);
+    let host = live.cluster.server.address();
+    let rejected = format!("rest_client_requests_total{{code=\"500\",method=\"POST\",host=\"{host}\"}}");
+    wait_until(&rejected, || live.running.metrics_page(), |page| page.metric(&rejected) == Some(1.0));
+    // With what the network buffers.
+    assert!(live.cluster.server.endless_bytes() < 16 << 20);
+    live.cluster.server.set_fault_mode(FaultMode::None);
+    wait_for_event(&live.cluster, "Starting", |_| true);
 }
 
 #[test]
