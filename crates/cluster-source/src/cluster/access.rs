@@ -115,6 +115,7 @@ impl Access {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
 
@@ -125,6 +126,7 @@ mod tests {
             qps: 5.0,
             burst: 10,
             stream_lists: true,
+            watch_timeout: Duration::from_secs(90),
             user_agent: "test".to_owned(),
         })
     }

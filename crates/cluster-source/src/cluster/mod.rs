@@ -10,6 +10,8 @@ mod connection_options;
 mod credentials;
 mod decode;
 mod kind;
+mod known;
+mod limits;
 mod list_watch;
 mod object;
 mod outage;
@@ -20,6 +22,7 @@ mod reflector;
 mod request;
 mod request_error;
 mod request_observer;
+mod resource_version;
 mod token;
 mod userinfo;
 

@@ -41,6 +41,16 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// The program with arguments, started from a shell after a command, such as `ulimit`.
+#[cfg(unix)]
+pub(crate) fn command_after(setup: &str, arguments: &[&str]) -> Command {
+    let program = command(arguments);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
+    shell.env_remove("KUBE_NETWORK");
+    shell
+}
+
 /// Runs the program to its end.
 pub(crate) fn hnsproxy(arguments: &[&str]) -> Ended {
     ended(&mut command(arguments))

@@ -8,6 +8,7 @@ mod outage;
 #[cfg(unix)]
 mod plugin;
 mod secrets;
+mod wrong_answers;
 
 use test_api_server::{Credentials, Kind};
 
