@@ -1,6 +1,9 @@
 //! Changes that belong together, on their way to the consumer.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proxy::model::{Service, ServiceName, Slice, SliceName};
 
 use crate::change::Change;
 use crate::kubernetes::Problem;
@@ -9,7 +12,7 @@ use crate::kubernetes::Problem;
 #[derive(Debug)]
 pub enum Batch {
     Changes(Vec<Change>),
-    /// The cluster of files, as it was last read when the consumer takes it.
+    /// The changes of files, up to when the consumer takes them.
     Pending(PendingBatch),
 }
 
@@ -22,44 +25,59 @@ impl Batch {
     }
 }
 
-/// The files as they were last read.
+/// What a read of the files has found.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
-    /// The whole cluster.
-    pub(crate) cluster: Vec<Change>,
+pub(crate) struct Reload {
+    /// Changes of objects since the read before; the whole cluster at first.
+    pub(crate) changes: Vec<Change>,
+    /// All problems of all files.
     pub(crate) problems: Vec<Problem>,
     /// Which files cannot be read.
     pub(crate) outage: Option<String>,
 }
 
-/// The last snapshot until the consumer takes it. A consumer that is busy for long finds one cluster, however often the files changed.
+/// The changes of files until the consumer takes them. A consumer that is busy for long finds one change of each object, however often the
+/// files changed.
 #[derive(Debug, Clone, Default)]
 pub struct PendingBatch(Arc<Mutex<Slot>>);
 
 #[derive(Debug, Default)]
 struct Slot {
-    snapshot: Option<Snapshot>,
+    pending: Option<Reload>,
     /// The problems and the outage that the consumer knows.
     problems: Vec<Problem>,
     outage: Option<String>,
 }
 
 impl PendingBatch {
-    /// Stores a snapshot, and replaces one that was not taken yet. Returns whether there was none, so that the consumer has to be notified.
-    pub(crate) fn put(&self, snapshot: Snapshot) -> bool {
-        self.slot().snapshot.replace(snapshot).is_none()
+    /// Adds what a read has found. Returns whether the consumer has to be notified: nothing was pending, and now there is.
+    pub(crate) fn put(&self, mut reload: Reload) -> bool {
+        let mut slot = self.slot();
+        let Some(pending) = slot.pending.take() else {
+            let is_news =
+                !reload.changes.is_empty() || reload.problems != slot.problems || reload.outage != slot.outage;
+            slot.pending = is_news.then_some(reload);
+            return is_news;
+        };
+        let replaced: HashSet<_> = reload.changes.iter().filter_map(ObjectKey::of).collect();
+        let is_latest = |change: &Change| !ObjectKey::of(change).is_some_and(|key| replaced.contains(&key));
+        let mut changes: Vec<_> = pending.changes.into_iter().filter(is_latest).collect();
+        drop(replaced);
+        changes.append(&mut reload.changes);
+        slot.pending = Some(Reload { changes, ..reload });
+        false
     }
 
-    /// The whole cluster, and its problems and the outage if they differ from those that were taken before.
+    /// The changes of objects, and the problems and the outage if they differ from those that were taken before.
     pub(crate) fn take(&self) -> Vec<Change> {
         let mut slot = self.slot();
-        let Some(Snapshot { cluster, problems, outage }) = slot.snapshot.take() else { return Vec::new() };
+        let Some(Reload { changes: objects, problems, outage }) = slot.pending.take() else { return Vec::new() };
         let mut changes = Vec::new();
         if outage != slot.outage {
             slot.outage.clone_from(&outage);
             changes.push(Change::Outage(outage));
         }
-        changes.extend(cluster);
+        changes.extend(objects);
         if problems != slot.problems {
             slot.problems.clone_from(&problems);
             changes.push(Change::Problems(problems));
@@ -67,13 +85,33 @@ impl PendingBatch {
         changes
     }
 
-    /// The pending cluster, without taking it.
+    /// The pending changes of objects, without taking them.
     #[cfg(test)]
-    pub(crate) fn cluster(&self) -> Vec<Change> {
-        self.slot().snapshot.iter().flat_map(|snapshot| snapshot.cluster.clone()).collect()
+    pub(crate) fn pending(&self) -> Vec<Change> {
+        self.slot().pending.iter().flat_map(|reload| reload.changes.clone()).collect()
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The object that a change is about. A later change of it makes an earlier one void.
+#[derive(PartialEq, Eq, Hash)]
+enum ObjectKey<'a> {
+    Node,
+    Service(&'a ServiceName),
+    Slice(&'a SliceName),
+}
+
+impl<'a> ObjectKey<'a> {
+    /// None for a change of all objects of a kind, which stays before the others.
+    fn of(change: &'a Change) -> Option<Self> {
+        match change {
+            Change::Node(_) => Some(Self::Node),
+            Change::ApplyService(Service { name, .. }) | Change::DeleteService(name) => Some(Self::Service(name)),
+            Change::ApplySlice(Slice { name, .. }) | Change::DeleteSlice(name) => Some(Self::Slice(name)),
+            Change::ResetServices(_) | Change::ResetSlices(_) | Change::Problems(_) | Change::Outage(_) => None,
+        }
     }
 }

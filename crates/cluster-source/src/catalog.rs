@@ -1,69 +1,125 @@
 //! A cluster as a whole: the objects that a Service proxy uses, and the problems of these objects.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use proxy::model::{Service, ServiceName, Slice};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use smol_str::SmolStr;
 
 use crate::change::Change;
 use crate::kubernetes::node::Node;
-use crate::kubernetes::object::{self, Metadata};
-use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
+use crate::kubernetes::{Problem, ProblemKind, Skip};
+use crate::loaded::{Content, Loaded, NotUsed, Usable};
 
-/// The objects of a cluster that concern this proxy, and the parts that could not be used.
+/// The objects of a cluster that concern this proxy, and the parts that could not be used. Catalogs of the same files share the objects that
+/// have not changed.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    pub services: BTreeMap<ServiceName, Service>,
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// By `namespace/name`.
-    pub slices: BTreeMap<String, Slice>,
-    pub nodes: BTreeMap<SmolStr, Node>,
+    pub slices: BTreeMap<String, Arc<Slice>>,
+    pub nodes: BTreeMap<SmolStr, Arc<Node>>,
     /// Numbers of Services and slices that do not concern this proxy.
     pub skipped: BTreeMap<Skip, usize>,
     pub problems: Vec<Problem>,
     /// Services by `namespace/name` that are skipped or invalid, with the reason.
     pub skipped_services: HashMap<String, String>,
-    seen: HashSet<String>,
-    slice_files: BTreeMap<String, String>,
 }
 
-impl Catalog {
+/// What is only needed while objects are added to a catalog.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogBuilder<'a> {
+    catalog: Catalog,
+    /// The subjects of all objects.
+    seen: HashSet<&'a str>,
+    /// The file of each slice, by `namespace/name`.
+    slice_files: HashMap<&'a str, &'a str>,
+}
+
+impl<'a> CatalogBuilder<'a> {
     /// Adds an object, the `number`th of a file.
-    pub(crate) fn add(&mut self, value: &Value, number: usize, file: &str) {
-        let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
-            let what = match text("kind") {
-                Some(_) => "missing apiVersion",
-                None => "missing kind",
-            };
-            let problem = Problem::object(ProblemKind::NoKind, format!("document {number}"), what);
-            return self.problems.push(problem.in_file(file));
-        };
-        let name = name_of(value);
-        let subject = format!("{kind} {name}");
-        let mut add = Addition { catalog: self, value, subject: &subject, file };
-        match (version, kind) {
-            ("v1", "Service") => add.service(),
-            ("discovery.k8s.io/v1", "EndpointSlice") => add.slice(),
-            ("v1", "Node") => add.node(),
-            _ => add.problem(ProblemKind::UnknownKind, format!("unused kind {version} {kind}")),
+    pub(crate) fn add(&mut self, object: &'a Loaded, number: usize, file: &'a str) {
+        let Loaded { name, subject, content, problems } = object;
+        let is_used = matches!(content, Content::Service(_) | Content::Slice(_) | Content::Node(_));
+        if is_used && !self.seen.insert(subject) {
+            self.problem(ProblemKind::Duplicate, subject, "duplicate object; the last one is used", file);
+        }
+        self.catalog.problems.extend(problems.iter().map(|problem| problem.clone().in_file(file)));
+        match content {
+            Content::Service(service) => self.service(name, service),
+            Content::Slice(slice) => {
+                self.count_skip(slice);
+                // The last object with a name is used, so this one replaces an earlier one, even a valid one.
+                match slice {
+                    Ok(slice) => {
+                        self.slice_files.insert(name, file);
+                        self.catalog.slices.insert(name.clone(), slice.clone());
+                    }
+                    Err(_) => drop(self.catalog.slices.remove(name)),
+                }
+            }
+            Content::Node(Ok(node)) => drop(self.catalog.nodes.insert(node.name.clone(), node.clone())),
+            Content::Node(Err(_)) | Content::Unused => {}
+            Content::Untyped(missing) => {
+                self.problem(ProblemKind::NoKind, &format!("document {number}"), &format!("missing {missing}"), file);
+            }
         }
     }
 
+    fn service(&mut self, name: &str, service: &Usable<Service>) {
+        self.count_skip(service);
+        match service {
+            Ok(service) => drop(self.catalog.services.insert(service.name.clone(), service.clone())),
+            // As above.
+            Err(why) => {
+                self.catalog.services.retain(|known, _| known.to_string() != name);
+                self.catalog.skipped_services.insert(name.to_owned(), why.to_string());
+            }
+        }
+    }
+
+    fn count_skip<T>(&mut self, object: &Usable<T>) {
+        if let Err(NotUsed::Skipped(skip)) = object {
+            *self.catalog.skipped.entry(*skip).or_default() += 1;
+        }
+    }
+
+    fn problem(&mut self, kind: ProblemKind, subject: &str, what: &str, file: &str) {
+        self.catalog.problems.push(Problem::object(kind, subject, what).in_file(file));
+    }
+
+    /// Adds the problems that span several objects: slices without their Service.
+    pub(crate) fn finish(mut self) -> Catalog {
+        let Catalog { services, slices, skipped_services, problems, .. } = &mut self.catalog;
+        for (name, slice) in slices {
+            let exists =
+                services.contains_key(&slice.service) || skipped_services.contains_key(&slice.service.to_string());
+            if !exists {
+                let what = format!("Service {} not found", slice.service);
+                let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
+                problems.push(problem.in_file(self.slice_files.get(name.as_str()).unwrap_or(&"")));
+            }
+        }
+        self.catalog
+    }
+}
+
+impl Catalog {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::ResetServices(all) => {
-                self.services = all.into_iter().map(|service| (service.name.clone(), service)).collect();
+                self.services = all.into_iter().map(|service| (service.name.clone(), Arc::new(service))).collect();
             }
-            Change::ApplyService(service) => drop(self.services.insert(service.name.clone(), service)),
+            Change::ApplyService(service) => drop(self.services.insert(service.name.clone(), Arc::new(service))),
             Change::DeleteService(name) => drop(self.services.remove(&name)),
             Change::ResetSlices(all) => {
-                self.slices = all.into_iter().map(|slice| (slice.name.to_string(), slice)).collect();
+                self.slices = all.into_iter().map(|slice| (slice.name.to_string(), Arc::new(slice))).collect();
             }
-            Change::ApplySlice(slice) => drop(self.slices.insert(slice.name.to_string(), slice)),
+            Change::ApplySlice(slice) => drop(self.slices.insert(slice.name.to_string(), Arc::new(slice))),
             Change::DeleteSlice(name) => drop(self.slices.remove(&name.to_string())),
-            Change::Node(node) => self.nodes = node.into_iter().map(|node| (node.name.clone(), node)).collect(),
+            Change::Node(node) => {
+                self.nodes = node.into_iter().map(|node| (node.name.clone(), Arc::new(node))).collect();
+            }
             Change::Problems(problems) => self.problems.extend(problems),
             Change::Outage(_) => {}
         }
@@ -72,23 +128,30 @@ impl Catalog {
     /// The catalog as changes that replace the previous cluster, for the proxy of a node.
     pub fn changes(&self, node_name: &str) -> Vec<Change> {
         vec![
-            Change::Node(self.nodes.get(node_name).cloned()),
-            Change::ResetServices(self.services.values().cloned().collect()),
-            Change::ResetSlices(self.slices.values().cloned().collect()),
+            Change::Node(self.node(node_name)),
+            Change::ResetServices(self.services.values().map(|service| Service::clone(service)).collect()),
+            Change::ResetSlices(self.slices.values().map(|slice| Slice::clone(slice)).collect()),
         ]
     }
 
-    /// Adds the problems that span several objects: slices without their Service.
-    pub(crate) fn finish(&mut self) {
-        for (name, slice) in &self.slices {
-            let exists = self.services.contains_key(&slice.service)
-                || self.skipped_services.contains_key(&slice.service.to_string());
-            if !exists {
-                let what = format!("Service {} not found", slice.service);
-                let problem = Problem::object(ProblemKind::NoService, format!("EndpointSlice {name}"), what);
-                self.problems.push(problem.in_file(self.slice_files.get(name).map_or("", String::as_str)));
-            }
+    /// The changes from an earlier catalog to this one, for the proxy of a node.
+    pub(crate) fn changes_since(&self, before: &Self, node_name: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let node = self.node(node_name);
+        if node != before.node(node_name) {
+            changes.push(Change::Node(node));
         }
+        let (applied, deleted) = differences(&self.services, &before.services);
+        changes.extend(deleted.map(|service| Change::DeleteService(service.name.clone())));
+        changes.extend(applied.map(|service| Change::ApplyService(service.clone())));
+        let (applied, deleted) = differences(&self.slices, &before.slices);
+        changes.extend(deleted.map(|slice| Change::DeleteSlice(slice.name.clone())));
+        changes.extend(applied.map(|slice| Change::ApplySlice(slice.clone())));
+        changes
+    }
+
+    fn node(&self, name: &str) -> Option<Node> {
+        self.nodes.get(name).map(|node| Node::clone(node))
     }
 
     /// The numbers of objects in one line, for logs.
@@ -104,114 +167,29 @@ impl Catalog {
     }
 }
 
-/// Namespace and name of any object, for messages.
-fn name_of(value: &Value) -> String {
-    let text = |member| value.get("metadata")?.get(member)?.as_str().map(str::to_owned);
-    let metadata = Metadata {
-        namespace: text("namespace").unwrap_or_default(),
-        name: text("name").unwrap_or_else(|| "(unnamed)".into()),
-        ..Metadata::default()
+/// The objects that are new or differ, and those that are gone. Objects that files share are not compared.
+fn differences<'a, K: Ord, T: PartialEq>(
+    now: &'a BTreeMap<K, Arc<T>>,
+    before: &'a BTreeMap<K, Arc<T>>,
+) -> (impl Iterator<Item = &'a T>, impl Iterator<Item = &'a T>) {
+    let is_new = |(name, object): &(&K, &Arc<T>)| {
+        !before.get(name).is_some_and(|known| Arc::ptr_eq(known, object) || known == *object)
     };
-    metadata.full_name()
-}
-
-/// One object that is being added to the catalog.
-struct Addition<'a> {
-    catalog: &'a mut Catalog,
-    value: &'a Value,
-    subject: &'a str,
-    file: &'a str,
-}
-
-impl Addition<'_> {
-    fn problem(&mut self, kind: ProblemKind, what: impl Into<String>) {
-        self.catalog.problems.push(Problem::object(kind, self.subject, what).in_file(self.file));
-    }
-
-    /// Decodes and converts the object, and records its problems.
-    fn convert<O: DeserializeOwned, T>(
-        &mut self,
-        convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
-    ) -> Option<Result<T, Skip>> {
-        if !self.catalog.seen.insert(self.subject.to_owned()) {
-            self.problem(ProblemKind::Duplicate, "duplicate object; the last one is used");
-        }
-        let object: O = match serde_path_to_error::deserialize(self.value) {
-            Ok(object) => object,
-            Err(error) => {
-                let mut problem =
-                    Problem::object(ProblemKind::BadObject, self.subject, error.inner().to_string()).in_file(self.file);
-                problem.field = error.path().to_string();
-                self.catalog.problems.push(problem);
-                return None;
-            }
-        };
-        match convert(&object) {
-            Ok(converted) => {
-                self.catalog.problems.extend(converted.problems.into_iter().map(|problem| problem.in_file(self.file)));
-                if let Err(skip) = converted.outcome {
-                    *self.catalog.skipped.entry(skip).or_default() += 1;
-                }
-                Some(converted.outcome)
-            }
-            Err(error) => {
-                self.problem(ProblemKind::BadObject, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn service(&mut self) {
-        let name = name_of(self.value);
-        match self.convert(service::convert) {
-            Some(Ok(service)) => {
-                self.catalog.services.insert(service.name.clone(), service);
-            }
-            // The last object with a name is used, so this one replaces an earlier one, even a valid one.
-            other => {
-                let why = match other {
-                    Some(Err(skip)) => skip.to_string(),
-                    _ => "invalid".to_owned(),
-                };
-                self.catalog.services.retain(|known, _| known.to_string() != name);
-                self.catalog.skipped_services.insert(name, why);
-            }
-        }
-    }
-
-    fn slice(&mut self) {
-        let name = name_of(self.value);
-        match self.convert(slice::convert) {
-            Some(Ok(slice)) => {
-                self.catalog.slice_files.insert(name.clone(), self.file.to_owned());
-                self.catalog.slices.insert(name, slice);
-            }
-            _ => {
-                self.catalog.slices.remove(&name);
-            }
-        }
-    }
-
-    fn node(&mut self) {
-        let converted =
-            |object: &object::Node| Ok(Converted { outcome: Ok(node::convert(object)), problems: Vec::new() });
-        if let Some(Ok(node)) = self.convert(converted) {
-            self.catalog.nodes.insert(node.name.clone(), node);
-        }
-    }
+    let is_gone = |(name, _): &(&K, &Arc<T>)| !now.contains_key(name);
+    (now.iter().filter(is_new).map(|(_, object)| &**object), before.iter().filter(is_gone).map(|(_, object)| &**object))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn catalog(objects: &[Value]) -> Catalog {
-        let mut catalog = Catalog::default();
+        let objects: Vec<_> = objects.iter().map(Loaded::new).collect();
+        let mut catalog = CatalogBuilder::default();
         objects.iter().enumerate().for_each(|(index, object)| catalog.add(object, index + 1, "c.yaml"));
-        catalog.finish();
-        catalog
+        catalog.finish()
     }
 
     fn problems(objects: &[Value]) -> Vec<String> {
@@ -260,5 +238,23 @@ mod tests {
     #[test]
     fn a_slice_of_a_skipped_service_is_not_a_problem() {
         assert_eq!(problems(&[service("a", "None"), slice("a")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_changes_since_an_earlier_catalog_lead_from_it_to_this_one() {
+        let first = catalog(&[service("a", "10.0.0.1"), service("b", "10.0.0.2"), slice("a")]);
+        let second = catalog(&[service("a", "10.0.0.3"), service("c", "10.0.0.4")]);
+        let changes = second.changes_since(&first, "n");
+        let kinds: Vec<_> = changes
+            .iter()
+            .map(|change| match change {
+                Change::DeleteService(name) => format!("-{name}"),
+                Change::ApplyService(service) => format!("+{}", service.name),
+                Change::DeleteSlice(name) => format!("-slice {name}"),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, ["-ns/b", "+ns/a", "+ns/c", "-slice ns/s"]);
+        assert_eq!(second.changes_since(&second, "n"), vec![]);
     }
 }

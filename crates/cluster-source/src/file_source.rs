@@ -1,10 +1,11 @@
-//! Emits a cluster from files as changes: completely at the start, and again whenever the files have changed.
+//! Emits a cluster from files as changes: completely at the start, and then the objects that have changed.
 
 use std::path::Path;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::batch::{Batch, PendingBatch, Snapshot};
+use crate::batch::{Batch, PendingBatch, Reload};
+use crate::catalog::Catalog;
 use crate::change::Change;
 use crate::error_chain;
 use crate::file_watch::{self, FileWatch};
@@ -18,20 +19,19 @@ pub struct FileSource {
 
 impl FileSource {
     /// Reads the cluster, and returns it as changes for the proxy of a node. After each change of the files, another thread calls `emit`,
-    /// unless a batch is still pending: that batch gets the new content instead.
+    /// unless a batch is still pending: that batch gets the new changes instead.
     ///
     /// # Errors
-    /// If a file cannot be read now, or the files cannot be watched. A file that cannot be read later is an outage; its last content stays
-    /// valid.
+    /// If no file can be read now, or the files cannot be watched. A file that cannot be read is an outage; its last content stays valid.
     pub fn start(
         root: &Path,
         node_name: &str,
         emit: impl Fn(Batch) + Send + 'static,
     ) -> Result<(Self, Vec<Change>), FileError> {
-        let mut reader = Reader { files: Files::open(root)?, node_name: node_name.to_owned(), ..Reader::default() };
+        let mut reader = Reader::open(root, node_name)?;
         let (watch, changes) = file_watch::watch(root)?;
         let pending = PendingBatch::default();
-        pending.put(reader.read());
+        pending.put(reader.initial());
         let initial = pending.take();
         std::thread::spawn(move || {
             while changes.wait() {
@@ -45,37 +45,55 @@ impl FileSource {
 }
 
 /// The files, and what was logged of their errors.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reader {
     files: Files,
     node_name: String,
+    /// The cluster as it was last read.
+    catalog: Catalog,
     unreadable: Vec<String>,
 }
 
 impl Reader {
-    fn refresh(&mut self) -> Snapshot {
-        let errors = self.files.refresh();
-        self.log_errors(&errors);
-        self.read()
+    fn open(root: &Path, node_name: &str) -> Result<Self, FileError> {
+        let (files, errors) = Files::open(root)?;
+        let node_name = node_name.to_owned();
+        let mut reader = Self { files, node_name, catalog: Catalog::default(), unreadable: Vec::new() };
+        reader.log_errors(&errors, "leaving it out");
+        Ok(reader)
     }
 
-    fn read(&self) -> Snapshot {
-        let catalog = self.files.catalog();
-        info!("{}", catalog.describe());
-        Snapshot {
-            cluster: catalog.changes(&self.node_name),
-            problems: catalog.problems,
+    /// The whole cluster.
+    fn initial(&mut self) -> Reload {
+        self.catalog = self.files.catalog();
+        let changes = self.catalog.changes(&self.node_name);
+        self.reload(changes)
+    }
+
+    /// Reads the files again.
+    fn refresh(&mut self) -> Reload {
+        let errors = self.files.refresh();
+        self.log_errors(&errors, "keeping its last content");
+        let before = std::mem::replace(&mut self.catalog, self.files.catalog());
+        let changes = self.catalog.changes_since(&before, &self.node_name);
+        self.reload(changes)
+    }
+
+    fn reload(&self, changes: Vec<Change>) -> Reload {
+        let (parsed, total) = (self.files.parsed(), changes.len());
+        info!("{}", self.catalog.describe());
+        debug!(documents = parsed.documents, bytes = parsed.bytes, changes = total, "read cluster files");
+        Reload {
+            changes,
+            problems: self.catalog.problems.clone(),
             outage: (!self.unreadable.is_empty()).then(|| self.unreadable.join("; ")),
         }
     }
 
     /// Logs each file that begins to be unreadable, and when all can be read again.
-    fn log_errors(&mut self, errors: &[FileError]) {
+    fn log_errors(&mut self, errors: &[FileError], consequence: &str) {
         let texts: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
-        texts
-            .iter()
-            .filter(|text| !self.unreadable.contains(text))
-            .for_each(|text| warn!("{text}; keeping its last content"));
+        texts.iter().filter(|text| !self.unreadable.contains(text)).for_each(|text| warn!("{text}; {consequence}"));
         if texts.is_empty() && !self.unreadable.is_empty() {
             info!("cannot read cluster files: resolved");
         }
@@ -104,43 +122,63 @@ mod tests {
     struct Read {
         reader: Reader,
         pending: PendingBatch,
+        /// The cluster of the consumer.
+        cluster: Catalog,
     }
 
     impl Read {
         fn open(root: &Path) -> Self {
-            let reader = Reader { files: Files::open(root).unwrap(), node_name: "n".into(), ..Reader::default() };
+            let mut reader = Reader::open(root, "n").unwrap();
             let pending = PendingBatch::default();
-            pending.put(reader.read());
-            Self { reader, pending }
+            pending.put(reader.initial());
+            Self { reader, pending, cluster: Catalog::default() }
         }
 
-        fn refresh(&mut self) -> Vec<Change> {
+        /// Reads the files again, and takes the changes.
+        fn refresh(&mut self) -> (Vec<String>, Vec<Change>) {
             self.pending.put(self.reader.refresh());
-            self.pending.take()
+            self.take()
         }
-    }
 
-    /// The Services, and the changes other than objects.
-    fn split(changes: Vec<Change>) -> (Vec<String>, Vec<Change>) {
-        let mut catalog = Catalog::default();
-        changes.iter().cloned().for_each(|change| catalog.apply(change));
-        let rest = changes.into_iter().filter(|change| matches!(change, Change::Problems(_) | Change::Outage(_)));
-        (catalog.services.keys().map(ToString::to_string).collect(), rest.collect())
+        /// The Services of the consumer after it has taken the changes, and the changes other than objects.
+        fn take(&mut self) -> (Vec<String>, Vec<Change>) {
+            let changes = self.pending.take();
+            changes.iter().cloned().for_each(|change| self.cluster.apply(change));
+            let rest = changes.into_iter().filter(|change| matches!(change, Change::Problems(_) | Change::Outage(_)));
+            (self.cluster.services.keys().map(ToString::to_string).collect(), rest.collect())
+        }
     }
 
     #[test]
-    fn a_reload_emits_the_whole_cluster_and_its_problems_if_they_changed() {
+    fn a_reload_emits_what_has_changed() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
-        let odd = format!("{}---\nkind: Odd\n", service("web"));
+        let odd = format!("{}---\n{}---\nkind: Odd\n", service("web"), service("api"));
         fs::write(&file, &odd).unwrap();
         let mut reader = Read::open(&file);
-        let (services, rest) = split(reader.pending.take());
+        let (services, rest) = reader.take();
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
-        assert_eq!(services, ["ns/web"]);
-        assert_eq!(split(reader.refresh()), (services, vec![]), "the same problems are not emitted twice");
-        fs::write(&file, service("api")).unwrap();
-        assert_eq!(split(reader.refresh()), (vec!["ns/api".to_owned()], vec![Change::Problems(vec![])]));
+        assert_eq!(services, ["ns/api", "ns/web"]);
+        assert!(!reader.pending.put(reader.reader.refresh()), "the same files are no news");
+        fs::write(&file, service("web")).unwrap();
+        reader.pending.put(reader.reader.refresh());
+        assert!(matches!(reader.pending.pending().as_slice(), [Change::DeleteService(name)] if &*name.name == "api"));
+        assert_eq!(reader.take(), (vec!["ns/web".to_owned()], vec![Change::Problems(vec![])]));
+    }
+
+    #[test]
+    fn the_last_pending_change_of_an_object_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, service("web")).unwrap();
+        let mut reader = Read::open(&file);
+        reader.take();
+        for names in [&["web", "api"][..], &["api", "one"], &["one", "two"], &["two", "web"]] {
+            fs::write(&file, names.iter().map(|name| service(name)).collect::<Vec<_>>().join("---\n")).unwrap();
+            reader.pending.put(reader.reader.refresh());
+        }
+        assert_eq!(reader.pending.pending().len(), 4, "one for each Service");
+        assert_eq!(reader.take().0, ["ns/two", "ns/web"]);
     }
 
     #[test]
@@ -149,14 +187,14 @@ mod tests {
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let mut reader = Read::open(&file);
-        reader.pending.take();
+        reader.take();
         fs::write(&file, "kind: [").unwrap();
-        let (services, rest) = split(reader.refresh());
+        let (services, rest) = reader.refresh();
         assert_eq!(services, ["ns/web"]);
         assert!(matches!(rest.as_slice(), [Change::Outage(Some(why))] if why.contains("a.yaml")), "{rest:?}");
-        assert_eq!(split(reader.refresh()).1, vec![], "an outage is emitted once");
+        assert_eq!(reader.refresh().1, vec![], "an outage is emitted once");
         fs::write(&file, service("web")).unwrap();
-        assert_eq!(split(reader.refresh()).1, vec![Change::Outage(None)]);
+        assert_eq!(reader.refresh().1, vec![Change::Outage(None)]);
     }
 
     #[test]
@@ -168,44 +206,62 @@ mod tests {
         let mut reader = Read::open(&file);
         assert!(matches!(reader.pending.take()[0], Change::Node(Some(_))));
         fs::write(&file, service("web")).unwrap();
-        assert_eq!(reader.refresh()[0], Change::Node(None));
+        reader.pending.put(reader.reader.refresh());
+        assert_eq!(reader.pending.take()[0], Change::Node(None));
     }
 
     #[test]
-    fn a_source_returns_the_first_cluster_and_emits_the_next() {
+    fn a_source_returns_the_first_cluster_and_emits_its_changes() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let (sender, emitted) = channel();
         let (source, initial) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
-        assert_eq!(split(initial).0, ["ns/web"]);
+        let mut cluster = Catalog::default();
+        initial.into_iter().for_each(|change| cluster.apply(change));
         fs::write(&file, service("api")).unwrap();
         // The file may be read while it is empty.
-        while split(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/api"] {}
+        while cluster.services.keys().map(ToString::to_string).collect::<Vec<_>>() != ["ns/api"] {
+            let batch = emitted.recv_timeout(BOUND).unwrap();
+            batch.into_changes().into_iter().for_each(|change| cluster.apply(change));
+        }
         drop(source);
         assert!(emitted.iter().count() < 3, "the thread ends with its source");
     }
 
     #[test]
-    fn a_pending_batch_has_the_latest_content_of_the_files() {
+    fn a_pending_batch_has_the_latest_changes_of_the_files() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let (sender, emitted) = channel();
         let (_source, _) = FileSource::start(&file, "n", move |batch| drop(sender.send(batch))).unwrap();
         fs::write(&file, service("api")).unwrap();
+        // The first batch is for the file while it was empty, or with the Service.
         let batch = emitted.recv_timeout(BOUND).unwrap();
         let Batch::Pending(pending) = &batch else { panic!("{batch:?}") };
-        let last = || split(pending.cluster()).0;
+        let has = |name: &str| {
+            let is_it =
+                |change: &Change| matches!(change, Change::ApplyService(service) if &*service.name.name == name);
+            pending.pending().iter().any(is_it)
+        };
         for name in ["one", "two"] {
             fs::write(&file, service(name)).unwrap();
-            while last() != [format!("ns/{name}")] {
+            while !has(name) {
                 assert!(emitted.recv_timeout(Duration::from_millis(10)).is_err(), "no other batch is emitted");
             }
         }
-        assert_eq!(split(batch.into_changes()).0, ["ns/two"]);
+        let mut cluster = Catalog::default();
+        batch.into_changes().into_iter().for_each(|change| cluster.apply(change));
+        assert_eq!(cluster.services.len(), 1);
         fs::write(&file, service("three")).unwrap();
-        while split(emitted.recv_timeout(BOUND).unwrap().into_changes()).0 != ["ns/three"] {}
+        while !emitted
+            .recv_timeout(BOUND)
+            .unwrap()
+            .into_changes()
+            .iter()
+            .any(|change| matches!(change, Change::ApplyService(service) if &*service.name.name == "three"))
+        {}
     }
 
     #[test]
@@ -214,11 +270,11 @@ mod tests {
         let file = directory.path().join("a.yaml");
         fs::write(&file, service("web")).unwrap();
         let mut reader = Read::open(&file);
-        reader.pending.take();
+        reader.take();
         for text in ["kind: Odd", "kind: [", &service("api")] {
             fs::write(&file, text).unwrap();
             reader.pending.put(reader.reader.refresh());
         }
-        assert_eq!(split(reader.pending.take()), (vec!["ns/api".to_owned()], vec![]));
+        assert_eq!(reader.take(), (vec!["ns/api".to_owned()], vec![]));
     }
 }

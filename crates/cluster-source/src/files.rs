@@ -1,16 +1,17 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! A file that cannot be read at the start is an error. Later, its last content stays valid until it can be read again, so that a partly
-//! saved file does not delete Services.
+//! What a file said last stays valid while it cannot be read, or is empty, so that a partly saved file does not delete Services. Of a file
+//! that has changed, only the documents and list items that have changed are parsed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::catalog::Catalog;
-use crate::document::{self, SyntaxError};
+use crate::catalog::{Catalog, CatalogBuilder};
+use crate::document::{self, Part, SyntaxError};
+use crate::file_text::read_text;
 use crate::file_watch::FileWatchError;
+use crate::loaded::Loaded;
 
 /// Why cluster files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum FileError {
     },
     #[error("invalid YAML or JSON in {}: {error}", path.display())]
     Syntax { path: PathBuf, error: SyntaxError },
+    /// It had objects before.
+    #[error("no objects in {}: the file is empty", path.display())]
+    Emptied { path: PathBuf },
     #[error("no cluster files in {}: expected names that end in .yaml, .yml or .json", path.display())]
     Empty { path: PathBuf },
     #[error(transparent)]
@@ -33,24 +37,38 @@ pub enum FileError {
 #[derive(Debug, Default)]
 pub struct Files {
     root: PathBuf,
-    contents: BTreeMap<PathBuf, Vec<Value>>,
+    contents: BTreeMap<PathBuf, Vec<Document>>,
+    parsed: Parsed,
+}
+
+/// How much was parsed since the files were opened. Text that has not changed is not parsed again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// Documents, and items of Lists.
+    pub documents: u64,
+    pub bytes: u64,
+}
+
+/// A document of a file, or an item of a List in it.
+#[derive(Debug, Clone)]
+struct Document {
+    /// Of its text.
+    hash: u64,
+    objects: Arc<[Loaded]>,
 }
 
 impl Files {
-    /// Reads all files.
+    /// Reads all files. Of a directory, a file that cannot be read is left out, and its error is returned.
     ///
     /// # Errors
-    /// If a file cannot be read, or there is no file.
-    pub fn open(root: &Path) -> Result<Self, FileError> {
-        let mut files = Self { root: root.to_owned(), contents: BTreeMap::new() };
-        for path in list(root)? {
-            let objects = read(&path)?;
-            files.contents.insert(path, objects);
+    /// If no file can be read, or there is no file.
+    pub fn open(root: &Path) -> Result<(Self, Vec<FileError>), FileError> {
+        let mut files = Self { root: root.to_owned(), ..Self::default() };
+        let mut errors = files.refresh();
+        if !files.contents.is_empty() {
+            return Ok((files, errors));
         }
-        if files.contents.is_empty() {
-            return Err(FileError::Empty { path: root.to_owned() });
-        }
-        Ok(files)
+        Err(if errors.is_empty() { FileError::Empty { path: root.to_owned() } } else { errors.swap_remove(0) })
     }
 
     /// Reads all files again. A file that cannot be read keeps its last content, and its error is returned.
@@ -62,10 +80,9 @@ impl Files {
         };
         self.contents.retain(|path, _| paths.contains(path));
         for path in paths {
-            match read(&path) {
-                Ok(objects) => {
-                    self.contents.insert(path, objects);
-                }
+            let known = self.contents.get(&path).map_or(&[][..], Vec::as_slice);
+            match read(&path, known, &mut self.parsed) {
+                Ok(documents) => drop(self.contents.insert(path, documents)),
                 Err(error) => errors.push(error),
             }
         }
@@ -74,13 +91,17 @@ impl Files {
 
     /// The cluster of all files together.
     pub fn catalog(&self) -> Catalog {
-        let mut catalog = Catalog::default();
-        for (path, objects) in &self.contents {
-            let file = path.display().to_string();
-            objects.iter().enumerate().for_each(|(index, object)| catalog.add(object, index + 1, &file));
+        let names: Vec<_> = self.contents.keys().map(|path| path.display().to_string()).collect();
+        let mut catalog = CatalogBuilder::default();
+        for (name, documents) in names.iter().zip(self.contents.values()) {
+            let objects = documents.iter().flat_map(|document| document.objects.iter());
+            objects.enumerate().for_each(|(index, object)| catalog.add(object, index + 1, name));
         }
-        catalog.finish();
-        catalog
+        catalog.finish()
+    }
+
+    pub fn parsed(&self) -> Parsed {
+        self.parsed
     }
 }
 
@@ -115,12 +136,41 @@ fn extension(path: &Path) -> String {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
-fn read(path: &Path) -> Result<Vec<Value>, FileError> {
-    let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
-    // PowerShell writes a byte order mark, which JSON and YAML parsers reject.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+/// Reads a file, and parses what is not in the documents that are known of it.
+fn read(path: &Path, known: &[Document], parsed: &mut Parsed) -> Result<Vec<Document>, FileError> {
+    let text = read_text(path).map_err(unreadable(path))?;
     let syntax = |error| FileError::Syntax { path: path.to_owned(), error };
-    document::read(text, extension(path) == "json").map_err(syntax)
+    let parts = document::parts(&text, extension(path) == "json").map_err(syntax)?;
+    let known: HashMap<u64, &Document> = known.iter().map(|document| (document.hash, document)).collect();
+    let documents = match parse(&parts, &known, parsed) {
+        // The text of a YAML item is not a whole one, for example if it has an alias of an anchor in another item.
+        Err(_) if parts.iter().any(Part::is_yaml_item) => parse(&document::documents(&text), &known, parsed),
+        documents => documents,
+    };
+    let documents = documents.map_err(syntax)?;
+    let had_objects = known.values().any(|document| !document.objects.is_empty());
+    // A program that writes a file truncates it first, and may fail then.
+    if had_objects && documents.iter().all(|document| document.objects.is_empty()) {
+        return Err(FileError::Emptied { path: path.to_owned() });
+    }
+    Ok(documents)
+}
+
+fn parse(
+    parts: &[Part<'_>],
+    known: &HashMap<u64, &Document>,
+    parsed: &mut Parsed,
+) -> Result<Vec<Document>, SyntaxError> {
+    let parse = |part: &Part<'_>| {
+        let hash = part.hash();
+        if let Some(known) = known.get(&hash) {
+            return Ok(Document::clone(known));
+        }
+        parsed.documents += 1;
+        parsed.bytes += part.len() as u64;
+        Ok(Document { hash, objects: part.parse()?.iter().map(Loaded::new).collect() })
+    };
+    parts.iter().map(parse).collect()
 }
 
 #[cfg(test)]
@@ -136,6 +186,19 @@ mod tests {
         files.catalog().services.keys().map(|name| name.name.to_string()).collect()
     }
 
+    fn open(root: &Path) -> Files {
+        let (files, errors) = Files::open(root).unwrap();
+        assert!(errors.is_empty(), "{errors:?}");
+        files
+    }
+
+    /// The documents that a refresh parses.
+    fn parsed_again(files: &mut Files) -> u64 {
+        let before = files.parsed().documents;
+        assert!(files.refresh().is_empty());
+        files.parsed().documents - before
+    }
+
     #[test]
     fn a_directory_is_read_recursively_and_in_order() {
         let directory = tempfile::tempdir().unwrap();
@@ -143,7 +206,7 @@ mod tests {
         for (path, name) in [("b/x.yml", "two"), ("a.YAML", "one"), ("c.txt", "no"), (".d.yaml", "no")] {
             fs::write(directory.path().join(path), SERVICE.replace("NAME", name)).unwrap();
         }
-        assert_eq!(names(&Files::open(directory.path()).unwrap()), ["one", "two"]);
+        assert_eq!(names(&open(directory.path())), ["one", "two"]);
     }
 
     #[test]
@@ -152,7 +215,7 @@ mod tests {
         let (one, two) = (directory.path().join("1.yaml"), directory.path().join("2.yaml"));
         fs::write(&one, SERVICE.replace("NAME", "one")).unwrap();
         fs::write(&two, SERVICE.replace("NAME", "two")).unwrap();
-        let mut files = Files::open(directory.path()).unwrap();
+        let mut files = open(directory.path());
         fs::write(&one, "kind: [").unwrap();
         fs::remove_file(&two).unwrap();
         let errors = files.refresh();
@@ -165,11 +228,102 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_becomes_empty_keeps_its_last_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        for text in ["", " \n\n", "---\n# nothing\n---\n", "apiVersion: v1\nkind: List\nitems:\n"] {
+            fs::write(&file, SERVICE).unwrap();
+            let mut files = open(&file);
+            fs::write(&file, text).unwrap();
+            assert!(matches!(files.refresh().as_slice(), [FileError::Emptied { path }] if *path == file), "{text:?}");
+            assert_eq!(names(&files), ["NAME"], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_directory_that_cannot_be_read_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.yaml"), "{{ if .Values.x }}\n").unwrap();
+        fs::write(directory.path().join("b.yaml"), SERVICE).unwrap();
+        let (files, errors) = Files::open(directory.path()).unwrap();
+        assert!(matches!(errors.as_slice(), [FileError::Syntax { .. }]), "{errors:?}");
+        assert_eq!(names(&files), ["NAME"]);
+    }
+
+    #[test]
     fn a_missing_file_or_an_empty_directory_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let error = Files::open(directory.path()).unwrap_err();
         assert!(matches!(error, FileError::Empty { .. }), "{error}");
         let error = Files::open(&directory.path().join("none.yaml")).unwrap_err();
         assert!(matches!(error, FileError::Unreadable { .. }), "{error}");
+    }
+
+    #[test]
+    fn only_the_documents_of_an_edited_file_are_parsed() {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, names) in [("a.yaml", ["a", "b"]), ("b.yaml", ["c", "d"])] {
+            let text = names.map(|name| SERVICE.replace("NAME", name)).join("---\n");
+            fs::write(directory.path().join(file), text).unwrap();
+        }
+        let mut files = open(directory.path());
+        assert_eq!(files.parsed().documents, 4);
+        assert_eq!(parsed_again(&mut files), 0);
+        let edited = SERVICE.replace("NAME", "e") + "---\n" + &SERVICE.replace("NAME", "f");
+        fs::write(directory.path().join("b.yaml"), &edited).unwrap();
+        assert_eq!((parsed_again(&mut files), names(&files).join(" ").as_str()), (2, "a b e f"));
+        // A file that moves within the order is the same text, but another file.
+        fs::remove_file(directory.path().join("a.yaml")).unwrap();
+        assert_eq!((parsed_again(&mut files), names(&files).join(" ").as_str()), (0, "e f"));
+    }
+
+    #[test]
+    fn only_the_edited_documents_of_a_file_are_parsed() {
+        let directory = tempfile::tempdir().unwrap();
+        let all = ["a", "b", "c", "d"];
+        let yaml = |names: &[&str]| {
+            let documents: Vec<_> =
+                names.iter().map(|name| format!("---\n{}", SERVICE.replace("NAME", name))).collect();
+            documents.concat()
+        };
+        let yaml_list = |names: &[&str]| {
+            let item = |name: &&str| format!("- {}", SERVICE.replace("NAME", name).trim_end().replace('\n', "\n  "));
+            format!("apiVersion: v1\nitems:\n{}\nkind: List\n", names.iter().map(item).collect::<Vec<_>>().join("\n"))
+        };
+        let json_list = |names: &[&str]| {
+            let item = |name: &&str| {
+                serde_json::json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"namespace": "ns", "name": name}, "spec": {"clusterIP": "10.0.0.1"}})
+            };
+            serde_json::json!({"kind": "List", "items": names.iter().map(item).collect::<Vec<_>>()}).to_string()
+        };
+        type Form<'a> = &'a dyn Fn(&[&str]) -> String;
+        let forms: [(&str, Form<'_>); 3] = [("a.yaml", &yaml), ("b.yaml", &yaml_list), ("c.json", &json_list)];
+        for (name, form) in forms {
+            let file = directory.path().join(name);
+            fs::write(&file, form(&all)).unwrap();
+            let mut files = open(&file);
+            assert_eq!(files.parsed().documents, 4, "{name}");
+            // An edit, an addition, and a removal at the begin, which moves all others.
+            for (edited, expected) in
+                [(&["a", "x", "c", "d"][..], 1), (&["a", "x", "c", "d", "y"], 1), (&["x", "c"], 0)]
+            {
+                fs::write(&file, form(edited)).unwrap();
+                assert_eq!(parsed_again(&mut files), expected, "{name}: {edited:?}");
+                let mut edited = edited.to_vec();
+                edited.sort();
+                assert_eq!(names(&files), edited, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_with_an_alias_of_another_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        let text = "apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {namespace: ns, name: a}\n  spec: &spec\n    clusterIP: 10.0.0.1\n\
+            - metadata: {namespace: ns, name: b}\n  spec: *spec\n";
+        fs::write(&file, text).unwrap();
+        assert_eq!(names(&open(&file)), ["a", "b"]);
     }
 }

@@ -11,8 +11,8 @@
 //! - **Complete lists.** The first change of a kind is its complete list ([`Change::ResetServices`], [`Change::ResetSlices`],
 //!   [`Change::Node`]), emitted after its last page has been read. A later list replaces everything, so a missed deletion takes effect. An
 //!   incomplete list is never emitted.
-//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one [`Batch`].
-//!   At most one is pending: if the files change before it is taken, it gets their new content.
+//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one [`Batch`], with
+//!   the objects that have changed. At most one is pending: if the files change before it is taken, it gets these changes too.
 //! - **Partial failure.** The valid parts of an object are used. Each invalid part is left out and reported as a [`kubernetes::Problem`]
 //!   ([`Change::Problems`]), once for each version of the object. An object without any usable part is deleted.
 //! - **Outages.** While the source cannot be read, [`Change::Outage`] carries the reason, and everything emitted before stays valid.
@@ -40,9 +40,11 @@ pub mod cluster;
 mod document;
 mod error_chain;
 mod file_source;
+mod file_text;
 pub mod file_watch;
 pub mod files;
 pub mod kubernetes;
+mod loaded;
 
 pub use batch::{Batch, PendingBatch};
 pub use catalog::Catalog;
@@ -50,3 +52,4 @@ pub use change::Change;
 pub use document::SyntaxError;
 pub use error_chain::error_chain;
 pub use file_source::FileSource;
+pub use file_text::read_text;

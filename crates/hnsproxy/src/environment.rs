@@ -40,7 +40,7 @@ pub fn resolve(
     catalog: &Catalog,
 ) -> Result<(Settings, Host), SettingsError> {
     let settings = settings(config, args, hns)?;
-    let host = host(config, args, hns, catalog.nodes.get(&settings.node_name));
+    let host = host(config, args, hns, catalog.nodes.get(&settings.node_name).map(|node| &**node));
     Ok((settings, host))
 }
 

@@ -15,6 +15,7 @@ use super::connection_options::ConnectionOptions;
 use super::plugin::Plugin;
 use super::token::is_valid_token;
 use super::userinfo::{hide_userinfo, without_userinfo};
+use crate::file_text::decode_text;
 
 /// The schemes of proxies that kube supports.
 const PROXY_SCHEMES: [&str; 3] = ["http", "https", "socks5"];
@@ -107,19 +108,18 @@ fn replace_auth_provider(auth: &mut AuthInfo) -> Result<(), AccessError> {
     Ok(())
 }
 
-/// Reads the token file, and trims its text: a file written by hand ends with a newline, which is invalid in a header. Files that need no
-/// trimming are left to kube, which reads them again when they change.
+/// Reads the token file, and trims its text: a file written by hand ends with a newline, which is invalid in a header. Files that have nothing
+/// but the token are left to kube, which reads them again when they change.
 fn trim_token(auth: &mut AuthInfo) -> Result<(), AccessError> {
     let Some(path) = auth.token_file.as_ref().filter(|_| auth.token.is_none()).map(PathBuf::from) else {
         return Ok(());
     };
-    let text = match fs::read_to_string(&path) {
-        Ok(text) if text.trim().is_empty() => return Err(AccessError::EmptyToken { path }),
-        Ok(text) => text,
+    let read = fs::read(&path).and_then(|bytes| Ok((decode_text(bytes.clone())?, bytes)));
+    match read {
+        Ok((text, _)) if text.trim().is_empty() => return Err(AccessError::EmptyToken { path }),
+        Ok((text, bytes)) if text.trim().as_bytes() != bytes => auth.token = Some(text.trim().to_owned().into()),
+        Ok(_) => {}
         Err(source) => return Err(AccessError::Token { path, source }),
-    };
-    if text.trim() != text {
-        auth.token = Some(text.trim().to_owned().into());
     }
     Ok(())
 }
@@ -138,6 +138,7 @@ mod tests {
             trim_token(&mut auth).map(|()| auth.token.map(|token| token.expose_secret().to_owned()))
         };
         assert_eq!(read("secret\n").unwrap().as_deref(), Some("secret"));
+        assert_eq!(read("\u{feff}secret\r\n").unwrap().as_deref(), Some("secret"));
         assert_eq!(read("secret").unwrap(), None, "kube reads the file again when it changes");
         assert!(read("\n").unwrap_err().to_string().ends_with("token: empty"));
     }

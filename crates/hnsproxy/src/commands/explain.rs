@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use cluster_source::files::Files;
+use cluster_source::Catalog;
 use proxy::Explanation;
 
-use super::{IN_SYNC, log_catalog};
+use super::{IN_SYNC, log_catalog, read_files};
 use crate::cli::{ExplainSvcArgs, OutputForm};
 use crate::config::Config;
 use crate::environment::resolve;
@@ -17,7 +17,7 @@ use crate::{output, view};
 
 pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, CommandError> {
     let (explanation, description) = match &args.proxy.source.from {
-        Some(path) => from_files(args, config, &Files::open(path)?)?,
+        Some(path) => from_files(args, config, &read_files(path)?)?,
         None => from_process(args)?,
     };
     match args.proxy.output.output {
@@ -27,16 +27,19 @@ pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, Comm
     Ok(IN_SYNC)
 }
 
-fn from_files(args: &ExplainSvcArgs, config: &Config, files: &Files) -> Result<(Explanation, String), CommandError> {
+fn from_files(
+    args: &ExplainSvcArgs,
+    config: &Config,
+    catalog: &Catalog,
+) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
-    let catalog = files.catalog();
-    let (settings, host) = resolve(config, &args.proxy, &hns, &catalog)?;
+    let (settings, host) = resolve(config, &args.proxy, &hns, catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
-    session.load(&catalog);
+    session.load(catalog);
     session.audit()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
-    log_catalog(&catalog);
+    log_catalog(catalog);
     match explanation {
         Some(explanation) => Ok((explanation, session.description())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),

@@ -11,6 +11,7 @@ mod run;
 mod service;
 mod state;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -128,9 +129,16 @@ fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, C
 /// Reads the cluster once.
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
-        Some(path) => Files::open(path)?.catalog(),
+        Some(path) => read_files(path)?,
         None => source::read_api_server(args, config, &node_name(config, hns)?, shutdown)?,
     })
+}
+
+/// Reads the cluster from files once. Logs the files that cannot be read, and leaves them out.
+fn read_files(root: &Path) -> Result<Catalog, CommandError> {
+    let (files, errors) = Files::open(root)?;
+    errors.iter().for_each(|error| warn!("{}; leaving it out", error_chain(error)));
+    Ok(files.catalog())
 }
 
 /// Logs what was read, and what of it could not be used.

@@ -3,9 +3,9 @@
 //! With `--config`, the file replaces all fields to which flags are bound, except the name of the node and the log settings.
 //! Without it, flags override the defaults. A flag can set a zero value; in a file, a zero value means the default.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use cluster_source::read_text;
 use serde_json::Value;
 use tracing::Level;
 
@@ -37,7 +37,7 @@ impl Config {
     /// If the file cannot be read, or the file or the flags are invalid.
     pub fn resolve(flags: &Flags) -> Result<Self, ConfigError> {
         let Some(path) = flags.text(flag::CONFIG).map(PathBuf::from) else { return Self::from_flags(flags) };
-        match fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Self::from_file(flags, &path, &text),
             Err(source) => Err(ConfigError::Unreadable { path, source }),
         }

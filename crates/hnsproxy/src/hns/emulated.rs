@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cluster_source::read_text;
 use hcn::{Hcn, Kind};
 use hcn_emulator::control::Control;
 use hcn_emulator::remote::Remote;
@@ -71,8 +72,7 @@ pub fn emulator(path: Option<&Path>) -> Result<(Host, Arc<Emulator>), HnsError> 
 }
 
 fn read(path: &Path) -> Result<Host, HnsError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| HnsError::Unreadable { path: path.to_owned(), source })?;
+    let text = read_text(path).map_err(|source| HnsError::Unreadable { path: path.to_owned(), source })?;
     let invalid =
         |reason: serde_json::Error| HnsError::InvalidHost { path: path.to_owned(), reason: reason.to_string() };
     serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(invalid)

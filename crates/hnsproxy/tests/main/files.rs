@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::cluster::{service, slice};
 use crate::support::hns::Hns;
-use crate::support::program::from;
+use crate::support::program::{from, hnsproxy};
 use crate::support::recording::host;
 use crate::support::running::Running;
 
@@ -43,6 +43,62 @@ fn a_file_that_becomes_invalid_keeps_its_last_objects() {
     fs::write(&broken, list("a", "10.96.9.3")).unwrap();
     hns.wait_for_frontend("10.96.9.3");
     hns.wait_for_no_frontend("10.96.9.1");
+}
+
+#[test]
+fn a_file_that_becomes_empty_keeps_its_last_objects() {
+    let (directory, hns) = (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"));
+    let [emptied, other] = ["a.yaml", "b.yaml"].map(|name| directory.path().join(name));
+    fs::write(&emptied, list("a", "10.96.9.1")).unwrap();
+    fs::write(&other, list("b", "10.96.9.2")).unwrap();
+    let running = Running::start(&[&from(directory.path()), &hns.flag()]);
+    hns.wait_for_frontend("10.96.9.1");
+    fs::write(&emptied, "\n").unwrap();
+    running.wait_until_cluster_available(false);
+    fs::write(&other, list("b", "10.96.9.3")).unwrap();
+    hns.wait_for_frontend("10.96.9.3");
+    assert!(hns.has_frontend("10.96.9.1"));
+    fs::remove_file(&emptied).unwrap();
+    hns.wait_for_no_frontend("10.96.9.1");
+    running.wait_until_cluster_available(true);
+}
+
+#[test]
+fn a_file_of_a_directory_that_is_invalid_at_the_start_is_left_out() {
+    let (directory, hns) = (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"));
+    fs::write(directory.path().join("a.yaml"), "{{ if .Values.enabled }}\n").unwrap();
+    fs::write(directory.path().join("b.yaml"), [0xff, 0x00, 0x80]).unwrap();
+    fs::write(directory.path().join("c.yaml"), list("c", "10.96.9.1")).unwrap();
+    hnsproxy(&["run", &from(directory.path()), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+    let running = Running::start(&[&from(directory.path()), &hns.flag()]);
+    let state = running.wait_until_cluster_available(false);
+    let error = state["cluster"]["error"].as_str().unwrap();
+    assert!(error.contains("a.yaml") && error.contains("b.yaml"), "{error}");
+}
+
+#[test]
+fn files_in_the_encodings_of_windows_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let utf16 =
+        |text: &str, unit: fn(u16) -> [u8; 2]| format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect();
+    let encodings: [&dyn Fn(&str) -> Vec<u8>; 4] = [
+        &|text| utf16(text, u16::to_le_bytes),
+        &|text| utf16(text, u16::to_be_bytes),
+        &|text| format!("\u{feff}{text}").into_bytes(),
+        &|text| text.replace('\n', "\r\n").into_bytes(),
+    ];
+    let configuration =
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nwinkernel:\n  enableDSR: true\n";
+    for encode in encodings {
+        let hns = Hns::of("boutique-l2bridge");
+        let (cluster, config) = (directory.path().join("cluster.yaml"), directory.path().join("config"));
+        fs::write(&cluster, encode(&list("a", "10.96.9.1"))).unwrap();
+        fs::write(&config, encode(configuration)).unwrap();
+        let config = format!("--config={}", config.display());
+        hnsproxy(&["run", &from(&cluster), &config, &hns.flag(), "--once"]).expect(0);
+        assert!(hns.has_frontend("10.96.9.1"));
+    }
 }
 
 #[test]
