@@ -111,6 +111,8 @@ pub(super) struct ClusterPage {
     /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
     available: bool,
     pub(super) error: Option<String>,
+    /// Whether any server may pose as the API server.
+    pub(super) insecure_skip_tls_verify: bool,
     /// For how long the API server has not proved that what is known of a kind is current.
     pub(super) watch_silence_seconds: BTreeMap<&'static str, f64>,
 }
@@ -246,6 +248,7 @@ impl StatePage {
                 complete,
                 available: status.cluster_outage.is_none(),
                 error: status.cluster_outage.clone(),
+                insecure_skip_tls_verify: status.insecure_skip_tls_verify,
                 watch_silence_seconds: snapshot
                     .watch_silence()
                     .map(|(kind, silence)| (kind, silence.as_secs_f64()))
@@ -379,7 +382,7 @@ pub(super) mod tests {
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
             "cluster": {"complete": true, "available": false, "error": "no connection",
-                "watch_silence_seconds": {"Service": 23.0}},
+                "insecure_skip_tls_verify": false, "watch_silence_seconds": {"Service": 23.0}},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],
             "configuration": {"error": null},

@@ -28,6 +28,9 @@ pub(super) fn text(page: &StatuszPage) -> String {
     if !silence.is_empty() {
         let _ = writeln!(text, "Silence of watches: {}", silence.join(", "));
     }
+    if state.cluster.insecure_skip_tls_verify {
+        text += "Cluster: the certificate of the API server is not verified (insecure-skip-tls-verify)\n";
+    }
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
     for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {

@@ -33,7 +33,7 @@ pub struct Environment<'a> {
 /// Emits changes until it is dropped.
 enum Running {
     Files { _source: FileSource },
-    ApiServer { _task: Task },
+    ApiServer { _task: Task, insecure_skip_tls_verify: bool },
 }
 
 /// A running source, and what is known of the cluster apart from the session.
@@ -79,9 +79,10 @@ impl Feed {
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
+                let insecure_skip_tls_verify = access.insecure_skip_tls_verify();
                 let emit = move |changes| emit(Batch::Changes(changes));
                 let task = list_watch(background, access.clone(), node_name, observer, emit);
-                (needs, Running::ApiServer { _task: task }, Vec::new())
+                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify }, Vec::new())
             }
         };
         let node = LocalNode::new(node_name, needs);
@@ -104,6 +105,11 @@ impl Feed {
     /// Why the source cannot be read at present.
     pub fn outage(&self) -> Option<&String> {
         self.outage.as_ref()
+    }
+
+    /// Whether the API server is not verified.
+    pub fn insecure_skip_tls_verify(&self) -> bool {
+        matches!(self.running, Running::ApiServer { insecure_skip_tls_verify: true, .. })
     }
 
     /// Identifies the changes of this feed.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
 use cluster_source::{Catalog, Change};
+use tracing::warn;
 
 pub use coalesced::{ClusterChanges, Coalesced};
 pub use feed::{Environment, Feed, Origin};
@@ -83,7 +84,15 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
         watch_timeout,
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    Access::open(&options).map(Arc::new)
+    let access = Access::open(&options)?;
+    if access.insecure_skip_tls_verify() {
+        warn!(
+            server = access.server(),
+            "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig): any server may pose as the API \
+             server and read the credentials; set certificate-authority instead"
+        );
+    }
+    Ok(Arc::new(access))
 }
 
 /// Lists and watches the cluster for the proxy of a node until the task is dropped. Changes are emitted on the background thread.

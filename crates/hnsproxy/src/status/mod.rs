@@ -64,6 +64,8 @@ pub struct Status {
     pub cluster_outage: Option<String>,
     /// The watch that has received nothing for too long, and for how long.
     pub silent_watch: Option<SilentWatch>,
+    /// Whether any server may pose as the API server, because the kubeconfig has `insecure-skip-tls-verify`.
+    pub insecure_skip_tls_verify: bool,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
     /// What keeps HNS from being in sync, as far as the core knows. [`not_ready`] has all reasons.
@@ -97,6 +99,7 @@ impl Default for Status {
             liveness: Liveness::Up,
             cluster_outage: None,
             silent_watch: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             unready: vec![Unready::ClusterIncomplete],
             hns_version: None,
@@ -150,6 +153,7 @@ impl Status {
             liveness: reconciler.liveness(),
             cluster_outage: None,
             silent_watch: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             unready: reconciler.unready(),
             hns_version: reconciler.version().map(|version| version.to_string()),

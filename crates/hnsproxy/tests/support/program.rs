@@ -25,6 +25,13 @@ impl Ended {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
         self
     }
+
+    /// Ends the test if the output contains this secret.
+    #[track_caller]
+    pub(crate) fn hides(self, secret: &str) -> Self {
+        assert!(!self.stdout.contains(secret) && !self.stderr.contains(secret), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
 }
 
 /// The program with arguments, in an environment that names no network.
