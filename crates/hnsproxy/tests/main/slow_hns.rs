@@ -1,6 +1,8 @@
 //! HNS calls that are slow or hang: the shutdown, changes, health and readiness do not wait for them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing;
@@ -14,6 +16,7 @@ use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
 /// The promise of a shutdown, whatever HNS does.
+#[cfg(unix)]
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 fn l2bridge() -> Hns {
