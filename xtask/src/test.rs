@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, ensure};
 
 use crate::process::{self, output, run as run_command, say, status};
+use crate::soak;
 use crate::windows::{self, Built};
 use crate::wine::{self, Prefix};
 use crate::wine_bench;
@@ -49,6 +50,8 @@ fn here(packages: &[String]) -> Result<()> {
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;
+        let failures = soak::failures(&soak::Arguments::brief())?;
+        ensure!(failures.is_empty(), "soak test: {}", failures.join("; "));
         // In CI, missing tools are installed. Elsewhere they are not, since they take about 1 GB.
         if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
             wine_bench::run(&wine_bench::Arguments::default())?;

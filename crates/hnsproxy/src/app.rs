@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
 
 use cluster_source::error_chain;
 use cluster_source::file_watch::FileWatch;
@@ -14,7 +13,7 @@ use crate::background::Background;
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::control_loop::{Context, ControlLoop, Event, EventSender, Exit, Reload};
+use crate::control_loop::{Context, ControlLoop, Event, EventQueue, Exit, Reload};
 use crate::error::CommandError;
 use crate::events::{self, EventType, ObjectReference, SharedCorrelator};
 use crate::hns::Hns;
@@ -28,7 +27,6 @@ use crate::status::StatusStore;
 /// The process, ready to run.
 pub struct Bound<'a> {
     context: Context<'a>,
-    received: Receiver<Event>,
     correlator: SharedCorrelator,
     reporting: Reporting,
     control_loop: ControlLoop<'a>,
@@ -45,9 +43,8 @@ pub fn build<'a>(
     hns: Arc<Hns>,
     shutdown: &Shutdown,
 ) -> Result<Bound<'a>, CommandError> {
-    let (sender, received) = mpsc::channel();
     let store = Arc::new(StatusStore::new(Clock::new()));
-    let events = EventSender::new(sender, store.clone());
+    let events = EventQueue::new(store.clone());
     let requested = events.clone();
     shutdown.on_request(move || requested.send(Event::Shutdown));
     let changed = events.clone();
@@ -63,7 +60,7 @@ pub fn build<'a>(
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
     let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;
-    Ok(Bound { context, received, correlator, reporting, control_loop, _config_watcher: config_watcher })
+    Ok(Bound { context, correlator, reporting, control_loop, _config_watcher: config_watcher })
 }
 
 impl Bound<'_> {
@@ -82,9 +79,9 @@ impl Bound<'_> {
     /// # Errors
     /// If the process has to be restarted.
     pub fn run(self) -> Result<(), CommandError> {
-        let Self { context, received, correlator, mut reporting, mut control_loop, _config_watcher } = self;
+        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher } = self;
         loop {
-            let Reload { config, file_error } = match control_loop.run(&received)? {
+            let Reload { config, file_error } = match control_loop.run()? {
                 Exit::Reload(reload) => reload,
                 Exit::Shutdown => {
                     info!("shut down; HNS keeps its state");
@@ -189,7 +186,9 @@ mod tests {
             let _task = background.spawn(move |stopped| async move {
                 let in_sync = |status: &Arc<Status>| status.hns_version.is_some() && status.progress.backlog == 0;
                 tokio::select! {
-                    _ = status.wait_for(in_sync) => shutdown.request(),
+                    _ = status.wait_for(in_sync) => {
+                        shutdown.request();
+                    }
                     _ = stopped => {}
                 }
             });

@@ -14,7 +14,6 @@ use crate::environment::SettingsError;
 use crate::hns::HnsError;
 use crate::http_client::RequestError;
 use crate::instance_lock::LockedByOther;
-use crate::log::LogFileError;
 use crate::serve::ListenError;
 use crate::source::NodeError;
 use crate::status::NotReady;
@@ -63,6 +62,8 @@ pub enum CommandError {
         .counts.writes
     )]
     NotInSync { reasons: Vec<NotReady>, counts: hcn::Counts },
+    #[error("HNS not in sync: shutdown requested before")]
+    Stopped,
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),
     #[error(
@@ -80,8 +81,6 @@ pub enum CommandError {
     /// Checked before the installation: a service with these arguments would not start.
     #[error("invalid arguments for the service: {0}")]
     ServiceArguments(String),
-    #[error(transparent)]
-    LogFile(#[from] LogFileError),
     #[error("Service {service} {}", .why.as_ref().map_or_else(|| "not found".to_owned(), |why| format!("skipped: {why}")))]
     ServiceNotFound {
         service: ServiceName,

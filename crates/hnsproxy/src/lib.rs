@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod output;
 pub mod panic_hook;
 pub mod reporting;
+pub mod saved_file;
 pub mod serve;
 pub mod session;
 pub mod shutdown;

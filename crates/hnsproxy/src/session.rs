@@ -9,9 +9,10 @@ use cluster_source::error_chain;
 use cluster_source::{Catalog, Change};
 use hcn::{ApiVersion, Client, Counts, Features};
 use jiff::Timestamp;
-use proxy::apply::{Outcome, Workers};
+use proxy::apply::{Failure, Interruption, Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
+use proxy::reconcile::Trigger;
 use proxy::{
     AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition,
     Settings,
@@ -53,6 +54,13 @@ pub enum AuditProgress {
 
 /// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
 const MAX_DRIFT_LOGGED: usize = 20;
+
+/// How long a run goes on although a change waits. Most runs are shorter, and are not planned twice. It is less than HNS takes for a call or
+/// two.
+const MIN_RUN: Duration = Duration::from_millis(10);
+/// How long a run goes on if no change waits. The status is that of the last run, so it is older than the state of HNS by at most this time and the
+/// job in progress.
+const MAX_RUN: Duration = Duration::from_secs(1);
 
 impl Session {
     pub fn new(hns: Arc<Hns>, settings: Settings, host: Host, concurrency: NonZeroUsize) -> Self {
@@ -128,6 +136,11 @@ impl Session {
             Change::Node(None) => self.node.found = Some(false),
             Change::Problems(_) | Change::Outage(_) => {}
         }
+    }
+
+    /// Records that a change has been pending since an earlier time than that of the version that was applied.
+    pub fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
+        self.reconciler.record_trigger(service, trigger);
     }
 
     /// Marks the node as eligible for external load balancers. For files without a Node object.
@@ -207,7 +220,8 @@ impl Session {
             Err(_) => AuditProgress::Failed,
         };
         let error = result.err().map(|error| error_chain(&error));
-        if error != self.audit_error {
+        // After a shutdown was requested, reads fail without a call. That is no condition of HNS.
+        if error != self.audit_error && !self.is_stopped() {
             match (&error, &self.audit_error) {
                 (Some(error), _) => warn!("{error}; HNS is not programmed until this is resolved"),
                 (None, Some(resolved)) => info!("{resolved}: resolved"),
@@ -240,10 +254,18 @@ impl Session {
         self.reconciler.explain(service, now)
     }
 
-    /// Programs HNS as far as is possible now. Returns when to run again.
-    pub fn run(&mut self) -> Next {
-        let now = self.now();
-        let Report { outcomes, next, .. } = self.reconciler.run_with(&self.client, now, &self.workers);
+    /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second
+    /// has passed. Returns when to run again.
+    pub fn run(&mut self, change_waits: &(dyn Fn() -> bool + Sync)) -> Next {
+        let (now, start, hns) = (self.now(), self.start, &self.hns);
+        let interrupt = || {
+            if hns.is_stopped() {
+                return Some(Interruption::Shutdown);
+            }
+            let limit = if change_waits() { MIN_RUN } else { MAX_RUN };
+            (start.elapsed() > now + limit).then_some(Interruption::Change)
+        };
+        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &self.workers, &interrupt);
         self.report_drift();
         self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
         if self.reconciler.audit_error().is_none() {
@@ -255,6 +277,8 @@ impl Session {
         for Outcome { step, result, restored } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
+                // The process shuts down, and retries nothing.
+                Err(Failure::Hns(hcn::Error::Stopped { .. })) => debug!("{step}: not completed"),
                 Err(failure) if *restored => {
                     warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
@@ -297,6 +321,11 @@ impl Session {
     /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.reconciler.unready().iter().map(NotReady::from).collect()
+    }
+
+    /// Whether shutdown was requested: no further call is begun.
+    pub fn is_stopped(&self) -> bool {
+        self.hns.is_stopped()
     }
 
     pub fn status(&self) -> Status {

@@ -122,7 +122,7 @@ fn hash(text: &str) -> Content {
 
 #[cfg(test)]
 mod tests {
-    use hcn::schema::{LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
+    use hcn::schema::{DistributionType, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
     use hcn::{ApiVersion, Version};
 
     use super::*;
@@ -184,13 +184,14 @@ mod tests {
         };
         let fewer = changed(&|d| d.host_compute_endpoints.truncate(1));
         assert!(fewer.whole != base.whole && fewer.shape == base.shape);
-        let others: [&dyn Fn(&mut LoadBalancer); 7] = [
+        let others: [&dyn Fn(&mut LoadBalancer); 8] = [
             &|d| d.flags = LoadBalancerFlags::DSR,
             &|d| d.source_vip = "10.0.0.9".into(),
             &|d| d.frontend_vips = vec!["fd00::2".into()],
             &|d| d.port_mappings[0].protocol = Protocol::UDP,
             &|d| d.port_mappings[0].external_port = 81,
             &|d| d.port_mappings[0].internal_port = 81,
+            &|d| d.port_mappings[0].distribution_type = DistributionType::SOURCE_IP,
             &|d| d.port_mappings[0].flags = PortMappingFlags::VIP_EXTERNAL_IP,
         ];
         for change in others {

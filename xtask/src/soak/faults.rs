@@ -53,7 +53,9 @@ impl<F: Copy> Faults<F> {
     }
 
     /// Begins or ends a fault if that is due.
-    pub(super) fn turn(&mut self, now: Duration, choose: impl FnOnce(&mut Rng) -> F) -> Option<Turn<F>> {
+    ///
+    /// `choose` returns a fault, and how long it lasts.
+    pub(super) fn turn(&mut self, now: Duration, choose: impl FnOnce(&mut Rng) -> (F, Duration)) -> Option<Turn<F>> {
         if now < self.until {
             return None;
         }
@@ -62,8 +64,8 @@ impl<F: Copy> Faults<F> {
             self.last = Some(now);
             return Some(Turn::End(ended));
         }
-        let fault = choose(&mut self.random);
-        self.until = now + Duration::from_millis(self.random.u64(LENGTH_MS));
+        let (fault, length) = choose(&mut self.random);
+        self.until = now + length;
         (self.current, self.count) = (Some(fault), self.count + 1);
         Some(Turn::Begin(fault))
     }
@@ -87,7 +89,8 @@ impl<F: Copy> Faults<F> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HnsFault {
     Slow,
-    Hung,
+    /// One call returns at the end of the fault.
+    Hung(Duration),
     Refusing,
     Unavailable,
     RestartWithLoss,
@@ -97,25 +100,26 @@ pub(super) enum HnsFault {
 }
 
 impl HnsFault {
-    const ALL: [Self; 8] = [
-        Self::Slow,
-        Self::Hung,
-        Self::Refusing,
-        Self::Unavailable,
-        Self::RestartWithLoss,
-        Self::RestartWithLateObjects,
-        Self::ForeignDeletes,
-        Self::ForeignChanges,
-    ];
-
-    pub(super) fn choose(random: &mut Rng) -> Self {
-        random.choice(Self::ALL).unwrap_or(Self::Slow)
+    /// Chooses a fault, and how long it lasts.
+    pub(super) fn choose(random: &mut Rng) -> (Self, Duration) {
+        let length = Duration::from_millis(random.u64(LENGTH_MS));
+        let hung = Duration::from_millis(random.u64(HUNG_MS));
+        match random.u8(..8) {
+            0 => (Self::Slow, length),
+            1 => (Self::Hung(hung), hung),
+            2 => (Self::Refusing, length),
+            3 => (Self::Unavailable, length),
+            4 => (Self::RestartWithLoss, length),
+            5 => (Self::RestartWithLateObjects, length),
+            6 => (Self::ForeignDeletes, length),
+            _ => (Self::ForeignChanges, length),
+        }
     }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Slow => "slow writes",
-            Self::Hung => "hung call",
+            Self::Hung(_) => "hung call",
             Self::Refusing => "refused writes",
             Self::Unavailable => "unavailable",
             Self::RestartWithLoss => "restart with loss",
@@ -135,8 +139,7 @@ impl HnsFault {
         let inject = |which, every, effect| emulator.inject(Fault { which, from: 1, every, effect });
         match self {
             Self::Slow => inject(Which::Writes, 1, Effect::Delay(Duration::from_millis(random.u64(10..60)))),
-            // Often longer than the fault: the call then returns in the pause.
-            Self::Hung => inject(Which::Any, 0, Effect::Delay(Duration::from_millis(random.u64(HUNG_MS)))),
+            Self::Hung(length) => inject(Which::Any, 0, Effect::Delay(length)),
             Self::Refusing => inject(Which::Writes, 3, Effect::Fail(REFUSED)),
             Self::Unavailable => emulator.stop(&[]),
             Self::RestartWithLoss => {
@@ -166,7 +169,7 @@ impl HnsFault {
     /// Ends the fault.
     pub(super) fn end(self, emulator: &Emulator) {
         match self {
-            Self::Slow | Self::Hung | Self::Refusing => emulator.clear_faults(),
+            Self::Slow | Self::Hung(_) | Self::Refusing => emulator.clear_faults(),
             Self::Unavailable | Self::RestartWithLoss => emulator.start(),
             Self::RestartWithLateObjects => {
                 emulator.start();
@@ -227,12 +230,14 @@ pub(super) enum ApiFault {
 }
 
 impl ApiFault {
-    pub(super) fn choose(random: &mut Rng) -> Self {
-        match random.u8(..12) {
+    /// Chooses a fault, and how long it lasts.
+    pub(super) fn choose(random: &mut Rng) -> (Self, Duration) {
+        let fault = match random.u8(..12) {
             0 => Self::RestoredBackup,
             1 => Self::InvalidThenRestored,
             _ => random.choice(&OUTAGES).map_or(Self::RestoredBackup, Self::Outage),
-        }
+        };
+        (fault, Duration::from_millis(random.u64(LENGTH_MS)))
     }
 
     pub(super) const fn name(self) -> &'static str {

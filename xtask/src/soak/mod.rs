@@ -63,7 +63,31 @@ pub(crate) struct Arguments {
     flags: Vec<String>,
 }
 
+impl Arguments {
+    /// A run of seconds with the debug profile, which the tests have built: it shows that the soak test itself works.
+    pub(crate) fn brief() -> Self {
+        Self {
+            minutes: 0.3,
+            seed: Some(1),
+            services: 100,
+            changes_per_second: 10.0,
+            output: None,
+            debug: true,
+            flags: Vec::new(),
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let failures = failures(arguments)?;
+    for failure in &failures {
+        print(format_args!("FAILED  {failure}"))?;
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the test, prints its figures, and returns the rules that do not hold.
+pub(crate) fn failures(arguments: &Arguments) -> Result<Vec<String>> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     say(format_args!("seed {seed}"));
     let mut random = fastrand::Rng::with_seed(seed);
@@ -85,8 +109,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     result.with_context(|| format!("seed {seed}"))?;
     let mut failures = soak.failures().to_vec();
     failures.extend(resources.iter().flat_map(Resources::failures));
-    for failure in &failures {
-        print(format_args!("FAILED  {failure}"))?;
-    }
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(failures)
 }

@@ -221,13 +221,16 @@ impl Run {
         let oldest = self.staleness.oldest(|_| true);
         let second = now.as_secs_f64();
         if readyz.is_none() {
-            self.fail(format!("at {second:.0} s: /readyz did not answer"));
+            self.fail(format!("at {second:.0} s: /readyz did not answer{}", self.during()));
         }
         if readyz == Some(200)
             && let Some(Difference { since, text, .. }) = before
         {
             let age = now.saturating_sub(since).as_secs_f64();
-            self.fail(format!("at {second:.0} s: ready although HNS has differed for {age:.0} s: {text}"));
+            self.fail(format!(
+                "at {second:.0} s: ready although HNS has differed for {age:.0} s: {text}{}",
+                self.during()
+            ));
         }
         let emulator = self.rig.emulator();
         let calls = (emulator.native_calls(), emulator.writes());
@@ -242,8 +245,8 @@ impl Run {
             differences: self.staleness.differences(),
             staleness: oldest.map_or(0.0, |found| now.saturating_sub(found.since).as_secs_f64()),
             readyz,
-            hns_fault: self.hns_faults.current().map_or("", HnsFault::name),
-            api_fault: self.api_faults.current().map_or("", ApiFault::name),
+            hns_fault: self.hns_fault(),
+            api_fault: self.api_fault(),
         };
         self.calls = calls;
         let is_due = |second: f64| (second / PROGRESS_INTERVAL.as_secs_f64()).floor();
@@ -285,6 +288,21 @@ impl Run {
             self.fail(format!("hnsproxy plan has {count} steps, the first: {step}"));
         }
         Ok(())
+    }
+
+    fn hns_fault(&self) -> &'static str {
+        self.hns_faults.current().map_or("", HnsFault::name)
+    }
+
+    fn api_fault(&self) -> &'static str {
+        self.api_faults.current().map_or("", ApiFault::name)
+    }
+
+    /// The current faults, for a failure.
+    fn during(&self) -> String {
+        let faults = [("HNS", self.hns_fault()), ("API server", self.api_fault())];
+        let current = faults.iter().filter(|(_, fault)| !fault.is_empty());
+        current.map(|(side, fault)| format!("; fault of {side}: {fault}")).collect()
     }
 
     fn fail(&mut self, text: String) {

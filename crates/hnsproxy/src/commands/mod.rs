@@ -12,6 +12,8 @@ mod service;
 mod state;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use cluster_source::Catalog;
 use cluster_source::error_chain;
@@ -23,7 +25,8 @@ use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
-use crate::hns::Hns;
+use crate::hns::{Hns, HnsArgs};
+use crate::instance_lock::InstanceLock;
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::source;
@@ -35,16 +38,18 @@ pub const IN_SYNC: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Exit code of `plan`: HNS differs from the desired state.
 pub const DIFFERS: u8 = 2;
+/// Exit code: shutdown was requested and not completed.
+pub use crate::shutdown::ABANDONED;
 
 /// Exit code: another hnsproxy writes to the same HNS.
-pub const LOCKED: u8 = 3;
+pub const LOCKED: u8 = 4;
 
 /// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
     let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
-        // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
-        let _ = log::start(&LogArgs::plain(cli.log_file()));
+        // A command that failed before it started its log is logged all the same.
+        log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", error_chain(&error));
         exit_code(&error)
     }))
@@ -60,19 +65,21 @@ fn exit_code(error: &CommandError) -> u8 {
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
-        Command::Plan(args) => configure::with(&args.proxy, |config| plan::main(args, config)),
+        Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
         Command::State(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             state::main(args)
         }
-        Command::Explain(Explain::Svc(args)) => configure::with(&args.proxy, |config| explain::service(args, config)),
+        Command::Explain(Explain::Svc(args)) => {
+            configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+        }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::plain(None))?;
+            log::start(&LogArgs::plain(None));
             service::main(args)
         }
     }
@@ -81,7 +88,8 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
 /// Runs until shutdown is requested: by a signal, or by the service control manager. A Windows service connects to the manager before
 /// anything can fail, because the manager waits for the state of the service.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
-    let configured = |shutdown: &Shutdown| configure::with(&args.proxy, |config| run::main(args, config, shutdown));
+    let configured =
+        |shutdown: &Shutdown| configure::with(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
         return configured(&Shutdown::on_signals()?);
     }
@@ -92,11 +100,36 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     })?
 }
 
+/// The shutdown of a command that catches no signals: a signal ends the process.
+fn unhandled() -> Shutdown {
+    Shutdown::default()
+}
+
+/// Opens HNS. When shutdown is requested, no further call is begun.
+fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
+    let hns = Hns::open(args)?;
+    shutdown.waits_for(hns.oldest_call());
+    let stopped = hns.clone();
+    shutdown.on_request(move || stopped.stop());
+    Ok(hns)
+}
+
+/// Makes this the only hnsproxy that writes to the HNS. `None` if shutdown is requested while another process has the lock.
+fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, CommandError> {
+    let (sender, requested) = mpsc::channel();
+    shutdown.on_request(move || {
+        // Nobody listens once the lock is acquired.
+        let _ = sender.send(());
+    });
+    let wait = |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    Ok(InstanceLock::acquire(&args.hns.hns, wait)?)
+}
+
 /// Reads the cluster once.
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => source::read_api_server(config, &node_name(config, hns)?, shutdown)?,
+        None => source::read_api_server(args, config, &node_name(config, hns)?, shutdown)?,
     })
 }
 

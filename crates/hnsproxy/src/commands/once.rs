@@ -45,11 +45,6 @@ impl From<Counts> for Calls {
 }
 
 pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &Shutdown) -> Result<(), CommandError> {
-    let (sender, requested) = mpsc::channel();
-    shutdown.on_request(move || {
-        // Nobody listens once the command is done.
-        let _ = sender.send(());
-    });
     let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency);
@@ -57,7 +52,11 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     session.load(&catalog);
     session.audit()?;
     session.log_host_conditions();
-    let synced = sync(&mut session, |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout));
+    let synced = sync(&mut session, shutdown);
+    // What HNS has cannot be read then.
+    if session.is_stopped() {
+        return synced.map(drop);
+    }
     let calls = session.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.description())?;
     match args.proxy.output.output {
@@ -71,20 +70,29 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
 }
 
 /// Programs HNS until it is in sync, or for at most the retry limit after the last run that made progress. Returns
-/// the native calls of the process. `wait` returns false to stop.
+/// the native calls of the process.
 ///
 /// # Errors
-/// If HNS is not in sync then.
-pub(super) fn sync(session: &mut Session, wait: impl Fn(Duration) -> bool) -> Result<Counts, CommandError> {
+/// If HNS is not in sync then, or shutdown is requested before.
+pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts, CommandError> {
+    let (sender, requested) = mpsc::channel();
+    shutdown.on_request(move || {
+        // Nobody listens once the command is done.
+        let _ = sender.send(());
+    });
     let (mut done, mut limit) = (0, RETRY_LIMIT);
-    while let Next::At(time) = session.run() {
+    // The cluster was read once, so no change can come.
+    while let Next::At(time) = session.run(&|| false) {
         let now = session.now();
         // A large start is programmed in several runs. The time that they take is not spent on retries.
         if time <= now && session.steps_done() > done {
             (done, limit) = (session.steps_done(), now + RETRY_LIMIT);
         }
-        if session.not_ready().is_empty() || time > limit || !wait(time.saturating_sub(now)) {
+        if session.not_ready().is_empty() || time > limit {
             break;
+        }
+        if session.is_stopped() || requested.recv_timeout(time.saturating_sub(now)) != Err(RecvTimeoutError::Timeout) {
+            return Err(CommandError::Stopped);
         }
     }
     let (reasons, counts) = (session.not_ready(), session.counts());

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{DIFFERS, IN_SYNC, log_catalog, read_cluster};
+use super::{DIFFERS, IN_SYNC, log_catalog, read_cluster, unhandled};
 use crate::cli::{OutputForm, PlanArgs};
 use crate::config::Config;
 use crate::environment::resolve;
@@ -10,14 +10,12 @@ use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::output;
 use crate::session::Session;
-use crate::shutdown::Shutdown;
 use crate::view::PlanView;
 
 pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
     let args = &args.proxy;
     let hns = Hns::open(&args.hns)?;
-    // Without a handler, a signal ends the process.
-    let catalog = read_cluster(args, config, &hns, &Shutdown::default())?;
+    let catalog = read_cluster(args, config, &hns, &unhandled())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
     session.load(&catalog);

@@ -3,9 +3,7 @@
 mod event;
 mod notifications;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use hcn::{Counts, Event as HnsEvent};
@@ -21,20 +19,24 @@ use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::session::{AuditProgress, Session};
-use crate::source::{Environment, Feed, Readiness, Source};
+use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{Status, StatusStore};
 
-pub use event::{Event, EventSender};
+pub use event::{Event, EventQueue, Events};
 
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
+
+/// After this many timeouts of a watch without a response that proves what is known, and without an outage, the node is not ready. A silent
+/// watch is verified before twice its timeout, so its failure would be a known outage by then.
+const MAX_SILENT_TIMEOUTS: u32 = 3;
 
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
 pub struct Context<'a> {
     pub args: &'a RunArgs,
     pub hns: Arc<Hns>,
-    pub events: EventSender,
+    pub events: EventQueue,
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
     pub background: Background,
@@ -84,8 +86,10 @@ impl<'a> ControlLoop<'a> {
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };
         let sender = events.clone();
+        store.forget_node();
         let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
-        let mut feed = Feed::start(environment, &node_name, source, background, metrics, send)?;
+        let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
+        let mut feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, feed.initial_node());
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
@@ -120,40 +124,32 @@ impl<'a> ControlLoop<'a> {
     ///
     /// # Errors
     /// If the Node has changed so that the process has to be restarted.
-    pub fn run(&mut self, received: &Receiver<Event>) -> Result<Exit, CommandError> {
+    pub fn run(&mut self) -> Result<Exit, CommandError> {
         // Events that were queued before this loop was built go first, too.
-        let mut next = received.try_recv().ok();
+        let mut wait = Duration::ZERO;
         loop {
-            // What was queued while the last tick was busy with HNS is programmed in one tick. A reload waits for the rest of the queue:
-            // another configuration or a shutdown may follow, and the tick after the reload would program an outdated configuration.
-            while let Some(event) = next {
-                if let ControlFlow::Break(()) = self.handle(event) {
-                    return Ok(Exit::Shutdown);
-                }
-                next = received.try_recv().ok();
+            // What was queued while the last tick was busy with HNS is programmed in one tick.
+            let events = self.context.events.take(self.feed.origin(), wait);
+            if events.shutdown {
+                return Ok(Exit::Shutdown);
             }
+            self.handle(events);
+            // The tick would program an outdated configuration.
             if let Some(reload) = self.reload.take() {
                 return Ok(Exit::Reload(reload));
             }
             let wake = self.tick()?;
-            next = match received.recv_timeout(wake.saturating_sub(self.session.now())) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Disconnected) => Some(Event::Shutdown),
-                Err(RecvTimeoutError::Timeout) => None,
-            };
+            wait = wake.saturating_sub(self.session.now());
         }
     }
 
-    /// Breaks at a shutdown.
-    fn handle(&mut self, event: Event) -> ControlFlow<()> {
-        match event {
-            Event::Cluster(origin, batch) => self.feed.apply(&origin, batch, &mut self.session),
-            Event::Hns(event) => self.handle_notification(event),
-            Event::Config(change) => self.handle_configuration(change),
-            Event::Explain(request) => request.answer(|service| self.session.explain(service)),
-            Event::Shutdown => return ControlFlow::Break(()),
-        }
-        ControlFlow::Continue(())
+    fn handle(&mut self, events: Events) {
+        let Events { shutdown: _, cluster, configuration, notifications, explanations } = events;
+        self.feed.apply(cluster, &mut self.session);
+        notifications.into_iter().for_each(|event| self.handle_notification(event));
+        configuration.into_iter().for_each(|change| self.handle_configuration(change));
+        // After the changes, so that they are part of the explanation.
+        explanations.into_iter().for_each(|request| request.answer(|service| self.session.explain(service)));
     }
 
     /// Compares the configuration file with the configuration in use, which only this loop knows: one that the file asked for may have been
@@ -182,16 +178,30 @@ impl<'a> ControlLoop<'a> {
     /// Does what is due and publishes the status. Returns when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
         let (waiting_for_node, next) = self.advance()?;
+        // Reads fail then. That says nothing about HNS.
+        if self.context.hns.is_stopped() {
+            return Ok(next);
+        }
         let cluster_outage = self.feed.outage().cloned();
         let configuration_error = self.configuration_error.clone();
-        let status = Status { waiting_for_node, cluster_outage, configuration_error, ..self.session.status() };
-        self.context.store.publish(status);
+        let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
+        let Context { args, store, .. } = &self.context;
+        let silent_watch = store.silent_watch(args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS);
+        let status = Status {
+            waiting_for_node,
+            cluster_outage,
+            insecure_skip_tls_verify,
+            silent_watch,
+            configuration_error,
+            ..self.session.status()
+        };
+        store.publish(status);
         Ok(next)
     }
 
     /// Does what is due. Returns the part of the Node that it waits for, if any, and the time of the next tick.
     fn advance(&mut self) -> Result<(Option<String>, Duration), CommandError> {
-        let Self { context: Context { args, hns, store, .. }, config, session, feed, .. } = self;
+        let Self { context: Context { args, hns, store, events, .. }, config, session, feed, .. } = self;
         let environment = Environment { args: &args.proxy, config, hns };
         if let Readiness::Waiting(what, until) = feed.readiness(environment, session)? {
             return Ok((Some(format!("{what} {}", feed.node_name())), until.unwrap_or(Duration::MAX)));
@@ -203,6 +213,10 @@ impl<'a> ControlLoop<'a> {
             return Ok((None, Duration::MAX));
         }
         if session.now() >= self.next_audit {
+            // The first audit takes long on a large host, and may hang: what is known before it is published.
+            if self.next_audit.is_zero() {
+                store.publish_progress(session.status());
+            }
             let audit = session.audit_step();
             // A paused audit goes on in the next tick, after the changes that have arrived by then.
             if audit != AuditProgress::Paused {
@@ -213,7 +227,7 @@ impl<'a> ControlLoop<'a> {
                 self.notifications.subscribe();
             }
         }
-        let next = match session.run() {
+        let next = match session.run(&|| events.interrupts()) {
             Next::At(time) => Some(time),
             Next::Idle => None,
         };

@@ -6,19 +6,19 @@ use cluster_source::error_chain;
 use hcn::Subscription;
 use tracing::debug;
 
-use super::event::{Event, EventSender};
+use super::event::{Event, EventQueue};
 use crate::hns::Hns;
 
 pub(super) struct Notifications {
     hns: Arc<Hns>,
-    events: EventSender,
+    events: EventQueue,
     subscription: Option<Subscription>,
     /// False if this HNS has no notifications.
     supported: bool,
 }
 
 impl Notifications {
-    pub(super) fn new(hns: Arc<Hns>, events: EventSender) -> Self {
+    pub(super) fn new(hns: Arc<Hns>, events: EventQueue) -> Self {
         Self { hns, events, subscription: None, supported: true }
     }
 

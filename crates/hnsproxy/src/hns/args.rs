@@ -19,7 +19,8 @@ pub struct HnsArgs {
     /// The API of HNS: `v1` (HNS v1 API), `v2` (HCN v2 API), or `auto` (v2 if HNS has it, else v1).
     #[arg(long, value_name = "API", default_value = "auto")]
     pub hns_api: HnsApi,
-    /// How long an HNS call may take. A call that takes longer is logged, and the liveness of HNS is slow.
+    /// How long an HNS call may take. A call that takes longer is logged while it is in flight, the liveness of HNS is slow, and the node is not
+    /// ready until the call returns.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub hns_call_budget: Duration,
 }

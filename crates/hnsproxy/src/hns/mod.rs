@@ -3,6 +3,7 @@
 mod args;
 #[cfg(feature = "emulator")]
 mod emulated;
+mod watchdog;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
 
+#[cfg(feature = "emulator")]
+use crate::saved_file;
 pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -100,6 +103,22 @@ impl Hns {
         move || hcn.overdue()
     }
 
+    /// Reads the oldest call in progress, from any thread.
+    pub fn oldest_call(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
+        let hcn = self.hcn.clone();
+        move || hcn.in_flight().first().map(|call| SlowCall { function: call.function, took: call.took })
+    }
+
+    /// Begins no further read, and makes runs begin no further job. May be called from any thread.
+    pub fn stop(&self) {
+        self.hcn.stop();
+    }
+
+    /// Whether [`stop`](Self::stop) was called.
+    pub fn is_stopped(&self) -> bool {
+        self.hcn.is_stopped()
+    }
+
     /// Calls back after each native call from now on.
     pub fn observe_calls(&self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) {
         self.hcn.observe(Box::new(observer));
@@ -166,7 +185,7 @@ impl Hns {
         let document = self.emulated.as_ref().ok_or(HnsError::NotEmulated)?.document()?;
         let unwritable = |source| HnsError::Unwritable { path: path.to_owned(), source };
         let text = serde_json::to_string_pretty(&document).map_err(|error| unwritable(error.into()))?;
-        std::fs::write(path, text + "\n").map_err(unwritable)
+        saved_file::save(path, (text + "\n").as_bytes()).map_err(unwritable)
     }
 
     /// # Errors
@@ -178,7 +197,11 @@ impl Hns {
 }
 
 fn instrumented(hcn: Box<dyn Hcn>, args: &HnsArgs) -> Arc<Instrumented<Box<dyn Hcn>>> {
-    Arc::new(Instrumented::new(hcn, args.hns_call_budget))
+    let hcn = Arc::new(Instrumented::new(hcn, args.hns_call_budget));
+    if let Err(error) = watchdog::watch(&hcn) {
+        tracing::warn!(%error, "cannot watch HNS calls: one that hangs is not logged before it returns");
+    }
+    hcn
 }
 
 #[cfg(windows)]

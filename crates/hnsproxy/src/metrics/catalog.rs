@@ -96,6 +96,8 @@ catalog! {
         "Duration of native HNS calls in seconds, by function and result (ok, or the class of the error)";
     HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
         "Liveness of HNS: 1 for its present state, 0 for the others";
+    OVERDUE_CALL = "hnsproxy_hns_overdue_call_seconds", Gauge, [],
+        "For how long the oldest HNS call in flight has taken, if that exceeds --hns-call-budget; else 0";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
         "Capabilities of this HNS: 1 if it has the capability, else 0";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
@@ -112,10 +114,14 @@ catalog! {
         "Services, frontends and addresses with a pending change";
     FAILED = "hnsproxy_reconcile_failed", Gauge, [],
         "Frontends and addresses that failed and are retried";
+    QUEUED = "hnsproxy_queued_changes", Gauge, [],
+        "Changes of the cluster that the control loop has not taken, at most one for each object; it takes them between HNS calls";
     CONTENDED = "hnsproxy_reconcile_contended", Gauge, [],
         "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
+    WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
+        "Seconds since the API server last proved that what is known of a kind is current";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
         "Steps that wrote to HNS, by action, reason and result (ok, failed)";
     DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],
@@ -128,6 +134,8 @@ catalog! {
         "Connections that hnsproxy closed before the client did, by listener and cause (timeout, limit)";
     ACCEPT_ERRORS = "hnsproxy_http_accept_errors_total", Counter, ["listener"],
         "Connections that could not be accepted, for example for lack of descriptors, by listener";
+    LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
+        "Lines of the log that could not be written to --log-file and went to standard error";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

@@ -18,15 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hcn::FinishedCall;
+use hcn::{FinishedCall, SlowCall};
 use jiff::Timestamp;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::registry::Registry;
 use proxy::apply::Outcome;
 use proxy::reconcile::Trigger;
-use proxy::{Drift, Liveness, Reconciler};
+use proxy::{Drift, Reconciler};
 
 use crate::config::Config;
+use crate::log;
 use crate::status::StatusSnapshot;
 use drift::UnrepairedDrift;
 pub(crate) use sample::Sample;
@@ -168,17 +169,19 @@ impl Metrics {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
     }
 
-    /// All metrics in the text format of Prometheus. For `facts`, see [`facts`].
+    /// All metrics in the text format of Prometheus. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`].
     pub(crate) fn text(
         &self,
         snapshot: &StatusSnapshot,
-        liveness: Liveness,
+        overdue: Option<SlowCall>,
         facts: &[Sample],
     ) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        let mut samples = state::of(snapshot, liveness);
+        let mut samples = state::of(snapshot, overdue);
         samples.extend(process::now());
+        let lost_lines = log::file_status().map_or(0, |file| file.lost_lines);
+        samples.push(Sample::new(&catalog::LOG_LINES_LOST, sample::count(lost_lines)));
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Samples(samples)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hcn::SlowCall;
 use proxy::reconcile::Changes as Arrivals;
 use proxy::settings::Capabilities;
 use proxy::{Liveness, Progress};
@@ -11,8 +12,8 @@ use super::sample::{Sample, count};
 use crate::config::Config;
 use crate::status::StatusSnapshot;
 
-pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
-    let StatusSnapshot { status, changes, now } = snapshot;
+pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sample> {
+    let StatusSnapshot { status, changes, now, .. } = snapshot;
     let Progress { load_balancers, endpoints, without_backends, backlog, failed, contended, changes: arrivals, .. } =
         status.progress;
     let Arrivals { services, slices, pending_services, pending_slices } = arrivals;
@@ -29,9 +30,11 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
     for (policy, family, ports) in &status.without_local {
         samples.push(Sample::of(&NO_LOCAL_ENDPOINTS, [policy.as_str(), &family.to_string()], count(*ports as u64)));
     }
+    let liveness = snapshot.liveness(overdue.is_some());
     for state in Liveness::ALL {
         samples.push(Sample::of(&HNS_LIVENESS, [state.as_str()], f64::from(u8::from(state == liveness))));
     }
+    samples.push(Sample::new(&OVERDUE_CALL, overdue.map_or(0.0, |call| call.took.as_secs_f64())));
     if let Some(Capabilities { dsr, affinity, ipv6, modify, .. }) = status.capabilities {
         let capabilities = [
             ("direct_server_return", dsr),
@@ -50,9 +53,12 @@ pub(crate) fn of(snapshot: &StatusSnapshot, liveness: Liveness) -> Vec<Sample> {
         Sample::new(&WITHOUT_BACKENDS, count(without_backends as u64)),
         Sample::new(&BACKLOG, count(backlog as u64)),
         Sample::new(&FAILED, count(failed as u64)),
+        Sample::new(&QUEUED, count(changes.queue_length() as u64)),
         Sample::new(&CONTENDED, count(contended as u64)),
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
+    let silence = snapshot.watch_silence();
+    samples.extend(silence.map(|(kind, silence)| Sample::of(&WATCH_SILENCE, [kind], silence.as_secs_f64())));
     let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();
     status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
     samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));

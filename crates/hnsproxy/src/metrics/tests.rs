@@ -13,7 +13,7 @@ use super::catalog::CATALOG;
 use super::*;
 use crate::cli::{self, Command};
 use crate::clock::Now;
-use crate::status::{ChangeTimes, Programmed, Status};
+use crate::status::{ChangeTimes, Programmed, Status, WatchTimes};
 
 fn snapshot() -> StatusSnapshot {
     let mut changes = ChangeTimes::default();
@@ -25,13 +25,18 @@ fn snapshot() -> StatusSnapshot {
         ..Status::default()
     };
     let now = Now { elapsed: Duration::from_secs(3), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-    StatusSnapshot { status: Arc::new(status), changes, now }
+    StatusSnapshot {
+        status: Arc::new(status),
+        changes,
+        watches: WatchTimes::from([("Node", Duration::from_secs(1))]),
+        now,
+    }
 }
 
 fn text(metrics: &Metrics) -> String {
     let Command::Run(args) = cli::parse(["hnsproxy", "run"].map(Into::into)).unwrap().command else { panic!() };
     let facts = facts(&Config::resolve(&args.proxy.kube_proxy).unwrap());
-    metrics.text(&snapshot(), Liveness::Up, &facts).unwrap()
+    metrics.text(&snapshot(), None, &facts).unwrap()
 }
 
 /// Of each metric its type, and the labels that its values have.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cluster_source::cluster::RequestObserver;
 use cluster_source::files::FileError;
 use cluster_source::kubernetes::node::Node;
 use cluster_source::kubernetes::summary;
@@ -9,13 +10,13 @@ use cluster_source::{Batch, Change, FileSource};
 use tracing::{info, warn};
 
 use super::local_node::{LocalNode, Needs, NodeError, Readiness};
-use super::{Source, list_watch};
+use super::{ClusterChanges, Source, list_watch};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
+
 use crate::environment::{configured_node_ips, host};
 use crate::hns::Hns;
-use crate::metrics::Metrics;
 use crate::session::Session;
 
 /// Identifies a feed: changes of its predecessor may still arrive after the configuration has changed.
@@ -32,7 +33,7 @@ pub struct Environment<'a> {
 /// Emits changes until it is dropped.
 enum Running {
     Files { _source: FileSource },
-    ApiServer { _task: Task },
+    ApiServer { _task: Task, insecure_skip_tls_verify: bool },
 }
 
 /// A running source, and what is known of the cluster apart from the session.
@@ -60,7 +61,7 @@ impl Feed {
         node_name: &str,
         source: &Source,
         background: &Background,
-        metrics: &Arc<Metrics>,
+        observer: Arc<dyn RequestObserver>,
         send: impl Fn(Origin, Batch) + Send + 'static,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
@@ -78,9 +79,10 @@ impl Feed {
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
+                let insecure_skip_tls_verify = access.insecure_skip_tls_verify();
                 let emit = move |changes| emit(Batch::Changes(changes));
-                let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
-                (needs, Running::ApiServer { _task: task }, Vec::new())
+                let task = list_watch(background, access.clone(), node_name, observer, emit);
+                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify }, Vec::new())
             }
         };
         let node = LocalNode::new(node_name, needs);
@@ -105,11 +107,20 @@ impl Feed {
         self.outage.as_ref()
     }
 
-    /// Applies changes, unless they come from a predecessor of this feed.
-    pub fn apply(&mut self, origin: &Origin, batch: Batch, session: &mut Session) {
-        if Arc::ptr_eq(&self.origin, origin) {
-            batch.into_changes().into_iter().for_each(|change| self.apply_one(change, session));
-        }
+    /// Whether the API server is not verified.
+    pub fn insecure_skip_tls_verify(&self) -> bool {
+        matches!(self.running, Running::ApiServer { insecure_skip_tls_verify: true, .. })
+    }
+
+    /// Identifies the changes of this feed.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub fn apply(&mut self, ClusterChanges { changes, triggers }: ClusterChanges, session: &mut Session) {
+        changes.into_iter().for_each(|change| self.apply_one(change, session));
+        // After the changes: a deleted slice drops the trigger times of its Service.
+        triggers.into_iter().for_each(|(service, trigger)| session.record_trigger(service, trigger));
     }
 
     fn apply_one(&mut self, change: Change, session: &mut Session) {

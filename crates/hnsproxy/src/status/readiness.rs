@@ -1,9 +1,10 @@
 //! Why the node is not ready. `/readyz`, `/statusz` and `--once` use this one answer.
 
 use cluster_source::error_chain;
+use hcn::SlowCall;
 use proxy::Unready;
 
-use super::Status;
+use super::{SilentWatch, Status};
 
 /// A reason why HNS is not in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,16 +24,25 @@ impl From<&Unready> for NotReady {
     }
 }
 
-/// What has to happen before HNS is in sync. Empty if it is.
-pub fn not_ready(status: &Status) -> Vec<NotReady> {
+/// What has to happen before HNS is in sync. Empty if it is. `overdue` is the HNS call in flight that exceeds its budget.
+pub fn not_ready(status: &Status, overdue: Option<SlowCall>) -> Vec<NotReady> {
     let mut reasons: Vec<NotReady> = status.unready.iter().map(NotReady::from).collect();
     // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons stand instead of that one.
     let mut inputs = Vec::new();
+    // The status is that of the time before the call: what has happened since is not known, and nothing is programmed.
+    if let Some(call) = overdue {
+        inputs.push(NotReady { reason: "HNSCallOverdue", message: format!("HNS call: {call}") });
+    }
     // Once the lists are complete, an outage of the API server does not keep HNS from being in sync with them.
     if !status.progress.complete
         && let Some(error) = &status.cluster_outage
     {
         inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
+    }
+    // A known outage is reported as such. Without one, nobody else says that changes may be missing.
+    if let (Some(SilentWatch { kind, silence }), None) = (&status.silent_watch, &status.cluster_outage) {
+        let message = format!("watch of {kind}: nothing received for {} s", silence.as_secs());
+        inputs.push(NotReady { reason: "WatchSilent", message });
     }
     if let Some(what) = &status.waiting_for_node {
         inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
@@ -43,12 +53,14 @@ pub fn not_ready(status: &Status) -> Vec<NotReady> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proxy::Progress;
 
     use super::*;
 
     fn reasons(status: &Status) -> Vec<&'static str> {
-        not_ready(status).iter().map(|one| one.reason).collect()
+        not_ready(status, None).iter().map(|one| one.reason).collect()
     }
 
     #[test]
@@ -57,6 +69,26 @@ mod tests {
         assert_eq!(reasons(&status), ["ClusterUnavailable", "ClusterIncomplete"]);
         (status.progress, status.unready) = (Progress { complete: true, ..Progress::default() }, Vec::new());
         assert_eq!(reasons(&status), [""; 0]);
+    }
+
+    #[test]
+    fn a_call_over_its_budget_is_a_reason_although_everything_was_programmed() {
+        let status = Status { unready: Vec::new(), ..Status::default() };
+        let call = SlowCall { function: "HcnCreateLoadBalancer", took: std::time::Duration::from_secs(7) };
+        let message = "HNS call: HcnCreateLoadBalancer takes 7.0 s".to_owned();
+        assert_eq!(not_ready(&status, Some(call)), [NotReady { reason: "HNSCallOverdue", message }]);
+        assert_eq!(not_ready(&status, None), []);
+    }
+
+    #[test]
+    fn a_silent_watch_is_a_reason_unless_the_api_server_is_known_to_be_unavailable() {
+        let silent_watch = Some(SilentWatch { kind: "Service", silence: Duration::from_secs(301) });
+        let mut status = Status { silent_watch, unready: Vec::new(), ..Status::default() };
+        status.progress.complete = true;
+        let message = "watch of Service: nothing received for 301 s".to_owned();
+        assert_eq!(not_ready(&status, None), [NotReady { reason: "WatchSilent", message }]);
+        status.cluster_outage = Some("no connection".into());
+        assert_eq!(not_ready(&status, None), []);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Where the control loop publishes its status, and all other threads read it.
 //!
-//! Beside the last [`Status`] are the [`ChangeTimes`]. The thread that sends a change records it there, since the control loop may be
-//! blocked in an HNS call.
+//! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records changes and signs of
+//! life there, since the control loop may be blocked in an HNS call.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster_source::kubernetes::node::Node;
 use proxy::Liveness;
 use tokio::sync::watch;
 
-use super::Status;
+use super::{SilentWatch, Status};
 use crate::clock::{Clock, Now};
 
 /// Since when changes are pending, and when changes were last programmed. All times count from the start of the process.
@@ -21,6 +23,8 @@ pub struct ChangeTimes {
     taken_since: Option<Duration>,
     run_started: Option<Duration>,
     last_queued: Option<Duration>,
+    /// The number of changes that the control loop has not taken.
+    queued: usize,
     last_programmed: Option<Duration>,
     /// When a run last programmed a part of the changes it had taken. None once all are programmed.
     last_part_programmed: Option<Duration>,
@@ -40,6 +44,11 @@ impl ChangeTimes {
     pub fn queued(&mut self, now: Duration) {
         self.queued_since.get_or_insert(now);
         self.last_queued = Some(now);
+    }
+
+    /// The number of changes that the control loop has not taken: at most one for each object.
+    pub fn queue_length(&self) -> usize {
+        self.queued
     }
 
     /// A run starts, and takes all queued changes.
@@ -83,19 +92,48 @@ impl ChangeTimes {
     }
 }
 
+/// When the API server last proved that what is known of a kind is current, by kind. Empty for files.
+pub type WatchTimes = BTreeMap<&'static str, Duration>;
+
+fn silent_watch(watches: &WatchTimes, now: Duration, limit: Duration) -> Option<SilentWatch> {
+    let (kind, at) = watches.iter().min_by_key(|(_, at)| **at)?;
+    let silence = now.saturating_sub(*at);
+    (silence > limit).then_some(SilentWatch { kind, silence })
+}
+
 /// The content of the store at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusSnapshot {
     /// The status after the last run.
     pub status: Arc<Status>,
     pub changes: ChangeTimes,
+    pub watches: WatchTimes,
     pub now: Now,
 }
 
 impl StatusSnapshot {
+    /// For how long the API server has not proved that what is known of a kind is current, by kind.
+    pub fn watch_silence(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        self.watches.iter().map(|(kind, at)| (*kind, self.now.elapsed.saturating_sub(*at)))
+    }
+
     /// The liveness of HNS. `overdue` is whether a call in progress exceeds its budget, which is later than the status.
     pub fn liveness(&self, overdue: bool) -> Liveness {
         if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct NodeRead {
+    found: bool,
+    /// `None` if no version of the Node was read.
+    eligible: Option<bool>,
+}
+
+impl NodeRead {
+    fn update(self, status: &mut Status) {
+        status.node.found = Some(self.found);
+        status.node.eligible = self.eligible.unwrap_or(status.node.eligible);
     }
 }
 
@@ -103,17 +141,60 @@ impl StatusSnapshot {
 pub struct StatusStore {
     clock: Clock,
     changes: Mutex<ChangeTimes>,
+    /// What the API server last said about the Node, which can be later than the status.
+    node: Mutex<Option<NodeRead>>,
+    watches: Mutex<WatchTimes>,
     status: watch::Sender<Arc<Status>>,
 }
 
 impl StatusStore {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, changes: Mutex::default(), status: watch::Sender::default() }
+        Self {
+            clock,
+            changes: Mutex::default(),
+            node: Mutex::default(),
+            watches: Mutex::default(),
+            status: watch::Sender::default(),
+        }
     }
 
-    /// Records that a change is pending. May be called from any thread.
-    pub fn change_queued(&self) {
-        self.lock().queued(self.now().elapsed);
+    /// Records that a change is pending, and how many are not taken. May be called from any thread.
+    pub fn change_queued(&self, queued: usize) {
+        let now = self.now().elapsed;
+        let mut changes = self.lock();
+        changes.queued(now);
+        changes.queued = queued;
+    }
+
+    /// The control loop has taken all changes.
+    pub fn changes_taken(&self) {
+        self.lock().queued = 0;
+    }
+
+    /// Publishes what the API server says about the Node at once, whatever HNS does; `None` if it has no such Node. May be called from any
+    /// thread.
+    pub fn node_read(&self, node: Option<&Node>) {
+        let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        // A deleted Node keeps its eligibility: the kubelet creates it again when it registers.
+        let eligible = node.map(|node| node.eligible).or(read.and_then(|read| read.eligible));
+        let now = NodeRead { found: node.is_some(), eligible };
+        *read = Some(now);
+        self.status.send_modify(|status| now.update(Arc::make_mut(status)));
+    }
+
+    /// Forgets what an API server said about the Node: the next one is that of another configuration.
+    pub fn forget_node(&self) {
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
+    pub fn kind_is_current(&self, kind: &'static str) {
+        self.lock_watches().insert(kind, self.now().elapsed);
+    }
+
+    /// The watch that has been silent for the longest time, if that exceeds a limit.
+    pub fn silent_watch(&self, limit: Duration) -> Option<SilentWatch> {
+        silent_watch(&self.lock_watches(), self.now().elapsed, limit)
     }
 
     pub fn run_started(&self) {
@@ -142,16 +223,31 @@ impl StatusStore {
         changes.queued(now);
     }
 
+    /// Publishes the status before a run. What is pending stays pending.
+    pub fn publish_progress(&self, status: Status) {
+        self.set(status, false);
+    }
+
     /// Health check responses change only after programming: an external load balancer must not send traffic earlier.
     fn set(&self, mut status: Status, programmed: bool) {
         if !programmed {
             status.health_checks = self.status.borrow().health_checks.clone();
         }
+        // Held until the status is set, so that the Node in it cannot be older.
+        let read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = *read {
+            read.update(&mut status);
+        }
         self.status.send_replace(Arc::new(status));
     }
 
     pub fn snapshot(&self) -> StatusSnapshot {
-        StatusSnapshot { status: self.status.borrow().clone(), changes: *self.lock(), now: self.now() }
+        StatusSnapshot {
+            status: self.status.borrow().clone(),
+            changes: *self.lock(),
+            watches: self.lock_watches().clone(),
+            now: self.now(),
+        }
     }
 
     /// Receives each new status.
@@ -161,6 +257,10 @@ impl StatusStore {
 
     fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    fn lock_watches(&self) -> MutexGuard<'_, WatchTimes> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, ChangeTimes> {
@@ -200,6 +300,18 @@ mod tests {
     }
 
     #[test]
+    fn the_watch_that_has_been_silent_for_the_longest_time_is_named() {
+        let at = Duration::from_secs;
+        let silent = |watches: &[(&'static str, Duration)]| {
+            silent_watch(&watches.iter().copied().collect(), at(100), at(60))
+                .map(|SilentWatch { kind, silence }| (kind, silence))
+        };
+        assert_eq!(silent(&[]), None, "files have no watches");
+        assert_eq!(silent(&[("Node", at(40)), ("Service", at(90))]), None);
+        assert_eq!(silent(&[("Node", at(39)), ("Service", at(30))]), Some(("Service", at(70))));
+    }
+
+    #[test]
     fn a_run_that_takes_too_long_is_unhealthy() {
         let (at, limit) = (Duration::from_secs, Duration::from_secs(10));
         let mut changes = ChangeTimes::default();
@@ -225,6 +337,21 @@ mod tests {
             changes,
             ChangeTimes { last_programmed: Some(at(18)), last_queued: Some(at(1)), ..ChangeTimes::default() }
         );
+    }
+
+    #[test]
+    fn what_the_api_server_says_of_the_node_is_published_at_once_and_stays() {
+        let store = StatusStore::new(Clock::new());
+        let eligible = |eligible| Node { name: "n".into(), zone: None, ips: vec![], pod_cidrs: vec![], eligible };
+        let published = || (store.snapshot().status.node.found, store.snapshot().status.node.eligible);
+        store.node_read(Some(&eligible(true)));
+        assert_eq!(published(), (Some(true), true));
+        store.node_read(None);
+        store.publish(Status::default());
+        assert_eq!(published(), (Some(false), true), "the loop has not taken the change");
+        store.forget_node();
+        store.publish(Status::default());
+        assert_eq!(published(), (None, false));
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub(super) enum State {
     Stopped(u8),
 }
 
-/// Reports the states from *running* to *stopped*. The work ends some time after `shutdown` is requested, and then sends [`Message::Done`].
+/// Reports the states from *running* to *stopped*. The work ends some time after `shutdown` is requested, and then sends [`Message::Done`]; so does the
+/// limit of the shutdown, if the work hangs.
 pub(super) fn run_lifecycle(
     messages: &Receiver<Message>,
     shutdown: &Shutdown,

@@ -27,7 +27,12 @@ struct Handover {
     messages: Receiver<Message>,
     sender: Sender<Message>,
     shutdown: Shutdown,
+    /// Dropped once *stopped* is reported.
+    reported: Sender<()>,
 }
+
+/// How long the process waits for the report of *stopped* before it ends without a call that hangs.
+const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 
@@ -36,10 +41,19 @@ static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 /// # Errors
 /// If the SCM cannot be reached, for example because it did not start this process. `work` did not run in that case.
 pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
-    let shutdown = Shutdown::default();
+    let shutdown = Shutdown::limited();
     let (sender, messages) = mpsc::channel();
     let (started, starts) = mpsc::channel();
-    let handover = Handover { started: started.clone(), messages, sender: sender.clone(), shutdown: shutdown.clone() };
+    let (reported, report) = mpsc::channel();
+    let abandoned = sender.clone();
+    shutdown.before_exit(move || {
+        // The stop was requested, and what hangs is not a failure of the service: a recovery action would start it again.
+        let _ = abandoned.send(Message::Done(0));
+        // Nothing is sent: it returns with an error once *stopped* is reported.
+        let _ = report.recv_timeout(REPORT_TIMEOUT);
+    });
+    let handover =
+        Handover { started: started.clone(), messages, sender: sender.clone(), shutdown: shutdown.clone(), reported };
     *HANDOVER.lock().unwrap_or_else(PoisonError::into_inner) = Some(handover);
     let dispatch = move || {
         if let Err(error) = service_dispatcher::start(NAME, main) {
@@ -74,7 +88,7 @@ extern "system" fn main(_count: u32, _arguments: *mut *mut u16) {
     }
 }
 
-fn serve(Handover { started, messages, sender, shutdown }: Handover) {
+fn serve(Handover { started, messages, sender, shutdown, reported: _reported }: Handover) {
     let handler = move |control| {
         let message = match control {
             ServiceControl::Stop => Message::Stop,

@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 
 use super::http::{Response, get};
+#[cfg(unix)]
+use super::program::command_after;
 use super::program::{command, free_addresses};
 use super::wait::wait_until;
 
@@ -37,14 +39,11 @@ impl Running {
         Self::spawn(health, metrics, &mut command(arguments))
     }
 
-    /// Starts the program with a limit of open descriptors, at addresses that no other test has.
+    /// Starts the program from a shell after a command, such as `ulimit`, at addresses that no other test has.
     #[cfg(unix)]
-    pub(crate) fn start_with_descriptors(limit: u64, arguments: &[&str]) -> Self {
+    pub(crate) fn start_after(setup: &str, arguments: &[&str]) -> Self {
         let [health, metrics] = free_addresses();
-        let program = command(arguments);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(program.get_program());
-        Self::spawn(health, metrics, shell.args(program.get_args()).env_remove("KUBE_NETWORK"))
+        Self::spawn(health, metrics, &mut command_after(setup, arguments))
     }
 
     fn spawn(health: SocketAddr, metrics: SocketAddr, command: &mut Command) -> Self {
@@ -97,9 +96,24 @@ impl Running {
         self.wait_for_state(&what, |state| state["cluster"]["available"] == available)
     }
 
+    /// Waits until one line of the log has a text. For tests of messages only.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let log = || self.log.lock().unwrap().clone();
+        wait_until(text, log, |log| log.iter().any(|line| line.contains(text)));
+    }
+
     /// The page of metrics.
     pub(crate) fn metrics_page(&self) -> Response {
         get(self.metrics, "/metrics").unwrap()
+    }
+
+    /// The largest amount of memory so far that was resident, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.borrow().id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     fn exit_status(&self) -> Option<ExitStatus> {
@@ -112,12 +126,20 @@ impl Running {
         wait_until("the program to end", || self.exit_status(), Option::is_some).unwrap().code()
     }
 
+    /// Sends a signal to the program, such as `TERM`.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.borrow().id().to_string();
+        let signal = format!("-{name}");
+        assert!(std::process::Command::new("kill").args([&signal, &id]).status().unwrap().success());
+    }
+
     /// Interrupts the program, which has to end without an error. Returns its log.
     #[cfg(unix)]
     #[track_caller]
     pub(crate) fn interrupt(self) -> Vec<String> {
-        let id = self.child.borrow().id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.signal("INT");
         assert_eq!(self.exit_code(), Some(0));
         self.kill()
     }

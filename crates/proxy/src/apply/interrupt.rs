@@ -3,7 +3,7 @@
 /// Why a run ends early. A job in progress is always completed, so no frontend is left between a deletion and a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interruption {
-    /// A change of the cluster waits. The run still does its first jobs, so that changes without end cannot stop the rest.
+    /// A change of the cluster waits, or the status is to be published. The run still does its first jobs, so that changes without end cannot stop the rest.
     Change,
     /// The process shuts down: no further job begins.
     Shutdown,

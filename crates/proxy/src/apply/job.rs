@@ -192,12 +192,7 @@ impl Job {
     }
 
     /// Creates the old load balancer again after HNS has refused the new one: old backends are better than none.
-    fn restore_previous(
-        &self,
-        frontend: Frontend,
-        client: &Client,
-        facts: &mut Vec<Fact>,
-    ) -> Result<(), Failure> {
+    fn restore_previous(&self, frontend: Frontend, client: &Client, facts: &mut Vec<Fact>) -> Result<(), Failure> {
         let Some(document) = &self.previous else { return Err(Failure::NotReleased) };
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);

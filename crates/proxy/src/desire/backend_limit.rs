@@ -94,6 +94,8 @@ mod tests {
     fn all_backends_up_to_the_limit_are_used() {
         let limited = limit(&many(1024), "here");
         assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut::default()));
+        let limited = limit(&many(1025), "here");
+        assert_eq!((limited.targets.len(), limited.left_out), (1024, LeftOut { other_port: 0, too_many: 1 }));
     }
 
     #[test]

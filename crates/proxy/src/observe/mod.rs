@@ -95,8 +95,7 @@ impl Observed {
 
     /// Whether any load balancer has the endpoint as backend, or may have it.
     pub fn is_referenced(&self, endpoint: Guid) -> bool {
-        self.perhaps_referenced.contains(&endpoint)
-            || self.references.get(&endpoint).is_some_and(|count| *count > 0)
+        self.perhaps_referenced.contains(&endpoint) || self.references.get(&endpoint).is_some_and(|count| *count > 0)
     }
 
     /// The number of load balancers that have the endpoint as backend.

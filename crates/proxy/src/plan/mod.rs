@@ -80,6 +80,9 @@ pub struct Constraints {
     pub replaced: FxHashSet<Frontend>,
     /// Frontends that failed before. They come last, so that a permanent failure does not delay the rest.
     pub failed: FxHashSet<Frontend>,
+    /// Whether Services with a backend that is gone come before other affected ones: after an interruption, since this plan may be interrupted
+    /// too.
+    pub lost_first: bool,
 }
 
 /// Everything that a plan depends on. A plan makes no calls.
@@ -158,7 +161,8 @@ impl Planner<'_> {
         // same Service.
         let failed = !unit.frontends.is_empty() && unit.frontends.iter().all(|f| self.constraints.failed.contains(f));
         let root = &self.settings.root_endpoint_name;
-        let lost = unit.frontends.iter().any(|f| has_lost_backend(*f, self.desired, self.observed, root));
+        let is_lost = |f: &Frontend| has_lost_backend(*f, self.desired, self.observed, root);
+        let lost = self.constraints.lost_first && unit.frontends.iter().any(is_lost);
         for frontend in unit.frontends {
             self.plan_frontend(frontend, &mut plan);
         }

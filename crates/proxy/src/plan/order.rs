@@ -78,6 +78,8 @@ pub(crate) fn has_lost_backend(frontend: Frontend, desired: &Desired, observed: 
 
 #[cfg(test)]
 mod tests {
+    use hcn::schema::Endpoint;
+
     use super::*;
     use crate::dirty::Subject;
 
@@ -86,6 +88,22 @@ mod tests {
         let action = Action::DeleteEndpoint { id: hcn::Guid::nil(), address };
         assert_eq!(action.subject(), Subject::Address(address));
         Step { action, service: None, reason }
+    }
+
+    #[test]
+    fn the_source_vip_is_infrastructure_and_other_endpoints_are_not() {
+        let create = |purpose| {
+            let (network, id, address) = (Guid::nil(), Guid::nil(), [10, 0, 0, 1].into());
+            let action = Action::CreateEndpoint { network, id, address, purpose, document: Endpoint::default() };
+            Rank::of(
+                None,
+                &[step(Reason::NotDesired), Step { action, service: None, reason: Reason::Missing }],
+                false,
+                false,
+            )
+        };
+        assert_eq!(create(EndpointPurpose::SourceVip), Rank(Urgency::Infrastructure, None));
+        assert_eq!(create(EndpointPurpose::Backend), Rank(Urgency::Unused, None));
     }
 
     #[test]

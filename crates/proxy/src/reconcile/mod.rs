@@ -327,6 +327,7 @@ impl Reconciler {
                 .collect(),
             replaced: self.pacing.recent(now),
             failed: self.retries.failed_frontends(),
+            lost_first: self.turns.is_after_interruption(),
         }
     }
 }

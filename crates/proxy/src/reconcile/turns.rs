@@ -36,6 +36,11 @@ impl Turns {
         self.batch
     }
 
+    /// Whether a change interrupted the last run.
+    pub(super) fn is_after_interruption(&self) -> bool {
+        self.interrupted
+    }
+
     /// The dirty frontend that is next in turn, if the last run was interrupted.
     pub(super) fn next(&mut self, dirty: &BTreeSet<Frontend>) -> Option<Frontend> {
         if !self.interrupted {

@@ -58,3 +58,17 @@ fn a_refused_write_is_named_with_its_step_and_the_native_function() {
     let step = "create endpoint for source VIP fd00::9: it is missing in HNS: HcnCreateEndpoint failed";
     assert_logged(&running.kill(), step);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_call_that_hangs_is_named_while_it_hangs_and_at_the_shutdown() {
+    let hns = Hns::of("boutique-l2bridge");
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let from = cluster_flag("boutique-l2bridge");
+    let running = Running::start(&[&from, &hns.flag(), "--hns-call-budget=0.1"]);
+    running.wait_for_log("HNS call over its budget of 0.1 s: HcnCreateLoadBalancer takes");
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(3));
+    hns.emulator.release();
+    assert_logged(&running.kill(), "shutdown not complete after 4 s: HcnCreateLoadBalancer takes");
+}
