@@ -11,6 +11,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
+use crate::panic_hook;
+
 /// How long a thread that has read a file or resolved a name is kept. Credentials are read every few minutes: keeping it longer only costs
 /// memory.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(100);
@@ -27,6 +29,7 @@ impl Background {
     pub fn start() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .thread_name(panic_hook::CONTAINING_THREADS)
             .thread_keep_alive(BLOCKING_KEEP_ALIVE)
             .build()?;
         let (jobs, mut received) = unbounded_channel::<Job>();
@@ -39,11 +42,12 @@ impl Background {
             // Does not wait for blocking tasks, such as a file read that hangs.
             runtime.shutdown_background();
         };
-        std::thread::Builder::new().name("background".into()).spawn(run)?;
+        std::thread::Builder::new().name(panic_hook::CONTAINING_THREADS.into()).spawn(run)?;
         Ok(Self(jobs))
     }
 
-    /// Spawns a task. It must end when its receiver resolves, which is with an error: the sender is only dropped.
+    /// Spawns a task. It must end when its receiver resolves, which is with an error: the sender is only dropped. A panic of the task ends the
+    /// process, since nobody would notice that it is gone; a panic of what the task spawns does not.
     pub fn spawn<F: Future<Output = ()> + 'static>(
         &self,
         task: impl FnOnce(oneshot::Receiver<()>) -> F + Send + 'static,
@@ -54,10 +58,12 @@ impl Background {
             let task = task(stopped);
             Box::pin(async move {
                 let _ended = ended;
-                task.await;
+                if spawn_local(task).await.is_err_and(|error| error.is_panic()) {
+                    panic_hook::end_process();
+                }
             }) as Pin<Box<dyn Future<Output = ()>>>
         };
-        // The thread is there as long as `self` is. If it has panicked, the task counts as ended.
+        // The thread is there as long as `self` is.
         let _ = self.0.send(Box::new(job));
         Task { stop: Some(stop), end, _background: self.clone() }
     }
@@ -106,14 +112,5 @@ mod tests {
         drop(background);
         drop(second);
         assert_eq!(messages.iter().collect::<Vec<_>>(), ["other"]);
-    }
-
-    #[test]
-    fn a_task_that_panics_leaves_the_others_running() {
-        let background = Background::start().unwrap();
-        drop(background.spawn(|_| async { panic!("on purpose") }));
-        let (sender, messages) = channel();
-        let _other = background.spawn(move |_| async move { sender.send("well").unwrap() });
-        assert_eq!(messages.recv(), Ok("well"));
     }
 }

@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
-use hnsproxy::{cli, commands};
+use hnsproxy::{cli, commands, panic_hook};
 
 fn main() -> ExitCode {
+    panic_hook::install();
     match cli::parse(std::env::args_os()) {
         Ok(cli) => commands::main(&cli),
         Err(error) => {

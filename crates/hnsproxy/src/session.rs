@@ -148,6 +148,11 @@ impl Session {
         self.node.eligible = true;
     }
 
+    /// Records that HNS has disconnected its notifications.
+    pub fn record_disconnect(&mut self) {
+        self.reconciler.record_disconnect();
+    }
+
     /// Whether Services and EndpointSlices were listed completely.
     pub fn has_complete_cluster(&self) -> bool {
         self.reconciler.is_complete()

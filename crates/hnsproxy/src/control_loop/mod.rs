@@ -244,7 +244,10 @@ impl<'a> ControlLoop<'a> {
         debug!(?event, "HNS notification");
         match event {
             HnsEvent::NetworkCreate | HnsEvent::NetworkDelete | HnsEvent::EndpointAttached => {}
-            HnsEvent::ServiceDisconnect => self.notifications.disconnected(),
+            HnsEvent::ServiceDisconnect => {
+                self.notifications.disconnected();
+                self.session.record_disconnect();
+            }
             _ => return,
         }
         self.next_audit = self.next_audit.min(self.session.now() + NOTIFICATION_SETTLE);

@@ -11,7 +11,7 @@ use crate::support::wait::wait_until;
 const BOUTIQUE: &str = "boutique-l2bridge";
 
 /// The exit code if another hnsproxy writes to the same HNS.
-const LOCKED: i32 = 3;
+const LOCKED: i32 = 4;
 
 fn boutique() -> String {
     cluster_flag(BOUTIQUE)

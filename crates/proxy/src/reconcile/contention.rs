@@ -1,8 +1,8 @@
 //! Recognizes objects that another program keeps writing: objects of ours that are lost, taken or modified again and again, although they
 //! were programmed each time. Their repair is delayed, each time longer, since two programs that repair at once never end.
 //!
-//! Other losses must not count as that. A restart of HNS is one incident for each object, and its objects may be listed late, which is a
-//! second one. What differs after an outage is no incident at all.
+//! Other losses must not count as that. What differs after a known restart of HNS is no incident, nor are objects that HNS lists late then. A
+//! restart that nothing shows is one incident for each object, and its objects may be listed late, which is a second one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -25,6 +25,9 @@ const QUIET: Duration = Duration::from_secs(180);
 const INITIAL_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay: the objects are still repaired about once a minute, in case the other program has stopped.
 const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// The time after a restart of HNS in which it may list objects late. Microsoft documents none; kubernetes issue 139519 has seconds.
+const LATE_LISTS: Duration = Duration::from_secs(120);
 
 /// The incidents of one object.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +77,20 @@ pub(super) struct Contention {
     backoff: Backoff,
     /// What would be dirty if its repair were not delayed.
     held: Dirty,
+    restart: Restart,
+}
+
+/// What is known of the last restart of HNS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Restart {
+    #[default]
+    None,
+    /// HNS has disconnected: the next complete audit finds what it has lost.
+    Announced,
+    /// That audit is done. The time is known to the next run.
+    Audited,
+    /// Until then, HNS may list objects late.
+    Until(Duration),
 }
 
 impl Default for Contention {
@@ -83,6 +100,7 @@ impl Default for Contention {
             histories: FxHashMap::default(),
             backoff: Backoff::between(INITIAL_DELAY, MAX_DELAY),
             held: Dirty::default(),
+            restart: Restart::None,
         }
     }
 }
@@ -95,15 +113,34 @@ impl Contention {
         }
     }
 
-    /// HNS was unavailable before what was found: it has probably restarted.
-    pub(super) fn forget_found(&mut self) {
-        self.found.clear();
+    /// HNS has disconnected, so it restarts.
+    pub(super) fn announce_restart(&mut self) {
+        self.restart = Restart::Announced;
+    }
+
+    /// An audit is complete. `was_unavailable` is whether HNS was unavailable before, so that it has probably restarted.
+    pub(super) fn audited(&mut self, was_unavailable: bool) {
+        if was_unavailable || self.restart == Restart::Announced {
+            self.found.clear();
+            self.restart = Restart::Audited;
+        }
     }
 
     /// Counts what was found as one incident for each subject, and delays the repair of those that are contended. Returns whether any is
     /// contended.
     pub(super) fn judge(&mut self, now: Duration) -> bool {
-        for (subject, causes) in std::mem::take(&mut self.found) {
+        match self.restart {
+            Restart::Audited => self.restart = Restart::Until(now + LATE_LISTS),
+            Restart::Until(end) if now >= end => self.restart = Restart::None,
+            Restart::None | Restart::Announced | Restart::Until(_) => {}
+        }
+        let may_be_late = matches!(self.restart, Restart::Until(_));
+        let is_late = |cause: &Cause| matches!(cause, Cause::LoadBalancerReappeared | Cause::EndpointReappeared);
+        for (subject, mut causes) in std::mem::take(&mut self.found) {
+            causes.retain(|cause| !(may_be_late && is_late(cause)));
+            if causes.is_empty() {
+                continue;
+            }
             let history = self.histories.entry(subject).or_default();
             history.expire(now);
             history.add(now);
@@ -223,12 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_after_an_outage_is_no_incident() {
-        let mut contention = Contention::default();
-        for now in 0..10 {
-            contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
-            contention.forget_found();
-            assert!(!contention.judge(seconds(now)));
+    fn what_differs_after_a_restart_of_hns_is_no_incident() {
+        for announced in [true, false] {
+            let mut contention = Contention::default();
+            for now in 0..10 {
+                if announced {
+                    contention.announce_restart();
+                }
+                contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+                contention.audited(!announced);
+                assert!(!contention.judge(seconds(2 * now)));
+                contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointReappeared }]);
+                contention.audited(false);
+                assert!(!contention.judge(seconds(2 * now + 1)));
+            }
         }
     }
 

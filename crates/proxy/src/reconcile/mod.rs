@@ -185,6 +185,11 @@ impl Reconciler {
         self.health.set_slow(slow);
     }
 
+    /// Records that HNS has disconnected its notifications, which it does when it restarts.
+    pub fn record_disconnect(&mut self) {
+        self.contention.announce_restart();
+    }
+
     /// Whether lists of all Services, and of all slices, have been received: nothing is planned before that.
     pub fn is_complete(&self) -> bool {
         self.inputs.is_complete()

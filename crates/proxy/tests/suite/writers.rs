@@ -229,6 +229,20 @@ fn restarts_of_hns_and_of_the_cni_are_no_other_program() {
     });
     assert_eq!((process.foreign_writer(), process.rig.proxy.is_in_sync()), (None, true));
 
+    // HNS restarts between two audits, and only its notifications show it.
+    let mut process = node(10);
+    let (objects, start) = (process.rig.objects(), process.rig.now.as_secs() + 1);
+    let rig = Rig::on(process.rig.emulator.clone(), ApiVersion::V2);
+    for restart in 0..10 {
+        process.rig.proxy.record_disconnect();
+        remove_all(&rig, Kind::LoadBalancer);
+        remove_all(&rig, Kind::Endpoint);
+        (0..10).for_each(|second| {
+            process.advance(Duration::from_secs(start + restart * 10 + second));
+        });
+        assert_eq!((process.foreign_writer(), process.rig.objects()), (None, objects.clone()));
+    }
+
     // A single loss of everything that no call shows.
     let mut process = node(10);
     let rig = Rig::on(process.rig.emulator.clone(), ApiVersion::V2);

@@ -145,8 +145,8 @@ impl Reconciler {
         }
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
-        if was_unavailable {
-            self.contention.forget_found();
+        if answer == Answer::LoadBalancers {
+            self.contention.audited(was_unavailable);
         }
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
