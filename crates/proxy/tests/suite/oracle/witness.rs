@@ -11,6 +11,7 @@ use proxy::Frontend;
 use super::cluster::SmallCluster;
 use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
+use super::networks::Networks;
 use super::wanted::{Backend, Facts, Frontends};
 use super::write::Write;
 
@@ -252,6 +253,10 @@ impl Witness {
             self.frontends.get(&frontend).is_some_and(|all| all.iter().any(|one| one.service.name == "kube-dns"))
         };
         if Frontend::of(&document).any(may_be_dns) {
+            return;
+        }
+        // The first audit of a process may be made by the run itself: what it has found is not known here yet.
+        if !self.facts.networks.is_as_in(&Networks::in_hns(emulator, &self.facts.settings.network_names)) {
             return;
         }
         let late = self.unexplained(&Snapshot::of(emulator)).into_iter().find(|one| {
