@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tasks measure times and wait for programs")]
 
 mod bench;
+mod chaos;
 mod cluster;
 mod folder;
 mod http;
@@ -41,6 +42,8 @@ enum Task {
     WineBench(wine_bench::Arguments),
     /// Run benchmarks; print tables and write JSON to target/bench.
     Bench(bench::Arguments),
+    /// Run random worlds with faults of every kind, and judge each write to HNS.
+    Chaos(chaos::Arguments),
     /// Change the code in many small ways, and report the changes that no test detects.
     Mutants(mutants::Arguments),
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Wine(arguments) => wine::run(&arguments),
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Chaos(arguments) => chaos::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),

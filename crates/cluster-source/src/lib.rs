@@ -24,7 +24,9 @@
 //! - there, one object that cannot be deserialized fails the whole list, or is lost as a whole with `DeserializeGuard`; here, an invalid
 //!   field affects that field only;
 //! - after etcd was restored from a backup, the server accepts a watch from a resource version that it has not reached, and sends no
-//!   events. Here, after each break, a list with limit 1 checks that version. Such a server rejects it, and a relist follows;
+//!   events. Here, after each break and each silent watch, a list with limit 1 checks that version. Such a server rejects it, and a relist
+//!   follows. A response that does not prove the version is an outage;
+//! - there, any list replaces what is known. Here, one that lacks most of it is confirmed by a second list;
 //! - a server may not support streamed lists or a field selector, and an upgrade or downgrade may change this. Here, a reflector falls
 //!   back to pages, or drops the selector, when the server rejects the request;
 //! - objects are decoded one at a time, directly into the few fields that are used. A list of 10,000 Services therefore needs the memory

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::environment::SettingsError;
 use crate::hns::HnsError;
 use crate::http_client::RequestError;
-use crate::log::LogFileError;
+use crate::instance_lock::LockedByOther;
 use crate::serve::ListenError;
 use crate::source::NodeError;
 use crate::status::NotReady;
@@ -47,6 +47,8 @@ pub enum CommandError {
     #[error(transparent)]
     Hns(#[from] HnsError),
     #[error(transparent)]
+    Locked(#[from] LockedByOther),
+    #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Observe(#[from] proxy::AuditError),
@@ -79,8 +81,6 @@ pub enum CommandError {
     /// Checked before the installation: a service with these arguments would not start.
     #[error("invalid arguments for the service: {0}")]
     ServiceArguments(String),
-    #[error(transparent)]
-    LogFile(#[from] LogFileError),
     #[error("Service {service} {}", .why.as_ref().map_or_else(|| "not found".to_owned(), |why| format!("skipped: {why}")))]
     ServiceNotFound {
         service: ServiceName,

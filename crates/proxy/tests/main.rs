@@ -17,6 +17,8 @@ mod found;
 mod interruptions;
 #[path = "suite/networks/mod.rs"]
 mod networks;
+#[path = "suite/oracle/mod.rs"]
+mod oracle;
 #[path = "suite/progress.rs"]
 mod progress;
 #[path = "suite/properties/mod.rs"]

@@ -36,18 +36,21 @@ impl Connection {
 
     /// Waits without sending, for some time or until the connection ends.
     pub(crate) fn wait(&mut self, time: Option<Duration>) -> io::Result<()> {
+        self.busy(None, |connection| connection.wait_for_end(time))
+    }
+
+    /// As [`Self::wait`], for a connection that is [busy](Self::busy) already.
+    pub(crate) fn wait_for_end(&self, time: Option<Duration>) -> io::Result<()> {
         let end = time.and_then(|time| Instant::now().checked_add(time));
-        self.busy(None, |connection| {
-            let mut all = connection.shared.lock();
-            while all.connections.contains_key(&connection.id) {
-                let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-                if left.is_some_and(|left| left.is_zero()) {
-                    return Ok(());
-                }
-                all = connection.shared.wait(all, left);
+        let mut all = self.shared.lock();
+        while all.connections.contains_key(&self.id) {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
             }
-            Err(io::ErrorKind::ConnectionAborted.into())
-        })
+            all = self.shared.wait(all, left);
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 
     /// Runs something long: a watch of a kind, or a wait. If the client disconnects or sends anything meanwhile, the connection ends.

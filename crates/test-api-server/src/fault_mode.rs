@@ -21,6 +21,35 @@ pub enum FaultMode {
     },
     /// Responds with code 200 and a body that is not JSON.
     Garbage,
+    /// Responds with code 200 and an HTML page without a line end, as a proxy that asks for a login.
+    LoginPage,
+    /// Leaves all objects out of lists, and ends them correctly. Changes are sent.
+    EmptyLists,
+    /// Leaves all objects out of streamed lists only.
+    EmptyStreams,
+    /// Responds to lists with a list of another kind, and to watches with objects of another kind.
+    OtherKind,
+    /// Lists and bookmarks have an empty resource version.
+    NoVersion,
+    /// The first page of a list has no `continue` token, but a `remainingItemCount`.
+    LostPages,
+    /// Each page after the first has the `continue` token of its own request.
+    RepeatedPages,
+    /// Accepts watches, and then sends nothing on them, not even their end.
+    Silent,
+    /// Ends each watch at once, correctly, before it has sent anything.
+    EndsWatches,
+    /// Objects in lists are larger by this number of bytes.
+    LargeObjects(usize),
+    /// Rejects requests with a code and a body that never ends.
+    EndlessError {
+        /// The HTTP code.
+        code: u16,
+    },
+    /// Lists that are not streamed have objects without end.
+    EndlessList,
+    /// Watches send a line that never ends.
+    EndlessLine,
     /// Sends half of a list, or half of the first events of a watch, then closes the connection.
     Half,
     /// Never responds, and keeps the connection open.
@@ -50,17 +79,36 @@ pub enum ExpiredWatches {
     Code,
 }
 
+/// As API servers do.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// All settings of the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Behaviour {
     pub(crate) fault_mode: FaultMode,
     pub(crate) fault_modes: BTreeMap<Kind, FaultMode>,
     pub(crate) streamed_lists: StreamedLists,
     pub(crate) expired_watches: ExpiredWatches,
+    /// How often watches send a bookmark; `None`: only those of the test.
+    pub(crate) bookmark_interval: Option<Duration>,
     /// Tokens that authenticate. `None`: authentication is not required.
     pub(crate) tokens: Option<BTreeSet<String>>,
     /// Client certificates that no longer authenticate.
     pub(crate) withdrawn: BTreeSet<Vec<u8>>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            fault_mode: FaultMode::default(),
+            fault_modes: BTreeMap::new(),
+            streamed_lists: StreamedLists::default(),
+            expired_watches: ExpiredWatches::default(),
+            bookmark_interval: Some(BOOKMARK_INTERVAL),
+            tokens: None,
+            withdrawn: BTreeSet::new(),
+        }
+    }
 }
 
 impl Behaviour {

@@ -90,9 +90,13 @@ impl Response {
     }
 }
 
-/// Begins a chunked response.
+/// Begins a chunked response with code 200.
 pub(crate) fn begin_chunks(stream: &mut impl Write) -> io::Result<()> {
-    let head = head(200, "application/json") + "Transfer-Encoding: chunked\r\n\r\n";
+    begin_chunks_with_code(stream, 200)
+}
+
+pub(crate) fn begin_chunks_with_code(stream: &mut impl Write, code: u16) -> io::Result<()> {
+    let head = head(code, "application/json") + "Transfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes())?;
     stream.flush()
 }
@@ -104,6 +108,21 @@ pub(crate) fn chunk(stream: &mut impl Write, data: &[u8]) -> io::Result<()> {
     }
     stream.write_all(&[format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat())?;
     stream.flush()
+}
+
+/// Sends everything that is written as chunks.
+#[derive(Debug)]
+pub(crate) struct Chunks<'a, W: Write>(pub(crate) &'a mut W);
+
+impl<W: Write> Write for Chunks<'_, W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        chunk(self.0, data)?;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Ends a chunked response.

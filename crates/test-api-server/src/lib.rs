@@ -23,6 +23,7 @@
 mod answer;
 mod connection;
 mod discovery;
+mod endless;
 mod events;
 mod fault_mode;
 mod http;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 
+use crate::fault_mode::FaultMode;
 use crate::http::Request;
 use crate::kind::Kind;
 use crate::selector::Selector;
@@ -39,6 +40,29 @@ pub(crate) struct List {
     api_version: &'static str,
     metadata: Value,
     items: Vec<Item>,
+}
+
+impl List {
+    /// Applies a fault to the list.
+    pub(crate) fn distort(&mut self, fault_mode: FaultMode, request: &Request) {
+        let Some(metadata) = self.metadata.as_object_mut() else { return };
+        match fault_mode {
+            FaultMode::EmptyLists => {
+                self.items.clear();
+                metadata.shift_remove("continue");
+            }
+            FaultMode::OtherKind => self.kind = "PodList".to_owned(),
+            FaultMode::NoVersion => drop(metadata.insert("resourceVersion".to_owned(), "".into())),
+            FaultMode::LostPages if metadata.shift_remove("continue").is_some() => {
+                metadata.insert("remainingItemCount".to_owned(), 1.into());
+            }
+            FaultMode::RepeatedPages if !request.parameter("continue").is_empty() => {
+                metadata.insert("continue".to_owned(), request.parameter("continue").into());
+            }
+            FaultMode::LargeObjects(padding) => self.items.iter_mut().for_each(|item| item.padding = padding),
+            _ => {}
+        }
+    }
 }
 
 pub(crate) fn list(store: &Store, request: &Request, kind: Kind, selector: &Selector) -> Result<List, Status> {
@@ -78,6 +102,6 @@ pub(crate) fn list(store: &Store, request: &Request, kind: Kind, selector: &Sele
             metadata.insert("continue".to_owned(), token.into());
         }
     }
-    let items = objects.into_iter().map(|(_, object)| Item(object.clone())).collect();
+    let items = objects.into_iter().map(|(_, object)| Item::of(object.clone())).collect();
     Ok(List { kind: format!("{}List", kind.name()), api_version: kind.api_version(), metadata, items })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -201,6 +202,17 @@ impl ApiServer {
 
     pub fn set_expired_watches(&self, expired_watches: ExpiredWatches) {
         self.shared.change(|all| all.behaviour.expired_watches = expired_watches);
+    }
+
+    /// Sets how often watches send a bookmark of themselves, as API servers do: every minute at the start. `None`: never.
+    pub fn set_bookmark_interval(&self, interval: Option<Duration>) {
+        self.shared.change(|all| all.behaviour.bookmark_interval = interval);
+    }
+
+    /// The bytes of endless bodies that were sent so far, including those that the network buffers.
+    #[must_use]
+    pub fn endless_bytes(&self) -> u64 {
+        self.shared.lock().endless_bytes
     }
 
     /// Requires one of these tokens, or a client certificate. Open connections stay authenticated.

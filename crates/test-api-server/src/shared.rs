@@ -24,6 +24,8 @@ pub(crate) struct All {
     pub(crate) behaviour: Behaviour,
     pub(crate) received: Vec<Received>,
     pub(crate) events: Vec<Value>,
+    /// The bytes of endless bodies that were sent.
+    pub(crate) endless_bytes: u64,
     pub(crate) connections: HashMap<u64, Connection>,
     numbers: u64,
 }
@@ -56,6 +58,7 @@ impl Shared {
             behaviour: Behaviour::default(),
             received: Vec::new(),
             events: Vec::new(),
+            endless_bytes: 0,
             connections: HashMap::new(),
             numbers: 0,
         };

@@ -1,8 +1,10 @@
 //! The objects, with a log of changes from which each state since the oldest resource version can be computed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use crate::Problem;
@@ -202,12 +204,46 @@ fn set_version(object: &mut Value, version: u64) {
 
 /// An object as an item of a list: without `kind` and `apiVersion`, which the list has.
 #[derive(Debug)]
-pub(crate) struct Item(pub(crate) Arc<Value>);
+pub(crate) struct Item {
+    object: Arc<Value>,
+    /// The size in bytes of a field that is added; 0 if none.
+    pub(crate) padding: usize,
+}
+
+impl Item {
+    pub(crate) fn of(object: Arc<Value>) -> Self {
+        Self { object, padding: 0 }
+    }
+}
 
 impl serde::Serialize for Item {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.as_object().into_iter().flat_map(Map::iter);
-        serializer.collect_map(fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion")))
+        let mut map = serializer.serialize_map(None)?;
+        let fields = self.object.as_object().into_iter().flat_map(Map::iter);
+        for (name, value) in fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion")) {
+            map.serialize_entry(name, value)?;
+        }
+        if self.padding > 0 {
+            map.serialize_entry("padding", &Padding(self.padding))?;
+        }
+        map.end()
+    }
+}
+
+/// A string of this length, which is never in memory as a whole.
+struct Padding(usize);
+
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = "0123456789abcdef".repeat(1024);
+        (0..self.0 / part.len()).try_for_each(|_| f.write_str(&part))?;
+        f.write_str(part.get(..self.0 % part.len()).unwrap_or_default())
+    }
+}
+
+impl serde::Serialize for Padding {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

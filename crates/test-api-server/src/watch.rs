@@ -1,5 +1,6 @@
 //! Watches: the current objects if the client requests them, then each change, and each message of the test.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
-use crate::fault_mode::{ExpiredWatches, StreamedLists};
+use crate::endless;
+use crate::fault_mode::{ExpiredWatches, FaultMode, StreamedLists};
 use crate::http::{Request, begin_chunks, chunk, end_chunks};
 use crate::kind::Kind;
 use crate::selector::Selector;
@@ -52,10 +54,26 @@ impl Watch {
     }
 
     /// Runs until its timeout or the end of the connection.
-    pub(crate) fn run(self, connection: &mut Connection, half: bool) -> io::Result<()> {
+    pub(crate) fn run(mut self, connection: &mut Connection, fault_mode: FaultMode) -> io::Result<()> {
+        if fault_mode == FaultMode::EndlessLine {
+            return endless::line(connection, self.kind);
+        }
         let end = self.time.and_then(|time| Instant::now().checked_add(time));
         begin_chunks(connection.stream.get_mut())?;
-        let mut lines = Lines { connection, half, waiting: Vec::new() };
+        match fault_mode {
+            FaultMode::Silent => return connection.wait_for_end(None),
+            FaultMode::EndsWatches => {
+                connection.idle();
+                return end_chunks(connection.stream.get_mut());
+            }
+            _ => {}
+        }
+        if let (FaultMode::EmptyLists | FaultMode::EmptyStreams, Start::State { objects, .. }) =
+            (fault_mode, &mut self.from)
+        {
+            objects.clear();
+        }
+        let mut lines = Lines { connection, fault_mode, waiting: Vec::new(), sent: Instant::now() };
         let (mut next, version, now) = match &self.from {
             Start::State { objects, version, next } => {
                 objects.iter().try_for_each(|object| lines.add(&json!({"type": "ADDED", "object": **object})))?;
@@ -78,15 +96,30 @@ impl Watch {
                 if !all.connections.contains_key(&lines.connection.id) {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
-                let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+                let left = |end: Option<Instant>| end.map(|end| end.saturating_duration_since(Instant::now()));
                 if all.store.end() > next {
                     break;
                 }
-                if left.is_some_and(|left| left.is_zero()) {
+                if left(end).is_some_and(|left| left.is_zero()) {
                     drop(all);
                     return lines.end();
                 }
-                all = lines.connection.shared.wait(all, left);
+                let interval = all.behaviour.bookmark_interval.filter(|_| self.bookmarks);
+                let bookmark_at = interval.and_then(|interval| lines.sent.checked_add(interval));
+                if left(bookmark_at).is_some_and(|left| left.is_zero()) {
+                    lines.sent = Instant::now();
+                    let reached = all.store.version();
+                    // As in the API server, a watch from a future version gets no bookmark before that version.
+                    if reached >= version {
+                        drop(all);
+                        lines.add(&bookmark(self.kind, reached, None))?;
+                        lines.send()?;
+                        all = lines.connection.shared.lock();
+                    }
+                    continue;
+                }
+                let wait = [left(end), left(bookmark_at)].into_iter().flatten().min();
+                all = lines.connection.shared.wait(all, wait);
             }
             let entries = all.store.entries(next);
             drop(all);
@@ -170,24 +203,44 @@ fn bookmark(kind: Kind, version: u64, annotations: Option<Value>) -> Value {
     json!({"type": "BOOKMARK", "object": object})
 }
 
+/// Replaces a string in a document.
+fn set(document: &mut Value, pointer: &str, value: &str) {
+    if let Some(found) = document.pointer_mut(pointer) {
+        *found = value.into();
+    }
+}
+
 /// Collects the lines of a watch into chunks.
 struct Lines<'a> {
     connection: &'a mut Connection,
-    /// Whether to close the connection in the middle of the first chunk.
-    half: bool,
+    fault_mode: FaultMode,
     waiting: Vec<u8>,
+    /// When something was last sent.
+    sent: Instant,
 }
 
 impl Lines<'_> {
     fn add(&mut self, event: &Value) -> io::Result<()> {
-        serde_json::to_writer(&mut self.waiting, event)?;
+        let mut event = Cow::Borrowed(event);
+        match self.fault_mode {
+            FaultMode::OtherKind => set(event.to_mut(), "/object/kind", "Pod"),
+            FaultMode::NoVersion if event.get("type").is_some_and(|name| name == "BOOKMARK") => {
+                set(event.to_mut(), "/object/metadata/resourceVersion", "");
+            }
+            _ => {}
+        }
+        serde_json::to_writer(&mut self.waiting, &event)?;
         self.waiting.push(b'\n');
         if self.waiting.len() < CHUNK { Ok(()) } else { self.send() }
     }
 
     fn send(&mut self) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
-        if self.half && !waiting.is_empty() {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.sent = Instant::now();
+        if self.fault_mode == FaultMode::Half {
             return self
                 .send_text(&String::from_utf8_lossy(waiting.get(..waiting.len() / 2).unwrap_or_default()), true);
         }

@@ -1,5 +1,6 @@
-//! Access to the API server: one client at a time. When its credentials are rejected, they are read again for a new client.
+//! Access to the API server: one client at a time. When its credentials expire or are rejected, they are read again for a new client.
 
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use tokio::sync::Mutex;
 
@@ -7,6 +8,10 @@ use super::access_error::AccessError;
 use super::client;
 use super::connection_options::ConnectionOptions;
 use super::credentials;
+use super::plugin::Runner;
+
+/// A client is replaced this long before its credentials expire, so that no request arrives with expired ones.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Access to the API server. All reflectors share it, so that new credentials are read once for all of them.
 #[derive(Debug)]
@@ -14,12 +19,16 @@ pub struct Access {
     options: ConnectionOptions,
     server: String,
     host: String,
+    insecure_skip_tls_verify: bool,
     current: Mutex<Current>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Current {
     client: Option<OpaqueClient>,
+    /// When the credentials of the client expire.
+    expires: Option<Timestamp>,
+    plugin: Runner,
     /// The number of clients created so far.
     generation: u64,
 }
@@ -43,11 +52,11 @@ impl Access {
         }
         // kube's functions are async, but never wait. This runs before any runtime exists.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
-        let url = runtime.block_on(credentials::load(options))?.cluster_url;
-        let server = url.to_string().trim_end_matches('/').to_owned();
-        let host = url.authority().map(ToString::to_string).unwrap_or_default();
-        let current = Mutex::new(Current { client: None, generation: 0 });
-        Ok(Self { options: options.clone(), server, host, current })
+        let config = runtime.block_on(credentials::load(options))?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+        let (insecure_skip_tls_verify, current) = (config.accept_invalid_certs, Mutex::default());
+        Ok(Self { options: options.clone(), server, host, insecure_skip_tls_verify, current })
     }
 
     /// Host and port of the server, for metrics.
@@ -60,6 +69,11 @@ impl Access {
         &self.server
     }
 
+    /// Whether the kubeconfig has `insecure-skip-tls-verify`: any server may pose as the API server, and read the token.
+    pub fn insecure_skip_tls_verify(&self) -> bool {
+        self.insecure_skip_tls_verify
+    }
+
     pub(super) fn options(&self) -> &ConnectionOptions {
         &self.options
     }
@@ -70,14 +84,20 @@ impl Access {
     /// If no client can be created now. A retry may help: a file or credential plugin may recover.
     pub async fn client(&self) -> Result<(Client, u64), AccessError> {
         let mut current = self.current.lock().await;
-        if let Some(OpaqueClient(client)) = &current.client {
+        let is_valid = current.expires.is_none_or(|expires| Timestamp::now() + RENEW_BEFORE < expires);
+        if let Some(OpaqueClient(client)) = current.client.as_ref().filter(|_| is_valid) {
             return Ok((client.clone(), current.generation));
         }
         let mut config = credentials::load(&self.options).await?;
-        credentials::trim_token(&mut config)?;
+        let mut expires = None;
+        if let Some(plugin) = credentials::prepare(&mut config)? {
+            let credential = current.plugin.credential(plugin).await?;
+            expires = credential.expires;
+            credential.apply(&mut config.auth_info);
+        }
         let client = client::create(config).await?;
         current.generation += 1;
-        current.client = Some(OpaqueClient(client.clone()));
+        (current.client, current.expires) = (Some(OpaqueClient(client.clone())), expires);
         Ok((client, current.generation))
     }
 
@@ -95,6 +115,7 @@ impl Access {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
 
@@ -105,6 +126,7 @@ mod tests {
             qps: 5.0,
             burst: 10,
             stream_lists: true,
+            watch_timeout: Duration::from_secs(90),
             user_agent: "test".to_owned(),
         })
     }

@@ -6,7 +6,18 @@ use std::path::PathBuf;
 
 use kube::config::{InClusterError, KubeconfigError};
 
+use super::plugin::PluginError;
 use crate::error_chain;
+
+/// The position of an error in a kubeconfig.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}, column {column}: invalid YAML, or a value of another type than expected")]
+pub struct KubeconfigSyntax {
+    /// From 1.
+    pub line: u64,
+    /// From 1.
+    pub column: u64,
+}
 
 /// Why no client of an API server can be created.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +27,12 @@ pub enum AccessError {
         path: PathBuf,
         #[source]
         source: Box<KubeconfigError>,
+    },
+    #[error("cannot read kubeconfig {}", path.display())]
+    KubeconfigSyntax {
+        path: PathBuf,
+        #[source]
+        source: KubeconfigSyntax,
     },
     /// Neither a kubeconfig nor a service account.
     #[error(
@@ -42,7 +59,21 @@ pub enum AccessError {
     },
     #[error("invalid token file {}: empty", path.display())]
     EmptyToken { path: PathBuf },
-    /// Certificates, keys or plugins that cannot be used.
+    #[error(
+        "invalid token: HTTP headers do not allow one of its characters; check token or tokenFile in the kubeconfig"
+    )]
+    InvalidToken,
+    #[error(
+        "unsupported auth-provider {name} in the kubeconfig: Kubernetes clients support only oidc with an id-token; use exec"
+    )]
+    AuthProvider { name: String },
+    #[error(
+        "unsupported proxy {proxy}: expected http://, https:// or socks5://; check proxy-url in the kubeconfig, and HTTPS_PROXY"
+    )]
+    Proxy { proxy: String },
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// Certificates or keys that cannot be used.
     #[error("cannot create API server client")]
     Client(#[source] Box<kube::Error>),
     #[error("cannot start the runtime for requests to the API server")]

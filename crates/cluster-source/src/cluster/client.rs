@@ -18,7 +18,7 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration:
 /// cost memory permanently. (Behind a proxy, kube's client is used, with its own limit.)
 const READ_BUFFER: usize = 64 * 1024;
 
-/// Creates a client, on a thread that may block, since this runs credential plugins.
+/// Creates a client, on a thread that may block, since this reads certificates from files.
 pub(super) async fn create(config: Config) -> Result<Client, AccessError> {
     let made = tokio::task::spawn_blocking(|| match config.proxy_url {
         Some(_) => ClientBuilder::try_from(config).map(ClientBuilder::build),

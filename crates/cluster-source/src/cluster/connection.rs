@@ -5,15 +5,17 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, RETRY_AFTER};
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::access::Access;
 use super::api_status::ApiStatus;
 use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
+use super::limits::{MAX_ERROR_BODY, MAX_LINE, MAX_PAGE, PAGE_TIMEOUT};
 use super::rate_limiter::RateLimiter;
 use super::request::{Request, query};
 use super::request_error::RequestError;
@@ -22,12 +24,12 @@ use crate::error_chain;
 
 /// The method of all requests, for metrics.
 const METHOD: &str = "GET";
-/// For the head of a response, and for each chunk of a list.
+/// For the head of a response, for each chunk of a list, and for the whole body of an error.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a watch may receive nothing. Servers send a bookmark about once a minute, so such a connection is dead.
-const WATCH_IDLE_TIMEOUT: Duration = Duration::from_secs(100);
-/// In bytes. An object in etcd is smaller than 2 MiB, so a longer line is not a watch event.
-const MAX_LINE: usize = 16 << 20;
+/// The memory in bytes that a watch keeps between long lines.
+const LINE_BUFFER: usize = 64 << 10;
+/// How much of a line that is too long is shown: enough for the name of the object.
+const BEGIN: usize = 200;
 
 /// The connection to the API server, shared by the reflectors of all kinds.
 pub(super) struct Connection {
@@ -52,10 +54,10 @@ impl Connection {
         self.start.elapsed()
     }
 
-    /// Sends a request once the rate limit allows it. The response has a success code.
+    /// Sends a request once the rate limit allows it. The response has code 200.
     ///
     /// # Errors
-    /// If the response has any other code, or there is no response.
+    /// If the response has any other code than 200, or there is no response.
     pub(super) async fn send<K: Kind>(
         &self,
         request: &Request,
@@ -76,12 +78,13 @@ impl Connection {
         let result = match answered {
             Err(_) => Err(RequestError::Timeout),
             Ok(Err(error)) => Err(RequestError::of(error)),
-            Ok(Ok(response)) if response.status().is_success() => Ok(Response { body: response.into_body() }),
+            // Other success codes are for other requests: their bodies are no lists.
+            Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(Response::of(response)),
             Ok(Ok(response)) => {
                 let code = response.status().as_u16();
                 let retry_after = response.headers().get(RETRY_AFTER);
                 let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-                let body = Response { body: response.into_body() }.whole().await.unwrap_or_default();
+                let body = Response::of(response).error().await;
                 Err(RequestError::Api(ApiStatus::read(code, retry_after, &body)))
             }
         };
@@ -96,15 +99,50 @@ impl Connection {
 /// A response whose body was not read yet.
 pub(super) struct Response {
     body: Body,
+    /// The size in bytes that the head names.
+    length: Option<usize>,
 }
 
 impl Response {
-    pub(super) async fn whole(mut self) -> Result<Vec<u8>, RequestError> {
-        let mut whole = Vec::new();
-        while let Some(chunk) = timeout(RESPONSE_TIMEOUT, self.chunk()).await.map_err(|_| RequestError::Timeout)? {
-            whole.extend_from_slice(&chunk?);
+    fn of(response: http::Response<Body>) -> Self {
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        Self { body: response.into_body(), length }
+    }
+
+    /// The body of a page of at most `objects` objects.
+    pub(super) async fn page(mut self, objects: usize) -> Result<Vec<u8>, RequestError> {
+        if self.length.is_some_and(|length| length > MAX_PAGE) {
+            return Err(RequestError::PageTooLarge { objects });
         }
-        Ok(whole)
+        let read = timeout(PAGE_TIMEOUT, self.read(MAX_PAGE)).await.map_err(|_| RequestError::Timeout)?;
+        match read? {
+            (body, Read::Whole) => Ok(body),
+            (_, Read::Part) => Err(RequestError::PageTooLarge { objects }),
+        }
+    }
+
+    /// The body of an error, as far as it was received and within its limit: a part of it, or no body, is an error too.
+    async fn error(mut self) -> Vec<u8> {
+        match timeout(RESPONSE_TIMEOUT, self.read(MAX_ERROR_BODY)).await {
+            Ok(Ok((body, _))) => body,
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Reads the body, or its beginning if it exceeds a limit.
+    async fn read(&mut self, limit: usize) -> Result<(Vec<u8>, Read), RequestError> {
+        let mut body = Vec::with_capacity(self.length.unwrap_or_default().min(limit));
+        while let Some(chunk) = timeout(RESPONSE_TIMEOUT, self.chunk()).await.map_err(|_| RequestError::Timeout)? {
+            let chunk = chunk?;
+            let fits = limit - body.len();
+            if chunk.len() > fits {
+                body.extend_from_slice(chunk.get(..fits).unwrap_or_default());
+                return Ok((body, Read::Part));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, Read::Whole))
     }
 
     /// The next chunk; `None` at the end.
@@ -126,9 +164,17 @@ impl Response {
         }
     }
 
-    pub(super) fn lines(self) -> Lines {
-        Lines { response: self, rest: Vec::new(), begin: 0 }
+    /// The lines of a watch, each received within `timeout`.
+    pub(super) fn lines(self, timeout: Duration) -> Lines {
+        Lines { response: self, rest: Vec::new(), begin: 0, timeout }
     }
+}
+
+/// How much of a body was read.
+enum Read {
+    Whole,
+    /// As much as the limit allows.
+    Part,
 }
 
 /// The lines of a response.
@@ -137,20 +183,23 @@ pub(super) struct Lines {
     /// Received bytes. Those from `begin` on were not returned yet.
     rest: Vec<u8>,
     begin: usize,
+    timeout: Duration,
 }
 
 /// The result of reading from a watch.
 pub(super) enum WatchRead<'a> {
     /// A whole line.
     Line(&'a [u8]),
-    /// The server ended the response. An incomplete line is dropped.
+    /// The server ended the response after a whole line.
     End,
-    /// Nothing was received for [`WATCH_IDLE_TIMEOUT`].
+    /// No line was received within the timeout.
     Idle,
 }
 
 impl Lines {
     pub(super) async fn next(&mut self) -> Result<WatchRead<'_>, RequestError> {
+        // For the whole line: a connection over which single bytes trickle is as silent.
+        let deadline = Instant::now() + self.timeout;
         let mut searched = self.begin;
         loop {
             let unsearched = self.rest.get(searched..).unwrap_or_default();
@@ -160,14 +209,21 @@ impl Lines {
                 return Ok(WatchRead::Line(self.rest.get(begin..end).unwrap_or_default()));
             }
             self.rest.drain(..self.begin);
+            // After a long line, its memory is not kept.
+            if self.begin > LINE_BUFFER {
+                self.rest.shrink_to(LINE_BUFFER);
+            }
             self.begin = 0;
             searched = self.rest.len();
             if searched > MAX_LINE {
-                return Err(DecodeError::new("line too long", &self.rest).into());
+                let begin = self.rest.get(..BEGIN).unwrap_or_default();
+                return Err(RequestError::LineTooLong { begin: String::from_utf8_lossy(begin).into_owned() });
             }
-            match timeout(WATCH_IDLE_TIMEOUT, self.response.chunk()).await {
+            match timeout_at(deadline, self.response.chunk()).await {
                 Err(_) => return Ok(WatchRead::Idle),
-                Ok(None) => return Ok(WatchRead::End),
+                Ok(None) if self.rest.iter().all(u8::is_ascii_whitespace) => return Ok(WatchRead::End),
+                // A page of a proxy may have no line end.
+                Ok(None) => return Err(DecodeError::new("watch ended within a line", &self.rest).into()),
                 Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk?),
             }
         }

@@ -1,6 +1,7 @@
 //! Options of the connection to the API server.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The address, the credentials and the rate limit of the API server.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,9 @@ pub struct ConnectionOptions {
     pub burst: u32,
     /// Whether initial lists are requested as streams (`sendInitialEvents`), if the server supports them.
     pub stream_lists: bool,
+    /// For how long a watch may receive nothing before the resource version is verified; a random part, up to a third, is added. Longer than
+    /// the interval of bookmarks, which is a minute. After twice this time, the objects are listed again.
+    pub watch_timeout: Duration,
     /// The `User-Agent` header.
     pub user_agent: String,
 }

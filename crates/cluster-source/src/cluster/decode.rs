@@ -1,17 +1,21 @@
 //! Decodes pages of lists and lines of watches.
 //!
 //! Each object is decoded separately, directly into the fields that are used. An object that cannot be decoded becomes a [`Problem`], and
-//! the others are used. Only a body that is not a page or a line is an error.
+//! the others are used. Only a body that is not a page or a line of this kind is an error.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::api_status::ApiStatus;
 use super::kind::Kind;
+use super::limits::{MAX_PAGE_OBJECTS, MAX_PROBLEM_TEXT, MAX_PROBLEMS, MAX_VALUES, SMALL_OBJECT};
 use super::object::{Event, Identity, Object, Page};
-use crate::kubernetes::{Problem, ProblemKind};
+use crate::kubernetes::{Converted, Problem, ProblemKind};
 
 /// The annotation of the bookmark that ends a streamed list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -31,17 +35,42 @@ impl DecodeError {
     }
 }
 
-#[derive(Deserialize)]
-struct Named {
+/// What identifies an object of any kind. Items of lists have no kind of their own.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Head {
+    kind: Option<String>,
+    api_version: Option<String>,
     metadata: Identity,
+}
+
+impl Head {
+    /// # Errors
+    /// If the object is of another kind: then it says nothing about the objects of this kind.
+    fn check<K: Kind>(&self) -> Result<(), String> {
+        let is = |found: &Option<String>, expected: &str| found.as_ref().is_none_or(|found| found == expected);
+        if is(&self.kind, K::NAME) && is(&self.api_version, K::API_VERSION) {
+            return Ok(());
+        }
+        let name = |part: &Option<String>| part.clone().unwrap_or_default();
+        Err(format!(
+            "expected {} of {}, got {} of {}",
+            K::NAME,
+            K::API_VERSION,
+            name(&self.kind),
+            name(&self.api_version)
+        ))
+    }
 }
 
 pub(super) fn page<K: Kind>(body: &[u8]) -> Result<Page<K::Item>, DecodeError> {
     #[derive(Deserialize)]
-    struct List<'a> {
+    #[serde(rename_all = "camelCase", bound = "")]
+    struct List<K: Kind> {
+        kind: String,
+        api_version: String,
         metadata: Metadata,
-        #[serde(borrow)]
-        items: Option<Vec<&'a RawValue>>,
+        items: Items<K>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -49,13 +78,66 @@ pub(super) fn page<K: Kind>(body: &[u8]) -> Result<Page<K::Item>, DecodeError> {
         resource_version: String,
         #[serde(rename = "continue", default)]
         next: Option<String>,
+        #[serde(default)]
+        remaining_item_count: Option<i64>,
     }
-    let list: List<'_> = serde_json::from_slice(body).map_err(|error| DecodeError::new(error, body))?;
-    Ok(Page {
-        objects: list.items.unwrap_or_default().into_iter().map(object::<K>).collect(),
-        resource_version: list.metadata.resource_version,
-        next: list.metadata.next.filter(|next| !next.is_empty()),
-    })
+    let invalid = |reason: String| DecodeError::new(reason, body);
+    let list: List<K> = serde_json::from_slice(body).map_err(|error| DecodeError::new(error, body))?;
+    // A proxy, or a faulty cache, may answer with anything and code 200.
+    if list.kind.strip_suffix("List") != Some(K::NAME) || list.api_version != K::API_VERSION {
+        let (kind, version) = (&list.kind, &list.api_version);
+        return Err(invalid(format!("expected {}List of {}, got {kind} of {version}", K::NAME, K::API_VERSION)));
+    }
+    // A watch from an empty version would begin at any later time.
+    if list.metadata.resource_version.is_empty() {
+        return Err(invalid("missing resourceVersion".to_owned()));
+    }
+    let next = list.metadata.next.filter(|next| !next.is_empty());
+    match list.metadata.remaining_item_count {
+        Some(remaining @ 1..) if next.is_none() => {
+            Err(invalid(format!("missing continue token, although {remaining} objects remain")))
+        }
+        _ => Ok(Page {
+            objects: list.items.0,
+            bytes: body.len(),
+            resource_version: list.metadata.resource_version,
+            next,
+        }),
+    }
+}
+
+/// The objects of a page, each decoded as soon as it was read, so that the text of the page is the only copy.
+struct Items<K: Kind>(Vec<Object<K::Item>>);
+
+impl<'de, K: Kind> Deserialize<'de> for Items<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Objects<K>(PhantomData<K>);
+
+        impl<'de, K: Kind> Visitor<'de> for Objects<K> {
+            type Value = Items<K>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("items")
+            }
+
+            /// As Go writes a list without items in some versions.
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(Items(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut objects = Vec::new();
+                while let Some(raw) = items.next_element::<&RawValue>()? {
+                    if objects.len() >= MAX_PAGE_OBJECTS {
+                        return Err(de::Error::custom(format!("more than {MAX_PAGE_OBJECTS} objects in a page")));
+                    }
+                    objects.push(object::<K>(raw).map_err(de::Error::custom)?);
+                }
+                Ok(Items(objects))
+            }
+        }
+        deserializer.deserialize_any(Objects(PhantomData))
+    }
 }
 
 pub(super) fn event<K: Kind>(line: &[u8]) -> Result<Event<K::Item>, DecodeError> {
@@ -68,55 +150,95 @@ pub(super) fn event<K: Kind>(line: &[u8]) -> Result<Event<K::Item>, DecodeError>
     let invalid = |error| DecodeError::new(error, line);
     let read: Line<'_> = serde_json::from_slice(line).map_err(invalid)?;
     Ok(match read.r#type.as_str() {
-        "ADDED" | "MODIFIED" => Event::Applied(object::<K>(read.object)),
-        "DELETED" => Event::Deleted(serde_json::from_str::<Named>(read.object.get()).map_err(invalid)?.metadata),
-        "BOOKMARK" => bookmark(read.object).map_err(invalid)?,
+        "ADDED" | "MODIFIED" => {
+            Event::Applied(object::<K>(read.object).map_err(|reason| DecodeError::new(reason, line))?)
+        }
+        "DELETED" => Event::Deleted(deleted::<K>(read.object).map_err(|reason| DecodeError::new(reason, line))?),
+        "BOOKMARK" => bookmark::<K>(read.object).map_err(|reason| DecodeError::new(reason, line))?,
         "ERROR" => Event::Error(ApiStatus::read(0, None, read.object.get().as_bytes())),
         _ => Event::Unknown,
     })
 }
 
-fn bookmark<T>(object: &RawValue) -> serde_json::Result<Event<T>> {
-    #[derive(Deserialize)]
-    struct Bookmark {
-        metadata: Metadata,
+fn deleted<K: Kind>(object: &RawValue) -> Result<Identity, String> {
+    let head: Head = serde_json::from_str(object.get()).map_err(|error| error.to_string())?;
+    head.check::<K>()?;
+    // Without a name it is not known what was deleted.
+    if head.metadata.name.is_empty() { Err("missing metadata.name".to_owned()) } else { Ok(head.metadata) }
+}
+
+fn bookmark<K: Kind>(object: &RawValue) -> Result<Event<K::Item>, String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Annotated {
+        metadata: Annotations,
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metadata {
-        resource_version: String,
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Annotations {
         annotations: Option<BTreeMap<String, String>>,
     }
-    let Bookmark { metadata } = serde_json::from_str(object.get())?;
+    let invalid = |error: serde_json::Error| error.to_string();
+    let head: Head = serde_json::from_str(object.get()).map_err(invalid)?;
+    head.check::<K>()?;
+    if head.metadata.resource_version.is_empty() {
+        return Err("missing metadata.resourceVersion".to_owned());
+    }
+    let Annotated { metadata: Annotations { annotations } } = serde_json::from_str(object.get()).map_err(invalid)?;
     let initial_events_end =
-        metadata.annotations.is_some_and(|all| all.get(INITIAL_EVENTS_END).is_some_and(|value| value == "true"));
-    Ok(Event::Bookmark { resource_version: metadata.resource_version, initial_events_end })
+        annotations.is_some_and(|all| all.get(INITIAL_EVENTS_END).is_some_and(|value| value == "true"));
+    Ok(Event::Bookmark { resource_version: head.metadata.resource_version, initial_events_end })
 }
 
 /// Decodes the usable parts of an object.
-fn object<K: Kind>(raw: &RawValue) -> Object<K::Item> {
-    let identity = serde_json::from_str::<Named>(raw.get()).map(|named| named.metadata).unwrap_or_default();
+///
+/// # Errors
+/// If it is of another kind.
+fn object<K: Kind>(raw: &RawValue) -> Result<Object<K::Item>, String> {
+    let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
+    head.check::<K>()?;
+    let identity = head.metadata;
     let subject = match identity.name.as_str() {
         "" => format!("{} (unnamed)", K::NAME),
         _ => format!("{} {}", K::NAME, identity.full_name()),
     };
+    let (item, mut problems) = match item::<K>(raw, &subject) {
+        Ok(Converted { outcome, problems }) => (outcome.ok(), problems),
+        Err(problem) => (None, vec![problem]),
+    };
+    problems.truncate(MAX_PROBLEMS);
+    problems.iter_mut().for_each(|problem| problem.shorten(MAX_PROBLEM_TEXT));
+    Ok(Object { identity, item, problems })
+}
+
+/// # Errors
+/// The problem that makes the object unusable.
+fn item<K: Kind>(raw: &RawValue, subject: &str) -> Result<Converted<K::Item>, Problem> {
     let mut problem = Problem::object(ProblemKind::BadObject, subject, "");
+    if raw.get().len() > SMALL_OBJECT && has_more_values_than(raw.get(), MAX_VALUES) {
+        problem.what = format!("more than {MAX_VALUES} values");
+        return Err(problem);
+    }
     let read: Result<K::Object, _> =
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
-    let converted = match read {
-        Ok(object) => K::convert(&object).map_err(|error| problem.what = error.to_string()),
+    match read {
+        Ok(object) => K::convert(&object).map_err(|error| {
+            problem.what = error.to_string();
+            problem
+        }),
         Err(error) => {
             problem.field = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
             // The position is relative to the object, whose text no user sees.
             let what = error.inner().to_string();
             problem.what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
-            Err(())
+            Err(problem)
         }
-    };
-    match converted {
-        Ok(converted) => Object { identity, item: converted.outcome.ok(), problems: converted.problems },
-        Err(()) => Object { identity, item: None, problems: vec![problem] },
     }
+}
+
+/// Whether a text has more than this number of values. Commas in strings are counted too: they are few in a valid object.
+fn has_more_values_than(json: &str, limit: usize) -> bool {
+    json.bytes().filter(|byte| *byte == b',').nth(limit).is_some()
 }
 
 #[cfg(test)]
@@ -130,6 +252,10 @@ mod tests {
         value.to_string().into_bytes()
     }
 
+    fn list(metadata: Value, items: Value) -> Value {
+        json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": items})
+    }
+
     fn web() -> Value {
         json!({"metadata": {"namespace": "ns", "name": "web", "resourceVersion": "7"}, "spec": {"clusterIP": "10.0.0.1"}})
     }
@@ -138,7 +264,7 @@ mod tests {
     fn a_page_has_its_valid_objects_and_the_problems_of_the_others() {
         let mut odd = web();
         odd["spec"]["ports"] = json!([{"port": "http"}]);
-        let list = json!({"metadata": {"resourceVersion": "9", "continue": "c"}, "items": [web(), odd, 7]});
+        let list = list(json!({"resourceVersion": "9", "continue": "c"}), json!([web(), odd, 7]));
         let page = page::<Services>(&text(&list)).unwrap();
         assert_eq!((page.resource_version.as_str(), page.next.as_deref()), ("9", Some("c")));
         assert!(page.objects[0].item.is_some() && page.objects[0].problems.is_empty());
@@ -157,7 +283,7 @@ mod tests {
     #[test]
     fn the_last_page_has_no_next_one() {
         for more in [json!(""), json!(null)] {
-            let list = json!({"metadata": {"resourceVersion": "9", "continue": more}, "items": null});
+            let list = list(json!({"resourceVersion": "9", "continue": more}), json!(null));
             assert_eq!(page::<Services>(&text(&list)).unwrap().next, None);
         }
     }
@@ -191,6 +317,87 @@ mod tests {
         let expired = json!({"kind": "Status", "code": 410, "message": "too old resource version: 1 (5)"});
         let Event::Error(status) = read("ERROR", expired) else { panic!() };
         assert_eq!((status.code, status.message.as_str()), (410, "too old resource version: 1 (5)"));
+    }
+
+    /// The errors of a decoder, without the body.
+    fn errors<T: std::fmt::Debug>(read: impl Fn(&[u8]) -> Result<T, DecodeError>, bodies: &[Value]) -> Vec<String> {
+        bodies.iter().map(|body| read(&text(body)).unwrap_err().reason).collect()
+    }
+
+    #[test]
+    fn a_successful_list_of_something_else_is_a_decode_error() {
+        let with = |field: &str, value: Value| {
+            let mut list = list(json!({"resourceVersion": "9"}), json!([]));
+            list[field] = value;
+            list
+        };
+        let bodies = [
+            with("kind", json!("PodList")),
+            with("apiVersion", json!("serving.knative.dev/v1")),
+            with("metadata", json!({"resourceVersion": ""})),
+            with("metadata", json!({"resourceVersion": "9", "remainingItemCount": 2})),
+            with("items", json!([{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}])),
+        ];
+        let reasons = errors(page::<Services>, &bodies);
+        assert_eq!(
+            reasons[..4],
+            [
+                "expected ServiceList of v1, got PodList of v1",
+                "expected ServiceList of v1, got ServiceList of serving.knative.dev/v1",
+                "missing resourceVersion",
+                "missing continue token, although 2 objects remain",
+            ]
+        );
+        assert!(reasons[4].starts_with("expected Service of v1, got Pod of v1"), "{}", reasons[4]);
+        let mut without_items = list(json!({"resourceVersion": "9"}), json!([]));
+        without_items.as_object_mut().unwrap().remove("items");
+        assert!(errors(page::<Services>, &[without_items])[0].starts_with("missing field `items`"));
+    }
+
+    #[test]
+    fn a_watch_event_of_something_else_is_a_decode_error() {
+        let pod = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "9"}});
+        let bodies = [
+            json!({"type": "MODIFIED", "object": pod}),
+            json!({"type": "DELETED", "object": pod}),
+            json!({"type": "BOOKMARK", "object": pod}),
+            json!({"type": "DELETED", "object": {"metadata": {}}}),
+            json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": ""}}}),
+        ];
+        assert_eq!(
+            errors(event::<Services>, &bodies),
+            [
+                "expected Service of v1, got Pod of v1",
+                "expected Service of v1, got Pod of v1",
+                "expected Service of v1, got Pod of v1",
+                "missing metadata.name",
+                "missing metadata.resourceVersion",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_object_has_limits_of_values_and_of_problems() {
+        let with_ports = |ports: Vec<Value>| {
+            let mut odd = web();
+            odd["spec"]["ports"] = json!(ports);
+            let list = list(json!({"resourceVersion": "9"}), json!([odd]));
+            let mut page = page::<Services>(&text(&list)).unwrap();
+            page.objects.remove(0)
+        };
+        let object = with_ports(vec![json!({}); MAX_VALUES]);
+        let problems: Vec<_> = object.problems.iter().map(ToString::to_string).collect();
+        assert_eq!((object.item, problems), (None, vec!["Service ns/web: more than 100000 values".to_owned()]));
+        assert_eq!(with_ports(vec![json!({"port": 0}); 50]).problems.len(), MAX_PROBLEMS);
+        let object = with_ports(vec![json!({"port": "x".repeat(1000)})]);
+        assert_eq!(object.problems[0].what.chars().count(), MAX_PROBLEM_TEXT);
+    }
+
+    #[test]
+    fn a_page_has_a_limit_of_objects() {
+        let items = vec![0; MAX_PAGE_OBJECTS + 1];
+        let reasons = errors(page::<Services>, &[list(json!({"resourceVersion": "9"}), json!(items))]);
+        assert!(reasons[0].starts_with("more than 50000 objects in a page"), "{}", reasons[0]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(super) trait Kind: 'static {
     /// The same object in the model.
     type Item: Send + 'static;
     const NAME: &'static str;
+    const API_VERSION: &'static str;
     /// Its name in RBAC rules.
     const RESOURCE: &'static str;
     /// The path of the objects of all namespaces.
@@ -35,6 +36,8 @@ pub(super) struct Selection {
     pub(super) fields: String,
     /// Whether `fields` only saves traffic, because the conversion skips the same objects. Then it is dropped if a server rejects it.
     pub(super) fields_are_optional: bool,
+    /// The name of the only object that concerns this proxy, if it is known. A server or cache may ignore `fields`.
+    pub(super) name: Option<String>,
 }
 
 /// All Services, except those of other proxies and headless ones.
@@ -45,6 +48,7 @@ impl Kind for Services {
     type Object = object::Service;
     type Item = Service;
     const NAME: &'static str = "Service";
+    const API_VERSION: &'static str = "v1";
     const RESOURCE: &'static str = "services";
     const PATH: &'static str = "/api/v1/services";
 
@@ -53,6 +57,7 @@ impl Kind for Services {
             labels: "!service.kubernetes.io/service-proxy-name",
             fields: "spec.clusterIP!=None".into(),
             fields_are_optional: true,
+            name: None,
         }
     }
 
@@ -81,11 +86,13 @@ impl Kind for Slices {
     type Object = object::EndpointSlice;
     type Item = Slice;
     const NAME: &'static str = "EndpointSlice";
+    const API_VERSION: &'static str = "discovery.k8s.io/v1";
     const RESOURCE: &'static str = "endpointslices.discovery.k8s.io";
     const PATH: &'static str = "/apis/discovery.k8s.io/v1/endpointslices";
 
     fn selection(_: &str) -> Selection {
-        Selection { labels: "!service.kubernetes.io/headless", fields: String::new(), fields_are_optional: false }
+        let labels = "!service.kubernetes.io/headless";
+        Selection { labels, fields: String::new(), fields_are_optional: false, name: None }
     }
 
     fn convert(object: &Self::Object) -> Result<Converted<Slice>, ConvertError> {
@@ -114,11 +121,13 @@ impl Kind for Nodes {
     type Object = object::Node;
     type Item = Node;
     const NAME: &'static str = "Node";
+    const API_VERSION: &'static str = "v1";
     const RESOURCE: &'static str = "nodes";
     const PATH: &'static str = "/api/v1/nodes";
 
     fn selection(node_name: &str) -> Selection {
-        Selection { labels: "", fields: format!("metadata.name={node_name}"), fields_are_optional: false }
+        let (fields, name) = (format!("metadata.name={node_name}"), Some(node_name.to_owned()));
+        Selection { labels: "", fields, fields_are_optional: false, name }
     }
 
     fn convert(object: &Self::Object) -> Result<Converted<Node>, ConvertError> {

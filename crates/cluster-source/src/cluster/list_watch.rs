@@ -25,6 +25,11 @@ use crate::change::Change;
 /// After a watch that lasted this long, the next one begins at once. After a shorter one, the reflector backs off, so that a server that
 /// ends watches immediately is not flooded with requests.
 const HEALTHY_WATCH: Duration = Duration::from_secs(10);
+/// How many errors in a row are answered by another request at once. More would be a loop without a wait, for example of lists whose
+/// watches expire immediately.
+const MAX_AT_ONCE: u32 = 5;
+/// The wait before a list in doubt is confirmed, so that a proxy or server that fails for a moment does not answer both times.
+const CONFIRM_DELAY: Duration = Duration::from_millis(500);
 
 /// Lists and watches a cluster for the proxy of a node, and emits batches of changes, until the future is dropped. An unavailable
 /// API server is not an error: requests are retried until it is available.
@@ -37,11 +42,14 @@ pub async fn list_watch(
     emit: impl Fn(Vec<Change>) + 'static,
 ) {
     let options = access.options();
-    let (rate_limiter, stream_lists) = (RateLimiter::new(options.qps, options.burst), options.stream_lists);
+    let rate_limiter = RateLimiter::new(options.qps, options.burst);
+    let (stream_lists, watch_timeout) = (options.stream_lists, options.watch_timeout);
     let list_watch = ListWatch {
-        connection: Connection::new(access, rate_limiter, observer),
+        connection: Connection::new(access, rate_limiter, observer.clone()),
+        observer,
         emit: Box::new(emit),
         stream_lists,
+        watch_timeout,
         outage: RefCell::default(),
         recovered: Notify::new(),
     };
@@ -56,8 +64,10 @@ pub async fn list_watch(
 /// State shared by the reflectors.
 struct ListWatch {
     connection: Connection,
+    observer: Arc<dyn RequestObserver>,
     emit: Box<dyn Fn(Vec<Change>)>,
     stream_lists: bool,
+    watch_timeout: Duration,
     outage: RefCell<OutageTracker>,
     /// Notified when the last failing reflector has recovered.
     recovered: Notify,
@@ -66,28 +76,44 @@ struct ListWatch {
 /// How a successful response ended.
 enum Ended {
     List,
+    /// The list is in doubt, and has to be confirmed.
+    Doubt,
     /// The server ended the watch, or sent nothing for too long, after this time.
     Watch(Duration),
 }
 
+/// The list/watch of one kind.
+struct Progress<K: Kind> {
+    reflector: Reflector<K>,
+    backoff: Backoff,
+    /// The errors since the last watch event that were answered by another request at once.
+    at_once: u32,
+    /// When a list, a watch event or a bookmark was last received.
+    received_at: Duration,
+}
+
 impl ListWatch {
     async fn run<K: Kind>(&self, node_name: &str) {
-        let mut reflector = Reflector::<K>::new(node_name, self.stream_lists);
-        let mut backoff = Backoff::default();
+        let reflector = Reflector::<K>::new(node_name, self.stream_lists);
+        let (backoff, received_at) = (Backoff::default(), self.connection.now());
+        let mut progress = Progress { reflector, backoff, at_once: 0, received_at };
         loop {
-            let wait = match self.request(&mut reflector, &mut backoff).await {
+            let result = self.request(&mut progress).await;
+            let Progress { reflector, backoff, at_once: in_a_row, .. } = &mut progress;
+            let wait = match result {
                 Ok(Ended::List) => Duration::ZERO,
-                Ok(Ended::Watch(lasted)) => {
-                    reflector.on_end();
-                    // The server ends each healthy watch after its timeout, so this is not a failure.
-                    if lasted >= HEALTHY_WATCH { Duration::ZERO } else { backoff.next(fastrand::f64(), None) }
-                }
+                Ok(Ended::Doubt) => CONFIRM_DELAY,
+                // The server ends each healthy watch after its timeout, so this is not a failure.
+                Ok(Ended::Watch(lasted)) if lasted >= HEALTHY_WATCH => Duration::ZERO,
+                Ok(Ended::Watch(_)) => backoff.next(fastrand::f64(), None),
                 Err(error) => {
                     // A different request follows, for example a relist: waiting would only delay the next changes.
-                    let at_once = reflector.on_error(&error);
+                    let at_once = reflector.on_error(&error) && *in_a_row < MAX_AT_ONCE;
+                    *in_a_row += u32::from(at_once);
+                    let is_silent = matches!(error, RequestError::Silent(_));
                     // Errors that a healthy server also causes are an outage only if they repeat.
-                    let is_outage = !(at_once || error.is_ordinary() && backoff.has_at_most_one_failure());
-                    self.failed::<K>(&error, is_outage);
+                    let is_ordinary = at_once || error.is_ordinary() && backoff.has_at_most_one_failure();
+                    self.failed::<K>(&error, is_silent || !is_ordinary);
                     let wait = backoff.next(fastrand::f64(), error.retry_after());
                     if at_once { Duration::ZERO } else { wait }
                 }
@@ -97,60 +123,93 @@ impl ListWatch {
     }
 
     /// Sends the next request, and handles its response.
-    async fn request<K: Kind>(
-        &self,
-        reflector: &mut Reflector<K>,
-        backoff: &mut Backoff,
-    ) -> Result<Ended, RequestError> {
-        let request = reflector.request();
-        let response = self.connection.send::<K>(&request, reflector.selection()).await?;
+    async fn request<K: Kind>(&self, progress: &mut Progress<K>) -> Result<Ended, RequestError> {
+        let request = progress.reflector.request();
+        let response = self.connection.send::<K>(&request, progress.reflector.selection()).await?;
         match request {
-            Request::List(_) => {
-                let page = decode::page::<K>(&response.whole().await?)?;
-                self.emit(reflector.on_page(page));
-                self.succeeded::<K>();
+            Request::List { limit, .. } => {
+                let page = decode::page::<K>(&response.page(limit).await?)?;
+                self.emit(progress.reflector.on_page(page)?);
+                if progress.reflector.is_in_doubt() {
+                    return Ok(self.doubt::<K>());
+                }
+                self.received(progress);
+                self.succeeded(progress);
                 Ok(Ended::List)
             }
             Request::Verify(_) => {
-                // The content does not matter, but the connection is reused only after the body was read.
-                response.whole().await?;
-                reflector.on_verified();
+                let page = decode::page::<K>(&response.page(1).await?)?;
+                progress.reflector.on_verified(&page.resource_version)?;
+                self.observer.current(K::NAME);
                 Ok(Ended::List)
             }
             Request::StreamList | Request::Watch(_) => {
                 // The server has accepted the watch. On a quiet cluster no event may follow for minutes.
-                self.succeeded::<K>();
-                self.watch(reflector, backoff, response.lines()).await
+                if request != Request::StreamList {
+                    self.succeeded(progress);
+                }
+                let timeout = self.watch_timeout.mul_f64(1.0 + fastrand::f64() / 3.0);
+                self.watch(progress, response.lines(timeout)).await
             }
         }
     }
 
     /// Handles the events of a watch until it ends.
-    async fn watch<K: Kind>(
-        &self,
-        reflector: &mut Reflector<K>,
-        backoff: &mut Backoff,
-        mut lines: Lines,
-    ) -> Result<Ended, RequestError> {
+    async fn watch<K: Kind>(&self, progress: &mut Progress<K>, mut lines: Lines) -> Result<Ended, RequestError> {
         let begin = self.connection.now();
+        let mut received = false;
         loop {
-            let read = lines.next().await;
-            let lasted = self.connection.now().saturating_sub(begin);
+            let read = lines.next().await?;
+            let now = self.connection.now();
+            let lasted = now.saturating_sub(begin);
             if lasted >= HEALTHY_WATCH {
-                backoff.reset();
+                progress.backoff.reset();
             }
-            match read? {
+            let is_idle = matches!(read, WatchRead::Idle);
+            match read {
                 WatchRead::Line(line) => {
                     let event = decode::event::<K>(line)?;
-                    self.emit(reflector.on_event(event)?);
-                    backoff.reset();
+                    let is_change = progress.reflector.is_complete();
+                    self.emit(progress.reflector.on_event(event)?);
+                    if progress.reflector.is_in_doubt() {
+                        return Ok(self.doubt::<K>());
+                    }
+                    progress.backoff.reset();
+                    received = true;
+                    if is_change {
+                        progress.at_once = 0;
+                    }
+                    if progress.reflector.is_complete() {
+                        self.received(progress);
+                        self.succeeded(progress);
+                    }
                 }
-                // A stream that stops within the initial list is broken. After the list, the connection may be dead or the cluster quiet: a new
-                // watch is right for both.
-                WatchRead::Idle if !reflector.is_complete() => return Err(RequestError::Timeout),
-                WatchRead::Idle | WatchRead::End => return Ok(Ended::Watch(lasted)),
+                // A stream that stops within the initial list is broken.
+                WatchRead::Idle if !progress.reflector.is_complete() => return Err(RequestError::Timeout),
+                WatchRead::End if !progress.reflector.is_complete() => return Err(RequestError::ListEnded),
+                // After the list, the connection may be dead or the cluster quiet: a new watch is right for both. If the watches before it
+                // received nothing either, not even bookmarks, something between this node and the server holds the events back.
+                WatchRead::Idle | WatchRead::End => {
+                    let silent_for = now.saturating_sub(progress.received_at);
+                    if silent_for >= self.watch_timeout * 2 {
+                        progress.received_at = now;
+                        return Err(RequestError::Silent(silent_for));
+                    }
+                    progress.reflector.on_end(received && !is_idle);
+                    return Ok(Ended::Watch(lasted));
+                }
             }
         }
+    }
+
+    fn received<K: Kind>(&self, progress: &mut Progress<K>) {
+        progress.received_at = self.connection.now();
+        self.observer.current(K::NAME);
+    }
+
+    fn doubt<K: Kind>(&self) -> Ended {
+        info!(resource = K::RESOURCE, "the list lacks most of the known objects, or is older: listing again");
+        Ended::Doubt
     }
 
     fn failed<K: Kind>(&self, error: &RequestError, is_outage: bool) {
@@ -163,8 +222,9 @@ impl ListWatch {
         }
     }
 
-    fn succeeded<K: Kind>(&self) {
-        if self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
+    /// A request for a kind succeeded. While watches receive nothing, lists and accepted watches do not end the outage.
+    fn succeeded<K: Kind>(&self, progress: &Progress<K>) {
+        if progress.reflector.hears() && self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
             self.recovered.notify_one();
         }
     }

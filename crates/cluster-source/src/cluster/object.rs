@@ -12,7 +12,7 @@ pub(super) struct Identity {
     /// Empty for a kind without namespaces.
     pub(super) namespace: String,
     pub(super) name: String,
-    /// Opaque: compared for equality only, as the Kubernetes API requires.
+    /// Compared for equality, or by [`is_older`](super::resource_version::is_older).
     pub(super) resource_version: String,
 }
 
@@ -36,6 +36,8 @@ pub(super) struct Object<T> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Page<T> {
     pub(super) objects: Vec<Object<T>>,
+    /// The size of its text.
+    pub(super) bytes: usize,
     /// Of the whole list.
     pub(super) resource_version: String,
     /// The `continue` token, if there is a next page.

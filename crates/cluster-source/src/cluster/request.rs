@@ -2,8 +2,8 @@
 
 use super::kind::Selection;
 
-/// The number of objects per page: client-go's default.
-const PAGE_LIMIT: &str = "500";
+/// The number of objects per page, unless pages of that many objects are too large: client-go's default.
+pub(super) const PAGE_LIMIT: usize = 500;
 /// A watch lasts between this time and twice this time. Then the server ends it, and the next one begins. The spread, as in client-go,
 /// prevents the watches of all nodes from ending together.
 const MIN_WATCH_SECONDS: f64 = 300.0;
@@ -11,8 +11,8 @@ const MIN_WATCH_SECONDS: f64 = 300.0;
 /// A request for the objects of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
-    /// A page of the list: the first page, or the page of a `continue` token.
-    List(Option<String>),
+    /// A page of at most `limit` objects: the first page, or the page of a `continue` token.
+    List { next: Option<String>, limit: usize },
     /// The list as a stream, followed by the changes after it (`sendInitialEvents`).
     StreamList,
     /// A list of one object, to check that the server has reached a resource version.
@@ -36,8 +36,9 @@ pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> St
         query.append_pair("timeoutSeconds", &seconds.to_string());
     }
     match request {
-        Request::List(next) => {
-            query.append_pair("limit", PAGE_LIMIT);
+        // Without a resource version, the server reads etcd, not its cache.
+        Request::List { next, limit } => {
+            query.append_pair("limit", &limit.to_string());
             if let Some(next) = next {
                 query.append_pair("continue", next);
             }
@@ -72,7 +73,7 @@ mod tests {
         );
         let slices = Slices::selection("n");
         assert_eq!(
-            query(&Request::List(Some("a=b".into())), &slices, 0.0),
+            query(&Request::List { next: Some("a=b".into()), limit: PAGE_LIMIT }, &slices, 0.0),
             "labelSelector=%21service.kubernetes.io%2Fheadless&limit=500&continue=a%3Db"
         );
         let node = Nodes::selection("win-1");

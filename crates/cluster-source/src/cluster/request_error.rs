@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::api_status::ApiStatus;
 use super::decode::DecodeError;
+use super::limits::{MAX_LINE, MAX_PAGE};
 
 /// How long a starting server may forbid everything, because it has not loaded the roles yet.
 const SERVER_START: Duration = Duration::from_secs(3);
@@ -18,7 +19,24 @@ pub(super) enum RequestError {
     /// The server's certificate is invalid, or the server rejected the client's certificate.
     Tls(String),
     Timeout,
+    /// A streamed list ended before it was complete.
+    ListEnded,
+    /// A watch has received nothing for this time, not even a bookmark, although the server answers other requests.
+    Silent(Duration),
     Decode(DecodeError),
+    /// A page of this number of objects exceeds [`MAX_PAGE`].
+    PageTooLarge {
+        objects: usize,
+    },
+    /// A line of a watch exceeds [`MAX_LINE`]. Holds its beginning, which names the object.
+    LineTooLong {
+        begin: String,
+    },
+    /// The server has a resource version that is older than one that it had before.
+    VersionWentBack {
+        version: String,
+        before: String,
+    },
     /// The server rejected the request.
     Api(ApiStatus),
 }
@@ -35,11 +53,12 @@ impl RequestError {
     pub(super) fn needs_relist(&self) -> bool {
         matches!(self, RequestError::Api(status) if status.version_unknown)
             || matches!(self.code(), Some(400 | 410 | 422))
+            || matches!(self, RequestError::VersionWentBack { .. })
     }
 
     /// Whether a healthy server occasionally causes this error.
     pub(super) fn is_ordinary(&self) -> bool {
-        matches!(self, RequestError::ConnectionLost(_)) || self.needs_relist()
+        matches!(self, RequestError::ConnectionLost(_) | RequestError::ListEnded) || self.needs_relist()
     }
 
     /// How long the error must last before it is an outage.
@@ -87,7 +106,26 @@ impl RequestError {
                  name in the kubeconfig, and the clock of this node"
             ),
             RequestError::Timeout => format!("API server {server} does not respond: timeout"),
+            RequestError::ListEnded => {
+                format!("API server {server} ended the list of {resource} before it was complete")
+            }
+            RequestError::Silent(time) => format!(
+                "watch of {resource} at API server {server} has received nothing for {} s, not even a bookmark; listing instead: check \
+                 proxies between this node and the server",
+                time.as_secs()
+            ),
             RequestError::Decode(error) => format!("invalid response of API server {server}: {error}"),
+            RequestError::PageTooLarge { objects } => format!(
+                "response of API server {server} too large: a page of {objects} {resource} exceeds {} MiB",
+                MAX_PAGE >> 20
+            ),
+            RequestError::LineTooLong { begin } => format!(
+                "response of API server {server} too large: a watch event of {resource} exceeds {} MiB (it begins with {begin:?})",
+                MAX_LINE >> 20
+            ),
+            RequestError::VersionWentBack { version, before } => format!(
+                "invalid response of API server {server}: resource version {version} of {resource} is older than {before}, which it had before"
+            ),
             RequestError::Api(ApiStatus { code, message, .. }) => {
                 let why = if message.is_empty() { String::new() } else { format!(": {message}") };
                 match code {

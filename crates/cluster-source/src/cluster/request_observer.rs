@@ -1,4 +1,4 @@
-//! The callback that counts requests to the API server.
+//! The callback that observes requests to the API server, and how recent its responses are.
 
 use std::time::Duration;
 
@@ -8,4 +8,9 @@ pub trait RequestObserver: Send + Sync {
     fn rate_limited(&self, host: &str, method: &str, waited: Duration);
     /// A request was answered with an HTTP code, or failed without one.
     fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration);
+    /// The API server has proved that what is known of a kind is current, by a list, a watch event or a bookmark, or by a list that
+    /// verified the resource version. `kind` is as in the field `kind` of objects.
+    fn current(&self, kind: &'static str) {
+        let _ = kind;
+    }
 }

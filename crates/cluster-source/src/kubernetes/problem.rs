@@ -57,6 +57,15 @@ impl Problem {
         Self { kind, subject: subject.into(), field: String::new(), what: what.into(), file: None }
     }
 
+    /// Cuts its texts to a number of characters.
+    pub(crate) fn shorten(&mut self, limit: usize) {
+        for text in [&mut self.subject, &mut self.field, &mut self.what] {
+            if let Some((end, _)) = text.char_indices().nth(limit) {
+                text.truncate(end);
+            }
+        }
+    }
+
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
         self.file = Some(file.to_owned());

@@ -63,6 +63,8 @@ pub(crate) struct Watching {
     pub(crate) known: Known,
     /// The reasons of all emitted outages.
     pub(crate) outages: Vec<String>,
+    /// The numbers of Services in all emitted lists.
+    pub(crate) lists: Vec<usize>,
     changes: Receiver<Vec<Change>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -70,12 +72,19 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) fn start(server: ApiServer) -> Self {
+        // Longer than any test, so that no watch is silent for too long.
+        Self::start_with(server, Duration::from_secs(90))
+    }
+
+    /// Starts with a time after which a silent watch is verified.
+    pub(crate) fn start_with(server: ApiServer, watch_timeout: Duration) -> Self {
         let options = ConnectionOptions {
             kubeconfig: None,
             master: Some(server.url()),
             qps: 0.0,
             burst: 0,
             stream_lists: true,
+            watch_timeout,
             user_agent: "test".into(),
         };
         let access = Arc::new(Access::open(&options).unwrap());
@@ -93,14 +102,18 @@ impl Watching {
         };
         let known = Known { services: None, slices: None, node: None, problems: vec![], outage: None };
         let thread = Some(std::thread::spawn(run));
-        Self { server, known, outages: Vec::new(), changes, stop: Some(stop), thread }
+        Self { server, known, outages: Vec::new(), lists: Vec::new(), changes, stop: Some(stop), thread }
     }
 
     /// Starts with a server that has these Services, and waits until they are known.
     pub(crate) fn on(services: &[&str]) -> Self {
+        Self::on_with(services, Duration::from_secs(90))
+    }
+
+    pub(crate) fn on_with(services: &[&str], watch_timeout: Duration) -> Self {
         let server = ApiServer::start().unwrap();
         server.load(cluster(services)).unwrap();
-        let mut watching = Self::start(server);
+        let mut watching = Self::start_with(server, watch_timeout);
         watching.until("the cluster is known", |known| *known == Known::of(services));
         watching
     }
@@ -112,8 +125,10 @@ impl Watching {
                 panic!("timeout before {what}: {:#?}", self.known)
             };
             for change in changes {
-                if let Change::Outage(Some(reason)) = &change {
-                    self.outages.push(reason.clone());
+                match &change {
+                    Change::Outage(Some(reason)) => self.outages.push(reason.clone()),
+                    Change::ResetServices(all) => self.lists.push(all.len()),
+                    _ => {}
                 }
                 self.known.apply(change);
             }

@@ -10,3 +10,4 @@
 mod cluster;
 mod list_watch;
 mod outages;
+mod wrong_answers;

@@ -6,7 +6,7 @@ use test_api_server::{ExpiredWatches, FaultMode, Kind};
 use crate::cluster::{Known, Watching, cluster, service, slice};
 
 /// Changes the cluster during an outage, from Services a and b to b and c.
-fn change(watching: &Watching) {
+pub(crate) fn change(watching: &Watching) {
     let server = &watching.server;
     server.delete(Kind::Service, "ns", "a");
     server.delete(Kind::EndpointSlice, "ns", "a-1");
@@ -15,7 +15,7 @@ fn change(watching: &Watching) {
 
 /// Checks that an outage changes nothing in the known cluster, that missed changes are emitted afterwards, and that its reason is emitted
 /// once.
-fn survives(fault_mode: FaultMode, reason: &str) {
+pub(crate) fn survives(fault_mode: FaultMode, reason: &str) {
     let mut watching = Watching::on(&["a", "b"]);
     watching.server.set_fault_mode(fault_mode);
     watching.server.cut();

@@ -31,7 +31,8 @@ Examples:
   Write the effective configuration to a file:
     hnsproxy --config kube-proxy.yaml --write-config-to effective.yaml
 
-Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete.";
+Exit codes: 0 in sync, nothing to do, or shut down; 1 error; 2 `plan` has steps; 3 ended before the shutdown was complete; 4 another
+hnsproxy writes to the same HNS.";
 
 /// A Service proxy for Windows Kubernetes nodes.
 ///
@@ -107,7 +108,8 @@ pub struct ProxyArgs {
     /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
+    /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
     #[command(flatten)]
@@ -175,6 +177,9 @@ pub struct SourceArgs {
     /// server. The files are watched for changes.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
+    /// For how long a watch of the API server may receive nothing before it is verified. Longer than the interval of bookmarks, a minute.
+    #[arg(long, hide = true, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
+    pub watch_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -205,7 +210,8 @@ pub struct LogArgs {
     /// The format of the log, which goes to standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub logging_format: LogFormat,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have.
+    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
+    /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE", help_heading = "Options")]
     pub log_file: Option<PathBuf>,
 }

@@ -7,7 +7,7 @@ use hcn::Counts;
 use tracing::info;
 
 use super::once::sync;
-use super::{IN_SYNC, open};
+use super::{IN_SYNC, lock, open};
 use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::environment::resolve;
@@ -17,6 +17,7 @@ use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &ProxyArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
     let hns = open(&args.hns, shutdown)?;
+    let Some(_lock) = lock(args, shutdown)? else { return Ok(IN_SYNC) };
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);

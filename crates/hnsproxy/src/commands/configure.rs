@@ -1,8 +1,6 @@
 //! Prepares commands that take the flags of kube-proxy: reads the configuration, starts the log, and handles the flags that replace the
 //! command.
 
-use std::fs;
-
 use tracing::info;
 
 use super::{IN_SYNC, cleanup};
@@ -10,7 +8,7 @@ use crate::cli::{LogArgs, ProxyArgs};
 use crate::config::{Action, Config, Logging};
 use crate::error::CommandError;
 use crate::shutdown::Shutdown;
-use crate::{log, output};
+use crate::{log, output, saved_file};
 
 /// Runs the command, or what the configuration asks for instead.
 pub(super) fn with(
@@ -24,14 +22,14 @@ pub(super) fn with(
     }
     let config = Config::resolve(&args.kube_proxy)?;
     let Logging { format, verbosity } = config.logging;
-    log::start(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() })?;
+    log::start(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() });
     log::notes(&config.notes);
     match &config.action {
         Action::Run => command(&config),
         Action::WriteConfig(path) => {
             let written = serde_saphyr::to_string(&config.to_v1alpha1()).map_err(std::io::Error::other);
             written
-                .and_then(|text| fs::write(path, text))
+                .and_then(|text| saved_file::save(path, text.as_bytes()))
                 .map_err(|source| CommandError::WriteConfig { path: path.clone(), source })?;
             info!("wrote the configuration to {}", path.display());
             Ok(IN_SYNC)

@@ -13,6 +13,7 @@ mod state;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use cluster_source::Catalog;
 use cluster_source::error_chain;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsArgs};
+use crate::instance_lock::InstanceLock;
 use crate::log;
 use crate::shutdown::Shutdown;
 use crate::source;
@@ -39,15 +41,25 @@ pub const DIFFERS: u8 = 2;
 /// Exit code: shutdown was requested and not completed.
 pub use crate::shutdown::ABANDONED;
 
+/// Exit code: another hnsproxy writes to the same HNS.
+pub const LOCKED: u8 = 4;
+
 /// Runs a command, and logs its error.
 pub fn main(cli: &Cli) -> ExitCode {
     let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
-        // A command that failed before it started its log is logged all the same. If the log fails, its error is the one to see.
-        let _ = log::start(&LogArgs::plain(cli.log_file()));
+        // A command that failed before it started its log is logged all the same.
+        log::start(&LogArgs::plain(cli.log_file()));
         tracing::error!("{}", error_chain(&error));
-        FAILED
+        exit_code(&error)
     }))
+}
+
+fn exit_code(error: &CommandError) -> u8 {
+    match error {
+        CommandError::Locked(_) => LOCKED,
+        _ => FAILED,
+    }
 }
 
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
@@ -55,7 +67,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         Command::Run(args) => run(args),
         Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
         Command::State(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             state::main(args)
         }
         Command::Explain(Explain::Svc(args)) => {
@@ -63,11 +75,11 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
-            log::start(&args.log)?;
+            log::start(&args.log);
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::plain(None))?;
+            log::start(&LogArgs::plain(None));
             service::main(args)
         }
     }
@@ -83,7 +95,7 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     }
     windows_service::run(|shutdown| {
         let result = configured(shutdown);
-        let code = *result.as_ref().unwrap_or(&FAILED);
+        let code = result.as_ref().map_or_else(exit_code, |code| *code);
         (result, code)
     })?
 }
@@ -102,11 +114,22 @@ fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
     Ok(hns)
 }
 
+/// Makes this the only hnsproxy that writes to the HNS. `None` if shutdown is requested while another process has the lock.
+fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, CommandError> {
+    let (sender, requested) = mpsc::channel();
+    shutdown.on_request(move || {
+        // Nobody listens once the lock is acquired.
+        let _ = sender.send(());
+    });
+    let wait = |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+    Ok(InstanceLock::acquire(&args.hns.hns, wait)?)
+}
+
 /// Reads the cluster once.
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => Files::open(path)?.catalog(),
-        None => source::read_api_server(config, &node_name(config, hns)?, shutdown)?,
+        None => source::read_api_server(args, config, &node_name(config, hns)?, shutdown)?,
     })
 }
 

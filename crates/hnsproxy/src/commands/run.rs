@@ -1,6 +1,9 @@
 //! `run`: programs HNS, once or until shutdown.
 
-use super::{IN_SYNC, once, open};
+use cluster_source::error_chain;
+use tracing::warn;
+
+use super::{IN_SYNC, lock, once, open};
 use crate::app;
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -8,6 +11,8 @@ use crate::error::CommandError;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
+    // A shutdown while another process still has the lock: nothing was done.
+    let Some(_lock) = lock(&args.proxy, shutdown)? else { return Ok(IN_SYNC) };
     let hns = open(&args.proxy.hns, shutdown)?;
     let result = if args.once {
         once::main(args, config, &hns, shutdown)
@@ -15,8 +20,15 @@ pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Resu
         app::build(args, config, hns.clone(), shutdown).and_then(app::Bound::run)
     };
     // What HNS has is worth keeping after a failure, too.
-    if let Some(path) = &args.save_hns {
-        hns.save(path)?;
+    let saved = args.save_hns.as_ref().map_or(Ok(()), |path| hns.save(path));
+    match (result, saved) {
+        (Ok(()), saved) => saved?,
+        (Err(error), Ok(())) => return Err(error),
+        // The command fails with one error, which is the cause.
+        (Err(error), Err(not_saved)) => {
+            warn!("{}", error_chain(&not_saved));
+            return Err(error);
+        }
     }
-    result.map(|()| IN_SYNC)
+    Ok(IN_SYNC)
 }

@@ -24,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster_source::cluster::hide_userinfo;
 use serde_json::Value;
 
 pub use flags::Flags;
@@ -110,10 +111,16 @@ impl Config {
             (None, None) => setting.default.to_owned(),
         };
         let exists = |setting: &&table::Setting| setting.effect != table::Effect::Removed;
-        let mut flags: Vec<_> = table::flags().filter(exists).map(|setting| (setting.flag, value(setting))).collect();
+        let mut flags: Vec<_> =
+            table::flags().filter(exists).map(|setting| (setting.flag, shown(setting.flag, value(setting)))).collect();
         flags.sort();
         flags
     }
+}
+
+/// The value of a flag for pages and logs. The URL of a server may have a password.
+fn shown(flag: &str, value: String) -> String {
+    if flag == key::flag::MASTER.name() { hide_userinfo(&value) } else { value }
 }
 
 /// A value in the syntax of flags.

@@ -222,7 +222,10 @@ fn setting_notes(flags: &Flags, object: &Object) -> Vec<Note> {
             let text = format!("--{} has no effect since kube-proxy removed it: {}", setting.flag, setting.help);
             notes.push(Note { level: Level::WARN, text });
         }
-        notes.push(Note { level: Level::DEBUG, text: format!("FLAG: --{}={value}", setting.flag) });
+        notes.push(Note {
+            level: Level::DEBUG,
+            text: format!("FLAG: --{}={}", setting.flag, super::shown(setting.flag, value.to_string())),
+        });
     }
     for setting in super::table::SETTINGS {
         let place = match setting.effect {

@@ -19,13 +19,17 @@ use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::session::{AuditProgress, Session};
-use crate::source::{Environment, Feed, Readiness, Source};
+use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{Status, StatusStore};
 
 pub use event::{Event, EventQueue, Events};
 
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
+
+/// After this many timeouts of a watch without a response that proves what is known, and without an outage, the node is not ready. A silent
+/// watch is verified before twice its timeout, so its failure would be a known outage by then.
+const MAX_SILENT_TIMEOUTS: u32 = 3;
 
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
@@ -84,7 +88,8 @@ impl<'a> ControlLoop<'a> {
         let sender = events.clone();
         store.forget_node();
         let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
-        let mut feed = Feed::start(environment, &node_name, source, background, metrics, send)?;
+        let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
+        let mut feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, feed.initial_node());
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
@@ -179,8 +184,18 @@ impl<'a> ControlLoop<'a> {
         }
         let cluster_outage = self.feed.outage().cloned();
         let configuration_error = self.configuration_error.clone();
-        let status = Status { waiting_for_node, cluster_outage, configuration_error, ..self.session.status() };
-        self.context.store.publish(status);
+        let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
+        let Context { args, store, .. } = &self.context;
+        let silent_watch = store.silent_watch(args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS);
+        let status = Status {
+            waiting_for_node,
+            cluster_outage,
+            insecure_skip_tls_verify,
+            silent_watch,
+            configuration_error,
+            ..self.session.status()
+        };
+        store.publish(status);
         Ok(next)
     }
 

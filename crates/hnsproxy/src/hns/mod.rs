@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
 
+#[cfg(feature = "emulator")]
+use crate::saved_file;
 pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
@@ -183,7 +185,7 @@ impl Hns {
         let document = self.emulated.as_ref().ok_or(HnsError::NotEmulated)?.document()?;
         let unwritable = |source| HnsError::Unwritable { path: path.to_owned(), source };
         let text = serde_json::to_string_pretty(&document).map_err(|error| unwritable(error.into()))?;
-        std::fs::write(path, text + "\n").map_err(unwritable)
+        saved_file::save(path, (text + "\n").as_bytes()).map_err(unwritable)
     }
 
     /// # Errors

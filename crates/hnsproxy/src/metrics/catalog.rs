@@ -120,6 +120,8 @@ catalog! {
         "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
+    WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
+        "Seconds since the API server last proved that what is known of a kind is current";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
         "Steps that wrote to HNS, by action, reason and result (ok, failed)";
     DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],
@@ -132,6 +134,8 @@ catalog! {
         "Connections that hnsproxy closed before the client did, by listener and cause (timeout, limit)";
     ACCEPT_ERRORS = "hnsproxy_http_accept_errors_total", Counter, ["listener"],
         "Connections that could not be accepted, for example for lack of descriptors, by listener";
+    LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
+        "Lines of the log that could not be written to --log-file and went to standard error";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

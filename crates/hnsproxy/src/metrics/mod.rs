@@ -27,6 +27,7 @@ use proxy::reconcile::Trigger;
 use proxy::{Drift, Reconciler};
 
 use crate::config::Config;
+use crate::log;
 use crate::status::StatusSnapshot;
 use drift::UnrepairedDrift;
 pub(crate) use sample::Sample;
@@ -179,6 +180,8 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         let mut samples = state::of(snapshot, overdue);
         samples.extend(process::now());
+        let lost_lines = log::file_status().map_or(0, |file| file.lost_lines);
+        samples.push(Sample::new(&catalog::LOG_LINES_LOST, sample::count(lost_lines)));
         samples.extend(facts.iter().cloned());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Samples(samples)));

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::status::StatusSnapshot;
 
 pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sample> {
-    let StatusSnapshot { status, changes, now } = snapshot;
+    let StatusSnapshot { status, changes, now, .. } = snapshot;
     let Progress { load_balancers, endpoints, without_backends, backlog, failed, contended, changes: arrivals, .. } =
         status.progress;
     let Arrivals { services, slices, pending_services, pending_slices } = arrivals;
@@ -57,6 +57,8 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
         Sample::new(&CONTENDED, count(contended as u64)),
         Sample::new(&OLDEST_CHANGE, oldest),
     ]);
+    let silence = snapshot.watch_silence();
+    samples.extend(silence.map(|(kind, silence)| Sample::of(&WATCH_SILENCE, [kind], silence.as_secs_f64())));
     let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();
     status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
     samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));

@@ -13,7 +13,7 @@ use super::catalog::CATALOG;
 use super::*;
 use crate::cli::{self, Command};
 use crate::clock::Now;
-use crate::status::{ChangeTimes, Programmed, Status};
+use crate::status::{ChangeTimes, Programmed, Status, WatchTimes};
 
 fn snapshot() -> StatusSnapshot {
     let mut changes = ChangeTimes::default();
@@ -25,7 +25,12 @@ fn snapshot() -> StatusSnapshot {
         ..Status::default()
     };
     let now = Now { elapsed: Duration::from_secs(3), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-    StatusSnapshot { status: Arc::new(status), changes, now }
+    StatusSnapshot {
+        status: Arc::new(status),
+        changes,
+        watches: WatchTimes::from([("Node", Duration::from_secs(1))]),
+        now,
+    }
 }
 
 fn text(metrics: &Metrics) -> String {

@@ -52,7 +52,7 @@ struct ServiceHealth<'a> {
 
 /// Answers `/healthz` or `/livez`. The proxy is unhealthy once a change is pending for `limit`.
 pub(super) fn answer(probe: Probe, snapshot: &StatusSnapshot, limit: Duration) -> HealthAnswer {
-    let StatusSnapshot { status, changes, now } = snapshot;
+    let StatusSnapshot { status, changes, now, .. } = snapshot;
     let healthy = changes.is_healthy(now.elapsed, limit);
     let ok = healthy && (status.node.eligible || probe == Probe::Livez);
     let last_updated = changes.last_programmed().map(|updated| now.wall_at(updated));
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::{ChangeTimes, NodeStatus, Programmed, Status};
+    use crate::status::{ChangeTimes, NodeStatus, Programmed, Status, WatchTimes};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -108,7 +108,7 @@ mod tests {
         let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
         let elapsed = Duration::from_secs(seconds);
         let now = Now { elapsed, wall: start + elapsed };
-        StatusSnapshot { status: Arc::new(status.clone()), changes: *changes, now }
+        StatusSnapshot { status: Arc::new(status.clone()), changes: *changes, watches: WatchTimes::new(), now }
     }
 
     fn ask(probe: Probe, status: &Status, changes: &ChangeTimes, seconds: u64) -> (u16, Value) {

@@ -13,8 +13,9 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
-use super::status_api::{ReadyzPage, StatePage, StatuszPage};
+use super::status_api::{LogPage, ReadyzPage, StatePage, StatuszPage};
 use super::{Proxy, Settings, Shared, debug, host, statusz};
+use crate::log;
 use crate::status::StatusSnapshot;
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
@@ -109,7 +110,8 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
         Err(error) => return (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], error).into_response(),
     };
     let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
-    let page = StatuszPage::new(state(&shared, &snapshot), &snapshot, &settings.version, paths(settings));
+    let log = log::file_status().map(LogPage::from).unwrap_or_default();
+    let page = StatuszPage::new(state(&shared, &snapshot), &snapshot, log, &settings.version, paths(settings));
     match format {
         Format::Text => ([TEXT, NOSNIFF], statusz::text(&page)).into_response(),
         Format::Json => ([JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hcn::{ApiVersion, SlowCall};
@@ -9,6 +10,7 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use crate::log::LogFileStatus;
 use crate::status::{NotReady, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
@@ -27,6 +29,7 @@ pub(super) struct ReadyzPage {
 pub(super) struct StatuszPage {
     api_version: &'static str,
     pub(super) process: ProcessPage,
+    pub(super) log: LogPage,
     #[serde(flatten)]
     pub(super) state: StatePage,
 }
@@ -41,6 +44,15 @@ pub(super) struct ProcessPage {
     pub(super) uptime_seconds: u64,
     /// The pages at the address of metrics.
     pub(super) paths: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct LogPage {
+    /// Of `--log-file`.
+    pub(super) file: Option<PathBuf>,
+    /// Why the file cannot be written at present.
+    pub(super) error: Option<String>,
+    pub(super) lost_lines: u64,
 }
 
 /// The part that both pages have.
@@ -92,13 +104,17 @@ pub(super) struct PendingPage {
     pub(super) oldest_seconds: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct ClusterPage {
     /// Whether all Services and EndpointSlices were listed once.
     complete: bool,
     /// Whether the source of the cluster can be asked for changes. What is known of the cluster stays valid during an outage.
     available: bool,
     pub(super) error: Option<String>,
+    /// Whether any server may pose as the API server.
+    pub(super) insecure_skip_tls_verify: bool,
+    /// For how long the API server has not proved that what is known of a kind is current.
+    pub(super) watch_silence_seconds: BTreeMap<&'static str, f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -167,7 +183,13 @@ impl ReadyzPage {
 
 impl StatuszPage {
     /// `version` is reported as kube-proxy's; `paths` are the other pages.
-    pub(super) fn new(state: StatePage, snapshot: &StatusSnapshot, version: &str, paths: Vec<&'static str>) -> Self {
+    pub(super) fn new(
+        state: StatePage,
+        snapshot: &StatusSnapshot,
+        log: LogPage,
+        version: &str,
+        paths: Vec<&'static str>,
+    ) -> Self {
         let process = ProcessPage {
             version: version.to_owned(),
             hnsproxy_version: env!("CARGO_PKG_VERSION"),
@@ -175,7 +197,13 @@ impl StatuszPage {
             uptime_seconds: snapshot.now.elapsed.as_secs(),
             paths,
         };
-        Self { api_version: API_VERSION, process, state }
+        Self { api_version: API_VERSION, process, log, state }
+    }
+}
+
+impl From<LogFileStatus> for LogPage {
+    fn from(LogFileStatus { path, error, lost_lines }: LogFileStatus) -> Self {
+        Self { file: Some(path), error, lost_lines }
     }
 }
 
@@ -186,7 +214,7 @@ impl StatePage {
         overdue: Option<SlowCall>,
         drift: BTreeMap<&'static str, usize>,
     ) -> Self {
-        let StatusSnapshot { status, changes, now } = snapshot;
+        let StatusSnapshot { status, changes, now, .. } = snapshot;
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
@@ -220,6 +248,11 @@ impl StatePage {
                 complete,
                 available: status.cluster_outage.is_none(),
                 error: status.cluster_outage.clone(),
+                insecure_skip_tls_verify: status.insecure_skip_tls_verify,
+                watch_silence_seconds: snapshot
+                    .watch_silence()
+                    .map(|(kind, silence)| (kind, silence.as_secs_f64()))
+                    .collect(),
             },
             node: NodePage {
                 name: status.node.name.clone(),
@@ -280,7 +313,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status};
+    use crate::status::{ChangeTimes, NetworkStatus, NodeStatus, Status, WatchTimes};
 
     /// HNS unavailable with two of seven load balancers pending, an hour after the start.
     pub(in crate::serve) fn pending_snapshot() -> StatusSnapshot {
@@ -313,7 +346,12 @@ pub(super) mod tests {
             ..Status::default()
         };
         let now = Now { elapsed: Duration::from_secs(3723), wall: "2026-01-02T03:04:05Z".parse().unwrap() };
-        StatusSnapshot { status: Arc::new(status), changes, now }
+        StatusSnapshot {
+            status: Arc::new(status),
+            changes,
+            watches: WatchTimes::from([("Service", Duration::from_secs(3700))]),
+            now,
+        }
     }
 
     #[test]
@@ -343,7 +381,8 @@ pub(super) mod tests {
             "endpoints": {"desired": 3, "in_sync": 3},
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
-            "cluster": {"complete": true, "available": false, "error": "no connection"},
+            "cluster": {"complete": true, "available": false, "error": "no connection",
+                "insecure_skip_tls_verify": false, "watch_silence_seconds": {"Service": 23.0}},
             "node": {"name": "win-1", "found": true, "eligible": false, "addresses": ["192.168.77.1"]},
             "networks": [{"name": "cbr0", "id": null, "present": false}],
             "configuration": {"error": null},

@@ -6,7 +6,7 @@ use super::status_api::{CapabilitiesPage, ProcessPage, StatePage, StatuszPage, T
 
 /// Begins as the page of Kubernetes components does.
 pub(super) fn text(page: &StatuszPage) -> String {
-    let StatuszPage { process, state, .. } = page;
+    let StatuszPage { process, log, state, .. } = page;
     let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
     let StatePage { load_balancers, endpoints, hns, .. } = state;
     let mut text = String::from(
@@ -21,7 +21,16 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let hns_version = hns.version.as_deref().unwrap_or("not known yet");
     let _ = writeln!(text, "HNS: {}, version {hns_version}, API {}", hns.liveness, hns.api);
     hns.capabilities.iter().for_each(|all| text += &format!("HNS capabilities: {}\n", capabilities(*all)));
+    log.error.iter().for_each(|error| text += &format!("Log file: cannot be written: {error}\n"));
     state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
+    let silence = state.cluster.watch_silence_seconds.iter().map(|(kind, seconds)| format!("{kind} {seconds:.0} s"));
+    let silence: Vec<_> = silence.collect();
+    if !silence.is_empty() {
+        let _ = writeln!(text, "Silence of watches: {}", silence.join(", "));
+    }
+    if state.cluster.insecure_skip_tls_verify {
+        text += "Cluster: the certificate of the API server is not verified (insecure-skip-tls-verify)\n";
+    }
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
     for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
@@ -63,6 +72,7 @@ mod tests {
     use hcn::SlowCall;
 
     use super::*;
+    use crate::serve::status_api::LogPage;
     use crate::serve::status_api::tests::pending_snapshot;
 
     #[test]
@@ -70,7 +80,8 @@ mod tests {
         let snapshot = pending_snapshot();
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
-        let text = text(&StatuszPage::new(state, &snapshot, "v1.36.2-here", vec!["/healthz", "/readyz"]));
+        let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
+        let text = text(&StatuszPage::new(state, &snapshot, log, "v1.36.2-here", vec!["/healthz", "/readyz"]));
         let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
         let waiting = &snapshot.status.unready;
         for part in [
@@ -78,7 +89,7 @@ mod tests {
             &version,
             "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
-            "HNS: unavailable, version not known yet, API v2\nCluster: no connection\n",
+            "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nCluster: no connection\nSilence of watches: Service 23 s\n",
             &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
             &format!(
                 "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",

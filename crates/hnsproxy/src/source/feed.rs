@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cluster_source::cluster::RequestObserver;
 use cluster_source::files::FileError;
 use cluster_source::kubernetes::node::Node;
 use cluster_source::kubernetes::summary;
@@ -16,7 +17,6 @@ use crate::config::{Config, DetectLocalMode};
 
 use crate::environment::{configured_node_ips, host};
 use crate::hns::Hns;
-use crate::metrics::Metrics;
 use crate::session::Session;
 
 /// Identifies a feed: changes of its predecessor may still arrive after the configuration has changed.
@@ -33,7 +33,7 @@ pub struct Environment<'a> {
 /// Emits changes until it is dropped.
 enum Running {
     Files { _source: FileSource },
-    ApiServer { _task: Task },
+    ApiServer { _task: Task, insecure_skip_tls_verify: bool },
 }
 
 /// A running source, and what is known of the cluster apart from the session.
@@ -61,7 +61,7 @@ impl Feed {
         node_name: &str,
         source: &Source,
         background: &Background,
-        metrics: &Arc<Metrics>,
+        observer: Arc<dyn RequestObserver>,
         send: impl Fn(Origin, Batch) + Send + 'static,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
@@ -79,9 +79,10 @@ impl Feed {
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
+                let insecure_skip_tls_verify = access.insecure_skip_tls_verify();
                 let emit = move |changes| emit(Batch::Changes(changes));
-                let task = list_watch(background, access.clone(), node_name, metrics.clone(), emit);
-                (needs, Running::ApiServer { _task: task }, Vec::new())
+                let task = list_watch(background, access.clone(), node_name, observer, emit);
+                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify }, Vec::new())
             }
         };
         let node = LocalNode::new(node_name, needs);
@@ -104,6 +105,11 @@ impl Feed {
     /// Why the source cannot be read at present.
     pub fn outage(&self) -> Option<&String> {
         self.outage.as_ref()
+    }
+
+    /// Whether the API server is not verified.
+    pub fn insecure_skip_tls_verify(&self) -> bool {
+        matches!(self.running, Running::ApiServer { insecure_skip_tls_verify: true, .. })
     }
 
     /// Identifies the changes of this feed.

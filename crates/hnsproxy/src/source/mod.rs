@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
 use cluster_source::{Catalog, Change};
+use tracing::warn;
 
 pub use coalesced::{ClusterChanges, Coalesced};
 pub use feed::{Environment, Feed, Origin};
@@ -20,6 +21,7 @@ use crate::cli::ProxyArgs;
 use crate::config::{Config, Gate};
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
+use crate::status::StatusStore;
 
 impl RequestObserver for Metrics {
     fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
@@ -28,6 +30,26 @@ impl RequestObserver for Metrics {
 
     fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
         self.rest_request(host, method, code, took);
+    }
+}
+
+/// Counts requests, and records when what is known of the cluster was last current.
+pub struct Observer {
+    pub metrics: Arc<Metrics>,
+    pub store: Arc<StatusStore>,
+}
+
+impl RequestObserver for Observer {
+    fn rate_limited(&self, host: &str, method: &str, waited: Duration) {
+        self.metrics.rate_limited(host, method, waited);
+    }
+
+    fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
+        self.metrics.answered(host, method, code, took);
+    }
+
+    fn current(&self, kind: &'static str) {
+        self.store.kind_is_current(kind);
     }
 }
 
@@ -46,12 +68,12 @@ impl Source {
     pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
         Ok(match &args.source.from {
             Some(root) => Self::Files(root.clone()),
-            None => Self::ApiServer(access(config)?),
+            None => Self::ApiServer(access(config, args.source.watch_timeout)?),
         })
     }
 }
 
-fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
+fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, AccessError> {
     let client = &config.client;
     let options = ConnectionOptions {
         kubeconfig: client.kubeconfig.clone(),
@@ -59,9 +81,18 @@ fn access(config: &Config) -> Result<Arc<Access>, AccessError> {
         qps: client.qps,
         burst: client.burst,
         stream_lists: config.gates.enabled(Gate::WatchListClient),
+        watch_timeout,
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    Access::open(&options).map(Arc::new)
+    let access = Access::open(&options)?;
+    if access.insecure_skip_tls_verify() {
+        warn!(
+            server = access.server(),
+            "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig): any server may pose as the API \
+             server and read the credentials; set certificate-authority instead"
+        );
+    }
+    Ok(Arc::new(access))
 }
 
 /// Lists and watches the cluster for the proxy of a node until the task is dropped. Changes are emitted on the background thread.
@@ -69,13 +100,13 @@ fn list_watch(
     background: &Background,
     access: Arc<Access>,
     node_name: &str,
-    metrics: Arc<Metrics>,
+    observer: Arc<dyn RequestObserver>,
     emit: impl Fn(Vec<Change>) + Send + 'static,
 ) -> Task {
     let node_name = node_name.to_owned();
     background.spawn(move |stopped| async move {
         tokio::select! {
-            () = cluster::list_watch(access, &node_name, metrics, emit) => {}
+            () = cluster::list_watch(access, &node_name, observer, emit) => {}
             // The sender is dropped to stop the task.
             _ = stopped => {}
         }
@@ -86,8 +117,13 @@ fn list_watch(
 ///
 /// # Errors
 /// If it cannot be read, or shutdown is requested before.
-pub fn read_api_server(config: &Config, node_name: &str, shutdown: &Shutdown) -> Result<Catalog, ReadError> {
-    let (access, node_name) = (access(config)?, node_name.to_owned());
+pub fn read_api_server(
+    args: &ProxyArgs,
+    config: &Config,
+    node_name: &str,
+    shutdown: &Shutdown,
+) -> Result<Catalog, ReadError> {
+    let (access, node_name) = (access(config, args.source.watch_timeout)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();

@@ -6,6 +6,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hcn::{ApiVersion, Guid};
 use proxy::desire::TrafficPolicy;
@@ -15,7 +16,15 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 pub use readiness::{NotReady, not_ready};
-pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore};
+pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore, WatchTimes};
+
+/// A watch of the API server that has received nothing for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilentWatch {
+    /// As in the field `kind` of objects.
+    pub kind: &'static str,
+    pub silence: Duration,
+}
 
 /// This node, as the cluster and the host know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +62,10 @@ pub struct Status {
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
+    /// The watch that has received nothing for too long, and for how long.
+    pub silent_watch: Option<SilentWatch>,
+    /// Whether any server may pose as the API server, because the kubeconfig has `insecure-skip-tls-verify`.
+    pub insecure_skip_tls_verify: bool,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
     /// What keeps HNS from being in sync, as far as the core knows. [`not_ready`] has all reasons.
@@ -85,6 +98,8 @@ impl Default for Status {
             progress: Progress::default(),
             liveness: Liveness::Up,
             cluster_outage: None,
+            silent_watch: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             unready: vec![Unready::ClusterIncomplete],
             hns_version: None,
@@ -137,6 +152,8 @@ impl Status {
             progress: reconciler.progress(),
             liveness: reconciler.liveness(),
             cluster_outage: None,
+            silent_watch: None,
+            insecure_skip_tls_verify: false,
             waiting_for_node: None,
             unready: reconciler.unready(),
             hns_version: reconciler.version().map(|version| version.to_string()),

@@ -4,7 +4,7 @@ use cluster_source::error_chain;
 use hcn::SlowCall;
 use proxy::Unready;
 
-use super::Status;
+use super::{SilentWatch, Status};
 
 /// A reason why HNS is not in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,11 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>) -> Vec<NotReady> {
     {
         inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
     }
+    // A known outage is reported as such. Without one, nobody else says that changes may be missing.
+    if let (Some(SilentWatch { kind, silence }), None) = (&status.silent_watch, &status.cluster_outage) {
+        let message = format!("watch of {kind}: nothing received for {} s", silence.as_secs());
+        inputs.push(NotReady { reason: "WatchSilent", message });
+    }
     if let Some(what) = &status.waiting_for_node {
         inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
     }
@@ -48,6 +53,8 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>) -> Vec<NotReady> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proxy::Progress;
 
     use super::*;
@@ -70,6 +77,17 @@ mod tests {
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: std::time::Duration::from_secs(7) };
         let message = "HNS call: HcnCreateLoadBalancer takes 7.0 s".to_owned();
         assert_eq!(not_ready(&status, Some(call)), [NotReady { reason: "HNSCallOverdue", message }]);
+        assert_eq!(not_ready(&status, None), []);
+    }
+
+    #[test]
+    fn a_silent_watch_is_a_reason_unless_the_api_server_is_known_to_be_unavailable() {
+        let silent_watch = Some(SilentWatch { kind: "Service", silence: Duration::from_secs(301) });
+        let mut status = Status { silent_watch, unready: Vec::new(), ..Status::default() };
+        status.progress.complete = true;
+        let message = "watch of Service: nothing received for 301 s".to_owned();
+        assert_eq!(not_ready(&status, None), [NotReady { reason: "WatchSilent", message }]);
+        status.cluster_outage = Some("no connection".into());
         assert_eq!(not_ready(&status, None), []);
     }
 

@@ -1,8 +1,9 @@
 //! Where the control loop publishes its status, and all other threads read it.
 //!
-//! Beside the last [`Status`] are the [`ChangeTimes`]. The thread that sends a change records it there, since the control loop may be
-//! blocked in an HNS call.
+//! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records changes and signs of
+//! life there, since the control loop may be blocked in an HNS call.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use cluster_source::kubernetes::node::Node;
 use proxy::Liveness;
 use tokio::sync::watch;
 
-use super::Status;
+use super::{SilentWatch, Status};
 use crate::clock::{Clock, Now};
 
 /// Since when changes are pending, and when changes were last programmed. All times count from the start of the process.
@@ -91,16 +92,31 @@ impl ChangeTimes {
     }
 }
 
+/// When the API server last proved that what is known of a kind is current, by kind. Empty for files.
+pub type WatchTimes = BTreeMap<&'static str, Duration>;
+
+fn silent_watch(watches: &WatchTimes, now: Duration, limit: Duration) -> Option<SilentWatch> {
+    let (kind, at) = watches.iter().min_by_key(|(_, at)| **at)?;
+    let silence = now.saturating_sub(*at);
+    (silence > limit).then_some(SilentWatch { kind, silence })
+}
+
 /// The content of the store at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusSnapshot {
     /// The status after the last run.
     pub status: Arc<Status>,
     pub changes: ChangeTimes,
+    pub watches: WatchTimes,
     pub now: Now,
 }
 
 impl StatusSnapshot {
+    /// For how long the API server has not proved that what is known of a kind is current, by kind.
+    pub fn watch_silence(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        self.watches.iter().map(|(kind, at)| (*kind, self.now.elapsed.saturating_sub(*at)))
+    }
+
     /// The liveness of HNS. `overdue` is whether a call in progress exceeds its budget, which is later than the status.
     pub fn liveness(&self, overdue: bool) -> Liveness {
         if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
@@ -127,12 +143,19 @@ pub struct StatusStore {
     changes: Mutex<ChangeTimes>,
     /// What the API server last said about the Node, which can be later than the status.
     node: Mutex<Option<NodeRead>>,
+    watches: Mutex<WatchTimes>,
     status: watch::Sender<Arc<Status>>,
 }
 
 impl StatusStore {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, changes: Mutex::default(), node: Mutex::default(), status: watch::Sender::default() }
+        Self {
+            clock,
+            changes: Mutex::default(),
+            node: Mutex::default(),
+            watches: Mutex::default(),
+            status: watch::Sender::default(),
+        }
     }
 
     /// Records that a change is pending, and how many are not taken. May be called from any thread.
@@ -162,6 +185,16 @@ impl StatusStore {
     /// Forgets what an API server said about the Node: the next one is that of another configuration.
     pub fn forget_node(&self) {
         *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
+    pub fn kind_is_current(&self, kind: &'static str) {
+        self.lock_watches().insert(kind, self.now().elapsed);
+    }
+
+    /// The watch that has been silent for the longest time, if that exceeds a limit.
+    pub fn silent_watch(&self, limit: Duration) -> Option<SilentWatch> {
+        silent_watch(&self.lock_watches(), self.now().elapsed, limit)
     }
 
     pub fn run_started(&self) {
@@ -209,7 +242,12 @@ impl StatusStore {
     }
 
     pub fn snapshot(&self) -> StatusSnapshot {
-        StatusSnapshot { status: self.status.borrow().clone(), changes: *self.lock(), now: self.now() }
+        StatusSnapshot {
+            status: self.status.borrow().clone(),
+            changes: *self.lock(),
+            watches: self.lock_watches().clone(),
+            now: self.now(),
+        }
     }
 
     /// Receives each new status.
@@ -219,6 +257,10 @@ impl StatusStore {
 
     fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    fn lock_watches(&self) -> MutexGuard<'_, WatchTimes> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, ChangeTimes> {
@@ -255,6 +297,18 @@ mod tests {
             changes,
             ChangeTimes { last_programmed: Some(at(6)), last_queued: Some(at(3)), ..ChangeTimes::default() }
         );
+    }
+
+    #[test]
+    fn the_watch_that_has_been_silent_for_the_longest_time_is_named() {
+        let at = Duration::from_secs;
+        let silent = |watches: &[(&'static str, Duration)]| {
+            silent_watch(&watches.iter().copied().collect(), at(100), at(60))
+                .map(|SilentWatch { kind, silence }| (kind, silence))
+        };
+        assert_eq!(silent(&[]), None, "files have no watches");
+        assert_eq!(silent(&[("Node", at(40)), ("Service", at(90))]), None);
+        assert_eq!(silent(&[("Node", at(39)), ("Service", at(30))]), Some(("Service", at(70))));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use hcn::Kind;
 use serde_json::{Value, json};
 
 use crate::support::hns::Hns;
+#[cfg(unix)]
+use crate::support::program::command_after;
 use crate::support::program::{command, emulated, ended, hnsproxy};
 use crate::support::recording::{cluster_flag, host, host_flag};
 
@@ -40,6 +42,21 @@ fn state_prints_what_run_has_programmed() {
         hnsproxy(&["run", &from, &hns, "--once", "-o=json", "--save-hns", saved.to_str().unwrap()]).expect(0).json();
     let state = hnsproxy(&["state", &emulated(&saved), "-o=json"]).expect(0).json();
     assert_eq!((&state["endpoints"], &state["loadBalancers"]), (&run["endpoints"], &run["loadBalancers"]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_is_killed_while_it_saves_leaves_the_previous_files() {
+    let (from, hns) = boutique();
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("saved");
+    std::fs::write(&saved, "before").unwrap();
+    for flag in ["--save-hns", "--write-config-to"] {
+        // The system kills the program when a file gets larger than this: one block.
+        let mut program = command_after("ulimit -f 1", &["run", &from, &hns, "--once", flag, saved.to_str().unwrap()]);
+        assert!(!program.output().unwrap().status.success());
+        assert_eq!(std::fs::read_to_string(&saved).unwrap(), "before", "{flag}");
+    }
 }
 
 #[test]

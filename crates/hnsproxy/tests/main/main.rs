@@ -14,9 +14,11 @@ mod files;
 mod hns;
 mod installers;
 mod live;
+mod log_file;
 mod messages;
 mod networks;
 mod serve;
 mod slow_hns;
 #[path = "../support/mod.rs"]
 mod support;
+mod writers;

@@ -25,6 +25,13 @@ impl Ended {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
         self
     }
+
+    /// Ends the test if the output contains this secret.
+    #[track_caller]
+    pub(crate) fn hides(self, secret: &str) -> Self {
+        assert!(!self.stdout.contains(secret) && !self.stderr.contains(secret), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
 }
 
 /// The program with arguments, in an environment that names no network.
@@ -32,6 +39,16 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hnsproxy"));
     command.args(arguments).env_remove("KUBE_NETWORK");
     command
+}
+
+/// The program with arguments, started from a shell after a command, such as `ulimit`.
+#[cfg(unix)]
+pub(crate) fn command_after(setup: &str, arguments: &[&str]) -> Command {
+    let program = command(arguments);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
+    shell.env_remove("KUBE_NETWORK");
+    shell
 }
 
 /// Runs the program to its end.

@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 
 use super::http::{Response, get};
+#[cfg(unix)]
+use super::program::command_after;
 use super::program::{command, free_addresses};
 use super::wait::wait_until;
 
@@ -37,14 +39,11 @@ impl Running {
         Self::spawn(health, metrics, &mut command(arguments))
     }
 
-    /// Starts the program with a limit of open descriptors, at addresses that no other test has.
+    /// Starts the program from a shell after a command, such as `ulimit`, at addresses that no other test has.
     #[cfg(unix)]
-    pub(crate) fn start_with_descriptors(limit: u64, arguments: &[&str]) -> Self {
+    pub(crate) fn start_after(setup: &str, arguments: &[&str]) -> Self {
         let [health, metrics] = free_addresses();
-        let program = command(arguments);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(program.get_program());
-        Self::spawn(health, metrics, shell.args(program.get_args()).env_remove("KUBE_NETWORK"))
+        Self::spawn(health, metrics, &mut command_after(setup, arguments))
     }
 
     fn spawn(health: SocketAddr, metrics: SocketAddr, command: &mut Command) -> Self {
@@ -107,6 +106,14 @@ impl Running {
     /// The page of metrics.
     pub(crate) fn metrics_page(&self) -> Response {
         get(self.metrics, "/metrics").unwrap()
+    }
+
+    /// The largest amount of memory so far that was resident, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.borrow().id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     fn exit_status(&self) -> Option<ExitStatus> {

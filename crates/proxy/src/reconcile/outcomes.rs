@@ -120,6 +120,10 @@ impl Reconciler {
         if self.audit.has_failed() {
             self.dirty.merge(planned);
         }
+        for address in &left.addresses {
+            // A plan creates the endpoint of a backend with the frontends that use it, not because its address is dirty.
+            self.dirty.frontends.extend(self.desired.users_of(*address));
+        }
         self.dirty.merge(left);
         outdated
     }

@@ -2,10 +2,11 @@
 
 use hcn::{ApiVersion, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::apply::{Interruption, OneByOne};
 use proxy::{Liveness, Reconciler, Settings};
 use serde_json::json;
 
-use crate::faults::{back, empty, serve, writes};
+use crate::faults::{back, empty, ids, serve, writes};
 use crate::rig::{Rig, own_host};
 
 /// Makes the nth creation of a load balancer from now on have an effect.
@@ -93,4 +94,18 @@ fn an_outage_while_a_load_balancer_is_restored_ends_the_run() {
             "remote 10.244.2.2"
         ]
     );
+}
+
+#[test]
+fn an_endpoint_that_an_interruption_has_left_is_created_by_the_next_run() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+    rig.proxy.audit(&rig.client).unwrap();
+    let interrupt = || Some(Interruption::Shutdown);
+    rig.proxy.run_until(&rig.client, rig.now, &OneByOne, &interrupt);
+    assert!(!rig.proxy.is_in_sync());
+    rig.run();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
 }

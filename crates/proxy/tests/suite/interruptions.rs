@@ -167,3 +167,50 @@ fn what_failed_before_an_interruption_is_still_retried_last() {
     assert_eq!(rig.proxy.progress().failed, 1);
     assert_eq!(order(&finish(&mut rig)).last().map(String::as_str), Some("a/first"));
 }
+
+/// Edits, moves and deletes Services, and runs with an interruption after each number of jobs until nothing is due.
+fn edit_with_interruptions(rig: &mut Rig, threads: usize, jobs: usize) {
+    let (services, _) = cluster(12, 1);
+    for (number, mut service) in services.into_iter().enumerate() {
+        let name = service.name.to_string();
+        match number % 4 {
+            0 => back(rig, &name, &[&format!("10.244.4.{number}")]),
+            1 => rig.proxy.delete_service(&service.name),
+            2 => {
+                service.ports[0].port += 1;
+                rig.proxy.apply_service(service);
+            }
+            _ => {}
+        }
+    }
+    let driver = Workers(NonZeroUsize::new(threads).unwrap());
+    loop {
+        let asked = AtomicUsize::new(0);
+        let interrupt = || (asked.fetch_add(1, Ordering::SeqCst) >= jobs).then_some(Interruption::Change);
+        let report = rig.proxy.run_until(&rig.client, rig.now, &driver, &interrupt);
+        assert!(report.failures().next().is_none());
+        if report.next != Next::At(rig.now) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_interruption_after_any_job_leads_to_the_same_objects_and_writes() {
+    for version in ["15.5", "14.0"] {
+        let edited = |threads, jobs| {
+            let mut rig = empty(version);
+            let (services, slices) = cluster(12, 1);
+            rig.cluster(services, slices);
+            rig.settle();
+            rig.calls();
+            edit_with_interruptions(&mut rig, threads, jobs);
+            assert!(rig.proxy.is_in_sync(), "{version} {threads} {jobs}");
+            (rig.objects(), rig.calls().1)
+        };
+        let whole = edited(1, usize::MAX);
+        for (threads, jobs) in (1..12).flat_map(|jobs| [(1, jobs), (4, jobs)]) {
+            assert_eq!(edited(threads, jobs), whole, "{version} {threads} {jobs}");
+        }
+    }
+}

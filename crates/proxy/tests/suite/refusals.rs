@@ -8,7 +8,7 @@ use proxy::model::{Family, Protocol, Service, ServiceKind, ServicePort, Slice, S
 use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
 
-use crate::rig::{NETWORK, Rig, SECOND, own_host, types};
+use crate::rig::{NETWORK, Rig, SECOND, cases, own_host, types};
 
 fn protocol() -> impl Strategy<Value = Protocol> {
     prop_oneof![4 => Just(Protocol::TCP), 3 => Just(Protocol::UDP), 1 => Just(Protocol::SCTP), 1 => Just(Protocol(99))]
@@ -106,7 +106,7 @@ fn cluster() -> impl Strategy<Value = (Vec<Service>, Vec<Slice>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn no_document_is_refused(

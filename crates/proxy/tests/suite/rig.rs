@@ -40,6 +40,12 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// As many cases as `PROPTEST_CASES` says, or this number.
+pub(crate) fn cases(count: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() { config } else { ProptestConfig { cases: count, ..config } }
+}
+
 /// The types of one network, or two.
 pub(crate) fn types() -> impl Strategy<Value = &'static [&'static str]> {
     prop_oneof![

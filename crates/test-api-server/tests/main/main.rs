@@ -12,3 +12,4 @@ mod fault_modes;
 mod kube_rs;
 mod lists;
 mod watches;
+mod wrong_answers;

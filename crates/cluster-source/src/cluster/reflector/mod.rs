@@ -3,26 +3,39 @@
 //! A list is emitted once it is complete. It replaces all earlier objects, so that a missed deletion takes effect. Until then, and during
 //! an outage, everything emitted before stays valid.
 //!
-//! After every break, a request verifies that the server has reached the last resource version, before the watch continues. If etcd was
-//! restored from a backup, the server is behind that version: it would accept the watch, and send no events until it has caught up.
+//! After every break, and after a watch that received nothing, a request verifies that the server has reached the last resource version,
+//! before the watch continues. If etcd was restored from a backup, the server is behind that version: it would accept the watch, and send
+//! no events until it has caught up.
 
 use std::collections::BTreeMap;
 
+use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
+use super::known::Known;
+use super::limits::MAX_PAGE;
 use super::object::{Event, Identity, Object, Page};
-use super::request::Request;
+use super::request::{PAGE_LIMIT, Request};
 use super::request_error::RequestError;
+use super::resource_version::is_older;
 use crate::change::Change;
 use crate::kubernetes::Problem;
+
+/// By which the page limit is divided if a page is too large: 500, 125, 31, 7, 1 objects.
+const PAGE_LIMIT_DIVISOR: usize = 4;
 
 /// The progress of list and watch.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     /// The list is requested from its beginning, or is being streamed. Next: `Watching` at the end of the initial events or after a single
-    /// page, `Paging` if there is a next page.
+    /// page, `Paging` if there is a next page, `Listing` if the list is in doubt.
     Listing,
-    /// Some pages were received. Holds the `continue` token of the next one. Next: `Watching` after the last page, `Listing` if the token has expired.
-    Paging(String),
+    /// Some pages were received. Next: `Watching` after the last page, `Listing` if the token has expired or the list is in doubt.
+    Paging {
+        /// The `continue` token of the next page.
+        next: String,
+        /// Of the first page.
+        resource_version: String,
+    },
     /// All changes up to a resource version were received. Next: `Listing` if the version has expired or is unknown to the server.
     Watching {
         resource_version: String,
@@ -36,7 +49,11 @@ enum State {
 pub(super) struct Reflector<K: Kind> {
     selection: Selection,
     stream_lists: bool,
+    page_limit: usize,
     state: State,
+    known: Known,
+    /// Whether watches receive nothing, so that lists replace them.
+    silent: bool,
     /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
     /// The resource versions of objects whose problems were emitted, by `namespace/name`.
@@ -50,7 +67,10 @@ impl<K: Kind> Reflector<K> {
         Self {
             selection: K::selection(node_name),
             stream_lists,
+            page_limit: PAGE_LIMIT,
             state: State::Listing,
+            known: Known::default(),
+            silent: false,
             list: BTreeMap::new(),
             reported: BTreeMap::new(),
             list_reported: BTreeMap::new(),
@@ -62,10 +82,11 @@ impl<K: Kind> Reflector<K> {
     }
 
     pub(super) fn request(&self) -> Request {
+        let limit = self.page_limit;
         match &self.state {
-            State::Listing if self.stream_lists => Request::StreamList,
-            State::Listing => Request::List(None),
-            State::Paging(next) => Request::List(Some(next.clone())),
+            State::Listing if self.streams_list() => Request::StreamList,
+            State::Listing => Request::List { next: None, limit },
+            State::Paging { next, .. } => Request::List { next: Some(next.clone()), limit },
             State::Watching { resource_version, unverified: true } => Request::Verify(resource_version.clone()),
             State::Watching { resource_version, unverified: false } => Request::Watch(resource_version.clone()),
         }
@@ -76,79 +97,152 @@ impl<K: Kind> Reflector<K> {
         matches!(self.state, State::Watching { .. })
     }
 
-    pub(super) fn on_page(&mut self, page: Page<K::Item>) -> Vec<Change> {
+    fn streams_list(&self) -> bool {
+        // A list in doubt is confirmed by another kind of request.
+        self.stream_lists && !self.known.is_in_doubt()
+    }
+
+    /// Whether a list has just ended that is not believed, so that the next request lists again.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.state == State::Listing && self.known.is_in_doubt()
+    }
+
+    /// Whether watches work: the last one received something, or was not silent for too long.
+    pub(super) fn hears(&self) -> bool {
+        !self.silent
+    }
+
+    /// # Errors
+    /// If the page does not continue the one before it.
+    pub(super) fn on_page(&mut self, page: Page<K::Item>) -> Result<Vec<Change>, RequestError> {
+        let resource_version = match &self.state {
+            // Such a list would never end.
+            State::Paging { next, .. } if page.next.as_ref() == Some(next) => {
+                return Err(
+                    DecodeError::new("the next page has the continue token of this page", next.as_bytes()).into()
+                );
+            }
+            State::Paging { resource_version, .. } if is_older(&page.resource_version, resource_version) => {
+                return Err(went_back(&page.resource_version, resource_version));
+            }
+            // All pages have the version of the first one. If a server does not comply, a watch from the first version misses nothing.
+            State::Paging { resource_version, .. } => resource_version.clone(),
+            State::Listing | State::Watching { .. } => page.resource_version,
+        };
+        // The next pages, of objects of about this size, fill half of the size limit at most.
+        let fitting = (MAX_PAGE / 2).saturating_mul(page.objects.len()) / page.bytes.max(1);
+        self.page_limit = fitting.clamp(1, PAGE_LIMIT);
         let mut changes = Vec::new();
         for object in page.objects {
             self.collect(object, &mut changes);
         }
         match page.next {
-            Some(next) => self.state = State::Paging(next),
-            None => self.complete(page.resource_version, &mut changes),
+            Some(next) => self.state = State::Paging { next, resource_version },
+            None => self.complete(resource_version, &mut changes),
         }
-        changes
+        Ok(changes)
     }
 
-    /// The server has reached the resource version.
-    pub(super) fn on_verified(&mut self) {
-        if let State::Watching { unverified, .. } = &mut self.state {
-            *unverified = false;
+    /// A list from the last resource version on was answered by a list of this version. That the server has answered proves nothing: a
+    /// proxy or a faulty cache may ignore the version of the request.
+    ///
+    /// # Errors
+    /// If the server has not reached the last resource version.
+    pub(super) fn on_verified(&mut self, reached: &str) -> Result<(), RequestError> {
+        let State::Watching { resource_version, unverified } = &mut self.state else { return Ok(()) };
+        if is_older(reached, resource_version) {
+            return Err(went_back(reached, resource_version));
         }
+        *unverified = false;
+        Ok(())
     }
 
     /// # Errors
-    /// If the event is an `ERROR`: the watch cannot continue.
+    /// If the event is an `ERROR`, or older than the one before it: the watch cannot continue.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
         match (event, self.is_complete()) {
+            (Event::Applied(object), _) if self.is_other(&object.identity) => {}
+            (Event::Deleted(identity), _) if self.is_other(&identity) => {}
             (Event::Applied(object), false) => self.collect(object, &mut changes),
             (Event::Applied(object), true) => {
-                self.reach(&object.identity.resource_version);
+                self.reach(&object.identity.resource_version)?;
                 self.report(&object.identity, object.problems, &mut changes);
+                let name = object.identity.full_name();
                 changes.push(match object.item {
-                    Some(item) => K::applied(item),
+                    Some(item) => {
+                        self.known.add(&name);
+                        K::applied(item)
+                    }
                     // An update may make a Service headless or invalid. If it never concerned this proxy, the consumer ignores the deletion.
-                    None => K::deleted(&object.identity),
+                    None => {
+                        self.known.remove(&name);
+                        K::deleted(&object.identity)
+                    }
                 });
             }
             (Event::Deleted(identity), false) => {
                 self.list.remove(&identity.full_name());
             }
             (Event::Deleted(identity), true) => {
-                self.reach(&identity.resource_version);
-                self.reported.remove(&identity.full_name());
+                self.reach(&identity.resource_version)?;
+                let name = identity.full_name();
+                self.reported.remove(&name);
+                self.known.remove(&name);
                 changes.push(K::deleted(&identity));
             }
             (Event::Bookmark { resource_version, initial_events_end: true }, false) => {
                 self.complete(resource_version, &mut changes);
             }
-            (Event::Bookmark { resource_version, .. }, true) => self.reach(&resource_version),
+            (Event::Bookmark { resource_version, .. }, true) => self.reach(&resource_version)?,
             (Event::Bookmark { .. }, false) | (Event::Unknown, _) => {}
             (Event::Error(status), _) => return Err(RequestError::Api(status)),
         }
+        self.silent = false;
         Ok(changes)
     }
 
-    /// The server ended a watch without an error.
-    pub(super) fn on_end(&mut self) {
-        // A stream that ended within the initial list starts again from its beginning.
-        if self.state == State::Listing {
-            self.clear_list();
+    /// A watch has ended without an error. If it received nothing, the version may be one that the server never reaches.
+    pub(super) fn on_end(&mut self, received: bool) {
+        if let (State::Watching { unverified, .. }, false) = (&mut self.state, received) {
+            *unverified = true;
         }
     }
 
     /// Returns whether to send the next request at once, because it differs from the failed one and may succeed.
     pub(super) fn on_error(&mut self, error: &RequestError) -> bool {
-        match &mut self.state {
+        match (&mut self.state, error) {
             // The version or token will never be valid again, so only a complete list helps.
-            State::Watching { .. } | State::Paging(_) if error.needs_relist() => self.relist(),
-            State::Watching { unverified, .. } => {
+            (State::Watching { .. } | State::Paging { .. }, error) if error.needs_relist() => self.relist(),
+            // No watch event shows a change, so only lists do.
+            (_, RequestError::Silent(_)) => {
+                self.silent = true;
+                self.relist()
+            }
+            // The watch would send the same line again. A page may have it, and the watch continues after it.
+            (_, RequestError::LineTooLong { .. }) => {
+                self.stream_lists = false;
+                self.relist();
+                false
+            }
+            // A `continue` token is independent of the limit.
+            (State::Listing | State::Paging { .. }, RequestError::PageTooLarge { .. }) if self.page_limit > 1 => {
+                self.page_limit = (self.page_limit / PAGE_LIMIT_DIVISOR).max(1);
+                true
+            }
+            (State::Watching { unverified, .. }, error) => {
                 // An overloaded server (429) is running, so etcd was not restored meanwhile: the version is still valid.
                 *unverified |= !error.is_overloaded();
                 false
             }
+            // Whatever the server is, it does not list. The token is not to be used again.
+            (State::Paging { .. }, RequestError::Decode(_)) => {
+                self.relist();
+                false
+            }
             // The token is still valid, so the same page is requested again.
-            State::Paging(_) => false,
-            State::Listing => {
+            (State::Paging { .. }, _) => false,
+            (State::Listing, error) => {
                 self.clear_list();
                 self.degrade(error)
             }
@@ -157,9 +251,10 @@ impl<K: Kind> Reflector<K> {
 
     /// Drops a feature that the server may not support: first streamed lists, then the field selector.
     fn degrade(&mut self, error: &RequestError) -> bool {
-        // After a timeout, the next attempt uses pages, but still backs off: the server may only be slow.
+        // After a timeout, or a stream that ends too early, the next attempt uses pages, but still backs off: the server may only be slow.
         let may_lack_streams = error.may_lack_streamed_lists();
-        if self.stream_lists && (may_lack_streams || *error == RequestError::Timeout) {
+        if self.streams_list() && (may_lack_streams || matches!(error, RequestError::Timeout | RequestError::ListEnded))
+        {
             self.stream_lists = false;
             return may_lack_streams;
         }
@@ -184,6 +279,9 @@ impl<K: Kind> Reflector<K> {
 
     /// Adds an object to the list.
     fn collect(&mut self, object: Object<K::Item>, changes: &mut Vec<Change>) {
+        if self.is_other(&object.identity) {
+            return;
+        }
         let name = object.identity.full_name();
         self.report(&object.identity, object.problems, changes);
         match object.item {
@@ -192,17 +290,33 @@ impl<K: Kind> Reflector<K> {
         };
     }
 
-    /// Emits the complete list.
+    /// Emits the complete list, if it is believed.
     fn complete(&mut self, resource_version: String, changes: &mut Vec<Change>) {
+        if !self.known.believes(self.list.keys().map(String::as_str), &resource_version) {
+            self.relist();
+            return;
+        }
         self.state = State::Watching { resource_version, unverified: false };
         self.reported = std::mem::take(&mut self.list_reported);
         changes.push(K::reset(std::mem::take(&mut self.list).into_values().collect()));
     }
 
-    fn reach(&mut self, reached: &str) {
+    /// Whether an object does not concern this proxy, although the request excludes it.
+    fn is_other(&self, identity: &Identity) -> bool {
+        self.selection.name.as_ref().is_some_and(|name| *name != identity.name)
+    }
+
+    /// # Errors
+    /// If the version is older than the last one: changes may have been missed.
+    fn reach(&mut self, reached: &str) -> Result<(), RequestError> {
         if let (State::Watching { resource_version, .. }, false) = (&mut self.state, reached.is_empty()) {
+            if is_older(reached, resource_version) {
+                return Err(went_back(reached, resource_version));
+            }
             reached.clone_into(resource_version);
+            self.known.reach(reached);
         }
+        Ok(())
     }
 
     /// Emits the problems of an object, unless those of this version were already emitted.
@@ -223,6 +337,10 @@ impl<K: Kind> Reflector<K> {
             self.list_reported.insert(name, version.clone());
         }
     }
+}
+
+fn went_back(version: &str, before: &str) -> RequestError {
+    RequestError::VersionWentBack { version: version.to_owned(), before: before.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Tests of the requests and changes of a reflector.
 
+use std::time::Duration;
+
 use proxy::model::Service;
 
 use super::super::api_status::ApiStatus;
@@ -43,7 +45,11 @@ fn bookmark(version: &str, initial_events_end: bool) -> Event<Service> {
 }
 
 fn page(objects: Vec<Object<Service>>, version: &str, next: Option<&str>) -> Page<Service> {
-    Page { objects, resource_version: version.into(), next: next.map(str::to_owned) }
+    Page { objects, bytes: 1000, resource_version: version.into(), next: next.map(str::to_owned) }
+}
+
+fn list(next: Option<&str>) -> Request {
+    Request::List { next: next.map(str::to_owned), limit: PAGE_LIMIT }
 }
 
 fn api_error(code: u16) -> RequestError {
@@ -95,16 +101,16 @@ fn a_streamed_list_is_emitted_when_complete_and_then_each_change() {
 fn an_older_server_is_listed_in_pages_and_without_the_field_selector() {
     let mut reflector = reflector();
     assert!(reflector.on_error(&api_error(422)));
-    assert_eq!(reflector.request(), Request::List(None));
+    assert_eq!(reflector.request(), list(None));
     assert!(!reflector.on_error(&api_error(500)), "not caused by streams");
     assert_eq!(reflector.selection().fields, "spec.clusterIP!=None");
     assert!(reflector.on_error(&api_error(400)));
-    assert_eq!((reflector.request(), reflector.selection().fields.as_str()), (Request::List(None), ""));
+    assert_eq!((reflector.request(), reflector.selection().fields.as_str()), (list(None), ""));
     assert!(!reflector.on_error(&api_error(400)), "nothing is left to drop");
-    assert_eq!(words(reflector.on_page(page(vec![object("a", "1")], "5", Some("t")))), [""; 0]);
-    assert_eq!(reflector.request(), Request::List(Some("t".into())));
+    assert_eq!(words(reflector.on_page(page(vec![object("a", "1")], "5", Some("t"))).unwrap()), [""; 0]);
+    assert_eq!(reflector.request(), list(Some("t")));
     assert!(!reflector.on_error(&api_error(500)), "the same page is requested again");
-    assert_eq!(words(reflector.on_page(page(vec![object("b", "2")], "5", None))), ["all: a b"]);
+    assert_eq!(words(reflector.on_page(page(vec![object("b", "2")], "5", None)).unwrap()), ["all: a b"]);
     assert_eq!(reflector.request(), Request::Watch("5".into()));
 }
 
@@ -120,7 +126,7 @@ fn a_required_field_selector_is_never_dropped() {
 fn a_stream_that_times_out_is_replaced_by_pages() {
     let mut reflector = reflector();
     assert!(!reflector.on_error(&RequestError::Timeout));
-    assert_eq!(reflector.request(), Request::List(None));
+    assert_eq!(reflector.request(), list(None));
 }
 
 #[test]
@@ -130,7 +136,8 @@ fn an_incomplete_list_is_never_emitted() {
     reflector.on_error(&RequestError::Connect("cut".into()));
     assert_eq!(reflector.request(), Request::StreamList);
     take(&mut reflector, applied("b", "2"));
-    reflector.on_end();
+    assert!(!reflector.on_error(&RequestError::ListEnded));
+    assert_eq!(reflector.request(), list(None), "the server may not support streams");
     take(&mut reflector, applied("c", "2"));
     assert_eq!(take(&mut reflector, bookmark("4", true)), ["all: c"]);
 }
@@ -139,10 +146,10 @@ fn an_incomplete_list_is_never_emitted() {
 fn an_expired_continue_token_restarts_the_list() {
     let mut reflector = reflector();
     reflector.on_error(&api_error(422));
-    reflector.on_page(page(vec![object("a", "1")], "5", Some("t")));
+    reflector.on_page(page(vec![object("a", "1")], "5", Some("t"))).unwrap();
     reflector.on_error(&api_error(410));
-    assert_eq!(reflector.request(), Request::List(None));
-    assert_eq!(words(reflector.on_page(page(vec![object("b", "2")], "7", None))), ["all: b"]);
+    assert_eq!(reflector.request(), list(None));
+    assert_eq!(words(reflector.on_page(page(vec![object("b", "2")], "7", None)).unwrap()), ["all: b"]);
 }
 
 #[test]
@@ -152,11 +159,11 @@ fn after_a_break_the_resource_version_is_verified_and_the_watch_continues() {
     assert_eq!(reflector.request(), Request::Verify("5".into()));
     reflector.on_error(&RequestError::Connect("refused".into()));
     assert_eq!(reflector.request(), Request::Verify("5".into()));
-    reflector.on_verified();
+    reflector.on_verified("5").unwrap();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
     reflector.on_error(&api_error(429));
     assert_eq!(reflector.request(), Request::Watch("5".into()), "an overloaded server still has the version");
-    reflector.on_end();
+    reflector.on_end(true);
     assert_eq!(reflector.request(), Request::Watch("5".into()));
 }
 
@@ -168,9 +175,136 @@ fn an_expired_or_unknown_resource_version_is_relisted() {
         reflector.on_error(&RequestError::ConnectionLost("reset".into()));
         reflector.on_error(&failure);
         assert_eq!(reflector.request(), Request::StreamList);
-        assert_eq!(take(&mut reflector, applied("b", "2")), [""; 0]);
-        assert_eq!(take(&mut reflector, bookmark("2", true)), ["all: b"]);
+        take(&mut reflector, applied("a", "3"));
+        take(&mut reflector, applied("b", "6"));
+        assert_eq!(take(&mut reflector, bookmark("6", true)), ["all: a b"]);
     }
+}
+
+#[test]
+fn a_response_that_proves_an_older_version_is_relisted() {
+    for reached in ["4", "5", "6", "odd"] {
+        let mut reflector = at_five();
+        reflector.on_error(&RequestError::ConnectionLost("reset".into()));
+        let verified = reflector.on_verified(reached);
+        let went_back = RequestError::VersionWentBack { version: "4".into(), before: "5".into() };
+        if reached == "4" {
+            assert_eq!(verified, Err(went_back.clone()));
+            assert!(reflector.on_error(&went_back));
+            assert_eq!(reflector.request(), Request::StreamList);
+        } else {
+            assert_eq!((verified, reflector.request()), (Ok(()), Request::Watch("5".into())), "{reached}");
+        }
+    }
+    for event in [applied("b", "4"), deleted("a", "4"), bookmark("4", false)] {
+        let error = at_five().on_event(event).unwrap_err();
+        assert_eq!(error, RequestError::VersionWentBack { version: "4".into(), before: "5".into() });
+    }
+}
+
+#[test]
+fn a_watch_that_received_nothing_is_verified() {
+    let mut reflector = at_five();
+    reflector.on_end(false);
+    assert_eq!(reflector.request(), Request::Verify("5".into()));
+    reflector.on_verified("5").unwrap();
+    reflector.on_end(true);
+    assert_eq!(reflector.request(), Request::Watch("5".into()));
+}
+
+#[test]
+fn silent_watches_are_replaced_by_lists_until_one_receives_something() {
+    let mut reflector = at_five();
+    assert!(reflector.on_error(&RequestError::Silent(Duration::from_secs(200))));
+    assert_eq!((reflector.request(), reflector.hears()), (Request::StreamList, false));
+    reflector.on_error(&RequestError::Timeout);
+    assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "in doubt");
+    assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), ["all: b"]);
+    assert_eq!((reflector.request(), reflector.hears()), (Request::Watch("7".into()), false));
+    take(&mut reflector, bookmark("8", false));
+    assert!(reflector.hears());
+}
+
+#[test]
+fn a_list_without_most_known_objects_is_listed_again_in_pages_before_it_is_emitted() {
+    let mut reflector = at_five();
+    reflector.on_error(&api_error(410));
+    assert_eq!(take(&mut reflector, bookmark("6", true)), [""; 0]);
+    assert!(reflector.is_in_doubt());
+    assert_eq!(reflector.request(), list(None));
+    assert!(!reflector.on_error(&api_error(500)));
+    assert_eq!(reflector.request(), list(None), "an error confirms nothing");
+    let mut right = at_five();
+    right.on_error(&api_error(410));
+    take(&mut right, bookmark("6", true));
+    assert_eq!(words(right.on_page(page(vec![object("a", "3")], "6", None)).unwrap()), ["all: a"]);
+    assert_eq!(words(reflector.on_page(page(vec![], "6", None)).unwrap()), ["all: "]);
+    assert!(!reflector.is_in_doubt() && reflector.is_complete());
+}
+
+#[test]
+fn pages_that_do_not_continue_a_list_are_errors() {
+    let second = |next, version| {
+        let mut reflector = reflector();
+        reflector.on_error(&api_error(422));
+        reflector.on_page(page(vec![object("a", "1")], "5", Some("t"))).unwrap();
+        let result = reflector.on_page(page(vec![object("b", "2")], version, next)).map(words);
+        if let Err(error) = &result {
+            reflector.on_error(error);
+            assert_eq!(reflector.request(), list(None));
+        }
+        result
+    };
+    assert!(matches!(second(Some("t"), "5"), Err(RequestError::Decode(_))));
+    assert!(matches!(second(None, "4"), Err(RequestError::VersionWentBack { .. })));
+    assert_eq!(second(None, "5"), Ok(vec!["all: a b".to_owned()]));
+}
+
+#[test]
+fn a_page_that_is_too_large_is_requested_with_fewer_objects() {
+    let too_large = |objects| RequestError::PageTooLarge { objects };
+    let mut reflector = reflector();
+    reflector.on_error(&api_error(422));
+    let mut limits = Vec::new();
+    loop {
+        let Request::List { limit, .. } = reflector.request() else { panic!() };
+        limits.push(limit);
+        if !reflector.on_error(&too_large(limit)) {
+            break;
+        }
+    }
+    assert_eq!(limits, [500, 125, 31, 7, 1]);
+    let large = Page { bytes: 1 << 20, ..page(vec![object("a", "1")], "5", Some("t")) };
+    reflector.on_page(large).unwrap();
+    assert_eq!(reflector.request(), Request::List { next: Some("t".into()), limit: 16 });
+    assert!(reflector.on_error(&too_large(16)));
+    assert_eq!(reflector.request(), Request::List { next: Some("t".into()), limit: 4 });
+    let small = page(vec![object("b", "1")], "5", Some("u"));
+    reflector.on_page(small).unwrap();
+    assert_eq!(reflector.request(), list(Some("u")));
+}
+
+#[test]
+fn a_watch_event_that_is_too_long_is_read_from_a_page() {
+    let mut reflector = at_five();
+    assert!(!reflector.on_error(&RequestError::LineTooLong { begin: String::new() }));
+    assert_eq!(reflector.request(), list(None));
+}
+
+#[test]
+fn objects_of_other_nodes_are_ignored() {
+    let mut reflector = Reflector::<Nodes>::new("n", false);
+    let node = |name: &str| {
+        let text =
+            format!(r#"{{"type": "ADDED", "object": {{"metadata": {{"name": "{name}", "resourceVersion": "6"}}}}}}"#);
+        decode::event::<Nodes>(text.as_bytes()).unwrap()
+    };
+    let Event::Applied(own) = node("n") else { panic!() };
+    let Event::Applied(other) = node("a") else { panic!() };
+    let changes =
+        reflector.on_page(Page { objects: vec![other, own], bytes: 1, resource_version: "5".into(), next: None });
+    assert!(matches!(&changes.unwrap()[..], [Change::Node(Some(node))] if node.name == "n"));
+    assert_eq!(reflector.on_event(node("a")), Ok(vec![]));
 }
 
 #[test]

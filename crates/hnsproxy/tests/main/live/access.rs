@@ -11,15 +11,11 @@ use test_api_server::{ApiServer, Credentials, FaultMode};
 
 use crate::support::cluster::Cluster;
 use crate::support::hns::Hns;
-#[cfg(unix)]
-use crate::support::http::wait_for_page;
 use crate::support::program::hnsproxy;
 use crate::support::running::Running;
-#[cfg(unix)]
-use crate::support::wait::wait_until;
 
 /// A cluster over TLS that accepts these tokens, with the Service `ns/a`.
-fn closed(tokens: &[&str]) -> Cluster {
+pub(super) fn closed(tokens: &[&str]) -> Cluster {
     let cluster = Cluster::of(ApiServer::start_tls().unwrap());
     cluster.server.allow_tokens(tokens.iter().copied());
     cluster.put_web("a", "10.96.9.1");
@@ -168,50 +164,4 @@ fn a_client_that_is_forbidden_to_list_waits() {
     cluster.server.set_fault_mode(FaultMode::Refuses { code: 403, retry_after: None });
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
     running.wait_until_waiting_for("ClusterUnavailable");
-}
-
-/// A kubeconfig with a plugin for credentials: a script of the shell.
-#[cfg(unix)]
-fn plugin(cluster: &Cluster, script: &str) -> Value {
-    use std::os::unix::fs::PermissionsExt;
-
-    let plugin = cluster.file("plugin.sh");
-    fs::write(&plugin, format!("#!/bin/sh\n{script}")).unwrap();
-    fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
-    kubeconfig["users"][0]["user"] = serde_json::json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
-        "command": plugin, "interactiveMode": "Never"}});
-    kubeconfig
-}
-
-#[cfg(unix)]
-#[test]
-fn a_plugin_that_fails_is_run_again() {
-    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
-    let ready = cluster.file("ready");
-    let credential =
-        r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "secret"}}"#;
-    let kubeconfig = plugin(&cluster, &format!("test -f '{}' || exit 7\necho '{credential}'\n", ready.display()));
-    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
-    running.wait_until_waiting_for("ClusterUnavailable");
-    fs::write(&ready, "").unwrap();
-    hns.wait_for_frontend("10.96.9.1");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_plugin_that_hangs_blocks_neither_health_checks_nor_shutdown() {
-    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
-    let (first, hangs) = (cluster.file("first"), cluster.file("hangs"));
-    let expired = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
-        "status": {"token": "secret", "expirationTimestamp": "2020-01-01T00:00:00Z"}}"#;
-    let script = format!(
-        "if test -f '{first}'; then : > '{hangs}'; while kill -0 $PPID; do sleep 0.1; done; fi\n: > '{first}'\necho '{expired}'\n",
-        first = first.display(),
-        hangs = hangs.display()
-    );
-    let running = Running::start(&[&cluster.flag_of(&plugin(&cluster, &script)), &hns.flag()]);
-    wait_until("the plugin to hang", || hangs.exists(), |hangs| *hangs);
-    wait_for_page(running.health, "/livez", |answer| answer.code == 200);
-    running.interrupt();
 }

@@ -5,6 +5,10 @@ mod events;
 mod follow;
 mod node;
 mod outage;
+#[cfg(unix)]
+mod plugin;
+mod secrets;
+mod wrong_answers;
 
 use test_api_server::{Credentials, Kind};
 

@@ -31,7 +31,13 @@ fn example(page: &str) -> Value {
 
 /// Copies what differs from run to run.
 fn copy_volatile(from: &Value, to: &mut Value) {
-    for path in ["/process/started", "/process/uptime_seconds", "/process/hnsproxy_version", "/hns/description"] {
+    for path in [
+        "/process/started",
+        "/process/uptime_seconds",
+        "/process/hnsproxy_version",
+        "/hns/description",
+        "/cluster/watch_silence_seconds",
+    ] {
         if let (Some(from), Some(to)) = (from.pointer(path), to.pointer_mut(path)) {
             *to = from.clone();
         }

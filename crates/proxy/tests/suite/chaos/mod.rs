@@ -18,7 +18,7 @@ use proxy::model::{Service, Slice};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
-use crate::rig::{NETWORK, Rig, own_host};
+use crate::rig::{NETWORK, Rig, cases, own_host};
 use hns::{Chaos, Random};
 
 const SERVICES: u64 = 8;
@@ -222,7 +222,7 @@ fn seeds_that_failed_before_pass() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn hns_is_in_sync_after_any_faults(

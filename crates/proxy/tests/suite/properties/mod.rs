@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proxy::Tally;
 use serde_json::{Value, json};
 
-use crate::rig::{NETWORK, Rig, SECOND, types};
+use crate::rig::{NETWORK, Rig, SECOND, cases, types};
 use small::{Litter, build, litter, scatter, small_service};
 
 fn rig(types: &[&str], version: &str) -> Rig {
@@ -66,7 +66,7 @@ fn check(rig: &Rig, before: &[Value], stays: &[(Kind, Guid)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(cases(192))]
 
     #[test]
     fn any_cluster_on_any_hns_is_in_sync_after_a_run_and_a_second_run_is_empty(

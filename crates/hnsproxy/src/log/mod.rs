@@ -1,8 +1,8 @@
 //! The log: started once in a process; its verbosity can change while the process runs.
 
-use std::fs::OpenOptions;
-use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+mod file;
+
+use std::sync::OnceLock;
 
 use tracing::{Level, debug, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -13,37 +13,26 @@ use tracing_subscriber::{Layer, fmt, reload};
 
 use crate::cli::{LogArgs, LogFormat};
 use crate::config::Note;
+use file::LogFile;
+pub use file::LogFileStatus;
 
 type Reload = Box<dyn Fn(Targets) + Send + Sync>;
 
 /// Changes the filter of the log that was started.
 static RELOAD: OnceLock<Reload> = OnceLock::new();
 
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write the log to {}", path.display())]
-pub struct LogFileError {
-    pub path: PathBuf,
-    #[source]
-    pub source: std::io::Error,
-}
+/// The log file, if there is one.
+static FILE: OnceLock<LogFile> = OnceLock::new();
 
 /// Starts the log. A second start in one process keeps the first log.
-///
-/// # Errors
-/// If its file cannot be written. The log goes to standard error then.
-pub fn start(args: &LogArgs) -> Result<(), LogFileError> {
-    let file = args.log_file.as_ref().map(|path| {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        file.map_err(|source| LogFileError { path: path.clone(), source })
-    });
-    let (file, failure) = match file {
-        Some(Err(error)) => (None, Some(error)),
-        Some(Ok(file)) => (Some(file), None),
-        None => (None, None),
-    };
+pub fn start(args: &LogArgs) {
+    if RELOAD.get().is_some() {
+        return;
+    }
+    let file = args.log_file.as_deref().map(LogFile::open);
     let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let writer = match file {
-        Some(file) => BoxMakeWriter::new(Mutex::new(file)),
+    let writer = match file.clone() {
+        Some(file) => BoxMakeWriter::new(move || file.clone()),
         None => BoxMakeWriter::new(std::io::stderr),
     };
     let lines = fmt::layer().with_writer(writer).with_target(false);
@@ -55,8 +44,13 @@ pub fn start(args: &LogArgs) -> Result<(), LogFileError> {
     if tracing_subscriber::registry().with(lines).with(filter).try_init().is_ok() {
         // This log is the first of the process, so nothing was set before.
         let _ = RELOAD.set(Box::new(move |filter| drop(handle.reload(filter))));
+        file.into_iter().for_each(|file| FILE.get_or_init(|| file).retry());
     }
-    failure.map_or(Ok(()), Err)
+}
+
+/// None without `--log-file`.
+pub fn file_status() -> Option<LogFileStatus> {
+    FILE.get().map(LogFile::status)
 }
 
 /// Logs the notes of a configuration.

@@ -1,0 +1,185 @@
+//! The file of `--log-file`. While it cannot be written, lines go to standard error, and the file is retried with backoff: a log is no
+//! reason to leave HNS unprogrammed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+/// A backup tool holds a file for seconds.
+const FIRST_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A disk stays full until somebody cleans it up.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Clones share the file.
+#[derive(Debug, Clone)]
+pub(super) struct LogFile {
+    path: Arc<Path>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: io::Result<File>,
+    lost_lines: u64,
+}
+
+/// Whether the log file is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFileStatus {
+    pub path: PathBuf,
+    /// Why it cannot be written at present.
+    pub error: Option<String>,
+    /// Lines that went to standard error instead.
+    pub lost_lines: u64,
+}
+
+impl LogFile {
+    /// Opens the file to append to it. Call [`retry`](Self::retry) once the log has started.
+    pub(super) fn open(path: &Path) -> Self {
+        let state = State { file: open(path), lost_lines: 0 };
+        Self { path: path.into(), state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(super) fn status(&self) -> LogFileStatus {
+        let State { file, lost_lines } = &*self.lock();
+        let error = file.as_ref().err().map(ToString::to_string);
+        LogFileStatus { path: self.path.to_path_buf(), error, lost_lines: *lost_lines }
+    }
+
+    /// Logs why the file cannot be written, and retries it. Does nothing if it can.
+    pub(super) fn retry(&self) {
+        if let LogFileStatus { path, error: Some(error), .. } = self.status() {
+            warn!("cannot write the log to {}: {error}; the log goes to standard error meanwhile", path.display());
+            self.spawn(Self::retry_with_backoff);
+        }
+    }
+
+    fn retry_with_backoff(&self) {
+        let mut after = FIRST_RETRY_AFTER;
+        loop {
+            #[allow(clippy::disallowed_methods, reason = "nothing tells when a file can be written again")]
+            thread::sleep(after);
+            if self.reopen() {
+                break;
+            }
+            after = (after * 2).min(MAX_RETRY_AFTER);
+        }
+        let LogFileStatus { path, lost_lines, .. } = self.status();
+        info!(lost_lines, "cannot write the log to {}: resolved", path.display());
+    }
+
+    /// Works on a thread of its own, which does not keep the process from its end.
+    fn spawn(&self, work: fn(&Self)) {
+        let this = self.clone();
+        // Without a thread, the log stays on standard error.
+        let _ = thread::Builder::new().name("log-file".into()).spawn(move || work(&this));
+    }
+
+    /// Opens the file again. Returns whether it can be written.
+    fn reopen(&self) -> bool {
+        // The line that failed may have been written in part. An empty line ends it, and shows whether the disk is still full.
+        let file = open(&self.path).and_then(|mut file| file.write_all(b"\n").map(|()| file));
+        let can_write = file.is_ok();
+        self.lock().file = file;
+        can_write
+    }
+
+    /// Writes one line to the file, or to standard error while the file cannot be written.
+    fn write_line(&self, line: &[u8]) {
+        let mut state = self.lock();
+        let had_file = match &mut state.file {
+            Ok(file) => match file.write_all(line) {
+                Ok(()) => return,
+                Err(error) => {
+                    state.file = Err(error);
+                    true
+                }
+            },
+            Err(_) => false,
+        };
+        state.lost_lines += 1;
+        drop(state);
+        // A service has none, and then the line is lost.
+        let _ = io::stderr().write_all(line);
+        if had_file {
+            // This thread is writing a line at the moment, and cannot log another one.
+            self.spawn(Self::retry);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log writes each line with one call.
+impl Write for LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.write_line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    // On Windows a new file has the access control list of its folder.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(path: &Path, error: Option<&str>, lost_lines: u64) -> LogFileStatus {
+        LogFileStatus { path: path.to_owned(), error: error.map(str::to_owned), lost_lines }
+    }
+
+    #[test]
+    fn lines_are_appended() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, "before\n").unwrap();
+        let file = LogFile::open(&path);
+        file.write_line(b"after\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nafter\n");
+        assert_eq!(file.status(), status(&path, None, 0));
+    }
+
+    #[test]
+    fn a_file_that_can_be_opened_later_is_written_from_then_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("folder").join("log");
+        let file = LogFile::open(&path);
+        let reason = std::fs::read(&path).unwrap_err().to_string();
+        file.write_line(b"lost\n");
+        assert!(!file.reopen());
+        assert_eq!(file.status(), status(&path, Some(&reason), 1));
+        std::fs::create_dir(directory.path().join("folder")).unwrap();
+        assert!(file.reopen());
+        file.write_line(b"written\n");
+        assert_eq!((file.status(), std::fs::read(&path).unwrap()), (status(&path, None, 1), b"\nwritten\n".to_vec()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_until_it_has_space() {
+        let path = Path::new("/dev/full");
+        let file =
+            LogFile { path: path.into(), state: Arc::new(Mutex::new(State { file: open(path), lost_lines: 0 })) };
+        assert_eq!(file.status(), status(path, None, 0));
+        file.write_line(b"lost\n");
+        assert!(file.status().error.is_some() && file.status().lost_lines == 1 && !file.reopen());
+    }
+}

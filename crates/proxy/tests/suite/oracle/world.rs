@@ -1,0 +1,348 @@
+//! A host, a cluster and a process, step by step. Everything depends on the seed alone; the numbers of a step do not depend on other steps.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hcn::{ApiVersion, Client, Kind, Version};
+use hcn_emulator::Emulator;
+use hcn_emulator::testing::host;
+use proxy::Reconciler;
+use proxy::apply::{Interruption, Workers};
+
+use super::cluster::SmallCluster;
+use super::difference::{Snapshot, Subject};
+use super::disturbances::CONTENTS_BOUND;
+use super::events::Programs;
+use super::hns::{Faults, Hns};
+use super::networks::Networks;
+use super::random::Random;
+use super::wanted::{self, Facts};
+use super::witness::Witness;
+use crate::rig::{own_host, settings};
+
+/// Steps in a row with faults, then as many without.
+const PHASE: u64 = 16;
+
+pub(super) struct World {
+    pub(super) seed: u64,
+    hns: Arc<Hns>,
+    client: Client,
+    proxy: Reconciler,
+    cluster: SmallCluster,
+    facts: Facts,
+    programs: Programs,
+    threads: NonZeroUsize,
+    now: Duration,
+    types: &'static [&'static str],
+    /// Whether the last run was interrupted: the next one begins where it ended, so that no frontend waits for ever.
+    interrupted: bool,
+    /// Whether HNS and the cluster were equal and known after the last step.
+    was_settled: bool,
+}
+
+const TYPES: [&[&str]; 5] =
+    [&["L2Bridge"], &["Overlay"], &["L2Bridge", "L2Bridge"], &["Overlay", "L2Bridge"], &["L2Bridge", "Overlay"]];
+/// Server 2019, 2022 and 2025, the last twice: it modifies in place.
+const VERSIONS: [(u32, u32); 5] = [(9, 5), (14, 0), (15, 4), (15, 5), (15, 5)];
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Random::of(seed, u64::MAX);
+        let types = TYPES[random.index(TYPES.len())];
+        let version = VERSIONS[random.index(VERSIONS.len())];
+        let version = Version::new(version.0, version.1);
+        let api = if random.one_in(6) { ApiVersion::V1 } else { ApiVersion::V2 };
+        let threads = [1, 1, 1, 1, 2, 8][random.index(6)];
+        let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
+        let settings = proxy::Settings {
+            network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
+            source_vip: source_vip.parse().ok(),
+            enable_dsr: random.one_in(2),
+            forward_health_check_vip: random.one_in(2),
+            take_over: random.one_in(6),
+            ..settings()
+        };
+        let emulator = Arc::new(Emulator::from_host(&host(&version.to_string(), types)).unwrap());
+        emulator.change_quirks(|quirks| {
+            quirks.silent_modify = version == Version::new(15, 4) || random.one_in(4);
+            quirks.chooses_ids = random.one_in(8);
+            quirks.remote_blocks_local = random.one_in(4);
+            quirks.first_delete_fails = random.one_in(6);
+        });
+        emulator.change_options(|options| options.fails_in_envelope = random.one_in(4));
+        let mut flip = || random.one_in(2);
+        let faults = Faults {
+            refused: flip(),
+            unconfirmed: flip(),
+            late: flip(),
+            restarts: flip(),
+            losses: flip(),
+            deaths: flip(),
+        };
+        let programs = Programs { cni: flip(), meddler: flip(), rival: flip(), networks: flip() };
+        let cluster = SmallCluster::random(&mut random);
+        let facts = Facts { settings, version, api, networks: Networks::default() };
+        let restores = version < Version::new(15, 4);
+        let mut witness = Witness::new(cluster.clone(), facts.clone(), threads, restores);
+        witness.foreign.clear();
+        let hns = Arc::new(Hns::new(emulator, witness, faults));
+        {
+            let mut state = hns.state();
+            state.random = random;
+            hns.furnish(&mut state, types.len());
+        }
+        let client = Client::new(hns.clone(), api);
+        let proxy = Reconciler::new(facts.settings.clone(), own_host());
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let now = Duration::from_secs(1);
+        let mut world = Self {
+            seed,
+            hns,
+            client,
+            proxy,
+            cluster,
+            facts,
+            programs,
+            threads,
+            now,
+            types,
+            interrupted: false,
+            was_settled: false,
+        };
+        world.begin();
+        world
+    }
+
+    /// A new process.
+    fn begin(&mut self) {
+        self.client = Client::new(self.hns.clone(), self.facts.api);
+        self.proxy = Reconciler::new(self.facts.settings.clone(), own_host());
+        let mut state = self.hns.state();
+        state.dead = false;
+        state.witness.log("a new process".to_owned());
+        state.witness.begin(&self.hns.emulator);
+        drop(state);
+        self.was_settled = false;
+        self.load();
+    }
+
+    /// Gives the process the whole cluster.
+    fn load(&mut self) {
+        let (services, slices) = self.cluster.build();
+        self.proxy.set_zone(self.cluster.zone.map(Into::into));
+        self.proxy.reset_services(services);
+        self.proxy.reset_slices(slices);
+        self.expect();
+    }
+
+    /// Gives the process what has changed, one object after the other.
+    fn apply(&mut self, before: &SmallCluster) {
+        let ((old_services, old_slices), (services, slices)) = (before.build(), self.cluster.build());
+        self.proxy.set_zone(self.cluster.zone.map(Into::into));
+        for gone in old_slices.iter().filter(|old| !slices.iter().any(|new| new.name == old.name)) {
+            self.proxy.delete_slice(&gone.name);
+        }
+        slices.into_iter().for_each(|slice| self.proxy.apply_slice(slice));
+        for gone in old_services.iter().filter(|old| !services.iter().any(|new| new.name == old.name)) {
+            self.proxy.delete_service(&gone.name);
+        }
+        services.into_iter().for_each(|service| self.proxy.apply_service(service));
+        self.expect();
+    }
+
+    /// Tells the witness what the process knows.
+    fn expect(&mut self) {
+        self.facts.networks = Networks::known(self.proxy.networks());
+        let mut state = self.hns.state();
+        state.witness.cluster.clone_from(&self.cluster);
+        state.witness.facts.clone_from(&self.facts);
+        state.witness.frontends = wanted::frontends(&self.cluster, &self.facts);
+        state.witness.now = self.now;
+    }
+
+    pub(super) fn step(&mut self, number: u64) {
+        let mut random = Random::of(self.seed, number);
+        let stormy = (number / PHASE).is_multiple_of(2);
+        let mut state = self.hns.state();
+        state.random = Random::of(self.seed, number + (1 << 32));
+        state.armed = stormy;
+        state.mistaken = false;
+        state.witness.writes = 0;
+        state.witness.log(format!("step {number}"));
+        let mut quiet = self.was_settled && state.witness.disturbances.is_empty();
+        if random.one_in(2) {
+            self.hns.happen(&mut state, self.programs, self.types.len());
+            quiet &= state.witness.disturbances.is_empty();
+        }
+        drop(state);
+        if random.one_in(2) {
+            let before = self.cluster.clone();
+            (0..=random.below(3)).for_each(|_| self.cluster.change(&mut random));
+            if random.one_in(4) {
+                self.load()
+            } else {
+                self.apply(&before)
+            }
+            quiet &= self.cluster == before;
+        }
+        if !stormy || random.one_in(2) {
+            self.audit(random.one_in(2));
+        }
+        self.run();
+        let mut state = self.hns.state();
+        if quiet && !state.mistaken && state.witness.writes > 0 {
+            state.witness.complain("writes although HNS was in sync and nothing has changed".to_owned());
+        }
+        drop(state);
+        self.check();
+        self.now += Duration::from_millis(if stormy { random.below(4000) } else { 5000 });
+        let dead = self.hns.state().dead;
+        if dead || random.one_in(100) {
+            self.begin();
+        }
+    }
+
+    /// Audits HNS, in one part or with a run in the pause, as the control loop does.
+    fn audit(&mut self, in_parts: bool) {
+        self.hns.begin_audit();
+        let mut result = if in_parts { self.proxy.audit_step(&self.client) } else { self.proxy.audit(&self.client) };
+        if result.as_ref().is_ok_and(|report| report.paused) {
+            self.expect();
+            self.drive();
+            result = self.proxy.audit_step(&self.client);
+        }
+        self.hns.end_audit(result.is_ok());
+        self.expect();
+    }
+
+    /// Runs, perhaps until a change of the cluster or a shutdown interrupts it.
+    fn drive(&mut self) {
+        let mut state = self.hns.state();
+        state.witness.begin_run(self.interrupted);
+        let interruption = [None, None, None, None, Some(Interruption::Change), Some(Interruption::Shutdown)];
+        let interruption = if state.armed { interruption[state.random.index(6)] } else { None };
+        let questions = AtomicU64::new(state.random.below(8));
+        self.interrupted = interruption.is_some();
+        drop(state);
+        let interrupt = || interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8);
+        self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
+    }
+
+    fn run(&mut self) {
+        self.drive();
+        self.expect();
+        let mut state = self.hns.state();
+        if !state.dead {
+            state.witness.end_run(&self.hns.emulator);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.proxy.unready().is_empty()
+    }
+
+    /// Ready implies that HNS equals the cluster, except for what others have done since the last lists.
+    fn check(&mut self) {
+        let ready = self.is_ready();
+        let mut state = self.hns.state();
+        if state.dead {
+            return;
+        }
+        let snapshot = Snapshot::of(&self.hns.emulator);
+        let differences = if ready { state.witness.differences(&snapshot) } else { Vec::new() };
+        self.was_settled = ready && differences.is_empty();
+        if !differences.is_empty() {
+            let unexplained = state.witness.unexplained(&snapshot);
+            let texts = unexplained.iter().map(|one| format!("ready, but {}", one.text));
+            let texts: Vec<String> = texts.collect();
+            texts.into_iter().for_each(|text| state.witness.complain(text));
+        }
+        let networks = Networks::in_hns(&self.hns.emulator, &self.facts.settings.network_names);
+        if ready
+            && !self.facts.networks.is_as_in(&networks)
+            && !state.witness.disturbances.is_disturbed(Subject::Networks)
+        {
+            state.witness.complain(format!("ready, but HNS has {networks:?}"));
+        }
+        let checks = wanted::local_counts(&self.cluster);
+        let given =
+            self.proxy.health_checks().iter().map(|(name, check)| (name.clone(), check.local.clone())).collect();
+        if checks != given {
+            state.witness.complain(format!("health checks say {given:?} instead of {checks:?}"));
+        }
+    }
+
+    /// What the witness found, with what happened before.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let state = self.hns.state();
+        let first = state.witness.complaints.first()?;
+        Some(format!("{}\n{first}", state.witness.history()))
+    }
+
+    /// The faults end: HNS is in sync within a cycle of audits.
+    pub(super) fn end(&mut self) {
+        self.hns.calm();
+        if self.hns.state().dead {
+            self.begin();
+        }
+        self.restore_networks();
+        self.now += Duration::from_secs(600);
+        self.hns.emulator.reset_journal();
+        for _ in 0..2 * CONTENTS_BOUND {
+            self.audit(false);
+            self.run();
+            self.check();
+            self.now += Duration::from_secs(5);
+        }
+        let calls = self.hns.emulator.native_calls();
+        let mut state = self.hns.state();
+        let snapshot = Snapshot::of(&self.hns.emulator);
+        let mut complaints: Vec<String> =
+            state.witness.differences(&snapshot).into_iter().map(|one| format!("at the end: {}", one.text)).collect();
+        complaints.extend((!self.is_ready()).then(|| "not ready at the end".to_owned()));
+        complaints.extend((calls > 2000).then(|| format!("{calls} calls to put things right")));
+        complaints.into_iter().for_each(|one| state.witness.complain(one));
+        drop(state);
+        self.restart_is_quiet();
+    }
+
+    fn restore_networks(&mut self) {
+        let mut state = self.hns.state();
+        for (kind, document) in std::mem::take(&mut state.networks) {
+            let id = super::hns::id_of(&document);
+            self.hns.add(&mut state, kind, id, document);
+        }
+    }
+
+    /// The next process can trust the ids.
+    fn restart_is_quiet(&mut self) {
+        // Of equal endpoints, which only exist where HNS chooses ids, the next process may take another.
+        if self.hns.emulator.build().quirks.chooses_ids {
+            return;
+        }
+        self.begin();
+        self.hns.state().witness.writes = 0;
+        self.audit(false);
+        self.run();
+        let mut state = self.hns.state();
+        if state.witness.writes > 0 {
+            state.witness.complain("a restart writes".to_owned());
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let networks: usize = self.hns.emulator.documents(Kind::Network).len();
+        format!(
+            "seed {}: {:?} ({networks} now), HNS {} {:?}, {} threads, {:?}, {:?}",
+            self.seed,
+            self.types,
+            self.facts.version,
+            self.facts.api,
+            self.threads,
+            self.programs,
+            self.hns.emulator.build().quirks
+        )
+    }
+}
