@@ -27,11 +27,25 @@ pub(crate) fn has_derived_mac(document: &Endpoint) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hcn::schema::IpConfiguration;
+
     use super::*;
 
     #[test]
     fn mac_addresses_are_those_of_kube_proxy() {
         assert_eq!(derived_mac("10.244.2.7".parse().unwrap()), "02-11-0a-f4-02-07");
         assert_eq!(derived_mac("fd00::2:3".parse().unwrap()), "02-11-03-00-02-00");
+    }
+
+    #[test]
+    fn a_derived_mac_address_is_recognized_in_any_spelling() {
+        let of = |mac_address: &str| {
+            let address = IpConfiguration { ip_address: "10.244.2.7".into(), ..IpConfiguration::default() };
+            let mac_address = mac_address.to_owned();
+            has_derived_mac(&Endpoint { mac_address, ip_configurations: vec![address], ..Endpoint::default() })
+        };
+        assert!(of("02-11-0a-f4-02-07") && of("02:11:0A:F4:02:07"));
+        assert!(!of("02-11-0a-f4-02-08") && !of(""));
+        assert!(!has_derived_mac(&Endpoint::default()));
     }
 }

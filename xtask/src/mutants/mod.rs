@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 }
 
 /// The longest time for the tests of one mutant in seconds, also on a busy machine. A mutant with an endless loop is detected by it.
-const TIME_LIMIT: &str = "150";
+const TIME_LIMIT: &str = "300";
 /// The exit codes of cargo-mutants after a complete run: all mutants were caught, some were not, tests of some took too long.
 const COMPLETE: [i32; 3] = [0, 2, 3];
 

@@ -40,7 +40,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How long changes and faults go on; HNS has two minutes more to be in sync
+    /// How long changes and faults go on; HNS has five minutes more to be in sync
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
     /// The seed of changes and faults. Default: a random one, which is printed

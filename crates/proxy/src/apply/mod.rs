@@ -110,3 +110,60 @@ impl Driver for OneByOne {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hcn::Guid;
+    use hcn::schema::{LoadBalancer, Protocol};
+
+    use super::*;
+    use crate::frontend::Frontend;
+    use crate::model::Family;
+
+    fn hns(code: Hresult) -> Failure {
+        Failure::Hns(Error::hns("HcnModifyLoadBalancer", code))
+    }
+
+    fn actions() -> [Action; 2] {
+        let (id, address) = (Guid::nil(), Some([10, 96, 0, 1].into()));
+        let frontend = Frontend { family: Family::V4, address, protocol: Protocol::TCP, port: 80 };
+        let document = LoadBalancer::default();
+        [
+            Action::ModifyLoadBalancer { id, frontend, document: document.clone() },
+            Action::CreateLoadBalancer { id, frontend, document },
+        ]
+    }
+
+    #[test]
+    fn a_new_plan_differs_where_the_next_step_is_another_one() {
+        // For a modification and for a creation.
+        let replan = |failure: Failure| actions().map(|action| failure.requires_replan(&action));
+        assert_eq!(replan(Failure::ModifyHadNoEffect), [true, true]);
+        assert_eq!(replan(Failure::NeedsEndpoint), [true, true]);
+        // A load balancer that cannot be modified is replaced, and one that is absent is created.
+        assert_eq!(replan(hns(Hresult::E_NOTIMPL)), [true, false]);
+        assert_eq!(replan(hns(Hresult::ELEMENT_NOT_FOUND)), [true, false]);
+        for failure in [
+            hns(Hresult::HCN_E_ENDPOINT_NOT_FOUND),
+            hns(Hresult::RPC_S_SERVER_UNAVAILABLE),
+            hns(Hresult::E_INVALIDARG),
+            Failure::NotReleased,
+            Failure::StillReferenced,
+            Failure::OtherContent,
+        ] {
+            assert_eq!(replan(failure), [false, false]);
+        }
+    }
+
+    #[test]
+    fn each_failure_has_its_class() {
+        let of = |failure: Failure| [failure.is_unavailable(), failure.is_port_in_use(), failure.requires_refresh()];
+        assert_eq!(of(hns(Hresult::RPC_S_SERVER_UNAVAILABLE)), [true, false, false]);
+        assert_eq!(of(hns(Hresult::HCN_E_PORT_ALREADY_EXISTS)), [false, true, true]);
+        assert_eq!(of(hns(Hresult::ERROR_ALREADY_EXISTS)), [false, false, true]);
+        assert_eq!(of(hns(Hresult::ELEMENT_NOT_FOUND)), [false, false, true]);
+        assert_eq!(of(Failure::OtherContent), [false, false, true]);
+        assert_eq!(of(hns(Hresult::E_INVALIDARG)), [false; 3]);
+        assert_eq!(of(Failure::NeedsEndpoint), [false; 3]);
+    }
+}

@@ -1,6 +1,6 @@
 //! Objects in HNS that are not what was last written: lost, foreign, modified, or read after a restart.
 
-use hcn::{ApiVersion, Kind};
+use hcn::{ApiVersion, Hresult, Kind};
 use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
@@ -130,6 +130,21 @@ fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart() {
     rig.restart();
     web(&mut rig);
     rig.settle();
+    assert_eq!(rig.objects(), ONE);
+}
+
+#[test]
+fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart_without_the_v1_list() {
+    let mut rig = Rig::l2bridge();
+    web(&mut rig);
+    rig.sync();
+    two_backends(&mut rig);
+    rig.restart();
+    web(&mut rig);
+    // The first call reads the version.
+    rig.emulator.fail_nth("HNSCall", 2, Hresult::ERROR_GEN_FAILURE);
+    rig.sync();
+    // At once, by reading the document: not only when a later list shows the contents.
     assert_eq!(rig.objects(), ONE);
 }
 
