@@ -199,11 +199,14 @@ impl Witness {
     /// No load balancer refers to an endpoint that does not exist.
     fn check_references(&mut self, document: &LoadBalancer, emulator: &Emulator) {
         // A load balancer that is restored may have lost a backend before. HNS refuses it then.
-        if Frontend::of(document).any(|frontend| self.released.contains(&(frontend, true))) {
-            return;
-        }
         for id in document.endpoint_ids().filter(|id| emulator.document(Kind::Endpoint, *id).is_none()) {
             let addresses = self.seen.get(&id).cloned().unwrap_or_default();
+            let is_restored = |frontend| {
+                self.last_backends.get(&frontend).is_some_and(|last| addresses.iter().any(|one| last.contains(one)))
+            };
+            if Frontend::of(document).any(is_restored) {
+                continue;
+            }
             let mut lost = addresses.iter().map(|address| Subject::Address(*address)).chain([Subject::Networks]);
             if !lost.any(|subject| self.disturbances.is_disturbed(subject)) {
                 self.complain(format!("a load balancer refers to endpoint {id}, which does not exist: {document:?}"));
