@@ -324,7 +324,8 @@ impl Comparison<'_> {
             };
             if self.snapshot.local_at(address).is_some_and(|local| local != *id) {
                 push(address, format!("endpoint {id} beside a local one"));
-            } else if !right() {
+            } else if !right() && !self.snapshot.users(*id).any(|user| self.foreign.contains(&user)) {
+                // HNS lets another program use an endpoint of ours, and would delete it nevertheless.
                 push(address, format!("endpoint {id} is not wanted: {endpoint:?}"));
             }
         }

@@ -17,8 +17,10 @@ use crate::rig::{NETWORK, SECOND};
 pub(super) struct Programs {
     /// The CNI is late, or early, or creates an endpoint again.
     pub(super) cni: bool,
-    /// Objects of ours vanish, change, or return as they were.
+    /// Objects of ours vanish, or return as they were.
     pub(super) meddler: bool,
+    /// They also change, and keep their ids.
+    pub(super) contents: bool,
     /// Another proxy creates objects of its own.
     pub(super) rival: bool,
     /// Networks vanish and return.
@@ -67,7 +69,7 @@ impl Hns {
         let snapshot = Snapshot::of(&self.emulator);
         match random.below(20) {
             0..6 if programs.cni => self.cni(state, &mut random, &snapshot, networks),
-            6..12 if programs.meddler => self.meddle(state, &mut random, &snapshot),
+            6..12 if programs.meddler => self.meddle(state, &mut random, &snapshot, programs.contents),
             12..17 if programs.rival => self.rival(state, &mut random, &snapshot),
             19 if programs.networks => self.network(state, &mut random),
             _ => {}
@@ -114,12 +116,13 @@ impl Hns {
     }
 
     /// Objects of ours vanish, change, or return as they were.
-    fn meddle(&self, state: &mut State, random: &mut Random, snapshot: &Snapshot) {
+    fn meddle(&self, state: &mut State, random: &mut Random, snapshot: &Snapshot, contents: bool) {
         let is_own = |id: &&Guid| !state.witness.foreign.contains(*id);
         let endpoints: Vec<Guid> = snapshot.endpoints.keys().filter(is_own).copied().collect();
         let balancers: Vec<Guid> = snapshot.load_balancers.keys().filter(is_own).copied().collect();
         let facts = &state.witness.facts;
-        let modifies = hcn::Features::of(facts.version).modify_load_balancer
+        let modifies = contents
+            && hcn::Features::of(facts.version).modify_load_balancer
             && facts.api == hcn::ApiVersion::V2
             && !self.emulator.build().quirks.silent_modify;
         match random.below(8) {
@@ -139,7 +142,7 @@ impl Hns {
                     self.change_balancer(state, random, *id, &snapshot.load_balancers[id]);
                 }
             }
-            4 => {
+            4 if contents => {
                 if let Some(id) = random.pick(&endpoints) {
                     let mut document = self.emulator.document(Kind::Endpoint, *id).unwrap();
                     document["MacAddress"] = "02-11-de-ad-be-ef".into();

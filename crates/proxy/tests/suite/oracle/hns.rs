@@ -345,6 +345,12 @@ impl Hns {
                 state.note(*kind, &Some(document.clone()), What::Contents);
             }
         }
+        if write.is_none() && answer.is_err() && self.emulator.build().quirks.chooses_ids {
+            // The process may not learn the id of what it has just created. It creates another, and this one stays.
+            let last = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| self.emulator.documents(kind).pop());
+            let ids = last.iter().flatten().map(id_of);
+            state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
+        }
         if write.is_none() {
             let what = if let Call::Hns { path, .. } = call { path } else { call.function() };
             let outcome = answer.as_ref().err().map(|error| format!(": {error}")).unwrap_or_default();
@@ -405,7 +411,10 @@ impl State {
             }
             _ => subjects.push(Subject::Networks),
         }
-        subjects.into_iter().for_each(|subject| self.witness.disturbances.add(subject, what, clock));
+        for subject in subjects {
+            self.witness.disturbances.add(subject, what, clock);
+            *self.witness.incidents.entry(subject).or_default() += 1;
+        }
     }
 
     pub(super) fn remember(&mut self, kind: Kind, id: Guid, document: &Value) {

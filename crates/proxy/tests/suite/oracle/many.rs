@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::world::Threads;
 use super::{STEPS, run};
 
 fn number(name: &str) -> Option<u64> {
@@ -27,7 +28,7 @@ fn many_worlds() {
                     if world * STEPS >= steps || failed.load(Ordering::Relaxed) >= enough {
                         break;
                     }
-                    let result = std::panic::catch_unwind(|| run(first + world, 0..STEPS));
+                    let result = std::panic::catch_unwind(|| run(first + world, Threads::OfWorld, 0..STEPS));
                     if let Some(text) = result.unwrap_or_else(|_| Some("panic".to_owned())) {
                         failed.fetch_add(1, Ordering::Relaxed);
                         let file = format!("{}/chaos-{}.txt", env!("CARGO_TARGET_TMPDIR"), first + world);
@@ -54,7 +55,7 @@ fn many_worlds() {
 fn one_world_again() {
     let seed = number("CHAOS_SEED").unwrap_or(1);
     let mut steps: Vec<u64> = (0..STEPS).collect();
-    let Some(mut text) = run(seed, steps.iter().copied()) else { return };
+    let Some(mut text) = run(seed, Threads::OfWorld, steps.iter().copied()) else { return };
     // What failed first, without ids and numbers, is what must fail again.
     let mut size = steps.len() / 2;
     while size > 0 {
@@ -62,7 +63,7 @@ fn one_world_again() {
         while start < steps.len() {
             let fewer: Vec<u64> =
                 steps.iter().enumerate().filter(|(i, _)| !(start..start + size).contains(i)).map(|(_, s)| *s).collect();
-            match run(seed, fewer.iter().copied()) {
+            match run(seed, Threads::OfWorld, fewer.iter().copied()) {
                 Some(shorter) => (steps, text) = (fewer, shorter),
                 None => start += size,
             }

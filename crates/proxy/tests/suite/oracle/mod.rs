@@ -17,16 +17,14 @@ mod witness;
 mod world;
 mod write;
 
-use proptest::prelude::*;
-
 use crate::rig::cases;
-use world::World;
+use world::{Threads, World};
 
 const STEPS: u64 = 64;
 
 /// Runs a world, without some of its steps. Returns what was wrong.
-fn run(seed: u64, steps: impl Iterator<Item = u64>) -> Option<String> {
-    let mut world = World::new(seed);
+fn run(seed: u64, threads: Threads, steps: impl Iterator<Item = u64>) -> Option<String> {
+    let mut world = World::new(seed, threads);
     let failed = |world: &World| world.complaint().map(|text| format!("{text}\n{}", world.describe()));
     for step in steps {
         world.step(step);
@@ -38,12 +36,10 @@ fn run(seed: u64, steps: impl Iterator<Item = u64>) -> Option<String> {
     failed(&world)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 0, ..cases(64) })]
-
-    #[test]
-    #[ignore = "drift of the only object of a kind is not repaired yet"]
-    fn the_process_is_never_wrong_while_it_is_ready(seed in any::<u64>()) {
-        prop_assert_eq!(run(seed, 0..STEPS), None);
+/// The same seeds each time, and one thread, so that the result is the same each time. `cargo xtask chaos` runs others.
+#[test]
+fn the_process_is_never_wrong_while_it_is_ready() {
+    for seed in 1..=u64::from(cases(64).cases) {
+        assert_eq!(run(seed, Threads::One, 0..STEPS), None);
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Witness {
     released: Vec<(Frontend, bool)>,
     /// The backends of the load balancer that a frontend had last.
     last_backends: HashMap<Frontend, BTreeSet<IpAddr>>,
+    /// How often others changed something.
+    pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
     failed: HashSet<Subject>,
     /// Frontends that were replaced since the last whole second of the model's clock.
@@ -72,6 +74,7 @@ impl Witness {
             claimed: HashSet::new(),
             released: Vec::new(),
             last_backends: HashMap::new(),
+            incidents: HashMap::new(),
             failed: HashSet::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
@@ -111,6 +114,7 @@ impl Witness {
         self.claimed.clear();
         self.released.clear();
         self.failed.clear();
+        self.incidents.clear();
         self.replaced.clear();
         (self.unread, self.unread_writes) = ((false, false), 0);
     }
@@ -124,8 +128,10 @@ impl Witness {
     pub(super) fn end_run(&mut self, emulator: &Emulator) {
         let snapshot = Snapshot::of(emulator);
         for (frontend, refused) in std::mem::take(&mut self.released) {
-            let is_excused = refused || self.disturbances.is_disturbed(Subject::Frontend(frontend));
-            if !is_excused && snapshot.on(frontend).next().is_none() {
+            // Other threads may have been refused in between.
+            let is_excused = refused && self.threads > 1;
+            let is_disturbed = self.disturbances.is_disturbed(Subject::Frontend(frontend));
+            if !is_excused && !is_disturbed && snapshot.on(frontend).next().is_none() {
                 self.complain(format!("{frontend} was left without a load balancer"));
             }
         }
@@ -192,8 +198,15 @@ impl Witness {
 
     /// No load balancer refers to an endpoint that does not exist.
     fn check_references(&mut self, document: &LoadBalancer, emulator: &Emulator) {
+        // A load balancer that is restored may have lost a backend before. HNS refuses it then.
         for id in document.endpoint_ids().filter(|id| emulator.document(Kind::Endpoint, *id).is_none()) {
             let addresses = self.seen.get(&id).cloned().unwrap_or_default();
+            let is_restored = |frontend| {
+                self.last_backends.get(&frontend).is_some_and(|last| addresses.iter().any(|one| last.contains(one)))
+            };
+            if Frontend::of(document).any(is_restored) {
+                continue;
+            }
             let mut lost = addresses.iter().map(|address| Subject::Address(*address)).chain([Subject::Networks]);
             if !lost.any(|subject| self.disturbances.is_disturbed(subject)) {
                 self.complain(format!("a load balancer refers to endpoint {id}, which does not exist: {document:?}"));
@@ -263,7 +276,12 @@ impl Witness {
             let Some(Subject::Frontend(frontend)) = one.subjects.first() else { return false };
             let recent =
                 self.replaced.get(frontend).is_some_and(|at| *at + std::time::Duration::from_secs(1) > self.now);
-            is_dns(frontend, &self.frontends) && !recent && !one.subjects.iter().any(|one| self.failed.contains(one))
+            // The repair of what another program keeps deleting is delayed.
+            let contended = one.subjects.iter().any(|one| self.incidents.get(one).is_some_and(|count| *count > 2));
+            is_dns(frontend, &self.frontends)
+                && !contended
+                && !recent
+                && !one.subjects.iter().any(|one| self.failed.contains(one))
         });
         if let Some(late) = late {
             self.complain(format!("{write:?} comes before DNS: {}", late.text));
@@ -301,14 +319,13 @@ impl Witness {
         if self.threads > 1 {
             return;
         }
-        let Some((frontend, refused)) = self.released.first().copied() else { return };
+        // After a refusal, the old one is created again at once.
+        let Some((frontend, _)) = self.released.first().copied() else { return };
         let is_successor = matches!(write, Write::CreateLoadBalancer(document)
             if Frontend::of(document).any(|own| own == frontend));
         let is_surplus = matches!(write, Write::DeleteLoadBalancer(_));
-        if !is_successor && !is_surplus && !refused {
+        if !is_successor && !is_surplus {
             self.complain(format!("{frontend} was left without a load balancer for {write:?}"));
-        }
-        if !is_successor && refused {
             self.released.clear();
         }
     }
@@ -343,7 +360,10 @@ impl Witness {
             self.last_backends.extend(Frontend::of(document).map(|frontend| (frontend, backends.clone())));
         }
         match write {
-            Write::CreateLoadBalancer(document) => self.created(document, effective && answer.is_ok()),
+            Write::CreateLoadBalancer(document) => {
+                // The process reads an object whose id exists, and takes it for created.
+                self.created(document, effective && class.is_none_or(|class| class == Class::Exists));
+            }
             Write::DeleteLoadBalancer(id) if effective => {
                 self.foreign.remove(id);
                 if let Some(document) = deleted.filter(|_| answer.is_ok()) {
