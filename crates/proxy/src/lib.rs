@@ -32,7 +32,7 @@ pub use explain::Explanation;
 pub use foreign_writer::{ForeignWriter, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
-pub use network::{Distrust, HostCondition, Network, NetworkIndex, Networks};
+pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};

@@ -180,15 +180,15 @@ pub enum HostCondition {
     /// HNS chooses the ids of objects itself.
     #[error("HNS does not keep requested ids; contents are compared instead, which makes a start slower")]
     IdsNotHonoured,
-    /// Another program keeps writing objects of ours.
+    /// Another program keeps writing objects of hnsproxy.
     #[error("{0}")]
     ForeignWriter(ForeignWriter),
     /// A document of HNS is invalid.
     #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
     /// An HNS v1 list contradicts the HCN (v2) API.
-    #[error("the HNS v1 list of {} is not used: {distrust}; what other programs modify in place is not detected", plural(*kind))]
-    V1ListDistrusted { kind: Kind, distrust: Distrust },
+    #[error("the HNS v1 list of {} is not used: {contradiction}; what other programs modify in place is not detected", plural(*kind))]
+    V1ListDistrusted { kind: Kind, contradiction: Contradiction },
     /// A list lacks objects that HNS has.
     #[error("the list of {} lacks some that HNS has; what it lacks is treated as present", plural(*kind))]
     ListIncomplete { kind: Kind },
@@ -211,9 +211,9 @@ impl HostCondition {
     }
 }
 
-/// What the HNS v1 list of a kind shows otherwise than the HCN (v2) API.
+/// How the HNS v1 list of a kind contradicts the HCN (v2) API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Distrust {
+pub enum Contradiction {
     #[error("it lacks {0}, which HNS has")]
     Lacks(Guid),
     #[error("it has {0}, which HNS does not have")]

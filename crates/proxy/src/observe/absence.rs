@@ -62,7 +62,7 @@ impl Observed {
         listed: &mut Vec<Listed<ObservedLoadBalancer>>,
     ) -> Result<(), Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
-        // A foreign one is at most created by us. HNS refuses that where it still has it.
+        // Foreign ones are not confirmed: if one still exists, HNS refuses the one that is created in its place.
         let ours = self.load_balancers.iter().filter(|(id, known)| !present.contains(id) && known.owner == Owner::Us);
         let missing = ours.map(|(id, _)| *id).collect();
         let list_again = || Ok(client.load_balancers(|listed| Some(listed.id))?.into_iter().collect());

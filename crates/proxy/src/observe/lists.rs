@@ -11,7 +11,7 @@ use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
-use crate::network::Distrust;
+use crate::network::Contradiction;
 use crate::settings::Capabilities;
 
 /// If at most this many objects are unread, each is read on its own: two calls each, so at most 32. The v1 list is one
@@ -119,7 +119,7 @@ impl Observed {
                 Some(Ok(endpoint)) => {
                     // The enumeration before the v1 list had it, and the read after it too.
                     if lacked {
-                        self.v1_lists.distrust(Kind::Endpoint, Distrust::Lacks(id));
+                        self.v1_lists.distrust(Kind::Endpoint, Contradiction::Lacks(id));
                     }
                     self.add_listed_endpoint(id, endpoint, findings);
                 }
@@ -207,7 +207,7 @@ impl Observed {
                 Some(Ok(observed)) => {
                     // As for endpoints.
                     if lacked {
-                        self.v1_lists.distrust(Kind::LoadBalancer, Distrust::Lacks(id));
+                        self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::Lacks(id));
                     }
                     self.add_listed_load_balancer(id, observed, findings);
                 }
@@ -307,9 +307,9 @@ impl Observed {
         let Some(v1) = v1 else { return Ok(LoadBalancerList { listed, from_v1_list: false }) };
         let is_skipped = |id: &Guid| self.skipped_load_balancers.contains_key(id);
         let read = |id| client.load_balancer(id);
-        let distrust = v1_lists::merge(&mut listed, v1, is_skipped, v1_list, read)?;
-        distrust.into_iter().for_each(|distrust| self.v1_lists.distrust(Kind::LoadBalancer, distrust));
-        Ok(LoadBalancerList { listed, from_v1_list: distrust.is_none() })
+        let contradiction = v1_lists::merge(&mut listed, v1, is_skipped, v1_list, read)?;
+        contradiction.into_iter().for_each(|found| self.v1_lists.distrust(Kind::LoadBalancer, found));
+        Ok(LoadBalancerList { listed, from_v1_list: contradiction.is_none() })
     }
 
     /// Whether a v1 list of load balancers has exactly the known ones. At the first audit: all that we would create, if
@@ -362,8 +362,8 @@ impl Observed {
         let is_skipped = |id: &Guid| self.skipped_endpoints.contains_key(id);
         let list_again = || v1_list().map(listed_only);
         let read = |id| client.endpoint(id);
-        let distrust = v1_lists::merge(&mut listed, listed_only(v1), is_skipped, list_again, read)?;
-        distrust.into_iter().for_each(|distrust| self.v1_lists.distrust(Kind::Endpoint, distrust));
+        let contradiction = v1_lists::merge(&mut listed, listed_only(v1), is_skipped, list_again, read)?;
+        contradiction.into_iter().for_each(|found| self.v1_lists.distrust(Kind::Endpoint, found));
         Ok(networks.into_iter().zip(listed).collect())
     }
 }

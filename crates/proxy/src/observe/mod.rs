@@ -50,7 +50,7 @@ pub struct Observed {
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
-    /// Objects of ours that had other content than their id tells: another program modified or created them. Kept while such an object is
+    /// Own objects whose ids did not show their content: another program modified or created them. Kept while such an object is
     /// missing, since it may reappear with that content.
     untrusted_ids: FxHashSet<Guid>,
     /// Whether load balancers have been listed at least once.
@@ -209,7 +209,7 @@ impl Observed {
         self.perhaps_referenced.extend(endpoints);
     }
 
-    /// Records that another program gave an object other content than its id tells.
+    /// Records that the id of an object no longer shows its content, because another program changed it.
     pub fn mark_id_untrusted(&mut self, id: Guid) {
         self.untrusted_ids.insert(id);
     }

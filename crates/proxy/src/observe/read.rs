@@ -1,4 +1,4 @@
-//! What the read of one object says: its document, that it is absent, or an error.
+//! Classifies the result of reading one object: its document, absent, or an error.
 
 use hcn::{Class, Error};
 

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Observed;
 use super::read::readable_or_absent;
-use crate::network::Distrust;
+use crate::network::Contradiction;
 
 /// At most this many objects are read to prove a contradiction, two calls each. One is enough unless its document is
 /// invalid, or another program deletes it at that moment.
@@ -22,7 +22,7 @@ const MAX_PROOFS: usize = 4;
 /// version of HNS comes with a reboot.
 #[derive(Debug, Clone, Default)]
 pub struct V1Lists {
-    distrusted: BTreeMap<Kind, Distrust>,
+    distrusted: BTreeMap<Kind, Contradiction>,
 }
 
 impl V1Lists {
@@ -30,13 +30,13 @@ impl V1Lists {
         !self.distrusted.contains_key(&kind)
     }
 
-    pub fn distrusted(&self) -> impl Iterator<Item = (Kind, Distrust)> {
-        self.distrusted.iter().map(|(kind, distrust)| (*kind, *distrust))
+    pub fn distrusted(&self) -> impl Iterator<Item = (Kind, Contradiction)> {
+        self.distrusted.iter().map(|(kind, contradiction)| (*kind, *contradiction))
     }
 
-    /// The first reason is kept.
-    pub(super) fn distrust(&mut self, kind: Kind, distrust: Distrust) {
-        self.distrusted.entry(kind).or_insert(distrust);
+    /// The first contradiction is kept.
+    pub(super) fn distrust(&mut self, kind: Kind, contradiction: Contradiction) {
+        self.distrusted.entry(kind).or_insert(contradiction);
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn merge<T, R>(
     is_skipped: impl Fn(&Guid) -> bool,
     list_again: impl FnOnce() -> Result<Vec<Listed<T>>, Error>,
     read: impl Fn(Guid) -> Result<R, Error>,
-) -> Result<Option<Distrust>, Error> {
+) -> Result<Option<Contradiction>, Error> {
     let shown = by_id(v1);
     let enumerated: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
     // An object with an invalid document may be missing in a v1 list, which has documents, and an entry with an invalid
@@ -81,12 +81,12 @@ pub(super) fn merge<T, R>(
         shows.sort_unstable();
         for id in lacks.into_iter().take(MAX_PROOFS) {
             if let Some(Ok(_)) = readable_or_absent(read(id))? {
-                return Ok(Some(Distrust::Lacks(id)));
+                return Ok(Some(Contradiction::Lacks(id)));
             }
         }
         for id in shows.into_iter().take(MAX_PROOFS) {
             if readable_or_absent(read(id))?.is_none() {
-                return Ok(Some(Distrust::ShowsAbsent(id)));
+                return Ok(Some(Contradiction::ShowsAbsent(id)));
             }
         }
     }

@@ -14,12 +14,12 @@ use super::lists::ListedEndpoint;
 use super::read::readable_or_absent;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
-use crate::network::Distrust;
+use crate::network::Contradiction;
 use crate::settings::Capabilities;
 
-/// The number of endpoints that the v1 list may show otherwise than they are. HNS builds differ in what they write for
-/// endpoints of some kinds, and each of these costs two calls once. A list that shows more of them otherwise shows
-/// nothing that another program does.
+/// The number of endpoints that the v1 list may show with other content than they have. HNS builds differ in what they
+/// write for endpoints of some kinds, and each of these costs two calls once. A list that is wrong about more of them
+/// does not show what another program has changed.
 const MAX_MISREPRESENTED: usize = 4;
 
 /// What the entries of a list suggest about the objects that are verified.
@@ -81,7 +81,7 @@ impl Observed {
             && other_api
             && (shows_nothing_right || misrepresented.len() == MAX_MISREPRESENTED)
         {
-            self.v1_lists.distrust(Kind::Endpoint, Distrust::OtherContent(*first));
+            self.v1_lists.distrust(Kind::Endpoint, Contradiction::OtherContent(*first));
         }
         // Without this mark, each such audit would read them again.
         self.misrepresented.extend(misrepresented);
@@ -120,7 +120,7 @@ impl Observed {
                         // not read if it shows them. So a list that is wrong about one of them, for example because it
                         // is out of date, is not used again. An incomplete entry says nothing about the others.
                         if complete.contains(&id) {
-                            self.v1_lists.distrust(Kind::LoadBalancer, Distrust::OtherContent(id));
+                            self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::OtherContent(id));
                             break;
                         }
                     } else {

@@ -85,7 +85,8 @@ impl Environment {
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
         let distrusted = observed.v1_lists().distrusted();
-        let distrusted = distrusted.map(|(kind, distrust)| HostCondition::V1ListDistrusted { kind, distrust });
+        let distrusted =
+            distrusted.map(|(kind, contradiction)| HostCondition::V1ListDistrusted { kind, contradiction });
         let incomplete = observed.incomplete_lists().map(|kind| HostCondition::ListIncomplete { kind });
         let mut conditions: Vec<HostCondition> =
             networks.chain(ids).chain(skipped).chain(distrusted).chain(incomplete).collect();

@@ -5,7 +5,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::model::ServiceName;
 use proxy::observe::by_cause;
 use proxy::testing::{backend, service, slice};
-use proxy::{Cause, Distrust, HostCondition};
+use proxy::{Cause, Contradiction, HostCondition};
 use serde_json::json;
 
 use crate::faults::{back, empty, ids, serve, writes};
@@ -109,7 +109,7 @@ fn a_v1_list_with_other_contents_than_hns_has_is_not_used_again() {
     audits(&mut rig);
     let (calls, writes) = rig.calls();
     assert_eq!((calls, writes), (2 * AUDITS as u64 + 2, 0), "one load balancer is read, once");
-    let [HostCondition::V1ListDistrusted { kind: Kind::LoadBalancer, distrust: Distrust::OtherContent(_) }] =
+    let [HostCondition::V1ListDistrusted { kind: Kind::LoadBalancer, contradiction: Contradiction::OtherContent(_) }] =
         rig.proxy.host_conditions()[..]
     else {
         panic!("{:?}", rig.proxy.host_conditions())
