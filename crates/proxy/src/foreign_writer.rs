@@ -1,19 +1,19 @@
-//! What shows that another program writes the same HNS objects.
+//! The evidence that another program writes the same HNS objects.
 
 use std::time::Duration;
 
 use hcn::Guid;
 
-/// Another program that deletes, replaces or modifies objects of ours again and again, as it was when that was noticed.
+/// Another program that deletes, replaces or modifies own objects again and again. The numbers are those of the time when that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignWriter {
     /// One of the objects: the frontend of a load balancer, or the address of an endpoint.
     pub object: String,
-    /// How often that object was lost, taken or modified.
+    /// The number of times that the object was lost, taken or modified.
     pub times: usize,
     /// The time between the first and the last of these times.
     pub within: Duration,
-    /// How many other objects had the same happen to them by then.
+    /// The number of other contended objects.
     pub others: usize,
     pub writer: Writer,
 }
@@ -21,11 +21,11 @@ pub struct ForeignWriter {
 /// What is known about the other program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Writer {
-    /// It has load balancers on our frontends that look like those of kube-proxy.
+    /// It has load balancers on the frontends of this process that look like those of kube-proxy.
     KubeProxy { load_balancers: Vec<Guid> },
     /// It creates objects with the mark of hnsproxy.
     Hnsproxy,
-    /// It has other load balancers on our frontends.
+    /// It has other load balancers on these frontends.
     Other { load_balancers: Vec<Guid> },
     /// It only deletes or modifies.
     Unknown,
@@ -37,8 +37,8 @@ impl std::fmt::Display for ForeignWriter {
         f.write_str(object)?;
         match others {
             0 => {}
-            1 => f.write_str(" and 1 more object of HNS")?,
-            others => write!(f, " and {others} more objects of HNS")?,
+            1 => f.write_str(" and 1 more HNS object")?,
+            others => write!(f, " and {others} more HNS objects")?,
         }
         write!(
             f,
@@ -49,7 +49,7 @@ impl std::fmt::Display for ForeignWriter {
             Writer::KubeProxy { load_balancers } => {
                 write!(f, "{}, as kube-proxy creates it, has the frontend; stop kube-proxy", listed(load_balancers))
             }
-            Writer::Hnsproxy => f.write_str("another hnsproxy creates objects; stop one of the two"),
+            Writer::Hnsproxy => f.write_str("another hnsproxy creates the same objects; stop one of the two"),
             Writer::Other { load_balancers } => {
                 write!(f, "{} of another program has the frontend; stop that program", listed(load_balancers))
             }

@@ -1,4 +1,4 @@
-//! Delays the repair of contended objects, and says what is known about the program that writes them.
+//! Delays the repair of contended objects, and describes the program that writes them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::observe::{Cause, Owner};
 const MAX_IDS: usize = 3;
 
 impl Reconciler {
-    /// Judges the drift since the last run, and leaves only those objects dirty whose repair is not delayed.
+    /// Counts the drift since the last run, and leaves only those objects dirty whose repair is not delayed.
     pub(super) fn delay_contended(&mut self, now: Duration) {
         if !self.contention.judge(now) {
             self.foreign_writer = None;
@@ -26,13 +26,13 @@ impl Reconciler {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
         self.dirty.merge(released);
-        let held = self.contention.hold(&mut self.dirty, now);
-        for frontend in held.frontends {
-            // They would be due at once, and held again at once.
+        let delayed = self.contention.delay(&mut self.dirty, now);
+        for frontend in delayed.frontends {
+            // They would be due at once, and delayed again at once.
             self.retries.failed.clear(Subject::Frontend(frontend));
             self.pacing.planned(frontend, false);
         }
-        for address in held.addresses {
+        for address in delayed.addresses {
             self.retries.failed.clear(Subject::Address(address));
         }
     }

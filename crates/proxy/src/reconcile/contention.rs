@@ -1,4 +1,4 @@
-//! Recognizes objects that another program keeps writing: objects of ours that are lost, taken or modified again and again, although they
+//! Recognizes objects that another program keeps writing: own objects that are lost, taken or modified again and again, although they
 //! were programmed each time. Their repair is delayed, each time longer, since two programs that repair at once never end.
 //!
 //! Other losses must not count as that. What differs after a known restart of HNS is no incident, nor are objects that HNS lists late then. A
@@ -32,7 +32,7 @@ const LATE_LISTS: Duration = Duration::from_secs(120);
 /// The incidents of one object.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
-    /// When they happened; only those that still count.
+    /// The times of the incidents that still count.
     incidents: Vec<Duration>,
     pub(super) causes: BTreeSet<Cause>,
     contended: bool,
@@ -49,7 +49,7 @@ impl History {
     }
 
     fn add(&mut self, now: Duration) {
-        // Bounded: a contended object only needs its last incident, an other one at most as many as make it contended.
+        // Bounded: a contended object only needs its last incident, another one at most as many as make it contended.
         if self.incidents.len() >= INCIDENTS {
             self.incidents.remove(0);
         }
@@ -70,13 +70,13 @@ impl History {
 
 #[derive(Debug)]
 pub(super) struct Contention {
-    /// The drift since it was last judged. The time is known to the next run.
+    /// The drift since the last run. The next run knows the time.
     found: BTreeMap<Subject, BTreeSet<Cause>>,
     histories: FxHashMap<Subject, History>,
     /// Until when the repairs of contended objects are delayed.
     backoff: Backoff,
     /// What would be dirty if its repair were not delayed.
-    held: Dirty,
+    delayed: Dirty,
     restart: Restart,
 }
 
@@ -87,7 +87,7 @@ enum Restart {
     None,
     /// HNS has disconnected: the next complete audit finds what it has lost.
     Announced,
-    /// That audit is done. The time is known to the next run.
+    /// That audit is done. The next run knows the time.
     Audited,
     /// Until then, HNS may list objects late.
     Until(Duration),
@@ -99,7 +99,7 @@ impl Default for Contention {
             found: BTreeMap::new(),
             histories: FxHashMap::default(),
             backoff: Backoff::between(INITIAL_DELAY, MAX_DELAY),
-            held: Dirty::default(),
+            delayed: Dirty::default(),
             restart: Restart::None,
         }
     }
@@ -153,7 +153,7 @@ impl Contention {
         self.histories.retain(|subject, history| {
             history.expire(now);
             if !history.contended {
-                // What it held is due, then.
+                // Its delayed repair is due then.
                 backoff.clear(*subject);
             }
             !history.incidents.is_empty()
@@ -161,22 +161,22 @@ impl Contention {
         self.contended().next().is_some()
     }
 
-    /// Returns what was held and is due now.
+    /// Removes and returns the delayed repairs that are due now.
     pub(super) fn release(&mut self, now: Duration) -> Dirty {
-        let held = std::mem::take(&mut self.held);
-        let (delayed, due) = self.split(held, now);
-        self.held = delayed;
+        let all = std::mem::take(&mut self.delayed);
+        let (delayed, due) = self.split(all, now);
+        self.delayed = delayed;
         due
     }
 
-    /// Holds what must not be repaired yet: takes it out of the dirty set, and returns it.
-    pub(super) fn hold(&mut self, dirty: &mut Dirty, now: Duration) -> Dirty {
+    /// Moves what must not be repaired yet from the dirty set to the delayed one, and returns it.
+    pub(super) fn delay(&mut self, dirty: &mut Dirty, now: Duration) -> Dirty {
         if self.backoff.is_empty() {
             return Dirty::default();
         }
         let (delayed, due) = self.split(std::mem::take(dirty), now);
         *dirty = due;
-        self.held.merge(delayed.clone());
+        self.delayed.merge(delayed.clone());
         delayed
     }
 
@@ -190,15 +190,15 @@ impl Contention {
         (delayed, Dirty { frontends, addresses })
     }
 
-    /// When the next of what is held is due, or an object is no longer contended.
+    /// When the next delayed repair is due, or an object is no longer contended.
     pub(super) fn next(&self) -> Option<Duration> {
         let ends = self.contended().filter_map(|(_, history)| Some(*history.incidents.last()? + QUIET)).min();
         self.next_due().into_iter().chain(ends).min()
     }
 
     fn next_due(&self) -> Option<Duration> {
-        let frontends = self.held.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
-        let addresses = self.held.addresses.iter().map(|address| Subject::Address(*address));
+        let frontends = self.delayed.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
+        let addresses = self.delayed.addresses.iter().map(|address| Subject::Address(*address));
         // Without an entry, the object is no longer contended.
         frontends.chain(addresses).map(|subject| self.backoff.due_at(subject).unwrap_or_default()).min()
     }
@@ -209,8 +209,8 @@ impl Contention {
     }
 
     /// What would be dirty if its repair were not delayed.
-    pub(super) fn held(&self) -> &Dirty {
-        &self.held
+    pub(super) fn delayed(&self) -> &Dirty {
+        &self.delayed
     }
 
     pub(super) fn is_delayed(&self, subject: Subject, now: Duration) -> bool {
@@ -284,12 +284,12 @@ mod tests {
         for _ in 0..12 {
             lose(&mut contention, now);
             let mut dirty = dirty();
-            contention.hold(&mut dirty, now);
+            contention.delay(&mut dirty, now);
             let due = contention.next_due().unwrap_or(now);
             delays.push((due - now).as_secs());
             assert_eq!(dirty.is_empty(), due > now);
             now = due;
-            assert_eq!(contention.release(now).is_empty(), !dirty.is_empty(), "what was held is due");
+            assert_eq!(contention.release(now).is_empty(), !dirty.is_empty(), "the delayed repair is due");
         }
         for (delay, base) in delays.iter().zip([0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]) {
             assert!((base..=base + base / 5).contains(delay), "{delays:?}");
@@ -301,10 +301,10 @@ mod tests {
         let mut contention = Contention::default();
         assert_eq!([0, 1, 2].map(|now| lose(&mut contention, seconds(now))), [false, false, true]);
         let mut dirty = dirty();
-        contention.hold(&mut dirty, seconds(2));
+        contention.delay(&mut dirty, seconds(2));
         assert!(contention.judge(seconds(181)) && !contention.judge(seconds(182)));
-        assert_eq!(contention.release(seconds(182)), self::dirty(), "nothing stays held");
-        assert!(!lose(&mut contention, seconds(182)), "it starts anew");
+        assert_eq!(contention.release(seconds(182)), self::dirty(), "nothing stays delayed");
+        assert!(!lose(&mut contention, seconds(182)), "incidents are counted from the start again");
         assert!(contention.histories.len() == 1 && !contention.judge(seconds(1000)) && contention.histories.is_empty());
     }
 }

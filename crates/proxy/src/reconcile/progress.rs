@@ -44,14 +44,14 @@ impl Reconciler {
         let failed: BTreeSet<Subject> = self.retries.failed.subjects().collect();
         let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
         frontends.extend(self.pacing.waiting());
-        let held = self.contention.held();
-        frontends.extend(held.frontends.iter().copied());
+        let delayed = self.contention.delayed();
+        frontends.extend(delayed.frontends.iter().copied());
         // A frontend that waits for its network is neither dirty nor failed, but is not in sync.
         frontends.extend(self.conditions.waiting());
         frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
         let mut addresses = self.dirty.addresses.clone();
         addresses.extend(failed.iter().filter_map(|subject| subject.address()));
-        addresses.extend(held.addresses.iter().copied());
+        addresses.extend(delayed.addresses.iter().copied());
         // A frontend without backends has no load balancer, so it is not among the desired ones.
         let has_backends = |frontend: &&Frontend| {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
@@ -83,12 +83,12 @@ impl Reconciler {
         let waits = match subject {
             Subject::Frontend(frontend) => {
                 self.dirty.frontends.contains(&frontend)
-                    || self.contention.held().frontends.contains(&frontend)
+                    || self.contention.delayed().frontends.contains(&frontend)
                     || self.conditions.waiting().contains(&frontend)
                     || self.pacing.waiting().any(|waiting| waiting == frontend)
             }
             Subject::Address(address) => {
-                self.dirty.addresses.contains(&address) || self.contention.held().addresses.contains(&address)
+                self.dirty.addresses.contains(&address) || self.contention.delayed().addresses.contains(&address)
             }
         };
         !waits && !self.retries.failed.contains(subject)
