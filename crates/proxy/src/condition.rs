@@ -62,9 +62,9 @@ pub enum Condition {
         backends_are(*dropped)
     )]
     MixedTargetPorts { frontend: Frontend, port: u16, dropped: usize },
-    /// Another Service owns the frontend: it is older, or as old and was there before.
-    #[error("{frontend} is not programmed: {}; use another address or port", claimed(owner, *as_old))]
-    ClaimedByOther { frontend: Frontend, owner: ServiceName, as_old: bool },
+    /// Another Service owns the frontend: it is older, or of the same age and already had it.
+    #[error("{frontend} is not programmed: {}; use another address or port", claimed(owner, *same_age))]
+    ClaimedByOther { frontend: Frontend, owner: ServiceName, same_age: bool },
     /// The backend is in the host network, and HNS has no endpoint of the host.
     #[error(
         "backend {address} is not used: it is in the host network, and HNS has no endpoint {name:?} with an address of its family; \
@@ -96,9 +96,9 @@ pub enum Condition {
     NoRootEndpoint { frontend: Frontend, name: String },
 }
 
-fn claimed(owner: &ServiceName, as_old: bool) -> String {
-    match as_old {
-        true => format!("Service {owner}, which is as old, holds it"),
+fn claimed(owner: &ServiceName, same_age: bool) -> String {
+    match same_age {
+        true => format!("Service {owner}, created at the same time, already has it"),
         false => format!("the older Service {owner} claims it"),
     }
 }

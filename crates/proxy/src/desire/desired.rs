@@ -2,7 +2,7 @@
 //!
 //! It is updated one Service at a time: the cost of a change is proportional to the frontends and backends of that Service. HNS has one load
 //! balancer for each frontend, so each frontend has one owner: the oldest Service that claims it, and of equally old ones the one that
-//! holds it.
+//! has it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::model::Family;
 use crate::model::ServiceName;
 
 /// A claim of a Service to a frontend, ordered by frontend, age and name of the Service. The first claim to a frontend
-/// wins, unless another one that is as old holds it.
+/// wins, unless another one of the same age has it.
 type Claim = (Frontend, i64, ServiceName);
 
 /// A frontend that uses a target. Sorted so that the frontends of one target are adjacent.
@@ -73,15 +73,15 @@ impl Desired {
         for (name, created, desired) in services {
             self.set(&name, created, desired, dirty, &mut changed);
         }
-        // Once all claims are known: which Service is named first must not decide who holds a frontend.
+        // Once all claims are known: the order of the Services must not decide which one gets a frontend.
         for frontend in changed {
-            let holder = self.frontends.get(&frontend).map(|owner| owner.service.clone());
-            self.settle_owner(frontend, holder.as_ref(), dirty);
+            let owner = self.frontends.get(&frontend).map(|owner| owner.service.clone());
+            self.settle_owner(frontend, owner.as_ref(), dirty);
         }
     }
 
     /// Gives a frontend to a Service, unless an older one claims it.
-    pub fn hold(&mut self, frontend: Frontend, service: &ServiceName, dirty: &mut Dirty) {
+    pub fn assign(&mut self, frontend: Frontend, service: &ServiceName, dirty: &mut Dirty) {
         self.settle_owner(frontend, Some(service), dirty);
     }
 
@@ -174,13 +174,13 @@ impl Desired {
         }
     }
 
-    /// Determines the owner of a frontend after a claim to it has changed. `holder` is the Service that has it at present.
-    fn settle_owner(&mut self, frontend: Frontend, holder: Option<&ServiceName>, dirty: &mut Dirty) {
+    /// Determines the owner of a frontend after a claim to it has changed. `current` is the Service that has it.
+    fn settle_owner(&mut self, frontend: Frontend, current: Option<&ServiceName>, dirty: &mut Dirty) {
         // The oldest Service keeps its frontend when a newer one claims it too, so that no creation can take traffic
         // from an existing Service. Creation times are whole seconds: of equally old Services, the one that claims a frontend last must not
         // take traffic from the one that has it, as in kube-proxy.
-        let held = holder.filter(|holder| self.oldest(frontend).any(|service| service == *holder));
-        let first = held.or_else(|| self.claimants(frontend).next()).cloned();
+        let kept = current.filter(|current| self.oldest(frontend).any(|service| service == *current));
+        let first = kept.or_else(|| self.claimants(frontend).next()).cloned();
         let claim = |service: &ServiceName| Some((service.clone(), self.spec(service, frontend)?.clone()));
         let mut owner = first.as_ref().and_then(claim).map(|(service, spec)| DesiredFrontend { service, spec });
         let mut others =
@@ -347,8 +347,8 @@ impl Desired {
         // With a shared health check, or the same backends, the Service loses nothing.
         let shared = spec.kind == FrontendKind::HealthCheck && owner.spec.kind == FrontendKind::HealthCheck;
         let lost = !shared && owner.spec.targets != spec.targets;
-        let as_old = self.oldest(frontend).any(|oldest| oldest == service);
-        lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone(), as_old })
+        let same_age = self.oldest(frontend).any(|oldest| oldest == service);
+        lost.then(|| Condition::ClaimedByOther { frontend, owner: owner.service.clone(), same_age })
     }
 
     /// The conditions of all Services, with conflicting claims, in the order of Services.

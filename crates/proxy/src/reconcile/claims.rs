@@ -1,4 +1,4 @@
-//! Finds out from HNS which of several equally old Services held a frontend before this process started.
+//! Finds out from HNS which of several equally old Services had a frontend before this process started.
 
 use std::cmp::Reverse;
 
@@ -9,20 +9,20 @@ use crate::identity;
 use crate::plan::{Constraints, Planner};
 
 impl Reconciler {
-    /// Leaves each frontend to the Service whose load balancer HNS has, if several equally old Services claim it. Only this process knew
-    /// that its predecessor had given the frontend to one of them.
-    pub(super) fn keep_held_frontends(&mut self) {
+    /// Leaves each frontend to the Service whose load balancer HNS has, if several equally old Services claim it. Which of
+    /// them it is was known only to the previous process.
+    pub(super) fn keep_owners(&mut self) {
         let constraints = Constraints::default();
         let Some(planner) = self.planner(&constraints) else { return };
-        let held = |(frontend, tied): (Frontend, Vec<DesiredFrontend>)| {
+        let owner = |(frontend, tied): (Frontend, Vec<DesiredFrontend>)| {
             let ranked = tied.into_iter().map(|claim| (resemblance(&planner, frontend, &claim), claim.service));
             // The first of equal ones, which is the owner if it is among them: so an HNS that says nothing changes nothing.
             let (resemblance, service) = ranked.min_by_key(|(resemblance, _)| Reverse(*resemblance))?;
             (resemblance > Resemblance::default()).then_some((frontend, service))
         };
-        let held: Vec<_> = self.desired.ties().filter_map(held).collect();
-        for (frontend, service) in held {
-            self.desired.hold(frontend, &service, &mut self.dirty);
+        let owners: Vec<_> = self.desired.ties().filter_map(owner).collect();
+        for (frontend, service) in owners {
+            self.desired.assign(frontend, &service, &mut self.dirty);
         }
     }
 }

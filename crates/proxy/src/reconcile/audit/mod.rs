@@ -141,7 +141,7 @@ impl Reconciler {
             paused: matches!(answer, Answer::Endpoints { .. }),
         };
         if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
-            self.keep_held_frontends();
+            self.keep_owners();
         }
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);

@@ -109,7 +109,7 @@ fn backends_of(name: &str, ip: &str) -> proxy::model::Slice {
 }
 
 #[test]
-fn of_equally_old_services_the_one_that_holds_a_frontend_keeps_it() {
+fn of_equally_old_services_the_one_that_has_a_frontend_keeps_it() {
     let external = "198.51.100.7";
     let mut rig = Rig::l2bridge();
     rig.cluster(
@@ -123,11 +123,11 @@ fn of_equally_old_services_the_one_that_holds_a_frontend_keeps_it() {
     rig.proxy.apply_service(as_old("ns/a", "10.96.0.1", Some(external)));
     rig.run();
     let conditions = |rig: &Rig| rig.proxy.conditions().iter().map(ToString::to_string).collect::<Vec<_>>();
-    let condition = "Service ns/a: 198.51.100.7:80/TCP is not programmed: Service ns/b, which is as old, holds it; \
-                     use another address or port";
+    let condition = "Service ns/a: 198.51.100.7:80/TCP is not programmed: Service ns/b, created at the same time, already has \
+                     it; use another address or port";
     assert_eq!((rig.calls().1, conditions(&rig)), (0, vec![condition.to_owned()]));
 
-    // The next process finds in HNS who holds it, even if the backends have changed since.
+    // The next process finds out from HNS which one has it, even if the backends have changed since.
     for backends in [vec!["10.244.2.2"], vec!["10.244.2.2", "10.244.2.3"]] {
         rig.restart();
         rig.proxy.apply_slice(
@@ -146,7 +146,7 @@ fn of_equally_old_services_the_one_that_holds_a_frontend_keeps_it() {
 }
 
 #[test]
-fn a_frontend_that_nobody_holds_goes_to_the_first_of_equally_old_services_by_name() {
+fn a_frontend_without_an_owner_goes_to_the_first_of_equally_old_services_by_name() {
     for names in [["ns/a", "ns/b"], ["ns/b", "ns/a"]] {
         let mut rig = Rig::l2bridge();
         let services = names
