@@ -1,4 +1,4 @@
-//! What ends a run before its plan is carried out.
+//! The reasons to end a run before its plan is carried out.
 
 /// Why a run ends early. A job in progress is always completed, so no frontend is left between a deletion and a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Interruption {
     Shutdown,
 }
 
-/// Asked before each job, on the thread that would carry it out.
+/// Called before each job, on the thread that would carry it out.
 pub type Interrupt<'a> = &'a (dyn Fn() -> Option<Interruption> + Sync);
 
 /// Never interrupts.

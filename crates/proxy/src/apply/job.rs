@@ -28,7 +28,7 @@ pub struct Job {
     /// from the new one.
     pub(super) proves: bool,
     /// Whether HNS was unavailable for a job of the queue.
-    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) hns_unavailable: Arc<AtomicBool>,
 }
 
 /// What a call shows about HNS.
@@ -59,7 +59,7 @@ pub(super) enum Fact {
         id: Guid,
         attempted: ObservedLoadBalancer,
     },
-    /// Another program gave the object other content than its id tells.
+    /// Another program changed the object: its id no longer shows its content.
     ContentNotOfId(Guid),
     /// A modify took effect.
     ModifyWorks,
@@ -91,7 +91,7 @@ impl Job {
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
                     // During an outage the call would fail too.
-                    if released && !failure.is_unavailable() && !self.is_stopped() =>
+                    if released && !failure.is_unavailable() && !self.is_hns_unavailable() =>
                 {
                     match self.restore_previous(*frontend, client, &mut facts) {
                         // The outage counts more than the refusal: nothing is written until an audit succeeds.
@@ -103,15 +103,15 @@ impl Job {
             }
             if result.as_ref().is_err_and(Failure::is_unavailable) {
                 // Before the answers are recorded, since a job in progress on another thread must not begin a call.
-                self.stopped.store(true, Ordering::SeqCst);
+                self.hns_unavailable.store(true, Ordering::SeqCst);
             }
             Answer { result, facts, restored }
         };
-        self.steps.iter().map_while(|step| (!self.is_stopped()).then(|| one(step))).collect()
+        self.steps.iter().map_while(|step| (!self.is_hns_unavailable()).then(|| one(step))).collect()
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
+    fn is_hns_unavailable(&self) -> bool {
+        self.hns_unavailable.load(Ordering::SeqCst)
     }
 
     fn carry_out(&self, action: &Action, client: &Client, facts: &mut Vec<Fact>) -> Result<(), Failure> {

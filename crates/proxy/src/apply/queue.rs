@@ -22,7 +22,7 @@ use crate::settings::Capabilities;
 /// The steps of a job that was not handed out yet.
 type Group = SmallVec<[Step; 1]>;
 
-/// The Service whose steps are next in turn; `None` inside stands for steps that belong to no Service.
+/// The Service whose turn it is after an interruption. `None` stands for the steps that belong to no Service.
 pub type Turn = Option<ServiceName>;
 
 /// The remaining jobs of a plan. [`take`](Self::take) returns a job whose dependencies are done, and [`record`](Self::record) takes its answers. In
@@ -43,9 +43,9 @@ pub struct Queue<'a> {
     not_created: FxHashSet<Guid>,
     outcomes: Vec<Outcome>,
     /// Whether HNS was unavailable for a job. Jobs that were already taken begin no further step.
-    stopped: Arc<AtomicBool>,
+    hns_unavailable: Arc<AtomicBool>,
     interrupt: Interrupt<'a>,
-    /// Whose job comes second, whatever its urgency.
+    /// The Service whose job comes second, whatever its urgency.
     turn: Option<Turn>,
     taken: usize,
     /// What an interruption has left.
@@ -87,7 +87,7 @@ impl<'a> Queue<'a> {
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
             outcomes,
-            stopped: Arc::default(),
+            hns_unavailable: Arc::default(),
             interrupt: UNINTERRUPTED,
             turn: None,
             taken: 0,
@@ -190,7 +190,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Gives up the jobs that were not taken.
+    /// Drops the jobs that were not taken, and keeps their subjects.
     fn leave_rest(&mut self) {
         for step in self.waiting.drain(..).flatten() {
             self.left.insert(step.action.subject());
@@ -232,7 +232,7 @@ impl<'a> Queue<'a> {
             capabilities: *self.capabilities,
             verify: !*self.modify_verified,
             proves: self.is_known_to_differ(&group),
-            stopped: self.stopped.clone(),
+            hns_unavailable: self.hns_unavailable.clone(),
             steps: group,
         })
     }

@@ -149,7 +149,7 @@ pub enum BackendState {
     /// Another record of its address and port is ready.
     YieldsToReady,
     /// Another record of its address and port is not terminating, or still serves.
-    YieldsToLiving,
+    YieldsToServing,
     /// Another record of its address and port is on this node.
     YieldsToLocal,
     /// Another record of its address and port has the same state.
@@ -181,7 +181,7 @@ impl BackendState {
             BackendState::NoHnsEndpoint => "on this node, but the CNI has not created its HNS endpoint",
             BackendState::NoHostEndpoint => "in the host network, and HNS has no endpoint for the host",
             BackendState::YieldsToReady => "another record of this address is ready",
-            BackendState::YieldsToLiving => "another record of this address is not terminating, or still serves",
+            BackendState::YieldsToServing => "another record of this address is not terminating, or still serves",
             BackendState::YieldsToLocal => "another record of this address is on this node",
             BackendState::YieldsToSame => "another record of this address has the same state",
             BackendState::EndpointFailed => "its HNS endpoint could not be created; retry pending",
@@ -200,7 +200,7 @@ impl From<Verdict> for BackendState {
             Verdict::OtherNode => BackendState::OtherNode,
             Verdict::NotLocal => BackendState::NotLocal,
             Verdict::Yields(Precedence::Ready) => BackendState::YieldsToReady,
-            Verdict::Yields(Precedence::NotTerminating | Precedence::Serving) => BackendState::YieldsToLiving,
+            Verdict::Yields(Precedence::NotTerminating | Precedence::Serving) => BackendState::YieldsToServing,
             Verdict::Yields(Precedence::Local) => BackendState::YieldsToLocal,
             Verdict::Yields(Precedence::Tie) => BackendState::YieldsToSame,
         }
