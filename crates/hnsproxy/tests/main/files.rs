@@ -80,13 +80,11 @@ fn a_file_of_a_directory_that_is_invalid_at_the_start_is_left_out() {
 #[test]
 fn files_in_the_encodings_of_windows_are_read() {
     let directory = tempfile::tempdir().unwrap();
-    let utf16 =
-        |text: &str, unit: fn(u16) -> [u8; 2]| format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect();
-    let encodings: [&dyn Fn(&str) -> Vec<u8>; 4] = [
-        &|text| utf16(text, u16::to_le_bytes),
-        &|text| utf16(text, u16::to_be_bytes),
-        &|text| format!("\u{feff}{text}").into_bytes(),
-        &|text| text.replace('\n', "\r\n").into_bytes(),
+    let encodings: [fn(&str) -> Vec<u8>; 4] = [
+        |text| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        |text| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        |text| format!("\u{feff}{text}").into_bytes(),
+        |text| text.replace('\n', "\r\n").into_bytes(),
     ];
     let configuration =
         "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nwinkernel:\n  enableDSR: true\n";
