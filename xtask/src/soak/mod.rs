@@ -2,7 +2,7 @@
 //! time.
 //!
 //! Once a second it measures memory, descriptors, latency and staleness. It fails if
-//! - `/readyz` says 200 while HNS has differed from the API server for longer than [`CHANGE_BOUND`], or [`IN_PLACE_BOUND`] for what another
+//! - `/readyz` says 200 while HNS has differed from the API server for longer than `CHANGE_BOUND`, or `IN_PLACE_BOUND` for what another
 //!   program changed in place;
 //! - memory or descriptors grow after the warm-up ([`Resources`]);
 //! - `/readyz` does not answer, or the program ends;
