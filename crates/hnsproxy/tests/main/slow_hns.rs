@@ -12,6 +12,7 @@ use test_api_server::Credentials;
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
+use crate::support::program::free_addresses;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
@@ -172,6 +173,24 @@ fn a_change_of_dns_overtakes_a_long_programming() {
     hns.wait_for_frontend("10.96.99.10");
     let before = hns.load_balancers().len();
     assert!(before < 200, "{before} load balancers when DNS has its own");
+}
+
+#[test]
+fn the_health_check_of_a_service_does_not_wait_for_other_services() {
+    let [check] = free_addresses();
+    let (cluster, hns) = (cluster(400), l2bridge());
+    delay_writes(&hns);
+    // The first one by name.
+    let (mut checked, mut backends) = (service("a", "10.96.99.1"), slice("a", "10.244.99.1"));
+    checked["spec"]["type"] = json!("LoadBalancer");
+    checked["spec"]["externalTrafficPolicy"] = json!("Local");
+    checked["spec"]["healthCheckNodePort"] = json!(check.port());
+    backends["endpoints"][0]["nodeName"] = json!("here");
+    cluster.server.load(json!([checked, backends])).unwrap();
+    let _running = start(&cluster, &hns, &[]);
+    wait_for_page(check, "/", |answer| answer.code == 200);
+    let programmed = hns.load_balancers().len();
+    assert!(programmed < 200, "{programmed} load balancers when the Service has its health check");
 }
 
 #[test]
