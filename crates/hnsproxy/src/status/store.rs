@@ -51,10 +51,14 @@ impl ChangeTimes {
         self.queued
     }
 
-    /// A run starts, and takes all queued changes.
-    pub fn run_started(&mut self, now: Duration) {
+    /// The control loop takes all queued changes, for the next run.
+    pub fn taken(&mut self) {
         self.taken_since = self.oldest();
-        (self.queued_since, self.run_started) = (None, Some(now));
+        (self.queued_since, self.queued) = (None, 0);
+    }
+
+    pub fn run_started(&mut self, now: Duration) {
+        self.run_started = Some(now);
     }
 
     pub fn run_ended(&mut self, now: Duration, programmed: Programmed) {
@@ -168,7 +172,7 @@ impl StatusStore {
 
     /// The control loop has taken all changes.
     pub fn changes_taken(&self) {
-        self.lock().queued = 0;
+        self.lock().taken();
     }
 
     /// Publishes what the API server says about the Node at once, whatever HNS does; `None` if it has no such Node. May be called from any
@@ -292,15 +296,17 @@ mod tests {
         changes.queued(at(1));
         changes.queued(at(2));
         assert_eq!(changes.oldest(), Some(at(1)));
-        changes.run_started(at(2));
+        changes.taken();
+        // The loop applies what it has taken, and has not taken this one.
         changes.queued(at(3));
+        changes.run_started(at(3));
         assert_eq!(changes.oldest(), Some(at(1)));
         changes.run_ended(at(4), Programmed::All);
         assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(3)), Some(at(4))));
         // A run that fails leaves what it had taken.
-        changes.run_started(at(4));
+        changes.taken();
         changes.run_ended(at(5), Programmed::Nothing);
-        changes.run_started(at(5));
+        changes.taken();
         assert_eq!(changes.oldest(), Some(at(3)));
         changes.run_ended(at(6), Programmed::All);
         assert_eq!(
@@ -338,6 +344,7 @@ mod tests {
         let mut changes = ChangeTimes::default();
         changes.run_ended(at(0), Programmed::All);
         changes.queued(at(1));
+        changes.taken();
         changes.run_started(at(1));
         changes.run_ended(at(9), Programmed::Part);
         assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(1)), Some(at(0))));
