@@ -273,3 +273,18 @@ fn a_call_over_its_budget_makes_the_node_unready_until_it_returns() {
     assert_eq!(get(running.metrics, "/readyz").unwrap().code, 200);
     overdue(|seconds| seconds == 0.0);
 }
+
+#[test]
+fn a_change_that_waits_for_calls_within_their_budget_makes_the_node_unready() {
+    let (cluster, hns) = (cluster(1), l2bridge());
+    let running = start(&cluster, &hns, &["--hns-audit-interval=0.1", "--hns-call-budget=600"]);
+    running.wait_until_in_sync();
+    hns.emulator.hang_nth("HcnEnumerateLoadBalancers", 1);
+    wait_until_a_call_hangs(&hns);
+    cluster.server.put(slice("s0", "10.244.9.9")).unwrap();
+    let state = running.wait_until_waiting_for("ChangesPending");
+    assert_eq!((&state["in_sync"], &state["hns"]["liveness"]), (&json!(false), &json!("up")));
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 503);
+    hns.emulator.release();
+    running.wait_until_in_sync();
+}
