@@ -16,8 +16,8 @@ use crate::session::Session;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &ProxyArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
+    let Some(_lock) = lock(args, shutdown)? else { return Err(CommandError::Stopped) };
     let hns = open(&args.hns, shutdown)?;
-    let Some(_lock) = lock(args, shutdown)? else { return Ok(IN_SYNC) };
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);

@@ -146,3 +146,35 @@ fn log_catalog(catalog: &Catalog) {
     info!("{}", catalog.describe());
     summary(&catalog.problems).iter().for_each(|line| warn!("{line}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli;
+
+    /// The result of a command whose shutdown is requested while another process has the lock.
+    fn stopped_before_the_lock(flags: &[&str]) -> Result<u8, CommandError> {
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let hns = format!("--hns=tcp://{}", unused.local_addr().unwrap());
+        let line = [&["hnsproxy", "run", hns.as_str()][..], flags].concat();
+        let Command::Run(args) = cli::parse(line.iter().map(Into::into)).unwrap().command else { panic!("{line:?}") };
+        let config = Config::resolve(&args.proxy.kube_proxy).unwrap();
+        let _other = InstanceLock::acquire(&args.proxy.hns.hns, |_| unreachable!()).unwrap();
+        let shutdown = Shutdown::default();
+        shutdown.request();
+        if flags == ["--cleanup"] {
+            cleanup::main(&args.proxy, &config, &shutdown)
+        } else {
+            run::main(&args, &config, &shutdown)
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_shut_down_before_it_has_done_its_work_fails() {
+        for flags in [["--once"], ["--cleanup"]] {
+            let result = stopped_before_the_lock(&flags);
+            assert!(matches!(result, Err(CommandError::Stopped)), "{flags:?}: {result:?}");
+        }
+        assert!(matches!(stopped_before_the_lock(&[]), Ok(IN_SYNC)));
+    }
+}

@@ -11,8 +11,10 @@ use crate::error::CommandError;
 use crate::shutdown::Shutdown;
 
 pub(super) fn main(args: &RunArgs, config: &Config, shutdown: &Shutdown) -> Result<u8, CommandError> {
-    // A shutdown while another process still has the lock: nothing was done.
-    let Some(_lock) = lock(&args.proxy, shutdown)? else { return Ok(IN_SYNC) };
+    let Some(_lock) = lock(&args.proxy, shutdown)? else {
+        // Nothing was done. That is no failure of a process which runs until its shutdown.
+        return if args.once { Err(CommandError::Stopped) } else { Ok(IN_SYNC) };
+    };
     let hns = open(&args.proxy.hns, shutdown)?;
     let result = if args.once {
         once::main(args, config, &hns, shutdown)

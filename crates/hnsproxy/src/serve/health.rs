@@ -163,7 +163,7 @@ mod tests {
             );
             assert_eq!(body["status"]["IPv4"]["healthy"], false);
         }
-        changes.run_started(Duration::from_secs(1010));
+        changes.taken();
         changes.run_ended(Duration::from_secs(1011), Programmed::All);
         assert_eq!(ask(Probe::Healthz, &eligible(), &changes, 1030).0, 200);
     }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(ask(&changes, 19, 3), (200, Some(3), body(3, true)));
         assert_eq!(ask(&changes, 20, 3), (503, Some(3), body(3, false)));
         assert_eq!(ask(&changes, 20, 0), (503, Some(0), body(0, false)));
-        changes.run_started(Duration::from_secs(20));
+        changes.taken();
         changes.run_ended(Duration::from_secs(21), Programmed::All);
         assert_eq!(ask(&changes, 60, 3), (200, Some(3), body(3, true)));
         assert_eq!(ask(&changes, 60, 0), (503, Some(0), body(0, true)));

@@ -221,8 +221,8 @@ impl StatePage {
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
-        let waiting_for: Vec<_> = not_ready(status, overdue).into_iter().map(ReasonPage::from).collect();
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
+        let waiting_for: Vec<_> = not_ready(status, overdue, oldest).into_iter().map(ReasonPage::from).collect();
         let network = |network: &crate::status::NetworkStatus| NetworkPage {
             name: network.name.clone(),
             id: network.id,

@@ -3,7 +3,7 @@
 mod readiness;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +85,8 @@ pub struct Status {
     pub host_conditions: Vec<HostCondition>,
     /// What the health check ports of Services answer.
     pub health_checks: HealthChecks,
+    /// The Services whose new health check is not to be published yet.
+    pub unplanned_health_checks: BTreeSet<ServiceName>,
 }
 
 impl Default for Status {
@@ -110,6 +112,7 @@ impl Default for Status {
             service_uids: BTreeMap::new(),
             host_conditions: Vec::new(),
             health_checks: HealthChecks::default(),
+            unplanned_health_checks: BTreeSet::new(),
         }
     }
 }
@@ -163,6 +166,7 @@ impl Status {
             conditions,
             host_conditions: reconciler.host_conditions(),
             health_checks: reconciler.health_checks().clone(),
+            unplanned_health_checks: reconciler.unplanned_health_checks(),
         }
     }
 }

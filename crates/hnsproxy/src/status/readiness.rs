@@ -1,10 +1,15 @@
 //! Why the node is not ready. `/readyz`, `/statusz` and `--once` use this one answer.
 
+use std::time::Duration;
+
 use cluster_source::error_chain;
 use hcn::SlowCall;
 use proxy::Unready;
 
 use super::{SilentWatch, Status};
+
+/// How long a change may be pending while the node is ready. An audit of many calls can take longer, although no call exceeds its budget.
+const MAX_PENDING: Duration = Duration::from_secs(10);
 
 /// A reason why HNS is not in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +29,9 @@ impl From<&Unready> for NotReady {
     }
 }
 
-/// What has to happen before HNS is in sync. Empty if it is. `overdue` is the HNS call in flight that exceeds its budget.
-pub fn not_ready(status: &Status, overdue: Option<SlowCall>) -> Vec<NotReady> {
+/// What has to happen before HNS is in sync. Empty if it is. `overdue` is the HNS call in flight that exceeds its budget;
+/// `pending` is for how long the oldest change has been pending.
+pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Duration>) -> Vec<NotReady> {
     let mut reasons: Vec<NotReady> = status.unready.iter().map(NotReady::from).collect();
     // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons stand instead of that one.
     let mut inputs = Vec::new();
@@ -48,19 +54,22 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>) -> Vec<NotReady> {
         inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
     }
     reasons.splice(0..0, inputs);
+    // The status is that of the last run, which does not know the change.
+    if let Some(pending) = pending.filter(|pending| reasons.is_empty() && *pending > MAX_PENDING) {
+        let message = format!("changes: pending for {} s", pending.as_secs());
+        reasons.push(NotReady { reason: "ChangesPending", message });
+    }
     reasons
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proxy::Progress;
 
     use super::*;
 
     fn reasons(status: &Status) -> Vec<&'static str> {
-        not_ready(status, None).iter().map(|one| one.reason).collect()
+        not_ready(status, None, None).iter().map(|one| one.reason).collect()
     }
 
     #[test]
@@ -74,10 +83,21 @@ mod tests {
     #[test]
     fn a_call_over_its_budget_is_a_reason_although_everything_was_programmed() {
         let status = Status { unready: Vec::new(), ..Status::default() };
-        let call = SlowCall { function: "HcnCreateLoadBalancer", took: std::time::Duration::from_secs(7) };
+        let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(7) };
         let message = "HNS call: HcnCreateLoadBalancer takes 7.0 s".to_owned();
-        assert_eq!(not_ready(&status, Some(call)), [NotReady { reason: "HNSCallOverdue", message }]);
-        assert_eq!(not_ready(&status, None), []);
+        assert_eq!(not_ready(&status, Some(call), None), [NotReady { reason: "HNSCallOverdue", message }]);
+        assert_eq!(not_ready(&status, None, None), []);
+    }
+
+    #[test]
+    fn a_change_that_is_pending_for_long_is_a_reason_if_there_is_no_other() {
+        let mut status = Status { unready: Vec::new(), ..Status::default() };
+        let message = "changes: pending for 11 s".to_owned();
+        let pending = Duration::from_secs(11);
+        assert_eq!(not_ready(&status, None, Some(pending)), [NotReady { reason: "ChangesPending", message }]);
+        assert_eq!(not_ready(&status, None, Some(MAX_PENDING)), []);
+        status.unready = vec![Unready::NotAudited];
+        assert_eq!(not_ready(&status, None, Some(pending)).len(), 1);
     }
 
     #[test]
@@ -86,9 +106,9 @@ mod tests {
         let mut status = Status { silent_watch, unready: Vec::new(), ..Status::default() };
         status.progress.complete = true;
         let message = "watch of Service: nothing received for 301 s".to_owned();
-        assert_eq!(not_ready(&status, None), [NotReady { reason: "WatchSilent", message }]);
+        assert_eq!(not_ready(&status, None, None), [NotReady { reason: "WatchSilent", message }]);
         status.cluster_outage = Some("no connection".into());
-        assert_eq!(not_ready(&status, None), []);
+        assert_eq!(not_ready(&status, None, None), []);
     }
 
     #[test]

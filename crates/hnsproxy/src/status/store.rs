@@ -51,10 +51,14 @@ impl ChangeTimes {
         self.queued
     }
 
-    /// A run starts, and takes all queued changes.
-    pub fn run_started(&mut self, now: Duration) {
+    /// The control loop takes all queued changes, for the next run.
+    pub fn taken(&mut self) {
         self.taken_since = self.oldest();
-        (self.queued_since, self.run_started) = (None, Some(now));
+        (self.queued_since, self.queued) = (None, 0);
+    }
+
+    pub fn run_started(&mut self, now: Duration) {
+        self.run_started = Some(now);
     }
 
     pub fn run_ended(&mut self, now: Duration, programmed: Programmed) {
@@ -168,7 +172,7 @@ impl StatusStore {
 
     /// The control loop has taken all changes.
     pub fn changes_taken(&self) {
-        self.lock().queued = 0;
+        self.lock().taken();
     }
 
     /// Publishes what the API server says about the Node at once, whatever HNS does; `None` if it has no such Node. May be called from any
@@ -210,13 +214,13 @@ impl StatusStore {
             0 => Programmed::All,
             _ => Programmed::Part,
         };
-        self.set(status, programmed == Programmed::All);
+        self.set(status, programmed);
         self.lock().run_ended(self.now().elapsed, programmed);
     }
 
     /// Publishes the status before the first run. Everything is a pending change then, whose age counts from now.
     pub fn publish_start(&self, status: Status) {
-        self.set(status, false);
+        self.set(status, Programmed::Nothing);
         let now = self.now().elapsed;
         let mut changes = self.lock();
         changes.run_ended(now, Programmed::All);
@@ -225,13 +229,23 @@ impl StatusStore {
 
     /// Publishes the status before a run. What is pending stays pending.
     pub fn publish_progress(&self, status: Status) {
-        self.set(status, false);
+        self.set(status, Programmed::Nothing);
     }
 
     /// Health check responses change only after programming: an external load balancer must not send traffic earlier.
-    fn set(&self, mut status: Status, programmed: bool) {
-        if !programmed {
-            status.health_checks = self.status.borrow().health_checks.clone();
+    fn set(&self, mut status: Status, programmed: Programmed) {
+        let before = self.status.borrow().health_checks.clone();
+        match programmed {
+            Programmed::All => {}
+            // A long programming, or changes without end, must not keep the health check of a Service that is programmed.
+            Programmed::Part => {
+                let unplanned = &status.unplanned_health_checks;
+                let planned = status.health_checks.iter().filter(|(service, _)| !unplanned.contains(*service));
+                let kept = before.iter().filter(|(service, _)| unplanned.contains(*service));
+                status.health_checks =
+                    planned.chain(kept).map(|(service, check)| (service.clone(), check.clone())).collect();
+            }
+            Programmed::Nothing => status.health_checks = before,
         }
         // Held until the status is set, so that the Node in it cannot be older.
         let read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
@@ -282,15 +296,17 @@ mod tests {
         changes.queued(at(1));
         changes.queued(at(2));
         assert_eq!(changes.oldest(), Some(at(1)));
-        changes.run_started(at(2));
+        changes.taken();
+        // The loop applies what it has taken, and has not taken this one.
         changes.queued(at(3));
+        changes.run_started(at(3));
         assert_eq!(changes.oldest(), Some(at(1)));
         changes.run_ended(at(4), Programmed::All);
         assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(3)), Some(at(4))));
         // A run that fails leaves what it had taken.
-        changes.run_started(at(4));
+        changes.taken();
         changes.run_ended(at(5), Programmed::Nothing);
-        changes.run_started(at(5));
+        changes.taken();
         assert_eq!(changes.oldest(), Some(at(3)));
         changes.run_ended(at(6), Programmed::All);
         assert_eq!(
@@ -328,6 +344,7 @@ mod tests {
         let mut changes = ChangeTimes::default();
         changes.run_ended(at(0), Programmed::All);
         changes.queued(at(1));
+        changes.taken();
         changes.run_started(at(1));
         changes.run_ended(at(9), Programmed::Part);
         assert_eq!((changes.oldest(), changes.last_programmed()), (Some(at(1)), Some(at(0))));
@@ -355,21 +372,27 @@ mod tests {
     }
 
     #[test]
-    fn health_checks_change_once_all_is_programmed() {
-        let mut status = Status::default();
-        status.progress.complete = true;
-        let check = HealthCheck { port: 30000, uid: None, local: [(Family::V4, 1)].into() };
-        let checks: HealthChecks = [(ServiceName::new("ns", "web"), check)].into_iter().collect();
-        status.health_checks = checks.clone();
-        status.progress.unplanned = 1;
+    fn a_health_check_changes_once_its_service_is_programmed() {
+        let name = |name: &str| ServiceName::new("ns", name);
+        let checks = |local: &[(&str, usize)]| -> HealthChecks {
+            let check = |local| HealthCheck { port: 30000, uid: None, local: [(Family::V4, local)].into() };
+            local.iter().map(|(service, local)| (name(service), check(*local))).collect()
+        };
         let store = StatusStore::new(Clock::new());
-        store.publish(status.clone());
-        let none = HealthChecks::default();
-        assert!(store.snapshot().status.health_checks == none && store.snapshot().changes.last_programmed().is_none());
-        status.progress.unplanned = 0;
-        store.publish(status);
-        assert!(
-            store.snapshot().status.health_checks == checks && store.snapshot().changes.last_programmed().is_some()
-        );
+        let publish = |complete: bool, now: &HealthChecks, unplanned: &[&str]| {
+            let mut status = Status { health_checks: now.clone(), ..Status::default() };
+            (status.progress.complete, status.progress.unplanned) = (complete, unplanned.len());
+            status.unplanned_health_checks = unplanned.iter().map(|service| name(service)).collect();
+            store.publish(status);
+            (store.snapshot().status.health_checks.clone(), store.snapshot().changes.last_programmed().is_some())
+        };
+        let first = checks(&[("a", 1), ("b", 1)]);
+        assert_eq!(publish(false, &first, &[]), (HealthChecks::default(), false));
+        assert_eq!(publish(true, &first, &["b", "c"]), (checks(&[("a", 1)]), false));
+        assert_eq!(publish(true, &first, &[]), (first.clone(), true));
+        let second = checks(&[("a", 0), ("b", 0)]);
+        assert_eq!(publish(true, &second, &["a"]), (checks(&[("a", 1), ("b", 0)]), true));
+        assert_eq!(publish(false, &second, &[]), (checks(&[("a", 1), ("b", 0)]), true));
+        assert_eq!(publish(true, &second, &[]), (second.clone(), true));
     }
 }

@@ -12,6 +12,7 @@ use test_api_server::Credentials;
 use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
+use crate::support::program::free_addresses;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
@@ -175,6 +176,24 @@ fn a_change_of_dns_overtakes_a_long_programming() {
 }
 
 #[test]
+fn the_health_check_of_a_service_does_not_wait_for_other_services() {
+    let [check] = free_addresses();
+    let (cluster, hns) = (cluster(400), l2bridge());
+    delay_writes(&hns);
+    // The first one by name.
+    let (mut checked, mut backends) = (service("a", "10.96.99.1"), slice("a", "10.244.99.1"));
+    checked["spec"]["type"] = json!("LoadBalancer");
+    checked["spec"]["externalTrafficPolicy"] = json!("Local");
+    checked["spec"]["healthCheckNodePort"] = json!(check.port());
+    backends["endpoints"][0]["nodeName"] = json!("here");
+    cluster.server.load(json!([checked, backends])).unwrap();
+    let _running = start(&cluster, &hns, &[]);
+    wait_for_page(check, "/", |answer| answer.code == 200);
+    let programmed = hns.load_balancers().len();
+    assert!(programmed < 200, "{programmed} load balancers when the Service has its health check");
+}
+
+#[test]
 fn a_long_programming_reports_its_progress() {
     let (cluster, hns) = (cluster(250), l2bridge());
     delay_writes(&hns);
@@ -253,4 +272,19 @@ fn a_call_over_its_budget_makes_the_node_unready_until_it_returns() {
     running.wait_until_in_sync();
     assert_eq!(get(running.metrics, "/readyz").unwrap().code, 200);
     overdue(|seconds| seconds == 0.0);
+}
+
+#[test]
+fn a_change_that_waits_for_calls_within_their_budget_makes_the_node_unready() {
+    let (cluster, hns) = (cluster(1), l2bridge());
+    let running = start(&cluster, &hns, &["--hns-audit-interval=0.1", "--hns-call-budget=600"]);
+    running.wait_until_in_sync();
+    hns.emulator.hang_nth("HcnEnumerateLoadBalancers", 1);
+    wait_until_a_call_hangs(&hns);
+    cluster.server.put(slice("s0", "10.244.9.9")).unwrap();
+    let state = running.wait_until_waiting_for("ChangesPending");
+    assert_eq!((&state["in_sync"], &state["hns"]["liveness"]), (&json!(false), &json!("up")));
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 503);
+    hns.emulator.release();
+    running.wait_until_in_sync();
 }

@@ -58,6 +58,11 @@ impl PendingChanges {
         self.services.insert(service)
     }
 
+    /// Whether the desired state of a Service is out of date.
+    pub(super) fn contains(&self, service: &ServiceName) -> bool {
+        self.services.contains(service)
+    }
+
     /// The number of Services whose desired state is out of date.
     pub(super) fn len(&self) -> usize {
         self.services.len()

@@ -114,6 +114,20 @@ impl Reconciler {
         &self.inputs.health_checks
     }
 
+    /// The Services with a health check that the next run still has to plan.
+    pub fn unplanned_health_checks(&self) -> BTreeSet<ServiceName> {
+        let is_unplanned = |service: &ServiceName| {
+            let specs = self.desired.specs_of(service);
+            self.changes.contains(service) || specs.iter().any(|spec| self.dirty.frontends.contains(&spec.frontend))
+        };
+        self.health_checks()
+            .iter()
+            .map(|(service, _)| service)
+            .filter(|service| is_unplanned(service))
+            .cloned()
+            .collect()
+    }
+
     /// The families that are programmed; the node's primary one until the first audit.
     pub fn families(&self) -> Vec<Family> {
         self.environment.families()

@@ -1,6 +1,7 @@
 //! One run: plans what is dirty, applies the plan, and schedules retries.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hcn::Client;
@@ -11,7 +12,7 @@ use super::turns::MAX_FRONTENDS;
 use super::{Next, Reconciler, Report, Work};
 use crate::apply::{Driver, Interrupt, OneByOne, Outcome, UNINTERRUPTED};
 use crate::dirty::{Dirty, Subject};
-use crate::frontend::{Frontend, Target};
+use crate::frontend::{EndpointPurpose, Frontend, Target};
 use crate::plan::{has_lost_backend, is_infrastructure};
 
 /// The maximum number of plans of one run. A run plans again if a recheck finds something, if a modification has no
@@ -113,8 +114,9 @@ impl Reconciler {
         }
     }
 
-    /// Leaves one batch of frontends dirty, with the one that is next in turn, and returns the rest: the less urgent frontends, and all addresses.
-    /// Addresses are planned with the last batch, since an endpoint is deleted after the load balancers that refer to it are replaced.
+    /// Leaves one batch of frontends dirty, with the one that is next in turn, and the addresses that it needs on an overlay network. Returns the
+    /// rest: the less urgent frontends, and all other addresses. These are planned with the last batch, since an endpoint is deleted after the load
+    /// balancers that refer to it are replaced.
     fn limit_batch(&mut self, turn: Option<Frontend>) -> Dirty {
         let batch = self.turns.batch();
         if self.dirty.frontends.len() <= batch {
@@ -137,7 +139,15 @@ impl Reconciler {
             frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
         rest.frontends.retain(|frontend| !batch.contains(frontend));
-        self.dirty.frontends = batch;
+        let addresses: FxHashSet<IpAddr> = batch.iter().filter_map(|frontend| frontend.address).collect();
+        let is_needed = |address: &IpAddr| match self.desired.purpose(*address) {
+            Some(EndpointPurpose::SourceVip) => true,
+            Some(EndpointPurpose::ServiceAddress) => addresses.contains(address),
+            Some(EndpointPurpose::Backend) | None => false,
+        };
+        let (needed, others) = std::mem::take(&mut rest.addresses).into_iter().partition(is_needed);
+        rest.addresses = others;
+        self.dirty = Dirty { frontends: batch, addresses: needed };
         rest
     }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hcn::ApiVersion;
 use proxy::apply::{Interruption, Outcome, Workers};
+use proxy::frontend::EndpointPurpose;
+use proxy::plan::Action;
 use proxy::testing::{backend, service, slice};
 use proxy::{Next, Report};
 
@@ -213,4 +216,25 @@ fn an_interruption_after_any_job_leads_to_the_same_objects_and_writes() {
             assert_eq!(edited(threads, jobs), whole, "{version} {threads} {jobs}");
         }
     }
+}
+
+#[test]
+fn what_an_overlay_network_needs_does_not_wait_for_the_last_batch() {
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
+    rig.cluster(Vec::new(), Vec::new());
+    for number in 0..300 {
+        let address = format!("10.96.{}.{}", number / 250, number % 250 + 1);
+        serve(&mut rig, &format!("ns/s{number}"), &address, &["10.244.2.7"]);
+    }
+    rig.proxy.audit(&rig.client).unwrap();
+    let outcomes = rig.run().outcomes;
+    let purposes = |purpose: EndpointPurpose| {
+        let is_one = |action: &Action| matches!(action, Action::CreateEndpoint { purpose: one, .. } if *one == purpose);
+        outcomes.iter().filter(|outcome| is_one(&outcome.step.action)).count()
+    };
+    let is_load_balancer = |outcome: &&Outcome| matches!(outcome.step.action, Action::CreateLoadBalancer { .. });
+    let load_balancers = outcomes.iter().filter(is_load_balancer).count();
+    assert!((1..300).contains(&load_balancers), "{load_balancers}");
+    assert_eq!(purposes(EndpointPurpose::SourceVip), 1);
+    assert_eq!(purposes(EndpointPurpose::ServiceAddress), load_balancers);
 }
