@@ -304,7 +304,7 @@ mod tests {
             fs::write(&file, form(&all)).unwrap();
             let mut files = open(&file);
             assert_eq!(files.parsed().documents, 4, "{name}");
-            // An edit, an addition, and a removal at the begin, which moves all others.
+            // An edit, an addition, and a removal at the start, which moves all others.
             for (edited, expected) in
                 [(&["a", "x", "c", "d"][..], 1), (&["a", "x", "c", "d", "y"], 1), (&["x", "c"], 0)]
             {
