@@ -15,7 +15,7 @@ use crate::support::http::{get, wait_for_page};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
-/// The promise of a shutdown, whatever HNS does.
+/// The documented time limit of a shutdown, whatever HNS does.
 #[cfg(unix)]
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
@@ -80,7 +80,7 @@ fn code_of_a_shutdown_while_hung(function: &str, flags: &[&str]) -> Option<i32> 
     hns.emulator.hang_nth(function, 1);
     let running = start(&cluster, &hns, flags);
     wait_until_a_call_hangs(&hns);
-    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
     let requested = Instant::now();
     running.signal("TERM");
     let code = running.exit_code();
@@ -103,7 +103,7 @@ fn a_first_audit_that_hangs_does_not_delay_the_shutdown() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_to_the_end_that_hangs_does_not_delay_the_shutdown() {
+fn run_once_that_hangs_does_not_delay_the_shutdown() {
     assert_eq!(code_of_a_shutdown_while_hung("HcnCreateEndpoint", &["--once"]), Some(3));
 }
 
@@ -120,7 +120,7 @@ fn an_hns_that_does_not_answer_at_the_start_does_not_delay_the_shutdown() {
     let (cluster, hns) = (cluster(1), format!("--hns=tcp://{}", silent.local_addr().unwrap()));
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns]);
     let _connection = silent.accept().unwrap();
-    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
     let requested = Instant::now();
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(3));
@@ -129,7 +129,7 @@ fn an_hns_that_does_not_answer_at_the_start_does_not_delay_the_shutdown() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_to_the_end_that_is_shut_down_fails() {
+fn run_once_that_is_shut_down_fails() {
     let (cluster, hns) = (cluster(500), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &["--once"]);
