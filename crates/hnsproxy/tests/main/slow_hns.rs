@@ -60,11 +60,11 @@ fn wait_until_a_call_hangs(hns: &Hns) {
 
 #[cfg(unix)]
 #[test]
-fn a_shutdown_ends_a_long_programming_between_two_calls() {
+fn a_shutdown_ends_a_long_start_between_two_calls() {
     let (cluster, hns) = (cluster(2000), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &[]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     let before = hns.emulator.writes();
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(0));
@@ -133,7 +133,7 @@ fn run_once_that_is_shut_down_fails() {
     let (cluster, hns) = (cluster(500), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &["--once"]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(1));
     assert!(hns.load_balancers().len() < 400);
@@ -156,11 +156,11 @@ fn a_second_signal_ends_the_program_at_once() {
 }
 
 #[test]
-fn a_change_of_dns_overtakes_a_long_programming() {
+fn a_change_of_dns_interrupts_a_long_start() {
     let (cluster, hns) = (cluster(400), l2bridge());
     delay_writes(&hns);
     let _running = start(&cluster, &hns, &[]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     let in_system = |mut object: Value, name: &str| {
         object["metadata"]["namespace"] = json!("kube-system");
         object["metadata"]["name"] = json!(name);
@@ -175,7 +175,7 @@ fn a_change_of_dns_overtakes_a_long_programming() {
 }
 
 #[test]
-fn a_long_programming_reports_its_progress() {
+fn a_long_start_reports_its_progress() {
     let (cluster, hns) = (cluster(250), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &[]);
