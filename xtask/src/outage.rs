@@ -11,13 +11,13 @@ pub(crate) struct Outage {
 }
 
 pub(crate) const OUTAGES: [Outage; 10] = [
-    Outage { name: "unavailable", begin: ApiServer::make_unavailable, end: back },
+    Outage { name: "unavailable", begin: ApiServer::make_unavailable, end: make_available },
     Outage {
         name: "unavailable, then 410: versions expired",
         begin: ApiServer::make_unavailable,
         end: |server| {
             server.forget();
-            back(server)
+            make_available(server)
         },
     },
     Outage {
@@ -25,41 +25,45 @@ pub(crate) const OUTAGES: [Outage; 10] = [
         begin: ApiServer::make_unavailable,
         end: |server| {
             server.restore(server.objects().into())?;
-            back(server)
+            make_available(server)
         },
     },
-    Outage { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: well },
-    Outage { name: "500", begin: |server| refuse(server, 500, None), end: well },
-    Outage { name: "410 to all requests", begin: |server| refuse(server, 410, None), end: well },
-    Outage { name: "invalid JSON", begin: |server| turn(server, FaultMode::Garbage), end: well },
-    Outage { name: "half a line", begin: |server| turn(server, FaultMode::Half), end: well },
+    Outage { name: "429, Retry-After: 1", begin: |server| refuse(server, 429, Some(1)), end: remove_fault },
+    Outage { name: "500", begin: |server| refuse(server, 500, None), end: remove_fault },
+    Outage { name: "410 to all requests", begin: |server| refuse(server, 410, None), end: remove_fault },
+    Outage { name: "invalid JSON", begin: |server| set_fault(server, FaultMode::Garbage), end: remove_fault },
+    Outage { name: "half a line", begin: |server| set_fault(server, FaultMode::Half), end: remove_fault },
     Outage {
         name: "no response, then closed connections",
-        begin: |server| turn(server, FaultMode::Hangs),
+        begin: |server| set_fault(server, FaultMode::Hangs),
         end: |server| {
             server.set_fault_mode(FaultMode::None);
             server.cut();
             Ok(())
         },
     },
-    Outage { name: "no response to pending requests", begin: |server| turn(server, FaultMode::Hangs), end: well },
+    Outage {
+        name: "no response to pending requests",
+        begin: |server| set_fault(server, FaultMode::Hangs),
+        end: remove_fault,
+    },
 ];
 
-fn back(server: &ApiServer) -> Result<()> {
+fn make_available(server: &ApiServer) -> Result<()> {
     Ok(server.make_available()?)
 }
 
 fn refuse(server: &ApiServer, code: u16, retry_after: Option<u32>) {
-    turn(server, FaultMode::Refuses { code, retry_after });
+    set_fault(server, FaultMode::Refuses { code, retry_after });
 }
 
 /// Changes how requests are answered, and closes all connections so that clients send new ones.
-fn turn(server: &ApiServer, fault_mode: FaultMode) {
+fn set_fault(server: &ApiServer, fault_mode: FaultMode) {
     server.set_fault_mode(fault_mode);
     server.cut();
 }
 
-fn well(server: &ApiServer) -> Result<()> {
+fn remove_fault(server: &ApiServer) -> Result<()> {
     server.set_fault_mode(FaultMode::None);
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::kubernetes::Problem;
 #[derive(Debug)]
 pub enum Batch {
     Changes(Vec<Change>),
-    /// The changes of files, up to when the consumer takes them.
+    /// The pending changes of files.
     Pending(PendingBatch),
 }
 
@@ -25,10 +25,10 @@ impl Batch {
     }
 }
 
-/// What a read of the files has found.
+/// The result of a read of the files.
 #[derive(Debug)]
 pub(crate) struct Reload {
-    /// Changes of objects since the read before; the whole cluster at first.
+    /// Changes of objects since the previous read; the whole cluster at the first one.
     pub(crate) changes: Vec<Change>,
     /// All problems of all files.
     pub(crate) problems: Vec<Problem>,
@@ -36,8 +36,8 @@ pub(crate) struct Reload {
     pub(crate) outage: Option<String>,
 }
 
-/// The changes of files until the consumer takes them. A consumer that is busy for long finds one change of each object, however often the
-/// files changed.
+/// The changes of files that the consumer has not taken, coalesced: of each object, only the last change is pending, however often the files
+/// changed.
 #[derive(Debug, Clone, Default)]
 pub struct PendingBatch(Arc<Mutex<Slot>>);
 
@@ -96,7 +96,7 @@ impl PendingBatch {
     }
 }
 
-/// The object that a change is about. A later change of it makes an earlier one void.
+/// The object that a change is about. A later change of it replaces an earlier one.
 #[derive(PartialEq, Eq, Hash)]
 enum ObjectKey<'a> {
     Node,

@@ -70,7 +70,7 @@ impl<'a> CatalogBuilder<'a> {
         self.count_skip(service);
         match service {
             Ok(service) => drop(self.catalog.services.insert(service.name.clone(), service.clone())),
-            // As above.
+            // As for slices.
             Err(why) => {
                 self.catalog.services.retain(|known, _| known.to_string() != name);
                 self.catalog.skipped_services.insert(name.to_owned(), why.to_string());

@@ -184,7 +184,7 @@ fn lines(text: &str) -> impl Iterator<Item = (u64, usize, &str)> {
 }
 
 /// Splits a text at its `---` lines. These separate documents wherever they are, even in a block scalar:
-/// <https://yaml.org/spec/1.2.2/#914-explicit-documents>. Each part has the marker at its begin, because text may follow it.
+/// <https://yaml.org/spec/1.2.2/#914-explicit-documents>. Each part starts with its marker, because text may follow it.
 fn yaml_documents(text: &str) -> Vec<Part<'_>> {
     let whole = Part { text, lines_before: 0, syntax: Syntax::Yaml };
     // A directive belongs to the document after it, and `...` ends one.
@@ -199,7 +199,7 @@ fn yaml_documents(text: &str) -> Vec<Part<'_>> {
     cut(text, 0, [(0, 0)].into_iter().chain(markers), &Syntax::Yaml)
 }
 
-/// Cuts a text at positions, each with the number of lines before it. The first is the begin of the first part.
+/// Cuts a text at positions, each with the number of lines before it. The first position is the start of the first part.
 fn cut<'a>(text: &'a str, lines_before: u64, at: impl Iterator<Item = (u64, usize)>, syntax: &Syntax) -> Vec<Part<'a>> {
     let at: Vec<(u64, usize)> = at.collect();
     let ends = at.iter().skip(1).map(|(_, begin)| *begin).chain([text.len()]);
@@ -211,7 +211,7 @@ fn cut<'a>(text: &'a str, lines_before: u64, at: impl Iterator<Item = (u64, usiz
     at.iter().zip(ends).map(part).collect()
 }
 
-/// Splits a List as kubectl and most programs write it: `items:` at the begin of a line, and each item from a `-` at one indentation. Text
+/// Splits a List as kubectl and most programs write it: `items:` at the start of a line, and each item from a `-` at one indentation. Text
 /// that is deeper belongs to its item. None if the document is anything else.
 fn yaml_items<'a>(document: &Part<'a>) -> Option<Vec<Part<'a>>> {
     let mut all = lines(document.text).skip_while(|(_, _, line)| line.trim_end() != "items:");

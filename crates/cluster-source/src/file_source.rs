@@ -159,7 +159,7 @@ mod tests {
         let (services, rest) = reader.take();
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
         assert_eq!(services, ["ns/api", "ns/web"]);
-        assert!(!reader.pending.put(reader.reader.refresh()), "the same files are no news");
+        assert!(!reader.pending.put(reader.reader.refresh()), "unchanged files cause no batch");
         fs::write(&file, service("web")).unwrap();
         reader.pending.put(reader.reader.refresh());
         assert!(matches!(reader.pending.pending().as_slice(), [Change::DeleteService(name)] if &*name.name == "api"));

@@ -1,6 +1,6 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! What a file said last stays valid while it cannot be read, or is empty, so that a partly saved file does not delete Services. Of a file
+//! The last content of a file stays valid while the file cannot be read, or is empty, so that a partly saved file does not delete Services. Of a file
 //! that has changed, only the documents and list items that have changed are parsed again.
 
 use std::collections::{BTreeMap, HashMap};
@@ -136,7 +136,7 @@ fn extension(path: &Path) -> String {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// Reads a file, and parses what is not in the documents that are known of it.
+/// Reads a file, and parses the parts that are not in `known`.
 fn read(path: &Path, known: &[Document], parsed: &mut Parsed) -> Result<Vec<Document>, FileError> {
     let text = read_text(path).map_err(unreadable(path))?;
     let syntax = |error| FileError::Syntax { path: path.to_owned(), error };
@@ -304,7 +304,7 @@ mod tests {
             fs::write(&file, form(&all)).unwrap();
             let mut files = open(&file);
             assert_eq!(files.parsed().documents, 4, "{name}");
-            // An edit, an addition, and a removal at the begin, which moves all others.
+            // An edit, an addition, and a removal at the start, which moves all others.
             for (edited, expected) in
                 [(&["a", "x", "c", "d"][..], 1), (&["a", "x", "c", "d", "y"], 1), (&["x", "c"], 0)]
             {

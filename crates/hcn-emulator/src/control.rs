@@ -75,11 +75,11 @@ requests! {
     inject(fault: Fault) = Command::Inject(fault, None) => Outcome::Done => (), ();
     /// Injects a fault that affects at most `times` calls.
     inject_times(fault: Fault, times: u64) = Command::Inject(fault, Some(times)) => Outcome::Done => (), ();
-    /// Lets the calls that hang go on. Their faults stay.
+    /// Releases the calls that hang. Their faults stay.
     release() = Command::Release => Outcome::Done => (), ();
     /// The number of calls that hang.
     hung_calls() = Command::HungCalls => Outcome::Number(calls) => calls, usize;
-    /// Removes all faults. Calls that hang go on.
+    /// Removes all faults. Calls that hang are released.
     clear_faults() = Command::ClearFaults => Outcome::Done => (), ();
     /// The quirks of the build.
     quirks() = Command::Quirks => Outcome::Quirks(quirks) => quirks, Quirks;

@@ -250,7 +250,7 @@ impl Emulator {
         self.inject(Fault { which: Which::Function(function.into()), from: nth, every: 0, effect: Effect::Hang });
     }
 
-    /// Lets the calls that hang go on. Their faults stay.
+    /// Releases the calls that hang. Their faults stay.
     pub fn release(&self) {
         self.hung().releases += 1;
         self.released.notify_all();
@@ -274,7 +274,7 @@ impl Emulator {
         self.hung.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes all faults. Calls that hang go on.
+    /// Removes all faults. Calls that hang are released.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
         self.release();
@@ -366,32 +366,32 @@ impl Hcn for Emulator {
     }
 
     fn call(&self, call: &Call) -> Result<Reply, Error> {
-        let mut strike = self.state().faults.strike(call);
-        if !strike.delay.is_zero() {
-            std::thread::sleep(strike.delay);
+        let mut effects = self.state().faults.effects_on(call);
+        if !effects.delay.is_zero() {
+            std::thread::sleep(effects.delay);
         }
-        if strike.hang {
+        if effects.hang {
             self.hang();
         }
         let mut state = self.state();
         let State { store, journal, down, .. } = &mut *state;
         store.about = None;
         let mut rule = None;
-        let mut result = match strike.fail {
+        let mut result = match effects.fail {
             Some(code) => Err(code),
             None => {
-                let result = match strike.stale.take() {
+                let result = match effects.stale.take() {
                     _ if *down => Err(rules::SERVICE_DOWN),
                     Some(earlier) => earlier,
                     None => v2::call(store, call),
                 };
-                result.map(|reply| strike.thin_out(call, reply)).map_err(|refusal| {
+                result.map(|reply| effects.thin_out(call, reply)).map_err(|refusal| {
                     rule = Some(refusal.name);
                     refusal.code
                 })
             }
         };
-        if let Some(code) = strike.fail_after {
+        if let Some(code) = effects.fail_after {
             (result, rule) = (Err(code), None);
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);

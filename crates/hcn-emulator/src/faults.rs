@@ -77,7 +77,7 @@ struct Injected {
 
 /// The effects on one call.
 #[derive(Debug, Default)]
-pub(crate) struct Strike {
+pub(crate) struct Effects {
     pub(crate) delay: Duration,
     pub(crate) hang: bool,
     /// The call is not made.
@@ -89,7 +89,7 @@ pub(crate) struct Strike {
     percent: Option<u8>,
 }
 
-impl Strike {
+impl Effects {
     /// Leaves objects out of a successful list.
     pub(crate) fn thin_out(&self, call: &Call, reply: Reply) -> Reply {
         match (self.percent, listed(call), reply) {
@@ -111,10 +111,10 @@ impl Faults {
     }
 
     /// The effects on a call.
-    pub(crate) fn strike(&mut self, call: &Call) -> Strike {
-        let mut strike = Strike::default();
+    pub(crate) fn effects_on(&mut self, call: &Call) -> Effects {
+        let mut effects = Effects::default();
         if !call.is_counted() {
-            return strike;
+            return effects;
         }
         for Injected { fault, seen, left, earlier } in &mut self.faults {
             let concerned = match &fault.which {
@@ -129,25 +129,25 @@ impl Faults {
             }
             *seen += 1;
             let after = seen.checked_sub(fault.from);
-            let strikes = after.is_some_and(|n| n == 0 || (fault.every > 0 && n.is_multiple_of(fault.every)));
-            if !strikes || *left == Some(0) {
+            let applies = after.is_some_and(|n| n == 0 || (fault.every > 0 && n.is_multiple_of(fault.every)));
+            if !applies || *left == Some(0) {
                 continue;
             }
             *left = left.map(|left| left - 1);
             match fault.effect {
-                Effect::Fail(code) => strike.fail = strike.fail.or(Some(code)),
-                Effect::FailAfter(code) => strike.fail_after = strike.fail_after.or(Some(code)),
-                Effect::Delay(delay) => strike.delay += delay,
-                Effect::Hang => strike.hang = true,
-                Effect::Partial(percent) => strike.percent = strike.percent.or(Some(percent)),
+                Effect::Fail(code) => effects.fail = effects.fail.or(Some(code)),
+                Effect::FailAfter(code) => effects.fail_after = effects.fail_after.or(Some(code)),
+                Effect::Delay(delay) => effects.delay += delay,
+                Effect::Hang => effects.hang = true,
+                Effect::Partial(percent) => effects.percent = effects.percent.or(Some(percent)),
                 Effect::Stale => {
                     let earlier = earlier.as_deref_mut().filter(|_| listed(call).is_some());
                     let answer = earlier.map(|store| v2::call(store, call));
-                    strike.stale = strike.stale.take().or(answer);
+                    effects.stale = effects.stale.take().or(answer);
                 }
             }
         }
-        strike
+        effects
     }
 }
 

@@ -1,7 +1,7 @@
 //! A wrapper around any [`Hcn`] that counts native calls, measures them, and reports each finished call to an observer.
 //!
 //! A native call cannot be cancelled: one that hangs blocks its thread, so [`Instrumented::in_flight`] and [`Instrumented::overdue`] can be
-//! called from any thread meanwhile. What can be avoided is the next call: see [`Instrumented::stop`].
+//! called from any thread meanwhile. [`Instrumented::stop`] prevents further reads.
 
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ pub enum CommandError {
         .counts.writes
     )]
     NotInSync { reasons: Vec<NotReady>, counts: hcn::Counts },
-    #[error("HNS not in sync: shutdown requested before")]
+    #[error("HNS not in sync: shutdown was requested first")]
     Stopped,
     #[error("cannot write the result")]
     Output(#[from] std::io::Error),

@@ -10,18 +10,18 @@ use tracing::{info, warn};
 
 use crate::hns::HnsChoice;
 
-/// How long the end of another hnsproxy is awaited. In a restart the old process may still be shutting down, which takes at most 5 s.
+/// How long to wait for another hnsproxy to end. In a restart the old process may still be shutting down, which takes at most 5 s.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Another hnsproxy writes to the same HNS.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot write to HNS: another hnsproxy{} does; stop that one, or run this one on another HNS",
+    "cannot write to HNS: another hnsproxy{} already writes to it; stop that process first",
     .pid.as_ref().map_or_else(String::new, |pid| format!(" (process {pid})"))
 )]
 pub struct LockedByOther {
-    /// As the other process wrote it.
+    /// From the file of the other process.
     pid: Option<String>,
 }
 

@@ -22,7 +22,7 @@ pub fn install() {
         let name = thread.name().unwrap_or("without a name");
         if tracing::dispatcher::has_been_set() {
             // A Windows service has no standard error.
-            error!("panic in thread {name}: {}; this is a bug of hnsproxy", description(panic));
+            error!("panic in thread {name}: {}; this is a bug in hnsproxy", description(panic));
         } else {
             default(panic);
         }

@@ -55,10 +55,10 @@ pub enum AuditProgress {
 /// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
 const MAX_DRIFT_LOGGED: usize = 20;
 
-/// How long a run goes on although a change waits. Most runs are shorter, and are not planned twice. It is less than HNS takes for a call or
-/// two.
+/// The minimum time of a run before a pending change interrupts it. Most runs are shorter, so they are not planned twice. One or two HNS calls
+/// take longer.
 const MIN_RUN: Duration = Duration::from_millis(10);
-/// How long a run goes on if no change waits. The status is that of the last run, so it is older than the state of HNS by at most this time and the
+/// The maximum time of a run without a pending change. The status is that of the last run, so it is older than the state of HNS by at most this time and the
 /// job in progress.
 const MAX_RUN: Duration = Duration::from_secs(1);
 

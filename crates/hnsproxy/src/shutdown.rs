@@ -14,7 +14,7 @@ pub const ABANDONED: u8 = 3;
 
 /// How long a shutdown may take. A process ends within 5 s of the request; the rest is for the last message, and for the system to end it.
 const LIMIT: Duration = Duration::from_secs(4);
-/// How long the last message may take: whatever reads the log may hang, too.
+/// How long the last message may take: what reads the log may hang, too.
 const LAST_MESSAGE: Duration = Duration::from_millis(250);
 
 /// A shutdown that can be requested once. Clones share it.
@@ -24,7 +24,7 @@ pub struct Shutdown(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Reads the oldest HNS call in progress.
+    /// Reads the oldest HNS call in flight.
     call: Mutex<Option<ReadCall>>,
     before_exit: Mutex<Option<Callback>>,
 }

@@ -1,4 +1,4 @@
-//! Decides whether a list is believed at once, or listed again first, because it lacks much of what is known.
+//! Decides whether a list is believed at once, or requested again first, because it lacks much of what is known.
 //!
 //! A successful response can be wrong: a proxy or a cache may answer for the API server, and etcd may have been restored. What a wrong list
 //! lacks would be removed from HNS while it serves. So a list that lacks most of the known objects is believed only if another request
@@ -9,7 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::resource_version::is_older;
 
-/// A name as its hash: names of 50 000 objects would take megabytes. If two names collide, a list is judged slightly wrong.
+/// A name as its hash: names of 50 000 objects would take megabytes. If two names collide, the number of missing objects is
+/// wrong by one.
 type NameHash = u64;
 
 /// The objects of a kind that were emitted and not deleted since.
@@ -36,7 +37,7 @@ impl Known {
     }
 
     /// Whether the last list is not believed yet.
-    pub(super) fn is_in_doubt(&self) -> bool {
+    pub(super) fn is_unconfirmed(&self) -> bool {
         self.confirmed.is_some()
     }
 
@@ -93,8 +94,8 @@ mod tests {
     fn a_list_that_lacks_most_is_believed_after_another_that_lacks_them() {
         for list in ["", "a", "e f g h"] {
             let mut known = known();
-            assert!(!believes(&mut known, list, "6") && known.is_in_doubt(), "{list}");
-            assert!(believes(&mut known, list, "6") && !known.is_in_doubt(), "{list}");
+            assert!(!believes(&mut known, list, "6") && known.is_unconfirmed(), "{list}");
+            assert!(believes(&mut known, list, "6") && !known.is_unconfirmed(), "{list}");
         }
     }
 

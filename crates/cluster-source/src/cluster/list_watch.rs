@@ -28,7 +28,7 @@ const HEALTHY_WATCH: Duration = Duration::from_secs(10);
 /// How many errors in a row are answered by another request at once. More would be a loop without a wait, for example of lists whose
 /// watches expire immediately.
 const MAX_AT_ONCE: u32 = 5;
-/// The wait before a list in doubt is confirmed, so that a proxy or server that fails for a moment does not answer both times.
+/// The wait before an unconfirmed list is requested again, so that a proxy or server that fails for a moment does not answer both times.
 const CONFIRM_DELAY: Duration = Duration::from_millis(500);
 
 /// Lists and watches a cluster for the proxy of a node, and emits batches of changes, until the future is dropped. An unavailable
@@ -76,8 +76,8 @@ struct ListWatch {
 /// How a successful response ended.
 enum Ended {
     List,
-    /// The list is in doubt, and has to be confirmed.
-    Doubt,
+    /// The list has to be confirmed by another one.
+    Unconfirmed,
     /// The server ended the watch, or sent nothing for too long, after this time.
     Watch(Duration),
 }
@@ -105,7 +105,7 @@ impl ListWatch {
             let Progress { reflector, backoff, at_once: in_a_row, .. } = &mut progress;
             let wait = match result {
                 Ok(Ended::List) => Duration::ZERO,
-                Ok(Ended::Doubt) => CONFIRM_DELAY,
+                Ok(Ended::Unconfirmed) => CONFIRM_DELAY,
                 // The server ends each healthy watch after its timeout, so this is not a failure.
                 Ok(Ended::Watch(lasted)) if lasted >= HEALTHY_WATCH => Duration::ZERO,
                 Ok(Ended::Watch(_)) => backoff.next(fastrand::f64(), None),
@@ -133,8 +133,8 @@ impl ListWatch {
             Request::List { limit, .. } => {
                 let page = decode::page::<K>(&response.page(limit).await?)?;
                 self.emit(progress.reflector.on_page(page)?);
-                if progress.reflector.is_in_doubt() {
-                    return Ok(self.doubt::<K>());
+                if progress.reflector.is_unconfirmed() {
+                    return Ok(self.unconfirmed::<K>());
                 }
                 self.received(progress);
                 self.succeeded(progress);
@@ -176,8 +176,8 @@ impl ListWatch {
                     let event = decode::event::<K>(line)?;
                     let is_change = progress.reflector.is_complete();
                     self.emit(progress.reflector.on_event(event)?);
-                    if progress.reflector.is_in_doubt() {
-                        return Ok(self.doubt::<K>());
+                    if progress.reflector.is_unconfirmed() {
+                        return Ok(self.unconfirmed::<K>());
                     }
                     progress.backoff.reset();
                     received = true;
@@ -211,9 +211,9 @@ impl ListWatch {
         self.observer.current(K::NAME);
     }
 
-    fn doubt<K: Kind>(&self) -> Ended {
-        info!(resource = K::RESOURCE, "the list lacks most of the known objects, or is older: listing again");
-        Ended::Doubt
+    fn unconfirmed<K: Kind>(&self) -> Ended {
+        info!(resource = K::RESOURCE, "list lacks most of the known objects, or is older; listing again");
+        Ended::Unconfirmed
     }
 
     fn failed<K: Kind>(&self, error: &RequestError, is_outage: bool) {
@@ -228,7 +228,7 @@ impl ListWatch {
 
     /// A request for a kind succeeded. While watches receive nothing, lists and accepted watches do not end the outage.
     fn succeeded<K: Kind>(&self, progress: &Progress<K>) {
-        if progress.reflector.hears() && self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
+        if progress.reflector.receives_events() && self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
             self.recovered.notify_one();
         }
     }

@@ -110,8 +110,8 @@ impl RequestError {
                 format!("API server {server} ended the list of {resource} before it was complete")
             }
             RequestError::Silent(time) => format!(
-                "watch of {resource} at API server {server} has received nothing for {} s, not even a bookmark; listing instead: check \
-                 proxies between this node and the server",
+                "watch of {resource} at API server {server} has received nothing for {} s, not even a bookmark: using lists instead; \
+                 check proxies between this node and the server",
                 time.as_secs()
             ),
             RequestError::Decode(error) => format!("invalid response of API server {server}: {error}"),

@@ -78,7 +78,7 @@ pub struct RunArgs {
     /// The number of concurrent writes to HNS. Microsoft documents no limit and no guarantee for more than 1.
     #[arg(long, value_name = "N", default_value = "1")]
     pub hns_concurrency: NonZeroUsize,
-    /// A name by which clients may request the pages at the metrics address, beside IP addresses, localhost, and the names of this node.
+    /// A host name that requests at the metrics address may have, in addition to IP addresses, localhost, and the names of this node.
     /// May be given several times.
     #[arg(long, value_name = "NAME")]
     pub metrics_allowed_host: Vec<String>,
@@ -177,7 +177,7 @@ pub struct SourceArgs {
     /// server. The files are watched for changes.
     #[arg(long, value_name = "FILE|DIR")]
     pub from: Option<PathBuf>,
-    /// For how long a watch of the API server may receive nothing before it is verified. Longer than the interval of bookmarks, a minute.
+    /// For how long a watch of the API server may receive nothing before it is verified. Longer than the interval of bookmarks, which is a minute.
     #[arg(long, hide = true, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     pub watch_timeout: Duration,
 }

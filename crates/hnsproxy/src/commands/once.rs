@@ -73,7 +73,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
 /// the native calls of the process.
 ///
 /// # Errors
-/// If HNS is not in sync then, or shutdown is requested before.
+/// If HNS is not in sync at the end, or shutdown is requested first.
 pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts, CommandError> {
     let (sender, requested) = mpsc::channel();
     shutdown.on_request(move || {

@@ -178,7 +178,7 @@ impl<'a> ControlLoop<'a> {
     /// Does what is due and publishes the status. Returns when more is due.
     fn tick(&mut self) -> Result<Duration, CommandError> {
         let (waiting_for_node, next) = self.advance()?;
-        // Reads fail then. That says nothing about HNS.
+        // After a stop, reads fail without a call, which is no condition of HNS.
         if self.context.hns.is_stopped() {
             return Ok(next);
         }

@@ -97,13 +97,13 @@ impl Hns {
         }
     }
 
-    /// Reads the call in progress that exceeds its budget, from any thread: the thread that calls is blocked.
+    /// Reads the call in flight that exceeds its budget, from any thread: the thread that calls is blocked.
     pub fn overdue_calls(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
         move || hcn.overdue()
     }
 
-    /// Reads the oldest call in progress, from any thread.
+    /// Reads the oldest call in flight, from any thread.
     pub fn oldest_call(&self) -> impl Fn() -> Option<SlowCall> + Send + Sync + use<> {
         let hcn = self.hcn.clone();
         move || hcn.in_flight().first().map(|call| SlowCall { function: call.function, took: call.took })

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-/// A backup tool holds a file for seconds.
+/// A backup tool locks a file for seconds.
 const FIRST_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A disk stays full until somebody cleans it up.
+/// A disk stays full until an operator frees space.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Clones share the file.
@@ -32,7 +32,7 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFileStatus {
     pub path: PathBuf,
-    /// Why it cannot be written at present.
+    /// Why it cannot be written.
     pub error: Option<String>,
     /// Lines that went to standard error instead.
     pub lost_lines: u64,
@@ -54,7 +54,10 @@ impl LogFile {
     /// Logs why the file cannot be written, and retries it. Does nothing if it can.
     pub(super) fn retry(&self) {
         if let LogFileStatus { path, error: Some(error), .. } = self.status() {
-            warn!("cannot write the log to {}: {error}; the log goes to standard error meanwhile", path.display());
+            warn!(
+                "cannot write the log to {}: {error}; the log goes to standard error until this is resolved",
+                path.display()
+            );
             self.spawn(Self::retry_with_backoff);
         }
     }

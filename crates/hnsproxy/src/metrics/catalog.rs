@@ -97,7 +97,7 @@ catalog! {
     HNS_LIVENESS = "hnsproxy_hns_liveness", Gauge, ["state"],
         "Liveness of HNS: 1 for its present state, 0 for the others";
     OVERDUE_CALL = "hnsproxy_hns_overdue_call_seconds", Gauge, [],
-        "For how long the oldest HNS call in flight has taken, if that exceeds --hns-call-budget; else 0";
+        "Seconds since the start of the oldest HNS call in flight, if that exceeds --hns-call-budget; else 0";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
         "Capabilities of this HNS: 1 if it has the capability, else 0";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],

@@ -14,7 +14,7 @@ pub(super) struct Limits {
     pub(super) per_listener: usize,
     /// The number of connections of all listeners.
     pub(super) total: usize,
-    /// From the connect until the first request is complete.
+    /// From the connection until the first request is complete.
     pub(super) request_timeout: Duration,
     /// From one request or answer to the next. Not less than `request_timeout`.
     pub(super) idle_timeout: Duration,
@@ -27,7 +27,7 @@ impl Default for Limits {
             per_listener: 256,
             // Half of the descriptors that a process usually has on Linux: the rest of the program needs some, too.
             total: 512,
-            // A probe sends its request with the connect.
+            // A probe sends its request as soon as it is connected.
             request_timeout: Duration::from_secs(10),
             // Longer than the default scrape interval of Prometheus, which is one minute.
             idle_timeout: Duration::from_secs(75),
@@ -50,7 +50,7 @@ enum Phase {
 struct Entry {
     listener: u64,
     phase: Phase,
-    /// None once the connection was told to close.
+    /// None once the connection has to close.
     close: Option<oneshot::Sender<()>>,
 }
 
@@ -107,7 +107,7 @@ impl Connections {
         }
     }
 
-    /// Adds the connection, or tells another one to close.
+    /// Adds the connection, or evicts another one.
     fn try_admit(self: &Arc<Self>, listener: u64) -> Option<Connection> {
         let mut state = self.lock();
         let State { next_connection, open, .. } = &mut *state;
@@ -125,7 +125,7 @@ impl Connections {
         Some(Connection { slot: Slot { connections: self.clone(), number: *next_connection }, evicted })
     }
 
-    /// Closes half of the connections, since the process has no descriptors left: other parts of the program need some, too.
+    /// Evicts half of the connections, since the process has no descriptors left: other parts of the program need some, too.
     pub(super) fn evict_half(&self) {
         let mut state = self.lock();
         let mut open: Vec<&mut Entry> = state.open.values_mut().collect();
@@ -172,7 +172,7 @@ impl Drop for Slot {
     }
 }
 
-/// Tells a connection of a listener to close, unless one is closing already.
+/// Evicts a connection of a listener, unless one is closing already.
 fn evict(open: &mut BTreeMap<u64, Entry>, listener: u64) {
     let of_listener = || open.values().filter(|entry| entry.listener == listener);
     if of_listener().any(|entry| entry.close.is_none()) {

@@ -121,7 +121,7 @@ async fn accept(listener: &tokio::net::TcpListener, served: &Served) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if failed.take_if(|last| last.elapsed() >= ACCEPT_ERRORS_RESOLVED_AFTER).is_some() {
-                    info!("{name} cannot accept connections: resolved");
+                    info!("listener {name}: cannot accept connections: resolved");
                 }
                 // Without keepalive, a dead connection only costs memory.
                 let _ = SockRef::from(&stream)
@@ -138,9 +138,9 @@ async fn accept(listener: &tokio::net::TcpListener, served: &Served) {
             Err(error) => {
                 metrics.accept_error(name);
                 if failed.replace(Instant::now()).is_none() {
-                    warn!("{name} cannot accept connections: {error}");
+                    warn!("listener {name}: cannot accept connections: {error}");
                 }
-                // The process has no descriptors or no memory left. The client waits in the queue of the socket meanwhile.
+                // The process has no descriptors or no memory left. New clients wait in the queue of the socket.
                 connections.evict_half();
                 sleep(ACCEPT_RETRY_AFTER).await;
             }

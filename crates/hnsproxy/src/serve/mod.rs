@@ -97,7 +97,7 @@ pub struct Proxy {
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,
-    /// The HNS call in progress, if it exceeds its budget.
+    /// The HNS call in flight, if it exceeds its budget.
     pub overdue: Box<dyn Fn() -> Option<SlowCall> + Send + Sync>,
 }
 

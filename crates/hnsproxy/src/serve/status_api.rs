@@ -50,7 +50,7 @@ pub(super) struct ProcessPage {
 pub(super) struct LogPage {
     /// Of `--log-file`.
     pub(super) file: Option<PathBuf>,
-    /// Why the file cannot be written at present.
+    /// Why the file cannot be written.
     pub(super) error: Option<String>,
     pub(super) lost_lines: u64,
 }
@@ -211,7 +211,7 @@ impl From<LogFileStatus> for LogPage {
 }
 
 impl StatePage {
-    /// `overdue` is the HNS call in progress if it exceeds its budget; `drift` counts the objects that are not repaired.
+    /// `overdue` is the HNS call in flight if it exceeds its budget; `drift` counts the objects that are not repaired.
     pub(super) fn new(
         snapshot: &StatusSnapshot,
         overdue: Option<SlowCall>,

@@ -26,7 +26,7 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let silence = state.cluster.watch_silence_seconds.iter().map(|(kind, seconds)| format!("{kind} {seconds:.0} s"));
     let silence: Vec<_> = silence.collect();
     if !silence.is_empty() {
-        let _ = writeln!(text, "Silence of watches: {}", silence.join(", "));
+        let _ = writeln!(text, "Watch silence: {}", silence.join(", "));
     }
     if state.cluster.insecure_skip_tls_verify {
         text += "Cluster: the certificate of the API server is not verified (insecure-skip-tls-verify)\n";
@@ -91,7 +91,7 @@ mod tests {
             &version,
             "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
-            "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nCluster: no connection\nSilence of watches: Service 23 s\n",
+            "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nCluster: no connection\nWatch silence: Service 23 s\n",
             &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
             &format!(
                 "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",

@@ -1,7 +1,7 @@
 //! Changes of the cluster that the control loop has not taken yet: of each object, only the last one.
 //!
-//! The control loop takes nothing while a native call hangs. What is held meanwhile is bounded by the number of objects in the cluster, however
-//! often they change.
+//! The control loop takes nothing while a native call hangs. The number of pending changes is bounded by the number of objects in the cluster,
+//! however often they change.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
@@ -15,6 +15,7 @@ use proxy::reconcile::Trigger;
 /// The maximum number of objects whose problems are kept. Problems are only logged, and objects with problems may come and go without end.
 const MAX_PROBLEMS: usize = 1000;
 
+/// The pending changes of one cluster.
 #[derive(Debug, Default)]
 pub struct Coalesced {
     services: Objects<ServiceName, Service>,

@@ -116,7 +116,7 @@ fn list_watch(
 /// Reads the cluster of an API server that the proxy of a node serves, once.
 ///
 /// # Errors
-/// If it cannot be read, or shutdown is requested before.
+/// If it cannot be read, or shutdown is requested first.
 pub fn read_api_server(
     args: &ProxyArgs,
     config: &Config,

@@ -118,7 +118,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// Why nothing is written to HNS at present: HNS is unavailable, or no network can be used.
+    /// Why nothing is written to HNS: HNS is unavailable, or no network can be used.
     pub fn audit_error(&self) -> Option<&AuditError> {
         self.unready.iter().find_map(|unready| match unready {
             Unready::Audit(error) => Some(error),

@@ -33,7 +33,7 @@ impl From<&Unready> for NotReady {
 /// `pending` is for how long the oldest change has been pending.
 pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Duration>) -> Vec<NotReady> {
     let mut reasons: Vec<NotReady> = status.unready.iter().map(NotReady::from).collect();
-    // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons stand instead of that one.
+    // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons replace that of the missing audit.
     let mut inputs = Vec::new();
     // The status is that of the time before the call: what has happened since is not known, and nothing is programmed.
     if let Some(call) = overdue {
@@ -45,7 +45,7 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Dur
     {
         inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
     }
-    // A known outage is reported as such. Without one, nobody else says that changes may be missing.
+    // A known outage is reported as such. Without one, only this reason shows that changes may be missing.
     if let (Some(SilentWatch { kind, silence }), None) = (&status.silent_watch, &status.cluster_outage) {
         let message = format!("watch of {kind}: nothing received for {} s", silence.as_secs());
         inputs.push(NotReady { reason: "WatchSilent", message });

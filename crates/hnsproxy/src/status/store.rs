@@ -1,7 +1,7 @@
 //! Where the control loop publishes its status, and all other threads read it.
 //!
-//! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records changes and signs of
-//! life there, since the control loop may be blocked in an HNS call.
+//! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records there
+//! when changes and watch events arrived, since the control loop may be blocked in an HNS call.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,7 +121,7 @@ impl StatusSnapshot {
         self.watches.iter().map(|(kind, at)| (*kind, self.now.elapsed.saturating_sub(*at)))
     }
 
-    /// The liveness of HNS. `overdue` is whether a call in progress exceeds its budget, which is later than the status.
+    /// The liveness of HNS. `overdue` is whether a call in flight exceeds its budget, which is later than the status.
     pub fn liveness(&self, overdue: bool) -> Liveness {
         if overdue && self.status.liveness == Liveness::Up { Liveness::Slow } else { self.status.liveness }
     }
@@ -145,7 +145,7 @@ impl NodeRead {
 pub struct StatusStore {
     clock: Clock,
     changes: Mutex<ChangeTimes>,
-    /// What the API server last said about the Node, which can be later than the status.
+    /// The Node as last read from the API server, which can be later than the status.
     node: Mutex<Option<NodeRead>>,
     watches: Mutex<WatchTimes>,
     status: watch::Sender<Arc<Status>>,
@@ -175,7 +175,7 @@ impl StatusStore {
         self.lock().taken();
     }
 
-    /// Publishes what the API server says about the Node at once, whatever HNS does; `None` if it has no such Node. May be called from any
+    /// Publishes the Node as the API server has it at once, even while HNS hangs; `None` if it has no such Node. May be called from any
     /// thread.
     pub fn node_read(&self, node: Option<&Node>) {
         let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +186,7 @@ impl StatusStore {
         self.status.send_modify(|status| now.update(Arc::make_mut(status)));
     }
 
-    /// Forgets what an API server said about the Node: the next one is that of another configuration.
+    /// Forgets what was read about the Node: the next one is that of another configuration.
     pub fn forget_node(&self) {
         *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

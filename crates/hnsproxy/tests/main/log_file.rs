@@ -72,7 +72,7 @@ fn a_full_disk_below_the_log_file_is_reported_until_it_has_space() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_can_write_its_log_nowhere_programs_hns() {
+fn a_program_that_cannot_write_its_log_programs_hns() {
     let (hns, directory) = (Hns::of(NAME), tempfile::tempdir().unwrap());
     let file = directory.path().join("folder").join("log");
     for flags in [vec![], vec![flag(&file)]] {

@@ -16,7 +16,7 @@ use crate::support::program::free_addresses;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
-/// The promise of a shutdown, whatever HNS does.
+/// The documented time limit of a shutdown, whatever HNS does.
 #[cfg(unix)]
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
@@ -61,11 +61,11 @@ fn wait_until_a_call_hangs(hns: &Hns) {
 
 #[cfg(unix)]
 #[test]
-fn a_shutdown_ends_a_long_programming_between_two_calls() {
+fn a_shutdown_ends_a_long_start_between_two_calls() {
     let (cluster, hns) = (cluster(2000), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &[]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     let before = hns.emulator.writes();
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(0));
@@ -81,7 +81,7 @@ fn code_of_a_shutdown_while_hung(function: &str, flags: &[&str]) -> Option<i32> 
     hns.emulator.hang_nth(function, 1);
     let running = start(&cluster, &hns, flags);
     wait_until_a_call_hangs(&hns);
-    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
     let requested = Instant::now();
     running.signal("TERM");
     let code = running.exit_code();
@@ -104,7 +104,7 @@ fn a_first_audit_that_hangs_does_not_delay_the_shutdown() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_to_the_end_that_hangs_does_not_delay_the_shutdown() {
+fn run_once_that_hangs_does_not_delay_the_shutdown() {
     assert_eq!(code_of_a_shutdown_while_hung("HcnCreateEndpoint", &["--once"]), Some(3));
 }
 
@@ -121,7 +121,7 @@ fn an_hns_that_does_not_answer_at_the_start_does_not_delay_the_shutdown() {
     let (cluster, hns) = (cluster(1), format!("--hns=tcp://{}", silent.local_addr().unwrap()));
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns]);
     let _connection = silent.accept().unwrap();
-    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is a promise")]
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
     let requested = Instant::now();
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(3));
@@ -130,11 +130,11 @@ fn an_hns_that_does_not_answer_at_the_start_does_not_delay_the_shutdown() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_to_the_end_that_is_shut_down_fails() {
+fn run_once_that_is_shut_down_fails() {
     let (cluster, hns) = (cluster(500), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &["--once"]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     running.signal("TERM");
     assert_eq!(running.exit_code(), Some(1));
     assert!(hns.load_balancers().len() < 400);
@@ -157,11 +157,11 @@ fn a_second_signal_ends_the_program_at_once() {
 }
 
 #[test]
-fn a_change_of_dns_overtakes_a_long_programming() {
+fn a_change_of_dns_interrupts_a_long_start() {
     let (cluster, hns) = (cluster(400), l2bridge());
     delay_writes(&hns);
     let _running = start(&cluster, &hns, &[]);
-    wait_until("the programming to begin", || hns.emulator.writes(), |writes| *writes > 5);
+    wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
     let in_system = |mut object: Value, name: &str| {
         object["metadata"]["namespace"] = json!("kube-system");
         object["metadata"]["name"] = json!(name);
@@ -194,7 +194,7 @@ fn the_health_check_of_a_service_does_not_wait_for_other_services() {
 }
 
 #[test]
-fn a_long_programming_reports_its_progress() {
+fn a_long_start_reports_its_progress() {
     let (cluster, hns) = (cluster(250), l2bridge());
     delay_writes(&hns);
     let running = start(&cluster, &hns, &[]);

@@ -64,7 +64,7 @@ pub enum Precedence {
     Serving,
     /// Only that one is on this node, where hnsproxy would see its endpoint.
     Local,
-    /// They differ in nothing that decides. Their order in the slices does not count.
+    /// They are equal in all of this. Their order in the slices has no effect.
     Tie,
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
     (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
 }
 
-/// Whether a load balancer on a frontend refers to an endpoint that is gone, or that is no backend any more. `root` is the name of the host's own
+/// Whether a load balancer on a frontend refers to an endpoint that is gone, or to one that is no longer a backend. `root` is the name of the host's own
 /// endpoint, which stands for backends with other addresses.
 pub(crate) fn has_lost_backend(frontend: Frontend, desired: &Desired, observed: &Observed, root: &str) -> bool {
     // A frontend that no Service claims has no clients to lose.

@@ -31,7 +31,7 @@ pub enum Unready {
     RetriesPending(usize),
     /// Services, frontends and addresses that are planned next, if no other reason explains them.
     ChangesPending(usize),
-    /// Another program keeps writing objects of ours, so what is in sync now may not stay so.
+    /// Another program keeps writing own objects, so HNS may not stay in sync.
     ForeignWriter(ForeignWriter),
 }
 

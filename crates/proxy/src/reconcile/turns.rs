@@ -1,4 +1,4 @@
-//! Runs that a change has interrupted: how much the next run plans, and which Service it must not leave out.
+//! Decides after an interruption how much the next run plans, and which frontend it must not leave out.
 //!
 //! After an interruption, a run carries out the most urgent job, then one of the frontend that is next in turn, and only then may a change
 //! interrupt it again. Each dirty frontend has its turn, so changes without end delay the rest, but do not stop it. Endpoints that no load

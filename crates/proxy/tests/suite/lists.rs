@@ -117,7 +117,7 @@ fn a_v1_list_with_other_contents_than_hns_has_is_not_used_again() {
 }
 
 #[test]
-fn objects_that_come_and_go_do_not_distrust_a_v1_list() {
+fn objects_that_come_and_go_do_not_make_a_v1_list_distrusted() {
     let mut rig = served("15.5", ApiVersion::V2);
     for number in 1..=AUDITS {
         let pod = rig.local("pod", &[&format!("10.244.1.{}", 100 + number)]);
@@ -274,7 +274,7 @@ fn an_older_load_balancer_that_returns_is_found_although_it_is_the_only_one() {
 }
 
 #[test]
-fn older_load_balancers_that_return_are_found_although_they_are_all_that_there_are() {
+fn older_load_balancers_that_return_are_found_although_there_are_no_others() {
     let mut rig = empty("15.5");
     let names: Vec<String> = (1..=9).map(|number| format!("ns/s{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

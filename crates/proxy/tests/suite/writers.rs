@@ -89,7 +89,7 @@ fn remove_all(rig: &Rig, kind: Kind) {
     ids.for_each(|id| rig.emulator.remove(kind, id));
 }
 
-/// A node with so many Services, each with one backend, in sync.
+/// A node with this number of Services, each with one backend, in sync.
 fn node(services: u32) -> Process {
     let mut rig = Rig::l2bridge();
     let (services, slices) = cluster(services, 1);
@@ -100,12 +100,12 @@ fn node(services: u32) -> Process {
     process
 }
 
-/// At most so many writes for each object that another program keeps writing: in the first minute, and in each further one.
+/// The maximum number of writes for each object that another program keeps writing: in the first minute, and in each further one.
 const FIRST: u64 = 12;
 const FURTHER: u64 = 3;
 
 #[test]
-fn two_proxies_with_different_views_end_their_fight() {
+fn two_proxies_with_different_views_delay_their_repairs() {
     for version in ["15.5", "14.0"] {
         let mut first = Process::new(Rig::new("L2Bridge", version, ApiVersion::V2));
         let mut second = Process::new(Rig::on(first.rig.emulator.clone(), ApiVersion::V2));

@@ -28,7 +28,7 @@ const KILL_AFTER: Duration = Duration::from_secs(30);
 
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/// What a kubeconfig says of a plugin. Its arguments and environment may be secret.
+/// The configuration of a plugin in a kubeconfig. Its arguments and environment may be secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Plugin {
     command: String,
@@ -57,7 +57,7 @@ impl Plugin {
         if !VERSIONS.contains(&api_version.as_str()) {
             return Err(PluginError::Version { command, api_version });
         }
-        // A service has nobody to answer questions, so `IfAvailable` is answered with "no".
+        // A service has nobody to answer questions, so `IfAvailable` means that the plugin must not ask.
         if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
             return Err(PluginError::Interactive { command });
         }

@@ -46,7 +46,7 @@ impl Processes {
         }
     }
 
-    /// Waits for the end of the plugin, and kills what it left behind: such a process may hold its output open for ever.
+    /// Waits for the end of the plugin, and kills what it left behind: such a process may hold its output open indefinitely.
     async fn end(&mut self) -> std::io::Result<std::process::ExitStatus> {
         let status = self.plugin.inner_mut().wait().await;
         // Fails if nothing is left.

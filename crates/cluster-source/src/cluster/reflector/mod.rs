@@ -27,9 +27,9 @@ const PAGE_LIMIT_DIVISOR: usize = 4;
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     /// The list is requested from its beginning, or is being streamed. Next: `Watching` at the end of the initial events or after a single
-    /// page, `Paging` if there is a next page, `Listing` if the list is in doubt.
+    /// page, `Paging` if there is a next page, `Listing` if the list is unconfirmed.
     Listing,
-    /// Some pages were received. Next: `Watching` after the last page, `Listing` if the token has expired or the list is in doubt.
+    /// Some pages were received. Next: `Watching` after the last page, `Listing` if the token has expired or the list is unconfirmed.
     Paging {
         /// The `continue` token of the next page.
         next: String,
@@ -98,17 +98,17 @@ impl<K: Kind> Reflector<K> {
     }
 
     fn streams_list(&self) -> bool {
-        // A list in doubt is confirmed by another kind of request. A stream is held back where watches are.
-        self.stream_lists && !self.known.is_in_doubt() && !self.silent
+        // An unconfirmed list is confirmed by another kind of request. What holds watches back holds streams back, too.
+        self.stream_lists && !self.known.is_unconfirmed() && !self.silent
     }
 
     /// Whether a list has just ended that is not believed, so that the next request lists again.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.state == State::Listing && self.known.is_in_doubt()
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.state == State::Listing && self.known.is_unconfirmed()
     }
 
     /// Whether watches work: the last one received something, or was not silent for too long.
-    pub(super) fn hears(&self) -> bool {
+    pub(super) fn receives_events(&self) -> bool {
         !self.silent
     }
 

@@ -216,12 +216,12 @@ fn a_watch_that_received_nothing_is_verified() {
 fn silent_watches_are_replaced_by_lists_until_one_receives_something() {
     let mut reflector = at_five();
     assert!(reflector.on_error(&RequestError::Silent(Duration::from_secs(200))));
-    assert_eq!((reflector.request(), reflector.hears()), (list(None), false));
-    assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "in doubt");
+    assert_eq!((reflector.request(), reflector.receives_events()), (list(None), false));
+    assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "unconfirmed");
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), ["all: b"]);
-    assert_eq!((reflector.request(), reflector.hears()), (Request::Watch("7".into()), false));
+    assert_eq!((reflector.request(), reflector.receives_events()), (Request::Watch("7".into()), false));
     take(&mut reflector, bookmark("8", false));
-    assert!(reflector.hears());
+    assert!(reflector.receives_events());
     reflector.on_error(&api_error(410));
     assert_eq!(reflector.request(), Request::StreamList);
 }
@@ -231,7 +231,7 @@ fn a_list_without_most_known_objects_is_listed_again_in_pages_before_it_is_emitt
     let mut reflector = at_five();
     reflector.on_error(&api_error(410));
     assert_eq!(take(&mut reflector, bookmark("6", true)), [""; 0]);
-    assert!(reflector.is_in_doubt());
+    assert!(reflector.is_unconfirmed());
     assert_eq!(reflector.request(), list(None));
     assert!(!reflector.on_error(&api_error(500)));
     assert_eq!(reflector.request(), list(None), "an error confirms nothing");
@@ -240,7 +240,7 @@ fn a_list_without_most_known_objects_is_listed_again_in_pages_before_it_is_emitt
     take(&mut right, bookmark("6", true));
     assert_eq!(words(right.on_page(page(vec![object("a", "3")], "6", None)).unwrap()), ["all: a"]);
     assert_eq!(words(reflector.on_page(page(vec![], "6", None)).unwrap()), ["all: "]);
-    assert!(!reflector.is_in_doubt() && reflector.is_complete());
+    assert!(!reflector.is_unconfirmed() && reflector.is_complete());
 }
 
 #[test]

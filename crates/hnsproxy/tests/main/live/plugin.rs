@@ -188,7 +188,7 @@ fn pipe(cluster: &Cluster) -> (PathBuf, Receiver<()>) {
 fn a_plugin_that_hangs_is_reported_and_ends_with_the_program() {
     let (cluster, hns) = (closed(&[SECRET]), Hns::of("boutique-l2bridge"));
     let (pipe, gone) = pipe(&cluster);
-    // The plugin, and a process that it started, ignore polite signals.
+    // The plugin, and a process that it started, ignore TERM, INT and HUP.
     let script = format!("trap '' TERM INT HUP\nexec 3>'{}'\nsleep 600 &\necho {SECRET}\nwait\n", pipe.display());
     let running = Running::start(&[&flag(&cluster, &script), &hns.flag(), "-v=10"]);
     let error = outage_of(&running);
