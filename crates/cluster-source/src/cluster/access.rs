@@ -126,6 +126,7 @@ mod tests {
             qps: 5.0,
             burst: 10,
             stream_lists: true,
+            response_timeout: ConnectionOptions::RESPONSE_TIMEOUT,
             watch_timeout: Duration::from_secs(90),
             user_agent: "test".to_owned(),
         })

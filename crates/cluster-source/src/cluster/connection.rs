@@ -24,8 +24,6 @@ use crate::error_chain;
 
 /// The method of all requests, for metrics.
 const METHOD: &str = "GET";
-/// For the head of a response, for each chunk of a list, and for the whole body of an error.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The memory in bytes that a watch keeps between long lines.
 const LINE_BUFFER: usize = 64 << 10;
 /// How much of a line that is too long is shown: enough for the name of the object.
@@ -36,12 +34,14 @@ pub(super) struct Connection {
     access: Arc<Access>,
     rate_limiter: RefCell<RateLimiter>,
     observer: Arc<dyn RequestObserver>,
+    response_timeout: Duration,
     start: Instant,
 }
 
 impl Connection {
     pub(super) fn new(access: Arc<Access>, rate_limiter: RateLimiter, observer: Arc<dyn RequestObserver>) -> Self {
-        Self { access, rate_limiter: RefCell::new(rate_limiter), observer, start: Instant::now() }
+        let response_timeout = access.options().response_timeout;
+        Self { access, rate_limiter: RefCell::new(rate_limiter), observer, response_timeout, start: Instant::now() }
     }
 
     /// The URL of the server, for messages.
@@ -72,19 +72,21 @@ impl Connection {
         let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
         let built = built.body(Body::empty()).map_err(|error| RequestError::Connect(error.to_string()))?;
         let begun = self.now();
-        let answered = timeout(RESPONSE_TIMEOUT, client.send(built)).await;
+        let answered = timeout(self.response_timeout, client.send(built)).await;
         let code = answered.as_ref().ok().and_then(|answer| Some(answer.as_ref().ok()?.status().as_u16()));
         self.observer.answered(self.access.host(), METHOD, code, self.now().saturating_sub(begun));
         let result = match answered {
             Err(_) => Err(RequestError::Timeout),
             Ok(Err(error)) => Err(RequestError::of(error)),
             // Other success codes are for other requests: their bodies are no lists.
-            Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(Response::of(response)),
+            Ok(Ok(response)) if response.status() == StatusCode::OK => {
+                Ok(Response::of(response, self.response_timeout))
+            }
             Ok(Ok(response)) => {
                 let code = response.status().as_u16();
                 let retry_after = response.headers().get(RETRY_AFTER);
                 let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-                let body = Response::of(response).error().await;
+                let body = Response::of(response, self.response_timeout).error().await;
                 Err(RequestError::Api(ApiStatus::read(code, retry_after, &body)))
             }
         };
@@ -101,13 +103,15 @@ pub(super) struct Response {
     body: Body,
     /// The size in bytes that the head names.
     length: Option<usize>,
+    /// For each chunk, and for the whole body of an error.
+    timeout: Duration,
 }
 
 impl Response {
-    fn of(response: http::Response<Body>) -> Self {
+    fn of(response: http::Response<Body>, timeout: Duration) -> Self {
         let length = response.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        Self { body: response.into_body(), length }
+        Self { body: response.into_body(), length, timeout }
     }
 
     /// The body of a page of at most `objects` objects.
@@ -124,7 +128,7 @@ impl Response {
 
     /// The body of an error, as far as it was received and within its limit: a part of it, or no body, is an error too.
     async fn error(mut self) -> Vec<u8> {
-        match timeout(RESPONSE_TIMEOUT, self.read(MAX_ERROR_BODY)).await {
+        match timeout(self.timeout, self.read(MAX_ERROR_BODY)).await {
             Ok(Ok((body, _))) => body,
             Ok(Err(_)) | Err(_) => Vec::new(),
         }
@@ -133,7 +137,7 @@ impl Response {
     /// Reads the body, or its beginning if it exceeds a limit.
     async fn read(&mut self, limit: usize) -> Result<(Vec<u8>, Read), RequestError> {
         let mut body = Vec::with_capacity(self.length.unwrap_or_default().min(limit));
-        while let Some(chunk) = timeout(RESPONSE_TIMEOUT, self.chunk()).await.map_err(|_| RequestError::Timeout)? {
+        while let Some(chunk) = timeout(self.timeout, self.chunk()).await.map_err(|_| RequestError::Timeout)? {
             let chunk = chunk?;
             let fits = limit - body.len();
             if chunk.len() > fits {
@@ -164,9 +168,9 @@ impl Response {
         }
     }
 
-    /// The lines of a watch, each received within `timeout`.
-    pub(super) fn lines(self, timeout: Duration) -> Lines {
-        Lines { response: self, rest: Vec::new(), begin: 0, timeout }
+    /// The lines of a watch.
+    pub(super) fn lines(self) -> Lines {
+        Lines { response: self, rest: Vec::new(), begin: 0 }
     }
 }
 
@@ -183,7 +187,6 @@ pub(super) struct Lines {
     /// Received bytes. Those from `begin` on were not returned yet.
     rest: Vec<u8>,
     begin: usize,
-    timeout: Duration,
 }
 
 /// The result of reading from a watch.
@@ -197,9 +200,10 @@ pub(super) enum WatchRead<'a> {
 }
 
 impl Lines {
-    pub(super) async fn next(&mut self) -> Result<WatchRead<'_>, RequestError> {
+    /// The next line, if it is received within a timeout.
+    pub(super) async fn next(&mut self, timeout: Duration) -> Result<WatchRead<'_>, RequestError> {
         // For the whole line: a connection over which single bytes trickle is as silent.
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + timeout;
         let mut searched = self.begin;
         loop {
             let unsearched = self.rest.get(searched..).unwrap_or_default();

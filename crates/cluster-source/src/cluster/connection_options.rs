@@ -15,9 +15,18 @@ pub struct ConnectionOptions {
     pub burst: u32,
     /// Whether initial lists are requested as streams (`sendInitialEvents`), if the server supports them.
     pub stream_lists: bool,
+    /// The time limit of each part of a response: its head, a chunk of a list, and an event of a streamed list. After it, the API server counts
+    /// as unavailable. [`RESPONSE_TIMEOUT`](Self::RESPONSE_TIMEOUT) is meant for all API servers.
+    pub response_timeout: Duration,
     /// For how long a watch may receive nothing before the resource version is verified; a random part, up to a third, is added. Longer than
     /// the interval of bookmarks, which is a minute. After twice this time, the objects are listed again.
     pub watch_timeout: Duration,
     /// The `User-Agent` header.
     pub user_agent: String,
+}
+
+impl ConnectionOptions {
+    /// An overloaded API server lets a request wait for a quarter of `--request-timeout`, by default 15 s, and then refuses it (429). A request
+    /// that was given up earlier would wait from the beginning again.
+    pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 }

@@ -44,12 +44,14 @@ pub async fn list_watch(
     let options = access.options();
     let rate_limiter = RateLimiter::new(options.qps, options.burst);
     let (stream_lists, watch_timeout) = (options.stream_lists, options.watch_timeout);
+    let response_timeout = options.response_timeout;
     let list_watch = ListWatch {
         connection: Connection::new(access, rate_limiter, observer.clone()),
         observer,
         emit: Box::new(emit),
         stream_lists,
         watch_timeout,
+        response_timeout,
         outage: RefCell::default(),
         recovered: Notify::new(),
     };
@@ -68,6 +70,7 @@ struct ListWatch {
     emit: Box<dyn Fn(Vec<Change>)>,
     stream_lists: bool,
     watch_timeout: Duration,
+    response_timeout: Duration,
     outage: RefCell<OutageTracker>,
     /// Notified when the last failing reflector has recovered.
     recovered: Notify,
@@ -152,18 +155,25 @@ impl ListWatch {
                     self.succeeded(progress);
                 }
                 let timeout = self.watch_timeout.mul_f64(1.0 + fastrand::f64() / 3.0);
-                self.watch(progress, response.lines(timeout)).await
+                self.watch(progress, response.lines(), timeout).await
             }
         }
     }
 
-    /// Handles the events of a watch until it ends.
-    async fn watch<K: Kind>(&self, progress: &mut Progress<K>, mut lines: Lines) -> Result<Ended, RequestError> {
+    /// Handles the events of a watch until it ends, or receives nothing for a time.
+    async fn watch<K: Kind>(
+        &self,
+        progress: &mut Progress<K>,
+        mut lines: Lines,
+        timeout: Duration,
+    ) -> Result<Ended, RequestError> {
         let begin = self.connection.now();
         progress.silent_since.get_or_insert(begin);
         let mut received = false;
         loop {
-            let read = lines.next().await;
+            // The objects of a streamed list follow each other, as the chunks of a page do; changes may take any time.
+            let timeout = if progress.reflector.is_complete() { timeout } else { self.response_timeout.min(timeout) };
+            let read = lines.next(timeout).await;
             let now = self.connection.now();
             let lasted = now.saturating_sub(begin);
             if lasted >= HEALTHY_WATCH {

@@ -74,17 +74,18 @@ pub(crate) struct Watching {
 impl Watching {
     pub(crate) fn start(server: ApiServer) -> Self {
         // Longer than any test, so that no watch is silent for too long.
-        Self::start_with(server, Duration::from_secs(90))
+        Self::start_with(server, ConnectionOptions::RESPONSE_TIMEOUT, Duration::from_secs(90))
     }
 
-    /// Starts with a time after which a silent watch is verified.
-    pub(crate) fn start_with(server: ApiServer, watch_timeout: Duration) -> Self {
+    /// Starts with the time after which the server does not respond, and that after which a silent watch is verified.
+    pub(crate) fn start_with(server: ApiServer, response_timeout: Duration, watch_timeout: Duration) -> Self {
         let options = ConnectionOptions {
             kubeconfig: None,
             master: Some(server.url()),
             qps: 0.0,
             burst: 0,
             stream_lists: true,
+            response_timeout,
             watch_timeout,
             user_agent: "test".into(),
         };
@@ -114,7 +115,7 @@ impl Watching {
     pub(crate) fn on_with(services: &[&str], watch_timeout: Duration) -> Self {
         let server = ApiServer::start().unwrap();
         server.load(cluster(services)).unwrap();
-        let mut watching = Self::start_with(server, watch_timeout);
+        let mut watching = Self::start_with(server, ConnectionOptions::RESPONSE_TIMEOUT, watch_timeout);
         watching.until("the cluster is known", |known| *known == Known::of(services));
         watching
     }

@@ -1,9 +1,10 @@
 //! A server that fails: the known cluster stays valid, and missed changes are emitted afterwards.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
-use test_api_server::{ExpiredWatches, FaultMode, Kind};
+use test_api_server::{ApiServer, ExpiredWatches, FaultMode, Kind};
 
 use crate::cluster::{Known, Watching, cluster, service, slice};
 
@@ -46,6 +47,38 @@ fn a_server_that_sends_invalid_json_is_an_outage() {
 #[test]
 fn a_server_that_closes_each_connection_is_an_outage() {
     survives(FaultMode::Half, "lost");
+}
+
+/// The time after which the server does not respond.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A list/watch with a short response timeout. Watches may be silent for longer than the test lasts.
+fn impatient(services: &[&str], fault_mode: FaultMode) -> Watching {
+    let server = ApiServer::start().unwrap();
+    server.load(cluster(services)).unwrap();
+    server.set_fault_mode(fault_mode);
+    Watching::start_with(server, RESPONSE_TIMEOUT, Duration::from_secs(90))
+}
+
+#[test]
+fn a_server_that_never_answers_is_an_outage() {
+    let mut watching = impatient(&["a", "b"], FaultMode::None);
+    watching.until("the cluster is known", |known| *known == Known::of(&["a", "b"]));
+    watching.server.set_fault_mode(FaultMode::Hangs);
+    watching.server.cut();
+    watching.until("there is an outage", |known| known.outage.is_some());
+    change(&watching);
+    // The requests that are pending then are never answered.
+    watching.server.set_fault_mode(FaultMode::None);
+    watching.until("it is resolved", |known| *known == Known::of(&["b", "c"]));
+    assert!(watching.outages.iter().any(|outage| outage.contains("does not respond")), "{:?}", watching.outages);
+}
+
+#[test]
+fn a_streamed_list_that_never_begins_is_replaced_by_pages() {
+    let mut watching = impatient(&["a", "b"], FaultMode::Silent);
+    watching.until("the cluster is known", |known| *known == Known::of(&["a", "b"]));
+    assert!(watching.outages[0].contains("does not respond"), "{:?}", watching.outages);
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
         qps: client.qps,
         burst: client.burst,
         stream_lists: config.gates.enabled(Gate::WatchListClient),
+        response_timeout: ConnectionOptions::RESPONSE_TIMEOUT,
         watch_timeout,
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
