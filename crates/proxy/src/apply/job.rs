@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{Class, Client, Guid};
+use hcn::{Class, Client, Error, Guid};
 use smallvec::SmallVec;
 
 use super::{Failure, is_load_balancer_absent};
@@ -54,6 +54,8 @@ pub(super) enum Fact {
     CreateUncertain {
         endpoints: Vec<Guid>,
     },
+    /// A deletion may or may not have taken effect.
+    DeleteUncertain(Guid),
     /// A modification may or may not have taken effect.
     ModifyUncertain {
         id: Guid,
@@ -120,16 +122,16 @@ impl Job {
                 create_endpoint(*network, *id, document, client, facts)
             }
             Action::DeleteEndpoint { id, .. } => {
-                client.delete_endpoint(*id)?;
-                facts.push(Fact::EndpointDeleted(*id));
-                Ok(())
+                let result = client.delete_endpoint(*id);
+                facts.extend(deletion(&result, *id, Fact::EndpointDeleted(*id)));
+                Ok(result?)
             }
             Action::CreateLoadBalancer { id, document, .. } => self.create_load_balancer(*id, document, client, facts),
             Action::ModifyLoadBalancer { id, document, .. } => self.modify_load_balancer(*id, document, client, facts),
             Action::DeleteLoadBalancer { id, .. } => {
-                client.delete_load_balancer(*id)?;
-                facts.push(Fact::LoadBalancerDeleted(*id));
-                Ok(())
+                let result = client.delete_load_balancer(*id);
+                facts.extend(deletion(&result, *id, Fact::LoadBalancerDeleted(*id)));
+                Ok(result?)
             }
         }
     }
@@ -210,6 +212,17 @@ impl Job {
         let content = identity::load_balancer_content(document, &self.capabilities);
         let id = identity::load_balancer_id(frontend, content);
         self.create_load_balancer(id, document, client, facts)
+    }
+}
+
+/// What the result of a deletion shows.
+fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
+    match result.as_ref().map_err(Error::class) {
+        Ok(()) => Some(deleted),
+        // HNS has refused it, so the object is as before.
+        Err(Class::Unsupported | Class::Invalid) => None,
+        // HNS may have deleted it before the error, for example before a timeout.
+        Err(_) => Some(Fact::DeleteUncertain(id)),
     }
 }
 

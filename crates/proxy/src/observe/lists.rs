@@ -67,6 +67,9 @@ impl Observed {
     ) -> Result<(), Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
+        if !self.incomplete_lists.contains(&Kind::Endpoint) {
+            self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
+        }
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(|id, _| present.contains(id));
@@ -157,6 +160,9 @@ impl Observed {
         }
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
+        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
+            self.perhaps_deleted.retain(|id| !self.load_balancers.contains_key(id));
+        }
         if from_v1_list {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }

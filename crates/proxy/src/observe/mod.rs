@@ -47,6 +47,8 @@ pub struct Observed {
     references: FxHashMap<Guid, usize>,
     /// Endpoints of load balancers whose creation failed, but which may exist. Until the next list, these endpoints count as referenced.
     perhaps_referenced: FxHashSet<Guid>,
+    /// Objects whose deletion failed and may have taken effect. Until the next list, they are not relied on.
+    perhaps_deleted: FxHashSet<Guid>,
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
@@ -113,6 +115,11 @@ impl Observed {
         self.references.get(&endpoint).copied().unwrap_or_default()
     }
 
+    /// Whether the deletion of an object failed and may have taken effect.
+    pub fn is_perhaps_deleted(&self, id: Guid) -> bool {
+        self.perhaps_deleted.contains(&id)
+    }
+
     pub fn foreign_load_balancers(&self) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
         let foreign = self.load_balancers.iter().filter(|(_, observed)| observed.owner == Owner::Foreign);
         foreign.map(|(id, observed)| (*id, observed))
@@ -145,6 +152,7 @@ impl Observed {
     /// Removes an endpoint that HNS no longer has. Does not change whether its id is trusted: see
     /// [`forget_endpoint`](Self::forget_endpoint).
     pub fn remove_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
+        self.perhaps_deleted.remove(&id);
         let Some(endpoint) = self.endpoints.remove(&id) else { return };
         dirty.addresses.extend(endpoint.addresses.iter().copied());
         for address in &endpoint.addresses {
@@ -175,6 +183,7 @@ impl Observed {
 
     /// Removes a load balancer that HNS no longer has. Does not change whether its id is trusted.
     pub fn remove_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
+        self.perhaps_deleted.remove(&id);
         let Some(removed) = self.load_balancers.remove(&id) else { return };
         dirty.frontends.extend(removed.frontends.iter().copied());
         for frontend in &removed.frontends {
@@ -207,6 +216,11 @@ impl Observed {
     /// Records that a load balancer with these endpoints may exist: its creation failed, and may have taken effect.
     pub fn mark_endpoints_uncertain(&mut self, endpoints: &[Guid]) {
         self.perhaps_referenced.extend(endpoints);
+    }
+
+    /// Records that an object may be deleted: its deletion failed, and may have taken effect.
+    pub fn mark_perhaps_deleted(&mut self, id: Guid) {
+        self.perhaps_deleted.insert(id);
     }
 
     /// Records that the id of an object no longer shows its content, because another program changed it.

@@ -118,6 +118,7 @@ impl Planner<'_> {
             id,
             owner: observed.owner,
             content: observed.content,
+            perhaps_deleted: self.observed.is_perhaps_deleted(id),
             in_network: network.is_some_and(|network| self.is_in(observed, network.id)),
             // kube-proxy programs one network only. A load balancer whose endpoints are all in networks that we do
             // not manage may belong to another program, even if it looks like one of kube-proxy.

@@ -34,6 +34,8 @@ pub(super) struct Candidate {
     pub id: Guid,
     pub owner: Owner,
     pub content: LoadBalancerContent,
+    /// Whether its deletion failed and may have taken effect.
+    pub perhaps_deleted: bool,
     /// Whether all its backends are in the network of the desired backends.
     pub in_network: bool,
     /// Whether `--take-over` is set, and it looks like a load balancer of kube-proxy.
@@ -124,8 +126,10 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     let all_but = |kept: Guid| observed.iter().map(|candidate| candidate.id).filter(|id| *id != kept).collect();
 
     // The content is equal, so a foreign load balancer does the same as ours would. Adopting it needs no call and keeps
-    // its connections; a replacement would drop them. If several are equal, one is kept.
-    if let Some(equal) = observed.iter().find(|candidate| candidate.content.whole == content.whole) {
+    // its connections; a replacement would drop them. If several are equal, one is kept. One that may be deleted already
+    // is created again in any case.
+    let known = || observed.iter().filter(|candidate| !candidate.perhaps_deleted);
+    if let Some(equal) = known().find(|candidate| candidate.content.whole == content.whole) {
         let surplus = all_but(equal.id);
         return match equal.owner {
             Owner::Us => Decision::Keep { surplus },
@@ -136,7 +140,7 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     // Only a change of backends is known to take effect in place, and only from HNS 15.5 on: 15.4 reports success and
     // changes nothing (kubernetes issue 131466). It is not known whether a modification can move a load
     // balancer to another network.
-    let same_shape = observed.iter().find(|candidate| candidate.content.shape == content.shape);
+    let same_shape = known().find(|candidate| candidate.content.shape == content.shape);
     if let Some(candidate) = same_shape.filter(|candidate| can_modify && candidate.in_network) {
         return Decision::Modify { id: candidate.id, document, surplus: all_but(candidate.id) };
     }
@@ -149,9 +153,11 @@ pub(super) fn decide(inputs: Inputs) -> Decision {
     if recently_replaced {
         return Decision::Postpone;
     }
-    // The reason is only reported. The most specific one that applies: only the backends differ, a foreign load balancer has the frontend,
-    // or any other difference.
-    let reason = if same_shape.is_some() {
+    // The reason is only reported. The most specific one that applies: all may be deleted, only the backends differ, a foreign load balancer
+    // has the frontend, or any other difference.
+    let reason = if known().next().is_none() {
+        Reason::Missing
+    } else if same_shape.is_some() {
         Reason::BackendsDiffer
     } else if observed.iter().any(|candidate| candidate.owner == Owner::Foreign) {
         Reason::HeldByForeign
@@ -212,7 +218,8 @@ mod tests {
 
     /// What HNS has, compared to what is desired.
     fn observed(id: Guid, owner: Owner, document: &LoadBalancer) -> Candidate {
-        Candidate { id, owner, content: content(document), in_network: true, left_by_kube_proxy: false }
+        let content = content(document);
+        Candidate { id, owner, content, perhaps_deleted: false, in_network: true, left_by_kube_proxy: false }
     }
 
     fn equal(id: Guid, owner: Owner) -> Candidate {
@@ -251,6 +258,7 @@ mod tests {
         let without_modify = |observed: &[Candidate]| Inputs { can_modify: false, ..inputs(load_balancer(), observed) };
         let recently = |inputs: Inputs| Inputs { recently_replaced: true, ..inputs };
         let left = Candidate { left_by_kube_proxy: true, ..equal(SECOND, foreign) };
+        let uncertain = Candidate { perhaps_deleted: true, ..equal(FIRST, ours) };
         let elsewhere = Candidate { in_network: false, ..other_backends(FIRST, ours) };
         let both = [equal(FIRST, ours), equal(SECOND, foreign)];
         let table = [
@@ -280,6 +288,7 @@ mod tests {
                 inputs(load_balancer(), &[equal(FIRST, foreign), other_backends(SECOND, ours)]),
                 Decision::Adopt { id: FIRST, surplus: vec![SECOND] },
             ),
+            ("equal, perhaps deleted", inputs(load_balancer(), &[uncertain]), replace(&[FIRST], Reason::Missing)),
             ("free", inputs(load_balancer(), &[]), create()),
             ("free, recently replaced", recently(inputs(load_balancer(), &[])), create()),
             ("other backends", inputs(load_balancer(), &[other_backends(FIRST, ours)]), modify(FIRST, &[])),

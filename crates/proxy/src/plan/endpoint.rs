@@ -96,10 +96,13 @@ impl Planner<'_> {
     /// The observed endpoint that equals an expected one: itself, or a foreign one with the same content.
     pub(crate) fn matching_endpoint(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
         let content = identity::endpoint_content(expected.network, &expected.document);
+        // One that may be deleted already is created again. If it still exists, HNS says so.
+        let is_certain = |id: &Guid| !self.observed.is_perhaps_deleted(*id);
         if self.observed.endpoint(expected.id).is_some_and(|observed| observed.content == content) {
-            return Some(expected.id);
+            return Some(expected.id).filter(is_certain);
         }
-        self.observed.at(expected.address).find(|(_, observed)| observed.content == content).map(|(id, _)| id)
+        let mut equal = self.observed.at(expected.address).filter(|(_, observed)| observed.content == content);
+        equal.find(|(id, _)| is_certain(id)).map(|(id, _)| id)
     }
 
     pub(super) fn missing_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
@@ -168,7 +171,8 @@ impl Planner<'_> {
             let endpoint = Candidate {
                 remote: observed.remote,
                 owner: observed.owner,
-                matches: matching == Some(id),
+                // One that is created again because it may be deleted has the expected id.
+                matches: matching == Some(id) || expected.as_ref().is_some_and(|expected| expected.id == id),
                 left_by_kube_proxy: observed.owner == Owner::Foreign
                     && self.settings.take_over
                     && self.is_kube_proxys_endpoint(address, id),

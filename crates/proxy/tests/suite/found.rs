@@ -3,6 +3,7 @@
 use hcn::{ApiVersion, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::apply::{Interruption, OneByOne};
+use proxy::testing::service;
 use proxy::{Liveness, Reconciler, Settings};
 use serde_json::json;
 
@@ -108,4 +109,68 @@ fn an_endpoint_that_an_interruption_has_left_is_created_by_the_next_run() {
     assert!(!rig.proxy.is_in_sync());
     rig.run();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
+}
+
+#[test]
+fn a_load_balancer_that_may_have_been_deleted_is_created_again() {
+    for version in ["14.0", "15.5"] {
+        let mut rig = empty(version);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+        rig.sync();
+        let objects = rig.objects();
+        rig.break_once("HcnDeleteLoadBalancer", true, Hresult::E_OUTOFMEMORY);
+        back(&mut rig, "ns/web", &[]);
+        rig.run();
+        back(&mut rig, "ns/web", &["10.244.2.1"]);
+        rig.run();
+        // A second later, the frontend may be replaced again.
+        rig.now += std::time::Duration::from_secs(1);
+        rig.run();
+        assert_eq!(rig.proxy.unready(), []);
+        assert_eq!(rig.objects(), objects);
+    }
+}
+
+#[test]
+fn an_endpoint_that_may_have_been_deleted_is_created_again() {
+    let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let objects = rig.objects();
+    let service = service("ns/web").cluster_ip("10.96.0.1").port(80).build();
+    // The first is that of the Service address, which no load balancer refers to.
+    rig.break_once("HcnDeleteEndpoint", true, Hresult::E_OUTOFMEMORY);
+    rig.proxy.delete_service(&service.name);
+    rig.run();
+    rig.proxy.apply_service(service);
+    rig.run();
+    rig.now += std::time::Duration::from_secs(60);
+    rig.run();
+    assert_eq!(rig.proxy.unready(), []);
+    assert_eq!(rig.objects(), objects);
+}
+
+#[test]
+fn an_outage_between_two_deletions_on_a_frontend_ends_the_run() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let endpoint = ids(&rig, Kind::Endpoint)[0];
+    // HNS lets other programs add a second load balancer on a frontend.
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [endpoint], "FrontendVIPs": ["10.96.0.1"],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    rig.proxy.audit(&rig.client).unwrap();
+    back(&mut rig, "ns/web", &[]);
+    rig.break_once("HcnDeleteLoadBalancer", false, Hresult::RPC_S_SERVER_UNAVAILABLE);
+    rig.calls();
+    rig.run();
+    assert_eq!(writes(&rig), ["HcnDeleteLoadBalancer"]);
+    assert_eq!(rig.proxy.liveness(), Liveness::Unavailable);
+    rig.settle();
+    assert_eq!(rig.objects(), Vec::<String>::new());
 }
