@@ -77,12 +77,14 @@ fn a_file_of_a_directory_that_is_invalid_at_the_start_is_left_out() {
     assert!(error.contains("a.yaml") && error.contains("b.yaml"), "{error}");
 }
 
+type Encode<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+
 #[test]
 fn files_in_the_encodings_of_windows_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let utf16 =
         |text: &str, unit: fn(u16) -> [u8; 2]| format!("\u{feff}{text}").encode_utf16().flat_map(unit).collect();
-    let encodings: [&dyn Fn(&str) -> Vec<u8>; 4] = [
+    let encodings: [Encode<'_>; 4] = [
         &|text| utf16(text, u16::to_le_bytes),
         &|text| utf16(text, u16::to_be_bytes),
         &|text| format!("\u{feff}{text}").into_bytes(),
