@@ -39,6 +39,7 @@ mod change;
 pub mod cluster;
 mod document;
 mod error_chain;
+mod file_list;
 mod file_source;
 mod file_text;
 pub mod file_watch;
