@@ -210,7 +210,7 @@ fn parse(
         }
         parsed.documents += 1;
         parsed.bytes += part.len() as u64;
-        Ok(Document { hash, objects: part.parse()?.iter().map(Loaded::new).collect() })
+        Ok(Document { hash, objects: part.parse()?.into_iter().map(Loaded::new).collect() })
     };
     parts.iter().map(parse).collect()
 }

@@ -37,6 +37,7 @@ mod batch;
 mod catalog;
 mod change;
 pub mod cluster;
+mod defaults;
 mod document;
 mod error_chain;
 mod file_list;
