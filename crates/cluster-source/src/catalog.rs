@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn catalog(objects: &[Value]) -> Catalog {
-        let objects: Vec<_> = objects.iter().map(Loaded::new).collect();
+        let objects: Vec<_> = objects.iter().cloned().map(Loaded::new).collect();
         let mut catalog = CatalogBuilder::default();
         objects.iter().enumerate().for_each(|(index, object)| catalog.add(object, index + 1, "c.yaml"));
         catalog.finish()
@@ -224,6 +224,50 @@ mod tests {
                 "Service ns/w: spec.ports[0].port: invalid type: string \"http\", expected i64 (c.yaml)",
                 "EndpointSlice ns/s: Service ns/gone not found (c.yaml)",
             ]
+        );
+    }
+
+    #[test]
+    fn objects_get_the_defaults_of_the_api_server() {
+        let service = |metadata: Value, spec: Value| json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
+        let catalog = catalog(&[
+            service(json!({"name": "ips-only"}), json!({"clusterIPs": ["10.0.0.1"], "ports": [{"port": "8_080"}]})),
+            service(json!({"name": "dual", "namespace": ""}), json!({"clusterIPs": ["fd00::1", "10.0.0.2"]})),
+            service(
+                json!({"name": "ip-only", "namespace": null}),
+                json!({"clusterIP": "10.0.0.3", "ipFamilies": ["IPv4", "IPv6"]}),
+            ),
+            service(json!({"name": "mapped"}), json!({"clusterIP": "::ffff:10.0.0.4"})),
+            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "dual"}}, "ports": [{"port": 8080}],
+                "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": "no", "serving": "Yes", "terminating": "ON"}}]}),
+        ]);
+        assert_eq!(catalog.problems, vec![]);
+        let services: Vec<_> = catalog
+            .services
+            .values()
+            .map(|service| {
+                (service.name.to_string(), service.cluster_ips.iter().map(ToString::to_string).collect::<Vec<_>>())
+            })
+            .collect();
+        let of = |name: &str, ips: &[&str]| {
+            (format!("default/{name}"), ips.iter().map(|ip| (*ip).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            services,
+            [
+                of("dual", &["fd00::1", "10.0.0.2"]),
+                of("ip-only", &["10.0.0.3"]),
+                of("ips-only", &["10.0.0.1"]),
+                of("mapped", &["10.0.0.4"]),
+            ]
+        );
+        assert_eq!(catalog.services[&ServiceName::new("default", "ips-only")].ports[0].port, 8080);
+        let slice = &catalog.slices["default/s"];
+        let backend = &slice.backends[0];
+        assert_eq!(
+            (backend.ready, backend.serving, backend.terminating, slice.ports[0].name.as_str()),
+            (false, true, true, "")
         );
     }
 

@@ -83,6 +83,10 @@ impl Part<'_> {
         self.text.len()
     }
 
+    pub(crate) fn is_yaml(&self) -> bool {
+        matches!(self.syntax, Syntax::Yaml | Syntax::YamlItem(_))
+    }
+
     /// Whether it is an item whose limits were found without a parser.
     pub(crate) fn is_yaml_item(&self) -> bool {
         matches!(self.syntax, Syntax::YamlItem(_))

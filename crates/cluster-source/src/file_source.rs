@@ -1,6 +1,7 @@
 //! Emits a cluster from files as changes: completely at the start, and then the objects that have changed.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
@@ -8,8 +9,8 @@ use crate::batch::{Batch, PendingBatch, Reload};
 use crate::catalog::Catalog;
 use crate::change::Change;
 use crate::error_chain;
-use crate::file_watch::{self, FileWatch};
-use crate::files::{FileError, Files};
+use crate::file_watch::{self, FileWatch, Wake};
+use crate::files::{CUT_CONFIRMATION, FileError, Files, now};
 
 /// Reads files again whenever they change, on a thread of its own, until it is dropped.
 #[derive(Debug)]
@@ -22,20 +23,21 @@ impl FileSource {
     /// unless a batch is still pending: that batch gets the new changes instead.
     ///
     /// # Errors
-    /// If no file can be read now, or the files cannot be watched. A file that cannot be read is an outage; its last content stays valid.
+    /// If no file can be read now. A file that cannot be read is an outage; its last content stays valid.
     pub fn start(
         root: &Path,
         node_name: &str,
         emit: impl Fn(Batch) + Send + 'static,
     ) -> Result<(Self, Vec<Change>), FileError> {
+        // A file that changes between the two is read again.
+        let (watch, mut changes) = file_watch::watch(root);
         let mut reader = Reader::open(root, node_name)?;
-        let (watch, changes) = file_watch::watch(root)?;
         let pending = PendingBatch::default();
         pending.put(reader.initial());
         let initial = pending.take();
         std::thread::spawn(move || {
-            while changes.wait() {
-                if pending.put(reader.refresh()) {
+            while changes.wait(reader.next_refresh()) != Wake::Ended {
+                if pending.put(reader.refresh(now())) {
                     emit(Batch::Pending(pending.clone()));
                 }
             }
@@ -70,9 +72,14 @@ impl Reader {
         self.reload(changes)
     }
 
+    /// When the files have to be read again, even if they do not change.
+    fn next_refresh(&self) -> Option<Duration> {
+        self.files.has_unconfirmed().then_some(CUT_CONFIRMATION)
+    }
+
     /// Reads the files again.
-    fn refresh(&mut self) -> Reload {
-        let errors = self.files.refresh();
+    fn refresh(&mut self, now: Instant) -> Reload {
+        let errors = self.files.refresh(now);
         self.log_errors(&errors, "keeping its last content");
         let before = std::mem::replace(&mut self.catalog, self.files.catalog());
         let changes = self.catalog.changes_since(&before, &self.node_name);
@@ -105,7 +112,6 @@ impl Reader {
 mod tests {
     use std::fs;
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     use super::*;
     use crate::Catalog;
@@ -136,7 +142,7 @@ mod tests {
 
         /// Reads the files again, and takes the changes.
         fn refresh(&mut self) -> (Vec<String>, Vec<Change>) {
-            self.pending.put(self.reader.refresh());
+            self.pending.put(self.reader.refresh(now()));
             self.take()
         }
 
@@ -159,9 +165,13 @@ mod tests {
         let (services, rest) = reader.take();
         assert!(matches!(rest.as_slice(), [Change::Problems(problems)] if problems.len() == 1), "{rest:?}");
         assert_eq!(services, ["ns/api", "ns/web"]);
-        assert!(!reader.pending.put(reader.reader.refresh()), "unchanged files cause no batch");
+        assert!(!reader.pending.put(reader.reader.refresh(now())), "unchanged files cause no batch");
         fs::write(&file, service("web")).unwrap();
-        reader.pending.put(reader.reader.refresh());
+        let at = now();
+        assert!(!reader.pending.put(reader.reader.refresh(at)), "the file may be cut");
+        assert_eq!(reader.reader.next_refresh(), Some(CUT_CONFIRMATION));
+        reader.pending.put(reader.reader.refresh(at + CUT_CONFIRMATION));
+        assert_eq!(reader.reader.next_refresh(), None);
         assert!(matches!(reader.pending.pending().as_slice(), [Change::DeleteService(name)] if &*name.name == "api"));
         assert_eq!(reader.take(), (vec!["ns/web".to_owned()], vec![Change::Problems(vec![])]));
     }
@@ -175,7 +185,7 @@ mod tests {
         reader.take();
         for names in [&["web", "api"][..], &["api", "one"], &["one", "two"], &["two", "web"]] {
             fs::write(&file, names.iter().map(|name| service(name)).collect::<Vec<_>>().join("---\n")).unwrap();
-            reader.pending.put(reader.reader.refresh());
+            reader.pending.put(reader.reader.refresh(now()));
         }
         assert_eq!(reader.pending.pending().len(), 4, "one for each Service");
         assert_eq!(reader.take().0, ["ns/two", "ns/web"]);
@@ -206,7 +216,7 @@ mod tests {
         let mut reader = Read::open(&file);
         assert!(matches!(reader.pending.take()[0], Change::Node(Some(_))));
         fs::write(&file, service("web")).unwrap();
-        reader.pending.put(reader.reader.refresh());
+        reader.pending.put(reader.reader.refresh(now()));
         assert_eq!(reader.pending.take()[0], Change::Node(None));
     }
 
@@ -273,7 +283,7 @@ mod tests {
         reader.take();
         for text in ["kind: Odd", "kind: [", &service("api")] {
             fs::write(&file, text).unwrap();
-            reader.pending.put(reader.reader.refresh());
+            reader.pending.put(reader.reader.refresh(now()));
         }
         assert_eq!(reader.take(), (vec!["ns/api".to_owned()], vec![]));
     }

@@ -1,16 +1,17 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! The last content of a file stays valid while the file cannot be read, or is empty, so that a partly saved file does not delete Services. Of a file
+//! The last content of a file stays valid while the file cannot be read, is empty, or is cut, so that a partly saved file does not delete Services. Of a file
 //! that has changed, only the documents and list items that have changed are parsed again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, CatalogBuilder};
 use crate::document::{self, Part, SyntaxError};
+use crate::file_list::{self, ListError, extension};
 use crate::file_text::read_text;
-use crate::file_watch::FileWatchError;
 use crate::loaded::Loaded;
 
 /// Why cluster files cannot be used.
@@ -27,18 +28,40 @@ pub enum FileError {
     /// It had objects before.
     #[error("no objects in {}: the file is empty", path.display())]
     Emptied { path: PathBuf },
+    /// Its text is the begin of the text that it had, and ends inside a line of it.
+    #[error("the end of {} is missing: the file ends inside a line that was longer", path.display())]
+    Cut { path: PathBuf },
     #[error("no cluster files in {}: expected names that end in .yaml, .yml or .json", path.display())]
     Empty { path: PathBuf },
-    #[error(transparent)]
-    Watch(#[from] FileWatchError),
 }
+
+/// A text that is the begin of the text that the file had, and ends between two lines, is used after this time. It may be cut: a program that
+/// writes a file truncates it first, and writes the rest at once.
+pub(crate) const CUT_CONFIRMATION: Duration = Duration::from_secs(2);
 
 /// The files below a path, each with the content that was last read successfully.
 #[derive(Debug, Default)]
 pub struct Files {
     root: PathBuf,
-    contents: BTreeMap<PathBuf, Vec<Document>>,
+    contents: BTreeMap<PathBuf, Content>,
+    /// The files that may be cut.
+    unconfirmed: BTreeMap<PathBuf, Unconfirmed>,
     parsed: Parsed,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    /// Empty if it is JSON: JSON that is cut is invalid.
+    yaml: String,
+    documents: Vec<Document>,
+}
+
+/// A text that may be cut.
+#[derive(Debug)]
+struct Unconfirmed {
+    /// In bytes. With the text that it is the begin of, it identifies the text.
+    length: usize,
+    since: Instant,
 }
 
 /// How much was parsed since the files were opened. Text that has not changed is not parsed again.
@@ -64,7 +87,7 @@ impl Files {
     /// If no file can be read, or there is no file.
     pub fn open(root: &Path) -> Result<(Self, Vec<FileError>), FileError> {
         let mut files = Self { root: root.to_owned(), ..Self::default() };
-        let mut errors = files.refresh();
+        let mut errors = files.refresh(now());
         if !files.contents.is_empty() {
             return Ok((files, errors));
         }
@@ -72,29 +95,37 @@ impl Files {
     }
 
     /// Reads all files again. A file that cannot be read keeps its last content, and its error is returned.
-    pub fn refresh(&mut self) -> Vec<FileError> {
+    pub fn refresh(&mut self, now: Instant) -> Vec<FileError> {
         let mut errors = Vec::new();
-        let paths = match list(&self.root) {
+        let paths = match file_list::list(&self.root) {
             Ok(paths) => paths,
-            Err(error) => return vec![error],
+            Err(ListError { path, source }) => return vec![FileError::Unreadable { path, source }],
         };
         self.contents.retain(|path, _| paths.contains(path));
+        self.unconfirmed.retain(|path, _| paths.contains(path));
         for path in paths {
-            let known = self.contents.get(&path).map_or(&[][..], Vec::as_slice);
-            match read(&path, known, &mut self.parsed) {
-                Ok(documents) => drop(self.contents.insert(path, documents)),
+            let none = Content::default();
+            let known = self.contents.get(&path).unwrap_or(&none);
+            match read(&path, known, self.unconfirmed.remove(&path), now, &mut self.parsed) {
+                Ok(Read::Content(content)) => drop(self.contents.insert(path, content)),
+                Ok(Read::Unconfirmed(text)) => drop(self.unconfirmed.insert(path, text)),
                 Err(error) => errors.push(error),
             }
         }
         errors
     }
 
+    /// Whether a file may be cut, and has to be read again after [`CUT_CONFIRMATION`].
+    pub(crate) fn has_unconfirmed(&self) -> bool {
+        !self.unconfirmed.is_empty()
+    }
+
     /// The cluster of all files together.
     pub fn catalog(&self) -> Catalog {
         let names: Vec<_> = self.contents.keys().map(|path| path.display().to_string()).collect();
         let mut catalog = CatalogBuilder::default();
-        for (name, documents) in names.iter().zip(self.contents.values()) {
-            let objects = documents.iter().flat_map(|document| document.objects.iter());
+        for (name, content) in names.iter().zip(self.contents.values()) {
+            let objects = content.documents.iter().flat_map(|document| document.objects.iter());
             objects.enumerate().for_each(|(index, object)| catalog.add(object, index + 1, name));
         }
         catalog.finish()
@@ -110,50 +141,61 @@ fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> FileError {
     |source| FileError::Unreadable { path, source }
 }
 
-/// The files of a path, sorted. A file is read whatever its name. In directories the extension decides, and hidden entries are skipped.
-fn list(root: &Path) -> Result<Vec<PathBuf>, FileError> {
-    if !std::fs::metadata(root).map_err(unreadable(root))?.is_dir() {
-        return Ok(vec![root.to_owned()]);
-    }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(unreadable(root))? {
-        let entry = entry.map_err(unreadable(root))?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(list(&path)?);
-        } else if matches!(extension(&path).as_str(), "yaml" | "yml" | "json") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+#[allow(clippy::disallowed_methods, reason = "the time of the file system, not of the core")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
-fn extension(path: &Path) -> String {
-    path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+enum Read {
+    Content(Content),
+    Unconfirmed(Unconfirmed),
 }
 
 /// Reads a file, and parses the parts that are not in `known`.
-fn read(path: &Path, known: &[Document], parsed: &mut Parsed) -> Result<Vec<Document>, FileError> {
+fn read(
+    path: &Path,
+    known: &Content,
+    unconfirmed: Option<Unconfirmed>,
+    now: Instant,
+    parsed: &mut Parsed,
+) -> Result<Read, FileError> {
     let text = read_text(path).map_err(unreadable(path))?;
     let syntax = |error| FileError::Syntax { path: path.to_owned(), error };
     let parts = document::parts(&text, extension(path) == "json").map_err(syntax)?;
-    let known: HashMap<u64, &Document> = known.iter().map(|document| (document.hash, document)).collect();
-    let documents = match parse(&parts, &known, parsed) {
+    let is_yaml = parts.iter().any(Part::is_yaml);
+    let had_objects = known.documents.iter().any(|document| !document.objects.is_empty());
+    let of_hash: HashMap<u64, &Document> = known.documents.iter().map(|document| (document.hash, document)).collect();
+    let documents = match parse(&parts, &of_hash, parsed) {
         // The text of a YAML item is not a whole one, for example if it has an alias of an anchor in another item.
-        Err(_) if parts.iter().any(Part::is_yaml_item) => parse(&document::documents(&text), &known, parsed),
+        Err(_) if parts.iter().any(Part::is_yaml_item) => parse(&document::documents(&text), &of_hash, parsed),
         documents => documents,
     };
     let documents = documents.map_err(syntax)?;
-    let had_objects = known.values().any(|document| !document.objects.is_empty());
     // A program that writes a file truncates it first, and may fail then.
     if had_objects && documents.iter().all(|document| document.objects.is_empty()) {
         return Err(FileError::Emptied { path: path.to_owned() });
     }
-    Ok(documents)
+    if had_objects
+        && is_yaml
+        && let Some(rest) = missing_end(&known.yaml, &text)
+    {
+        // Nobody removes the end of a line and all that follows. It is cut.
+        if !text.ends_with('\n') && !rest.starts_with(['\r', '\n']) {
+            return Err(FileError::Cut { path: path.to_owned() });
+        }
+        let length = text.len();
+        let unconfirmed = unconfirmed.filter(|known| known.length == length);
+        let since = unconfirmed.map_or(now, |known| known.since);
+        if now.saturating_duration_since(since) < CUT_CONFIRMATION {
+            return Ok(Read::Unconfirmed(Unconfirmed { length, since }));
+        }
+    }
+    Ok(Read::Content(Content { yaml: if is_yaml { text } else { String::new() }, documents }))
+}
+
+/// What a text lacks at its end, compared with the text before. None if they differ in anything else than white space at the end.
+fn missing_end<'a>(before: &'a str, text: &str) -> Option<&'a str> {
+    before.strip_prefix(text).filter(|rest| !rest.trim().is_empty())
 }
 
 fn parse(
@@ -168,7 +210,7 @@ fn parse(
         }
         parsed.documents += 1;
         parsed.bytes += part.len() as u64;
-        Ok(Document { hash, objects: part.parse()?.iter().map(Loaded::new).collect() })
+        Ok(Document { hash, objects: part.parse()?.into_iter().map(Loaded::new).collect() })
     };
     parts.iter().map(parse).collect()
 }
@@ -195,7 +237,7 @@ mod tests {
     /// The documents that a refresh parses.
     fn parsed_again(files: &mut Files) -> u64 {
         let before = files.parsed().documents;
-        assert!(files.refresh().is_empty());
+        assert!(files.refresh(now()).is_empty());
         files.parsed().documents - before
     }
 
@@ -218,12 +260,12 @@ mod tests {
         let mut files = open(directory.path());
         fs::write(&one, "kind: [").unwrap();
         fs::remove_file(&two).unwrap();
-        let errors = files.refresh();
+        let errors = files.refresh(now());
         assert_eq!(errors.len(), 1);
         assert!(errors[0].to_string().contains("1.yaml: line "), "{}", errors[0]);
         assert_eq!(names(&files), ["one"]);
         fs::write(&one, SERVICE.replace("NAME", "three")).unwrap();
-        assert!(files.refresh().is_empty());
+        assert!(files.refresh(now()).is_empty());
         assert_eq!(names(&files), ["three"]);
     }
 
@@ -235,9 +277,70 @@ mod tests {
             fs::write(&file, SERVICE).unwrap();
             let mut files = open(&file);
             fs::write(&file, text).unwrap();
-            assert!(matches!(files.refresh().as_slice(), [FileError::Emptied { path }] if *path == file), "{text:?}");
+            assert!(
+                matches!(files.refresh(now()).as_slice(), [FileError::Emptied { path }] if *path == file),
+                "{text:?}"
+            );
             assert_eq!(names(&files), ["NAME"], "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_ends_inside_a_line_of_the_text_before_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        let whole = format!("{SERVICE}---\n{}", SERVICE.replace("NAME", "two"));
+        fs::write(&file, &whole).unwrap();
+        let mut files = open(&file);
+        // In the second document, within `namespace`.
+        fs::write(&file, &whole[..whole.rfind("space: ns").unwrap()]).unwrap();
+        assert!(!files.refresh(now()).is_empty());
+        // In the first document, which stays valid.
+        fs::write(&file, &whole[..SERVICE.find("Service").unwrap() + 4]).unwrap();
+        for at in [now(), now() + CUT_CONFIRMATION] {
+            assert!(matches!(files.refresh(at).as_slice(), [FileError::Cut { path }] if *path == file));
+        }
+        assert_eq!(names(&files), ["NAME", "two"]);
+        fs::write(&file, whole.trim_end()).unwrap();
+        assert!(files.refresh(now()).is_empty(), "only the line end is missing");
+    }
+
+    #[test]
+    fn a_text_that_ends_between_lines_of_the_text_before_is_used_after_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        let whole = ["one", "two", "three"].map(|name| SERVICE.replace("NAME", name)).join("---\n");
+        let begin = now();
+        for end in [
+            "---\napiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: three}",
+            "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: three}",
+        ] {
+            fs::write(&file, &whole).unwrap();
+            let mut files = open(&file);
+            fs::write(&file, &whole[..whole.find(end).unwrap()]).unwrap();
+            for at in [begin, begin + CUT_CONFIRMATION / 2] {
+                assert!(files.refresh(at).is_empty());
+                assert_eq!((names(&files).len(), files.has_unconfirmed()), (3, true));
+            }
+            assert!(files.refresh(begin + CUT_CONFIRMATION).is_empty());
+            assert_eq!((names(&files).len(), files.has_unconfirmed()), (2, false));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_written_on_within_the_time_is_never_used_half() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        let documents = ["one", "two", "three"].map(|name| SERVICE.replace("NAME", name));
+        fs::write(&file, documents.join("---\n")).unwrap();
+        let mut files = open(&file);
+        let begin = now();
+        for (count, seconds) in [(1, 0), (2, 2), (3, 4)] {
+            fs::write(&file, documents[..count].join("---\n")).unwrap();
+            assert!(files.refresh(begin + Duration::from_secs(seconds)).is_empty());
+            assert_eq!(names(&files).len(), 3);
+        }
+        assert!(!files.has_unconfirmed());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use proxy::model::{Service, Slice};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::defaults::{Defaults, read_yaml11, set_namespace};
 use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
@@ -52,7 +53,13 @@ impl std::fmt::Display for NotUsed {
 }
 
 impl Loaded {
-    pub(crate) fn new(value: &Value) -> Self {
+    /// Of an object as its file has it, with the defaults of the API server.
+    pub(crate) fn new(mut value: Value) -> Self {
+        if matches!(value.get("kind").and_then(Value::as_str), Some("Service" | "EndpointSlice")) {
+            set_namespace(&mut value);
+            read_yaml11(&mut value);
+        }
+        let value = &value;
         let text = |member| value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty());
         let name = name_of(value);
         let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
@@ -91,18 +98,19 @@ fn name_of(value: &Value) -> String {
 }
 
 /// Decodes and converts an object, and adds its problems.
-fn convert<O: DeserializeOwned, T>(
+fn convert<O: DeserializeOwned + Defaults, T>(
     value: &Value,
     subject: &str,
     problems: &mut Vec<Problem>,
     convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
 ) -> Usable<T> {
-    let object: O = serde_path_to_error::deserialize(value).map_err(|error| {
+    let mut object: O = serde_path_to_error::deserialize(value).map_err(|error| {
         let mut problem = Problem::object(ProblemKind::BadObject, subject, error.inner().to_string());
         problem.field = error.path().to_string();
         problems.push(problem);
         NotUsed::Invalid
     })?;
+    object.set_defaults();
     match convert(&object) {
         Ok(converted) => {
             problems.extend(converted.problems);

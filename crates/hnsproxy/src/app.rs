@@ -50,7 +50,7 @@ pub fn build<'a>(
     let changed = events.clone();
     let config_watcher = config::watch(args.proxy.kube_proxy.clone(), config.clone(), move |change| {
         changed.send(Event::Config(change));
-    })?;
+    });
     let metrics = Arc::new(Metrics::default());
     let calls = metrics.clone();
     hns.observe_calls(move |call| calls.hns_call(call));

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use cluster_source::cluster::{AccessError, ReadError};
 use cluster_source::error_chain;
-use cluster_source::file_watch::FileWatchError;
 use cluster_source::files::FileError;
 use proxy::model::ServiceName;
 
@@ -42,8 +41,6 @@ pub enum CommandError {
     Node(#[from] NodeError),
     #[error("cannot start the background thread")]
     Background(#[source] std::io::Error),
-    #[error(transparent)]
-    Watch(#[from] FileWatchError),
     #[error(transparent)]
     Hns(#[from] HnsError),
     #[error(transparent)]

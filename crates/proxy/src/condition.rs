@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hcn::Guid;
 use hcn::schema::Protocol;
 
+use crate::address_class::AddressClass;
 use crate::frontend::Frontend;
 use crate::model::{Family, ServiceName};
 
@@ -28,6 +29,9 @@ pub enum Condition {
     /// The virtual switch load-balances TCP and UDP only.
     #[error("port {port} is not programmed: HNS does not support {protocol}; use TCP or UDP")]
     ProtocolUnsupported { port: u16, protocol: Protocol },
+    /// Traffic to the node itself, or to many hosts, must not reach a Service: <https://nvd.nist.gov/vuln/detail/CVE-2021-25736>.
+    #[error("{address} is not programmed: a Service cannot have {}; use another address", class)]
+    AddressForbidden { address: IpAddr, class: AddressClass },
     /// HNS before 11.10, and overlay networks, support only one IP family.
     #[error(
         "the {family} cluster IP is not programmed: HNS before 11.10, and overlay networks, support only the primary IP family of the node"
@@ -115,6 +119,7 @@ impl Condition {
     pub fn reason(&self) -> &'static str {
         match self {
             Condition::ProtocolUnsupported { .. } => "ProtocolUnsupported",
+            Condition::AddressForbidden { .. } => "AddressForbidden",
             Condition::FamilyUnsupported { .. } => "FamilyUnsupported",
             Condition::AffinityUnsupported => "AffinityUnsupported",
             Condition::AffinityTimeoutIgnored { .. } => "AffinityTimeoutIgnored",

@@ -9,6 +9,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod address_class;
 pub mod apply;
 pub mod backoff;
 pub mod condition;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cluster_source::error_chain;
-use cluster_source::file_watch::{self, FileChanges, FileWatch, FileWatchError};
+use cluster_source::file_watch::{self, FileChanges, FileWatch, Wake};
 
 use super::key::flag;
 use super::{Config, ConfigError, Flags};
@@ -41,29 +41,22 @@ impl Known {
 }
 
 /// Watches the file that `--config` names, and calls `on_change` with each change, on a thread of its own. Returns None without `--config`.
-///
-/// # Errors
-/// If the system cannot watch the file.
-pub fn watch(
-    flags: Flags,
-    config: Config,
-    on_change: impl FnMut(Change) + Send + 'static,
-) -> Result<Option<FileWatch>, FileWatchError> {
-    let Some(path) = flags.text(flag::CONFIG).map(str::to_owned) else { return Ok(None) };
-    let (watch, changes) = file_watch::watch(Path::new(&path))?;
-    std::thread::spawn(move || follow(&flags, config, &changes, on_change));
-    Ok(Some(watch))
+pub fn watch(flags: Flags, config: Config, on_change: impl FnMut(Change) + Send + 'static) -> Option<FileWatch> {
+    let path = flags.text(flag::CONFIG)?.to_owned();
+    let (watch, mut changes) = file_watch::watch(Path::new(&path));
+    std::thread::spawn(move || follow(&flags, config, &mut changes, on_change));
+    Some(watch)
 }
 
 /// Reads the file after each change, until the watch is dropped.
-fn follow(flags: &Flags, config: Config, changes: &FileChanges, mut on_change: impl FnMut(Change)) {
+fn follow(flags: &Flags, config: Config, changes: &mut FileChanges, mut on_change: impl FnMut(Change)) {
     let mut known = Known(Change::Valid(Box::new(config)));
     // Read before the first event: the file may have changed between its first reading and the start of the watch.
     loop {
         if let Some(change) = known.update(Config::resolve(flags)) {
             on_change(change);
         }
-        if !changes.wait() {
+        if changes.wait(None) == Wake::Ended {
             return;
         }
     }
@@ -110,7 +103,7 @@ mod tests {
         let flags = flags(&[&format!("--config={}", path.display())]);
         let config = Config::resolve(&flags).unwrap();
         let (sender, changes) = mpsc::channel();
-        let watcher = watch(flags, config, move |change| sender.send(change).unwrap()).unwrap();
+        let watcher = watch(flags, config, move |change| sender.send(change).unwrap());
         assert!(watcher.is_some());
         fs::write(&path, "kind: [").unwrap();
         assert!(matches!(changes.recv_timeout(BOUND).unwrap(), Change::Invalid(_)));

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 
+use crate::address_class::AddressClass;
 use crate::condition::Condition;
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
 use crate::model::{Family, Service, ServiceEntry, ServicePort};
@@ -76,7 +77,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
         let networks = context.networks;
         if networks.overlay().is_some_and(|index| networks.supports(index, family)) {
             // An overlay network routes an address only if one of its endpoints has it.
-            desired.service_addresses.push(cluster_ip);
+            desired.service_addresses.extend(allowed(cluster_ip));
         }
         for port in &service.ports {
             // The virtual switch balances TCP and UDP only. The other ports of the Service are programmed.
@@ -92,7 +93,7 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
                 desired.without_local.extend(policies.map(|(policy, _)| (policy, family)));
             }
             let port = DesiredPort::new(service, port, family, &selection, context);
-            for spec in port.load_balancers(cluster_ip, &mut desired.conditions) {
+            for spec in port.load_balancers(allowed(cluster_ip), &mut desired.conditions) {
                 // The ports of a Service share the health check of an ingress address, which answers for the node: one
                 // port with a backend is enough. No other frontend occurs twice in a valid Service.
                 match by_frontend.entry(spec.frontend) {
@@ -117,6 +118,11 @@ pub fn desire(entry: &ServiceEntry, context: &Context<'_>) -> DesiredService {
     desired.conditions = unique;
     desired.load_balancers = by_frontend.into_values().collect();
     desired
+}
+
+/// The address, unless no frontend may have it.
+fn allowed(address: IpAddr) -> Option<IpAddr> {
+    AddressClass::forbidden(address).is_none().then_some(address)
 }
 
 /// One port of a Service in one family.
@@ -180,10 +186,10 @@ impl<'a> DesiredPort<'a> {
     }
 
     /// The load balancers of the port. Flags and backends of each kind are those that kube-proxy programs.
-    fn load_balancers(&self, cluster_ip: IpAddr, conditions: &mut Vec<Condition>) -> Vec<LoadBalancerSpec> {
+    fn load_balancers(&self, cluster_ip: Option<IpAddr>, conditions: &mut Vec<Condition>) -> Vec<LoadBalancerSpec> {
         let service = self.service;
         let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
-            ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).collect()
+            ips.iter().copied().filter(|ip| Family::of(*ip) == self.family).filter_map(allowed).collect()
         };
         let mut specs = Vec::new();
         // Frontends with the same backends leave out the same ones: one condition is enough.
@@ -208,15 +214,17 @@ impl<'a> DesiredPort<'a> {
         };
         // DSR of the cluster IP is the operator's choice (`--enable-dsr`). Other frontends need it if policy `Local` asks to keep the
         // client's address: without DSR the traffic is translated to the node's address.
-        let (spec, left_out) = self.spec(
-            FrontendKind::ClusterIp,
-            Some(cluster_ip),
-            self.port.port,
-            service.internal_local,
-            self.context.settings.enable_dsr && self.context.capabilities.dsr,
-            PortMappingFlags::NONE,
-        );
-        add(spec, left_out);
+        if let Some(cluster_ip) = cluster_ip {
+            let (spec, left_out) = self.spec(
+                FrontendKind::ClusterIp,
+                Some(cluster_ip),
+                self.port.port,
+                service.internal_local,
+                self.context.settings.enable_dsr && self.context.capabilities.dsr,
+                PortMappingFlags::NONE,
+            );
+            add(spec, left_out);
+        }
         let local_or_preserved = self.external_local || self.preserve_destination;
         // VIP_EXTERNAL_IP keeps existing connections on their backend when the backends change (kubernetes issue 113742).
         // LOCAL_ROUTED_VIP makes the node port reachable from the node itself.

@@ -1,6 +1,7 @@
-//! The features of a Service that HNS does not support, whatever its backends.
+//! What a Service asks for and does not get, whatever its backends: features that HNS does not support, and forbidden addresses.
 
 use super::context::Context;
+use crate::address_class::AddressClass;
 use crate::condition::Condition;
 use crate::model::{Family, Service};
 
@@ -17,6 +18,11 @@ pub(crate) fn unsupported(service: &Service, context: &Context<'_>) -> Vec<Condi
     };
     let timeout = service.affinity_timeout.filter(|seconds| *seconds != DEFAULT_AFFINITY_TIMEOUT);
     let mut conditions = Vec::new();
+    let external_ips = if context.settings.external_ips { service.external_ips.as_slice() } else { &[] };
+    for address in service.cluster_ips.iter().chain(external_ips).chain(&service.ingress_ips).copied() {
+        // A load balancer there would take traffic of the node itself, or of all hosts of a link.
+        conditions.extend(AddressClass::forbidden(address).map(|class| Condition::AddressForbidden { address, class }));
+    }
     match (service.client_ip_affinity, capabilities.affinity, timeout) {
         (true, false, _) => conditions.push(Condition::AffinityUnsupported),
         // HNS hashes the source address and has no member for a timeout.
