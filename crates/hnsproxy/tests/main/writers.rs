@@ -71,5 +71,6 @@ fn a_script_that_keeps_deleting_load_balancers_is_reported() {
     assert!(running.metrics_page().metric("hnsproxy_reconcile_contended") > Some(0.0));
     // What it deleted is repaired later, although it may not have stopped for good.
     hns.wait_until_objects_are(&objects);
-    assert!(has_reason(&running.state().unwrap(), "waiting_for"));
+    running.wait_until_in_sync();
+    assert!(has_reason(&running.state().unwrap(), "host_conditions"));
 }

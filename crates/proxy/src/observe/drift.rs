@@ -1,6 +1,6 @@
 //! Drift: differences between HNS and what hnsproxy last wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dirty::{Dirty, Subject};
 
@@ -24,6 +24,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether an object of ours appeared that this process did not have.
+    pub fn is_reappearance(self) -> bool {
+        matches!(self, Cause::LoadBalancerReappeared | Cause::EndpointReappeared)
+    }
+
     /// The value of the metric label.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,6 +87,8 @@ pub struct Findings {
     pub dirty: Dirty,
     /// The changes that hnsproxy did not cause. A first audit reports all objects here; the caller ignores them.
     pub drift: Vec<Drift>,
+    /// Where objects reappeared that this process had lost: HNS has listed them late, and no other program has created them.
+    pub late: BTreeSet<Subject>,
 }
 
 impl Findings {

@@ -246,6 +246,7 @@ impl Observed {
             // The CNI manages local endpoints, and other programs manage their own. Their absence is not drift.
             if let Some(lost) = self.endpoints.get(&id).filter(|known| known.owner == Owner::Us && known.remote) {
                 findings.add_drift(Cause::EndpointLost, lost.addresses.iter().map(|a| Subject::Address(*a)));
+                self.lost.insert(id);
             }
             self.remove_endpoint(id, &mut findings.dirty);
         }
@@ -257,8 +258,16 @@ impl Observed {
             // A foreign load balancer may go at any time: that is its owner's decision, and no drift.
             if let Some(lost) = self.load_balancers.get(&id).filter(|known| known.owner == Owner::Us) {
                 findings.add_drift(Cause::LoadBalancerLost, lost.frontends.iter().map(|f| Subject::Frontend(*f)));
+                self.lost.insert(id);
             }
             self.remove_load_balancer(id, &mut findings.dirty);
+        }
+    }
+
+    /// Forgets what was lost: from now on, it counts as written by another program if it appears.
+    pub fn forget_lost(&mut self) {
+        if !self.lost.is_empty() {
+            self.lost = FxHashSet::default();
         }
     }
 
@@ -267,6 +276,9 @@ impl Observed {
         // New local endpoints are new pods.
         if endpoint.owner == Owner::Us && endpoint.remote {
             let subjects = endpoint.addresses.iter().map(|address| Subject::Address(*address));
+            if self.lost.contains(&id) {
+                findings.late.extend(subjects.clone());
+            }
             findings.add_drift(Cause::EndpointReappeared, subjects);
         }
         self.insert_endpoint(id, endpoint, &mut findings.dirty);
@@ -279,7 +291,11 @@ impl Observed {
             // Whether a Service uses the frontend is not known here: the caller drops the cause if none does.
             Owner::Foreign => Cause::FrontendTaken,
         };
-        findings.add_drift(cause, observed.frontends.iter().map(|frontend| Subject::Frontend(*frontend)));
+        let subjects = observed.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
+        if self.lost.contains(&id) {
+            findings.late.extend(subjects.clone());
+        }
+        findings.add_drift(cause, subjects);
         self.insert_load_balancer(id, observed, &mut findings.dirty);
     }
 

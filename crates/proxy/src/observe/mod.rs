@@ -55,6 +55,8 @@ pub struct Observed {
     /// Own objects whose ids did not show their content: another program modified or created them. Kept while such an object is
     /// missing, since it may reappear with that content.
     untrusted_ids: FxHashSet<Guid>,
+    /// Objects of ours that a list lacked, so that HNS may list them late. Only those that were not created again.
+    lost: FxHashSet<Guid>,
     /// Whether load balancers have been listed at least once.
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
@@ -129,6 +131,16 @@ impl Observed {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
     }
 
+    /// Whether these differences are at least half of our load balancers, or of our endpoints, and more than one.
+    pub fn lost_most(&self, drift: &[Drift]) -> bool {
+        let lost = |cause| drift.iter().filter(|drift| drift.cause == cause).count();
+        let load_balancers = self.load_balancers.values().filter(|observed| observed.owner == Owner::Us).count();
+        let endpoints = self.endpoints.values().filter(|one| one.owner == Owner::Us && one.remote).count();
+        [(Cause::LoadBalancerLost, load_balancers), (Cause::EndpointLost, endpoints)]
+            .into_iter()
+            .any(|(cause, left)| lost(cause) > 1 && lost(cause) >= left)
+    }
+
     /// The objects with an invalid document, and why it is invalid.
     pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
         let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
@@ -146,6 +158,7 @@ impl Observed {
         if !endpoint.remote && !endpoint.name.is_empty() {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
+        self.lost.remove(&id);
         self.endpoints.insert(id, endpoint);
     }
 
@@ -178,6 +191,7 @@ impl Observed {
         for endpoint in &observed.endpoints {
             *self.references.entry(*endpoint).or_default() += 1;
         }
+        self.lost.remove(&id);
         self.load_balancers.insert(id, observed);
     }
 

@@ -6,7 +6,7 @@ use super::Reconciler;
 use super::contention::History;
 use crate::dirty::Subject;
 use crate::foreign_writer::{ForeignWriter, Writer};
-use crate::observe::{Cause, Owner};
+use crate::observe::Owner;
 
 /// The number of ids that a condition names.
 const MAX_IDS: usize = 3;
@@ -19,6 +19,9 @@ impl Reconciler {
         } else if self.foreign_writer.as_ref().is_none_or(|known| known.writer == Writer::Unknown) {
             // Only until the program is known: a condition whose text changes with each incident would be reported again and again.
             self.foreign_writer = self.evidence();
+        }
+        if self.contention.is_quiet() {
+            self.observed.forget_lost();
         }
         let released = self.contention.release(now);
         for address in &released.addresses {
@@ -66,9 +69,8 @@ impl Reconciler {
         if let Some(load_balancers) = ids(true) {
             return Writer::KubeProxy { load_balancers };
         }
-        // Objects with our mark that this process did not write. After a restart of HNS, its own objects reappear, but not again and again.
-        let reappeared = [Cause::LoadBalancerReappeared, Cause::EndpointReappeared];
-        if contended.iter().any(|(_, history)| reappeared.iter().any(|cause| history.causes.contains(cause))) {
+        // Objects with our mark that this process did not write. Its own objects that HNS lists late are not among them.
+        if contended.iter().any(|(_, history)| history.causes.iter().any(|cause| cause.is_reappearance())) {
             return Writer::Hnsproxy;
         }
         ids(false).map_or(Writer::Unknown, |load_balancers| Writer::Other { load_balancers })

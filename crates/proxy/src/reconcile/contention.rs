@@ -1,8 +1,8 @@
 //! Recognizes objects that another program keeps writing: own objects that are lost, taken or modified again and again, although they
 //! were programmed each time. Their repair is delayed, each time longer, since two programs that repair at once never end.
 //!
-//! Other losses must not count as that. What differs after a known restart of HNS is no incident, nor are objects that HNS lists late then. A
-//! restart that nothing shows is one incident for each object, and its objects may be listed late, which is a second one.
+//! Other losses must not count as that. What differs after a known restart of HNS is no incident, nor is an object that HNS lists late. If
+//! most objects are lost at once, HNS has probably restarted too, and this is no incident either, unless it happens again within a minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,7 +14,8 @@ use crate::backoff::Backoff;
 use crate::dirty::{Dirty, Subject};
 use crate::observe::{Cause, Drift};
 
-/// The number of incidents after which an object is contended. One more than a restart of HNS can cause.
+/// The number of incidents after which an object is contended. One more than a restart of HNS that nothing shows can cause: a loss, and then
+/// a modification that audits find later.
 const INCIDENTS: usize = 3;
 /// The time in which these incidents have to happen. Long enough for modifications in place, which audits find once a minute.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -28,6 +29,10 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// The time after a restart of HNS in which it may list objects late. Microsoft documents none; kubernetes issue 139519 has seconds.
 const LATE_LISTS: Duration = Duration::from_secs(120);
+
+/// The shortest time between two losses of most objects that both count as restarts. A script that deletes everything more often is
+/// recognized; if it does so less often, repairs at once are no more writes than the repairs after [`MAX_DELAY`].
+const RESTART_PAUSE: Duration = MAX_DELAY;
 
 /// The incidents of one object.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +83,10 @@ pub(super) struct Contention {
     /// What would be dirty if its repair were not delayed.
     delayed: Dirty,
     restart: Restart,
+    /// Whether the last audit found that most objects are lost.
+    lost_most: bool,
+    /// When such a loss last counted as a restart.
+    most_lost_at: Option<Duration>,
 }
 
 /// What is known of the last restart of HNS.
@@ -101,13 +110,15 @@ impl Default for Contention {
             backoff: Backoff::between(INITIAL_DELAY, MAX_DELAY),
             delayed: Dirty::default(),
             restart: Restart::None,
+            lost_most: false,
+            most_lost_at: None,
         }
     }
 }
 
 impl Contention {
     /// Records what an audit or a recheck found.
-    pub(super) fn found(&mut self, drift: &[Drift]) {
+    pub(super) fn found<'a>(&mut self, drift: impl IntoIterator<Item = &'a Drift>) {
         for Drift { subject, cause } in drift {
             self.found.entry(*subject).or_default().insert(*cause);
         }
@@ -118,26 +129,35 @@ impl Contention {
         self.restart = Restart::Announced;
     }
 
-    /// An audit is complete. `was_unavailable` is whether HNS was unavailable before, so that it has probably restarted.
-    pub(super) fn audited(&mut self, was_unavailable: bool) {
+    /// An audit is complete. `was_unavailable` is whether HNS was unavailable before, so that it has probably restarted; `lost_most` whether most
+    /// objects are lost.
+    pub(super) fn audited(&mut self, was_unavailable: bool, lost_most: bool) {
         if was_unavailable || self.restart == Restart::Announced {
             self.found.clear();
             self.restart = Restart::Audited;
+        } else {
+            self.lost_most |= lost_most;
         }
     }
 
     /// Counts what was found as one incident for each subject, and delays the repair of those that are contended. Returns whether any is
     /// contended.
     pub(super) fn judge(&mut self, now: Duration) -> bool {
+        // A program that is known explains the loss. It would otherwise be forgotten while it goes on.
+        let is_known = self.contended().next().is_some();
+        let is_rare = self.most_lost_at.is_none_or(|last| last + RESTART_PAUSE <= now);
+        if std::mem::take(&mut self.lost_most) && !is_known && is_rare {
+            self.found.clear();
+            (self.restart, self.most_lost_at) = (Restart::Audited, Some(now));
+        }
         match self.restart {
             Restart::Audited => self.restart = Restart::Until(now + LATE_LISTS),
             Restart::Until(end) if now >= end => self.restart = Restart::None,
             Restart::None | Restart::Announced | Restart::Until(_) => {}
         }
         let may_be_late = matches!(self.restart, Restart::Until(_));
-        let is_late = |cause: &Cause| matches!(cause, Cause::LoadBalancerReappeared | Cause::EndpointReappeared);
         for (subject, mut causes) in std::mem::take(&mut self.found) {
-            causes.retain(|cause| !(may_be_late && is_late(cause)));
+            causes.retain(|cause| !(may_be_late && cause.is_reappearance()));
             if causes.is_empty() {
                 continue;
             }
@@ -217,6 +237,11 @@ impl Contention {
         self.backoff.is_backing_off(subject, now)
     }
 
+    /// Whether no incident counts any more.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.histories.is_empty()
+    }
+
     /// The objects that another program keeps writing.
     pub(super) fn contended(&self) -> impl Iterator<Item = (Subject, &History)> {
         self.histories.iter().filter(|(_, history)| history.contended).map(|(subject, history)| (*subject, history))
@@ -239,7 +264,7 @@ mod tests {
 
     /// Loses the object, and returns whether it is contended then.
     fn lose(contention: &mut Contention, now: Duration) -> bool {
-        contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+        contention.found([&Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
         contention.judge(now)
     }
 
@@ -267,13 +292,26 @@ mod tests {
                 if announced {
                     contention.announce_restart();
                 }
-                contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
-                contention.audited(!announced);
+                contention.found([&Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+                contention.audited(!announced, false);
                 assert!(!contention.judge(seconds(2 * now)));
-                contention.found(&[Drift { subject: SUBJECT, cause: Cause::EndpointReappeared }]);
-                contention.audited(false);
+                contention.found([&Drift { subject: SUBJECT, cause: Cause::EndpointReappeared }]);
+                contention.audited(false, false);
                 assert!(!contention.judge(seconds(2 * now + 1)));
             }
+        }
+    }
+
+    #[test]
+    fn a_loss_of_most_objects_is_a_restart_once_a_minute() {
+        for (pause, expected) in [(60, false), (59, true)] {
+            let mut contention = Contention::default();
+            let contended = (0..6).map(|loss| {
+                contention.found([&Drift { subject: SUBJECT, cause: Cause::EndpointLost }]);
+                contention.audited(false, true);
+                contention.judge(seconds(loss * pause))
+            });
+            assert_eq!(contended.last(), Some(expected), "each {pause} s");
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Unready {
     RetriesPending(usize),
     /// Services, frontends and addresses that are planned next, if no other reason explains them.
     ChangesPending(usize),
-    /// Another program keeps writing own objects, so HNS may not stay in sync.
+    /// Another program keeps writing own objects, so the repair of some is delayed.
     ForeignWriter(ForeignWriter),
 }
 
@@ -89,7 +89,9 @@ impl Reconciler {
             let position = unready.iter().take_while(|one| one.is_of_inputs()).count();
             unready.insert(position, Unready::Restarted);
         }
-        unready.extend(self.foreign_writer.clone().map(Unready::ForeignWriter));
+        // As long as nothing is held back, HNS is in sync. The condition stays, since the program may not have stopped.
+        let delays = !self.contention.held().is_empty();
+        unready.extend(self.foreign_writer.clone().filter(|_| delays).map(Unready::ForeignWriter));
         unready
     }
 
@@ -99,7 +101,7 @@ impl Reconciler {
     }
 
     /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left, and without the foreign writer, which
-    /// leaves nothing to be programmed.
+    /// explains what is pending.
     pub(super) fn pending(&self) -> Vec<Unready> {
         let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress();
         let waiting = self.conditions.waiting().len();

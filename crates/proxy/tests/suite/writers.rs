@@ -157,7 +157,26 @@ fn a_script_that_deletes_everything_again_and_again_is_not_followed() {
     assert_eq!((found.object.as_str(), found.times, found.others), ("10.96.0.1:80/TCP", 3, 19));
     assert_eq!(found.writer, Writer::Unknown);
     assert_eq!(process.rig.proxy.progress().contended, 20);
+    // The last repairs are due after at most 72 s. Then the node is ready, although the script may run again.
+    process.minutes(2, |_| {});
+    assert!(process.rig.proxy.is_in_sync() && process.foreign_writer().is_some());
     process.expect_end(&objects);
+}
+
+#[test]
+fn an_object_that_hns_lists_late_does_not_show_another_hnsproxy() {
+    let mut process = node(10);
+    let emulator = process.rig.emulator.clone();
+    let documents = emulator.documents(Kind::LoadBalancer);
+    let id = documents[0]["ID"].as_str().unwrap().parse().unwrap();
+    process.minutes(4, |second| match second % 10 {
+        1 => emulator.remove(Kind::LoadBalancer, id),
+        8 if emulator.document(Kind::LoadBalancer, id).is_none() => {
+            emulator.add(Kind::LoadBalancer, documents[0].clone());
+        }
+        _ => {}
+    });
+    assert_eq!(process.foreign_writer().map(|found| found.writer), Some(Writer::Unknown));
 }
 
 #[test]
@@ -251,6 +270,16 @@ fn restarts_of_hns_and_of_the_cni_are_no_other_program() {
     remove_all(&rig, Kind::Endpoint);
     process.minutes(1, |_| {});
     assert_eq!((process.foreign_writer(), process.rig.objects()), (None, objects));
+
+    // Such a loss each minute.
+    let rig = Rig::on(process.rig.emulator.clone(), ApiVersion::V2);
+    process.minutes(8, |second| {
+        if second.is_multiple_of(65) {
+            remove_all(&rig, Kind::LoadBalancer);
+            remove_all(&rig, Kind::Endpoint);
+        }
+    });
+    assert_eq!(process.foreign_writer(), None);
 
     // The CNI creates the endpoint of a local pod again and again.
     let mut process = node(1);

@@ -8,7 +8,7 @@ use crate::observe::{Cause, Drift, Findings, Owner};
 impl Reconciler {
     /// Marks what lists have changed as dirty, with the frontends that use it, and keeps the drift.
     pub(super) fn apply_findings(&mut self, findings: Findings) {
-        let Findings { dirty, mut drift } = findings;
+        let Findings { dirty, mut drift, late } = findings;
         // A local endpoint that appeared or vanished changes the backends of the load balancers that use its address.
         for address in &dirty.addresses {
             self.dirty.frontends.extend(self.desired.users_of(*address));
@@ -27,7 +27,9 @@ impl Reconciler {
         // on, modifications are read back again.
         self.environment.modify_verified &= !drift.iter().any(|drift| drift.cause == Cause::LoadBalancerChanged);
         self.rewrite_users_of_lost_endpoints(&drift);
-        self.contention.found(&drift);
+        // What HNS lists late is our own work: nobody has written it.
+        let is_late = |drift: &&Drift| drift.cause.is_reappearance() && late.contains(&drift.subject);
+        self.contention.found(drift.iter().filter(|drift| !is_late(drift)));
         self.audit.drift.extend(drift);
     }
 

@@ -143,10 +143,11 @@ impl Reconciler {
         if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
             self.keep_owners();
         }
+        let lost_most = self.observed.lost_most(&findings.drift);
         // Findings before an error are valid. They are applied before the transition, since findings of a first audit are not drift.
         self.apply_findings(findings);
         if answer == Answer::LoadBalancers {
-            self.contention.audited(was_unavailable);
+            self.contention.audited(was_unavailable, lost_most);
         }
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
