@@ -93,13 +93,16 @@ impl Reconciler {
     /// whether a refusal shows that the observed state is out of date.
     pub(super) fn settle(&mut self, outcomes: &[Outcome], planned: Dirty, left: Dirty, now: Duration) -> bool {
         let mut outdated = false;
-        let mut failed: BTreeSet<Subject> = BTreeSet::new();
+        let (mut failed, mut unanswered) = (BTreeSet::<Subject>::new(), BTreeSet::<Subject>::new());
         for Outcome { step, result, .. } in outcomes {
             let subject = step.action.subject();
             match result {
                 Ok(()) => {}
                 // The next plan differs: it replaces the load balancer, or does without the endpoint that failed.
                 Err(failure) if failure.requires_replan(&step.action) => self.dirty.insert(subject),
+                // An outage is not the fault of what was being written, and strikes first what is first in order, as DNS. It is planned again
+                // after the audit, and keeps its place.
+                Err(failure) if failure.is_unavailable() => drop(unanswered.insert(subject)),
                 Err(failure) => {
                     // The retry alone would repeat the same refusal if the observed state is wrong.
                     outdated |= failure.requires_refresh();
@@ -111,7 +114,8 @@ impl Reconciler {
         let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = planned.addresses.iter().copied().map(Subject::Address);
         // What an interruption has left was not written, so an earlier failure is kept.
-        let is_done = |subject: &Subject| !failed.contains(subject) && !left.contains(*subject);
+        let is_done =
+            |subject: &Subject| !failed.contains(subject) && !unanswered.contains(subject) && !left.contains(*subject);
         for subject in frontends.chain(addresses).filter(is_done) {
             // An address in backoff was not written, so its failure is kept. A frontend is always planned.
             if matches!(subject, Subject::Frontend(_)) || !self.retries.failed.is_backing_off(subject, now) {

@@ -174,3 +174,21 @@ fn an_outage_between_two_deletions_on_a_frontend_ends_the_run() {
     rig.settle();
     assert_eq!(rig.objects(), Vec::<String>::new());
 }
+
+#[test]
+fn dns_stays_first_after_an_outage_that_struck_it() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "app/web", "10.96.0.1", &["10.244.2.1"]);
+    serve(&mut rig, "kube-system/kube-dns", "10.96.0.10", &["10.244.2.53"]);
+    at_creation(&rig, 1, Effect::Fail(Hresult::RPC_S_SERVER_UNAVAILABLE));
+    rig.sync();
+    let balancers = |rig: &Rig| {
+        let objects = rig.objects().into_iter();
+        objects.filter(|line| line.starts_with("lb")).collect::<Vec<_>>()
+    };
+    assert_eq!(balancers(&rig), Vec::<String>::new());
+    rig.now += std::time::Duration::from_secs(1);
+    at_creation(&rig, 2, Effect::Fail(Hresult::RPC_S_SERVER_UNAVAILABLE));
+    rig.sync();
+    assert_eq!(balancers(&rig), ["lb 10.96.0.10:80/6 -> 10.244.2.53:8080 flags 1/0"]);
+}

@@ -25,6 +25,8 @@ pub(super) struct Lists {
     pub(super) endpoints: bool,
     pub(super) load_balancers: bool,
     pub(super) load_balancer_contents: bool,
+    /// Whether the contents of endpoints and of load balancers are not read at all.
+    pub(super) blind: (bool, bool),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +56,13 @@ impl Disturbances {
                 (What::Contents, Subject::Frontend(_)) => lists.load_balancer_contents,
                 (What::Contents, _) => false,
             };
+            let is_blind = match subject {
+                _ if *what == What::Ids => false,
+                Subject::Frontend(_) => lists.blind.0 || lists.blind.1,
+                _ => lists.blind.0,
+            };
             let bound = if *what == What::Ids { IDS_BOUND } else { CONTENTS_BOUND };
-            one.at < begun && (clean && listed || one.audits >= bound)
+            one.at < begun && !is_blind && (clean && listed || one.audits >= bound)
         };
         self.0.retain(|key, one| !is_found(key, one));
     }

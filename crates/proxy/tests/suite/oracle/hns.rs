@@ -5,17 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hcn::call::{Call, Handle, Hcn, Reply};
-use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Error, Guid, Hresult, Kind};
 use hcn_emulator::Emulator;
-use proxy::Frontend;
 use serde_json::Value;
 
-use super::difference::Subject;
 use super::disturbances::{Lists, What};
+use super::lies::Lies;
 use super::random::Random;
 use super::witness::Witness;
-use super::write::{Write, list_of, object_of};
+use super::write::{Write, is_refusal, list_of, object_of};
 
 /// The ways to fail, each of which a world may have or not.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +30,8 @@ pub(super) struct Faults {
     pub(super) losses: bool,
     /// The process ends at a call.
     pub(super) deaths: bool,
+    /// Lists are wrong although they succeed.
+    pub(super) lies: bool,
 }
 
 pub(super) struct Hns {
@@ -59,13 +59,16 @@ pub(super) struct State {
     pub(super) graveyard: Vec<(Kind, Guid, Value)>,
     /// Networks that are deleted at present.
     pub(super) networks: Vec<(Kind, Value)>,
-    audit: Option<(u64, bool, Lists)>,
+    pub(super) audit: Option<(u64, bool, Lists)>,
+    pub(super) lies: Lies,
+    /// The last documents of all objects that ever were.
+    pub(super) documents: HashMap<Guid, Value>,
     /// Whether HNS made a mistake in this step.
     pub(super) mistaken: bool,
 }
 
 /// One of each class, and some that are hard to tell from each other.
-const CODES: [Hresult; 15] = [
+pub(super) const CODES: [Hresult; 15] = [
     Hresult::RPC_S_CALL_FAILED,
     Hresult::RPC_S_SERVER_UNAVAILABLE,
     Hresult::ERROR_TIMEOUT,
@@ -99,6 +102,8 @@ impl Hns {
             graveyard: Vec::new(),
             networks: Vec::new(),
             audit: None,
+            lies: Lies::default(),
+            documents: HashMap::new(),
             mistaken: false,
         };
         Self { emulator, state: Mutex::new(state) }
@@ -113,6 +118,8 @@ impl Hns {
         let mut state = self.state();
         (state.armed, state.away) = (false, 0);
         self.emulator.start();
+        self.emulator.clear_faults();
+        state.lies = Lies::default();
         if state.reappears.take().is_some() {
             self.reappear(&mut state);
         }
@@ -126,9 +133,11 @@ impl Hns {
         state.audit = Some((state.clock, true, Lists::default()));
     }
 
-    pub(super) fn end_audit(&self, succeeded: bool) {
+    /// `blind` are the kinds whose contents the process no longer reads, since their v1 list was wrong.
+    pub(super) fn end_audit(&self, succeeded: bool, blind: &[Kind]) {
         let mut state = self.state();
-        let Some((begun, clean, lists)) = state.audit.take() else { return };
+        let Some((begun, clean, mut lists)) = state.audit.take() else { return };
+        lists.blind = (blind.contains(&Kind::Endpoint), blind.contains(&Kind::LoadBalancer));
         if succeeded {
             // A call at the clock of the beginning was made before.
             state.witness.disturbances.audited(begun + 1, clean, lists);
@@ -184,6 +193,7 @@ impl Hns {
             0..6 if faults.restarts => self.restart(state),
             6..18 if faults.losses => self.lose_one(state),
             18..23 if faults.deaths => state.dead = true,
+            23..40 if faults.lies => self.tamper(state),
             _ => {}
         }
     }
@@ -235,6 +245,12 @@ impl Hns {
         self.emulator.reappear();
         for kind in [Kind::Endpoint, Kind::LoadBalancer] {
             for document in self.emulator.documents(kind).into_iter().filter(|one| !before.contains(&id_of(one))) {
+                // It was deleted with its network after the restart.
+                let network = document["HostComputeNetwork"].as_str().map(|id| id.parse().unwrap());
+                if network.is_some_and(|network| self.emulator.document(Kind::Network, network).is_none()) {
+                    self.emulator.remove(kind, id_of(&document));
+                    continue;
+                }
                 state.note(kind, &Some(document), What::Ids);
             }
         }
@@ -296,7 +312,7 @@ impl Hns {
         let before = object.and_then(|(kind, id)| Some((kind, id, self.emulator.document(kind, id)?)));
         let made = match fault {
             Some((code, false)) => Err(Error::hns(call.function(), code)),
-            _ => self.emulator.call(call),
+            _ => self.make_list(state, call),
         };
         let effective = made.as_ref().is_ok_and(|reply| !is_refusal(reply));
         let answer = match fault {
@@ -332,6 +348,11 @@ impl Hns {
             // HNS says that it refused what it has created.
             let last = self.emulator.documents(kind).pop();
             state.note(kind, &last, What::Ids);
+        }
+        if let (Err(_), Some(kind), true) = (&answer, created, effective) {
+            // The process does not learn the id that HNS has chosen, and takes the object for one of another program.
+            let last = self.emulator.documents(kind).last().map(id_of);
+            state.witness.foreign.extend(last.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if let (Err(error), Some((kind, _, document))) = (&answer, &before) {
             // HNS says what is not true: that an object is absent, or that it refused a write which it has made.
@@ -381,73 +402,6 @@ impl Hns {
     }
 }
 
-impl State {
-    /// Records that an object is not as the process knows it.
-    pub(super) fn note(&mut self, kind: Kind, document: &Option<Value>, what: What) {
-        let Some(document) = document else { return };
-        let id = id_of(document);
-        self.witness.log(format!("{what:?} of {kind:?} {id} change"));
-        self.remember(kind, id, document);
-        self.mistaken = true;
-        // The process recognizes its objects by their ids. Where HNS chooses them, what vanishes and returns is foreign.
-        if what == What::Ids && !proxy::identity::is_ours(id) {
-            self.witness.foreign.insert(id);
-        }
-        let clock = self.clock;
-        let mut subjects: Vec<Subject> = Vec::new();
-        match kind {
-            Kind::Endpoint => {
-                let endpoint: Endpoint = serde_json::from_value(document.clone()).unwrap();
-                subjects.extend(endpoint.addresses().map(Subject::Address));
-                if endpoint.name == self.witness.facts.settings.root_endpoint_name {
-                    subjects.push(Subject::Networks);
-                }
-            }
-            Kind::LoadBalancer => {
-                let balancer: LoadBalancer = serde_json::from_value(document.clone()).unwrap();
-                subjects.extend(Frontend::of(&balancer).map(Subject::Frontend));
-                let addresses = balancer.endpoint_ids().filter_map(|id| self.witness.seen.get(&id)).flatten();
-                subjects.extend(addresses.map(|address| Subject::Address(*address)));
-            }
-            _ => subjects.push(Subject::Networks),
-        }
-        for subject in subjects {
-            self.witness.disturbances.add(subject, what, clock);
-            *self.witness.incidents.entry(subject).or_default() += 1;
-        }
-    }
-
-    pub(super) fn remember(&mut self, kind: Kind, id: Guid, document: &Value) {
-        if kind == Kind::Endpoint {
-            let endpoint: Endpoint = serde_json::from_value(document.clone()).unwrap();
-            self.witness.seen.insert(id, endpoint.addresses().collect());
-        }
-    }
-
-    fn bury(&mut self, before: Option<(Kind, Guid, Value)>) {
-        let Some((kind, id, document)) = before else { return };
-        if self.graveyard.len() == 16 {
-            self.graveyard.remove(0);
-        }
-        self.graveyard.push((kind, id, document));
-    }
-
-    /// Learns the addresses of a created endpoint.
-    fn learn(&mut self, emulator: &Emulator, write: &Write) {
-        if let Write::CreateEndpoint(_) = write
-            && let Some(document) = emulator.documents(Kind::Endpoint).last()
-        {
-            let document = document.clone();
-            self.remember(Kind::Endpoint, id_of(&document), &document);
-        }
-    }
-}
-
-/// Whether a call was refused in the envelope of its reply.
-fn is_refusal(reply: &Reply) -> bool {
-    matches!(reply, Reply::Document(text) if text.starts_with(r#"{"Success":false"#))
-}
-
 pub(super) fn id_of(document: &Value) -> Guid {
     document["ID"].as_str().unwrap().parse().unwrap()
 }
@@ -464,9 +418,16 @@ impl Hcn for Hns {
         }
         let mut state = self.state();
         state.clock += 1;
+        let was_dead = state.dead;
         self.advance(&mut state);
+        let hangs = state.dead && !was_dead && state.random.one_in(2);
         if state.dead {
-            // The process makes no calls any more.
+            // The process makes no calls any more. It may have left a call behind that hung.
+            if hangs && call.is_write() {
+                let object = object_of(call, &state.handles).map(|(_, id)| id);
+                let calls = state.random.below(25);
+                state.late.push((calls, call.clone(), object));
+            }
             return Err(Error::hns(call.function(), Hresult::RPC_S_CALL_FAILED));
         }
         let fault = Self::fault(&mut state, call);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hcn::call::{Call, Handle, Method};
+use hcn::call::{Call, Handle, Method, Reply};
 use hcn::schema::v1::{HnsEndpoint, PolicyList};
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Guid, Kind};
@@ -90,4 +90,9 @@ pub(super) fn object_of(call: &Call, handles: &HashMap<Handle, Guid>) -> Option<
         }
         _ => None,
     }
+}
+
+/// Whether a call was refused in the envelope of its reply.
+pub(super) fn is_refusal(reply: &Reply) -> bool {
+    matches!(reply, Reply::Document(text) if text.starts_with(r#"{"Success":false"#))
 }
