@@ -1,6 +1,8 @@
 //! Emits a cluster from files as changes: completely at the start, and then the objects that have changed.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
@@ -16,6 +18,7 @@ use crate::files::{CUT_CONFIRMATION, FileError, Files, now};
 #[derive(Debug)]
 pub struct FileSource {
     _watch: FileWatch,
+    reads: Arc<AtomicU64>,
 }
 
 impl FileSource {
@@ -35,14 +38,22 @@ impl FileSource {
         let pending = PendingBatch::default();
         pending.put(reader.initial());
         let initial = pending.take();
+        let reads = Arc::<AtomicU64>::default();
+        let counted = reads.clone();
         std::thread::spawn(move || {
             while changes.wait(reader.next_refresh()) != Wake::Ended {
+                counted.fetch_add(1, Ordering::Relaxed);
                 if pending.put(reader.refresh(now())) {
                     emit(Batch::Pending(pending.clone()));
                 }
             }
         });
-        Ok((Self { _watch: watch }, initial))
+        Ok((Self { _watch: watch, reads }, initial))
+    }
+
+    /// How often the files were read again.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 }
 

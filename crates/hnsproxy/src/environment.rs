@@ -56,6 +56,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
         healthz_port: config.healthz_address.map(|address| address.port()),
+        metrics_port: Some(config.metrics_address.port()),
         external_ips: config.gates.enabled(Gate::AllowServiceExternalIPs),
         take_over: args.take_over,
     })

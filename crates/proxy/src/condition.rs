@@ -95,6 +95,11 @@ pub enum Condition {
     /// HNS refuses the frontend with 0x803B0013.
     #[error("{frontend} is not programmed: it is in use by {holder}")]
     PortInUse { frontend: Frontend, holder: Holder },
+    /// Only one program, and one Service, can listen at a port of the node.
+    #[error(
+        "the health check node port {port} is also that of {other}, and only one of them can listen there; use another port"
+    )]
+    HealthCheckPortConflict { port: u16, other: PortUser },
     /// HNS has no root endpoint for the health check load balancer.
     #[error("{frontend} is not programmed: HNS has no endpoint {name:?}; set --root-hnsendpoint-name")]
     NoRootEndpoint { frontend: Frontend, name: String },
@@ -134,7 +139,28 @@ impl Condition {
             Condition::ClaimedByOther { .. } => "FrontendClaimedTwice",
             Condition::NoHostEndpoint { .. } => "NoHostEndpoint",
             Condition::NoLocalEndpoint { .. } => "NoLocalEndpoint",
+            Condition::HealthCheckPortConflict { .. } => "HealthCheckPortConflict",
             Condition::NoRootEndpoint { .. } => "NoRootEndpoint",
+        }
+    }
+}
+
+/// What else listens at a health check node port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortUser {
+    Service(ServiceName),
+    /// `/healthz` of this process.
+    Healthz,
+    /// `/metrics` of this process.
+    Metrics,
+}
+
+impl std::fmt::Display for PortUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PortUser::Service(service) => write!(f, "Service {service}"),
+            PortUser::Healthz => f.write_str("/healthz of this process"),
+            PortUser::Metrics => f.write_str("/metrics of this process"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::condition::{Condition, PortUser, ServiceCondition};
 use crate::model::{Cluster, Family, ServiceEntry, ServiceName};
 
 /// The health check of one Service.
@@ -37,6 +38,31 @@ impl HealthChecks {
 
     pub fn get(&self, service: &ServiceName) -> Option<&HealthCheck> {
         self.0.get(service)
+    }
+
+    /// A condition for each Service whose port another Service or this process listens at.
+    pub(crate) fn conflicts(&self, healthz_port: Option<u16>, metrics_port: Option<u16>) -> Vec<ServiceCondition> {
+        let mut by_port: BTreeMap<u16, Vec<&ServiceName>> = BTreeMap::new();
+        self.iter().for_each(|(service, check)| by_port.entry(check.port).or_default().push(service));
+        let mut conflicts = Vec::new();
+        for (port, services) in by_port {
+            // This process listens at its own ports before any Service is known.
+            let own = if healthz_port == Some(port) {
+                Some(PortUser::Healthz)
+            } else {
+                (metrics_port == Some(port)).then_some(PortUser::Metrics)
+            };
+            for service in &services {
+                // One of the others is enough to tell the user what to change.
+                let other =
+                    services.iter().find(|other| *other != service).map(|other| PortUser::Service((*other).clone()));
+                conflicts.extend(own.clone().or(other).map(|other| ServiceCondition {
+                    service: (*service).clone(),
+                    condition: Condition::HealthCheckPortConflict { port, other },
+                }));
+            }
+        }
+        conflicts
     }
 
     /// Updates the health check of a Service.
@@ -130,5 +156,31 @@ mod tests {
         checks.update(&name, &cluster, "win-1");
         assert_eq!(checks, HealthChecks::default());
         assert!(before.get(&name).is_some());
+    }
+
+    #[test]
+    fn services_with_one_port_and_with_a_port_of_the_process_conflict() {
+        let mut cluster = Cluster::default();
+        for (name, port) in [("a", 32000), ("b", 32000), ("c", 32001), ("d", 10256), ("e", 10249)] {
+            let mut service = service(&format!("ns/{name}")).cluster_ip("10.96.0.1").port(80).build();
+            service.health_check_node_port = Some(port);
+            cluster.apply_service(service);
+        }
+        let checks = checks(&cluster, &["a", "b", "c", "d", "e"]);
+        let conflicts = checks.conflicts(Some(10256), Some(10249));
+        let name = |name: &str| ServiceName::new("ns", name);
+        let conflict = |service: &str, port, other| ServiceCondition {
+            service: name(service),
+            condition: Condition::HealthCheckPortConflict { port, other },
+        };
+        assert_eq!(
+            conflicts,
+            [
+                conflict("e", 10249, PortUser::Metrics),
+                conflict("d", 10256, PortUser::Healthz),
+                conflict("a", 32000, PortUser::Service(name("b"))),
+                conflict("b", 32000, PortUser::Service(name("a"))),
+            ]
+        );
     }
 }

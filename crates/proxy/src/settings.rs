@@ -26,6 +26,8 @@ pub struct Settings {
     pub forward_health_check_vip: bool,
     /// The port of `/healthz`, for health check load balancers of Services without `healthCheckNodePort`.
     pub healthz_port: Option<u16>,
+    /// The port of `/metrics`, which no health check node port can have.
+    pub metrics_port: Option<u16>,
     /// The feature gate `AllowServiceExternalIPs`.
     pub external_ips: bool,
     /// `--take-over`: remove unused load balancers and remote endpoints that look like those of kube-proxy.

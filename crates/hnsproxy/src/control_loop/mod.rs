@@ -185,12 +185,14 @@ impl<'a> ControlLoop<'a> {
         let cluster_outage = self.feed.outage().cloned();
         let configuration_error = self.configuration_error.clone();
         let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
+        let file_reads = self.feed.file_reads();
         let Context { args, store, .. } = &self.context;
         let silent_watch = store.silent_watch(args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS);
         let status = Status {
             waiting_for_node,
             cluster_outage,
             insecure_skip_tls_verify,
+            file_reads,
             silent_watch,
             configuration_error,
             ..self.session.status()

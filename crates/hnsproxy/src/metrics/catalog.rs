@@ -122,6 +122,8 @@ catalog! {
         "Age of the oldest pending change in seconds; 0 if there is none";
     WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
         "Seconds since the API server last proved that what is known of a kind is current";
+    FILE_READS = "hnsproxy_cluster_file_reads_total", Counter, [],
+        "How often the files of --from were read again after a change";
     STEPS = "hnsproxy_steps_total", Counter, ["action", "reason", "result"],
         "Steps that wrote to HNS, by action, reason and result (ok, failed)";
     DRIFT_FOUND = "hnsproxy_drift_found_total", Counter, ["cause"],

@@ -63,6 +63,7 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
     ]);
     let silence = snapshot.watch_silence();
     samples.extend(silence.map(|(kind, silence)| Sample::of(&WATCH_SILENCE, [kind], silence.as_secs_f64())));
+    samples.extend(status.file_reads.map(|reads| Sample::new(&FILE_READS, count(reads))));
     let mut conditions: BTreeMap<&str, u64> = BTreeMap::new();
     status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
     samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));

@@ -32,7 +32,7 @@ pub struct Environment<'a> {
 
 /// Emits changes until it is dropped.
 enum Running {
-    Files { _source: FileSource },
+    Files(FileSource),
     ApiServer { _task: Task, insecure_skip_tls_verify: bool },
 }
 
@@ -70,7 +70,7 @@ impl Feed {
         let (needs, running, initial) = match source {
             Source::Files(root) => {
                 let (source, initial) = FileSource::start(root, node_name, emit)?;
-                (Needs::NOTHING, Running::Files { _source: source }, initial)
+                (Needs::NOTHING, Running::Files(source), initial)
             }
             Source::ApiServer(access) => {
                 let needs = Needs {
@@ -105,6 +105,11 @@ impl Feed {
     /// Why the source cannot be read at present.
     pub fn outage(&self) -> Option<&String> {
         self.outage.as_ref()
+    }
+
+    /// How often files were read again. None if the source is an API server.
+    pub fn file_reads(&self) -> Option<u64> {
+        if let Running::Files(source) = &self.running { Some(source.reads()) } else { None }
     }
 
     /// Whether the API server is not verified.

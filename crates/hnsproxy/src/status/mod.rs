@@ -66,6 +66,8 @@ pub struct Status {
     pub silent_watch: Option<SilentWatch>,
     /// Whether any server may pose as the API server, because the kubeconfig has `insecure-skip-tls-verify`.
     pub insecure_skip_tls_verify: bool,
+    /// How often the files of the cluster were read again. None if the source is an API server.
+    pub file_reads: Option<u64>,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
     /// What keeps HNS from being in sync, as far as the core knows. [`not_ready`] has all reasons.
@@ -102,6 +104,7 @@ impl Default for Status {
             cluster_outage: None,
             silent_watch: None,
             insecure_skip_tls_verify: false,
+            file_reads: None,
             waiting_for_node: None,
             unready: vec![Unready::ClusterIncomplete],
             hns_version: None,
@@ -157,6 +160,7 @@ impl Status {
             cluster_outage: None,
             silent_watch: None,
             insecure_skip_tls_verify: false,
+            file_reads: None,
             waiting_for_node: None,
             unready: reconciler.unready(),
             hns_version: reconciler.version().map(|version| version.to_string()),

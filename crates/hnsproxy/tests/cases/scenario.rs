@@ -170,6 +170,7 @@ impl Scenario {
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,
             healthz_port: Some(10256),
+            metrics_port: Some(10249),
             external_ips: true,
             take_over: false,
         };

@@ -43,6 +43,7 @@ impl Reconciler {
         let mut conditions: Vec<Condition> = self.desired.conditions_of(name).to_vec();
         conditions.extend(scope.frontends.iter().filter_map(|frontend| self.desired.conflict(name, *frontend)));
         let planned = plan.report.conditions.into_iter().map(|(_, condition)| condition);
+        let planned = planned.chain(self.health_check_conflicts());
         conditions.extend(planned.filter(|planned| planned.service == *name).map(|planned| planned.condition));
         for condition in &conditions {
             let condition = ExplainedCondition::from(condition);

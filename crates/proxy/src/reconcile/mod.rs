@@ -253,10 +253,16 @@ impl Reconciler {
     pub fn conditions(&self) -> Vec<ServiceCondition> {
         let mut conditions = self.desired.conditions();
         conditions.extend(self.conditions.iter().cloned());
+        conditions.extend(self.health_check_conflicts());
         conditions.sort_by_cached_key(|one| (one.service.clone(), one.condition.to_string()));
         // Several frontends of a Service often have the same condition.
         conditions.dedup();
         conditions
+    }
+
+    fn health_check_conflicts(&self) -> Vec<ServiceCondition> {
+        let settings = &self.environment.settings;
+        self.inputs.health_checks.conflicts(settings.healthz_port, settings.metrics_port)
     }
 
     /// The conditions of the host and its networks, sorted.

@@ -35,6 +35,7 @@ pub(crate) fn settings() -> Settings {
         root_endpoint_name: "cbr0_ep".into(),
         forward_health_check_vip: false,
         healthz_port: Some(10256),
+        metrics_port: Some(10249),
         external_ips: true,
         take_over: false,
     }

@@ -60,6 +60,23 @@ impl Drop for Writer {
 }
 
 #[test]
+fn a_log_beside_the_file_causes_no_reads() {
+    let (directory, hns) = (tempfile::tempdir().unwrap(), hns());
+    let file = directory.path().join("cluster.yaml");
+    fs::copy(input("03-encodings/svc.yaml"), &file).unwrap();
+    let log = format!("--log-file={}", directory.path().join("hnsproxy.log").display());
+    let running = Running::start(&[&from(&file), &hns.flag(), &log, "-v=4"]);
+    hns.wait_for_frontend("10.96.10.3");
+    let _writer = Writer::start(&directory.path().join("other.log"));
+    hns.wait_for_audit();
+    let reads = || running.metrics_page().metric("hnsproxy_cluster_file_reads_total");
+    assert_eq!(reads(), Some(0.0));
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("10.96.10.3", "10.96.10.4")).unwrap();
+    hns.wait_for_frontend("10.96.10.4");
+    wait_until("the read to be counted", reads, |reads| *reads > Some(0.0));
+}
+
+#[test]
 fn a_changed_configuration_is_taken_up_while_another_program_writes_into_its_folder() {
     let (directory, hns) = (tempfile::tempdir().unwrap(), hns());
     let config = directory.path().join("config");
