@@ -7,11 +7,16 @@ use tokio::sync::Mutex;
 use super::access_error::AccessError;
 use super::client;
 use super::connection_options::ConnectionOptions;
-use super::credentials;
+use super::credentials::{self, Prepared};
 use super::plugin::Runner;
+use super::proxy::Environment;
+use super::userinfo::hide_userinfo;
 
 /// A client is replaced this long before its credentials expire, so that no request arrives with expired ones.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(10);
+
+/// A token file is read again after this time, as in client-go.
+const TOKEN_FILE_PERIOD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Access to the API server. All reflectors share it, so that new credentials are read once for all of them.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Access {
     options: ConnectionOptions,
     server: String,
     host: String,
+    environment: Environment,
+    proxy: Option<String>,
     insecure_skip_tls_verify: bool,
     current: Mutex<Current>,
 }
@@ -26,11 +33,20 @@ pub struct Access {
 #[derive(Debug, Default)]
 struct Current {
     client: Option<OpaqueClient>,
-    /// When the credentials of the client expire.
-    expires: Option<Timestamp>,
+    /// When the client is replaced.
+    expires: Option<Expiry>,
     plugin: Runner,
     /// The number of clients created so far.
     generation: u64,
+}
+
+/// When to replace a client.
+#[derive(Debug, Clone, Copy)]
+enum Expiry {
+    /// The credentials are not valid after this time.
+    Credentials(Timestamp),
+    /// The token file may have changed. While it cannot be read, the last token is used, as in client-go.
+    TokenFile(Timestamp),
 }
 
 struct OpaqueClient(Client);
@@ -50,13 +66,17 @@ impl Access {
         if options.qps > 0.0 && options.burst == 0 {
             return Err(AccessError::Burst);
         }
-        // kube's functions are async, but never wait. This runs before any runtime exists.
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(AccessError::Runtime)?;
-        let config = runtime.block_on(credentials::load(options))?;
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let host = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-        let (insecure_skip_tls_verify, current) = (config.accept_invalid_certs, Mutex::default());
-        Ok(Self { options: options.clone(), server, host, insecure_skip_tls_verify, current })
+        Self::open_in(options, Environment::read())
+    }
+
+    fn open_in(options: &ConnectionOptions, environment: Environment) -> Result<Self, AccessError> {
+        let loaded = credentials::load(options, &environment)?;
+        let url = &loaded.config.cluster_url;
+        let server = url.to_string().trim_end_matches('/').to_owned();
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
+        let proxy = loaded.proxy.ok().flatten().map(|proxy| hide_userinfo(proxy.to_string().trim_end_matches('/')));
+        let (insecure_skip_tls_verify, current) = (loaded.config.accept_invalid_certs, Mutex::default());
+        Ok(Self { options: options.clone(), server, host, environment, proxy, insecure_skip_tls_verify, current })
     }
 
     /// Host and port of the server, for metrics.
@@ -67,6 +87,11 @@ impl Access {
     /// The URL of the server, for messages.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The URL of the proxy between this process and the server.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// Whether the kubeconfig has `insecure-skip-tls-verify`: any server may pose as the API server, and read the token.
@@ -84,21 +109,45 @@ impl Access {
     /// If no client can be created now. A retry may help: a file or credential plugin may recover.
     pub async fn client(&self) -> Result<(Client, u64), AccessError> {
         let mut current = self.current.lock().await;
-        let is_valid = current.expires.is_none_or(|expires| Timestamp::now() + RENEW_BEFORE < expires);
+        let is_valid = current.expires.is_none_or(|expiry| !expiry.is_over(Timestamp::now()));
         if let Some(OpaqueClient(client)) = current.client.as_ref().filter(|_| is_valid) {
             return Ok((client.clone(), current.generation));
         }
-        let mut config = credentials::load(&self.options).await?;
-        let mut expires = None;
-        if let Some(plugin) = credentials::prepare(&mut config)? {
+        match (self.create(&mut current).await, &current.client, current.expires) {
+            (Ok(client), _, _) => {
+                current.generation += 1;
+                current.client = Some(OpaqueClient(client.clone()));
+                Ok((client, current.generation))
+            }
+            (
+                Err(AccessError::Token { .. } | AccessError::EmptyToken { .. }),
+                Some(OpaqueClient(client)),
+                Some(Expiry::TokenFile(_)),
+            ) => {
+                let client = client.clone();
+                current.expires = Some(Expiry::TokenFile(Timestamp::now() + TOKEN_FILE_PERIOD));
+                Ok((client, current.generation))
+            }
+            (Err(error), _, _) => Err(error),
+        }
+    }
+
+    /// Creates a client, and sets when it expires.
+    async fn create(&self, current: &mut Current) -> Result<Client, AccessError> {
+        let (options, environment) = (self.options.clone(), self.environment.clone());
+        // Files may be on a network drive that does not respond.
+        let prepared = tokio::task::spawn_blocking(move || credentials::load(&options, &environment)?.prepare());
+        let Prepared { mut config, plugin, has_token_file } =
+            prepared.await.map_err(|error| AccessError::Runtime(error.into()))??;
+        let mut expires = has_token_file.then(|| Expiry::TokenFile(Timestamp::now() + TOKEN_FILE_PERIOD));
+        if let Some(plugin) = plugin {
             let credential = current.plugin.credential(plugin).await?;
-            expires = credential.expires;
+            expires = credential.expires.map(Expiry::Credentials);
             credential.apply(&mut config.auth_info);
         }
         let client = client::create(config).await?;
-        current.generation += 1;
-        (current.client, current.expires) = (Some(OpaqueClient(client.clone())), expires);
-        Ok((client, current.generation))
+        current.expires = expires;
+        Ok(client)
     }
 
     /// Drops the client of a generation after its credentials were rejected. The next client reads the credentials again. If several
@@ -107,6 +156,15 @@ impl Access {
         let mut current = self.current.lock().await;
         if current.generation == generation {
             current.client = None;
+        }
+    }
+}
+
+impl Expiry {
+    fn is_over(self, now: Timestamp) -> bool {
+        match self {
+            Self::Credentials(at) => now + RENEW_BEFORE >= at,
+            Self::TokenFile(at) => now >= at,
         }
     }
 }

@@ -4,20 +4,13 @@
 
 use std::path::PathBuf;
 
-use kube::config::{InClusterError, KubeconfigError};
+use kube::config::InClusterError;
 
+use super::kubeconfig::KubeconfigError;
 use super::plugin::PluginError;
+use super::proxy::InvalidProxy;
+use super::server_url::InvalidServerUrl;
 use crate::error_chain;
-
-/// The position of an error in a kubeconfig.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}, column {column}: invalid YAML, or a value of another type than expected")]
-pub struct KubeconfigSyntax {
-    /// From 1.
-    pub line: u64,
-    /// From 1.
-    pub column: u64,
-}
 
 /// Why no client of an API server can be created.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +19,11 @@ pub enum AccessError {
     Kubeconfig {
         path: PathBuf,
         #[source]
-        source: Box<KubeconfigError>,
+        source: KubeconfigError,
     },
-    #[error("cannot read kubeconfig {}", path.display())]
-    KubeconfigSyntax {
-        path: PathBuf,
-        #[source]
-        source: KubeconfigSyntax,
-    },
+    /// A file or a value that the kubeconfig names.
+    #[error(transparent)]
+    Value(#[from] KubeconfigError),
     /// Neither a kubeconfig nor a service account.
     #[error(
         "no API server configured: {}; set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a service account \
@@ -43,11 +33,7 @@ pub enum AccessError {
     )]
     InCluster(#[source] Box<InClusterError>),
     #[error("invalid API server URL --master={master}: {source}; expected e.g. https://10.0.0.1:6443")]
-    Master {
-        master: String,
-        #[source]
-        source: http::uri::InvalidUri,
-    },
+    Master { master: String, source: InvalidServerUrl },
     /// A rate limit with a burst of 0 would never allow a request.
     #[error("invalid --kube-api-burst (clientConnection.burst) 0: must be above 0 if requests per second are limited")]
     Burst,
@@ -67,10 +53,8 @@ pub enum AccessError {
         "unsupported auth-provider {name} in the kubeconfig: Kubernetes clients support only oidc with an id-token; use exec"
     )]
     AuthProvider { name: String },
-    #[error(
-        "unsupported proxy {proxy}: expected http://, https:// or socks5://; check proxy-url in the kubeconfig, and HTTPS_PROXY"
-    )]
-    Proxy { proxy: String },
+    #[error(transparent)]
+    Proxy(#[from] InvalidProxy),
     #[error(transparent)]
     Plugin(#[from] PluginError),
     /// Certificates or keys that cannot be used.

@@ -44,9 +44,12 @@ impl Connection {
         Self { access, rate_limiter: RefCell::new(rate_limiter), observer, response_timeout, start: Instant::now() }
     }
 
-    /// The URL of the server, for messages.
-    pub(super) fn server(&self) -> &str {
-        self.access.server()
+    /// The URL of the server, and the proxy in use: errors may be those of the proxy. For messages.
+    pub(super) fn server(&self) -> String {
+        match self.access.proxy() {
+            Some(proxy) => format!("{} (through proxy {proxy})", self.access.server()),
+            None => self.access.server().to_owned(),
+        }
     }
 
     /// The time since the connection was created. Reflectors share it, so their times are comparable.

@@ -1,4 +1,4 @@
-//! Server and credentials: from a kubeconfig, or from the service account of the pod.
+//! Server, proxy and credentials: from a kubeconfig, or from the service account of the pod.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,39 +6,51 @@ use std::path::PathBuf;
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::AuthInfo;
 use secrecy::ExposeSecret;
 
-use super::access_error::{AccessError, KubeconfigSyntax};
+use super::access_error::AccessError;
 use super::client::CONNECT_TIMEOUT;
 use super::connection_options::ConnectionOptions;
+use super::header::is_valid_header;
+use super::kubeconfig::{self, KubeconfigError};
 use super::plugin::Plugin;
-use super::token::is_valid_token;
-use super::userinfo::{hide_userinfo, without_userinfo};
+use super::proxy::{self, InvalidProxy};
+use super::server_url::server_url;
+use super::userinfo::hide_userinfo;
 use crate::file_text::decode_text;
 
-/// The schemes of proxies that kube supports.
-const PROXY_SCHEMES: [&str; 3] = ["http", "https", "socks5"];
+/// What the options, the kubeconfig and the environment say. Files with credentials were not read yet.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    /// An invalid proxy prevents requests, but not the start: somebody may correct the kubeconfig.
+    pub(super) proxy: Result<Option<Uri>, InvalidProxy>,
+}
 
-pub(super) async fn load(options: &ConnectionOptions) -> Result<Config, AccessError> {
-    let mut config = match (&options.kubeconfig, &options.master) {
+/// What a client needs, apart from the answer of a credential plugin.
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) plugin: Option<Plugin>,
+    /// Whether the token is from a file, which may change.
+    pub(super) has_token_file: bool,
+}
+
+/// Reads no file with credentials, since such a file may appear later.
+///
+/// # Errors
+/// If the server or the credentials are missing or invalid.
+pub(super) fn load(options: &ConnectionOptions, environment: &proxy::Environment) -> Result<Loaded, AccessError> {
+    let master = options.master.as_deref();
+    let (mut config, proxy_url) = match (&options.kubeconfig, master) {
         (Some(path), _) => {
-            let refused = |source| kubeconfig_error(path.clone(), source);
-            let mut kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-            if let Some(master) = &options.master {
-                let clusters = kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut());
-                clusters.for_each(|cluster| cluster.server = Some(master.clone()));
-            }
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(refused)?
+            // The URL of --master is checked on its own, so that an error names the flag.
+            master.map(master_url).transpose()?;
+            let refused = |source| AccessError::Kubeconfig { path: path.clone(), source };
+            kubeconfig::read(path).and_then(|kubeconfig| kubeconfig.select(master)).map_err(refused)?
         }
-        (None, Some(master)) => Config::new(url(master, false)?),
-        (None, None) => Config::incluster().map_err(|source| AccessError::InCluster(Box::new(source)))?,
+        (None, Some(master)) => (Config::new(master_url(master)?), None),
+        (None, None) => (Config::incluster().map_err(|source| AccessError::InCluster(Box::new(source)))?, None),
     };
-    if let Some(master) = &options.master {
-        config.cluster_url = url(master, config.root_cert.is_some() || config.accept_invalid_certs)?;
-    }
-    // Its URL is in messages and in the logs of libraries.
-    config.cluster_url = without_userinfo(config.cluster_url);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // list_watch.rs decides on retries; a second layer of retries would multiply them.
     config.default_retry = false;
@@ -46,110 +58,132 @@ pub(super) async fn load(options: &ConnectionOptions) -> Result<Config, AccessEr
     if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
         config.headers.push((USER_AGENT, agent));
     }
-    Ok(config)
+    let proxy = proxy::choose(proxy_url.as_deref(), environment, &config.cluster_url);
+    Ok(Loaded { config, proxy })
 }
 
-/// The message of the YAML parser quotes the file, which has secrets, so only the position of the error is kept.
-fn kubeconfig_error(path: PathBuf, source: KubeconfigError) -> AccessError {
-    match source {
-        KubeconfigError::Parse(error) => {
-            let location = error.location();
-            let source = KubeconfigSyntax {
-                line: location.map_or(1, |location| location.line()),
-                column: location.map_or(1, |location| location.column()),
-            };
-            AccessError::KubeconfigSyntax { path, source }
+fn master_url(master: &str) -> Result<Uri, AccessError> {
+    server_url(master).map_err(|source| AccessError::Master { master: hide_userinfo(master), source })
+}
+
+impl Loaded {
+    /// Reads the files with credentials. Checks what would make kube fail with a message that has a secret, or panic. Takes the plugin that has
+    /// to provide the credentials.
+    ///
+    /// # Errors
+    /// If the credentials cannot be used now. A retry may help: the files may change.
+    pub(super) fn prepare(self) -> Result<Prepared, AccessError> {
+        let Self { mut config, proxy } = self;
+        config.proxy_url = proxy?;
+        let auth = &mut config.auth_info;
+        replace_auth_provider(auth)?;
+        kubeconfig::client_certificate(auth)?;
+        let has_token_file = read_token(auth)?;
+        if auth.token.as_ref().is_some_and(|token| !is_valid_header(token.expose_secret())) {
+            return Err(AccessError::InvalidToken);
         }
-        source => AccessError::Kubeconfig { path, source: Box::new(source) },
+        validate_impersonation(auth)?;
+        // As in client-go, everything else has precedence over a plugin.
+        let authenticates = auth.token.is_some() || auth.username.is_some() || auth.client_certificate_data.is_some();
+        let exec = auth.exec.take().filter(|_| !authenticates);
+        let plugin = exec.map(Plugin::new).transpose()?;
+        Ok(Prepared { config, plugin, has_token_file })
     }
-}
-
-/// The URL of a server. Without a scheme, TLS is used if there is a certificate to verify the server with, as in client-go.
-fn url(master: &str, tls: bool) -> Result<Uri, AccessError> {
-    let scheme = match master.contains("://") {
-        true => "",
-        false if tls => "https://",
-        false => "http://",
-    };
-    let refused = |source| AccessError::Master { master: hide_userinfo(master), source };
-    format!("{scheme}{master}").parse().map_err(refused)
-}
-
-/// Checks what would make kube fail with a message that has a secret, or panic. Takes the plugin that has to provide the credentials.
-///
-/// # Errors
-/// If the credentials cannot be used now. A retry may help: the files may change.
-pub(super) fn prepare(config: &mut Config) -> Result<Option<Plugin>, AccessError> {
-    if let Some(proxy) = &config.proxy_url
-        && !proxy.scheme_str().is_some_and(|scheme| PROXY_SCHEMES.contains(&scheme))
-    {
-        return Err(AccessError::Proxy { proxy: hide_userinfo(&proxy.to_string()) });
-    }
-    let auth = &mut config.auth_info;
-    replace_auth_provider(auth)?;
-    trim_token(auth)?;
-    if auth.token.as_ref().is_some_and(|token| !is_valid_token(token.expose_secret())) {
-        return Err(AccessError::InvalidToken);
-    }
-    // As in client-go, a token or a password of the kubeconfig has precedence.
-    let authenticates = auth.token.is_some() || auth.token_file.is_some() || auth.username.is_some();
-    let exec = auth.exec.take().filter(|_| !authenticates);
-    Ok(exec.map(Plugin::new).transpose()?)
 }
 
 /// Uses the token of an `auth-provider` directly. Of these, clients of Kubernetes support only `oidc` since version 1.26. kube still runs the
 /// command of others, and its errors contain what that prints.
 fn replace_auth_provider(auth: &mut AuthInfo) -> Result<(), AccessError> {
     let Some(mut provider) = auth.auth_provider.take() else { return Ok(()) };
-    match provider.config.remove("id-token") {
-        Some(token) if provider.name == "oidc" => auth.token = Some(token.into()),
-        _ => return Err(AccessError::AuthProvider { name: provider.name }),
+    // As in client-go, credentials of the kubeconfig itself have precedence.
+    let authenticates = auth.token.is_some() || auth.token_file.is_some() || auth.username.is_some();
+    match provider.config.remove("id-token").filter(|token| !token.is_empty()) {
+        Some(token) if provider.name == "oidc" => {
+            if !authenticates {
+                auth.token = Some(token.into());
+            }
+            Ok(())
+        }
+        _ => Err(AccessError::AuthProvider { name: provider.name }),
     }
-    Ok(())
 }
 
-/// Reads the token file, and trims its text: a file written by hand ends with a newline, which is invalid in a header. Files that have nothing
-/// but the token are left to kube, which reads them again when they change.
-fn trim_token(auth: &mut AuthInfo) -> Result<(), AccessError> {
-    let Some(path) = auth.token_file.as_ref().filter(|_| auth.token.is_none()).map(PathBuf::from) else {
-        return Ok(());
-    };
-    let read = fs::read(&path).and_then(|bytes| Ok((decode_text(bytes.clone())?, bytes)));
-    match read {
-        Ok((text, _)) if text.trim().is_empty() => return Err(AccessError::EmptyToken { path }),
-        Ok((text, bytes)) if text.trim().as_bytes() != bytes => auth.token = Some(text.trim().to_owned().into()),
-        Ok(_) => {}
+/// Replaces the token by the text of its file, trimmed as in client-go: a file written by hand ends with a newline, which is invalid in a
+/// header. A token beside the file is used while the file cannot be. Returns whether there is a file.
+fn read_token(auth: &mut AuthInfo) -> Result<bool, AccessError> {
+    let Some(path) = auth.token_file.take().map(PathBuf::from) else { return Ok(false) };
+    match fs::read(&path).and_then(decode_text) {
+        Ok(text) if !text.trim().is_empty() => auth.token = Some(text.trim().to_owned().into()),
+        _ if auth.token.is_some() => {}
+        Ok(_) => return Err(AccessError::EmptyToken { path }),
         Err(source) => return Err(AccessError::Token { path, source }),
     }
-    Ok(())
+    Ok(true)
+}
+
+fn validate_impersonation(auth: &AuthInfo) -> Result<(), KubeconfigError> {
+    let extra = auth.impersonate_user_extra.iter().flat_map(|extra| extra.values().flatten());
+    let values = [
+        ("as", auth.impersonate.iter().collect::<Vec<_>>()),
+        ("as-uid", auth.impersonate_uid.iter().collect()),
+        ("as-groups", auth.impersonate_groups.iter().flatten().collect()),
+        ("as-user-extra", extra.collect()),
+    ];
+    match values.into_iter().find(|(_, values)| !values.iter().all(|value| is_valid_header(value))) {
+        Some((field, _)) => Err(KubeconfigError::Header { field }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn prepare(auth_info: AuthInfo) -> Result<Prepared, AccessError> {
+        let mut config = Config::new(Uri::from_static("https://10.0.0.1"));
+        config.auth_info = auth_info;
+        Loaded { config, proxy: Ok(None) }.prepare()
+    }
+
     #[test]
-    fn a_token_file_may_end_with_a_newline_but_not_be_empty() {
+    fn case_15b_a_token_file_may_end_with_a_newline_but_not_be_empty() {
         let directory = tempfile::tempdir().unwrap();
         let token = directory.path().join("token");
         let read = |text: &str| {
             fs::write(&token, text).unwrap();
-            let mut auth = AuthInfo { token_file: Some(token.display().to_string()), ..AuthInfo::default() };
-            trim_token(&mut auth).map(|()| auth.token.map(|token| token.expose_secret().to_owned()))
+            let auth = AuthInfo { token_file: Some(token.display().to_string()), ..AuthInfo::default() };
+            let prepared = prepare(auth)?;
+            assert!(prepared.has_token_file);
+            Ok::<_, AccessError>(prepared.config.auth_info.token.unwrap().expose_secret().to_owned())
         };
-        assert_eq!(read("secret\n").unwrap().as_deref(), Some("secret"));
-        assert_eq!(read("\u{feff}secret\r\n").unwrap().as_deref(), Some("secret"));
-        assert_eq!(read("secret").unwrap(), None, "kube reads the file again when it changes");
+        for text in ["secret\n", "\u{feff}secret\r\n", "secret", " \tsecret \n\n"] {
+            assert_eq!(read(text).unwrap(), "secret", "{text:?}");
+        }
         assert!(read("\n").unwrap_err().to_string().ends_with("token: empty"));
+        assert!(matches!(read("secret\nsecret\n"), Err(AccessError::InvalidToken)));
+    }
+
+    #[test]
+    fn a_token_file_has_precedence_over_a_token_unless_it_cannot_be_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        let token = || {
+            let token = Some("inline".to_owned().into());
+            let auth = AuthInfo { token, token_file: Some(file.display().to_string()), ..AuthInfo::default() };
+            prepare(auth).unwrap().config.auth_info.token.unwrap().expose_secret().to_owned()
+        };
+        assert_eq!(token(), "inline");
+        fs::write(&file, "").unwrap();
+        assert_eq!(token(), "inline");
+        fs::write(&file, "file\n").unwrap();
+        assert_eq!(token(), "file");
     }
 
     #[test]
     fn a_plugin_yields_to_other_credentials() {
         let exec = || serde_json::from_str(r#"{"apiVersion": "client.authentication.k8s.io/v1", "command": "x"}"#).ok();
         let prepared = |auth_info: AuthInfo| {
-            let mut config = Config::new(Uri::from_static("https://10.0.0.1"));
-            config.auth_info = auth_info;
-            prepare(&mut config).map(|plugin| (plugin.is_some(), config.auth_info.exec.is_some()))
+            prepare(auth_info).map(|prepared| (prepared.plugin.is_some(), prepared.config.auth_info.exec.is_some()))
         };
         assert_eq!(prepared(AuthInfo { exec: exec(), ..AuthInfo::default() }).unwrap(), (true, false));
         let token = Some("secret".to_owned().into());
@@ -158,20 +192,15 @@ mod tests {
 
     #[test]
     fn credentials_that_kube_would_panic_on_or_show_are_errors() {
-        let error = |auth_info: AuthInfo, proxy: Option<&str>| {
-            let mut config = Config::new(Uri::from_static("https://10.0.0.1"));
-            (config.auth_info, config.proxy_url) = (auth_info, proxy.map(|proxy| proxy.parse().unwrap()));
-            prepare(&mut config).unwrap_err().to_string()
-        };
+        let error = |auth_info: AuthInfo| prepare(auth_info).err().unwrap().to_string();
         let token = Some("secret\nsecret".to_owned().into());
         let texts = [
-            error(AuthInfo { token, ..AuthInfo::default() }, None),
-            error(AuthInfo::default(), Some("ftp://user:secret@proxy")),
+            error(AuthInfo { token, ..AuthInfo::default() }),
+            error(AuthInfo { impersonate: Some("secret\n".into()), ..AuthInfo::default() }),
             error(
                 serde_json::from_value(serde_json::json!({"auth-provider": {"name": "gcp", "config":
                     {"cmd-path": "/bin/echo", "cmd-args": "secret"}}}))
                 .unwrap(),
-                None,
             ),
         ];
         assert!(texts.iter().all(|text| !text.contains("secret")), "{texts:?}");

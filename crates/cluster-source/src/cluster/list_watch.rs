@@ -227,7 +227,7 @@ impl ListWatch {
     }
 
     fn failed<K: Kind>(&self, error: &RequestError, is_outage: bool) {
-        let reason = error.describe(self.connection.server(), K::RESOURCE);
+        let reason = error.describe(&self.connection.server(), K::RESOURCE);
         debug!(resource = K::RESOURCE, "request failed: {reason}");
         if is_outage {
             let now = self.connection.now();

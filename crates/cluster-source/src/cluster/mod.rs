@@ -9,13 +9,18 @@ mod connection;
 mod connection_options;
 mod credentials;
 mod decode;
+mod header;
 mod kind;
 mod known;
+mod kubeconfig;
 mod limits;
 mod list_watch;
 mod object;
 mod outage;
+#[cfg(test)]
+mod parity;
 mod plugin;
+mod proxy;
 mod rate_limiter;
 mod read;
 mod reflector;
@@ -23,7 +28,7 @@ mod request;
 mod request_error;
 mod request_observer;
 mod resource_version;
-mod token;
+mod server_url;
 mod userinfo;
 
 pub use access::Access;

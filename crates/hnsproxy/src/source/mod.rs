@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cluster_source::cluster::{self, Access, AccessError, ConnectionOptions, ReadError, RequestObserver};
 use cluster_source::{Catalog, Change};
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub use coalesced::{ClusterChanges, Coalesced};
 pub use feed::{Environment, Feed, Origin};
@@ -86,6 +86,9 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     let access = Access::open(&options)?;
+    if let Some(proxy) = access.proxy() {
+        debug!(server = access.server(), proxy, "reaching the API server through a proxy");
+    }
     if access.insecure_skip_tls_verify() {
         warn!(
             server = access.server(),

@@ -7,7 +7,7 @@ use kube::config::AuthInfo;
 use serde::Deserialize;
 
 use super::error::AnswerError;
-use crate::cluster::token::is_valid_token;
+use crate::cluster::header::is_valid_header;
 
 pub(super) const KIND: &str = "ExecCredential";
 /// The versions of this API may be shown: a secret is none of them.
@@ -80,7 +80,7 @@ impl Credential {
         if token.is_none() && certificate.is_none() {
             return Err(AnswerError::NoCredentials);
         }
-        if token.as_deref().is_some_and(|token| !is_valid_token(token)) {
+        if token.as_deref().is_some_and(|token| !is_valid_header(token)) {
             return Err(AnswerError::Token);
         }
         let expires = given(status.expiration_timestamp).map(|text| text.parse()).transpose();

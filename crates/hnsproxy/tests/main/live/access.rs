@@ -111,6 +111,33 @@ fn a_corrected_kubeconfig_is_read_again() {
     hns.wait_for_frontend("10.96.9.1");
 }
 
+#[test]
+fn case_15a_a_server_without_scheme_is_http() {
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+    kubeconfig["clusters"][0]["cluster"]["server"] = cluster.server.url().strip_prefix("http://").unwrap().into();
+    hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+}
+
+#[test]
+fn case_15b_a_token_file_that_no_header_can_have_is_an_outage() {
+    let (cluster, hns) = (closed(&["first"]), Hns::of("boutique-l2bridge"));
+    let token = cluster.file("token");
+    fs::write(&token, "first").unwrap();
+    let running = Running::start(&[&cluster.flag(&Credentials::TokenFile(token.clone())), &hns.flag()]);
+    running.wait_until_in_sync();
+    cluster.server.allow_tokens(["second"]);
+    fs::write(&token, "second\nsecond\n").unwrap();
+    cluster.server.cut();
+    running.wait_until_cluster_available(false);
+    fs::write(&token, "second\r\n").unwrap();
+    running.wait_until_cluster_available(true);
+    cluster.put_web("second", "10.96.9.2");
+    hns.wait_for_frontend("10.96.9.2");
+}
+
 /// An HTTP proxy for CONNECT: its URL, and the addresses that were requested.
 fn proxy() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -156,6 +183,20 @@ fn the_proxy_url_of_a_kubeconfig_is_used() {
     let to = cluster.server.url().rsplit_once('/').unwrap().1.to_owned();
     let asked: Vec<String> = asked.try_iter().collect();
     assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == to), "{asked:?}");
+}
+
+#[test]
+fn case_15h_errors_name_the_proxy_in_use() {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let proxy = format!("127.0.0.1:{port}");
+    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = format!("http://user:secret@{proxy}").into();
+    let running = Running::start(&[&cluster.flag_of(&kubeconfig), &hns.flag()]);
+    let state = running.wait_until_cluster_available(false);
+    let error = state["cluster"]["error"].as_str().unwrap();
+    assert!(error.contains(&proxy) && !error.contains("secret"), "{error}");
 }
 
 #[test]

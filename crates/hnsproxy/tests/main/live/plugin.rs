@@ -106,7 +106,7 @@ fn a_plugin_without_end_of_output_is_stopped() {
 }
 
 #[test]
-fn a_plugin_that_is_not_installed_is_named_with_its_hint() {
+fn case_15k_a_plugin_that_is_not_installed_is_named_with_its_hint() {
     let (cluster, hns) = (closed(&[SECRET]), Hns::of("boutique-l2bridge"));
     let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin",
         "interactiveMode": "IfAvailable", "installHint": "get it from https://plugin.example"});

@@ -1,0 +1,10 @@
+//! Reads a kubeconfig as client-go does: the text of the file, the entries that its current context names, and what of them is used.
+
+mod certificates;
+mod error;
+mod file;
+mod selection;
+
+pub(super) use certificates::client_certificate;
+pub(super) use error::KubeconfigError;
+pub(super) use file::read;
