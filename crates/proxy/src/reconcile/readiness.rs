@@ -89,8 +89,8 @@ impl Reconciler {
             let position = unready.iter().take_while(|one| one.is_of_inputs()).count();
             unready.insert(position, Unready::Restarted);
         }
-        // As long as nothing is held back, HNS is in sync. The condition stays, since the program may not have stopped.
-        let delays = !self.contention.held().is_empty();
+        // As long as no repair is delayed, HNS is in sync. The condition stays, since the program may not have stopped.
+        let delays = !self.contention.delayed().is_empty();
         unready.extend(self.foreign_writer.clone().filter(|_| delays).map(Unready::ForeignWriter));
         unready
     }

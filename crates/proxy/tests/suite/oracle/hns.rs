@@ -1,6 +1,8 @@
 //! An HNS that fails in every known way, and shows each write to the witness. One call at a time, so that the order of calls is known with
 //! any number of threads.
 
+mod lies;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,10 +12,10 @@ use hcn_emulator::Emulator;
 use serde_json::Value;
 
 use super::disturbances::{Lists, What};
-use super::lies::Lies;
 use super::random::Random;
 use super::witness::Witness;
 use super::write::{Write, is_refusal, list_of, object_of};
+use lies::Lies;
 
 /// The ways to fail, each of which a world may have or not.
 #[derive(Debug, Clone, Copy)]

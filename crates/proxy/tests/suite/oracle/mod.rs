@@ -9,7 +9,6 @@ mod difference;
 mod disturbances;
 mod events;
 mod hns;
-mod lies;
 mod many;
 mod networks;
 mod random;

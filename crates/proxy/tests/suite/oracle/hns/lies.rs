@@ -7,13 +7,13 @@ use hcn::{Error, Guid, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::Value;
 
-use super::disturbances::What;
-use super::hns::{CODES, Hns, State};
-use super::write::list_of;
+use super::super::disturbances::What;
+use super::super::write::list_of;
+use super::{CODES, Hns, State};
 
 /// The faults that strike the next list of their kind and API.
 #[derive(Debug, Default)]
-pub(super) struct Lies(Vec<(Kind, bool)>);
+pub(in crate::oracle) struct Lies(Vec<(Kind, bool)>);
 
 impl Hns {
     /// The next list of a kind fails, or shows some objects only, or those of this moment.
