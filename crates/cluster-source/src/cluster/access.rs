@@ -69,7 +69,7 @@ impl Access {
         Self::open_in(options, Environment::read())
     }
 
-    fn open_in(options: &ConnectionOptions, environment: Environment) -> Result<Self, AccessError> {
+    pub(super) fn open_in(options: &ConnectionOptions, environment: Environment) -> Result<Self, AccessError> {
         let loaded = credentials::load(options, &environment)?;
         let url = &loaded.config.cluster_url;
         let server = url.to_string().trim_end_matches('/').to_owned();

@@ -3,6 +3,8 @@
 mod access;
 mod access_error;
 mod api_status;
+#[cfg(test)]
+mod arbitrary;
 mod backoff;
 mod client;
 mod connection;

@@ -33,7 +33,7 @@ impl Environment {
     }
 
     /// Upper case has precedence over lower case. (Windows does not distinguish them.)
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: [&'static str; 2]| {
             names.into_iter().find_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
         };
