@@ -69,7 +69,8 @@ proptest! {
         fs::write(&kubeconfig, text.to_string()).unwrap();
         let options = ConnectionOptions {
             kubeconfig: Some(kubeconfig), master: None, qps: 0.0, burst: 0, stream_lists: true,
-            watch_timeout: Duration::from_secs(90), user_agent: proxy.clone(),
+            watch_timeout: Duration::from_secs(90), response_timeout: ConnectionOptions::RESPONSE_TIMEOUT,
+            user_agent: proxy.clone(),
         };
         let variable = |name: &str| match name {
             "HTTPS_PROXY" | "HTTP_PROXY" => Some(proxy.clone()),

@@ -74,6 +74,7 @@ impl Bench {
             burst: 0,
             stream_lists: true,
             watch_timeout: Duration::from_secs(90),
+            response_timeout: ConnectionOptions::RESPONSE_TIMEOUT,
             user_agent: "test".into(),
         };
         let prepared = credentials::load(&options, &Environment::default()).and_then(credentials::Loaded::prepare);
