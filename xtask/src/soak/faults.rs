@@ -100,8 +100,8 @@ pub(super) enum HnsFault {
 }
 
 impl HnsFault {
-    /// Chooses a fault, and how long it lasts. Without `may_restart`, HNS is unavailable instead of restarted.
-    pub(super) fn choose(random: &mut Rng, may_restart: bool) -> (Self, Duration) {
+    /// Chooses a fault, and how long it lasts.
+    pub(super) fn choose(random: &mut Rng) -> (Self, Duration) {
         let length = Duration::from_millis(random.u64(LENGTH_MS));
         let hung = Duration::from_millis(random.u64(HUNG_MS));
         match random.u8(..8) {
@@ -109,9 +109,8 @@ impl HnsFault {
             1 => (Self::Hung(hung), hung),
             2 => (Self::Refusing, length),
             3 => (Self::Unavailable, length),
-            4 if may_restart => (Self::RestartWithLoss, length),
-            5 if may_restart => (Self::RestartWithLateObjects, length),
-            4 | 5 => (Self::Unavailable, length),
+            4 => (Self::RestartWithLoss, length),
+            5 => (Self::RestartWithLateObjects, length),
             6 => (Self::ForeignDeletes, length),
             _ => (Self::ForeignChanges, length),
         }
@@ -128,11 +127,6 @@ impl HnsFault {
             Self::ForeignDeletes => "foreign deletes",
             Self::ForeignChanges => "foreign changes",
         }
-    }
-
-    /// Whether HNS loses its objects, for some time or for good.
-    pub(super) const fn restarts_hns(self) -> bool {
-        matches!(self, Self::RestartWithLoss | Self::RestartWithLateObjects)
     }
 
     /// Whether HNS refuses calls, also those of a CNI plugin.

@@ -2,8 +2,8 @@
 //! time.
 //!
 //! Once a second it measures memory, descriptors, latency and staleness. It fails if
-//! - `/readyz` says 200 while HNS has differed from the API server for longer than `CHANGE_BOUND`, or `IN_PLACE_BOUND` for what another
-//!   program changed in place;
+//! - `/readyz` says 200 while HNS has differed from the API server for longer than `CHANGE_BOUND`, `OUTAGE_BOUND` during a
+//!   reported outage of the API server, or `IN_PLACE_BOUND` for what another program changed in place;
 //! - memory or descriptors grow after the warm-up ([`Resources`]);
 //! - `/readyz` does not answer, or the program ends;
 //! - HNS is not in sync when changes and faults have ended, by the own comparison, by `/readyz`, and by `hnsproxy plan`;
@@ -40,7 +40,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How long changes and faults go on; HNS has five minutes more to be in sync
+    /// How long changes and faults go on; HNS has two minutes more to be in sync
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
     /// The seed of changes and faults. Default: a random one, which is printed

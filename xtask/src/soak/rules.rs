@@ -6,6 +6,9 @@ use super::sample::Sample;
 
 /// The longest time that HNS may differ while `/readyz` says 200: three audits, one of which may fail, and the writes after it.
 pub(super) const CHANGE_BOUND: Duration = Duration::from_secs(20);
+/// The same while `/readyz` says that the API server is unavailable. Without that, a request that the API server does not answer takes 15 s, so
+/// [`CHANGE_BOUND`] holds. With it, several faults of 10 s may follow each other, each with such a request, and HNS is in sync with what is known.
+pub(super) const OUTAGE_BOUND: Duration = Duration::from_secs(60);
 /// The same for a load balancer that another program has changed in place: a cycle of twelve audits of 5 s, and [`CHANGE_BOUND`].
 pub(super) const IN_PLACE_BOUND: Duration = Duration::from_secs(80);
 

@@ -14,7 +14,7 @@ use super::cni::Cni;
 use super::expected;
 use super::faults::{ApiFault, Faults, HnsFault, Turn};
 use super::observed::{Observed, observe};
-use super::rules::{CHANGE_BOUND, IN_PLACE_BOUND, Resources};
+use super::rules::{CHANGE_BOUND, IN_PLACE_BOUND, OUTAGE_BOUND, Resources};
 use super::sample::{Sample, line};
 use super::staleness::{Difference, Staleness};
 use super::state::{Entry, Key};
@@ -28,12 +28,9 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// The age of the backup that the API server is restored from.
 const BACKUP_AGE: Duration = Duration::from_secs(20);
-/// The shortest time between two restarts of HNS. An object that is lost three times in 300 s counts as the object of a foreign writer,
-/// which makes hnsproxy not ready and delays its repairs.
-const RESTART_PAUSE: Duration = Duration::from_secs(150);
-/// How long HNS may take to be in sync when all changes and faults have ended: objects that happened to be changed three times by others
-/// count as those of a foreign writer for three minutes.
-const SETTLE_LIMIT: Duration = Duration::from_secs(300);
+/// How long HNS may take to be in sync when all changes and faults have ended: the repair of objects that happened to be changed three times by
+/// others is delayed by up to 72 s.
+const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 /// The most failures that are kept. A rule that is broken is broken in many samples.
 const MAX_FAILURES: usize = 20;
 
@@ -47,8 +44,6 @@ pub(super) struct Run {
     cni: Cni,
     hns_faults: Faults<HnsFault>,
     api_faults: Faults<ApiFault>,
-    /// When HNS was restarted.
-    restarted: Option<Duration>,
     random: Rng,
     change_pause: Duration,
     next_change: Duration,
@@ -79,7 +74,6 @@ impl Run {
             cni: Cni::new(random.fork()),
             hns_faults: Faults::new(random.fork()),
             api_faults: Faults::new(random.fork()),
-            restarted: None,
             random: random.fork(),
             change_pause,
             next_change: Duration::ZERO,
@@ -148,10 +142,8 @@ impl Run {
 
     fn turn_hns(&mut self, now: Duration) {
         let emulator = self.rig.emulator();
-        let may_restart = self.restarted.is_none_or(|restarted| now.saturating_sub(restarted) >= RESTART_PAUSE);
-        match self.hns_faults.turn(now, |random| HnsFault::choose(random, may_restart)) {
+        match self.hns_faults.turn(now, HnsFault::choose) {
             Some(Turn::Begin(fault)) => {
-                self.restarted = if fault.restarts_hns() { Some(now) } else { self.restarted };
                 self.in_place.extend(fault.begin(emulator, &self.foreign, &mut self.random));
             }
             Some(Turn::End(fault)) => fault.end(emulator),
@@ -215,18 +207,22 @@ impl Run {
         self.in_place.retain(|key| !self.staleness.is_in_sync(key));
     }
 
-    /// The oldest difference, if it is older than the limit for its kind.
-    fn overdue(&self, now: Duration) -> Option<Difference> {
+    /// The oldest difference, if it is older than the limit for its kind. `reported` is whether an outage of the API server is reported.
+    fn overdue(&self, now: Duration, reported: bool) -> Option<Difference> {
+        let change_bound = if reported { OUTAGE_BOUND } else { CHANGE_BOUND };
         let is_in_place = |key: &Key| self.in_place.contains(key);
         let too_old = |found: &Difference, bound| now.saturating_sub(found.since) > bound;
-        let changed = self.staleness.oldest(|key| !is_in_place(key)).filter(|found| too_old(found, CHANGE_BOUND));
+        let changed = self.staleness.oldest(|key| !is_in_place(key)).filter(|found| too_old(found, change_bound));
         changed.or_else(|| self.staleness.oldest(is_in_place).filter(|found| too_old(found, IN_PLACE_BOUND)))
     }
 
     fn sample(&mut self, now: Duration) -> Result<()> {
-        let before = self.overdue(now);
+        let before = [false, true].map(|reported| self.overdue(now, reported));
         let page = self.rig.readyz()?;
-        let readyz = page.map(|page| page.code);
+        let readyz = page.as_ref().map(|page| page.code);
+        let reported = page.is_some_and(|page| reports_outage(&page.body));
+        let [unreported_before, reported_before] = before;
+        let before = if reported { reported_before } else { unreported_before };
         let oldest = self.staleness.oldest(|_| true);
         let second = now.as_secs_f64();
         if readyz.is_none() {
@@ -238,7 +234,7 @@ impl Run {
             // HNS may have been programmed before the answer: only what differs after it, too, was different when the program answered.
             self.compare(self.begun.elapsed());
             if let Some(Difference { since, text, .. }) =
-                self.overdue(now).filter(|after| after.key == before.key && after.since == before.since)
+                self.overdue(now, reported).filter(|after| after.key == before.key && after.since == before.since)
             {
                 let age = now.saturating_sub(since).as_secs_f64();
                 self.fail(format!(
@@ -361,6 +357,12 @@ impl Run {
         let rows = rows.iter().map(|(name, value)| format!("{name:width$}  {value}"));
         rows.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Whether a body of `/readyz` says that the API server is unavailable.
+fn reports_outage(body: &str) -> bool {
+    let state: Option<Value> = serde_json::from_str(body).ok();
+    state.is_some_and(|state| state.pointer("/cluster/available") == Some(&Value::Bool(false)))
 }
 
 /// The address of foreign objects, which no Service uses.
