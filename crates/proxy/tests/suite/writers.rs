@@ -171,7 +171,8 @@ fn an_object_that_hns_lists_late_does_not_show_another_hnsproxy() {
     let id = documents[0]["ID"].as_str().unwrap().parse().unwrap();
     process.minutes(4, |second| match second % 10 {
         1 => emulator.remove(Kind::LoadBalancer, id),
-        8 if emulator.document(Kind::LoadBalancer, id).is_none() => {
+        // Only what was not created again yet.
+        4 if emulator.document(Kind::LoadBalancer, id).is_none() => {
             emulator.add(Kind::LoadBalancer, documents[0].clone());
         }
         _ => {}
