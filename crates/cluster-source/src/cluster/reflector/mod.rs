@@ -345,3 +345,6 @@ fn went_back(version: &str, before: &str) -> RequestError {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod random_server;
