@@ -35,6 +35,8 @@ pub enum FaultMode {
     LostPages,
     /// Each page after the first has the `continue` token of its own request.
     RepeatedPages,
+    /// Each page of a list has a new `continue` token, the last one too.
+    EndlessPages,
     /// Accepts watches, and then sends nothing on them, not even their end.
     Silent,
     /// Ends each watch at once, correctly, before it has sent anything.

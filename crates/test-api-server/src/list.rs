@@ -59,6 +59,14 @@ impl List {
             FaultMode::RepeatedPages if !request.parameter("continue").is_empty() => {
                 metadata.insert("continue".to_owned(), request.parameter("continue").into());
             }
+            FaultMode::EndlessPages => {
+                // No name of an object: the next page begins with the first object.
+                let before =
+                    Continue::parse(request.parameter("continue")).and_then(|before| before.after.1.parse().ok());
+                let number = before.map_or(0, |before: u64| before + 1);
+                let next = Continue { version: None, after: (String::new(), number.to_string()) };
+                metadata.insert("continue".to_owned(), next.token().into());
+            }
             FaultMode::LargeObjects(padding) => self.items.iter_mut().for_each(|item| item.padding = padding),
             _ => {}
         }

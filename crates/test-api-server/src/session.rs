@@ -65,6 +65,7 @@ fn serve_request(connection: &mut Connection, request: &Request) -> io::Result<(
         | FaultMode::NoVersion
         | FaultMode::LostPages
         | FaultMode::RepeatedPages
+        | FaultMode::EndlessPages
         | FaultMode::Silent
         | FaultMode::EndsWatches
         | FaultMode::LargeObjects(_)

@@ -139,7 +139,10 @@ impl ListWatch {
                 if progress.reflector.is_unconfirmed() {
                     return Ok(self.unconfirmed::<K>());
                 }
-                self.received(progress);
+                // A page that is not the last one proves nothing: a list may have pages without end.
+                if progress.reflector.is_complete() {
+                    self.received(progress);
+                }
                 self.succeeded(progress);
                 Ok(Ended::List)
             }

@@ -54,12 +54,21 @@ fn lists_and_watches_can_be_of_another_kind_or_have_no_version() {
 }
 
 #[test]
-fn pages_can_be_lost_or_repeated() {
+fn pages_can_be_lost_or_repeated_or_have_no_end() {
     let server = server(FaultMode::LostPages);
     assert_eq!(get(&server, PAGE).json()["metadata"], json!({"resourceVersion": "8000002", "remainingItemCount": 1}));
     server.set_fault_mode(FaultMode::RepeatedPages);
     let token = get(&server, PAGE).json()["metadata"]["continue"].as_str().unwrap().to_owned();
     assert_eq!(get(&server, &format!("{PAGE}&continue={token}")).json()["metadata"]["continue"], token);
+    server.set_fault_mode(FaultMode::EndlessPages);
+    let mut tokens = vec![String::new()];
+    for _ in 0..3 {
+        let page = get(&server, &format!("{SERVICES}?continue={}", tokens.last().unwrap())).json();
+        assert_eq!(page["items"].as_array().unwrap().len(), 2);
+        let token = page["metadata"]["continue"].as_str().unwrap().to_owned();
+        assert!(!tokens.contains(&token));
+        tokens.push(token);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use test_api_server::{FaultMode, Kind};
+use test_api_server::{FaultMode, Kind, StreamedLists};
 
 use super::Live;
 use crate::support::http::get;
@@ -51,6 +51,19 @@ fn changes_are_programmed_and_an_outage_is_reported_while_watches_stay_silent() 
     server.cut();
     live.running.wait_until_cluster_available(true);
     live.put_service("heard", "10.96.9.2");
+}
+
+#[test]
+fn a_list_without_a_last_page_is_no_sign_of_life() {
+    let live = Live::start(BOUTIQUE, &["--watch-timeout=1"]);
+    let server = &live.cluster.server;
+    server.set_bookmark_interval(Some(Duration::from_millis(30)));
+    server.set_streamed_lists(StreamedLists::Forbidden);
+    server.set_fault_mode_for(Kind::Service, FaultMode::EndlessPages);
+    server.restore(server.objects().into()).unwrap();
+    live.running.wait_until_waiting_for("WatchSilent");
+    server.set_fault_mode_for(Kind::Service, FaultMode::None);
+    live.put_service("later", "10.96.9.1");
 }
 
 #[test]
