@@ -197,6 +197,11 @@ impl<'a> ControlLoop<'a> {
             configuration_error,
             ..self.session.status()
         };
+        if !self.was_in_sync && status.unready.is_empty() {
+            self.was_in_sync = true;
+            let Counts { calls, writes } = self.session.counts();
+            info!(native_calls = calls, writes, "HNS in sync");
+        }
         store.publish(status);
         Ok(next)
     }
@@ -233,11 +238,6 @@ impl<'a> ControlLoop<'a> {
             Next::At(time) => Some(time),
             Next::Idle => None,
         };
-        if !self.was_in_sync && session.not_ready().is_empty() {
-            self.was_in_sync = true;
-            let Counts { calls, writes } = session.counts();
-            info!(native_calls = calls, writes, "HNS in sync");
-        }
         Ok((None, next.map_or(self.next_audit, |next| next.min(self.next_audit))))
     }
 

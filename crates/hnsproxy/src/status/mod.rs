@@ -137,7 +137,7 @@ impl Status {
         node: NodeStatus,
         conditions: Arc<[ServiceCondition]>,
     ) -> Self {
-        let families = reconciler.families();
+        let (families, progress) = (reconciler.families(), reconciler.progress());
         let uid = |name: &ServiceName| Some((name.clone(), reconciler.cluster().get(name)?.service.as_ref()?.uid?));
         let policies =
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
@@ -155,14 +155,14 @@ impl Status {
             configuration_error: None,
             without_local,
             families,
-            progress: reconciler.progress(),
+            progress,
             liveness: reconciler.liveness(),
             cluster_outage: None,
             silent_watch: None,
             insecure_skip_tls_verify: false,
             file_reads: None,
             waiting_for_node: None,
-            unready: reconciler.unready(),
+            unready: reconciler.unready_of(&progress),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities(),

@@ -53,6 +53,10 @@ impl Health {
         self.restarted |= lost > 1 && !any_left;
     }
 
+    pub(super) fn is_restarted(&self) -> bool {
+        self.restarted
+    }
+
     pub(super) fn record_in_sync(&mut self) {
         self.restarted = false;
     }

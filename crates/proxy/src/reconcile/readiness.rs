@@ -84,7 +84,12 @@ impl fmt::Display for Unready {
 impl Reconciler {
     /// Why HNS is not in sync, as far as is known. Empty if it is.
     pub fn unready(&self) -> Vec<Unready> {
-        let mut unready = self.pending();
+        self.unready_of(&self.progress())
+    }
+
+    /// As [`unready`](Self::unready), of a [`progress`](Self::progress) that is known: its cost grows with what is pending.
+    pub fn unready_of(&self, progress: &Progress) -> Vec<Unready> {
+        let mut unready = self.pending(progress);
         if self.liveness() == Liveness::Restarted {
             let position = unready.iter().take_while(|one| one.is_of_inputs()).count();
             unready.insert(position, Unready::Restarted);
@@ -102,8 +107,8 @@ impl Reconciler {
 
     /// As [`unready`](Self::unready), without the restart of HNS, which is over once nothing else is left, and without the foreign writer, which
     /// explains what is pending.
-    pub(super) fn pending(&self) -> Vec<Unready> {
-        let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = self.progress();
+    pub(super) fn pending(&self, progress: &Progress) -> Vec<Unready> {
+        let Progress { complete, load_balancers, endpoints, backlog, failed, .. } = *progress;
         let waiting = self.conditions.waiting().len();
         let open = |tally: Tally| tally.desired.saturating_sub(tally.in_sync);
         // Until an audit is complete, the observed state is empty, and so is the difference from an empty desired state.

@@ -63,7 +63,7 @@ impl Reconciler {
         let (outcomes, interrupted) = self.plan_and_apply(client, now, Execution { driver, interrupt, turn });
         self.turns.run_ended(interrupted, outcomes.len());
         self.dirty.merge(rest);
-        if self.pending().is_empty() {
+        if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
             self.health.record_in_sync();
         }
         Report { outcomes, next: self.next_run(now), work: self.work }
