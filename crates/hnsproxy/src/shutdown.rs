@@ -1,7 +1,8 @@
 //! The request to shut down: from a signal, or from the service control manager of Windows. And its time limit: a native call cannot be
 //! cancelled, so a process that waits for one that hangs ends without it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -95,6 +96,16 @@ impl Shutdown {
             return;
         }
         callback();
+    }
+
+    /// A function that waits for a time. It returns false, at once, if the shutdown is requested.
+    pub fn timer(&self) -> impl Fn(Duration) -> bool + use<> {
+        let (sender, requested) = mpsc::channel();
+        self.on_request(move || {
+            // Nobody listens once the function is dropped.
+            let _ = sender.send(());
+        });
+        move |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
     }
 
     /// Reads the HNS call that the shutdown waits for with this function, for the last message.

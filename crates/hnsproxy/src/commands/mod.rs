@@ -14,7 +14,6 @@ mod state;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 
 use cluster_source::Catalog;
 use cluster_source::error_chain;
@@ -117,13 +116,7 @@ fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
 
 /// Makes this the only hnsproxy that writes to the HNS. `None` if shutdown is requested while another process has the lock.
 fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, CommandError> {
-    let (sender, requested) = mpsc::channel();
-    shutdown.on_request(move || {
-        // Nobody listens once the lock is acquired.
-        let _ = sender.send(());
-    });
-    let wait = |time| requested.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-    Ok(InstanceLock::acquire(&args.hns.hns, wait)?)
+    Ok(InstanceLock::acquire(&args.hns.hns, shutdown.timer())?)
 }
 
 /// Reads the cluster once.

@@ -1,7 +1,6 @@
 //! `run --once`: programs HNS until it is in sync, and shows its state. After a failure, too: the state is shown before the error.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use hcn::Counts;
@@ -75,11 +74,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
 /// # Errors
 /// If HNS is not in sync at the end, or shutdown is requested first.
 pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts, CommandError> {
-    let (sender, requested) = mpsc::channel();
-    shutdown.on_request(move || {
-        // Nobody listens once the command is done.
-        let _ = sender.send(());
-    });
+    let wait = shutdown.timer();
     let (mut done, mut limit) = (0, RETRY_LIMIT);
     // The cluster was read once, so no change can come.
     while let Next::At(time) = session.run(&|| false) {
@@ -91,7 +86,7 @@ pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts,
         if session.not_ready().is_empty() || time > limit {
             break;
         }
-        if session.is_stopped() || requested.recv_timeout(time.saturating_sub(now)) != Err(RecvTimeoutError::Timeout) {
+        if session.is_stopped() || !wait(time.saturating_sub(now)) {
             return Err(CommandError::Stopped);
         }
     }
