@@ -120,14 +120,20 @@ fn the_id_of_a_modified_load_balancer_that_reappears_is_not_trusted() {
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1"]);
 }
 
-#[test]
-fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart() {
+/// A new process on an HNS where the old one has given a load balancer a second backend.
+fn restarted_after_a_modification() -> Rig {
     let mut rig = Rig::l2bridge();
     web(&mut rig);
     rig.sync();
     two_backends(&mut rig);
-    // While no process runs, the second backend goes: the id equals the desired one, its content does not.
     rig.restart();
+    rig
+}
+
+#[test]
+fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart() {
+    let mut rig = restarted_after_a_modification();
+    // While no process runs, the second backend goes: the id equals the desired one, its content does not.
     web(&mut rig);
     rig.settle();
     assert_eq!(rig.objects(), ONE);
@@ -135,11 +141,7 @@ fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart() {
 
 #[test]
 fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart_without_the_v1_list() {
-    let mut rig = Rig::l2bridge();
-    web(&mut rig);
-    rig.sync();
-    two_backends(&mut rig);
-    rig.restart();
+    let mut rig = restarted_after_a_modification();
     web(&mut rig);
     // The first call reads the version.
     rig.emulator.fail_nth("HNSCall", 2, Hresult::ERROR_GEN_FAILURE);
@@ -150,11 +152,7 @@ fn the_id_of_a_modified_load_balancer_is_not_trusted_after_a_restart_without_the
 
 #[test]
 fn modified_load_balancers_cost_no_read_at_a_restart() {
-    let mut rig = Rig::l2bridge();
-    web(&mut rig);
-    rig.sync();
-    two_backends(&mut rig);
-    rig.restart();
+    let mut rig = restarted_after_a_modification();
     rig.calls();
     assert!(rig.sync().outcomes.is_empty());
     assert_eq!(rig.calls(), (6, 0));
