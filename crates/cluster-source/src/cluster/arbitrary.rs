@@ -61,7 +61,7 @@ proptest! {
         let kubeconfig = directory.path().join("kubeconfig");
         if let Some(fields) = cluster.as_object_mut() {
             fields.entry("server").or_insert_with(|| "https://127.0.0.1:1".into());
-            // Nothing listens there, so no name is looked up, and a request fails at once.
+            // Nothing listens there, so a request fails at once, before a name is resolved.
             fields.entry("proxy-url").or_insert_with(|| "http://127.0.0.1:1".into());
         }
         let text = json!({"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],

@@ -92,7 +92,7 @@ impl Loaded {
 }
 
 /// Uses the token of an `auth-provider` directly. Of these, clients of Kubernetes support only `oidc` since version 1.26. kube still runs the
-/// command of others, and its errors contain what that prints.
+/// command of another program, and its errors contain what that prints.
 fn replace_auth_provider(auth: &mut AuthInfo) -> Result<(), AccessError> {
     let Some(mut provider) = auth.auth_provider.take() else { return Ok(()) };
     // As in client-go, credentials of the kubeconfig itself have precedence.

@@ -213,7 +213,7 @@ mod tests {
         all[0].slot.answering();
         all[1].slot.answered();
         assert!(connections.try_admit(1).is_none());
-        // One that is closing is waited for.
+        // Also waits for one that is closing.
         assert!(connections.try_admit(1).is_none());
         assert_eq!(all.each_mut().map(is_evicted), [false, false, true]);
         let [answering, idle, opened] = all;

@@ -209,7 +209,7 @@ fn an_endpoint_of_a_pod_that_hns_has_deleted_is_confirmed_with_one_call() {
     rig.emulator.remove(Kind::Endpoint, pod);
     rig.calls();
     rig.proxy.audit(&rig.client).unwrap();
-    // The network is looked up too: without it, all its endpoints would be missing.
+    // The network is listed too: without it, all its endpoints would be missing.
     assert_eq!(rig.calls(), (2 + 1 + 1, 0));
     rig.run();
     assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));

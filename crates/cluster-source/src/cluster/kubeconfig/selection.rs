@@ -108,7 +108,7 @@ impl Cluster {
         both([("insecure-skip-tls-verify", insecure), ("certificate-authority", file || data)])
     }
 
-    /// What a plugin with `provideClusterInfo` is told.
+    /// What a plugin with `provideClusterInfo` receives.
     fn for_plugin(&self, server: &str) -> Result<ExecAuthCluster, KubeconfigError> {
         let extension = self.extensions.iter().flatten().find(|named| named.name.as_deref() == Some(PLUGIN_EXTENSION));
         Ok(ExecAuthCluster {

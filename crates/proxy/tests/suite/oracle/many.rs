@@ -10,7 +10,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a number")))
 }
 
-/// Worlds until so many steps are done, or `CHAOS_FAILURES` have failed; their seeds are `CHAOS_SEED` and those after it.
+/// Runs worlds until `CHAOS_STEPS` steps are done, or `CHAOS_FAILURES` have failed; their seeds are `CHAOS_SEED` and those after it.
 #[test]
 #[ignore = "runs as long as CHAOS_STEPS says"]
 #[allow(clippy::disallowed_methods, reason = "measures")]

@@ -300,7 +300,7 @@ impl Witness {
                         || self.facts.settings.source_vip == Some(address)
                         || self.disturbances.is_disturbed(Subject::Address(address))
                 });
-                // One with the MAC address of ours may have been adopted, and is deleted when it is no longer needed.
+                // One with the MAC address of an own endpoint may have been adopted, and is deleted once nothing needs it.
                 let mac = endpoint.mac_address.as_str();
                 endpoint.is_remote() && (is_contended || mac.starts_with("02-11-") || mac == OWN_MAC)
             }
