@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{Class, Client, Error, Guid};
+use hcn::{Class, Client, Error, Guid, Kind};
 use smallvec::SmallVec;
 
 use super::{Failure, is_load_balancer_absent};
@@ -50,8 +50,10 @@ pub(super) enum Fact {
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),
-    /// A load balancer with these endpoints may exist, although its creation failed.
+    /// The object may exist, although its creation failed. A load balancer then has these endpoints.
     CreateUncertain {
+        kind: Kind,
+        id: Guid,
         endpoints: Vec<Guid>,
     },
     /// A deletion may or may not have taken effect.
@@ -155,10 +157,10 @@ impl Job {
                 asked
             }
             Err(error) => {
-                // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
-                // may exist, and its endpoints must not be deleted.
-                if matches!(error.class(), Class::Other | Class::Unavailable) {
-                    facts.push(Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() });
+                // The load balancer may exist, so its endpoints must not be deleted.
+                if is_creation_uncertain(&error) {
+                    let endpoints = observed.endpoints.to_vec();
+                    facts.push(Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints });
                 }
                 return Err(error.into());
             }
@@ -215,6 +217,11 @@ impl Job {
     }
 }
 
+/// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
+fn is_creation_uncertain(error: &Error) -> bool {
+    matches!(error.class(), Class::Other | Class::Unavailable)
+}
+
 /// What the result of a deletion shows.
 fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
     match result.as_ref().map_err(Error::class) {
@@ -244,7 +251,13 @@ fn create_endpoint(
             }
             asked
         }
-        result => result?,
+        Err(error) => {
+            if is_creation_uncertain(&error) {
+                facts.push(Fact::CreateUncertain { kind: Kind::Endpoint, id: asked, endpoints: Vec::new() });
+            }
+            return Err(error.into());
+        }
+        Ok(id) => id,
     };
     facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())
