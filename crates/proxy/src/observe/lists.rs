@@ -77,10 +77,16 @@ impl Observed {
         // A restart with an unchanged cluster is therefore cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
-        listed.retain(|(network, listed)| match expected.remove(&listed.id) {
+        listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
             // The endpoint was modified in place and then disappeared. It may have reappeared with the old or the new
             // content.
             Some(_) if self.untrusted_ids.contains(&listed.id) => true,
+            // The list shows other content than the id. Either can be wrong: v1 lists lack fields, and another program may have
+            // modified the endpoint. So it is read on its own.
+            Some(endpoint) if matches!(&listed.document, Some(Ok(shown)) if shown.content != endpoint.content) => {
+                listed.document = None;
+                true
+            }
             Some(endpoint) if endpoint.network == *network => {
                 self.add_listed_endpoint(listed.id, endpoint, findings);
                 false
@@ -185,7 +191,9 @@ impl Observed {
                 // The v1 list has no affinity and few flags, so only its backends are reliable. The id tells the rest, and stays valid when
                 // backends are modified in place.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
-                    Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
+                    let known = expected.with_backends(listed.endpoints.clone(), capabilities);
+                    // If the backend port is not that of the id, either can be wrong, so the load balancer is read on its own.
+                    known.matches_v1_list(&listed).then_some(Ok(known))
                 }
                 // The document is from the API in use (the v1 API lists documents), so it is complete.
                 (Some(document), _) if !from_v1_list => Some(document),
