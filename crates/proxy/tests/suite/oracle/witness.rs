@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
+use hcn::call::Call;
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Error, Guid, Kind};
 use hcn_emulator::Emulator;
@@ -43,6 +44,11 @@ pub(super) struct Witness {
     pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
     failed: HashSet<Subject>,
+    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
+    /// is the old one.
+    replacing: Option<(Vec<Frontend>, bool)>,
+    /// What the last call has written.
+    written: Vec<Subject>,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -76,6 +82,8 @@ impl Witness {
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
             failed: HashSet::new(),
+            replacing: None,
+            written: Vec::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
@@ -121,6 +129,7 @@ impl Witness {
 
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
+        self.replacing = None;
         self.claimed.extend(self.frontends.keys());
     }
 
@@ -345,13 +354,16 @@ impl Witness {
             self.require_lists();
             self.released.clear();
         }
-        let subjects = self.subjects(write, deleted.as_ref(), emulator);
-        for subject in subjects {
-            if answer.is_err() {
-                self.failed.insert(subject);
-            } else if !matches!(write, Write::DeleteLoadBalancer(_)) {
+        self.written = self.subjects(write, deleted.as_ref(), emulator);
+        let restores = self.is_restoration(write, answer.is_ok());
+        for subject in self.written.clone() {
+            match class {
+                // It is written again after an audit, and keeps its place.
+                Some(Class::Unavailable) => {}
+                Some(_) => drop(self.failed.insert(subject)),
                 // A frontend may have several load balancers, of which only one could be deleted.
-                self.failed.remove(&subject);
+                None if restores || matches!(write, Write::DeleteLoadBalancer(_)) => {}
+                None => drop(self.failed.remove(&subject)),
             }
         }
         if let Some(document) = &deleted {
@@ -373,6 +385,55 @@ impl Witness {
             Write::DeleteEndpoint(id) if effective => drop(self.foreign.remove(id)),
             // Modifying adopts it.
             Write::ModifyLoadBalancer(id, _) if effective => drop(self.foreign.remove(id)),
+            _ => {}
+        }
+    }
+
+    /// Whether a write restores the load balancer that was deleted before HNS refused its successor. What is desired has failed then.
+    fn is_restoration(&mut self, write: &Write, succeeded: bool) -> bool {
+        let (before, written) = (self.replacing.take(), self.written.first());
+        let is_on = |frontends: &[Frontend]| frontends.iter().any(|one| written == Some(&Subject::Frontend(*one)));
+        match (write, before) {
+            (Write::DeleteLoadBalancer(_), _) if succeeded => {
+                let frontend = |subject: &Subject| match subject {
+                    Subject::Frontend(frontend) => Some(*frontend),
+                    _ => None,
+                };
+                self.replacing = Some((self.written.iter().filter_map(frontend).collect(), false));
+                false
+            }
+            (Write::CreateLoadBalancer(_), Some((frontends, refused))) if is_on(&frontends) => {
+                self.replacing = (!refused && !succeeded).then_some((frontends, true));
+                refused
+            }
+            _ => false,
+        }
+    }
+
+    /// Records a call that is no write. If it fails while the process writes, the write that it belongs to has failed.
+    pub(super) fn read(&mut self, call: &Call, object: Option<(Kind, Guid)>, failed: bool, emulator: &Emulator) {
+        let written = std::mem::take(&mut self.written);
+        if !failed {
+            return;
+        }
+        let snapshot = Snapshot::of(emulator);
+        match (call, object) {
+            // What was written is read back.
+            (Call::Query { kind: Kind::Endpoint | Kind::LoadBalancer, .. }, _) => self.failed.extend(written),
+            // An endpoint was to be created. The call does not say which.
+            (Call::Open { kind: Kind::Network, .. }, _) => {
+                let backends = self.frontends.values().flatten().flat_map(|one| &one.backends).filter_map(address_of);
+                let has = |address: &IpAddr| {
+                    snapshot.endpoints.values().any(|one| one.addresses().any(|own| own == *address))
+                };
+                let missing = backends.filter(|address| !has(address)).map(Subject::Address);
+                self.failed.extend(missing);
+            }
+            // A load balancer was to be modified.
+            (Call::Open { .. }, Some((Kind::LoadBalancer, id))) => {
+                let document = snapshot.load_balancers.get(&id).into_iter();
+                self.failed.extend(document.flat_map(Frontend::of).map(Subject::Frontend));
+            }
             _ => {}
         }
     }
