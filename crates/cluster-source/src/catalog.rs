@@ -221,7 +221,7 @@ mod tests {
                 "document 2: missing kind (c.yaml)",
                 "document 3: missing kind (c.yaml)",
                 "Deployment ns/d: unused kind apps/v1 Deployment (c.yaml)",
-                "Service ns/w: spec.ports[0].port: invalid type: string \"http\", expected i64 (c.yaml)",
+                "Service ns/w: spec.ports[0].port: expected an integer, found \"http\" (c.yaml)",
                 "EndpointSlice ns/s: Service ns/gone not found (c.yaml)",
             ]
         );

@@ -96,7 +96,7 @@ fn an_unreadable_service_is_named_with_its_field() {
     odd["spec"]["ports"] = serde_json::json!([{"port": "http"}]);
     cluster.server.put(odd).unwrap();
     hns.wait_for_no_frontend("10.96.9.1");
-    assert_logged(&running.kill(), "Service ns/a: spec.ports[0].port: invalid type: string \"http\", expected i64");
+    assert_logged(&running.kill(), "Service ns/a: spec.ports[0].port: expected an integer, found \"http\"");
 }
 
 #[test]

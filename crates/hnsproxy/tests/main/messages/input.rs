@@ -60,7 +60,7 @@ fn a_file_that_is_not_found_is_named() {
 #[test]
 fn an_object_of_the_wrong_shape_is_named_with_its_field() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\nspec: {ports: {a: 1}}\n";
-    beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: invalid type: map");
+    beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: expected a list, found an object");
 }
 
 #[test]
