@@ -65,13 +65,15 @@ struct Reader {
     /// The cluster as it was last read.
     catalog: Catalog,
     unreadable: Vec<String>,
+    missing_node: Option<String>,
 }
 
 impl Reader {
     fn open(root: &Path, node_name: &str) -> Result<Self, FileError> {
         let (files, errors) = Files::open(root)?;
         let node_name = node_name.to_owned();
-        let mut reader = Self { files, node_name, catalog: Catalog::default(), unreadable: Vec::new() };
+        let mut reader =
+            Self { files, node_name, catalog: Catalog::default(), unreadable: Vec::new(), missing_node: None };
         reader.log_errors(&errors, "leaving it out");
         Ok(reader)
     }
@@ -97,7 +99,8 @@ impl Reader {
         self.reload(changes)
     }
 
-    fn reload(&self, changes: Vec<Change>) -> Reload {
+    fn reload(&mut self, changes: Vec<Change>) -> Reload {
+        self.log_missing_node();
         let (parsed, total) = (self.files.parsed(), changes.len());
         info!("{}", self.catalog.describe());
         debug!(documents = parsed.documents, bytes = parsed.bytes, changes = total, "read cluster files");
@@ -105,6 +108,18 @@ impl Reader {
             changes,
             problems: self.catalog.problems.clone(),
             outage: (!self.unreadable.is_empty()).then(|| self.unreadable.join("; ")),
+        }
+    }
+
+    /// Logs when the Node of this proxy begins to be missing, and when it is found.
+    fn log_missing_node(&mut self) {
+        let missing = self.catalog.missing_node(&self.node_name);
+        if missing != self.missing_node {
+            match &missing {
+                Some(missing) => warn!("{missing}"),
+                None => info!("Node {} not found: resolved", self.node_name),
+            }
+            self.missing_node = missing;
         }
     }
 
