@@ -63,14 +63,22 @@ struct Reader {
     unreadable: Vec<String>,
     outage: Option<String>,
     problems: Vec<Problem>,
+    missing_node: Option<String>,
 }
 
 impl Reader {
     fn open(root: &Path, node_name: &str) -> Result<Self, FileError> {
         let (files, errors) = Files::open(root)?;
         let node_name = node_name.to_owned();
-        let catalog = Catalog::default();
-        let mut reader = Self { files, node_name, catalog, unreadable: Vec::new(), outage: None, problems: Vec::new() };
+        let mut reader = Self {
+            files,
+            node_name,
+            catalog: Catalog::default(),
+            unreadable: Vec::new(),
+            outage: None,
+            problems: Vec::new(),
+            missing_node: None,
+        };
         reader.log_errors(&errors, "leaving it out");
         Ok(reader)
     }
@@ -98,6 +106,7 @@ impl Reader {
 
     /// The changes of objects, and the outage and the problems if they have changed.
     fn changes(&mut self, objects: Vec<Change>) -> Vec<Change> {
+        self.log_missing_node();
         let (parsed, total) = (self.files.parsed(), objects.len());
         info!("{}", self.catalog.describe());
         debug!(documents = parsed.documents, bytes = parsed.bytes, changes = total, "read cluster files");
@@ -113,6 +122,18 @@ impl Reader {
             changes.push(Change::ResetProblems(self.problems.clone()));
         }
         changes
+    }
+
+    /// Logs when the Node of this proxy begins to be missing, and when it is found.
+    fn log_missing_node(&mut self) {
+        let missing = self.catalog.missing_node(&self.node_name);
+        if missing != self.missing_node {
+            match &missing {
+                Some(missing) => warn!("{missing}"),
+                None => info!("Node {} not found: resolved", self.node_name),
+            }
+            self.missing_node = missing;
+        }
     }
 
     /// Logs each file that begins to be unreadable, and when all can be read again.

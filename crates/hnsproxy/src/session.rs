@@ -338,6 +338,10 @@ impl Session {
         self.reconciler.frontends()
     }
 
+    pub fn node_name(&self) -> &str {
+        &self.settings.node_name
+    }
+
     pub fn client(&self) -> &Client {
         &self.client
     }

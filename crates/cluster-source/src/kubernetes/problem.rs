@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ProblemKind {
     /// A field of an object is left out.
     BadField,
@@ -39,7 +41,7 @@ impl ProblemKind {
 }
 
 /// A part of the input that is left out. Everything else is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// For example `Service ns/web` or `document 3`.
@@ -47,6 +49,7 @@ pub struct Problem {
     /// The path of the invalid field from the root of the object; empty for the object as a whole.
     pub field: String,
     /// The reason and the consequence.
+    #[serde(rename = "message")]
     pub what: String,
     pub file: Option<String>,
 }

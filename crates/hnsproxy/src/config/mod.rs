@@ -28,7 +28,7 @@ use cluster_source::cluster::hide_userinfo;
 use serde_json::Value;
 
 pub use flags::Flags;
-pub(crate) use flags::HEADING;
+pub(crate) use flags::{HEADING, takes_value_after_equals};
 pub use gates::{Gate, Gates};
 pub use validate::Failure;
 pub use watch::{Change, watch};

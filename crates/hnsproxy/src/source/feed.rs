@@ -9,7 +9,7 @@ use cluster_source::{Change, FileSource};
 use tracing::{info, warn};
 
 use super::local_node::{LocalNode, Needs, NodeError, Readiness};
-use super::{ClusterChanges, Source, list_watch};
+use super::{ClusterChanges, Source, list_watch, warn_of_missing_node};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
@@ -124,10 +124,7 @@ impl Feed {
                 match &self.running {
                     // A Node that is not in the files cannot be marked for removal, so this node is eligible.
                     Running::Files { .. } if node.is_none() => session.set_node_eligible(),
-                    Running::ApiServer { .. } if node.is_none() => warn!(
-                        "Node {} not found; set --hostname-override if the kubelet uses another name",
-                        self.node.name()
-                    ),
+                    Running::ApiServer { .. } if node.is_none() => warn_of_missing_node(self.node.name()),
                     Running::Files { .. } | Running::ApiServer { .. } => {}
                 }
                 self.addresses_changed |= self.node.update(node.clone(), session.now());

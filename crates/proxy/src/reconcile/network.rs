@@ -62,7 +62,7 @@ impl Environment {
             // No network has the name. If the known id still exists, the network was renamed, and the pods are still in it.
             None => match client.network_of(known) {
                 Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
-                Err(error) if error.class() == Class::Absent => Err(AuditError::NetworkAbsent { name }),
+                Err(error) if error.class() == Class::Absent => Err(absent(name, client)),
                 // A failed lookup is not an absent network.
                 Err(error) => Err(error.into()),
             },
@@ -77,7 +77,7 @@ impl Environment {
     }
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
-        let Some(document) = client.network(&name)? else { return Err(AuditError::NetworkAbsent { name }) };
+        let Some(document) = client.network(&name)? else { return Err(absent(name, client)) };
         self.update_network(NetworkIndex::FIRST, &document, client)
     }
 
@@ -121,7 +121,10 @@ impl Environment {
                         }
                         // A failed read is not an absent network.
                         Some(Err(error)) if error.class() != Class::Absent => return Err(error.into()),
-                        _ => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
+                        _ => errors.push((
+                            index,
+                            AuditError::NetworkAbsent { name: name.clone(), known: names_of(&documents) },
+                        )),
                     }
                 }
             }
@@ -196,6 +199,21 @@ impl Environment {
         }
         NetworkChange { changed: true, objects_lost: true, read: false }
     }
+}
+
+/// The error of a network that HNS does not have, with those that it has. The list is only for the message, and may fail.
+fn absent(name: String, client: &Client) -> AuditError {
+    let listed = client.networks_from_v1_list().unwrap_or_default();
+    let documents: Vec<Document> = listed.into_iter().filter_map(|one| one.document?.ok()).collect();
+    AuditError::NetworkAbsent { name, known: names_of(&documents) }
+}
+
+/// The names of networks, in order.
+fn names_of(documents: &[Document]) -> Vec<String> {
+    let mut names: Vec<_> =
+        documents.iter().map(|document| document.name.clone()).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The valid subnets. An invalid one is reported, and does not prevent the use of the others.
