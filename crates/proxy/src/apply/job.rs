@@ -152,10 +152,12 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let uncertain = || Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content.
-                let existing = client.load_balancer(asked)?;
+                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
+                // absent: where HNS chooses the ids, it cannot be read by the requested one.
+                let existing = client.load_balancer(asked).inspect_err(|_| facts.push(uncertain()))?;
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
@@ -166,7 +168,7 @@ impl Job {
                 // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
                 // may exist, and its endpoints must not be deleted.
                 if matches!(error.class(), Class::Other | Class::Unavailable) {
-                    facts.push(Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() });
+                    facts.push(uncertain());
                 }
                 return Err(error.into());
             }
