@@ -145,6 +145,7 @@ impl Hns {
             state.witness.disturbances.audited(begun + 1, clean, lists);
         } else {
             state.witness.require_lists();
+            state.witness.disturbances.audit_failed();
         }
     }
 
