@@ -239,7 +239,10 @@ impl World {
         let questions = AtomicU64::new(state.random.below(8));
         self.interrupted = interruption.is_some();
         drop(state);
-        let interrupt = || interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8);
+        let interrupt = || {
+            self.hns.state().witness.recorded();
+            interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8)
+        };
         self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
     }
 
