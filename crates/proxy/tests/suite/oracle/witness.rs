@@ -158,6 +158,11 @@ impl Witness {
         }
     }
 
+    /// Whether Services of one age claim a node port: HNS may have what one of them wants, and refuse what the other one does.
+    pub(super) fn has_tied_node_port(&self) -> bool {
+        self.frontends.iter().any(|(frontend, wanted)| frontend.address.is_none() && wanted.len() > 1)
+    }
+
     fn comparison<'a>(&'a self, snapshot: &'a Snapshot) -> Comparison<'a> {
         let Self { frontends, cluster, facts, foreign, seen, .. } = self;
         Comparison { snapshot, frontends, cluster, facts, foreign, seen }
