@@ -67,6 +67,11 @@ impl Disturbances {
         self.0.retain(|key, one| !is_found(key, one));
     }
 
+    /// Records an audit that failed: it interrupts the row.
+    pub(super) fn audit_failed(&mut self) {
+        self.0.values_mut().for_each(|one| one.audits = 0);
+    }
+
     pub(super) fn is_disturbed(&self, subject: Subject) -> bool {
         [What::Ids, What::Contents].iter().any(|what| self.0.contains_key(&(subject, *what)))
     }
