@@ -124,6 +124,7 @@ impl Catalog {
                 self.nodes = node.into_iter().map(|node| (node.name.clone(), Arc::new(node))).collect();
             }
             Change::Problems(problems) => self.problems.extend(problems),
+            Change::ResetProblems(problems) => self.problems = problems,
             Change::Outage(_) => {}
         }
     }

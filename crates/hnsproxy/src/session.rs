@@ -134,7 +134,7 @@ impl Session {
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
             Change::Node(None) => self.node.found = Some(false),
-            Change::Problems(_) | Change::Outage(_) => {}
+            Change::Problems(_) | Change::ResetProblems(_) | Change::Outage(_) => {}
         }
     }
 

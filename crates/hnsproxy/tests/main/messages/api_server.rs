@@ -103,7 +103,8 @@ fn an_unreadable_service_is_named_with_its_field() {
 fn a_node_that_is_not_found_is_named_with_its_flag() {
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
-    running.wait_for_state("the Node not to be found", |state| state["node"]["found"] == false);
+    // The state shows that the Node is missing before the control loop logs it.
+    assert_eq!(running.wait_until_in_sync()["node"]["found"], false);
     let log = running.kill();
     assert_logged(&log, "Node win-9 not found");
     assert_logged(&log, "--hostname-override");
