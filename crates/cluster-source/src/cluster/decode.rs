@@ -209,7 +209,7 @@ fn object<K: Kind>(raw: &RawValue) -> Result<Object<K::Item>, String> {
     };
     problems.truncate(MAX_PROBLEMS);
     problems.iter_mut().for_each(|problem| problem.shorten(MAX_PROBLEM_TEXT));
-    Ok(Object { identity, item, problems })
+    Ok(Object { identity, item, problems, bytes: raw.get().len() })
 }
 
 /// # Errors

@@ -37,6 +37,7 @@ pub use access::Access;
 pub use access_error::AccessError;
 pub use connection_options::ConnectionOptions;
 pub use list_watch::list_watch;
+pub use plugin::kill_plugins;
 pub use read::{ReadError, read};
 pub use request_observer::RequestObserver;
 pub use userinfo::hide_userinfo;

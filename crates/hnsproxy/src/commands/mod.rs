@@ -96,6 +96,9 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     windows_service::run(|shutdown| {
         let result = configured(shutdown);
         let code = result.as_ref().map_or_else(exit_code, |code| *code);
+        if let Err(error) = &result {
+            windows_service::report_to_event_log(&error_chain(error));
+        }
         (result, code)
     })?
 }

@@ -10,6 +10,7 @@
 
 mod answer;
 mod error;
+mod groups;
 mod process;
 mod runner;
 
@@ -20,6 +21,7 @@ use kube::config::{ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde_json::json;
 
 pub(super) use error::PluginError;
+pub use groups::kill_plugins;
 pub(super) use runner::Runner;
 
 /// After this time, a plugin that still runs is an outage. A plugin that asks a cloud service takes a few seconds.
