@@ -16,6 +16,7 @@ mod kind;
 mod known;
 mod kubeconfig;
 mod limits;
+mod line_buffer;
 mod list_watch;
 mod object;
 mod outage;
