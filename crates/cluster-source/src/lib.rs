@@ -45,6 +45,9 @@ mod file_source;
 mod file_text;
 pub mod file_watch;
 pub mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kubernetes;
 mod loaded;
 

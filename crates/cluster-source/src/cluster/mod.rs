@@ -11,6 +11,8 @@ mod connection;
 mod connection_options;
 mod credentials;
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod header;
 mod kind;
 mod known;

@@ -115,7 +115,7 @@ pub(in crate::cluster) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigErro
     Ok(kubeconfig)
 }
 
-fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
+pub(in crate::cluster) fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
     let documents: Vec<Kubeconfig> = serde_saphyr::from_multiple(text).map_err(|error| {
         let location = error.location();
         KubeconfigError::Syntax {
@@ -147,7 +147,7 @@ impl Kubeconfig {
         names("users", self.users.iter().flatten().map(|named| &named.name).collect())
     }
 
-    fn resolve_paths(&mut self, directory: &Path) {
+    pub(in crate::cluster) fn resolve_paths(&mut self, directory: &Path) {
         let resolve = |path: &mut Option<String>| {
             let relative = path.take_if(|path| !path.is_empty() && Path::new(path).is_relative());
             if let Some(relative) = relative {
