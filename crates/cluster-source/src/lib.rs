@@ -50,6 +50,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod kubernetes;
 mod loaded;
+mod yaml;
 
 pub use batch::{Batch, PendingBatch};
 pub use catalog::Catalog;
@@ -58,3 +59,4 @@ pub use document::SyntaxError;
 pub use error_chain::error_chain;
 pub use file_source::FileSource;
 pub use file_text::read_text;
+pub use yaml::yaml_options;

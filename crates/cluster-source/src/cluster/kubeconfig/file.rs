@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::error::KubeconfigError;
 use crate::file_text::read_text;
+use crate::yaml::yaml_options;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -116,7 +117,9 @@ pub(in crate::cluster) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigErro
 }
 
 pub(in crate::cluster) fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
-    let documents: Vec<Kubeconfig> = serde_saphyr::from_multiple(text).map_err(|error| {
+    let documents: Result<Vec<Kubeconfig>, _> =
+        serde_saphyr::from_multiple_with_options(text, yaml_options(text.len()));
+    let documents = documents.map_err(|error| {
         let location = error.location();
         KubeconfigError::Syntax {
             line: location.map_or(1, |location| location.line()),
