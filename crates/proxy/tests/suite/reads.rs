@@ -1,8 +1,31 @@
 //! Reads that fail, or that show something else than expected: what is not known is not believed, and what is found counts at once.
 
-use hcn::Hresult;
+use hcn::{Guid, Hresult, Kind};
+use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::{Reconciler, Settings};
+use serde_json::json;
 
-use crate::faults::{back, empty, serve, writes};
+use crate::faults::{back, empty, ids, serve, writes};
+use crate::rig::own_host;
+
+#[test]
+fn take_over_deletes_a_load_balancer_whose_endpoint_was_missing_in_a_list() {
+    let mut rig = empty("15.5");
+    let pod = rig.local("pod", &["10.244.1.5"]);
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.9"],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    rig.proxy = Reconciler::new(Settings { take_over: true, ..rig.settings.clone() }, own_host());
+    rig.cluster(vec![], vec![]);
+    rig.emulator.inject_times(Fault::of_each(Which::V2List(Kind::Endpoint), Effect::Partial(0)), 1);
+    rig.sync();
+    assert_eq!(ids(&rig, Kind::LoadBalancer).len(), 1);
+    rig.sync();
+    assert_eq!(ids(&rig, Kind::LoadBalancer), Vec::<Guid>::new());
+}
 
 #[test]
 fn a_modification_that_cannot_be_read_back_is_not_refused() {
