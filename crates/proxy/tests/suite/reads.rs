@@ -2,11 +2,21 @@
 
 use hcn::{Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
 use serde_json::json;
 
 use crate::faults::{back, empty, ids, serve, writes};
-use crate::rig::own_host;
+use crate::rig::{Rig, own_host};
+
+/// A Service with backends on this node.
+fn serve_local(rig: &mut Rig, name: &str, ip: &str, backends: &[&str]) {
+    rig.proxy.apply_service(service(name).cluster_ip(ip).port(80).build());
+    let local = backends
+        .iter()
+        .fold(slice(&format!("{name}-1"), name).port(8080), |all, one| all.backend(backend(one).on("here")));
+    rig.proxy.apply_slice(local.build());
+}
 
 #[test]
 fn take_over_deletes_a_load_balancer_whose_endpoint_was_missing_in_a_list() {
@@ -25,6 +35,21 @@ fn take_over_deletes_a_load_balancer_whose_endpoint_was_missing_in_a_list() {
     assert_eq!(ids(&rig, Kind::LoadBalancer).len(), 1);
     rig.sync();
     assert_eq!(ids(&rig, Kind::LoadBalancer), Vec::<Guid>::new());
+}
+
+#[test]
+fn an_endpoint_that_was_read_before_another_read_failed_is_used() {
+    let mut rig = empty("15.5");
+    serve_local(&mut rig, "ns/a", "10.96.0.1", &["10.244.1.1"]);
+    serve_local(&mut rig, "ns/b", "10.96.0.2", &["10.244.1.2"]);
+    rig.sync();
+    rig.local("a", &["10.244.1.1"]);
+    rig.local("b", &["10.244.1.2"]);
+    rig.emulator.fail_nth("HcnOpenEndpoint", 2, Hresult::E_ACCESSDENIED);
+    rig.now += std::time::Duration::from_secs(10);
+    rig.run();
+    let known = rig.proxy.observed().endpoint_count();
+    assert_eq!((known, ids(&rig, Kind::LoadBalancer).len()), (1, 1));
 }
 
 #[test]
