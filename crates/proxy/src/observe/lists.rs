@@ -186,7 +186,7 @@ impl Observed {
         }
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
-        let id_tells_backends = first && !capabilities.modify;
+        let id_tells_backends = first && !capabilities.may_be_modified;
         for Listed { id, document } in listed {
             let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
@@ -311,7 +311,8 @@ impl Observed {
         expected: &mut Expected<F>,
     ) -> Result<LoadBalancerList, Error> {
         let v1_list = || client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_v1_list)));
-        let is_used = detail == ListDetail::Contents && capabilities.modify && self.v1_lists.trusts(Kind::LoadBalancer);
+        let is_used =
+            detail == ListDetail::Contents && capabilities.may_be_modified && self.v1_lists.trusts(Kind::LoadBalancer);
         let v1 = is_used.then(v1_list).and_then(Result::ok);
         let is_enough = v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
         let v1 = match v1 {

@@ -4,10 +4,15 @@ use hcn::{Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::faults::{back, empty, ids, serve, writes};
 use crate::rig::{Rig, own_host};
+
+/// Audits and runs until the next audit has this position in the cycle. A first audit has the position 1.
+fn sync_until(rig: &mut Rig, audits: std::ops::Range<u32>) {
+    audits.for_each(|_| drop(rig.sync()));
+}
 
 /// A Service with backends on this node.
 fn serve_local(rig: &mut Rig, name: &str, ip: &str, backends: &[&str]) {
@@ -16,6 +21,12 @@ fn serve_local(rig: &mut Rig, name: &str, ip: &str, backends: &[&str]) {
         .iter()
         .fold(slice(&format!("{name}-1"), name).port(8080), |all, one| all.backend(backend(one).on("here")));
     rig.proxy.apply_slice(local.build());
+}
+
+/// Another program changes an object and keeps its id.
+fn change(rig: &Rig, kind: Kind, mut document: Value, change: impl FnOnce(&mut Value)) {
+    change(&mut document);
+    rig.emulator.add(kind, document);
 }
 
 #[test]
@@ -66,4 +77,23 @@ fn a_modification_that_cannot_be_read_back_is_not_refused() {
     rig.now += std::time::Duration::from_secs(60);
     rig.settle();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn contents_are_compared_although_hns_has_refused_to_modify() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.break_once("HcnModifyLoadBalancer", false, Hresult::E_NOTIMPL);
+    rig.run();
+    let objects = rig.objects();
+    assert!(!rig.proxy.capabilities().unwrap().modify);
+    // A second later, the frontend may be replaced again.
+    rig.now += std::time::Duration::from_secs(1);
+    let document = rig.emulator.documents(Kind::LoadBalancer).remove(0);
+    change(&rig, Kind::LoadBalancer, document, |document| document["PortMappings"][0]["InternalPort"] = 7.into());
+    assert_ne!(rig.objects(), objects);
+    sync_until(&mut rig, 0..12);
+    assert_eq!(rig.objects(), objects);
 }
