@@ -7,7 +7,7 @@ use proxy::{Reconciler, Settings};
 use serde_json::{Value, json};
 
 use crate::faults::{back, empty, ids, serve, writes};
-use crate::rig::{Rig, own_host};
+use crate::rig::{NETWORK, Rig, SECOND, own_host};
 
 /// Audits and runs until the next audit has this position in the cycle. A first audit has the position 1.
 fn sync_until(rig: &mut Rig, audits: std::ops::Range<u32>) {
@@ -95,5 +95,26 @@ fn contents_are_compared_although_hns_has_refused_to_modify() {
     change(&rig, Kind::LoadBalancer, document, |document| document["PortMappings"][0]["InternalPort"] = 7.into());
     assert_ne!(rig.objects(), objects);
     sync_until(&mut rig, 0..12);
+    assert_eq!(rig.objects(), objects);
+}
+
+#[test]
+fn a_network_that_returns_is_programmed_although_another_one_cannot_be_read() {
+    let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "15.5", hcn::ApiVersion::V2);
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let objects = rig.objects();
+    let network = |id| rig.emulator.document(Kind::Network, id).unwrap();
+    let (first, second) = (network(NETWORK), network(SECOND));
+    rig.emulator.remove(Kind::Network, NETWORK);
+    rig.sync();
+    rig.emulator.add(Kind::Network, first);
+    rig.emulator.remove(Kind::Network, SECOND);
+    rig.break_once("HcnOpenNetwork", false, Hresult::E_ACCESSDENIED);
+    rig.proxy.audit(&rig.client).unwrap_err();
+    rig.emulator.add(Kind::Network, second);
+    rig.sync();
+    assert_eq!(rig.proxy.unready(), []);
     assert_eq!(rig.objects(), objects);
 }
