@@ -118,3 +118,38 @@ fn a_network_that_returns_is_programmed_although_another_one_cannot_be_read() {
     assert_eq!(rig.proxy.unready(), []);
     assert_eq!(rig.objects(), objects);
 }
+
+#[test]
+fn an_endpoint_is_not_what_its_id_says_if_a_list_shows_other_content() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    sync_until(&mut rig, 1..2);
+    let document = rig.emulator.documents(Kind::Endpoint).remove(0);
+    back(&mut rig, "ns/web", &[]);
+    sync_until(&mut rig, 2..4);
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    change(&rig, Kind::Endpoint, document.clone(), |document| document["MacAddress"] = "02-11-DE-AD-BE-EF".into());
+    // This audit lists the contents of endpoints.
+    sync_until(&mut rig, 4..5);
+    let macs: Vec<_> = rig.emulator.documents(Kind::Endpoint).iter().map(|one| one["MacAddress"].clone()).collect();
+    assert_eq!(macs, [document["MacAddress"].clone()]);
+}
+
+#[test]
+fn a_load_balancer_is_not_what_its_id_says_if_a_list_shows_another_port() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    sync_until(&mut rig, 1..2);
+    let (objects, document) = (rig.objects(), rig.emulator.documents(Kind::LoadBalancer).remove(0));
+    let other = |document: &mut Value| document["PortMappings"][0]["InternalPort"] = 7.into();
+    let delete =
+        |rig: &Rig| ids(rig, Kind::LoadBalancer).into_iter().for_each(|id| rig.emulator.remove(Kind::LoadBalancer, id));
+    delete(&rig);
+    sync_until(&mut rig, 2..7);
+    // Missing in the list before, it reappears in that of this audit, which lists the contents of load balancers.
+    delete(&rig);
+    rig.proxy.audit(&rig.client).unwrap();
+    change(&rig, Kind::LoadBalancer, document, other);
+    sync_until(&mut rig, 8..9);
+    assert_eq!(rig.objects(), objects);
+}
