@@ -371,8 +371,10 @@ impl Witness {
                 }
             }
             Write::DeleteEndpoint(id) if effective => drop(self.foreign.remove(id)),
-            // Modifying adopts it.
-            Write::ModifyLoadBalancer(id, _) if effective => drop(self.foreign.remove(id)),
+            // Modifying adopts it, unless HNS has changed nothing.
+            Write::ModifyLoadBalancer(id, document) if effective && has_backends(emulator, *id, document) => {
+                self.foreign.remove(id);
+            }
             _ => {}
         }
     }
@@ -427,4 +429,12 @@ impl Witness {
             }
         }
     }
+}
+
+/// Whether a load balancer in HNS has the backends of a document.
+fn has_backends(emulator: &Emulator, id: Guid, document: &LoadBalancer) -> bool {
+    let sorted = |document: &LoadBalancer| document.endpoint_ids().collect::<BTreeSet<_>>();
+    let present: Option<LoadBalancer> =
+        emulator.document(Kind::LoadBalancer, id).map(|one| serde_json::from_value(one).unwrap());
+    present.is_some_and(|present| sorted(&present) == sorted(document))
 }
