@@ -239,8 +239,13 @@ impl World {
         let questions = AtomicU64::new(state.random.below(8));
         self.interrupted = interruption.is_some();
         drop(state);
+        let had_failed = self.proxy.audit_error().is_some();
         let interrupt = || interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8);
         self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
+        // After a failed audit, the run begins with another one.
+        if had_failed && self.proxy.audit_error().is_some() {
+            self.hns.state().witness.disturbances.audit_failed();
+        }
     }
 
     fn run(&mut self) {
