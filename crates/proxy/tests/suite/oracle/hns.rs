@@ -144,6 +144,7 @@ impl Hns {
             // A call at the clock of the beginning was made before.
             state.witness.disturbances.audited(begun + 1, clean, lists);
         } else {
+            state.witness.disturbances.audit_failed();
             state.witness.require_lists();
             state.witness.disturbances.audit_failed();
         }

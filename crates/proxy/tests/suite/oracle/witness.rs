@@ -158,11 +158,6 @@ impl Witness {
         }
     }
 
-    /// Whether Services of one age claim a node port: HNS may have what one of them wants, and refuse what the other one does.
-    pub(super) fn has_tied_node_port(&self) -> bool {
-        self.frontends.iter().any(|(frontend, wanted)| frontend.address.is_none() && wanted.len() > 1)
-    }
-
     fn comparison<'a>(&'a self, snapshot: &'a Snapshot) -> Comparison<'a> {
         let Self { frontends, cluster, facts, foreign, seen, .. } = self;
         Comparison { snapshot, frontends, cluster, facts, foreign, seen }
@@ -389,8 +384,10 @@ impl Witness {
                 }
             }
             Write::DeleteEndpoint(id) if effective => drop(self.foreign.remove(id)),
-            // Modifying adopts it.
-            Write::ModifyLoadBalancer(id, _) if effective => drop(self.foreign.remove(id)),
+            // Modifying adopts it, unless HNS has changed nothing.
+            Write::ModifyLoadBalancer(id, document) if effective && has_backends(emulator, *id, document) => {
+                self.foreign.remove(id);
+            }
             _ => {}
         }
     }
@@ -445,4 +442,12 @@ impl Witness {
             }
         }
     }
+}
+
+/// Whether a load balancer in HNS has the backends of a document.
+fn has_backends(emulator: &Emulator, id: Guid, document: &LoadBalancer) -> bool {
+    let sorted = |document: &LoadBalancer| document.endpoint_ids().collect::<BTreeSet<_>>();
+    let present: Option<LoadBalancer> =
+        emulator.document(Kind::LoadBalancer, id).map(|one| serde_json::from_value(one).unwrap());
+    present.is_some_and(|present| sorted(&present) == sorted(document))
 }
