@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::thread::ThreadId;
 
 use hcn::call::Call;
 use hcn::schema::{Endpoint, LoadBalancer};
@@ -12,6 +13,7 @@ use proxy::Frontend;
 use super::cluster::SmallCluster;
 use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
+use super::failures::Failures;
 use super::networks::Networks;
 use super::wanted::{Backend, Facts, Frontends};
 use super::write::Write;
@@ -42,13 +44,7 @@ pub(super) struct Witness {
     last_backends: HashMap<Frontend, BTreeSet<IpAddr>>,
     /// How often others changed something.
     pub(super) incidents: HashMap<Subject, u32>,
-    /// Frontends and addresses whose last write failed.
-    failed: HashSet<Subject>,
-    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
-    /// is the old one.
-    replacing: Option<(Vec<Frontend>, bool)>,
-    /// What the last call has written.
-    written: Vec<Subject>,
+    failures: Failures,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -56,6 +52,8 @@ pub(super) struct Witness {
     unread: (bool, bool),
     /// Writes since HNS was unavailable. Those of other threads may be on their way.
     unread_writes: usize,
+    /// Threads with an unanswered write that the others do not know yet.
+    unrecorded: HashSet<ThreadId>,
     /// Whether a load balancer was written in this run.
     wrote_any: bool,
     /// Whether a call failed in this run.
@@ -81,13 +79,12 @@ impl Witness {
             released: Vec::new(),
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
-            failed: HashSet::new(),
-            replacing: None,
-            written: Vec::new(),
+            failures: Failures::default(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
             unread_writes: 0,
+            unrecorded: HashSet::new(),
             wrote_any: false,
             had_error: false,
             writes: 0,
@@ -121,7 +118,7 @@ impl Witness {
         self.disturbances.restarted();
         self.claimed.clear();
         self.released.clear();
-        self.failed.clear();
+        self.failures = Failures::default();
         self.incidents.clear();
         self.replaced.clear();
         (self.unread, self.unread_writes) = ((false, false), 0);
@@ -129,21 +126,25 @@ impl Witness {
 
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
-        self.replacing = None;
+        self.failures.begin_run();
+        self.unrecorded.clear();
         self.claimed.extend(self.frontends.keys());
     }
 
     /// No successor of a load balancer may be missing at the end of a run.
     pub(super) fn end_run(&mut self, emulator: &Emulator) {
         let snapshot = Snapshot::of(emulator);
-        for (frontend, refused) in std::mem::take(&mut self.released) {
-            // Other threads may have been refused in between.
-            let is_excused = refused && self.threads > 1;
+        for (frontend, _) in std::mem::take(&mut self.released) {
             let is_disturbed = self.disturbances.is_disturbed(Subject::Frontend(frontend));
-            if !is_excused && !is_disturbed && snapshot.on(frontend).next().is_none() {
+            if !is_disturbed && snapshot.on(frontend).next().is_none() {
                 self.complain(format!("{frontend} was left without a load balancer"));
             }
         }
+    }
+
+    /// This thread takes a job: the others know its answers.
+    pub(super) fn recorded(&mut self) {
+        self.unrecorded.remove(&std::thread::current().id());
     }
 
     /// An audit failed: nothing may be written before another has read HNS.
@@ -178,9 +179,10 @@ impl Witness {
     pub(super) fn before(&mut self, write: &Write, emulator: &Emulator) {
         self.writes += 1;
         if self.unread != (false, false) {
-            self.unread_writes += 1;
+            self.unread_writes += usize::from(self.unrecorded.is_empty());
             // Other threads finish what they have begun: up to two deletions, a creation and a restore.
-            if self.unread_writes > (self.threads - 1) * 4 {
+            let is_own = self.unrecorded.contains(&std::thread::current().id());
+            if is_own || self.unread_writes > (self.threads - 1) * 4 {
                 self.complain(format!("a write before HNS was read again: {write:?}"));
             }
         }
@@ -290,7 +292,7 @@ impl Witness {
             is_dns(frontend, &self.frontends)
                 && !contended
                 && !recent
-                && !one.subjects.iter().any(|one| self.failed.contains(one))
+                && !one.subjects.iter().any(|one| self.failures.contains(one))
         });
         if let Some(late) = late {
             self.complain(format!("{write:?} comes before DNS: {}", late.text));
@@ -352,20 +354,14 @@ impl Witness {
         let class = answer.err().map(Error::class);
         if class == Some(Class::Unavailable) {
             self.require_lists();
-            self.released.clear();
+            self.unrecorded.insert(std::thread::current().id());
         }
-        self.written = self.subjects(write, deleted.as_ref(), emulator);
-        let restores = self.is_restoration(write, answer.is_ok());
-        for subject in self.written.clone() {
-            match class {
-                // It is written again after an audit, and keeps its place.
-                Some(Class::Unavailable) => {}
-                Some(_) => drop(self.failed.insert(subject)),
-                // A frontend may have several load balancers, of which only one could be deleted.
-                None if restores || matches!(write, Write::DeleteLoadBalancer(_)) => {}
-                None => drop(self.failed.remove(&subject)),
-            }
+        let subjects = self.subjects(write, deleted.as_ref(), emulator);
+        if class == Some(Class::Unavailable) {
+            // The job ends. Those of other threads that have deleted go on.
+            self.released.retain(|(released, _)| !subjects.contains(&Subject::Frontend(*released)));
         }
+        self.failures.wrote(write, subjects, class);
         if let Some(document) = &deleted {
             let backends: BTreeSet<IpAddr> =
                 document.endpoint_ids().filter_map(|id| self.seen.get(&id)).flatten().copied().collect();
@@ -383,59 +379,17 @@ impl Witness {
                 }
             }
             Write::DeleteEndpoint(id) if effective => drop(self.foreign.remove(id)),
-            // Modifying adopts it.
-            Write::ModifyLoadBalancer(id, _) if effective => drop(self.foreign.remove(id)),
+            // Modifying adopts it, unless HNS has changed nothing.
+            Write::ModifyLoadBalancer(id, document) if effective && has_backends(emulator, *id, document) => {
+                self.foreign.remove(id);
+            }
             _ => {}
         }
     }
 
-    /// Whether a write restores the load balancer that was deleted before HNS refused its successor. What is desired has failed then.
-    fn is_restoration(&mut self, write: &Write, succeeded: bool) -> bool {
-        let (before, written) = (self.replacing.take(), self.written.first());
-        let is_on = |frontends: &[Frontend]| frontends.iter().any(|one| written == Some(&Subject::Frontend(*one)));
-        match (write, before) {
-            (Write::DeleteLoadBalancer(_), _) if succeeded => {
-                let frontend = |subject: &Subject| match subject {
-                    Subject::Frontend(frontend) => Some(*frontend),
-                    _ => None,
-                };
-                self.replacing = Some((self.written.iter().filter_map(frontend).collect(), false));
-                false
-            }
-            (Write::CreateLoadBalancer(_), Some((frontends, refused))) if is_on(&frontends) => {
-                self.replacing = (!refused && !succeeded).then_some((frontends, true));
-                refused
-            }
-            _ => false,
-        }
-    }
-
-    /// Records a call that is no write. If it fails while the process writes, the write that it belongs to has failed.
+    /// Records a call that is no write. `failed` says whether it failed while the process writes.
     pub(super) fn read(&mut self, call: &Call, object: Option<(Kind, Guid)>, failed: bool, emulator: &Emulator) {
-        let written = std::mem::take(&mut self.written);
-        if !failed {
-            return;
-        }
-        let snapshot = Snapshot::of(emulator);
-        match (call, object) {
-            // What was written is read back.
-            (Call::Query { kind: Kind::Endpoint | Kind::LoadBalancer, .. }, _) => self.failed.extend(written),
-            // An endpoint was to be created. The call does not say which.
-            (Call::Open { kind: Kind::Network, .. }, _) => {
-                let backends = self.frontends.values().flatten().flat_map(|one| &one.backends).filter_map(address_of);
-                let has = |address: &IpAddr| {
-                    snapshot.endpoints.values().any(|one| one.addresses().any(|own| own == *address))
-                };
-                let missing = backends.filter(|address| !has(address)).map(Subject::Address);
-                self.failed.extend(missing);
-            }
-            // A load balancer was to be modified.
-            (Call::Open { .. }, Some((Kind::LoadBalancer, id))) => {
-                let document = snapshot.load_balancers.get(&id).into_iter();
-                self.failed.extend(document.flat_map(Frontend::of).map(Subject::Frontend));
-            }
-            _ => {}
-        }
+        self.failures.read(call, object, failed, &self.frontends, emulator);
     }
 
     fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
@@ -474,7 +428,7 @@ impl Witness {
         for frontend in Frontend::of(document) {
             let is_sure = |address: &IpAddr| {
                 let subject = Subject::Address(*address);
-                !self.disturbances.is_disturbed(subject) && !self.failed.contains(&subject)
+                !self.disturbances.is_disturbed(subject) && !self.failures.contains(&subject)
             };
             let comparison = self.comparison(&snapshot);
             let serves = self
@@ -488,4 +442,12 @@ impl Witness {
             }
         }
     }
+}
+
+/// Whether a load balancer in HNS has the backends of a document.
+fn has_backends(emulator: &Emulator, id: Guid, document: &LoadBalancer) -> bool {
+    let sorted = |document: &LoadBalancer| document.endpoint_ids().collect::<BTreeSet<_>>();
+    let present: Option<LoadBalancer> =
+        emulator.document(Kind::LoadBalancer, id).map(|one| serde_json::from_value(one).unwrap());
+    present.is_some_and(|present| sorted(&present) == sorted(document))
 }
