@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{Class, Client, Error, Guid};
+use hcn::{Class, Client, Error, Guid, Kind};
 use smallvec::SmallVec;
 
 use super::{Failure, is_load_balancer_absent};
@@ -50,8 +50,10 @@ pub(super) enum Fact {
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),
-    /// A load balancer with these endpoints may exist, although its creation failed.
+    /// The object may exist, although its creation failed. A load balancer then has these endpoints.
     CreateUncertain {
+        kind: Kind,
+        id: Guid,
         endpoints: Vec<Guid>,
     },
     /// A deletion may or may not have taken effect.
@@ -152,7 +154,8 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
-        let uncertain = || Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() };
+        let endpoints = || observed.endpoints.to_vec();
+        let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
                 // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
@@ -165,9 +168,8 @@ impl Job {
                 asked
             }
             Err(error) => {
-                // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
-                // may exist, and its endpoints must not be deleted.
-                if matches!(error.class(), Class::Other | Class::Unavailable) {
+                // The load balancer may exist, so its endpoints must not be deleted.
+                if is_creation_uncertain(&error) {
                     facts.push(uncertain());
                 }
                 return Err(error.into());
@@ -225,6 +227,11 @@ impl Job {
     }
 }
 
+/// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
+fn is_creation_uncertain(error: &Error) -> bool {
+    matches!(error.class(), Class::Other | Class::Unavailable)
+}
+
 /// What the result of a deletion shows.
 fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
     match result.as_ref().map_err(Error::class) {
@@ -243,10 +250,11 @@ fn create_endpoint(
     client: &Client,
     facts: &mut Vec<Fact>,
 ) -> Result<(), Failure> {
+    let uncertain = || Fact::CreateUncertain { kind: Kind::Endpoint, id: asked, endpoints: Vec::new() };
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            let existing = client.endpoint(asked)?;
+            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
@@ -254,7 +262,13 @@ fn create_endpoint(
             }
             asked
         }
-        result => result?,
+        Err(error) => {
+            if is_creation_uncertain(&error) {
+                facts.push(uncertain());
+            }
+            return Err(error.into());
+        }
+        Ok(id) => id,
     };
     facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())

@@ -68,9 +68,6 @@ impl Observed {
     ) -> Result<(), Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
-        if !self.incomplete_lists.contains(&Kind::Endpoint) {
-            self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
-        }
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(|id, _| present.contains(id));
@@ -134,6 +131,7 @@ impl Observed {
                 }
             }
         }
+        self.end_uncertainty(Kind::Endpoint);
         Ok(())
     }
 
@@ -157,15 +155,8 @@ impl Observed {
         let LoadBalancerList { mut listed, mut from_v1_list } =
             self.list_load_balancers(client, capabilities, detail, &mut expected)?;
         self.confirm_absent_load_balancers(client, &mut listed)?;
-        // Load balancers whose creation was uncertain are either listed, or do not exist: unless the list is wrong.
-        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
-            self.perhaps_referenced.clear();
-        }
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
-        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
-            self.perhaps_deleted.retain(|id| !self.load_balancers.contains_key(id));
-        }
         if from_v1_list {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
@@ -227,6 +218,7 @@ impl Observed {
             }
         }
         self.load_balancers_known = true;
+        self.end_uncertainty(Kind::LoadBalancer);
         // Forgets deleted objects, so that memory does not grow.
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
         self.misrepresented.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));

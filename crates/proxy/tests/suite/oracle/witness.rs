@@ -43,7 +43,12 @@ pub(super) struct Witness {
     /// How often others changed something.
     pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
-    failed: HashSet<Subject>,
+    pub(super) failed: HashSet<Subject>,
+    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
+    /// is the old one.
+    pub(super) replacing: Option<(Vec<Frontend>, bool)>,
+    /// What the last call has written.
+    pub(super) written: Vec<Subject>,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -79,6 +84,8 @@ impl Witness {
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
             failed: HashSet::new(),
+            replacing: None,
+            written: Vec::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
@@ -126,6 +133,7 @@ impl Witness {
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
         self.unrecorded.clear();
+        self.replacing = None;
         self.claimed.extend(self.frontends.keys());
     }
 
@@ -354,17 +362,20 @@ impl Witness {
             self.require_lists();
             self.unrecorded.insert(std::thread::current().id());
         }
-        let subjects = self.subjects(write, deleted.as_ref(), emulator);
-        for subject in subjects {
+        self.written = self.subjects(write, deleted.as_ref(), emulator);
+        let restores = self.is_restoration(write, answer.is_ok());
+        for subject in self.written.clone() {
             // The job ends. Those of other threads that have deleted go on.
             if class == Some(Class::Unavailable) {
                 self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
             }
-            if answer.is_err() {
-                self.failed.insert(subject);
-            } else if !matches!(write, Write::DeleteLoadBalancer(_)) {
+            match class {
+                // It is written again after an audit, and keeps its place.
+                Some(Class::Unavailable) => {}
+                Some(_) => drop(self.failed.insert(subject)),
                 // A frontend may have several load balancers, of which only one could be deleted.
-                self.failed.remove(&subject);
+                None if restores || matches!(write, Write::DeleteLoadBalancer(_)) => {}
+                None => drop(self.failed.remove(&subject)),
             }
         }
         if let Some(document) = &deleted {
@@ -389,21 +400,6 @@ impl Witness {
                 self.foreign.remove(id);
             }
             _ => {}
-        }
-    }
-
-    fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
-        match write {
-            Write::CreateEndpoint(endpoint) => endpoint.addresses().map(Subject::Address).collect(),
-            Write::DeleteEndpoint(id) => {
-                let endpoint = emulator.document(Kind::Endpoint, *id);
-                let addresses = endpoint.map(|one| serde_json::from_value::<Endpoint>(one).unwrap());
-                addresses.iter().flat_map(Endpoint::addresses).map(Subject::Address).collect()
-            }
-            other => {
-                let document = other.load_balancer().or(deleted);
-                document.into_iter().flat_map(Frontend::of).map(Subject::Frontend).collect()
-            }
         }
     }
 
