@@ -49,6 +49,23 @@ fn take_over_deletes_a_load_balancer_whose_endpoint_was_missing_in_a_list() {
 }
 
 #[test]
+fn take_over_deletes_a_load_balancer_whose_endpoint_is_created_again() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let objects = rig.objects();
+    let mut document = rig.emulator.documents(Kind::LoadBalancer).remove(0);
+    document["ID"] = Guid::from_u128(1).to_string().into();
+    document["FrontendVIPs"] = json!(["10.96.0.9"]);
+    rig.emulator.add(Kind::LoadBalancer, document);
+    ids(&rig, Kind::Endpoint).into_iter().for_each(|id| rig.emulator.remove(Kind::Endpoint, id));
+    rig.settings.take_over = true;
+    rig.restart();
+    rig.sync();
+    assert_eq!(rig.objects(), objects);
+}
+
+#[test]
 fn an_endpoint_that_was_read_before_another_read_failed_is_used() {
     let mut rig = empty("15.5");
     serve_local(&mut rig, "ns/a", "10.96.0.1", &["10.244.1.1"]);
