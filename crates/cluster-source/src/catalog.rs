@@ -75,7 +75,9 @@ impl<'a> CatalogBuilder<'a> {
             Ok(service) => drop(self.catalog.services.insert(service.name.clone(), service.clone())),
             // As for slices.
             Err(why) => {
-                self.catalog.services.retain(|known, _| known.to_string() != name);
+                if let Some((namespace, name)) = name.split_once('/') {
+                    self.catalog.services.remove(&ServiceName::new(namespace, name));
+                }
                 self.catalog.skipped_services.insert(name.to_owned(), why.to_string());
             }
         }

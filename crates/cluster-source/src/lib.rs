@@ -44,8 +44,12 @@ mod file_source;
 mod file_text;
 pub mod file_watch;
 pub mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kubernetes;
 mod loaded;
+mod yaml;
 
 pub use catalog::Catalog;
 pub use change::Change;
@@ -53,3 +57,4 @@ pub use document::SyntaxError;
 pub use error_chain::error_chain;
 pub use file_source::FileSource;
 pub use file_text::read_text;
+pub use yaml::yaml_options;

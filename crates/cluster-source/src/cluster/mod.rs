@@ -11,11 +11,14 @@ mod connection;
 mod connection_options;
 mod credentials;
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod header;
 mod kind;
 mod known;
 mod kubeconfig;
 mod limits;
+mod line_buffer;
 mod list_watch;
 mod object;
 mod outage;

@@ -90,6 +90,9 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// The length of a subject in characters. The names of valid objects are shorter. Each problem of an object has a copy of the subject.
+const MAX_SUBJECT: usize = 600;
+
 /// Collects the problems of one object.
 #[derive(Debug)]
 pub struct Problems<'a> {
@@ -99,7 +102,8 @@ pub struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub fn of(subject: &'a str) -> Self {
-        Self { subject, found: Vec::new() }
+        let end = subject.char_indices().nth(MAX_SUBJECT).map_or(subject.len(), |(end, _)| end);
+        Self { subject: subject.get(..end).unwrap_or(subject), found: Vec::new() }
     }
 
     /// Adds a field that is left out.

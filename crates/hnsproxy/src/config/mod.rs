@@ -118,6 +118,19 @@ impl Config {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl Config {
+    /// Of flags and the text of the file of `--config`.
+    pub(crate) fn of_text(flags: &Flags, text: &str) -> Result<Self, ConfigError> {
+        Self::from_file(flags, std::path::Path::new("config"), text)
+    }
+
+    /// Of flags without a file.
+    pub(crate) fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::from_flags(flags)
+    }
+}
+
 /// The value of a flag for pages and logs. The URL of a server may have a password.
 fn shown(flag: &str, value: String) -> String {
     if flag == key::flag::MASTER.name() { hide_userinfo(&value) } else { value }

@@ -30,6 +30,12 @@ const KILL_AFTER: Duration = Duration::from_secs(30);
 
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
+/// The credentials in what a plugin printed.
+#[cfg(feature = "fuzzing")]
+pub(super) fn read_answer(answer: &[u8]) -> Option<answer::Credential> {
+    answer::Credential::read(answer, VERSIONS.first()?).ok()
+}
+
 /// The configuration of a plugin in a kubeconfig. Its arguments and environment may be secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Plugin {
