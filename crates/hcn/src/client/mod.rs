@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::call::{Call, Hcn, Method, Reply};
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, ErrorRecord};
 use crate::features::Version;
 use crate::kind::Kind;
 use crate::schema::v1::Envelope;
@@ -328,8 +328,13 @@ fn hns<T>(
 ) -> Result<T, Error> {
     let call = Call::Hns { method, path, body };
     let text = document(hcn, &call)?;
-    let Envelope { success, error, output } = schema::read(call.function(), &text)?;
+    let Envelope { success, error, error_code, output } = schema::read(call.function(), &text)?;
+    let code = Hresult(error_code);
     match call {
+        Call::Hns { .. } if !success && !code.is_success() => {
+            let record = ErrorRecord { success, error, error_code };
+            Err(Error::Hns { function: call.function(), code, record: Some(record) })
+        }
         Call::Hns { path, .. } if !success => {
             Err(Error::Envelope { method: method.as_str(), path, message: error.trim_end().to_owned() })
         }

@@ -140,6 +140,7 @@ pub(super) fn delete(hcn: &dyn Hcn, path: &str, id: Guid) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Class;
     use crate::call::{Call, Reply};
 
     struct Replies(&'static str);
@@ -199,5 +200,26 @@ mod tests {
         let reply = r#"{"Success":true,"Output":{"ID":"00000000-0000-0000-0000-000000000001","Type":["Overlay"]}}"#;
         let error = network_of(&Replies(reply), id).unwrap_err();
         assert_eq!(error.to_string(), r#"HNSCall returned an invalid document: cannot read Type ["Overlay"]"#);
+    }
+
+    #[test]
+    fn a_failure_in_the_envelope_has_the_class_of_its_code_and_none_without_one() {
+        let class = |reply| version(&Replies(reply)).unwrap_err().class();
+        assert_eq!(class(r#"{"Success":false,"Error":"Element not found. ","ErrorCode":2147943568}"#), Class::Absent);
+        assert_eq!(class(r#"{"Success":false,"Error":null,"ErrorCode":"2147943568"}"#), Class::Absent);
+        // Absent only by a code, whatever the text says.
+        for reply in [
+            r#"{"Success":false,"Error":"The endpoint was not found. "}"#,
+            r#"{"Success":false,"Error":"Element not found. ","ErrorCode":0}"#,
+            r#"{"Success":false,"Error":"Element not found. ","ErrorCode":1168}"#,
+            r#"{"Output":{"Major":9,"Minor":5}}"#,
+        ] {
+            assert_eq!(class(reply), Class::Other, "{reply}");
+        }
+        assert!(version(&Replies(r#"{"Output":{"Major":9,"Minor":5},"Success":true}"#)).is_ok());
+    }
+
+    fn version(hcn: &Replies) -> Result<crate::Version, Error> {
+        hns(hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 }

@@ -34,6 +34,9 @@ pub struct Envelope<'a> {
     /// The message text of a failure.
     #[serde(deserialize_with = "lenient")]
     pub error: String,
+    /// The code of a failure, as an unsigned decimal number. Older builds leave it out.
+    #[serde(deserialize_with = "lenient")]
+    pub error_code: u32,
     /// The reply as raw JSON, since it may be a list of all objects, which is read one at a time.
     #[serde(borrow)]
     pub output: Option<&'a RawValue>,
