@@ -68,11 +68,16 @@ fn text(bytes: Vec<u8>) -> Result<String, CertificateProblem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(CertificateProblem::Empty);
     }
-    // A sequence with a length of more than one byte: text in PEM never begins like that.
-    if matches!(bytes.as_slice(), [0x30, 0x81..=0x84, ..]) {
-        return Err(CertificateProblem::Der);
+    match bytes.as_slice() {
+        // A sequence that begins with version 3: a key store, which has the extension .pfx on Windows.
+        [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] => return Err(CertificateProblem::Pkcs12),
+        // A sequence with a length of more than one byte: text in PEM never begins like that.
+        [0x30, 0x81..=0x84, ..] => return Err(CertificateProblem::Der),
+        _ => {}
     }
-    decode_text(bytes).map_err(|_| CertificateProblem::NoText)
+    // UTF-16 without a byte order mark is valid UTF-8 with a NUL in each character.
+    let text = decode_text(bytes).ok().filter(|text| !text.contains('\0'));
+    text.ok_or(CertificateProblem::NoText)
 }
 
 /// Replaces the files of the client certificate by their contents. Without a certificate, a key is not used, as in client-go.
