@@ -39,7 +39,7 @@ codes! {
     E_OUTOFMEMORY = 0x8007_000e, "Not enough memory resources are available to complete this operation.";
     E_HANDLE = 0x8007_0006, "The handle is invalid.";
     ERROR_GEN_FAILURE = 0x8007_001f, "A device attached to the system is not functioning.";
-    ERROR_DUP_NAME = 0x8007_0034, "A duplicate name exists on the network.";
+    ERROR_DUP_NAME = 0x8007_0034, "You were not connected because a duplicate name exists on the network. If joining a domain, go to System in Control Panel to change the computer name and try again. If joining a workgroup, choose another workgroup name.";
     E_INVALIDARG = 0x8007_0057, "The parameter is incorrect.";
     ERROR_ALREADY_EXISTS = 0x8007_00b7, "Cannot create a file when that file already exists.";
     ERROR_TIMEOUT = 0x8007_05b4, "This operation returned because the timeout period expired.";
@@ -215,7 +215,7 @@ pub struct ErrorRecord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// HNS rejected the call.
-    #[error("{function} failed: {code}")]
+    #[error("{function} failed: {code}{}", detail(*code, record.as_ref()))]
     Hns {
         /// The native function.
         function: &'static str,
@@ -241,6 +241,14 @@ pub enum Error {
         function: &'static str,
         /// What is invalid, with its position.
         reason: String,
+    },
+    /// HNS has created or modified the object, and reading it back failed. Whether HNS has it as requested is not known.
+    #[error("{function} succeeded, but the object cannot be read back: {source}")]
+    NotReadBack {
+        /// The native function that created or modified it.
+        function: &'static str,
+        /// Why the read failed.
+        source: Box<Error>,
     },
     /// This system lacks the DLL or the function.
     #[error("{what} is not available on this system: {reason}")]
@@ -274,6 +282,14 @@ pub enum Error {
     },
 }
 
+/// What the error record says beyond the text of the code, for example what is wrong with a document.
+fn detail(code: Hresult, record: Option<&ErrorRecord>) -> String {
+    let text = record.map_or("", |record| record.error.trim());
+    let known = code.text().unwrap_or_default().trim_end_matches('.');
+    let rest = text.strip_prefix(known).map_or(text, |rest| rest.trim_start_matches('.')).trim();
+    if rest.is_empty() { String::new() } else { format!(": {rest}") }
+}
+
 impl Error {
     /// Creates an [`Error::Hns`] without an error record.
     pub fn hns(function: &'static str, code: Hresult) -> Self {
@@ -287,7 +303,9 @@ impl Error {
             Error::NotListed { .. } => Class::Absent,
             Error::Missing { .. } => Class::Unsupported,
             Error::Transport { .. } | Error::Stopped { .. } => Class::Unavailable,
-            Error::Envelope { .. } | Error::Document { .. } => Class::Other,
+            // The class of the read is not that of the write: what cannot be read is not refused, and not absent either.
+            Error::NotReadBack { source, .. } if source.class() == Class::Unavailable => Class::Unavailable,
+            Error::NotReadBack { .. } | Error::Envelope { .. } | Error::Document { .. } => Class::Other,
         }
     }
 
@@ -329,5 +347,23 @@ mod tests {
             error.to_string(),
             "HcnCreateLoadBalancer failed: The specified port already exists. (HCN_E_PORT_ALREADY_EXISTS, 0x803b0013)"
         );
+    }
+
+    #[test]
+    fn messages_end_with_what_the_error_record_adds() {
+        let message = |code: Hresult, text: &str| {
+            let record = Some(ErrorRecord { success: false, error: text.into(), error_code: code.0 });
+            Error::Hns { function: "F", code, record }.to_string()
+        };
+        let code = Hresult::HCN_E_INVALID_JSON_REFERENCE;
+        let plain =
+            "F failed: The reference is invalid in the JSON document. (HCN_E_INVALID_JSON_REFERENCE, 0x803b001c)";
+        assert_eq!(message(code, "The reference is invalid in the JSON document. "), plain);
+        assert_eq!(
+            message(code, "The reference is invalid in the JSON document. A Reference is required"),
+            format!("{plain}: A Reference is required")
+        );
+        assert_eq!(message(code, "Der Verweis ist ungültig. "), format!("{plain}: Der Verweis ist ungültig."));
+        assert_eq!(message(Hresult(0x8007_ffff), "Odd. "), "F failed: 0x8007ffff: Odd.");
     }
 }

@@ -79,21 +79,28 @@ pub struct Answer {
 
 impl Job {
     /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
-    /// another, no further step begins, and it has no answer.
+    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, the outage of
+    /// another job does not end it: its frontend would be left without a load balancer although HNS may answer again.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
-        let mut released = true;
-        let mut one = |step: &Step| {
+        let (mut released, mut has_deleted, mut unanswered) = (true, false, false);
+        let mut answers = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            // After an unanswered call of its own, HNS may have a state that only an audit shows.
+            if unanswered || !has_deleted && self.is_hns_unavailable() {
+                break;
+            }
             let mut facts = Vec::new();
             let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
                 result = self.carry_out(&step.action, client, &mut facts);
             }
             match (&step.action, &result) {
+                (Action::DeleteLoadBalancer { .. }, Ok(())) => has_deleted = true,
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
-                    // During an outage the call would fail too.
-                    if released && !failure.is_unavailable() && !self.is_hns_unavailable() =>
+                    // If its answer is missing, the restoration would have none either.
+                    if released && !failure.is_unavailable() =>
                 {
                     match self.restore_previous(*frontend, client, &mut facts) {
                         // The outage counts more than the refusal: nothing is written until an audit succeeds.
@@ -103,13 +110,14 @@ impl Job {
                 }
                 _ => {}
             }
-            if result.as_ref().is_err_and(Failure::is_unavailable) {
+            unanswered = result.as_ref().is_err_and(Failure::is_unavailable);
+            if unanswered {
                 // Before the answers are recorded, since a job in progress on another thread must not begin a call.
                 self.hns_unavailable.store(true, Ordering::SeqCst);
             }
-            Answer { result, facts, restored }
-        };
-        self.steps.iter().map_while(|step| (!self.is_hns_unavailable()).then(|| one(step))).collect()
+            answers.push(Answer { result, facts, restored });
+        }
+        answers
     }
 
     fn is_hns_unavailable(&self) -> bool {
@@ -144,10 +152,12 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let uncertain = || Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content.
-                let existing = client.load_balancer(asked)?;
+                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
+                // absent: where HNS chooses the ids, it cannot be read by the requested one.
+                let existing = client.load_balancer(asked).inspect_err(|_| facts.push(uncertain()))?;
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
@@ -158,7 +168,7 @@ impl Job {
                 // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
                 // may exist, and its endpoints must not be deleted.
                 if matches!(error.class(), Class::Other | Class::Unavailable) {
-                    facts.push(Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() });
+                    facts.push(uncertain());
                 }
                 return Err(error.into());
             }

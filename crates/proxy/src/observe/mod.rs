@@ -11,6 +11,7 @@
 
 mod absence;
 mod drift;
+mod expected;
 mod lists;
 mod object;
 mod read;

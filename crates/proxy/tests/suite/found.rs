@@ -72,6 +72,24 @@ fn the_endpoint_of_a_load_balancer_that_may_have_been_created_stays() {
 }
 
 #[test]
+fn the_endpoint_of_a_load_balancer_that_exists_and_cannot_be_read_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    at_creation(&rig, 1, Effect::FailAfter(Hresult::ERROR_ALREADY_EXISTS));
+    rig.break_once("HcnOpenLoadBalancer", false, Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    back(&mut rig, "ns/web", &[]);
+    rig.calls();
+    rig.run();
+    assert_eq!(
+        (rig.objects(), writes(&rig)),
+        (vec!["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".to_owned(), "remote 10.244.2.1".to_owned()], vec![])
+    );
+    rig.settle();
+    assert_eq!(rig.objects(), Vec::<String>::new());
+}
+
+#[test]
 fn an_outage_while_a_load_balancer_is_restored_ends_the_run() {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/a", "10.96.0.1", &["10.244.2.1"]);

@@ -194,6 +194,18 @@ fn the_proxy_url_of_a_kubeconfig_is_used() {
 }
 
 #[test]
+fn a_proxy_is_asked_for_a_tunnel_to_a_server_without_tls() {
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    let (url, asked) = proxy();
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url.into();
+    hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+    assert_eq!(asked.try_iter().next().as_deref(), cluster.server.url().strip_prefix("http://"));
+}
+
+#[test]
 fn case_15h_errors_name_the_proxy_in_use() {
     let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
     let mut kubeconfig = cluster.server.kubeconfig(&Credentials::Token("secret".into()));

@@ -144,7 +144,9 @@ impl Hns {
             // A call at the clock of the beginning was made before.
             state.witness.disturbances.audited(begun + 1, clean, lists);
         } else {
+            state.witness.disturbances.audit_failed();
             state.witness.require_lists();
+            state.witness.disturbances.audit_failed();
         }
     }
 
@@ -344,12 +346,18 @@ impl Hns {
             Some(Write::CreateLoadBalancer(_)) => Some(Kind::LoadBalancer),
             _ => None,
         };
-        if let (Err(error), Some(kind), true) = (&answer, created, effective)
-            && !matches!(error.class(), Class::Other | Class::Unavailable | Class::Exists)
-        {
-            // HNS says that it refused what it has created.
+        if let (Err(error), Some(kind), true) = (&answer, created, effective) {
             let last = self.emulator.documents(kind).pop();
-            state.note(kind, &last, What::Ids);
+            let is_known = match error.class() {
+                Class::Unavailable => true,
+                // The process finds it by its id, unless HNS has chosen another one.
+                Class::Other | Class::Exists => last.as_ref().is_some_and(|one| proxy::identity::is_ours(id_of(one))),
+                // HNS says that it refused what it has created.
+                _ => false,
+            };
+            if !is_known {
+                state.note(kind, &last, What::Ids);
+            }
         }
         if let (Err(_), Some(kind), true) = (&answer, created, effective) {
             // The process does not learn the id that HNS has chosen, and takes the object for one of another program.
