@@ -247,6 +247,59 @@ fn uncertain() -> Unready {
     Unready::CreationsUncertain(1)
 }
 
+/// The audits of one cycle. Each lists something else.
+const CYCLE: usize = 12;
+
+/// Slower than a process audits, so that what is repaired in one cycle no longer counts as an incident in the next.
+fn audit(rig: &mut Rig, times: usize) {
+    for _ in 0..times {
+        rig.now += Duration::from_secs(30);
+        rig.sync();
+    }
+}
+
+#[test]
+fn an_endpoint_that_reappears_with_other_content_is_replaced_within_a_cycle_of_audits() {
+    for audits in 0..CYCLE {
+        let mut rig = empty("15.5");
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+        rig.sync();
+        let right = rig.emulator.documents(Kind::Endpoint);
+        let mut wrong = right[0].clone();
+        wrong["MacAddress"] = "02-11-de-ad-be-ef".into();
+        rig.emulator.add(Kind::Endpoint, wrong.clone());
+        audit(&mut rig, CYCLE);
+        let macs = |rig: &Rig| {
+            let endpoints = rig.emulator.documents(Kind::Endpoint).into_iter();
+            endpoints.map(|mut endpoint| endpoint["MacAddress"].take()).collect::<Vec<_>>()
+        };
+        assert_eq!(macs(&rig), [right[0]["MacAddress"].clone()]);
+        audit(&mut rig, audits);
+        rig.emulator.add(Kind::Endpoint, wrong);
+        audit(&mut rig, CYCLE);
+        assert_eq!(macs(&rig), [right[0]["MacAddress"].clone()], "after {audits} audits");
+    }
+}
+
+#[test]
+fn a_load_balancer_that_reappears_with_another_backend_port_is_replaced() {
+    for audits in 0..CYCLE {
+        let mut rig = empty("15.5");
+        rig.local("pod", &["10.244.1.5"]);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.5"]);
+        rig.sync();
+        let objects = rig.objects();
+        let mut wrong = rig.emulator.documents(Kind::LoadBalancer)[0].clone();
+        wrong["PortMappings"][0]["InternalPort"] = 7.into();
+        back(&mut rig, "ns/web", &[]);
+        audit(&mut rig, audits + 1);
+        rig.emulator.add(Kind::LoadBalancer, wrong);
+        back(&mut rig, "ns/web", &["10.244.1.5"]);
+        rig.sync();
+        assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects), "after {audits} audits");
+    }
+}
+
 #[test]
 fn the_endpoint_of_a_backend_in_another_network_is_deleted_although_the_first_attempt_failed() {
     let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "14.0", ApiVersion::V2);

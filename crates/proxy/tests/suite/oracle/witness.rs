@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::thread::ThreadId;
 
-use hcn::call::Call;
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Error, Guid, Kind};
 use hcn_emulator::Emulator;
@@ -13,7 +12,6 @@ use proxy::Frontend;
 use super::cluster::SmallCluster;
 use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
-use super::failures::Failures;
 use super::networks::Networks;
 use super::wanted::{Backend, Facts, Frontends};
 use super::write::Write;
@@ -44,7 +42,13 @@ pub(super) struct Witness {
     last_backends: HashMap<Frontend, BTreeSet<IpAddr>>,
     /// How often others changed something.
     pub(super) incidents: HashMap<Subject, u32>,
-    failures: Failures,
+    /// Frontends and addresses whose last write failed.
+    pub(super) failed: HashSet<Subject>,
+    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
+    /// is the old one.
+    pub(super) replacing: Option<(Vec<Frontend>, bool)>,
+    /// What the last call has written.
+    pub(super) written: Vec<Subject>,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -79,7 +83,9 @@ impl Witness {
             released: Vec::new(),
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
-            failures: Failures::default(),
+            failed: HashSet::new(),
+            replacing: None,
+            written: Vec::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
@@ -118,7 +124,7 @@ impl Witness {
         self.disturbances.restarted();
         self.claimed.clear();
         self.released.clear();
-        self.failures = Failures::default();
+        self.failed.clear();
         self.incidents.clear();
         self.replaced.clear();
         (self.unread, self.unread_writes) = ((false, false), 0);
@@ -126,8 +132,8 @@ impl Witness {
 
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
-        self.failures.begin_run();
         self.unrecorded.clear();
+        self.replacing = None;
         self.claimed.extend(self.frontends.keys());
     }
 
@@ -292,7 +298,7 @@ impl Witness {
             is_dns(frontend, &self.frontends)
                 && !contended
                 && !recent
-                && !one.subjects.iter().any(|one| self.failures.contains(one))
+                && !one.subjects.iter().any(|one| self.failed.contains(one))
         });
         if let Some(late) = late {
             self.complain(format!("{write:?} comes before DNS: {}", late.text));
@@ -356,12 +362,22 @@ impl Witness {
             self.require_lists();
             self.unrecorded.insert(std::thread::current().id());
         }
-        let subjects = self.subjects(write, deleted.as_ref(), emulator);
-        if class == Some(Class::Unavailable) {
+        self.written = self.subjects(write, deleted.as_ref(), emulator);
+        let restores = self.is_restoration(write, answer.is_ok());
+        for subject in self.written.clone() {
             // The job ends. Those of other threads that have deleted go on.
-            self.released.retain(|(released, _)| !subjects.contains(&Subject::Frontend(*released)));
+            if class == Some(Class::Unavailable) {
+                self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
+            }
+            match class {
+                // It is written again after an audit, and keeps its place.
+                Some(Class::Unavailable) => {}
+                Some(_) => drop(self.failed.insert(subject)),
+                // A frontend may have several load balancers, of which only one could be deleted.
+                None if restores || matches!(write, Write::DeleteLoadBalancer(_)) => {}
+                None => drop(self.failed.remove(&subject)),
+            }
         }
-        self.failures.wrote(write, subjects, class);
         if let Some(document) = &deleted {
             let backends: BTreeSet<IpAddr> =
                 document.endpoint_ids().filter_map(|id| self.seen.get(&id)).flatten().copied().collect();
@@ -387,26 +403,6 @@ impl Witness {
         }
     }
 
-    /// Records a call that is no write. `failed` says whether it failed while the process writes.
-    pub(super) fn read(&mut self, call: &Call, object: Option<(Kind, Guid)>, failed: bool, emulator: &Emulator) {
-        self.failures.read(call, object, failed, &self.frontends, emulator);
-    }
-
-    fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
-        match write {
-            Write::CreateEndpoint(endpoint) => endpoint.addresses().map(Subject::Address).collect(),
-            Write::DeleteEndpoint(id) => {
-                let endpoint = emulator.document(Kind::Endpoint, *id);
-                let addresses = endpoint.map(|one| serde_json::from_value::<Endpoint>(one).unwrap());
-                addresses.iter().flat_map(Endpoint::addresses).map(Subject::Address).collect()
-            }
-            other => {
-                let document = other.load_balancer().or(deleted);
-                document.into_iter().flat_map(Frontend::of).map(Subject::Frontend).collect()
-            }
-        }
-    }
-
     fn created(&mut self, document: &LoadBalancer, done: bool) {
         for frontend in Frontend::of(document) {
             if let Some(index) = self.released.iter().position(|(released, _)| *released == frontend) {
@@ -428,7 +424,7 @@ impl Witness {
         for frontend in Frontend::of(document) {
             let is_sure = |address: &IpAddr| {
                 let subject = Subject::Address(*address);
-                !self.disturbances.is_disturbed(subject) && !self.failures.contains(&subject)
+                !self.disturbances.is_disturbed(subject) && !self.failed.contains(&subject)
             };
             let comparison = self.comparison(&snapshot);
             let serves = self
