@@ -146,7 +146,6 @@ impl Hns {
         } else {
             state.witness.disturbances.audit_failed();
             state.witness.require_lists();
-            state.witness.disturbances.audit_failed();
         }
     }
 
