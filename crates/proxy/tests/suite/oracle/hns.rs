@@ -432,6 +432,8 @@ impl Hcn for Hns {
         if !call.is_counted() {
             return self.emulator.call(call);
         }
+        // Calls take no time here: without it, one thread would often finish a job before the next one begins.
+        std::thread::yield_now();
         let mut state = self.state();
         state.clock += 1;
         let was_dead = state.dead;
