@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn aliases_that_multiply_are_an_error() {
-        let ten = |name: &str| format!("[{}]", vec![name; 10].join(","));
+        let ten = |name: &str| format!("[{}]", [name; 10].join(","));
         let levels: String =
             (1..7).map(|level| format!("- &a{level} {}\n", ten(&format!("*a{}", level - 1)))).collect();
         assert!(read(&format!("- &a0 x\n{levels}")).is_err());

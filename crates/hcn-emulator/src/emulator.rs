@@ -17,7 +17,7 @@ use crate::faults::{Effect, Fault, Faults, Which};
 use crate::host::{Host, HostError};
 use crate::journal::{Detail, Entry, Journal};
 use crate::rules;
-use crate::store::{Store, set};
+use crate::store::{Store, set, strictly};
 use crate::v2;
 
 /// An emulated Host Networking Service. See the documentation of the crate for its limits.
@@ -129,12 +129,12 @@ impl Emulator {
                 members.shift_remove("_kind");
             }
             let shape = match kind {
-                Kind::Network => serde_json::from_value::<hcn::schema::Network>(document.clone()).err(),
-                Kind::Endpoint => serde_json::from_value::<hcn::schema::Endpoint>(document.clone()).err(),
-                _ => serde_json::from_value::<hcn::schema::LoadBalancer>(document.clone()).err(),
+                Kind::Network => strictly::<hcn::schema::Network>(&document).err(),
+                Kind::Endpoint => strictly::<hcn::schema::Endpoint>(&document).err(),
+                _ => strictly::<hcn::schema::LoadBalancer>(&document).err(),
             };
             if let Some(error) = shape {
-                return Err(fail(error.to_string()));
+                return Err(fail(error));
             }
             let mut state = emulator.state();
             if state.store.table(kind).get(id).is_some() {

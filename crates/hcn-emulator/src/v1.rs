@@ -1,14 +1,14 @@
 //! The HNS v1 API: `HNSCall`, and documents of the store in the v1 schema.
 
 use hcn::call::{Method, Reply};
-use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList, flat_to_v2, v2_to_flat};
+use hcn::schema::v1::{ElbPolicy, HnsEndpoint, HnsNetwork, PolicyList, flat_to_v2, v2_to_flat};
 use hcn::schema::{Endpoint, LoadBalancer, Network, Policy};
 use hcn::{Guid, Kind};
 use serde_json::{Map, Value, json};
 
 use crate::object::parse;
 use crate::rules::{self, Rule};
-use crate::store::{Store, as_id, id_of, read};
+use crate::store::{Store, as_id, id_of, read, typed};
 
 pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) -> Result<Reply, Rule> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -49,7 +49,7 @@ pub(crate) fn call(store: &mut Store, method: Method, path: &str, body: &str) ->
         }
         (Method::Post, [kind @ "endpoints", id]) => {
             let (kind, id) = find(store, kind, id)?;
-            let update: HnsEndpoint = serde_json::from_value(parse(body)?).map_err(|_| rules::INVALID_JSON)?;
+            let update: HnsEndpoint = typed(&parse(body)?)?;
             let policies = Endpoint::from(update).policies;
             let policies: Vec<Value> = policies.iter().filter_map(|p| serde_json::to_value(p).ok()).collect();
             store.change_policies(kind, id, "Update", &policies)?;
@@ -178,23 +178,23 @@ fn applied(store: &Store, document: &Value, mut members: Map<String, Value>) -> 
 
 /// A v1 document in the v2 schema of the store.
 pub(crate) fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
-    let invalid = |_| rules::INVALID_JSON;
     let v2 = match kind {
         Kind::Network => {
-            let network: HnsNetwork = serde_json::from_value(document).map_err(invalid)?;
+            let network: HnsNetwork = typed(&document)?;
             Value::Object(members(Network::from(network)))
         }
         Kind::Endpoint => {
-            let endpoint: HnsEndpoint = serde_json::from_value(document).map_err(invalid)?;
+            let endpoint: HnsEndpoint = typed(&document)?;
             Value::Object(members(Endpoint::from(endpoint)))
         }
         Kind::LoadBalancer => {
-            let list: PolicyList = serde_json::from_value(document).map_err(invalid)?;
+            let list: PolicyList = typed(&document)?;
+            list.policies.iter().try_for_each(|policy| typed::<ElbPolicy>(policy).map(drop))?;
             let balancer = LoadBalancer::try_from(list).map_err(|_| rules::INVALID_JSON)?;
             Value::Object(members(balancer))
         }
         Kind::Route if is_route(&document) => {
-            let list: PolicyList = serde_json::from_value(document).map_err(invalid)?;
+            let list: PolicyList = typed(&document)?;
             route_to_v2(list)
         }
         Kind::Namespace => namespace_to_v2(document),
@@ -240,7 +240,7 @@ const ENDPOINTS: &str = "/endpoints/";
 fn route_to_v2(list: PolicyList) -> Value {
     let endpoints: Vec<&str> =
         list.references.iter().map(|path| path.strip_prefix(ENDPOINTS).unwrap_or(path)).collect();
-    let routes: Vec<Value> = list.policies.into_iter().filter_map(flat_to_v2).map(|route| route.settings).collect();
+    let routes: Vec<Value> = list.policies.into_iter().map(|route| flat_to_v2(route).settings).collect();
     let id = list.id.map(|id| id.to_string());
     json!({"ID": id, "HostComputeEndpoints": endpoints, "Setting": routes, "SchemaVersion": {"Major": 2, "Minor": 0}})
 }
@@ -249,7 +249,7 @@ fn route_to_v1(document: &Value) -> Map<String, Value> {
     let list = |member: &str| document.get(member).and_then(Value::as_array).cloned().unwrap_or_default();
     let references =
         list("HostComputeEndpoints").iter().filter_map(|id| id.as_str().map(|id| format!("{ENDPOINTS}{id}"))).collect();
-    let flat = |settings| v2_to_flat(&Policy { kind: "SDNRoute".into(), settings });
+    let flat = |settings| v2_to_flat(&Policy { kind: "SDNRoute".into(), settings, ..Policy::default() });
     let policies = list("Setting").into_iter().map(flat).collect();
-    members(PolicyList { id: id_of(document, "ID"), references, policies, other: Map::new() })
+    members(PolicyList { id: id_of(document, "ID"), references, policies, ..PolicyList::default() })
 }

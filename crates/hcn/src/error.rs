@@ -224,7 +224,8 @@ pub enum Error {
         /// The error record, if HNS returned one.
         record: Option<ErrorRecord>,
     },
-    /// `HNSCall` of an older build: it returns success, and reports the failure in its envelope, without a code.
+    /// `HNSCall` of an older build: it returns success, and reports the failure in its envelope, without a code. The text is not compared,
+    /// so the class is [`Class::Other`]: the state of the object is unknown.
     #[error("HNSCall {method} {path} failed: {message}")]
     Envelope {
         /// The method.

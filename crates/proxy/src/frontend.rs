@@ -137,6 +137,7 @@ impl LoadBalancerSpec {
                 external_port: self.frontend.port,
                 distribution_type: self.distribution,
                 flags: self.mapping_flags,
+                ..PortMapping::default()
             }],
             flags: self.flags,
             ..LoadBalancer::default()

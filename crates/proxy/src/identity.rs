@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::schema::{Document, Endpoint, LoadBalancer, Policy, Unreadable};
 use sha2::{Digest, Sha256};
 
 use crate::frontend::Frontend;
@@ -45,6 +45,21 @@ pub fn is_ours(id: Guid) -> bool {
     id.get_version_num() == 8 && id.as_bytes().starts_with(&OWNER)
 }
 
+/// The members that cannot be read, of those that make the content of a load balancer. With one of them, the content equals no desired
+/// content, but it is not known to differ either.
+pub fn unclear_load_balancer(document: &LoadBalancer) -> impl Iterator<Item = Unreadable> {
+    let is_content = |one: &Unreadable| !matches!(one.member.as_str(), "ID" | "SchemaVersion");
+    document.unreadable_members().into_iter().filter(is_content)
+}
+
+/// As [`unclear_load_balancer`], for an endpoint: the members of the v2 schema and of the v1 schema.
+pub fn unclear_endpoint(document: &Endpoint) -> impl Iterator<Item = Unreadable> {
+    let v2 = ["Flags", "MacAddress", "IpConfigurations", "IpConfigurations.IpAddress", "Policies", "Policies.Type"];
+    let v1 = ["IsRemoteEndpoint", "IPAddress", "IPv6Address"];
+    let is_content = move |one: &Unreadable| v2.contains(&one.member.as_str()) || v1.contains(&one.member.as_str());
+    document.unreadable_members().into_iter().filter(is_content)
+}
+
 /// The content of an endpoint: network, addresses, MAC address, provider address, remote or local.
 pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     let mut text = format!("endpoint {network} {}", endpoint.is_remote());
@@ -53,6 +68,16 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     }
     let mac: String = endpoint.mac_address.chars().filter(char::is_ascii_hexdigit).collect();
     text.push_str(&format!(" {} {:?}", mac.to_ascii_lowercase(), endpoint.provider_address()));
+    // An invalid address is not a missing one.
+    let addresses = endpoint.ip_configurations.iter().map(|ip| ip.ip_address.as_str());
+    for invalid in addresses.filter(|address| !address.is_empty() && address.parse::<IpAddr>().is_err()) {
+        text.push_str(&format!(" {invalid:?}"));
+    }
+    let providers = endpoint.policies.iter().filter(|policy| policy.is(Policy::PROVIDER_ADDRESS));
+    for invalid in providers.filter(|policy| policy.as_provider_address().is_none()) {
+        text.push_str(&format!(" {}", invalid.settings));
+    }
+    push_unclear(&mut text, unclear_endpoint(endpoint));
     hash(&text)
 }
 
@@ -73,14 +98,20 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
             mapping.protocol.0, mapping.external_port, mapping.internal_port, mapping.distribution_type.0, flags.0
         ));
     }
+    push_unclear(&mut text, unclear_load_balancer(document));
     let shape = hash(&text);
-    let mut endpoints: Vec<String> = document.host_compute_endpoints.iter().map(|id| id.to_ascii_lowercase()).collect();
+    let id = |text: &String| text.parse::<Guid>().map_or(text.to_ascii_lowercase(), |id| id.to_string());
+    let mut endpoints: Vec<String> = document.host_compute_endpoints.iter().map(id).collect();
     endpoints.sort_unstable();
     for endpoint in &endpoints {
         text.push(' ');
         text.push_str(endpoint);
     }
     LoadBalancerContent { whole: hash(&text), shape }
+}
+
+fn push_unclear(text: &mut String, unclear: impl Iterator<Item = Unreadable>) {
+    unclear.for_each(|Unreadable { member, value }| text.push_str(&format!(" {member}={value}")));
 }
 
 pub fn load_balancer_id(frontend: Frontend, content: LoadBalancerContent) -> Guid {
@@ -124,6 +155,8 @@ fn hash(text: &str) -> Content {
 mod tests {
     use hcn::schema::{DistributionType, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
     use hcn::{ApiVersion, Version};
+    use serde::Deserialize;
+    use serde_json::json;
 
     use super::*;
 
@@ -172,6 +205,49 @@ mod tests {
         other.host_compute_endpoints.iter_mut().for_each(|id| id.make_ascii_uppercase());
         other.frontend_vips = vec!["FD00:0::1".into()];
         assert_eq!(content(&document()), content(&other));
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_read_changes_the_content() {
+        let plain = json!({"FrontendVIPs": ["10.0.0.1"], "PortMappings": [{"Protocol": 6, "ExternalPort": 80}]});
+        let of = |document: &serde_json::Value| content(&LoadBalancer::deserialize(document).unwrap());
+        for (pointer, value) in [
+            ("", json!({"Flags": "Odd"})),
+            ("", json!({"SourceVIP": []})),
+            ("", json!({"HostComputeEndpoints": "x"})),
+            ("", json!({"FrontendVIPs": ["10.0.0.1", {}]})),
+            ("/PortMappings/0", json!({"InternalPort": -1})),
+            ("/PortMappings/0", json!({"DistributionType": "Odd"})),
+            ("/PortMappings/0", json!({"Flags": {}})),
+        ] {
+            let mut odd = plain.clone();
+            let members = odd.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+            members.extend(value.as_object().unwrap().clone());
+            assert_ne!(of(&odd), of(&plain), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_with_a_member_that_cannot_be_read_has_other_content() {
+        let of = |more: serde_json::Value| {
+            let mut document = json!({"MacAddress": "02-11-0a-f4-02-07", "Flags": 1,
+                "IpConfigurations": [{"IpAddress": "10.244.2.7"}]});
+            document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            endpoint_content(Guid::nil(), &Endpoint::deserialize(&document).unwrap())
+        };
+        let plain = of(json!({}));
+        for odd in [
+            json!({"Policies": [{"Type": "ProviderAddress", "Settings": {"ProviderAddress": 7}}]}),
+            json!({"Policies": [{"Type": []}]}),
+            json!({"Policies": {}}),
+            json!({"IpConfigurations": [{"IpAddress": "10.244.2.7"}, {"IpAddress": "10.244.2.256"}]}),
+        ] {
+            assert_ne!(of(odd.clone()), plain, "{odd}");
+        }
+        assert_eq!(
+            of(json!({"Name": {}, "IpConfigurations": [{"IpAddress": "10.244.2.7", "PrefixLength": []}]})),
+            plain
+        );
     }
 
     #[test]

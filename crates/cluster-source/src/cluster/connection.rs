@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
+use rustls::CertificateError;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::access::Access;
@@ -19,8 +20,9 @@ use super::limits::{MAX_ERROR_BODY, MAX_LINE, MAX_PAGE, PAGE_TIMEOUT};
 use super::line_buffer::LineBuffer;
 use super::rate_limiter::RateLimiter;
 use super::request::{Request, query};
-use super::request_error::RequestError;
+use super::request_error::{RequestError, TlsFailure};
 use super::request_observer::RequestObserver;
+use super::tls::ServerCertificateError;
 use crate::error_chain;
 
 /// The method of all requests, for metrics.
@@ -237,9 +239,8 @@ impl RequestError {
             }
             if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
                 return match tls {
-                    rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_) => {
-                        RequestError::Tls(tls.to_string())
-                    }
+                    rustls::Error::InvalidCertificate(refused) => RequestError::Tls(refusal(refused)),
+                    rustls::Error::AlertReceived(_) => RequestError::Tls(TlsFailure::Rejected(tls.to_string())),
                     _ => RequestError::Connect(tls.to_string()),
                 };
             }
@@ -250,5 +251,16 @@ impl RequestError {
                 None => return RequestError::Connect(innermost.to_string()),
             }
         }
+    }
+}
+
+/// Why a certificate of the server was refused, by our verifier or by that of the operating system.
+fn refusal(error: &CertificateError) -> TlsFailure {
+    match error {
+        CertificateError::Other(other) => match other.0.downcast_ref::<ServerCertificateError>() {
+            Some(refused) => TlsFailure::Refused(refused.clone()),
+            None => TlsFailure::Other(error.to_string()),
+        },
+        _ => TlsFailure::Other(error.to_string()),
     }
 }

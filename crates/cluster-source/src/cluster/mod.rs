@@ -24,6 +24,7 @@ mod object;
 mod outage;
 #[cfg(test)]
 mod parity;
+mod pem;
 mod plugin;
 mod proxy;
 mod rate_limiter;
@@ -34,6 +35,7 @@ mod request_error;
 mod request_observer;
 mod resource_version;
 mod server_url;
+mod tls;
 mod userinfo;
 
 pub use access::Access;

@@ -1,6 +1,7 @@
 //! Reads members of JSON documents.
 
 use hcn::Guid;
+use hcn::schema::Document;
 use serde_json::Value;
 
 use crate::rules::{self, Rule};
@@ -10,9 +11,44 @@ pub(crate) fn read<T: serde::de::DeserializeOwned + Default>(document: &Value) -
     T::deserialize(document).unwrap_or_default()
 }
 
-/// Converts a document of a caller.
-pub(super) fn typed<T: serde::de::DeserializeOwned>(document: &Value) -> Result<T, Rule> {
-    T::deserialize(document).map_err(|_| rules::INVALID_JSON)
+/// Converts a document of a caller. Unlike a client of HNS, it refuses members of the wrong type.
+pub(crate) fn typed<T: Document>(document: &Value) -> Result<T, Rule> {
+    strictly(document).map_err(|_| rules::INVALID_JSON)
+}
+
+/// Converts a document.
+///
+/// # Errors
+/// What has the wrong type.
+pub(crate) fn strictly<T: Document>(document: &Value) -> Result<T, String> {
+    let typed = T::deserialize(document).map_err(|error| error.to_string())?;
+    if let Some(unreadable) = typed.unreadable_members().first() {
+        return Err(unreadable.to_string());
+    }
+    // A number that was read from a text is written as a number.
+    let written = serde_json::to_value(&typed).unwrap_or_default();
+    match other_type(document, &written) {
+        Some(member) => Err(format!("wrong type of {member}")),
+        None => Ok(typed),
+    }
+}
+
+/// The first member whose value has another type in the second document.
+fn other_type(given: &Value, written: &Value) -> Option<String> {
+    match (given, written) {
+        (Value::Object(given), Value::Object(written)) => given.iter().find_map(|(name, value)| {
+            let inside = other_type(value, written.get(name)?)?;
+            Some(if inside.is_empty() { name.clone() } else { format!("{name}.{inside}") })
+        }),
+        (Value::Array(given), Value::Array(written)) => {
+            given.iter().zip(written).find_map(|(given, written)| other_type(given, written))
+        }
+        (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_))
+        | (Value::Bool(_), Value::Bool(_))
+        | (Value::Null, _) => None,
+        _ => Some(String::new()),
+    }
 }
 
 pub(crate) fn as_id(value: &Value) -> Option<Guid> {

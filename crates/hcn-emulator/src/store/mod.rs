@@ -28,7 +28,7 @@ use index::{Index, frontend_keys};
 use members::{backends, complete, resources, unset};
 use table::Table;
 
-pub(crate) use members::{as_id, id_of, read, set};
+pub(crate) use members::{as_id, id_of, read, set, strictly, typed};
 pub(crate) use spelling::request;
 
 #[derive(Debug, Clone)]

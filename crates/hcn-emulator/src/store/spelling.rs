@@ -1,36 +1,14 @@
 //! Normalizes enumerations, which callers write as numbers or names, to the form of HNS: types by name, others as numbers.
 
 use hcn::Kind;
+use hcn::schema::enumeration::Names;
+use hcn::schema::{DistributionType, EndpointFlags, LoadBalancerFlags, PortMappingFlags, Protocol};
 use serde_json::Value;
 
 use super::members::set;
 use crate::rules::{self, Rule};
 
-type Names = &'static [(&'static str, u32)];
-
-const PROTOCOLS: Names =
-    &[("ICMPv4", 1), ("IGMP", 2), ("TCP", 6), ("UDP", 17), ("ICMPv6", 58), ("SCTP", 132), ("Any", 256)];
-const DISTRIBUTIONS: Names = &[("None", 0), ("SourceIPProtocol", 1), ("SourceIP", 2)];
-const LOAD_BALANCER_FLAGS: Names = &[("None", 0), ("EnableDirectServerReturn", 1), ("EnableIPv6", 2), ("IPv6", 2)];
-const MAPPING_FLAGS: Names = &[
-    ("None", 0),
-    ("EnableInternalLoadBalancer", 1),
-    ("LocalRoutedVip", 2),
-    ("NotUsed", 4),
-    ("UseMux", 4),
-    ("EnablePreserveDip", 8),
-    ("IsVipExternalIp", 16),
-];
 const NAT_FLAGS: Names = &[("None", 0), ("LocalRoutedVip", 1), ("IPv6", 2)];
-const ENDPOINT_FLAGS: Names = &[
-    ("None", 0),
-    ("RemoteEndpoint", 1),
-    ("DisableInterComputeCommunication", 2),
-    ("EnableMirroring", 4),
-    ("EnableLowInterfaceMetric", 8),
-    ("OverrideDNSServerOrder", 16),
-    ("EnableDhcp", 32),
-];
 const NETWORK_FLAGS: Names = &[
     ("None", 0),
     ("EnableDns", 1),
@@ -72,14 +50,14 @@ const REQUEST_TYPES: [&str; 5] = ["Add", "Remove", "Update", "Refresh", "Reset"]
 pub(super) fn spell(kind: Kind, document: &mut Value) -> Result<(), Rule> {
     match kind {
         Kind::LoadBalancer => {
-            number(document, "Flags", LOAD_BALANCER_FLAGS)?;
+            number(document, "Flags", LoadBalancerFlags::NAMES)?;
             for mapping in elements(document, "PortMappings") {
-                number(mapping, "Protocol", PROTOCOLS)?;
-                number(mapping, "DistributionType", DISTRIBUTIONS)?;
-                number(mapping, "Flags", MAPPING_FLAGS)?;
+                number(mapping, "Protocol", Protocol::NAMES)?;
+                number(mapping, "DistributionType", DistributionType::NAMES)?;
+                number(mapping, "Flags", PortMappingFlags::NAMES)?;
             }
         }
-        Kind::Endpoint => number(document, "Flags", ENDPOINT_FLAGS)?,
+        Kind::Endpoint => number(document, "Flags", EndpointFlags::NAMES)?,
         Kind::Network => {
             number(document, "Flags", NETWORK_FLAGS)?;
             name(document, "Type", &NETWORK_TYPES);
@@ -100,11 +78,11 @@ pub(super) fn spell(kind: Kind, document: &mut Value) -> Result<(), Rule> {
 pub(super) fn spell_settings(kind: &str, settings: &mut Value) -> Result<(), Rule> {
     match kind {
         "PortMapping" => {
-            number(settings, "Protocol", PROTOCOLS)?;
+            number(settings, "Protocol", Protocol::NAMES)?;
             number(settings, "Flags", NAT_FLAGS)
         }
         "OutBoundNAT" => number(settings, "Flags", NAT_FLAGS),
-        "L4Proxy" => number(settings, "Protocol", PROTOCOLS),
+        "L4Proxy" => number(settings, "Protocol", Protocol::NAMES),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! milliseconds: once it has seen that HNS keeps requested ids, it does not read created objects back; it keeps the networks open in
 //! which it creates endpoints; and where one call returns only ids, it lists only ids.
 
+mod unreadable;
 mod v1;
 mod v2;
 
@@ -12,12 +13,14 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::call::{Call, Hcn, Method, Reply};
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, ErrorRecord};
 use crate::features::Version;
 use crate::kind::Kind;
 use crate::schema::v1::Envelope;
-use crate::schema::{self, Endpoint, LoadBalancer, Network};
+use crate::schema::{self, Document, Endpoint, LoadBalancer, Network};
 use crate::{Guid, Hresult};
+use unreadable::Tally;
+pub use unreadable::UnreadableMember;
 
 /// Which API of HNS a client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,12 +53,13 @@ pub struct Client {
     hcn: Arc<dyn Hcn>,
     api_version: ApiVersion,
     v2: v2::State,
+    unreadable: Tally,
 }
 
 impl Client {
     /// Creates a client for one API. Makes no call.
     pub fn new(hcn: Arc<dyn Hcn>, api_version: ApiVersion) -> Self {
-        Self { hcn, api_version, v2: v2::State::default() }
+        Self { hcn, api_version, v2: v2::State::default(), unreadable: Tally::default() }
     }
 
     /// The API in use.
@@ -66,6 +70,11 @@ impl Client {
     /// Whether HNS keeps the ids requested at creation. `None` until the first object was created.
     pub fn honours_ids(&self) -> Option<bool> {
         self.v2.honours_ids()
+    }
+
+    /// The members of documents that this client could not read.
+    pub fn unreadable_members(&self) -> Vec<UnreadableMember> {
+        self.unreadable.all()
     }
 
     /// The version of HNS, by `GET /globals/version`. One call.
@@ -83,8 +92,11 @@ impl Client {
     /// As [`Hcn::call`], and [`Error::Document`]. An error never means that the network is absent.
     pub fn network(&self, name: &str) -> Result<Option<Network>, Error> {
         match self.api_version {
-            ApiVersion::V2 => v2::network(&*self.hcn, name),
-            ApiVersion::V1 => v1::network(&*self.hcn, name),
+            ApiVersion::V2 => self
+                .network_id(name)?
+                .map(|id| self.counted(Kind::Network, id, v2::network(&*self.hcn, id)))
+                .transpose(),
+            ApiVersion::V1 => v1::network(&*self.hcn, &self.unreadable, name),
         }
     }
 
@@ -94,8 +106,8 @@ impl Client {
     /// As [`Client::network`].
     pub fn network_id(&self, name: &str) -> Result<Option<Guid>, Error> {
         match self.api_version {
-            ApiVersion::V2 => v2::network_id(&*self.hcn, name),
-            ApiVersion::V1 => Ok(v1::network(&*self.hcn, name)?.and_then(|network| network.id)),
+            ApiVersion::V2 => v2::network_id(&*self.hcn, &self.unreadable, name),
+            ApiVersion::V1 => Ok(v1::network(&*self.hcn, &self.unreadable, name)?.and_then(|network| network.id)),
         }
     }
 
@@ -104,10 +116,11 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such network.
     pub fn network_of(&self, id: Guid) -> Result<Network, Error> {
-        match self.api_version {
-            ApiVersion::V2 => v2::get(&*self.hcn, Kind::Network, id),
+        let network = match self.api_version {
+            ApiVersion::V2 => v2::network(&*self.hcn, id),
             ApiVersion::V1 => v1::network_of(&*self.hcn, id),
-        }
+        };
+        self.counted(Kind::Network, id, network)
     }
 
     /// The documents of all networks, from the v1 list whichever API is in use. One call.
@@ -115,7 +128,7 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn networks_from_v1_list(&self) -> Result<Vec<Listed<Network>>, Error> {
-        v1::networks(&*self.hcn)
+        v1::networks(&*self.hcn, &self.unreadable)
     }
 
     /// Closes the handle that the client keeps of a network, if it has one.
@@ -134,8 +147,11 @@ impl Client {
         keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
         match self.api_version {
-            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::Endpoint, &schema::Query::network(network), keep),
-            ApiVersion::V1 => v1::endpoints(&*self.hcn, Some(network), keep),
+            ApiVersion::V2 => {
+                let query = schema::Query::network(network);
+                v2::enumerate(&*self.hcn, &self.unreadable, Kind::Endpoint, &query, keep)
+            }
+            ApiVersion::V1 => v1::endpoints(&*self.hcn, &self.unreadable, Some(network), keep),
         }
     }
 
@@ -145,7 +161,7 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn endpoints_from_v1_list<R>(&self, keep: impl FnMut(Listed<Endpoint>) -> Option<R>) -> Result<Vec<R>, Error> {
-        v1::endpoints(&*self.hcn, None, keep)
+        v1::endpoints(&*self.hcn, &self.unreadable, None, keep)
     }
 
     /// The load balancers of the host, converted as by [`endpoints`](Self::endpoints). One call.
@@ -154,8 +170,10 @@ impl Client {
     /// As [`Hcn::call`], and [`Error::Document`].
     pub fn load_balancers<R>(&self, keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>) -> Result<Vec<R>, Error> {
         match self.api_version {
-            ApiVersion::V2 => v2::enumerate(&*self.hcn, Kind::LoadBalancer, &schema::Query::all(), keep),
-            ApiVersion::V1 => v1::load_balancers(&*self.hcn, keep),
+            ApiVersion::V2 => {
+                v2::enumerate(&*self.hcn, &self.unreadable, Kind::LoadBalancer, &schema::Query::all(), keep)
+            }
+            ApiVersion::V1 => v1::load_balancers(&*self.hcn, &self.unreadable, keep),
         }
     }
 
@@ -168,7 +186,7 @@ impl Client {
         &self,
         keep: impl FnMut(Listed<LoadBalancer>) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
-        v1::load_balancers(&*self.hcn, keep)
+        v1::load_balancers(&*self.hcn, &self.unreadable, keep)
     }
 
     /// The endpoint with an id. HCN (v2) API: two calls (open, query). HNS v1 API: one call.
@@ -176,10 +194,11 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such endpoint.
     pub fn endpoint(&self, id: Guid) -> Result<Endpoint, Error> {
-        match self.api_version {
+        let endpoint = match self.api_version {
             ApiVersion::V2 => v2::get(&*self.hcn, Kind::Endpoint, id),
             ApiVersion::V1 => v1::endpoint(&*self.hcn, id),
-        }
+        };
+        self.counted(Kind::Endpoint, id, endpoint)
     }
 
     /// The load balancer with an id. HCN (v2) API: two calls (open, query). HNS v1 API: one call.
@@ -187,10 +206,11 @@ impl Client {
     /// # Errors
     /// As [`Hcn::call`], and [`Error::Document`]. Class [`Class::Absent`]: HNS has no such load balancer.
     pub fn load_balancer(&self, id: Guid) -> Result<LoadBalancer, Error> {
-        match self.api_version {
+        let load_balancer = match self.api_version {
             ApiVersion::V2 => v2::get(&*self.hcn, Kind::LoadBalancer, id),
             ApiVersion::V1 => v1::load_balancer(&*self.hcn, id),
-        }
+        };
+        self.counted(Kind::LoadBalancer, id, load_balancer)
     }
 
     /// Creates an endpoint in a network. Returns its id, which differs from the requested one if HNS chose another. One call; more for
@@ -229,7 +249,10 @@ impl Client {
         verify: bool,
     ) -> Result<Option<LoadBalancer>, Error> {
         match self.api_version {
-            ApiVersion::V2 => v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify),
+            ApiVersion::V2 => {
+                let read_back = v2::modify_load_balancer(&*self.hcn, id, load_balancer, verify)?;
+                read_back.map(|document| self.counted(Kind::LoadBalancer, id, Ok(document))).transpose()
+            }
             ApiVersion::V1 => Err(Error::hns("HcnModifyLoadBalancer", Hresult::E_NOTIMPL)),
         }
     }
@@ -254,6 +277,25 @@ impl Client {
             ApiVersion::V2 => v2::delete(&*self.hcn, Kind::LoadBalancer, id),
             ApiVersion::V1 => v1::delete(&*self.hcn, v1::POLICY_LISTS, id),
         })
+    }
+
+    /// Counts the members of a document that could not be read.
+    fn counted<T: Document>(&self, kind: Kind, id: Guid, document: Result<T, Error>) -> Result<T, Error> {
+        document.inspect(|document| self.unreadable.add_document(kind, id, document))
+    }
+}
+
+/// A network whose type, policies and prefixes can be read. Without them, its load balancers would be wrong, and its backends would have no
+/// network. An error keeps what is known of it.
+fn usable(function: &'static str, network: Network) -> Result<Network, Error> {
+    let is_needed = |member: &str| {
+        let needed = ["Type", "Policies", "Ipams", "Ipams.Subnets", "Ipams.Subnets.IpAddressPrefix"];
+        // The names in v1.
+        needed.contains(&member) || ["Subnets", "Ipams.Subnets.AddressPrefix"].contains(&member)
+    };
+    match network.unreadable_members().into_iter().find(|one| is_needed(&one.member)) {
+        Some(unreadable) => Err(Error::Document { function, reason: unreadable.to_string() }),
+        None => Ok(network),
     }
 }
 
@@ -286,8 +328,13 @@ fn hns<T>(
 ) -> Result<T, Error> {
     let call = Call::Hns { method, path, body };
     let text = document(hcn, &call)?;
-    let Envelope { success, error, output } = schema::read(call.function(), &text)?;
+    let Envelope { success, error, error_code, output } = schema::read(call.function(), &text)?;
+    let code = Hresult(error_code);
     match call {
+        Call::Hns { .. } if !success && !code.is_success() => {
+            let record = ErrorRecord { success, error, error_code };
+            Err(Error::Hns { function: call.function(), code, record: Some(record) })
+        }
         Call::Hns { path, .. } if !success => {
             Err(Error::Envelope { method: method.as_str(), path, message: error.trim_end().to_owned() })
         }

@@ -3,7 +3,10 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use super::{Listed, document, unexpected};
+use serde_json::Value;
+
+use super::unreadable::Tally;
+use super::{Listed, document, unexpected, usable};
 use crate::call::{Call, Handle, Hcn, Reply};
 use crate::schema::{self, Endpoint, LoadBalancer, Network, Query};
 use crate::{Class, Error, Guid, Hresult, Kind};
@@ -56,28 +59,36 @@ impl Drop for Open<'_> {
 
 pub(super) fn enumerate<T, R>(
     hcn: &dyn Hcn,
+    tally: &Tally,
     kind: Kind,
     query: &Query,
     keep: impl FnMut(Listed<T>) -> Option<R>,
 ) -> Result<Vec<R>, Error> {
     let call = Call::Enumerate { kind, query: query.to_json() };
-    let ids: Option<Vec<String>> = schema::read(call.function(), &document(hcn, &call)?)?;
-    // An entry that is not an id cannot be opened, and must not affect the others.
-    let ids = ids.unwrap_or_default().into_iter().filter_map(|id| id.parse().ok());
-    Ok(ids.map(|id| Listed { id, document: None }).filter_map(keep).collect())
+    let ids: Option<Vec<Value>> = schema::read(call.function(), &document(hcn, &call)?)?;
+    let listed =
+        ids.unwrap_or_default().into_iter().filter_map(|id| match id.as_str().and_then(|id| id.parse().ok()) {
+            Some(id) => Some(Listed { id, document: None }),
+            None => {
+                // An entry that is not an id cannot be opened, and must not affect the others.
+                tally.add_without_id(kind, &id);
+                None
+            }
+        });
+    Ok(listed.filter_map(keep).collect())
 }
 
 pub(super) fn get<T: serde::de::DeserializeOwned>(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<T, Error> {
     Open::by_id(hcn, kind, id)?.query()
 }
 
-pub(super) fn network_id(hcn: &dyn Hcn, name: &str) -> Result<Option<Guid>, Error> {
+pub(super) fn network_id(hcn: &dyn Hcn, tally: &Tally, name: &str) -> Result<Option<Guid>, Error> {
     let id = |listed: Listed<Network>| Some(listed.id);
-    Ok(enumerate(hcn, Kind::Network, &Query::name(name), id)?.into_iter().next())
+    Ok(enumerate(hcn, tally, Kind::Network, &Query::name(name), id)?.into_iter().next())
 }
 
-pub(super) fn network(hcn: &dyn Hcn, name: &str) -> Result<Option<Network>, Error> {
-    network_id(hcn, name)?.map(|id| get(hcn, Kind::Network, id)).transpose()
+pub(super) fn network(hcn: &dyn Hcn, id: Guid) -> Result<Network, Error> {
+    usable("HcnQueryNetworkProperties", get(hcn, Kind::Network, id)?)
 }
 
 pub(super) fn delete(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<(), Error> {

@@ -2,38 +2,33 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Other, SchemaVersion, flags, number};
+use super::SchemaVersion;
+use super::document::document;
+use super::enumeration::{Names, flags, one};
+use super::member::Member;
 use crate::Guid;
 
-/// A load balancer, which distributes the connections to its frontend to its endpoints.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct LoadBalancer {
-    /// The id. `None` lets HNS choose one.
-    #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Guid>,
-    /// The ids of the backends. Kept as text, since HNS may list an invalid id.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub host_compute_endpoints: Vec<String>,
-    /// The source address of translated traffic. Overlay networks only.
-    #[serde(rename = "SourceVIP", deserialize_with = "super::text", skip_serializing_if = "String::is_empty")]
-    pub source_vip: String,
-    /// The addresses of the frontend. Empty: all addresses of the node.
-    #[serde(rename = "FrontendVIPs", deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub frontend_vips: Vec<String>,
-    /// The ports of the frontend and of the backends.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub port_mappings: Vec<PortMapping>,
-    /// The schema version of the document.
-    pub schema_version: SchemaVersion,
-    /// Direct server return and IPv6.
-    #[serde(skip_serializing_if = "LoadBalancerFlags::is_empty")]
-    pub flags: LoadBalancerFlags,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A load balancer, which distributes the connections to its frontend to its endpoints.
+    pub struct LoadBalancer {
+        /// The id. `None` lets HNS choose one.
+        "ID" => id: Option<Guid>,
+        /// The ids of the backends. Kept as text, since HNS may list an invalid id.
+        "HostComputeEndpoints" => host_compute_endpoints: Vec<String>,
+        /// The source address of translated traffic. Overlay networks only.
+        "SourceVIP" => source_vip: String,
+        /// The addresses of the frontend. Empty: all addresses of the node.
+        "FrontendVIPs" => frontend_vips: Vec<String>,
+        /// The ports of the frontend and of the backends.
+        "PortMappings" => port_mappings: Vec<PortMapping>,
+        /// The schema version of the document.
+        "SchemaVersion" (always) => schema_version: SchemaVersion,
+        /// Direct server return and IPv6.
+        "Flags" => flags: LoadBalancerFlags,
+    }
 }
 
 impl LoadBalancer {
@@ -48,37 +43,29 @@ impl LoadBalancer {
     }
 }
 
-/// A port of a frontend, with the port of its backends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct PortMapping {
-    /// The IP protocol: TCP or UDP.
-    pub protocol: Protocol,
-    /// The port of the backends.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub internal_port: u16,
-    /// The port of the frontend.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub external_port: u16,
-    /// How a backend is selected.
-    #[serde(skip_serializing_if = "DistributionType::is_default")]
-    pub distribution_type: DistributionType,
-    /// How traffic reaches the frontend.
-    #[serde(skip_serializing_if = "PortMappingFlags::is_empty")]
-    pub flags: PortMappingFlags,
-}
-
-fn is_zero(number: &u16) -> bool {
-    *number == 0
+document! {
+    /// A port of a frontend, with the port of its backends.
+    pub struct PortMapping {
+        /// The IP protocol: TCP or UDP.
+        "Protocol" (always) => protocol: Protocol,
+        /// The port of the backends.
+        "InternalPort" => internal_port: u16,
+        /// The port of the frontend.
+        "ExternalPort" => external_port: u16,
+        /// How a backend is selected.
+        "DistributionType" => distribution_type: DistributionType,
+        /// How traffic reaches the frontend.
+        "Flags" => flags: PortMappingFlags,
+    }
 }
 
 flags! {
     /// Flags of a load balancer.
     LoadBalancerFlags {
         /// Direct server return: backends reply to the client directly. Needs HNS 9.3 or 10.2.
-        DSR = 1;
+        DSR = 1: "EnableDirectServerReturn";
         /// The frontend has IPv6 addresses. Needs HNS 11.10.
-        IPV6 = 2;
+        IPV6 = 2: "IPv6", "EnableIPv6";
     }
 }
 
@@ -86,15 +73,15 @@ flags! {
     /// Flags of a port mapping.
     PortMappingFlags {
         /// An internal load balancer. kube-proxy never sets it.
-        ILB = 1;
+        ILB = 1: "EnableInternalLoadBalancer";
         /// The frontend is reachable through the routes of the host.
-        LOCAL_ROUTED_VIP = 2;
+        LOCAL_ROUTED_VIP = 2: "LocalRoutedVip";
         /// Traffic arrives through an upstream multiplexer.
-        USE_MUX = 4;
+        USE_MUX = 4: "NotUsed", "UseMux";
         /// The destination address is preserved.
-        PRESERVE_DIP = 8;
+        PRESERVE_DIP = 8: "EnablePreserveDip";
         /// Connections stay on their backend when other backends change (kubernetes 113742).
-        VIP_EXTERNAL_IP = 16;
+        VIP_EXTERNAL_IP = 16: "IsVipExternalIp";
     }
 }
 
@@ -110,6 +97,10 @@ impl Protocol {
     pub const UDP: Self = Self(17);
     /// SCTP, which the virtual switch does not balance.
     pub const SCTP: Self = Self(132);
+
+    /// The names of protocols. 256 is every protocol.
+    pub const NAMES: Names =
+        &[("ICMPv4", 1), ("IGMP", 2), ("TCP", 6), ("UDP", 17), ("ICMPv6", 58), ("SCTP", 132), ("Any", 256)];
 }
 
 impl std::fmt::Display for Protocol {
@@ -123,9 +114,13 @@ impl std::fmt::Display for Protocol {
     }
 }
 
-impl<'de> Deserialize<'de> for Protocol {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        number(deserializer).map(Self)
+impl Member for Protocol {
+    fn read(value: &Value) -> Option<Self> {
+        one(value, Self::NAMES).map(Self)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -142,15 +137,22 @@ impl DistributionType {
     /// By client address: session affinity. Needs HNS 12.0.
     pub const SOURCE_IP: Self = Self(2);
 
+    /// The names of the types.
+    pub const NAMES: Names = &[("None", 0), ("SourceIPProtocol", 1), ("SourceIP", 2)];
+
     /// Whether the load balancer has no session affinity.
     pub fn is_default(&self) -> bool {
         *self == Self::CONNECTION
     }
 }
 
-impl<'de> Deserialize<'de> for DistributionType {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        number(deserializer).map(Self)
+impl Member for DistributionType {
+    fn read(value: &Value) -> Option<Self> {
+        one(value, Self::NAMES).map(Self)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_default()
     }
 }
 

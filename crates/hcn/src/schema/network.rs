@@ -2,34 +2,29 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Other, Policy, SchemaVersion};
+use super::document::document;
+use super::member::Member;
+use super::{Policy, SchemaVersion};
 use crate::Guid;
 
-/// A virtual network.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Network {
-    /// The id. `None` lets HNS choose one.
-    #[serde(rename = "ID", deserialize_with = "super::id", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Guid>,
-    /// The name, unique among networks. Case does not matter.
-    #[serde(deserialize_with = "super::text")]
-    pub name: String,
-    /// The type, for example overlay.
-    #[serde(rename = "Type")]
-    pub kind: NetworkType,
-    /// The policies, for example remote subnets.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<Policy>,
-    /// The subnets, in sets.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub ipams: Vec<Ipam>,
-    /// The schema version of the document.
-    pub schema_version: SchemaVersion,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A virtual network.
+    pub struct Network {
+        /// The id. `None` lets HNS choose one.
+        "ID" => id: Option<Guid>,
+        /// The name, unique among networks. Case does not matter.
+        "Name" (always) => name: String,
+        /// The type, for example overlay.
+        "Type" (always) => kind: NetworkType,
+        /// The policies, for example remote subnets.
+        "Policies" => policies: Vec<Policy>,
+        /// The subnets, in sets.
+        "Ipams" => ipams: Vec<Ipam>,
+        /// The schema version of the document.
+        "SchemaVersion" (always) => schema_version: SchemaVersion,
+    }
 }
 
 impl Network {
@@ -67,55 +62,52 @@ impl Default for NetworkType {
     }
 }
 
+impl Member for NetworkType {
+    fn read(value: &Value) -> Option<Self> {
+        String::read(value).map(Self)
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
 impl PartialEq for NetworkType {
     fn eq(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 
-/// A set of subnets.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Ipam {
-    /// `Static` or `DHCP`.
-    #[serde(rename = "Type", skip_serializing_if = "String::is_empty")]
-    pub kind: String,
-    /// The subnets.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub subnets: Vec<Subnet>,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A set of subnets.
+    pub struct Ipam {
+        /// `Static` or `DHCP`.
+        "Type" => kind: String,
+        /// The subnets.
+        "Subnets" => subnets: Vec<Subnet>,
+    }
 }
 
-/// A subnet of a network.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Subnet {
-    /// The prefix, for example `10.244.1.0/24`.
-    pub ip_address_prefix: String,
-    /// The routes. The default route has the gateway.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<Route>,
-    /// The policies, for example VLAN or VSID.
-    #[serde(deserialize_with = "super::list", skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<Policy>,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A subnet of a network.
+    pub struct Subnet {
+        /// The prefix, for example `10.244.1.0/24`.
+        "IpAddressPrefix" (always) => ip_address_prefix: String,
+        /// The routes. The default route has the gateway.
+        "Routes" => routes: Vec<Route>,
+        /// The policies, for example VLAN or VSID.
+        "Policies" => policies: Vec<Policy>,
+    }
 }
 
-/// A route of a subnet or an endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Route {
-    /// The address of the gateway.
-    pub next_hop: String,
-    /// The destination prefix. `0.0.0.0/0` and `::/0` are default routes.
-    pub destination_prefix: String,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A route of a subnet or an endpoint.
+    pub struct Route {
+        /// The address of the gateway.
+        "NextHop" (always) => next_hop: String,
+        /// The destination prefix. `0.0.0.0/0` and `::/0` are default routes.
+        "DestinationPrefix" (always) => destination_prefix: String,
+    }
 }
 
 #[cfg(test)]

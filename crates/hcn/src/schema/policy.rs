@@ -6,16 +6,17 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A policy. The case of its type does not matter; its settings are kept unchanged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Policy {
-    /// The type, for example `ProviderAddress`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// The settings, in the schema of the type.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub settings: Value,
+use super::document::document;
+use super::member::Member;
+
+document! {
+    /// A policy. The case of its type does not matter; its settings are kept unchanged.
+    pub struct Policy {
+        /// The type, for example `ProviderAddress`. Empty if the policy has none.
+        "Type" => kind: String,
+        /// The settings, in the schema of the type.
+        "Settings" => settings: Value,
+    }
 }
 
 impl Policy {
@@ -26,7 +27,11 @@ impl Policy {
 
     /// Creates a `ProviderAddress` policy.
     pub fn provider_address(address: IpAddr) -> Self {
-        Self { kind: Self::PROVIDER_ADDRESS.into(), settings: json!({ "ProviderAddress": address.to_string() }) }
+        Self {
+            kind: Self::PROVIDER_ADDRESS.into(),
+            settings: json!({ "ProviderAddress": address.to_string() }),
+            ..Self::default()
+        }
     }
 
     /// Whether the policy has a type, in any case.
@@ -42,10 +47,25 @@ impl Policy {
         self.settings.get("ProviderAddress")?.as_str()?.parse().ok()
     }
 
-    /// The remote subnet, if this is such a policy; an error if its settings are invalid.
+    /// The remote subnet, if this is such a policy; an error if it has no valid prefix or provider address. The other settings are optional.
     pub fn as_remote_subnet(&self) -> Option<Result<RemoteSubnetRoute, String>> {
-        self.is(Self::REMOTE_SUBNET_ROUTE)
-            .then(|| serde_json::from_value(self.settings.clone()).map_err(|error| error.to_string()))
+        self.is(Self::REMOTE_SUBNET_ROUTE).then(|| {
+            Ok(RemoteSubnetRoute {
+                destination_prefix: self.required("DestinationPrefix")?,
+                isolation_id: self.optional("IsolationId"),
+                provider_address: self.required("ProviderAddress")?,
+                distributed_router_mac_address: self.optional("DistributedRouterMacAddress"),
+            })
+        })
+    }
+
+    fn required<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, String> {
+        let text: String = self.optional(name);
+        text.parse().map_err(|error| format!("invalid {name} {text:?}: {error}"))
+    }
+
+    fn optional<T: Member>(&self, name: &str) -> T {
+        self.settings.get(name).and_then(T::read).unwrap_or_default()
     }
 }
 

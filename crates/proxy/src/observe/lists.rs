@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
+use super::object::unclear_place;
 use super::read::readable_or_absent;
 use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
@@ -404,16 +405,20 @@ fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> R
     if document.port_mappings.is_empty() {
         return Err("missing port mapping".to_owned());
     }
+    if let Some(unclear) = unclear_place(&document) {
+        return Err(unclear.to_string());
+    }
     Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
 }
 
-/// The record of a document of the v1 list. An incomplete one is read on its own later.
+/// The record of a document of the v1 list. An incomplete one, or one that cannot be read as a whole, is read on its own later.
 fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
     let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
     // A reference that is not an endpoint id is dropped when the document is read: the backends would then seem to
     // differ.
     let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
-    if all_ids_read && !document.port_mappings.is_empty() {
+    let is_clear = identity::unclear_load_balancer(&document).next().is_none();
+    if is_clear && all_ids_read && !document.port_mappings.is_empty() {
         Ok(observed)
     } else {
         Err("incomplete in the v1 list".to_owned())

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 
 use hcn::Guid;
-use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
+use hcn::schema::{
+    DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol, Unreadable,
+};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -71,14 +73,41 @@ struct Form {
     address: Option<IpAddr>,
     source_vip: Option<IpAddr>,
     flags: LoadBalancerFlags,
-    mapping: PortMapping,
+    mapping: Mapping,
+}
+
+/// A port mapping without its unknown members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mapping {
+    protocol: Protocol,
+    internal_port: u16,
+    external_port: u16,
+    distribution_type: DistributionType,
+    flags: PortMappingFlags,
+}
+
+impl From<&PortMapping> for Mapping {
+    fn from(mapping: &PortMapping) -> Self {
+        let PortMapping { protocol, internal_port, external_port, distribution_type, flags, .. } = *mapping;
+        Self { protocol, internal_port, external_port, distribution_type, flags }
+    }
+}
+
+impl From<Mapping> for PortMapping {
+    fn from(mapping: Mapping) -> Self {
+        let Mapping { protocol, internal_port, external_port, distribution_type, flags } = mapping;
+        Self { protocol, internal_port, external_port, distribution_type, flags, ..Self::default() }
+    }
 }
 
 impl Form {
-    /// `None` where the document has several port mappings or addresses, or an invalid address.
+    /// `None` where the document has several port mappings or addresses, an invalid address, or a member that cannot be read.
     fn of(document: &LoadBalancer) -> Option<Self> {
         // Load balancers of ours have this form. A foreign one with more is replaced, but cannot be restored if HNS
         // refuses the new one.
+        if identity::unclear_load_balancer(document).next().is_some() {
+            return None;
+        }
         let [mapping] = document.port_mappings.as_slice() else { return None };
         let address = match document.frontend_vips.as_slice() {
             [] => None,
@@ -89,8 +118,20 @@ impl Form {
             "" => None,
             text => Some(text.parse().ok()?),
         };
-        Some(Self { address, source_vip, flags: document.flags, mapping: *mapping })
+        Some(Self { address, source_vip, flags: document.flags, mapping: mapping.into() })
     }
+}
+
+/// A member that cannot be read, and has a frontend or a backend. Without it, the load balancer would seem to have other frontends, and would be
+/// deleted for the sake of one of them, or its endpoints would seem unused.
+pub(super) fn unclear_place(document: &LoadBalancer) -> Option<Unreadable> {
+    identity::unclear_load_balancer(document).find(|one| match one.member.as_str() {
+        "FrontendVIPs" | "PortMappings.VIPs" | "PortMappings.Protocol" | "PortMappings.ExternalPort" => true,
+        "HostComputeEndpoints" | "References" => true,
+        // A frontend without an address has the address family that they say.
+        "Flags" => document.frontend_vips.is_empty(),
+        _ => false,
+    })
 }
 
 impl ObservedLoadBalancer {
@@ -135,7 +176,7 @@ impl ObservedLoadBalancer {
             host_compute_endpoints: self.endpoints.iter().map(Guid::to_string).collect(),
             source_vip: source_vip.map(|ip| ip.to_string()).unwrap_or_default(),
             frontend_vips: address.iter().map(IpAddr::to_string).collect(),
-            port_mappings: vec![mapping],
+            port_mappings: vec![mapping.into()],
             flags,
             ..LoadBalancer::default()
         })

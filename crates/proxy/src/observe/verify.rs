@@ -14,6 +14,7 @@ use super::lists::ListedEndpoint;
 use super::read::readable_or_absent;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
+use crate::identity;
 use crate::network::Contradiction;
 use crate::settings::Capabilities;
 
@@ -57,6 +58,10 @@ impl Observed {
                 None => {
                     findings.add_drift(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut findings.dirty);
+                }
+                // What cannot be read says nothing about the content. It would be read at each such audit.
+                Some(Ok(document)) if identity::unclear_endpoint(&document).next().is_some() => {
+                    self.misrepresented.insert(id);
                 }
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
@@ -111,6 +116,10 @@ impl Observed {
                 None => {
                     findings.add_drift(Cause::LoadBalancerLost, subjects);
                     self.remove_load_balancer(id, &mut findings.dirty);
+                }
+                // As for endpoints.
+                Some(Ok(document)) if identity::unclear_load_balancer(&document).next().is_some() => {
+                    self.misrepresented.insert(id);
                 }
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);

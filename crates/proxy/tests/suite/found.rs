@@ -299,3 +299,23 @@ fn a_load_balancer_that_reappears_with_another_backend_port_is_replaced() {
         assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects), "after {audits} audits");
     }
 }
+
+#[test]
+fn the_endpoint_of_a_backend_in_another_network_is_deleted_although_the_first_attempt_failed() {
+    let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "14.0", ApiVersion::V2);
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.11"]);
+    rig.sync();
+    // Most backends are in the second network now, so the first one is left out.
+    back(&mut rig, "ns/web", &["10.244.1.11", "10.245.1.11", "10.245.1.12"]);
+    rig.break_once("HcnDeleteEndpoint", false, Hresult::E_OUTOFMEMORY);
+    rig.run();
+    rig.now += Duration::from_secs(60);
+    rig.run();
+    let objects = [
+        "lb 10.96.0.1:80/6 -> 10.245.1.11,10.245.1.12:8080 flags 1/0",
+        "remote 10.245.1.11 in cbr1",
+        "remote 10.245.1.12 in cbr1",
+    ];
+    assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects.map(String::from).to_vec()));
+}

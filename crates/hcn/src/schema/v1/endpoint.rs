@@ -1,84 +1,72 @@
 //! Endpoints in the v1 schema, and their conversion.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{default_route, dns_to_v1, dns_to_v2, flat_to_v2, gateway, is_false, is_zero, only, take_list, v2_to_flat};
+use super::{default_route, dns_to_v1, dns_to_v2, flat_to_v2, gateway, only, take_list, v2_to_flat};
 use crate::Guid;
-use crate::schema::{Endpoint, EndpointFlags, IpConfiguration, Other, Route, SchemaVersion};
+use crate::schema::document::document;
+use crate::schema::{Endpoint, EndpointFlags, IpConfiguration, Route, SchemaVersion};
 
-/// An endpoint in the v1 schema.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct HnsEndpoint {
-    /// The id of the endpoint.
-    #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Guid>,
-    /// The name of the endpoint.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// The id of the network.
-    #[serde(deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
-    pub virtual_network: Option<Guid>,
-    /// The policies: objects with a `Type` beside their settings.
-    #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<Value>,
-    /// The MAC address.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub mac_address: String,
-    /// The IPv4 address.
-    #[serde(rename = "IPAddress", skip_serializing_if = "String::is_empty")]
-    pub ip_address: String,
-    /// The prefix length of that address.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub prefix_length: u8,
-    /// The IPv6 address.
-    #[serde(rename = "IPv6Address", skip_serializing_if = "String::is_empty")]
-    pub ipv6_address: String,
-    /// The prefix length of that address.
-    #[serde(rename = "IPv6PrefixLength", skip_serializing_if = "is_zero")]
-    pub ipv6_prefix_length: u8,
-    /// The IPv4 gateway.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub gateway_address: String,
-    /// The IPv6 gateway.
-    #[serde(rename = "GatewayAddressV6", skip_serializing_if = "String::is_empty")]
-    pub gateway_address_v6: String,
-    /// DNS suffixes, separated by commas.
-    #[serde(rename = "DNSSuffix", skip_serializing_if = "String::is_empty")]
-    pub dns_suffix: String,
-    /// DNS servers, separated by commas.
-    #[serde(rename = "DNSServerList", skip_serializing_if = "String::is_empty")]
-    pub dns_server_list: String,
-    /// Whether the endpoint is remote.
-    #[serde(skip_serializing_if = "is_false")]
-    pub is_remote_endpoint: bool,
-    /// Whether traffic to other endpoints of the network is blocked.
-    #[serde(rename = "DisableICC", skip_serializing_if = "is_false")]
-    pub disable_icc: bool,
-    /// Whether the interface has a low metric.
-    #[serde(skip_serializing_if = "is_false")]
-    pub enable_low_metric: bool,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// An endpoint in the v1 schema.
+    pub struct HnsEndpoint {
+        /// The id of the endpoint.
+        "ID" => id: Option<Guid>,
+        /// The name of the endpoint.
+        "Name" => name: String,
+        /// The id of the network.
+        "VirtualNetwork" => virtual_network: Option<Guid>,
+        /// The policies: objects with a `Type` beside their settings.
+        "Policies" => policies: Vec<Value>,
+        /// The MAC address.
+        "MacAddress" => mac_address: String,
+        /// The IPv4 address.
+        "IPAddress" => ip_address: String,
+        /// The prefix length of that address.
+        "PrefixLength" => prefix_length: u8,
+        /// The IPv6 address.
+        "IPv6Address" => ipv6_address: String,
+        /// The prefix length of that address.
+        "IPv6PrefixLength" => ipv6_prefix_length: u8,
+        /// The IPv4 gateway.
+        "GatewayAddress" => gateway_address: String,
+        /// The IPv6 gateway.
+        "GatewayAddressV6" => gateway_address_v6: String,
+        /// DNS suffixes, separated by commas.
+        "DNSSuffix" => dns_suffix: String,
+        /// DNS servers, separated by commas.
+        "DNSServerList" => dns_server_list: String,
+        /// Whether the endpoint is remote.
+        "IsRemoteEndpoint" => is_remote_endpoint: bool,
+        /// Whether traffic to other endpoints of the network is blocked.
+        "DisableICC" => disable_icc: bool,
+        /// Whether the interface has a low metric.
+        "EnableLowMetric" => enable_low_metric: bool,
+        /// The flags without a member of their own.
+        "Flags" => flags: EndpointFlags,
+    }
 }
 
 impl From<HnsEndpoint> for Endpoint {
     fn from(v1: HnsEndpoint) -> Self {
-        let ip = |address: String, length| {
-            (!address.is_empty()).then(|| IpConfiguration {
-                ip_address: address,
-                prefix_length: length,
-                ..IpConfiguration::default()
-            })
-        };
         let mut other = v1.other;
         other.shift_remove("SchemaVersion");
-        // Bits without a v1 member are in `Flags`, which both schemas have.
-        let rest = other.shift_remove("Flags").and_then(|flags| serde_json::from_value::<EndpointFlags>(flags).ok());
-        let flags = rest
-            .unwrap_or_default()
+        let mut ip = |address: String, length: u8, member: &str| {
+            if address.is_empty() {
+                // v2 has no prefix length without an address.
+                if length != 0 {
+                    other.insert(member.into(), length.into());
+                }
+                return None;
+            }
+            Some(IpConfiguration { ip_address: address, prefix_length: length, ..IpConfiguration::default() })
+        };
+        let addresses = [
+            ip(v1.ip_address, v1.prefix_length, "PrefixLength"),
+            ip(v1.ipv6_address, v1.ipv6_prefix_length, "IPv6PrefixLength"),
+        ];
+        let flags = v1
+            .flags
             .with(EndpointFlags::REMOTE, v1.is_remote_endpoint)
             .with(EndpointFlags::DISABLE_INTER_COMPUTE_COMMUNICATION, v1.disable_icc)
             .with(EndpointFlags::ENABLE_LOW_INTERFACE_METRIC, v1.enable_low_metric);
@@ -91,23 +79,25 @@ impl From<HnsEndpoint> for Endpoint {
         if !routes.is_empty() {
             other.insert("Routes".into(), routes.into());
         }
-        if let Some(id) = other.get("Namespace").and_then(|namespace| namespace.get("ID")).cloned() {
-            other.shift_remove("Namespace");
+        if let Some(Value::Object(namespace)) = other.get_mut("Namespace")
+            && let Some(id) = namespace.shift_remove("ID")
+        {
+            if namespace.is_empty() {
+                other.shift_remove("Namespace");
+            }
             other.insert("HostComputeNamespace".into(), id);
         }
         Endpoint {
             id: v1.id,
             name: v1.name,
             host_compute_network: v1.virtual_network,
-            policies: v1.policies.into_iter().filter_map(flat_to_v2).collect(),
-            ip_configurations: [ip(v1.ip_address, v1.prefix_length), ip(v1.ipv6_address, v1.ipv6_prefix_length)]
-                .into_iter()
-                .flatten()
-                .collect(),
+            policies: v1.policies.into_iter().map(flat_to_v2).collect(),
+            ip_configurations: addresses.into_iter().flatten().collect(),
             mac_address: v1.mac_address,
             flags,
             schema_version: SchemaVersion::V2,
             other,
+            unreadable: v1.unreadable,
         }
     }
 }
@@ -124,15 +114,14 @@ impl From<&Endpoint> for HnsEndpoint {
         let routes = take_list(&mut other, "Routes");
         let routes: Vec<Route> = routes.into_iter().filter_map(|route| serde_json::from_value(route).ok()).collect();
         if let Some(id) = other.shift_remove("HostComputeNamespace") {
-            other.insert("Namespace".into(), only("ID", id));
+            match other.get_mut("Namespace") {
+                Some(Value::Object(namespace)) => drop(namespace.insert("ID".into(), id)),
+                _ => drop(other.insert("Namespace".into(), only("ID", id))),
+            }
         }
         let known = EndpointFlags::REMOTE
             | EndpointFlags::DISABLE_INTER_COMPUTE_COMMUNICATION
             | EndpointFlags::ENABLE_LOW_INTERFACE_METRIC;
-        let rest = v2.flags.masked(EndpointFlags(!known.0));
-        if !rest.is_empty() {
-            other.insert("Flags".into(), rest.0.into());
-        }
         HnsEndpoint {
             id: v2.id,
             name: v2.name.clone(),
@@ -150,7 +139,9 @@ impl From<&Endpoint> for HnsEndpoint {
             is_remote_endpoint: v2.is_remote(),
             disable_icc: v2.flags.contains(EndpointFlags::DISABLE_INTER_COMPUTE_COMMUNICATION),
             enable_low_metric: v2.flags.contains(EndpointFlags::ENABLE_LOW_INTERFACE_METRIC),
+            flags: v2.flags.masked(EndpointFlags(!known.0)),
             other,
+            unreadable: v2.unreadable.clone(),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! The documents of the HNS v1 API, and their conversion from and to the v2 schema.
 //!
-//! The v1 schema has no session affinity, fewer flags of a port mapping, and no IPv6 flag. Conversion loses these: before comparing,
+//! The v1 schema has no session affinity, fewer flags of a port mapping, and no IPv6 flag. Conversion to v1 loses these: before comparing,
 //! callers reduce their document to what v1 has. Members without a known other name keep their name and value in both directions.
-//! Source: the documents that hnslib reads and writes.
+//!
+//! A v1 document that is converted to v2 and back keeps all its members, except for `SchemaVersion`, and `Flags` of a policy list. The DNS
+//! lists lose blanks after their commas, and the `ELB` policies of one list have the same addresses. Source: the documents that hnslib
+//! reads and writes.
 
 mod endpoint;
 mod network;
 mod policy;
 mod policy_list;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -18,6 +21,7 @@ pub use network::{HnsNetwork, HnsSubnet};
 pub use policy::{flat_to_v2, v2_to_flat};
 pub use policy_list::{ElbPolicy, PolicyList};
 
+use super::member::Member;
 use super::{Other, Route};
 
 /// The envelope of every reply of `HNSCall`.
@@ -25,20 +29,22 @@ use super::{Other, Route};
 #[serde(rename_all = "PascalCase", default)]
 pub struct Envelope<'a> {
     /// Whether the call succeeded.
+    #[serde(deserialize_with = "lenient")]
     pub success: bool,
     /// The message text of a failure.
+    #[serde(deserialize_with = "lenient")]
     pub error: String,
+    /// The code of a failure, as an unsigned decimal number. Older builds leave it out.
+    #[serde(deserialize_with = "lenient")]
+    pub error_code: u32,
     /// The reply as raw JSON, since it may be a list of all objects, which is read one at a time.
     #[serde(borrow)]
     pub output: Option<&'a RawValue>,
 }
 
-fn is_zero(number: &u8) -> bool {
-    *number == 0
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
+/// Reads a member that has its default if it cannot be read. That is a failure without text and code.
+fn lenient<'de, D: Deserializer<'de>, T: Member>(deserializer: D) -> Result<T, D::Error> {
+    Ok(T::read(&Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
 /// `Dns` of v2 from the suffixes and servers of v1, which are lists with commas. `None` if both are empty.

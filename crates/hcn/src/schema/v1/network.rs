@@ -1,67 +1,50 @@
 //! Networks in the v1 schema, and their conversion.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{default_route, dns_to_v1, dns_to_v2, flat_to_v2, gateway, only, take_list, v2_to_flat};
 use crate::Guid;
-use crate::schema::{Ipam, Network, NetworkType, Other, Policy, SchemaVersion, Subnet};
+use crate::schema::document::document;
+use crate::schema::{Ipam, Network, NetworkType, Policy, SchemaVersion, Subnet};
 
-/// A network in the v1 schema.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct HnsNetwork {
-    /// The id of the network.
-    #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Guid>,
-    /// The name of the network.
-    pub name: String,
-    /// The type, usually in lower case.
-    #[serde(rename = "Type")]
-    pub kind: NetworkType,
-    /// The network adapter of the host that the network uses.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub network_adapter_name: String,
-    /// The source MAC address of outgoing traffic.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub source_mac: String,
-    /// Whether endpoints use the DNS servers of the host.
-    #[serde(rename = "AutomaticDNS", skip_serializing_if = "super::is_false")]
-    pub automatic_dns: bool,
-    /// The policies: objects with a `Type` beside their settings.
-    #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<Value>,
-    /// Ranges of MAC addresses for endpoints.
-    #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
-    pub mac_pools: Vec<Value>,
-    /// The subnets of the network.
-    #[serde(deserialize_with = "crate::schema::list")]
-    pub subnets: Vec<HnsSubnet>,
-    /// DNS suffixes, separated by commas.
-    #[serde(rename = "DNSSuffix", skip_serializing_if = "String::is_empty")]
-    pub dns_suffix: String,
-    /// DNS servers, separated by commas.
-    #[serde(rename = "DNSServerList", skip_serializing_if = "String::is_empty")]
-    pub dns_server_list: String,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A network in the v1 schema.
+    pub struct HnsNetwork {
+        /// The id of the network.
+        "ID" => id: Option<Guid>,
+        /// The name of the network.
+        "Name" (always) => name: String,
+        /// The type, usually in lower case.
+        "Type" (always) => kind: NetworkType,
+        /// The network adapter of the host that the network uses.
+        "NetworkAdapterName" => network_adapter_name: String,
+        /// The source MAC address of outgoing traffic.
+        "SourceMac" => source_mac: String,
+        /// Whether endpoints use the DNS servers of the host.
+        "AutomaticDNS" => automatic_dns: bool,
+        /// The policies: objects with a `Type` beside their settings.
+        "Policies" => policies: Vec<Value>,
+        /// Ranges of MAC addresses for endpoints.
+        "MacPools" => mac_pools: Vec<Value>,
+        /// The subnets of the network.
+        "Subnets" => subnets: Vec<HnsSubnet>,
+        /// DNS suffixes, separated by commas.
+        "DNSSuffix" => dns_suffix: String,
+        /// DNS servers, separated by commas.
+        "DNSServerList" => dns_server_list: String,
+    }
 }
 
-/// A subnet in the v1 schema.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct HnsSubnet {
-    /// The prefix, for example `10.244.1.0/24`.
-    pub address_prefix: String,
-    /// The address of the gateway, or empty.
-    pub gateway_address: String,
-    /// The policies, for example VLAN or VSID.
-    #[serde(deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<Value>,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A subnet in the v1 schema.
+    pub struct HnsSubnet {
+        /// The prefix, for example `10.244.1.0/24`.
+        "AddressPrefix" (always) => address_prefix: String,
+        /// The address of the gateway, or empty.
+        "GatewayAddress" => gateway_address: String,
+        /// The policies, for example VLAN or VSID.
+        "Policies" => policies: Vec<Value>,
+    }
 }
 
 /// v2 policies that are members in v1, with the setting that has the value.
@@ -73,9 +56,9 @@ impl From<HnsNetwork> for Network {
     fn from(v1: HnsNetwork) -> Self {
         let mut other = v1.other;
         other.shift_remove("SchemaVersion");
-        let mut policies: Vec<Policy> = v1.policies.into_iter().filter_map(flat_to_v2).collect();
+        let mut policies: Vec<Policy> = v1.policies.into_iter().map(flat_to_v2).collect();
         let mut policy = |(kind, member): (&str, &str), value: Value| {
-            policies.push(Policy { kind: kind.to_owned(), settings: only(member, value) });
+            policies.push(Policy { kind: kind.to_owned(), settings: only(member, value), ..Policy::default() });
         };
         if !v1.network_adapter_name.is_empty() {
             policy(ADAPTER, v1.network_adapter_name.into());
@@ -93,7 +76,7 @@ impl From<HnsNetwork> for Network {
             other.insert("Dns".into(), dns);
         }
         let subnets: Vec<Subnet> = v1.subnets.into_iter().map(Subnet::from).collect();
-        let ipam = Ipam { kind: "Static".into(), subnets, other: Other::new() };
+        let ipam = Ipam { kind: "Static".into(), subnets, ..Ipam::default() };
         Network {
             id: v1.id,
             name: v1.name,
@@ -102,6 +85,7 @@ impl From<HnsNetwork> for Network {
             ipams: Some(ipam).filter(|ipam| !ipam.subnets.is_empty()).into_iter().collect(),
             schema_version: SchemaVersion::V2,
             other,
+            unreadable: v1.unreadable,
         }
     }
 }
@@ -119,21 +103,27 @@ impl From<&Network> for HnsNetwork {
             v2.policies.iter().find(|policy| policy.is(kind)).and_then(|policy| policy.settings.get(member))
         };
         let text = |of| setting(of).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let members = [ADAPTER, SOURCE_MAC, AUTOMATIC_DNS];
-        let rest = v2.policies.iter().filter(|policy| !members.iter().any(|(kind, _)| policy.is(kind)));
+        let automatic_dns = setting(AUTOMATIC_DNS).and_then(Value::as_bool);
+        // A policy whose value is of another type stays a policy.
+        let is_member = |policy: &Policy| {
+            let is_text = |(kind, member)| policy.is(kind) && policy.settings.get(member).is_some_and(Value::is_string);
+            is_text(ADAPTER) || is_text(SOURCE_MAC) || (policy.is(AUTOMATIC_DNS.0) && automatic_dns.is_some())
+        };
+        let rest = v2.policies.iter().filter(|policy| !is_member(policy));
         HnsNetwork {
             id: v2.id,
             name: v2.name.clone(),
             kind: v2.kind.clone(),
             network_adapter_name: text(ADAPTER),
             source_mac: text(SOURCE_MAC),
-            automatic_dns: setting(AUTOMATIC_DNS).and_then(Value::as_bool).unwrap_or_default(),
+            automatic_dns: automatic_dns.unwrap_or_default(),
             policies: rest.map(v2_to_flat).collect(),
             mac_pools,
             subnets: v2.ipams.iter().flat_map(|ipam| &ipam.subnets).map(HnsSubnet::from).collect(),
             dns_suffix,
             dns_server_list,
             other,
+            unreadable: v2.unreadable.clone(),
         }
     }
 }
@@ -143,8 +133,9 @@ impl From<HnsSubnet> for Subnet {
         Subnet {
             routes: default_route(&v1.gateway_address).into_iter().collect(),
             ip_address_prefix: v1.address_prefix,
-            policies: v1.policies.into_iter().filter_map(flat_to_v2).collect(),
+            policies: v1.policies.into_iter().map(flat_to_v2).collect(),
             other: v1.other,
+            unreadable: v1.unreadable,
         }
     }
 }
@@ -156,6 +147,7 @@ impl From<&Subnet> for HnsSubnet {
             gateway_address: gateway(&v2.routes, v2.ip_address_prefix.contains(':')),
             policies: v2.policies.iter().map(v2_to_flat).collect(),
             other: v2.other.clone(),
+            unreadable: v2.unreadable.clone(),
         }
     }
 }

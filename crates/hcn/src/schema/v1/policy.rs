@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::schema::{Policy, Protocol};
+use crate::schema::member::Member;
+use crate::schema::{Other, Policy, Protocol};
 
 /// Names of a member in v1 and in v2.
 type Members = &'static [(&'static str, &'static str)];
@@ -18,33 +19,60 @@ const RENAMED: [(&str, &str, Members); 7] = [
     ("VLAN", "VLAN", &[("VLAN", "IsolationId")]),
 ];
 
+/// Renames members, except where the new name is taken.
 fn rename(members: Map<String, Value>, name: impl Fn(&str) -> Option<&'static str>) -> Map<String, Value> {
-    members.into_iter().map(|(key, value)| (name(&key).map_or(key, str::to_owned), value)).collect()
+    let free: Vec<_> = members.keys().map(|key| name(key).filter(|new| !members.contains_key(*new))).collect();
+    members.into_iter().zip(free).map(|((key, value), new)| (new.map_or(key, str::to_owned), value)).collect()
 }
 
-/// A v1 policy as a v2 policy; `None` without a type. Members without a known other name keep theirs.
-pub fn flat_to_v2(flat: Value) -> Option<Policy> {
-    let Value::Object(mut members) = flat else { return None };
-    let kind = members.shift_remove("Type")?.as_str()?.to_owned();
+/// A v1 policy as a v2 policy. Members without a known other name keep theirs.
+pub fn flat_to_v2(flat: Value) -> Policy {
+    let mut members = match flat {
+        Value::Object(members) => members,
+        other => return Policy { settings: other, ..Policy::default() },
+    };
+    let kind = match members.get("Type") {
+        None | Some(Value::Null) => String::new(),
+        Some(kind) => match String::read(kind) {
+            Some(kind) => kind,
+            None => {
+                let kind = members.shift_remove("Type").map(|kind| ("Type".to_owned(), kind));
+                let (settings, other) = (Value::Object(members), Other::from_iter(kind));
+                return Policy { kind: String::new(), settings, other, unreadable: vec!["Type"] };
+            }
+        },
+    };
+    if kind.is_empty() {
+        return Policy { settings: Value::Object(members), ..Policy::default() };
+    }
+    members.shift_remove("Type");
     let Some((_, v2, names)) = RENAMED.iter().find(|(v1, ..)| v1.eq_ignore_ascii_case(&kind)) else {
-        return Some(Policy { kind, settings: Value::Object(members) });
+        return Policy { kind, settings: Value::Object(members), ..Policy::default() };
     };
     let mut settings = rename(members, |key| names.iter().find(|(v1, _)| *v1 == key).map(|(_, v2)| *v2));
     if *v2 == "PortMapping"
-        && let Some(number) = settings.get("Protocol").and_then(Value::as_str).and_then(protocol)
+        && let Some(number) = settings.get("Protocol").and_then(Protocol::read)
     {
         settings.insert("Protocol".into(), number.0.into());
     }
-    Some(Policy { kind: (*v2).to_owned(), settings: Value::Object(settings) })
+    Policy { kind: (*v2).to_owned(), settings: Value::Object(settings), ..Policy::default() }
 }
 
 /// A v2 policy as a v1 policy.
 pub fn v2_to_flat(policy: &Policy) -> Value {
-    let settings = policy.settings.as_object().cloned().unwrap_or_default();
+    let settings = match &policy.settings {
+        Value::Object(settings) => settings.clone(),
+        other if policy.kind.is_empty() && policy.other.is_empty() => return other.clone(),
+        Value::Null => Map::new(),
+        other => Map::from_iter([("Settings".to_owned(), other.clone())]),
+    };
     let renamed = RENAMED.iter().find(|(_, v2, _)| policy.is(v2));
     let (kind, names) = renamed.map_or((policy.kind.as_str(), [].as_slice()), |(v1, _, names)| (*v1, *names));
     let mut flat = Map::new();
-    flat.insert("Type".into(), kind.into());
+    if !kind.is_empty() {
+        flat.insert("Type".into(), kind.into());
+    }
+    flat.extend(policy.other.clone());
     flat.extend(rename(settings, |key| names.iter().find(|(_, v2)| *v2 == key).map(|(v1, _)| *v1)));
     if kind == "NAT"
         && let Some(number) = flat.get("Protocol").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
@@ -52,14 +80,6 @@ pub fn v2_to_flat(policy: &Policy) -> Value {
         flat.insert("Protocol".into(), Protocol(number).to_string().into());
     }
     Value::Object(flat)
-}
-
-fn protocol(text: &str) -> Option<Protocol> {
-    let known = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
-    known.into_iter().find(|protocol| protocol.to_string().eq_ignore_ascii_case(text)).or_else(|| {
-        let number = text.parse().ok()?;
-        Some(Protocol(number))
-    })
 }
 
 #[cfg(test)]
@@ -98,7 +118,7 @@ mod tests {
             (json!({"Type": "ACL", "Action": "Allow"}), json!({"Type": "ACL", "Settings": {"Action": "Allow"}})),
         ] {
             let policy: Policy = serde_json::from_value(v2).unwrap();
-            assert_eq!(flat_to_v2(v1.clone()), Some(policy.clone()));
+            assert_eq!(flat_to_v2(v1.clone()), policy);
             assert_eq!(v2_to_flat(&policy), v1);
         }
     }

@@ -1,62 +1,49 @@
 //! Policy lists, by which the v1 schema describes load balancers and routes.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Guid;
-use crate::schema::{
-    DistributionType, LoadBalancer, LoadBalancerFlags, Other, PortMapping, PortMappingFlags, Protocol,
-};
+use crate::schema::document::{document, not_an_object};
+use crate::schema::member::Member;
+use crate::schema::{DistributionType, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol};
 
-/// A policy list: a load balancer if its policies have the type `ELB`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct PolicyList {
-    /// The id of the policy list.
-    #[serde(rename = "ID", deserialize_with = "crate::schema::id", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Guid>,
-    /// The paths of the backends, `/endpoints/<id>`.
-    #[serde(deserialize_with = "crate::schema::list")]
-    pub references: Vec<String>,
-    /// The policies: objects with a `Type` beside their settings.
-    #[serde(deserialize_with = "crate::schema::list")]
-    pub policies: Vec<Value>,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub other: Other,
+document! {
+    /// A policy list: a load balancer if its policies have the type `ELB`.
+    pub struct PolicyList {
+        /// The id of the policy list.
+        "ID" => id: Option<Guid>,
+        /// The paths of the backends, `/endpoints/<id>`.
+        "References" (always) => references: Vec<String>,
+        /// The policies: objects with a `Type` beside their settings.
+        "Policies" (always) => policies: Vec<Value>,
+    }
 }
 
 /// The prefix of the references to endpoints.
 const ENDPOINT_PATH: &str = "/endpoints/";
 
-/// The `ELB` policy. The order of its members is that of documents of kube-proxy before the HCN API.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct ElbPolicy {
-    /// The port of the frontend.
-    pub external_port: u16,
-    /// The port of the backends.
-    pub internal_port: u16,
-    /// The IP protocol: TCP or UDP.
-    pub protocol: Protocol,
-    /// The type of the policy: `ELB`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// The addresses of the frontend. Empty: all addresses of the node.
-    #[serde(rename = "VIPs", deserialize_with = "crate::schema::list", skip_serializing_if = "Vec::is_empty")]
-    pub vips: Vec<String>,
-    /// The source address of translated traffic.
-    #[serde(rename = "SourceVIP", skip_serializing_if = "String::is_empty")]
-    pub source_vip: String,
-    /// Whether this is an internal load balancer.
-    #[serde(rename = "ILB", skip_serializing_if = "super::is_false")]
-    pub ilb: bool,
-    /// Direct server return: backends reply to the client directly.
-    #[serde(rename = "IsDSR", skip_serializing_if = "super::is_false")]
-    pub is_dsr: bool,
-    /// Whether the frontend is reachable through the routes of the host.
-    #[serde(rename = "LocalRoutedVip", skip_serializing_if = "super::is_false")]
-    pub local_routed_vip: bool,
+document! {
+    /// The `ELB` policy. The order of its members is that of documents of kube-proxy before the HCN API.
+    pub struct ElbPolicy {
+        /// The port of the frontend.
+        "ExternalPort" (always) => external_port: u16,
+        /// The port of the backends.
+        "InternalPort" (always) => internal_port: u16,
+        /// The IP protocol: TCP or UDP.
+        "Protocol" (always) => protocol: Protocol,
+        /// The type of the policy: `ELB`.
+        "Type" (always) => kind: String,
+        /// The addresses of the frontend. Empty: all addresses of the node.
+        "VIPs" => vips: Vec<String>,
+        /// The source address of translated traffic.
+        "SourceVIP" => source_vip: String,
+        /// Whether this is an internal load balancer.
+        "ILB" => ilb: bool,
+        /// Direct server return: backends reply to the client directly.
+        "IsDSR" => is_dsr: bool,
+        /// Whether the frontend is reachable through the routes of the host.
+        "LocalRoutedVip" => local_routed_vip: bool,
+    }
 }
 
 impl ElbPolicy {
@@ -68,6 +55,11 @@ impl TryFrom<PolicyList> for LoadBalancer {
 
     /// Fails with the reason if the policy list is not a load balancer.
     fn try_from(v1: PolicyList) -> Result<Self, String> {
+        let mut other = v1.other;
+        // They are not those of v2: `Flags` has other bits than the flags of a v2 load balancer.
+        for member in ["SchemaVersion", "Flags"] {
+            other.shift_remove(member);
+        }
         let mut document = LoadBalancer {
             id: v1.id,
             host_compute_endpoints: v1
@@ -75,15 +67,25 @@ impl TryFrom<PolicyList> for LoadBalancer {
                 .iter()
                 .map(|path| path.strip_prefix(ENDPOINT_PATH).unwrap_or(path).to_owned())
                 .collect(),
+            other,
+            unreadable: v1.unreadable,
             ..LoadBalancer::default()
         };
         for policy in v1.policies {
-            let elb: ElbPolicy = serde_json::from_value(policy).map_err(|error| error.to_string())?;
+            let elb = ElbPolicy::read(&policy).ok_or_else(|| not_an_object(&policy))?;
             if !elb.kind.eq_ignore_ascii_case(ElbPolicy::TYPE) {
                 return Err(format!("a policy list of type {:?} is not a load balancer", elb.kind));
             }
-            document.source_vip = elb.source_vip;
-            document.frontend_vips = elb.vips;
+            // v2 has one list of addresses for all ports. With all of them, no frontend is missing.
+            let known = &mut document.frontend_vips;
+            elb.vips.into_iter().for_each(|vip| {
+                if !known.contains(&vip) {
+                    known.push(vip)
+                }
+            });
+            if document.source_vip.is_empty() {
+                document.source_vip = elb.source_vip;
+            }
             document.flags = document.flags.with(LoadBalancerFlags::DSR, elb.is_dsr);
             document.port_mappings.push(PortMapping {
                 protocol: elb.protocol,
@@ -93,6 +95,8 @@ impl TryFrom<PolicyList> for LoadBalancer {
                 flags: PortMappingFlags::NONE
                     .with(PortMappingFlags::ILB, elb.ilb)
                     .with(PortMappingFlags::LOCAL_ROUTED_VIP, elb.local_routed_vip),
+                other: elb.other,
+                unreadable: elb.unreadable,
             });
         }
         Ok(document)
@@ -112,6 +116,8 @@ impl From<&LoadBalancer> for PolicyList {
                 ilb: mapping.flags.contains(PortMappingFlags::ILB),
                 is_dsr: v2.flags.contains(LoadBalancerFlags::DSR),
                 local_routed_vip: mapping.flags.contains(PortMappingFlags::LOCAL_ROUTED_VIP),
+                other: mapping.other.clone(),
+                unreadable: mapping.unreadable.clone(),
             };
             serde_json::to_value(elb).unwrap_or_default()
         });
@@ -119,7 +125,8 @@ impl From<&LoadBalancer> for PolicyList {
             id: v2.id,
             references: v2.host_compute_endpoints.iter().map(|id| format!("{ENDPOINT_PATH}{id}")).collect(),
             policies: policies.collect(),
-            other: Other::new(),
+            other: v2.other.clone(),
+            unreadable: v2.unreadable.clone(),
         }
     }
 }

@@ -101,6 +101,14 @@ fn a_server_that_cannot_be_verified_receives_no_request() {
 }
 
 #[test]
+fn a_server_that_is_its_own_certificate_authority_is_trusted() {
+    let (cluster, hns) = (Cluster::of(ApiServer::start_self_signed().unwrap()), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    hnsproxy(&["run", &cluster.flag(&Credentials::Certificate), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+}
+
+#[test]
 fn a_corrected_kubeconfig_is_read_again() {
     let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of("boutique-l2bridge"));
     cluster.put_web("a", "10.96.9.1");
