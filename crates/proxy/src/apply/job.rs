@@ -147,7 +147,12 @@ impl Job {
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
                 // An earlier call may have created it before it failed. Compare the content.
-                let existing = client.load_balancer(asked)?;
+                let existing = match client.load_balancer(asked) {
+                    Ok(existing) => existing,
+                    // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects (kubernetes 139519).
+                    Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
+                    Err(failed) => return Err(more_telling(error, failed).into()),
+                };
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
@@ -215,6 +220,11 @@ impl Job {
     }
 }
 
+/// Of a refused creation and the failed read after it: the refusal, unless HNS has become unavailable since.
+fn more_telling(refusal: Error, failed: Error) -> Error {
+    if failed.class() == Class::Unavailable { failed } else { refusal }
+}
+
 /// What the result of a deletion shows.
 fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
     match result.as_ref().map_err(Error::class) {
@@ -236,7 +246,8 @@ fn create_endpoint(
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            let existing = client.endpoint(asked)?;
+            // If the id is free, HNS means the address.
+            let existing = client.endpoint(asked).map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
