@@ -19,6 +19,9 @@ macro_rules! codes {
         impl Hresult {
             $(#[doc = $text] pub const $name: Hresult = Hresult($value);)*
 
+            /// The known codes.
+            pub const KNOWN: &'static [Hresult] = &[$(Hresult($value)),*];
+
             /// The name of a known code: `HCN_E_…` as in `computenetwork.h`, or the name of a general Windows code.
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Hresult::$name => Some(stringify!($name)),)* _ => None }
@@ -45,6 +48,7 @@ codes! {
     ERROR_TIMEOUT = 0x8007_05b4, "This operation returned because the timeout period expired.";
     ERROR_SERVICE_NOT_ACTIVE = 0x8007_0426, "The service has not been started.";
     ELEMENT_NOT_FOUND = 0x8007_0490, "Element not found.";
+    ERROR_OBJECT_ALREADY_EXISTS = 0x8007_1392, "The object already exists.";
     RPC_S_SERVER_UNAVAILABLE = 0x8007_06ba, "The RPC server is unavailable.";
     RPC_S_SERVER_TOO_BUSY = 0x8007_06bb, "The RPC server is too busy to complete this operation.";
     RPC_S_CALL_FAILED = 0x8007_06be, "The remote procedure call failed.";
@@ -117,7 +121,10 @@ impl Hresult {
             | Self::HCN_E_NETWORK_NOT_FOUND
             | Self::HCN_E_ENDPOINT_NOT_FOUND
             | Self::HCN_E_OBJECT_USED_AFTER_UNLOAD => Class::Absent,
-            Self::ERROR_ALREADY_EXISTS | Self::ERROR_DUP_NAME | Self::HCN_E_NETWORK_ALREADY_EXISTS => Class::Exists,
+            Self::ERROR_ALREADY_EXISTS
+            | Self::ERROR_OBJECT_ALREADY_EXISTS
+            | Self::ERROR_DUP_NAME
+            | Self::HCN_E_NETWORK_ALREADY_EXISTS => Class::Exists,
             // Not Exists: the id is free, but the frontend is not, so the owner of the frontend has to be found.
             Self::HCN_E_PORT_ALREADY_EXISTS => Class::PortInUse,
             Self::E_NOTIMPL | Self::HCN_E_REQUEST_UNSUPPORTED => Class::Unsupported,
@@ -170,7 +177,7 @@ impl std::fmt::Display for Hresult {
 pub enum Class {
     /// HNS reports that the object does not exist.
     Absent,
-    /// An object with this id or name exists.
+    /// An object with this id or name exists, or one with the frontend or address of this one.
     Exists,
     /// Address, protocol and port are in use: by another load balancer, a listener, or a reservation.
     PortInUse,

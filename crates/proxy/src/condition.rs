@@ -92,9 +92,15 @@ pub enum Condition {
         backends_are(*dropped)
     )]
     TooManyBackends { frontend: Frontend, limit: usize, dropped: usize },
-    /// HNS refuses the frontend with 0x803B0013.
+    /// HNS refuses the frontend with 0x803B0013, or with 0x800700B7 although the id is free.
     #[error("{frontend} is not programmed: it is in use by {holder}")]
     PortInUse { frontend: Frontend, holder: Holder },
+    /// HNS refuses the frontend with 0x8007000E. `without_dsr` is the number of load balancers that use ports of the host.
+    #[error(
+        "{frontend} is not programmed: HNS is out of memory or of ports; {}check netsh int ipv4 show dynamicport tcp",
+        users_of_ports(*without_dsr)
+    )]
+    OutOfPorts { frontend: Frontend, without_dsr: usize },
     /// Only one program, and one Service, can listen at a port of the node.
     #[error(
         "the health check node port {port} is also that of {other}, and only one of them can listen there; use another port"
@@ -119,6 +125,15 @@ fn backends_are(count: usize) -> String {
     }
 }
 
+/// The load balancers that reserve ports of the host for their connections, as the beginning of a message.
+fn users_of_ports(without_dsr: usize) -> String {
+    match without_dsr {
+        0 => String::new(),
+        1 => "1 load balancer without DSR uses ports of the host; ".to_owned(),
+        count => format!("{count} load balancers without DSR use ports of the host; "),
+    }
+}
+
 impl Condition {
     /// A reason in CamelCase, for Events and metrics. It does not change between versions.
     pub fn reason(&self) -> &'static str {
@@ -136,6 +151,7 @@ impl Condition {
             Condition::NetworkMissing { .. } => "NetworkMissing",
             Condition::TooManyBackends { .. } => "TooManyBackends",
             Condition::PortInUse { .. } => "PortInUse",
+            Condition::OutOfPorts { .. } => "OutOfPorts",
             Condition::ClaimedByOther { .. } => "FrontendClaimedTwice",
             Condition::NoHostEndpoint { .. } => "NoHostEndpoint",
             Condition::NoLocalEndpoint { .. } => "NoLocalEndpoint",
@@ -181,8 +197,9 @@ pub enum Holder {
         /// None for `/healthz`.
         service: Option<ServiceName>,
     },
-    /// Nothing that HNS lists: another process, a reservation of the host, or a port that HNS leaked (Server 2019).
-    Unknown,
+    /// Nothing that HNS lists: another process, a reservation of the host, or a port that HNS leaked (Server 2019). HNS also returns the code if
+    /// the host has no free ports left. `without_dsr` is the number of load balancers that use ports of the host.
+    Unknown { without_dsr: usize },
 }
 
 impl std::fmt::Display for Holder {
@@ -198,10 +215,17 @@ impl std::fmt::Display for Holder {
                 write!(f, "the health check of Service {service} in this process")
             }
             Holder::OwnHealthCheck { service: None } => f.write_str("/healthz of this process"),
-            Holder::Unknown => f.write_str(
-                "a process or a port reservation of the host; check netstat -ano, and netsh int ipv4 show \
-                 excludedportrange tcp",
-            ),
+            Holder::Unknown { without_dsr } => {
+                f.write_str("a process or a port reservation of the host")?;
+                if *without_dsr > 0 {
+                    f.write_str(", or the host has no free ports")?;
+                }
+                write!(
+                    f,
+                    "; {}check netstat -ano, and netsh int ipv4 show excludedportrange tcp",
+                    users_of_ports(*without_dsr)
+                )
+            }
         }
     }
 }

@@ -217,7 +217,7 @@ impl Client {
     /// the first endpoint of a network and the first object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id or the address is in use.
     pub fn create_endpoint(&self, network: Guid, id: Guid, endpoint: &Endpoint) -> Result<Guid, Error> {
         match self.api_version {
             ApiVersion::V2 => self.v2.create_endpoint(&*self.hcn, network, id, endpoint),
@@ -229,7 +229,7 @@ impl Client {
     /// object of the client.
     ///
     /// # Errors
-    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id is in use; [`Class::PortInUse`]: the frontend is.
+    /// As [`Hcn::call`]. Class [`Class::Exists`]: the id or the frontend is in use; [`Class::PortInUse`]: the frontend is.
     pub fn create_load_balancer(&self, id: Guid, load_balancer: &LoadBalancer) -> Result<Guid, Error> {
         match self.api_version {
             ApiVersion::V2 => self.v2.create_load_balancer(&*self.hcn, id, load_balancer),

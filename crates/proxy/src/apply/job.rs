@@ -158,9 +158,20 @@ impl Job {
         let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
-                // absent: where HNS chooses the ids, it cannot be read by the requested one.
-                let existing = client.load_balancer(asked).inspect_err(|_| facts.push(uncertain()))?;
+                // An earlier call may have created it before it failed. Compare the content.
+                let existing = match client.load_balancer(asked) {
+                    Ok(existing) => existing,
+                    Err(failed) => {
+                        // It may be ours even if it is absent: where HNS chooses the ids, it cannot be read by the requested one.
+                        facts.push(uncertain());
+                        return Err(match failed.class() {
+                            // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects
+                            // (kubernetes 139519).
+                            Class::Absent => Failure::FrontendTaken(error),
+                            _ => more_telling(error, failed).into(),
+                        });
+                    }
+                };
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
                     return Err(Failure::OtherContent);
@@ -232,6 +243,11 @@ fn is_creation_uncertain(error: &Error) -> bool {
     matches!(error.class(), Class::Other | Class::Unavailable)
 }
 
+/// Of a refused creation and the failed read after it: the refusal, unless HNS has become unavailable since.
+fn more_telling(refusal: Error, failed: Error) -> Error {
+    if failed.class() == Class::Unavailable { failed } else { refusal }
+}
+
 /// What the result of a deletion shows.
 fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
     match result.as_ref().map_err(Error::class) {
@@ -254,7 +270,11 @@ fn create_endpoint(
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()))?;
+            // If the id is free, HNS means the address.
+            let existing = client.endpoint(asked).map_err(|failed| {
+                facts.push(uncertain());
+                more_telling(error, failed)
+            })?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));

@@ -28,6 +28,9 @@ pub enum Failure {
     /// The error of HNS.
     #[error(transparent)]
     Hns(#[from] Error),
+    /// HNS reports that the object exists, but no object has its id: another load balancer has the frontend.
+    #[error(transparent)]
+    FrontendTaken(Error),
     #[error("the endpoint of a backend could not be created")]
     NeedsEndpoint,
     #[error("the load balancer that has the frontend could not be deleted")]
@@ -62,15 +65,25 @@ impl Failure {
         matches!(self, Failure::Hns(error) if error.class() == Class::Unavailable)
     }
 
-    /// Whether the frontend is in use (0x803B0013).
+    /// Whether the frontend is in use (0x803B0013, or 0x800700B7 with an id that is free).
     pub fn is_port_in_use(&self) -> bool {
-        matches!(self, Failure::Hns(error) if error.class() == Class::PortInUse)
+        match self {
+            Failure::Hns(error) => error.class() == Class::PortInUse,
+            Failure::FrontendTaken(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether HNS has no memory or no ports left (0x8007000E). It also returns this code when all dynamic ports are reserved for load
+    /// balancers without DSR (containernetworking/plugins 613).
+    pub fn is_out_of_resources(&self) -> bool {
+        matches!(self, Failure::Hns(error) if error.code() == Some(Hresult::E_OUTOFMEMORY))
     }
 
     /// Whether the failure shows that the observed state is out of date.
     pub fn requires_refresh(&self) -> bool {
         match self {
-            Failure::OtherContent => true,
+            Failure::OtherContent | Failure::FrontendTaken(_) => true,
             // Each of these contradicts the observed state: something unknown exists, or something known does not.
             Failure::Hns(error) => matches!(error.class(), Class::PortInUse | Class::Exists | Class::Absent),
             _ => false,
@@ -163,6 +176,8 @@ mod tests {
         assert_eq!(of(hns(Hresult::ERROR_ALREADY_EXISTS)), [false, false, true]);
         assert_eq!(of(hns(Hresult::ELEMENT_NOT_FOUND)), [false, false, true]);
         assert_eq!(of(Failure::OtherContent), [false, false, true]);
+        let taken = Error::hns("HcnCreateLoadBalancer", Hresult::ERROR_ALREADY_EXISTS);
+        assert_eq!(of(Failure::FrontendTaken(taken)), [false, true, true]);
         assert_eq!(of(hns(Hresult::E_INVALIDARG)), [false; 3]);
         assert_eq!(of(Failure::NeedsEndpoint), [false; 3]);
     }

@@ -101,6 +101,11 @@ impl Observed {
         self.named.get(name)?.first().copied()
     }
 
+    /// The number of load balancers that translate connections, so that each reserves ports of the host.
+    pub fn load_balancers_without_dsr(&self) -> usize {
+        self.load_balancers.values().filter(|observed| observed.is_without_dsr()).count()
+    }
+
     pub fn load_balancer(&self, id: Guid) -> Option<&ObservedLoadBalancer> {
         self.load_balancers.get(&id)
     }

@@ -151,6 +151,11 @@ impl ObservedLoadBalancer {
         }
     }
 
+    /// Whether it is known to have no direct server return.
+    pub fn is_without_dsr(&self) -> bool {
+        self.form.is_some_and(|form| !form.flags.contains(LoadBalancerFlags::DSR))
+    }
+
     /// Whether this record and `listed`, a record of the v1 list, agree in what the v1 list has: frontends, backends
     /// and backend port.
     pub fn matches_v1_list(&self, listed: &Self) -> bool {

@@ -1,4 +1,4 @@
-//! Finds the owner of a frontend that HNS refuses with `HCN_E_PORT_ALREADY_EXISTS`.
+//! Finds out why HNS refuses a frontend: its owner, or the lack of ports.
 
 use hcn::schema::Protocol;
 
@@ -13,6 +13,14 @@ impl Reconciler {
     pub(super) fn add_port_in_use(&mut self, frontend: Frontend) {
         let Some(service) = self.desired.frontend(frontend).map(|owner| owner.service.clone()) else { return };
         let condition = Condition::PortInUse { frontend, holder: self.holder(frontend) };
+        self.conditions.add(frontend, ServiceCondition { service, condition });
+    }
+
+    /// Adds the condition that HNS has no ports left for a frontend.
+    pub(super) fn add_out_of_ports(&mut self, frontend: Frontend) {
+        let Some(service) = self.desired.frontend(frontend).map(|owner| owner.service.clone()) else { return };
+        let without_dsr = self.observed.load_balancers_without_dsr();
+        let condition = Condition::OutOfPorts { frontend, without_dsr };
         self.conditions.add(frontend, ServiceCondition { service, condition });
     }
 
@@ -40,7 +48,7 @@ impl Reconciler {
                 return Holder::OwnHealthCheck { service: Some(service.name.clone()) };
             }
         }
-        Holder::Unknown
+        Holder::Unknown { without_dsr: self.observed.load_balancers_without_dsr() }
     }
 
     /// The frontend itself, and those that use the same port on the host. A frontend without an address uses the port

@@ -183,9 +183,12 @@ impl Reconciler {
                 self.recheck_after_refusal(client);
             }
             // After the list, which may show what uses the port.
-            for (outcome, _) in failures(&outcomes).filter(|(_, failure)| failure.is_port_in_use()) {
-                if let Some(frontend) = outcome.step.action.subject().frontend() {
+            for (outcome, failure) in failures(&outcomes) {
+                let Some(frontend) = outcome.step.action.subject().frontend() else { continue };
+                if failure.is_port_in_use() {
                     self.add_port_in_use(frontend);
+                } else if failure.is_out_of_resources() {
+                    self.add_out_of_ports(frontend);
                 }
             }
             all.extend(outcomes);

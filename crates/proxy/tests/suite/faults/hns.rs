@@ -113,7 +113,10 @@ fn issues_137530_and_community_8883_a_port_in_use_is_reported_and_others_are_una
     assert!(rig.objects().contains(&"lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".into()));
     assert!(rig.objects().contains(&"lb 10.96.0.9:80/6 -> 10.244.2.9:8080 flags 1/0".into()));
     let conditions = rig.proxy.conditions();
-    assert!(matches!(&conditions[0].condition, Condition::PortInUse { holder: Holder::Unknown, .. }), "{conditions:?}");
+    assert!(
+        matches!(&conditions[0].condition, Condition::PortInUse { holder: Holder::Unknown { without_dsr: 0 }, .. }),
+        "{conditions:?}"
+    );
 
     // Two minutes of it cost a bounded number of calls.
     rig.calls();

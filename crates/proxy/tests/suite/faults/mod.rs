@@ -3,6 +3,7 @@
 
 mod hns;
 mod objects;
+mod refused;
 mod start;
 
 use hcn::{Guid, Kind};
