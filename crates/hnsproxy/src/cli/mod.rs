@@ -162,10 +162,10 @@ pub struct EmulatorArgs {
     /// The address to listen at. Every client has full access.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10258")]
     pub listen: String,
-    /// Start with the objects of a host document.
-    #[arg(long, value_name = "HOST.json")]
+    /// Start with the objects of a host document, or of a dump of HNS: a file or a directory.
+    #[arg(long, value_name = "PATH")]
     pub host: Option<PathBuf>,
-    /// The Windows build or the HNS version, instead of that of the host document: server2019, server2022, 23h2, server2025, 15.5.
+    /// The Windows build or the HNS version, instead of that of the host document or dump: server2019, server2022, 23h2, server2025, 15.5.
     #[arg(long, value_name = "BUILD")]
     pub build: Option<hcn_emulator::Build>,
     #[command(flatten)]
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn errors_name_the_flag_and_what_is_expected() {
         assert!(run(&["--from=x", "--enable-dsr=maybe"]).unwrap_err().contains("expected true or false"));
-        assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:HOST.json"));
+        assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:PATH"));
         assert!(run(&["--from=x", "surplus"]).unwrap_err().contains("surplus"));
         assert!(run(&["--healthz-bind-address=localhost"]).unwrap_err().contains("expected an IP address"));
     }

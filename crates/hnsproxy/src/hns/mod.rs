@@ -2,6 +2,8 @@
 
 mod args;
 #[cfg(feature = "emulator")]
+mod dump;
+#[cfg(feature = "emulator")]
 mod emulated;
 mod watchdog;
 
@@ -19,7 +21,7 @@ pub use emulated::emulator;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HnsError {
-    #[error("--hns windows is for Windows only; use --hns emulated[:HOST.json] or --hns tcp://HOST:PORT")]
+    #[error("--hns windows is for Windows only; use --hns emulated[:PATH] or --hns tcp://HOST:PORT")]
     NotWindows,
     #[cfg(not(feature = "emulator"))]
     #[error("this build has no emulated HNS (releases for Windows have none); use --hns windows")]

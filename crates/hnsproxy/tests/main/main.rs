@@ -9,6 +9,7 @@
 
 mod commands;
 mod configuration;
+mod dumps;
 mod explain;
 mod files;
 mod hns;
