@@ -109,6 +109,11 @@ pub struct ProxyArgs {
     /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
+    /// On HNS 9.x (Windows Server 2019) and a network that is no overlay, give load balancers without DSR the node IP as source VIP. Newer updates
+    /// of Server 2019 can use the address of the load balancer if there is no source VIP: a pod then cannot reach itself, or a pod of the same
+    /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
+    #[arg(long)]
+    pub node_ip_as_source_vip: bool,
     /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
     /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE")]
