@@ -366,6 +366,10 @@ impl Hns {
         if let (Err(error), Some((kind, _, document))) = (&answer, &before) {
             // HNS says what is not true: that an object is absent, or that it refused a write which it has made.
             let lie = match error.class() {
+                // What was modified exists, unless the error is about a backend.
+                Class::Absent if matches!(write, Some(Write::ModifyLoadBalancer(..))) => {
+                    error.code() != Some(Hresult::HCN_E_ENDPOINT_NOT_FOUND)
+                }
                 Class::Absent => !effective,
                 Class::Invalid | Class::Unsupported => effective,
                 _ => false,
@@ -428,6 +432,8 @@ impl Hcn for Hns {
         if !call.is_counted() {
             return self.emulator.call(call);
         }
+        // Calls take no time here: without it, one thread would often finish a job before the next one begins.
+        std::thread::yield_now();
         let mut state = self.state();
         state.clock += 1;
         let was_dead = state.dead;

@@ -363,13 +363,16 @@ impl Witness {
             self.unrecorded.insert(std::thread::current().id());
         }
         self.written = self.subjects(write, deleted.as_ref(), emulator);
-        let restores = self.is_restoration(write, answer.is_ok());
+        let deletes = matches!(write, Write::DeleteEndpoint(_) | Write::DeleteLoadBalancer(_));
+        // The process takes an absent object for deleted.
+        let failure = class.filter(|class| !(deletes && *class == Class::Absent));
+        let restores = self.is_restoration(write, failure.is_none());
         for subject in self.written.clone() {
             // The job ends. Those of other threads that have deleted go on.
             if class == Some(Class::Unavailable) {
                 self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
             }
-            match class {
+            match failure {
                 // It is written again after an audit, and keeps its place.
                 Some(Class::Unavailable) => {}
                 Some(_) => drop(self.failed.insert(subject)),
