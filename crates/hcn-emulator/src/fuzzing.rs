@@ -15,6 +15,9 @@ use crate::shared::Shared;
 use crate::testing;
 use crate::wire::{Answer, Request, encode, receive};
 
+/// The number of requests that are answered. An answer may have everything that the requests before it have made.
+const MAX_REQUESTS: usize = 100;
+
 /// What a client sends, and what it receives. Text that begins as JSON is lines, each of which becomes a frame: a mutation rarely gets the
 /// length of a frame right.
 pub fn frames(bytes: &[u8]) {
@@ -36,7 +39,8 @@ fn serve(mut stream: &[u8]) {
     let Ok(emulator) = Emulator::from_host(&testing::host("15.5", &["Overlay"])) else { return };
     let shared = Shared::new(Arc::new(emulator), Host::default());
     let session = Session::new(&shared, Guid::nil());
-    while let Ok(Some(request)) = receive::<Request>(&mut stream) {
+    for _ in 0..MAX_REQUESTS {
+        let Ok(Some(request)) = receive::<Request>(&mut stream) else { return };
         is_the_same_after_a_frame(&request);
         let answer = match request {
             Request::Call(call) => Answer::Call(session.call(call)),

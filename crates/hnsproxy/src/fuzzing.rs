@@ -19,8 +19,14 @@ pub fn configuration(bytes: &[u8]) {
     assert_eq!(again.map(|again| again.to_v1alpha1()), Ok(written), "{text}");
 }
 
+/// The limit of Windows for a command line, in characters.
+const MAX_COMMAND_LINE: usize = 32_767;
+
 /// Arguments, separated by line ends.
 pub fn flags(bytes: &[u8]) {
+    if bytes.len() > MAX_COMMAND_LINE {
+        return;
+    }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let arguments = std::iter::once("hnsproxy").chain(text.split('\n')).map(OsString::from);
     let flags = match cli::parse(arguments) {
