@@ -7,6 +7,7 @@ mod bench;
 mod chaos;
 mod cluster;
 mod folder;
+mod fuzz;
 mod http;
 mod lint;
 mod mutants;
@@ -44,6 +45,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Run random worlds with faults of every kind, and judge each write to HNS.
     Chaos(chaos::Arguments),
+    /// Fuzz everything that comes from outside: files, API server, flags, HNS, emulator.
+    Fuzz(fuzz::Arguments),
     /// Change the code in many small ways, and report the changes that no test detects.
     Mutants(mutants::Arguments),
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::WineBench(arguments) => wine_bench::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),

@@ -11,6 +11,9 @@ use crate::kubernetes::node::Node;
 use crate::kubernetes::{Problem, ProblemKind, Skip};
 use crate::loaded::{Content, Loaded, NotUsed, Usable};
 
+/// How many Nodes a message names.
+const MAX_NAMED_NODES: usize = 5;
+
 /// The objects of a cluster that concern this proxy, and the parts that could not be used. Catalogs of the same files share the objects that
 /// have not changed.
 #[derive(Debug, Default)]
@@ -72,7 +75,9 @@ impl<'a> CatalogBuilder<'a> {
             Ok(service) => drop(self.catalog.services.insert(service.name.clone(), service.clone())),
             // As for slices.
             Err(why) => {
-                self.catalog.services.retain(|known, _| known.to_string() != name);
+                if let Some((namespace, name)) = name.split_once('/') {
+                    self.catalog.services.remove(&ServiceName::new(namespace, name));
+                }
                 self.catalog.skipped_services.insert(name.to_owned(), why.to_string());
             }
         }
@@ -121,6 +126,7 @@ impl Catalog {
                 self.nodes = node.into_iter().map(|node| (node.name.clone(), Arc::new(node))).collect();
             }
             Change::Problems(problems) => self.problems.extend(problems),
+            Change::ResetProblems(problems) => self.problems = problems,
             Change::Outage(_) => {}
         }
     }
@@ -152,6 +158,19 @@ impl Catalog {
 
     fn node(&self, name: &str) -> Option<Node> {
         self.nodes.get(name).map(|node| Node::clone(node))
+    }
+
+    /// What to log if there are Nodes, but not that of this proxy: no backend is local then, and there is no zone. Clusters in files often
+    /// have no Nodes at all.
+    pub fn missing_node(&self, name: &str) -> Option<String> {
+        if self.nodes.is_empty() || self.nodes.contains_key(name) {
+            return None;
+        }
+        let mut known: Vec<_> = self.nodes.keys().take(MAX_NAMED_NODES).map(SmolStr::to_string).collect();
+        if self.nodes.len() > MAX_NAMED_NODES {
+            known.push(format!("and {} more", self.nodes.len() - MAX_NAMED_NODES));
+        }
+        Some(format!("Node {name} not found (known: {}); set --hostname-override", known.join(", ")))
     }
 
     /// The numbers of objects in one line, for logs.
@@ -221,7 +240,7 @@ mod tests {
                 "document 2: missing kind (c.yaml)",
                 "document 3: missing kind (c.yaml)",
                 "Deployment ns/d: unused kind apps/v1 Deployment (c.yaml)",
-                "Service ns/w: spec.ports[0].port: invalid type: string \"http\", expected i64 (c.yaml)",
+                "Service ns/w: spec.ports[0].port: expected an integer, found \"http\" (c.yaml)",
                 "EndpointSlice ns/s: Service ns/gone not found (c.yaml)",
             ]
         );
@@ -277,6 +296,18 @@ mod tests {
         assert_eq!(twice.services.values().next().unwrap().cluster_ips[0].to_string(), "10.0.0.2");
         assert_eq!(twice.problems.len(), 1);
         assert!(catalog(&[service("a", "10.0.0.1"), service("a", "None")]).services.is_empty());
+    }
+
+    #[test]
+    fn a_missing_node_is_reported_if_there_are_others() {
+        let node =
+            |number: u32| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("win-{number}")}});
+        let missing = |count: u32| catalog(&(1..=count).map(node).collect::<Vec<_>>()).missing_node("win-7");
+        let named = |known: &str| Some(format!("Node win-7 not found (known: {known}); set --hostname-override"));
+        assert_eq!(missing(0), None);
+        assert_eq!(missing(2), named("win-1, win-2"));
+        assert_eq!(missing(6), named("win-1, win-2, win-3, win-4, win-5, and 1 more"));
+        assert_eq!(missing(7), None);
     }
 
     #[test]

@@ -20,9 +20,10 @@ pub enum Change {
     DeleteSlice(SliceName),
     /// The local Node as it is now; `None` if the source has no such Node.
     Node(Option<Node>),
-    /// Parts of objects that were left out. From an API server: the problems of one version of an object. From files: all problems of all
-    /// files, emitted when they change, so an empty list means that all were resolved.
+    /// Parts of objects that were left out: the problems of one version of an object of an API server.
     Problems(Vec<Problem>),
+    /// All problems of all files: every other problem is resolved.
+    ResetProblems(Vec<Problem>),
     /// Why the source cannot be read at present; `None` once that is resolved. Everything emitted before stays valid meanwhile.
     Outage(Option<String>),
 }

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::yaml::yaml_options;
+
 /// The position and the reason of invalid YAML or JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {reason}")]
@@ -115,17 +117,9 @@ impl Part<'_> {
     }
 
     fn read_yaml(&self) -> Result<Vec<Value>, SyntaxError> {
-        // The file is trusted and may contain a large cluster, so only the limits against expanding aliases stay.
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_events: usize::MAX,
-                max_nodes: usize::MAX,
-                max_documents: usize::MAX,
-                max_total_scalar_bytes: usize::MAX,
-            },
-            // Services and namespaces may be named `n` or `on`: only `true` and `false` are booleans.
-            strict_booleans: true,
-        };
+        let mut options = yaml_options(self.text.len());
+        // Services and namespaces may be named `n` or `on`: only `true` and `false` are booleans.
+        options.strict_booleans = true;
         serde_saphyr::from_multiple_with_options(self.text, options).map_err(|error| {
             let location = error.location();
             let reason = error.without_snippet().to_string();

@@ -11,7 +11,11 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     decode_text(std::fs::read(path)?)
 }
 
-pub(crate) fn decode_text(bytes: Vec<u8>) -> io::Result<String> {
+/// The text of a file with these bytes.
+///
+/// # Errors
+/// If they are no valid text.
+pub fn decode_text(bytes: Vec<u8>) -> io::Result<String> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, odd) = rest.as_chunks();

@@ -106,7 +106,9 @@ impl Files {
         for path in paths {
             let none = Content::default();
             let known = self.contents.get(&path).unwrap_or(&none);
-            match read(&path, known, self.unconfirmed.remove(&path), now, &mut self.parsed) {
+            let unconfirmed = self.unconfirmed.remove(&path);
+            let read = read_text(&path).map_err(unreadable(&path));
+            match read.and_then(|text| content(&path, text, known, unconfirmed, now, &mut self.parsed)) {
                 Ok(Read::Content(content)) => drop(self.contents.insert(path, content)),
                 Ok(Read::Unconfirmed(text)) => drop(self.unconfirmed.insert(path, text)),
                 Err(error) => errors.push(error),
@@ -136,6 +138,25 @@ impl Files {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl Files {
+    /// One file with this text.
+    pub(crate) fn of_text(path: &Path, text: &str) -> Result<Self, FileError> {
+        let mut files = Self::default();
+        files.refresh_text(path, text).map(|()| files)
+    }
+
+    /// Takes the text that the file has now.
+    pub(crate) fn refresh_text(&mut self, path: &Path, text: &str) -> Result<(), FileError> {
+        let none = Content::default();
+        let known = self.contents.get(path).unwrap_or(&none);
+        if let Read::Content(content) = content(path, text.to_owned(), known, None, now(), &mut self.parsed)? {
+            self.contents.insert(path.to_owned(), content);
+        }
+        Ok(())
+    }
+}
+
 fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> FileError {
     let path = path.to_owned();
     |source| FileError::Unreadable { path, source }
@@ -151,15 +172,15 @@ enum Read {
     Unconfirmed(Unconfirmed),
 }
 
-/// Reads a file, and parses the parts that are not in `known`.
-fn read(
+/// Parses the parts of the text of a file that are not in `known`.
+fn content(
     path: &Path,
+    text: String,
     known: &Content,
     unconfirmed: Option<Unconfirmed>,
     now: Instant,
     parsed: &mut Parsed,
 ) -> Result<Read, FileError> {
-    let text = read_text(path).map_err(unreadable(path))?;
     let syntax = |error| FileError::Syntax { path: path.to_owned(), error };
     let parts = document::parts(&text, extension(path) == "json").map_err(syntax)?;
     let is_yaml = parts.iter().any(Part::is_yaml);

@@ -1,6 +1,6 @@
 //! The cluster as a Service proxy sees it: Services, EndpointSlices and the local Node, from an API server or from files.
 //!
-//! Whatever the source, it emits batches of [`Change`]s: [`cluster::list_watch`] for an API server, [`FileSource`] for files.
+//! Whatever the source, it emits [`Change`]s: [`cluster::list_watch`] for an API server, [`FileSource`] for files.
 //! [`cluster::read`] and [`files::Files`] read a cluster once, as a [`Catalog`]. This crate is independent of HNS. It starts no runtime
 //! for watching, and no thread except the one that waits for file changes: futures run where the consumer spawns them. A
 //! [`cluster::RequestObserver`] of the consumer counts requests.
@@ -11,10 +11,10 @@
 //! - **Complete lists.** The first change of a kind is its complete list ([`Change::ResetServices`], [`Change::ResetSlices`],
 //!   [`Change::Node`]), emitted after its last page has been read. A later list replaces everything, so a missed deletion takes effect. An
 //!   incomplete list is never emitted.
-//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one [`Batch`], with
-//!   the objects that have changed. At most one is pending: if the files change before it is taken, it gets these changes too.
+//! - **Batches.** The changes of one call belong together: apply all of them before acting on any. A reload of files is one call, with the
+//!   objects that have changed.
 //! - **Partial failure.** The valid parts of an object are used. Each invalid part is left out and reported as a [`kubernetes::Problem`]
-//!   ([`Change::Problems`]), once for each version of the object. An object without any usable part is deleted.
+//!   ([`Change::Problems`], [`Change::ResetProblems`]), once for each version of the object. An object without any usable part is deleted.
 //! - **Outages.** While the source cannot be read, [`Change::Outage`] carries the reason, and everything emitted before stays valid.
 //!   Requests are retried with backoff. Missed changes are emitted afterwards, and then the outage is resolved. A single failure that a
 //!   healthy server causes too, such as a broken connection or an expired resource version, is not an outage.
@@ -33,7 +33,6 @@
 //!   of the model, and not that of the types of `k8s-openapi`.
 #![forbid(unsafe_code)]
 
-mod batch;
 mod catalog;
 mod change;
 pub mod cluster;
@@ -45,13 +44,17 @@ mod file_source;
 mod file_text;
 pub mod file_watch;
 pub mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kubernetes;
 mod loaded;
+mod yaml;
 
-pub use batch::{Batch, PendingBatch};
 pub use catalog::Catalog;
 pub use change::Change;
 pub use document::SyntaxError;
 pub use error_chain::error_chain;
 pub use file_source::FileSource;
 pub use file_text::read_text;
+pub use yaml::yaml_options;

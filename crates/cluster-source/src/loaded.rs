@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::defaults::{Defaults, read_yaml11, set_namespace};
 use crate::kubernetes::node::Node;
 use crate::kubernetes::object::{self, Metadata};
+use crate::kubernetes::type_error::{TypeError, type_error};
 use crate::kubernetes::{ConvertError, Converted, Problem, ProblemKind, Skip, node, service, slice};
 
 /// An object of a file.
@@ -104,10 +105,11 @@ fn convert<O: DeserializeOwned + Defaults, T>(
     problems: &mut Vec<Problem>,
     convert: impl FnOnce(&O) -> Result<Converted<T>, ConvertError>,
 ) -> Usable<T> {
-    let mut object: O = serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut problem = Problem::object(ProblemKind::BadObject, subject, error.inner().to_string());
-        problem.field = error.path().to_string();
-        problems.push(problem);
+    let mut object: O = O::deserialize(value).map_err(|error| {
+        let type_error = type_error::<O>(value);
+        let TypeError { field, what } =
+            type_error.unwrap_or_else(|| TypeError { field: String::new(), what: error.to_string() });
+        problems.push(Problem { field, ..Problem::object(ProblemKind::BadObject, subject, what) });
         NotUsed::Invalid
     })?;
     object.set_defaults();

@@ -137,7 +137,7 @@ impl Faults {
             match fault.effect {
                 Effect::Fail(code) => effects.fail = effects.fail.or(Some(code)),
                 Effect::FailAfter(code) => effects.fail_after = effects.fail_after.or(Some(code)),
-                Effect::Delay(delay) => effects.delay += delay,
+                Effect::Delay(delay) => effects.delay = effects.delay.saturating_add(delay),
                 Effect::Hang => effects.hang = true,
                 Effect::Partial(percent) => effects.percent = effects.percent.or(Some(percent)),
                 Effect::Stale => {
@@ -184,4 +184,23 @@ fn thin_out(text: &str, percent: u8) -> String {
         });
     }
     document.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::Guid;
+
+    use super::*;
+    use crate::builds::Build;
+
+    #[test]
+    fn delays_add_up_to_at_most_the_longest_time() {
+        let store = Store::new(Build::of(hcn::Version { major: 15, minor: 5 }));
+        let mut faults = Faults::default();
+        for _ in 0..2 {
+            faults.inject(Fault::of_each(Which::Any, Effect::Delay(Duration::MAX)), None, &store);
+        }
+        let call = Call::Open { kind: Kind::Network, id: Guid::nil() };
+        assert_eq!(faults.effects_on(&call).delay, Duration::MAX);
+    }
 }

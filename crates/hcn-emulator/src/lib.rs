@@ -19,6 +19,9 @@ pub mod control;
 mod emulator;
 mod events;
 pub mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod journal;
 mod object;

@@ -103,18 +103,18 @@ fn invalid(reason: &str) -> io::Error {
 }
 
 /// One connection of a client. Dropping the last one closes the handles of the client.
-struct Session<'a> {
+pub(crate) struct Session<'a> {
     shared: &'a Shared,
     client: Guid,
 }
 
 impl<'a> Session<'a> {
-    fn new(shared: &'a Shared, client: Guid) -> Self {
+    pub(crate) fn new(shared: &'a Shared, client: Guid) -> Self {
         shared.clients().connect(client);
         Self { shared, client }
     }
 
-    fn call(&self, mut call: Call) -> Result<Reply, Failure> {
+    pub(crate) fn call(&self, mut call: Call) -> Result<Reply, Failure> {
         self.disown(&mut call);
         let result = self.shared.emulator.call(&call);
         match (&call, &result) {
@@ -152,7 +152,7 @@ impl Drop for Session<'_> {
     }
 }
 
-fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
+pub(crate) fn control(shared: &Shared, command: Command) -> Result<Outcome, String> {
     let emulator: &Emulator = &shared.emulator;
     match command {
         Command::Documents(kind) => return Ok(Outcome::Documents(emulator.documents(kind))),

@@ -250,6 +250,14 @@ pub enum Error {
         /// What is invalid, with its position.
         reason: String,
     },
+    /// HNS has created or modified the object, and reading it back failed. Whether HNS has it as requested is not known.
+    #[error("{function} succeeded, but the object cannot be read back: {source}")]
+    NotReadBack {
+        /// The native function that created or modified it.
+        function: &'static str,
+        /// Why the read failed.
+        source: Box<Error>,
+    },
     /// This system lacks the DLL or the function.
     #[error("{what} is not available on this system: {reason}")]
     Missing {
@@ -303,7 +311,9 @@ impl Error {
             Error::NotListed { .. } => Class::Absent,
             Error::Missing { .. } => Class::Unsupported,
             Error::Transport { .. } | Error::Stopped { .. } => Class::Unavailable,
-            Error::Envelope { .. } | Error::Document { .. } => Class::Other,
+            // The class of the read is not that of the write: what cannot be read is not refused, and not absent either.
+            Error::NotReadBack { source, .. } if source.class() == Class::Unavailable => Class::Unavailable,
+            Error::NotReadBack { .. } | Error::Envelope { .. } | Error::Document { .. } => Class::Other,
         }
     }
 

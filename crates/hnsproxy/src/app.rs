@@ -180,8 +180,13 @@ mod tests {
         /// Runs with events that are queued before, until HNS is in sync. Returns the number of writes.
         fn run(&self, events: Vec<Event>) -> u64 {
             let bound = self.build();
-            let Context { events: sender, store, background, .. } = bound.context.clone();
-            events.into_iter().for_each(|event| sender.send(event));
+            events.into_iter().for_each(|event| bound.context.events.send(event));
+            self.run_until_in_sync(bound);
+            self.hns.counts().writes
+        }
+
+        fn run_until_in_sync(&self, bound: Bound<'_>) {
+            let Context { store, background, .. } = bound.context.clone();
             let (mut status, shutdown) = (store.subscribe(), self.shutdown.clone());
             let _task = background.spawn(move |stopped| async move {
                 let in_sync = |status: &Arc<Status>| status.hns_version.is_some() && status.progress.backlog == 0;
@@ -193,7 +198,6 @@ mod tests {
                 }
             });
             bound.run().unwrap();
-            self.hns.counts().writes
         }
     }
 
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_has_the_addresses_of_its_node_from_the_start() {
+    fn the_host_has_the_addresses_of_its_node() {
         let mut host: Value = serde_json::from_str(&fs::read_to_string(recording("host.json")).unwrap()).unwrap();
         host["nodeIPs"] = Value::Array(Vec::new());
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -222,7 +226,10 @@ mod tests {
         let mut parts = Parts::new(&["--hostname-override=lin-4"]);
         parts.args.proxy.hns.hns = HnsChoice::Emulated(Some(file.path().to_owned()));
         parts.hns = Hns::open(&parts.args.proxy.hns).unwrap();
-        let status = parts.build().context.store.snapshot().status;
+        let bound = parts.build();
+        let store = bound.context.store.clone();
+        parts.run_until_in_sync(bound);
+        let status = store.snapshot().status;
         let addresses: Vec<_> = status.node.addresses.iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["192.168.77.4", "fd00:77::4"]);
     }

@@ -18,6 +18,9 @@ pub mod duration_argument;
 pub mod environment;
 pub mod error;
 pub mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hns;
 pub mod http_client;
 pub mod instance_lock;

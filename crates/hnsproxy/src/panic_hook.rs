@@ -6,36 +6,80 @@
 
 use std::any::Any;
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
+use cluster_source::cluster::kill_plugins;
 use tracing::error;
 
 /// The threads with these names contain panics: the background thread, and its blocking threads. [`Background`](crate::background::Background)
 /// ends the process if one of its own tasks panics.
 pub const CONTAINING_THREADS: &str = "background";
 
-/// Logs each panic, and ends the process unless the thread contains it.
+/// How long the report of a panic may take. The thread that panics may hold a lock of the log, and what receives the report may hang.
+const MAX_REPORT: Duration = Duration::from_secs(1);
+/// The name of the threads that report a panic.
+const REPORTING_THREAD: &str = "panic-report";
+
+static ALSO_REPORT: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Reports each panic to another place than the log, too. Only the first call counts.
+pub fn also_report(report: fn(&str)) {
+    let _ = ALSO_REPORT.set(report);
+}
+
+/// Reports each panic, and ends the process unless the thread contains it.
 pub fn install() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
+        if name == REPORTING_THREAD {
+            // Its report would panic in the same way.
+            default(panic);
+            abort();
+        }
+        let message = format!("panic in thread {name}: {}; this is a bug in hnsproxy", description(panic));
         if tracing::dispatcher::has_been_set() {
             // A Windows service has no standard error.
-            error!("panic in thread {name}: {}; this is a bug in hnsproxy", description(panic));
+            report(&message, |message| error!("{message}"));
         } else {
             default(panic);
         }
+        if let Some(also_report) = ALSO_REPORT.get() {
+            report(&message, also_report);
+        }
         if name != CONTAINING_THREADS {
-            std::process::abort();
+            abort();
         }
     }));
+}
+
+fn abort() -> ! {
+    kill_plugins();
+    std::process::abort()
+}
+
+/// Calls `to` on a thread of its own, and waits for its end, but not longer than [`MAX_REPORT`].
+fn report(message: &str, to: impl Fn(&str) + Send + 'static) {
+    let message = message.to_owned();
+    let (done, ended) = mpsc::channel::<()>();
+    let work = move || {
+        to(&message);
+        drop(done);
+    };
+    if thread::Builder::new().name(REPORTING_THREAD.to_owned()).spawn(work).is_ok() {
+        // Nothing is sent: it returns once the sender is dropped.
+        let _ = ended.recv_timeout(MAX_REPORT);
+    }
 }
 
 /// Ends the process after a panic that must not be contained. The hook has logged it.
 pub fn end_process() -> ! {
     error!("ending the process after a panic of a background task; HNS keeps its state");
-    std::process::abort()
+    abort()
 }
 
 fn description(panic: &PanicHookInfo<'_>) -> String {
@@ -50,6 +94,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::process::{Command, ExitStatus, Stdio};
 
     use tokio::task::{spawn_blocking, spawn_local};
@@ -57,11 +102,45 @@ mod tests {
     use super::*;
     use crate::background::Background;
 
-    /// Runs an ignored test of this module in a process of its own.
-    fn run(name: &str) -> ExitStatus {
+    /// A variable of the environment of a child: the file for its second report.
+    const REPORT_FILE: &str = "PANIC_REPORT_FILE";
+
+    /// Runs an ignored test of this module in a process of its own. `report` is the file for its second report.
+    fn run_with(name: &str, report: &Path) -> ExitStatus {
         let test = format!("panic_hook::tests::{name}");
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", &test, "--ignored"]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+        child.args(["--exact", &test, "--ignored"]).env(REPORT_FILE, report);
+        child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+    }
+
+    fn run(name: &str) -> ExitStatus {
+        run_with(name, Path::new(""))
+    }
+
+    fn write_report(message: &str) {
+        std::fs::write(std::env::var_os(REPORT_FILE).unwrap(), message).unwrap();
+    }
+
+    /// Ends the test unless a child was aborted. One whose test fails has exit code 101; an aborted one on Unix has none.
+    #[track_caller]
+    fn assert_aborted(status: ExitStatus) {
+        assert!(!status.success() && status.code() != Some(101), "{status}");
+    }
+
+    #[test]
+    fn a_panic_is_reported_to_the_second_place_before_the_process_ends() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_aborted(run_with("child_with_a_second_report", file.path()));
+        let report = std::fs::read_to_string(file.path()).unwrap();
+        assert!(report.starts_with("panic in thread worker: on purpose at "), "{report}");
+    }
+
+    #[test]
+    fn a_log_that_hangs_delays_the_end_of_the_process_only_for_a_moment() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_aborted(run_with("child_with_a_log_that_hangs", file.path()));
+        let report = std::fs::read_to_string(file.path()).unwrap();
+        assert!(report.starts_with("panic in thread worker: on purpose at "), "{report}");
     }
 
     #[test]
@@ -72,9 +151,7 @@ mod tests {
     #[test]
     fn any_other_panic_ends_the_process() {
         for name in ["child_with_a_panic_in_a_thread", "child_with_a_panic_in_a_background_task"] {
-            let status = run(name);
-            // A test that fails has exit code 101; an aborted process on Unix has none.
-            assert!(!status.success() && status.code() != Some(101), "{name}: {status}");
+            assert_aborted(run(name));
         }
     }
 
@@ -106,5 +183,37 @@ mod tests {
         let background = Background::start().unwrap();
         // Waits for the end of the task.
         drop(background.spawn(|_| async { panic!("on purpose") }));
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_a_second_report() {
+        install();
+        also_report(write_report);
+        let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_a_log_that_hangs() {
+        /// Hangs in each line, as a pipe that nobody reads.
+        struct Hangs;
+
+        impl std::io::Write for Hangs {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                loop {
+                    thread::park();
+                }
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        tracing_subscriber::fmt().with_writer(|| Hangs).init();
+        install();
+        also_report(write_report);
+        let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();
     }
 }

@@ -134,7 +134,7 @@ impl Session {
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
             Change::Node(None) => self.node.found = Some(false),
-            Change::Problems(_) | Change::Outage(_) => {}
+            Change::Problems(_) | Change::ResetProblems(_) | Change::Outage(_) => {}
         }
     }
 
@@ -336,6 +336,10 @@ impl Session {
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         self.reconciler.frontends()
+    }
+
+    pub fn node_name(&self) -> &str {
+        &self.settings.node_name
     }
 
     pub fn client(&self) -> &Client {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use cluster_source::cluster::kill_plugins;
 use hcn::SlowCall;
 use tracing::error;
 
@@ -134,6 +135,7 @@ impl Shutdown {
         if let Some(callback) = lock(&self.0.before_exit).take() {
             callback();
         }
+        kill_plugins();
         std::process::exit(i32::from(ABANDONED));
     }
 }

@@ -64,6 +64,9 @@ pub struct Capabilities {
     /// Modifying a load balancer in place. Set to false when HNS reports success but changes nothing (kubernetes issue
     /// 131466).
     pub modify: bool,
+    /// Whether the version of HNS can modify load balancers in place, so that another program may do it and ids may not tell the backends.
+    /// Stays true when [`modify`](Self::modify) becomes false: one failed modification does not prove that no other one takes effect.
+    pub may_be_modified: bool,
     /// Whether the HNS v1 list of endpoints is trusted. Set to false when it contradicts the HCN (v2) API; then no audit detects what
     /// other programs modify in place.
     pub v1_endpoint_list: bool,
@@ -84,6 +87,7 @@ impl Capabilities {
                 affinity: features.session_affinity,
                 ipv6: features.ipv6_dual_stack,
                 modify: features.modify_load_balancer,
+                may_be_modified: features.modify_load_balancer,
                 v1_endpoint_list: true,
                 v1_load_balancer_list: true,
                 // Unknown bits may be set by HNS itself. They must not count as a difference.
@@ -99,6 +103,7 @@ impl Capabilities {
                 affinity: false,
                 ipv6: false,
                 modify: false,
+                may_be_modified: false,
                 // The HNS v1 API has no other lists.
                 v1_endpoint_list: true,
                 v1_load_balancer_list: true,

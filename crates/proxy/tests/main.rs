@@ -27,6 +27,8 @@ mod outages;
 mod progress;
 #[path = "suite/properties/mod.rs"]
 mod properties;
+#[path = "suite/reads.rs"]
+mod reads;
 #[path = "suite/reference.rs"]
 mod reference;
 #[path = "suite/refusals.rs"]

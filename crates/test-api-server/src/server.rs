@@ -17,7 +17,7 @@ use crate::session::serve;
 use crate::shared::{Received, Shared};
 use crate::store::{Content, Message};
 use crate::stream::Stream;
-use crate::tls::{ClientCertificate, Tls};
+use crate::tls::{ClientCertificate, ServerCertificate, Tls};
 
 /// A server, which stops when it is dropped. Methods take effect at once and for all connections.
 #[derive(Debug)]
@@ -47,14 +47,26 @@ impl ApiServer {
         Self::start_at(LOOPBACK, true)
     }
 
+    /// Serves HTTPS on a free port of the loopback interface, with a certificate that is its own certificate authority, and a key on P-521.
+    ///
+    /// # Errors
+    /// If no port is free, or certificates cannot be generated.
+    pub fn start_self_signed() -> io::Result<Self> {
+        Self::start_with(LOOPBACK, Some(ServerCertificate::SelfSigned))
+    }
+
     /// Serves HTTP or HTTPS on an address.
     ///
     /// # Errors
     /// If the address cannot be bound, or certificates cannot be generated.
     pub fn start_at(address: SocketAddr, tls: bool) -> io::Result<Self> {
+        Self::start_with(address, tls.then_some(ServerCertificate::Signed))
+    }
+
+    fn start_with(address: SocketAddr, certificate: Option<ServerCertificate>) -> io::Result<Self> {
         let port = Port::take(address)?;
         let address = port.address();
-        let tls = tls.then(|| Tls::new(address)).transpose()?.map(Arc::new);
+        let tls = certificate.map(|certificate| Tls::new(address, certificate)).transpose()?.map(Arc::new);
         let server = Self { shared: Arc::new(Shared::new()), port: Mutex::new(port), address, tls };
         server.make_available()?;
         Ok(server)

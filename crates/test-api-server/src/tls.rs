@@ -6,19 +6,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_ECDSA_P521_SHA512,
 };
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::stream::Stream;
 
+/// Which certificate a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerCertificate {
+    /// One that its certificate authority has signed.
+    Signed,
+    /// One that is its own certificate authority, with a key on P-521.
+    SelfSigned,
+}
+
 /// The TLS configuration of a server, and the certificate for its clients.
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: Arc<ServerConfig>,
+    /// The certificate that clients of the server have to trust, as PEM.
+    trusted: String,
+    /// Signs the certificates of clients.
     authority: CertifiedIssuer<'static, KeyPair>,
     client: Mutex<ClientCertificate>,
 }
@@ -36,9 +48,19 @@ pub(crate) struct ClientCertificate {
 
 impl Tls {
     /// Creates certificates for a server at an address. Client certificates are optional.
-    pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(address: SocketAddr, certificate: ServerCertificate) -> io::Result<Self> {
         let authority = authority().map_err(io::Error::other)?;
-        let (certificate, key) = signed(&authority, address.ip().to_string(), ExtendedKeyUsagePurpose::ServerAuth)?;
+        let name = address.ip().to_string();
+        let (trusted, certificate, key) = match certificate {
+            ServerCertificate::Signed => {
+                let (certificate, key) = signed(&authority, name, ExtendedKeyUsagePurpose::ServerAuth)?;
+                (authority.pem(), certificate, key)
+            }
+            ServerCertificate::SelfSigned => {
+                let (certificate, key) = self_signed(name).map_err(io::Error::other)?;
+                (certificate.pem(), certificate, key)
+            }
+        };
         let client = client(&authority)?.into();
 
         let provider = Arc::new(default_provider());
@@ -51,12 +73,12 @@ impl Tls {
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let mut config = config.with_single_cert(vec![certificate.der().clone()], key).map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: config.into(), authority, client })
+        Ok(Self { config: config.into(), trusted, authority, client })
     }
 
-    /// The certificate of the certificate authority, as PEM.
+    /// The certificate that clients of the server have to trust, as PEM.
     pub(crate) fn authority(&self) -> String {
-        self.authority.pem()
+        self.trusted.clone()
     }
 
     pub(crate) fn client(&self) -> ClientCertificate {
@@ -82,6 +104,13 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(DnType::CommonName, "test-api-server");
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+fn self_signed(name: String) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let mut params = CertificateParams::new(vec![name])?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512)?;
+    Ok((params.self_signed(&key)?, key))
 }
 
 fn client(authority: &CertifiedIssuer<'static, KeyPair>) -> io::Result<ClientCertificate> {

@@ -10,6 +10,7 @@ use super::kubeconfig::KubeconfigError;
 use super::plugin::PluginError;
 use super::proxy::InvalidProxy;
 use super::server_url::InvalidServerUrl;
+use super::tls::TlsError;
 use crate::error_chain;
 
 /// Why no client of an API server can be created.
@@ -57,7 +58,8 @@ pub enum AccessError {
     Proxy(#[from] InvalidProxy),
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    /// Certificates or keys that cannot be used.
+    #[error("cannot configure TLS to the API server: {0}")]
+    Tls(#[from] TlsError),
     #[error("cannot create API server client")]
     Client(#[source] Box<kube::Error>),
     #[error("cannot start the runtime for requests to the API server")]

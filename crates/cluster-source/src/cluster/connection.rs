@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
+use rustls::CertificateError;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::access::Access;
@@ -16,16 +17,16 @@ use super::api_status::ApiStatus;
 use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
 use super::limits::{MAX_ERROR_BODY, MAX_LINE, MAX_PAGE, PAGE_TIMEOUT};
+use super::line_buffer::LineBuffer;
 use super::rate_limiter::RateLimiter;
 use super::request::{Request, query};
-use super::request_error::RequestError;
+use super::request_error::{RequestError, TlsFailure};
 use super::request_observer::RequestObserver;
+use super::tls::ServerCertificateError;
 use crate::error_chain;
 
 /// The method of all requests, for metrics.
 const METHOD: &str = "GET";
-/// The memory in bytes that a watch keeps between long lines.
-const LINE_BUFFER: usize = 64 << 10;
 /// How much of a line that is too long is shown: enough for the name of the object.
 const BEGIN: usize = 200;
 
@@ -173,7 +174,7 @@ impl Response {
 
     /// The lines of a watch.
     pub(super) fn lines(self) -> Lines {
-        Lines { response: self, rest: Vec::new(), begin: 0 }
+        Lines { response: self, buffer: LineBuffer::default() }
     }
 }
 
@@ -187,9 +188,7 @@ enum Read {
 /// The lines of a response.
 pub(super) struct Lines {
     response: Response,
-    /// Received bytes. Those from `begin` on were not returned yet.
-    rest: Vec<u8>,
-    begin: usize,
+    buffer: LineBuffer,
 }
 
 /// The result of reading from a watch.
@@ -207,31 +206,21 @@ impl Lines {
     pub(super) async fn next(&mut self, timeout: Duration) -> Result<WatchRead<'_>, RequestError> {
         // For the whole line: a connection over which single bytes trickle is as silent.
         let deadline = Instant::now() + timeout;
-        let mut searched = self.begin;
         loop {
-            let unsearched = self.rest.get(searched..).unwrap_or_default();
-            if let Some(length) = unsearched.iter().position(|byte| *byte == b'\n') {
-                let (begin, end) = (self.begin, searched + length);
-                self.begin = end + 1;
-                return Ok(WatchRead::Line(self.rest.get(begin..end).unwrap_or_default()));
+            if let Some(line) = self.buffer.take_line() {
+                return Ok(WatchRead::Line(self.buffer.line(line)));
             }
-            self.rest.drain(..self.begin);
-            // After a long line, its memory is not kept.
-            if self.begin > LINE_BUFFER {
-                self.rest.shrink_to(LINE_BUFFER);
-            }
-            self.begin = 0;
-            searched = self.rest.len();
-            if searched > MAX_LINE {
-                let begin = self.rest.get(..BEGIN).unwrap_or_default();
+            let rest = self.buffer.rest();
+            if rest.len() > MAX_LINE {
+                let begin = rest.get(..BEGIN).unwrap_or_default();
                 return Err(RequestError::LineTooLong { begin: String::from_utf8_lossy(begin).into_owned() });
             }
             match timeout_at(deadline, self.response.chunk()).await {
                 Err(_) => return Ok(WatchRead::Idle),
-                Ok(None) if self.rest.iter().all(u8::is_ascii_whitespace) => return Ok(WatchRead::End),
+                Ok(None) if rest.iter().all(u8::is_ascii_whitespace) => return Ok(WatchRead::End),
                 // A page of a proxy may have no line end.
-                Ok(None) => return Err(DecodeError::new("watch ended within a line", &self.rest).into()),
-                Ok(Some(chunk)) => self.rest.extend_from_slice(&chunk?),
+                Ok(None) => return Err(DecodeError::new("watch ended within a line", rest).into()),
+                Ok(Some(chunk)) => self.buffer.push(&chunk?),
             }
         }
     }
@@ -250,9 +239,8 @@ impl RequestError {
             }
             if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
                 return match tls {
-                    rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_) => {
-                        RequestError::Tls(tls.to_string())
-                    }
+                    rustls::Error::InvalidCertificate(refused) => RequestError::Tls(refusal(refused)),
+                    rustls::Error::AlertReceived(_) => RequestError::Tls(TlsFailure::Rejected(tls.to_string())),
                     _ => RequestError::Connect(tls.to_string()),
                 };
             }
@@ -263,5 +251,16 @@ impl RequestError {
                 None => return RequestError::Connect(innermost.to_string()),
             }
         }
+    }
+}
+
+/// Why a certificate of the server was refused, by our verifier or by that of the operating system.
+fn refusal(error: &CertificateError) -> TlsFailure {
+    match error {
+        CertificateError::Other(other) => match other.0.downcast_ref::<ServerCertificateError>() {
+            Some(refused) => TlsFailure::Refused(refused.clone()),
+            None => TlsFailure::Other(error.to_string()),
+        },
+        _ => TlsFailure::Other(error.to_string()),
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_kube_would_panic_on_or_show_are_errors() {
+    fn case_15b_credentials_that_kube_would_panic_on_or_show_are_errors() {
         let error = |auth_info: AuthInfo| prepare(auth_info).err().unwrap().to_string();
         let token = Some("secret\nsecret".to_owned().into());
         let texts = [

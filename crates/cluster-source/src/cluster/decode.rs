@@ -15,6 +15,7 @@ use super::api_status::ApiStatus;
 use super::kind::Kind;
 use super::limits::{MAX_PAGE_OBJECTS, MAX_PROBLEM_TEXT, MAX_PROBLEMS, MAX_VALUES, SMALL_OBJECT};
 use super::object::{Event, Identity, Object, Page};
+use crate::kubernetes::type_error::{TypeError, type_error};
 use crate::kubernetes::{Converted, Problem, ProblemKind};
 
 /// The annotation of the bookmark that ends a streamed list.
@@ -208,7 +209,7 @@ fn object<K: Kind>(raw: &RawValue) -> Result<Object<K::Item>, String> {
     };
     problems.truncate(MAX_PROBLEMS);
     problems.iter_mut().for_each(|problem| problem.shorten(MAX_PROBLEM_TEXT));
-    Ok(Object { identity, item, problems })
+    Ok(Object { identity, item, problems, bytes: raw.get().len() })
 }
 
 /// # Errors
@@ -219,21 +220,25 @@ fn item<K: Kind>(raw: &RawValue, subject: &str) -> Result<Converted<K::Item>, Pr
         problem.what = format!("more than {MAX_VALUES} values");
         return Err(problem);
     }
-    let read: Result<K::Object, _> =
-        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
-    match read {
-        Ok(object) => K::convert(&object).map_err(|error| {
-            problem.what = error.to_string();
-            problem
-        }),
+    let read: Result<K::Object, _> = serde_json::from_str(raw.get());
+    let converted = match read {
+        Ok(object) => K::convert(&object).map_err(|error| error.to_string()),
         Err(error) => {
-            problem.field = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
-            // The position is relative to the object, whose text no user sees.
-            let what = error.inner().to_string();
-            problem.what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
-            Err(problem)
+            let type_error = serde_json::from_str(raw.get()).ok().and_then(|value| type_error::<K::Object>(&value));
+            Err(type_error.map_or_else(
+                || {
+                    // For example a field that occurs twice. The position is relative to the object, whose text no user sees.
+                    let what = error.to_string();
+                    what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned()
+                },
+                |TypeError { field, what }| {
+                    problem.field = field;
+                    what
+                },
+            ))
         }
-    }
+    };
+    converted.map_err(|what| Problem { what, ..problem })
 }
 
 /// Whether a text has more than this number of values. Commas in strings are counted too: they are few in a valid object.
@@ -274,8 +279,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "Service ns/web: spec.ports[0].port: invalid type: string \"http\", expected i64",
-                "Service (unnamed): invalid type: integer `7`, expected struct Service",
+                "Service ns/web: spec.ports[0].port: expected an integer, found \"http\"",
+                "Service (unnamed): expected an object, found 7",
             ]
         );
     }

@@ -6,6 +6,11 @@ use std::time::Duration;
 pub(super) const MAX_PAGE: usize = 32 << 20;
 /// The number of objects in a page, if a server ignores the limit of the request.
 pub(super) const MAX_PAGE_OBJECTS: usize = 50_000;
+/// The size limit of a list in bytes, all its pages together. A cluster at the limits of Kubernetes, with 10 000 Services and 150 000 Pods,
+/// has less than 100 MiB of EndpointSlices.
+pub(super) const MAX_LIST: usize = 256 << 20;
+/// For [`MAX_LIST`], an object has at least this size in bytes: in memory, a small one takes more than its text.
+pub(super) const MIN_OBJECT: usize = 1 << 10;
 /// For a whole page. The API server itself takes at most 60 s.
 pub(super) const PAGE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The size limit of a watch event in bytes. etcd limits an object to 1.5 MiB by default, in an encoding that takes less than half of the

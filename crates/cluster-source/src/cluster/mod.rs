@@ -11,16 +11,20 @@ mod connection;
 mod connection_options;
 mod credentials;
 mod decode;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod header;
 mod kind;
 mod known;
 mod kubeconfig;
 mod limits;
+mod line_buffer;
 mod list_watch;
 mod object;
 mod outage;
 #[cfg(test)]
 mod parity;
+mod pem;
 mod plugin;
 mod proxy;
 mod rate_limiter;
@@ -31,12 +35,14 @@ mod request_error;
 mod request_observer;
 mod resource_version;
 mod server_url;
+mod tls;
 mod userinfo;
 
 pub use access::Access;
 pub use access_error::AccessError;
 pub use connection_options::ConnectionOptions;
 pub use list_watch::list_watch;
+pub use plugin::kill_plugins;
 pub use read::{ReadError, read};
 pub use request_observer::RequestObserver;
 pub use userinfo::hide_userinfo;

@@ -30,6 +30,8 @@ pub(super) struct Object<T> {
     /// `None` if the object does not concern this proxy, or cannot be used.
     pub(super) item: Option<T>,
     pub(super) problems: Vec<Problem>,
+    /// The size of its text.
+    pub(super) bytes: usize,
 }
 
 /// A page of a list.

@@ -48,6 +48,10 @@ impl Bench {
             ("one-bad.crt", format!("{garbage}{}", bench.authority).into_bytes()),
             ("bad.crt", garbage.into()),
             ("der.crt", BASE64.decode(body).unwrap()),
+            // Without its byte order mark.
+            ("utf16-unmarked.crt", utf16(&bench.authority).split_off(2)),
+            // The begin of a key store.
+            ("store.pfx", [&[0x30, 0x82, 9, 9, 2, 1, 3][..], &[0x30; 99]].concat()),
             ("empty.crt", "\n".into()),
             ("text.crt", "hello".into()),
             ("client.crt", bench.certificate.clone().into_bytes()),
@@ -211,6 +215,14 @@ fn the_trust_in_a_server_is_that_of_client_go() {
         (
             file("der.crt"),
             "error: invalid certificate-authority: a certificate in DER; convert it to PEM, for example with openssl x509 -inform der",
+        ),
+        (
+            file("utf16-unmarked.crt"),
+            "error: invalid certificate-authority: neither UTF-8, nor UTF-16 with a byte order mark; save the certificates in PEM, as UTF-8",
+        ),
+        (
+            file("store.pfx"),
+            "error: invalid certificate-authority: a key store in PKCS #12 (.pfx); export its certificates to PEM, for example with openssl pkcs12 -nokeys",
         ),
         // client-go takes the system's authorities, unless its gate ClientsAllowCARotation is on, which is the default.
         (file("empty.crt"), "error: invalid certificate-authority: empty"),

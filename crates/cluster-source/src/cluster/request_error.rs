@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::api_status::ApiStatus;
 use super::decode::DecodeError;
 use super::limits::{MAX_LINE, MAX_PAGE};
+use super::tls::ServerCertificateError;
 
 /// How long a starting server may forbid everything, because it has not loaded the roles yet.
 const SERVER_START: Duration = Duration::from_secs(3);
@@ -16,8 +17,7 @@ pub(super) enum RequestError {
     Connect(String),
     /// The connection broke in the middle of a response.
     ConnectionLost(String),
-    /// The server's certificate is invalid, or the server rejected the client's certificate.
-    Tls(String),
+    Tls(TlsFailure),
     Timeout,
     /// A streamed list ended before it was complete.
     ListEnded,
@@ -39,6 +39,21 @@ pub(super) enum RequestError {
     },
     /// The server rejected the request.
     Api(ApiStatus),
+}
+
+/// Why a TLS handshake failed, with what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TlsFailure {
+    #[error(transparent)]
+    Refused(ServerCertificateError),
+    /// By rustls, or by the operating system. Holds the message.
+    #[error(
+        "{0}; check the clock of this node; without certificate-authority in the kubeconfig, this system decides which servers are trusted"
+    )]
+    Other(String),
+    /// Holds the alert that the server sent.
+    #[error("{0}; check client-certificate in the kubeconfig, and the clocks of this node and of the server")]
+    Rejected(String),
 }
 
 impl RequestError {
@@ -101,10 +116,7 @@ impl RequestError {
             RequestError::Client(why) => why.clone(),
             RequestError::Connect(why) => format!("cannot connect to API server {server}: {why}"),
             RequestError::ConnectionLost(why) => format!("connection to API server {server} lost: {why}"),
-            RequestError::Tls(why) => format!(
-                "TLS handshake with API server {server} failed: {why}; check certificate-authority, client-certificate and the server \
-                 name in the kubeconfig, and the clock of this node"
-            ),
+            RequestError::Tls(failure) => format!("TLS handshake with API server {server} failed: {failure}"),
             RequestError::Timeout => format!("API server {server} does not respond: timeout"),
             RequestError::ListEnded => {
                 format!("API server {server} ended the list of {resource} before it was complete")

@@ -9,6 +9,7 @@ pub mod object;
 mod problem;
 pub mod service;
 pub mod slice;
+pub(crate) mod type_error;
 
 pub use problem::{Problem, ProblemKind, Problems, summary};
 

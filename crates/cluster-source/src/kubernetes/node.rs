@@ -57,4 +57,22 @@ mod tests {
         assert!(!eligible(json!({"name": "a"}), json!([{"key": TO_BE_DELETED, "effect": "PreferNoSchedule"}])));
         assert!(!eligible(json!({"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}), json!([])));
     }
+
+    #[test]
+    fn case_19_internal_addresses_come_before_external_ones() {
+        let (internal, external, host) =
+            (("InternalIP", "10.0.0.1"), ("ExternalIP", "203.0.113.1"), ("Hostname", "win-1"));
+        for (addresses, expected) in [
+            (vec![external, host, internal, ("InternalIP", "fd00::1")], &["10.0.0.1", "fd00::1", "203.0.113.1"][..]),
+            (vec![host, external], &["203.0.113.1"]),
+            (vec![host], &[]),
+            (vec![("InternalIP", "not-an-ip"), ("InternalIP", ""), internal], &["10.0.0.1"]),
+        ] {
+            let address = |(kind, address): &(&str, &str)| json!({"type": kind, "address": address});
+            let status = json!({"addresses": addresses.iter().map(address).collect::<Vec<_>>()});
+            let node: object::Node = serde_json::from_value(json!({"status": status})).unwrap();
+            let ips: Vec<_> = convert(&node).ips.iter().map(ToString::to_string).collect();
+            assert_eq!(ips, expected, "{addresses:?}");
+        }
+    }
 }

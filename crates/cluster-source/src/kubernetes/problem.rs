@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ProblemKind {
     /// A field of an object is left out.
     BadField,
@@ -39,7 +41,7 @@ impl ProblemKind {
 }
 
 /// A part of the input that is left out. Everything else is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// For example `Service ns/web` or `document 3`.
@@ -47,6 +49,7 @@ pub struct Problem {
     /// The path of the invalid field from the root of the object; empty for the object as a whole.
     pub field: String,
     /// The reason and the consequence.
+    #[serde(rename = "message")]
     pub what: String,
     pub file: Option<String>,
 }
@@ -87,6 +90,9 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// The length of a subject in characters. The names of valid objects are shorter. Each problem of an object has a copy of the subject.
+const MAX_SUBJECT: usize = 600;
+
 /// Collects the problems of one object.
 #[derive(Debug)]
 pub struct Problems<'a> {
@@ -96,7 +102,8 @@ pub struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub fn of(subject: &'a str) -> Self {
-        Self { subject, found: Vec::new() }
+        let end = subject.char_indices().nth(MAX_SUBJECT).map_or(subject.len(), |(end, _)| end);
+        Self { subject: subject.get(..end).unwrap_or(subject), found: Vec::new() }
     }
 
     /// Adds a field that is left out.

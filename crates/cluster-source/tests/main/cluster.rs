@@ -52,7 +52,9 @@ impl Known {
             Change::ApplySlice(slice) => drop(self.slices.as_mut().unwrap().insert(slice.name.to_string())),
             Change::DeleteSlice(name) => drop(self.slices.as_mut().unwrap().remove(&name.to_string())),
             Change::Node(node) => self.node = Some(node.is_some()),
-            Change::Problems(problems) => self.problems.extend(problems.iter().map(ToString::to_string)),
+            Change::Problems(problems) | Change::ResetProblems(problems) => {
+                self.problems.extend(problems.iter().map(ToString::to_string));
+            }
             Change::Outage(outage) => self.outage = outage,
         }
     }

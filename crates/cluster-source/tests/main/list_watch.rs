@@ -41,7 +41,7 @@ fn an_invalid_object_is_a_problem_and_the_others_are_used() {
     server.load(cluster(&["a"])).unwrap();
     server.put(odd).unwrap();
     let mut watching = Watching::start(server);
-    let problem = "Service ns/odd: spec.ports: invalid type: string \"all\", expected a sequence";
+    let problem = "Service ns/odd: spec.ports: expected a list, found \"all\"";
     let expected = Known { problems: vec![problem.into()], ..Known::of(&["a"]) };
     watching.until("the cluster is known", |known| *known == expected);
     watching.server.load(json!([service("odd"), slice("odd")])).unwrap();

@@ -43,6 +43,11 @@ impl<'a> Open<'a> {
         let call = Call::Query { kind: self.kind, handle: self.handle, query: Query::all().to_json() };
         schema::read(call.function(), &document(self.hcn, &call)?)
     }
+
+    /// The document of an object that `function` has created or modified.
+    fn read_back<T: serde::de::DeserializeOwned>(&self, function: &'static str) -> Result<T, Error> {
+        self.query().map_err(|error| Error::NotReadBack { function, source: Box::new(error) })
+    }
 }
 
 impl Drop for Open<'_> {
@@ -98,8 +103,9 @@ pub(super) fn modify_load_balancer(
 ) -> Result<Option<LoadBalancer>, Error> {
     let open = Open::by_id(hcn, Kind::LoadBalancer, id)?;
     let settings = schema::write(load_balancer);
-    hcn.call(&Call::Modify { kind: open.kind, handle: open.handle, settings })?;
-    verify.then(|| open.query()).transpose()
+    let call = Call::Modify { kind: open.kind, handle: open.handle, settings };
+    hcn.call(&call)?;
+    verify.then(|| open.read_back(call.function())).transpose()
 }
 
 impl State {
@@ -127,7 +133,7 @@ impl State {
             }
             result => result,
         };
-        self.created_id(id, &created?, |document: &Endpoint| document.id)
+        self.created_id("HcnCreateEndpoint", id, &created?, |document: &Endpoint| document.id)
     }
 
     pub(super) fn create_load_balancer(
@@ -139,7 +145,7 @@ impl State {
         let settings = schema::write(&LoadBalancer { id: Some(id), ..load_balancer.clone() });
         let call = Call::Create { kind: Kind::LoadBalancer, network: None, id, settings };
         let created = Open::from(hcn, Kind::LoadBalancer, &call)?;
-        self.created_id(id, &created, |document: &LoadBalancer| document.id)
+        self.created_id(call.function(), id, &created, |document: &LoadBalancer| document.id)
     }
 
     pub(super) fn honours_ids(&self) -> Option<bool> {
@@ -149,6 +155,7 @@ impl State {
     /// The id of a created object: the requested id once HNS is known to keep ids, otherwise the id of the document that is read back.
     fn created_id<T: serde::de::DeserializeOwned>(
         &self,
+        function: &'static str,
         requested: Guid,
         created: &Open<'_>,
         id: impl Fn(&T) -> Option<Guid>,
@@ -157,7 +164,7 @@ impl State {
         if *honours_ids == Some(true) {
             return Ok(requested);
         }
-        let actual = id(&created.query()?).unwrap_or(requested);
+        let actual = id(&created.read_back(function)?).unwrap_or(requested);
         *honours_ids = Some(actual == requested);
         Ok(actual)
     }
@@ -182,6 +189,45 @@ impl State {
         let mut open = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, handle) in open.extract_if(.., |network| is_stale(network)) {
             drop(Open { hcn, kind: Kind::Network, handle });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Carries out everything, except that queries fail.
+    struct NoQueries(Hresult);
+
+    impl Hcn for NoQueries {
+        fn call(&self, call: &Call) -> Result<Reply, Error> {
+            match call {
+                Call::Query { .. } => Err(Error::hns(call.function(), self.0)),
+                Call::Create { .. } | Call::Open { .. } => Ok(Reply::Handle(Handle(1))),
+                _ => Ok(Reply::Done),
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_read_back_is_no_refusal_of_the_write() {
+        for (code, expected) in [
+            (Hresult::E_NOTIMPL, Class::Other),
+            (Hresult::HCN_E_INVALID_POLICY, Class::Other),
+            (Hresult::ELEMENT_NOT_FOUND, Class::Other),
+            (Hresult::ERROR_ALREADY_EXISTS, Class::Other),
+            (Hresult::HCN_E_PORT_ALREADY_EXISTS, Class::Other),
+            (Hresult::RPC_S_SERVER_UNAVAILABLE, Class::Unavailable),
+        ] {
+            let (hcn, id, state) = (NoQueries(code), Guid::from_u128(1), State::default());
+            let document = LoadBalancer::default();
+            let errors = [
+                state.create_endpoint(&hcn, id, id, &Endpoint::default()).unwrap_err(),
+                state.create_load_balancer(&hcn, id, &document).unwrap_err(),
+                modify_load_balancer(&hcn, id, &document, true).unwrap_err(),
+            ];
+            assert_eq!(errors.map(|error| error.class()), [expected; 3], "{code}");
         }
     }
 }

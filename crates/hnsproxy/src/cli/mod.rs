@@ -11,11 +11,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proxy::model::ServiceName;
 
 pub use crate::config::LogFormat;
-use crate::config::{Flags, HEADING};
+use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
@@ -257,7 +258,23 @@ fn service_name(text: &str) -> Result<ServiceName, String> {
 /// # Errors
 /// If it is invalid, or asks for `--help` or `--version`: the error prints that, too.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(normalise(arguments.into_iter().collect()))
+    let arguments = normalise(arguments.into_iter().collect());
+    Cli::try_parse_from(&arguments).map_err(|mut error| {
+        if let Some(tip) = separate_value(&error, &arguments) {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        error
+    })
+}
+
+/// What to do about the value of a flag of kube-proxy that is true or false: as in Go, it needs an equals sign, and PowerShell users write
+/// a space.
+fn separate_value(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidArg) else { return None };
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    let before = pairs.filter(|(_, after)| after.to_str() == Some(value)).find_map(|(before, _)| before.to_str());
+    let flag = before?.strip_prefix("--")?;
+    takes_value_after_equals(flag).then(|| format!("the value of --{flag} needs an equals sign: --{flag}={value}"))
 }
 
 /// Replaces `_` in the names of flags, and inserts the command `run` into a command line of kube-proxy, which has none.

@@ -39,7 +39,7 @@ fn from_files(
     session.audit()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);
     let explanation = session.explain(&args.service);
-    log_catalog(catalog);
+    log_catalog(catalog, session.node_name());
     match explanation {
         Some(explanation) => Ok((explanation, session.description())),
         None => Err(CommandError::ServiceNotFound { service: args.service.clone(), why }),

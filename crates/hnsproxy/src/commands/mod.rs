@@ -96,6 +96,9 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
     windows_service::run(|shutdown| {
         let result = configured(shutdown);
         let code = result.as_ref().map_or_else(exit_code, |code| *code);
+        if let Err(error) = &result {
+            windows_service::report_to_event_log(&error_chain(error));
+        }
         (result, code)
     })?
 }
@@ -123,7 +126,14 @@ fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, C
 fn read_cluster(args: &ProxyArgs, config: &Config, hns: &Hns, shutdown: &Shutdown) -> Result<Catalog, CommandError> {
     Ok(match &args.source.from {
         Some(path) => read_files(path)?,
-        None => source::read_api_server(args, config, &node_name(config, hns)?, shutdown)?,
+        None => {
+            let node_name = node_name(config, hns)?;
+            let catalog = source::read_api_server(args, config, &node_name, shutdown)?;
+            if catalog.nodes.is_empty() {
+                source::warn_of_missing_node(&node_name);
+            }
+            catalog
+        }
     })
 }
 
@@ -134,9 +144,10 @@ fn read_files(root: &Path) -> Result<Catalog, CommandError> {
     Ok(files.catalog())
 }
 
-/// Logs what was read, and what of it could not be used.
-fn log_catalog(catalog: &Catalog) {
+/// Logs what was read, and what of it could not be used by the proxy of a node.
+fn log_catalog(catalog: &Catalog, node_name: &str) {
     info!("{}", catalog.describe());
+    catalog.missing_node(node_name).into_iter().for_each(|missing| warn!("{missing}"));
     summary(&catalog.problems).iter().for_each(|line| warn!("{line}"));
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_source::kubernetes::{Problem, ProblemKind};
 use hcn::Counts;
 use proxy::Next;
 use serde::Serialize;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{log_catalog, read_cluster};
 use crate::cli::{OutputForm, RunArgs};
@@ -28,6 +29,8 @@ struct Outcome<'a> {
     #[serde(flatten)]
     snapshot: &'a Snapshot,
     calls: Calls,
+    /// The parts of the input that were left out.
+    problems: &'a [Problem],
 }
 
 /// The native calls of this process, without those that read the printed state.
@@ -59,12 +62,19 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     let calls = session.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.description())?;
     match args.proxy.output.output {
-        OutputForm::Table => output::text(&view::table(&snapshot, &session.frontends()))?,
-        OutputForm::Json => output::json(&Outcome { snapshot: &snapshot, calls: calls.into() })?,
+        OutputForm::Table => output::text(&view::table(&snapshot, Some(&session.frontends())))?,
+        OutputForm::Json => {
+            output::json(&Outcome { snapshot: &snapshot, calls: calls.into(), problems: &catalog.problems })?;
+        }
     }
-    log_catalog(&catalog);
+    log_catalog(&catalog, session.node_name());
     let Counts { calls, writes } = synced?;
-    info!(native_calls = calls, writes, "HNS in sync");
+    // Manifests of applications have many objects of other kinds, which nobody misses.
+    let is_missed = |problem: &&Problem| problem.kind != ProblemKind::UnknownKind;
+    match catalog.problems.iter().filter(is_missed).count() {
+        0 => info!(native_calls = calls, writes, "HNS in sync"),
+        problems => warn!(native_calls = calls, writes, problems, "HNS in sync with the valid part of the input"),
+    }
     Ok(())
 }
 

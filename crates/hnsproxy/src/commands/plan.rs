@@ -27,6 +27,6 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
         OutputForm::Table => output::text(&view.text())?,
         OutputForm::Json => output::json(&view)?,
     }
-    log_catalog(&catalog);
+    log_catalog(&catalog, session.node_name());
     Ok(if plan.steps.is_empty() { IN_SYNC } else { DIFFERS })
 }

@@ -18,7 +18,7 @@ pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
     };
     let snapshot = view::read(&*hns.hcn(), &hns.client(api_version), hns.description())?;
     match args.output.output {
-        OutputForm::Table => output::text(&view::table(&snapshot, &[]))?,
+        OutputForm::Table => output::text(&view::table(&snapshot, None))?,
         OutputForm::Json => output::json(&snapshot)?,
     }
     Ok(IN_SYNC)

@@ -19,7 +19,7 @@ const UNITS: [(&str, i128); 8] = [
 /// # Errors
 /// If the text is not a duration, or the duration does not fit into 64 bits of nanoseconds.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
-    let invalid = || format!("invalid duration {text:?}: expected e.g. 30s, 1m30s or 300ms");
+    let invalid = || "expected e.g. 30s, 1m30s or 300ms".to_owned();
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_rejected() {
-        assert_eq!(parse("5x"), Err("invalid duration \"5x\": expected e.g. 30s, 1m30s or 300ms".to_owned()));
+        assert_eq!(parse("5x"), Err("expected e.g. 30s, 1m30s or 300ms".to_owned()));
         for text in ["", "-", "5", "1.5", "s", "1x", "1 s", "1s ", ".s", "1..5s", "10000000h", "99999999999999999999s"]
         {
             assert!(parse(text).is_err(), "{text}");

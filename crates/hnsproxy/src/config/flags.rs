@@ -65,6 +65,11 @@ impl Flags {
     }
 }
 
+/// Whether the value of a flag must follow an equals sign, because the flag may be given without one.
+pub(crate) fn takes_value_after_equals(flag: &str) -> bool {
+    table::by_flag(flag).is_some_and(|setting| setting.kind.bare().is_some())
+}
+
 fn argument(setting: &'static Setting) -> Arg {
     let kind = setting.kind;
     let help = match setting.effect {

@@ -131,7 +131,9 @@ impl Kind {
                 Some(nanoseconds) => Ok(duration::format(nanoseconds).into()),
                 None => expected("a duration, or an integer number of nanoseconds"),
             },
-            (Self::Duration | Self::OptionalDuration | Self::FlushDuration, Value::String(text)) => self.parse(text),
+            (Self::Duration | Self::OptionalDuration | Self::FlushDuration, Value::String(text)) => {
+                self.parse(text).map_err(|expected| format!("invalid duration {text:?}: {expected}"))
+            }
             (Self::Duration | Self::OptionalDuration | Self::FlushDuration, _) => {
                 expected("a duration such as \"30s\"")
             }
@@ -219,11 +221,11 @@ pub(crate) fn socket(text: &str) -> Option<SocketAddr> {
 fn gates(text: &str) -> Result<Value, String> {
     let mut gates = serde_json::Map::new();
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("invalid feature gate {pair:?}: expected NAME=true or NAME=false"))?;
-        let value = go_bool(value.trim()).map_err(|error| format!("invalid feature gate {pair:?}: {error}"))?;
-        gates.insert(name.trim().to_owned(), value.into());
+        let (name, value) =
+            pair.split_once('=').ok_or_else(|| format!("expected NAME=true or NAME=false, found {}", pair.trim()))?;
+        let name = name.trim();
+        let value = go_bool(value.trim()).map_err(|expected| format!("feature gate {name}: {expected}"))?;
+        gates.insert(name.to_owned(), value.into());
     }
     Ok(Value::Object(gates))
 }
@@ -231,7 +233,7 @@ fn gates(text: &str) -> Result<Value, String> {
 fn vmodule(text: &str) -> Result<Value, String> {
     let mut items = Vec::new();
     for pair in text.split(',').filter(|pair| !pair.is_empty()) {
-        let invalid = || format!("invalid pattern {pair:?}: expected PATTERN=N");
+        let invalid = || format!("expected PATTERN=N, found {pair}");
         let (pattern, verbosity) = pair.split_once('=').ok_or_else(invalid)?;
         let verbosity: u32 = verbosity.parse().map_err(|_| invalid())?;
         if pattern.is_empty() {

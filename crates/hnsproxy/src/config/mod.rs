@@ -28,7 +28,7 @@ use cluster_source::cluster::hide_userinfo;
 use serde_json::Value;
 
 pub use flags::Flags;
-pub(crate) use flags::HEADING;
+pub(crate) use flags::{HEADING, takes_value_after_equals};
 pub use gates::{Gate, Gates};
 pub use validate::Failure;
 pub use watch::{Change, watch};
@@ -115,6 +115,19 @@ impl Config {
             table::flags().filter(exists).map(|setting| (setting.flag, shown(setting.flag, value(setting)))).collect();
         flags.sort();
         flags
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+impl Config {
+    /// Of flags and the text of the file of `--config`.
+    pub(crate) fn of_text(flags: &Flags, text: &str) -> Result<Self, ConfigError> {
+        Self::from_file(flags, std::path::Path::new("config"), text)
+    }
+
+    /// Of flags without a file.
+    pub(crate) fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::from_flags(flags)
     }
 }
 

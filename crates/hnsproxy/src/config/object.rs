@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use cluster_source::yaml_options;
 use serde_json::{Map, Value};
 
 use super::key::{Field, Typed, field};
@@ -174,7 +175,8 @@ fn insert(members: &mut Map<String, Value>, path: &str, value: Value) {
 /// Reads the first document of a text. If a duplicate key is the only problem, the second part of the error names it.
 fn read(text: &str, strict: bool) -> Result<Value, (String, Option<String>)> {
     use serde_saphyr::DuplicateKeyPolicy::{Error, LastWins};
-    let options = serde_saphyr::options! { duplicate_keys: if strict { Error } else { LastWins } };
+    let mut options = yaml_options(text.len());
+    options.duplicate_keys = if strict { Error } else { LastWins };
     let documents: Result<Vec<Value>, _> = serde_saphyr::from_multiple_with_options(text, options);
     match documents {
         Ok(documents) => Ok(documents.into_iter().find(|document| !document.is_null()).unwrap_or_default()),

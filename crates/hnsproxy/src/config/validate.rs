@@ -102,9 +102,9 @@ impl Checker<'_> {
         let sync = self.duration("SyncPeriod", field::SYNC_PERIOD, 1, "must be greater than 0");
         let min_sync = self.duration("MinSyncPeriod", field::MIN_SYNC_PERIOD, 0, "must be greater than or equal to 0");
         if min_sync > sync {
-            let value = duration::format(self.object.get(field::MIN_SYNC_PERIOD));
-            let reason = format!("must be greater than or equal to MinSyncPeriod: {value}");
-            self.fail("SyncPeriod", value, reason);
+            let value = |field| duration::format(self.object.get(field));
+            let reason = format!("must be greater than or equal to MinSyncPeriod ({})", value(field::MIN_SYNC_PERIOD));
+            self.fail("SyncPeriod", value(field::SYNC_PERIOD), reason);
         }
         sync
     }

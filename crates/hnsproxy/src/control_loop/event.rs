@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cluster_source::{Batch, Change};
+use cluster_source::Change;
 
 use crate::config;
 use crate::serve::ExplainRequest;
@@ -16,7 +16,7 @@ use crate::status::StatusStore;
 
 pub enum Event {
     /// The cluster has changed.
-    Cluster(Origin, Batch),
+    Cluster(Origin, Vec<Change>),
     /// The configuration file has changed.
     Config(config::Change),
     /// HNS sent a notification.
@@ -53,8 +53,6 @@ struct Waiting {
 struct WaitingFeed {
     origin: Origin,
     changes: Coalesced,
-    /// The cluster of files, which is coalesced where it is read.
-    files: Vec<Batch>,
 }
 
 /// The events that the control loop takes together.
@@ -116,8 +114,8 @@ impl EventQueue {
 impl Waiting {
     fn add(&mut self, event: Event, store: &StatusStore) {
         match event {
-            Event::Cluster(origin, batch) => {
-                self.add_changes(origin, batch, store);
+            Event::Cluster(origin, changes) => {
+                self.add_changes(origin, changes, store);
                 // Recorded here and not by the loop: while an HNS call blocks the loop, the age of a change has to count.
                 store.change_queued(self.feeds.iter().map(|feed| feed.changes.count()).sum());
             }
@@ -142,25 +140,19 @@ impl Waiting {
         }
     }
 
-    fn add_changes(&mut self, origin: Origin, batch: Batch, store: &StatusStore) {
+    fn add_changes(&mut self, origin: Origin, changes: Vec<Change>, store: &StatusStore) {
         let position = self.feeds.iter().position(|feed| Arc::ptr_eq(&feed.origin, &origin));
         let position = position.unwrap_or_else(|| {
-            self.feeds.push(WaitingFeed { origin, changes: Coalesced::default(), files: Vec::new() });
+            self.feeds.push(WaitingFeed { origin, changes: Coalesced::default() });
             self.feeds.len() - 1
         });
         let Some(feed) = self.feeds.get_mut(position) else { return };
-        match batch {
-            Batch::Changes(changes) => {
-                for change in changes {
-                    // Published here and not by the loop: whether this node gets traffic must not depend on HNS.
-                    if let Change::Node(node) = &change {
-                        store.node_read(node.as_ref());
-                    }
-                    feed.changes.add(change);
-                }
+        for change in changes {
+            // Published here and not by the loop: whether this node gets traffic must not depend on HNS.
+            if let Change::Node(node) = &change {
+                store.node_read(node.as_ref());
             }
-            // Sent again only after it was taken.
-            Batch::Pending(_) => feed.files.push(batch),
+            feed.changes.add(change);
         }
     }
 
@@ -170,7 +162,6 @@ impl Waiting {
             let is_present = Arc::ptr_eq(&feed.origin, origin);
             if is_present {
                 cluster = feed.changes.take();
-                cluster.changes.extend(feed.files.drain(..).flat_map(Batch::into_changes));
             }
             is_present
         });
@@ -197,8 +188,8 @@ mod tests {
         (EventQueue::new(Arc::new(StatusStore::new(Clock::new()))), Origin::default())
     }
 
-    fn gone() -> Batch {
-        Batch::Changes(vec![Change::Outage(Some("gone".into()))])
+    fn gone() -> Vec<Change> {
+        vec![Change::Outage(Some("gone".into()))]
     }
 
     #[test]
@@ -207,7 +198,7 @@ mod tests {
         queue.send(Event::Cluster(Origin::default(), gone()));
         assert_eq!(queue.take(&origin, Duration::ZERO).cluster, ClusterChanges::default());
         queue.send(Event::Cluster(origin.clone(), gone()));
-        assert_eq!(queue.take(&origin, Duration::ZERO).cluster.changes, gone().into_changes());
+        assert_eq!(queue.take(&origin, Duration::ZERO).cluster.changes, gone());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::hns::Hns;
 use crate::metrics::Metrics;
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
-use crate::status::{Status, StatusStore};
+use crate::status::{NodeAbsence, Status, StatusStore};
 
 pub use event::{Event, EventQueue, Events};
 
@@ -86,17 +86,16 @@ impl<'a> ControlLoop<'a> {
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };
         let sender = events.clone();
-        store.forget_node();
-        let send = move |origin, batch| sender.send(Event::Cluster(origin, batch));
+        store.forget_node(if let Source::Files(_) = source { NodeAbsence::Eligible } else { NodeAbsence::Unchanged });
+        let send = move |origin, changes| sender.send(Event::Cluster(origin, changes));
         let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
-        let mut feed = Feed::start(environment, &node_name, source, background, observer, send)?;
-        let host = host(&config, &args.proxy, hns, feed.initial_node());
+        let feed = Feed::start(environment, &node_name, source, background, observer, send)?;
+        let host = host(&config, &args.proxy, hns, None);
         let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         if let Some(before) = before {
             session.inherit(before);
         }
         info!("{}", session.description());
-        feed.load(&mut session);
         store.publish_start(session.status());
         let notifications = Notifications::new(hns.clone(), events.clone());
         Ok(Self {

@@ -67,7 +67,7 @@ mod tests {
             |service: &str, condition| ServiceCondition { service: ServiceName::new("ns", service), condition };
         let lacks = |address: &str| Condition::NoLocalEndpoint { address: address.parse().unwrap() };
         let status = Status {
-            unready: vec![Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into() })],
+            unready: vec![Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into(), known: Vec::new() })],
             conditions: vec![
                 condition("a", lacks("10.0.0.1")),
                 condition("a", lacks("10.0.0.2")),

@@ -16,14 +16,24 @@ const METRICS: &str = "/metrics";
 
 /// An address could not be bound, and `--bind-address-hard-fail` is set.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{name} cannot listen at {address}: {source}; if another program listens there, stop it, or unset --bind-address-hard-fail to retry"
-)]
+#[error("{name} cannot listen at {address}: {source}; {}", what_to_do(*own, ", or unset --bind-address-hard-fail to retry"))]
 pub struct ListenError {
     name: &'static str,
     address: SocketAddr,
+    /// The other address of this process, if it has the port.
+    own: Option<&'static str>,
     #[source]
     source: io::Error,
+}
+
+/// For the message of an address that cannot be bound. `own` is the other address of this process, if it has the port.
+fn what_to_do(own: Option<&str>, otherwise: &str) -> String {
+    match own {
+        Some(own) => {
+            format!("this hnsproxy has {own} at the same port: change --healthz-bind-address or --metrics-bind-address")
+        }
+        None => format!("if another program listens there, stop it{otherwise}"),
+    }
 }
 
 impl ListenError {
@@ -45,6 +55,8 @@ pub struct Listeners {
 pub(super) struct Listener {
     name: &'static str,
     address: SocketAddr,
+    /// The other address of this process, if it has the port.
+    own: Option<&'static str>,
     bound: io::Result<TcpListener>,
 }
 
@@ -54,11 +66,13 @@ impl Listeners {
     /// # Errors
     /// If an address cannot be bound and `hard_fail` is set. An Event is recorded for each.
     pub fn bind(settings: &Settings, recorder: &Recorder) -> Result<Self, ListenError> {
-        let listener = |name, address| {
-            let listener = Listener { name, address, bound: bind(address, Callers::All) };
+        let collide = settings.healthz_address.is_some_and(|address| overlap(address, settings.metrics_address));
+        let listener = |name, address, other| {
+            let own = collide.then_some(other);
+            let listener = Listener { name, address, own, bound: bind(address, Callers::All) };
             match listener.bound {
                 Err(source) if settings.hard_fail => {
-                    let error = ListenError { name, address, source };
+                    let error = ListenError { name, address, own, source };
                     recorder.record(error.event());
                     Err(error)
                 }
@@ -66,8 +80,8 @@ impl Listeners {
             }
         };
         // Both are tried before the first error ends it: an operator should not find the second after the next start.
-        let healthz = settings.healthz_address.map(|address| listener(HEALTHZ, address)).transpose();
-        let metrics = listener(METRICS, settings.metrics_address);
+        let healthz = settings.healthz_address.map(|address| listener(HEALTHZ, address, METRICS)).transpose();
+        let metrics = listener(METRICS, settings.metrics_address, HEALTHZ);
         Ok(Self { healthz: healthz?, metrics: metrics? })
     }
 
@@ -82,6 +96,12 @@ impl Listeners {
     }
 }
 
+/// Whether two addresses cannot be bound at the same time.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_host
+}
+
 impl Listener {
     fn local_address(&self) -> Option<SocketAddr> {
         self.bound.as_ref().ok()?.local_addr().ok()
@@ -89,7 +109,7 @@ impl Listener {
 
     /// Serves until it is cancelled. Retries to bind the address while another program has it.
     pub(super) async fn serve(mut self, served: Served) {
-        let Self { name, address, .. } = self;
+        let Self { name, address, own, .. } = self;
         let mut logged: Option<String> = None;
         loop {
             match self.bound.and_then(|listener| Open::new(listener, served.clone())) {
@@ -105,7 +125,8 @@ impl Listener {
                     if logged.as_ref() != Some(&reason) {
                         warn!(
                             retry_seconds = RETRY_AFTER.as_secs(),
-                            "{name} cannot listen at {address}: {reason}; if another program listens there, stop it"
+                            "{name} cannot listen at {address}: {reason}; {}",
+                            what_to_do(own, "")
                         );
                         logged = Some(reason);
                     }

@@ -349,7 +349,7 @@ pub(super) mod tests {
             networks: vec![NetworkStatus { name: "cbr0".into(), id: None, present: false }],
             cluster_outage: Some("no connection".to_owned()),
             unready: vec![
-                Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into() }),
+                Unready::Audit(AuditError::NetworkAbsent { name: "cbr0".into(), known: Vec::new() }),
                 Unready::LoadBalancersPending(progress.load_balancers),
             ],
             liveness: Liveness::Unavailable,
@@ -379,7 +379,7 @@ pub(super) mod tests {
     fn readyz_says_why_hns_is_not_in_sync() {
         let drift = BTreeMap::from([("endpoint_lost", 1)]);
         let page = ReadyzPage::new(StatePage::new(&pending_snapshot(), None, drift));
-        let absent = AuditError::NetworkAbsent { name: "cbr0".into() }.to_string();
+        let absent = AuditError::NetworkAbsent { name: "cbr0".into(), known: Vec::new() }.to_string();
         let expected = json!({
             "api_version": "hnsproxy/v1",
             "in_sync": false,

@@ -27,6 +27,8 @@ pub struct Coalesced {
     node_absent: bool,
     /// By object, the problems of its last version.
     problems: BTreeMap<String, Vec<Problem>>,
+    /// All problems of all files.
+    all_problems: Option<Vec<Problem>>,
     outage: Option<Option<String>>,
 }
 
@@ -124,6 +126,7 @@ impl Coalesced {
                     self.problems.pop_last();
                 }
             }
+            Change::ResetProblems(problems) => self.all_problems = Some(problems),
             Change::Outage(outage) => self.outage = Some(outage),
         }
     }
@@ -155,6 +158,7 @@ impl Coalesced {
         }));
         let problems: Vec<Problem> = std::mem::take(&mut self.problems).into_values().flatten().collect();
         changes.extend((!problems.is_empty()).then_some(Change::Problems(problems)));
+        changes.extend(self.all_problems.take().map(Change::ResetProblems));
         ClusterChanges { changes, triggers: std::mem::take(&mut self.triggers).into_values().collect() }
     }
 
@@ -274,5 +278,14 @@ mod tests {
             coalesced(changes.into_iter().chain([Change::Outage(Some("x".into())), Change::Outage(None)]));
         assert_eq!(coalesced.count(), 2);
         assert_eq!(coalesced.take().changes, [Change::Outage(None), of(&[("a", "3"), ("b", "1")])]);
+    }
+
+    #[test]
+    fn problems_of_files_are_those_of_the_last_read() {
+        let problems = vec![Problem::object(ProblemKind::BadObject, "a", "1")];
+        assert_eq!(
+            taken([Change::ResetProblems(problems), Change::ResetProblems(vec![])]),
+            [Change::ResetProblems(vec![])]
+        );
     }
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use cluster_source::cluster::RequestObserver;
 use cluster_source::files::FileError;
-use cluster_source::kubernetes::node::Node;
-use cluster_source::kubernetes::summary;
-use cluster_source::{Batch, Change, FileSource};
+use cluster_source::kubernetes::{Problem, summary};
+use cluster_source::{Change, FileSource};
 use tracing::{info, warn};
 
 use super::local_node::{LocalNode, Needs, NodeError, Readiness};
-use super::{ClusterChanges, Source, list_watch};
+use super::{ClusterChanges, Source, list_watch, warn_of_missing_node};
 use crate::background::{Background, Task};
 use crate::cli::ProxyArgs;
 use crate::config::{Config, DetectLocalMode};
@@ -40,19 +39,19 @@ enum Running {
 pub struct Feed {
     origin: Origin,
     running: Running,
-    /// The changes that were read at the start, until [`load`](Self::load) applies them.
-    initial: Vec<Change>,
     node: LocalNode,
     /// Whether the addresses of the Node have changed since they were last passed to the session.
     addresses_changed: bool,
     outage: Option<String>,
+    /// Whether problems of files were logged that are not resolved.
+    has_file_problems: bool,
     /// The last wait that was logged.
     logged_wait: Option<&'static str>,
 }
 
 impl Feed {
-    /// Starts to read the cluster. The content of files waits for [`load`](Self::load). Later changes are sent from any thread, those that
-    /// belong together in one call; the receiver has to [apply](Self::apply) them.
+    /// Starts to read the cluster. Changes are sent from any thread, those that belong together in one call; the receiver has to
+    /// [apply](Self::apply) them. The content of files is sent before this returns.
     ///
     /// # Errors
     /// If files cannot be read or watched. An API server that is unavailable is not an error.
@@ -62,16 +61,13 @@ impl Feed {
         source: &Source,
         background: &Background,
         observer: Arc<dyn RequestObserver>,
-        send: impl Fn(Origin, Batch) + Send + 'static,
+        send: impl Fn(Origin, Vec<Change>) + Send + 'static,
     ) -> Result<Self, FileError> {
         let origin = Origin::default();
         let from = origin.clone();
-        let emit = move |batch| send(from.clone(), batch);
-        let (needs, running, initial) = match source {
-            Source::Files(root) => {
-                let (source, initial) = FileSource::start(root, node_name, emit)?;
-                (Needs::NOTHING, Running::Files(source), initial)
-            }
+        let emit = move |changes| send(from.clone(), changes);
+        let (needs, running) = match source {
+            Source::Files(root) => (Needs::NOTHING, Running::Files(FileSource::start(root, node_name, emit)?)),
             Source::ApiServer(access) => {
                 let needs = Needs {
                     answer: true,
@@ -80,26 +76,20 @@ impl Feed {
                 };
                 info!(server = access.server(), "reading the cluster from an API server");
                 let insecure_skip_tls_verify = access.insecure_skip_tls_verify();
-                let emit = move |changes| emit(Batch::Changes(changes));
                 let task = list_watch(background, access.clone(), node_name, observer, emit);
-                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify }, Vec::new())
+                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify })
             }
         };
         let node = LocalNode::new(node_name, needs);
-        Ok(Self { origin, running, initial, node, addresses_changed: false, outage: None, logged_wait: None })
-    }
-
-    /// The local Node, if it is known before anything is applied.
-    pub fn initial_node(&self) -> Option<&Node> {
-        self.initial.iter().find_map(|change| if let Change::Node(node) = change { node.as_ref() } else { None })
-    }
-
-    /// Applies the changes that were read at the start, to a session whose host has the addresses of the [initial Node](Self::initial_node).
-    pub fn load(&mut self, session: &mut Session) {
-        for change in std::mem::take(&mut self.initial) {
-            self.apply_one(change, session);
-        }
-        self.addresses_changed = false;
+        Ok(Self {
+            origin,
+            running,
+            node,
+            addresses_changed: false,
+            outage: None,
+            has_file_problems: false,
+            logged_wait: None,
+        })
     }
 
     /// Why the source cannot be read at present.
@@ -134,16 +124,19 @@ impl Feed {
                 match &self.running {
                     // A Node that is not in the files cannot be marked for removal, so this node is eligible.
                     Running::Files { .. } if node.is_none() => session.set_node_eligible(),
-                    Running::ApiServer { .. } if node.is_none() => warn!(
-                        "Node {} not found; set --hostname-override if the kubelet uses another name",
-                        self.node.name()
-                    ),
+                    Running::ApiServer { .. } if node.is_none() => warn_of_missing_node(self.node.name()),
                     Running::Files { .. } | Running::ApiServer { .. } => {}
                 }
                 self.addresses_changed |= self.node.update(node.clone(), session.now());
             }
-            Change::Problems(problems) if problems.is_empty() => info!("problems in the input: resolved"),
-            Change::Problems(problems) => summary(problems).iter().for_each(|line| warn!("{line}")),
+            Change::ResetProblems(problems) => {
+                log_problems(problems);
+                let had_problems = std::mem::replace(&mut self.has_file_problems, !problems.is_empty());
+                if had_problems && !self.has_file_problems {
+                    info!("problems in the input: resolved");
+                }
+            }
+            Change::Problems(problems) => log_problems(problems),
             Change::Outage(outage) => self.outage.clone_from(outage),
             _ => {}
         }
@@ -175,4 +168,8 @@ impl Feed {
     pub fn node_name(&self) -> &str {
         self.node.name()
     }
+}
+
+fn log_problems(problems: &[Problem]) {
+    summary(problems).iter().for_each(|line| warn!("{line}"));
 }

@@ -99,6 +99,11 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
     Ok(Arc::new(access))
 }
 
+/// Of an API server that was asked for the Node of this proxy.
+pub fn warn_of_missing_node(name: &str) {
+    warn!("Node {name} not found; set --hostname-override if the kubelet uses another name");
+}
+
 /// Lists and watches the cluster for the proxy of a node until the task is dropped. Changes are emitted on the background thread.
 fn list_watch(
     background: &Background,

@@ -16,7 +16,7 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 pub use readiness::{NotReady, not_ready};
-pub use store::{ChangeTimes, Programmed, StatusSnapshot, StatusStore, WatchTimes};
+pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
 
 /// A watch of the API server that has received nothing for some time.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -127,16 +127,38 @@ impl StatusSnapshot {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+/// The Node as last read from the source, which can be later than the status.
+#[derive(Debug, Clone, Copy, Default)]
 struct NodeRead {
-    found: bool,
+    absence: NodeAbsence,
+    /// Whether the source has the Node. `None` before it has answered.
+    found: Option<bool>,
     /// `None` if no version of the Node was read.
     eligible: Option<bool>,
 }
 
+/// What the absence of the Node says about traffic from external load balancers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NodeAbsence {
+    /// A deleted Node keeps its eligibility: the kubelet creates it again when it registers.
+    #[default]
+    Unchanged,
+    /// Nobody can mark a Node for removal that the files do not have.
+    Eligible,
+}
+
 impl NodeRead {
+    fn read(&mut self, node: Option<&Node>) {
+        self.found = Some(node.is_some());
+        match (node, self.absence) {
+            (Some(node), _) => self.eligible = Some(node.eligible),
+            (None, NodeAbsence::Eligible) => self.eligible = Some(true),
+            (None, NodeAbsence::Unchanged) => {}
+        }
+    }
+
     fn update(self, status: &mut Status) {
-        status.node.found = Some(self.found);
+        status.node.found = self.found.or(status.node.found);
         status.node.eligible = self.eligible.unwrap_or(status.node.eligible);
     }
 }
@@ -145,8 +167,7 @@ impl NodeRead {
 pub struct StatusStore {
     clock: Clock,
     changes: Mutex<ChangeTimes>,
-    /// The Node as last read from the API server, which can be later than the status.
-    node: Mutex<Option<NodeRead>>,
+    node: Mutex<NodeRead>,
     watches: Mutex<WatchTimes>,
     status: watch::Sender<Arc<Status>>,
 }
@@ -175,20 +196,17 @@ impl StatusStore {
         self.lock().taken();
     }
 
-    /// Publishes the Node as the API server has it at once, even while HNS hangs; `None` if it has no such Node. May be called from any
+    /// Publishes the Node as the source has it at once, even while HNS hangs; `None` if it has no such Node. May be called from any
     /// thread.
     pub fn node_read(&self, node: Option<&Node>) {
         let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-        // A deleted Node keeps its eligibility: the kubelet creates it again when it registers.
-        let eligible = node.map(|node| node.eligible).or(read.and_then(|read| read.eligible));
-        let now = NodeRead { found: node.is_some(), eligible };
-        *read = Some(now);
-        self.status.send_modify(|status| now.update(Arc::make_mut(status)));
+        read.read(node);
+        self.status.send_modify(|status| read.update(Arc::make_mut(status)));
     }
 
-    /// Forgets what was read about the Node: the next one is that of another configuration.
-    pub fn forget_node(&self) {
-        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Forgets what was read about the Node: the next one is that of another source.
+    pub fn forget_node(&self, absence: NodeAbsence) {
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = NodeRead { absence, ..NodeRead::default() };
     }
 
     /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
@@ -249,9 +267,7 @@ impl StatusStore {
         }
         // Held until the status is set, so that the Node in it cannot be older.
         let read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(read) = *read {
-            read.update(&mut status);
-        }
+        read.update(&mut status);
         self.status.send_replace(Arc::new(status));
     }
 
@@ -357,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_server_says_of_the_node_is_published_at_once_and_stays() {
+    fn what_the_source_says_of_the_node_is_published_at_once_and_stays() {
         let store = StatusStore::new(Clock::new());
         let eligible = |eligible| Node { name: "n".into(), zone: None, ips: vec![], pod_cidrs: vec![], eligible };
         let published = || (store.snapshot().status.node.found, store.snapshot().status.node.eligible);
@@ -366,9 +382,12 @@ mod tests {
         store.node_read(None);
         store.publish(Status::default());
         assert_eq!(published(), (Some(false), true), "the loop has not taken the change");
-        store.forget_node();
+        store.forget_node(NodeAbsence::Eligible);
         store.publish(Status::default());
         assert_eq!(published(), (None, false));
+        store.node_read(Some(&eligible(false)));
+        store.node_read(None);
+        assert_eq!(published(), (Some(false), true), "files without a Node");
     }
 
     #[test]

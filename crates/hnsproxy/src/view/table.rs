@@ -24,10 +24,11 @@ struct Row {
     details: String,
 }
 
-/// `statuses` has the Service of each frontend. Frontends that HNS does not have are shown, too.
-pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
+/// `statuses` has the Service of each frontend, `None` if no cluster was read. Frontends that HNS does not have are shown, too.
+pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>) -> String {
+    let all = statuses.unwrap_or_default().iter();
     let mut desired: BTreeMap<Frontend, &FrontendStatus> =
-        statuses.iter().map(|status| (status.desired.spec.frontend, status)).collect();
+        all.map(|status| (status.desired.spec.frontend, status)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for state in &snapshot.load_balancers {
         for frontend in frontends(state) {
@@ -38,10 +39,14 @@ pub fn table(snapshot: &Snapshot, statuses: &[FrontendStatus]) -> String {
     rows.sort();
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"]);
+    // Without a cluster, nothing is known of Services, and not whether a load balancer belongs to one.
+    let columns = if statuses.is_some() { 0 } else { 2 };
+    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"].into_iter().skip(columns));
     for row in &rows {
         let kind = row.kind.map_or("foreign", FrontendKind::as_str);
-        table.add_row([row.service.as_str(), kind, &row.frontend.to_string(), &row.backends, &row.details]);
+        let frontend = row.frontend.to_string();
+        let cells = [row.service.as_str(), kind, &frontend, &row.backends, &row.details];
+        table.add_row(cells.into_iter().skip(columns));
     }
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
     format!(
@@ -151,7 +156,7 @@ mod tests {
             endpoints: vec![],
             load_balancers: vec![state(&["10.96.0.10"], 5), state(&[], 0)],
         };
-        let text = table(&snapshot, &[]);
+        let text = table(&snapshot, Some(&[]));
         assert!(text.starts_with("HNS\n"), "{text}");
         for part in [
             "10.96.0.10:53/UDP",
@@ -163,6 +168,11 @@ mod tests {
             "2 frontends, 0 local endpoints, 0 remote endpoints",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        let without_cluster = table(&snapshot, None);
+        assert!(without_cluster.contains("10.96.0.10:53/UDP"), "{without_cluster}");
+        for part in ["foreign", "SERVICE", "KIND"] {
+            assert!(!without_cluster.contains(part), "{part} is in\n{without_cluster}");
         }
     }
 }

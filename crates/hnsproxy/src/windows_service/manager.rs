@@ -11,7 +11,7 @@ use windows_service::service::{
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
-use super::{ServiceDefinition, ServiceError};
+use super::{EVENT_SOURCE, ServiceDefinition, ServiceError};
 use crate::output;
 
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -77,6 +77,10 @@ pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
         service.update_failure_actions(actions),
     )?;
     optional("the same after an exit with an error", service.set_failure_actions_on_non_crash_failures(true))?;
+    optional(
+        &format!("the source {EVENT_SOURCE} of events in the Application log"),
+        windows_event_log::register(EVENT_SOURCE),
+    )?;
     print(&format!("start it with: sc.exe start {name}"))?;
     print("the working directory of a service is System32: use absolute paths in its arguments")
 }
@@ -100,6 +104,9 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     }
     stop(name, &service)?;
     service.delete().map_err(|error| failed(format!("delete service {name}"), error))?;
+    if let Err(error) = windows_event_log::unregister(EVENT_SOURCE) {
+        print(&format!("cannot remove the source {EVENT_SOURCE} of events: {error}"))?;
+    }
     print(&format!("deleted service {name}, which ran {command_line}; HNS keeps its state"))
 }
 
@@ -145,7 +152,7 @@ fn runs(command_line: &str, program: &Path) -> bool {
 }
 
 /// Prints which optional setting was made, or why it could not be made. The service works without it.
-fn optional(what: &str, result: Result<(), windows_service::Error>) -> Result<(), ServiceError> {
+fn optional(what: &str, result: Result<(), impl std::error::Error + 'static>) -> Result<(), ServiceError> {
     match result {
         Ok(()) => print(&format!("  set {what}")),
         Err(error) => print(&format!("  cannot set {what}: {}", error_chain(&error))),

@@ -12,7 +12,11 @@ mod service;
 #[cfg(windows)]
 pub use manager::{install, uninstall};
 #[cfg(windows)]
-pub use service::run;
+pub use service::{report_to_event_log, run};
+
+/// The source of events in the event log of Windows.
+#[cfg(windows)]
+const EVENT_SOURCE: &str = "hnsproxy";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -62,6 +66,9 @@ pub struct ServiceDefinition {
 pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     Err(ServiceError::NotWindows)
 }
+
+#[cfg(not(windows))]
+pub fn report_to_event_log(_message: &str) {}
 
 /// # Errors
 /// Always: this is not Windows.

@@ -11,8 +11,9 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult};
 use windows_service::service_dispatcher;
 
-use super::ServiceError;
 use super::lifecycle::{CHECKPOINT_INTERVAL, Message, State, run_lifecycle};
+use super::{EVENT_SOURCE, ServiceError};
+use crate::panic_hook;
 use crate::shutdown::Shutdown;
 
 /// `ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`.
@@ -41,6 +42,7 @@ static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 /// # Errors
 /// If the SCM cannot be reached, for example because it did not start this process. `work` did not run in that case.
 pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
+    panic_hook::also_report(report_to_event_log);
     let shutdown = Shutdown::limited();
     let (sender, messages) = mpsc::channel();
     let (started, starts) = mpsc::channel();
@@ -78,6 +80,13 @@ pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError
     // The dispatcher returns once *stopped* is reported.
     let _ = dispatcher.join();
     Ok(result)
+}
+
+/// Writes to the event log why the service ends. Its log file may not be open, and it has no standard error.
+pub fn report_to_event_log(message: &str) {
+    if let Err(error) = windows_event_log::report_error(EVENT_SOURCE, message) {
+        tracing::warn!(%error, "cannot write to the event log");
+    }
 }
 
 /// The main function of the service. It does not need the name and the start parameters: the process has one service.

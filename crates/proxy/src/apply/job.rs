@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{Class, Client, Error, Guid};
+use hcn::{Class, Client, Error, Guid, Kind};
 use smallvec::SmallVec;
 
 use super::{Failure, is_load_balancer_absent};
@@ -50,8 +50,10 @@ pub(super) enum Fact {
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),
-    /// A load balancer with these endpoints may exist, although its creation failed.
+    /// The object may exist, although its creation failed. A load balancer then has these endpoints.
     CreateUncertain {
+        kind: Kind,
+        id: Guid,
         endpoints: Vec<Guid>,
     },
     /// A deletion may or may not have taken effect.
@@ -79,21 +81,28 @@ pub struct Answer {
 
 impl Job {
     /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
-    /// another, no further step begins, and it has no answer.
+    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, the outage of
+    /// another job does not end it: its frontend would be left without a load balancer although HNS may answer again.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
-        let mut released = true;
-        let mut one = |step: &Step| {
+        let (mut released, mut has_deleted, mut unanswered) = (true, false, false);
+        let mut answers = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            // After an unanswered call of its own, HNS may have a state that only an audit shows.
+            if unanswered || !has_deleted && self.is_hns_unavailable() {
+                break;
+            }
             let mut facts = Vec::new();
             let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
                 result = self.carry_out(&step.action, client, &mut facts);
             }
             match (&step.action, &result) {
+                (Action::DeleteLoadBalancer { .. }, Ok(())) => has_deleted = true,
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
-                    // During an outage the call would fail too.
-                    if released && !failure.is_unavailable() && !self.is_hns_unavailable() =>
+                    // If its answer is missing, the restoration would have none either.
+                    if released && !failure.is_unavailable() =>
                 {
                     match self.restore_previous(*frontend, client, &mut facts) {
                         // The outage counts more than the refusal: nothing is written until an audit succeeds.
@@ -103,13 +112,14 @@ impl Job {
                 }
                 _ => {}
             }
-            if result.as_ref().is_err_and(Failure::is_unavailable) {
+            unanswered = result.as_ref().is_err_and(Failure::is_unavailable);
+            if unanswered {
                 // Before the answers are recorded, since a job in progress on another thread must not begin a call.
                 self.hns_unavailable.store(true, Ordering::SeqCst);
             }
-            Answer { result, facts, restored }
-        };
-        self.steps.iter().map_while(|step| (!self.is_hns_unavailable()).then(|| one(step))).collect()
+            answers.push(Answer { result, facts, restored });
+        }
+        answers
     }
 
     fn is_hns_unavailable(&self) -> bool {
@@ -144,10 +154,13 @@ impl Job {
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
+        let endpoints = || observed.endpoints.to_vec();
+        let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content.
-                let existing = match client.load_balancer(asked) {
+                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
+                // absent: where HNS chooses the ids, it cannot be read by the requested one.
+                let existing = match client.load_balancer(asked).inspect_err(|_| facts.push(uncertain())) {
                     Ok(existing) => existing,
                     // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects (kubernetes 139519).
                     Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
@@ -160,10 +173,9 @@ impl Job {
                 asked
             }
             Err(error) => {
-                // HNS has checked the document and refused it, or the error says nothing about it: then the load balancer
-                // may exist, and its endpoints must not be deleted.
-                if matches!(error.class(), Class::Other | Class::Unavailable) {
-                    facts.push(Fact::CreateUncertain { endpoints: observed.endpoints.to_vec() });
+                // The load balancer may exist, so its endpoints must not be deleted.
+                if is_creation_uncertain(&error) {
+                    facts.push(uncertain());
                 }
                 return Err(error.into());
             }
@@ -225,6 +237,11 @@ fn more_telling(refusal: Error, failed: Error) -> Error {
     if failed.class() == Class::Unavailable { failed } else { refusal }
 }
 
+/// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
+fn is_creation_uncertain(error: &Error) -> bool {
+    matches!(error.class(), Class::Other | Class::Unavailable)
+}
+
 /// What the result of a deletion shows.
 fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact> {
     match result.as_ref().map_err(Error::class) {
@@ -243,11 +260,13 @@ fn create_endpoint(
     client: &Client,
     facts: &mut Vec<Fact>,
 ) -> Result<(), Failure> {
+    let uncertain = || Fact::CreateUncertain { kind: Kind::Endpoint, id: asked, endpoints: Vec::new() };
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
             // If the id is free, HNS means the address.
-            let existing = client.endpoint(asked).map_err(|failed| more_telling(error, failed))?;
+            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()));
+            let existing = existing.map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
@@ -255,7 +274,13 @@ fn create_endpoint(
             }
             asked
         }
-        result => result?,
+        Err(error) => {
+            if is_creation_uncertain(&error) {
+                facts.push(uncertain());
+            }
+            return Err(error.into());
+        }
+        Ok(id) => id,
     };
     facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())

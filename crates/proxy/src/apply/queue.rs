@@ -299,7 +299,7 @@ impl<'a> Queue<'a> {
             Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut ignored),
             Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut ignored),
             Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut ignored),
-            Fact::CreateUncertain { endpoints } => self.observed.mark_endpoints_uncertain(&endpoints),
+            Fact::CreateUncertain { kind, id, endpoints } => self.observed.mark_perhaps_created(kind, id, &endpoints),
             Fact::DeleteUncertain(id) => self.observed.mark_perhaps_deleted(id),
             Fact::ModifyUncertain { id, attempted } => self.observed.mark_load_balancer_uncertain(id, &attempted),
             Fact::ContentNotOfId(id) => self.observed.mark_id_untrusted(id),

@@ -9,7 +9,7 @@ use super::{BackendState, ExplainedBackend, ExplainedFrontend, ExplainedLoadBala
 use crate::desire::select::{Hints, Judged, judge};
 use crate::dirty::{Dirty, Subject};
 use crate::frontend::{Frontend, FrontendKind, LoadBalancerSpec, Target};
-use crate::model::{Service, ServiceEntry, ServicePort};
+use crate::model::{Family, Service, ServiceEntry, ServicePort};
 use crate::observe::Owner;
 use crate::plan::{Plan, Planner, Resolved};
 use crate::settings::Node;
@@ -67,13 +67,13 @@ impl Explainer<'_> {
             })
             .collect();
         let expected = ours.and_then(|owner| self.planner.expected_load_balancer(owner)).map(|(id, document)| {
-            let backends = document.endpoint_ids().map(|id| self.address(id, &planned)).collect();
+            let backends = document.endpoint_ids().map(|id| self.address(id, spec.frontend.family, &planned)).collect();
             ExplainedLoadBalancer { id, ours: true, backends, document: Some(document) }
         });
         let existing = observed.on(spec.frontend).map(|(id, observed)| ExplainedLoadBalancer {
             id,
             ours: observed.owner == Owner::Us,
-            backends: observed.endpoints.iter().map(|id| self.address(*id, &planned)).collect(),
+            backends: observed.endpoints.iter().map(|id| self.address(*id, spec.frontend.family, &planned)).collect(),
             document: None,
         });
         let (hints, backends) = self.backends(spec, &resolved);
@@ -92,15 +92,15 @@ impl Explainer<'_> {
         }
     }
 
-    /// The address of an endpoint that exists, or that a step creates.
-    fn address(&self, endpoint: Guid, planned: &FxHashMap<Guid, IpAddr>) -> String {
+    /// The address of an endpoint that exists, or that a step creates: that of a family, if it has one. The endpoint of the host, behind an
+    /// IPv6 health check port, may have only IPv4.
+    fn address(&self, endpoint: Guid, family: Family, planned: &FxHashMap<Guid, IpAddr>) -> String {
         let known =
             self.planner.observed.endpoint(endpoint).map(|observed| observed.addresses.as_slice()).unwrap_or_default();
         let addresses = if known.is_empty() { planned.get(&endpoint).map(std::slice::from_ref) } else { Some(known) };
-        addresses.map_or_else(
-            || endpoint.to_string(),
-            |addresses| addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
-        )
+        let addresses = addresses.unwrap_or_default();
+        let of_family = addresses.iter().find(|address| Family::of(**address) == family);
+        of_family.or(addresses.first()).map_or_else(|| endpoint.to_string(), IpAddr::to_string)
     }
 
     fn backends(

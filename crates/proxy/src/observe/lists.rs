@@ -6,6 +6,7 @@ use hcn::{ApiVersion, Client, Error, Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
+use super::expected::Expected;
 use super::object::unclear_place;
 use super::read::readable_or_absent;
 use super::v1_lists;
@@ -68,9 +69,6 @@ impl Observed {
     ) -> Result<(), Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
-        if !self.incomplete_lists.contains(&Kind::Endpoint) {
-            self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
-        }
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(|id, _| present.contains(id));
@@ -81,10 +79,12 @@ impl Observed {
         // A restart with an unchanged cluster is therefore cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
-        listed.retain(|(network, listed)| match expected.remove(&listed.id) {
-            // The endpoint was modified in place and then disappeared. It may have reappeared with the old or the new
-            // content.
-            Some(_) if self.untrusted_ids.contains(&listed.id) => true,
+        listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
+            // It was modified in place and then disappeared, or the v1 list shows other content, which can be wrong: it is read on its own.
+            Some(known) if self.untrusted_ids.contains(&listed.id) || shows_other(&listed.document, &known) => {
+                listed.document = None;
+                true
+            }
             Some(endpoint) if endpoint.network == *network => {
                 self.add_listed_endpoint(listed.id, endpoint, findings);
                 false
@@ -132,6 +132,7 @@ impl Observed {
                 }
             }
         }
+        self.end_uncertainty(Kind::Endpoint);
         Ok(())
     }
 
@@ -155,15 +156,8 @@ impl Observed {
         let LoadBalancerList { mut listed, mut from_v1_list } =
             self.list_load_balancers(client, capabilities, detail, &mut expected)?;
         self.confirm_absent_load_balancers(client, &mut listed)?;
-        // Load balancers whose creation was uncertain are either listed, or do not exist: unless the list is wrong.
-        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
-            self.perhaps_referenced.clear();
-        }
         let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
-        if !self.incomplete_lists.contains(&Kind::LoadBalancer) {
-            self.perhaps_deleted.retain(|id| !self.load_balancers.contains_key(id));
-        }
         if from_v1_list {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
@@ -187,15 +181,16 @@ impl Observed {
         }
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
-        let id_tells_backends = first && !capabilities.modify;
+        let id_tells_backends = first && !capabilities.may_be_modified;
         for Listed { id, document } in listed {
             let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
             let known = match (document, relative) {
                 // The v1 list has no affinity and few flags, so only its backends are reliable. The id tells the rest, and stays valid when
-                // backends are modified in place.
+                // backends are modified in place. If the list shows another frontend or port, the id is wrong.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
-                    Some(Ok(expected.with_backends(listed.endpoints, capabilities)))
+                    let known = expected.with_backends(listed.endpoints.clone(), capabilities);
+                    known.matches_v1_list(&listed).then_some(Ok(known))
                 }
                 // The document is from the API in use (the v1 API lists documents), so it is complete.
                 (Some(document), _) if !from_v1_list => Some(document),
@@ -224,6 +219,7 @@ impl Observed {
             }
         }
         self.load_balancers_known = true;
+        self.end_uncertainty(Kind::LoadBalancer);
         // Forgets deleted objects, so that memory does not grow.
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
         self.misrepresented.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
@@ -312,7 +308,8 @@ impl Observed {
         expected: &mut Expected<F>,
     ) -> Result<LoadBalancerList, Error> {
         let v1_list = || client.load_balancers_from_v1_list(|listed| Some(listed.and_then(record_of_v1_list)));
-        let is_used = detail == ListDetail::Contents && capabilities.modify && self.v1_lists.trusts(Kind::LoadBalancer);
+        let is_used =
+            detail == ListDetail::Contents && capabilities.may_be_modified && self.v1_lists.trusts(Kind::LoadBalancer);
         let v1 = is_used.then(v1_list).and_then(Result::ok);
         let is_enough = v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
         let v1 = match v1 {
@@ -391,26 +388,6 @@ impl Observed {
     }
 }
 
-/// The load balancers that we would create, computed when they are first needed: that is expensive.
-struct Expected<F> {
-    compute: Option<F>,
-    by_lineage: FxHashMap<Lineage, (Guid, ObservedLoadBalancer)>,
-}
-
-impl<F: FnOnce(&Observed) -> FxHashMap<Guid, ObservedLoadBalancer>> Expected<F> {
-    fn new(compute: F) -> Self {
-        Self { compute: Some(compute), by_lineage: FxHashMap::default() }
-    }
-
-    fn get(&mut self, observed: &Observed) -> &FxHashMap<Lineage, (Guid, ObservedLoadBalancer)> {
-        if let Some(compute) = self.compute.take() {
-            let computed = compute(observed).into_iter();
-            self.by_lineage = computed.map(|(id, expected)| (Lineage::of(id), (id, expected))).collect();
-        }
-        &self.by_lineage
-    }
-}
-
 /// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read on its own.
 fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>]) -> bool {
     let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
@@ -446,6 +423,11 @@ fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBal
     } else {
         Err("incomplete in the v1 list".to_owned())
     }
+}
+
+/// Whether a document differs from what the id of its endpoint says.
+fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
+    document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
 }
 
 /// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.

@@ -11,6 +11,7 @@
 
 mod absence;
 mod drift;
+mod expected;
 mod lists;
 mod object;
 mod read;
@@ -49,6 +50,8 @@ pub struct Observed {
     perhaps_referenced: FxHashSet<Guid>,
     /// Objects whose deletion failed and may have taken effect. Until the next list, they are not relied on.
     perhaps_deleted: FxHashSet<Guid>,
+    /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
+    perhaps_created: BTreeSet<(Kind, Guid)>,
     /// Endpoints with an invalid document, and why it is invalid.
     skipped_endpoints: FxHashMap<Guid, String>,
     skipped_load_balancers: FxHashMap<Guid, String>,
@@ -164,6 +167,7 @@ impl Observed {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
         self.lost.remove(&id);
+        self.perhaps_created.remove(&(Kind::Endpoint, id));
         self.endpoints.insert(id, endpoint);
     }
 
@@ -197,6 +201,7 @@ impl Observed {
             *self.references.entry(*endpoint).or_default() += 1;
         }
         self.lost.remove(&id);
+        self.perhaps_created.remove(&(Kind::LoadBalancer, id));
         self.load_balancers.insert(id, observed);
     }
 
@@ -232,14 +237,35 @@ impl Observed {
         self.insert_load_balancer(id, observed, &mut Dirty::default());
     }
 
-    /// Records that a load balancer with these endpoints may exist: its creation failed, and may have taken effect.
-    pub fn mark_endpoints_uncertain(&mut self, endpoints: &[Guid]) {
+    /// Records that an object with these backends may exist: its creation failed, and may have taken effect.
+    pub fn mark_perhaps_created(&mut self, kind: Kind, id: Guid, endpoints: &[Guid]) {
+        self.perhaps_created.insert((kind, id));
         self.perhaps_referenced.extend(endpoints);
+    }
+
+    /// The number of objects whose creation failed and may have taken effect.
+    pub fn perhaps_created_count(&self) -> usize {
+        self.perhaps_created.len()
     }
 
     /// Records that an object may be deleted: its deletion failed, and may have taken effect.
     pub fn mark_perhaps_deleted(&mut self, id: Guid) {
         self.perhaps_deleted.insert(id);
+    }
+
+    /// Records that all listed objects of a kind are known: those whose creation or deletion was uncertain are among them, or do not exist.
+    fn end_uncertainty(&mut self, kind: Kind) {
+        // A list that lacks objects of HNS proves nothing.
+        if self.incomplete_lists.contains(&kind) {
+            return;
+        }
+        self.perhaps_created.retain(|(other, _)| *other != kind);
+        if kind == Kind::Endpoint {
+            self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
+        } else {
+            self.perhaps_deleted.retain(|id| !self.load_balancers.contains_key(id));
+            self.perhaps_referenced.clear();
+        }
     }
 
     /// Records that the id of an object no longer shows its content, because another program changed it.

@@ -95,14 +95,18 @@ impl Planner<'_> {
 
     /// The observed endpoint that equals an expected one: itself, or a foreign one with the same content.
     pub(crate) fn matching_endpoint(&self, expected: &ExpectedEndpoint) -> Option<Guid> {
-        let content = identity::endpoint_content(expected.network, &expected.document);
         // One that may be deleted already is created again. If it still exists, HNS says so.
         let is_certain = |id: &Guid| !self.observed.is_perhaps_deleted(*id);
-        if self.observed.endpoint(expected.id).is_some_and(|observed| observed.content == content) {
-            return Some(expected.id).filter(is_certain);
+        match self.equal_endpoints(expected).find(|id| *id == expected.id) {
+            Some(id) => Some(id).filter(is_certain),
+            None => self.equal_endpoints(expected).find(is_certain),
         }
-        let mut equal = self.observed.at(expected.address).filter(|(_, observed)| observed.content == content);
-        equal.find(|(id, _)| is_certain(id)).map(|(id, _)| id)
+    }
+
+    /// The observed endpoints that equal an expected one, even if they may be deleted.
+    fn equal_endpoints(&self, expected: &ExpectedEndpoint) -> impl Iterator<Item = Guid> {
+        let content = identity::endpoint_content(expected.network, &expected.document);
+        self.observed.at(expected.address).filter(move |(_, observed)| observed.content == content).map(|(id, _)| id)
     }
 
     pub(super) fn missing_endpoint(&self, address: IpAddr) -> Option<ExpectedEndpoint> {
@@ -149,9 +153,12 @@ impl Planner<'_> {
     /// Whether a load balancer uses an endpoint after the plan. With one network, an expected endpoint is always used.
     /// With several, the load balancers of its backend may be in other networks.
     fn is_needed(&self, expected: &ExpectedEndpoint, released: &Released) -> bool {
-        self.networks.len() == 1
-            || expected.purpose != EndpointPurpose::Backend
-            || self.matching_endpoint(expected).is_none_or(|id| self.remains_referenced(id, released))
+        if self.networks.len() == 1 || expected.purpose != EndpointPurpose::Backend {
+            return true;
+        }
+        // Also one that may be deleted: otherwise the retry of a failed deletion would find nothing to delete.
+        let mut equal = self.equal_endpoints(expected).peekable();
+        equal.peek().is_none() || equal.any(|id| self.remains_referenced(id, released))
     }
 
     /// Plans the removal of the endpoints that an address should not have.

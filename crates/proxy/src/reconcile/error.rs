@@ -6,8 +6,15 @@ pub enum AuditError {
     /// A call failed, or its answer is invalid.
     #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
-    #[error("network {name:?} not found in HNS; wait for the CNI to create it, or set --network-name or KUBE_NETWORK")]
-    NetworkAbsent { name: String },
+    #[error(
+        "network {name:?} not found in HNS{}; wait for the CNI to create it, or set --network-name or KUBE_NETWORK",
+        if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) }
+    )]
+    NetworkAbsent {
+        name: String,
+        /// The names of the networks that HNS has, as far as it lists them.
+        known: Vec<String>,
+    },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
     /// An overlay network cannot be programmed with these settings, or on this host.

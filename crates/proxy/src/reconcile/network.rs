@@ -21,6 +21,16 @@ pub(super) struct NetworkChange {
     pub(super) read: bool,
 }
 
+/// What HNS shows of a configured network.
+enum Found {
+    Listed(Document),
+    /// The list lacks it, and a read by its id does not. A list that succeeds can still lack a network: the backends in it would be removed.
+    Unlisted(Document),
+    /// It is listed with an invalid document: its known state stays.
+    Unreadable,
+    Absent,
+}
+
 impl NetworkChange {
     fn merge(&mut self, other: Self) {
         self.changed |= other.changed;
@@ -62,7 +72,7 @@ impl Environment {
             // No network has the name. If the known id still exists, the network was renamed, and the pods are still in it.
             None => match client.network_of(known) {
                 Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
-                Err(error) if error.class() == Class::Absent => Err(AuditError::NetworkAbsent { name }),
+                Err(error) if error.class() == Class::Absent => Err(absent(name, client)),
                 // A failed lookup is not an absent network.
                 Err(error) => Err(error.into()),
             },
@@ -77,7 +87,7 @@ impl Environment {
     }
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
-        let Some(document) = client.network(&name)? else { return Err(AuditError::NetworkAbsent { name }) };
+        let Some(document) = client.network(&name)? else { return Err(absent(name, client)) };
         self.update_network(NetworkIndex::FIRST, &document, client)
     }
 
@@ -91,7 +101,7 @@ impl Environment {
         let names = self.settings.network_names.clone();
         // HNS is assumed to compare network names without regard to case.
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
-        let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
+        let mut found = Vec::with_capacity(names.len());
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
             // A network that has the name of another configured network is that network, even if its id is the known id
@@ -99,31 +109,41 @@ impl Environment {
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
-            let found = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
-            match found.map(|document| self.update_network(index, document, client)) {
-                Some(Ok(one)) => change.merge(one),
-                Some(Err(error)) => errors.push((index, error)),
-                // It is listed with an invalid document: its known state stays.
-                None if known.is_some_and(|id| unreadable.contains(&id)) => {}
+            let listed = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
+            let one = match listed {
+                Some(document) => Found::Listed(document.clone()),
+                None if known.is_some_and(|id| unreadable.contains(&id)) => Found::Unreadable,
                 None => {
                     let is_listed = |id: &Guid| documents.iter().any(|document| document.id == Some(*id));
                     let unlisted = self.networks.present(index).map(|network| network.id).filter(|id| !is_listed(id));
                     match unlisted.map(|id| client.network_of(id)) {
-                        // A list that succeeds can still lack a network: the backends in it would be removed.
-                        Some(Ok(document)) => {
-                            match self.update_network(index, &document, client) {
-                                Ok(one) => change.merge(one),
-                                Err(error) => errors.push((index, error)),
-                            }
-                            if let Some(named) = self.networks.named_mut(index) {
-                                named.host_conditions.push(HostCondition::ListIncomplete { kind: Kind::Network });
-                            }
-                        }
+                        Some(Ok(document)) => Found::Unlisted(document),
                         // A failed read is not an absent network.
                         Some(Err(error)) if error.class() != Class::Absent => return Err(error.into()),
-                        _ => errors.push((index, AuditError::NetworkAbsent { name: name.clone() })),
+                        _ => Found::Absent,
                     }
                 }
+            };
+            found.push((index, name, one));
+        }
+        // After all reads: an error must change nothing, since the caller would not learn of the change.
+        let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
+        for (index, name, one) in found {
+            let result = match one {
+                Found::Listed(document) => self.update_network(index, &document, client),
+                Found::Unlisted(document) => {
+                    let result = self.update_network(index, &document, client);
+                    if let Some(named) = self.networks.named_mut(index) {
+                        named.host_conditions.push(HostCondition::ListIncomplete { kind: Kind::Network });
+                    }
+                    result
+                }
+                Found::Unreadable => Ok(NetworkChange::default()),
+                Found::Absent => Err(AuditError::NetworkAbsent { name: name.clone(), known: names_of(&documents) }),
+            };
+            match result {
+                Ok(one) => change.merge(one),
+                Err(error) => errors.push((index, error)),
             }
         }
         // Without any network there is nothing to program.
@@ -196,6 +216,21 @@ impl Environment {
         }
         NetworkChange { changed: true, objects_lost: true, read: false }
     }
+}
+
+/// The error of a network that HNS does not have, with those that it has. The list is only for the message, and may fail.
+fn absent(name: String, client: &Client) -> AuditError {
+    let listed = client.networks_from_v1_list().unwrap_or_default();
+    let documents: Vec<Document> = listed.into_iter().filter_map(|one| one.document?.ok()).collect();
+    AuditError::NetworkAbsent { name, known: names_of(&documents) }
+}
+
+/// The names of networks, in order.
+fn names_of(documents: &[Document]) -> Vec<String> {
+    let mut names: Vec<_> =
+        documents.iter().map(|document| document.name.clone()).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The valid subnets. An invalid one is reported, and does not prevent the use of the others.

@@ -110,6 +110,11 @@ impl Reconciler {
                 }
             }
         }
+        let is_created =
+            |outcome: &&Outcome| outcome.result.is_ok() && matches!(outcome.step.action, Action::CreateEndpoint { .. });
+        let created =
+            outcomes.iter().filter(is_created).filter_map(|one| one.step.action.subject().address()).collect();
+        self.mark_left_by_kube_proxy(&created);
         failed.iter().for_each(|subject| self.retries.failed.failed(*subject, now));
         let frontends = planned.frontends.iter().map(|frontend| Subject::Frontend(*frontend));
         let addresses = planned.addresses.iter().copied().map(Subject::Address);

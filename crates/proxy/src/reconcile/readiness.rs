@@ -29,6 +29,8 @@ pub enum Unready {
     EndpointsPending(Tally),
     /// Frontends and addresses whose last write failed.
     RetriesPending(usize),
+    /// Objects that nothing desires any more, whose creation failed and may have taken effect. The next list shows whether HNS has them.
+    CreationsUncertain(usize),
     /// Services, frontends and addresses that are planned next, if no other reason explains them.
     ChangesPending(usize),
     /// Another program keeps writing own objects, so the repair of some is delayed.
@@ -48,6 +50,7 @@ impl Unready {
             Unready::LoadBalancersPending(_) => "LoadBalancersPending",
             Unready::EndpointsPending(_) => "EndpointsPending",
             Unready::RetriesPending(_) => "RetriesPending",
+            Unready::CreationsUncertain(_) => "CreationsUncertain",
             Unready::ChangesPending(_) => "ChangesPending",
             Unready::ForeignWriter(_) => "ForeignWriter",
         }
@@ -75,6 +78,9 @@ impl fmt::Display for Unready {
                 write!(f, "endpoints: {open} of {desired} pending")
             }
             Unready::RetriesPending(count) => write!(f, "retries of failed frontends and addresses: {count} pending"),
+            Unready::CreationsUncertain(count) => {
+                write!(f, "objects whose creation failed and that HNS may have: {count}")
+            }
             Unready::ChangesPending(count) => write!(f, "Services, frontends and addresses: {count} pending"),
             Unready::ForeignWriter(foreign_writer) => foreign_writer.fmt(f),
         }
@@ -130,6 +136,11 @@ impl Reconciler {
         // The other reasons explain a backlog.
         if pending.is_empty() && backlog > 0 {
             pending.push(Unready::ChangesPending(backlog));
+        }
+        // While an object is desired, its retry is pending, and finds out whether HNS has it.
+        let uncertain = self.observed.perhaps_created_count();
+        if pending.is_empty() && uncertain > 0 {
+            pending.push(Unready::CreationsUncertain(uncertain));
         }
         pending
     }

@@ -167,3 +167,25 @@ fn an_explanation_visits_only_its_service_at_10_and_10_000_services() {
     assert_eq!(visited(10), (0, 1, 3));
     assert_eq!(visited(10_000), visited(10));
 }
+
+#[test]
+fn load_balancers_are_explained_with_the_addresses_of_their_family() {
+    let mut rig = Rig::l2bridge();
+    rig.local("pod", &["10.244.1.11", "fd00:10:244:1::b"]);
+    let svc = service("ns/web").cluster_ip("10.96.0.1").cluster_ip("fd00:96::1").port(80);
+    let of = |name, address| slice(name, "ns/web").port(8080).backend(backend(address).on("here")).build();
+    rig.cluster(vec![svc.build()], vec![of("ns/web-4", "10.244.1.11"), of("ns/web-6", "fd00:10:244:1::b")]);
+    rig.sync();
+    let explanation = rig.proxy.explain(&web(), rig.now).unwrap();
+    let shown: Vec<_> = explanation
+        .frontends
+        .iter()
+        .map(|frontend| (frontend.frontend.as_str(), frontend.desired.as_ref().unwrap(), &frontend.observed[0]))
+        .map(|(name, desired, observed)| (name, desired.backends.join(" "), observed.backends.join(" ")))
+        .collect();
+    let of_family = |name, address: &str| (name, address.to_owned(), address.to_owned());
+    assert_eq!(
+        shown,
+        [of_family("10.96.0.1:80/TCP", "10.244.1.11"), of_family("[fd00:96::1]:80/TCP", "fd00:10:244:1::b")]
+    );
+}

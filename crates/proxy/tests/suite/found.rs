@@ -1,10 +1,12 @@
 //! Defects that random worlds found, each as a scenario.
 
+use std::time::Duration;
+
 use hcn::{ApiVersion, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::apply::{Interruption, OneByOne};
 use proxy::testing::service;
-use proxy::{Liveness, Reconciler, Settings};
+use proxy::{Liveness, Reconciler, Settings, Unready};
 use serde_json::json;
 
 use crate::faults::{back, empty, ids, serve, writes};
@@ -48,7 +50,7 @@ fn the_endpoint_of_a_load_balancer_that_may_have_been_restored_stays() {
         rig.objects(),
         ["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0", "remote 10.244.2.1", "remote 10.244.2.2"]
     );
-    rig.now += std::time::Duration::from_secs(60);
+    rig.now += Duration::from_secs(60);
     rig.settle();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
 }
@@ -66,9 +68,27 @@ fn the_endpoint_of_a_load_balancer_that_may_have_been_created_stays() {
     assert!(last("HcnDeleteEndpoint") > last("HcnDeleteLoadBalancer"), "{all:?}");
     let before = |function| all.iter().position(|write| *write == function);
     assert!(before("HcnDeleteEndpoint").is_none_or(|at| Some(at) > before("HcnDeleteLoadBalancer")), "{all:?}");
-    rig.now += std::time::Duration::from_secs(60);
+    rig.now += Duration::from_secs(60);
     rig.settle();
     assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
+
+#[test]
+fn the_endpoint_of_a_load_balancer_that_exists_and_cannot_be_read_stays() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    at_creation(&rig, 1, Effect::FailAfter(Hresult::ERROR_ALREADY_EXISTS));
+    rig.break_once("HcnOpenLoadBalancer", false, Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    back(&mut rig, "ns/web", &[]);
+    rig.calls();
+    rig.run();
+    assert_eq!(
+        (rig.objects(), writes(&rig)),
+        (vec!["lb 10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0".to_owned(), "remote 10.244.2.1".to_owned()], vec![])
+    );
+    rig.settle();
+    assert_eq!(rig.objects(), Vec::<String>::new());
 }
 
 #[test]
@@ -124,7 +144,7 @@ fn a_load_balancer_that_may_have_been_deleted_is_created_again() {
         back(&mut rig, "ns/web", &["10.244.2.1"]);
         rig.run();
         // A second later, the frontend may be replaced again.
-        rig.now += std::time::Duration::from_secs(1);
+        rig.now += Duration::from_secs(1);
         rig.run();
         assert_eq!(rig.proxy.unready(), []);
         assert_eq!(rig.objects(), objects);
@@ -145,7 +165,7 @@ fn an_endpoint_that_may_have_been_deleted_is_created_again() {
     rig.run();
     rig.proxy.apply_service(service);
     rig.run();
-    rig.now += std::time::Duration::from_secs(60);
+    rig.now += Duration::from_secs(60);
     rig.run();
     assert_eq!(rig.proxy.unready(), []);
     assert_eq!(rig.objects(), objects);
@@ -187,8 +207,115 @@ fn dns_stays_first_after_an_outage_that_struck_it() {
         objects.filter(|line| line.starts_with("lb")).collect::<Vec<_>>()
     };
     assert_eq!(balancers(&rig), Vec::<String>::new());
-    rig.now += std::time::Duration::from_secs(1);
+    rig.now += Duration::from_secs(1);
     at_creation(&rig, 2, Effect::Fail(Hresult::RPC_S_SERVER_UNAVAILABLE));
     rig.sync();
     assert_eq!(balancers(&rig), ["lb 10.96.0.10:80/6 -> 10.244.2.53:8080 flags 1/0"]);
+}
+
+#[test]
+fn an_endpoint_that_may_have_been_created_keeps_the_node_unready_until_a_list_shows_it() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.break_once("HcnCreateEndpoint", true, Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    back(&mut rig, "ns/web", &[]);
+    // The retry is due, and there is nothing to retry.
+    rig.now += Duration::from_secs(60);
+    rig.run();
+    assert_eq!((rig.objects(), rig.proxy.unready()), (vec!["remote 10.244.2.1".into()], vec![uncertain()]));
+    rig.sync();
+    assert_eq!((rig.objects(), rig.proxy.unready()), (vec![], vec![]));
+}
+
+#[test]
+fn a_load_balancer_that_may_have_been_created_keeps_the_node_unready_until_a_list_shows_it() {
+    let mut rig = empty("14.0");
+    rig.local("pod", &["10.244.1.5"]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.5"]);
+    at_creation(&rig, 1, Effect::FailAfter(Hresult::E_OUTOFMEMORY));
+    rig.sync();
+    back(&mut rig, "ns/web", &[]);
+    rig.run();
+    let objects = vec!["lb 10.96.0.1:80/6 -> 10.244.1.5:8080 flags 1/0".into(), "local 10.244.1.5".into()];
+    assert_eq!((rig.objects(), rig.proxy.unready()), (objects, vec![uncertain()]));
+    rig.sync();
+    assert_eq!((rig.objects(), rig.proxy.unready()), (vec!["local 10.244.1.5".into()], vec![]));
+}
+
+fn uncertain() -> Unready {
+    Unready::CreationsUncertain(1)
+}
+
+/// The audits of one cycle. Each lists something else.
+const CYCLE: usize = 12;
+
+/// Slower than a process audits, so that what is repaired in one cycle no longer counts as an incident in the next.
+fn audit(rig: &mut Rig, times: usize) {
+    for _ in 0..times {
+        rig.now += Duration::from_secs(30);
+        rig.sync();
+    }
+}
+
+#[test]
+fn an_endpoint_that_reappears_with_other_content_is_replaced_within_a_cycle_of_audits() {
+    for audits in 0..CYCLE {
+        let mut rig = empty("15.5");
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+        rig.sync();
+        let right = rig.emulator.documents(Kind::Endpoint);
+        let mut wrong = right[0].clone();
+        wrong["MacAddress"] = "02-11-de-ad-be-ef".into();
+        rig.emulator.add(Kind::Endpoint, wrong.clone());
+        audit(&mut rig, CYCLE);
+        let macs = |rig: &Rig| {
+            let endpoints = rig.emulator.documents(Kind::Endpoint).into_iter();
+            endpoints.map(|mut endpoint| endpoint["MacAddress"].take()).collect::<Vec<_>>()
+        };
+        assert_eq!(macs(&rig), [right[0]["MacAddress"].clone()]);
+        audit(&mut rig, audits);
+        rig.emulator.add(Kind::Endpoint, wrong);
+        audit(&mut rig, CYCLE);
+        assert_eq!(macs(&rig), [right[0]["MacAddress"].clone()], "after {audits} audits");
+    }
+}
+
+#[test]
+fn a_load_balancer_that_reappears_with_another_backend_port_is_replaced() {
+    for audits in 0..CYCLE {
+        let mut rig = empty("15.5");
+        rig.local("pod", &["10.244.1.5"]);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.5"]);
+        rig.sync();
+        let objects = rig.objects();
+        let mut wrong = rig.emulator.documents(Kind::LoadBalancer)[0].clone();
+        wrong["PortMappings"][0]["InternalPort"] = 7.into();
+        back(&mut rig, "ns/web", &[]);
+        audit(&mut rig, audits + 1);
+        rig.emulator.add(Kind::LoadBalancer, wrong);
+        back(&mut rig, "ns/web", &["10.244.1.5"]);
+        rig.sync();
+        assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects), "after {audits} audits");
+    }
+}
+
+#[test]
+fn the_endpoint_of_a_backend_in_another_network_is_deleted_although_the_first_attempt_failed() {
+    let mut rig = Rig::with(&["L2Bridge", "L2Bridge"], "14.0", ApiVersion::V2);
+    rig.cluster(vec![], vec![]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.11"]);
+    rig.sync();
+    // Most backends are in the second network now, so the first one is left out.
+    back(&mut rig, "ns/web", &["10.244.1.11", "10.245.1.11", "10.245.1.12"]);
+    rig.break_once("HcnDeleteEndpoint", false, Hresult::E_OUTOFMEMORY);
+    rig.run();
+    rig.now += Duration::from_secs(60);
+    rig.run();
+    let objects = [
+        "lb 10.96.0.1:80/6 -> 10.245.1.11,10.245.1.12:8080 flags 1/0",
+        "remote 10.245.1.11 in cbr1",
+        "remote 10.245.1.12 in cbr1",
+    ];
+    assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects.map(String::from).to_vec()));
 }

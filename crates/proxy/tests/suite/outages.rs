@@ -1,8 +1,12 @@
-//! HNS that becomes unavailable in the middle of a plan: no call follows an unanswered one until an audit succeeds.
+//! HNS that becomes unavailable in the middle of a plan: no job follows an unanswered call until an audit succeeds, and a job that has
+//! deleted a load balancer leaves its frontend without one only if its own call was unanswered.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hcn::{ApiVersion, Client, Hresult, Kind};
+use hcn::call::{Call, Hcn, Reply};
+use hcn::{ApiVersion, Client, Error, Hresult, Kind};
+use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::apply::{Driver, Queue};
 use proxy::testing::{backend, service, slice};
@@ -126,6 +130,57 @@ impl Driver for TwoAtOnce {
 
 #[test]
 fn a_job_that_was_taken_begins_no_call_after_another_was_unanswered() {
+    let mut rig = two_replaced();
+    rig.break_once("HcnDeleteLoadBalancer", false, GONE);
+    let report = rig.proxy.run_with(&rig.client, rig.now, &TwoAtOnce);
+    assert_eq!((rig.calls(), report.outcomes.len()), ((1, 1), 1));
+    rig.settle();
+    assert_eq!(rig.objects()[..2], REPLACED);
+}
+
+/// Two threads that take a job each. When a call of the first job has been made, the whole second job is carried out.
+struct TwoInterleaved {
+    emulator: Arc<Emulator>,
+    after: &'static str,
+}
+
+struct Interleaved<F> {
+    emulator: Arc<Emulator>,
+    after: &'static str,
+    other: Mutex<Option<F>>,
+}
+
+impl<F: FnOnce() + Send> Hcn for Interleaved<F> {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        let answer = self.emulator.call(call);
+        let other = (call.function() == self.after).then(|| self.other.lock().unwrap().take()).flatten();
+        other.into_iter().for_each(|other| other());
+        answer
+    }
+}
+
+impl Driver for TwoInterleaved {
+    fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
+        while let Some(first) = queue.take() {
+            let Some(second) = queue.take() else {
+                let answers = first.perform(client);
+                queue.record(first, answers);
+                continue;
+            };
+            let (performed, answered) = std::sync::mpsc::channel();
+            let (other, plain) = (second.clone(), Client::new(self.emulator.clone(), client.api_version()));
+            let other = move || performed.send(other.perform(&plain)).unwrap();
+            let hcn =
+                Interleaved { emulator: self.emulator.clone(), after: self.after, other: Mutex::new(Some(other)) };
+            let answers = first.perform(&Client::new(Arc::new(hcn), client.api_version()));
+            queue.record(first, answers);
+            queue.record(second, answered.try_recv().unwrap());
+        }
+    }
+}
+
+/// Two load balancers that are about to be replaced, each by one with two backends.
+fn two_replaced() -> Rig {
     let mut rig = empty("14.0");
     serve(&mut rig, "ns/a", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/b", "10.96.0.2", &["10.244.2.2"]);
@@ -133,12 +188,57 @@ fn a_job_that_was_taken_begins_no_call_after_another_was_unanswered() {
     back(&mut rig, "ns/a", &["10.244.2.1", "10.244.2.2"]);
     back(&mut rig, "ns/b", &["10.244.2.1", "10.244.2.2"]);
     rig.calls();
-    rig.break_once("HcnDeleteLoadBalancer", false, GONE);
-    let report = rig.proxy.run_with(&rig.client, rig.now, &TwoAtOnce);
-    assert_eq!((rig.calls(), report.outcomes.len()), ((1, 1), 1));
+    rig
+}
+
+const REPLACED: [&str; 2] = [
+    "lb 10.96.0.1:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0",
+    "lb 10.96.0.2:80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0",
+];
+
+/// Replaces two load balancers, interleaved. The nth calls of functions fail.
+fn interleaved(faults: &[(&str, u64, Hresult)]) -> Rig {
+    let mut rig = two_replaced();
+    for (function, from, code) in faults {
+        let (which, effect) = (Which::Function((*function).into()), Effect::Fail(*code));
+        rig.emulator.inject(Fault { which, from: *from, every: 0, effect });
+    }
+    let driver = TwoInterleaved { emulator: rig.emulator.clone(), after: "HcnDeleteLoadBalancer" };
+    rig.proxy.run_with(&rig.client, rig.now, &driver);
+    assert!(matches!(rig.proxy.audit_error(), Some(AuditError::Hns(_))));
+    rig
+}
+
+#[test]
+fn a_job_that_has_deleted_creates_although_another_was_unanswered() {
+    let mut rig = interleaved(&[("HcnDeleteLoadBalancer", 2, GONE)]);
+    assert_eq!(writes(&rig), ["HcnDeleteLoadBalancer", "HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"]);
+    let old = "lb 10.96.0.2:80/6 -> 10.244.2.2:8080 flags 1/0";
+    assert_eq!(rig.objects()[..2], [REPLACED[0], old]);
     rig.settle();
-    let both = ":80/6 -> 10.244.2.1,10.244.2.2:8080 flags 1/0";
-    assert_eq!(rig.objects()[..2], [format!("lb 10.96.0.1{both}"), format!("lb 10.96.0.2{both}")]);
+    assert_eq!(rig.objects()[..2], REPLACED);
+}
+
+#[test]
+fn a_job_that_has_deleted_restores_although_another_was_unanswered() {
+    let invalid = Hresult::HCN_E_INVALID_POLICY;
+    let mut rig = interleaved(&[("HcnDeleteLoadBalancer", 2, GONE), ("HcnCreateLoadBalancer", 1, invalid)]);
+    let (delete, create) = ("HcnDeleteLoadBalancer", "HcnCreateLoadBalancer");
+    assert_eq!(writes(&rig), [delete, delete, create, create]);
+    let old = "10.96.0.1:80/6 -> 10.244.2.1:8080 flags 1/0";
+    assert_eq!(rig.objects()[0], format!("lb {old}"));
+    rig.now += Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects()[..2], REPLACED);
+}
+
+#[test]
+fn a_job_that_has_deleted_makes_no_call_after_its_own_unanswered_one() {
+    let mut rig = interleaved(&[("HcnDeleteLoadBalancer", 2, GONE), ("HcnCreateLoadBalancer", 1, GONE)]);
+    let (delete, create) = ("HcnDeleteLoadBalancer", "HcnCreateLoadBalancer");
+    assert_eq!(writes(&rig), [delete, delete, create]);
+    rig.settle();
+    assert_eq!(rig.objects()[..2], REPLACED);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret;
 
 use super::error::{CertificateProblem, KubeconfigError};
+use crate::cluster::pem;
 use crate::file_text::decode_text;
 
 /// Decodes as Go does, which ignores line ends: people wrap long lines of YAML.
@@ -52,8 +53,8 @@ pub(super) fn authority_text(data: Option<&str>, file: Option<&str>) -> Result<O
 /// The certificates that can be used. One that cannot be read is left out, as in Go: the others may be enough.
 fn usable(bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CertificateProblem> {
     let text = text(bytes)?;
-    let blocks = pem_blocks(&text);
-    let has_key = blocks.iter().any(|block| block.label.ends_with("PRIVATE KEY"));
+    let blocks = pem::blocks(&text);
+    let has_key = blocks.iter().any(pem::Block::is_key);
     let mut certificates = blocks.into_iter().filter(|block| block.label == "CERTIFICATE").peekable();
     if certificates.peek().is_none() {
         return Err(if has_key { CertificateProblem::Key } else { CertificateProblem::NoPem });
@@ -67,35 +68,16 @@ fn text(bytes: Vec<u8>) -> Result<String, CertificateProblem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(CertificateProblem::Empty);
     }
-    // A sequence with a length of more than one byte: text in PEM never begins like that.
-    if matches!(bytes.as_slice(), [0x30, 0x81..=0x84, ..]) {
-        return Err(CertificateProblem::Der);
+    match bytes.as_slice() {
+        // A sequence that begins with version 3: a key store, which has the extension .pfx on Windows.
+        [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] => return Err(CertificateProblem::Pkcs12),
+        // A sequence with a length of more than one byte: text in PEM never begins like that.
+        [0x30, 0x81..=0x84, ..] => return Err(CertificateProblem::Der),
+        _ => {}
     }
-    decode_text(bytes).map_err(|_| CertificateProblem::NoText)
-}
-
-struct Block<'a> {
-    label: &'a str,
-    /// `None` if it is not valid base64, or if it has headers, which Go does not allow in certificates.
-    contents: Option<Vec<u8>>,
-}
-
-/// The blocks of a text in PEM. Text between them is ignored, and so is a block without an end.
-fn pem_blocks(text: &str) -> Vec<Block<'_>> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(&str, String)> = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) {
-            open = Some((label, String::new()));
-        } else if let Some(label) = line.strip_prefix("-----END ").and_then(|rest| rest.strip_suffix("-----")) {
-            if let Some((_, body)) = open.take().filter(|(opened, _)| *opened == label) {
-                blocks.push(Block { label, contents: BASE64.decode(body).ok() });
-            }
-        } else if let Some((_, body)) = &mut open {
-            body.push_str(line);
-        }
-    }
-    blocks
+    // UTF-16 without a byte order mark is valid UTF-8 with a NUL in each character.
+    let text = decode_text(bytes).ok().filter(|text| !text.contains('\0'));
+    text.ok_or(CertificateProblem::NoText)
 }
 
 /// Replaces the files of the client certificate by their contents. Without a certificate, a key is not used, as in client-go.
@@ -117,8 +99,8 @@ pub(in crate::cluster) fn client_certificate(auth: &mut AuthInfo) -> Result<(), 
     };
     let pem = text(certificate).map_err(|problem| KubeconfigError::Certificate { field, problem })?;
     auth.client_certificate_data = Some(BASE64.encode(pem));
-    // Of the key, only the encoding is changed: kube says what is wrong with it.
-    let key = decode_text(key).unwrap_or_default();
+    // A key that is not text is reported with the certificate, in tls/identity.rs.
+    let key = decode_text(key.clone()).map_or(key, String::into_bytes);
     auth.client_key_data = Some(BASE64.encode(key).into());
     Ok(())
 }

@@ -59,7 +59,9 @@ pub enum CertificateProblem {
     Empty,
     #[error("a certificate in DER; convert it to PEM, for example with openssl x509 -inform der")]
     Der,
-    #[error("neither UTF-8 nor UTF-16 text; expected certificates in PEM")]
+    #[error("a key store in PKCS #12 (.pfx); export its certificates to PEM, for example with openssl pkcs12 -nokeys")]
+    Pkcs12,
+    #[error("neither UTF-8, nor UTF-16 with a byte order mark; save the certificates in PEM, as UTF-8")]
     NoText,
     #[error("no certificate in PEM: no line BEGIN CERTIFICATE")]
     NoPem,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::error::KubeconfigError;
 use crate::file_text::read_text;
+use crate::yaml::yaml_options;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -115,8 +116,10 @@ pub(in crate::cluster) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigErro
     Ok(kubeconfig)
 }
 
-fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
-    let documents: Vec<Kubeconfig> = serde_saphyr::from_multiple(text).map_err(|error| {
+pub(in crate::cluster) fn parse(text: &str) -> Result<Kubeconfig, KubeconfigError> {
+    let documents: Result<Vec<Kubeconfig>, _> =
+        serde_saphyr::from_multiple_with_options(text, yaml_options(text.len()));
+    let documents = documents.map_err(|error| {
         let location = error.location();
         KubeconfigError::Syntax {
             line: location.map_or(1, |location| location.line()),
@@ -147,7 +150,7 @@ impl Kubeconfig {
         names("users", self.users.iter().flatten().map(|named| &named.name).collect())
     }
 
-    fn resolve_paths(&mut self, directory: &Path) {
+    pub(in crate::cluster) fn resolve_paths(&mut self, directory: &Path) {
         let resolve = |path: &mut Option<String>| {
             let relative = path.take_if(|path| !path.is_empty() && Path::new(path).is_relative());
             if let Some(relative) = relative {

@@ -7,4 +7,6 @@ mod selection;
 
 pub(super) use certificates::client_certificate;
 pub(super) use error::KubeconfigError;
+#[cfg(feature = "fuzzing")]
+pub(super) use file::parse;
 pub(super) use file::read;

@@ -39,6 +39,8 @@ impl Kubeconfig {
             let authority = given(cluster.certificate_authority.clone());
             let data = given(cluster.certificate_authority_data.clone());
             config.root_cert = authorities(data.as_deref(), authority.as_deref())?;
+            // For messages only.
+            config.root_cert_file = authority.map(Into::into);
             config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
             config.tls_server_name = given(cluster.tls_server_name.clone());
             config.auth_info = user.credentials();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::error::AnswerError;
 use crate::cluster::header::is_valid_header;
+use crate::yaml::yaml_options;
 
 pub(super) const KIND: &str = "ExecCredential";
 /// The versions of this API may be shown: a secret is none of them.
@@ -50,13 +51,14 @@ impl Credential {
     /// Reads an answer that must have this `apiVersion`.
     pub(super) fn read(answer: &[u8], api_version: &str) -> Result<Self, AnswerError> {
         // The message of the parser quotes the answer, so only the position of the error is kept.
-        let read: ExecCredential = serde_saphyr::from_slice(answer).map_err(|error| {
-            let location = error.location();
-            AnswerError::Syntax {
-                line: location.map_or(1, |location| location.line()),
-                column: location.map_or(1, |location| location.column()),
-            }
-        })?;
+        let read: ExecCredential =
+            serde_saphyr::from_slice_with_options(answer, yaml_options(answer.len())).map_err(|error| {
+                let location = error.location();
+                AnswerError::Syntax {
+                    line: location.map_or(1, |location| location.line()),
+                    column: location.map_or(1, |location| location.column()),
+                }
+            })?;
         let answered = read.api_version.unwrap_or_default();
         if answered != api_version {
             let is_version = answered

@@ -10,6 +10,7 @@
 
 mod answer;
 mod error;
+mod groups;
 mod process;
 mod runner;
 
@@ -20,6 +21,7 @@ use kube::config::{ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde_json::json;
 
 pub(super) use error::PluginError;
+pub use groups::kill_plugins;
 pub(super) use runner::Runner;
 
 /// After this time, a plugin that still runs is an outage. A plugin that asks a cloud service takes a few seconds.
@@ -27,6 +29,12 @@ const REPORT_AFTER: Duration = Duration::from_secs(10);
 const KILL_AFTER: Duration = Duration::from_secs(30);
 
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
+
+/// The credentials in what a plugin printed.
+#[cfg(feature = "fuzzing")]
+pub(super) fn read_answer(answer: &[u8]) -> Option<answer::Credential> {
+    answer::Credential::read(answer, VERSIONS.first()?).ok()
+}
 
 /// The configuration of a plugin in a kubeconfig. Its arguments and environment may be secret.
 #[derive(Clone, PartialEq, Eq)]

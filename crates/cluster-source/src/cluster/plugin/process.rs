@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::Plugin;
 use super::answer::Credential;
 use super::error::{AnswerError, PluginError, Printed};
+use super::groups::Registered;
 
 /// In bytes. A certificate chain with its key has a few KiB.
 const MAX_ANSWER: usize = 1 << 20;
@@ -21,6 +22,7 @@ struct Processes {
     plugin: Box<dyn ChildWrapper>,
     /// Whether the plugin has ended and the others were killed: its group may belong to other processes from then on.
     ended: bool,
+    registered: Option<Registered>,
 }
 
 impl Processes {
@@ -37,7 +39,10 @@ impl Processes {
         #[cfg(windows)]
         wrapped.wrap(process_wrap::tokio::JobObject);
         match wrapped.spawn() {
-            Ok(plugin) => Ok(Self { plugin, ended: false }),
+            Ok(plugin) => {
+                let registered = plugin.id().map(Registered::new);
+                Ok(Self { plugin, ended: false, registered })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let install_hint = plugin.install_hint.clone();
                 Err(PluginError::NotInstalled { command: command.clone(), install_hint })
@@ -52,6 +57,7 @@ impl Processes {
         // Fails if nothing is left.
         let _ = self.plugin.start_kill();
         self.ended = true;
+        self.registered = None;
         status
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::Uri;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 pub(super) struct NoProxy(Vec<Entry>);
 
@@ -28,12 +28,15 @@ impl NoProxy {
 
     /// Whether no proxy is used for a server.
     pub(super) fn excludes(&self, server: &Uri) -> bool {
-        let host = server.host().unwrap_or_default().to_lowercase();
+        let host = server.host().unwrap_or_default();
+        // Before its case is changed: only `localhost` itself is special in Go, not `LOCALHOST`.
+        let is_localhost = host == "localhost";
+        let host = host.to_lowercase();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let default = if server.scheme_str() == Some("https") { 443 } else { 80 };
         let port = server.port_u16().unwrap_or(default).to_string();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-        host == "localhost"
+        is_localhost
             || address.is_some_and(|address| address.is_loopback())
             || self.0.iter().any(|entry| entry.matches(host, address, &port))
     }
@@ -46,7 +49,7 @@ impl Entry {
             return Some(Self::All);
         }
         if let Ok(network) = entry.parse::<IpNet>() {
-            return Some(Self::Network(network));
+            return Some(Self::Network(canonical(network)));
         }
         let (host, port) = split_port(entry);
         let port = port.filter(|port| !port.is_empty()).map(str::to_owned);
@@ -76,6 +79,17 @@ impl Entry {
     }
 }
 
+/// A network of IPv4 addresses that are mapped to IPv6 is one of IPv4 addresses.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let length = mapped.prefix_len().checked_sub(96);
+    let address = mapped.addr().to_ipv4_mapped();
+    match length.zip(address).map(|(length, address)| Ipv4Net::new(address, length)) {
+        Some(Ok(network)) => IpNet::V4(network),
+        _ => network,
+    }
+}
+
 /// Splits `HOST:PORT` and `[HOST]:PORT`; anything else is a host.
 fn split_port(entry: &str) -> (&str, Option<&str>) {
     if let Some((host, port)) = entry.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
@@ -98,7 +112,8 @@ mod tests {
             ("", "https://127.0.0.1:6443", true),
             ("", "https://127.8.9.1", true),
             ("", "https://localhost", true),
-            ("", "https://LOCALHOST", true),
+            ("", "https://LOCALHOST", false),
+            ("LocalHost", "https://LOCALHOST", true),
             ("", "https://[::1]:6443", true),
             ("", "https://[::ffff:127.0.0.1]", true),
             ("", "https://localhost.example", false),
@@ -133,9 +148,40 @@ mod tests {
             ("EXAMPLE.com", "https://Api.Example.COM", true),
             ("com", "https://example.com", true),
             (":6443", "https://10.0.0.1:6443", false),
+            (":1", "https://example.com", false),
             (",,", "https://10.0.0.1", false),
             ("0.0.1", "https://10.0.0.1", false),
             (".1", "https://10.0.0.1", false),
+            ("::ffff:10.0.0.0/104", "https://10.0.0.1", true),
+            ("::ffff:10.0.0.0/104", "https://11.0.0.1", false),
+            ("::/0", "https://10.0.0.1", false),
+            ("0.0.0.0/0", "https://[::ffff:10.0.0.1]", true),
+            ("0.0.0.0/0", "https://[fd00::1]", false),
+            ("10.0.0.1/8", "https://10.200.0.1", true),
+            ("10.0.0.1/33", "https://10.0.0.1", false),
+            ("010.0.0.1", "https://10.0.0.1", false),
+            ("", "https://[::2]", false),
+            ("[fd00::1]", "https://[fd00::1]", false),
+            ("[fd00::1]:", "https://[fd00::1]", true),
+            ("[10.0.0.1]:443", "https://10.0.0.1", true),
+            ("[]:443", "https://10.0.0.1", false),
+            ("fd00::45/64", "https://[fd00::123]", true),
+            ("fe80::1%eth0", "https://[fe80::1]", false),
+            ("*.", "https://example.com", false),
+            ("*.", "https://example.com.", true),
+            ("*", "https://localhost.example", true),
+            ("*ample.com", "https://example.com", false),
+            ("*.example.com:443", "https://api.example.com", true),
+            ("a.*.com", "https://a.example.com", false),
+            ("ample.com", "https://example.com", false),
+            ("localhost", "https://local.localhost", true),
+            ("example.com.", "https://example.com", false),
+            ("https://example.com", "https://example.com", false),
+            ("example.com;other", "https://example.com", false),
+            ("example.com other", "https://example.com", false),
+            ("example.com:https", "https://example.com", false),
+            ("example.com:", "https://example.com:6443", true),
+            ("xn--fsq092h.com", "https://www.xn--fsq092h.com", true),
         ];
         for (text, server, expected) in table {
             assert_eq!(NoProxy::new(text).excludes(&server.parse().unwrap()), expected, "NO_PROXY={text:?} {server}");

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
 use super::known::Known;
-use super::limits::MAX_PAGE;
+use super::limits::{MAX_LIST, MAX_PAGE, MIN_OBJECT};
 use super::object::{Event, Identity, Object, Page};
 use super::request::{PAGE_LIMIT, Request};
 use super::request_error::RequestError;
@@ -56,6 +56,8 @@ pub(super) struct Reflector<K: Kind> {
     silent: bool,
     /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
+    /// The size of their text.
+    list_bytes: usize,
     /// The resource versions of objects whose problems were emitted, by `namespace/name`.
     reported: BTreeMap<String, String>,
     /// The same for the objects of an incomplete list. Replaces `reported` when the list is complete, so deleted objects are forgotten.
@@ -72,6 +74,7 @@ impl<K: Kind> Reflector<K> {
             known: Known::default(),
             silent: false,
             list: BTreeMap::new(),
+            list_bytes: 0,
             reported: BTreeMap::new(),
             list_reported: BTreeMap::new(),
         }
@@ -113,7 +116,7 @@ impl<K: Kind> Reflector<K> {
     }
 
     /// # Errors
-    /// If the page does not continue the one before it.
+    /// If the page does not continue the one before it, or the list is too large.
     pub(super) fn on_page(&mut self, page: Page<K::Item>) -> Result<Vec<Change>, RequestError> {
         let resource_version = match &self.state {
             // Such a list would never end.
@@ -134,7 +137,7 @@ impl<K: Kind> Reflector<K> {
         self.page_limit = fitting.clamp(1, PAGE_LIMIT);
         let mut changes = Vec::new();
         for object in page.objects {
-            self.collect(object, &mut changes);
+            self.collect(object, &mut changes)?;
         }
         match page.next {
             Some(next) => self.state = State::Paging { next, resource_version },
@@ -158,13 +161,13 @@ impl<K: Kind> Reflector<K> {
     }
 
     /// # Errors
-    /// If the event is an `ERROR`, or older than the one before it: the watch cannot continue.
+    /// If the event is an `ERROR`, or older than the one before it: the watch cannot continue. If the list is too large.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
         match (event, self.is_complete()) {
             (Event::Applied(object), _) if self.is_other(&object.identity) => {}
             (Event::Deleted(identity), _) if self.is_other(&identity) => {}
-            (Event::Applied(object), false) => self.collect(object, &mut changes),
+            (Event::Applied(object), false) => self.collect(object, &mut changes)?,
             (Event::Applied(object), true) => {
                 self.reach(&object.identity.resource_version)?;
                 self.report(&object.identity, object.problems, &mut changes);
@@ -274,13 +277,23 @@ impl<K: Kind> Reflector<K> {
 
     fn clear_list(&mut self) {
         self.list.clear();
+        self.list_bytes = 0;
         self.list_reported.clear();
     }
 
     /// Adds an object to the list.
-    fn collect(&mut self, object: Object<K::Item>, changes: &mut Vec<Change>) {
+    ///
+    /// # Errors
+    /// If the list is too large: it may have pages, or a stream may have objects, without an end.
+    fn collect(&mut self, object: Object<K::Item>, changes: &mut Vec<Change>) -> Result<(), RequestError> {
         if self.is_other(&object.identity) {
-            return;
+            return Ok(());
+        }
+        self.list_bytes = self.list_bytes.saturating_add(object.bytes.max(MIN_OBJECT));
+        if self.list_bytes > MAX_LIST {
+            let (objects, mib) = (self.list.len(), MAX_LIST >> 20);
+            let reason = format!("the list exceeds {mib} MiB after {objects} objects");
+            return Err(DecodeError::new(reason, object.identity.full_name().as_bytes()).into());
         }
         let name = object.identity.full_name();
         self.report(&object.identity, object.problems, changes);
@@ -288,6 +301,7 @@ impl<K: Kind> Reflector<K> {
             Some(item) => self.list.insert(name, item),
             None => self.list.remove(&name),
         };
+        Ok(())
     }
 
     /// Emits the complete list, if it is believed.
@@ -297,6 +311,7 @@ impl<K: Kind> Reflector<K> {
             return;
         }
         self.state = State::Watching { resource_version, unverified: false };
+        self.list_bytes = 0;
         self.reported = std::mem::take(&mut self.list_reported);
         changes.push(K::reset(std::mem::take(&mut self.list).into_values().collect()));
     }

@@ -73,6 +73,25 @@ fn take(reflector: &mut Subject, event: Event<Service>) -> Vec<String> {
     words(reflector.on_event(event).unwrap())
 }
 
+#[test]
+fn a_list_without_an_end_is_an_error_and_lists_again() {
+    let large = |name: &str| Object { bytes: MAX_LIST / 2, ..object(name, "3") };
+    let mut paged = Subject::new("n", false);
+    paged.on_page(page(vec![large("a"), large("b")], "5", Some("next"))).unwrap();
+    let error = paged.on_page(page(vec![object("c", "3")], "5", Some("more"))).unwrap_err();
+    assert!(matches!(&error, RequestError::Decode(error) if error.to_string().starts_with("the list exceeds 256 MiB")));
+    assert!(!paged.on_error(&error), "the next list waits");
+    assert_eq!(paged.request(), list(None));
+    paged.on_page(page(vec![large("a"), large("b")], "5", None)).unwrap();
+    assert!(paged.is_complete(), "the size of the list before does not count");
+
+    let mut streamed = reflector();
+    let add = |name: &str| Event::Applied(large(name));
+    streamed.on_event(add("a")).unwrap();
+    streamed.on_event(add("b")).unwrap();
+    assert!(streamed.on_event(applied("c", "3")).is_err());
+}
+
 /// A reflector with a complete list, at resource version 5.
 fn at_five() -> Subject {
     let mut reflector = reflector();

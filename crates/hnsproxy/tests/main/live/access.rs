@@ -101,6 +101,14 @@ fn a_server_that_cannot_be_verified_receives_no_request() {
 }
 
 #[test]
+fn a_server_that_is_its_own_certificate_authority_is_trusted() {
+    let (cluster, hns) = (Cluster::of(ApiServer::start_self_signed().unwrap()), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    hnsproxy(&["run", &cluster.flag(&Credentials::Certificate), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+}
+
+#[test]
 fn a_corrected_kubeconfig_is_read_again() {
     let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of("boutique-l2bridge"));
     cluster.put_web("a", "10.96.9.1");
@@ -183,6 +191,18 @@ fn the_proxy_url_of_a_kubeconfig_is_used() {
     let to = cluster.server.url().rsplit_once('/').unwrap().1.to_owned();
     let asked: Vec<String> = asked.try_iter().collect();
     assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == to), "{asked:?}");
+}
+
+#[test]
+fn a_proxy_is_asked_for_a_tunnel_to_a_server_without_tls() {
+    let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
+    cluster.put_web("a", "10.96.9.1");
+    let (url, asked) = proxy();
+    let mut kubeconfig = cluster.server.kubeconfig(&Credentials::None);
+    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = url.into();
+    hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(0);
+    assert!(hns.has_frontend("10.96.9.1"));
+    assert_eq!(asked.try_iter().next().as_deref(), cluster.server.url().strip_prefix("http://"));
 }
 
 #[test]

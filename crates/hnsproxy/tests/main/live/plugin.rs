@@ -200,6 +200,32 @@ fn a_plugin_that_hangs_is_reported_and_ends_with_the_program() {
 }
 
 #[test]
+fn a_plugin_that_hangs_ends_with_the_program_at_a_second_signal() {
+    let (cluster, hns) = (closed(&[SECRET]), Hns::of("boutique-l2bridge"));
+    let (pipe, gone) = pipe(&cluster);
+    let (hang, hangs) = (cluster.file("hang"), cluster.file("hangs"));
+    let expired = credential(&json!({"token": SECRET, "expirationTimestamp": "2020-01-01T00:00:00Z"}));
+    let script = format!(
+        "if test -f '{hang}'; then trap '' TERM INT HUP; exec 3>'{pipe}'; : > '{hangs}'; sleep 600 & wait; fi\necho '{expired}'\n",
+        hang = hang.display(),
+        hangs = hangs.display(),
+        pipe = pipe.display()
+    );
+    // A call that hangs delays the shutdown, so that the second signal ends the process.
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let running = Running::start(&[&flag(&cluster, &script), &hns.flag()]);
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    fs::write(&hang, "").unwrap();
+    cluster.server.cut();
+    wait_until("the plugin to hang", || hangs.exists(), |hangs| *hangs);
+    running.signal("TERM");
+    running.signal("INT");
+    assert_eq!(running.exit_code(), Some(3));
+    gone.recv_timeout(BOUND).unwrap();
+    hns.emulator.release();
+}
+
+#[test]
 fn processes_that_a_plugin_leaves_behind_are_killed() {
     let (cluster, hns) = (closed(&[SECRET]), Hns::of("boutique-l2bridge"));
     let (pipe, gone) = pipe(&cluster);

@@ -96,14 +96,15 @@ fn an_unreadable_service_is_named_with_its_field() {
     odd["spec"]["ports"] = serde_json::json!([{"port": "http"}]);
     cluster.server.put(odd).unwrap();
     hns.wait_for_no_frontend("10.96.9.1");
-    assert_logged(&running.kill(), "Service ns/a: spec.ports[0].port: invalid type: string \"http\", expected i64");
+    assert_logged(&running.kill(), "Service ns/a: spec.ports[0].port: expected an integer, found \"http\"");
 }
 
 #[test]
 fn a_node_that_is_not_found_is_named_with_its_flag() {
     let (cluster, hns) = (Cluster::recorded("boutique-l2bridge"), Hns::of("boutique-l2bridge"));
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
-    running.wait_for_state("the Node not to be found", |state| state["node"]["found"] == false);
+    // The state shows that the Node is missing before the control loop logs it.
+    assert_eq!(running.wait_until_in_sync()["node"]["found"], false);
     let log = running.kill();
     assert_logged(&log, "Node win-9 not found");
     assert_logged(&log, "--hostname-override");
@@ -147,7 +148,9 @@ fn a_server_that_cannot_be_verified_is_named_with_the_setting_to_check() {
         other.kubeconfig(&Credentials::None)["clusters"][0]["cluster"]["certificate-authority-data"].clone();
     let hns = Hns::of("boutique-l2bridge");
     let ended = hnsproxy(&["run", &cluster.flag_of(&kubeconfig), &hns.flag(), "--once"]).expect(1);
-    ended.logs("TLS handshake with API server").logs("check certificate-authority").logs("gave up after 10 s");
+    let ended =
+        ended.logs("TLS handshake with API server").logs("certificate-authority-data has another key of that name");
+    ended.logs("gave up after 10 s");
 }
 
 #[test]
@@ -169,4 +172,21 @@ fn missing_files_of_a_service_account_are_named() {
     let mut in_pod = command(&["run", &hns.flag()]);
     in_pod.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1");
     ended(&mut in_pod).expect(1).logs("ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount");
+}
+
+#[test]
+fn what_is_missing_in_a_kubeconfig_is_named() {
+    let (directory, hns) = (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"));
+    let kubeconfig = directory.path().join("config");
+    let run = |text: &str| {
+        std::fs::write(&kubeconfig, format!("apiVersion: v1\nkind: Config\n{text}")).unwrap();
+        hnsproxy(&["run", &format!("--kubeconfig={}", kubeconfig.display()), &hns.flag(), "--once"]).expect(1)
+    };
+    run("").logs("missing current-context; the kubeconfig has none");
+    run("current-context: ''\ncontexts: [{name: a}]").logs("missing current-context (known: a)");
+    run("current-context: b\ncontexts: [{name: a}]").logs("unknown current-context \"b\" (known: a)");
+    std::fs::write(directory.path().join("ca"), "nothing\n").unwrap();
+    let server = "current-context: a\ncontexts: [{name: a, context: {cluster: a}}]\n\
+        clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1', certificate-authority: ca}}]";
+    run(server).logs("invalid certificate-authority: no certificate in PEM: no line BEGIN CERTIFICATE");
 }

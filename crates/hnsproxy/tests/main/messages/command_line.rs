@@ -79,3 +79,24 @@ fn a_program_that_cannot_be_queried_is_named_with_its_flag() {
     let ended = hnsproxy(&["explain", "svc", "ns/web", &format!("--debug-address={free}")]).expect(1);
     ended.logs("cannot query hnsproxy at").logs("connection failed").logs("; set --debug-address");
 }
+
+#[test]
+fn the_value_of_a_flag_that_is_true_or_false_needs_an_equals_sign() {
+    let from = cluster_flag("mixed-l2bridge");
+    for arguments in [["run", "--enable-dsr", "true", &from], ["--enable_dsr", "true", "--once", &from]] {
+        hnsproxy(&arguments).expect(1).logs("the value of --enable-dsr needs an equals sign: --enable-dsr=true");
+    }
+    let ended = hnsproxy(&["run", "--once", "true", &from]).expect(1).logs("unexpected argument 'true' found");
+    assert!(!ended.stderr.contains("equals sign"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_address_that_the_program_itself_has_is_named_with_both_flags() {
+    let (hns, [address]) = (Hns::of("boutique-l2bridge"), free_addresses());
+    let addresses = [format!("--healthz-bind-address={address}"), format!("--metrics-bind-address={address}")];
+    let flags = [&cluster_flag("boutique-l2bridge"), &hns.flag(), &addresses[0], &addresses[1]];
+    let ended = hnsproxy(&[&flags.map(String::as_str)[..], &["--bind-address-hard-fail"]].concat()).expect(1);
+    ended
+        .logs(&format!("/metrics cannot listen at {address}"))
+        .logs("this hnsproxy has /healthz at the same port: change --healthz-bind-address or --metrics-bind-address");
+}

@@ -62,3 +62,35 @@ fn a_changed_verbosity_takes_effect() {
     assert_logged(&log, "DEBUG");
     assert_logged(&log, "oddity");
 }
+
+#[test]
+fn case_12_configs_a_sync_period_below_the_minimum_is_named_with_both() {
+    // `dur4.yaml` of the case.
+    let file = ConfigFile::new("iptables: {syncPeriod: 100µs}");
+    let (from, hns) = boutique();
+    hnsproxy(&[&file.flag(), &from, &hns, "--once"])
+        .expect(1)
+        .logs("SyncPeriod: invalid value \"100µs\": must be greater than or equal to MinSyncPeriod (1s)");
+}
+
+#[test]
+fn a_duration_of_a_file_and_of_a_flag_is_quoted_once() {
+    let file = ConfigFile::new("configSyncPeriod: 5x");
+    let (from, hns) = boutique();
+    hnsproxy(&[&file.flag(), &from, &hns, "--once"])
+        .expect(1)
+        .logs("configSyncPeriod: invalid duration \"5x\": expected e.g. 30s");
+    hnsproxy(&[&from, &hns, "--once", "--config-sync-period=5x"])
+        .expect(1)
+        .logs("invalid value '5x' for '--config-sync-period <DURATION>': expected e.g. 30s");
+}
+
+#[test]
+fn a_feature_gate_is_named_without_quotes_inside_quotes() {
+    let (from, hns) = boutique();
+    let gates = |value: &str| hnsproxy(&[&from, &hns, "--once", &format!("--feature-gates={value}")]).expect(1);
+    let of_flag = "for '--feature-gates <NAME=BOOL,...>': ";
+    gates("A=true,WinDSR=x").logs(&format!("{of_flag}feature gate WinDSR: expected true or false"));
+    gates("WinDSR").logs(&format!("{of_flag}expected NAME=true or NAME=false, found WinDSR"));
+    gates("WinDSR=false").logs("invalid feature gates: cannot set WinDSR to false: the feature gate is locked to true");
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Logged, assert_logged};
 use crate::support::hns::Hns;
-use crate::support::program::hnsproxy;
+use crate::support::program::{command, ended, hnsproxy};
 use crate::support::recording::{cluster_flag, host_flag};
 use crate::support::running::Running;
 
@@ -71,4 +71,14 @@ fn a_call_that_hangs_is_named_while_it_hangs_and_at_the_shutdown() {
     assert_eq!(running.exit_code(), Some(3));
     hns.emulator.release();
     assert_logged(&running.kill(), "shutdown not complete after 4 s: HcnCreateLoadBalancer takes");
+}
+
+#[test]
+fn a_network_of_the_environment_that_hns_lacks_is_named_with_those_it_has() {
+    let hns = Hns::on(&testing::host("15.5", &["L2Bridge", "L2Bridge"]));
+    let from = cluster_flag("boutique-l2bridge");
+    let mut once = command(&[&from, &hns.flag(), "--once"]);
+    let known = "network \"other\" not found in HNS (known: cbr0, cbr1)";
+    ended(once.env("KUBE_NETWORK", "other")).expect(1).logs(known);
+    hnsproxy(&[&from, &hns.flag(), "--once", "--network-name=other,another"]).expect(1).logs(known);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Logged, assert_logged};
@@ -60,7 +61,7 @@ fn a_file_that_is_not_found_is_named() {
 #[test]
 fn an_object_of_the_wrong_shape_is_named_with_its_field() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {namespace: ns, name: odd}\nspec: {ports: {a: 1}}\n";
-    beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: invalid type: map");
+    beside_good(bad).logs("1 invalid object").logs("Service ns/odd: spec.ports: expected a list, found an object");
 }
 
 #[test]
@@ -116,4 +117,47 @@ fn a_file_that_becomes_invalid_is_named() {
     fs::write(directory.path().join("other.yaml"), GOOD.replace("good", "other").replace("9.9", "9.8")).unwrap();
     hns.wait_for_frontend("10.96.9.8");
     assert_logged(&running.kill(), "keeping its last content");
+}
+
+#[test]
+fn a_number_with_a_fraction_is_named_with_the_type_that_is_expected() {
+    let bad = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+        metadata: {namespace: ns, name: odd, labels: {kubernetes.io/service-name: good}}\nports: [{port: 80.5}]\n";
+    beside_good(bad).logs("EndpointSlice ns/odd: ports[0].port: expected an integer, found 80.5");
+}
+
+#[test]
+fn the_last_line_and_the_json_of_once_show_what_was_left_out() {
+    let directory = write(&GOOD.replace("8080", "80.5"));
+    let host = emulated(&recording("boutique-l2bridge", "host.json"));
+    let once = |format: &str| hnsproxy(&[&from(directory.path()), &host, "--once", "-o", format]).expect(0);
+    let ended = once("table");
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.contains("WARN HNS in sync with the valid part of the input"), "{last}");
+    assert!(last.ends_with("problems=1"), "{last}");
+    assert!(ended.stdout.contains("\n1 frontend, "), "{}", ended.stdout);
+    assert_eq!(
+        once("json").json()["problems"],
+        json!([{"kind": "BadObject", "subject": "EndpointSlice ns/good-1", "field": "ports[0].port",
+            "message": "expected an integer, found 80.5", "file": directory.path().join("cluster.yaml")}])
+    );
+    fs::write(directory.path().join("cluster.yaml"), format!("{GOOD}apiVersion: v1\nkind: Pod\n")).unwrap();
+    once("table").logs("INFO HNS in sync native_calls=");
+}
+
+#[test]
+fn a_node_that_is_not_in_the_files_is_named_with_those_that_are() {
+    let node = "apiVersion: v1\nkind: Node\nmetadata: {name: win-1}\n";
+    let (directory, hns) = (write(&format!("{GOOD}{node}")), Hns::of("boutique-l2bridge"));
+    let missing = "Node win-9 not found (known: win-1); set --hostname-override";
+    let flags = [from(directory.path()), hns.flag(), "--hostname-override=win-9".to_owned()];
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    hnsproxy(&[&flags[..], &["--once"]].concat()).expect(0).logs(missing);
+    let running = Running::start(&flags);
+    running.wait_until_in_sync();
+    fs::write(directory.path().join("node.yaml"), node.replace("win-1", "win-9")).unwrap();
+    running.wait_for_state("the Node", |state| state["node"]["found"] == true);
+    let log = running.kill();
+    assert_logged(&log, missing);
+    assert_logged(&log, "Node win-9 not found: resolved");
 }

@@ -60,3 +60,11 @@ fn explain_names_frontends_backends_and_pending_steps() {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
 }
+
+#[test]
+fn state_does_not_call_load_balancers_foreign_since_it_reads_no_cluster() {
+    let hns = Hns::of("boutique-l2bridge");
+    hnsproxy(&["run", &boutique().0, &hns.flag(), "--once"]).expect(0);
+    let table = hnsproxy(&["state", &hns.flag()]).expect(0).stdout;
+    assert!(!table.contains("foreign") && !table.contains("SERVICE"), "{table}");
+}

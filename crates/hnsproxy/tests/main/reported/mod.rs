@@ -2,6 +2,7 @@
 
 mod configurations;
 mod follow;
+mod live;
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use hcn_emulator::Host;
 use serde_json::{Value, json};
 
 use crate::support::hns::Hns;
-use crate::support::program::{Ended, emulated, from, hnsproxy};
+use crate::support::program::{Ended, command, emulated, ended, from, hnsproxy};
 use crate::support::running::Running;
 
 fn input(path: &str) -> PathBuf {
@@ -93,6 +94,8 @@ fn case_02_reused_ip() {
             "{file}"
         );
     }
+    // No record is ready. That of the pod which is not terminating counts, since the address belongs to it.
+    assert_eq!(programmed("02-reused-ip/e-oldserving-newnotready.yaml"), Vec::<String>::new());
 }
 
 #[test]
@@ -175,6 +178,22 @@ fn case_13_command_lines() {
         hnsproxy(&["run", &cluster, &hns.flag(), &node, "--network-name=CBR0", "--once"]).expect(0);
         assert_eq!(load_balancers(&hns), ["10.96.10.3:80/TCP -> 10.244.1.11 port 8080"], "{name:?}");
     }
+    // The flags of DebugProxy.ps1 of K2s, some of which kube-proxy has removed.
+    let (hns, node) = (hns(), from(&input("13-command-lines/node.yaml")));
+    let mut k2s = command(&[
+        "--v=6",
+        "--proxy-mode=kernelspace",
+        "--hostname-override=WIN-1",
+        "--kubeconfig=C:\\k\\config",
+        "--enable-dsr=false",
+        "--log-dir=C:\\var\\log\\kubeproxy",
+        "--logtostderr=true",
+        &node,
+        &hns.flag(),
+        "--once",
+    ]);
+    ended(k2s.env("KUBE_NETWORK", "cbr0")).expect(0);
+    assert_eq!(load_balancers(&hns), ["10.96.10.3:80/TCP -> 10.244.1.11 port 8080"]);
 }
 
 #[test]
@@ -222,6 +241,9 @@ fn case_20_many_ports() {
     std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": [service, slice]}).to_string()).unwrap();
     once(&file, &hns);
     assert_eq!(hns.load_balancers().len(), 3000);
+    let writes = hns.emulator.writes();
+    once(&file, &hns);
+    assert_eq!(hns.emulator.writes(), writes);
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Turns the findings of an audit into dirty frontends, dirty addresses and drift.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hcn::Guid;
+
 use super::super::Reconciler;
 use crate::dirty::Subject;
 use crate::frontend::Target;
@@ -14,6 +19,7 @@ impl Reconciler {
             self.dirty.frontends.extend(self.desired.users_of(*address));
         }
         self.mark_users_of_root_endpoint();
+        self.mark_left_by_kube_proxy(&dirty.addresses);
         self.dirty.merge(dirty);
         // At a first audit, all objects are new to us, which is not drift.
         if self.audit.state.expects_nothing() {
@@ -46,6 +52,22 @@ impl Reconciler {
         let own = self.environment.host.node_ips.iter();
         let own = own.map(|address| Target::Address { address: *address, local: true });
         self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));
+    }
+
+    /// Makes the frontends of foreign load balancers dirty if one of their endpoints is at these addresses, and new or changed: `--take-over`
+    /// removes those with an endpoint in our networks. The list that has the load balancer can be one before the list that has its endpoint,
+    /// and kube-proxy uses endpoints of ours, which may have been lost and are created again.
+    pub(in super::super) fn mark_left_by_kube_proxy(&mut self, addresses: &BTreeSet<IpAddr>) {
+        if !self.environment.settings.take_over || addresses.is_empty() {
+            return;
+        }
+        let observed = &self.observed;
+        let has_changed = |id: &Guid| {
+            observed.endpoint(*id).is_some_and(|one| one.addresses.iter().any(|address| addresses.contains(address)))
+        };
+        let changed =
+            observed.foreign_load_balancers().filter(|(_, foreign)| foreign.endpoints.iter().any(has_changed));
+        self.dirty.frontends.extend(changed.flat_map(|(_, foreign)| foreign.frontends.iter().copied()));
     }
 
     /// Marks the load balancers of lost endpoints as uncertain and dirty, so that the next plan writes them again. A

@@ -57,13 +57,11 @@ impl Reconciler {
         let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
         let changed = !findings.dirty.is_empty();
         self.apply_findings(findings);
-        match result {
-            Ok(()) => changed,
-            Err(error) => {
-                self.audit.record_failed_read(error);
-                false
-            }
+        if let Err(error) = result {
+            self.audit.record_failed_read(error);
         }
+        // What was read before an error is dirty now, and the plan does not cover it.
+        changed
     }
 
     /// Lists everything after a refusal which shows that HNS has other objects than observed: a frontend is in use, an id exists, an object

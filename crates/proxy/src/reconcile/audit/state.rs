@@ -138,7 +138,7 @@ mod tests {
     const LATER: AuditState = AuditState::EndpointsListed { scope: SCOPE, first: false };
 
     fn error(name: &str) -> AuditError {
-        AuditError::NetworkAbsent { name: name.into() }
+        AuditError::NetworkAbsent { name: name.into(), known: Vec::new() }
     }
 
     fn unknown(error: Option<AuditError>) -> AuditState {

@@ -123,7 +123,7 @@ fn issues_78612_79515_a_missing_network_is_waited_for_and_a_recreated_one_is_pro
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     for _ in 0..3 {
         let error = rig.proxy.audit(&rig.client).unwrap_err();
-        assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
+        assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into(), known: vec![] });
         assert_eq!(rig.proxy.audit_error(), Some(&error));
         assert!(rig.run().outcomes.is_empty());
     }

@@ -16,7 +16,8 @@ use crate::faults::{back, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND};
 
 fn missing(network: &str) -> HostCondition {
-    HostCondition::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into() }.to_string() }
+    let known = ["cbr0", "cbr1"].into_iter().filter(|name| *name != network).map(str::to_owned).collect();
+    HostCondition::NetworkMissing { reason: AuditError::NetworkAbsent { name: network.into(), known }.to_string() }
 }
 
 /// Removes a network, with all its objects.
@@ -78,7 +79,7 @@ fn an_audit_without_any_network_fails_and_names_the_first() {
     }
     serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
     let error = rig.proxy.audit(&rig.client).unwrap_err();
-    assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into() });
+    assert_eq!(error, AuditError::NetworkAbsent { name: "cbr0".into(), known: vec![] });
     assert_eq!(rig.proxy.audit_error(), Some(&error));
     assert!(rig.run().outcomes.is_empty());
 }

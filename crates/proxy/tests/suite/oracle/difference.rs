@@ -218,7 +218,9 @@ impl Comparison<'_> {
                 None => Ok(Vec::new()),
             };
         };
-        let [(id, has)] = on.as_slice() else { return Err(format!("{} load balancers instead of one", on.len())) };
+        let [(id, has)] = on.as_slice() else {
+            return Err(format!("{} load balancers instead of one for {places:?}", on.len()));
+        };
         self.compare(frontend, wanted, network, has).map_err(|text| format!("load balancer {id}: {text}"))?;
         let endpoints: BTreeSet<Guid> = has.endpoint_ids().collect();
         for place in &places {
@@ -322,10 +324,13 @@ impl Comparison<'_> {
                     // Its network is missing, and was not looked for.
                     || self.facts.networks.present(index).is_none()
             };
+            // HNS lets another program use an endpoint of ours, and would delete it nevertheless.
+            if self.snapshot.users(*id).any(|user| self.foreign.contains(&user)) {
+                continue;
+            }
             if self.snapshot.local_at(address).is_some_and(|local| local != *id) {
                 push(address, format!("endpoint {id} beside a local one"));
-            } else if !right() && !self.snapshot.users(*id).any(|user| self.foreign.contains(&user)) {
-                // HNS lets another program use an endpoint of ours, and would delete it nevertheless.
+            } else if !right() {
                 push(address, format!("endpoint {id} is not wanted: {endpoint:?}"));
             }
         }

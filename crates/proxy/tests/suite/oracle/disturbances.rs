@@ -67,6 +67,11 @@ impl Disturbances {
         self.0.retain(|key, one| !is_found(key, one));
     }
 
+    /// Records an audit that failed: what it did not read is read in the next cycle, so the audits in a row begin again.
+    pub(super) fn audit_failed(&mut self) {
+        self.0.values_mut().for_each(|one| one.audits = 0);
+    }
+
     pub(super) fn is_disturbed(&self, subject: Subject) -> bool {
         [What::Ids, What::Contents].iter().any(|what| self.0.contains_key(&(subject, *what)))
     }

@@ -144,6 +144,7 @@ impl Hns {
             // A call at the clock of the beginning was made before.
             state.witness.disturbances.audited(begun + 1, clean, lists);
         } else {
+            state.witness.disturbances.audit_failed();
             state.witness.require_lists();
         }
     }
@@ -344,12 +345,18 @@ impl Hns {
             Some(Write::CreateLoadBalancer(_)) => Some(Kind::LoadBalancer),
             _ => None,
         };
-        if let (Err(error), Some(kind), true) = (&answer, created, effective)
-            && !matches!(error.class(), Class::Other | Class::Unavailable | Class::Exists)
-        {
-            // HNS says that it refused what it has created.
+        if let (Err(error), Some(kind), true) = (&answer, created, effective) {
             let last = self.emulator.documents(kind).pop();
-            state.note(kind, &last, What::Ids);
+            let is_known = match error.class() {
+                Class::Unavailable => true,
+                // The process finds it by its id, unless HNS has chosen another one.
+                Class::Other | Class::Exists => last.as_ref().is_some_and(|one| proxy::identity::is_ours(id_of(one))),
+                // HNS says that it refused what it has created.
+                _ => false,
+            };
+            if !is_known {
+                state.note(kind, &last, What::Ids);
+            }
         }
         if let (Err(_), Some(kind), true) = (&answer, created, effective) {
             // The process does not learn the id that HNS has chosen, and takes the object for one of another program.
@@ -375,6 +382,9 @@ impl Hns {
             state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if write.is_none() {
+            // After an outage, everything is written again, and what an audit does not read fails nothing but the audit.
+            let failed = answer.as_ref().is_err_and(|error| error.class() != Class::Unavailable);
+            state.witness.read(call, object, failed && state.audit.is_none(), &self.emulator);
             let what = if let Call::Hns { path, .. } = call { path } else { call.function() };
             let outcome = answer.as_ref().err().map(|error| format!(": {error}")).unwrap_or_default();
             state.witness.log(format!("    {what}{outcome}"));

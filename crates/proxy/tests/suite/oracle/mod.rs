@@ -8,6 +8,7 @@ mod cluster;
 mod difference;
 mod disturbances;
 mod events;
+mod failures;
 mod hns;
 mod many;
 mod networks;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::thread::ThreadId;
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Error, Guid, Kind};
@@ -42,7 +43,12 @@ pub(super) struct Witness {
     /// How often others changed something.
     pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
-    failed: HashSet<Subject>,
+    pub(super) failed: HashSet<Subject>,
+    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
+    /// is the old one.
+    pub(super) replacing: Option<(Vec<Frontend>, bool)>,
+    /// What the last call has written.
+    pub(super) written: Vec<Subject>,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -50,6 +56,8 @@ pub(super) struct Witness {
     unread: (bool, bool),
     /// Writes since HNS was unavailable. Those of other threads may be on their way.
     unread_writes: usize,
+    /// Threads with an unanswered write that the others do not know yet.
+    unrecorded: HashSet<ThreadId>,
     /// Whether a load balancer was written in this run.
     wrote_any: bool,
     /// Whether a call failed in this run.
@@ -76,10 +84,13 @@ impl Witness {
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
             failed: HashSet::new(),
+            replacing: None,
+            written: Vec::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
             unread_writes: 0,
+            unrecorded: HashSet::new(),
             wrote_any: false,
             had_error: false,
             writes: 0,
@@ -121,20 +132,25 @@ impl Witness {
 
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
+        self.unrecorded.clear();
+        self.replacing = None;
         self.claimed.extend(self.frontends.keys());
     }
 
     /// No successor of a load balancer may be missing at the end of a run.
     pub(super) fn end_run(&mut self, emulator: &Emulator) {
         let snapshot = Snapshot::of(emulator);
-        for (frontend, refused) in std::mem::take(&mut self.released) {
-            // Other threads may have been refused in between.
-            let is_excused = refused && self.threads > 1;
+        for (frontend, _) in std::mem::take(&mut self.released) {
             let is_disturbed = self.disturbances.is_disturbed(Subject::Frontend(frontend));
-            if !is_excused && !is_disturbed && snapshot.on(frontend).next().is_none() {
+            if !is_disturbed && snapshot.on(frontend).next().is_none() {
                 self.complain(format!("{frontend} was left without a load balancer"));
             }
         }
+    }
+
+    /// This thread takes a job: the others know its answers.
+    pub(super) fn recorded(&mut self) {
+        self.unrecorded.remove(&std::thread::current().id());
     }
 
     /// An audit failed: nothing may be written before another has read HNS.
@@ -169,9 +185,10 @@ impl Witness {
     pub(super) fn before(&mut self, write: &Write, emulator: &Emulator) {
         self.writes += 1;
         if self.unread != (false, false) {
-            self.unread_writes += 1;
+            self.unread_writes += usize::from(self.unrecorded.is_empty());
             // Other threads finish what they have begun: up to two deletions, a creation and a restore.
-            if self.unread_writes > (self.threads - 1) * 4 {
+            let is_own = self.unrecorded.contains(&std::thread::current().id());
+            if is_own || self.unread_writes > (self.threads - 1) * 4 {
                 self.complain(format!("a write before HNS was read again: {write:?}"));
             }
         }
@@ -343,15 +360,22 @@ impl Witness {
         let class = answer.err().map(Error::class);
         if class == Some(Class::Unavailable) {
             self.require_lists();
-            self.released.clear();
+            self.unrecorded.insert(std::thread::current().id());
         }
-        let subjects = self.subjects(write, deleted.as_ref(), emulator);
-        for subject in subjects {
-            if answer.is_err() {
-                self.failed.insert(subject);
-            } else if !matches!(write, Write::DeleteLoadBalancer(_)) {
+        self.written = self.subjects(write, deleted.as_ref(), emulator);
+        let restores = self.is_restoration(write, answer.is_ok());
+        for subject in self.written.clone() {
+            // The job ends. Those of other threads that have deleted go on.
+            if class == Some(Class::Unavailable) {
+                self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
+            }
+            match class {
+                // It is written again after an audit, and keeps its place.
+                Some(Class::Unavailable) => {}
+                Some(_) => drop(self.failed.insert(subject)),
                 // A frontend may have several load balancers, of which only one could be deleted.
-                self.failed.remove(&subject);
+                None if restores || matches!(write, Write::DeleteLoadBalancer(_)) => {}
+                None => drop(self.failed.remove(&subject)),
             }
         }
         if let Some(document) = &deleted {
@@ -371,24 +395,11 @@ impl Witness {
                 }
             }
             Write::DeleteEndpoint(id) if effective => drop(self.foreign.remove(id)),
-            // Modifying adopts it.
-            Write::ModifyLoadBalancer(id, _) if effective => drop(self.foreign.remove(id)),
+            // Modifying adopts it, unless HNS has changed nothing.
+            Write::ModifyLoadBalancer(id, document) if effective && has_backends(emulator, *id, document) => {
+                self.foreign.remove(id);
+            }
             _ => {}
-        }
-    }
-
-    fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
-        match write {
-            Write::CreateEndpoint(endpoint) => endpoint.addresses().map(Subject::Address).collect(),
-            Write::DeleteEndpoint(id) => {
-                let endpoint = emulator.document(Kind::Endpoint, *id);
-                let addresses = endpoint.map(|one| serde_json::from_value::<Endpoint>(one).unwrap());
-                addresses.iter().flat_map(Endpoint::addresses).map(Subject::Address).collect()
-            }
-            other => {
-                let document = other.load_balancer().or(deleted);
-                document.into_iter().flat_map(Frontend::of).map(Subject::Frontend).collect()
-            }
         }
     }
 
@@ -427,4 +438,12 @@ impl Witness {
             }
         }
     }
+}
+
+/// Whether a load balancer in HNS has the backends of a document.
+fn has_backends(emulator: &Emulator, id: Guid, document: &LoadBalancer) -> bool {
+    let sorted = |document: &LoadBalancer| document.endpoint_ids().collect::<BTreeSet<_>>();
+    let present: Option<LoadBalancer> =
+        emulator.document(Kind::LoadBalancer, id).map(|one| serde_json::from_value(one).unwrap());
+    present.is_some_and(|present| sorted(&present) == sorted(document))
 }

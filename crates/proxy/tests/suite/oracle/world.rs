@@ -8,8 +8,8 @@ use std::time::Duration;
 use hcn::{ApiVersion, Client, Kind, Version};
 use hcn_emulator::Emulator;
 use hcn_emulator::testing::host;
-use proxy::Reconciler;
 use proxy::apply::{Interruption, Workers};
+use proxy::{Frontend, Reconciler};
 
 use super::cluster::SmallCluster;
 use super::difference::{Difference, Snapshot, Subject};
@@ -18,7 +18,7 @@ use super::events::Programs;
 use super::hns::{Faults, Hns};
 use super::networks::Networks;
 use super::random::Random;
-use super::wanted::{self, Facts};
+use super::wanted::{self, Facts, Wanted};
 use super::witness::Witness;
 use crate::rig::{own_host, settings};
 
@@ -239,8 +239,16 @@ impl World {
         let questions = AtomicU64::new(state.random.below(8));
         self.interrupted = interruption.is_some();
         drop(state);
-        let interrupt = || interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8);
+        let interrupt = || {
+            self.hns.state().witness.recorded();
+            interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8)
+        };
+        let had_failed = self.proxy.audit_error().is_some();
         self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
+        // After a failed audit, the run begins with another one.
+        if had_failed && self.proxy.audit_error().is_some() {
+            self.hns.state().witness.disturbances.audit_failed();
+        }
     }
 
     fn run(&mut self) {
@@ -327,6 +335,12 @@ impl World {
         };
         differences.retain(|one| !is_leaked(one));
         let leaked = differences.len() < count;
+        let snapshot = Snapshot::of(&self.hns.emulator);
+        // Of Services of one age, another one than the owner may want no load balancer: then a leaked port is no difference.
+        let hides_leak = |(frontend, wanted): (&Frontend, &Vec<Wanted>)| {
+            leaks && frontend.address.is_none() && wanted.len() > 1 && snapshot.on(*frontend).next().is_none()
+        };
+        let leaked = leaked || !self.is_ready() && state.witness.frontends.iter().any(hides_leak);
         let mut complaints: Vec<String> =
             differences.into_iter().map(|one| format!("at the end: {}", one.text)).collect();
         complaints.extend((self.is_ready() == leaked).then(|| format!("ready at the end: {}", !leaked)));

@@ -1,0 +1,61 @@
+//! The client certificate and its key, read as Go's `tls.X509KeyPair` reads them.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use kube::config::AuthInfo;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use secrecy::ExposeSecret;
+
+use super::error::IdentityError;
+use crate::cluster::pem;
+
+/// The client certificate, if there is one. A certificate of any version is only sent, so rustls-webpki need not support it.
+pub(super) fn identity(auth: &AuthInfo, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, IdentityError> {
+    let (Some(certificate), Some(key)) = (&auth.client_certificate_data, &auth.client_key_data) else {
+        return Ok(None);
+    };
+    let certificates = certificates(&decode(certificate))?;
+    let key = private_key(&decode(key.expose_secret()))?;
+    let key = provider.key_provider.load_private_key(key).map_err(|_| IdentityError::Key)?;
+    // The parser of trusted certificates reads every version.
+    let first = certificates.first().and_then(|first| webpki::anchor_from_trusted_cert(first).ok());
+    let public_key = webpki::spki_for_anchor(&first.ok_or(IdentityError::Certificate)?);
+    if key.public_key().is_some_and(|of_key| of_key != public_key) {
+        return Err(IdentityError::Mismatch);
+    }
+    Ok(Some(CertifiedKey::new(certificates, key)))
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    BASE64.decode(text).unwrap_or_default()
+}
+
+fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let text = String::from_utf8_lossy(text);
+    let blocks = pem::blocks(&text);
+    let has_key = blocks.iter().any(pem::Block::is_key);
+    let certificates = blocks.into_iter().filter(|block| block.label == "CERTIFICATE");
+    let certificates: Vec<_> = certificates.filter_map(|block| block.contents).map(CertificateDer::from).collect();
+    match certificates.as_slice() {
+        [] if has_key => Err(IdentityError::KeyAsCertificate),
+        [] => Err(IdentityError::NoCertificate),
+        _ => Ok(certificates),
+    }
+}
+
+/// The first key in a text. Other blocks, for example the parameters of a curve, are skipped.
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, IdentityError> {
+    // A sequence: text in PEM never begins like that.
+    if text.first() == Some(&0x30) {
+        return Err(IdentityError::DerKey);
+    }
+    let text = String::from_utf8_lossy(text);
+    let block = pem::blocks(&text).into_iter().find(pem::Block::is_key).ok_or(IdentityError::NoKey)?;
+    if block.is_encrypted() {
+        return Err(IdentityError::EncryptedKey);
+    }
+    // As in Go, the contents decide on the format, not the label.
+    PrivateKeyDer::try_from(block.contents.unwrap_or_default()).map_err(|_| IdentityError::Key)
+}

@@ -1,0 +1,60 @@
+//! What fuzz targets call: the frames of a connection, with any bytes.
+
+use std::sync::Arc;
+
+use hcn::Guid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::command::Command;
+use crate::emulator::Emulator;
+use crate::faults::{Effect, Fault};
+use crate::host::Host;
+use crate::session::{Session, control};
+use crate::shared::Shared;
+use crate::testing;
+use crate::wire::{Answer, Request, encode, receive};
+
+/// What a client sends, and what it receives. Text that begins as JSON is lines, each of which becomes a frame: a mutation rarely gets the
+/// length of a frame right.
+pub fn frames(bytes: &[u8]) {
+    let framed: Vec<u8>;
+    let mut stream = bytes;
+    if bytes.starts_with(b"{") || bytes.starts_with(b"\"") {
+        let frame = |line: &[u8]| [&u32::try_from(line.len()).unwrap_or(u32::MAX).to_le_bytes(), line].concat();
+        framed = bytes.split(|byte| *byte == b'\n').flat_map(frame).collect();
+        stream = &framed;
+    }
+    serve(stream);
+    while let Ok(Some(answer)) = receive::<Answer>(&mut stream) {
+        is_the_same_after_a_frame(&answer);
+    }
+}
+
+/// Answers requests until one is invalid.
+fn serve(mut stream: &[u8]) {
+    let Ok(emulator) = Emulator::from_host(&testing::host("15.5", &["Overlay"])) else { return };
+    let shared = Shared::new(Arc::new(emulator), Host::default());
+    let session = Session::new(&shared, Guid::nil());
+    while let Ok(Some(request)) = receive::<Request>(&mut stream) {
+        is_the_same_after_a_frame(&request);
+        let answer = match request {
+            Request::Call(call) => Answer::Call(session.call(call)),
+            Request::Control(command) if waits(&command) => continue,
+            Request::Control(command) => Answer::Control(control(&shared, command)),
+            Request::Hello(_) | Request::Subscribe => continue,
+        };
+        is_the_same_after_a_frame(&answer);
+    }
+}
+
+/// Whether later calls may wait, as they are told to.
+fn waits(command: &Command) -> bool {
+    matches!(command, Command::Inject(Fault { effect: Effect::Hang | Effect::Delay(_), .. }, _))
+}
+
+fn is_the_same_after_a_frame<T: Serialize + DeserializeOwned>(value: &T) {
+    let frame = encode(value).unwrap_or_default();
+    let again = receive::<T>(&mut frame.as_slice()).map(|again| again.and_then(|again| encode(&again).ok()));
+    assert_eq!(again.ok().flatten(), Some(frame));
+}

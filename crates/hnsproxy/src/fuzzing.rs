@@ -1,0 +1,51 @@
+//! What fuzz targets call: each function takes any bytes, and asserts what must hold for them.
+
+use std::ffi::OsString;
+
+use cluster_source::fuzzing::decode_text;
+
+use crate::cli::{self, Command};
+use crate::config::{Config, ConfigError, Flags};
+
+/// The text of a configuration file. What is written of it has the same meaning.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = decode_text(bytes.to_vec()) else { return };
+    let flags = Flags::default();
+    let Ok(config) = resolve(Config::of_text(&flags, &text)) else { return };
+    config.flags();
+    let written = config.to_v1alpha1();
+    let text = written.to_string();
+    let again = Config::of_text(&flags, &text).map_err(|error| error.to_string());
+    assert_eq!(again.map(|again| again.to_v1alpha1()), Ok(written), "{text}");
+}
+
+/// Arguments, separated by line ends.
+pub fn flags(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let arguments = std::iter::once("hnsproxy").chain(text.split('\n')).map(OsString::from);
+    let flags = match cli::parse(arguments) {
+        Ok(cli) => match cli.command {
+            Command::Run(args) => args.proxy.kube_proxy,
+            Command::Plan(args) => args.proxy.kube_proxy,
+            _ => return,
+        },
+        Err(error) => {
+            error.to_string();
+            return;
+        }
+    };
+    flags.version_to_print();
+    if let Ok(config) = resolve(Config::of_flags(&flags)) {
+        config.flags();
+        config.to_v1alpha1();
+    }
+    let _ = resolve(Config::of_text(
+        &flags,
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n",
+    ));
+}
+
+/// An error has a message, which is for people.
+fn resolve(result: Result<Config, ConfigError>) -> Result<Config, ()> {
+    result.map_err(|error| assert!(!error.to_string().is_empty()))
+}

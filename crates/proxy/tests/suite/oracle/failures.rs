@@ -1,0 +1,79 @@
+//! Which frontends and addresses a write is about, and which have failed because of a call.
+
+use std::net::IpAddr;
+
+use hcn::call::Call;
+use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::{Guid, Kind};
+use hcn_emulator::Emulator;
+use proxy::Frontend;
+
+use super::difference::{Snapshot, Subject, address_of};
+use super::witness::Witness;
+use super::write::Write;
+
+impl Witness {
+    /// Whether a write restores the load balancer that was deleted before HNS refused its successor. What is desired has failed then.
+    pub(super) fn is_restoration(&mut self, write: &Write, succeeded: bool) -> bool {
+        let (before, written) = (self.replacing.take(), self.written.first());
+        let is_on = |frontends: &[Frontend]| frontends.iter().any(|one| written == Some(&Subject::Frontend(*one)));
+        match (write, before) {
+            (Write::DeleteLoadBalancer(_), _) if succeeded => {
+                let frontend = |subject: &Subject| match subject {
+                    Subject::Frontend(frontend) => Some(*frontend),
+                    _ => None,
+                };
+                self.replacing = Some((self.written.iter().filter_map(frontend).collect(), false));
+                false
+            }
+            (Write::CreateLoadBalancer(_), Some((frontends, refused))) if is_on(&frontends) => {
+                self.replacing = (!refused && !succeeded).then_some((frontends, true));
+                refused
+            }
+            _ => false,
+        }
+    }
+
+    /// Records a call that is no write. If it fails while the process writes, the write that it belongs to has failed.
+    pub(super) fn read(&mut self, call: &Call, object: Option<(Kind, Guid)>, failed: bool, emulator: &Emulator) {
+        let written = std::mem::take(&mut self.written);
+        if !failed {
+            return;
+        }
+        let snapshot = Snapshot::of(emulator);
+        match (call, object) {
+            // What was written is read back.
+            (Call::Query { kind: Kind::Endpoint | Kind::LoadBalancer, .. }, _) => self.failed.extend(written),
+            // An endpoint was to be created. The call does not say which.
+            (Call::Open { kind: Kind::Network, .. }, _) => {
+                let backends = self.frontends.values().flatten().flat_map(|one| &one.backends).filter_map(address_of);
+                let has = |address: &IpAddr| {
+                    snapshot.endpoints.values().any(|one| one.addresses().any(|own| own == *address))
+                };
+                let missing = backends.filter(|address| !has(address)).map(Subject::Address);
+                self.failed.extend(missing);
+            }
+            // A load balancer was to be modified.
+            (Call::Open { .. }, Some((Kind::LoadBalancer, id))) => {
+                let document = snapshot.load_balancers.get(&id).into_iter();
+                self.failed.extend(document.flat_map(Frontend::of).map(Subject::Frontend));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
+        match write {
+            Write::CreateEndpoint(endpoint) => endpoint.addresses().map(Subject::Address).collect(),
+            Write::DeleteEndpoint(id) => {
+                let endpoint = emulator.document(Kind::Endpoint, *id);
+                let addresses = endpoint.map(|one| serde_json::from_value::<Endpoint>(one).unwrap());
+                addresses.iter().flat_map(Endpoint::addresses).map(Subject::Address).collect()
+            }
+            other => {
+                let document = other.load_balancer().or(deleted);
+                document.into_iter().flat_map(Frontend::of).map(Subject::Frontend).collect()
+            }
+        }
+    }
+}

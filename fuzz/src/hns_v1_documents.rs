@@ -1,0 +1,34 @@
+//! Documents of the HNS v1 API: they survive encoding, and a conversion to v2 is the same after a conversion to v1 and back.
+
+use std::fmt::Debug;
+
+use hcn::ApiVersion;
+use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
+use hcn::schema::{Endpoint, LoadBalancer, Network};
+
+use crate::hcn_documents::{is_the_same_when_decoded, survives};
+use crate::replies::read_all;
+
+pub(crate) fn check(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(v1) = survives::<HnsNetwork>(text) {
+        is_stable(Network::from(v1), |v2| Some(HnsNetwork::from(v2).into()));
+    }
+    if let Some(v1) = survives::<HnsEndpoint>(text) {
+        is_stable(Endpoint::from(v1), |v2| Some(HnsEndpoint::from(v2).into()));
+    }
+    if let Some(Ok(v2)) = survives::<PolicyList>(text).map(LoadBalancer::try_from) {
+        is_stable(v2, |v2| LoadBalancer::try_from(PolicyList::from(v2)).ok());
+    }
+    read_all(ApiVersion::V1, text);
+}
+
+/// What v1 cannot express is lost in the first round, and nothing in the next.
+fn is_stable<T: serde::de::DeserializeOwned + serde::Serialize + PartialEq + Debug>(
+    document: T,
+    round: impl Fn(&T) -> Option<T>,
+) {
+    is_the_same_when_decoded(&document);
+    let Some(first) = round(&document) else { return };
+    assert_eq!(round(&first).as_ref(), Some(&first));
+}
