@@ -232,9 +232,10 @@ impl Job {
     }
 }
 
-/// Of a refused creation and the failed read after it: the refusal, unless HNS has become unavailable since.
+/// Of a refused creation and the failed read after it: the refusal if the id is free. Older builds report that of the HNS v1 API without a code.
 fn more_telling(refusal: Error, failed: Error) -> Error {
-    if failed.class() == Class::Unavailable { failed } else { refusal }
+    let is_perhaps_absent = failed.class() == Class::Absent || matches!(failed, Error::Envelope { .. });
+    if is_perhaps_absent { refusal } else { failed }
 }
 
 /// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
