@@ -59,7 +59,7 @@ struct Reader {
     node_name: String,
     /// The cluster as it was last read.
     catalog: Catalog,
-    /// Why files cannot be read, as it was last logged.
+    /// Why files cannot be read, as last logged.
     unreadable: Vec<String>,
     outage: Option<String>,
     problems: Vec<Problem>,
@@ -124,7 +124,7 @@ impl Reader {
         changes
     }
 
-    /// Logs when the Node of this proxy begins to be missing, and when it is found.
+    /// Logs that the Node of this proxy is missing, and that this is resolved.
     fn log_missing_node(&mut self) {
         let missing = self.catalog.missing_node(&self.node_name);
         if missing != self.missing_node {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     impl Read {
-        /// A reader whose first changes were taken; and these changes.
+        /// A reader, and its first changes, which are already taken.
         fn open(root: &Path) -> (Self, Vec<Change>) {
             let mut read = Self { reader: Reader::open(root, "n").unwrap(), cluster: Catalog::default() };
             let changes = read.reader.initial();

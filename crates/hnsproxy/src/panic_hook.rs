@@ -25,7 +25,7 @@ const REPORTING_THREAD: &str = "panic-report";
 
 static ALSO_REPORT: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Reports each panic to another place than the log, too. Only the first call counts.
+/// Reports each panic to a second place, in addition to the log. Only the first call has an effect.
 pub fn also_report(report: fn(&str)) {
     let _ = ALSO_REPORT.set(report);
 }
@@ -37,7 +37,7 @@ pub fn install() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
         if name == REPORTING_THREAD {
-            // Its report would panic in the same way.
+            // Reporting this panic could panic again.
             default(panic);
             abort();
         }
@@ -71,7 +71,7 @@ fn report(message: &str, to: impl Fn(&str) + Send + 'static) {
         drop(done);
     };
     if thread::Builder::new().name(REPORTING_THREAD.to_owned()).spawn(work).is_ok() {
-        // Nothing is sent: it returns once the sender is dropped.
+        // Nothing is sent. The call returns when the sender is dropped.
         let _ = ended.recv_timeout(MAX_REPORT);
     }
 }

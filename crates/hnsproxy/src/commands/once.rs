@@ -69,7 +69,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     }
     log_catalog(&catalog, session.node_name());
     let Counts { calls, writes } = synced?;
-    // Manifests of applications have many objects of other kinds, which nobody misses.
+    // Manifests of applications have many objects of kinds that hnsproxy does not use.
     let is_missed = |problem: &&Problem| problem.kind != ProblemKind::UnknownKind;
     match catalog.problems.iter().filter(is_missed).count() {
         0 => info!(native_calls = calls, writes, "HNS in sync"),

@@ -1,7 +1,7 @@
 //! Decides whether the certificate of a server is trusted, with the rules of Go's `crypto/x509` (`Certificate.Verify`).
 //!
-//! rustls-webpki builds and verifies the chains of certificates. It differs from Go in a few rules, which are added here: a certificate of the
-//! server that is itself trusted needs no signature; an authority must be valid, and allowed to sign.
+//! rustls-webpki builds and verifies the chains of certificates. This module adds the rules of Go that it lacks: a certificate of the server that
+//! is itself trusted needs no signature of an authority; an authority must be valid, and allowed to sign.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl ServerVerifier {
         Self { trusted, anchors, trust, algorithms }
     }
 
-    /// The checks of Go, in its order, since the first failure is the one that is shown.
+    /// Makes Go's checks in Go's order, since messages show the first failure only.
     pub(super) fn verify(
         &self,
         der: &CertificateDer<'_>,
@@ -90,7 +90,7 @@ impl ServerVerifier {
             .map_err(|error| self.explain(error, &certificate, intermediates, date_time(now)))
     }
 
-    /// Whether the authority at the end of a path may sign the path: rustls-webpki ignores these fields of a trusted certificate.
+    /// Whether the authority at the end of a path may sign it. rustls-webpki ignores these fields of a trusted certificate.
     fn may_sign(&self, path: &VerifiedPath<'_>, now: DateTime) -> bool {
         let intermediates = path.intermediate_certificates().count();
         self.trusted.iter().filter(|trusted| trusted.anchor == *path.anchor()).any(|Trusted { certificate, .. }| {
@@ -100,7 +100,7 @@ impl ServerVerifier {
         })
     }
 
-    /// Names the reason of a refusal.
+    /// Finds the reason of an error of rustls-webpki.
     fn explain(
         &self,
         error: webpki::Error,
@@ -164,7 +164,7 @@ impl Trusted {
 fn last_issuer(certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> (Name, usize) {
     let intermediates: Vec<_> = intermediates.iter().filter_map(|der| Certificate::read(der)).collect();
     let mut issuer = &certificate.issuer;
-    // Each step uses another certificate, so there are no more steps.
+    // Each step uses another certificate, so there are at most as many steps. A limit is needed: certificates can name each other.
     for step in 0..intermediates.len() {
         let signs = |next: &&Certificate| next.subject == *issuer && next.issuer != *issuer;
         let Some(next) = intermediates.iter().find(signs) else {

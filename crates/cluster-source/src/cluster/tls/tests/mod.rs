@@ -30,7 +30,7 @@ fn config(trusted: &[&Issued]) -> Config {
     config
 }
 
-/// What a client that trusts some certificates says about a server, and whom it asks for.
+/// The result of a client that trusts some certificates, and connects to a server by a name.
 fn connect(
     trusted: &[&Issued],
     certificate: &Issued,
@@ -321,7 +321,7 @@ fn the_name_of_a_server_is_verified_as_in_go() {
         let refused = ServerCertificateError::OtherName { wanted: name.to_owned(), names };
         assert_eq!(connect(&[&ca], &leaf, &[], name), Err(refused), "{name}");
     }
-    // Clients ignored the common name since Go 1.17.
+    // Since Go 1.17, clients ignore the common name.
     let common_name = Some("server".to_owned());
     let refused = ServerCertificateError::NoNames { wanted: "server".to_owned(), common_name };
     assert_eq!(connect(&[&ca], &unnamed, &[], "server"), Err(refused));
