@@ -14,6 +14,9 @@ use crate::file_watch::{self, FileWatch, Wake};
 use crate::files::{CUT_CONFIRMATION, FileError, Files, now};
 use crate::kubernetes::Problem;
 
+/// After this time, files that cannot be read are read again, since the end of a sharing violation or of a network error changes no file.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Reads files again whenever they change, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub struct FileSource {
@@ -92,7 +95,8 @@ impl Reader {
 
     /// When the files have to be read again, even if they do not change.
     fn next_refresh(&self) -> Option<Duration> {
-        self.files.has_unconfirmed().then_some(CUT_CONFIRMATION)
+        let retry = (!self.unreadable.is_empty()).then_some(RETRY_AFTER);
+        self.files.has_unconfirmed().then_some(CUT_CONFIRMATION).or(retry)
     }
 
     /// Reads the files again, and returns what has changed.
@@ -108,7 +112,9 @@ impl Reader {
     fn changes(&mut self, objects: Vec<Change>) -> Vec<Change> {
         self.log_missing_node();
         let (parsed, total) = (self.files.parsed(), objects.len());
-        info!("{}", self.catalog.describe());
+        if !objects.is_empty() {
+            info!("{}", self.catalog.describe());
+        }
         debug!(documents = parsed.documents, bytes = parsed.bytes, changes = total, "read cluster files");
         let mut changes = Vec::new();
         let outage = (!self.unreadable.is_empty()).then(|| self.unreadable.join("; "));
@@ -223,8 +229,10 @@ mod tests {
         assert!(matches!(changes.as_slice(), [Change::Outage(Some(why))] if why.contains("a.yaml")), "{changes:?}");
         assert_eq!(read.services(), ["ns/web"]);
         assert_eq!(read.refresh(now()), [], "an outage is emitted once");
+        assert_eq!(read.reader.next_refresh(), Some(RETRY_AFTER));
         fs::write(&file, service("web")).unwrap();
         assert_eq!(read.refresh(now()), [Change::Outage(None)]);
+        assert_eq!(read.reader.next_refresh(), None);
     }
 
     #[test]

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::Catalog;
 use crate::document::{Part, documents, parts};
 use crate::files::Files;
+use crate::{Catalog, decode_text};
 
 pub use crate::cluster::fuzzing::{environment, kubeconfig, list, plugin_answer, watch};
-pub use crate::file_text::decode_text;
 
 /// The content of a YAML or JSON file with cluster objects.
 pub fn manifests(bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use cluster_source::fuzzing::decode_text;
+use cluster_source::decode_text;
 
 use crate::cli::{self, Command};
 use crate::config::{Config, ConfigError, Flags};

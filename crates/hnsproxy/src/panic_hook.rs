@@ -78,7 +78,8 @@ fn report(message: &str, to: impl Fn(&str) + Send + 'static) {
 
 /// Ends the process after a panic that must not be contained. The hook has logged it.
 pub fn end_process() -> ! {
-    error!("ending the process after a panic of a background task; HNS keeps its state");
+    // The log may hang, as in the hook.
+    report("ending the process after a panic of a background task; HNS keeps its state", |message| error!("{message}"));
     abort()
 }
 
@@ -141,6 +142,7 @@ mod tests {
         assert_aborted(run_with("child_with_a_log_that_hangs", file.path()));
         let report = std::fs::read_to_string(file.path()).unwrap();
         assert!(report.starts_with("panic in thread worker: on purpose at "), "{report}");
+        assert_aborted(run("child_with_a_background_task_and_a_log_that_hangs"));
     }
 
     #[test]
@@ -187,15 +189,22 @@ mod tests {
 
     #[test]
     #[ignore = "run by another test"]
+    fn child_with_a_background_task_and_a_log_that_hangs() {
+        start_log_that_hangs();
+        install();
+        let background = Background::start().unwrap();
+        drop(background.spawn(|_| async { panic!("on purpose") }));
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
     fn child_with_a_second_report() {
         install();
         also_report(write_report);
         let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();
     }
 
-    #[test]
-    #[ignore = "run by another test"]
-    fn child_with_a_log_that_hangs() {
+    fn start_log_that_hangs() {
         /// Hangs in each line, as a pipe that nobody reads.
         struct Hangs;
 
@@ -212,6 +221,12 @@ mod tests {
         }
 
         tracing_subscriber::fmt().with_writer(|| Hangs).init();
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_a_log_that_hangs() {
+        start_log_that_hangs();
         install();
         also_report(write_report);
         let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();

@@ -75,6 +75,10 @@ pub(in crate::cluster) enum ServerCertificateError {
     )]
     NotAnAuthority { issuer: String, trust: String },
     #[error(
+        "the intermediate certificate {name}, which the server sends, does not allow it to sign certificates of servers; it needs CA:TRUE, and keyCertSign in its key usage"
+    )]
+    IntermediateMayNotSign { name: String },
+    #[error(
         "the certificate of the server is signed by {issuer}, and with more intermediate certificates than {trust} allows (pathlen)"
     )]
     TooManyIntermediates { issuer: String, trust: String },

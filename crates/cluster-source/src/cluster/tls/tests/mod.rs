@@ -111,6 +111,9 @@ fn a_server_is_trusted_by_its_authority_as_in_go() {
     let from_expired_root = expired_root.server(unchanged);
     let expired_middle = ca.intermediate(expired);
     let below_expired = expired_middle.server(unchanged);
+    let no_sign_middle = ca.intermediate(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    let below_no_sign = no_sign_middle.server(unchanged);
+    let may_not_sign = ServerCertificateError::IntermediateMayNotSign { name: "\"intermediate\"".into() };
     let no_sign = root(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
     let from_no_sign = no_sign.server(unchanged);
     let no_usage = root(|params| params.key_usages = vec![]);
@@ -153,6 +156,7 @@ fn a_server_is_trusted_by_its_authority_as_in_go() {
             &[&expired_middle],
             Err(ServerCertificateError::Expired { whose: Whose::Intermediate, at: PAST }),
         ),
+        ("an intermediate that may not sign", &[&ca], &below_no_sign, &[&no_sign_middle], Err(may_not_sign)),
         ("an authority that may not sign", &[&no_sign], &from_no_sign, &[], Err(not_an_authority("root"))),
         ("an authority without a key usage", &[&no_usage], &from_no_usage, &[], Ok(())),
         ("an authority without CA:TRUE", &[&no_ca], &from_no_ca, &[], Err(not_an_authority("root"))),
