@@ -15,8 +15,11 @@ use crate::shared::Shared;
 use crate::testing;
 use crate::wire::{Answer, Request, encode, receive};
 
-/// What a client sends, and what it receives. Text that begins as JSON is lines, each of which becomes a frame: a mutation rarely gets the
-/// length of a frame right.
+/// The number of requests that are answered. An answer can contain all objects that earlier requests have created.
+const MAX_REQUESTS: usize = 100;
+
+/// What a client sends, and what it receives. Of text that begins like JSON, each line becomes a frame: a mutation rarely produces a frame with
+/// the right length.
 pub fn frames(bytes: &[u8]) {
     let framed: Vec<u8>;
     let mut stream = bytes;
@@ -36,7 +39,8 @@ fn serve(mut stream: &[u8]) {
     let Ok(emulator) = Emulator::from_host(&testing::host("15.5", &["Overlay"])) else { return };
     let shared = Shared::new(Arc::new(emulator), Host::default());
     let session = Session::new(&shared, Guid::nil());
-    while let Ok(Some(request)) = receive::<Request>(&mut stream) {
+    for _ in 0..MAX_REQUESTS {
+        let Ok(Some(request)) = receive::<Request>(&mut stream) else { return };
         is_the_same_after_a_frame(&request);
         let answer = match request {
             Request::Call(call) => Answer::Call(session.call(call)),
@@ -48,7 +52,7 @@ fn serve(mut stream: &[u8]) {
     }
 }
 
-/// Whether later calls may wait, as they are told to.
+/// Whether a command makes later calls wait.
 fn waits(command: &Command) -> bool {
     matches!(command, Command::Inject(Fault { effect: Effect::Hang | Effect::Delay(_), .. }, _))
 }
