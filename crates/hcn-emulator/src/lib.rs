@@ -37,7 +37,7 @@ mod v1;
 mod v2;
 mod wire;
 
-pub use builds::{Build, Quirks};
+pub use builds::{Build, Pace, Quirks};
 pub use control::Control;
 pub use emulator::Emulator;
 pub use host::{Host, HostError};

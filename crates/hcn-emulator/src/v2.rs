@@ -30,7 +30,7 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
             let id = store.opened(*kind, *handle)?;
             let document = store.get(*kind, id)?;
             let v2 = parse_query(query)?.1;
-            let document = if v2 { document.clone() } else { v1::view(store, *kind, document) };
+            let document = if v2 { store.shown(*kind, document) } else { v1::view(store, *kind, document) };
             Ok(Reply::Document(document.to_string()))
         }
         Call::Modify { kind, handle, settings } => {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod emulator;
+mod evidence;
 mod namespaces;
 mod objects;
 mod rig;
