@@ -39,6 +39,8 @@ pub struct Options {
     pub accepts_no_backend: bool,
     /// `HNSCall` returns success for a rejected call and reports the failure in its envelope, as older builds do.
     pub fails_in_envelope: bool,
+    /// Members that the published schema lacks are accepted and kept.
+    pub accepts_unknown_members: bool,
     /// How long writes take.
     pub pace: Pace,
 }

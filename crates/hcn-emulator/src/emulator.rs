@@ -387,8 +387,9 @@ impl Hcn for Emulator {
         let mut state = self.state();
         let State { store, journal, down, .. } = &mut *state;
         store.about = None;
+        store.unknown_member = None;
         let mut rule = None;
-        let mut detail = "";
+        let mut detail = String::new();
         let mut result = match effects.fail {
             Some(code) => Err(code),
             None => {
@@ -399,13 +400,13 @@ impl Hcn for Emulator {
                 };
                 result.map(|reply| effects.thin_out(call, reply)).map_err(|refusal| {
                     rule = Some(refusal);
-                    detail = refusal.detail;
+                    detail = store.unknown_member.take().unwrap_or_else(|| refusal.detail.to_owned());
                     refusal.code
                 })
             }
         };
         if let Some(code) = effects.fail_after {
-            (result, rule, detail) = (Err(code), None, "");
+            (result, rule, detail) = (Err(code), None, String::new());
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
         journal.note(call, code, store.about, rule.map(|rule| rule.name), self.begun.elapsed());

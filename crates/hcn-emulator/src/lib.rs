@@ -28,6 +28,7 @@ mod object;
 mod pool;
 pub mod remote;
 pub mod rules;
+mod schema;
 pub mod service;
 mod session;
 mod shared;

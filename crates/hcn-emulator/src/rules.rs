@@ -44,6 +44,7 @@ macro_rules! rules {
 rules! {
     NO_V2: "HCN functions before HNS 9.2" => E_NOTIMPL, Assumed;
     INVALID_JSON: "settings that are not JSON, or have a member of the wrong type" => HCN_E_INVALID_JSON, Documented("computenetwork.h");
+    UNKNOWN_MEMBER: "a member that the published schema lacks" => HCN_E_INVALID_JSON, Field("a report on Windows Server 2022 and 2025");
     INVALID_HANDLE: "a handle that is not open" => E_HANDLE, Assumed;
     OBJECT_GONE: "an open object that was deleted" => HCN_E_OBJECT_USED_AFTER_UNLOAD, Documented("computenetwork.h");
     UNKNOWN_NETWORK: "an unknown network id" => HCN_E_NETWORK_NOT_FOUND, Field("microsoft/WSL 9908");

@@ -40,6 +40,8 @@ pub(crate) struct Store {
     pub(crate) node_ips: Vec<IpAddr>,
     /// The object of the current call, once it is known.
     pub(crate) about: Option<(Kind, Guid)>,
+    /// The member for which the current call is rejected, as the error record names it.
+    pub(crate) unknown_member: Option<String>,
     /// Events and their objects that subscribers have not been notified of.
     pub(crate) happened: Vec<(Event, Guid)>,
     /// The list of `/accelnet/`.
@@ -65,6 +67,7 @@ impl Store {
             options: Options::default(),
             node_ips: Vec::new(),
             about: None,
+            unknown_member: None,
             happened: Vec::new(),
             accelnet: Vec::new(),
             tables: HashMap::new(),
@@ -150,6 +153,17 @@ impl Store {
             self.unattached.insert(id);
         }
         Ok(id)
+    }
+
+    /// Rejects a document with a member that is not published.
+    pub(crate) fn check_members(&mut self, unknown: Option<&str>) -> Result<(), Rule> {
+        match unknown {
+            Some(member) if !self.options.accepts_unknown_members => {
+                self.unknown_member = Some(format!("{{{{{member},UnknownField}}}}"));
+                Err(rules::UNKNOWN_MEMBER)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a rejected `HNSCall` returns success, and reports the failure in its envelope only.

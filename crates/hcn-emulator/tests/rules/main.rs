@@ -6,4 +6,5 @@ mod evidence;
 mod namespaces;
 mod objects;
 mod rig;
+mod schema;
 mod v1;

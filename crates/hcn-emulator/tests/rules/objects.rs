@@ -104,6 +104,7 @@ fn enumerations_are_accepted_by_name_and_returned_as_numbers() {
 #[test]
 fn missing_members_of_local_endpoints_are_filled_in_and_others_are_kept() {
     let rig = Rig::new();
+    rig.emulator.change_options(|options| options.accepts_unknown_members = true);
     let source_vip = json!({"IpConfigurations": [{"IpAddress": "10.244.1.250", "Extra": "kept"}],
                             "MacAddress": "16:3f:c8:c9:10:9d"});
     let id = rig.create(Kind::Endpoint, source_vip).unwrap();
