@@ -5,6 +5,7 @@ mod emulator;
 mod evidence;
 mod namespaces;
 mod objects;
+mod page;
 mod rig;
 mod schema;
 mod v1;
