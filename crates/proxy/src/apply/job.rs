@@ -81,14 +81,14 @@ pub struct Answer {
 
 impl Job {
     /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
-    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, the outage of
-    /// another job does not end it: its frontend would be left without a load balancer although HNS may answer again.
+    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, an
+    /// unanswered call of another job does not end it: its frontend would have no load balancer although HNS may answer again.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
         let (mut released, mut has_deleted, mut unanswered) = (true, false, false);
         let mut answers = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            // After an unanswered call of its own, HNS may have a state that only an audit shows.
+            // If a call of this job was unanswered, only an audit shows what HNS has.
             if unanswered || !has_deleted && self.is_hns_unavailable() {
                 break;
             }
@@ -101,7 +101,7 @@ impl Job {
                 (Action::DeleteLoadBalancer { .. }, Ok(())) => has_deleted = true,
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
-                    // If its answer is missing, the restoration would have none either.
+                    // If the creation was unanswered, restoring the old load balancer would be unanswered too.
                     if released && !failure.is_unavailable() =>
                 {
                     match self.restore_previous(*frontend, client, &mut facts) {
@@ -158,19 +158,13 @@ impl Job {
         let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content.
-                let existing = match client.load_balancer(asked) {
+                // An earlier call may have created it before it failed. Compare the content. If the read fails, the load balancer may
+                // be ours, even if the requested id is absent: HNS may have chosen another id.
+                let existing = match client.load_balancer(asked).inspect_err(|_| facts.push(uncertain())) {
                     Ok(existing) => existing,
-                    Err(failed) => {
-                        // It may be ours even if it is absent: where HNS chooses the ids, it cannot be read by the requested one.
-                        facts.push(uncertain());
-                        return Err(match failed.class() {
-                            // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects
-                            // (kubernetes 139519).
-                            Class::Absent => Failure::FrontendTaken(error),
-                            _ => more_telling(error, failed).into(),
-                        });
-                    }
+                    // The id is free, so the frontend is in use, for example after HNS restored older objects (kubernetes 139519).
+                    Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
+                    Err(failed) => return Err(more_telling(error, failed).into()),
                 };
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
@@ -238,14 +232,16 @@ impl Job {
     }
 }
 
+/// Which error of a refused creation and the failed read after it is reported: the refusal if the id may be free. In the HNS v1 API, older builds
+/// report an absent object without a code.
+fn more_telling(refusal: Error, failed: Error) -> Error {
+    let is_perhaps_absent = failed.class() == Class::Absent || matches!(failed, Error::Envelope { .. });
+    if is_perhaps_absent { refusal } else { failed }
+}
+
 /// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
 fn is_creation_uncertain(error: &Error) -> bool {
     matches!(error.class(), Class::Other | Class::Unavailable)
-}
-
-/// Of a refused creation and the failed read after it: the refusal, unless HNS has become unavailable since.
-fn more_telling(refusal: Error, failed: Error) -> Error {
-    if failed.class() == Class::Unavailable { failed } else { refusal }
 }
 
 /// What the result of a deletion shows.
@@ -270,11 +266,9 @@ fn create_endpoint(
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            // If the id is free, HNS means the address.
-            let existing = client.endpoint(asked).map_err(|failed| {
-                facts.push(uncertain());
-                more_telling(error, failed)
-            })?;
+            // If the id is free, the address is in use.
+            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()));
+            let existing = existing.map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
