@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
 //! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
+mod probe;
 mod service;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 
 const EXAMPLES: &str = "\
@@ -59,6 +61,9 @@ pub enum Command {
     /// Explain the state of an object, without changing anything.
     #[command(subcommand)]
     Explain(Explain),
+    /// Compare HNS with what is known of its build.
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(ProbeArgs),
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
@@ -231,6 +236,7 @@ impl Cli {
             Command::Plan(args) => args.proxy.log_file.as_deref(),
             Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
             Command::State(args) => args.log.log_file.as_deref(),
+            Command::Probe(args) => args.log.log_file.as_deref(),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => args.log.log_file.as_deref(),
             Command::Service(_) => None,
