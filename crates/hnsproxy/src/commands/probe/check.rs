@@ -23,6 +23,21 @@ checks! {
     UnknownNamespace: "opening an unknown namespace";
     UnknownLoadBalancer: "opening an unknown load balancer";
     LocalEndpoints: "local endpoints have the policies for direct server return";
+    EndpointId: "id of a created endpoint";
+    MacAddress: "MAC address of a created endpoint";
+    LoadBalancerId: "id of a created load balancer";
+    V2List: "a created load balancer in the v2 list";
+    V1List: "a created load balancer in the v1 list";
+    SameFrontend: "creating a second load balancer on a frontend";
+    SameId: "creating a load balancer with an id in use";
+    NoBackend: "creating a load balancer without a backend";
+    UnknownMember: "creating a load balancer with an unknown member";
+    Modify: "modifying the backends of a load balancer";
+    Delete: "deleting a load balancer";
+    ReusedId: "creating a load balancer with the id of a deleted one";
+    UnknownNetwork: "creating an endpoint in an unknown network through v1";
+    DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
+    Removed: "objects of the probe after its end";
 }
 
 /// The answers of checks that are no error codes.
@@ -31,5 +46,17 @@ pub(crate) mod answer {
     pub(crate) const SOME_NOT: &str = "some not";
     pub(crate) const SAME: &str = "the same";
     pub(crate) const DIFFERENT: &str = "different";
+    pub(crate) const KEPT: &str = "kept";
+    pub(crate) const CHANGED: &str = "changed";
+    pub(crate) const CHOSEN_BY_HNS: &str = "chosen by HNS";
+    pub(crate) const PRESENT: &str = "present";
+    pub(crate) const MISSING: &str = "missing";
+    pub(crate) const OTHER_BACKENDS: &str = "other backends";
     pub(crate) const SUCCEEDS: &str = "succeeds";
+    pub(crate) const MEMBER_DROPPED: &str = "succeeds without it";
+    pub(crate) const NO_EFFECT: &str = "succeeds without effect";
+    pub(crate) const SECOND_ATTEMPT: &str = "succeeds at the second attempt";
+    pub(crate) const LEFT: &str = "succeeds and leaves it";
+    pub(crate) const IN_ENVELOPE: &str = "fails in the envelope only";
+    pub(crate) const NONE: &str = "none";
 }

@@ -35,6 +35,21 @@ expectations! {
     EndpointLists, FIRST => LAST, [answer::SAME], RELIED_ON;
     LocalEndpoints, FIRST => LAST, [answer::ALL], "CNI configurations for L2Bridge networks";
     UnknownNamespace, FIRST => LAST, ["0x80070490"], "antrea#2301";
+    MacAddress, FIRST => LAST, [answer::KEPT], "documents of nodes with HNS 1.1 to 16.0";
+    // That HNS keeps ids is only known from a test on Windows Server 2025.
+    LoadBalancerId, Version::new(15, 4) => LAST, [answer::KEPT], "hnslib TestLoadBalancerAddRemoveEndpoint on Windows Server 2025";
+    ReusedId, Version::new(15, 4) => LAST, [answer::KEPT], "hnslib TestLoadBalancerAddRemoveEndpoint on Windows Server 2025";
+    V2List, FIRST => LAST, [answer::PRESENT], RELIED_ON;
+    V1List, FIRST => LAST, [answer::SAME], "sig-windows-dev-tools: kube-proxy log and Get-HnsPolicyList on HNS 9.5";
+    SameFrontend, FIRST => LAST, ["0x803b0013", "0x800700b7"], "kube-proxy; k8s#139519";
+    NoBackend, Version::new(9, 0) => Version::new(9, u32::MAX), ["0x803b001c"], "k8s#100384 on 17763.1817";
+    Modify, FIRST => Version::new(15, 3), ["0x80004001"], "hnslib hcnglobals.go; kube-proxy expects E_NOTIMPL";
+    Modify, Version::new(15, 4) => Version::new(15, 4), [answer::NO_EFFECT], "k8s#131466";
+    Modify, Version::new(15, 5) => LAST, [answer::SUCCEEDS], "hnslib hcnglobals.go";
+    Delete, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
+    UnknownNetwork, Version::new(16, 0) => Version::new(16, 0), ["0x80070490"], "tunbury.org 2026-03 on HNS 16.0";
+    DeleteUnknownEndpoint, Version::new(9, 0) => Version::new(9, u32::MAX), [answer::IN_ENVELOPE], "azure-container-networking#715 on Windows Server 2019";
+    Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
 }
 
 /// Compares an answer with what is known of a version.
@@ -72,9 +87,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_expected_other_or_unknown() {
-        let verdict = |check, observed| judge(check, Version::new(9, 5), observed, None).verdict;
-        assert_eq!(verdict(Check::UnknownNamespace, "0x80070490"), Verdict::Expected);
-        assert_eq!(verdict(Check::UnknownNamespace, answer::SUCCEEDS), Verdict::Other);
-        assert_eq!(verdict(Check::UnknownLoadBalancer, answer::SUCCEEDS), Verdict::Unknown);
+        let verdict = |check, version, observed| judge(check, version, observed, None).verdict;
+        let (v9, v15) = (Version::new(9, 5), Version::new(15, 4));
+        assert_eq!(verdict(Check::NoBackend, v9, "0x803b001c"), Verdict::Expected);
+        assert_eq!(verdict(Check::NoBackend, v9, answer::SUCCEEDS), Verdict::Other);
+        assert_eq!(verdict(Check::NoBackend, v15, answer::SUCCEEDS), Verdict::Unknown);
+        assert_eq!(verdict(Check::Modify, v15, answer::NO_EFFECT), Verdict::Expected);
     }
 }

@@ -6,9 +6,10 @@ use proxy::identity::is_ours;
 use proxy::observe::{ObservedLoadBalancer, Owner};
 use proxy::settings::Capabilities;
 
+use super::scratch;
 use super::survey::ForeignFacts;
 
-/// The load balancers that hnsproxy has not created. `network_of` finds the network of an endpoint.
+/// The load balancers that neither hnsproxy nor a probe has created. `network_of` finds the network of an endpoint.
 pub(super) fn load_balancers<'a>(
     all: &[LoadBalancer],
     version: Version,
@@ -16,7 +17,8 @@ pub(super) fn load_balancers<'a>(
     network_of: impl Fn(Guid) -> Option<&'a Network>,
 ) -> Vec<ForeignFacts> {
     let capabilities = Capabilities::of(version, api);
-    let is_foreign = |balancer: &&LoadBalancer| balancer.id.is_some_and(|id| !is_ours(id));
+    let is_foreign =
+        |balancer: &&LoadBalancer| balancer.id.is_some_and(|id| !is_ours(id)) && !scratch::is_load_balancer(balancer);
     let facts = |balancer: &LoadBalancer| {
         let observed = ObservedLoadBalancer::of(balancer, &capabilities, Owner::Foreign);
         let network = balancer.endpoint_ids().find_map(&network_of);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hcn::{Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use hcn::schema::Network;
+use hcn::{ApiVersion, Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
 
 use super::check::{Check, answer};
 use super::expectations::judge;
@@ -12,13 +13,22 @@ use super::survey::{Finding, ListFacts, Survey};
 use super::{foreign, host, networks, policies, raw, survey};
 use crate::hns::Hns;
 
+/// What the part that writes needs to know.
+pub(super) struct Inspected {
+    pub(super) version: Version,
+    pub(super) api: ApiVersion,
+    /// The network that hnsproxy would use.
+    pub(super) network: Option<Network>,
+    pub(super) survey: Survey,
+}
+
 /// # Errors
 /// If the version or a list of HNS cannot be read.
-pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Survey, Error> {
+pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Inspected, Error> {
     let hcn = hns.hcn();
-    let version = hns.client(hcn::ApiVersion::V1).version()?;
+    let version = hns.client(ApiVersion::V1).version()?;
     let api = hns.api_version(version);
-    let has_v2 = api == hcn::ApiVersion::V2;
+    let has_v2 = api == ApiVersion::V2;
     let mut members = Members::default();
     let Objects { networks, endpoints, load_balancers, lists } = lists::read(&*hcn, has_v2, &mut members)?;
     let (network, network_choice) = networks::choose(&networks, configured_network);
@@ -50,7 +60,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Sur
         let id = by_id.get(&endpoint)?;
         networks.iter().find(|network| network.id == Some(*id))
     };
-    Ok(Survey {
+    let survey = Survey {
         survey_version: survey::VERSION,
         description: hns.description(),
         host: host::read(version.to_string()),
@@ -63,7 +73,8 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Sur
         endpoints_without_policies,
         foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, network_of),
         timings: Vec::new(),
-    })
+    };
+    Ok(Inspected { version, api, network: network.cloned(), survey })
 }
 
 fn compared(version: Version, list: &ListFacts) -> Finding {

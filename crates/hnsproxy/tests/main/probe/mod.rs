@@ -1,6 +1,7 @@
 //! `probe`: what it finds, whether that is expected, and what it leaves behind.
 
 mod read_only;
+mod write;
 
 use hcn_emulator::{Build, testing};
 use serde_json::Value;
