@@ -285,11 +285,11 @@ impl Client {
     }
 }
 
-/// A network whose type, policies and prefixes can be read. Without them, its load balancers would be wrong, and its backends would have no
-/// network. An error keeps what is known of it.
+/// A network whose name, type, policies and prefixes can be read. Without them, it would be another network, its load balancers would be wrong, or
+/// its backends would have no network. An error keeps what is known of it.
 fn usable(function: &'static str, network: Network) -> Result<Network, Error> {
     let is_needed = |member: &str| {
-        let needed = ["Type", "Policies", "Ipams", "Ipams.Subnets", "Ipams.Subnets.IpAddressPrefix"];
+        let needed = ["Name", "Type", "Policies", "Ipams", "Ipams.Subnets", "Ipams.Subnets.IpAddressPrefix"];
         // The names in v1.
         needed.contains(&member) || ["Subnets", "Ipams.Subnets.AddressPrefix"].contains(&member)
     };

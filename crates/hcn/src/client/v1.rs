@@ -63,12 +63,7 @@ pub(super) fn network(hcn: &dyn Hcn, tally: &Tally, name: &str) -> Result<Option
         return Ok(Some(found.clone()));
     }
     // It may be one whose name cannot be read, so it cannot count as absent.
-    let unclear = documents().find_map(|document| match document {
-        Ok(network) => {
-            network.unreadable_members().into_iter().find(|one| one.member == "Name").map(|one| one.to_string())
-        }
-        Err(reason) => Some(reason.clone()),
-    });
+    let unclear = documents().find_map(|document| document.as_ref().err().cloned());
     unclear.map_or(Ok(None), |reason| Err(Error::Document { function: "HNSCall", reason }))
 }
 

@@ -158,19 +158,13 @@ impl Job {
         let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content.
-                let existing = match client.load_balancer(asked) {
+                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
+                // absent: where HNS chooses the ids, it cannot be read by the requested one.
+                let existing = match client.load_balancer(asked).inspect_err(|_| facts.push(uncertain())) {
                     Ok(existing) => existing,
-                    Err(failed) => {
-                        // It may be ours even if it is absent: where HNS chooses the ids, it cannot be read by the requested one.
-                        facts.push(uncertain());
-                        return Err(match failed.class() {
-                            // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects
-                            // (kubernetes 139519).
-                            Class::Absent => Failure::FrontendTaken(error),
-                            _ => more_telling(error, failed).into(),
-                        });
-                    }
+                    // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects (kubernetes 139519).
+                    Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
+                    Err(failed) => return Err(more_telling(error, failed).into()),
                 };
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
                     facts.push(Fact::ContentNotOfId(asked));
@@ -238,14 +232,15 @@ impl Job {
     }
 }
 
+/// Of a refused creation and the failed read after it: the refusal if the id is free. Older builds report that of the HNS v1 API without a code.
+fn more_telling(refusal: Error, failed: Error) -> Error {
+    let is_perhaps_absent = failed.class() == Class::Absent || matches!(failed, Error::Envelope { .. });
+    if is_perhaps_absent { refusal } else { failed }
+}
+
 /// Whether the object may exist although its creation failed. With other errors, HNS has checked the document and refused it.
 fn is_creation_uncertain(error: &Error) -> bool {
     matches!(error.class(), Class::Other | Class::Unavailable)
-}
-
-/// Of a refused creation and the failed read after it: the refusal, unless HNS has become unavailable since.
-fn more_telling(refusal: Error, failed: Error) -> Error {
-    if failed.class() == Class::Unavailable { failed } else { refusal }
 }
 
 /// What the result of a deletion shows.
@@ -271,10 +266,8 @@ fn create_endpoint(
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
             // If the id is free, HNS means the address.
-            let existing = client.endpoint(asked).map_err(|failed| {
-                facts.push(uncertain());
-                more_telling(error, failed)
-            })?;
+            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()));
+            let existing = existing.map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
                 facts.push(Fact::ContentNotOfId(asked));
