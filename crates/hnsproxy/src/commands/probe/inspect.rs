@@ -10,7 +10,7 @@ use super::expectations::judge;
 use super::lists::{self, Objects};
 use super::members::Members;
 use super::survey::{Finding, ListFacts, Survey};
-use super::{foreign, host, networks, policies, raw, survey};
+use super::{foreign, host, networks, policies, raw, scratch, survey};
 use crate::hns::Hns;
 
 /// What the part that writes needs to know.
@@ -92,7 +92,7 @@ fn compared(version: Version, list: &ListFacts) -> Finding {
 
 /// Opens an object that does not exist.
 fn open_unknown(hcn: &dyn Hcn, kind: Kind) -> String {
-    match hcn.call(&Call::Open { kind, id: Guid::new_v4() }) {
+    match hcn.call(&Call::Open { kind, id: scratch::absent() }) {
         Err(error) => raw::answer_of(&error),
         Ok(Reply::Handle(handle)) => {
             let _ = hcn.call(&Call::Close { kind, handle });

@@ -28,6 +28,11 @@ pub(super) fn id(number: u8) -> Guid {
     uuid::Builder::from_custom_bytes([m0, m1, m2, m3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number]).into_uuid()
 }
 
+/// The id of an object that never exists.
+pub(super) fn absent() -> Guid {
+    id(u8::MAX)
+}
+
 /// A remote endpoint: it serves nobody, and HNS needs no port of a switch for it. Overlay networks require the address of a node.
 pub(super) fn endpoint(number: u8, overlay: bool) -> Endpoint {
     let [a, b, c] = TEST_NET_1;

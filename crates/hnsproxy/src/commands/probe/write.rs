@@ -26,7 +26,6 @@ const LOAD_BALANCER: u8 = 0x11;
 const SECOND_LOAD_BALANCER: u8 = 0x12;
 const WITHOUT_BACKEND: u8 = 0x13;
 const WITH_UNKNOWN_MEMBER: u8 = 0x14;
-const ABSENT: u8 = 0x7f;
 
 /// The member that no schema has.
 const UNKNOWN_MEMBER: &str = "HnsproxyProbe";
@@ -179,7 +178,7 @@ impl Writer<'_> {
     fn check_v1(&mut self) -> Result<(), CommandError> {
         self.go_on()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
-        let created = self.v1.create_endpoint(scratch::id(ABSENT), scratch::id(OTHER_ENDPOINT), &document);
+        let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
         let observed = match created {
             Ok(id) => {
                 self.discard(Kind::Endpoint, id);
@@ -189,7 +188,7 @@ impl Writer<'_> {
         };
         self.note(Check::UnknownNetwork, observed);
         self.go_on()?;
-        let path = format!("/endpoints/{}", scratch::id(ABSENT));
+        let path = format!("/endpoints/{}", scratch::absent());
         let observed = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
             Err(error) => raw::answer_of(&error),
             Ok(Reply::Document(text)) if is_failure(&text) => answer::IN_ENVELOPE.to_owned(),
