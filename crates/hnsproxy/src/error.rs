@@ -109,6 +109,9 @@ pub enum CommandError {
     },
     #[error("cannot remove {0} of the probe; the log has the reasons; retry with `hnsproxy probe --cleanup`")]
     ProbeNotRemoved(String),
+    #[cfg(feature = "emulator")]
+    #[error("invalid survey {}: {reason}", path.display())]
+    Survey { path: PathBuf, reason: String },
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),
 }

@@ -173,6 +173,9 @@ pub struct EmulatorArgs {
     /// The Windows build or the HNS version, instead of that of the host document: server2019, server2022, 23h2, server2025, 15.5.
     #[arg(long, value_name = "BUILD")]
     pub build: Option<hcn_emulator::Build>,
+    /// Behave like the HNS of a survey of `hnsproxy probe -o json`, as far as it says.
+    #[arg(long, value_name = "SURVEY.json", conflicts_with = "build")]
+    pub like: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

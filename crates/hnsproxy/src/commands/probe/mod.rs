@@ -5,6 +5,8 @@ mod expectations;
 mod foreign;
 mod host;
 mod inspect;
+#[cfg(feature = "emulator")]
+pub(super) mod like;
 mod lists;
 mod members;
 mod networks;

@@ -1,5 +1,6 @@
 //! `probe`: what it finds, whether that is expected, and what it leaves behind.
 
+mod like;
 mod read_only;
 mod write;
 
