@@ -20,6 +20,7 @@ checks! {
     Members: "members of documents can be read";
     LoadBalancerLists: "load balancers in the v1 list and in the v2 list";
     EndpointLists: "endpoints in the v1 list and in the v2 list";
+    V1Ids: "spelling of ids in v1 documents";
     UnknownNamespace: "opening an unknown namespace";
     UnknownLoadBalancer: "opening an unknown load balancer";
     LocalEndpoints: "local endpoints have the policies for direct server return";
@@ -28,6 +29,7 @@ checks! {
     LoadBalancerId: "id of a created load balancer";
     V2List: "a created load balancer in the v2 list";
     V1List: "a created load balancer in the v1 list";
+    V1State: "a created load balancer in v1, applied or not";
     SameFrontend: "creating a second load balancer on a frontend";
     SameId: "creating a load balancer with an id in use";
     NoBackend: "creating a load balancer without a backend";
@@ -35,6 +37,7 @@ checks! {
     Modify: "modifying the backends of a load balancer";
     Delete: "deleting a load balancer";
     ReusedId: "creating a load balancer with the id of a deleted one";
+    OutsideSubnets: "creating a local endpoint outside the subnets of the network";
     UnknownNetwork: "creating an endpoint in an unknown network through v1";
     DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
     Removed: "objects of the probe after its end";
@@ -46,6 +49,9 @@ pub(crate) mod answer {
     pub(crate) const SOME_NOT: &str = "some not";
     pub(crate) const SAME: &str = "the same";
     pub(crate) const DIFFERENT: &str = "different";
+    pub(crate) const UPPER_CASE: &str = "upper case";
+    pub(crate) const LOWER_CASE: &str = "lower case";
+    pub(crate) const BOTH_CASES: &str = "both cases";
     pub(crate) const KEPT: &str = "kept";
     pub(crate) const CHANGED: &str = "changed";
     pub(crate) const CHOSEN_BY_HNS: &str = "chosen by HNS";

@@ -1,6 +1,6 @@
 //! What is known of each version of HNS, with its source. A check without an entry for a version is unknown there.
 
-use hcn::Version;
+use hcn::{Hresult, Version};
 
 use super::check::{Check, answer};
 use super::survey::{Finding, Verdict};
@@ -35,6 +35,11 @@ expectations! {
     EndpointLists, FIRST => LAST, [answer::SAME], RELIED_ON;
     LocalEndpoints, FIRST => LAST, [answer::ALL], "CNI configurations for L2Bridge networks";
     UnknownNamespace, FIRST => LAST, ["0x80070490"], "antrea#2301";
+    V1Ids, FIRST => Version::new(5, u32::MAX), [answer::LOWER_CASE], "documents of nodes with HNS 1.1 and 5.1";
+    V1Ids, Version::new(9, 0) => LAST, [answer::UPPER_CASE], "documents of nodes with HNS 9.1 to 16.0";
+    V1State, Version::new(9, 2) => Version::new(9, 2), ["State 2, IsApplied false"], "sig-windows-dev-tools";
+    V1State, Version::new(15, 0) => Version::new(15, 0), ["State 2, IsApplied false"], "calico#8465";
+    OutsideSubnets, FIRST => LAST, ["0x803b001e"], "log of containerd's NAT plugin";
     MacAddress, FIRST => LAST, [answer::KEPT], "documents of nodes with HNS 1.1 to 16.0";
     // That HNS keeps ids is only known from a test on Windows Server 2025.
     LoadBalancerId, Version::new(15, 4) => LAST, [answer::KEPT], "hnslib TestLoadBalancerAddRemoveEndpoint on Windows Server 2025";
@@ -52,9 +57,10 @@ expectations! {
     Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
 }
 
-/// Compares an answer with what is known of a version.
+/// Compares an answer with what is known of a version. Without a detail, the name of a code is the detail.
 pub(super) fn judge(check: Check, version: Version, observed: impl Into<String>, detail: Option<String>) -> Finding {
     let observed = observed.into();
+    let name = code(&observed).and_then(Hresult::name).map(str::to_owned);
     let known = ALL.iter().find(|one| one.check == check && (one.from..=one.through).contains(&version));
     let verdict = match known {
         None => Verdict::Unknown,
@@ -67,8 +73,13 @@ pub(super) fn judge(check: Check, version: Version, observed: impl Into<String>,
         expected: known.into_iter().flat_map(|known| known.answers).map(|answer| (*answer).to_owned()).collect(),
         verdict,
         source: known.map(|known| known.source.to_owned()),
-        detail,
+        detail: detail.or(name),
     }
+}
+
+/// The code that an answer is.
+fn code(answer: &str) -> Option<Hresult> {
+    u32::from_str_radix(answer.strip_prefix("0x")?, 16).ok().map(Hresult)
 }
 
 #[cfg(test)]
@@ -92,6 +103,8 @@ mod tests {
         assert_eq!(verdict(Check::NoBackend, v9, "0x803b001c"), Verdict::Expected);
         assert_eq!(verdict(Check::NoBackend, v9, answer::SUCCEEDS), Verdict::Other);
         assert_eq!(verdict(Check::NoBackend, v15, answer::SUCCEEDS), Verdict::Unknown);
+        let named = judge(Check::NoBackend, v9, "0x803b0013", None).detail;
+        assert_eq!(named.as_deref(), Some("HCN_E_PORT_ALREADY_EXISTS"));
         assert_eq!(verdict(Check::Modify, v15, answer::NO_EFFECT), Verdict::Expected);
     }
 }

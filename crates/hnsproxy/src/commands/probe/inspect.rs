@@ -9,6 +9,7 @@ use super::check::{Check, answer};
 use super::expectations::judge;
 use super::lists::{self, Objects};
 use super::members::Members;
+use super::stopwatch::Stopwatch;
 use super::survey::{Finding, ListFacts, Survey};
 use super::{foreign, host, networks, policies, raw, scratch, survey};
 use crate::hns::Hns;
@@ -24,13 +25,14 @@ pub(super) struct Inspected {
 
 /// # Errors
 /// If the version or a list of HNS cannot be read.
-pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Inspected, Error> {
+pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &Stopwatch) -> Result<Inspected, Error> {
     let hcn = hns.hcn();
     let version = hns.client(ApiVersion::V1).version()?;
     let api = hns.api_version(version);
     let has_v2 = api == ApiVersion::V2;
     let mut members = Members::default();
-    let Objects { networks, endpoints, load_balancers, lists } = lists::read(&*hcn, has_v2, &mut members)?;
+    let Objects { networks, endpoints, load_balancers, v1_ids, lists } =
+        lists::read(&*hcn, has_v2, &mut members, stopwatch)?;
     let (network, network_choice) = networks::choose(&networks, configured_network);
     let endpoints_without_policies =
         network.map(|network| policies::endpoints_without(network, &endpoints)).unwrap_or_default();
@@ -41,6 +43,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Ins
     let detail = (!unreadable.is_empty()).then(|| format!("{} of documents", unreadable.len()));
     findings.push(judge(Check::Members, version, all_or(unreadable.len()), detail));
     findings.extend(lists.iter().map(|list| compared(version, list)));
+    findings.extend(v1_ids.map(|spelling| judge(Check::V1Ids, version, spelling, None)));
     if network.is_some() && Features::of(version).dsr {
         let count = endpoints_without_policies.len();
         let detail = (count > 0).then(|| format!("{count} without"));
@@ -72,7 +75,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>) -> Result<Ins
         lists,
         endpoints_without_policies,
         foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, network_of),
-        timings: Vec::new(),
+        timings: stopwatch.timings(),
     };
     Ok(Inspected { version, api, network: network.cloned(), survey })
 }

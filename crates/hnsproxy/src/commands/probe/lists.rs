@@ -8,8 +8,10 @@ use hcn::{Class, Error, Guid, Hcn, Kind};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::check::answer;
 use super::members::Members;
 use super::raw;
+use super::stopwatch::Stopwatch;
 use super::survey::ListFacts;
 
 /// The largest number of v2 documents of one kind that are read: each takes two calls.
@@ -19,45 +21,66 @@ const MAX_DOCUMENTS: usize = 500;
 pub(super) struct Objects {
     pub networks: Vec<Network>,
     pub endpoints: Vec<Endpoint>,
-    /// From v2 documents where HNS has them, since v1 documents lack flags.
+    /// From v2 documents where they were read, since v1 documents lack flags.
     pub load_balancers: Vec<LoadBalancer>,
+    /// How v1 documents spell ids; `None` without a letter in one.
+    pub(super) v1_ids: Option<&'static str>,
     /// Empty without the HCN (v2) API.
     pub lists: Vec<ListFacts>,
 }
 
 /// # Errors
 /// If a list cannot be read.
-pub(super) fn read(hcn: &dyn Hcn, has_v2: bool, members: &mut Members) -> Result<Objects, Error> {
-    let networks = v1_documents(hcn, Kind::Network, members)?;
-    let endpoints = v1_documents(hcn, Kind::Endpoint, members)?;
-    let policy_lists = v1_documents(hcn, Kind::LoadBalancer, members)?;
-    let of_v1 = balancers(&policy_lists);
-    let mut load_balancers: Vec<_> = of_v1.values().cloned().collect();
+pub(super) fn read(
+    hcn: &dyn Hcn,
+    has_v2: bool,
+    members: &mut Members,
+    stopwatch: &Stopwatch,
+) -> Result<Objects, Error> {
+    let v1 = |kind| stopwatch.measure(raw::v1_call(kind), || raw::v1_list(hcn, kind));
+    let networks = v1(Kind::Network)?;
+    let endpoints = v1(Kind::Endpoint)?;
+    let policy_lists = v1(Kind::LoadBalancer)?;
+    for (kind, documents) in
+        [(Kind::Network, &networks), (Kind::Endpoint, &endpoints), (Kind::LoadBalancer, &policy_lists)]
+    {
+        documents.iter().for_each(|document| members.add_v1(kind, document));
+    }
+    let mut load_balancers = balancers(&policy_lists);
     let mut lists = Vec::new();
     if has_v2 {
-        for id in raw::v2_ids(hcn, Kind::Network)?.into_iter().take(MAX_DOCUMENTS) {
-            if let Some(document) = present(raw::v2_document(hcn, Kind::Network, id))? {
-                members.add_v2(Kind::Network, &document);
-            }
+        let ids_of = |kind| stopwatch.measure("", || raw::v2_ids(hcn, kind));
+        for id in ids_of(Kind::Network)?.into_iter().take(MAX_DOCUMENTS) {
+            document(hcn, Kind::Network, id, members, stopwatch)?;
         }
         let first = ids(&endpoints);
-        lists.push(compare(hcn, Kind::Endpoint, &first, members)?.0);
-        let (facts, of_v2) = compare(hcn, Kind::LoadBalancer, &ids(&policy_lists), members)?;
-        load_balancers = of_v2.iter().filter_map(|document| LoadBalancer::deserialize(document).ok()).collect();
+        lists.push(compare(hcn, Kind::Endpoint, &first, members, stopwatch)?.0);
+        let (facts, of_v2) = compare(hcn, Kind::LoadBalancer, &ids(&policy_lists), members, stopwatch)?;
+        let read = |(id, document): (Guid, Value)| Some((id, LoadBalancer::deserialize(document).ok()?));
+        load_balancers.extend(of_v2.into_iter().filter_map(read));
         lists.push(facts);
     }
     Ok(Objects {
+        v1_ids: spelling([&networks, &endpoints, &policy_lists].into_iter().flatten()),
         networks: networks.iter().filter_map(|one| Some(HnsNetwork::deserialize(one).ok()?.into())).collect(),
         endpoints: endpoints.iter().filter_map(|one| Some(HnsEndpoint::deserialize(one).ok()?.into())).collect(),
-        load_balancers,
+        load_balancers: load_balancers.into_values().collect(),
         lists,
     })
 }
 
-fn v1_documents(hcn: &dyn Hcn, kind: Kind, members: &mut Members) -> Result<Vec<Value>, Error> {
-    let documents = raw::v1_list(hcn, kind)?;
-    documents.iter().for_each(|document| members.add_v1(kind, document));
-    Ok(documents)
+/// The spelling of the ids of v1 documents.
+fn spelling<'a>(documents: impl Iterator<Item = &'a Value>) -> Option<&'static str> {
+    let letters = documents
+        .filter_map(|document| document.get("ID")?.as_str())
+        .flat_map(|id| id.chars().filter(char::is_ascii_alphabetic));
+    let cases: BTreeSet<bool> = letters.map(|letter| letter.is_ascii_uppercase()).collect();
+    match (cases.contains(&true), cases.contains(&false)) {
+        (true, false) => Some(answer::UPPER_CASE),
+        (false, true) => Some(answer::LOWER_CASE),
+        (true, true) => Some(answer::BOTH_CASES),
+        (false, false) => None,
+    }
 }
 
 /// Compares the lists of a kind. On a node that works, objects change between two calls: only what is different both before and after the v2
@@ -67,16 +90,16 @@ fn compare(
     kind: Kind,
     before: &BTreeSet<Guid>,
     members: &mut Members,
-) -> Result<(ListFacts, Vec<Value>), Error> {
-    let v2: BTreeSet<Guid> = raw::v2_ids(hcn, kind)?.into_iter().collect();
+    stopwatch: &Stopwatch,
+) -> Result<(ListFacts, BTreeMap<Guid, Value>), Error> {
+    let v2: BTreeSet<Guid> = stopwatch.measure("", || raw::v2_ids(hcn, kind))?.into_iter().collect();
     let mut documents = BTreeMap::new();
     for id in v2.iter().take(MAX_DOCUMENTS) {
-        if let Some(document) = present(raw::v2_document(hcn, kind, *id))? {
-            members.add_v2(kind, &document);
+        if let Some(document) = document(hcn, kind, *id, members, stopwatch)? {
             documents.insert(*id, document);
         }
     }
-    let v1_documents = raw::v1_list(hcn, kind)?;
+    let v1_documents = stopwatch.measure(raw::v1_call(kind), || raw::v1_list(hcn, kind))?;
     let after = ids(&v1_documents);
     let confirmed: BTreeSet<Guid> = raw::v2_ids(hcn, kind)?.into_iter().collect();
     let names = |ids: &mut dyn Iterator<Item = &Guid>| ids.map(Guid::to_string).collect::<Vec<_>>();
@@ -92,8 +115,8 @@ fn compare(
     if kind == Kind::LoadBalancer {
         for (id, _) in documents.iter().filter(is_other) {
             // It may have been modified between the two reads.
-            let again = present(raw::v2_document(hcn, kind, *id))?;
-            if again.is_some_and(|again| is_other(&(id, &again))) {
+            let again = raw::v2_document(hcn, kind, *id);
+            if again.is_ok_and(|again| is_other(&(id, &again))) {
                 other_backends.push(id.to_string());
             }
         }
@@ -107,7 +130,7 @@ fn compare(
         other_backends,
         compared: documents.len(),
     };
-    Ok((facts, documents.into_values().collect()))
+    Ok((facts, documents))
 }
 
 fn ids(documents: &[Value]) -> BTreeSet<Guid> {
@@ -133,11 +156,25 @@ fn balancers(policy_lists: &[Value]) -> BTreeMap<Guid, LoadBalancer> {
     policy_lists.iter().filter_map(read).collect()
 }
 
-/// An object that was deleted after the list was read is left out.
-fn present(result: Result<Value, Error>) -> Result<Option<Value>, Error> {
-    match result {
-        Ok(document) => Ok(Some(document)),
+/// The v2 document of an object, noted in `members`. An object that was deleted after the list was read is left out, and so is one that HNS does
+/// not return.
+fn document(
+    hcn: &dyn Hcn,
+    kind: Kind,
+    id: Guid,
+    members: &mut Members,
+    stopwatch: &Stopwatch,
+) -> Result<Option<Value>, Error> {
+    match stopwatch.measure("", || raw::v2_document(hcn, kind, id)) {
+        Ok(document) => {
+            members.add_v2(kind, &document);
+            Ok(Some(document))
+        }
         Err(error) if error.class() == Class::Absent => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.class() == Class::Unavailable => Err(error),
+        Err(error) => {
+            members.add_failure(kind, &error);
+            Ok(None)
+        }
     }
 }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hcn::Kind;
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
 use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
+use hcn::{Error, Kind};
 use serde_json::Value;
 
+use super::raw::MAX_EXCERPT;
 use super::survey::MemberFacts;
-
-/// The longest excerpt of a value, in characters.
-const MAX_EXCERPT: usize = 200;
 
 /// The members of the published schemas, and of documents of nodes with HNS 1.1 to 16.0, in v1 and v2.
 const COMMON: &[&str] = &[
@@ -124,6 +122,11 @@ impl Members {
             Kind::Endpoint => self.add::<Endpoint>("Endpoint", "v2", ENDPOINT, document),
             _ => self.add::<LoadBalancer>("LoadBalancer", "v2", LOAD_BALANCER, document),
         }
+    }
+
+    /// A v2 document that HNS did not return, or that is not JSON.
+    pub(super) fn add_failure(&mut self, kind: Kind, error: &Error) {
+        count(&mut self.unreadable, (kind.name(), "v2", String::new()), &Value::String(error.to_string()));
     }
 
     pub(super) fn unknown(&self) -> Vec<MemberFacts> {

@@ -60,7 +60,8 @@ pub(super) fn main(args: &ProbeArgs) -> Result<u8, CommandError> {
 }
 
 fn probe(args: &ProbeArgs) -> Result<u8, CommandError> {
-    let survey = inspect(args, &*Hns::open(&args.hns)?)?.survey;
+    let hns = Hns::open(&args.hns)?;
+    let survey = inspect(args, &hns, &Stopwatch::on(&hns))?.survey;
     print(args, &survey)?;
     Ok(exit_code(&survey))
 }
@@ -76,13 +77,15 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     shutdown.on_request(move || requested.store(true, Ordering::SeqCst));
     let stopwatch = Stopwatch::on(&hns);
 
-    let Inspected { version, api, network, mut survey } = inspect(args, &hns)?;
+    let Inspected { version, api, network, mut survey } = inspect(args, &hns, &stopwatch)?;
     let network = network.and_then(|network| Some((network.id?, network)));
     let Some((id, network)) = network else {
         let reason = survey.network_choice.reason.clone();
         print(args, &survey)?;
         return Err(CommandError::ProbeNetwork(reason));
     };
+    // Only calls of the same kind of objects are comparable.
+    stopwatch.reset();
     let hcn = hns.hcn();
     // Those of a killed probe would be in the way.
     remove(&hns, api)?;
@@ -128,10 +131,10 @@ fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, A
     Ok(Some((lock, hns)))
 }
 
-fn inspect(args: &ProbeArgs, hns: &Hns) -> Result<Inspected, CommandError> {
+fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspected, CommandError> {
     let of_environment = std::env::var("KUBE_NETWORK").ok();
     let configured = args.network_name.as_deref().or(of_environment.as_deref());
-    Ok(inspect::inspect(hns, configured)?)
+    Ok(inspect::inspect(hns, configured, stopwatch)?)
 }
 
 /// Removes the objects of all probes. Returns their number.

@@ -5,20 +5,23 @@ use hcn::schema::Query;
 use hcn::{Call, Error, Guid, Hcn, Kind, Reply};
 use serde_json::Value;
 
-/// The path of the v1 list of a kind.
-fn path(kind: Kind) -> &'static str {
+/// The longest excerpt of a document, in characters.
+pub(super) const MAX_EXCERPT: usize = 200;
+
+/// The call of the v1 list of a kind: method and path.
+pub(super) fn v1_call(kind: Kind) -> &'static str {
     match kind {
-        Kind::Network => "/networks/",
-        Kind::Endpoint => "/endpoints/",
-        Kind::LoadBalancer => "/policylists/",
-        Kind::Namespace => "/namespaces/",
-        Kind::Route => "/policylists/",
+        Kind::Network => "GET /networks/",
+        Kind::Endpoint => "GET /endpoints/",
+        Kind::LoadBalancer | Kind::Route => "GET /policylists/",
+        Kind::Namespace => "GET /namespaces/",
     }
 }
 
 /// The documents of the v1 list of a kind.
 pub(super) fn v1_list(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Value>, Error> {
-    let call = Call::Hns { method: Method::Get, path: path(kind).into(), body: String::new() };
+    let path = v1_call(kind).trim_start_matches("GET ").to_owned();
+    let call = Call::Hns { method: Method::Get, path, body: String::new() };
     let mut envelope = document(hcn, &call)?;
     match envelope.get_mut("Output").map(Value::take) {
         Some(Value::Array(documents)) => Ok(documents),
@@ -61,7 +64,10 @@ pub(super) fn answer_of(error: &Error) -> String {
 
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<Value, Error> {
     match hcn.call(call)? {
-        Reply::Document(text) => serde_json::from_str(&text).map_err(|error| invalid(call, &error.to_string())),
+        Reply::Document(text) => serde_json::from_str(&text).map_err(|error| {
+            let beginning: String = text.chars().take(MAX_EXCERPT).collect();
+            invalid(call, &format!("{error}; it begins with {beginning:?}"))
+        }),
         _ => Err(invalid(call, "expected a document")),
     }
 }

@@ -51,6 +51,11 @@ pub(super) fn endpoint(number: u8, overlay: bool) -> Endpoint {
     }
 }
 
+/// An endpoint of this node, with an address that no network of pods has.
+pub(super) fn local_endpoint(number: u8) -> Endpoint {
+    Endpoint { flags: EndpointFlags::NONE, mac_address: String::new(), ..endpoint(number, false) }
+}
+
 /// A load balancer on an address for documentation. With direct server return, it takes no ports of the host.
 pub(super) fn load_balancer(number: u8, dsr: bool, backends: &[Guid]) -> LoadBalancer {
     let [a, b, c] = TEST_NET_2;
@@ -79,7 +84,7 @@ pub(super) fn is_load_balancer(document: &LoadBalancer) -> bool {
 }
 
 fn is_endpoint(document: &Endpoint) -> bool {
-    document.id.is_some_and(is_marked) || (document.name == ENDPOINT_NAME && document.is_remote())
+    document.id.is_some_and(is_marked) || document.name == ENDPOINT_NAME
 }
 
 fn is_marked(id: Guid) -> bool {

@@ -36,6 +36,11 @@ impl Stopwatch {
         result
     }
 
+    /// Forgets what was measured.
+    pub(super) fn reset(&self) {
+        self.state().samples.clear();
+    }
+
     /// The time of all measured calls.
     pub(super) fn total(&self) -> Duration {
         self.state().samples.values().flatten().sum()

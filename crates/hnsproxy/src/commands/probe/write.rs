@@ -61,6 +61,7 @@ impl Writer<'_> {
             self.check_modification(balancer, &backends)?;
         }
         self.check_deletion(balancer, &backends)?;
+        self.check_local_endpoint()?;
         self.check_v1()?;
         self.measure(stopwatch, samples, first)
     }
@@ -101,6 +102,10 @@ impl Writer<'_> {
             Err(error) => raw::answer_of(&error),
         };
         self.note(Check::V1List, observed);
+        let policy_lists = raw::v1_list(self.hcn, Kind::LoadBalancer).unwrap_or_default();
+        if let Some(document) = policy_lists.iter().find(|document| raw::id_of(document) == Some(id)) {
+            self.note(Check::V1State, state(document));
+        }
         Ok(id)
     }
 
@@ -171,6 +176,20 @@ impl Writer<'_> {
             Err(error) => raw::answer_of(&error),
         };
         self.note(Check::ReusedId, observed);
+        Ok(())
+    }
+
+    fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
+        self.go_on()?;
+        let document = scratch::local_endpoint(OTHER_ENDPOINT);
+        let observed = match self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document) {
+            Ok(id) => {
+                self.discard(Kind::Endpoint, id);
+                answer::SUCCEEDS.to_owned()
+            }
+            Err(error) => raw::answer_of(&error),
+        };
+        self.note(Check::OutsideSubnets, observed);
         Ok(())
     }
 
@@ -279,6 +298,12 @@ fn kept_id(id: Guid, number: u8) -> &'static str {
 
 fn is_same_set(ids: impl Iterator<Item = Guid>, expected: &[Guid]) -> bool {
     ids.collect::<BTreeSet<_>>() == expected.iter().copied().collect()
+}
+
+/// Whether a v1 document says that it is programmed.
+fn state(document: &Value) -> String {
+    let text = |member: &str| document.get(member).map_or_else(|| "missing".to_owned(), Value::to_string);
+    format!("State {}, IsApplied {}", text("State"), text("IsApplied"))
 }
 
 /// Whether the envelope of a call that succeeded has a failure.

@@ -1,6 +1,6 @@
 //! Without `--write`: nothing is changed, and each deviation is found.
 
-use hcn::Kind;
+use hcn::{Hresult, Kind};
 use hcn_emulator::Build;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing::NETWORKS;
@@ -86,6 +86,19 @@ fn a_v1_list_that_lacks_load_balancers_is_found() {
     let list = of_balancers.first().unwrap();
     assert_eq!((&list["v1"], &list["v2"]), (&json!(11), &json!(22)));
     assert_eq!(list["onlyV2"].as_array().unwrap().len(), 11);
+}
+
+#[test]
+fn a_document_that_hns_does_not_return_is_listed_and_the_others_are_read() {
+    let hns = Hns::on(&host(BOUTIQUE));
+    hnsproxy(&["run", &cluster_flag(BOUTIQUE), &hns.flag(), "--once"]).expect(0);
+    hns.emulator.fail_nth("HcnQueryLoadBalancerProperties", 3, Hresult::ERROR_GEN_FAILURE);
+    let survey = probe(&hns, &[]).expect(1).json();
+    let unreadable = survey["unreadable"].as_array().unwrap();
+    let brief: Vec<_> = unreadable.iter().map(|one| (&one["kind"], &one["member"], &one["objects"])).collect();
+    assert_eq!(brief, [(&json!("LoadBalancer"), &json!(""), &json!(1))]);
+    let lists = survey["lists"].as_array().unwrap();
+    assert_eq!(lists.iter().find(|list| list["kind"] == "LoadBalancer").unwrap()["compared"], 21);
 }
 
 #[test]
