@@ -64,7 +64,7 @@ pub struct Capabilities {
     /// Modifying a load balancer in place. Set to false when HNS reports success but changes nothing (kubernetes issue
     /// 131466).
     pub modify: bool,
-    /// Whether the version of HNS can modify load balancers in place, so that another program may do it and ids may not tell the backends.
+    /// Whether this version of HNS can modify load balancers in place. Another program may then do it, so that an id does not show the backends.
     /// Stays true when [`modify`](Self::modify) becomes false: one failed modification does not prove that no other one takes effect.
     pub may_be_modified: bool,
     /// Whether the HNS v1 list of endpoints is trusted. Set to false when it contradicts the HCN (v2) API; then no audit detects what

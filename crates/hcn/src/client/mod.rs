@@ -285,8 +285,8 @@ impl Client {
     }
 }
 
-/// A network whose name, type, policies and prefixes can be read. Without them, it would be another network, its load balancers would be wrong, or
-/// its backends would have no network. An error keeps what is known of it.
+/// Returns a network if its name, type, policies and prefixes can be read. Otherwise it could be taken for another network, its load balancers would
+/// be wrong, or its backends would have no network. After an error, what is known of the network stays.
 fn usable(function: &'static str, network: Network) -> Result<Network, Error> {
     let is_needed = |member: &str| {
         let needed = ["Name", "Type", "Policies", "Ipams", "Ipams.Subnets", "Ipams.Subnets.IpAddressPrefix"];

@@ -70,7 +70,7 @@ pub(super) fn enumerate<T, R>(
         ids.unwrap_or_default().into_iter().filter_map(|id| match id.as_str().and_then(|id| id.parse().ok()) {
             Some(id) => Some(Listed { id, document: None }),
             None => {
-                // An entry that is not an id cannot be opened, and must not affect the others.
+                // The object cannot be opened without its id, and must not affect the others.
                 tally.add_without_id(kind, &id);
                 None
             }

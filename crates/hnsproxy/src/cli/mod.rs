@@ -276,8 +276,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     })
 }
 
-/// What to do about the value of a flag of kube-proxy that is true or false: as in Go, it needs an equals sign, and PowerShell users write
-/// a space.
+/// A tip for the value of a boolean flag of kube-proxy that follows a space: as in Go, it needs an equals sign.
 fn separate_value(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidArg) else { return None };
     let pairs = arguments.iter().zip(arguments.iter().skip(1));

@@ -59,7 +59,7 @@ impl Observed {
                     findings.add_drift(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut findings.dirty);
                 }
-                // What cannot be read says nothing about the content. It would be read at each such audit.
+                // It is not known whether the content differs. Each of these audits would read it again.
                 Some(Ok(document)) if identity::unclear_endpoint(&document).next().is_some() => {
                     self.misrepresented.insert(id);
                 }
