@@ -1,5 +1,6 @@
 //! The checks of a probe. Each has one short answer.
 
+use hcn::Error;
 use serde::{Deserialize, Serialize};
 
 macro_rules! checks {
@@ -41,6 +42,39 @@ checks! {
     UnknownNetwork: "creating an endpoint in an unknown network through v1";
     DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
     Removed: "objects of the probe after its end";
+}
+
+/// The answer of HNS to a check.
+pub(crate) struct Answer {
+    /// One of a few words, or a code such as `0x803b0013`.
+    pub(crate) observed: String,
+    pub(crate) detail: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn with(observed: &str, detail: Option<String>) -> Self {
+        Self { observed: observed.to_owned(), detail }
+    }
+}
+
+impl From<&str> for Answer {
+    fn from(observed: &str) -> Self {
+        Self::with(observed, None)
+    }
+}
+
+impl From<String> for Answer {
+    fn from(observed: String) -> Self {
+        Self { observed, detail: None }
+    }
+}
+
+/// Its code, if it has one. The message also has what HNS adds to the text of the code.
+impl From<&Error> for Answer {
+    fn from(error: &Error) -> Self {
+        let observed = error.code().map_or_else(|| "fails without a code".to_owned(), |code| format!("{code:?}"));
+        Self { observed, detail: Some(error.to_string()) }
+    }
 }
 
 /// The answers of checks that are no error codes.

@@ -1,8 +1,8 @@
 //! What is known of each version of HNS, with its source. A check without an entry for a version is unknown there.
 
-use hcn::{Hresult, Version};
+use hcn::Version;
 
-use super::check::{Check, answer};
+use super::check::{Answer, Check, answer};
 use super::survey::{Finding, Verdict};
 
 /// The expected answer to a check, for a range of versions.
@@ -57,10 +57,9 @@ expectations! {
     Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
 }
 
-/// Compares an answer with what is known of a version. Without a detail, the name of a code is the detail.
-pub(super) fn judge(check: Check, version: Version, observed: impl Into<String>, detail: Option<String>) -> Finding {
-    let observed = observed.into();
-    let name = code(&observed).and_then(Hresult::name).map(str::to_owned);
+/// Compares an answer with what is known of a version.
+pub(super) fn judge(check: Check, version: Version, answer: impl Into<Answer>) -> Finding {
+    let Answer { observed, detail } = answer.into();
     let known = ALL.iter().find(|one| one.check == check && (one.from..=one.through).contains(&version));
     let verdict = match known {
         None => Verdict::Unknown,
@@ -73,13 +72,8 @@ pub(super) fn judge(check: Check, version: Version, observed: impl Into<String>,
         expected: known.into_iter().flat_map(|known| known.answers).map(|answer| (*answer).to_owned()).collect(),
         verdict,
         source: known.map(|known| known.source.to_owned()),
-        detail: detail.or(name),
+        detail,
     }
-}
-
-/// The code that an answer is.
-fn code(answer: &str) -> Option<Hresult> {
-    u32::from_str_radix(answer.strip_prefix("0x")?, 16).ok().map(Hresult)
 }
 
 #[cfg(test)]
@@ -98,13 +92,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_expected_other_or_unknown() {
-        let verdict = |check, version, observed| judge(check, version, observed, None).verdict;
+        let verdict = |check, version, observed: &str| judge(check, version, observed).verdict;
         let (v9, v15) = (Version::new(9, 5), Version::new(15, 4));
         assert_eq!(verdict(Check::NoBackend, v9, "0x803b001c"), Verdict::Expected);
         assert_eq!(verdict(Check::NoBackend, v9, answer::SUCCEEDS), Verdict::Other);
         assert_eq!(verdict(Check::NoBackend, v15, answer::SUCCEEDS), Verdict::Unknown);
-        let named = judge(Check::NoBackend, v9, "0x803b0013", None).detail;
-        assert_eq!(named.as_deref(), Some("HCN_E_PORT_ALREADY_EXISTS"));
         assert_eq!(verdict(Check::Modify, v15, answer::NO_EFFECT), Verdict::Expected);
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use hcn::schema::Network;
 use hcn::{ApiVersion, Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
 
-use super::check::{Check, answer};
+use super::check::{Answer, Check, answer};
 use super::expectations::judge;
 use super::lists::{self, Objects};
 use super::members::Members;
 use super::stopwatch::Stopwatch;
 use super::survey::{Finding, ListFacts, Survey};
-use super::{foreign, host, networks, policies, raw, scratch, survey};
+use super::{foreign, host, networks, policies, scratch, survey};
 use crate::hns::Hns;
 
 /// What the part that writes needs to know.
@@ -41,19 +41,19 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
     let unreadable = members.unreadable();
     let all_or = |count: usize| if count == 0 { answer::ALL } else { answer::SOME_NOT };
     let detail = (!unreadable.is_empty()).then(|| format!("{} of documents", unreadable.len()));
-    findings.push(judge(Check::Members, version, all_or(unreadable.len()), detail));
+    findings.push(judge(Check::Members, version, Answer::with(all_or(unreadable.len()), detail)));
     findings.extend(lists.iter().map(|list| compared(version, list)));
-    findings.extend(v1_ids.map(|spelling| judge(Check::V1Ids, version, spelling, None)));
+    findings.extend(v1_ids.map(|spelling| judge(Check::V1Ids, version, spelling)));
     if network.is_some() && Features::of(version).dsr {
         let count = endpoints_without_policies.len();
         let detail = (count > 0).then(|| format!("{count} without"));
-        findings.push(judge(Check::LocalEndpoints, version, all_or(count), detail));
+        findings.push(judge(Check::LocalEndpoints, version, Answer::with(all_or(count), detail)));
     }
     if has_v2 {
         for (check, kind) in
             [(Check::UnknownNamespace, Kind::Namespace), (Check::UnknownLoadBalancer, Kind::LoadBalancer)]
         {
-            findings.push(judge(check, version, open_unknown(&*hcn, kind), None));
+            findings.push(judge(check, version, open_unknown(&*hcn, kind)));
         }
     }
 
@@ -90,17 +90,17 @@ fn compared(version: Version, list: &ListFacts) -> Finding {
         .map(|(what, ids)| format!("{} {what}", ids.len()))
         .collect();
     let observed = if list.is_same() { answer::SAME } else { answer::DIFFERENT };
-    judge(check, version, observed, (!differences.is_empty()).then(|| differences.join(", ")))
+    judge(check, version, Answer::with(observed, (!differences.is_empty()).then(|| differences.join(", "))))
 }
 
 /// Opens an object that does not exist.
-fn open_unknown(hcn: &dyn Hcn, kind: Kind) -> String {
+fn open_unknown(hcn: &dyn Hcn, kind: Kind) -> Answer {
     match hcn.call(&Call::Open { kind, id: scratch::absent() }) {
-        Err(error) => raw::answer_of(&error),
+        Err(error) => Answer::from(&error),
         Ok(Reply::Handle(handle)) => {
             let _ = hcn.call(&Call::Close { kind, handle });
-            answer::SUCCEEDS.to_owned()
+            answer::SUCCEEDS.into()
         }
-        Ok(_) => answer::SUCCEEDS.to_owned(),
+        Ok(_) => answer::SUCCEEDS.into(),
     }
 }

@@ -104,7 +104,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     survey.findings.extend(writer.findings);
     let removed = remove(&hns, api);
     let observed = if removed.is_ok() { answer::NONE } else { answer::SOME_NOT };
-    survey.findings.push(expectations::judge(Check::Removed, version, observed, None));
+    survey.findings.push(expectations::judge(Check::Removed, version, observed));
     survey.timings = stopwatch.timings();
     print(args, &survey)?;
     // What is left on the node is worse than a check that was not made.

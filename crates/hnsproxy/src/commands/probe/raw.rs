@@ -54,14 +54,6 @@ pub(super) fn id_of(document: &Value) -> Option<Guid> {
     document.get("ID")?.as_str()?.parse().ok()
 }
 
-/// An error as the answer to a check: its code, if it has one.
-pub(super) fn answer_of(error: &Error) -> String {
-    match error.code() {
-        Some(code) => format!("{code:?}"),
-        None => "fails without a code".to_owned(),
-    }
-}
-
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<Value, Error> {
     match hcn.call(call)? {
         Reply::Document(text) => serde_json::from_str(&text).map_err(|error| {

@@ -70,6 +70,7 @@ pub(crate) struct Finding {
     pub verdict: Verdict,
     /// Where the expectation comes from.
     pub source: Option<String>,
+    /// The error of HNS, or numbers.
     pub detail: Option<String>,
 }
 

@@ -2,8 +2,9 @@
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{ContentArrangement, Table};
+use hcn::Hresult;
 
-use super::survey::{HostFacts, ListFacts, MemberFacts, Survey, Verdict};
+use super::survey::{Finding, HostFacts, ListFacts, MemberFacts, Survey, Verdict};
 
 /// The largest number of objects of one kind that are shown. JSON has all.
 const MAX_SHOWN: usize = 20;
@@ -25,11 +26,12 @@ pub(super) fn text(survey: &Survey) -> String {
     parts.extend(section("Unknown members", &survey.unknown_members, member));
     parts.extend(section("Members and documents that cannot be read", &survey.unreadable, member));
     let rows = survey.findings.iter().map(|finding| {
-        let observed = match &finding.detail {
-            Some(detail) => format!("{} ({detail})", finding.observed),
-            None => finding.observed.clone(),
-        };
-        [finding.check.text().to_owned(), observed, finding.expected.join(" or "), finding.verdict.as_str().to_owned()]
+        [
+            finding.check.text().to_owned(),
+            observed(finding),
+            finding.expected.join(" or "),
+            finding.verdict.as_str().to_owned(),
+        ]
     });
     parts.push(table(["CHECK", "OBSERVED", "EXPECTED", "RESULT"], rows));
     if !survey.timings.is_empty() {
@@ -41,6 +43,16 @@ pub(super) fn text(survey: &Survey) -> String {
     }
     parts.push(summary(survey));
     parts.concat()
+}
+
+/// A code has its name instead of the message, which is long.
+fn observed(finding: &Finding) -> String {
+    let code = finding.observed.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let detail = match code {
+        Some(code) => Hresult(code).name().map(str::to_owned),
+        None => finding.detail.clone(),
+    };
+    detail.map_or_else(|| finding.observed.clone(), |detail| format!("{} ({detail})", finding.observed))
 }
 
 /// The last line.

@@ -11,7 +11,7 @@ use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Call, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
 use serde_json::Value;
 
-use super::check::{Check, answer};
+use super::check::{Answer, Check, answer};
 use super::expectations::judge;
 use super::stopwatch::Stopwatch;
 use super::survey::Finding;
@@ -70,10 +70,10 @@ impl Writer<'_> {
         let id = self.create_endpoint(FIRST_ENDPOINT)?;
         self.note(Check::EndpointId, kept_id(id, FIRST_ENDPOINT));
         let sent = scratch::endpoint(FIRST_ENDPOINT, self.overlay).mac_address;
-        let observed = match self.client.endpoint(id) {
-            Ok(Endpoint { mac_address, .. }) if mac_address == sent => answer::KEPT.to_owned(),
-            Ok(_) => answer::CHANGED.to_owned(),
-            Err(error) => raw::answer_of(&error),
+        let observed: Answer = match self.client.endpoint(id) {
+            Ok(Endpoint { mac_address, .. }) if mac_address == sent => answer::KEPT.into(),
+            Ok(_) => answer::CHANGED.into(),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::MacAddress, observed);
         Ok(id)
@@ -87,19 +87,19 @@ impl Writer<'_> {
             .map_err(|source| CommandError::ProbeWrite { what, source })?;
         self.note(Check::LoadBalancerId, kept_id(id, LOAD_BALANCER));
         if self.is_v2() {
-            let observed = match self.client.load_balancers(|listed| Some(listed.id)) {
-                Ok(ids) if ids.contains(&id) => answer::PRESENT.to_owned(),
-                Ok(_) => answer::MISSING.to_owned(),
-                Err(error) => raw::answer_of(&error),
+            let observed: Answer = match self.client.load_balancers(|listed| Some(listed.id)) {
+                Ok(ids) if ids.contains(&id) => answer::PRESENT.into(),
+                Ok(_) => answer::MISSING.into(),
+                Err(error) => Answer::from(&error),
             };
             self.note(Check::V2List, observed);
         }
         let in_v1 = self.client.load_balancers_from_v1_list(|listed| (listed.id == id).then_some(listed.document));
-        let observed = match in_v1.map(|mut found| found.pop().flatten()) {
-            Ok(Some(Ok(document))) if is_same_set(document.endpoint_ids(), backends) => answer::SAME.to_owned(),
-            Ok(Some(_)) => answer::OTHER_BACKENDS.to_owned(),
-            Ok(None) => answer::MISSING.to_owned(),
-            Err(error) => raw::answer_of(&error),
+        let observed: Answer = match in_v1.map(|mut found| found.pop().flatten()) {
+            Ok(Some(Ok(document))) if is_same_set(document.endpoint_ids(), backends) => answer::SAME.into(),
+            Ok(Some(_)) => answer::OTHER_BACKENDS.into(),
+            Ok(None) => answer::MISSING.into(),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::V1List, observed);
         let policy_lists = raw::v1_list(self.hcn, Kind::LoadBalancer).unwrap_or_default();
@@ -118,12 +118,12 @@ impl Writer<'_> {
         ];
         for (check, number, document) in refused {
             self.go_on()?;
-            let observed = match self.create(number, &document) {
+            let observed: Answer = match self.create(number, &document) {
                 Ok(id) => {
                     self.discard(Kind::LoadBalancer, id);
-                    answer::SUCCEEDS.to_owned()
+                    answer::SUCCEEDS.into()
                 }
-                Err(error) => raw::answer_of(&error),
+                Err(error) => Answer::from(&error),
             };
             self.note(check, observed);
         }
@@ -131,14 +131,14 @@ impl Writer<'_> {
             self.go_on()?;
             let mut document = self.balancer(4, backends);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
-            let observed = match self.create(WITH_UNKNOWN_MEMBER, &document) {
+            let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
                 Ok(id) => {
                     let read = self.client.load_balancer(id);
                     self.discard(Kind::LoadBalancer, id);
                     let is_kept = read.is_ok_and(|document| document.other.contains_key(UNKNOWN_MEMBER));
-                    if is_kept { answer::SUCCEEDS } else { answer::MEMBER_DROPPED }.to_owned()
+                    Answer::from(if is_kept { answer::SUCCEEDS } else { answer::MEMBER_DROPPED })
                 }
-                Err(error) => raw::answer_of(&error),
+                Err(error) => Answer::from(&error),
             };
             self.note(Check::UnknownMember, observed);
         }
@@ -148,10 +148,10 @@ impl Writer<'_> {
     fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
         self.go_on()?;
         let fewer = backends.get(..1).unwrap_or_default();
-        let observed = match self.client.modify_load_balancer(id, &self.balancer(1, fewer), true) {
-            Ok(Some(back)) if is_same_set(back.endpoint_ids(), fewer) => answer::SUCCEEDS.to_owned(),
-            Ok(_) => answer::NO_EFFECT.to_owned(),
-            Err(error) => raw::answer_of(&error),
+        let observed: Answer = match self.client.modify_load_balancer(id, &self.balancer(1, fewer), true) {
+            Ok(Some(back)) if is_same_set(back.endpoint_ids(), fewer) => answer::SUCCEEDS.into(),
+            Ok(_) => answer::NO_EFFECT.into(),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::Modify, observed);
         Ok(())
@@ -160,20 +160,20 @@ impl Writer<'_> {
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
         self.go_on()?;
         let deleted = scratch::delete(&self.client, Kind::LoadBalancer, id);
-        let observed = match deleted.and_then(|is_first| Ok((is_first, scratch::exists(&self.client, id)?))) {
-            Ok((_, true)) => answer::LEFT.to_owned(),
-            Ok((true, false)) => answer::SUCCEEDS.to_owned(),
-            Ok((false, false)) => answer::SECOND_ATTEMPT.to_owned(),
-            Err(error) => raw::answer_of(&error),
+        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, scratch::exists(&self.client, id)?))) {
+            Ok((_, true)) => answer::LEFT.into(),
+            Ok((true, false)) => answer::SUCCEEDS.into(),
+            Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::Delete, observed);
         self.go_on()?;
-        let observed = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
-                kept_id(id, LOAD_BALANCER).to_owned()
+                kept_id(id, LOAD_BALANCER).into()
             }
-            Err(error) => raw::answer_of(&error),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::ReusedId, observed);
         Ok(())
@@ -182,12 +182,12 @@ impl Writer<'_> {
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
         self.go_on()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
-        let observed = match self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document) {
+        let observed: Answer = match self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document) {
             Ok(id) => {
                 self.discard(Kind::Endpoint, id);
-                answer::SUCCEEDS.to_owned()
+                answer::SUCCEEDS.into()
             }
-            Err(error) => raw::answer_of(&error),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::OutsideSubnets, observed);
         Ok(())
@@ -198,20 +198,20 @@ impl Writer<'_> {
         self.go_on()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
         let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
-        let observed = match created {
+        let observed: Answer = match created {
             Ok(id) => {
                 self.discard(Kind::Endpoint, id);
-                answer::SUCCEEDS.to_owned()
+                answer::SUCCEEDS.into()
             }
-            Err(error) => raw::answer_of(&error),
+            Err(error) => Answer::from(&error),
         };
         self.note(Check::UnknownNetwork, observed);
         self.go_on()?;
         let path = format!("/endpoints/{}", scratch::absent());
-        let observed = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
-            Err(error) => raw::answer_of(&error),
-            Ok(Reply::Document(text)) if is_failure(&text) => answer::IN_ENVELOPE.to_owned(),
-            Ok(_) => answer::SUCCEEDS.to_owned(),
+        let observed: Answer = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
+            Err(error) => Answer::from(&error),
+            Ok(Reply::Document(text)) if is_failure(&text) => answer::IN_ENVELOPE.into(),
+            Ok(_) => answer::SUCCEEDS.into(),
         };
         self.note(Check::DeleteUnknownEndpoint, observed);
         Ok(())
@@ -287,8 +287,8 @@ impl Writer<'_> {
         self.client.api_version() == ApiVersion::V2
     }
 
-    fn note(&mut self, check: Check, observed: impl Into<String>) {
-        self.findings.push(judge(check, self.version, observed, None));
+    fn note(&mut self, check: Check, observed: impl Into<Answer>) {
+        self.findings.push(judge(check, self.version, observed));
     }
 }
 

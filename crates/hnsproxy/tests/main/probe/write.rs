@@ -4,6 +4,7 @@ use std::process::{Child, Stdio};
 
 use hcn::Hresult;
 use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::journal::Detail;
 use hcn_emulator::rules::{self, Evidence, Rule};
 use hcn_emulator::{Build, Emulator};
 use serde_json::json;
@@ -41,6 +42,33 @@ fn each_build_is_as_expected_and_has_the_same_objects_afterwards() {
             assert_eq!((other, hns.objects()), (vec![], before), "{build} {network_type}");
         }
     }
+}
+
+#[test]
+fn a_probe_writes_only_to_objects_of_its_own() {
+    let hns = Hns::of("boutique-overlay");
+    hnsproxy(&["run", &cluster_flag("boutique-overlay"), &hns.flag(), "--once", "--source-vip=10.244.1.9"]).expect(0);
+    let before = hns.objects();
+    hns.emulator.reset_journal();
+    probe(&hns, &FLAGS);
+    assert_eq!(hns.objects(), before);
+    let written = hns.emulator.journal_details().into_iter().filter(|detail| detail.entry.is_write);
+    // A request of the v1 API has the id of its object in its path, or in its document.
+    let is_own = |detail: &Detail| match detail.id {
+        Some(id) => id.to_string().starts_with("401bea34"),
+        None => detail.entry.subject == "POST /endpoints/" || detail.entry.subject.contains("/401bea34"),
+    };
+    let foreign: Vec<_> = written.filter(|detail| !is_own(detail)).collect();
+    assert_eq!(foreign, vec![]);
+}
+
+#[test]
+fn the_message_of_an_error_is_kept() {
+    let survey = probe(&hns_of("latest", "L2Bridge"), &FLAGS).json();
+    let findings = survey["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["check"] == "sameFrontend").unwrap();
+    let detail = finding["detail"].as_str().unwrap();
+    assert!(detail.contains("HcnCreateLoadBalancer") && detail.contains("0x803b0013"), "{detail}");
 }
 
 #[test]
