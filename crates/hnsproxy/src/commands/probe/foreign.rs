@@ -25,7 +25,7 @@ pub(super) fn load_balancers<'a>(
         ForeignFacts {
             id: balancer.id.map(|id| id.to_string()).unwrap_or_default(),
             frontends: observed.frontends.iter().map(ToString::to_string).collect(),
-            likely_creator: creator(balancer, observed.resembles_kube_proxy(), network).to_owned(),
+            likely_creator: creator(balancer, observed.resembles_kube_proxy(&capabilities), network).to_owned(),
         }
     };
     all.iter().filter(is_foreign).map(facts).collect()
