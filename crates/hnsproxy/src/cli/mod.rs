@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
 //! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
+mod probe;
 mod service;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 
 const EXAMPLES: &str = "\
@@ -59,6 +61,9 @@ pub enum Command {
     /// Explain the state of an object, without changing anything.
     #[command(subcommand)]
     Explain(Explain),
+    /// Compare HNS with what is known of its build.
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(ProbeArgs),
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
@@ -173,6 +178,9 @@ pub struct EmulatorArgs {
     /// The Windows build or the HNS version, instead of that of the host document or dump: server2019, server2022, 23h2, server2025, 15.5.
     #[arg(long, value_name = "BUILD")]
     pub build: Option<hcn_emulator::Build>,
+    /// Behave like the HNS of a survey of `hnsproxy probe -o json`, as far as it says.
+    #[arg(long, value_name = "SURVEY.json", conflicts_with = "build")]
+    pub like: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -236,6 +244,7 @@ impl Cli {
             Command::Plan(args) => args.proxy.log_file.as_deref(),
             Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
             Command::State(args) => args.log.log_file.as_deref(),
+            Command::Probe(args) => args.log.log_file.as_deref(),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => args.log.log_file.as_deref(),
             Command::Service(_) => None,

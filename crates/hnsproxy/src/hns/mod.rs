@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
+use hcn::{ApiVersion, Client, Counts, Features, FinishedCall, Hcn, Instrumented, SlowCall, Version};
 
 #[cfg(feature = "emulator")]
 use crate::saved_file;
@@ -142,6 +142,16 @@ impl Hns {
     /// The API that was chosen, which can be auto.
     pub fn api(&self) -> HnsApi {
         self.api
+    }
+
+    /// The API that is used with a version of HNS.
+    pub fn api_version(&self, version: Version) -> ApiVersion {
+        match self.api {
+            HnsApi::V1 => ApiVersion::V1,
+            HnsApi::V2 => ApiVersion::V2,
+            HnsApi::Auto if Features::of(version).v2 => ApiVersion::V2,
+            HnsApi::Auto => ApiVersion::V1,
+        }
     }
 
     /// For every output, so that an emulated HNS is not mistaken for a real one.
