@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
-use super::object::unclear_place;
 use super::read::readable_or_absent;
+use super::record::{endpoint_record, record_of, record_of_v1_list};
 use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
@@ -101,8 +101,7 @@ impl Observed {
             // The v1 list only saves calls. If it fails, each endpoint is read on its own.
             let fill = client.endpoints_from_v1_list(|document| {
                 let (network, one) = unread.remove(&document.id)?;
-                let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
-                one.document = document.and_then(record).document;
+                one.document = document.and_then(|id, document| endpoint_record(*network, id, &document)).document;
                 None::<()>
             });
             filled = fill.is_ok();
@@ -110,10 +109,12 @@ impl Observed {
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
-                Ok(document.map(|read| read.map(|document| ObservedEndpoint::of(network, &document, owner_of(id)))))
+                Ok(document.map(|read| read.and_then(|document| endpoint_record(network, id, &document))))
             };
             let lacked = filled && document.is_none();
-            match document.map_or_else(read, |known| Ok(Some(known)))? {
+            // What cannot be read in the v1 list may be readable in its own document.
+            let listed = document.filter(|document| document.is_ok() || client.api_version() == ApiVersion::V1);
+            match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => {}
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
@@ -399,32 +400,6 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
     client.load_balancers_from_v1_list(fill).is_ok()
 }
 
-/// The record of a whole document. HNS sometimes lists load balancers without port mappings while it creates them
-/// (kubernetes issue 141488).
-fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
-    if document.port_mappings.is_empty() {
-        return Err("missing port mapping".to_owned());
-    }
-    if let Some(unclear) = unclear_place(&document) {
-        return Err(unclear.to_string());
-    }
-    Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
-}
-
-/// The record of a document of the v1 list. An incomplete one, or one that cannot be read as a whole, is read on its own later.
-fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
-    let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
-    // A reference that is not an endpoint id is dropped when the document is read: the backends would then seem to
-    // differ.
-    let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
-    let is_clear = identity::unclear_load_balancer(&document).next().is_none();
-    if is_clear && all_ids_read && !document.port_mappings.is_empty() {
-        Ok(observed)
-    } else {
-        Err("incomplete in the v1 list".to_owned())
-    }
-}
-
 /// Whether a document differs from what the id of its endpoint says.
 fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
     document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
@@ -433,11 +408,6 @@ fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &Obse
 /// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.
 fn is_v1_list_cheaper(unread: usize, all: usize) -> bool {
     unread > READ_ONE_BY_ONE && unread.saturating_mul(V1_DOCUMENTS_PER_UNREAD) >= all
-}
-
-/// The owner of a new object, derived from its id.
-pub(crate) fn owner_of(id: Guid) -> Owner {
-    if identity::is_ours(id) { Owner::Us } else { Owner::Foreign }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod expected;
 mod lists;
 mod object;
 mod read;
+mod record;
 mod v1_lists;
 mod verify;
 
@@ -31,9 +32,9 @@ use crate::frontend::Frontend;
 use crate::identity::Content;
 
 pub use drift::{Cause, Drift, Findings, by_cause};
-pub(crate) use lists::owner_of;
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub(crate) use record::endpoint_record;
 pub use v1_lists::V1Lists;
 
 /// The endpoints of our networks and the load balancers of the host, as far as they are known.

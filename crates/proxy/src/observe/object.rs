@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 use hcn::schema::{
-    DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol, Unreadable,
+    DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol,
 };
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -120,18 +120,6 @@ impl Form {
         };
         Some(Self { address, source_vip, flags: document.flags, mapping: mapping.into() })
     }
-}
-
-/// A member that cannot be read, and has a frontend or a backend. Without it, the load balancer would seem to have other frontends, and would be
-/// deleted for the sake of one of them, or its endpoints would seem unused.
-pub(super) fn unclear_place(document: &LoadBalancer) -> Option<Unreadable> {
-    identity::unclear_load_balancer(document).find(|one| match one.member.as_str() {
-        "FrontendVIPs" | "PortMappings.VIPs" | "PortMappings.Protocol" | "PortMappings.ExternalPort" => true,
-        "HostComputeEndpoints" | "References" => true,
-        // A frontend without an address has the address family that they say.
-        "Flags" => document.frontend_vips.is_empty(),
-        _ => false,
-    })
 }
 
 impl ObservedLoadBalancer {
