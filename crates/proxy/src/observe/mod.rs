@@ -168,6 +168,7 @@ impl Observed {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
         self.lost.remove(&id);
+        self.misrepresented.remove(&id);
         self.perhaps_created.remove(&(Kind::Endpoint, id));
         self.endpoints.insert(id, endpoint);
     }
@@ -202,6 +203,7 @@ impl Observed {
             *self.references.entry(*endpoint).or_default() += 1;
         }
         self.lost.remove(&id);
+        self.misrepresented.remove(&id);
         self.perhaps_created.remove(&(Kind::LoadBalancer, id));
         self.load_balancers.insert(id, observed);
     }

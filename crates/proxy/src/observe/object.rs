@@ -147,18 +147,21 @@ impl ObservedLoadBalancer {
     /// Whether this record and `listed`, a record of the v1 list, agree in what the v1 list has: frontends, backends
     /// and backend port.
     pub fn matches_v1_list(&self, listed: &Self) -> bool {
+        let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
+        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
+        // rest.
+        self.has_place_of(listed) && port(self.form) == port(listed.form)
+    }
+
+    /// Whether both have the same frontends and backends.
+    pub(super) fn has_place_of(&self, other: &Self) -> bool {
         // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
             let mut endpoints = endpoints.to_vec();
             endpoints.sort_unstable();
             endpoints
         };
-        let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
-        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
-        // rest.
-        self.frontends == listed.frontends
-            && sorted(&self.endpoints) == sorted(&listed.endpoints)
-            && port(self.form) == port(listed.form)
+        self.frontends == other.frontends && sorted(&self.endpoints) == sorted(&other.endpoints)
     }
 
     /// The document, for a restore. `None` if the record is incomplete, or its content is not known.

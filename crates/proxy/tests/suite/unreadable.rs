@@ -5,7 +5,7 @@ use std::time::Duration;
 use hcn::{ApiVersion, Kind};
 use serde_json::json;
 
-use crate::faults::{serve, writes};
+use crate::faults::{empty, ids, serve, writes};
 use crate::rig::{NETWORK, Rig};
 
 #[test]
@@ -29,5 +29,34 @@ fn an_endpoint_that_may_be_remote_does_not_count_as_local() {
         let skipped: Vec<_> = rig.proxy.observed().skipped().map(|(id, _)| id).collect();
         assert_eq!((skipped, writes(&rig)), (vec![foreign], vec![]), "{api_version:?}");
         assert_eq!(rig.proxy.unready(), []);
+    }
+}
+
+#[test]
+fn changed_backends_are_restored_although_another_member_cannot_be_read() {
+    let mut rig = empty("15.5");
+    rig.local("pod", &["10.244.1.5"]);
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.5"]);
+    serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.1.5"]);
+    rig.sync();
+    let other = rig.local("other", &["10.244.1.6"]);
+    rig.sync();
+    let objects = rig.objects();
+    let id = ids(&rig, Kind::LoadBalancer)[0];
+    let original = rig.emulator.document(Kind::LoadBalancer, id).unwrap();
+    for changes in [
+        json!({"HostComputeEndpoints": [other], "SourceVIP": []}),
+        json!({"SourceVIP": []}),
+        json!({"HostComputeEndpoints": [other]}),
+    ] {
+        let mut document = original.clone();
+        document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        rig.emulator.replace(Kind::LoadBalancer, id, document);
+        // Two cycles of audits.
+        for _ in 0..24 {
+            rig.now += Duration::from_secs(30);
+            rig.sync();
+        }
+        assert_eq!((rig.objects(), rig.proxy.unready()), (objects.clone(), vec![]), "{changes}");
     }
 }
