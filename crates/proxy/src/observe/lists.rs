@@ -8,7 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
 use super::read::readable_or_absent;
-use super::record::{endpoint_record, record_of, record_of_v1_list};
+use super::record::{endpoint_record, record_of, record_of_v1_list, skipped};
+use super::skipped::SkippedObject;
 use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
@@ -71,8 +72,8 @@ impl Observed {
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
-        self.skipped_endpoints.retain(|id, _| present.contains(id));
-        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
+        self.skipped_endpoints.retain(&present);
+        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.is_current(id);
         listed.retain(|(_, listed)| !known(&listed.id));
 
         // If an id equals the one that hnsproxy would use now, the content is known, and the document need not be read.
@@ -116,10 +117,11 @@ impl Observed {
             let listed = document.filter(|document| document.is_ok() || client.api_version() == ApiVersion::V1);
             match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
-                None => {}
+                None => drop(self.skipped_endpoints.remove(&id)),
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
-                    self.skipped_endpoints.insert(id, "endpoint: missing address".into());
+                    let reason = "endpoint: missing address".into();
+                    self.skipped_endpoints.insert(id, SkippedObject::new(reason, None));
                 }
                 Some(Ok(endpoint)) => {
                     // The enumeration before the v1 list had it, and the read after it too.
@@ -129,7 +131,8 @@ impl Observed {
                     self.add_listed_endpoint(id, endpoint, findings);
                 }
                 Some(Err(reason)) => {
-                    self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
+                    let reason = format!("endpoint: {reason}");
+                    self.skipped_endpoints.insert(id, SkippedObject::new(reason, None));
                 }
             }
         }
@@ -162,8 +165,8 @@ impl Observed {
         if from_v1_list {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
-        self.skipped_load_balancers.retain(|id, _| present.contains(id));
-        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
+        self.retain_skipped_load_balancers(&present, &mut findings.dirty);
+        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.is_current(id);
         listed.retain(|listed| !known(&listed.id));
 
         let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
@@ -191,22 +194,25 @@ impl Observed {
                 // backends are modified in place. If the list shows another frontend or port, the id is wrong.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
                     let known = expected.with_backends(listed.endpoints.clone(), capabilities);
-                    known.matches_v1_list(&listed).then_some(Ok(known))
+                    known.matches_v1_list(&listed).then_some(known)
                 }
                 // The document is from the API in use (the v1 API lists documents), so it is complete.
-                (Some(document), _) if !from_v1_list => Some(document),
-                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(Ok(expected.clone())),
-                // A foreign load balancer, or one of ours whose id does not tell its content.
+                (Some(Ok(listed)), _) if !from_v1_list => Some(listed),
+                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(expected.clone()),
+                // A foreign load balancer, one of ours whose id does not tell its content, or one that cannot be used: its backends are
+                // needed nevertheless.
                 _ => None,
             };
             let observed = match known {
-                Some(known) => Some(known),
-                None => readable_or_absent(client.load_balancer(id))?
-                    .map(|read| read.and_then(|document| record_of(id, document, capabilities))),
+                Some(known) => Some(Ok(known)),
+                None => readable_or_absent(client.load_balancer(id))?.map(|read| {
+                    let document = read.map_err(|reason| skipped(reason, None))?;
+                    record_of(id, &document, capabilities).map_err(|reason| skipped(reason, Some(&document)))
+                }),
             };
             match observed {
                 // It was deleted between the list and the read.
-                None => {}
+                None => self.end_skip_of_load_balancer(id, &mut findings.dirty),
                 Some(Ok(observed)) => {
                     // As for endpoints.
                     if lacked {
@@ -214,9 +220,7 @@ impl Observed {
                     }
                     self.add_listed_load_balancer(id, observed, findings);
                 }
-                Some(Err(reason)) => {
-                    self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
-                }
+                Some(Err(skipped)) => self.skip_load_balancer(id, skipped, &mut findings.dirty),
             }
         }
         self.load_balancers_known = true;
@@ -230,12 +234,6 @@ impl Observed {
     /// Whether a known endpoint is missing in a list.
     pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
         listed.iter().filter(|(_, listed)| self.endpoints.contains_key(&listed.id)).count() < self.endpoints.len()
-    }
-
-    /// Makes the next list read skipped objects again: their documents may be valid by then.
-    pub fn forget_skipped(&mut self) {
-        self.skipped_endpoints.clear();
-        self.skipped_load_balancers.clear();
     }
 
     fn remove_absent_endpoints(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
@@ -317,16 +315,16 @@ impl Observed {
             Some(mut listed) if is_enough => {
                 // It has documents, so it may lack an object with an invalid one.
                 let ids: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
-                let skipped = self.skipped_load_balancers.keys().filter(|id| !ids.contains(id));
+                let skipped = self.skipped_load_balancers.ids().filter(|id| !ids.contains(id));
                 listed.extend(skipped.map(|id| Listed { id: *id, document: None }));
                 return Ok(LoadBalancerList { listed, from_v1_list: true });
             }
             other => other,
         };
-        let record = |id, document| record_of(id, document, capabilities);
+        let record = |id, document: LoadBalancer| record_of(id, &document, capabilities);
         let mut listed = client.load_balancers(|listed| Some(listed.and_then(record)))?;
         let Some(v1) = v1 else { return Ok(LoadBalancerList { listed, from_v1_list: false }) };
-        let is_skipped = |id: &Guid| self.skipped_load_balancers.contains_key(id);
+        let is_skipped = |id: &Guid| self.skipped_load_balancers.contains(id);
         let read = |id| client.load_balancer(id);
         let contradiction = v1_lists::merge(&mut listed, v1, is_skipped, v1_list, read)?;
         contradiction.into_iter().for_each(|found| self.v1_lists.distrust(Kind::LoadBalancer, found));
@@ -347,7 +345,8 @@ impl Observed {
         }
         let is_known = |id: &Guid| self.load_balancers.contains_key(id);
         v1.iter().filter(|listed| is_known(&listed.id)).count() == self.load_balancers.len()
-            && v1.iter().all(|one| is_known(&one.id) || self.skipped_load_balancers.contains_key(&one.id))
+            && v1.iter().all(|one| is_known(&one.id) || self.skipped_load_balancers.is_current(&one.id))
+            && !self.skipped_load_balancers.any_due()
     }
 
     /// Adds the documents of the v1 list to a list of endpoints. Both are called only if they are needed: one call if
@@ -367,20 +366,21 @@ impl Observed {
         let Some(mut v1) = trusted.then(&v1_list).and_then(Result::ok) else { return enumerate() };
         let is_known = |id: &Guid| self.endpoints.contains_key(id);
         let all_known = v1.iter().filter(|(_, one)| is_known(&one.id)).count() == self.endpoints.len()
-            && v1.iter().all(|(_, one)| is_known(&one.id) || self.skipped_endpoints.contains_key(&one.id));
+            && v1.iter().all(|(_, one)| is_known(&one.id) || self.skipped_endpoints.is_current(&one.id))
+            && !self.skipped_endpoints.any_due();
         if client.api_version() == ApiVersion::V1 {
             return Ok(v1);
         }
         if all_known {
             // It has documents, so it may lack an endpoint with an invalid one.
             let ids: FxHashSet<Guid> = v1.iter().map(|(_, listed)| listed.id).collect();
-            let skipped = self.skipped_endpoints.keys().filter(|id| !ids.contains(id));
+            let skipped = self.skipped_endpoints.ids().filter(|id| !ids.contains(id));
             v1.extend(skipped.map(|id| (Guid::nil(), Listed { id: *id, document: None })));
             return Ok(v1);
         }
         let (networks, mut listed): (Vec<Guid>, Vec<_>) = enumerate()?.into_iter().unzip();
         let listed_only = |v1: Vec<ListedEndpoint>| v1.into_iter().map(|(_, listed)| listed).collect::<Vec<_>>();
-        let is_skipped = |id: &Guid| self.skipped_endpoints.contains_key(id);
+        let is_skipped = |id: &Guid| self.skipped_endpoints.contains(id);
         let list_again = || v1_list().map(listed_only);
         let read = |id| client.endpoint(id);
         let contradiction = v1_lists::merge(&mut listed, listed_only(v1), is_skipped, list_again, read)?;

@@ -16,6 +16,7 @@ mod lists;
 mod object;
 mod read;
 mod record;
+mod skipped;
 mod v1_lists;
 mod verify;
 
@@ -30,6 +31,7 @@ use smol_str::SmolStr;
 use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::Content;
+use skipped::Skipped;
 
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
@@ -53,9 +55,10 @@ pub struct Observed {
     perhaps_deleted: FxHashSet<Guid>,
     /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
     perhaps_created: BTreeSet<(Kind, Guid)>,
-    /// Endpoints with an invalid document, and why it is invalid.
-    skipped_endpoints: FxHashMap<Guid, String>,
-    skipped_load_balancers: FxHashMap<Guid, String>,
+    skipped_endpoints: Skipped,
+    skipped_load_balancers: Skipped,
+    /// The number of skipped load balancers of ours whose backends cannot be read.
+    hides_backends: usize,
     /// Own objects whose ids did not show their content: another program modified or created them. Kept while such an object is
     /// missing, since it may reappear with that content.
     untrusted_ids: FxHashSet<Guid>,
@@ -118,7 +121,9 @@ impl Observed {
 
     /// Whether any load balancer has the endpoint as backend, or may have it.
     pub fn is_referenced(&self, endpoint: Guid) -> bool {
-        self.perhaps_referenced.contains(&endpoint) || self.references.get(&endpoint).is_some_and(|count| *count > 0)
+        self.perhaps_referenced.contains(&endpoint)
+            || self.references.get(&endpoint).is_some_and(|count| *count > 0)
+            || self.is_perhaps_hidden(endpoint)
     }
 
     /// The number of load balancers that have the endpoint as backend.
@@ -150,15 +155,10 @@ impl Observed {
             .any(|(cause, left)| lost(cause) > 1 && lost(cause) >= left)
     }
 
-    /// The objects with an invalid document, and why it is invalid.
-    pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
-        let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
-        all.map(|(id, reason)| (*id, reason.as_str()))
-    }
-
     /// Adds or replaces an endpoint.
     pub fn insert_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
+        self.skipped_endpoints.remove(&id);
         dirty.addresses.extend(endpoint.addresses.iter().copied());
         for address in &endpoint.addresses {
             self.at.entry(*address).or_default().push(id);
@@ -195,6 +195,7 @@ impl Observed {
     /// Adds or replaces a load balancer.
     pub fn insert_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
+        self.end_skip_of_load_balancer(id, dirty);
         dirty.frontends.extend(observed.frontends.iter().copied());
         for frontend in &observed.frontends {
             self.on.entry(*frontend).or_default().push(id);
@@ -216,10 +217,14 @@ impl Observed {
         for frontend in &removed.frontends {
             remove_from(&mut self.on, frontend, id);
         }
-        for endpoint in &removed.endpoints {
+        self.release(&removed.endpoints, dirty);
+    }
+
+    /// Counts the backends of a load balancer that HNS no longer has. An endpoint may now be unused, no matter which program deleted the
+    /// load balancer: the next plan decides whether it stays.
+    fn release<'a>(&mut self, backends: impl IntoIterator<Item = &'a Guid>, dirty: &mut Dirty) {
+        for endpoint in backends {
             count_down(&mut self.references, endpoint);
-            // The endpoint may now be unused, no matter which program deleted the load balancer: the next plan decides
-            // whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
             dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }

@@ -3,6 +3,7 @@
 use hcn::Guid;
 use hcn::schema::{Endpoint, LoadBalancer, Unreadable};
 
+use super::skipped::SkippedObject;
 use super::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::identity;
 use crate::settings::Capabilities;
@@ -29,16 +30,30 @@ pub(super) fn unclear_endpoint_place(document: &Endpoint) -> Option<Unreadable> 
 /// (kubernetes issue 141488).
 pub(super) fn record_of(
     id: Guid,
-    document: LoadBalancer,
+    document: &LoadBalancer,
     capabilities: &Capabilities,
 ) -> Result<ObservedLoadBalancer, String> {
     if document.port_mappings.is_empty() {
         return Err("missing port mapping".to_owned());
     }
-    if let Some(unclear) = unclear_place(&document) {
+    if let Some(unclear) = unclear_place(document) {
         return Err(unclear.to_string());
     }
-    Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
+    Ok(ObservedLoadBalancer::of(document, capabilities, owner_of(id)))
+}
+
+/// A load balancer that is skipped: what remains known of it.
+pub(super) fn skipped(reason: String, document: Option<&LoadBalancer>) -> SkippedObject {
+    let is_unclear = |document: &&LoadBalancer| {
+        let mut unclear = identity::unclear_load_balancer(document);
+        unclear.any(|one| is_of_backends(&one))
+    };
+    let backends = document.filter(|document| !is_unclear(document)).map(|document| document.endpoint_ids().collect());
+    SkippedObject::new(format!("load balancer: {reason}"), backends)
+}
+
+fn is_of_backends(unclear: &Unreadable) -> bool {
+    matches!(unclear.member.as_str(), "HostComputeEndpoints" | "References")
 }
 
 /// The record of a document of the v1 list. An incomplete one, or one that cannot be read as a whole, is read on its own later.
@@ -60,7 +75,7 @@ pub(super) fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<Obse
 pub(super) fn unclear_place(document: &LoadBalancer) -> Option<Unreadable> {
     identity::unclear_load_balancer(document).find(|one| match one.member.as_str() {
         "FrontendVIPs" | "PortMappings.VIPs" | "PortMappings.Protocol" | "PortMappings.ExternalPort" => true,
-        "HostComputeEndpoints" | "References" => true,
+        _ if is_of_backends(one) => true,
         // A frontend without an address has the address family that they say.
         "Flags" => document.frontend_vips.is_empty(),
         _ => false,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hcn::{ApiVersion, Kind};
-use serde_json::json;
+use proxy::Unready;
+use serde_json::{Value, json};
 
-use crate::faults::{empty, ids, serve, writes};
+use crate::faults::{back, empty, ids, serve, writes};
 use crate::rig::{NETWORK, Rig};
 
 #[test]
@@ -58,5 +59,38 @@ fn changed_backends_are_restored_although_another_member_cannot_be_read() {
             rig.sync();
         }
         assert_eq!((rig.objects(), rig.proxy.unready()), (objects.clone(), vec![]), "{changes}");
+    }
+}
+
+#[test]
+fn endpoints_that_a_skipped_load_balancer_may_use_are_not_deleted() {
+    let port: fn(&mut Value) = |document| document["PortMappings"][0]["ExternalPort"] = json!("x");
+    let backends: fn(&mut Value) = |document| document["HostComputeEndpoints"] = json!("x");
+    // On 15.5, the v1 list shows the backends, and the load balancer is modified.
+    for (version, change) in [("14.0", port), ("14.0", backends), ("15.5", port)] {
+        let mut rig = empty(version);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1", "10.244.2.2"]);
+        rig.sync();
+        let id = ids(&rig, Kind::LoadBalancer)[0];
+        let mut document = rig.emulator.document(Kind::LoadBalancer, id).unwrap();
+        change(&mut document);
+        rig.emulator.replace(Kind::LoadBalancer, id, document);
+        back(&mut rig, "ns/web", &["10.244.2.1"]);
+        rig.restart();
+        let endpoints = ids(&rig, Kind::Endpoint);
+        for backends in [&["10.244.2.1"][..], &[]] {
+            back(&mut rig, "ns/web", backends);
+            // More than a cycle of audits.
+            for _ in 0..15 {
+                rig.now += Duration::from_secs(5);
+                rig.sync();
+                assert_eq!(ids(&rig, Kind::Endpoint), endpoints, "{version} {backends:?}");
+                assert_eq!(rig.proxy.unready().first(), Some(&Unready::ObjectsSkipped(1)));
+            }
+        }
+        rig.emulator.remove(Kind::LoadBalancer, id);
+        rig.now += Duration::from_secs(60);
+        rig.settle();
+        assert_eq!((rig.objects(), rig.proxy.unready()), (vec![], vec![]));
     }
 }

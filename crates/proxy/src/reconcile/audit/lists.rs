@@ -26,7 +26,7 @@ impl Reconciler {
         if self.audit.cycle.is_at_start() {
             // Once a cycle, invalid documents are read again: to read them at each audit would cost two calls for
             // each.
-            self.observed.forget_skipped();
+            self.observed.read_skipped_again();
         }
         // If endpoints of a network are known, the list of endpoints shows whether the network is still there.
         let has_endpoints = |named: &NamedNetwork| {
