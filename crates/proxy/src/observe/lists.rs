@@ -310,7 +310,9 @@ impl Observed {
         let is_used =
             detail == ListDetail::Contents && capabilities.may_be_modified && self.v1_lists.trusts(Kind::LoadBalancer);
         let v1 = is_used.then(v1_list).and_then(Result::ok);
-        let is_enough = v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
+        // A v1 list may be out of date, so it alone does not end an uncertainty.
+        let is_certain = !self.is_uncertain(Kind::LoadBalancer);
+        let is_enough = is_certain && v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
         let v1 = match v1 {
             Some(mut listed) if is_enough => {
                 // It has documents, so it may lack an object with an invalid one.
@@ -371,7 +373,8 @@ impl Observed {
         if client.api_version() == ApiVersion::V1 {
             return Ok(v1);
         }
-        if all_known {
+        // As for load balancers.
+        if all_known && !self.is_uncertain(Kind::Endpoint) {
             // It has documents, so it may lack an endpoint with an invalid one.
             let ids: FxHashSet<Guid> = v1.iter().map(|(_, listed)| listed.id).collect();
             let skipped = self.skipped_endpoints.ids().filter(|id| !ids.contains(id));

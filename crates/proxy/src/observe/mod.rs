@@ -256,6 +256,15 @@ impl Observed {
         self.perhaps_created.len()
     }
 
+    /// Whether it is not certain which objects of a kind exist, because a creation or a deletion failed.
+    fn is_uncertain(&self, kind: Kind) -> bool {
+        let is_known = |id: &Guid| match kind {
+            Kind::Endpoint => self.endpoints.contains_key(id),
+            _ => self.load_balancers.contains_key(id),
+        };
+        self.perhaps_created.iter().any(|(other, _)| *other == kind) || self.perhaps_deleted.iter().any(is_known)
+    }
+
     /// Records that an object may be deleted: its deletion failed, and may have taken effect.
     pub fn mark_perhaps_deleted(&mut self, id: Guid) {
         self.perhaps_deleted.insert(id);
