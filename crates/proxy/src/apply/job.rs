@@ -41,8 +41,9 @@ pub(super) enum Fact {
         observed: ObservedEndpoint,
     },
     EndpointDeleted(Guid),
-    /// The load balancer exists.
+    /// The load balancer exists. As for an endpoint, HNS may have given it another id.
     LoadBalancer {
+        asked: Guid,
         id: Guid,
         observed: ObservedLoadBalancer,
     },
@@ -181,7 +182,7 @@ impl Job {
             }
             Ok(id) => id,
         };
-        facts.push(Fact::LoadBalancer { id, observed });
+        facts.push(Fact::LoadBalancer { asked, id, observed });
         Ok(())
     }
 
@@ -219,7 +220,7 @@ impl Job {
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
-        facts.push(Fact::LoadBalancer { id, observed });
+        facts.push(Fact::LoadBalancer { asked: id, id, observed });
         Ok(())
     }
 

@@ -251,6 +251,11 @@ impl Observed {
         self.perhaps_referenced.extend(endpoints);
     }
 
+    /// Records that a repeated creation gave the object another id than the requested one: no list will show the requested one.
+    pub fn forget_perhaps_created(&mut self, kind: Kind, id: Guid) {
+        self.perhaps_created.remove(&(kind, id));
+    }
+
     /// The number of objects whose creation failed and may have taken effect.
     pub fn perhaps_created_count(&self) -> usize {
         self.perhaps_created.len()
