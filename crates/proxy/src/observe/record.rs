@@ -44,12 +44,14 @@ pub(super) fn record_of(
 
 /// A load balancer that is skipped: what remains known of it.
 pub(super) fn skipped(reason: String, document: Option<&LoadBalancer>) -> SkippedObject {
-    let is_unclear = |document: &&LoadBalancer| {
-        let mut unclear = identity::unclear_load_balancer(document);
-        unclear.any(|one| is_of_backends(&one))
-    };
-    let backends = document.filter(|document| !is_unclear(document)).map(|document| document.endpoint_ids().collect());
+    let backends = document.and_then(readable_backends).map(Vec::into_boxed_slice);
     SkippedObject::new(format!("load balancer: {reason}"), backends)
+}
+
+/// The endpoints of the backends; `None` if they cannot be read.
+pub(crate) fn readable_backends(document: &LoadBalancer) -> Option<Vec<Guid>> {
+    let is_unclear = identity::unclear_load_balancer(document).any(|one| is_of_backends(&one));
+    (!is_unclear).then(|| document.endpoint_ids().collect())
 }
 
 fn is_of_backends(unclear: &Unreadable) -> bool {

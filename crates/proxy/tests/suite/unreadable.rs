@@ -94,3 +94,23 @@ fn endpoints_that_a_skipped_load_balancer_may_use_are_not_deleted() {
         assert_eq!((rig.objects(), rig.proxy.unready()), (vec![], vec![]));
     }
 }
+
+#[test]
+fn a_read_back_with_a_member_that_cannot_be_read_does_not_show_whether_hns_modifies() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let id = ids(&rig, Kind::LoadBalancer)[0];
+    let mut document = rig.emulator.document(Kind::LoadBalancer, id).unwrap();
+    document["SourceVIP"] = json!([]);
+    rig.emulator.replace(Kind::LoadBalancer, id, document);
+    rig.emulator.change_quirks(|quirks| quirks.silent_modify = true);
+    back(&mut rig, "ns/web", &["10.244.2.2"]);
+    rig.run();
+    assert!(rig.proxy.capabilities().unwrap().modify);
+    assert_ne!(rig.proxy.unready(), []);
+    rig.emulator.change_quirks(|quirks| quirks.silent_modify = false);
+    rig.now += Duration::from_secs(60);
+    rig.settle();
+    assert_eq!(rig.objects(), ["lb 10.96.0.1:80/6 -> 10.244.2.2:8080 flags 1/0", "remote 10.244.2.2"]);
+}
