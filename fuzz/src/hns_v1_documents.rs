@@ -1,4 +1,5 @@
-//! Documents of the HNS v1 API: they survive encoding, and a conversion to v2 is the same after a conversion to v1 and back.
+//! Documents of the HNS v1 API: what was decoded is the same after it was encoded and decoded again, and its v2 document is the same after a
+//! conversion to v1 and back.
 
 use std::fmt::Debug;
 

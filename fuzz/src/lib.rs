@@ -19,7 +19,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// The longest input in bytes for which the limits hold.
 pub const MAX_INPUT: usize = 64 << 10;
-/// The memory in bytes that an input may need at any moment, in addition to that before it.
+/// The memory in bytes that an input may need at any moment, in addition to what was in use before.
 pub const MAX_MEMORY: usize = 64 << 20;
 /// The processor time for an input in an optimised program.
 pub const MAX_TIME: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub fn check((_, run): Target, input: &[u8], max_time: Duration) {
     }
 }
 
-/// That of this process: time in which other processes run does not count.
+/// The processor time of this process: time in which other processes run does not count.
 #[cfg(unix)]
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);

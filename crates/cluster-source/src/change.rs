@@ -22,7 +22,7 @@ pub enum Change {
     Node(Option<Node>),
     /// Parts of objects that were left out: the problems of one version of an object of an API server.
     Problems(Vec<Problem>),
-    /// All problems of all files: every other problem is resolved.
+    /// All problems of all files. Problems that are not in this list are resolved.
     ResetProblems(Vec<Problem>),
     /// Why the source cannot be read at present; `None` once that is resolved. Everything emitted before stays valid meanwhile.
     Outage(Option<String>),

@@ -14,6 +14,9 @@ use crate::file_watch::{self, FileWatch, Wake};
 use crate::files::{CUT_CONFIRMATION, FileError, Files, now};
 use crate::kubernetes::Problem;
 
+/// After this time, files that cannot be read are read again, since the end of a sharing violation or of a network error changes no file.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Reads files again whenever they change, on a thread of its own, until it is dropped.
 #[derive(Debug)]
 pub struct FileSource {
@@ -59,7 +62,7 @@ struct Reader {
     node_name: String,
     /// The cluster as it was last read.
     catalog: Catalog,
-    /// Why files cannot be read, as it was last logged.
+    /// Why files cannot be read, as last logged.
     unreadable: Vec<String>,
     outage: Option<String>,
     problems: Vec<Problem>,
@@ -92,7 +95,8 @@ impl Reader {
 
     /// When the files have to be read again, even if they do not change.
     fn next_refresh(&self) -> Option<Duration> {
-        self.files.has_unconfirmed().then_some(CUT_CONFIRMATION)
+        let retry = (!self.unreadable.is_empty()).then_some(RETRY_AFTER);
+        self.files.has_unconfirmed().then_some(CUT_CONFIRMATION).or(retry)
     }
 
     /// Reads the files again, and returns what has changed.
@@ -108,7 +112,9 @@ impl Reader {
     fn changes(&mut self, objects: Vec<Change>) -> Vec<Change> {
         self.log_missing_node();
         let (parsed, total) = (self.files.parsed(), objects.len());
-        info!("{}", self.catalog.describe());
+        if !objects.is_empty() {
+            info!("{}", self.catalog.describe());
+        }
         debug!(documents = parsed.documents, bytes = parsed.bytes, changes = total, "read cluster files");
         let mut changes = Vec::new();
         let outage = (!self.unreadable.is_empty()).then(|| self.unreadable.join("; "));
@@ -124,7 +130,7 @@ impl Reader {
         changes
     }
 
-    /// Logs when the Node of this proxy begins to be missing, and when it is found.
+    /// Logs that the Node of this proxy is missing, and that this is resolved.
     fn log_missing_node(&mut self) {
         let missing = self.catalog.missing_node(&self.node_name);
         if missing != self.missing_node {
@@ -170,7 +176,7 @@ mod tests {
     }
 
     impl Read {
-        /// A reader whose first changes were taken; and these changes.
+        /// A reader, and its first changes, which are already taken.
         fn open(root: &Path) -> (Self, Vec<Change>) {
             let mut read = Self { reader: Reader::open(root, "n").unwrap(), cluster: Catalog::default() };
             let changes = read.reader.initial();
@@ -223,8 +229,10 @@ mod tests {
         assert!(matches!(changes.as_slice(), [Change::Outage(Some(why))] if why.contains("a.yaml")), "{changes:?}");
         assert_eq!(read.services(), ["ns/web"]);
         assert_eq!(read.refresh(now()), [], "an outage is emitted once");
+        assert_eq!(read.reader.next_refresh(), Some(RETRY_AFTER));
         fs::write(&file, service("web")).unwrap();
         assert_eq!(read.refresh(now()), [Change::Outage(None)]);
+        assert_eq!(read.reader.next_refresh(), None);
     }
 
     #[test]

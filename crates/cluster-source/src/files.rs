@@ -146,7 +146,7 @@ impl Files {
         files.refresh_text(path, text).map(|()| files)
     }
 
-    /// Takes the text that the file has now.
+    /// Replaces the text of the file, as a refresh does.
     pub(crate) fn refresh_text(&mut self, path: &Path, text: &str) -> Result<(), FileError> {
         let none = Content::default();
         let known = self.contents.get(path).unwrap_or(&none);

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::Catalog;
 use crate::document::{Part, documents, parts};
 use crate::files::Files;
+use crate::{Catalog, decode_text};
 
 pub use crate::cluster::fuzzing::{environment, kubeconfig, list, plugin_answer, watch};
-pub use crate::file_text::decode_text;
 
 /// The content of a YAML or JSON file with cluster objects.
 pub fn manifests(bytes: &[u8]) {
@@ -24,14 +23,14 @@ fn file(path: &Path, text: &str) {
     let Ok(mut files) = Files::of_text(path, text) else { return };
     let (first, parsed) = (files.catalog(), files.parsed());
     let changes = first.changes_since(&Catalog::default(), "node");
-    // An object that is in no Catalog is in no change.
+    // There is at most one change for each object of the Catalog, and one for the Node.
     assert!(changes.len() <= first.services.len() + first.slices.len() + 1);
     assert!(files.refresh_text(path, text).is_ok(), "the same text is invalid the second time");
     assert_eq!(files.parsed(), parsed, "a text that has not changed was parsed again");
     assert_eq!(files.catalog().changes_since(&first, "node"), []);
 }
 
-/// Lists are split at lines, without a parser. The items must be those that the parser sees.
+/// Lists are split at lines, without a parser. The items must equal those of the parser.
 fn items_are_those_of_the_whole_document(text: &str) {
     let Ok(parts) = parts(text, false) else { return };
     if parts.iter().any(Part::is_yaml_item)

@@ -56,5 +56,5 @@ pub use change::Change;
 pub use document::SyntaxError;
 pub use error_chain::error_chain;
 pub use file_source::FileSource;
-pub use file_text::read_text;
+pub use file_text::{decode_text, read_text};
 pub use yaml::yaml_options;

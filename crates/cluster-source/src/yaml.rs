@@ -2,8 +2,8 @@
 
 use serde_saphyr::Options;
 
-/// Options whose limits grow with the text, in bytes: a file may have a large cluster. Aliases let a few kilobytes of text become hundreds of
-/// megabytes of values, so what they repeat is limited.
+/// Options whose limits grow with the text, in bytes: a file may have a large cluster. With aliases, a few kilobytes of text can become
+/// hundreds of megabytes of values, so what they repeat is limited.
 pub fn yaml_options(length: usize) -> Options {
     // A text without aliases has less than one event and one byte of scalars for each of its bytes. An alias of a few bytes usually
     // repeats a few values.

@@ -298,8 +298,11 @@ impl Emulator {
         state.subscribers.disconnect();
     }
 
+    /// Starts HNS again. It restores the load balancers that it has kept.
     pub fn start(&self) {
-        self.state().down = false;
+        let mut state = self.state();
+        state.down = false;
+        state.store.restored_all();
     }
 
     /// Restores the objects that disappeared at a stop, except those whose ids are in use.
@@ -310,6 +313,7 @@ impl Emulator {
                 state.store.insert(kind, id, document);
             }
         }
+        state.store.restored_all();
     }
 
     /// The documents of a kind, in the order of creation. Not a native call.
@@ -366,9 +370,16 @@ impl Hcn for Emulator {
     }
 
     fn call(&self, call: &Call) -> Result<Reply, Error> {
-        let mut effects = self.state().faults.effects_on(call);
-        if !effects.delay.is_zero() {
-            std::thread::sleep(effects.delay);
+        let (mut effects, delay) = {
+            let mut state = self.state();
+            let effects = state.faults.effects_on(call);
+            let own =
+                if call.is_write() { state.store.build.write_time(state.store.options.pace) } else { Duration::ZERO };
+            let delay = own.saturating_add(effects.delay);
+            (effects, delay)
+        };
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
         }
         if effects.hang {
             self.hang();
@@ -376,7 +387,9 @@ impl Hcn for Emulator {
         let mut state = self.state();
         let State { store, journal, down, .. } = &mut *state;
         store.about = None;
+        store.unknown_member = None;
         let mut rule = None;
+        let mut detail = String::new();
         let mut result = match effects.fail {
             Some(code) => Err(code),
             None => {
@@ -386,24 +399,25 @@ impl Hcn for Emulator {
                     None => v2::call(store, call),
                 };
                 result.map(|reply| effects.thin_out(call, reply)).map_err(|refusal| {
-                    rule = Some(refusal.name);
+                    rule = Some(refusal);
+                    detail = store.unknown_member.take().unwrap_or_else(|| refusal.detail.to_owned());
                     refusal.code
                 })
             }
         };
         if let Some(code) = effects.fail_after {
-            (result, rule) = (Err(code), None);
+            (result, rule, detail) = (Err(code), None, String::new());
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
-        journal.note(call, code, store.about, rule, self.begun.elapsed());
-        let in_envelope = store.options.fails_in_envelope && rule.is_some() && !*down;
+        journal.note(call, code, store.about, rule.map(|rule| rule.name), self.begun.elapsed());
+        let in_envelope = rule.is_some_and(|rule| store.fails_in_envelope(call, rule)) && !*down;
         result.or_else(|code| {
             let text = code.text().unwrap_or("Unspecified error.");
             if in_envelope && matches!(call, Call::Hns { .. }) {
-                let envelope = json!({"Success": false, "Error": format!("{text} ")});
+                let envelope = json!({"Success": false, "Error": format!("{text} {detail}")});
                 return Ok(Reply::Document(envelope.to_string()));
             }
-            let record = ErrorRecord { success: false, error: format!("{text} "), error_code: code.0 };
+            let record = ErrorRecord { success: false, error: format!("{text} {detail}"), error_code: code.0 };
             Err(Error::Hns { function: call.function(), code, record: Some(record) })
         })
     }

@@ -15,11 +15,11 @@ use crate::shared::Shared;
 use crate::testing;
 use crate::wire::{Answer, Request, encode, receive};
 
-/// The number of requests that are answered. An answer may have everything that the requests before it have made.
+/// The number of requests that are answered. An answer can contain all objects that earlier requests have created.
 const MAX_REQUESTS: usize = 100;
 
-/// What a client sends, and what it receives. Text that begins as JSON is lines, each of which becomes a frame: a mutation rarely gets the
-/// length of a frame right.
+/// What a client sends, and what it receives. Of text that begins like JSON, each line becomes a frame: a mutation rarely produces a frame with
+/// the right length.
 pub fn frames(bytes: &[u8]) {
     let framed: Vec<u8>;
     let mut stream = bytes;
@@ -52,7 +52,7 @@ fn serve(mut stream: &[u8]) {
     }
 }
 
-/// Whether later calls may wait, as they are told to.
+/// Whether a command makes later calls wait.
 fn waits(command: &Command) -> bool {
     matches!(command, Command::Inject(Fault { effect: Effect::Hang | Effect::Delay(_), .. }, _))
 }

@@ -28,6 +28,7 @@ mod object;
 mod pool;
 pub mod remote;
 pub mod rules;
+mod schema;
 pub mod service;
 mod session;
 mod shared;
@@ -37,7 +38,7 @@ mod v1;
 mod v2;
 mod wire;
 
-pub use builds::{Build, Quirks};
+pub use builds::{Build, Pace, Quirks};
 pub use control::Control;
 pub use emulator::Emulator;
 pub use host::{Host, HostError};

@@ -150,11 +150,11 @@ pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
     let mut members = match kind {
         Kind::Network => members(HnsNetwork::from(&read::<Network>(document))),
         Kind::Endpoint => {
-            let mut members = members(HnsEndpoint::from(&read::<Endpoint>(document)));
+            let mut members = members(HnsEndpoint::from(&read::<Endpoint>(&store.shown(kind, document))));
             if let Some(name) = network_name(store, document) {
                 members.insert("VirtualNetworkName".into(), name.into());
             }
-            members.entry("State").or_insert(1.into());
+            members.entry("State").or_insert_with(|| store.state_of_endpoint(document).into());
             members
         }
         Kind::LoadBalancer => applied(store, document, members(PolicyList::from(&read::<LoadBalancer>(document)))),
@@ -172,7 +172,8 @@ fn applied(store: &Store, document: &Value, mut members: Map<String, Value>) -> 
     let dangling = |id| store.table(Kind::Endpoint).get(id).is_none();
     let degraded = read::<LoadBalancer>(document).endpoint_ids().any(dangling);
     members.insert("State".into(), if degraded { 4 } else { 2 }.into());
-    members.insert("IsApplied".into(), true.into());
+    // Seen with state 2 on 9.2 and 15.0 (calico 8465).
+    members.insert("IsApplied".into(), false.into());
     members
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::object::parse;
 use crate::rules::{self, Rule};
+use crate::schema;
 use crate::store::{self, Store, id_of};
 use crate::v1;
 
@@ -21,16 +22,16 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
             if *kind == Kind::Endpoint && network.is_none() {
                 return Err(rules::NO_NETWORK_HANDLE);
             }
-            let document = to_v2(*kind, parse(settings)?)?;
+            let document = to_v2(store, *kind, parse(settings)?)?;
             let id = store.create(*kind, network, *id, document)?;
             store.open(*kind, id).map(Reply::Handle)
         }
         Call::Open { kind, id } => store.open(*kind, *id).map(Reply::Handle),
         Call::Query { kind, handle, query } => {
             let id = store.opened(*kind, *handle)?;
+            let v2 = parse_query(store, query)?.1;
             let document = store.get(*kind, id)?;
-            let v2 = parse_query(query)?.1;
-            let document = if v2 { document.clone() } else { v1::view(store, *kind, document) };
+            let document = if v2 { store.shown(*kind, document) } else { v1::view(store, *kind, document) };
             Ok(Reply::Document(document.to_string()))
         }
         Call::Modify { kind, handle, settings } => {
@@ -47,11 +48,12 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
 }
 
 /// The filter of a query, and whether the reply has the v2 schema. A null query, or another major version, requests the v1 schema.
-fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
+fn parse_query(store: &mut Store, text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
     if text.is_empty() {
         return Ok((Vec::new(), false));
     }
     let document = parse(text)?;
+    store.check_members(schema::unknown_member_of_query(&document))?;
     let v2 = document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2);
     let query: Query = serde_json::from_value(document).map_err(|_| rules::INVALID_JSON)?;
     let filter = if query.filter.is_empty() { json!({}) } else { parse(&query.filter)? };
@@ -59,8 +61,9 @@ fn parse_query(text: &str) -> Result<(Vec<(String, Value)>, bool), Rule> {
     Ok((members.into_iter().collect(), v2))
 }
 
-fn enumerate(store: &Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
-    let (filter, _) = parse_query(query)?;
+fn enumerate(store: &mut Store, kind: Kind, query: &str) -> Result<Reply, Rule> {
+    let (filter, _) = parse_query(store, query)?;
+    let store = &*store;
     let matches = |document: &Value| filter.iter().all(|(key, value)| matches(store, kind, document, key, value));
     // Lookup by id, without a scan of all objects.
     let by_id = filter.iter().find(|(key, _)| key.eq_ignore_ascii_case("ID")).map(|(_, value)| value);
@@ -94,14 +97,21 @@ fn matches(store: &Store, kind: Kind, document: &Value, key: &str, value: &Value
 }
 
 /// These functions take settings in the v1 schema too: those without schema version 2.
-fn to_v2(kind: Kind, document: Value) -> Result<Value, Rule> {
+fn to_v2(store: &mut Store, kind: Kind, document: Value) -> Result<Value, Rule> {
     if document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2) {
+        store.check_members(schema::unknown_member(kind, &document))?;
         return Ok(document);
     }
     v1::to_v2(kind, document)
 }
 
 fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(), Rule> {
+    let is_document = kind == Kind::LoadBalancer && request.get("PortMappings").is_some();
+    store.check_members(if is_document {
+        schema::unknown_member(kind, &request)
+    } else {
+        schema::unknown_member_of_request(&request)
+    })?;
     if kind == Kind::LoadBalancer {
         return store.modify_load_balancer(id, request);
     }

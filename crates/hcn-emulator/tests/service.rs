@@ -298,7 +298,7 @@ fn a_taken_address_is_an_error_and_a_stopped_service_frees_it() {
 fn documents_too_large_for_a_frame_are_rejected_and_large_ones_are_not() {
     let service = serve(&emulator());
     let remote = remote(&service);
-    let settings = |length| json!({"SchemaVersion": {"Major": 2, "Minor": 0}, "Note": "x".repeat(length)}).to_string();
+    let settings = |length| json!({"SchemaVersion": {"Major": 2, "Minor": 0}, "Name": "x".repeat(length)}).to_string();
     let create =
         |length| Call::Create { kind: Kind::Namespace, network: None, id: Guid::nil(), settings: settings(length) };
     let made = handle(remote.call(&create(4 << 20)));

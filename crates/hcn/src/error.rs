@@ -177,7 +177,7 @@ impl std::fmt::Display for Hresult {
 pub enum Class {
     /// HNS reports that the object does not exist.
     Absent,
-    /// An object with this id or name exists, or one with the frontend or address of this one.
+    /// The id, the name, the frontend or the address is in use by another object.
     Exists,
     /// Address, protocol and port are in use: by another load balancer, a listener, or a reservation.
     PortInUse,
@@ -311,7 +311,7 @@ impl Error {
             Error::NotListed { .. } => Class::Absent,
             Error::Missing { .. } => Class::Unsupported,
             Error::Transport { .. } | Error::Stopped { .. } => Class::Unavailable,
-            // The class of the read is not that of the write: what cannot be read is not refused, and not absent either.
+            // The class of the failed read says nothing about the write: the object is neither refused nor absent.
             Error::NotReadBack { source, .. } if source.class() == Class::Unavailable => Class::Unavailable,
             Error::NotReadBack { .. } | Error::Envelope { .. } | Error::Document { .. } => Class::Other,
         }

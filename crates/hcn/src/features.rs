@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A version of HNS, which is not that of Windows: Server 2022 has HNS 14.x, Server 2025 has HNS 15.4 or later.
+/// A version of HNS, which is not that of Windows: Server 2022 has HNS 13.3, Server 2025 has HNS 15.4 or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Version {

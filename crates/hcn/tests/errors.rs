@@ -1,4 +1,4 @@
-//! `docs/errors.md` lists every code with a class, and says of each what the code says.
+//! Compares `docs/errors.md` with [`Hresult`]: every code with a class is listed, with its name and its class.
 #![allow(clippy::unwrap_used, reason = "test code, helpers included: a panic is a failed test")]
 
 use std::collections::BTreeMap;

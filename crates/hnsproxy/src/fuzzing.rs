@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use cluster_source::fuzzing::decode_text;
+use cluster_source::decode_text;
 
 use crate::cli::{self, Command};
 use crate::config::{Config, ConfigError, Flags};
 
-/// The text of a configuration file. What is written of it has the same meaning.
+/// The text of a configuration file. The configuration is the same after it was written and read again.
 pub fn configuration(bytes: &[u8]) {
     let Ok(text) = decode_text(bytes.to_vec()) else { return };
     let flags = Flags::default();
@@ -51,7 +51,7 @@ pub fn flags(bytes: &[u8]) {
     ));
 }
 
-/// An error has a message, which is for people.
+/// Checks that an error has a message.
 fn resolve(result: Result<Config, ConfigError>) -> Result<Config, ()> {
     result.map_err(|error| assert!(!error.to_string().is_empty()))
 }

@@ -25,7 +25,7 @@ const REPORTING_THREAD: &str = "panic-report";
 
 static ALSO_REPORT: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Reports each panic to another place than the log, too. Only the first call counts.
+/// Reports each panic to a second place, in addition to the log. Only the first call has an effect.
 pub fn also_report(report: fn(&str)) {
     let _ = ALSO_REPORT.set(report);
 }
@@ -37,7 +37,7 @@ pub fn install() {
         let thread = thread::current();
         let name = thread.name().unwrap_or("without a name");
         if name == REPORTING_THREAD {
-            // Its report would panic in the same way.
+            // Reporting this panic could panic again.
             default(panic);
             abort();
         }
@@ -71,14 +71,15 @@ fn report(message: &str, to: impl Fn(&str) + Send + 'static) {
         drop(done);
     };
     if thread::Builder::new().name(REPORTING_THREAD.to_owned()).spawn(work).is_ok() {
-        // Nothing is sent: it returns once the sender is dropped.
+        // Nothing is sent. The call returns when the sender is dropped.
         let _ = ended.recv_timeout(MAX_REPORT);
     }
 }
 
 /// Ends the process after a panic that must not be contained. The hook has logged it.
 pub fn end_process() -> ! {
-    error!("ending the process after a panic of a background task; HNS keeps its state");
+    // The log may hang, as in the hook.
+    report("ending the process after a panic of a background task; HNS keeps its state", |message| error!("{message}"));
     abort()
 }
 
@@ -141,6 +142,7 @@ mod tests {
         assert_aborted(run_with("child_with_a_log_that_hangs", file.path()));
         let report = std::fs::read_to_string(file.path()).unwrap();
         assert!(report.starts_with("panic in thread worker: on purpose at "), "{report}");
+        assert_aborted(run("child_with_a_background_task_and_a_log_that_hangs"));
     }
 
     #[test]
@@ -187,15 +189,22 @@ mod tests {
 
     #[test]
     #[ignore = "run by another test"]
+    fn child_with_a_background_task_and_a_log_that_hangs() {
+        start_log_that_hangs();
+        install();
+        let background = Background::start().unwrap();
+        drop(background.spawn(|_| async { panic!("on purpose") }));
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
     fn child_with_a_second_report() {
         install();
         also_report(write_report);
         let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();
     }
 
-    #[test]
-    #[ignore = "run by another test"]
-    fn child_with_a_log_that_hangs() {
+    fn start_log_that_hangs() {
         /// Hangs in each line, as a pipe that nobody reads.
         struct Hangs;
 
@@ -212,6 +221,12 @@ mod tests {
         }
 
         tracing_subscriber::fmt().with_writer(|| Hangs).init();
+    }
+
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_a_log_that_hangs() {
+        start_log_that_hangs();
         install();
         also_report(write_report);
         let _ = thread::Builder::new().name("worker".into()).spawn(|| panic!("on purpose")).unwrap().join();

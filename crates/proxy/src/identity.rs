@@ -45,8 +45,8 @@ pub fn is_ours(id: Guid) -> bool {
     id.get_version_num() == 8 && id.as_bytes().starts_with(&OWNER)
 }
 
-/// The members that cannot be read, of those that make the content of a load balancer. With one of them, the content equals no desired
-/// content, but it is not known to differ either.
+/// The unreadable members that are part of the content of a load balancer. With one of them, the content equals no desired content. Whether it
+/// really differs is not known.
 pub fn unclear_load_balancer(document: &LoadBalancer) -> impl Iterator<Item = Unreadable> {
     let is_content = |one: &Unreadable| !matches!(one.member.as_str(), "ID" | "SchemaVersion");
     document.unreadable_members().into_iter().filter(is_content)
@@ -68,7 +68,7 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     }
     let mac: String = endpoint.mac_address.chars().filter(char::is_ascii_hexdigit).collect();
     text.push_str(&format!(" {} {:?}", mac.to_ascii_lowercase(), endpoint.provider_address()));
-    // An invalid address is not a missing one.
+    // With an invalid address, the content differs from that without the address.
     let addresses = endpoint.ip_configurations.iter().map(|ip| ip.ip_address.as_str());
     for invalid in addresses.filter(|address| !address.is_empty() && address.parse::<IpAddr>().is_err()) {
         text.push_str(&format!(" {invalid:?}"));

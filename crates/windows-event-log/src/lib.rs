@@ -13,13 +13,13 @@ use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_EXPAND_SZ, Re
 
 /// The key with the sources of the Application log.
 const SOURCES: &str = r"SYSTEM\CurrentControlSet\Services\EventLog\Application";
-/// The program of Windows whose messages 1 to 1000 are `%1`: the text of an event as it is.
+/// A program of Windows. Its messages 1 to 1000 are `%1`, so they show the text of an event unchanged.
 const MESSAGE_FILE: &str = r"%SystemRoot%\System32\EventCreate.exe";
 const EVENT_ID: u32 = 1;
 /// The limit of [`ReportEventW`] for one string is 31 839 characters.
 const MAX_UNITS: usize = 31_000;
 
-/// UTF-16 that ends with NUL. NUL inside of the text is left out.
+/// Converts a text to UTF-16 that ends with NUL. NUL characters inside the text are left out.
 fn wide(text: &str) -> Vec<u16> {
     let units = text.encode_utf16().filter(|unit| *unit != 0);
     units.take(MAX_UNITS).chain([0]).collect()
@@ -28,7 +28,7 @@ fn wide(text: &str) -> Vec<u16> {
 /// Writes an error event. Blocks until the event log has it.
 ///
 /// # Errors
-/// If Windows returns an error. A source that is not registered is none: the event viewer then shows the text below a remark.
+/// If Windows returns an error. A source that is not registered is not an error: the event viewer then adds that the description is missing.
 pub fn report_error(source: &str, text: &str) -> io::Result<()> {
     let (source, text) = (wide(source), wide(text));
     // SAFETY: `source` ends with NUL, and lives until the call returns. A null server is this computer.
@@ -47,7 +47,7 @@ pub fn report_error(source: &str, text: &str) -> io::Result<()> {
     result
 }
 
-/// Registers a source, so that the event viewer shows the texts of its events without a remark. Needs the rights of an administrator.
+/// Registers a source, so that the event viewer shows only the texts of its events. Needs the rights of an administrator.
 ///
 /// # Errors
 /// If the registry cannot be written.

@@ -19,7 +19,7 @@ use report::Report;
 /// Which targets, and for how long. The time does not include the build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The time for all targets together, which each gets an equal part of
+    /// The time in seconds for all targets together, divided equally
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
     /// End a target after this number of inputs, if that is earlier
@@ -115,8 +115,8 @@ fn fuzz(program: &Path, folders: &Folders, target: &str, time: Duration, inputs:
     }
     let mut command = std::process::Command::new(program);
     command.env("FUZZ_TARGET", target).current_dir(&folders.work);
-    // New inputs are written to the first folder. The tests replay the regressions, and some are as long as an input may be: as inputs to
-    // change, they would make all inputs long and slow.
+    // New inputs are written to the first folder. The regressions are not used as seeds: some have the maximum length, and would make all inputs
+    // long and slow. Tests replay them.
     command.arg(&corpus).arg(folders.root.join("seeds").join(target));
     command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
     command.args(inputs.map(|inputs| format!("-runs={inputs}")));
@@ -133,7 +133,7 @@ fn fuzz(program: &Path, folders: &Folders, target: &str, time: Duration, inputs:
         report.read(&String::from_utf8_lossy(&line?));
     }
     report.end(child.0.wait()?.success());
-    // An empty folder is of no use.
+    // Fails unless it is empty.
     let _ = fs::remove_dir(&regressions);
     Ok(report)
 }

@@ -55,10 +55,10 @@ impl Report {
         }
     }
 
-    /// The program has ended.
+    /// Records that the program has ended.
     pub(super) fn end(&mut self, success: bool) {
         if success {
-            // A panic that the target has caught.
+            // The target has caught the panic that was printed.
             self.failure = None;
         } else if self.failure.is_none() {
             self.failure = Some(Failure { reason: self.last_lines.join("\n"), file: None });

@@ -36,7 +36,8 @@ pub(super) async fn create(config: Config) -> Result<Client, AccessError> {
     }
 }
 
-/// Adds to kube's client TCP keepalive, which detects a server that disappeared without closing its connections, and TLS as in Go's clients.
+/// Uses kube's client with our own connections: TLS as in Go's clients, and TCP keepalive, which detects a server that disappeared without
+/// closing its connections.
 fn build(config: &Config) -> Result<Client, AccessError> {
     let https = Https::new(config)?;
     let Some(proxy) = config.proxy_url.clone() else { return client(config, https.over(tcp())) };
@@ -50,7 +51,7 @@ fn build(config: &Config) -> Result<Client, AccessError> {
             };
             client(config, https.over(socks))
         }
-        // As in Go, the certificates for the API server are those for its proxy.
+        // As in Go, the certificates that are trusted for the API server are trusted for its proxy too.
         Some("https") => client(config, https.over(with_auth(Tunnel::new(proxy, https.over(tcp())), credentials))),
         _ => client(config, https.over(with_auth(Tunnel::new(proxy, tcp()), credentials))),
     }
@@ -71,7 +72,7 @@ impl Https {
         Ok(Self { tls: Arc::new(tls::client_config(config)?), server_name })
     }
 
-    /// Adds TLS to connections of another kind.
+    /// Adds TLS to the connections of a connector, for URLs of the scheme `https`.
     fn over<C>(&self, connector: C) -> HttpsConnector<C> {
         HttpsConnector::new(connector, self.tls.clone(), false, self.server_name.clone())
     }

@@ -29,7 +29,7 @@ const NOWHERE: &str = "/nonexistent/folder";
 /// Refuses connections.
 const CLOSED: Authority = Authority::from_static("127.0.0.1:1");
 
-/// An object in a list and in a watch event: of all kinds, since anything may be sent in the place of anything.
+/// An object in a list and in a watch event. It is decoded as each kind, since a server may send any object in place of another.
 pub fn list(bytes: &[u8]) {
     list_of::<Services>(bytes);
     list_of::<Slices>(bytes);
@@ -64,7 +64,7 @@ pub fn watch(bytes: &[u8]) {
 
 fn watch_of<K: Kind>(bytes: &[u8]) {
     let whole = changes::<K>([bytes].into_iter());
-    // Chunks of one byte up to all bytes, which depend on the input, so that a file repeats them.
+    // The chunks are random. Their seed depends on the input, so that each run with a file has the same chunks.
     let mut random =
         fastrand::Rng::with_seed(bytes.iter().fold(0, |sum, byte| sum * 31 % (1 << 40) + u64::from(*byte)));
     let mut rest = bytes;
@@ -125,7 +125,7 @@ fn request(Prepared { mut config, .. }: Prepared) {
     });
 }
 
-/// The URL with another host, and with its user and password.
+/// The URL with the address that refuses connections. Its user and password stay.
 fn closed(url: Uri) -> Uri {
     let user = url.authority().and_then(|authority| Some(authority.as_str().rsplit_once('@')?.0.to_owned()));
     let authority = user.and_then(|user| format!("{user}@{CLOSED}").parse().ok()).unwrap_or(CLOSED);

@@ -9,7 +9,7 @@ pub(super) const MAX_PAGE_OBJECTS: usize = 50_000;
 /// The size limit of a list in bytes, all its pages together. A cluster at the limits of Kubernetes, with 10 000 Services and 150 000 Pods,
 /// has less than 100 MiB of EndpointSlices.
 pub(super) const MAX_LIST: usize = 256 << 20;
-/// For [`MAX_LIST`], an object has at least this size in bytes: in memory, a small one takes more than its text.
+/// The size in bytes with which a smaller object counts in [`MAX_LIST`]: in memory, a small object takes more than its text.
 pub(super) const MIN_OBJECT: usize = 1 << 10;
 /// For a whole page. The API server itself takes at most 60 s.
 pub(super) const PAGE_TIMEOUT: Duration = Duration::from_secs(120);

@@ -9,9 +9,9 @@ const KEPT: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
-    /// The lines before it were taken.
+    /// The position of the first byte that is not taken.
     begin: usize,
-    /// There is no line end between `begin` and this position.
+    /// The position up to which there is no line end after `begin`.
     searched: usize,
 }
 
@@ -29,7 +29,7 @@ impl LineBuffer {
             return Some(line);
         }
         self.bytes.drain(..self.begin);
-        // After a long line, its memory is not kept.
+        // Otherwise one long line would cost memory permanently.
         if self.begin > KEPT {
             self.bytes.shrink_to(KEPT);
         }

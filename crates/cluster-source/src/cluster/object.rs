@@ -30,7 +30,7 @@ pub(super) struct Object<T> {
     /// `None` if the object does not concern this proxy, or cannot be used.
     pub(super) item: Option<T>,
     pub(super) problems: Vec<Problem>,
-    /// The size of its text.
+    /// The size of its text in bytes.
     pub(super) bytes: usize,
 }
 

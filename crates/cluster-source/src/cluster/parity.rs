@@ -50,7 +50,7 @@ impl Bench {
             ("der.crt", BASE64.decode(body).unwrap()),
             // Without its byte order mark.
             ("utf16-unmarked.crt", utf16(&bench.authority).split_off(2)),
-            // The begin of a key store.
+            // The first bytes of a key store.
             ("store.pfx", [&[0x30, 0x82, 9, 9, 2, 1, 3][..], &[0x30; 99]].concat()),
             ("empty.crt", "\n".into()),
             ("text.crt", "hello".into()),

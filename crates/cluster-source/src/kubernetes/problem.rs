@@ -90,7 +90,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// The length of a subject in characters. The names of valid objects are shorter. Each problem of an object has a copy of the subject.
+/// The maximum length of a subject in characters. Valid objects have shorter names. Each problem of an object has a copy of the subject.
 const MAX_SUBJECT: usize = 600;
 
 /// Collects the problems of one object.

@@ -1,4 +1,4 @@
-//! Why a value does not have the schema of its kind, in the terms of YAML and JSON. serde's own messages name types of Rust.
+//! Explains in terms of YAML and JSON why a value does not match the schema of its kind. serde's own messages name Rust types.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-/// The first part of a value that has another type than expected.
+/// The first part of a value with an unexpected type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypeError {
     /// Its path from the root of the value; empty for the value as a whole.
@@ -48,7 +48,7 @@ impl de::Error for Message {
     }
 }
 
-/// The types of the fields in [`object`](super::object), which serde names like this.
+/// Translates serde's names for the types of the fields in [`object`](super::object).
 fn describe_expected(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "i64" => "an integer".to_owned(),
@@ -74,7 +74,7 @@ fn describe_found(found: Unexpected<'_>) -> String {
     }
 }
 
-/// A value whose decoding fails with a [`Message`].
+/// Decodes a value, with [`Message`] as the type of errors.
 #[derive(Clone, Copy)]
 struct Plain<'de>(&'de Value);
 

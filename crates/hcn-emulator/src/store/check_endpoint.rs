@@ -8,15 +8,17 @@ use serde_json::{Value, json};
 
 use super::Store;
 use super::facts::{Facts, print_mac};
-use super::members::{complete, set, typed};
+use super::members::{complete, set, typed, unset};
 use crate::rules::{self, Rule};
 
 impl Store {
     pub(super) fn check_endpoint(&mut self, network: Option<Guid>, id: Guid, document: &mut Value) -> Result<(), Rule> {
         self.spell_policies(Kind::Endpoint, document)?;
         let endpoint: Endpoint = typed(document)?;
-        let network = network.or(endpoint.host_compute_network).ok_or(rules::UNKNOWN_NETWORK)?;
-        self.get(Kind::Network, network)?;
+        // `HcnCreateEndpoint` has an open network.
+        let by_hns_call = network.is_none();
+        let network = network.or(endpoint.host_compute_network).ok_or(rules::NETWORK_OF_NEW_ENDPOINT)?;
+        self.get(Kind::Network, network).map_err(|_| rules::NETWORK_OF_NEW_ENDPOINT)?;
         let remote = endpoint.is_remote();
         if remote && endpoint.mac_address.is_empty() {
             return Err(rules::REMOTE_WITHOUT_MAC);
@@ -30,7 +32,10 @@ impl Store {
         }
         if !remote {
             for address in &addresses {
-                self.check_local_address(network, *address)?;
+                self.check_local_address(network, *address).map_err(|rule| {
+                    let renamed = rule == rules::ADDRESS_IN_USE && by_hns_call && self.build.version.major < 10;
+                    if renamed { rules::ADDRESS_EXISTS } else { rule }
+                })?;
             }
             if addresses.is_empty()
                 && let Some(address) = self.free_address(network)?
@@ -40,7 +45,13 @@ impl Store {
             }
         }
         set(document, "HostComputeNetwork", network.to_string());
-        self.complete_endpoint(network, remote, &addresses, document)
+        let completed = self.complete_endpoint(network, remote, &addresses, document);
+        if completed.is_err()
+            && let Some(facts) = self.index.networks.get_mut(&network)
+        {
+            addresses.iter().for_each(|address| facts.freed(*address));
+        }
+        completed
     }
 
     /// Fills in the members that HNS reports of every endpoint.
@@ -67,7 +78,7 @@ impl Store {
         Ok(())
     }
 
-    /// Fills in prefix lengths from the subnets.
+    /// Fills in prefix lengths from the subnets. A remote endpoint outside of them has none.
     pub(crate) fn complete_addresses(&self, network: Guid, document: &mut Value) {
         let facts = self.index.networks.get(&network);
         let configurations = document.get_mut("IpConfigurations").and_then(Value::as_array_mut);
@@ -75,16 +86,20 @@ impl Store {
             let given = ip.get("PrefixLength").and_then(Value::as_u64).unwrap_or_default();
             let address = ip.get("IpAddress").and_then(Value::as_str).and_then(|text| text.parse::<IpAddr>().ok());
             if let (0, Some(address)) = (given, address) {
-                let subnet = facts.and_then(|facts| facts.subnet_of(address));
-                let alone = if address.is_ipv4() { 32 } else { 128 };
-                set(ip, "PrefixLength", subnet.map_or(alone, |subnet| subnet.prefix.prefix_len()));
+                match facts.and_then(|facts| facts.subnet_of(address)) {
+                    Some(subnet) => set(ip, "PrefixLength", subnet.prefix.prefix_len()),
+                    None => unset(ip, "PrefixLength"),
+                }
             }
         }
     }
 
     fn check_local_address(&self, network: Guid, address: IpAddr) -> Result<(), Rule> {
         let facts = self.index.networks.get(&network);
-        let subnet = facts.and_then(|facts| facts.subnet_of(address)).ok_or(rules::NOT_IN_SUBNET)?;
+        let Some(subnet) = facts.and_then(|facts| facts.subnet_of(address)) else {
+            let has_ipv6 = facts.is_some_and(|facts| facts.subnets.iter().any(|subnet| subnet.prefix.addr().is_ipv6()));
+            return Err(if address.is_ipv6() && !has_ipv6 { rules::NO_IPV6_SUBNET } else { rules::NOT_IN_SUBNET });
+        };
         if subnet.reserves(address) {
             return Err(rules::RESERVED_ADDRESS);
         }
@@ -99,20 +114,16 @@ impl Store {
         Ok(())
     }
 
-    /// The lowest free address of the network; `None` in a network without a subnet.
+    /// A free address of the network; `None` in a network without a subnet.
     fn free_address(&mut self, network: Guid) -> Result<Option<IpAddr>, Rule> {
-        let Some(facts) = self.index.networks.get(&network) else { return Ok(None) };
-        let Some(subnet) = facts.subnets.first() else { return Ok(None) };
-        // The first address is reserved in IPv6 too.
-        let mut offset = facts.next_address.max(1);
-        while let Some(address) = subnet.address(offset) {
+        let has_subnet = self.index.networks.get(&network).is_some_and(|facts| !facts.subnets.is_empty());
+        if !has_subnet {
+            return Ok(None);
+        }
+        while let Some(address) = self.index.networks.get_mut(&network).and_then(Facts::next_address) {
             if self.check_local_address(network, address).is_ok() {
-                if let Some(facts) = self.index.networks.get_mut(&network) {
-                    facts.next_address = offset;
-                }
                 return Ok(Some(address));
             }
-            offset += 1;
         }
         Err(rules::NO_FREE_ADDRESS)
     }

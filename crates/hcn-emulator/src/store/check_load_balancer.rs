@@ -66,14 +66,23 @@ impl Store {
         for key in frontend_keys(balancer) {
             let key = key.ok_or(rules::UNREADABLE_VIP)?;
             let holder = self.index.frontends.get(&key);
-            if !seen.insert(key) || holder.is_some_and(|holder| Some(*holder) != in_place) {
+            if !seen.insert(key) {
                 return Err(rules::FRONTEND_IN_USE);
+            }
+            if let Some(holder) = holder
+                && Some(*holder) != in_place
+            {
+                let restored = self.restored.contains(holder);
+                return Err(if restored { rules::FRONTEND_RESTORED } else { rules::FRONTEND_IN_USE });
             }
             let (_, vip, protocol, port) = key;
             let on_host = vip.is_none_or(|vip| self.node_ips.contains(&vip));
             // A load balancer that keeps its port cannot conflict with a reservation.
             if on_host && holder.is_none() && self.is_reserved(protocol.0, port) {
                 return Err(rules::PORT_RESERVED);
+            }
+            if holder.is_none() && self.build.quirks.wildcard_listeners.contains(&(protocol.0, port)) {
+                return Err(rules::PORT_LISTENED);
             }
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use hcn::Kind;
 use hcn::schema::Network;
+use hcn::{Kind, Version};
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Value, json};
 
@@ -20,8 +20,10 @@ impl Store {
             return Err(rules::UNKNOWN_NETWORK_TYPE);
         }
         let name = |document: &Value| document.get("Name").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        if self.table(Kind::Network).iter().any(|(_, other)| name(other) == name(document)) {
-            return Err(rules::DUPLICATE_NETWORK);
+        if let Some((_, other)) = self.table(Kind::Network).iter().find(|(_, other)| name(other) == name(document)) {
+            let ics = |document: &Value| document.get("Type").and_then(Value::as_str) == Some("ICS");
+            let both = ics(document) && ics(other);
+            return Err(if both { rules::DUPLICATE_ICS_NETWORK } else { rules::DUPLICATE_NETWORK });
         }
         self.spell_policies(Kind::Network, document)?;
         let mut prefixes: Vec<IpNet> = Vec::new();
@@ -44,7 +46,29 @@ impl Store {
             let subnet = json!({"IpAddressPrefix": prefix.to_string(), "Routes": routes});
             super::set(document, "Ipams", json!([{"Type": "Static", "Subnets": [subnet]}]));
         }
+        if network.kind.0.eq_ignore_ascii_case("NAT") {
+            self.isolate(document);
+        }
         Ok(())
+    }
+
+    /// Adds the VLAN policy that HNS gives to each NAT network by itself: seen on 13.3 to 16.0, and not on 9.x. A VLAN that the caller
+    /// chose stays.
+    fn isolate(&self, document: &mut Value) {
+        let vlan = |document: &Value| {
+            let policies = document.get("Policies").and_then(Value::as_array).into_iter().flatten();
+            let mut vlans = policies.filter(|policy| policy.get("Type").and_then(Value::as_str) == Some("VLAN"));
+            vlans.next().map(|policy| policy.pointer("/Settings/IsolationId").and_then(Value::as_u64))
+        };
+        if self.build.version < Version::new(13, 0) || vlan(document).is_some() {
+            return;
+        }
+        let taken: Vec<u64> = self.table(Kind::Network).iter().filter_map(|(_, other)| vlan(other)?).collect();
+        let free = (1_u64..).find(|number| !taken.contains(number));
+        complete(document, "Policies", || json!([]));
+        if let Some(policies) = document.get_mut("Policies").and_then(Value::as_array_mut) {
+            policies.push(json!({"Type": "VLAN", "Settings": {"IsolationId": free}}));
+        }
     }
 
     /// A prefix for a NAT network without one, which overlaps with no other network.

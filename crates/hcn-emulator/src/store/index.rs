@@ -74,10 +74,8 @@ impl Index {
                     self.addresses.remove(&(network, address));
                 }
             }
-            if let Some(facts) = self.networks.get_mut(&network)
-                && let Some(offset) = facts.subnets.first().and_then(|subnet| subnet.offset(address))
-            {
-                facts.next_address = facts.next_address.min(offset);
+            if let Some(facts) = self.networks.get_mut(&network) {
+                facts.freed(address);
             }
         }
         for key in endpoint.policies.iter().filter_map(mapping_key) {

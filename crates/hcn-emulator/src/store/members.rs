@@ -16,10 +16,10 @@ pub(crate) fn typed<T: Document>(document: &Value) -> Result<T, Rule> {
     strictly(document).map_err(|_| rules::INVALID_JSON)
 }
 
-/// Converts a document.
+/// Converts a document, if all its members have the right type.
 ///
 /// # Errors
-/// What has the wrong type.
+/// Names the first member with the wrong type.
 pub(crate) fn strictly<T: Document>(document: &Value) -> Result<T, String> {
     let typed = T::deserialize(document).map_err(|error| error.to_string())?;
     if let Some(unreadable) = typed.unreadable_members().first() {

@@ -17,7 +17,8 @@ mod table;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use hcn::call::Handle;
+use hcn::call::{Call, Handle, Method};
+use hcn::schema::NetworkType;
 use hcn::{Event, Features, Guid, Kind};
 use serde_json::{Value, json};
 
@@ -39,6 +40,8 @@ pub(crate) struct Store {
     pub(crate) node_ips: Vec<IpAddr>,
     /// The object of the current call, once it is known.
     pub(crate) about: Option<(Kind, Guid)>,
+    /// The member for which the current call is rejected, as the error record names it.
+    pub(crate) unknown_member: Option<String>,
     /// Events and their objects that subscribers have not been notified of.
     pub(crate) happened: Vec<(Event, Guid)>,
     /// The list of `/accelnet/`.
@@ -52,6 +55,8 @@ pub(crate) struct Store {
     delete_attempted: HashSet<Guid>,
     /// Local endpoints created by a call and without a switch port. All others existed before, or belong to a CNI plugin.
     unattached: HashSet<Guid>,
+    /// Load balancers that HNS restored when it started.
+    restored: HashSet<Guid>,
     empty: Table,
 }
 
@@ -62,6 +67,7 @@ impl Store {
             options: Options::default(),
             node_ips: Vec::new(),
             about: None,
+            unknown_member: None,
             happened: Vec::new(),
             accelnet: Vec::new(),
             tables: HashMap::new(),
@@ -71,6 +77,7 @@ impl Store {
             leaked_ports: BTreeSet::new(),
             delete_attempted: HashSet::new(),
             unattached: HashSet::new(),
+            restored: HashSet::new(),
             empty: Table::default(),
         }
     }
@@ -148,6 +155,51 @@ impl Store {
         Ok(id)
     }
 
+    /// Rejects a document with a member that is not published.
+    pub(crate) fn check_members(&mut self, unknown: Option<&str>) -> Result<(), Rule> {
+        match unknown {
+            Some(member) if !self.options.accepts_unknown_members => {
+                self.unknown_member = Some(format!("{{{{{member},UnknownField}}}}"));
+                Err(rules::UNKNOWN_MEMBER)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a rejected `HNSCall` returns success, and reports the failure in its envelope only.
+    pub(crate) fn fails_in_envelope(&self, call: &Call, rule: Rule) -> bool {
+        // Server 2019 (Azure/azure-container-networking 715).
+        let deletion = matches!(call, Call::Hns { method: Method::Delete, .. }) && rule == rules::UNKNOWN_ENDPOINT;
+        self.options.fails_in_envelope || (self.build.version.major == 9 && deletion)
+    }
+
+    /// Notes that HNS has restored the load balancers, as it does when it starts.
+    pub(crate) fn restored_all(&mut self) {
+        self.restored = self.table(Kind::LoadBalancer).iter().map(|(id, _)| id).collect();
+    }
+
+    /// A document as HNS returns it, with the policies that HNS adds by itself: `L2Driver` to the endpoints of L2Bridge networks
+    /// (Azure/AKS 1367).
+    pub(crate) fn shown(&self, kind: Kind, document: &Value) -> Value {
+        let mut shown = document.clone();
+        if kind != Kind::Endpoint || !self.is_on_l2_bridge(document) {
+            return shown;
+        }
+        complete(&mut shown, "Policies", || json!([]));
+        if let Some(policies) = shown.get_mut("Policies").and_then(Value::as_array_mut)
+            && !policies.iter().any(|policy| policy.get("Type").and_then(Value::as_str) == Some("L2Driver"))
+        {
+            policies.push(json!({"Type": "L2Driver", "Settings": {}}));
+        }
+        shown
+    }
+
+    fn is_on_l2_bridge(&self, endpoint: &Value) -> bool {
+        let network = id_of(endpoint, "HostComputeNetwork").and_then(|id| self.table(Kind::Network).get(id));
+        let network_type = network.and_then(|network| network.get("Type")?.as_str());
+        network_type.is_some_and(|name| name.eq_ignore_ascii_case(NetworkType::L2_BRIDGE))
+    }
+
     /// Stores a document without checks, and replaces one with its id.
     pub(crate) fn insert(&mut self, kind: Kind, id: Guid, mut document: Value) {
         complete(&mut document, "SchemaVersion", || json!({"Major": 2, "Minor": 0}));
@@ -178,6 +230,7 @@ impl Store {
     /// Removes an object without its dependants.
     pub(crate) fn remove(&mut self, kind: Kind, id: Guid) -> Option<Value> {
         let document = self.tables.get_mut(&kind)?.remove(id)?;
+        self.restored.remove(&id);
         self.index.remove(kind, id, &document);
         self.happened.extend(events::deleted(kind).iter().map(|event| (*event, id)));
         Some(document)
@@ -187,6 +240,9 @@ impl Store {
     pub(crate) fn delete(&mut self, kind: Kind, id: Guid) -> Result<(), Rule> {
         self.about = Some((kind, id));
         let document = self.get(kind, id)?;
+        if kind == Kind::Endpoint && is_remote(document) && self.build.quirks.silent_delete {
+            return Ok(());
+        }
         if kind == Kind::LoadBalancer {
             let keys = frontend_keys(&read(document)).into_iter().flatten();
             let on_host = |vip: &Option<IpAddr>| vip.is_none_or(|vip| self.node_ips.contains(&vip));

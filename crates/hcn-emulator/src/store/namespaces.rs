@@ -5,15 +5,15 @@ use hcn::{Event, Guid, Kind};
 use serde_json::{Value, json};
 
 use super::members::{complete, resource_of, resources, texts, unset};
-use super::{Store, id_of, read, set};
+use super::{Store, id_of, is_remote, read, set};
 use crate::rules::{self, Rule};
 
 /// The `State` of an endpoint with a switch port.
 const ATTACHED: u64 = 2;
 /// The `State` of an endpoint that several containers share.
 const SHARED: u64 = 3;
-/// The `State` of an endpoint that was detached from its port.
-const DETACHED: u64 = 4;
+/// The `State` of an endpoint without a switch port: a new, detached or remote one.
+const CREATED: u64 = 1;
 
 /// Whether an endpoint has a switch port, by its document.
 pub(super) fn is_on_port(document: &Value) -> bool {
@@ -109,6 +109,12 @@ impl Store {
         }
     }
 
+    /// The `State` of an endpoint whose document has none.
+    pub(crate) fn state_of_endpoint(&self, endpoint: &Value) -> u64 {
+        let created = is_remote(endpoint) || id_of(endpoint, "ID").is_some_and(|id| self.unattached.contains(&id));
+        if created { CREATED } else { ATTACHED }
+    }
+
     fn is_attached(&self, endpoint: Guid) -> Result<bool, Rule> {
         let document = self.get(Kind::Endpoint, endpoint)?;
         if read::<Endpoint>(document).is_remote() {
@@ -145,7 +151,7 @@ impl Store {
             unset(document, "HostComputeNamespace");
             let was_attached = is_on_port(document);
             unset(document, "SharedContainers");
-            set(document, "State", DETACHED);
+            set(document, "State", CREATED);
             self.happened.extend(was_attached.then_some((Event::EndpointDetached, endpoint)));
             self.unattached.insert(endpoint);
         }

@@ -1,11 +1,12 @@
 //! Policies of networks and endpoints: the known types, and adding and removing them.
 
 use hcn::schema::{Endpoint, Policy};
-use hcn::{Guid, Kind};
+use hcn::{Guid, Kind, Version};
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::index::mapping_key;
-use super::members::typed;
+use super::members::{texts, typed};
 use super::spelling::spell_settings;
 use super::{Store, read, set};
 use crate::rules::{self, Rule};
@@ -93,6 +94,7 @@ impl Store {
         if remote && (key.is_some() || policy.is("ACL")) {
             return Err(rules::REMOTE_PORT);
         }
+        self.check_addresses(policy)?;
         let Some(key) = key else { return Ok(()) };
         let holder = self.index.mappings.get(&key);
         if holder.is_some_and(|holder| *holder != endpoint) {
@@ -103,6 +105,22 @@ impl Store {
         let port = u32::try_from(protocol).ok().zip(u16::try_from(port).ok());
         if on_host && holder.is_none() && port.is_some_and(|(protocol, port)| self.is_reserved(protocol, port)) {
             return Err(rules::PORT_RESERVED);
+        }
+        Ok(())
+    }
+
+    /// Checks the addresses in a policy of an endpoint.
+    fn check_addresses(&self, policy: &Policy) -> Result<(), Rule> {
+        let host_bits = |prefix: &str| prefix.parse::<IpNet>().is_ok_and(|prefix| prefix.addr() != prefix.network());
+        if policy.is("OutBoundNAT")
+            && self.build.version >= Version::new(13, 0)
+            && texts(&policy.settings, "Exceptions").any(host_bits)
+        {
+            return Err(rules::EXCEPTION_HOST_BITS);
+        }
+        let is_any = |member| policy.settings.get(member).and_then(Value::as_str) == Some("Any");
+        if policy.is("ACL") && ["LocalAddresses", "RemoteAddresses"].into_iter().any(is_any) {
+            return Err(rules::ACL_ANY);
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ fn adding_an_object_with_an_existing_id_replaces_it() {
 #[test]
 fn options_select_one_of_the_possible_behaviours() {
     let rig = Rig::new();
-    assert_eq!(rig.balance(&["10.96.0.1"], 80, &[]), Err(Hresult::HCN_E_INVALID_POLICY));
+    assert_eq!(rig.balance(&["10.96.0.1"], 80, &[]), Err(Hresult::HCN_E_INVALID_JSON_REFERENCE));
     rig.emulator.change_options(|options| {
         options.accepts_no_backend = true;
         options.fails_in_envelope = true;

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod emulator;
+mod evidence;
 mod namespaces;
 mod objects;
+mod page;
 mod rig;
+mod schema;
 mod v1;

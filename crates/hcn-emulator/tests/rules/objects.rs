@@ -104,6 +104,7 @@ fn enumerations_are_accepted_by_name_and_returned_as_numbers() {
 #[test]
 fn missing_members_of_local_endpoints_are_filled_in_and_others_are_kept() {
     let rig = Rig::new();
+    rig.emulator.change_options(|options| options.accepts_unknown_members = true);
     let source_vip = json!({"IpConfigurations": [{"IpAddress": "10.244.1.250", "Extra": "kept"}],
                             "MacAddress": "16:3f:c8:c9:10:9d"});
     let id = rig.create(Kind::Endpoint, source_vip).unwrap();
@@ -127,7 +128,7 @@ fn a_mac_pool_can_be_exhausted() {
         Kind::Network,
         json!({"Name": "few", "Type": "Overlay",
                "MacPool": {"Ranges": [{"StartMacAddress": "00-15-5D-52-C0-00", "EndMacAddress": "00-15-5D-52-C0-01"}]},
-               "Ipams": [{"Subnets": [{"IpAddressPrefix": "10.8.0.0/24", "Flags": 1,
+               "Ipams": [{"Subnets": [{"IpAddressPrefix": "10.8.0.0/30", "Flags": 1,
                           "Routes": [{"NextHop": "10.8.0.1", "DestinationPrefix": "0.0.0.0/0"}]}]}]}),
     );
     let rig = Rig { network: network.unwrap(), ..rig };
@@ -136,8 +137,8 @@ fn a_mac_pool_can_be_exhausted() {
         Ok((document["IpConfigurations"][0]["IpAddress"].clone(), document["MacAddress"].clone()))
     });
     // The address of the gateway is not reserved in this subnet.
-    let first = Ok((json!("10.8.0.1"), json!("00-15-5D-52-C0-00")));
-    let second = Ok((json!("10.8.0.2"), json!("00-15-5D-52-C0-01")));
+    let first = Ok((json!("10.8.0.2"), json!("00-15-5D-52-C0-00")));
+    let second = Ok((json!("10.8.0.1"), json!("00-15-5D-52-C0-01")));
     assert_eq!(made, [first, second, Err(Hresult::E_OUTOFMEMORY)]);
 }
 

@@ -19,8 +19,16 @@ pub(crate) fn code<T>(result: Result<T, Error>) -> Answer<T> {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let mut rig = Self { emulator: Emulator::new("latest".parse().unwrap()), network: Guid::nil() };
-        rig.network = rig.network("overlay", "10.244.1.0/24", "10.244.1.1").unwrap();
+        Self::of("latest")
+    }
+
+    /// With a build.
+    pub(crate) fn of(build: &str) -> Self {
+        let mut rig = Self { emulator: Emulator::new(build.parse().unwrap()), network: Guid::nil() };
+        // HNS before 9.2 lacks the HCN functions.
+        let subnet = json!({"AddressPrefix": "10.244.1.0/24", "GatewayAddress": "10.244.1.1"});
+        let network = json!({"Name": "overlay", "Type": "Overlay", "Subnets": [subnet]});
+        rig.network = parse(&rig.hns(Method::Post, "/networks/", &network).unwrap());
         rig
     }
 
@@ -96,6 +104,15 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// A document as the HCN API returns it.
+    pub(crate) fn query(&self, kind: Kind, id: Guid) -> Value {
+        let handle = self.open(kind, id).unwrap();
+        let query = json!({"SchemaVersion": {"Major": 2, "Minor": 0}}).to_string();
+        let Ok(Reply::Document(text)) = self.call(&Call::Query { kind, handle, query }) else { panic!() };
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A document as HNS stores it, without what HNS adds to its answers.
     pub(crate) fn get(&self, kind: Kind, id: Guid) -> Value {
         self.emulator.document(kind, id).unwrap()
     }

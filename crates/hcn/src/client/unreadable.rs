@@ -26,7 +26,7 @@ pub struct UnreadableMember {
     pub value: String,
 }
 
-/// The unreadable members that a client has found. Their number is limited, since only known members are counted.
+/// The unreadable members that a client has found. Only members of the schema are counted, which limits their number.
 #[derive(Default)]
 pub(super) struct Tally(Mutex<BTreeMap<(Kind, String), UnreadableMember>>);
 

@@ -79,7 +79,7 @@ pub(super) fn endpoints<R>(
     keep: impl FnMut(Listed<Endpoint>) -> Option<R>,
 ) -> Result<Vec<R>, Error> {
     let of_network = |endpoint: HnsEndpoint| {
-        // It may be in this network. Without an entry, it would count as deleted.
+        // The endpoint may be in this network. If it were left out, it would count as deleted.
         if endpoint.unreadable.contains(&"VirtualNetwork") {
             return Some(Err("cannot read VirtualNetwork".to_owned()));
         }

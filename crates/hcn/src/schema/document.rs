@@ -1,4 +1,4 @@
-//! What all documents have in common: they are read member by member, and keep what they do not know or cannot read.
+//! What all documents have in common: they are read member by member, and keep unknown and unreadable members.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

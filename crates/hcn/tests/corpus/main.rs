@@ -1,4 +1,4 @@
-//! One test for each document of the corpus: it is read, kept whole, converted, and each of its members may be unreadable.
+//! One test for each document of the corpus: reading, writing and converting it loses nothing, also if one of its members is unreadable.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -53,7 +53,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The documents of a folder. Those with the expected results are beside them.
+/// The documents of a folder, without the files with the expected results.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut documents: Vec<_> = all.filter(|path| !path.to_string_lossy().ends_with(".expected.json")).collect();

@@ -69,7 +69,7 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     }
     log_catalog(&catalog, session.node_name());
     let Counts { calls, writes } = synced?;
-    // Manifests of applications have many objects of other kinds, which nobody misses.
+    // Manifests of applications have many objects of kinds that hnsproxy does not use.
     let is_missed = |problem: &&Problem| problem.kind != ProblemKind::UnknownKind;
     match catalog.problems.iter().filter(is_missed).count() {
         0 => info!(native_calls = calls, writes, "HNS in sync"),
@@ -86,11 +86,20 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
 pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts, CommandError> {
     let wait = shutdown.timer();
     let (mut done, mut limit) = (0, RETRY_LIMIT);
+    let mut is_idle = false;
     // The cluster was read once, so no change can come.
-    while let Next::At(time) = session.run(&|| false) {
+    loop {
+        let next = session.run(&|| false);
         let now = session.now();
+        let time = match next {
+            Next::At(time) => time,
+            // Only a list shows whether HNS has an object whose creation failed and may have taken effect.
+            Next::Idle if !is_idle => now,
+            Next::Idle => break,
+        };
         // A large start is programmed in several runs. The time that they take is not spent on retries.
-        if time <= now && session.steps_done() > done {
+        let continues = time <= now && session.steps_done() > done;
+        if continues {
             (done, limit) = (session.steps_done(), now + RETRY_LIMIT);
         }
         if session.not_ready().is_empty() || time > limit {
@@ -98,6 +107,11 @@ pub(super) fn sync(session: &mut Session, shutdown: &Shutdown) -> Result<Counts,
         }
         if session.is_stopped() || !wait(time.saturating_sub(now)) {
             return Err(CommandError::Stopped);
+        }
+        is_idle = next == Next::Idle;
+        if is_idle || !continues {
+            // Its error is a reason why the node is not ready, and the next run audits again.
+            let _ = session.audit();
         }
     }
     let (reasons, counts) = (session.not_ready(), session.counts());

@@ -120,12 +120,12 @@ impl Config {
 
 #[cfg(feature = "fuzzing")]
 impl Config {
-    /// Of flags and the text of the file of `--config`.
+    /// The configuration of flags, and of the text of the file of `--config`.
     pub(crate) fn of_text(flags: &Flags, text: &str) -> Result<Self, ConfigError> {
         Self::from_file(flags, std::path::Path::new("config"), text)
     }
 
-    /// Of flags without a file.
+    /// The configuration of flags without a file.
     pub(crate) fn of_flags(flags: &Flags) -> Result<Self, ConfigError> {
         Self::from_flags(flags)
     }

@@ -26,7 +26,7 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// For the message of an address that cannot be bound. `own` is the other address of this process, if it has the port.
+/// The end of the message about an address that cannot be bound. `own` is the other address of this process, if it has the port.
 fn what_to_do(own: Option<&str>, otherwise: &str) -> String {
     match own {
         Some(own) => {

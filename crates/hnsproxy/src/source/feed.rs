@@ -50,7 +50,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to read the cluster. Changes are sent from any thread, those that belong together in one call; the receiver has to
+    /// Starts to read the cluster. Changes are sent from any thread, and one call has all changes that belong together. The receiver has to
     /// [apply](Self::apply) them. The content of files is sent before this returns.
     ///
     /// # Errors

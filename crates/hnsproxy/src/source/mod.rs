@@ -99,7 +99,7 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
     Ok(Arc::new(access))
 }
 
-/// Of an API server that was asked for the Node of this proxy.
+/// Logs that the API server does not have the Node of this proxy.
 pub fn warn_of_missing_node(name: &str) {
     warn!("Node {name} not found; set --hostname-override if the kubelet uses another name");
 }

@@ -137,13 +137,13 @@ struct NodeRead {
     eligible: Option<bool>,
 }
 
-/// What the absence of the Node says about traffic from external load balancers.
+/// Whether the node gets traffic from external load balancers while the source does not have the Node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NodeAbsence {
     /// A deleted Node keeps its eligibility: the kubelet creates it again when it registers.
     #[default]
     Unchanged,
-    /// Nobody can mark a Node for removal that the files do not have.
+    /// A Node that is not in the files cannot be marked for removal.
     Eligible,
 }
 
@@ -196,8 +196,7 @@ impl StatusStore {
         self.lock().taken();
     }
 
-    /// Publishes the Node as the source has it at once, even while HNS hangs; `None` if it has no such Node. May be called from any
-    /// thread.
+    /// Publishes the Node at once, even while HNS hangs. `None`: the source does not have it. May be called from any thread.
     pub fn node_read(&self, node: Option<&Node>) {
         let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
         read.read(node);

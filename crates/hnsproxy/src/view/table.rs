@@ -39,7 +39,7 @@ pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>) -> String
     rows.sort();
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    // Without a cluster, nothing is known of Services, and not whether a load balancer belongs to one.
+    // Without a cluster, it is not known to which Service a load balancer belongs, and whether it is foreign.
     let columns = if statuses.is_some() { 0 } else { 2 };
     table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"].into_iter().skip(columns));
     for row in &rows {

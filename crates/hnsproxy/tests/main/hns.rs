@@ -1,12 +1,17 @@
 //! Changes of HNS by other programs, and writes that HNS refuses.
 
+use std::fs;
+
 use hcn::{Hresult, Kind};
+use hcn_emulator::Host;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::{Value, json};
 
+use crate::support::cluster::{service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::get;
-use crate::support::recording::cluster_flag;
+use crate::support::program::{from, hnsproxy};
+use crate::support::recording::{cluster_flag, host};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
 
@@ -70,6 +75,28 @@ fn a_source_address_outside_of_the_network_is_refused_by_hns_and_retried() {
         .map(|entry| json!(entry.function))
         .collect();
     assert!(!refused.is_empty() && refused.iter().all(|function| function == "HcnCreateEndpoint"), "{refused:?}");
+}
+
+#[test]
+fn one_run_ends_in_sync_after_creations_that_may_have_taken_effect() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cluster.json");
+    let write = |backend: &str| {
+        let items = [service("a", "10.96.9.1"), slice("a", backend)];
+        fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()).unwrap();
+    };
+    // This build replaces load balancers instead of modifying them.
+    let hns = Hns::on(&Host { hns_version: "14.0".into(), ..host("boutique-l2bridge") });
+    let arguments = [&from(&file), &hns.flag(), "--once"].map(str::to_owned);
+    let run = || hnsproxy(&arguments.each_ref().map(String::as_str)).expect(0);
+    write("10.244.7.7");
+    run();
+    write("10.244.7.8");
+    // The creation of the new load balancer fails, and then the restoration of the old one, which nothing desires afterwards.
+    let creations = Which::Function("HcnCreateLoadBalancer".into());
+    hns.emulator.inject_times(Fault::of_each(creations, Effect::Fail(Hresult::E_OUTOFMEMORY)), 2);
+    run();
+    assert_eq!(hns.load_balancers().len(), 1);
 }
 
 #[test]

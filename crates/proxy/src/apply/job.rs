@@ -82,14 +82,14 @@ pub struct Answer {
 
 impl Job {
     /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
-    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, the outage of
-    /// another job does not end it: its frontend would be left without a load balancer although HNS may answer again.
+    /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, an
+    /// unanswered call of another job does not end it: its frontend would have no load balancer although HNS may answer again.
     pub fn perform(&self, client: &Client) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
         let (mut released, mut has_deleted, mut unanswered) = (true, false, false);
         let mut answers = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            // After an unanswered call of its own, HNS may have a state that only an audit shows.
+            // If a call of this job was unanswered, only an audit shows what HNS has.
             if unanswered || !has_deleted && self.is_hns_unavailable() {
                 break;
             }
@@ -102,7 +102,7 @@ impl Job {
                 (Action::DeleteLoadBalancer { .. }, Ok(())) => has_deleted = true,
                 (Action::DeleteLoadBalancer { .. }, Err(_)) => released = false,
                 (Action::CreateLoadBalancer { frontend, .. }, Err(failure))
-                    // If its answer is missing, the restoration would have none either.
+                    // If the creation was unanswered, restoring the old load balancer would be unanswered too.
                     if released && !failure.is_unavailable() =>
                 {
                     match self.restore_previous(*frontend, client, &mut facts) {
@@ -159,11 +159,11 @@ impl Job {
         let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
         let id = match client.create_load_balancer(asked, document) {
             Err(error) if error.class() == Class::Exists => {
-                // An earlier call may have created it before it failed. Compare the content. Without an answer, it may be ours, even if it is
-                // absent: where HNS chooses the ids, it cannot be read by the requested one.
+                // An earlier call may have created it before it failed. Compare the content. If the read fails, the load balancer may
+                // be ours, even if the requested id is absent: HNS may have chosen another id.
                 let existing = match client.load_balancer(asked).inspect_err(|_| facts.push(uncertain())) {
                     Ok(existing) => existing,
-                    // The id is free, so HNS means the frontend: as after a restart of HNS that restored older objects (kubernetes 139519).
+                    // The id is free, so the frontend is in use, for example after HNS restored older objects (kubernetes 139519).
                     Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
                     Err(failed) => return Err(more_telling(error, failed).into()),
                 };
@@ -248,7 +248,8 @@ fn backends(document: &LoadBalancer) -> Option<Vec<Guid>> {
     Some(backends)
 }
 
-/// Of a refused creation and the failed read after it: the refusal if the id is free. Older builds report that of the HNS v1 API without a code.
+/// Which error of a refused creation and the failed read after it is reported: the refusal if the id may be free. In the HNS v1 API, older builds
+/// report an absent object without a code.
 fn more_telling(refusal: Error, failed: Error) -> Error {
     let is_perhaps_absent = failed.class() == Class::Absent || matches!(failed, Error::Envelope { .. });
     if is_perhaps_absent { refusal } else { failed }
@@ -281,7 +282,7 @@ fn create_endpoint(
     let id = match client.create_endpoint(network, asked, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
-            // If the id is free, HNS means the address.
+            // If the id is free, the address is in use.
             let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()));
             let existing = existing.map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);

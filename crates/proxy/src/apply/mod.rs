@@ -1,5 +1,5 @@
 //! Carries out the steps of a plan, with one outcome each. A failing step stops only the steps that depend on it,
-//! except if HNS becomes unavailable, which stops all that has not deleted a load balancer yet.
+//! except if HNS becomes unavailable: then only jobs that have already deleted a load balancer continue.
 //!
 //! A plan becomes a [`Queue`] of [`Job`]s. The queue knows the order, the dependencies and the observed state; a job
 //! makes native calls and depends on nothing else. So one thread or several ([`Workers`]) can drive the queue: it hands

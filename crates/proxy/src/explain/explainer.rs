@@ -92,8 +92,8 @@ impl Explainer<'_> {
         }
     }
 
-    /// The address of an endpoint that exists, or that a step creates: that of a family, if it has one. The endpoint of the host, behind an
-    /// IPv6 health check port, may have only IPv4.
+    /// An address of an endpoint that exists, or that a step creates, if possible of the given family. The endpoint of the host, behind an IPv6
+    /// health check port, may have only IPv4.
     fn address(&self, endpoint: Guid, family: Family, planned: &FxHashMap<Guid, IpAddr>) -> String {
         let known =
             self.planner.observed.endpoint(endpoint).map(|observed| observed.addresses.as_slice()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The load balancers that hnsproxy would create. Their ids tell the content of listed ones.
+//! The load balancers that hnsproxy would create. A listed load balancer with the id of one of them has its content.
 
 use hcn::Guid;
 use rustc_hash::FxHashMap;
@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::{Observed, ObservedLoadBalancer};
 use crate::identity::Lineage;
 
-/// The load balancers that we would create, computed when they are first needed: that is expensive.
+/// The load balancers that we would create. They are computed when they are first needed, since that is expensive.
 pub(super) struct Expected<F> {
     compute: Option<F>,
     by_lineage: FxHashMap<Lineage, (Guid, ObservedLoadBalancer)>,

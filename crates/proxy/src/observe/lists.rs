@@ -81,7 +81,8 @@ impl Observed {
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
         listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
-            // It was modified in place and then disappeared, or the v1 list shows other content, which can be wrong: it is read on its own.
+            // It was modified in place and then disappeared, or the v1 list shows other content. The v1 list can be wrong, so the endpoint is
+            // read on its own.
             Some(known) if self.untrusted_ids.contains(&listed.id) || shows_other(&listed.document, &known) => {
                 listed.document = None;
                 true
@@ -403,7 +404,7 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
     client.load_balancers_from_v1_list(fill).is_ok()
 }
 
-/// Whether a document differs from what the id of its endpoint says.
+/// Whether a listed document differs from the content that the id of its endpoint shows.
 fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
     document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
 }

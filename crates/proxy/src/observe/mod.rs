@@ -105,7 +105,7 @@ impl Observed {
         self.named.get(name)?.first().copied()
     }
 
-    /// The number of load balancers that translate connections, so that each reserves ports of the host.
+    /// The number of load balancers without DSR. Each reserves ports of the host, since it translates connections.
     pub fn load_balancers_without_dsr(&self) -> usize {
         self.load_balancers.values().filter(|observed| observed.is_without_dsr()).count()
     }
@@ -275,7 +275,7 @@ impl Observed {
         self.perhaps_deleted.insert(id);
     }
 
-    /// Records that all listed objects of a kind are known: those whose creation or deletion was uncertain are among them, or do not exist.
+    /// Records that all listed objects of a kind are known. An object whose creation or deletion was uncertain is either listed or absent.
     fn end_uncertainty(&mut self, kind: Kind) {
         // A list that lacks objects of HNS proves nothing.
         if self.incomplete_lists.contains(&kind) {

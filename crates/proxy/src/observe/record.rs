@@ -72,13 +72,13 @@ pub(super) fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<Obse
     }
 }
 
-/// A member that cannot be read, and has a frontend or a backend. Without it, the load balancer would seem to have other frontends, and would be
-/// deleted for the sake of one of them, or its endpoints would seem unused.
+/// An unreadable member that has a frontend or the backends. If it counted as absent, the load balancer would seem to have other frontends, and
+/// could be deleted because of one of them; or its endpoints would seem unused.
 pub(super) fn unclear_place(document: &LoadBalancer) -> Option<Unreadable> {
     identity::unclear_load_balancer(document).find(|one| match one.member.as_str() {
         "FrontendVIPs" | "PortMappings.VIPs" | "PortMappings.Protocol" | "PortMappings.ExternalPort" => true,
         _ if is_of_backends(one) => true,
-        // A frontend without an address has the address family that they say.
+        // They decide the address family of a frontend without an address.
         "Flags" => document.frontend_vips.is_empty(),
         _ => false,
     })

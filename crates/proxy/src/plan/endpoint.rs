@@ -157,7 +157,7 @@ impl Planner<'_> {
         if self.networks.len() == 1 || expected.purpose != EndpointPurpose::Backend {
             return true;
         }
-        // Also one that may be deleted: otherwise the retry of a failed deletion would find nothing to delete.
+        // An endpoint that may be deleted counts too: otherwise the retry of a failed deletion would find nothing to delete.
         let mut equal = self.equal_endpoints(expected).peekable();
         equal.peek().is_none() || equal.any(|id| self.remains_referenced(id, released))
     }

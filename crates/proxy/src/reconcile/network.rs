@@ -24,9 +24,10 @@ pub(super) struct NetworkChange {
 /// What HNS shows of a configured network.
 enum Found {
     Listed(Document),
-    /// The list lacks it, and a read by its id does not. A list that succeeds can still lack a network: the backends in it would be removed.
+    /// The list lacks it, but it can be read by its id: a list that succeeds can be incomplete. If the network counted as absent, its backends
+    /// would be removed.
     Unlisted(Document),
-    /// It is listed with an invalid document: its known state stays.
+    /// It is listed with an invalid document. What is known of it stays.
     Unreadable,
     Absent,
 }
@@ -126,7 +127,7 @@ impl Environment {
             };
             found.push((index, name, one));
         }
-        // After all reads: an error must change nothing, since the caller would not learn of the change.
+        // Updated after all reads: if a read fails, nothing may change, since the error returns no change to the caller.
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
         for (index, name, one) in found {
             let result = match one {
@@ -218,7 +219,7 @@ impl Environment {
     }
 }
 
-/// The error of a network that HNS does not have, with those that it has. The list is only for the message, and may fail.
+/// The error of a network that HNS does not have, with the names of the networks that it has. If their list fails, there are no names.
 fn absent(name: String, client: &Client) -> AuditError {
     let listed = client.networks_from_v1_list().unwrap_or_default();
     let documents: Vec<Document> = listed.into_iter().filter_map(|one| one.document?.ok()).collect();

@@ -31,7 +31,7 @@ pub enum Unready {
     EndpointsPending(Tally),
     /// Frontends and addresses whose last write failed.
     RetriesPending(usize),
-    /// Objects that nothing desires any more, whose creation failed and may have taken effect. The next list shows whether HNS has them.
+    /// Objects that are not desired, and whose creation failed and may have taken effect. The next list shows whether HNS has them.
     CreationsUncertain(usize),
     /// Services, frontends and addresses that are planned next, if no other reason explains them.
     ChangesPending(usize),

@@ -280,7 +280,7 @@ fn uncertain() -> Unready {
 /// The audits of one cycle. Each lists something else.
 const CYCLE: usize = 12;
 
-/// Slower than a process audits, so that what is repaired in one cycle no longer counts as an incident in the next.
+/// Audits at a longer interval than the process, so that a repair of one cycle does not count as an incident in the next.
 fn audit(rig: &mut Rig, times: usize) {
     for _ in 0..times {
         rig.now += Duration::from_secs(30);
@@ -336,7 +336,7 @@ fn the_endpoint_of_a_backend_in_another_network_is_deleted_although_the_first_at
     rig.cluster(vec![], vec![]);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.11"]);
     rig.sync();
-    // Most backends are in the second network now, so the first one is left out.
+    // Most backends are in the second network, so the backend in the first is left out.
     back(&mut rig, "ns/web", &["10.244.1.11", "10.245.1.11", "10.245.1.12"]);
     rig.break_once("HcnDeleteEndpoint", false, Hresult::E_OUTOFMEMORY);
     rig.run();

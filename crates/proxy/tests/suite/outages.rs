@@ -1,5 +1,5 @@
-//! HNS that becomes unavailable in the middle of a plan: no job follows an unanswered call until an audit succeeds, and a job that has
-//! deleted a load balancer leaves its frontend without one only if its own call was unanswered.
+//! HNS becomes unavailable in the middle of a plan. No job begins after an unanswered call until an audit succeeds. A job that has deleted a
+//! load balancer leaves its frontend without one only if a call of this job was unanswered.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

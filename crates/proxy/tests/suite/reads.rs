@@ -1,4 +1,4 @@
-//! Reads that fail, and lists that are incomplete: what is not known is not believed, and what is found later counts.
+//! Failed reads and incomplete lists: nothing is concluded from what is missing, and what a later read finds is used.
 
 use hcn::{Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};

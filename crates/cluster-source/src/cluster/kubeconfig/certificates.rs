@@ -69,9 +69,9 @@ fn text(bytes: Vec<u8>) -> Result<String, CertificateProblem> {
         return Err(CertificateProblem::Empty);
     }
     match bytes.as_slice() {
-        // A sequence that begins with version 3: a key store, which has the extension .pfx on Windows.
+        // A sequence that starts with version 3: a key store, a file with the extension .pfx on Windows.
         [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] => return Err(CertificateProblem::Pkcs12),
-        // A sequence with a length of more than one byte: text in PEM never begins like that.
+        // A sequence with a length of more than one byte. Text in PEM never starts with these bytes.
         [0x30, 0x81..=0x84, ..] => return Err(CertificateProblem::Der),
         _ => {}
     }

@@ -1,13 +1,13 @@
-//! The process groups of the credential plugins that run. On Unix they outlive a process that ends without dropping its runs. On Windows,
-//! their job object ends with the process.
+//! The process groups of the running credential plugins. On Unix, a plugin continues if the process ends without running destructors. On
+//! Windows, its job object ends with the process.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The ids of the groups, which are those of the plugins.
+/// The ids of the groups. They are the process ids of the plugins.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// A group that is known until this is dropped: its id may belong to other processes from then on.
+/// Keeps the id of a group in [`RUNNING`]. Dropped when the plugin has ended, since other processes may then get the id.
 #[derive(Debug)]
 pub(super) struct Registered(u32);
 
@@ -28,7 +28,7 @@ fn lock() -> MutexGuard<'static, BTreeSet<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Kills all credential plugins that run, with the processes that they started. For a process that ends at once: nothing is dropped then.
+/// Kills all running credential plugins, with the processes that they started. For a process that ends without running destructors.
 pub fn kill_plugins() {
     #[cfg(unix)]
     {

@@ -30,7 +30,7 @@ const KILL_AFTER: Duration = Duration::from_secs(30);
 
 const VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/// The credentials in what a plugin printed.
+/// Reads the credentials that a plugin printed.
 #[cfg(feature = "fuzzing")]
 pub(super) fn read_answer(answer: &[u8]) -> Option<answer::Credential> {
     answer::Credential::read(answer, VERSIONS.first()?).ok()

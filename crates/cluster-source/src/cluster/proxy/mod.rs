@@ -12,9 +12,7 @@ use super::userinfo::hide_userinfo;
 
 /// Where the URL of an unusable proxy comes from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "invalid proxy {proxy:?} ({variable}): expected e.g. http://10.0.0.1:3128, https://…, or socks5://… without a user name"
-)]
+#[error("invalid proxy {proxy:?} ({variable}): expected e.g. http://10.0.0.1:3128, https://… or socks5://…")]
 pub struct InvalidProxy {
     proxy: String,
     /// The field of the kubeconfig, or the variable of the environment.
@@ -76,7 +74,7 @@ pub(super) fn choose(
     }
 }
 
-/// Reads the URL of a proxy that kube can use. It would ignore the user name of a SOCKS5 proxy.
+/// Reads the URL of a proxy. `None` if it is invalid.
 fn read(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     has_host_and_port(&url).ok()?;
@@ -87,9 +85,6 @@ fn read(text: &str) -> Option<Uri> {
         _ => return None,
     };
     let authority = url.authority()?.as_str().trim_end_matches(':');
-    if scheme == "socks5" && authority.contains('@') {
-        return None;
-    }
     // The connector knows the default ports of http and https only.
     let port = if scheme == "socks5" && url.port_u16().is_none() { ":1080" } else { "" };
     Uri::builder().scheme(scheme).authority(format!("{authority}{port}")).path_and_query("/").build().ok()
@@ -129,7 +124,7 @@ mod tests {
             (&[("HTTPS_PROXY", "socks5h://p:1081")], SERVER, Some("socks5://p:1081/")),
             (&[("HTTPS_PROXY", "http://user:word@p:3128")], SERVER, Some("http://user:word@p:3128/")),
             (&[("HTTPS_PROXY", "ftp://p")], SERVER, Some("invalid proxy \"ftp")),
-            (&[("HTTPS_PROXY", "socks5://user:word@p")], SERVER, Some("invalid proxy \"socks5")),
+            (&[("HTTPS_PROXY", "socks5://user:word@p")], SERVER, Some("socks5://user:word@p:1080/")),
             (&[("HTTPS_PROXY", "//p:3128")], SERVER, Some("invalid proxy \"//p")),
             (&[("HTTPS_PROXY", "localhost")], SERVER, Some("http://localhost/")),
             (&[("HTTPS_PROXY", "cache.corp.example.com:1234")], SERVER, Some("http://cache.corp.example.com:1234/")),

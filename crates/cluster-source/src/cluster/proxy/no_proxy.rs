@@ -29,7 +29,7 @@ impl NoProxy {
     /// Whether no proxy is used for a server.
     pub(super) fn excludes(&self, server: &Uri) -> bool {
         let host = server.host().unwrap_or_default();
-        // Before its case is changed: only `localhost` itself is special in Go, not `LOCALHOST`.
+        // Compared before the conversion to lower case: in Go, only `localhost` is special, not `LOCALHOST`.
         let is_localhost = host == "localhost";
         let host = host.to_lowercase();
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -79,7 +79,7 @@ impl Entry {
     }
 }
 
-/// A network of IPv4 addresses that are mapped to IPv6 is one of IPv4 addresses.
+/// Converts a network of IPv4-mapped IPv6 addresses to a network of IPv4 addresses.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else { return network };
     let length = mapped.prefix_len().checked_sub(96);

@@ -56,7 +56,7 @@ pub(super) struct Reflector<K: Kind> {
     silent: bool,
     /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
-    /// The size of their text.
+    /// The size of the text of these objects in bytes, each counted with at least [`MIN_OBJECT`].
     list_bytes: usize,
     /// The resource versions of objects whose problems were emitted, by `namespace/name`.
     reported: BTreeMap<String, String>,
@@ -161,7 +161,7 @@ impl<K: Kind> Reflector<K> {
     }
 
     /// # Errors
-    /// If the event is an `ERROR`, or older than the one before it: the watch cannot continue. If the list is too large.
+    /// If the event is an `ERROR`, or older than the one before it, so that the watch cannot continue; or if the list is too large.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
         match (event, self.is_complete()) {
@@ -284,7 +284,7 @@ impl<K: Kind> Reflector<K> {
     /// Adds an object to the list.
     ///
     /// # Errors
-    /// If the list is too large: it may have pages, or a stream may have objects, without an end.
+    /// If the list is too large: a server may send pages, or the objects of a stream, without an end.
     fn collect(&mut self, object: Object<K::Item>, changes: &mut Vec<Change>) -> Result<(), RequestError> {
         if self.is_other(&object.identity) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The fields of a certificate that decide whether Go trusts it, and that rustls-webpki does not show. It verifies the signatures.
+//! Reads the fields of a certificate that decide whether Go trusts it, and that rustls-webpki does not show. rustls-webpki verifies the signatures.
 //!
 //! Certificates are specified in [RFC 5280](https://www.rfc-editor.org/rfc/rfc5280#section-4.1).
 
@@ -27,11 +27,11 @@ const CERTIFICATE_SIGNING: u8 = 0x04;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Certificate {
-    /// Of version 1 or 2: it has no extensions.
+    /// Whether it has X.509 version 1 or 2, which have no extensions.
     pub(super) is_old: bool,
     pub(super) issuer: Name,
     pub(super) subject: Name,
-    /// In UTC, the last moment included.
+    /// The first and the last second in which it is valid, in UTC.
     pub(super) valid: (DateTime, DateTime),
     /// DNS names and IP addresses.
     pub(super) names: Vec<String>,
@@ -128,7 +128,7 @@ impl Certificate {
         is_authority && self.may_sign && self.is_for_servers
     }
 
-    /// Whether this number of authorities may be between it and the certificate of the server.
+    /// Whether it allows this number of intermediate certificates between it and the certificate of the server.
     pub(super) fn allows_intermediates(&self, count: usize) -> bool {
         let max = self.basic_constraints.and_then(|constraints| constraints.max_intermediates);
         max.is_none_or(|max| count <= max)
@@ -153,7 +153,7 @@ impl Name {
     }
 }
 
-/// The name, as far as people recognize it.
+/// The common name, or else the organization, in quotation marks.
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.common_name(), self.field(ORGANIZATION)) {
@@ -164,7 +164,7 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// Of the fields of a public key.
+/// Whether a public key, given by its fields, is an RSA key that is too short.
 fn is_short_rsa(mut public_key: Der<'_>) -> bool {
     let is_rsa = public_key.enter(tag::SEQUENCE).and_then(|mut algorithm| algorithm.read(tag::OID)) == Some(RSA);
     // The first byte of a bit string is the number of unused bits.
@@ -182,7 +182,7 @@ fn alternative_name((tag, value): (u8, &[u8])) -> Option<String> {
     const DNS_NAME: u8 = tag::implicit(2);
     const IP_ADDRESS: u8 = tag::implicit(7);
     match tag {
-        // Whoever answers chooses the text, and messages show it.
+        // The server chooses the text, and messages show it.
         DNS_NAME => Some(String::from_utf8_lossy(value).escape_debug().to_string()),
         IP_ADDRESS => {
             let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);

@@ -1,6 +1,6 @@
 //! Reads values in DER, the encoding of certificates.
 
-/// The elements of a value, one after the other. What is not valid DER has no next element.
+/// Iterates over the elements of a value, and ends at the first that is not valid DER.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Der<'a> {
     rest: &'a [u8],
@@ -18,12 +18,12 @@ pub(super) mod tag {
     pub(in super::super) const SEQUENCE: u8 = 0x30;
     pub(in super::super) const SET: u8 = 0x31;
 
-    /// A field that the type numbers, with elements.
+    /// The context-specific tag of a field that contains elements.
     pub(in super::super) const fn explicit(number: u8) -> u8 {
         0xa0 | number
     }
 
-    /// A field that the type numbers, with bytes.
+    /// The context-specific tag of a field that contains bytes.
     pub(in super::super) const fn implicit(number: u8) -> u8 {
         0x80 | number
     }
@@ -65,7 +65,7 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&length, rest) = rest.split_first()?;
     let (length, rest) = match length {
         0..=0x7f => (usize::from(length), rest),
-        // The length follows, in this number of bytes. Certificates have less than 16 MiB.
+        // The low bits are the number of bytes of the length that follows. Three are enough: certificates are smaller than 16 MiB.
         0x81..=0x83 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
             (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), rest)

@@ -13,7 +13,7 @@ pub enum TlsError {
     ServerName { name: String },
     #[error("invalid client certificate: {0}")]
     Identity(#[from] IdentityError),
-    #[error("cannot use the certificates that this system trusts; set certificate-authority: {}", error_chain(.0))]
+    #[error("cannot use the certificates that this system trusts: {}; set certificate-authority", error_chain(.0))]
     SystemTrust(#[source] Box<kube::Error>),
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
@@ -25,7 +25,7 @@ pub enum IdentityError {
     #[error("no certificate in PEM in client-certificate: no line BEGIN CERTIFICATE")]
     NoCertificate,
     #[error(
-        "client-certificate has a private key, but no certificate in PEM; client-certificate and client-key may be exchanged"
+        "client-certificate has a private key, but no certificate in PEM; client-certificate and client-key may be swapped"
     )]
     KeyAsCertificate,
     #[error("the first certificate in client-certificate cannot be read")]
@@ -44,7 +44,7 @@ pub enum IdentityError {
     Mismatch,
 }
 
-/// Why the certificate of the server is not trusted. The messages continue "TLS handshake failed: ".
+/// Why the certificate of the server is not trusted. The message follows "TLS handshake with API server URL failed: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::cluster) enum ServerCertificateError {
     #[error("the certificate of the server is malformed, or has a critical extension that is not supported")]
@@ -61,7 +61,7 @@ pub(in crate::cluster) enum ServerCertificateError {
     #[error("the certificate of the server is not for servers; its extended key usage needs serverAuth")]
     NotForServers,
     #[error(
-        "the certificate of the server is that of a certificate authority (CA:TRUE); issue one with CA:FALSE, or add it to {trust}"
+        "the certificate of the server belongs to a certificate authority (CA:TRUE); issue one with CA:FALSE, or add it to {trust}"
     )]
     AuthorityAsServer { trust: String },
     #[error("the certificate of the server is signed by {issuer}, and {trust} has only {}; add the certificate of the authority that signed it", list(.trusted))]
@@ -71,9 +71,13 @@ pub(in crate::cluster) enum ServerCertificateError {
     )]
     OtherKey { issuer: String, trust: String },
     #[error(
-        "the certificate of the server is signed by {issuer}, which {trust} has, but which may not sign certificates of servers; its certificate needs CA:TRUE, and keyCertSign in its key usage"
+        "the certificate of the server is signed by {issuer}, whose certificate in {trust} does not allow it to sign certificates of servers; it needs CA:TRUE, and keyCertSign in its key usage"
     )]
     NotAnAuthority { issuer: String, trust: String },
+    #[error(
+        "the intermediate certificate {name}, which the server sends, does not allow it to sign certificates of servers; it needs CA:TRUE, and keyCertSign in its key usage"
+    )]
+    IntermediateMayNotSign { name: String },
     #[error(
         "the certificate of the server is signed by {issuer}, and with more intermediate certificates than {trust} allows (pathlen)"
     )]
@@ -91,7 +95,7 @@ pub(in crate::cluster) enum ServerCertificateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster) enum Whose {
     Server,
-    /// One that the server sends beside its own.
+    /// One that the server sends in addition to its own.
     Intermediate,
     /// An authority in the kubeconfig.
     Authority {
@@ -110,7 +114,7 @@ impl Display for Whose {
     }
 }
 
-/// Enough to recognize the certificate. A certificate may have thousands of names.
+/// The number of names in a message. A certificate may have thousands, and a few are enough to recognize it.
 const SHOWN: usize = 10;
 
 fn list(names: &[String]) -> String {

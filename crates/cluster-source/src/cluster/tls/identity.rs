@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::error::IdentityError;
 use crate::cluster::pem;
 
-/// The client certificate, if there is one. A certificate of any version is only sent, so rustls-webpki need not support it.
+/// The client certificate, if there is one. It may have any version of X.509: it is only sent, so rustls-webpki does not have to support it.
 pub(super) fn identity(auth: &AuthInfo, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, IdentityError> {
     let (Some(certificate), Some(key)) = (&auth.client_certificate_data, &auth.client_key_data) else {
         return Ok(None);
@@ -19,7 +19,7 @@ pub(super) fn identity(auth: &AuthInfo, provider: &CryptoProvider) -> Result<Opt
     let certificates = certificates(&decode(certificate))?;
     let key = private_key(&decode(key.expose_secret()))?;
     let key = provider.key_provider.load_private_key(key).map_err(|_| IdentityError::Key)?;
-    // The parser of trusted certificates reads every version.
+    // The parser for trusted certificates accepts every version.
     let first = certificates.first().and_then(|first| webpki::anchor_from_trusted_cert(first).ok());
     let public_key = webpki::spki_for_anchor(&first.ok_or(IdentityError::Certificate)?);
     if key.public_key().is_some_and(|of_key| of_key != public_key) {
@@ -47,7 +47,7 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityErr
 
 /// The first key in a text. Other blocks, for example the parameters of a curve, are skipped.
 fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, IdentityError> {
-    // A sequence: text in PEM never begins like that.
+    // A sequence in DER. Text in PEM never starts with this byte.
     if text.first() == Some(&0x30) {
         return Err(IdentityError::DerKey);
     }

@@ -34,7 +34,7 @@ pub(super) fn client_config(config: &Config) -> Result<ClientConfig, TlsError> {
     let verifier: Option<Arc<dyn ServerCertVerifier>> = match &config.root_cert {
         _ if config.accept_invalid_certs => Some(Arc::new(AnyServer(algorithms))),
         Some(certificates) => Some(Arc::new(ServerVerifier::new(certificates, trust(config), algorithms))),
-        // Without TLS, nobody need be trusted, and the system may have no certificates.
+        // Without TLS, no server has to be trusted. Reading the certificates of the system could fail, since it may have none.
         None if !uses_tls(config) => Some(Arc::new(ServerVerifier::new(&[], String::new(), algorithms))),
         None => None,
     };
@@ -57,7 +57,7 @@ fn uses_tls(config: &Config) -> bool {
     urls.into_iter().flatten().any(|url| url.scheme_str() == Some("https"))
 }
 
-/// Where the trusted certificates are from.
+/// The setting that has the trusted certificates, for messages.
 fn trust(config: &Config) -> String {
     match &config.root_cert_file {
         Some(file) => format!("certificate-authority ({})", file.display()),
@@ -71,10 +71,10 @@ fn system_trust() -> Result<ClientConfig, TlsError> {
     config.rustls_client_config().map_err(|source| TlsError::SystemTrust(Box::new(source)))
 }
 
-/// The name that the server must prove, if it is not that of its URL.
+/// The name that the certificate of the server must have, if it is not the host of its URL.
 ///
 /// # Errors
-/// If no server can have the name.
+/// If the name is neither a DNS name nor an address.
 pub(super) fn server_name(config: &Config) -> Result<Option<ServerName<'static>>, TlsError> {
     let Some(name) = &config.tls_server_name else { return Ok(None) };
     let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));

@@ -1,7 +1,7 @@
 //! Decides whether the certificate of a server is trusted, with the rules of Go's `crypto/x509` (`Certificate.Verify`).
 //!
-//! rustls-webpki builds and verifies the chains of certificates. It differs from Go in a few rules, which are added here: a certificate of the
-//! server that is itself trusted needs no signature; an authority must be valid, and allowed to sign.
+//! rustls-webpki builds and verifies the chains of certificates. This module adds the rules of Go that it lacks: a certificate of the server that
+//! is itself trusted needs no signature of an authority; an authority must be valid, and allowed to sign.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl ServerVerifier {
         Self { trusted, anchors, trust, algorithms }
     }
 
-    /// The checks of Go, in its order, since the first failure is the one that is shown.
+    /// Makes Go's checks in Go's order, since messages show the first failure only.
     pub(super) fn verify(
         &self,
         der: &CertificateDer<'_>,
@@ -90,8 +90,12 @@ impl ServerVerifier {
             .map_err(|error| self.explain(error, &certificate, intermediates, date_time(now)))
     }
 
-    /// Whether the authority at the end of a path may sign the path: rustls-webpki ignores these fields of a trusted certificate.
+    /// Whether all authorities of a path may sign it. rustls-webpki ignores these fields of a trusted certificate, and the key usage of each.
     fn may_sign(&self, path: &VerifiedPath<'_>, now: DateTime) -> bool {
+        let is_authority = |der: &[u8]| Certificate::read(der).is_some_and(|one| one.is_authority());
+        if !path.intermediate_certificates().all(|one| is_authority(&one.der())) {
+            return false;
+        }
         let intermediates = path.intermediate_certificates().count();
         self.trusted.iter().filter(|trusted| trusted.anchor == *path.anchor()).any(|Trusted { certificate, .. }| {
             certificate.is_valid_at(now)
@@ -100,7 +104,7 @@ impl ServerVerifier {
         })
     }
 
-    /// Names the reason of a refusal.
+    /// Finds the reason of an error of rustls-webpki.
     fn explain(
         &self,
         error: webpki::Error,
@@ -126,8 +130,12 @@ impl ServerVerifier {
             | Error::UnsupportedSignatureAlgorithmContext(_)
             | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => ServerCertificateError::Algorithm,
             Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => {
-                let (issuer, count) = last_issuer(certificate, intermediates);
-                self.explain_issuer(&issuer, count, now)
+                let chain = chain(certificate, intermediates);
+                if let Some(intermediate) = chain.iter().find(|one| !one.is_authority()) {
+                    return ServerCertificateError::IntermediateMayNotSign { name: intermediate.subject.to_string() };
+                }
+                let issuer = &chain.last().unwrap_or(certificate).issuer;
+                self.explain_issuer(issuer, chain.len(), now)
             }
             other => ServerCertificateError::Other(other.to_string()),
         }
@@ -160,19 +168,17 @@ impl Trusted {
     }
 }
 
-/// The issuer that a chain ends with, and the number of certificates between it and that of the server.
-fn last_issuer(certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> (Name, usize) {
-    let intermediates: Vec<_> = intermediates.iter().filter_map(|der| Certificate::read(der)).collect();
-    let mut issuer = &certificate.issuer;
-    // Each step uses another certificate, so there are no more steps.
-    for step in 0..intermediates.len() {
-        let signs = |next: &&Certificate| next.subject == *issuer && next.issuer != *issuer;
-        let Some(next) = intermediates.iter().find(signs) else {
-            return (issuer.clone(), step);
-        };
-        issuer = &next.issuer;
+/// The intermediate certificates of a chain, from that of the server on.
+fn chain(certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> Vec<Certificate> {
+    let mut rest: Vec<_> = intermediates.iter().filter_map(|der| Certificate::read(der)).collect();
+    let mut chain: Vec<Certificate> = Vec::new();
+    // Each certificate is used once, since certificates can name each other.
+    loop {
+        let issuer = &chain.last().unwrap_or(certificate).issuer;
+        let signs = |next: &Certificate| next.subject == *issuer && next.issuer != *issuer;
+        let Some(position) = rest.iter().position(signs) else { return chain };
+        chain.push(rest.swap_remove(position));
     }
-    (issuer.clone(), intermediates.len())
 }
 
 impl Certificate {

@@ -42,7 +42,7 @@ pub struct Envelope<'a> {
     pub output: Option<&'a RawValue>,
 }
 
-/// Reads a member that has its default if it cannot be read. That is a failure without text and code.
+/// Reads a member of an envelope. An unreadable member has its default, so the call counts as failed, without a text or a code.
 fn lenient<'de, D: Deserializer<'de>, T: Member>(deserializer: D) -> Result<T, D::Error> {
     Ok(T::read(&Value::deserialize(deserializer)?).unwrap_or_default())
 }

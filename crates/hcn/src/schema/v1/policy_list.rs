@@ -56,7 +56,7 @@ impl TryFrom<PolicyList> for LoadBalancer {
     /// Fails with the reason if the policy list is not a load balancer.
     fn try_from(v1: PolicyList) -> Result<Self, String> {
         let mut other = v1.other;
-        // They are not those of v2: `Flags` has other bits than the flags of a v2 load balancer.
+        // These members have another meaning in v2: `Flags` has other bits than the flags of a v2 load balancer.
         for member in ["SchemaVersion", "Flags"] {
             other.shift_remove(member);
         }
@@ -76,7 +76,7 @@ impl TryFrom<PolicyList> for LoadBalancer {
             if !elb.kind.eq_ignore_ascii_case(ElbPolicy::TYPE) {
                 return Err(format!("a policy list of type {:?} is not a load balancer", elb.kind));
             }
-            // v2 has one list of addresses for all ports. With all of them, no frontend is missing.
+            // v2 has one list of addresses for all ports. It gets the addresses of all policies, so that no frontend is missing.
             let known = &mut document.frontend_vips;
             elb.vips.into_iter().for_each(|vip| {
                 if !known.contains(&vip) {

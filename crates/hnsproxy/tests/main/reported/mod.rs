@@ -94,7 +94,7 @@ fn case_02_reused_ip() {
             "{file}"
         );
     }
-    // No record is ready. That of the pod which is not terminating counts, since the address belongs to it.
+    // No record is ready. The record of the pod that is not terminating counts, since the address belongs to that pod.
     assert_eq!(programmed("02-reused-ip/e-oldserving-newnotready.yaml"), Vec::<String>::new());
 }
 

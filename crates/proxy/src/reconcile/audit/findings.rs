@@ -54,9 +54,9 @@ impl Reconciler {
         self.dirty.frontends.extend(own.flat_map(|target| self.desired.users(target)));
     }
 
-    /// Makes the frontends of foreign load balancers dirty if one of their endpoints is at these addresses, and new or changed: `--take-over`
-    /// removes those with an endpoint in our networks. The list that has the load balancer can be one before the list that has its endpoint,
-    /// and kube-proxy uses endpoints of ours, which may have been lost and are created again.
+    /// Makes the frontends of foreign load balancers dirty if they have an endpoint at one of these addresses of new and changed endpoints:
+    /// `--take-over` removes load balancers with an endpoint in our networks. HNS can list a load balancer earlier than its endpoint. A load
+    /// balancer of kube-proxy can also use an endpoint that hnsproxy created, that HNS lost, and that is created again.
     pub(in super::super) fn mark_left_by_kube_proxy(&mut self, addresses: &BTreeSet<IpAddr>) {
         if !self.environment.settings.take_over || addresses.is_empty() {
             return;

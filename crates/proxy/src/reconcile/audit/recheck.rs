@@ -60,7 +60,7 @@ impl Reconciler {
         if let Err(error) = result {
             self.audit.record_failed_read(error);
         }
-        // What was read before an error is dirty now, and the plan does not cover it.
+        // What was read before an error is dirty, and the current plan does not cover it.
         changed
     }
 

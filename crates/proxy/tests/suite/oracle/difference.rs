@@ -324,7 +324,7 @@ impl Comparison<'_> {
                     // Its network is missing, and was not looked for.
                     || self.facts.networks.present(index).is_none()
             };
-            // HNS lets another program use an endpoint of ours, and would delete it nevertheless.
+            // Another program uses our endpoint, which therefore stays: HNS would delete it in spite of that.
             if self.snapshot.users(*id).any(|user| self.foreign.contains(&user)) {
                 continue;
             }

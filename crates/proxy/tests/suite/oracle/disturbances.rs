@@ -67,7 +67,7 @@ impl Disturbances {
         self.0.retain(|key, one| !is_found(key, one));
     }
 
-    /// Records an audit that failed: what it did not read is read in the next cycle, so the audits in a row begin again.
+    /// Records a failed audit. What it did not read is read in the next cycle, so the count of audits starts again.
     pub(super) fn audit_failed(&mut self) {
         self.0.values_mut().for_each(|one| one.audits = 0);
     }

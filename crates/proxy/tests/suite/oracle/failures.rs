@@ -13,7 +13,7 @@ use super::witness::Witness;
 use super::write::Write;
 
 impl Witness {
-    /// Whether a write restores the load balancer that was deleted before HNS refused its successor. What is desired has failed then.
+    /// Whether a write restores a load balancer that was deleted, because HNS refused to create its replacement. The replacement has failed then.
     pub(super) fn is_restoration(&mut self, write: &Write, succeeded: bool) -> bool {
         let (before, written) = (self.replacing.take(), self.written.first());
         let is_on = |frontends: &[Frontend]| frontends.iter().any(|one| written == Some(&Subject::Frontend(*one)));
@@ -34,7 +34,7 @@ impl Witness {
         }
     }
 
-    /// Records a call that is no write. If it fails while the process writes, the write that it belongs to has failed.
+    /// Records a call that is not a write. If it fails during a run, the write to which it belongs has failed.
     pub(super) fn read(&mut self, call: &Call, object: Option<(Kind, Guid)>, failed: bool, emulator: &Emulator) {
         let written = std::mem::take(&mut self.written);
         if !failed {

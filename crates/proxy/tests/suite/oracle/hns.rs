@@ -386,7 +386,7 @@ impl Hns {
             state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if write.is_none() {
-            // After an outage, everything is written again, and what an audit does not read fails nothing but the audit.
+            // After an error of class `Unavailable`, everything is written again. A failed read of an audit fails only the audit.
             let failed = answer.as_ref().is_err_and(|error| error.class() != Class::Unavailable);
             state.witness.read(call, object, failed && state.audit.is_none(), &self.emulator);
             let what = if let Call::Hns { path, .. } = call { path } else { call.function() };
@@ -432,7 +432,7 @@ impl Hcn for Hns {
         if !call.is_counted() {
             return self.emulator.call(call);
         }
-        // Calls take no time here: without it, one thread would often finish a job before the next one begins.
+        // Calls take no time here. Without the yield, one thread would often finish a job before the next thread begins.
         std::thread::yield_now();
         let mut state = self.state();
         state.clock += 1;

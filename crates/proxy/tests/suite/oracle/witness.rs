@@ -44,8 +44,8 @@ pub(super) struct Witness {
     pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
     pub(super) failed: HashSet<Subject>,
-    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused its successor since. What is created then
-    /// is the old one.
+    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused to create its replacement since. If it has, the
+    /// next creation restores the old load balancer.
     pub(super) replacing: Option<(Vec<Frontend>, bool)>,
     /// What the last call has written.
     pub(super) written: Vec<Subject>,
@@ -148,7 +148,7 @@ impl Witness {
         }
     }
 
-    /// This thread takes a job: the others know its answers.
+    /// Records that this thread takes another job, so that the other threads know the answers of its last one.
     pub(super) fn recorded(&mut self) {
         self.unrecorded.remove(&std::thread::current().id());
     }
@@ -364,11 +364,11 @@ impl Witness {
         }
         self.written = self.subjects(write, deleted.as_ref(), emulator);
         let deletes = matches!(write, Write::DeleteEndpoint(_) | Write::DeleteLoadBalancer(_));
-        // The process takes an absent object for deleted.
+        // The process treats an absent object as deleted.
         let failure = class.filter(|class| !(deletes && *class == Class::Absent));
         let restores = self.is_restoration(write, failure.is_none());
         for subject in self.written.clone() {
-            // The job ends. Those of other threads that have deleted go on.
+            // This job ends. Jobs of other threads that have deleted a load balancer continue.
             if class == Some(Class::Unavailable) {
                 self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
             }

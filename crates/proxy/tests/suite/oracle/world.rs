@@ -336,7 +336,7 @@ impl World {
         differences.retain(|one| !is_leaked(one));
         let leaked = differences.len() < count;
         let snapshot = Snapshot::of(&self.hns.emulator);
-        // Of Services of one age, another one than the owner may want no load balancer: then a leaked port is no difference.
+        // If Services of the same age claim a frontend, one that does not own it may need no load balancer. A leaked port is then no difference.
         let hides_leak = |(frontend, wanted): (&Frontend, &Vec<Wanted>)| {
             leaks && frontend.address.is_none() && wanted.len() > 1 && snapshot.on(*frontend).next().is_none()
         };

@@ -126,7 +126,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
 pub(super) static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 pub(super) static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-/// A server with a certificate and those that it sends beside it. It asks for a client certificate, and accepts any.
+/// A server with a certificate, and with the chain that it sends in addition. It asks for a client certificate, and accepts any.
 pub(super) fn server(
     certificate: &Issued,
     chain: &[&Issued],

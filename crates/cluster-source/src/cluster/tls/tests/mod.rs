@@ -30,7 +30,7 @@ fn config(trusted: &[&Issued]) -> Config {
     config
 }
 
-/// What a client that trusts some certificates says about a server, and whom it asks for.
+/// The result of a client that trusts some certificates, and connects to a server by a name.
 fn connect(
     trusted: &[&Issued],
     certificate: &Issued,
@@ -111,6 +111,9 @@ fn a_server_is_trusted_by_its_authority_as_in_go() {
     let from_expired_root = expired_root.server(unchanged);
     let expired_middle = ca.intermediate(expired);
     let below_expired = expired_middle.server(unchanged);
+    let no_sign_middle = ca.intermediate(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    let below_no_sign = no_sign_middle.server(unchanged);
+    let may_not_sign = ServerCertificateError::IntermediateMayNotSign { name: "\"intermediate\"".into() };
     let no_sign = root(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
     let from_no_sign = no_sign.server(unchanged);
     let no_usage = root(|params| params.key_usages = vec![]);
@@ -153,6 +156,7 @@ fn a_server_is_trusted_by_its_authority_as_in_go() {
             &[&expired_middle],
             Err(ServerCertificateError::Expired { whose: Whose::Intermediate, at: PAST }),
         ),
+        ("an intermediate that may not sign", &[&ca], &below_no_sign, &[&no_sign_middle], Err(may_not_sign)),
         ("an authority that may not sign", &[&no_sign], &from_no_sign, &[], Err(not_an_authority("root"))),
         ("an authority without a key usage", &[&no_usage], &from_no_usage, &[], Ok(())),
         ("an authority without CA:TRUE", &[&no_ca], &from_no_ca, &[], Err(not_an_authority("root"))),
@@ -321,7 +325,7 @@ fn the_name_of_a_server_is_verified_as_in_go() {
         let refused = ServerCertificateError::OtherName { wanted: name.to_owned(), names };
         assert_eq!(connect(&[&ca], &leaf, &[], name), Err(refused), "{name}");
     }
-    // Clients ignored the common name since Go 1.17.
+    // Since Go 1.17, clients ignore the common name.
     let common_name = Some("server".to_owned());
     let refused = ServerCertificateError::NoNames { wanted: "server".to_owned(), common_name };
     assert_eq!(connect(&[&ca], &unnamed, &[], "server"), Err(refused));
