@@ -39,6 +39,8 @@ mod rig;
 mod scenarios;
 #[path = "suite/truth.rs"]
 mod truth;
+#[path = "suite/unreadable.rs"]
+mod unreadable;
 #[path = "suite/updates.rs"]
 mod updates;
 #[path = "suite/writers.rs"]

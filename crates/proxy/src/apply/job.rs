@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{Failure, is_load_balancer_absent};
 use crate::frontend::Frontend;
 use crate::identity;
-use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner, readable_backends};
 use crate::plan::{Action, Step};
 use crate::settings::Capabilities;
 
@@ -41,8 +41,9 @@ pub(super) enum Fact {
         observed: ObservedEndpoint,
     },
     EndpointDeleted(Guid),
-    /// The load balancer exists.
+    /// The load balancer exists. As for an endpoint, HNS may have given it another id.
     LoadBalancer {
+        asked: Guid,
         id: Guid,
         observed: ObservedLoadBalancer,
     },
@@ -181,7 +182,7 @@ impl Job {
             }
             Ok(id) => id,
         };
-        facts.push(Fact::LoadBalancer { id, observed });
+        facts.push(Fact::LoadBalancer { asked, id, observed });
         Ok(())
     }
 
@@ -213,13 +214,21 @@ impl Job {
         };
         if let Some(read_back) = read_back {
             // HNS 15.4 reports success and changes nothing (kubernetes issue 131466).
+            if identity::unclear_load_balancer(&read_back).next().is_some() {
+                // What cannot be read does not show whether HNS modifies: only backends that can be read are compared.
+                if backends(&read_back).is_some_and(|read| read != backends(document).unwrap_or_default()) {
+                    return Err(Failure::ModifyHadNoEffect);
+                }
+                facts.push(Fact::LoadBalancer { asked: id, id, observed });
+                return Ok(());
+            }
             if identity::load_balancer_content(&read_back, &self.capabilities) != observed.content {
                 facts.push(Fact::ModifyFails);
                 return Err(Failure::ModifyHadNoEffect);
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
-        facts.push(Fact::LoadBalancer { id, observed });
+        facts.push(Fact::LoadBalancer { asked: id, id, observed });
         Ok(())
     }
 
@@ -230,6 +239,13 @@ impl Job {
         let id = identity::load_balancer_id(frontend, content);
         self.create_load_balancer(id, document, client, facts)
     }
+}
+
+/// The backends of a load balancer, sorted; `None` if they cannot be read.
+fn backends(document: &LoadBalancer) -> Option<Vec<Guid>> {
+    let mut backends = readable_backends(document)?;
+    backends.sort_unstable();
+    Some(backends)
 }
 
 /// Which error of a refused creation and the failed read after it is reported: the refusal if the id may be free. In the HNS v1 API, older builds

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hcn::Guid;
 use hcn::schema::LoadBalancer;
+use hcn::{Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
@@ -292,11 +292,17 @@ impl<'a> Queue<'a> {
                 // HNS may ignore the requested id, and load balancers of this plan have the requested one.
                 if asked != id {
                     self.renamed.insert(asked, id);
+                    self.observed.forget_perhaps_created(Kind::Endpoint, asked);
                 }
                 self.observed.insert_endpoint(id, observed, &mut ignored);
             }
             Fact::EndpointDeleted(id) => self.observed.forget_endpoint(id, &mut ignored),
-            Fact::LoadBalancer { id, observed } => self.observed.insert_load_balancer(id, observed, &mut ignored),
+            Fact::LoadBalancer { asked, id, observed } => {
+                if asked != id {
+                    self.observed.forget_perhaps_created(Kind::LoadBalancer, asked);
+                }
+                self.observed.insert_load_balancer(id, observed, &mut ignored);
+            }
             Fact::LoadBalancerDeleted(id) => self.observed.forget_load_balancer(id, &mut ignored),
             Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut ignored),
             Fact::CreateUncertain { kind, id, endpoints } => self.observed.mark_perhaps_created(kind, id, &endpoints),
@@ -322,6 +328,7 @@ mod tests {
     use super::*;
     use crate::frontend::{EndpointPurpose, Frontend};
     use crate::model::Family;
+    use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
     use crate::plan::Reason;
 
     fn id(number: u8) -> Guid {
@@ -470,5 +477,18 @@ mod tests {
             assert_eq!(outcomes, [Outcome { step: create_endpoint(1), result: Err(unavailable), restored: false }]);
             assert!(left.is_empty());
         });
+    }
+    #[test]
+    fn a_creation_with_another_id_ends_the_uncertainty_of_the_requested_one() {
+        let (mut observed, mut modify_verified) = (Observed::default(), false);
+        let mut capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V1);
+        observed.mark_perhaps_created(Kind::LoadBalancer, id(1), &[]);
+        observed.mark_perhaps_created(Kind::Endpoint, id(1), &[]);
+        let mut queue = Queue::new(Vec::new(), &mut observed, &mut capabilities, &mut modify_verified);
+        let balancer = ObservedLoadBalancer::of(&document(&[]), queue.capabilities, Owner::Us);
+        queue.apply_fact(Fact::LoadBalancer { asked: id(1), id: id(2), observed: balancer });
+        let endpoint = ObservedEndpoint::of(Guid::nil(), &Endpoint::default(), Owner::Us);
+        queue.apply_fact(Fact::Endpoint { asked: id(1), id: id(3), observed: endpoint });
+        assert_eq!(observed.perhaps_created_count(), 0);
     }
 }

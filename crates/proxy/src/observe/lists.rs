@@ -7,8 +7,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
-use super::object::unclear_place;
 use super::read::readable_or_absent;
+use super::record::{endpoint_record, record_of, record_of_v1_list, skipped};
+use super::skipped::SkippedObject;
 use super::v1_lists;
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
@@ -71,8 +72,8 @@ impl Observed {
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
-        self.skipped_endpoints.retain(|id, _| present.contains(id));
-        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.contains_key(id);
+        self.skipped_endpoints.retain(&present);
+        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.is_current(id);
         listed.retain(|(_, listed)| !known(&listed.id));
 
         // If an id equals the one that hnsproxy would use now, the content is known, and the document need not be read.
@@ -102,8 +103,7 @@ impl Observed {
             // The v1 list only saves calls. If it fails, each endpoint is read on its own.
             let fill = client.endpoints_from_v1_list(|document| {
                 let (network, one) = unread.remove(&document.id)?;
-                let record = |id, document| Ok(ObservedEndpoint::of(*network, &document, owner_of(id)));
-                one.document = document.and_then(record).document;
+                one.document = document.and_then(|id, document| endpoint_record(*network, id, &document)).document;
                 None::<()>
             });
             filled = fill.is_ok();
@@ -111,15 +111,18 @@ impl Observed {
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
-                Ok(document.map(|read| read.map(|document| ObservedEndpoint::of(network, &document, owner_of(id)))))
+                Ok(document.map(|read| read.and_then(|document| endpoint_record(network, id, &document))))
             };
             let lacked = filled && document.is_none();
-            match document.map_or_else(read, |known| Ok(Some(known)))? {
+            // What cannot be read in the v1 list may be readable in its own document.
+            let listed = document.filter(|document| document.is_ok() || client.api_version() == ApiVersion::V1);
+            match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
-                None => {}
+                None => drop(self.skipped_endpoints.remove(&id)),
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
-                    self.skipped_endpoints.insert(id, "endpoint: missing address".into());
+                    let reason = "endpoint: missing address".into();
+                    self.skipped_endpoints.insert(id, SkippedObject::new(reason, None));
                 }
                 Some(Ok(endpoint)) => {
                     // The enumeration before the v1 list had it, and the read after it too.
@@ -129,7 +132,8 @@ impl Observed {
                     self.add_listed_endpoint(id, endpoint, findings);
                 }
                 Some(Err(reason)) => {
-                    self.skipped_endpoints.insert(id, format!("endpoint: {reason}"));
+                    let reason = format!("endpoint: {reason}");
+                    self.skipped_endpoints.insert(id, SkippedObject::new(reason, None));
                 }
             }
         }
@@ -162,8 +166,8 @@ impl Observed {
         if from_v1_list {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
-        self.skipped_load_balancers.retain(|id, _| present.contains(id));
-        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.contains_key(id);
+        self.retain_skipped_load_balancers(&present, &mut findings.dirty);
+        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.is_current(id);
         listed.retain(|listed| !known(&listed.id));
 
         let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
@@ -191,22 +195,25 @@ impl Observed {
                 // backends are modified in place. If the list shows another frontend or port, the id is wrong.
                 (Some(Ok(listed)), Some((_, expected))) if from_v1_list => {
                     let known = expected.with_backends(listed.endpoints.clone(), capabilities);
-                    known.matches_v1_list(&listed).then_some(Ok(known))
+                    known.matches_v1_list(&listed).then_some(known)
                 }
                 // The document is from the API in use (the v1 API lists documents), so it is complete.
-                (Some(document), _) if !from_v1_list => Some(document),
-                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(Ok(expected.clone())),
-                // A foreign load balancer, or one of ours whose id does not tell its content.
+                (Some(Ok(listed)), _) if !from_v1_list => Some(listed),
+                (None, Some((same, expected))) if *same == id && id_tells_backends => Some(expected.clone()),
+                // A foreign load balancer, one of ours whose id does not tell its content, or one that cannot be used: its backends are
+                // needed nevertheless.
                 _ => None,
             };
             let observed = match known {
-                Some(known) => Some(known),
-                None => readable_or_absent(client.load_balancer(id))?
-                    .map(|read| read.and_then(|document| record_of(id, document, capabilities))),
+                Some(known) => Some(Ok(known)),
+                None => readable_or_absent(client.load_balancer(id))?.map(|read| {
+                    let document = read.map_err(|reason| skipped(reason, None))?;
+                    record_of(id, &document, capabilities).map_err(|reason| skipped(reason, Some(&document)))
+                }),
             };
             match observed {
                 // It was deleted between the list and the read.
-                None => {}
+                None => self.end_skip_of_load_balancer(id, &mut findings.dirty),
                 Some(Ok(observed)) => {
                     // As for endpoints.
                     if lacked {
@@ -214,9 +221,7 @@ impl Observed {
                     }
                     self.add_listed_load_balancer(id, observed, findings);
                 }
-                Some(Err(reason)) => {
-                    self.skipped_load_balancers.insert(id, format!("load balancer: {reason}"));
-                }
+                Some(Err(skipped)) => self.skip_load_balancer(id, skipped, &mut findings.dirty),
             }
         }
         self.load_balancers_known = true;
@@ -230,12 +235,6 @@ impl Observed {
     /// Whether a known endpoint is missing in a list.
     pub fn lacks_endpoints(&self, listed: &[ListedEndpoint]) -> bool {
         listed.iter().filter(|(_, listed)| self.endpoints.contains_key(&listed.id)).count() < self.endpoints.len()
-    }
-
-    /// Makes the next list read skipped objects again: their documents may be valid by then.
-    pub fn forget_skipped(&mut self) {
-        self.skipped_endpoints.clear();
-        self.skipped_load_balancers.clear();
     }
 
     fn remove_absent_endpoints(&mut self, present: &FxHashSet<Guid>, findings: &mut Findings) {
@@ -312,21 +311,23 @@ impl Observed {
         let is_used =
             detail == ListDetail::Contents && capabilities.may_be_modified && self.v1_lists.trusts(Kind::LoadBalancer);
         let v1 = is_used.then(v1_list).and_then(Result::ok);
-        let is_enough = v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
+        // A v1 list may be out of date, so it alone does not end an uncertainty.
+        let is_certain = !self.is_uncertain(Kind::LoadBalancer);
+        let is_enough = is_certain && v1.as_ref().is_some_and(|v1| self.shows_what_is_known(v1, expected));
         let v1 = match v1 {
             Some(mut listed) if is_enough => {
                 // It has documents, so it may lack an object with an invalid one.
                 let ids: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
-                let skipped = self.skipped_load_balancers.keys().filter(|id| !ids.contains(id));
+                let skipped = self.skipped_load_balancers.ids().filter(|id| !ids.contains(id));
                 listed.extend(skipped.map(|id| Listed { id: *id, document: None }));
                 return Ok(LoadBalancerList { listed, from_v1_list: true });
             }
             other => other,
         };
-        let record = |id, document| record_of(id, document, capabilities);
+        let record = |id, document: LoadBalancer| record_of(id, &document, capabilities);
         let mut listed = client.load_balancers(|listed| Some(listed.and_then(record)))?;
         let Some(v1) = v1 else { return Ok(LoadBalancerList { listed, from_v1_list: false }) };
-        let is_skipped = |id: &Guid| self.skipped_load_balancers.contains_key(id);
+        let is_skipped = |id: &Guid| self.skipped_load_balancers.contains(id);
         let read = |id| client.load_balancer(id);
         let contradiction = v1_lists::merge(&mut listed, v1, is_skipped, v1_list, read)?;
         contradiction.into_iter().for_each(|found| self.v1_lists.distrust(Kind::LoadBalancer, found));
@@ -347,7 +348,8 @@ impl Observed {
         }
         let is_known = |id: &Guid| self.load_balancers.contains_key(id);
         v1.iter().filter(|listed| is_known(&listed.id)).count() == self.load_balancers.len()
-            && v1.iter().all(|one| is_known(&one.id) || self.skipped_load_balancers.contains_key(&one.id))
+            && v1.iter().all(|one| is_known(&one.id) || self.skipped_load_balancers.is_current(&one.id))
+            && !self.skipped_load_balancers.any_due()
     }
 
     /// Adds the documents of the v1 list to a list of endpoints. Both are called only if they are needed: one call if
@@ -367,20 +369,22 @@ impl Observed {
         let Some(mut v1) = trusted.then(&v1_list).and_then(Result::ok) else { return enumerate() };
         let is_known = |id: &Guid| self.endpoints.contains_key(id);
         let all_known = v1.iter().filter(|(_, one)| is_known(&one.id)).count() == self.endpoints.len()
-            && v1.iter().all(|(_, one)| is_known(&one.id) || self.skipped_endpoints.contains_key(&one.id));
+            && v1.iter().all(|(_, one)| is_known(&one.id) || self.skipped_endpoints.is_current(&one.id))
+            && !self.skipped_endpoints.any_due();
         if client.api_version() == ApiVersion::V1 {
             return Ok(v1);
         }
-        if all_known {
+        // As for load balancers.
+        if all_known && !self.is_uncertain(Kind::Endpoint) {
             // It has documents, so it may lack an endpoint with an invalid one.
             let ids: FxHashSet<Guid> = v1.iter().map(|(_, listed)| listed.id).collect();
-            let skipped = self.skipped_endpoints.keys().filter(|id| !ids.contains(id));
+            let skipped = self.skipped_endpoints.ids().filter(|id| !ids.contains(id));
             v1.extend(skipped.map(|id| (Guid::nil(), Listed { id: *id, document: None })));
             return Ok(v1);
         }
         let (networks, mut listed): (Vec<Guid>, Vec<_>) = enumerate()?.into_iter().unzip();
         let listed_only = |v1: Vec<ListedEndpoint>| v1.into_iter().map(|(_, listed)| listed).collect::<Vec<_>>();
-        let is_skipped = |id: &Guid| self.skipped_endpoints.contains_key(id);
+        let is_skipped = |id: &Guid| self.skipped_endpoints.contains(id);
         let list_again = || v1_list().map(listed_only);
         let read = |id| client.endpoint(id);
         let contradiction = v1_lists::merge(&mut listed, listed_only(v1), is_skipped, list_again, read)?;
@@ -400,32 +404,6 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
     client.load_balancers_from_v1_list(fill).is_ok()
 }
 
-/// The record of a whole document. HNS sometimes lists load balancers without port mappings while it creates them
-/// (kubernetes issue 141488).
-fn record_of(id: Guid, document: LoadBalancer, capabilities: &Capabilities) -> Result<ObservedLoadBalancer, String> {
-    if document.port_mappings.is_empty() {
-        return Err("missing port mapping".to_owned());
-    }
-    if let Some(unclear) = unclear_place(&document) {
-        return Err(unclear.to_string());
-    }
-    Ok(ObservedLoadBalancer::of(&document, capabilities, owner_of(id)))
-}
-
-/// The record of a document of the v1 list. An incomplete one, or one that cannot be read as a whole, is read on its own later.
-fn record_of_v1_list(id: Guid, document: LoadBalancer) -> Result<ObservedLoadBalancer, String> {
-    let observed = ObservedLoadBalancer::of_v1_list(&document, owner_of(id));
-    // A reference that is not an endpoint id is dropped when the document is read: the backends would then seem to
-    // differ.
-    let all_ids_read = observed.endpoints.len() == document.host_compute_endpoints.len();
-    let is_clear = identity::unclear_load_balancer(&document).next().is_none();
-    if is_clear && all_ids_read && !document.port_mappings.is_empty() {
-        Ok(observed)
-    } else {
-        Err("incomplete in the v1 list".to_owned())
-    }
-}
-
 /// Whether a listed document differs from the content that the id of its endpoint shows.
 fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
     document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
@@ -434,11 +412,6 @@ fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &Obse
 /// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.
 fn is_v1_list_cheaper(unread: usize, all: usize) -> bool {
     unread > READ_ONE_BY_ONE && unread.saturating_mul(V1_DOCUMENTS_PER_UNREAD) >= all
-}
-
-/// The owner of a new object, derived from its id.
-pub(crate) fn owner_of(id: Guid) -> Owner {
-    if identity::is_ours(id) { Owner::Us } else { Owner::Foreign }
 }
 
 #[cfg(test)]

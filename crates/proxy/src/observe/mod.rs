@@ -15,6 +15,8 @@ mod expected;
 mod lists;
 mod object;
 mod read;
+mod record;
+mod skipped;
 mod v1_lists;
 mod verify;
 
@@ -29,11 +31,12 @@ use smol_str::SmolStr;
 use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::Content;
+use skipped::Skipped;
 
 pub use drift::{Cause, Drift, Findings, by_cause};
-pub(crate) use lists::owner_of;
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
 
 /// The endpoints of our networks and the load balancers of the host, as far as they are known.
@@ -52,9 +55,10 @@ pub struct Observed {
     perhaps_deleted: FxHashSet<Guid>,
     /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
     perhaps_created: BTreeSet<(Kind, Guid)>,
-    /// Endpoints with an invalid document, and why it is invalid.
-    skipped_endpoints: FxHashMap<Guid, String>,
-    skipped_load_balancers: FxHashMap<Guid, String>,
+    skipped_endpoints: Skipped,
+    skipped_load_balancers: Skipped,
+    /// The number of skipped load balancers of ours whose backends cannot be read.
+    hides_backends: usize,
     /// Own objects whose ids did not show their content: another program modified or created them. Kept while such an object is
     /// missing, since it may reappear with that content.
     untrusted_ids: FxHashSet<Guid>,
@@ -117,7 +121,9 @@ impl Observed {
 
     /// Whether any load balancer has the endpoint as backend, or may have it.
     pub fn is_referenced(&self, endpoint: Guid) -> bool {
-        self.perhaps_referenced.contains(&endpoint) || self.references.get(&endpoint).is_some_and(|count| *count > 0)
+        self.perhaps_referenced.contains(&endpoint)
+            || self.references.get(&endpoint).is_some_and(|count| *count > 0)
+            || self.is_perhaps_hidden(endpoint)
     }
 
     /// The number of load balancers that have the endpoint as backend.
@@ -149,15 +155,10 @@ impl Observed {
             .any(|(cause, left)| lost(cause) > 1 && lost(cause) >= left)
     }
 
-    /// The objects with an invalid document, and why it is invalid.
-    pub fn skipped(&self) -> impl Iterator<Item = (Guid, &str)> {
-        let all = self.skipped_endpoints.iter().chain(&self.skipped_load_balancers);
-        all.map(|(id, reason)| (*id, reason.as_str()))
-    }
-
     /// Adds or replaces an endpoint.
     pub fn insert_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
         self.remove_endpoint(id, dirty);
+        self.skipped_endpoints.remove(&id);
         dirty.addresses.extend(endpoint.addresses.iter().copied());
         for address in &endpoint.addresses {
             self.at.entry(*address).or_default().push(id);
@@ -167,6 +168,7 @@ impl Observed {
             self.named.entry(endpoint.name.clone()).or_default().push(id);
         }
         self.lost.remove(&id);
+        self.misrepresented.remove(&id);
         self.perhaps_created.remove(&(Kind::Endpoint, id));
         self.endpoints.insert(id, endpoint);
     }
@@ -193,6 +195,7 @@ impl Observed {
     /// Adds or replaces a load balancer.
     pub fn insert_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
         self.remove_load_balancer(id, dirty);
+        self.end_skip_of_load_balancer(id, dirty);
         dirty.frontends.extend(observed.frontends.iter().copied());
         for frontend in &observed.frontends {
             self.on.entry(*frontend).or_default().push(id);
@@ -201,6 +204,7 @@ impl Observed {
             *self.references.entry(*endpoint).or_default() += 1;
         }
         self.lost.remove(&id);
+        self.misrepresented.remove(&id);
         self.perhaps_created.remove(&(Kind::LoadBalancer, id));
         self.load_balancers.insert(id, observed);
     }
@@ -213,10 +217,14 @@ impl Observed {
         for frontend in &removed.frontends {
             remove_from(&mut self.on, frontend, id);
         }
-        for endpoint in &removed.endpoints {
+        self.release(&removed.endpoints, dirty);
+    }
+
+    /// Counts the backends of a load balancer that HNS no longer has. An endpoint may now be unused, no matter which program deleted the
+    /// load balancer: the next plan decides whether it stays.
+    fn release<'a>(&mut self, backends: impl IntoIterator<Item = &'a Guid>, dirty: &mut Dirty) {
+        for endpoint in backends {
             count_down(&mut self.references, endpoint);
-            // The endpoint may now be unused, no matter which program deleted the load balancer: the next plan decides
-            // whether it stays.
             let released = self.endpoints.get(endpoint).filter(|_| !self.references.contains_key(endpoint));
             dirty.addresses.extend(released.into_iter().flat_map(|released| released.addresses.iter().copied()));
         }
@@ -243,9 +251,23 @@ impl Observed {
         self.perhaps_referenced.extend(endpoints);
     }
 
+    /// Records that a repeated creation gave the object another id than the requested one: no list will show the requested one.
+    pub fn forget_perhaps_created(&mut self, kind: Kind, id: Guid) {
+        self.perhaps_created.remove(&(kind, id));
+    }
+
     /// The number of objects whose creation failed and may have taken effect.
     pub fn perhaps_created_count(&self) -> usize {
         self.perhaps_created.len()
+    }
+
+    /// Whether it is not certain which objects of a kind exist, because a creation or a deletion failed.
+    fn is_uncertain(&self, kind: Kind) -> bool {
+        let is_known = |id: &Guid| match kind {
+            Kind::Endpoint => self.endpoints.contains_key(id),
+            _ => self.load_balancers.contains_key(id),
+        };
+        self.perhaps_created.iter().any(|(other, _)| *other == kind) || self.perhaps_deleted.iter().any(is_known)
     }
 
     /// Records that an object may be deleted: its deletion failed, and may have taken effect.

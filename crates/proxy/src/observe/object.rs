@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hcn::Guid;
 use hcn::schema::{
-    DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol, Unreadable,
+    DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, PortMapping, PortMappingFlags, Protocol,
 };
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -122,18 +122,6 @@ impl Form {
     }
 }
 
-/// An unreadable member that has a frontend or the backends. If it counted as absent, the load balancer would seem to have other frontends, and
-/// could be deleted because of one of them; or its endpoints would seem unused.
-pub(super) fn unclear_place(document: &LoadBalancer) -> Option<Unreadable> {
-    identity::unclear_load_balancer(document).find(|one| match one.member.as_str() {
-        "FrontendVIPs" | "PortMappings.VIPs" | "PortMappings.Protocol" | "PortMappings.ExternalPort" => true,
-        "HostComputeEndpoints" | "References" => true,
-        // They decide the address family of a frontend without an address.
-        "Flags" => document.frontend_vips.is_empty(),
-        _ => false,
-    })
-}
-
 impl ObservedLoadBalancer {
     /// The record of a document that was read or written through the API in use.
     pub fn of(document: &LoadBalancer, capabilities: &Capabilities, owner: Owner) -> Self {
@@ -159,18 +147,21 @@ impl ObservedLoadBalancer {
     /// Whether this record and `listed`, a record of the v1 list, agree in what the v1 list has: frontends, backends
     /// and backend port.
     pub fn matches_v1_list(&self, listed: &Self) -> bool {
+        let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
+        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
+        // rest.
+        self.has_place_of(listed) && port(self.form) == port(listed.form)
+    }
+
+    /// Whether both have the same frontends and backends.
+    pub(super) fn has_place_of(&self, other: &Self) -> bool {
         // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
             let mut endpoints = endpoints.to_vec();
             endpoints.sort_unstable();
             endpoints
         };
-        let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
-        // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
-        // rest.
-        self.frontends == listed.frontends
-            && sorted(&self.endpoints) == sorted(&listed.endpoints)
-            && port(self.form) == port(listed.form)
+        self.frontends == other.frontends && sorted(&self.endpoints) == sorted(&other.endpoints)
     }
 
     /// The document, for a restore. `None` if the record is incomplete, or its content is not known.

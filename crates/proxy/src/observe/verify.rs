@@ -6,12 +6,14 @@
 //! objects, it is not used again.
 
 use hcn::client::Listed;
+use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Client, Error, Guid, Kind};
 use rustc_hash::FxHashSet;
 
 use super::drift::{Cause, Findings};
 use super::lists::ListedEndpoint;
 use super::read::readable_or_absent;
+use super::record::{unclear_endpoint_place, unclear_place};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::identity;
@@ -59,10 +61,8 @@ impl Observed {
                     findings.add_drift(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut findings.dirty);
                 }
-                // It is not known whether the content differs. Each of these audits would read it again.
-                Some(Ok(document)) if identity::unclear_endpoint(&document).next().is_some() => {
-                    self.misrepresented.insert(id);
-                }
+                // What cannot be read says nothing about the content. It is read again at the next such audit.
+                Some(Ok(document)) if is_endpoint_unclear(known, &document) => {}
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
@@ -118,9 +118,7 @@ impl Observed {
                     self.remove_load_balancer(id, &mut findings.dirty);
                 }
                 // As for endpoints.
-                Some(Ok(document)) if identity::unclear_load_balancer(&document).next().is_some() => {
-                    self.misrepresented.insert(id);
-                }
+                Some(Ok(document)) if is_load_balancer_unclear(known, &document) => {}
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
@@ -165,4 +163,23 @@ impl Observed {
         }
         suspects
     }
+}
+
+/// Whether a member of the document cannot be read, and the others do not show that another program changed the endpoint.
+fn is_endpoint_unclear(known: &ObservedEndpoint, document: &Endpoint) -> bool {
+    if unclear_endpoint_place(document).is_some() {
+        return true;
+    }
+    let same_place =
+        || known.remote == document.is_remote() && document.addresses().eq(known.addresses.iter().copied());
+    identity::unclear_endpoint(document).next().is_some() && same_place()
+}
+
+/// As [`is_endpoint_unclear`], for a load balancer.
+fn is_load_balancer_unclear(known: &ObservedLoadBalancer, document: &LoadBalancer) -> bool {
+    if unclear_place(document).is_some() {
+        return true;
+    }
+    let same_place = || known.has_place_of(&ObservedLoadBalancer::of_v1_list(document, known.owner));
+    identity::unclear_load_balancer(document).next().is_some() && same_place()
 }

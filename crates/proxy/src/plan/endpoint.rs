@@ -147,7 +147,8 @@ impl Planner<'_> {
     /// Whether a load balancer refers to an endpoint after the plan.
     fn remains_referenced(&self, id: Guid, released: &Released) -> bool {
         let released = released.get(&id).copied().unwrap_or_default();
-        isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
+        self.observed.is_perhaps_hidden(id)
+            || isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
     }
 
     /// Whether a load balancer uses an endpoint after the plan. With one network, an expected endpoint is always used.

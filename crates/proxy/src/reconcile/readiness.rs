@@ -19,6 +19,8 @@ pub enum Unready {
     Audit(AuditError),
     /// The last list of a kind lacks objects that HNS has, and may hide that HNS has lost others.
     ListIncomplete(Kind),
+    /// Objects of ours whose documents cannot be used. It is not known what they do.
+    ObjectsSkipped(usize),
     /// HNS has restarted, and objects may be missing.
     Restarted,
     /// Frontends that wait for a network that HNS does not have.
@@ -45,6 +47,7 @@ impl Unready {
             Unready::NotAudited => "HNSNotAudited",
             Unready::Audit(error) => error.reason(),
             Unready::ListIncomplete(_) => "ListIncomplete",
+            Unready::ObjectsSkipped(_) => "ObjectsSkipped",
             Unready::Restarted => "HNSRestarted",
             Unready::NetworkMissing { .. } => "NetworkMissing",
             Unready::LoadBalancersPending(_) => "LoadBalancersPending",
@@ -65,6 +68,7 @@ impl fmt::Display for Unready {
             Unready::NotAudited => f.write_str("HNS: not audited yet"),
             Unready::Audit(error) => error.fmt(f),
             Unready::ListIncomplete(kind) => HostCondition::ListIncomplete { kind: *kind }.fmt(f),
+            Unready::ObjectsSkipped(count) => write!(f, "objects of hnsproxy whose documents cannot be read: {count}"),
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
             Unready::NetworkMissing { frontends } => {
                 write!(f, "frontends that wait for a missing network: {frontends}")
@@ -130,7 +134,8 @@ impl Reconciler {
             (failed > 0).then_some(Unready::RetriesPending(failed)),
         ];
         let mut pending: Vec<_> = reasons.into_iter().flatten().collect();
-        let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete);
+        let skipped = Some(self.observed.skipped_of_ours()).filter(|count| *count > 0).map(Unready::ObjectsSkipped);
+        let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete).chain(skipped);
         let position = pending.iter().take_while(|one| one.is_of_inputs()).count();
         pending.splice(position..position, incomplete);
         // The other reasons explain a backlog.
@@ -151,7 +156,11 @@ impl Unready {
     fn is_of_inputs(&self) -> bool {
         matches!(
             self,
-            Unready::ClusterIncomplete | Unready::NotAudited | Unready::Audit(_) | Unready::ListIncomplete(_)
+            Unready::ClusterIncomplete
+                | Unready::NotAudited
+                | Unready::Audit(_)
+                | Unready::ListIncomplete(_)
+                | Unready::ObjectsSkipped(_)
         )
     }
 }

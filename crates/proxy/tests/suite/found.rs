@@ -243,6 +243,36 @@ fn a_load_balancer_that_may_have_been_created_keeps_the_node_unready_until_a_lis
     assert_eq!((rig.objects(), rig.proxy.unready()), (vec!["local 10.244.1.5".into()], vec![]));
 }
 
+#[test]
+fn a_v1_list_that_is_out_of_date_does_not_end_an_uncertainty() {
+    // The audits that list contents, and the creation that fails.
+    let cases = [(4, Kind::Endpoint, "HcnCreateEndpoint"), (8, Kind::LoadBalancer, "HcnCreateLoadBalancer")];
+    for (position, kind, function) in cases {
+        let mut rig = empty("15.5");
+        rig.local("pod", &["10.244.1.5"]);
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.1.5"]);
+        for _ in 1..position {
+            rig.now += Duration::from_secs(5);
+            rig.sync();
+        }
+        let objects = rig.objects();
+        rig.emulator.inject(Fault::of_each(Which::V1List(kind), Effect::Stale));
+        serve(&mut rig, "ns/api", "10.96.0.2", &["10.244.2.9"]);
+        rig.break_once(function, true, Hresult::E_OUTOFMEMORY);
+        rig.run();
+        back(&mut rig, "ns/api", &[]);
+        // The retry is due, and there is nothing to retry.
+        rig.now += Duration::from_secs(60);
+        rig.run();
+        assert_ne!(rig.objects(), objects);
+        rig.sync();
+        // The endpoint of the load balancer is deleted after it.
+        rig.now += Duration::from_secs(60);
+        rig.run();
+        assert_eq!((rig.objects(), rig.proxy.unready()), (objects, vec![]), "{kind:?}");
+    }
+}
+
 fn uncertain() -> Unready {
     Unready::CreationsUncertain(1)
 }

@@ -8,7 +8,7 @@ use super::super::{AuditError, Reconciler};
 use super::{Answer, AuditScope};
 use crate::network::NamedNetwork;
 use crate::observe::{
-    Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, owner_of,
+    Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, endpoint_record,
 };
 use crate::plan::{Constraints, ExpectedEndpoint};
 use crate::reconcile::network::NetworkChange;
@@ -26,7 +26,7 @@ impl Reconciler {
         if self.audit.cycle.is_at_start() {
             // Once a cycle, invalid documents are read again: to read them at each audit would cost two calls for
             // each.
-            self.observed.forget_skipped();
+            self.observed.read_skipped_again();
         }
         // If endpoints of a network are known, the list of endpoints shows whether the network is still there.
         let has_endpoints = |named: &NamedNetwork| {
@@ -184,5 +184,5 @@ fn enumerate_endpoints(client: &Client, networks: &[Guid]) -> Result<Vec<ListedE
 }
 
 fn record(network: Guid, listed: Listed<Endpoint>) -> ListedEndpoint {
-    (network, listed.and_then(|id, document| Ok(ObservedEndpoint::of(network, &document, owner_of(id)))))
+    (network, listed.and_then(|id, document| endpoint_record(network, id, &document)))
 }
