@@ -59,6 +59,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
         metrics_port: Some(config.metrics_address.port()),
         external_ips: config.gates.enabled(Gate::AllowServiceExternalIPs),
         take_over: args.take_over,
+        node_ip_as_source_vip: args.node_ip_as_source_vip,
     })
 }
 

@@ -93,6 +93,25 @@ pub enum CommandError {
         #[source]
         source: RequestError,
     },
+    #[error("cannot ask before the probe writes to HNS: standard input is not a terminal; set --yes")]
+    ProbeNotAsked,
+    #[error("probe not started: not confirmed")]
+    ProbeNotConfirmed,
+    #[error("probe ended before its last check: shutdown was requested")]
+    ProbeStopped,
+    #[error("cannot choose the network for the probe: {0}")]
+    ProbeNetwork(String),
+    #[error("cannot {what}")]
+    ProbeWrite {
+        what: &'static str,
+        #[source]
+        source: hcn::Error,
+    },
+    #[error("cannot remove {0} of the probe; the log has the reasons; retry with `hnsproxy probe --cleanup`")]
+    ProbeNotRemoved(String),
+    #[cfg(feature = "emulator")]
+    #[error("invalid survey {}: {reason}", path.display())]
+    Survey { path: PathBuf, reason: String },
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),
 }

@@ -357,6 +357,9 @@ impl Session {
         if let Some(source_vip) = settings.source_vip {
             text += &format!(" --source-vip={source_vip}");
         }
+        if settings.node_ip_as_source_vip {
+            text += " --node-ip-as-source-vip";
+        }
         if settings.forward_health_check_vip {
             text += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
         }

@@ -120,16 +120,19 @@ pub struct LoadBalancerSpec {
     pub flags: LoadBalancerFlags,
     pub mapping_flags: PortMappingFlags,
     pub distribution: DistributionType,
-    /// The source address of translated traffic; overlay networks only.
+    /// The source address of translated traffic in overlay networks.
     pub source_vip: Option<IpAddr>,
+    /// The same in other networks.
+    pub source_vip_outside_overlay: Option<IpAddr>,
 }
 
 impl LoadBalancerSpec {
     /// The HNS document, with the endpoints of its backends, which are in a network.
     pub fn document(&self, endpoints: &[Guid], network: &Network) -> LoadBalancer {
+        let source_vip = if network.overlay { self.source_vip } else { self.source_vip_outside_overlay };
         LoadBalancer {
             host_compute_endpoints: endpoints.iter().map(Guid::to_string).collect(),
-            source_vip: self.source_vip.filter(|_| network.overlay).map(|ip| ip.to_string()).unwrap_or_default(),
+            source_vip: source_vip.map(|ip| ip.to_string()).unwrap_or_default(),
             frontend_vips: self.frontend.address.iter().map(IpAddr::to_string).collect(),
             port_mappings: vec![PortMapping {
                 protocol: self.frontend.protocol,

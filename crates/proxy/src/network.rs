@@ -177,9 +177,9 @@ pub enum HostCondition {
     /// A subnet, of this node or of another, is invalid.
     #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
     SubnetUnreadable { network: String, reason: String },
-    /// HNS chooses the ids of objects itself.
-    #[error("HNS does not keep requested ids; contents are compared instead, which makes a start slower")]
-    IdsNotHonoured,
+    /// HNS chooses the ids of objects of a kind itself.
+    #[error("HNS does not keep the requested ids of {}; contents are compared instead, which makes a start slower", plural(*kind))]
+    IdsNotHonoured { kind: Kind },
     /// Another program keeps writing objects of hnsproxy.
     #[error("{0}")]
     ForeignWriter(ForeignWriter),
@@ -202,7 +202,7 @@ impl HostCondition {
             // The reason of the outage where no network is left.
             Self::NetworkMissing { .. } => "NetworkAbsent",
             Self::SubnetUnreadable { .. } => "SubnetUnreadable",
-            Self::IdsNotHonoured => "IdsNotHonoured",
+            Self::IdsNotHonoured { .. } => "IdsNotHonoured",
             Self::ForeignWriter(_) => "ForeignWriter",
             Self::ObjectSkipped { .. } => "ObjectSkipped",
             Self::V1ListDistrusted { .. } => "V1ListDistrusted",

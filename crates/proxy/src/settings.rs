@@ -32,6 +32,9 @@ pub struct Settings {
     pub external_ips: bool,
     /// `--take-over`: remove unused load balancers and remote endpoints that look like those of kube-proxy.
     pub take_over: bool,
+    /// `--node-ip-as-source-vip`: the node IP as source VIP where an empty one can be wrong, see
+    /// [`empty_source_vip_can_be_wrong`](Capabilities::empty_source_vip_can_be_wrong).
+    pub node_ip_as_source_vip: bool,
 }
 
 /// Facts of the host.
@@ -72,6 +75,9 @@ pub struct Capabilities {
     pub v1_endpoint_list: bool,
     /// As [`v1_endpoint_list`](Self::v1_endpoint_list), for load balancers.
     pub v1_load_balancer_list: bool,
+    /// Whether HNS can translate traffic of a load balancer without source VIP to the address of the load balancer itself, in networks other
+    /// than overlay: newer updates of HNS 9.x do (kubernetes/community#8890).
+    pub empty_source_vip_can_be_wrong: bool,
     /// The load balancer flags that the API can express.
     pub flags: LoadBalancerFlags,
     /// The port mapping flags that the API can express.
@@ -81,6 +87,7 @@ pub struct Capabilities {
 impl Capabilities {
     pub fn of(version: Version, api_version: ApiVersion) -> Self {
         let features = Features::of(version);
+        let empty_source_vip_can_be_wrong = version.major == 9;
         match api_version {
             ApiVersion::V2 => Self {
                 dsr: features.dsr,
@@ -90,6 +97,7 @@ impl Capabilities {
                 may_be_modified: features.modify_load_balancer,
                 v1_endpoint_list: true,
                 v1_load_balancer_list: true,
+                empty_source_vip_can_be_wrong,
                 // Unknown bits may be set by HNS itself. They must not count as a difference.
                 flags: LoadBalancerFlags::DSR | LoadBalancerFlags::IPV6,
                 mapping_flags: PortMappingFlags::ILB
@@ -107,6 +115,7 @@ impl Capabilities {
                 // The HNS v1 API has no other lists.
                 v1_endpoint_list: true,
                 v1_load_balancer_list: true,
+                empty_source_vip_can_be_wrong,
                 flags: LoadBalancerFlags::DSR,
                 mapping_flags: PortMappingFlags::ILB,
             },

@@ -1,7 +1,7 @@
 //! Typed operations on HNS objects, with the HCN (v2) API or the HNS v1 API.
 //!
 //! Documents have the v2 schema; with [`ApiVersion::V1`] they are converted. The client saves native calls, since each takes
-//! milliseconds: once it has seen that HNS keeps requested ids, it does not read created objects back; it keeps the networks open in
+//! milliseconds: once it has seen that HNS keeps the requested ids of a kind, it does not read created objects of that kind back; it keeps the networks open in
 //! which it creates endpoints; and where one call returns only ids, it lists only ids.
 
 mod unreadable;
@@ -67,9 +67,10 @@ impl Client {
         self.api_version
     }
 
-    /// Whether HNS keeps the ids requested at creation. `None` until the first object was created.
-    pub fn honours_ids(&self) -> Option<bool> {
-        self.v2.honours_ids()
+    /// Whether HNS keeps the ids requested at creation, of endpoints or load balancers. `None` until the first object of the kind was created
+    /// through the HCN (v2) API.
+    pub fn honours_ids(&self, kind: Kind) -> Option<bool> {
+        self.v2.honours_ids(kind)
     }
 
     /// The members of documents that this client could not read.
@@ -214,7 +215,7 @@ impl Client {
     }
 
     /// Creates an endpoint in a network. Returns its id, which differs from the requested one if HNS chose another. One call; more for
-    /// the first endpoint of a network and the first object of the client.
+    /// the first endpoint of a network and the first endpoint of the client.
     ///
     /// # Errors
     /// As [`Hcn::call`]. Class [`Class::Exists`]: the id or the address is in use.
@@ -226,7 +227,7 @@ impl Client {
     }
 
     /// Creates a load balancer. Returns its id, which differs from the requested one if HNS chose another. One call; two for the first
-    /// object of the client.
+    /// load balancer of the client.
     ///
     /// # Errors
     /// As [`Hcn::call`]. Class [`Class::Exists`]: the id or the frontend is in use; [`Class::PortInUse`]: the frontend is.

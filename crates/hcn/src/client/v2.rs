@@ -16,9 +16,13 @@ use crate::{Class, Error, Guid, Hresult, Kind};
 pub(super) struct State {
     /// Open networks in which endpoints are created: `HcnCreateEndpoint` takes a handle.
     networks: Mutex<Vec<(Guid, Handle)>>,
-    /// Whether HNS keeps requested ids. Until that is known, each created object is read back.
-    honours_ids: Mutex<Option<bool>>,
+    endpoint_ids: Ids,
+    load_balancer_ids: Ids,
 }
+
+/// Whether HNS keeps the requested ids of a kind. Until that is known, each created object of the kind is read back.
+#[derive(Default)]
+struct Ids(Mutex<Option<bool>>);
 
 /// An open object, closed when dropped.
 struct Open<'a> {
@@ -133,7 +137,7 @@ impl State {
             }
             result => result,
         };
-        self.created_id("HcnCreateEndpoint", id, &created?, |document: &Endpoint| document.id)
+        self.endpoint_ids.of("HcnCreateEndpoint", id, &created?, |document: &Endpoint| document.id)
     }
 
     pub(super) fn create_load_balancer(
@@ -145,28 +149,16 @@ impl State {
         let settings = schema::write(&LoadBalancer { id: Some(id), ..load_balancer.clone() });
         let call = Call::Create { kind: Kind::LoadBalancer, network: None, id, settings };
         let created = Open::from(hcn, Kind::LoadBalancer, &call)?;
-        self.created_id(call.function(), id, &created, |document: &LoadBalancer| document.id)
+        self.load_balancer_ids.of(call.function(), id, &created, |document: &LoadBalancer| document.id)
     }
 
-    pub(super) fn honours_ids(&self) -> Option<bool> {
-        *self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The id of a created object: the requested id once HNS is known to keep ids, otherwise the id of the document that is read back.
-    fn created_id<T: serde::de::DeserializeOwned>(
-        &self,
-        function: &'static str,
-        requested: Guid,
-        created: &Open<'_>,
-        id: impl Fn(&T) -> Option<Guid>,
-    ) -> Result<Guid, Error> {
-        let mut honours_ids = self.honours_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if *honours_ids == Some(true) {
-            return Ok(requested);
-        }
-        let actual = id(&created.read_back(function)?).unwrap_or(requested);
-        *honours_ids = Some(actual == requested);
-        Ok(actual)
+    pub(super) fn honours_ids(&self, kind: Kind) -> Option<bool> {
+        let Ids(known) = match kind {
+            Kind::Endpoint => &self.endpoint_ids,
+            Kind::LoadBalancer => &self.load_balancer_ids,
+            Kind::Network | Kind::Namespace | Kind::Route => return None,
+        };
+        *known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_network(&self, hcn: &dyn Hcn, id: Guid) -> Result<Handle, Error> {
@@ -193,9 +185,60 @@ impl State {
     }
 }
 
+impl Ids {
+    /// The id of a created object: the requested id once HNS is known to keep ids, otherwise the id of the document that is read back.
+    fn of<T: serde::de::DeserializeOwned>(
+        &self,
+        function: &'static str,
+        requested: Guid,
+        created: &Open<'_>,
+        id: impl Fn(&T) -> Option<Guid>,
+    ) -> Result<Guid, Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == Some(true) {
+            return Ok(requested);
+        }
+        let actual = id(&created.read_back(function)?).unwrap_or(requested);
+        *known = Some(actual == requested);
+        Ok(actual)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keeps the ids of endpoints, and gives each load balancer the id `CHOSEN`.
+    struct ChoosesLoadBalancerIds(Mutex<Guid>);
+
+    const CHOSEN: Guid = Guid::from_u128(99);
+
+    impl Hcn for ChoosesLoadBalancerIds {
+        fn call(&self, call: &Call) -> Result<Reply, Error> {
+            let mut created = self.0.lock().unwrap();
+            match call {
+                Call::Query { .. } => Ok(Reply::Document(format!(r#"{{"ID": "{created}"}}"#))),
+                Call::Create { kind, id, .. } => {
+                    *created = if *kind == Kind::LoadBalancer { CHOSEN } else { *id };
+                    Ok(Reply::Handle(Handle(1)))
+                }
+                Call::Open { .. } => Ok(Reply::Handle(Handle(1))),
+                _ => Ok(Reply::Done),
+            }
+        }
+    }
+
+    #[test]
+    fn whether_hns_keeps_ids_is_known_per_kind() {
+        let (hcn, state) = (ChoosesLoadBalancerIds(Mutex::default()), State::default());
+        let known = |state: &State| [Kind::Endpoint, Kind::LoadBalancer].map(|kind| state.honours_ids(kind));
+        assert_eq!(known(&state), [None, None]);
+        let ids = [1, 2].map(Guid::from_u128);
+        let endpoints = ids.map(|id| state.create_endpoint(&hcn, id, id, &Endpoint::default()).unwrap());
+        assert_eq!((endpoints, known(&state)), (ids, [Some(true), None]));
+        let load_balancers = ids.map(|id| state.create_load_balancer(&hcn, id, &LoadBalancer::default()).unwrap());
+        assert_eq!((load_balancers, known(&state)), ([CHOSEN; 2], [Some(true), Some(false)]));
+    }
 
     /// Carries out everything, except that queries fail.
     struct NoQueries(Hresult);

@@ -18,7 +18,7 @@ document! {
         "ID" => id: Option<Guid>,
         /// The ids of the backends. Kept as text, since HNS may list an invalid id.
         "HostComputeEndpoints" => host_compute_endpoints: Vec<String>,
-        /// The source address of translated traffic. Overlay networks only.
+        /// The source address of translated traffic. HNS chooses one if it is empty, except in overlay networks.
         "SourceVIP" => source_vip: String,
         /// The addresses of the frontend. Empty: all addresses of the node.
         "FrontendVIPs" => frontend_vips: Vec<String>,

@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
 //! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
+mod probe;
 mod service;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 
 const EXAMPLES: &str = "\
@@ -59,6 +61,9 @@ pub enum Command {
     /// Explain the state of an object, without changing anything.
     #[command(subcommand)]
     Explain(Explain),
+    /// Compare HNS with what is known of its build.
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(ProbeArgs),
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
@@ -109,6 +114,11 @@ pub struct ProxyArgs {
     /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
+    /// On HNS 9.x (Windows Server 2019) and a network that is no overlay, give load balancers without DSR the node IP as source VIP. Newer updates
+    /// of Server 2019 can use the address of the load balancer if there is no source VIP: a pod then cannot reach itself, or a pod of the same
+    /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
+    #[arg(long)]
+    pub node_ip_as_source_vip: bool,
     /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
     /// to standard error, and FILE is retried.
     #[arg(long, value_name = "FILE")]
@@ -162,12 +172,15 @@ pub struct EmulatorArgs {
     /// The address to listen at. Every client has full access.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10258")]
     pub listen: String,
-    /// Start with the objects of a host document.
-    #[arg(long, value_name = "HOST.json")]
+    /// Start with the objects of a host document, or of a dump of HNS: a file or a directory.
+    #[arg(long, value_name = "PATH")]
     pub host: Option<PathBuf>,
-    /// The Windows build or the HNS version, instead of that of the host document: server2019, server2022, 23h2, server2025, 15.5.
+    /// The Windows build or the HNS version, instead of that of the host document or dump: server2019, server2022, 23h2, server2025, 15.5.
     #[arg(long, value_name = "BUILD")]
     pub build: Option<hcn_emulator::Build>,
+    /// Behave like the HNS of a survey of `hnsproxy probe -o json`, as far as it says.
+    #[arg(long, value_name = "SURVEY.json", conflicts_with = "build")]
+    pub like: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -231,6 +244,7 @@ impl Cli {
             Command::Plan(args) => args.proxy.log_file.as_deref(),
             Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
             Command::State(args) => args.log.log_file.as_deref(),
+            Command::Probe(args) => args.log.log_file.as_deref(),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => args.log.log_file.as_deref(),
             Command::Service(_) => None,
@@ -331,7 +345,7 @@ mod tests {
     #[test]
     fn errors_name_the_flag_and_what_is_expected() {
         assert!(run(&["--from=x", "--enable-dsr=maybe"]).unwrap_err().contains("expected true or false"));
-        assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:HOST.json"));
+        assert!(run(&["--from=x", "--hns=emulated:"]).unwrap_err().contains("emulated:PATH"));
         assert!(run(&["--from=x", "surplus"]).unwrap_err().contains("surplus"));
         assert!(run(&["--healthz-bind-address=localhost"]).unwrap_err().contains("expected an IP address"));
     }

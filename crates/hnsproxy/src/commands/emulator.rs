@@ -6,6 +6,7 @@ use hcn_emulator::Build;
 use hcn_emulator::service::Service;
 
 use super::IN_SYNC;
+use super::probe::like;
 use crate::cli::EmulatorArgs;
 use crate::error::CommandError;
 use crate::hns;
@@ -16,6 +17,10 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     if let Some(Build { name, version, quirks }) = &args.build {
         emulator.change_build(Build { name: name.clone(), version: *version, quirks: quirks.clone() });
         facts.hns_version.clone_from(name);
+    }
+    if let Some(path) = &args.like {
+        let invalid = |reason| CommandError::Survey { path: path.clone(), reason };
+        facts.hns_version = like::apply(&like::read(path)?, &emulator).map_err(invalid)?;
     }
     let listen = |source| CommandError::Listen { address: args.listen.clone(), source };
     let service = Service::bind(args.listen.as_str(), emulator).map_err(listen)?.with_facts(&facts);

@@ -7,6 +7,7 @@ mod emulator;
 mod explain;
 mod once;
 mod plan;
+mod probe;
 mod run;
 mod service;
 mod state;
@@ -72,6 +73,10 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         }
         Command::Explain(Explain::Svc(args)) => {
             configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+        }
+        Command::Probe(args) => {
+            log::start(&args.log);
+            probe::main(args)
         }
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {

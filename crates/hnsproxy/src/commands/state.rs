@@ -1,6 +1,6 @@
 //! `state`: shows the state of HNS.
 
-use hcn::{ApiVersion, Features};
+use hcn::ApiVersion;
 
 use super::IN_SYNC;
 use crate::cli::{OutputForm, StateArgs};
@@ -13,8 +13,7 @@ pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
     let api_version = match hns.api() {
         HnsApi::V1 => ApiVersion::V1,
         HnsApi::V2 => ApiVersion::V2,
-        HnsApi::Auto if Features::of(hns.client(ApiVersion::V1).version()?).v2 => ApiVersion::V2,
-        HnsApi::Auto => ApiVersion::V1,
+        HnsApi::Auto => hns.api_version(hns.client(ApiVersion::V1).version()?),
     };
     let snapshot = view::read(&*hns.hcn(), &hns.client(api_version), hns.description())?;
     match args.output.output {

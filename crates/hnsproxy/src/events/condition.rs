@@ -31,7 +31,7 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
             | HostCondition::NetworkRenamed { .. }
             | HostCondition::ForeignWriter(_) => true,
             HostCondition::SubnetUnreadable { .. }
-            | HostCondition::IdsNotHonoured
+            | HostCondition::IdsNotHonoured { .. }
             | HostCondition::ObjectSkipped { .. }
             | HostCondition::V1ListDistrusted { .. }
             | HostCondition::ListIncomplete { .. } => false,

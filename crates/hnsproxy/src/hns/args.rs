@@ -12,8 +12,8 @@ const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { 
 
 #[derive(Debug, Clone, Args)]
 pub struct HnsArgs {
-    /// The HNS to program: `windows` (HNS of this host), `emulated` (in this process), `emulated:HOST.json` (starts with the objects of a
-    /// host document), or `tcp://HOST:PORT` (served by `hnsproxy emulator`).
+    /// The HNS to program: `windows` (HNS of this host), `emulated` (in this process), `emulated:PATH` (starts with the objects of a host
+    /// document, or of a dump of HNS: a file or a directory), or `tcp://HOST:PORT` (served by `hnsproxy emulator`).
     #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = choice)]
     pub hns: HnsChoice,
     /// The API of HNS: `v1` (HNS v1 API), `v2` (HCN v2 API), or `auto` (v2 if HNS has it, else v1).
@@ -27,7 +27,7 @@ pub struct HnsArgs {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HnsChoice {
-    /// The emulator in this process, with the objects of a host document if one is named.
+    /// The emulator in this process, with the objects of a host document or dump if one is named.
     Emulated(Option<PathBuf>),
     /// The HNS of this Windows host.
     Windows,
@@ -53,7 +53,7 @@ fn choice(text: &str) -> Result<HnsChoice, String> {
         Some(("tcp", rest)) if rest.len() > 2 && rest.starts_with("//") => {
             Ok(HnsChoice::Tcp(rest.replacen("//", "", 1)))
         }
-        _ => Err("expected emulated, emulated:HOST.json, windows, or tcp://HOST:PORT".into()),
+        _ => Err("expected emulated, emulated:PATH, windows, or tcp://HOST:PORT".into()),
     }
 }
 

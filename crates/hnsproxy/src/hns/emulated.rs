@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cluster_source::read_text;
 use hcn::{Hcn, Kind};
 use hcn_emulator::control::Control;
 use hcn_emulator::remote::Remote;
 use hcn_emulator::{Emulator, Host};
 use serde_json::{Value, json};
 
+use super::dump::{self, Content, Dump};
 use super::{Facts, HnsError};
 
 pub(super) enum Emulated {
@@ -17,7 +17,7 @@ pub(super) enum Emulated {
     Service { control: Control, address: String },
 }
 
-/// An emulator in this process, with the objects of a host document if one is given.
+/// An emulator in this process, with the objects of a host document or dump if one is given.
 pub(super) fn in_process(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let (host, emulator) = emulator(path)?;
     let facts = facts(&host, &emulator.documents(Kind::Network));
@@ -58,24 +58,40 @@ fn facts(host: &Host, networks: &[Value]) -> Facts {
     }
 }
 
-/// An emulator with the objects of a host document, or with those of a bare host.
+/// An emulator with the objects of a host document or of a dump, or with those of a bare host.
 ///
 /// # Errors
-/// If the document cannot be read or is invalid.
+/// If the document or dump cannot be read or is invalid.
 pub fn emulator(path: Option<&Path>) -> Result<(Host, Arc<Emulator>), HnsError> {
     let shown = path.unwrap_or(Path::new("the bare host"));
-    let document = path.map_or_else(bare_host, read)?;
     let invalid =
         |error: hcn_emulator::HostError| HnsError::InvalidHost { path: shown.to_owned(), reason: error.to_string() };
-    let emulator = Emulator::from_host(&document).map_err(invalid)?;
-    Ok((document, Arc::new(emulator)))
-}
-
-fn read(path: &Path) -> Result<Host, HnsError> {
-    let text = read_text(path).map_err(|source| HnsError::Unreadable { path: path.to_owned(), source })?;
-    let invalid =
-        |reason: serde_json::Error| HnsError::InvalidHost { path: path.to_owned(), reason: reason.to_string() };
-    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(invalid)
+    let Dump { host, objects, version_is_assumed, left_out } =
+        match path.map_or_else(|| bare_host().map(Content::Host), dump::read)? {
+            Content::Host(host) => {
+                let emulator = Emulator::from_host(&host).map_err(invalid)?;
+                return Ok((host, Arc::new(emulator)));
+            }
+            Content::Dump(dump) => dump,
+        };
+    left_out.iter().for_each(|one| tracing::warn!("dump of HNS: {one}; leaving it out"));
+    if version_is_assumed {
+        tracing::warn!(version = host.hns_version, "no object of the dump has the version of HNS, assuming one");
+    }
+    let emulator = Emulator::from_host(&host).map_err(invalid)?;
+    let of = |kind: Kind| objects.iter().filter(|(of, _)| *of == kind).count();
+    tracing::info!(
+        networks = of(Kind::Network),
+        endpoints = of(Kind::Endpoint),
+        load_balancers = of(Kind::LoadBalancer),
+        version = host.hns_version,
+        "read a dump of HNS"
+    );
+    // Added without checks: HNS has these objects, whatever the emulator would say to their creation.
+    for (kind, document) in objects {
+        emulator.add(kind, document);
+    }
+    Ok((host, Arc::new(emulator)))
 }
 
 /// A host without pods, to try hnsproxy with: one L2Bridge network, and addresses that are reserved for documentation.

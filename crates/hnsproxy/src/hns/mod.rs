@@ -2,6 +2,8 @@
 
 mod args;
 #[cfg(feature = "emulator")]
+mod dump;
+#[cfg(feature = "emulator")]
 mod emulated;
 mod watchdog;
 
@@ -9,7 +11,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hcn::{ApiVersion, Client, Counts, FinishedCall, Hcn, Instrumented, SlowCall};
+use hcn::{ApiVersion, Client, Counts, Features, FinishedCall, Hcn, Instrumented, SlowCall, Version};
 
 #[cfg(feature = "emulator")]
 use crate::saved_file;
@@ -19,7 +21,7 @@ pub use emulated::emulator;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HnsError {
-    #[error("--hns windows is for Windows only; use --hns emulated[:HOST.json] or --hns tcp://HOST:PORT")]
+    #[error("--hns windows is for Windows only; use --hns emulated[:PATH] or --hns tcp://HOST:PORT")]
     NotWindows,
     #[cfg(not(feature = "emulator"))]
     #[error("this build has no emulated HNS (releases for Windows have none); use --hns windows")]
@@ -140,6 +142,16 @@ impl Hns {
     /// The API that was chosen, which can be auto.
     pub fn api(&self) -> HnsApi {
         self.api
+    }
+
+    /// The API that is used with a version of HNS.
+    pub fn api_version(&self, version: Version) -> ApiVersion {
+        match self.api {
+            HnsApi::V1 => ApiVersion::V1,
+            HnsApi::V2 => ApiVersion::V2,
+            HnsApi::Auto if Features::of(version).v2 => ApiVersion::V2,
+            HnsApi::Auto => ApiVersion::V1,
+        }
     }
 
     /// For every output, so that an emulated HNS is not mistaken for a real one.

@@ -44,6 +44,9 @@ pub(crate) struct Input {
     /// `--forward-healthcheck-vip=true`.
     #[serde(default)]
     health: bool,
+    /// `--node-ip-as-source-vip`.
+    #[serde(default, rename = "nodeIpAsSourceVip")]
+    node_ip_as_source_vip: bool,
     #[serde(flatten)]
     first: Step,
     /// The changes after that.
@@ -173,6 +176,7 @@ impl Scenario {
             metrics_port: Some(10249),
             external_ips: true,
             take_over: false,
+            node_ip_as_source_vip: input.node_ip_as_source_vip,
         };
         let host = Host { node_ips: emulated.node_ips, mac: emulated.host_mac };
         let mut reconciler = Reconciler::new(settings.clone(), host.clone());

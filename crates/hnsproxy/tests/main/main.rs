@@ -9,6 +9,7 @@
 
 mod commands;
 mod configuration;
+mod dumps;
 mod explain;
 mod files;
 mod hns;
@@ -17,6 +18,7 @@ mod live;
 mod log_file;
 mod messages;
 mod networks;
+mod probe;
 mod reported;
 mod serve;
 mod slow_hns;

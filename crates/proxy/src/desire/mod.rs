@@ -181,6 +181,14 @@ impl<'a> DesiredPort<'a> {
         if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
     }
 
+    /// Other networks than overlay have no source VIP, as in kube-proxy, except for an HNS that may then choose a wrong one. With DSR, no
+    /// traffic is translated to it.
+    fn source_vip_outside_overlay(&self, dsr: bool) -> Option<IpAddr> {
+        let Context { settings, capabilities, host, .. } = self.context;
+        let is_needed = settings.node_ip_as_source_vip && capabilities.empty_source_vip_can_be_wrong && !dsr;
+        if is_needed { host.node_ip(self.family) } else { None }
+    }
+
     fn serving(&self, local: bool) -> &'a [Backend] {
         if local { &self.selection.local } else { &self.selection.cluster }
     }
@@ -297,6 +305,7 @@ impl<'a> DesiredPort<'a> {
             mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
             distribution: if affinity { DistributionType::SOURCE_IP } else { DistributionType::CONNECTION },
             source_vip: self.source_vip,
+            source_vip_outside_overlay: self.source_vip_outside_overlay(dsr),
         };
         (spec, left_out)
     }
@@ -333,6 +342,7 @@ impl<'a> DesiredPort<'a> {
             mapping_flags: mapping_flags.masked(self.context.capabilities.mapping_flags),
             distribution: DistributionType::CONNECTION,
             source_vip: self.source_vip,
+            source_vip_outside_overlay: self.source_vip_outside_overlay(false),
         })
     }
 }

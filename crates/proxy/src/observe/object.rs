@@ -204,19 +204,20 @@ impl ObservedLoadBalancer {
         }
     }
 
-    /// Whether it looks like a load balancer that kube-proxy creates: at most one address, one TCP or UDP port, and one
-    /// of its five combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner
-    /// in HNS documents, so only its content can identify it.
-    pub fn resembles_kube_proxy(&self) -> bool {
+    /// Whether it looks like a load balancer that kube-proxy 1.20 or later creates: at most one address, one TCP or UDP port, and one of its
+    /// combinations of flags (`pkg/proxy/winkernel/proxier.go`, `syncProxyRules`). kube-proxy sets no owner in HNS documents, so only its
+    /// content can identify it.
+    pub fn resembles_kube_proxy(&self, capabilities: &Capabilities) -> bool {
         // kube-proxy creates one port mapping and at most one address for each load balancer.
         let Some(form) = self.form else { return false };
         let external = PortMappingFlags::VIP_EXTERNAL_IP;
         let preserved = PortMappingFlags::USE_MUX | PortMappingFlags::PRESERVE_DIP;
-        let node_port = PortMappingFlags::LOCAL_ROUTED_VIP | external;
+        let node_port = PortMappingFlags::LOCAL_ROUTED_VIP;
         let flags = form.mapping.flags;
         let known = match form.address {
-            // kube-proxy's only load balancer without an address is that of a node port.
-            None => flags == node_port,
+            // kube-proxy's only load balancer without an address is that of a node port. VIP_EXTERNAL_IP is in versions since 1.24.10,
+            // 1.25.6 and 1.26.1 (kubernetes 113742). Through the HNS v1 API, kube-proxy could set no flag at all.
+            None => [node_port, node_port | external, node_port.masked(capabilities.mapping_flags)].contains(&flags),
             Some(_) => [PortMappingFlags::NONE, external, preserved, external | preserved].contains(&flags),
         };
         known
@@ -274,9 +275,52 @@ mod tests {
         assert_eq!(odd.content.whole, Content::UNKNOWN);
     }
 
+    /// The load balancers of released versions of kube-proxy, from `syncProxyRules` and from `hnsV1.go` and `hnsV2.go`: kind, whether it has
+    /// an address, mapping flags, and load balancer flags without IPv6, which each of them can have.
+    const OF_KUBE_PROXY: [(&str, bool, u32, &[u32]); 10] = [
+        ("cluster IP", true, 0, &[0, 1]),
+        ("node port before 1.24.10, 1.25.6, 1.26.1", false, 2, &[0, 1]),
+        ("node port", false, 2 + 16, &[0, 1]),
+        ("external IP before 1.24.10, 1.25.6, 1.26.1", true, 0, &[0, 1]),
+        ("external IP", true, 16, &[0, 1]),
+        ("ingress IP before 1.24.10, 1.25.6, 1.26.1", true, 0, &[0, 1]),
+        ("ingress IP with preserve-destination before 1.24.10, 1.25.6, 1.26.1", true, 4 + 8, &[1]),
+        ("ingress IP with preserve-destination", true, 16 + 4 + 8, &[1]),
+        ("health check", true, 0, &[0]),
+        ("health check with preserve-destination", true, 4 + 8, &[0]),
+    ];
+
+    #[test]
+    fn the_load_balancers_of_all_versions_of_kube_proxy_are_recognized() {
+        let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
+        for (kind, has_address, mapping_flags, flags) in OF_KUBE_PROXY {
+            for flags in flags.iter().flat_map(|flags| [*flags, flags + 2]) {
+                let mut document = node_port();
+                document.frontend_vips.extend(has_address.then(|| "10.0.0.1".to_owned()));
+                document.port_mappings[0].flags = PortMappingFlags(mapping_flags);
+                document.flags = LoadBalancerFlags(flags);
+                assert!(observed(&document).resembles_kube_proxy(&capabilities), "{kind}, flags {flags}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_port_without_flags_is_that_of_a_kube_proxy_only_in_the_v1_api() {
+        let mut document = node_port();
+        document.port_mappings[0].flags = PortMappingFlags::NONE;
+        for (version, api_version, expected) in
+            [(Version::new(9, 1), ApiVersion::V1, true), (Version::new(9, 5), ApiVersion::V2, false)]
+        {
+            let capabilities = Capabilities::of(version, api_version);
+            let observed = ObservedLoadBalancer::of(&document, &capabilities, Owner::Foreign);
+            assert_eq!(observed.resembles_kube_proxy(&capabilities), expected, "{api_version:?}");
+        }
+    }
+
     #[test]
     fn other_load_balancers_do_not_resemble_those_of_kube_proxy() {
-        assert!(observed(&node_port()).resembles_kube_proxy());
+        let capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
+        assert!(observed(&node_port()).resembles_kube_proxy(&capabilities));
         let changes: [&dyn Fn(&mut LoadBalancer); 5] = [
             &|d| d.port_mappings[0].flags = PortMappingFlags::ILB,
             &|d| d.port_mappings[0].flags = PortMappingFlags::NONE,
@@ -287,7 +331,7 @@ mod tests {
         for change in changes {
             let mut document = node_port();
             change(&mut document);
-            assert!(!observed(&document).resembles_kube_proxy(), "{document:?}");
+            assert!(!observed(&document).resembles_kube_proxy(&capabilities), "{document:?}");
         }
     }
 }

@@ -124,7 +124,7 @@ impl Planner<'_> {
             // not manage may belong to another program, even if it looks like one of kube-proxy.
             left_by_kube_proxy: observed.owner == Owner::Foreign
                 && self.settings.take_over
-                && observed.resembles_kube_proxy()
+                && observed.resembles_kube_proxy(self.capabilities)
                 && observed.endpoints.iter().any(|id| self.observed.endpoint(*id).is_some()),
         };
         self.observed.on(frontend).map(candidate).collect()

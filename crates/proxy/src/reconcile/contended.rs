@@ -6,7 +6,7 @@ use super::Reconciler;
 use super::contention::History;
 use crate::dirty::Subject;
 use crate::foreign_writer::{ForeignWriter, Writer};
-use crate::observe::Owner;
+use crate::observe::{ObservedLoadBalancer, Owner};
 
 /// The number of ids that a condition names.
 const MAX_IDS: usize = 3;
@@ -61,8 +61,12 @@ impl Reconciler {
         let frontends = contended.iter().filter_map(|(subject, _)| subject.frontend());
         let foreign = frontends.flat_map(|frontend| self.observed.on(frontend));
         let foreign: Vec<_> = foreign.filter(|(_, observed)| observed.owner == Owner::Foreign).collect();
+        let capabilities = self.environment.capabilities.as_ref();
         let ids = |only_kube_proxy: bool| {
-            let chosen = foreign.iter().filter(|(_, observed)| !only_kube_proxy || observed.resembles_kube_proxy());
+            let is_of_kube_proxy = |observed: &ObservedLoadBalancer| {
+                capabilities.is_some_and(|capabilities| observed.resembles_kube_proxy(capabilities))
+            };
+            let chosen = foreign.iter().filter(|(_, observed)| !only_kube_proxy || is_of_kube_proxy(observed));
             let ids: Vec<_> = chosen.map(|(id, _)| *id).take(MAX_IDS).collect();
             (!ids.is_empty()).then_some(ids)
         };

@@ -1,6 +1,6 @@
 //! What planning depends on besides the cluster and the objects in HNS: settings, host, node, networks, and capabilities of HNS.
 
-use hcn::{Client, Version};
+use hcn::{Client, Kind, Version};
 
 use crate::desire::{Context, Desired};
 use crate::model::Family;
@@ -21,8 +21,8 @@ pub(super) struct Environment {
     /// Whether a modify in place was seen to take effect. HNS 15.4 reports success and changes nothing (kubernetes
     /// issue 131466), so modifications are read back until one of them is seen to work.
     pub(super) modify_verified: bool,
-    /// Whether HNS creates objects with the requested ids. `None` until one was created.
-    pub(super) honours_ids: Option<bool>,
+    /// The kinds whose objects HNS does not create with the requested ids.
+    pub(super) ids_not_honoured: Vec<Kind>,
 }
 
 impl Environment {
@@ -37,7 +37,7 @@ impl Environment {
             version: None,
             capabilities: None,
             modify_verified: false,
-            honours_ids: None,
+            ids_not_honoured: Vec::new(),
         }
     }
 
@@ -50,6 +50,12 @@ impl Environment {
             self.capabilities = Some(Capabilities::of(version, client.api_version()));
         }
         Ok(())
+    }
+
+    /// Takes over what the client has seen of ids.
+    pub(super) fn note_ids(&mut self, client: &Client) {
+        let kinds = [Kind::Endpoint, Kind::LoadBalancer].into_iter();
+        self.ids_not_honoured = kinds.filter(|kind| client.honours_ids(*kind) == Some(false)).collect();
     }
 
     /// What the desired state of a Service is computed from; `None` before a network was found.
@@ -81,7 +87,7 @@ impl Environment {
     pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
         // Programming still works then, but each start has to read documents instead of ids only.
-        let ids = (self.honours_ids == Some(false)).then_some(HostCondition::IdsNotHonoured);
+        let ids = self.ids_not_honoured.iter().map(|kind| HostCondition::IdsNotHonoured { kind: *kind });
         let skipped =
             observed.skipped().map(|(id, reason)| HostCondition::ObjectSkipped { id, reason: reason.to_owned() });
         let distrusted = observed.v1_lists().distrusted();

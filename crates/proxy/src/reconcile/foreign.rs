@@ -33,11 +33,13 @@ impl Reconciler {
         // A load balancer with several addresses counts as used if a Service claims any of them.
         let undesired =
             self.observed.foreign_load_balancers().filter(|(_, foreign)| !foreign.frontends.iter().any(is_desired));
+        let capabilities = self.environment.capabilities.as_ref();
         let mut all: Vec<_> = undesired
             .map(|(id, foreign)| ForeignLoadBalancer {
                 frontends: foreign.frontends.to_vec(),
                 id,
-                resembles_kube_proxy: foreign.resembles_kube_proxy(),
+                resembles_kube_proxy: capabilities
+                    .is_some_and(|capabilities| foreign.resembles_kube_proxy(capabilities)),
             })
             .collect();
         all.sort();

@@ -38,6 +38,7 @@ pub(crate) fn settings() -> Settings {
         metrics_port: Some(10249),
         external_ips: true,
         take_over: false,
+        node_ip_as_source_vip: false,
     }
 }
 

@@ -151,7 +151,7 @@ impl Reconciler {
         }
         self.audit.transition(answer);
         self.health.record_availability(was_unavailable, self.audit.is_hns_unavailable());
-        self.environment.honours_ids = client.honours_ids();
+        self.environment.note_ids(client);
         match self.audit.error() {
             Some(error) => Err(error.clone()),
             None => Ok(report),

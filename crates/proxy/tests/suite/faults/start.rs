@@ -188,5 +188,6 @@ fn an_hns_that_chooses_ids_is_reported() {
     rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.settle();
-    assert_eq!(rig.proxy.host_conditions(), [proxy::HostCondition::IdsNotHonoured]);
+    let reported = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| proxy::HostCondition::IdsNotHonoured { kind });
+    assert_eq!(rig.proxy.host_conditions(), reported);
 }

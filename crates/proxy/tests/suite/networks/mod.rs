@@ -157,8 +157,8 @@ fn a_second_network_costs_one_more_call_for_each_audit_and_for_the_first_write()
     rig.cluster(services, slices);
     serve(&mut rig, "ns/second", "10.96.1.1", &["10.245.1.7"]);
     rig.sync();
-    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one read of the first object.
-    assert_eq!(rig.calls(), (5 + 3 + 202, 202));
+    // Version, networks, endpoints of each, load balancers; the handles of two networks, and one read of the first object of each kind.
+    assert_eq!(rig.calls(), (5 + 4 + 202, 202));
     // An audit: endpoints of each, load balancers. In one of a cycle networks are listed instead of endpoints, and where contents are
     // compared, one list has the endpoints of both.
     let audits: Vec<_> = (0..CYCLE).map(|_| (rig.sync().outcomes.len(), rig.calls())).collect();

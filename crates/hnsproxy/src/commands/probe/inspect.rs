@@ -1,0 +1,106 @@
+//! The read-only part of a probe.
+
+use std::collections::BTreeMap;
+
+use hcn::schema::Network;
+use hcn::{ApiVersion, Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
+
+use super::check::{Answer, Check, answer};
+use super::expectations::judge;
+use super::lists::{self, Objects};
+use super::members::Members;
+use super::stopwatch::Stopwatch;
+use super::survey::{Finding, ListFacts, Survey};
+use super::{foreign, host, networks, policies, scratch, survey};
+use crate::hns::Hns;
+
+/// What the part that writes needs to know.
+pub(super) struct Inspected {
+    pub(super) version: Version,
+    pub(super) api: ApiVersion,
+    /// The network that hnsproxy would use.
+    pub(super) network: Option<Network>,
+    pub(super) survey: Survey,
+}
+
+/// # Errors
+/// If the version or a list of HNS cannot be read.
+pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &Stopwatch) -> Result<Inspected, Error> {
+    let hcn = hns.hcn();
+    let version = hns.client(ApiVersion::V1).version()?;
+    let api = hns.api_version(version);
+    let has_v2 = api == ApiVersion::V2;
+    let mut members = Members::default();
+    let Objects { networks, endpoints, load_balancers, v1_ids, lists } =
+        lists::read(&*hcn, has_v2, &mut members, stopwatch)?;
+    let (network, network_choice) = networks::choose(&networks, configured_network);
+    let endpoints_without_policies =
+        network.map(|network| policies::endpoints_without(network, &endpoints)).unwrap_or_default();
+
+    let mut findings = Vec::new();
+    let unreadable = members.unreadable();
+    let all_or = |count: usize| if count == 0 { answer::ALL } else { answer::SOME_NOT };
+    let detail = (!unreadable.is_empty()).then(|| format!("{} of documents", unreadable.len()));
+    findings.push(judge(Check::Members, version, Answer::with(all_or(unreadable.len()), detail)));
+    findings.extend(lists.iter().map(|list| compared(version, list)));
+    findings.extend(v1_ids.map(|spelling| judge(Check::V1Ids, version, spelling)));
+    if network.is_some() && Features::of(version).dsr {
+        let count = endpoints_without_policies.len();
+        let detail = (count > 0).then(|| format!("{count} without"));
+        findings.push(judge(Check::LocalEndpoints, version, Answer::with(all_or(count), detail)));
+    }
+    if has_v2 {
+        for (check, kind) in
+            [(Check::UnknownNamespace, Kind::Namespace), (Check::UnknownLoadBalancer, Kind::LoadBalancer)]
+        {
+            findings.push(judge(check, version, open_unknown(&*hcn, kind)));
+        }
+    }
+
+    let by_id: BTreeMap<Guid, Guid> =
+        endpoints.iter().filter_map(|endpoint| Some((endpoint.id?, endpoint.host_compute_network?))).collect();
+    let network_of = |endpoint: Guid| {
+        let id = by_id.get(&endpoint)?;
+        networks.iter().find(|network| network.id == Some(*id))
+    };
+    let survey = Survey {
+        survey_version: survey::VERSION,
+        description: hns.description(),
+        host: host::read(version.to_string()),
+        networks: networks::facts(&networks),
+        network_choice,
+        findings,
+        unknown_members: members.unknown(),
+        unreadable,
+        lists,
+        endpoints_without_policies,
+        foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, network_of),
+        timings: stopwatch.timings(),
+    };
+    Ok(Inspected { version, api, network: network.cloned(), survey })
+}
+
+fn compared(version: Version, list: &ListFacts) -> Finding {
+    let check = if list.kind == "Endpoint" { Check::EndpointLists } else { Check::LoadBalancerLists };
+    let differences =
+        [("only in v1", &list.only_v1), ("only in v2", &list.only_v2), ("with other backends", &list.other_backends)];
+    let differences: Vec<_> = differences
+        .into_iter()
+        .filter(|(_, ids)| !ids.is_empty())
+        .map(|(what, ids)| format!("{} {what}", ids.len()))
+        .collect();
+    let observed = if list.is_same() { answer::SAME } else { answer::DIFFERENT };
+    judge(check, version, Answer::with(observed, (!differences.is_empty()).then(|| differences.join(", "))))
+}
+
+/// Opens an object that does not exist.
+fn open_unknown(hcn: &dyn Hcn, kind: Kind) -> Answer {
+    match hcn.call(&Call::Open { kind, id: scratch::absent() }) {
+        Err(error) => Answer::from(&error),
+        Ok(Reply::Handle(handle)) => {
+            let _ = hcn.call(&Call::Close { kind, handle });
+            answer::SUCCEEDS.into()
+        }
+        Ok(_) => answer::SUCCEEDS.into(),
+    }
+}

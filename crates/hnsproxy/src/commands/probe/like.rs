@@ -1,0 +1,55 @@
+//! Makes an emulator behave like the HNS of a survey, as far as the survey says.
+
+use std::path::Path;
+
+use cluster_source::read_text;
+use hcn_emulator::{Build, Emulator};
+
+use super::check::{Check, answer};
+use super::survey::{Survey, VERSION};
+use crate::error::CommandError;
+
+/// # Errors
+/// If the file is not a survey of this version.
+pub(in crate::commands) fn read(path: &Path) -> Result<Survey, CommandError> {
+    let invalid = |reason: String| CommandError::Survey { path: path.to_owned(), reason };
+    let text = read_text(path).map_err(|error| invalid(error.to_string()))?;
+    let survey: Survey = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text))
+        .map_err(|error| invalid(error.to_string()))?;
+    match survey.survey_version {
+        VERSION => Ok(survey),
+        other => Err(invalid(format!("unknown version {other} (known: {VERSION}); use the hnsproxy that wrote it"))),
+    }
+}
+
+/// Gives an emulator the version and the behaviour of a survey. Returns the version. What the survey does not say stays as in other builds of that
+/// version.
+///
+/// # Errors
+/// If the survey has no valid version.
+pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
+    let version = &survey.host.hns_version;
+    emulator.change_build(Build::of(version.parse()?));
+    let observed = |check| {
+        let finding = survey.findings.iter().find(|finding| finding.check == check);
+        finding.map(|finding| finding.observed.as_str())
+    };
+    emulator.change_quirks(|quirks| {
+        match observed(Check::Modify) {
+            Some(answer::NO_EFFECT) => quirks.silent_modify = true,
+            Some(answer::SUCCEEDS) => quirks.silent_modify = false,
+            _ => {}
+        }
+        quirks.chooses_ids = observed(Check::LoadBalancerId) == Some(answer::CHOSEN_BY_HNS);
+        quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
+    });
+    emulator.change_options(|options| {
+        if let Some(observed) = observed(Check::NoBackend) {
+            options.accepts_no_backend = observed == answer::SUCCEEDS;
+        }
+        if let Some(observed) = observed(Check::DeleteUnknownEndpoint) {
+            options.fails_in_envelope = observed == answer::IN_ENVELOPE;
+        }
+    });
+    Ok(version.clone())
+}

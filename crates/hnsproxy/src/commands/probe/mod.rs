@@ -1,0 +1,177 @@
+//! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
+
+mod check;
+mod expectations;
+mod foreign;
+mod host;
+mod inspect;
+#[cfg(feature = "emulator")]
+pub(super) mod like;
+mod lists;
+mod members;
+mod networks;
+mod policies;
+mod raw;
+mod scratch;
+mod stopwatch;
+mod survey;
+mod table;
+mod write;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cluster_source::error_chain;
+use hcn::{ApiVersion, Client};
+
+use super::{FAILED, IN_SYNC};
+use crate::cli::{OutputForm, ProbeArgs};
+use crate::error::CommandError;
+use crate::hns::Hns;
+use crate::instance_lock::InstanceLock;
+use crate::output;
+use crate::shutdown::Shutdown;
+use check::{Check, answer};
+use inspect::Inspected;
+use stopwatch::Stopwatch;
+use survey::{Survey, Verdict};
+use write::Writer;
+
+/// Exit code: an answer is not the expected one.
+const OTHER: u8 = FAILED;
+/// Exit code: HNS could not be probed.
+const NOT_PROBED: u8 = 2;
+
+pub(super) fn main(args: &ProbeArgs) -> Result<u8, CommandError> {
+    let result = match args {
+        ProbeArgs { cleanup: true, .. } => cleanup(args),
+        ProbeArgs { write: true, .. } => probe_and_write(args),
+        _ => probe(args),
+    };
+    result.or_else(|error| match error {
+        // It has an exit code of its own, as with all commands.
+        CommandError::Locked(_) => Err(error),
+        error => {
+            tracing::error!("{}", error_chain(&error));
+            Ok(NOT_PROBED)
+        }
+    })
+}
+
+fn probe(args: &ProbeArgs) -> Result<u8, CommandError> {
+    let hns = Hns::open(&args.hns)?;
+    let survey = inspect(args, &hns, &Stopwatch::on(&hns))?.survey;
+    print(args, &survey)?;
+    Ok(exit_code(&survey))
+}
+
+fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
+    if !args.yes {
+        confirm()?;
+    }
+    let shutdown = Shutdown::on_signals()?;
+    let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let requested = is_stopped.clone();
+    shutdown.on_request(move || requested.store(true, Ordering::SeqCst));
+    let stopwatch = Stopwatch::on(&hns);
+
+    let Inspected { version, api, network, mut survey } = inspect(args, &hns, &stopwatch)?;
+    let network = network.and_then(|network| Some((network.id?, network)));
+    let Some((id, network)) = network else {
+        let reason = survey.network_choice.reason.clone();
+        print(args, &survey)?;
+        return Err(CommandError::ProbeNetwork(reason));
+    };
+    // Only calls of the same kind of objects are comparable.
+    stopwatch.reset();
+    let hcn = hns.hcn();
+    // Those of a killed probe would be in the way.
+    remove(&hns, api)?;
+    let mut writer = Writer {
+        hcn: &*hcn,
+        client: hns.client(api),
+        v1: hns.client(ApiVersion::V1),
+        version,
+        network: id,
+        overlay: network.kind.is_overlay(),
+        is_stopped: &|| is_stopped.load(Ordering::SeqCst),
+        findings: Vec::new(),
+    };
+    let result = writer.run(&stopwatch, args.samples.get());
+    writer.client.release_network(id);
+    survey.findings.extend(writer.findings);
+    let removed = remove(&hns, api);
+    let observed = if removed.is_ok() { answer::NONE } else { answer::SOME_NOT };
+    survey.findings.push(expectations::judge(Check::Removed, version, observed));
+    survey.timings = stopwatch.timings();
+    print(args, &survey)?;
+    // What is left on the node is worse than a check that was not made.
+    removed.and(result)?;
+    Ok(exit_code(&survey))
+}
+
+/// Removes what killed probes have left.
+fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
+    let shutdown = Shutdown::on_signals()?;
+    let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
+    let version = hns.client(ApiVersion::V1).version()?;
+    let count = remove(&hns, hns.api_version(version))?;
+    tracing::info!(objects = count, "removed the objects of the probe");
+    Ok(IN_SYNC)
+}
+
+/// Opens HNS as the only hnsproxy that writes to it. `None` if a shutdown is requested first. Unlike in other commands, reads are still made after
+/// the request, since the objects of the probe have to be found.
+fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, Arc<Hns>)>, CommandError> {
+    let Some(lock) = InstanceLock::acquire(&args.hns.hns, shutdown.timer())? else { return Ok(None) };
+    let hns = Hns::open(&args.hns)?;
+    shutdown.waits_for(hns.oldest_call());
+    Ok(Some((lock, hns)))
+}
+
+fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspected, CommandError> {
+    let of_environment = std::env::var("KUBE_NETWORK").ok();
+    let configured = args.network_name.as_deref().or(of_environment.as_deref());
+    Ok(inspect::inspect(hns, configured, stopwatch)?)
+}
+
+/// Removes the objects of all probes. Returns their number.
+fn remove(hns: &Hns, api: ApiVersion) -> Result<usize, CommandError> {
+    let client: Client = hns.client(api);
+    let (count, left) = scratch::remove(&*hns.hcn(), &client)?;
+    if left.is_empty() {
+        return Ok(count);
+    }
+    let left: Vec<_> = left.into_iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
+    Err(CommandError::ProbeNotRemoved(left.join(", ")))
+}
+
+fn confirm() -> Result<(), CommandError> {
+    if !io::stdin().is_terminal() {
+        return Err(CommandError::ProbeNotAsked);
+    }
+    let mut question = io::stderr();
+    write!(
+        question,
+        "The probe creates and deletes HNS objects on this node, on addresses for documentation. Go on? [y/N] "
+    )?;
+    question.flush()?;
+    let mut reply = String::new();
+    io::stdin().read_line(&mut reply)?;
+    let is_yes = ["y", "yes"].iter().any(|yes| reply.trim().eq_ignore_ascii_case(yes));
+    if is_yes { Ok(()) } else { Err(CommandError::ProbeNotConfirmed) }
+}
+
+fn print(args: &ProbeArgs, survey: &Survey) -> Result<(), CommandError> {
+    match args.output.output {
+        OutputForm::Table => output::text(&table::text(survey))?,
+        OutputForm::Json => output::json(survey)?,
+    }
+    Ok(())
+}
+
+fn exit_code(survey: &Survey) -> u8 {
+    if survey.findings.iter().any(|finding| finding.verdict == Verdict::Other) { OTHER } else { IN_SYNC }
+}

@@ -1,0 +1,72 @@
+//! Finds local endpoints that lack the policies that direct server return needs.
+
+use hcn::schema::{Endpoint, Network, NetworkType, Policy};
+use serde_json::Value;
+
+use super::survey::EndpointFacts;
+
+/// The usual names of the endpoint of the host, which has no policies: of flannel and the Windows guides, and of Calico.
+const HOST_ENDPOINTS: [&str; 2] = ["cbr0", "Calico_ep"];
+
+const OUTBOUND_NAT: &str = "OutBoundNAT";
+
+/// The local endpoints of an L2Bridge network without an exception list: their traffic to addresses of the cluster is translated, so replies of
+/// direct server return do not find back. Other networks need no exceptions.
+pub(super) fn endpoints_without(network: &Network, endpoints: &[Endpoint]) -> Vec<EndpointFacts> {
+    if network.kind != NetworkType(NetworkType::L2_BRIDGE.to_owned()) {
+        return Vec::new();
+    }
+    let is_pod = |endpoint: &&Endpoint| {
+        let is_host = HOST_ENDPOINTS.iter().any(|name| endpoint.name.eq_ignore_ascii_case(name));
+        endpoint.host_compute_network == network.id && !endpoint.is_remote() && !is_host
+    };
+    let lacks = |endpoint: &&Endpoint| !endpoint.policies.iter().any(has_exceptions);
+    let facts = |endpoint: &Endpoint| EndpointFacts {
+        id: endpoint.id.map(|id| id.to_string()).unwrap_or_default(),
+        name: endpoint.name.clone(),
+        address: endpoint.ip_configurations.first().map(|ip| ip.ip_address.clone()).unwrap_or_default(),
+        missing: vec![format!("{OUTBOUND_NAT} with exceptions")],
+    };
+    endpoints.iter().filter(is_pod).filter(lacks).map(facts).collect()
+}
+
+fn has_exceptions(policy: &Policy) -> bool {
+    // Some CNI configurations have the v1 name inside the v2 policy.
+    let list = ["Exceptions", "ExceptionList"].iter().find_map(|name| policy.settings.get(*name));
+    policy.is(OUTBOUND_NAT) && list.and_then(Value::as_array).is_some_and(|exceptions| !exceptions.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::Guid;
+    use hcn::schema::EndpointFlags;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_pods_of_l2bridge_networks_need_exceptions() {
+        let network =
+            |kind: &str| Network { id: Some(Guid::from_u128(1)), kind: NetworkType(kind.into()), ..Network::default() };
+        let endpoint = |name: &str, policies: Vec<Policy>| Endpoint {
+            name: name.into(),
+            host_compute_network: Some(Guid::from_u128(1)),
+            policies,
+            ..Endpoint::default()
+        };
+        let nat = |settings: Value| Policy { kind: "outboundnat".into(), settings, ..Policy::default() };
+        let endpoints = [
+            endpoint("without", vec![]),
+            endpoint("empty", vec![nat(json!({"Exceptions": []}))]),
+            endpoint("v1", vec![nat(json!({"ExceptionList": ["10.0.0.0/8"]}))]),
+            endpoint("CBR0", vec![]),
+            Endpoint { flags: EndpointFlags::REMOTE, ..endpoint("remote", vec![]) },
+            Endpoint { host_compute_network: None, ..endpoint("elsewhere", vec![]) },
+        ];
+        let names = |kind: &str| -> Vec<_> {
+            endpoints_without(&network(kind), &endpoints).into_iter().map(|one| one.name).collect()
+        };
+        assert_eq!(names("l2bridge"), ["without", "empty"]);
+        assert_eq!(names("Overlay"), Vec::<String>::new());
+    }
+}

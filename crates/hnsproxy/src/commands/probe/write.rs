@@ -1,0 +1,313 @@
+//! The part of a probe that writes: it creates, modifies and deletes objects of its own, and compares what HNS answers.
+//!
+//! Its backends are remote endpoints that it creates, not pods: more than one load balancer on an endpoint has made HNS of Windows Server 2019
+//! hang (aks-engine#4315).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hcn::call::Method;
+use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::{ApiVersion, Call, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use serde_json::Value;
+
+use super::check::{Answer, Check, answer};
+use super::expectations::judge;
+use super::stopwatch::Stopwatch;
+use super::survey::Finding;
+use super::{raw, scratch};
+use crate::error::CommandError;
+
+/// The numbers of the ids.
+const FIRST_ENDPOINT: u8 = 1;
+const SECOND_ENDPOINT: u8 = 2;
+const OTHER_ENDPOINT: u8 = 3;
+const LOAD_BALANCER: u8 = 0x11;
+const SECOND_LOAD_BALANCER: u8 = 0x12;
+const WITHOUT_BACKEND: u8 = 0x13;
+const WITH_UNKNOWN_MEMBER: u8 = 0x14;
+
+/// The member that no schema has.
+const UNKNOWN_MEMBER: &str = "HnsproxyProbe";
+/// A build whose writes take 3.3 s each (kubernetes 109124) is measured with fewer calls.
+const MAX_MEASUREMENT: Duration = Duration::from_secs(60);
+
+pub(super) struct Writer<'a> {
+    pub(super) hcn: &'a dyn Hcn,
+    pub(super) client: Client,
+    /// A client of the HNS v1 API.
+    pub(super) v1: Client,
+    pub(super) version: Version,
+    /// The network of the endpoints.
+    pub(super) network: Guid,
+    pub(super) overlay: bool,
+    /// Whether a shutdown was requested.
+    pub(super) is_stopped: &'a dyn Fn() -> bool,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Writer<'_> {
+    /// Makes all checks, then measures `samples` calls of each kind. The caller removes the objects, whatever the result is.
+    ///
+    /// # Errors
+    /// If a shutdown is requested, or HNS refuses what all checks need.
+    pub(super) fn run(&mut self, stopwatch: &Stopwatch, samples: usize) -> Result<(), CommandError> {
+        let first = self.check_endpoint()?;
+        let second = self.create_endpoint(SECOND_ENDPOINT)?;
+        let backends = [first, second];
+        let balancer = self.check_load_balancer(&backends)?;
+        self.check_refusals(&backends)?;
+        if self.is_v2() {
+            self.check_modification(balancer, &backends)?;
+        }
+        self.check_deletion(balancer, &backends)?;
+        self.check_local_endpoint()?;
+        self.check_v1()?;
+        self.measure(stopwatch, samples, first)
+    }
+
+    fn check_endpoint(&mut self) -> Result<Guid, CommandError> {
+        let id = self.create_endpoint(FIRST_ENDPOINT)?;
+        self.note(Check::EndpointId, kept_id(id, FIRST_ENDPOINT));
+        let sent = scratch::endpoint(FIRST_ENDPOINT, self.overlay).mac_address;
+        let observed: Answer = match self.client.endpoint(id) {
+            Ok(Endpoint { mac_address, .. }) if mac_address == sent => answer::KEPT.into(),
+            Ok(_) => answer::CHANGED.into(),
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::MacAddress, observed);
+        Ok(id)
+    }
+
+    fn check_load_balancer(&mut self, backends: &[Guid]) -> Result<Guid, CommandError> {
+        self.go_on()?;
+        let what = "create a load balancer";
+        let id = self
+            .create(LOAD_BALANCER, &self.balancer(1, backends))
+            .map_err(|source| CommandError::ProbeWrite { what, source })?;
+        self.note(Check::LoadBalancerId, kept_id(id, LOAD_BALANCER));
+        if self.is_v2() {
+            let observed: Answer = match self.client.load_balancers(|listed| Some(listed.id)) {
+                Ok(ids) if ids.contains(&id) => answer::PRESENT.into(),
+                Ok(_) => answer::MISSING.into(),
+                Err(error) => Answer::from(&error),
+            };
+            self.note(Check::V2List, observed);
+        }
+        let in_v1 = self.client.load_balancers_from_v1_list(|listed| (listed.id == id).then_some(listed.document));
+        let observed: Answer = match in_v1.map(|mut found| found.pop().flatten()) {
+            Ok(Some(Ok(document))) if is_same_set(document.endpoint_ids(), backends) => answer::SAME.into(),
+            Ok(Some(_)) => answer::OTHER_BACKENDS.into(),
+            Ok(None) => answer::MISSING.into(),
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::V1List, observed);
+        let policy_lists = raw::v1_list(self.hcn, Kind::LoadBalancer).unwrap_or_default();
+        if let Some(document) = policy_lists.iter().find(|document| raw::id_of(document) == Some(id)) {
+            self.note(Check::V1State, state(document));
+        }
+        Ok(id)
+    }
+
+    /// Documents that HNS is expected to refuse. What it creates all the same is deleted.
+    fn check_refusals(&mut self, backends: &[Guid]) -> Result<(), CommandError> {
+        let refused: [(Check, u8, LoadBalancer); 3] = [
+            (Check::SameFrontend, SECOND_LOAD_BALANCER, self.balancer(1, backends)),
+            (Check::SameId, LOAD_BALANCER, self.balancer(2, backends)),
+            (Check::NoBackend, WITHOUT_BACKEND, self.balancer(3, &[])),
+        ];
+        for (check, number, document) in refused {
+            self.go_on()?;
+            let observed: Answer = match self.create(number, &document) {
+                Ok(id) => {
+                    self.discard(Kind::LoadBalancer, id);
+                    answer::SUCCEEDS.into()
+                }
+                Err(error) => Answer::from(&error),
+            };
+            self.note(check, observed);
+        }
+        if self.is_v2() {
+            self.go_on()?;
+            let mut document = self.balancer(4, backends);
+            document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
+            let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
+                Ok(id) => {
+                    let read = self.client.load_balancer(id);
+                    self.discard(Kind::LoadBalancer, id);
+                    let is_kept = read.is_ok_and(|document| document.other.contains_key(UNKNOWN_MEMBER));
+                    Answer::from(if is_kept { answer::SUCCEEDS } else { answer::MEMBER_DROPPED })
+                }
+                Err(error) => Answer::from(&error),
+            };
+            self.note(Check::UnknownMember, observed);
+        }
+        Ok(())
+    }
+
+    fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
+        self.go_on()?;
+        let fewer = backends.get(..1).unwrap_or_default();
+        let observed: Answer = match self.client.modify_load_balancer(id, &self.balancer(1, fewer), true) {
+            Ok(Some(back)) if is_same_set(back.endpoint_ids(), fewer) => answer::SUCCEEDS.into(),
+            Ok(_) => answer::NO_EFFECT.into(),
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::Modify, observed);
+        Ok(())
+    }
+
+    fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
+        self.go_on()?;
+        let deleted = scratch::delete(&self.client, Kind::LoadBalancer, id);
+        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, scratch::exists(&self.client, id)?))) {
+            Ok((_, true)) => answer::LEFT.into(),
+            Ok((true, false)) => answer::SUCCEEDS.into(),
+            Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::Delete, observed);
+        self.go_on()?;
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
+            Ok(id) => {
+                self.discard(Kind::LoadBalancer, id);
+                kept_id(id, LOAD_BALANCER).into()
+            }
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::ReusedId, observed);
+        Ok(())
+    }
+
+    fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
+        self.go_on()?;
+        let document = scratch::local_endpoint(OTHER_ENDPOINT);
+        let observed: Answer = match self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document) {
+            Ok(id) => {
+                self.discard(Kind::Endpoint, id);
+                answer::SUCCEEDS.into()
+            }
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::OutsideSubnets, observed);
+        Ok(())
+    }
+
+    /// Requests of the HNS v1 API for objects that do not exist.
+    fn check_v1(&mut self) -> Result<(), CommandError> {
+        self.go_on()?;
+        let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
+        let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
+        let observed: Answer = match created {
+            Ok(id) => {
+                self.discard(Kind::Endpoint, id);
+                answer::SUCCEEDS.into()
+            }
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::UnknownNetwork, observed);
+        self.go_on()?;
+        let path = format!("/endpoints/{}", scratch::absent());
+        let observed: Answer = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
+            Err(error) => Answer::from(&error),
+            Ok(Reply::Document(text)) if is_failure(&text) => answer::IN_ENVELOPE.into(),
+            Ok(_) => answer::SUCCEEDS.into(),
+        };
+        self.note(Check::DeleteUnknownEndpoint, observed);
+        Ok(())
+    }
+
+    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer again and again.
+    fn measure(&mut self, stopwatch: &Stopwatch, samples: usize, other: Guid) -> Result<(), CommandError> {
+        let modifies = self.is_v2() && Features::of(self.version).modify_load_balancer;
+        for _ in 0..samples {
+            if stopwatch.total() > MAX_MEASUREMENT {
+                return Ok(());
+            }
+            self.go_on()?;
+            self.measure_once(stopwatch, other, modifies)
+                .map_err(|source| CommandError::ProbeWrite { what: "measure the calls", source })?;
+        }
+        Ok(())
+    }
+
+    fn measure_once(&self, stopwatch: &Stopwatch, other: Guid, modifies: bool) -> Result<(), Error> {
+        let (client, document) = (&self.client, scratch::endpoint(OTHER_ENDPOINT, self.overlay));
+        let endpoint = stopwatch.measure("POST /endpoints/", || {
+            client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document)
+        })?;
+        let backends = [endpoint, other];
+        let balancer =
+            stopwatch.measure("POST /policylists/", || self.create(LOAD_BALANCER, &self.balancer(1, &backends)))?;
+        stopwatch.measure("GET /endpoints/", || client.endpoints(self.network, |_| None::<()>))?;
+        stopwatch.measure("GET /policylists/", || client.load_balancers(|_| None::<()>))?;
+        if self.is_v2() {
+            stopwatch.measure("GET /endpoints/", || client.endpoints_from_v1_list(|_| None::<()>))?;
+            stopwatch.measure("GET /policylists/", || client.load_balancers_from_v1_list(|_| None::<()>))?;
+        }
+        stopwatch.measure("GET /policylists/ID", || client.load_balancer(balancer))?;
+        if modifies {
+            let fewer = self.balancer(1, &[other]);
+            stopwatch.measure("", || client.modify_load_balancer(balancer, &fewer, false))?;
+        }
+        stopwatch.measure("DELETE /policylists/ID", || scratch::delete(client, Kind::LoadBalancer, balancer))?;
+        stopwatch.measure("DELETE /endpoints/ID", || scratch::delete(client, Kind::Endpoint, endpoint))?;
+        Ok(())
+    }
+
+    fn create_endpoint(&self, number: u8) -> Result<Guid, CommandError> {
+        self.go_on()?;
+        let document = scratch::endpoint(number, self.overlay);
+        let created = self.client.create_endpoint(self.network, scratch::id(number), &document);
+        created.map_err(|source| CommandError::ProbeWrite { what: "create an endpoint", source })
+    }
+
+    fn create(&self, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
+        self.client.create_load_balancer(scratch::id(number), document)
+    }
+
+    fn balancer(&self, number: u8, backends: &[Guid]) -> LoadBalancer {
+        scratch::load_balancer(number, Features::of(self.version).dsr, backends)
+    }
+
+    /// Deletes what an answer was only needed for. If that fails, the end of the probe retries it.
+    fn discard(&self, kind: Kind, id: Guid) {
+        if let Err(error) = scratch::delete(&self.client, kind, id) {
+            tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe; retrying at the end");
+        }
+    }
+
+    /// # Errors
+    /// If a shutdown is requested.
+    fn go_on(&self) -> Result<(), CommandError> {
+        if (self.is_stopped)() { Err(CommandError::ProbeStopped) } else { Ok(()) }
+    }
+
+    fn is_v2(&self) -> bool {
+        self.client.api_version() == ApiVersion::V2
+    }
+
+    fn note(&mut self, check: Check, observed: impl Into<Answer>) {
+        self.findings.push(judge(check, self.version, observed));
+    }
+}
+
+fn kept_id(id: Guid, number: u8) -> &'static str {
+    if id == scratch::id(number) { answer::KEPT } else { answer::CHOSEN_BY_HNS }
+}
+
+fn is_same_set(ids: impl Iterator<Item = Guid>, expected: &[Guid]) -> bool {
+    ids.collect::<BTreeSet<_>>() == expected.iter().copied().collect()
+}
+
+/// Whether a v1 document says that it is programmed.
+fn state(document: &Value) -> String {
+    let text = |member: &str| document.get(member).map_or_else(|| "missing".to_owned(), Value::to_string);
+    format!("State {}, IsApplied {}", text("State"), text("IsApplied"))
+}
+
+/// Whether the envelope of a call that succeeded has a failure.
+fn is_failure(envelope: &str) -> bool {
+    let envelope: Value = serde_json::from_str(envelope).unwrap_or_default();
+    envelope.get("Success") == Some(&Value::Bool(false))
+}

@@ -1,0 +1,61 @@
+//! `emulator --like`: an emulator that behaves like the HNS of a survey gets the same survey.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use hcn_emulator::testing;
+use serde_json::Value;
+
+use super::{answers, hns_of, probe};
+use crate::support::program::{Ended, command, free_addresses, hnsproxy};
+use crate::support::wait::wait_until;
+
+const FLAGS: [&str; 3] = ["--write", "--yes", "--samples=1"];
+
+/// Killed when dropped.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The survey of an emulator that is like another survey.
+fn survey_like(survey: &Path) -> Value {
+    let host = tempfile::NamedTempFile::new().unwrap();
+    serde_json::to_writer(host.as_file(), &testing::host("15.5", &["L2Bridge"])).unwrap();
+    let [address] = free_addresses();
+    let flags = [format!("--listen={address}"), format!("--host={}", host.path().display())];
+    let mut command = command(&["emulator", &flags[0], &flags[1], "--like", survey.to_str().unwrap()]);
+    let _service = Service(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let hns = format!("--hns=tcp://{address}");
+    wait_until("the emulator", || hnsproxy(&["state", &hns]).code, |code| *code == 0);
+    hnsproxy(&[&["probe", &hns, "-o=json"], &FLAGS[..]].concat()).json()
+}
+
+#[test]
+fn an_emulator_that_is_like_a_survey_has_its_answers() {
+    for (build, quirks) in [("server2025", false), ("latest", true), ("server2019-rtm", false)] {
+        let hns = hns_of(build, "L2Bridge");
+        hns.emulator.change_quirks(|all| (all.chooses_ids, all.first_delete_fails) = (quirks, quirks));
+        hns.emulator.change_options(|all| (all.accepts_no_backend, all.fails_in_envelope) = (quirks, quirks));
+        let Ended { stdout, .. } = probe(&hns, &FLAGS);
+        let survey = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(survey.path(), &stdout).unwrap();
+        let (first, second) = (serde_json::from_str(&stdout).unwrap(), survey_like(survey.path()));
+        assert_eq!(answers(&second), answers(&first), "{build}");
+        assert_eq!(second["host"], first["host"], "{build}");
+    }
+}
+
+#[test]
+fn a_survey_of_another_format_is_refused() {
+    let survey = tempfile::NamedTempFile::new().unwrap();
+    let mut document = probe(&hns_of("latest", "L2Bridge"), &[]).json();
+    document["surveyVersion"] = 2.into();
+    std::fs::write(survey.path(), document.to_string()).unwrap();
+    hnsproxy(&["emulator", "--listen=127.0.0.1:0", "--like", survey.path().to_str().unwrap()]).expect(1);
+}

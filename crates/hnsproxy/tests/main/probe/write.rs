@@ -1,0 +1,230 @@
+//! With `--write`: what HNS answers, and that nothing is left behind, however the probe ends.
+
+use std::process::{Child, Stdio};
+
+use hcn::Hresult;
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::journal::Detail;
+use hcn_emulator::rules::{self, Evidence, Rule};
+use hcn_emulator::{Build, Emulator};
+use serde_json::json;
+
+use super::{answer, answers, hns_of, pair, probe};
+use crate::support::hns::Hns;
+use crate::support::program::{command, hnsproxy};
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
+
+const FLAGS: [&str; 3] = ["--write", "--yes", "--samples=1"];
+
+/// The rule of the emulator that answers a check, if there is evidence from builds that contradicts what it assumes.
+fn rule(check: &str) -> Option<Rule> {
+    Some(match check {
+        "noBackend" => rules::NO_BACKEND,
+        "unknownNetwork" => rules::UNKNOWN_NETWORK,
+        "deleteUnknownEndpoint" => rules::UNKNOWN_ENDPOINT,
+        _ => return None,
+    })
+}
+
+#[test]
+fn each_build_is_as_expected_and_has_the_same_objects_afterwards() {
+    for build in Build::names() {
+        for network_type in ["L2Bridge", "Overlay"] {
+            let hns = hns_of(build, network_type);
+            let before = hns.objects();
+            let survey = probe(&hns, &FLAGS).json();
+            let other = answers(&survey).into_iter().filter(|(.., verdict)| verdict == "other");
+            // A rule without evidence may differ from what is known.
+            let is_known = |check: &String| rule(check).is_none_or(|rule| rule.evidence != Evidence::Assumed);
+            let other: Vec<_> = other.filter(|(check, ..)| is_known(check)).collect();
+            assert_eq!((other, hns.objects()), (vec![], before), "{build} {network_type}");
+        }
+    }
+}
+
+#[test]
+fn a_probe_writes_only_to_objects_of_its_own() {
+    let hns = Hns::of("boutique-overlay");
+    hnsproxy(&["run", &cluster_flag("boutique-overlay"), &hns.flag(), "--once", "--source-vip=10.244.1.9"]).expect(0);
+    let before = hns.objects();
+    hns.emulator.reset_journal();
+    probe(&hns, &FLAGS);
+    assert_eq!(hns.objects(), before);
+    let written = hns.emulator.journal_details().into_iter().filter(|detail| detail.entry.is_write);
+    // A request of the v1 API has the id of its object in its path, or in its document.
+    let is_own = |detail: &Detail| match detail.id {
+        Some(id) => id.to_string().starts_with("401bea34"),
+        None => detail.entry.subject == "POST /endpoints/" || detail.entry.subject.contains("/401bea34"),
+    };
+    let foreign: Vec<_> = written.filter(|detail| !is_own(detail)).collect();
+    assert_eq!(foreign, vec![]);
+}
+
+#[test]
+fn the_message_of_an_error_is_kept() {
+    let survey = probe(&hns_of("latest", "L2Bridge"), &FLAGS).json();
+    let findings = survey["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["check"] == "sameFrontend").unwrap();
+    let detail = finding["detail"].as_str().unwrap();
+    assert!(detail.contains("HcnCreateLoadBalancer") && detail.contains("0x803b0013"), "{detail}");
+}
+
+#[test]
+fn each_call_is_measured_as_often_as_requested() {
+    let hns = hns_of("latest", "L2Bridge");
+    let survey = probe(&hns, &["--write", "--yes", "--samples=3"]).json();
+    let timings = survey["timings"].as_array().unwrap();
+    let counts: Vec<_> = timings.iter().map(|one| (one["call"].as_str().unwrap(), &one["count"])).collect();
+    let expected = [
+        ("HNSCall GET /endpoints/", 3),
+        ("HNSCall GET /policylists/", 3),
+        ("HcnCreateEndpoint", 3),
+        ("HcnCreateLoadBalancer", 3),
+        ("HcnDeleteEndpoint", 3),
+        ("HcnDeleteLoadBalancer", 3),
+        ("HcnEnumerateEndpoints", 3),
+        ("HcnEnumerateLoadBalancers", 3),
+        ("HcnModifyLoadBalancer", 3),
+        // To read it, and to modify it.
+        ("HcnOpenLoadBalancer", 6),
+        ("HcnQueryLoadBalancerProperties", 3),
+    ];
+    let expected = expected.map(|(call, count)| (call, json!(count)));
+    assert_eq!(counts, expected.each_ref().map(|(call, count)| (*call, count)));
+}
+
+#[test]
+fn an_hns_with_other_answers_is_found() {
+    let survey = |build: &str, change: &dyn Fn(&Emulator)| {
+        let hns = hns_of(build, "L2Bridge");
+        change(&hns.emulator);
+        let before = hns.objects();
+        let survey = probe(&hns, &FLAGS).expect(1).json();
+        assert_eq!(hns.objects(), before);
+        survey
+    };
+    let silent = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.silent_modify = true));
+    assert_eq!(answer(&silent, "modify"), pair("succeeds without effect", "other"));
+    let chooses = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.chooses_ids = true));
+    assert_eq!(answer(&chooses, "loadBalancerId"), pair("chosen by HNS", "other"));
+    let second = survey("server2022", &|hns| hns.change_quirks(|quirks| quirks.first_delete_fails = true));
+    assert_eq!(answer(&second, "delete"), pair("succeeds at the second attempt", "other"));
+    let accepts = survey("server2019", &|hns| hns.change_options(|options| options.accepts_no_backend = true));
+    assert_eq!(answer(&accepts, "noBackend"), pair("succeeds", "other"));
+}
+
+/// The number of writes of a probe.
+fn writes(build: &str) -> u64 {
+    let hns = hns_of(build, "L2Bridge");
+    probe(&hns, &FLAGS);
+    hns.emulator.writes()
+}
+
+/// Starts a probe that hangs at a write.
+fn hang_at(hns: &Hns, write: u64, samples: &str) -> Child {
+    hns.emulator.inject_times(Fault { which: Which::Writes, from: write, every: 0, effect: Effect::Hang }, 1);
+    let mut command = command(&["probe", &hns.flag(), "--write", "--yes", samples]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    child
+}
+
+#[test]
+fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
+    for (build, chooses_ids) in [("latest", false), ("latest", true), ("server2019-rtm", false)] {
+        for write in 1..=writes(build) {
+            let hns = hns_of(build, "L2Bridge");
+            hns.emulator.change_quirks(|quirks| quirks.chooses_ids = chooses_ids);
+            let before = hns.objects();
+            let mut child = hang_at(&hns, write, "--samples=1");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // HNS carries out the call all the same.
+            hns.emulator.release();
+            wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+            hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+            assert_eq!(hns.objects(), before, "{build}, write {write}");
+        }
+    }
+}
+
+#[test]
+fn a_probe_removes_its_objects_after_an_error_at_any_write() {
+    for effect in [Effect::Fail(Hresult::ERROR_GEN_FAILURE), Effect::FailAfter(Hresult::ERROR_TIMEOUT)] {
+        for write in 1..=writes("latest") {
+            let hns = hns_of("latest", "L2Bridge");
+            let before = hns.objects();
+            hns.emulator.inject_times(Fault { which: Which::Writes, from: write, every: 0, effect }, 1);
+            probe(&hns, &FLAGS);
+            assert_eq!(hns.objects(), before, "{effect:?}, write {write}");
+        }
+    }
+}
+
+#[test]
+fn a_second_probe_removes_the_objects_of_a_killed_one_first() {
+    let hns = hns_of("latest", "L2Bridge");
+    let before = hns.objects();
+    let mut child = hang_at(&hns, 4, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hns.emulator.clear_faults();
+    assert_ne!(hns.objects(), before);
+    let survey = probe(&hns, &FLAGS).expect(0).json();
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_probe_that_is_interrupted_removes_its_objects() {
+    let hns = hns_of("latest", "L2Bridge");
+    let before = hns.objects();
+    // So many that the signal arrives before the last one.
+    let mut child = hang_at(&hns, 3, "--samples=100000");
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    hns.emulator.clear_faults();
+    let ended = wait_until("the probe to end", || child.try_wait().unwrap(), Option::is_some);
+    assert_eq!(ended.unwrap().code(), Some(2));
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn objects_that_hns_does_not_delete_are_reported() {
+    let hns = hns_of("latest", "L2Bridge");
+    let fail = Effect::Fail(Hresult::ERROR_GEN_FAILURE);
+    hns.emulator.inject(Fault::of_each(Which::Function("HcnDeleteEndpoint".into()), fail));
+    let survey = probe(&hns, &FLAGS).expect(2).json();
+    assert_eq!(answer(&survey, "removed"), pair("some not", "other"));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(2);
+    hns.emulator.clear_faults();
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), hns_of("latest", "L2Bridge").objects());
+}
+
+#[test]
+fn without_a_terminal_nothing_is_written_unless_confirmed() {
+    let hns = hns_of("latest", "L2Bridge");
+    probe(&hns, &["--write"]).expect(2);
+    assert_eq!(hns.emulator.native_calls(), 0);
+}
+
+#[test]
+fn a_probe_does_not_write_without_a_network() {
+    let hns = hns_of("latest", "NAT");
+    let survey = probe(&hns, &FLAGS).expect(2).json();
+    assert_eq!((hns.emulator.writes(), &survey["networkChoice"]["name"]), (0, &json!(null)));
+}
+
+#[test]
+fn a_probe_does_not_write_beside_a_running_hnsproxy() {
+    let hns = Hns::of("boutique-l2bridge");
+    let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
+    running.wait_until_in_sync();
+    let writes = hns.emulator.writes();
+    probe(&hns, &FLAGS).expect(4);
+    hnsproxy(&["probe", &hns.flag()]);
+    assert_eq!(hns.emulator.writes(), writes);
+}
