@@ -5,6 +5,7 @@
 //! tests.
 
 mod cni;
+mod reports;
 
 use hcn::call::{Call, Method, Reply};
 use hcn::schema::{Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, PortMapping, Protocol, Query};
@@ -141,7 +142,7 @@ fn text(error: Error) -> String {
 }
 
 pub fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().chain(cni::CASES)
+    CASES.iter().chain(cni::CASES).chain(reports::CASES)
 }
 
 const CASES: &[Case] = &[

@@ -22,6 +22,7 @@ pub(crate) fn call(store: &mut Store, call: &Call) -> Result<Reply, Rule> {
             if *kind == Kind::Endpoint && network.is_none() {
                 return Err(rules::NO_NETWORK_HANDLE);
             }
+            store.about = Some((*kind, *id)).filter(|(_, id)| !id.is_nil());
             let document = to_v2(store, *kind, parse(settings)?)?;
             let id = store.create(*kind, network, *id, document)?;
             store.open(*kind, id).map(Reply::Handle)
