@@ -47,8 +47,12 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
         if let Some(observed) = observed(Check::NoBackend) {
             options.accepts_no_backend = observed == answer::SUCCEEDS;
         }
-        if let Some(observed) = observed(Check::DeleteUnknownEndpoint) {
-            options.fails_in_envelope = observed == answer::IN_ENVELOPE;
+        // Not from the deletion of an unknown endpoint: older builds fail in the envelope there, and not with other calls.
+        if let Some(observed) = observed(Check::UnknownNetwork) {
+            options.fails_in_envelope = observed == answer::NO_CODE;
+        }
+        if let Some(observed) = observed(Check::UnknownMember) {
+            options.accepts_unknown_members = [answer::SUCCEEDS, answer::MEMBER_DROPPED].contains(&observed);
         }
     });
     Ok(version.clone())

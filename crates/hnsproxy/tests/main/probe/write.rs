@@ -56,7 +56,7 @@ fn a_probe_writes_only_to_objects_of_its_own() {
     // A request of the v1 API has the id of its object in its path, or in its document.
     let is_own = |detail: &Detail| match detail.id {
         Some(id) => id.to_string().starts_with("401bea34"),
-        None => detail.entry.subject == "POST /endpoints/" || detail.entry.subject.contains("/401bea34"),
+        None => detail.entry.subject == "POST /endpoints/" || detail.entry.subject.contains("401bea34"),
     };
     let foreign: Vec<_> = written.filter(|detail| !is_own(detail)).collect();
     assert_eq!(foreign, vec![]);
