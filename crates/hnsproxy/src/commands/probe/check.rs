@@ -72,7 +72,7 @@ impl From<String> for Answer {
 /// Its code, if it has one. The message also has what HNS adds to the text of the code.
 impl From<&Error> for Answer {
     fn from(error: &Error) -> Self {
-        let observed = error.code().map_or_else(|| "fails without a code".to_owned(), |code| format!("{code:?}"));
+        let observed = error.code().map_or_else(|| answer::NO_CODE.to_owned(), |code| format!("{code:?}"));
         Self { observed, detail: Some(error.to_string()) }
     }
 }
@@ -98,5 +98,6 @@ pub(crate) mod answer {
     pub(crate) const SECOND_ATTEMPT: &str = "succeeds at the second attempt";
     pub(crate) const LEFT: &str = "succeeds and leaves it";
     pub(crate) const IN_ENVELOPE: &str = "fails in the envelope only";
+    pub(crate) const NO_CODE: &str = "fails without a code";
     pub(crate) const NONE: &str = "none";
 }

@@ -29,9 +29,7 @@ pub(in crate::commands) fn read(path: &Path) -> Result<Survey, CommandError> {
 /// If the survey has no valid version.
 pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
     let version = &survey.host.hns_version;
-    let build = Build::of(version.parse()?);
-    let is_nine = build.version.major == 9;
-    emulator.change_build(build);
+    emulator.change_build(Build::of(version.parse()?));
     let observed = |check| {
         let finding = survey.findings.iter().find(|finding| finding.check == check);
         finding.map(|finding| finding.observed.as_str())
@@ -49,9 +47,12 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
         if let Some(observed) = observed(Check::NoBackend) {
             options.accepts_no_backend = observed == answer::SUCCEEDS;
         }
-        if let Some(observed) = observed(Check::DeleteUnknownEndpoint) {
-            // Each HNS 9 answers this call so; it tells nothing about other calls there.
-            options.fails_in_envelope = observed == answer::IN_ENVELOPE && !is_nine;
+        // Not from the deletion of an unknown endpoint: older builds fail in the envelope there, and not with other calls.
+        if let Some(observed) = observed(Check::UnknownNetwork) {
+            options.fails_in_envelope = observed == answer::NO_CODE;
+        }
+        if let Some(observed) = observed(Check::UnknownMember) {
+            options.accepts_unknown_members = [answer::SUCCEEDS, answer::MEMBER_DROPPED].contains(&observed);
         }
     });
     Ok(version.clone())

@@ -41,7 +41,9 @@ fn an_emulator_that_is_like_a_survey_has_its_answers() {
     for (build, quirks) in [("server2025", false), ("latest", true), ("server2019-rtm", false)] {
         let hns = hns_of(build, "L2Bridge");
         hns.emulator.change_quirks(|all| (all.chooses_ids, all.first_delete_fails) = (quirks, quirks));
-        hns.emulator.change_options(|all| (all.accepts_no_backend, all.fails_in_envelope) = (quirks, quirks));
+        hns.emulator.change_options(|all| {
+            (all.accepts_no_backend, all.fails_in_envelope, all.accepts_unknown_members) = (quirks, quirks, quirks);
+        });
         let Ended { stdout, .. } = probe(&hns, &FLAGS);
         let survey = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(survey.path(), &stdout).unwrap();
