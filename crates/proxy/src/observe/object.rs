@@ -149,19 +149,26 @@ impl ObservedLoadBalancer {
     pub fn matches_v1_list(&self, listed: &Self) -> bool {
         let port = |form: Option<Form>| form.map(|form| form.mapping.internal_port);
         // Affinity, source VIP and most flags are not compared: the v1 list lacks some, and HNS builds differ in the
-        // rest.
-        self.has_place_of(listed) && port(self.form) == port(listed.form)
+        // rest. It also lacks the flag that tells the family of a node port.
+        let frontend = |one: &Frontend| (one.address, one.protocol, one.port);
+        self.frontends.iter().map(frontend).eq(listed.frontends.iter().map(frontend))
+            && self.has_backends_of(listed)
+            && port(self.form) == port(listed.form)
     }
 
     /// Whether both have the same frontends and backends.
     pub(super) fn has_place_of(&self, other: &Self) -> bool {
+        self.frontends == other.frontends && self.has_backends_of(other)
+    }
+
+    fn has_backends_of(&self, other: &Self) -> bool {
         // HNS may list the backends in another order.
         let sorted = |endpoints: &[Guid]| {
             let mut endpoints = endpoints.to_vec();
             endpoints.sort_unstable();
             endpoints
         };
-        self.frontends == other.frontends && sorted(&self.endpoints) == sorted(&other.endpoints)
+        sorted(&self.endpoints) == sorted(&other.endpoints)
     }
 
     /// The document, for a restore. `None` if the record is incomplete, or its content is not known.
