@@ -166,6 +166,11 @@ impl Desired {
         }
     }
 
+    /// The source VIP, if the overlay network needs its endpoint.
+    pub fn source_vip(&self) -> Option<IpAddr> {
+        self.source_vip
+    }
+
     /// Sets the source VIP, for which overlay networks need an endpoint.
     pub fn set_source_vip(&mut self, source_vip: Option<IpAddr>, dirty: &mut Dirty) {
         if self.source_vip != source_vip {

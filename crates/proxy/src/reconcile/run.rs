@@ -139,14 +139,12 @@ impl Reconciler {
             frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
         rest.frontends.retain(|frontend| !batch.contains(frontend));
-        let addresses: FxHashSet<IpAddr> = batch.iter().filter_map(|frontend| frontend.address).collect();
-        let is_needed = |address: &IpAddr| match self.desired.purpose(*address) {
-            Some(EndpointPurpose::SourceVip) => true,
-            Some(EndpointPurpose::ServiceAddress) => addresses.contains(address),
-            Some(EndpointPurpose::Backend) | None => false,
-        };
-        let (needed, others) = std::mem::take(&mut rest.addresses).into_iter().partition(is_needed);
-        rest.addresses = others;
+        // Only addresses of the batch are looked up: a start has all addresses of the cluster dirty, and many batches.
+        let addresses = batch.iter().filter_map(|frontend| frontend.address);
+        let is_service_address =
+            |address: &IpAddr| self.desired.purpose(*address) == Some(EndpointPurpose::ServiceAddress);
+        let needed = addresses.filter(is_service_address).chain(self.desired.source_vip());
+        let needed = needed.filter(|address| rest.addresses.remove(address)).collect();
         self.dirty = Dirty { frontends: batch, addresses: needed };
         rest
     }
