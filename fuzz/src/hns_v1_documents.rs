@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use hcn::ApiVersion;
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
-use hcn::schema::{Endpoint, LoadBalancer, Network};
+use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
 
 use crate::hcn_documents::{is_the_same_when_decoded, survives};
 use crate::replies::read_all;
@@ -31,11 +31,15 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// What v1 cannot express is lost in the first round, and nothing in the next.
-fn is_stable<T: serde::de::DeserializeOwned + serde::Serialize + PartialEq + Debug>(
-    document: T,
-    round: impl Fn(&T) -> Option<T>,
-) {
-    is_the_same_when_decoded(&document);
+fn is_stable<T: Document + PartialEq + Debug>(document: T, round: impl Fn(&T) -> Option<T>) {
+    // Unreadable members keep the names of v1, which v2 does not know.
+    let is_readable = document.unreadable_members().is_empty();
+    if is_readable {
+        is_the_same_when_decoded(&document);
+    }
     let Some(first) = round(&document) else { return };
-    assert_eq!(round(&first).as_ref(), Some(&first));
+    let second = round(&first);
+    if is_readable {
+        assert_eq!(second.as_ref(), Some(&first));
+    }
 }
