@@ -10,14 +10,15 @@ use serde_json::Value;
 /// The members of an object: their names, and what is in them.
 type Members = &'static [(&'static str, Content)];
 
-/// What is in a member: one object or a list of objects with these members, or anything.
+/// What is in a member: anything, or one object or a list of objects with these members. `Derived` adds the members of all objects.
 #[derive(Clone, Copy)]
 enum Content {
     Any,
     Of(Members),
+    Derived(Members),
 }
 
-use Content::{Any, Of};
+use Content::{Any, Derived, Of};
 
 /// The members of all objects.
 const BASE: Members = &[
@@ -43,26 +44,12 @@ const NETWORK: Members = &[
     ("Policies", Of(POLICY)),
     ("MacPool", Of(&[("Ranges", Of(RANGE))])),
     ("Dns", Of(DNS)),
-    ("Ipams", Of(&[("Type", Any), ("Subnets", Of(SUBNET))])),
+    ("Ipams", Of(&[("Type", Any), ("Subnets", Derived(SUBNET))])),
     ("Flags", Any),
 ];
 
-const SUBNET: Members = &[
-    ("ID", Any),
-    ("Owner", Any),
-    ("Name", Any),
-    ("Version", Any),
-    ("AdditionalParams", Any),
-    ("Health", Any),
-    ("SchemaVersion", Of(VERSION)),
-    ("Telemetry", Any),
-    ("State", Any),
-    ("IpAddressPrefix", Any),
-    ("Policies", Of(POLICY)),
-    ("Routes", Of(ROUTE)),
-    ("IpSubnets", Any),
-    ("Flags", Any),
-];
+const SUBNET: Members =
+    &[("IpAddressPrefix", Any), ("Policies", Of(POLICY)), ("Routes", Of(ROUTE)), ("IpSubnets", Any), ("Flags", Any)];
 
 const ENDPOINT: Members = &[
     ("HostComputeNetwork", Any),
@@ -128,6 +115,7 @@ fn unknown<'a>(known: &[Members], value: &'a Value) -> Option<&'a str> {
                 None => Some(name.as_str()),
                 Some(Any) => None,
                 Some(Of(members)) => unknown(&[members], value),
+                Some(Derived(members)) => unknown(&[BASE, members], value),
             }
         }),
         Value::Array(list) => list.iter().find_map(|value| unknown(known, value)),
