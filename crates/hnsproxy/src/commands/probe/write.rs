@@ -118,14 +118,8 @@ impl Writer<'_> {
         ];
         for (check, number, document) in refused {
             self.go_on()?;
-            let observed: Answer = match self.create(number, &document) {
-                Ok(id) => {
-                    self.discard(Kind::LoadBalancer, id);
-                    answer::SUCCEEDS.into()
-                }
-                Err(error) => Answer::from(&error),
-            };
-            self.note(check, observed);
+            let created = self.create(number, &document);
+            self.note_creation(check, Kind::LoadBalancer, created);
         }
         if self.is_v2() {
             self.go_on()?;
@@ -182,14 +176,8 @@ impl Writer<'_> {
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
         self.go_on()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
-        let observed: Answer = match self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document) {
-            Ok(id) => {
-                self.discard(Kind::Endpoint, id);
-                answer::SUCCEEDS.into()
-            }
-            Err(error) => Answer::from(&error),
-        };
-        self.note(Check::OutsideSubnets, observed);
+        let created = self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document);
+        self.note_creation(Check::OutsideSubnets, Kind::Endpoint, created);
         Ok(())
     }
 
@@ -198,14 +186,7 @@ impl Writer<'_> {
         self.go_on()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
         let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
-        let observed: Answer = match created {
-            Ok(id) => {
-                self.discard(Kind::Endpoint, id);
-                answer::SUCCEEDS.into()
-            }
-            Err(error) => Answer::from(&error),
-        };
-        self.note(Check::UnknownNetwork, observed);
+        self.note_creation(Check::UnknownNetwork, Kind::Endpoint, created);
         self.go_on()?;
         let path = format!("/endpoints/{}", scratch::absent());
         let observed: Answer = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
@@ -268,6 +249,18 @@ impl Writer<'_> {
 
     fn balancer(&self, number: u8, backends: &[Guid]) -> LoadBalancer {
         scratch::load_balancer(number, Features::of(self.version).dsr, backends)
+    }
+
+    /// Notes whether HNS creates an object that it is expected to refuse, and deletes the object.
+    fn note_creation(&mut self, check: Check, kind: Kind, created: Result<Guid, Error>) {
+        let observed: Answer = match created {
+            Ok(id) => {
+                self.discard(kind, id);
+                answer::SUCCEEDS.into()
+            }
+            Err(error) => Answer::from(&error),
+        };
+        self.note(check, observed);
     }
 
     /// Deletes what an answer was only needed for. If that fails, the end of the probe retries it.
