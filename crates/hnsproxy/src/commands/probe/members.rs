@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::raw::MAX_EXCERPT;
 use super::survey::MemberFacts;
 
-/// The members of the published schemas, and of documents of nodes with HNS 1.1 to 16.0, in v1 and v2.
+/// What the published schemas, and documents of nodes with HNS 1.1 to 16.0, have in v1 and v2 in addition to the members of our own types.
 const COMMON: &[&str] = &[
     "ID",
     "Owner",
@@ -29,17 +29,9 @@ const COMMON: &[&str] = &[
 ];
 const NETWORK: &[&str] = &[
     "MacPool",
-    "MacPools",
     "Dns",
-    "Ipams",
-    "Subnets",
-    "NetworkAdapterName",
-    "SourceMac",
-    "DNSSuffix",
-    "DNSServerList",
     "DNSServerCompartment",
     "ManagementIP",
-    "AutomaticDNS",
     "CurrentEndpointCount",
     "TotalEndpoints",
     "MaxConcurrentEndpoints",
@@ -58,27 +50,12 @@ const NETWORK: &[&str] = &[
     "RunspaceId",
 ];
 const ENDPOINT: &[&str] = &[
-    "HostComputeNetwork",
     "HostComputeNamespace",
-    "IpConfigurations",
     "Dns",
     "Routes",
-    "MacAddress",
-    "VirtualNetwork",
     "VirtualNetworkName",
-    "IPAddress",
-    "PrefixLength",
-    "IPv6Address",
-    "IPv6PrefixLength",
-    "GatewayAddress",
-    "GatewayAddressV6",
-    "DNSSuffix",
-    "DNSServerList",
     "DNSDomain",
     "EnableInternalDNS",
-    "DisableICC",
-    "IsRemoteEndpoint",
-    "EnableLowMetric",
     "Namespace",
     "EncapOverhead",
     "SharedContainers",
@@ -88,15 +65,7 @@ const ENDPOINT: &[&str] = &[
     "StartTime",
     "CompartmentId",
 ];
-const LOAD_BALANCER: &[&str] = &[
-    "HostComputeEndpoints",
-    "SourceVIP",
-    "FrontendVIPs",
-    "PortMappings",
-    "HostComputeNetwork",
-    "References",
-    "IsApplied",
-];
+const LOAD_BALANCER: &[&str] = &["HostComputeNetwork", "IsApplied"];
 
 /// What was found in documents, by kind, API and member.
 #[derive(Default)]
@@ -110,17 +79,17 @@ type Key = (&'static str, &'static str, String);
 impl Members {
     pub(super) fn add_v1(&mut self, kind: Kind, document: &Value) {
         match kind {
-            Kind::Network => self.add::<HnsNetwork>("Network", "v1", NETWORK, document),
-            Kind::Endpoint => self.add::<HnsEndpoint>("Endpoint", "v1", ENDPOINT, document),
-            _ => self.add::<PolicyList>("LoadBalancer", "v1", LOAD_BALANCER, document),
+            Kind::Network => self.add::<HnsNetwork>(kind, "v1", document),
+            Kind::Endpoint => self.add::<HnsEndpoint>(kind, "v1", document),
+            _ => self.add::<PolicyList>(kind, "v1", document),
         }
     }
 
     pub(super) fn add_v2(&mut self, kind: Kind, document: &Value) {
         match kind {
-            Kind::Network => self.add::<Network>("Network", "v2", NETWORK, document),
-            Kind::Endpoint => self.add::<Endpoint>("Endpoint", "v2", ENDPOINT, document),
-            _ => self.add::<LoadBalancer>("LoadBalancer", "v2", LOAD_BALANCER, document),
+            Kind::Network => self.add::<Network>(kind, "v2", document),
+            Kind::Endpoint => self.add::<Endpoint>(kind, "v2", document),
+            _ => self.add::<LoadBalancer>(kind, "v2", document),
         }
     }
 
@@ -137,21 +106,31 @@ impl Members {
         facts(&self.unreadable)
     }
 
-    fn add<D: Document>(&mut self, kind: &'static str, api: &'static str, known: &[&str], document: &Value) {
+    fn add<D: Document>(&mut self, kind: Kind, api: &'static str, document: &Value) {
         match D::deserialize(document) {
-            Err(_) => count(&mut self.unreadable, (kind, api, String::new()), document),
+            Err(_) => count(&mut self.unreadable, (kind.name(), api, String::new()), document),
             Ok(read) => {
                 for one in read.unreadable_members() {
-                    count(&mut self.unreadable, (kind, api, one.member), &one.value);
+                    count(&mut self.unreadable, (kind.name(), api, one.member), &one.value);
                 }
             }
         }
         for (name, value) in document.as_object().into_iter().flatten() {
-            if !COMMON.contains(&name.as_str()) && !known.contains(&name.as_str()) {
-                count(&mut self.unknown, (kind, api, name.clone()), value);
+            if !is_known(kind, name) {
+                count(&mut self.unknown, (kind.name(), api, name.clone()), value);
             }
         }
     }
+}
+
+/// Whether a member of a document of a kind is described, in v1 or v2.
+fn is_known(kind: Kind, name: &str) -> bool {
+    let [v1, v2, others] = match kind {
+        Kind::Network => [HnsNetwork::MEMBERS, Network::MEMBERS, NETWORK],
+        Kind::Endpoint => [HnsEndpoint::MEMBERS, Endpoint::MEMBERS, ENDPOINT],
+        _ => [PolicyList::MEMBERS, LoadBalancer::MEMBERS, LOAD_BALANCER],
+    };
+    [v1, v2, others, COMMON].iter().any(|members| members.contains(&name))
 }
 
 fn count(members: &mut BTreeMap<Key, (u64, String)>, key: Key, value: &Value) {
