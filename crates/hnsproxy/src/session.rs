@@ -130,22 +130,15 @@ impl Session {
             Change::Node(Some(node)) => {
                 reconciler.set_zone(node.zone);
                 self.node.eligible = node.eligible;
-                self.node.found = Some(true);
             }
             // A deleted Node keeps its zone and eligibility: the kubelet creates it again when it registers.
-            Change::Node(None) => self.node.found = Some(false),
-            Change::Problems(_) | Change::ResetProblems(_) | Change::Outage(_) => {}
+            Change::Node(None) | Change::Problems(_) | Change::ResetProblems(_) | Change::Outage(_) => {}
         }
     }
 
     /// Records that a change has been pending since an earlier time than that of the version that was applied.
     pub fn record_trigger(&mut self, service: ServiceName, trigger: Trigger) {
         self.reconciler.record_trigger(service, trigger);
-    }
-
-    /// Marks the node as eligible for external load balancers. For files without a Node object.
-    pub fn set_node_eligible(&mut self) {
-        self.node.eligible = true;
     }
 
     /// Records that HNS has disconnected its notifications.

@@ -121,11 +121,8 @@ impl Feed {
     fn apply_one(&mut self, change: Change, session: &mut Session) {
         match &change {
             Change::Node(node) => {
-                match &self.running {
-                    // A Node that is not in the files cannot be marked for removal, so this node is eligible.
-                    Running::Files { .. } if node.is_none() => session.set_node_eligible(),
-                    Running::ApiServer { .. } if node.is_none() => warn_of_missing_node(self.node.name()),
-                    Running::Files { .. } | Running::ApiServer { .. } => {}
+                if let (Running::ApiServer { .. }, None) = (&self.running, node) {
+                    warn_of_missing_node(self.node.name());
                 }
                 self.addresses_changed |= self.node.update(node.clone(), session.now());
             }
