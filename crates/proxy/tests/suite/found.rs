@@ -7,9 +7,8 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::apply::{Interruption, OneByOne};
 use proxy::testing::service;
 use proxy::{Liveness, Reconciler, Settings, Unready};
-use serde_json::json;
 
-use crate::faults::{back, empty, ids, serve, writes};
+use crate::faults::{add_foreign, back, empty, ids, serve, writes};
 use crate::rig::{Rig, own_host};
 
 /// Makes the nth creation of a load balancer from now on have an effect.
@@ -22,12 +21,7 @@ fn at_creation(rig: &Rig, nth: u64, effect: Effect) {
 fn take_over_deletes_nothing_before_dns_is_programmed_on_an_overlay_network() {
     let mut rig = Rig::new("Overlay", "15.5", ApiVersion::V2);
     let pod = rig.local("pod", &["10.244.1.5"]);
-    rig.emulator.add(
-        Kind::LoadBalancer,
-        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.9"],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
-               "SchemaVersion": {"Major": 2, "Minor": 0}}),
-    );
+    add_foreign(&rig, "10.96.0.9", pod);
     rig.proxy = Reconciler::new(Settings { take_over: true, ..rig.settings.clone() }, own_host());
     rig.cluster(vec![], vec![]);
     serve(&mut rig, "kube-system/kube-dns", "10.96.0.10", &["10.244.2.53"]);
@@ -177,13 +171,7 @@ fn an_outage_between_two_deletions_on_a_frontend_ends_the_run() {
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.sync();
     let endpoint = ids(&rig, Kind::Endpoint)[0];
-    // HNS lets other programs add a second load balancer on a frontend.
-    rig.emulator.add(
-        Kind::LoadBalancer,
-        json!({"HostComputeEndpoints": [endpoint], "FrontendVIPs": ["10.96.0.1"],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
-               "SchemaVersion": {"Major": 2, "Minor": 0}}),
-    );
+    add_foreign(&rig, "10.96.0.1", endpoint);
     rig.proxy.audit(&rig.client).unwrap();
     back(&mut rig, "ns/web", &[]);
     rig.break_once("HcnDeleteLoadBalancer", false, Hresult::RPC_S_SERVER_UNAVAILABLE);

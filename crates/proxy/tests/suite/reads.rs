@@ -6,7 +6,7 @@ use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
 use serde_json::json;
 
-use crate::faults::{back, empty, ids, serve, writes};
+use crate::faults::{add_foreign, back, empty, ids, serve, writes};
 use crate::rig::{NETWORK, Rig, SECOND, own_host};
 
 /// A Service with backends on this node.
@@ -22,12 +22,7 @@ fn serve_local(rig: &mut Rig, name: &str, ip: &str, backends: &[&str]) {
 fn take_over_deletes_a_load_balancer_whose_endpoint_was_missing_in_a_list() {
     let mut rig = empty("15.5");
     let pod = rig.local("pod", &["10.244.1.5"]);
-    rig.emulator.add(
-        Kind::LoadBalancer,
-        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.9"],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
-               "SchemaVersion": {"Major": 2, "Minor": 0}}),
-    );
+    add_foreign(&rig, "10.96.0.9", pod);
     rig.proxy = Reconciler::new(Settings { take_over: true, ..rig.settings.clone() }, own_host());
     rig.cluster(vec![], vec![]);
     rig.emulator.inject_times(Fault::of_each(Which::V2List(Kind::Endpoint), Effect::Partial(0)), 1);

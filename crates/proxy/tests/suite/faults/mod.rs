@@ -8,6 +8,7 @@ mod start;
 
 use hcn::{Guid, Kind};
 use proxy::testing::{backend, service, slice};
+use serde_json::json;
 
 use crate::rig::Rig;
 
@@ -30,6 +31,16 @@ pub(crate) fn empty(version: &str) -> Rig {
     let mut rig = Rig::new("L2Bridge", version, hcn::ApiVersion::V2);
     rig.cluster(vec![], vec![]);
     rig
+}
+
+/// Adds a load balancer of another program. HNS lets other programs add a second one on a frontend.
+pub(crate) fn add_foreign(rig: &Rig, address: &str, endpoint: Guid) -> Guid {
+    rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [endpoint], "FrontendVIPs": [address],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
+               "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    )
 }
 
 pub(crate) fn ids(rig: &Rig, kind: Kind) -> Vec<Guid> {

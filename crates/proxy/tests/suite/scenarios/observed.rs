@@ -5,6 +5,7 @@ use proxy::testing::{backend, service, slice};
 use serde_json::json;
 
 use super::{ONE, two_backends, web};
+use crate::faults::add_foreign;
 use crate::rig::{NETWORK, Rig};
 
 #[test]
@@ -89,12 +90,7 @@ fn a_foreign_load_balancer_newer_than_the_last_audit_is_listed_and_replaced() {
     let mut rig = Rig::l2bridge();
     rig.sync();
     let pod = rig.local("pod", &["10.244.1.11"]);
-    let foreign = rig.emulator.add(
-        Kind::LoadBalancer,
-        json!({"HostComputeEndpoints": [pod], "FrontendVIPs": ["10.96.0.1"],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
-               "SchemaVersion": {"Major": 2, "Minor": 0}}),
-    );
+    let foreign = add_foreign(&rig, "10.96.0.1", pod);
     web(&mut rig);
     rig.run();
     assert!(rig.emulator.document(Kind::LoadBalancer, foreign).is_none());
@@ -206,12 +202,7 @@ fn an_adopted_endpoint_stays_while_a_foreign_load_balancer_uses_it() {
         json!({"HostComputeNetwork": NETWORK, "Flags": 1, "MacAddress": "02-11-0a-f4-02-01",
                "IpConfigurations": [{"IpAddress": "10.244.2.1"}], "SchemaVersion": {"Major": 2, "Minor": 0}}),
     );
-    rig.emulator.add(
-        Kind::LoadBalancer,
-        json!({"HostComputeEndpoints": [theirs], "FrontendVIPs": ["172.16.0.1"],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 80}],
-               "SchemaVersion": {"Major": 2, "Minor": 0}}),
-    );
+    add_foreign(&rig, "172.16.0.1", theirs);
     web(&mut rig);
     rig.sync();
     assert!(rig.objects().contains(&ONE[0].into()));
