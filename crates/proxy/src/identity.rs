@@ -47,16 +47,20 @@ pub fn is_ours(id: Guid) -> bool {
 
 /// The unreadable members that are part of the content of a load balancer. With one of them, the content equals no desired content. Whether it
 /// really differs is not known.
-pub fn unclear_load_balancer(document: &LoadBalancer) -> impl Iterator<Item = Unreadable> {
+pub fn unreadable_load_balancer_content(document: &LoadBalancer) -> impl Iterator<Item = Unreadable> {
     let is_content = |one: &Unreadable| !matches!(one.member.as_str(), "ID" | "SchemaVersion");
     document.unreadable_members().into_iter().filter(is_content)
 }
 
-/// As [`unclear_load_balancer`], for an endpoint: the members of the v2 schema and of the v1 schema.
-pub fn unclear_endpoint(document: &Endpoint) -> impl Iterator<Item = Unreadable> {
-    let v2 = ["Flags", "MacAddress", "IpConfigurations", "IpConfigurations.IpAddress", "Policies", "Policies.Type"];
-    let v1 = ["IsRemoteEndpoint", "IPAddress", "IPv6Address"];
-    let is_content = move |one: &Unreadable| v2.contains(&one.member.as_str()) || v1.contains(&one.member.as_str());
+/// The members that say where an endpoint is, in v2 and in v1: its addresses, and whether it is remote.
+pub const ENDPOINT_PLACE: [&str; 6] =
+    ["Flags", "IpConfigurations", "IpConfigurations.IpAddress", "IsRemoteEndpoint", "IPAddress", "IPv6Address"];
+
+/// As [`unreadable_load_balancer_content`], for an endpoint.
+pub fn unreadable_endpoint_content(document: &Endpoint) -> impl Iterator<Item = Unreadable> {
+    let others = ["MacAddress", "Policies", "Policies.Type"];
+    let is_content =
+        move |one: &Unreadable| ENDPOINT_PLACE.contains(&one.member.as_str()) || others.contains(&one.member.as_str());
     document.unreadable_members().into_iter().filter(is_content)
 }
 
@@ -77,7 +81,7 @@ pub fn endpoint_content(network: Guid, endpoint: &Endpoint) -> Content {
     for invalid in providers.filter(|policy| policy.as_provider_address().is_none()) {
         text.push_str(&format!(" {}", invalid.settings));
     }
-    push_unclear(&mut text, unclear_endpoint(endpoint));
+    push_unreadable(&mut text, unreadable_endpoint_content(endpoint));
     hash(&text)
 }
 
@@ -98,7 +102,7 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
             mapping.protocol.0, mapping.external_port, mapping.internal_port, mapping.distribution_type.0, flags.0
         ));
     }
-    push_unclear(&mut text, unclear_load_balancer(document));
+    push_unreadable(&mut text, unreadable_load_balancer_content(document));
     let shape = hash(&text);
     let id = |text: &String| text.parse::<Guid>().map_or(text.to_ascii_lowercase(), |id| id.to_string());
     let mut endpoints: Vec<String> = document.host_compute_endpoints.iter().map(id).collect();
@@ -110,8 +114,8 @@ pub fn load_balancer_content(document: &LoadBalancer, capabilities: &Capabilitie
     LoadBalancerContent { whole: hash(&text), shape }
 }
 
-fn push_unclear(text: &mut String, unclear: impl Iterator<Item = Unreadable>) {
-    unclear.for_each(|Unreadable { member, value }| text.push_str(&format!(" {member}={value}")));
+fn push_unreadable(text: &mut String, unreadable: impl Iterator<Item = Unreadable>) {
+    unreadable.for_each(|Unreadable { member, value }| text.push_str(&format!(" {member}={value}")));
 }
 
 pub fn load_balancer_id(frontend: Frontend, content: LoadBalancerContent) -> Guid {

@@ -63,8 +63,8 @@ pub(super) fn network(hcn: &dyn Hcn, tally: &Tally, name: &str) -> Result<Option
         return Ok(Some(found.clone()));
     }
     // It may be one whose name cannot be read, so it cannot count as absent.
-    let unclear = documents().find_map(|document| document.as_ref().err().cloned());
-    unclear.map_or(Ok(None), |reason| Err(Error::Document { function: "HNSCall", reason }))
+    let unreadable = documents().find_map(|document| document.as_ref().err().cloned());
+    unreadable.map_or(Ok(None), |reason| Err(Error::Document { function: "HNSCall", reason }))
 }
 
 pub(super) fn networks(hcn: &dyn Hcn, tally: &Tally) -> Result<Vec<Listed<Network>>, Error> {
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_network_is_not_absent_while_a_name_cannot_be_read() {
         let find = |reply| network(&Replies(reply), &Tally::default(), "cbr0");
-        let unclear = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","Name":{}}]}"#;
-        assert!(matches!(find(unclear), Err(Error::Document { .. })));
+        let unreadable = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","Name":{}}]}"#;
+        assert!(matches!(find(unreadable), Err(Error::Document { .. })));
         let other = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","Name":"nat"}]}"#;
         assert_eq!(find(other), Ok(None));
     }

@@ -214,7 +214,7 @@ impl Job {
         };
         if let Some(read_back) = read_back {
             // HNS 15.4 reports success and changes nothing (kubernetes issue 131466).
-            if identity::unclear_load_balancer(&read_back).next().is_some() {
+            if identity::unreadable_load_balancer_content(&read_back).next().is_some() {
                 // What cannot be read does not show whether HNS modifies: only backends that can be read are compared.
                 if backends(&read_back).is_some_and(|read| read != backends(document).unwrap_or_default()) {
                     return Err(Failure::ModifyHadNoEffect);

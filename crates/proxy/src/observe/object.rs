@@ -105,7 +105,7 @@ impl Form {
     fn of(document: &LoadBalancer) -> Option<Self> {
         // Load balancers of ours have this form. A foreign one with more is replaced, but cannot be restored if HNS
         // refuses the new one.
-        if identity::unclear_load_balancer(document).next().is_some() {
+        if identity::unreadable_load_balancer_content(document).next().is_some() {
             return None;
         }
         let [mapping] = document.port_mappings.as_slice() else { return None };

@@ -13,7 +13,7 @@ use rustc_hash::FxHashSet;
 use super::drift::{Cause, Findings};
 use super::lists::ListedEndpoint;
 use super::read::readable_or_absent;
-use super::record::{unclear_endpoint_place, unclear_place};
+use super::record::{unreadable_endpoint_place, unreadable_place};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::identity;
@@ -62,7 +62,7 @@ impl Observed {
                     self.remove_endpoint(id, &mut findings.dirty);
                 }
                 // What cannot be read says nothing about the content. It is read again at the next such audit.
-                Some(Ok(document)) if is_endpoint_unclear(known, &document) => {}
+                Some(Ok(document)) if is_endpoint_unreadable(known, &document) => {}
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
@@ -118,7 +118,7 @@ impl Observed {
                     self.remove_load_balancer(id, &mut findings.dirty);
                 }
                 // As for endpoints.
-                Some(Ok(document)) if is_load_balancer_unclear(known, &document) => {}
+                Some(Ok(document)) if is_load_balancer_unreadable(known, &document) => {}
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
@@ -166,20 +166,20 @@ impl Observed {
 }
 
 /// Whether a member of the document cannot be read, and the others do not show that another program changed the endpoint.
-fn is_endpoint_unclear(known: &ObservedEndpoint, document: &Endpoint) -> bool {
-    if unclear_endpoint_place(document).is_some() {
+fn is_endpoint_unreadable(known: &ObservedEndpoint, document: &Endpoint) -> bool {
+    if unreadable_endpoint_place(document).is_some() {
         return true;
     }
     let same_place =
         || known.remote == document.is_remote() && document.addresses().eq(known.addresses.iter().copied());
-    identity::unclear_endpoint(document).next().is_some() && same_place()
+    identity::unreadable_endpoint_content(document).next().is_some() && same_place()
 }
 
-/// As [`is_endpoint_unclear`], for a load balancer.
-fn is_load_balancer_unclear(known: &ObservedLoadBalancer, document: &LoadBalancer) -> bool {
-    if unclear_place(document).is_some() {
+/// As [`is_endpoint_unreadable`], for a load balancer.
+fn is_load_balancer_unreadable(known: &ObservedLoadBalancer, document: &LoadBalancer) -> bool {
+    if unreadable_place(document).is_some() {
         return true;
     }
     let same_place = || known.has_place_of(&ObservedLoadBalancer::of_v1_list(document, known.owner));
-    identity::unclear_load_balancer(document).next().is_some() && same_place()
+    identity::unreadable_load_balancer_content(document).next().is_some() && same_place()
 }
