@@ -160,7 +160,7 @@ impl Catalog {
         self.nodes.get(name).map(|node| Node::clone(node))
     }
 
-    /// What to log if there are Nodes, but not that of this proxy: no backend is local then, and there is no zone. Clusters in files often
+    /// What to log if there are Nodes, but not that of this proxy: no backend is local then, and the zone is unknown. Clusters in files often
     /// have no Nodes at all.
     pub fn missing_node(&self, name: &str) -> Option<String> {
         if self.nodes.is_empty() || self.nodes.contains_key(name) {

@@ -7,7 +7,7 @@ use hcn::schema::Network;
 use ipnet::IpNet;
 use serde_json::Value;
 
-/// HNS chooses addresses from so many low bits of a subnet at most, so that the offsets of IPv6 subnets can be multiplied.
+/// The maximum number of low bits of a subnet from which HNS chooses addresses, so that the offsets of IPv6 subnets can be multiplied.
 const MAX_HOST_BITS: u32 = 32;
 
 /// The facts that each creation of an endpoint needs.
@@ -87,7 +87,7 @@ impl SubnetFacts {
         self.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == self.prefix.addr().is_ipv4())
     }
 
-    /// The offset of the address that HNS chooses after so many others. HNS does not begin with the lowest one: .136 and .248 of an empty
+    /// The offset of the address that HNS chooses after this number of others. HNS does not begin with the lowest one: .136 and .248 of an empty
     /// /24 were seen. The order is the same for each subnet, so that tests are repeatable.
     fn choice(&self, number: u128) -> Option<u128> {
         let bits = u32::from(self.prefix.max_prefix_len() - self.prefix.prefix_len()).min(MAX_HOST_BITS);

@@ -114,7 +114,7 @@ pub struct ProxyArgs {
     /// without this flag, those that equal the desired ones are adopted, and others on the frontend of a Service are modified or replaced.
     #[arg(long)]
     pub take_over: bool,
-    /// On HNS 9.x (Windows Server 2019) and a network that is no overlay, give load balancers without DSR the node IP as source VIP. Newer updates
+    /// On HNS 9.x (Windows Server 2019) and a network of another type than overlay, give load balancers without DSR the node IP as source VIP. Newer updates
     /// of Server 2019 can use the address of the load balancer if there is no source VIP: a pod then cannot reach itself, or a pod of the same
     /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
     #[arg(long)]

@@ -1,8 +1,8 @@
 //! Recognizes objects that another program keeps writing: own objects that are lost, taken or modified again and again, although they
 //! were programmed each time. Their repair is delayed, each time longer, since two programs that repair at once never end.
 //!
-//! Other losses must not count as that. What differs after a known restart of HNS is no incident, nor is an object that HNS lists late. If
-//! most objects are lost at once, HNS has probably restarted too, and this is no incident either, unless it happens again within a minute.
+//! Other losses must not count as that. What differs after a known restart of HNS is not an incident. Neither is an object that HNS lists late. If
+//! most objects are lost at once, HNS has probably restarted too, and this is not an incident either, unless it happens again within a minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -166,7 +166,7 @@ impl User {
         }
     }
 
-    /// Takes what the requests impersonate. It is sent without TLS too, as by client-go: it is no secret.
+    /// Takes what the requests impersonate. It is sent without TLS too, as by client-go, since it is not secret.
     fn impersonation(&mut self) -> Impersonation {
         let extra = self.impersonate_user_extra.take().unwrap_or_default();
         let extra = extra.into_iter().map(|(name, values)| (name, values.unwrap_or_default()));
