@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Action, Plan, Planner, Reason, Step};
 use crate::frontend::EndpointPurpose;
-use crate::identity;
+use crate::identity::{self, Content};
 use crate::mac::derived_mac;
 use crate::model::Family;
 use crate::network::Network;
@@ -23,11 +23,13 @@ pub struct ExpectedEndpoint {
     pub address: IpAddr,
     pub purpose: EndpointPurpose,
     pub document: Endpoint,
+    /// That of the document.
+    pub content: Content,
 }
 
 impl ExpectedEndpoint {
     pub(super) fn into_action(self) -> Action {
-        let Self { network, id, address, purpose, document } = self;
+        let Self { network, id, address, purpose, document, content: _ } = self;
         Action::CreateEndpoint { network, id, address, purpose, document }
     }
 }
@@ -90,7 +92,7 @@ impl Planner<'_> {
         if self.observed.endpoint(id).is_some_and(|observed| observed.content != content) {
             id = identity::endpoint_id(address, content.alternative());
         }
-        Some(ExpectedEndpoint { network: network.id, id, address, purpose, document })
+        Some(ExpectedEndpoint { network: network.id, id, address, purpose, document, content })
     }
 
     /// The observed endpoint that equals an expected one: itself, or a foreign one with the same content.
@@ -105,7 +107,7 @@ impl Planner<'_> {
 
     /// The observed endpoints that equal an expected one, even if they may be deleted.
     fn equal_endpoints(&self, expected: &ExpectedEndpoint) -> impl Iterator<Item = Guid> {
-        let content = identity::endpoint_content(expected.network, &expected.document);
+        let content = expected.content;
         self.observed.at(expected.address).filter(move |(_, observed)| observed.content == content).map(|(id, _)| id)
     }
 
