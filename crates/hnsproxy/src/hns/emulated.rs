@@ -9,7 +9,7 @@ use hcn_emulator::remote::Remote;
 use hcn_emulator::{Emulator, Host};
 use serde_json::{Value, json};
 
-use super::dump::{self, Content, Dump};
+use super::dump::{self, ASSUMED_VERSION, Content, Dump};
 use super::{Facts, HnsError};
 
 pub(super) enum Emulated {
@@ -97,7 +97,7 @@ pub fn emulator(path: Option<&Path>) -> Result<(Host, Arc<Emulator>), HnsError> 
 /// A host without pods, to try hnsproxy with: one L2Bridge network, and addresses that are reserved for documentation.
 fn bare_host() -> Result<Host, HnsError> {
     let document = json!({
-        "hnsVersion": "15.5",
+        "hnsVersion": ASSUMED_VERSION.to_string(),
         "node": "",
         "nodeIPs": ["192.0.2.1", "2001:db8::1"],
         "objects": [{

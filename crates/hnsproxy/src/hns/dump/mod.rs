@@ -20,8 +20,8 @@ use json::Part;
 
 /// The extensions of files that are read in a directory. Scripts write JSON to text files, too.
 const EXTENSIONS: [&str; 3] = ["json", "txt", "log"];
-/// The version of HNS that is assumed if no object has one, as in dumps in the v2 schema: that of the bare host.
-const ASSUMED: Version = Version::new(15, 5);
+/// The version of HNS that is assumed if nothing has one: on the bare host, and in dumps in the v2 schema.
+pub(super) const ASSUMED_VERSION: Version = Version::new(15, 5);
 /// Objects inside of objects are read up to this depth: lists by kind, inside of `{"value": [...], "Count": 2}` or of the envelope of HNS.
 const MAX_DEPTH: u32 = 2;
 
@@ -226,7 +226,7 @@ impl Collected {
     fn finish(self) -> Dump {
         let Self { mut dump, facts, version, .. } = self;
         dump.version_is_assumed = facts.is_none() && version.is_none();
-        dump.host.hns_version = version.unwrap_or(ASSUMED).to_string();
+        dump.host.hns_version = version.unwrap_or(ASSUMED_VERSION).to_string();
         if let Some(facts) = facts {
             let node_ips = if facts.node_ips.is_empty() { dump.host.node_ips } else { facts.node_ips.clone() };
             dump.host = Host { node_ips, objects: Vec::new(), ..facts };
