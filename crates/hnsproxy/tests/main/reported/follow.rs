@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{hns, input, load_balancers};
-use crate::support::hns::Hns;
 use crate::support::program::{free_addresses, from};
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
@@ -92,8 +91,10 @@ fn a_changed_configuration_is_taken_up_while_another_program_writes_into_its_fol
     let flag = format!("--config={}", config.display());
     let _running = Running::start_at(health, metrics, &[&flag, &from(&input("03-encodings/svc.yaml")), &hns.flag()]);
     hns.wait_for_frontend("10.96.10.3");
-    let is_dsr = |hns: &Hns| hns.load_balancers()[0]["Flags"].as_u64().unwrap_or_default() & 1;
-    assert_eq!(is_dsr(&hns), 0);
+    let dsr_flags = || -> Vec<u64> {
+        hns.load_balancers().iter().map(|document| document["Flags"].as_u64().unwrap_or_default() & 1).collect()
+    };
+    assert_eq!(dsr_flags(), [0]);
     fs::write(&config, text(true)).unwrap();
-    wait_until("direct server return", || is_dsr(&hns), |dsr| *dsr == 1);
+    wait_until("direct server return", dsr_flags, |flags| *flags == [1]);
 }
