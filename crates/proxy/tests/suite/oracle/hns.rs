@@ -379,7 +379,7 @@ impl Hns {
                 state.note(*kind, &Some(document.clone()), What::Contents);
             }
         }
-        if write.is_none() && answer.is_err() && self.emulator.build().quirks.chooses_ids {
+        if write.is_none() && answer.is_err() && !self.emulator.build().quirks.chooses_ids.is_empty() {
             // The process may not learn the id of what it has just created. It creates another, and this one stays.
             let last = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| self.emulator.documents(kind).pop());
             let ids = last.iter().flatten().map(id_of);
