@@ -386,9 +386,8 @@ impl Hns {
             state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if write.is_none() {
-            // After an error of class `Unavailable`, everything is written again. A failed read of an audit fails only the audit.
-            let failed = answer.as_ref().is_err_and(|error| error.class() != Class::Unavailable);
-            state.witness.read(call, object, failed && state.audit.is_none(), &self.emulator);
+            let failure = answer.as_ref().err().map(Error::class);
+            state.witness.read(call, object, failure, state.audit.is_some(), &self.emulator);
             let what = if let Call::Hns { path, .. } = call { path } else { call.function() };
             let outcome = answer.as_ref().err().map(|error| format!(": {error}")).unwrap_or_default();
             state.witness.log(format!("    {what}{outcome}"));
