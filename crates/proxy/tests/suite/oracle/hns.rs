@@ -57,6 +57,8 @@ pub(super) struct State {
     /// Writes that take effect after a number of calls.
     late: Vec<(u64, Call, Option<Guid>)>,
     handles: HashMap<Handle, Guid>,
+    /// The ids of created objects, by the handles through which they are read back.
+    created: HashMap<Handle, Guid>,
     /// Documents that objects of ours had.
     pub(super) graveyard: Vec<(Kind, Guid, Value)>,
     /// Networks that are deleted at present.
@@ -101,6 +103,7 @@ impl Hns {
             reappears: None,
             late: Vec::new(),
             handles: HashMap::new(),
+            created: HashMap::new(),
             graveyard: Vec::new(),
             networks: Vec::new(),
             audit: None,
@@ -379,11 +382,13 @@ impl Hns {
                 state.note(*kind, &Some(document.clone()), What::Contents);
             }
         }
-        if write.is_none() && answer.is_err() && self.emulator.build().quirks.chooses_ids {
-            // The process may not learn the id of what it has just created. It creates another, and this one stays.
-            let last = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| self.emulator.documents(kind).pop());
-            let ids = last.iter().flatten().map(id_of);
-            state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
+        if let (Ok(Reply::Handle(handle)), Some(kind)) = (&answer, created) {
+            state.created.extend(self.emulator.documents(kind).last().map(|one| (*handle, id_of(one))));
+        }
+        if let (Call::Query { handle, .. }, Err(_)) = (call, &answer) {
+            // The process does not learn the id of what it has created. It creates another, and this one stays.
+            let id = state.created.get(handle).copied();
+            state.witness.foreign.extend(id.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if write.is_none() {
             let failure = answer.as_ref().err().map(Error::class);
