@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hcn::call::Call;
-use hcn::schema::{Endpoint, LoadBalancer};
+use hcn::schema::LoadBalancer;
 use hcn::{Class, Guid, Kind};
 use hcn_emulator::Emulator;
 use proxy::Frontend;
@@ -99,18 +99,17 @@ impl Witness {
         }
     }
 
-    pub(super) fn subjects(&self, write: &Write, deleted: Option<&LoadBalancer>, emulator: &Emulator) -> Vec<Subject> {
-        match write {
+    /// Records what a write is about. `deleted` is the last document of the load balancer that is deleted, even if HNS no longer has it.
+    pub(super) fn begin_write(&mut self, write: &Write, deleted: Option<&LoadBalancer>) {
+        self.job().written = match write {
             Write::CreateEndpoint(endpoint) => endpoint.addresses().map(Subject::Address).collect(),
             Write::DeleteEndpoint(id) => {
-                let endpoint = emulator.document(Kind::Endpoint, *id);
-                let addresses = endpoint.map(|one| serde_json::from_value::<Endpoint>(one).unwrap());
-                addresses.iter().flat_map(Endpoint::addresses).map(Subject::Address).collect()
+                self.seen.get(id).into_iter().flatten().copied().map(Subject::Address).collect()
             }
             other => {
                 let document = other.load_balancer().or(deleted);
                 document.into_iter().flat_map(Frontend::of).map(Subject::Frontend).collect()
             }
-        }
+        };
     }
 }

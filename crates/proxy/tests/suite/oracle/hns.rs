@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hcn::call::{Call, Handle, Hcn, Reply};
+use hcn::schema::LoadBalancer;
 use hcn::{Class, Error, Guid, Hresult, Kind};
 use hcn_emulator::Emulator;
 use serde_json::Value;
@@ -314,6 +315,9 @@ impl Hns {
         };
         if let Some(write) = &write {
             state.witness.before(write, &self.emulator);
+            let last = object.and_then(|(_, id)| state.documents.get(&id).cloned());
+            let last: Option<LoadBalancer> = last.and_then(|one| serde_json::from_value(one).ok());
+            state.witness.begin_write(write, deleted.as_ref().or(last.as_ref()));
         }
         let before = object.and_then(|(kind, id)| Some((kind, id, self.emulator.document(kind, id)?)));
         let made = match fault {

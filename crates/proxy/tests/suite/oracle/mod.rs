@@ -24,7 +24,7 @@ use world::{Threads, World};
 
 const STEPS: u64 = 64;
 /// Worlds of one thread that the observer once misjudged.
-const MISJUDGED: [u64; 2] = [9_403_381, 9_000_772];
+const MISJUDGED: [u64; 3] = [9_403_381, 9_000_772, 9_500_026];
 
 /// Runs a world, without some of its steps. Returns what was wrong.
 fn run(seed: u64, threads: Threads, steps: impl Iterator<Item = u64>) -> Option<String> {

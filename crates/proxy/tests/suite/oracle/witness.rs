@@ -355,8 +355,7 @@ impl Witness {
         emulator: &Emulator,
     ) {
         let class = answer.err().map(Error::class);
-        let written = self.subjects(write, deleted.as_ref(), emulator);
-        self.job().written.clone_from(&written);
+        let written = self.job().written.clone();
         if class == Some(Class::Unavailable) {
             self.job_unanswered(&written);
         }
