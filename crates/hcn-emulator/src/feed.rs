@@ -57,7 +57,7 @@ impl ChangeFeed {
     ///
     /// # Errors
     /// After the last change, why the feed has ended.
-    pub fn next(&self) -> Result<Change, FeedEnd> {
+    pub fn recv(&self) -> Result<Change, FeedEnd> {
         let waits = |waiting: &mut Waiting| waiting.is_empty() && waiting.end.is_none();
         let waiting = self.0.waiting();
         let mut waiting = self.0.woken.wait_while(waiting, waits).unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl ChangeFeed {
     ///
     /// # Errors
     /// After the last change, why the feed has ended.
-    pub fn try_next(&self) -> Result<Option<Change>, FeedEnd> {
+    pub fn try_recv(&self) -> Result<Option<Change>, FeedEnd> {
         let mut waiting = self.0.waiting();
         match (waiting.take(), waiting.end) {
             (None, Some(end)) => Err(end),

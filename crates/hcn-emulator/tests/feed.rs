@@ -1,12 +1,14 @@
 //! The change feed: what subscribers receive, in the process and over TCP.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::sync::Arc;
 use std::thread;
 
 use hcn::call::Call;
 use hcn::{Guid, Hcn, Kind};
+use hcn_emulator::control::ControlError;
 use hcn_emulator::feed::{FeedEnd, What};
-use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
+use hcn_emulator::{Change, ChangeFeed, Control, Emulator, Remote, Service, testing};
 use serde_json::{Value, json};
 
 const CAPACITY: usize = 100;
@@ -37,7 +39,7 @@ fn seen(change: &Change) -> Seen {
 
 /// All changes that wait.
 fn changes(feed: &ChangeFeed) -> Vec<Change> {
-    std::iter::from_fn(|| feed.try_next().unwrap()).collect()
+    std::iter::from_fn(|| feed.try_recv().unwrap()).collect()
 }
 
 fn all_seen(feed: &ChangeFeed) -> Vec<Seen> {
@@ -142,7 +144,7 @@ fn a_subscriber_that_is_too_slow_is_told() {
     let expected: Vec<Guid> = (1..=4).map(|last| pod(&emulator, &format!("10.244.1.{}", 10 + last))).collect();
     let mut received = Vec::new();
     let end = loop {
-        match feed.try_next() {
+        match feed.try_recv() {
             Ok(change) => received.extend(change.as_ref().map(seen)),
             Err(end) => break end,
         }
@@ -153,7 +155,7 @@ fn a_subscriber_that_is_too_slow_is_told() {
     assert_eq!([*network, *marker], [Seen::Stored(Kind::Network, testing::NETWORKS[0]), Seen::InitialStateEnd]);
     assert_eq!(rest, expected[..2].iter().map(|id| Seen::Stored(Kind::Endpoint, *id)).collect::<Vec<_>>());
     // It stays told.
-    assert_eq!(feed.next(), Err(end));
+    assert_eq!(feed.recv(), Err(end));
 }
 
 #[test]
@@ -165,7 +167,7 @@ fn a_waiting_subscriber_is_woken_at_the_end() {
         let closer = feed.closer();
         let waiter = thread::spawn(move || {
             loop {
-                if let Err(end) = feed.next() {
+                if let Err(end) = feed.recv() {
                     return end;
                 }
             }
@@ -176,4 +178,53 @@ fn a_waiting_subscriber_is_woken_at_the_end() {
         }
         assert_eq!(waiter.join().unwrap(), end);
     }
+}
+
+#[test]
+fn the_feed_over_tcp_is_that_in_process() {
+    let emulator = Arc::new(emulator());
+    pod(&emulator, "10.244.1.7");
+    let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().spawn().unwrap();
+    let address = service.address().to_string();
+    let control = Control::connect_lazily(address.as_str());
+    let mut there = control.follow().unwrap();
+    let here = emulator.follow(CAPACITY);
+    namespace(&Remote::connect_lazily(address.as_str()));
+    control.stop(&[Kind::Endpoint]).unwrap();
+    control.start().unwrap();
+    control.reappear().unwrap();
+    for expected in changes(&here) {
+        let mut received = there.recv().unwrap();
+        // The initial states are of different moments.
+        received.at = received.at.max(expected.at);
+        assert_eq!(received, expected);
+    }
+    // The service ends the feed with itself, and the emulator ends its subscriptions.
+    service.stop();
+    assert!(matches!(there.recv(), Err(ControlError::Unavailable(_) | ControlError::FeedEnded(_))));
+    drop(emulator);
+    assert_eq!(here.recv(), Err(FeedEnd::EmulatorEnded));
+}
+
+#[test]
+fn a_client_that_does_not_read_delays_nobody_and_is_told() {
+    let emulator = Arc::new(emulator());
+    let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().spawn().unwrap();
+    let control = Control::connect_lazily(service.address().to_string());
+    let mut feed = control.follow().unwrap();
+    let id = emulator.add(Kind::Namespace, json!({}));
+    // More than the buffers of both sockets and the queue can take.
+    let document = json!({"Name": "n".repeat(200)});
+    for _ in 0..120_000 {
+        emulator.replace(Kind::Namespace, id, document.clone());
+    }
+    let mut received = 0;
+    let end = loop {
+        match feed.recv() {
+            Ok(_) => received += 1,
+            Err(end) => break end,
+        }
+    };
+    assert!(matches!(end, ControlError::FeedEnded(FeedEnd::TooSlow { capacity: 65_536 })), "{received}: {end:?}");
+    assert!(received > 65_536, "{received}");
 }
