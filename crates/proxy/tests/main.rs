@@ -43,5 +43,7 @@ mod truth;
 mod unreadable;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/v1_contents.rs"]
+mod v1_contents;
 #[path = "suite/writers.rs"]
 mod writers;

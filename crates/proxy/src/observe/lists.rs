@@ -80,11 +80,16 @@ impl Observed {
         // A restart with an unchanged cluster is therefore cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
+        // The document of the HNS v1 API is an entry of this list: a read would find the same.
+        let is_v1 = client.api_version() == ApiVersion::V1;
+        if !is_v1 {
+            self.verify_v1_endpoints(client, &mut listed, &expected)?;
+        }
         listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
             // It was modified in place and then disappeared, or the v1 list shows other content. The v1 list can be wrong, so the endpoint is
             // read on its own.
             Some(known) if self.untrusted_ids.contains(&listed.id) || shows_other(&listed.document, &known) => {
-                listed.document = None;
+                listed.document = listed.document.take().filter(|_| is_v1);
                 true
             }
             Some(endpoint) if endpoint.network == *network => {
@@ -115,7 +120,7 @@ impl Observed {
             };
             let lacked = filled && document.is_none();
             // What cannot be read in the v1 list may be readable in its own document.
-            let listed = document.filter(|document| document.is_ok() || client.api_version() == ApiVersion::V1);
+            let listed = document.filter(|document| document.is_ok() || is_v1);
             match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => drop(self.skipped_endpoints.remove(&id)),
@@ -187,6 +192,10 @@ impl Observed {
             filled = fill_from_v1_list(client, &mut listed);
             from_v1_list = filled;
         }
+        if from_v1_list && !self.is_v1_list_right(client, &listed, expected)? {
+            listed.iter_mut().for_each(|listed| listed.document = None);
+            (filled, from_v1_list) = (false, false);
+        }
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
         let id_tells_backends = first && !capabilities.may_be_modified;
@@ -231,7 +240,9 @@ impl Observed {
         self.end_uncertainty(Kind::LoadBalancer);
         // Forgets deleted objects, so that memory does not grow.
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
-        self.misrepresented.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
+        for ids in [&mut self.misrepresented, &mut self.unverified] {
+            ids.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
+        }
         Ok(())
     }
 
@@ -416,7 +427,7 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
 }
 
 /// Whether a listed document differs from the content that the id of its endpoint shows.
-fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
+pub(super) fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
     document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
 }
 

@@ -71,6 +71,8 @@ pub struct Observed {
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
+    /// Objects of ours whose entries differ, and whose documents could not be read when they were last verified.
+    unverified: FxHashSet<Guid>,
     v1_lists: V1Lists,
     /// The kinds whose last list lacked objects that HNS has.
     incomplete_lists: BTreeSet<Kind>,
