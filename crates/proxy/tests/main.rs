@@ -11,6 +11,8 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/foreign.rs"]
+mod foreign;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]

@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
-use super::read::readable_or_absent;
+use super::read::{Extent, ForeignReads, readable_or_absent};
 use super::record::{endpoint_record, record_of, record_of_v1_list, skipped};
 use super::skipped::SkippedObject;
 use super::v1_lists;
@@ -66,8 +66,9 @@ impl Observed {
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
         expected: impl FnOnce() -> FxHashMap<Guid, ObservedEndpoint>,
+        mut reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
@@ -113,6 +114,7 @@ impl Observed {
             });
             filled = fill.is_ok();
         }
+        let mut extent = Extent::All;
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
@@ -121,9 +123,16 @@ impl Observed {
             let lacked = filled && document.is_none();
             // What cannot be read in the v1 list may be readable in its own document.
             let listed = document.filter(|document| document.is_ok() || is_v1);
+            if listed.is_none() && !reads.take(id) {
+                extent = Extent::Part;
+                continue;
+            }
             match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
-                None => drop(self.skipped_endpoints.remove(&id)),
+                None => {
+                    self.skipped_endpoints.remove(&id);
+                    reads.restore(id);
+                }
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
                     let reason = "endpoint: missing address".into();
@@ -142,8 +151,10 @@ impl Observed {
                 }
             }
         }
-        self.end_uncertainty(Kind::Endpoint);
-        Ok(())
+        if extent == Extent::All {
+            self.end_uncertainty(Kind::Endpoint);
+        }
+        Ok(extent)
     }
 
     /// Lists all load balancers, and reads those that are new. `expected` gives those that we would create, by id, as for
@@ -157,8 +168,9 @@ impl Observed {
         capabilities: &Capabilities,
         detail: ListDetail,
         expected: impl FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>,
+        mut reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         let first = !self.load_balancers_known;
         // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
@@ -178,14 +190,15 @@ impl Observed {
         };
         listed.retain(|listed| !known(&listed.id));
 
-        let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
+        // The entries of foreign ones lack affinity and most flags, so they are not used.
+        let ours = listed.iter().filter(|listed| identity::is_ours(listed.id)).count();
         let none = FxHashMap::default();
-        let expected = if any_of_ours { expected.get(self) } else { &none };
+        let expected = if ours > 0 { expected.get(self) } else { &none };
         // For the first list, the v1 list was already read above if it is useful; otherwise ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
         let mut filled = false;
         if !first
-            && is_v1_list_cheaper(listed.len(), present.len())
+            && is_v1_list_cheaper(ours, present.len())
             && without_documents
             && self.v1_lists.trusts(Kind::LoadBalancer)
         {
@@ -199,6 +212,7 @@ impl Observed {
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
         let id_tells_backends = first && !capabilities.may_be_modified;
+        let mut extent = Extent::All;
         for Listed { id, document } in listed {
             let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
@@ -218,6 +232,10 @@ impl Observed {
             };
             let observed = match known {
                 Some(known) => Some(Ok(known)),
+                None if !reads.take(id) => {
+                    extent = Extent::Part;
+                    continue;
+                }
                 None => readable_or_absent(client.load_balancer(id))?.map(|read| {
                     let document = read.map_err(|reason| skipped(reason, None))?;
                     record_of(id, &document, capabilities).map_err(|reason| skipped(reason, Some(&document)))
@@ -225,7 +243,10 @@ impl Observed {
             };
             match observed {
                 // It was deleted between the list and the read.
-                None => self.end_skip_of_load_balancer(id, &mut findings.dirty),
+                None => {
+                    self.end_skip_of_load_balancer(id, &mut findings.dirty);
+                    reads.restore(id);
+                }
                 Some(Ok(observed)) => {
                     // As for endpoints.
                     if lacked {
@@ -236,14 +257,16 @@ impl Observed {
                 Some(Err(skipped)) => self.skip_load_balancer(id, skipped, &mut findings.dirty),
             }
         }
-        self.load_balancers_known = true;
-        self.end_uncertainty(Kind::LoadBalancer);
+        if extent == Extent::All {
+            self.load_balancers_known = true;
+            self.end_uncertainty(Kind::LoadBalancer);
+        }
         // Forgets deleted objects, so that memory does not grow.
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
         for ids in [&mut self.misrepresented, &mut self.unverified] {
             ids.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
         }
-        Ok(())
+        Ok(extent)
     }
 
     /// Whether a known endpoint is missing in a list.

@@ -36,6 +36,7 @@ use skipped::Skipped;
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub use read::{Extent, ForeignReads};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
 
