@@ -17,10 +17,16 @@
 
 pub mod assumptions;
 mod change;
+mod flows;
+mod hash;
 mod instant;
+mod layers;
 mod node;
+mod objects;
 mod packet;
+mod policy;
 mod port;
+mod rules;
 mod switch;
 pub mod trace;
 mod verdict;
@@ -31,6 +37,6 @@ pub use instant::Instant;
 pub use node::Node;
 pub use packet::Tuple;
 pub use port::PortId;
-pub use switch::Switch;
+pub use switch::{SOURCE_PORTS, Switch};
 pub use trace::Trace;
 pub use verdict::{Delivery, DropReason, Encapsulation, Verdict};

@@ -11,3 +11,10 @@ pub struct Node {
     /// through [`PortId::Host`](crate::PortId::Host).
     pub host_endpoints: Vec<String>,
 }
+
+impl Node {
+    /// The management address of the family of an address.
+    pub(crate) fn management_address(&self, family_of: IpAddr) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|address| address.is_ipv4() == family_of.is_ipv4())
+    }
+}
