@@ -181,6 +181,9 @@ pub struct EmulatorArgs {
     /// Behave like the HNS of a survey of `hnsproxy probe -o json`, as far as it says.
     #[arg(long, value_name = "SURVEY.json", conflicts_with = "build")]
     pub like: Option<PathBuf>,
+    /// Record the changes of HNS to FILE: one line of JSON for each, compressed if its name ends in .gz.
+    #[arg(long, value_name = "FILE")]
+    pub film: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }
