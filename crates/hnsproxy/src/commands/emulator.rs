@@ -30,6 +30,10 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
         let invalid = |reason| CommandError::Survey { path: path.clone(), reason };
         facts.hns_version = like::apply(&like::read(path)?, &emulator).map_err(invalid)?;
     }
+    emulator.change_options(|options| {
+        options.pace = args.pace;
+        options.accepts_unknown_members |= args.accept_unknown_members;
+    });
     let film = args.film.as_deref().map(|path| Film::begin(path, &emulator, &facts)).transpose()?;
     let listen = |source| CommandError::Listen { address: args.listen.clone(), source };
     let service = Service::bind(args.listen.as_str(), emulator).map_err(listen)?.with_facts(&facts);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 
 use hcn::Kind;
+use hcn_emulator::builds::{Options, Pace};
 use hcn_emulator::feed::What;
 use hcn_emulator::{Change, Control, film};
 use serde_json::json;
@@ -71,4 +72,14 @@ fn a_film_has_all_changes_until_the_shutdown() {
 #[test]
 fn a_film_that_cannot_be_written_is_an_error() {
     hnsproxy(&["emulator", "--listen=127.0.0.1:0", "--film=missing/film"]).expect(1);
+}
+
+#[test]
+fn flags_choose_how_long_writes_take_and_whether_unknown_members_are_accepted() {
+    let options = |flags: &[&str]| Emulator::start(flags).control().options().unwrap();
+    assert_eq!(options(&[]), Options::default());
+    let flags = ["--build=server2022", "--pace=updated", "--accept-unknown-members"];
+    let expected = Options { pace: Pace::Updated, accepts_unknown_members: true, ..Options::default() };
+    assert_eq!(options(&flags), expected);
+    hnsproxy(&["emulator", "--listen=127.0.0.1:0", "--pace=fast"]).expect(1);
 }
