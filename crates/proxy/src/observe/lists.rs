@@ -167,7 +167,10 @@ impl Observed {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
         self.retain_skipped_load_balancers(&present, &mut findings.dirty);
-        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.is_current(id);
+        let known = |id: &Guid| {
+            self.load_balancers.contains_key(id) && !self.perhaps_adopted.contains_key(id)
+                || self.skipped_load_balancers.is_current(id)
+        };
         listed.retain(|listed| !known(&listed.id));
 
         let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
@@ -282,7 +285,15 @@ impl Observed {
     }
 
     /// Adds a load balancer that was not known before the list.
-    fn add_listed_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, findings: &mut Findings) {
+    fn add_listed_load_balancer(&mut self, id: Guid, mut observed: ObservedLoadBalancer, findings: &mut Findings) {
+        if let Some(attempted) = self.perhaps_adopted.remove(&id) {
+            // If it has an attempted content, the modification has taken effect, and a modified load balancer is adopted.
+            if attempted.contains(&observed.content) {
+                observed.owner = Owner::Us;
+            }
+            self.insert_load_balancer(id, observed, &mut findings.dirty);
+            return;
+        }
         let cause = match observed.owner {
             Owner::Us => Cause::LoadBalancerReappeared,
             // Whether a Service uses the frontend is not known here: the caller drops the cause if none does.

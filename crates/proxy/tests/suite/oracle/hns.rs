@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hcn::call::{Call, Handle, Hcn, Reply};
+use hcn::schema::LoadBalancer;
 use hcn::{Class, Error, Guid, Hresult, Kind};
 use hcn_emulator::Emulator;
 use serde_json::Value;
@@ -57,6 +58,8 @@ pub(super) struct State {
     /// Writes that take effect after a number of calls.
     late: Vec<(u64, Call, Option<Guid>)>,
     handles: HashMap<Handle, Guid>,
+    /// The ids of created objects, by the handles through which they are read back.
+    created: HashMap<Handle, Guid>,
     /// Documents that objects of ours had.
     pub(super) graveyard: Vec<(Kind, Guid, Value)>,
     /// Networks that are deleted at present.
@@ -101,6 +104,7 @@ impl Hns {
             reappears: None,
             late: Vec::new(),
             handles: HashMap::new(),
+            created: HashMap::new(),
             graveyard: Vec::new(),
             networks: Vec::new(),
             audit: None,
@@ -311,6 +315,9 @@ impl Hns {
         };
         if let Some(write) = &write {
             state.witness.before(write, &self.emulator);
+            let last = object.and_then(|(_, id)| state.documents.get(&id).cloned());
+            let last: Option<LoadBalancer> = last.and_then(|one| serde_json::from_value(one).ok());
+            state.witness.begin_write(write, deleted.as_ref().or(last.as_ref()));
         }
         let before = object.and_then(|(kind, id)| Some((kind, id, self.emulator.document(kind, id)?)));
         let made = match fault {
@@ -379,16 +386,17 @@ impl Hns {
                 state.note(*kind, &Some(document.clone()), What::Contents);
             }
         }
-        if write.is_none() && answer.is_err() && self.emulator.build().quirks.chooses_ids {
-            // The process may not learn the id of what it has just created. It creates another, and this one stays.
-            let last = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| self.emulator.documents(kind).pop());
-            let ids = last.iter().flatten().map(id_of);
-            state.witness.foreign.extend(ids.filter(|id| !proxy::identity::is_ours(*id)));
+        if let (Ok(Reply::Handle(handle)), Some(kind)) = (&answer, created) {
+            state.created.extend(self.emulator.documents(kind).last().map(|one| (*handle, id_of(one))));
+        }
+        if let (Call::Query { handle, .. }, Err(_)) = (call, &answer) {
+            // The process does not learn the id of what it has created. It creates another, and this one stays.
+            let id = state.created.get(handle).copied();
+            state.witness.foreign.extend(id.filter(|id| !proxy::identity::is_ours(*id)));
         }
         if write.is_none() {
-            // After an error of class `Unavailable`, everything is written again. A failed read of an audit fails only the audit.
-            let failed = answer.as_ref().is_err_and(|error| error.class() != Class::Unavailable);
-            state.witness.read(call, object, failed && state.audit.is_none(), &self.emulator);
+            let failure = answer.as_ref().err().map(Error::class);
+            state.witness.read(call, object, failure, state.audit.is_some(), &self.emulator);
             let what = if let Call::Hns { path, .. } = call { path } else { call.function() };
             let outcome = answer.as_ref().err().map(|error| format!(": {error}")).unwrap_or_default();
             state.witness.log(format!("    {what}{outcome}"));

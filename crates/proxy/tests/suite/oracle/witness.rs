@@ -12,6 +12,7 @@ use proxy::Frontend;
 use super::cluster::SmallCluster;
 use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
+use super::job::Job;
 use super::networks::Networks;
 use super::wanted::{Backend, Facts, Frontends};
 use super::write::Write;
@@ -37,18 +38,15 @@ pub(super) struct Witness {
     /// Frontends that some Service had since the process began.
     claimed: HashSet<Frontend>,
     /// Frontends with backends whose load balancer was deleted, and whether its successor was refused.
-    released: Vec<(Frontend, bool)>,
+    pub(super) released: Vec<(Frontend, bool)>,
     /// The backends of the load balancer that a frontend had last.
     last_backends: HashMap<Frontend, BTreeSet<IpAddr>>,
     /// How often others changed something.
     pub(super) incidents: HashMap<Subject, u32>,
     /// Frontends and addresses whose last write failed.
     pub(super) failed: HashSet<Subject>,
-    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused to create its replacement since. If it has, the
-    /// next creation restores the old load balancer.
-    pub(super) replacing: Option<(Vec<Frontend>, bool)>,
-    /// What the last call has written.
-    pub(super) written: Vec<Subject>,
+    /// The job of each thread.
+    pub(super) jobs: HashMap<ThreadId, Job>,
     /// Frontends that were replaced since the last whole second of the model's clock.
     pub(super) replaced: BTreeMap<Frontend, std::time::Duration>,
     pub(super) now: std::time::Duration,
@@ -57,7 +55,7 @@ pub(super) struct Witness {
     /// Writes since HNS was unavailable. Those of other threads may be on their way.
     unread_writes: usize,
     /// Threads with an unanswered write that the others do not know yet.
-    unrecorded: HashSet<ThreadId>,
+    pub(super) unrecorded: HashSet<ThreadId>,
     /// Whether a load balancer was written in this run.
     wrote_any: bool,
     /// Whether a call failed in this run.
@@ -84,8 +82,7 @@ impl Witness {
             last_backends: HashMap::new(),
             incidents: HashMap::new(),
             failed: HashSet::new(),
-            replacing: None,
-            written: Vec::new(),
+            jobs: HashMap::new(),
             replaced: BTreeMap::new(),
             now: std::time::Duration::ZERO,
             unread: (false, false),
@@ -133,7 +130,7 @@ impl Witness {
     pub(super) fn begin_run(&mut self, interrupted: bool) {
         (self.wrote_any, self.had_error) = (interrupted, false);
         self.unrecorded.clear();
-        self.replacing = None;
+        self.jobs.clear();
         self.claimed.extend(self.frontends.keys());
     }
 
@@ -358,20 +355,15 @@ impl Witness {
         emulator: &Emulator,
     ) {
         let class = answer.err().map(Error::class);
+        let written = self.job().written.clone();
         if class == Some(Class::Unavailable) {
-            self.require_lists();
-            self.unrecorded.insert(std::thread::current().id());
+            self.job_unanswered(&written);
         }
-        self.written = self.subjects(write, deleted.as_ref(), emulator);
         let deletes = matches!(write, Write::DeleteEndpoint(_) | Write::DeleteLoadBalancer(_));
         // The process treats an absent object as deleted.
         let failure = class.filter(|class| !(deletes && *class == Class::Absent));
         let restores = self.is_restoration(write, failure.is_none());
-        for subject in self.written.clone() {
-            // This job ends. Jobs of other threads that have deleted a load balancer continue.
-            if class == Some(Class::Unavailable) {
-                self.released.retain(|(released, _)| Subject::Frontend(*released) != subject);
-            }
+        for subject in written {
             match failure {
                 // It is written again after an audit, and keeps its place.
                 Some(Class::Unavailable) => {}

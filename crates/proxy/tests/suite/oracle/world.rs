@@ -44,7 +44,7 @@ pub(super) struct World {
     threads: NonZeroUsize,
     now: Duration,
     types: &'static [&'static str],
-    /// Whether the last run was interrupted: the next one begins where it ended, so that no frontend waits for ever.
+    /// Whether the last run that planned may have been interrupted: in the next one, the second job belongs to the frontend whose turn it is.
     interrupted: bool,
     /// Whether HNS and the cluster were equal and known after the last step.
     was_settled: bool,
@@ -137,7 +137,7 @@ impl World {
         state.witness.log("a new process".to_owned());
         state.witness.begin(&self.hns.emulator);
         drop(state);
-        self.was_settled = false;
+        (self.was_settled, self.interrupted) = (false, false);
         self.load();
     }
 
@@ -237,7 +237,6 @@ impl World {
         let interruption = [None, None, None, None, Some(Interruption::Change), Some(Interruption::Shutdown)];
         let interruption = if state.armed { interruption[state.random.index(6)] } else { None };
         let questions = AtomicU64::new(state.random.below(8));
-        self.interrupted = interruption.is_some();
         drop(state);
         let interrupt = || {
             self.hns.state().witness.recorded();
@@ -245,8 +244,10 @@ impl World {
         };
         let had_failed = self.proxy.audit_error().is_some();
         self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
-        // After a failed audit, the run begins with another one.
-        if had_failed && self.proxy.audit_error().is_some() {
+        // After a failed audit, the run begins with another one. If that fails too, the run plans nothing, and the frontend whose turn it is keeps it.
+        let is_failed_audit = had_failed && self.proxy.audit_error().is_some();
+        self.interrupted = interruption.is_some() || is_failed_audit && self.interrupted;
+        if is_failed_audit {
             self.hns.state().witness.disturbances.audit_failed();
         }
     }
