@@ -80,28 +80,19 @@ pub(crate) struct Flow {
 /// How far a flow has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
-    /// Whether the client has sent a packet after the one that opened the connection.
-    is_established: bool,
     client_finished: bool,
     server_finished: bool,
     is_reset: bool,
 }
 
 impl Progress {
-    pub(crate) fn is_opening(self) -> bool {
-        !self.is_established
-    }
-
     fn is_closed(self) -> bool {
         self.is_reset || (self.client_finished && self.server_finished)
     }
 
     fn record(&mut self, direction: Direction, flags: TcpFlags) {
         match direction {
-            Direction::Client => {
-                self.is_established |= !flags.opens();
-                self.client_finished |= flags.fin;
-            }
+            Direction::Client => self.client_finished |= flags.fin,
             Direction::Server => self.server_finished |= flags.fin,
         }
         self.is_reset |= flags.rst;
@@ -128,7 +119,12 @@ impl Flow {
     pub(crate) fn exit(&self, direction: Direction) -> (PortIndex, Tuple, Option<Encapsulation>) {
         match direction {
             Direction::Client => (self.egress, self.server.tuple().reversed(), self.encapsulation),
-            Direction::Server => (self.ingress, self.client.tuple().reversed(), self.reply_encapsulation),
+            Direction::Server => {
+                // A client without a provider address is not in the overlay network.
+                let is_outside_vxlan = self.ingress == PortIndex::TUNNEL && self.reply_encapsulation.is_none();
+                let egress = if is_outside_vxlan { PortIndex::UPLINK } else { self.ingress };
+                (egress, self.client.tuple().reversed(), self.reply_encapsulation)
+            }
         }
     }
 

@@ -82,9 +82,8 @@ pub(crate) fn evaluate(
         }
     };
     if ingress == PortIndex::TUNNEL {
-        let client = tuple.source.ip();
-        let (_, encapsulation) = forwarding::outside(policy, client, None, &mut Tracer(None))?;
-        decision.reply_encapsulation = encapsulation;
+        let way = forwarding::outside(policy, tuple.source.ip(), None, &mut Tracer(None));
+        decision.reply_encapsulation = way.ok().and_then(|(_, encapsulation)| encapsulation);
     }
     Ok(decision)
 }

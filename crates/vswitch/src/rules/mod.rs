@@ -113,12 +113,19 @@ impl Rules {
         }
     }
 
-    /// Makes all load balancers count as created again.
+    /// Makes all load balancers count as created again, in the order in which they were created.
     pub(crate) fn recreate_all(&mut self) {
-        self.changes += 1;
-        let created = self.changes;
-        self.entries.values_mut().for_each(|entry| entry.created = created);
-        self.by_frontend.values_mut().flatten().for_each(|(_, revision)| revision.created = created);
+        let mut entries: Vec<&mut Entry> = self.entries.values_mut().collect();
+        entries.sort_unstable_by_key(|entry| entry.created);
+        for entry in entries {
+            self.changes += 1;
+            entry.created = self.changes;
+        }
+        for (rule, revision) in self.by_frontend.values_mut().flatten() {
+            if let Some(entry) = self.entries.get(&rule.load_balancer) {
+                revision.created = entry.created;
+            }
+        }
     }
 
     fn compile(&mut self, id: Guid, entry: &mut Entry, objects: &Objects, assumptions: &Assumptions) {
@@ -165,13 +172,11 @@ impl Rules {
     }
 }
 
-/// Rules without direct server return concern all ports: packets of pods pass the rules of the host port.
+/// Rules with direct server return are on the ports of their network. Others concern all ports: packets of pods pass the rules of the host
+/// port.
 fn affected(entry: &Entry) -> Affected {
-    match entry.resolved.network {
-        _ if !entry.document.flags.contains(LoadBalancerFlags::DSR) => Affected::All,
-        Some(network) => Affected::Network(network),
-        None => Affected::None,
-    }
+    let is_dsr = entry.document.flags.contains(LoadBalancerFlags::DSR);
+    entry.resolved.network.filter(|_| is_dsr).map_or(Affected::All, Affected::Network)
 }
 
 /// The addresses of the endpoints of a load balancer. A removed endpoint keeps the addresses it had, if it keeps its share.

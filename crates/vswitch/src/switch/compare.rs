@@ -1,7 +1,7 @@
 //! The comparison of a flow with rules that changed since its last packet.
 
 use super::Switch;
-use crate::flows::{FlowIndex, Key};
+use crate::flows::{Flow, FlowIndex, Key};
 use crate::layers::{self, Refusal};
 use crate::trace::Tracer;
 use crate::{DropReason, Instant, Tuple};
@@ -22,21 +22,29 @@ impl Switch {
         if flow.generation == generation {
             return Ok(index);
         }
-        let (ingress, tuple, progress) = (flow.ingress, flow.client.tuple(), flow.progress);
-        let decision = layers::evaluate(&self.policy, ingress, &tuple, Some(flow), tracer)?;
+        let tuple = flow.client.tuple();
+        let decision = layers::evaluate(&self.policy, flow.ingress, &tuple, Some(flow), tracer)?;
         let source = self.source(&tuple, &decision, Some(flow), now, tracer)?;
         let to = Tuple { source, destination: decision.destination, ..tuple };
-        if flow.server != Key::new(decision.egress, &to.reversed()) {
-            self.flows.remove(index);
-            return self.add_flow(ingress, &tuple, &decision, progress, now, tracer);
+        let compared = Flow {
+            server: Key::new(decision.egress, &to.reversed()),
+            egress: decision.egress,
+            encapsulation: decision.encapsulation,
+            reply_encapsulation: decision.reply_encapsulation,
+            balanced: decision.balanced,
+            generation,
+            ..flow.clone()
+        };
+        match self.flows.get_mut(index) {
+            Some(flow) if flow.server == compared.server => {
+                *flow = compared;
+                Ok(index)
+            }
+            // The keys differ, so the table must find it by the new ones.
+            _ => {
+                self.flows.remove(index);
+                self.add_flow(compared, now, tracer)
+            }
         }
-        if let Some(flow) = self.flows.get_mut(index) {
-            flow.egress = decision.egress;
-            flow.encapsulation = decision.encapsulation;
-            flow.reply_encapsulation = decision.reply_encapsulation;
-            flow.balanced = decision.balanced;
-            flow.generation = generation;
-        }
-        Ok(index)
     }
 }

@@ -90,9 +90,6 @@ impl Switch {
         let Some(port) = self.policy.objects.ports.id(egress) else {
             return dropped(DropReason::PortRemoved, tracer);
         };
-        if port == PortId::Tunnel && encapsulation.is_none() {
-            return dropped(DropReason::NoProviderAddress, tracer);
-        }
         match packet::rewrite(packet, &tuple) {
             Some(packet) => {
                 tracer.record(|| Step::Left(port, tuple, encapsulation));
@@ -141,12 +138,8 @@ impl Switch {
             self.flows.remove(index);
             return None;
         }
-        // The packet that opened the connection may come again, until the client has seen an answer. Then the rules must be those of the
-        // first time: nothing is known of the connection that should stay.
-        let generation = self.policy.objects.ports.generation(flow.ingress);
-        let is_same_attempt =
-            direction == Direction::Client && flow.progress.is_opening() && generation == Some(flow.generation);
-        if header.flags.opens() && !is_same_attempt {
+        // Nothing is known of the connection yet that should stay, even if this is the first packet again.
+        if header.flags.opens() {
             tracer.record(|| Step::Reopened);
             self.flows.remove(index);
             return None;
@@ -167,26 +160,30 @@ impl Switch {
             return Ok((decision.egress, header.tuple, decision.encapsulation));
         }
         tracer.record(|| Step::Flow(FlowMatch::New));
-        let index = self.add_flow(ingress, &header.tuple, &decision, Progress::default(), now, tracer)?;
-        let flow = self.flows.get_mut(index).ok_or(DropReason::ReplyConflict)?;
+        let source = self.source(&header.tuple, &decision, None, now, tracer)?;
+        let to = Tuple { source, destination: decision.destination, ..header.tuple };
+        let generation = self.policy.objects.ports.generation(ingress).unwrap_or_default();
+        let mut flow = Flow {
+            client: Key::new(ingress, &header.tuple),
+            server: Key::new(decision.egress, &to.reversed()),
+            ingress,
+            egress: decision.egress,
+            encapsulation: decision.encapsulation,
+            reply_encapsulation: decision.reply_encapsulation,
+            balanced: decision.balanced,
+            generation,
+            last_packet: now,
+            progress: Progress::default(),
+        };
         flow.record(Direction::Client, header.flags, now);
-        Ok(flow.exit(Direction::Client))
+        let exit = flow.exit(Direction::Client);
+        self.add_flow(flow, now, tracer)?;
+        Ok(exit)
     }
 
-    /// Adds the flow of a decision, after the conflict with flows that have its reply addresses is resolved.
-    fn add_flow(
-        &mut self,
-        ingress: PortIndex,
-        tuple: &Tuple,
-        decision: &Decision,
-        progress: Progress,
-        now: Instant,
-        tracer: &mut Tracer<'_>,
-    ) -> Result<FlowIndex, Refusal> {
-        let source = self.source(tuple, decision, None, now, tracer)?;
-        let to = Tuple { source, destination: decision.destination, ..*tuple };
-        let server = Key::new(decision.egress, &to.reversed());
-        if let Some((other, _)) = self.flows.find(&server) {
+    /// Adds a flow, after the conflict with one that has its reply addresses is resolved.
+    fn add_flow(&mut self, flow: Flow, now: Instant, tracer: &mut Tracer<'_>) -> Result<FlowIndex, Refusal> {
+        if let Some((other, _)) = self.flows.find(&flow.server) {
             let is_live = self.flows.get(other).is_some_and(|flow| !flow.is_expired(now));
             if is_live {
                 let assumed = self.policy.assumptions.reply_conflict;
@@ -197,18 +194,7 @@ impl Switch {
             }
             self.flows.remove(other);
         }
-        Ok(self.flows.add(Flow {
-            client: Key::new(ingress, tuple),
-            server,
-            ingress,
-            egress: decision.egress,
-            encapsulation: decision.encapsulation,
-            reply_encapsulation: decision.reply_encapsulation,
-            balanced: decision.balanced,
-            generation: self.policy.objects.ports.generation(ingress).unwrap_or_default(),
-            last_packet: now,
-            progress,
-        }))
+        Ok(self.flows.add(flow))
     }
 }
 

@@ -8,6 +8,7 @@ mod flows;
 mod forwarding;
 mod ipv6;
 mod overlay;
+mod reference;
 mod selection;
 mod snat;
 mod trace;

@@ -80,7 +80,8 @@ impl World {
         world
     }
 
-    fn empty(assumptions: Assumptions) -> Self {
+    /// The node without networks.
+    pub(crate) fn empty(assumptions: Assumptions) -> Self {
         let addresses = ["10.0.0.4", "10.0.0.14", "fd00::4"].map(|text| text.parse().unwrap());
         let node = Node { addresses: addresses.to_vec(), host_endpoints: vec!["cbr0".to_owned()] };
         Self { switch: Switch::new(node, assumptions), now: Instant::from_secs(1000) }
