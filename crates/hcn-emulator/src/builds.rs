@@ -57,6 +57,19 @@ pub enum Pace {
     Updated,
 }
 
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "immediate" => Ok(Self::Immediate),
+            "released" => Ok(Self::Released),
+            "updated" => Ok(Self::Updated),
+            _ => Err(format!("unknown pace {text:?} (known: immediate, released, updated)")),
+        }
+    }
+}
+
 /// A build of Windows: the version and quirks of its HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {

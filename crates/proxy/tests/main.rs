@@ -13,6 +13,8 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/foreign.rs"]
+mod foreign;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]
@@ -45,5 +47,7 @@ mod truth;
 mod unreadable;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/v1_contents.rs"]
+mod v1_contents;
 #[path = "suite/writers.rs"]
 mod writers;
