@@ -1,10 +1,12 @@
 //! What fuzz targets call: each function takes any bytes, and asserts what must hold for them.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 
+use clap::CommandFactory;
 use cluster_source::decode_text;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::{Config, ConfigError, Flags};
 
 /// The text of a configuration file. The configuration is the same after it was written and read again.
@@ -29,7 +31,11 @@ pub fn flags(bytes: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let arguments = std::iter::once("hnsproxy").chain(text.split('\n')).map(OsString::from);
-    let flags = match cli::parse(arguments) {
+    thread_local! {
+        // To build it takes longer than everything else.
+        static COMMAND: RefCell<clap::Command> = RefCell::new(Cli::command());
+    }
+    let flags = match COMMAND.with_borrow_mut(|command| cli::parse_with(command, arguments)) {
         Ok(cli) => match cli.command {
             Command::Run(args) => args.proxy.kube_proxy,
             Command::Plan(args) => args.proxy.kube_proxy,
