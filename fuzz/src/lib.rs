@@ -25,12 +25,14 @@ pub const MAX_TIME: Duration = Duration::from_secs(1);
 /// A target: its name, which is also that of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
+    ("certificates", cluster_source::certificates),
     ("configuration", hnsproxy::configuration),
     ("emulator-frames", emulator::frames),
     ("environment", cluster_source::environment),
     ("flags", hnsproxy::flags),
     ("hcn-documents", hcn_documents::check),
+    ("hns-dump", hnsproxy::hns_dump),
     ("hns-v1-documents", hns_v1_documents::check),
     ("kubeconfig", cluster_source::kubeconfig),
     ("list", cluster_source::list),

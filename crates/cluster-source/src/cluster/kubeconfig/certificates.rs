@@ -37,7 +37,7 @@ fn bytes(
 }
 
 /// The certificates, as DER, with which the certificate of the server is verified.
-pub(super) fn authorities(
+pub(in crate::cluster) fn authorities(
     data: Option<&str>,
     file: Option<&str>,
 ) -> Result<Option<Vec<Vec<u8>>>, KubeconfigError> {
