@@ -25,11 +25,12 @@ pub const MAX_TIME: Duration = Duration::from_secs(1);
 /// A target: its name, which is also that of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("certificates", cluster_source::certificates),
     ("configuration", hnsproxy::configuration),
     ("emulator-frames", emulator::frames),
     ("environment", cluster_source::environment),
+    ("film", emulator::film),
     ("flags", hnsproxy::flags),
     ("hcn-documents", hcn_documents::check),
     ("hns-dump", hnsproxy::hns_dump),

@@ -1,6 +1,8 @@
 //! The core against an emulated HNS: scenarios, counts of calls, properties.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "suite/assumptions.rs"]
+mod assumptions;
 #[path = "suite/calls.rs"]
 mod calls;
 #[path = "suite/chaos/mod.rs"]

@@ -1,0 +1,101 @@
+//! Packets without a load balancer.
+
+use hcn::Kind;
+use proptest::prelude::*;
+use serde_json::json;
+use vswitch::assumptions::Gap;
+use vswitch::{Assumptions, Instant, PortId};
+
+use crate::world::{POD_11, POD_12, Send, World, balancer, pod};
+
+#[test]
+fn packets_without_a_load_balancer_keep_their_addresses() {
+    let mut world = World::l2bridge(Assumptions::default());
+    let sent = [
+        (pod(POD_11), "10.244.1.11:4000", "10.244.1.12:80"),
+        (pod(POD_11), "10.244.1.11:4000", "10.0.0.4:80"),
+        (pod(POD_11), "10.244.1.11:4000", "10.244.1.2:80"),
+        (pod(POD_11), "10.244.1.11:4000", "10.244.2.21:80"),
+        (pod(POD_11), "10.244.1.11:4000", "192.0.2.1:80"),
+        (PortId::Host, "10.0.0.4:4000", "10.244.1.12:80"),
+        (PortId::Host, "10.0.0.4:4000", "192.0.2.1:80"),
+        (PortId::Uplink, "192.0.2.1:4000", "10.244.1.12:80"),
+        (PortId::Uplink, "192.0.2.1:4000", "10.0.0.14:80"),
+        (PortId::Uplink, "192.0.2.1:4000", "10.244.2.21:80"),
+        (PortId::Uplink, "192.0.2.1:4000", "198.51.100.1:80"),
+        (pod(0x99), "10.244.1.99:4000", "10.244.1.12:80"),
+        (pod(POD_11), "[fd00:1::11]:4000", "[fd00:1::12]:80"),
+        (pod(POD_11), "[fd00:1::11]:4000", "[fd00::4]:80"),
+        (pod(POD_11), "[fd00:1::11]:4000", "[2001:db8::1]:80"),
+    ];
+    let seen: Vec<_> = sent.iter().map(|(port, from, to)| world.send(*port, Send::Syn, from, to)).collect();
+    assert_eq!(
+        seen,
+        [
+            "pod 12: 10.244.1.11:4000 -> 10.244.1.12:80",
+            "host: 10.244.1.11:4000 -> 10.0.0.4:80",
+            "host: 10.244.1.11:4000 -> 10.244.1.2:80",
+            "uplink: 10.244.1.11:4000 -> 10.244.2.21:80",
+            "uplink: 10.244.1.11:4000 -> 192.0.2.1:80",
+            "pod 12: 10.0.0.4:4000 -> 10.244.1.12:80",
+            "uplink: 10.0.0.4:4000 -> 192.0.2.1:80",
+            "pod 12: 192.0.2.1:4000 -> 10.244.1.12:80",
+            "host: 192.0.2.1:4000 -> 10.0.0.14:80",
+            "dropped: not an address of this node",
+            "dropped: not an address of this node",
+            "dropped: unknown port",
+            "pod 12: [fd00:1::11]:4000 -> [fd00:1::12]:80",
+            "host: [fd00:1::11]:4000 -> [fd00::4]:80",
+            "uplink: [fd00:1::11]:4000 -> [2001:db8::1]:80",
+        ]
+    );
+}
+
+#[test]
+fn replies_return_to_the_port_of_the_client() {
+    let mut world = World::l2bridge(Assumptions::default());
+    let [request, reply] = world.open(pod(POD_11), "10.244.1.11:4000", "10.244.1.12:80");
+    assert_eq!(request, "pod 12: 10.244.1.11:4000 -> 10.244.1.12:80");
+    assert_eq!(reply, "pod 11: 10.244.1.12:80 -> 10.244.1.11:4000");
+    assert_eq!(world.switch.flow_count(), 1);
+}
+
+#[test]
+fn packets_that_are_not_ip_or_cut_off_are_dropped() {
+    let mut world = World::l2bridge(Assumptions::default());
+    let whole = crate::world::packet(Send::Syn, "10.244.1.11:4000", "10.244.1.12:80");
+    for len in 0..whole.len() {
+        let verdict = world.switch.process(pod(POD_11), &whole[..len], Instant(0));
+        assert_eq!(crate::world::describe(&verdict), "dropped: malformed packet", "{len} bytes");
+    }
+}
+
+#[test]
+fn the_switch_has_the_ports_of_local_endpoints_of_pods() {
+    let world = World::l2bridge(Assumptions::default());
+    let ports = [pod(POD_11), pod(POD_12), pod(crate::world::CBR0), pod(crate::world::REMOTE_21), PortId::Host];
+    assert_eq!(ports.map(|port| world.switch.has_port(port)), [true, true, false, false, true]);
+}
+
+proptest! {
+    #[test]
+    fn no_packet_makes_the_switch_panic(
+        what in prop::sample::select(&[Send::Syn, Send::Udp][..]),
+        (from, to) in prop::sample::select(&[("10.244.1.11:4000", "10.96.0.10:80"), ("[fd00:1::11]:4000", "[fd00:96::10]:80")][..]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        len in any::<prop::sample::Index>(),
+    ) {
+        let mut world = World::l2bridge(Assumptions { gap: Gap::Reset, ..Assumptions::default() });
+        let vips = json!({ "FrontendVIPs": ["10.96.0.10", "fd00:96::10"] });
+        world.balancer(0x100, &balancer(&[POD_12], vips));
+        let mut packet = crate::world::packet(what, from, to);
+        for (index, byte) in changes {
+            let index = index.index(packet.len());
+            packet[index] = byte;
+        }
+        packet.truncate(len.index(packet.len() + 1));
+        world.switch.process(pod(POD_11), &packet, Instant(0));
+        world.remove(Kind::LoadBalancer, 0x100);
+        world.switch.process(pod(POD_11), &packet, Instant(0));
+    }
+}
