@@ -3,7 +3,8 @@
 //! It connects to the same address as [`Remote`](crate::remote::Remote), and works while the emulated HNS is stopped. Its requests are
 //! not in the journal.
 
-use std::net::IpAddr;
+use std::io::BufReader;
+use std::net::{IpAddr, TcpStream};
 
 use hcn::{Guid, Kind};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::builds::{Options, Quirks};
 use crate::command::{Command, Outcome};
 use crate::faults::Fault;
+use crate::feed::{Change, FeedEnd};
 use crate::host::Host;
 use crate::pool::{Lost, Pool};
 use crate::wire::{Answer, Request};
@@ -29,6 +31,9 @@ pub enum ControlError {
     /// The answer does not match the request.
     #[error("unexpected answer of the emulator; check that it has the same version")]
     Mismatch,
+    /// The change feed has ended. All changes before were received.
+    #[error(transparent)]
+    FeedEnded(#[from] FeedEnd),
 }
 
 impl From<Lost> for ControlError {
@@ -118,11 +123,52 @@ impl Control {
         Self { pool: Pool::new(address.into()) }
     }
 
+    /// Subscribes to the changes of HNS, over a connection of its own. If the client reads slowly, 65 536 changes wait in the service.
+    ///
+    /// # Errors
+    /// If the service is unavailable or rejects the request.
+    pub fn follow(&self) -> Result<RemoteFeed<'_>, ControlError> {
+        let (connection, answer) = self.pool.subscribe(&Request::Follow)?;
+        // Fails now if the service does not know the request, and not at the first change.
+        let first = Some(changed(answer)?);
+        Ok(RemoteFeed { pool: &self.pool, connection, first })
+    }
+
     fn ask(&self, command: &Command) -> Result<Outcome, ControlError> {
         match self.pool.exchange(&Request::Control(command))? {
             Answer::Control(Ok(outcome)) => Ok(outcome),
             Answer::Control(Err(reason)) | Answer::Refused(reason) => Err(ControlError::Refused(reason)),
             _ => Err(ControlError::Mismatch),
         }
+    }
+}
+
+/// A subscription to the changes of an emulator of another process. Dropping it ends the subscription.
+#[derive(Debug)]
+pub struct RemoteFeed<'a> {
+    pool: &'a Pool,
+    connection: BufReader<TcpStream>,
+    first: Option<Change>,
+}
+
+impl RemoteFeed<'_> {
+    /// Waits for the next change.
+    ///
+    /// # Errors
+    /// If the feed has ended, or the connection broke.
+    pub fn recv(&mut self) -> Result<Change, ControlError> {
+        match self.first.take() {
+            Some(first) => Ok(first),
+            None => changed(self.pool.next(&mut self.connection)?),
+        }
+    }
+}
+
+fn changed(answer: Answer) -> Result<Change, ControlError> {
+    match answer {
+        Answer::Changed(change) => Ok(change),
+        Answer::FeedEnded(end) => Err(end.into()),
+        Answer::Control(Err(reason)) | Answer::Refused(reason) => Err(ControlError::Refused(reason)),
+        _ => Err(ControlError::Mismatch),
     }
 }

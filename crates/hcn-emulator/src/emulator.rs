@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use crate::builds::{Build, Options, Quirks};
 use crate::events::Subscribers;
 use crate::faults::{Effect, Fault, Faults, Which};
+use crate::feed::{ChangeFeed, ChangeFeeds, What};
 use crate::host::{Host, HostError};
 use crate::journal::{Detail, Entry, Journal};
 use crate::rules;
-use crate::store::{Store, set, strictly};
+use crate::store::{Noted, Store, set, strictly};
 use crate::v2;
 
 /// An emulated Host Networking Service. See the documentation of the crate for its limits.
@@ -44,6 +45,7 @@ struct State {
     /// Objects that disappeared at a stop, in order.
     hidden: Vec<(Kind, Guid, Value)>,
     subscribers: Subscribers,
+    feeds: ChangeFeeds,
 }
 
 impl State {
@@ -54,26 +56,32 @@ impl State {
 }
 
 /// The locked state. Unlocking it notifies subscribers.
-struct Locked<'a>(MutexGuard<'a, State>);
+struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    begun: Instant,
+}
 
 impl std::ops::Deref for Locked<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }
 
 impl std::ops::DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.0
+        &mut self.state
     }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let State { store, subscribers, .. } = &mut *self.0;
+        let State { store, subscribers, feeds, .. } = &mut *self.state;
         subscribers.tell(store.happened.drain(..));
+        if store.is_followed {
+            store.is_followed = feeds.publish(self.begun.elapsed(), store.take_changes());
+        }
     }
 }
 
@@ -97,6 +105,7 @@ impl Emulator {
             down: false,
             hidden: Vec::new(),
             subscribers: Subscribers::default(),
+            feeds: ChangeFeeds::default(),
         };
         Self { state: Mutex::new(state), begun: Instant::now(), hung: Mutex::default(), released: Condvar::new() }
     }
@@ -167,7 +176,7 @@ impl Emulator {
     }
 
     fn state(&self) -> Locked<'_> {
-        Locked(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), begun: self.begun }
     }
 
     pub fn build(&self) -> Build {
@@ -284,6 +293,9 @@ impl Emulator {
     /// [`reappear`](Self::reappear).
     pub fn stop(&self, lost: &[Kind]) {
         let mut state = self.state();
+        if !state.down {
+            state.store.note(Noted::ServiceStopped);
+        }
         state.down = true;
         state.store.close_all();
         for kind in lost {
@@ -301,6 +313,9 @@ impl Emulator {
     /// Starts HNS again. It restores the load balancers that it has kept.
     pub fn start(&self) {
         let mut state = self.state();
+        if state.down {
+            state.store.note(Noted::ServiceStarted);
+        }
         state.down = false;
         state.store.restored_all();
     }
@@ -314,6 +329,16 @@ impl Emulator {
             }
         }
         state.store.restored_all();
+    }
+
+    /// Subscribes to the changes of HNS: first the present state, then each change, also while the service is stopped. At most `capacity`
+    /// changes may wait in addition to the initial state; if there are more, the feed ends with [`FeedEnd::TooSlow`](crate::feed::FeedEnd).
+    pub fn follow(&self, capacity: usize) -> ChangeFeed {
+        let mut state = self.state();
+        let State { store, feeds, down, .. } = &mut *state;
+        store.is_followed = true;
+        let service = down.then_some(What::ServiceStopped);
+        feeds.add(self.begun.elapsed(), store.state().chain(service), capacity)
     }
 
     /// The documents of a kind, in the order of creation. Not a native call.

@@ -46,7 +46,7 @@ fn serve(mut stream: &[u8]) {
             Request::Call(call) => Answer::Call(session.call(call)),
             Request::Control(command) if waits(&command) => continue,
             Request::Control(command) => Answer::Control(control(&shared, command)),
-            Request::Hello(_) | Request::Subscribe => continue,
+            Request::Hello(_) | Request::Subscribe | Request::Follow => continue,
         };
         is_the_same_after_a_frame(&answer);
     }

@@ -4,7 +4,8 @@
 //! [`rules`] with its evidence; [`rules::assumed`] lists those without. A program that works here may still fail on Windows.
 //!
 //! One store has two APIs: HCN v2 and HNS v1. Builds of Windows are presets of version and [`Quirks`]. Tests can inject faults, read
-//! the journal and counters of all calls, and act as other users of HNS through the methods of [`Emulator`].
+//! the journal and counters of all calls, and act as other users of HNS through the methods of [`Emulator`]. [`feed`] publishes each
+//! change of an object and of the service.
 //!
 //! [`Service`] serves an emulator over TCP to any number of programs: [`Remote`] makes native calls, and [`Control`] does what the
 //! methods of [`Emulator`] do.
@@ -19,6 +20,7 @@ pub mod control;
 mod emulator;
 mod events;
 pub mod faults;
+pub mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -41,6 +43,7 @@ mod wire;
 pub use builds::{Build, Pace, Quirks};
 pub use control::Control;
 pub use emulator::Emulator;
+pub use feed::{Change, ChangeFeed};
 pub use host::{Host, HostError};
 pub use journal::Entry;
 pub use remote::Remote;

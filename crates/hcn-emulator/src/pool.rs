@@ -66,21 +66,29 @@ impl Pool {
             Err(error) => {
                 // The other idle connections are broken too, since they lead to the same service. Each would fail one more call.
                 self.idle().clear();
-                Err(Lost::Broken { address: self.address.clone(), error })
+                Err(self.broken(error))
             }
         }
     }
 
-    /// Opens a connection for one subscription. Returns it with the answer to the subscription.
-    pub(crate) fn subscribe(&self) -> Result<(BufReader<TcpStream>, Answer), Lost> {
+    /// Opens a connection for one subscription. Returns it with the first answer.
+    pub(crate) fn subscribe(&self, request: &Request<&Call, &Command>) -> Result<(BufReader<TcpStream>, Answer), Lost> {
         let unreachable = |error| Lost::Unreachable { address: self.address.clone(), error };
-        let broken = |error| Lost::Broken { address: self.address.clone(), error };
         let mut connection = self.connect().map_err(unreachable)?;
-        let frame = encode(&Request::<&Call, &Command>::Subscribe).map_err(Lost::Unsendable)?;
-        connection.get_mut().write_all(&frame).map_err(broken)?;
-        let answer = receive(&mut connection).map_err(broken)?;
-        let answer = answer.ok_or_else(|| broken(io::ErrorKind::UnexpectedEof.into()))?;
+        let frame = encode(request).map_err(Lost::Unsendable)?;
+        connection.get_mut().write_all(&frame).map_err(|error| self.broken(error))?;
+        let answer = self.next(&mut connection)?;
         Ok((connection, answer))
+    }
+
+    /// The next answer on the connection of a subscription.
+    pub(crate) fn next(&self, connection: &mut BufReader<TcpStream>) -> Result<Answer, Lost> {
+        let answer = receive(connection).map_err(|error| self.broken(error))?;
+        answer.ok_or_else(|| self.broken(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    fn broken(&self, error: io::Error) -> Lost {
+        Lost::Broken { address: self.address.clone(), error }
     }
 
     fn connection(&self) -> Result<BufReader<TcpStream>, Lost> {

@@ -49,7 +49,7 @@ impl Hcn for Remote {
     /// The subscription has a connection and a thread of its own.
     fn subscribe(&self, listener: Listener) -> Result<Subscription, Error> {
         let function = "HcnRegisterServiceCallback";
-        let (connection, answer) = self.pool.subscribe().map_err(|lost| failed(function, &lost))?;
+        let (connection, answer) = self.pool.subscribe(&Request::Subscribe).map_err(|lost| failed(function, &lost))?;
         match answer {
             Answer::Subscribed(Ok(())) => {}
             Answer::Subscribed(Err(Failure { code, record })) => return Err(Error::Hns { function, code, record }),

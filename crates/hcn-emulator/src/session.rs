@@ -3,14 +3,21 @@
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use hcn::call::{Call, Handle, Reply};
 use hcn::{Error, Guid, Hcn, Hresult, Kind};
 
 use crate::command::{Command, Counters, Outcome};
 use crate::emulator::Emulator;
+use crate::feed::ChangeFeed;
 use crate::shared::Shared;
 use crate::wire::{Answer, Failure, Hello, PROTOCOL, Request, encode, receive};
+
+/// The number of changes that may wait for a client of the change feed: each load balancer and endpoint of a large cluster, replaced at once.
+const FEED_CAPACITY: usize = 1 << 16;
+/// Changes that wait are sent together up to this number of bytes, to save system calls.
+const MAX_WRITE: usize = 64 << 10;
 
 /// Serves a connection until it ends.
 pub(crate) fn run(stream: &TcpStream, peer: SocketAddr, shared: &Shared) {
@@ -42,6 +49,7 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             Request::Control(command) => Answer::Control(control(shared, command)),
             Request::Hello(_) => return Err(invalid("unexpected second Hello")),
             Request::Subscribe => return subscribed(stream, &mut reader, shared),
+            Request::Follow => return followed(stream, &mut reader, shared),
         };
         send(stream, &answer)?;
     }
@@ -74,6 +82,57 @@ fn subscribed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &S
     match more? {
         None => Ok(()),
         Some(_) => Err(invalid("unexpected request after Subscribe")),
+    }
+}
+
+/// Sends the change feed to a connection until one of them ends.
+fn followed(stream: &TcpStream, reader: &mut BufReader<&TcpStream>, shared: &Shared) -> io::Result<()> {
+    let feed = shared.emulator.follow(FEED_CAPACITY);
+    let closer = feed.closer();
+    thread::scope(|scope| {
+        let forward = move || {
+            let ended = forward(stream, &feed);
+            // The client reads what was sent, then the end of the stream, and disconnects.
+            let _ = stream.shutdown(Shutdown::Write);
+            ended
+        };
+        let sender = thread::Builder::new().name("emulator-feed".into()).spawn_scoped(scope, forward)?;
+        let more: io::Result<Option<Request>> = receive(reader);
+        closer.close();
+        // Ends a write to a client that does not read.
+        let _ = stream.shutdown(Shutdown::Both);
+        // A client that disconnects makes a write fail.
+        let _ = sender.join();
+        match more? {
+            None => Ok(()),
+            Some(_) => Err(invalid("unexpected request after Follow")),
+        }
+    })
+}
+
+/// Sends changes until the feed or the connection ends.
+fn forward(mut stream: &TcpStream, feed: &ChangeFeed) -> io::Result<()> {
+    loop {
+        let mut frames = Vec::new();
+        let mut next = feed.recv().map(Some);
+        let end = loop {
+            match next {
+                Ok(Some(change)) => frames.append(&mut encode(&Answer::Changed(change))?),
+                Ok(None) => break None,
+                Err(end) => break Some(end),
+            }
+            if frames.len() >= MAX_WRITE {
+                break None;
+            }
+            next = feed.try_recv();
+        };
+        if let Some(end) = end {
+            frames.append(&mut encode(&Answer::FeedEnded(end))?);
+        }
+        stream.write_all(&frames)?;
+        if end.is_some() {
+            return Ok(());
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Outcome};
+use crate::feed::{Change, FeedEnd};
 
 /// The longest frame, in bytes.
 pub(crate) const MAX_FRAME: usize = 64 << 20;
@@ -39,6 +40,8 @@ pub(crate) enum Request<C = Call, M = Command> {
     Control(M),
     /// Subscribes to notifications until the connection ends. The last request of a connection.
     Subscribe,
+    /// Subscribes to the change feed until the connection ends. The last request of a connection.
+    Follow,
 }
 
 /// An answer.
@@ -52,6 +55,10 @@ pub(crate) enum Answer {
     Subscribed(Result<(), Failure>),
     /// A notification.
     Told(Notification),
+    /// A change of the feed.
+    Changed(Change),
+    /// The end of the feed.
+    FeedEnded(FeedEnd),
     /// To an invalid request. The connection ends.
     Refused(String),
 }

@@ -31,7 +31,7 @@ pub mod schema;
 pub mod windows;
 
 pub use call::{Call, Hcn, Reply};
-pub use client::{ApiVersion, Client};
+pub use client::{ApiVersion, Client, UnreadableMember};
 pub use error::{Class, Error, Hresult};
 pub use features::{Features, Version};
 pub use instrumented::{CallInFlight, Counts, FinishedCall, Instrumented, SlowCall};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster_source::error_chain;
 use cluster_source::{Catalog, Change};
-use hcn::{ApiVersion, Client, Counts, Features};
+use hcn::{ApiVersion, Client, Counts, Features, Kind};
 use jiff::Timestamp;
 use proxy::apply::{Failure, Interruption, Outcome, Workers};
 use proxy::model::ServiceName;
@@ -38,6 +38,8 @@ pub struct Session {
     /// The conditions that were last logged, so that each is logged when it begins and when it is resolved.
     logged_conditions: BTreeSet<String>,
     logged_host_conditions: BTreeSet<String>,
+    /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
+    logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
     calls_exceed_budget: bool,
@@ -47,7 +49,7 @@ pub struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditProgress {
     Complete,
-    /// Endpoints were listed, load balancers are next. Pending changes are programmed first.
+    /// A list, or reads of foreign objects, are left. Pending changes are programmed first.
     Paused,
     Failed,
 }
@@ -82,6 +84,7 @@ impl Session {
             start: Instant::now(),
             logged_conditions: BTreeSet::new(),
             logged_host_conditions: BTreeSet::new(),
+            logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
             calls_exceed_budget: false,
@@ -96,12 +99,14 @@ impl Session {
         self
     }
 
-    /// Continues a session with other settings: its conditions are not logged a second time, and the eligibility of the Node is kept
+    /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of the Node is kept
     /// until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {
         self.logged_conditions.clone_from(&before.logged_conditions);
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
         self.conditions = before.conditions.clone();
+        self.client.inherit_counts(&before.client);
+        self.logged_unreadable.clone_from(&before.logged_unreadable);
         if self.settings.node_name == before.settings.node_name {
             self.node.eligible = before.node.eligible;
         }
@@ -175,7 +180,8 @@ impl Session {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no HCN v2 API, using the HNS v1 API");
-            self.client = self.hns.client(ApiVersion::V1);
+            let before = std::mem::replace(&mut self.client, self.hns.client(ApiVersion::V1));
+            self.client.inherit_counts(&before);
             let cluster = self.reconciler.cluster();
             let services = cluster.iter().filter_map(|(_, entry)| entry.service.clone()).collect();
             let slices = cluster.iter().flat_map(|(_, entry)| entry.slices.values().cloned()).collect();
@@ -202,7 +208,7 @@ impl Session {
         self.metrics.drift(&drift);
     }
 
-    /// Runs the next part of an audit: two parts if the last audit succeeded, otherwise a whole audit. Logs an error when it begins and when
+    /// Runs the next part of an audit: two parts or more if the last audit succeeded, otherwise a whole audit. Logs an error when it begins and when
     /// it is resolved.
     pub fn audit_step(&mut self) -> AuditProgress {
         let result = self.reconciler.audit_step(&self.client);
@@ -282,12 +288,22 @@ impl Session {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
         self.log_slow_calls();
+        self.log_unreadable_members();
         let conditions = self.reconciler.conditions();
         if *conditions != *self.conditions {
             log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
             self.conditions = conditions.into();
         }
         next
+    }
+
+    /// Logs the first document with each unreadable member.
+    fn log_unreadable_members(&mut self) {
+        for member in self.client.unreadable_members() {
+            if self.logged_unreadable.insert((member.kind, member.member.clone())) {
+                warn!("{member}; the member counts as absent");
+            }
+        }
     }
 
     /// Logs when calls begin to exceed their budget, and when that is resolved.
@@ -324,7 +340,8 @@ impl Session {
     pub fn status(&self) -> Status {
         let (api_version, conditions) = (self.client.api_version(), self.conditions.clone());
         let node = NodeStatus { addresses: self.host.node_ips.clone(), ..self.node.clone() };
-        Status::of(&self.reconciler, api_version, self.description(), node, conditions)
+        let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
+        Status { unreadable_members: self.client.unreadable_members(), ..status }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {

@@ -11,6 +11,8 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/foreign.rs"]
+mod foreign;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]
@@ -43,5 +45,7 @@ mod truth;
 mod unreadable;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/v1_contents.rs"]
+mod v1_contents;
 #[path = "suite/writers.rs"]
 mod writers;

@@ -236,12 +236,20 @@ impl ListWatch {
             let now = self.connection.now();
             let outage = self.outage.borrow_mut().failed(K::NAME, reason, now, error.grace_period());
             self.report(outage);
+            // Known until a request succeeds, although the next reason may not be reported yet.
+            if self.outage.borrow().explains(K::NAME) {
+                self.observer.in_outage(K::NAME, true);
+            }
         }
     }
 
     /// A request for a kind succeeded. While watches receive nothing, lists and accepted watches do not end the outage.
     fn succeeded<K: Kind>(&self, progress: &Progress<K>) {
-        if progress.reflector.receives_events() && self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
+        if !progress.reflector.receives_events() {
+            return;
+        }
+        self.observer.in_outage(K::NAME, false);
+        if self.outage.borrow_mut().succeeded(K::NAME, self.connection.now()) {
             self.recovered.notify_one();
         }
     }

@@ -50,6 +50,11 @@ impl OutageTracker {
         is_new.then_some(Outage::Began(reason))
     }
 
+    /// Whether requests for a kind fail for a reason that was reported.
+    pub(super) fn explains(&self, kind: &str) -> bool {
+        self.failing.get(kind).is_some_and(|(reason, _)| self.reported.contains(reason))
+    }
+
     /// A request for a kind succeeded. Returns whether to call [`Self::settle`] after [`SETTLE`].
     pub(super) fn succeeded(&mut self, kind: &'static str, now: Duration) -> bool {
         let was_failing = self.failing.remove(kind).is_some();
@@ -92,6 +97,18 @@ mod tests {
         assert_eq!(tracker.settle(NOW + SETTLE), Some(Outage::Resolved));
         assert_eq!(tracker.settle(NOW + SETTLE), None);
         assert_eq!(tracker.failed("a", "gone".into(), NOW, AT_ONCE), Some(Outage::Began("gone".into())));
+    }
+
+    #[test]
+    fn an_outage_explains_only_the_kinds_that_fail_for_a_reported_reason() {
+        let mut tracker = OutageTracker::default();
+        let explained = |tracker: &OutageTracker| ["a", "b", "c"].map(|kind| tracker.explains(kind));
+        tracker.failed("a", "gone".into(), NOW, AT_ONCE);
+        tracker.failed("b", "gone".into(), NOW, AT_ONCE);
+        tracker.failed("c", "starts".into(), NOW, SETTLE);
+        assert_eq!(explained(&tracker), [true, true, false]);
+        tracker.succeeded("a", NOW);
+        assert_eq!(explained(&tracker), [false, true, false]);
     }
 
     #[test]

@@ -13,4 +13,8 @@ pub trait RequestObserver: Send + Sync {
     fn current(&self, kind: &'static str) {
         let _ = kind;
     }
+    /// Whether requests for a kind fail for a reason that was reported as an outage.
+    fn in_outage(&self, kind: &'static str, in_outage: bool) {
+        let _ = (kind, in_outage);
+    }
 }

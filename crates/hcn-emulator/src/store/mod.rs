@@ -3,6 +3,7 @@
 //! Documents are stored as received, in the v2 schema, so that unknown members are returned unchanged. Enumerations are normalized and
 //! missing members filled in as HNS does. Indexes keep the cost of a write independent of the number of objects.
 
+mod changes;
 mod check_endpoint;
 mod check_load_balancer;
 mod check_network;
@@ -29,6 +30,7 @@ use index::{Index, frontend_keys};
 use members::{backends, complete, resources, unset};
 use table::Table;
 
+pub(crate) use changes::Noted;
 pub(crate) use members::{as_id, id_of, read, set, strictly, typed};
 pub(crate) use spelling::request;
 
@@ -44,6 +46,10 @@ pub(crate) struct Store {
     pub(crate) unknown_member: Option<String>,
     /// Events and their objects that subscribers have not been notified of.
     pub(crate) happened: Vec<(Event, Guid)>,
+    /// Whether the change feed has a subscriber. Without one, nothing is noted.
+    pub(crate) is_followed: bool,
+    /// What subscribers of the change feed have not been told.
+    noted: Vec<Noted>,
     /// The list of `/accelnet/`.
     pub(crate) accelnet: Vec<Value>,
     tables: HashMap<Kind, Table>,
@@ -69,6 +75,8 @@ impl Store {
             about: None,
             unknown_member: None,
             happened: Vec::new(),
+            is_followed: false,
+            noted: Vec::new(),
             accelnet: Vec::new(),
             tables: HashMap::new(),
             handles: HashMap::new(),
@@ -94,8 +102,13 @@ impl Store {
         self.table(kind).get(id).ok_or(unknown(kind))
     }
 
-    fn get_mut(&mut self, kind: Kind, id: Guid) -> Option<&mut Value> {
-        self.tables.get_mut(&kind)?.get_mut(id)
+    /// The document of an object, to change members that no index has.
+    fn edit(&mut self, kind: Kind, id: Guid) -> Option<&mut Value> {
+        let document = self.tables.get_mut(&kind)?.get_mut(id)?;
+        if self.is_followed {
+            self.noted.push(Noted::Object(kind, id));
+        }
+        Some(document)
     }
 
     pub(crate) fn open(&mut self, kind: Kind, id: Guid) -> Result<Handle, Rule> {
@@ -225,6 +238,7 @@ impl Store {
         }
         self.index.add(kind, id, &document);
         self.tables.entry(kind).or_default().put(id, document);
+        self.note(Noted::Object(kind, id));
     }
 
     /// Removes an object without its dependants.
@@ -232,6 +246,7 @@ impl Store {
         let document = self.tables.get_mut(&kind)?.remove(id)?;
         self.restored.remove(&id);
         self.index.remove(kind, id, &document);
+        self.note(Noted::Object(kind, id));
         self.happened.extend(events::deleted(kind).iter().map(|event| (*event, id)));
         Some(document)
     }

@@ -32,7 +32,7 @@ impl Store {
             return Err(rules::REMOTE_PORT);
         }
         self.enlist(namespace, "Endpoint", &endpoint.to_string())?;
-        if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
+        if let Some(document) = self.edit(Kind::Endpoint, endpoint) {
             set(document, "HostComputeNamespace", namespace.to_string());
         }
         self.on_port(endpoint);
@@ -51,7 +51,7 @@ impl Store {
         if resources(self.get(Kind::Namespace, namespace)?, kind).any(|held| held.eq_ignore_ascii_case(id)) {
             return Ok(());
         }
-        if let Some(document) = self.get_mut(Kind::Namespace, namespace) {
+        if let Some(document) = self.edit(Kind::Namespace, namespace) {
             complete(document, "Resources", || json!([]));
             if let Some(list) = document.get_mut("Resources").and_then(Value::as_array_mut) {
                 list.push(json!({"Type": kind, "Data": {"Id": id}}));
@@ -66,7 +66,7 @@ impl Store {
         if !resources(self.get(Kind::Namespace, namespace)?, kind).any(is) {
             return Err(rules::NOT_IN_NAMESPACE);
         }
-        let document = self.get_mut(Kind::Namespace, namespace);
+        let document = self.edit(Kind::Namespace, namespace);
         if let Some(list) = document.and_then(|document| document.get_mut("Resources")?.as_array_mut()) {
             list.retain(|resource| !resource_of(resource, kind).is_some_and(is));
         }
@@ -129,7 +129,7 @@ impl Store {
     }
 
     fn share(&mut self, endpoint: Guid, containers: Vec<String>) {
-        if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
+        if let Some(document) = self.edit(Kind::Endpoint, endpoint) {
             set(document, "State", if containers.len() > 1 { SHARED } else { ATTACHED });
             if !containers.is_empty() {
                 set(document, "SharedContainers", containers);
@@ -139,7 +139,7 @@ impl Store {
 
     fn on_port(&mut self, endpoint: Guid) {
         self.unattached.remove(&endpoint);
-        if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
+        if let Some(document) = self.edit(Kind::Endpoint, endpoint) {
             set(document, "State", ATTACHED);
             self.happened.push((Event::EndpointAttached, endpoint));
         }
@@ -147,7 +147,7 @@ impl Store {
 
     /// Clears namespace and port of an endpoint, if it exists.
     pub(super) fn detached(&mut self, endpoint: Guid) {
-        if let Some(document) = self.get_mut(Kind::Endpoint, endpoint) {
+        if let Some(document) = self.edit(Kind::Endpoint, endpoint) {
             unset(document, "HostComputeNamespace");
             let was_attached = is_on_port(document);
             unset(document, "SharedContainers");

@@ -53,13 +53,13 @@ pub struct Client {
     hcn: Arc<dyn Hcn>,
     api_version: ApiVersion,
     v2: v2::State,
-    unreadable: Tally,
+    unreadable: Arc<Tally>,
 }
 
 impl Client {
     /// Creates a client for one API. Makes no call.
     pub fn new(hcn: Arc<dyn Hcn>, api_version: ApiVersion) -> Self {
-        Self { hcn, api_version, v2: v2::State::default(), unreadable: Tally::default() }
+        Self { hcn, api_version, v2: v2::State::default(), unreadable: Arc::default() }
     }
 
     /// The API in use.
@@ -73,7 +73,12 @@ impl Client {
         self.v2.honours_ids(kind)
     }
 
-    /// The members of documents that this client could not read.
+    /// Continues to count the unreadable members that another client of the same HNS has counted.
+    pub fn inherit_counts(&mut self, before: &Client) {
+        self.unreadable = before.unreadable.clone();
+    }
+
+    /// The members of documents that could not be read.
     pub fn unreadable_members(&self) -> Vec<UnreadableMember> {
         self.unreadable.all()
     }

@@ -1,6 +1,7 @@
 //! Counts the members of HNS documents that cannot be read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -24,6 +25,16 @@ pub struct UnreadableMember {
     pub id: Option<Guid>,
     /// The beginning of its value, as JSON.
     pub value: String,
+}
+
+impl fmt::Display for UnreadableMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, member, id, value, .. } = self;
+        match id {
+            Some(id) => write!(f, "{} {id}: cannot read {member} {value}", kind.name()),
+            None => write!(f, "{}: cannot read {member} {value}", kind.name()),
+        }
+    }
 }
 
 /// The unreadable members that a client has found. Only members of the schema are counted, which limits their number.

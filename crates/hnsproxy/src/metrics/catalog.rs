@@ -100,6 +100,8 @@ catalog! {
         "Seconds since the start of the oldest HNS call in flight, if that exceeds --hns-call-budget; else 0";
     HNS_CAPABILITY = "hnsproxy_hns_capability", Gauge, ["capability"],
         "Capabilities of this HNS: 1 if it has the capability, else 0";
+    UNREADABLE_MEMBERS = "hnsproxy_hns_unreadable_members_total", Counter, ["kind", "member"],
+        "How often a member of an HNS document could not be read and counted as absent, by kind of object and name of the member";
     LOAD_BALANCERS_DESIRED = "hnsproxy_load_balancers_desired", Gauge, [],
         "Load balancers in the desired state";
     LOAD_BALANCERS_IN_SYNC = "hnsproxy_load_balancers_in_sync", Gauge, [],

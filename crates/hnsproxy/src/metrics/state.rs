@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hcn::SlowCall;
+use hcn::{SlowCall, UnreadableMember};
 use proxy::reconcile::Changes as Arrivals;
 use proxy::settings::Capabilities;
 use proxy::{Liveness, Progress};
@@ -48,6 +48,9 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
         ];
         samples.extend(capabilities.map(|(name, can)| Sample::of(&HNS_CAPABILITY, [name], f64::from(u8::from(can)))));
     }
+    samples.extend(status.unreadable_members.iter().map(|UnreadableMember { kind, member, count: times, .. }| {
+        Sample::of(&UNREADABLE_MEMBERS, [kind.name(), member], count(*times))
+    }));
     let oldest = changes.oldest().map_or(0.0, |oldest| now.elapsed.saturating_sub(oldest).as_secs_f64());
     samples.extend([
         Sample::new(&LOAD_BALANCERS_DESIRED, count(load_balancers.desired as u64)),

@@ -8,8 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::connection;
 use super::connections::Connections;
@@ -22,6 +23,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const BACKLOG: i32 = 1024;
 /// The pause after a failed accept. The connections that make room end in this time.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(10);
+/// The pause after a panic: one for each connection must not fill the log.
+const PANIC_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// In a flood, accepts fail and succeed in turns.
 const ACCEPT_ERRORS_RESOLVED_AFTER: Duration = Duration::from_secs(60);
 
@@ -87,15 +90,35 @@ impl Open {
     /// # Errors
     /// If the runtime cannot watch the socket.
     pub(super) fn new(listener: TcpListener, served: Served) -> io::Result<Self> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        Self::accepting(listener, served, accept)
+    }
+
+    fn accepting<F: Future<Output = ()> + Send + 'static>(
+        listener: TcpListener,
+        served: Served,
+        accept: impl Fn(Arc<tokio::net::TcpListener>, Served) -> F + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = Arc::new(tokio::net::TcpListener::from_std(listener)?);
         let (stop, stopped) = oneshot::channel();
         let (gone, closed) = oneshot::channel();
         tokio::spawn(async move {
+            let mut accepting = JoinSet::new();
+            let keep_accepting = async {
+                loop {
+                    accepting.spawn(accept(listener.clone(), served.clone()));
+                    // It ends only by a panic, which the hook has logged. Without another one, the address would be closed for good.
+                    let _ = accepting.join_next().await;
+                    served.metrics.accept_error(served.name);
+                    error!("listener {}: started again after a panic", served.name);
+                    sleep(PANIC_RETRY_AFTER).await;
+                }
+            };
             tokio::select! {
-                () = accept(&listener, &served) => {}
+                () = keep_accepting => {}
                 // The sender is dropped to stop the task.
                 _ = stopped => {}
             }
+            accepting.shutdown().await;
             // In this order: both tell that the address is free.
             drop(listener);
             drop((gone, served.claim));
@@ -112,8 +135,8 @@ impl Open {
 }
 
 /// Accepts connections until it is cancelled. Their last requests are answered then.
-async fn accept(listener: &tokio::net::TcpListener, served: &Served) {
-    let Served { name, router, connections, metrics, .. } = served;
+async fn accept(listener: Arc<tokio::net::TcpListener>, served: Served) {
+    let Served { name, router, connections, metrics, .. } = &served;
     let number = connections.add_listener();
     let (_running, stopped) = watch::channel(());
     let mut failed: Option<Instant> = None;
@@ -150,6 +173,8 @@ async fn accept(listener: &tokio::net::TcpListener, served: &Served) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
@@ -192,6 +217,34 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let open = open(listener, Router::new(), Limits::default());
             assert_eq!(bind(address, Callers::OwnFamily).unwrap_err().kind(), ErrorKind::AddrInUse);
+            open.close().await;
+            bind(address, Callers::OwnFamily).unwrap();
+        });
+    }
+
+    #[test]
+    fn an_address_is_served_again_after_a_panic() {
+        run(async {
+            let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
+            let address = listener.local_addr().unwrap();
+            let router = Router::new().route("/", get(|| async { "page" }));
+            let (connections, claim) = (Arc::new(Connections::new(Limits::default())), mpsc::channel(1).0);
+            let served = Served { name: "test", router, connections, metrics: Arc::default(), claim };
+            let panics = AtomicBool::new(true);
+            let accept = move |listener: Arc<tokio::net::TcpListener>, served| {
+                let panics = panics.swap(false, Ordering::Relaxed);
+                async move {
+                    if panics {
+                        let _ = listener.accept().await;
+                        panic!("on purpose");
+                    }
+                    super::accept(listener, served).await;
+                }
+            };
+            let open = Open::accepting(listener, served, accept).unwrap();
+            let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            assert_eq!(exchange(address, request).await, "");
+            assert!(exchange(address, request).await.ends_with("\r\n\r\npage"));
             open.close().await;
             bind(address, Callers::OwnFamily).unwrap();
         });

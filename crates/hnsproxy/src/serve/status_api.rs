@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hcn::{ApiVersion, SlowCall};
+use hcn::{ApiVersion, SlowCall, UnreadableMember};
 use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
@@ -30,6 +30,7 @@ pub(super) struct StatuszPage {
     api_version: &'static str,
     pub(super) process: ProcessPage,
     pub(super) log: LogPage,
+    pub(super) unreadable_members: Vec<UnreadablePage>,
     #[serde(flatten)]
     pub(super) state: StatePage,
 }
@@ -53,6 +54,20 @@ pub(super) struct LogPage {
     /// Why the file cannot be written.
     pub(super) error: Option<String>,
     pub(super) lost_lines: u64,
+}
+
+/// A member of HNS documents that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct UnreadablePage {
+    kind: &'static str,
+    member: String,
+    /// How often it was read.
+    pub(super) count: u64,
+    /// The last object, if its id is known.
+    id: Option<hcn::Guid>,
+    value: String,
+    #[serde(skip)]
+    pub(super) message: String,
 }
 
 /// The part that both pages have.
@@ -200,7 +215,15 @@ impl StatuszPage {
             uptime_seconds: snapshot.now.elapsed.as_secs(),
             paths,
         };
-        Self { api_version: API_VERSION, process, log, state }
+        let unreadable_members = snapshot.status.unreadable_members.iter().map(UnreadablePage::from).collect();
+        Self { api_version: API_VERSION, process, log, unreadable_members, state }
+    }
+}
+
+impl From<&UnreadableMember> for UnreadablePage {
+    fn from(unreadable: &UnreadableMember) -> Self {
+        let UnreadableMember { kind, member, count, id, value } = unreadable.clone();
+        Self { kind: kind.name(), member, count, id, value, message: unreadable.to_string() }
     }
 }
 

@@ -4,9 +4,12 @@ use std::fmt::Write;
 
 use super::status_api::{CapabilitiesPage, ProcessPage, StatePage, StatuszPage, TallyPage};
 
+/// The number of unreadable members in the text.
+const MAX_UNREADABLE: usize = 5;
+
 /// Begins as the page of Kubernetes components does.
 pub(super) fn text(page: &StatuszPage) -> String {
-    let StatuszPage { process, log, state, .. } = page;
+    let StatuszPage { process, log, unreadable_members, state, .. } = page;
     let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
     let StatePage { load_balancers, endpoints, hns, .. } = state;
     let mut text = String::from(
@@ -39,13 +42,21 @@ pub(super) fn text(page: &StatuszPage) -> String {
     if let Some(seconds) = state.pending_changes.oldest_seconds {
         let _ = writeln!(text, "Oldest pending change: {seconds:.3} s");
     }
+    let unreadable = unreadable_members.iter().take(MAX_UNREADABLE).map(|member| match member.count {
+        1 => member.message.clone(),
+        times => format!("{}, read {times} times", member.message),
+    });
+    let mut unreadable: Vec<_> = unreadable.collect();
+    let more = unreadable_members.len().saturating_sub(MAX_UNREADABLE);
+    unreadable.extend((more > 0).then(|| format!("{more} more, see /statusz?format=json")));
     let waiting_for = state.waiting_for.iter().map(|waiting| waiting.message.clone()).collect();
     let conditions = state.conditions.iter().map(|condition| format!("{}: {}", condition.service, condition.message));
     let host_conditions = state.host_conditions.iter().map(|condition| condition.message.clone());
-    let lists: [(&str, Vec<String>); 3] = [
+    let lists: [(&str, Vec<String>); 4] = [
         ("Waiting for", waiting_for),
         ("Conditions", conditions.collect()),
         ("Host conditions", host_conditions.collect()),
+        ("Members of HNS documents that cannot be read", unreadable),
     ];
     for (title, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
         let _ = writeln!(text, "\n{title}:");
@@ -69,23 +80,34 @@ fn capabilities(capabilities: CapabilitiesPage) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use hcn::SlowCall;
+    use hcn::{Guid, Kind, SlowCall, UnreadableMember};
 
     use super::*;
     use crate::serve::status_api::LogPage;
     use crate::serve::status_api::tests::pending_snapshot;
+    use crate::status::Status;
 
     #[test]
     fn the_text_has_the_content_of_the_document() {
-        let snapshot = pending_snapshot();
+        let mut snapshot = pending_snapshot();
+        let member = |number: u64| UnreadableMember {
+            kind: Kind::LoadBalancer,
+            member: format!("Member{number}"),
+            count: number,
+            id: Some(Guid::nil()),
+            value: "[]".to_owned(),
+        };
+        let unreadable_members = (1..8).map(member).collect();
+        snapshot.status = Arc::new(Status { unreadable_members, ..Status::clone(&snapshot.status) });
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
         let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
         let text = text(&StatuszPage::new(state, &snapshot, log, "v1.36.2-here", vec!["/healthz", "/readyz"]));
         let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
-        let waiting = &snapshot.status.unready;
+        let (waiting, nil) = (&snapshot.status.unready, Guid::nil());
         for part in [
             "kube-proxy statusz\n",
             &version,
@@ -97,6 +119,11 @@ mod tests {
                 "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",
                 waiting[0], waiting[1]
             ),
+            &format!(
+                "\nMembers of HNS documents that cannot be read:\n- LoadBalancer {nil}: cannot read Member1 []\n\
+                 - LoadBalancer {nil}: cannot read Member2 [], read 2 times\n"
+            ),
+            "Member5 [], read 5 times\n- 2 more, see /statusz?format=json\n",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

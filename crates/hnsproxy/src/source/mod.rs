@@ -51,6 +51,10 @@ impl RequestObserver for Observer {
     fn current(&self, kind: &'static str) {
         self.store.kind_is_current(kind);
     }
+
+    fn in_outage(&self, kind: &'static str, in_outage: bool) {
+        self.store.kind_in_outage(kind, in_outage);
+    }
 }
 
 /// Where the cluster comes from.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hcn::{ApiVersion, Guid};
+use hcn::{ApiVersion, Guid, UnreadableMember};
 use proxy::desire::TrafficPolicy;
 use proxy::model::{Family, ServiceName};
 use proxy::settings::Capabilities;
@@ -78,6 +78,8 @@ pub struct Status {
     pub api_version: ApiVersion,
     /// Known once HNS was read.
     pub capabilities: Option<Capabilities>,
+    /// The members of HNS documents that could not be read.
+    pub unreadable_members: Vec<UnreadableMember>,
     /// The number of ports whose backends all are on other nodes, so that the policy Local leaves none: by policy and family.
     pub without_local: Vec<(TrafficPolicy, Family, usize)>,
     /// The conditions of Services after the last run.
@@ -110,6 +112,7 @@ impl Default for Status {
             hns_version: None,
             api_version: ApiVersion::V2,
             capabilities: None,
+            unreadable_members: Vec::new(),
             without_local: Vec::new(),
             conditions: Arc::default(),
             service_uids: BTreeMap::new(),
@@ -166,6 +169,7 @@ impl Status {
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,
             capabilities: reconciler.capabilities(),
+            unreadable_members: Vec::new(),
             service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
             conditions,
             host_conditions: reconciler.host_conditions(),

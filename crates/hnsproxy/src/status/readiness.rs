@@ -45,8 +45,8 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Dur
     {
         inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
     }
-    // A known outage is reported as such. Without one, only this reason shows that changes may be missing.
-    if let (Some(SilentWatch { kind, silence }), None) = (&status.silent_watch, &status.cluster_outage) {
+    // No known outage explains it, so only this reason shows that changes may be missing.
+    if let Some(SilentWatch { kind, silence }) = &status.silent_watch {
         let message = format!("watch of {kind}: nothing received for {} s", silence.as_secs());
         inputs.push(NotReady { reason: "WatchSilent", message });
     }
@@ -101,14 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_watch_is_a_reason_unless_the_api_server_is_known_to_be_unavailable() {
+    fn a_silent_watch_is_a_reason_during_an_outage_of_another_kind_too() {
         let silent_watch = Some(SilentWatch { kind: "Service", silence: Duration::from_secs(301) });
         let mut status = Status { silent_watch, unready: Vec::new(), ..Status::default() };
         status.progress.complete = true;
         let message = "watch of Service: nothing received for 301 s".to_owned();
-        assert_eq!(not_ready(&status, None, None), [NotReady { reason: "WatchSilent", message }]);
+        let expected = [NotReady { reason: "WatchSilent", message }];
+        assert_eq!(not_ready(&status, None, None), expected);
         status.cluster_outage = Some("no connection".into());
-        assert_eq!(not_ready(&status, None, None), []);
+        assert_eq!(not_ready(&status, None, None), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records there
 //! when changes and watch events arrived, since the control loop may be blocked in an HNS call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,10 +99,22 @@ impl ChangeTimes {
 /// When the API server last proved that what is known of a kind is current, by kind. Empty for files.
 pub type WatchTimes = BTreeMap<&'static str, Duration>;
 
-fn silent_watch(watches: &WatchTimes, now: Duration, limit: Duration) -> Option<SilentWatch> {
-    let (kind, at) = watches.iter().min_by_key(|(_, at)| **at)?;
-    let silence = now.saturating_sub(*at);
-    (silence > limit).then_some(SilentWatch { kind, silence })
+#[derive(Debug, Default)]
+struct Watches {
+    times: WatchTimes,
+    /// The kinds whose requests fail for a reason that was reported.
+    in_outage: BTreeSet<&'static str>,
+}
+
+impl Watches {
+    /// The watch that has been silent for the longest time, if that exceeds a limit. An outage of one kind does not explain the silence of
+    /// another.
+    fn silent(&self, now: Duration, limit: Duration) -> Option<SilentWatch> {
+        let unexplained = self.times.iter().filter(|(kind, _)| !self.in_outage.contains(*kind));
+        let (kind, at) = unexplained.min_by_key(|(_, at)| **at)?;
+        let silence = now.saturating_sub(*at);
+        (silence > limit).then_some(SilentWatch { kind, silence })
+    }
 }
 
 /// The content of the store at one moment.
@@ -168,7 +180,7 @@ pub struct StatusStore {
     clock: Clock,
     changes: Mutex<ChangeTimes>,
     node: Mutex<NodeRead>,
-    watches: Mutex<WatchTimes>,
+    watches: Mutex<Watches>,
     status: watch::Sender<Arc<Status>>,
 }
 
@@ -210,12 +222,22 @@ impl StatusStore {
 
     /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
     pub fn kind_is_current(&self, kind: &'static str) {
-        self.lock_watches().insert(kind, self.now().elapsed);
+        self.lock_watches().times.insert(kind, self.now().elapsed);
     }
 
-    /// The watch that has been silent for the longest time, if that exceeds a limit.
+    /// Records whether requests for a kind fail for a reason that was reported as an outage. May be called from any thread.
+    pub fn kind_in_outage(&self, kind: &'static str, in_outage: bool) {
+        let mut watches = self.lock_watches();
+        if in_outage {
+            watches.in_outage.insert(kind);
+        } else {
+            watches.in_outage.remove(kind);
+        }
+    }
+
+    /// The watch that has been silent for the longest time, if that exceeds a limit and no outage of its kind explains it.
     pub fn silent_watch(&self, limit: Duration) -> Option<SilentWatch> {
-        silent_watch(&self.lock_watches(), self.now().elapsed, limit)
+        self.lock_watches().silent(self.now().elapsed, limit)
     }
 
     pub fn run_started(&self) {
@@ -274,7 +296,7 @@ impl StatusStore {
         StatusSnapshot {
             status: self.status.borrow().clone(),
             changes: *self.lock(),
-            watches: self.lock_watches().clone(),
+            watches: self.lock_watches().times.clone(),
             now: self.now(),
         }
     }
@@ -288,7 +310,7 @@ impl StatusStore {
         self.clock.now()
     }
 
-    fn lock_watches(&self) -> MutexGuard<'_, WatchTimes> {
+    fn lock_watches(&self) -> MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -333,13 +355,24 @@ mod tests {
     #[test]
     fn the_watch_that_has_been_silent_for_the_longest_time_is_named() {
         let at = Duration::from_secs;
-        let silent = |watches: &[(&'static str, Duration)]| {
-            silent_watch(&watches.iter().copied().collect(), at(100), at(60))
-                .map(|SilentWatch { kind, silence }| (kind, silence))
+        let silent = |times: &[(&'static str, Duration)]| {
+            let watches = Watches { times: times.iter().copied().collect(), ..Watches::default() };
+            watches.silent(at(100), at(60)).map(|SilentWatch { kind, silence }| (kind, silence))
         };
         assert_eq!(silent(&[]), None, "files have no watches");
         assert_eq!(silent(&[("Node", at(40)), ("Service", at(90))]), None);
         assert_eq!(silent(&[("Node", at(39)), ("Service", at(30))]), Some(("Service", at(70))));
+    }
+
+    #[test]
+    fn an_outage_of_one_kind_does_not_explain_the_silence_of_another() {
+        let at = Duration::from_secs;
+        let mut watches = Watches::default();
+        watches.times.extend([("Node", at(10)), ("Service", at(20))]);
+        watches.in_outage.insert("Node");
+        assert_eq!(watches.silent(at(100), at(60)), Some(SilentWatch { kind: "Service", silence: at(80) }));
+        watches.in_outage.insert("Service");
+        assert_eq!(watches.silent(at(100), at(60)), None);
     }
 
     #[test]

@@ -301,13 +301,36 @@ impl Desired {
         self.service_addresses.range(first..).next().filter(|(a, _)| *a == address).map(|(_, service)| service)
     }
 
-    /// All addresses that may need an endpoint of ours.
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        let targets = self.uses.iter().filter_map(|(target, _)| match target {
+    /// The backends on other nodes, in order; an address once for each frontend that uses it.
+    fn remote_backends(&self) -> impl Iterator<Item = IpAddr> {
+        self.uses.iter().filter_map(|(target, _)| match target {
             Target::Address { address, local: false } => Some(*address),
             _ => None,
-        });
-        targets.chain(self.service_addresses.iter().map(|(address, _)| *address)).chain(self.source_vip).collect()
+        })
+    }
+
+    /// All addresses that may need an endpoint of ours.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.remote_backends()
+            .chain(self.service_addresses.iter().map(|(address, _)| *address))
+            .chain(self.source_vip)
+            .collect()
+    }
+
+    /// How many of these addresses need an endpoint of ours.
+    pub fn count_needed(&self, addresses: &BTreeSet<IpAddr>) -> usize {
+        let is_needed = |address: &IpAddr| self.purpose(*address).is_some();
+        // A start counts almost all addresses of the cluster after each batch: then both sets are read in order, without a look-up for each
+        // address.
+        if addresses.len() < self.uses.len() / 16 {
+            return addresses.iter().filter(|address| is_needed(address)).count();
+        }
+        let mut backends = self.remote_backends().peekable();
+        let mut is_backend = |address: &IpAddr| {
+            while backends.next_if(|backend| backend < address).is_some() {}
+            backends.peek() == Some(address)
+        };
+        addresses.iter().filter(|address| is_backend(address) || is_needed(address)).count()
     }
 
     /// The number of desired load balancers.
@@ -370,5 +393,32 @@ impl Desired {
         }
         conditions.sort_by(|a, b| a.service.cmp(&b.service));
         conditions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    #[test]
+    fn needed_addresses_are_counted_one_by_one_or_in_order() {
+        let frontend = Frontend { family: Family::V4, address: None, protocol: hcn::schema::Protocol::TCP, port: 80 };
+        let other = Frontend { port: 81, ..frontend };
+        let mut desired = Desired::default();
+        desired
+            .uses
+            .extend((10..60).map(|last| (Target::Address { address: address(last), local: last % 2 == 0 }, frontend)));
+        desired.uses.extend((10..30).map(|last| (Target::Address { address: address(last), local: false }, other)));
+        desired.service_addresses.insert((address(70), ServiceName::new("ns", "a")));
+        desired.source_vip = Some(address(5));
+        let all: BTreeSet<IpAddr> = (0..100).map(address).collect();
+        // 20 below 30, 15 odd ones from there, the Service address and the source VIP.
+        assert_eq!(desired.count_needed(&all), 37);
+        let one_by_one = all.iter().map(|address| desired.count_needed(&BTreeSet::from([*address])));
+        assert_eq!(one_by_one.sum::<usize>(), 37);
     }
 }

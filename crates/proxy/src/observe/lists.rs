@@ -1,7 +1,5 @@
 //! Updates the observed state from lists of HNS, and reads the documents of new objects.
 
-use std::net::IpAddr;
-
 use hcn::client::Listed;
 use hcn::schema::LoadBalancer;
 use hcn::{ApiVersion, Client, Error, Guid, Kind};
@@ -9,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
-use super::read::readable_or_absent;
+use super::read::{Extent, ForeignReads, readable_or_absent};
 use super::record::{endpoint_record, record_of, record_of_v1_list, skipped};
 use super::skipped::SkippedObject;
 use super::v1_lists;
@@ -68,8 +66,9 @@ impl Observed {
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
         expected: impl FnOnce() -> FxHashMap<Guid, ObservedEndpoint>,
+        mut reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
         self.verify_endpoints(client, &listed, findings)?;
@@ -82,15 +81,15 @@ impl Observed {
         // A restart with an unchanged cluster is therefore cheap.
         let any_of_ours = listed.iter().any(|(_, listed)| identity::is_ours(listed.id));
         let mut expected = if any_of_ours { expected() } else { FxHashMap::default() };
+        // The document of the HNS v1 API is an entry of this list: a read would find the same.
+        let is_v1 = client.api_version() == ApiVersion::V1;
+        if !is_v1 {
+            self.verify_v1_endpoints(client, &mut listed, &expected)?;
+        }
         listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
-            // It was modified in place and then disappeared, or an earlier process has replaced it under an alternative id because another
-            // program had modified it, or the v1 list shows other content. The v1 list can be wrong, so the endpoint is read on its own.
-            Some(known)
-                if self.untrusted_ids.contains(&listed.id)
-                    || has_alternative(&known, &present)
-                    || shows_other(&listed.document, &known) =>
-            {
-                listed.document = None;
+            // The v1 list can be wrong, so the endpoint is read on its own.
+            Some(known) if self.is_id_in_doubt(listed, &known, &present) => {
+                listed.document = listed.document.take().filter(|_| is_v1);
                 true
             }
             Some(endpoint) if endpoint.network == *network => {
@@ -114,6 +113,7 @@ impl Observed {
             });
             filled = fill.is_ok();
         }
+        let mut extent = Extent::All;
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
@@ -121,10 +121,17 @@ impl Observed {
             };
             let lacked = filled && document.is_none();
             // What cannot be read in the v1 list may be readable in its own document.
-            let listed = document.filter(|document| document.is_ok() || client.api_version() == ApiVersion::V1);
+            let listed = document.filter(|document| document.is_ok() || is_v1);
+            if listed.is_none() && !reads.take(id) {
+                extent = Extent::Part;
+                continue;
+            }
             match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
-                None => drop(self.skipped_endpoints.remove(&id)),
+                None => {
+                    self.skipped_endpoints.remove(&id);
+                    reads.restore(id);
+                }
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
                     let reason = "endpoint: missing address".into();
@@ -143,8 +150,10 @@ impl Observed {
                 }
             }
         }
-        self.end_uncertainty(Kind::Endpoint);
-        Ok(())
+        if extent == Extent::All {
+            self.end_uncertainty(Kind::Endpoint);
+        }
+        Ok(extent)
     }
 
     /// Lists all load balancers, and reads those that are new. `expected` gives those that we would create, by id, as for
@@ -158,8 +167,9 @@ impl Observed {
         capabilities: &Capabilities,
         detail: ListDetail,
         expected: impl FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>,
+        mut reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         let first = !self.load_balancers_known;
         // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
@@ -173,26 +183,35 @@ impl Observed {
             self.verify_load_balancers(client, capabilities, &listed, findings)?;
         }
         self.retain_skipped_load_balancers(&present, &mut findings.dirty);
-        let known = |id: &Guid| self.load_balancers.contains_key(id) || self.skipped_load_balancers.is_current(id);
+        let known = |id: &Guid| {
+            self.load_balancers.contains_key(id) && !self.perhaps_adopted.contains_key(id)
+                || self.skipped_load_balancers.is_current(id)
+        };
         listed.retain(|listed| !known(&listed.id));
 
-        let any_of_ours = listed.iter().any(|listed| identity::is_ours(listed.id));
+        // The entries of foreign ones lack affinity and most flags, so they are not used.
+        let ours = listed.iter().filter(|listed| identity::is_ours(listed.id)).count();
         let none = FxHashMap::default();
-        let expected = if any_of_ours { expected.get(self) } else { &none };
+        let expected = if ours > 0 { expected.get(self) } else { &none };
         // For the first list, the v1 list was already read above if it is useful; otherwise ids are enough.
         let without_documents = listed.iter().all(|listed| listed.document.is_none());
         let mut filled = false;
         if !first
-            && is_v1_list_cheaper(listed.len(), present.len())
+            && is_v1_list_cheaper(ours, present.len())
             && without_documents
             && self.v1_lists.trusts(Kind::LoadBalancer)
         {
             filled = fill_from_v1_list(client, &mut listed);
             from_v1_list = filled;
         }
+        if from_v1_list && !self.is_v1_list_right(client, &listed, expected)? {
+            listed.iter_mut().for_each(|listed| listed.document = None);
+            (filled, from_v1_list) = (false, false);
+        }
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
         let id_tells_backends = first && !capabilities.may_be_modified;
+        let mut extent = Extent::All;
         for Listed { id, document } in listed {
             let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
@@ -212,6 +231,10 @@ impl Observed {
             };
             let observed = match known {
                 Some(known) => Some(Ok(known)),
+                None if !reads.take(id) => {
+                    extent = Extent::Part;
+                    continue;
+                }
                 None => readable_or_absent(client.load_balancer(id))?.map(|read| {
                     let document = read.map_err(|reason| skipped(reason, None))?;
                     record_of(id, &document, capabilities).map_err(|reason| skipped(reason, Some(&document)))
@@ -219,7 +242,10 @@ impl Observed {
             };
             match observed {
                 // It was deleted between the list and the read.
-                None => self.end_skip_of_load_balancer(id, &mut findings.dirty),
+                None => {
+                    self.end_skip_of_load_balancer(id, &mut findings.dirty);
+                    reads.restore(id);
+                }
                 Some(Ok(observed)) => {
                     // As for endpoints.
                     if lacked {
@@ -230,12 +256,16 @@ impl Observed {
                 Some(Err(skipped)) => self.skip_load_balancer(id, skipped, &mut findings.dirty),
             }
         }
-        self.load_balancers_known = true;
-        self.end_uncertainty(Kind::LoadBalancer);
+        if extent == Extent::All {
+            self.load_balancers_known = true;
+            self.end_uncertainty(Kind::LoadBalancer);
+        }
         // Forgets deleted objects, so that memory does not grow.
         let (endpoints, load_balancers) = (&self.endpoints, &self.load_balancers);
-        self.misrepresented.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
-        Ok(())
+        for ids in [&mut self.misrepresented, &mut self.unverified] {
+            ids.retain(|id| endpoints.contains_key(id) || load_balancers.contains_key(id));
+        }
+        Ok(extent)
     }
 
     /// Whether a known endpoint is missing in a list.
@@ -288,7 +318,15 @@ impl Observed {
     }
 
     /// Adds a load balancer that was not known before the list.
-    fn add_listed_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, findings: &mut Findings) {
+    fn add_listed_load_balancer(&mut self, id: Guid, mut observed: ObservedLoadBalancer, findings: &mut Findings) {
+        if let Some(attempted) = self.perhaps_adopted.remove(&id) {
+            // If it has an attempted content, the modification has taken effect, and a modified load balancer is adopted.
+            if attempted.contains(&observed.content) {
+                observed.owner = Owner::Us;
+            }
+            self.insert_load_balancer(id, observed, &mut findings.dirty);
+            return;
+        }
         let cause = match observed.owner {
             Owner::Us => Cause::LoadBalancerReappeared,
             // Whether a Service uses the frontend is not known here: the caller drops the cause if none does.
@@ -408,17 +446,6 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
         None::<()>
     };
     client.load_balancers_from_v1_list(fill).is_ok()
-}
-
-/// Whether HNS has an endpoint with the alternative id of one that we would create.
-fn has_alternative(expected: &ObservedEndpoint, present: &FxHashSet<Guid>) -> bool {
-    let id = |address: &IpAddr| identity::endpoint_id(*address, expected.content.alternative());
-    expected.addresses.iter().map(id).any(|id| present.contains(&id))
-}
-
-/// Whether a listed document differs from the content that the id of its endpoint shows.
-fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
-    document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
 }
 
 /// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.

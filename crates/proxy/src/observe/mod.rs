@@ -30,12 +30,13 @@ use smol_str::SmolStr;
 
 use crate::dirty::Dirty;
 use crate::frontend::Frontend;
-use crate::identity::Content;
+use crate::identity::{Content, LoadBalancerContent};
 use skipped::Skipped;
 
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub use read::{Extent, ForeignReads};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
 
@@ -55,6 +56,9 @@ pub struct Observed {
     perhaps_deleted: FxHashSet<Guid>,
     /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
     perhaps_created: BTreeSet<(Kind, Guid)>,
+    /// Foreign load balancers whose modification failed and may have taken effect, with the attempted contents. The next list reads them: with
+    /// one of these contents, the load balancer is adopted.
+    perhaps_adopted: FxHashMap<Guid, Vec<LoadBalancerContent>>,
     skipped_endpoints: Skipped,
     skipped_load_balancers: Skipped,
     /// The number of skipped load balancers of ours whose backends cannot be read.
@@ -68,6 +72,8 @@ pub struct Observed {
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
+    /// Objects of ours whose entries differ, and whose documents could not be read when they were last verified.
+    unverified: FxHashSet<Guid>,
     v1_lists: V1Lists,
     /// The kinds whose last list lacked objects that HNS has.
     incomplete_lists: BTreeSet<Kind>,
@@ -212,6 +218,7 @@ impl Observed {
     /// Removes a load balancer that HNS no longer has. Does not change whether its id is trusted.
     pub fn remove_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         self.perhaps_deleted.remove(&id);
+        self.perhaps_adopted.remove(&id);
         let Some(removed) = self.load_balancers.remove(&id) else { return };
         dirty.frontends.extend(removed.frontends.iter().copied());
         for frontend in &removed.frontends {
@@ -236,6 +243,10 @@ impl Observed {
     pub fn mark_load_balancer_uncertain(&mut self, id: Guid, attempted: &ObservedLoadBalancer) {
         // Deleted in the meantime: then there is nothing to be uncertain about.
         let Some(mut observed) = self.load_balancers.get(&id).cloned() else { return };
+        let mut perhaps_adopted = self.perhaps_adopted.remove(&id).unwrap_or_default();
+        if observed.owner == Owner::Foreign {
+            perhaps_adopted.push(attempted.content);
+        }
         let mut endpoints: Vec<Guid> = observed.endpoints.iter().chain(&attempted.endpoints).copied().collect();
         endpoints.sort_unstable();
         endpoints.dedup();
@@ -243,6 +254,9 @@ impl Observed {
         observed.content.whole = Content::UNKNOWN;
         // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
+        if !perhaps_adopted.is_empty() {
+            self.perhaps_adopted.insert(id, perhaps_adopted);
+        }
     }
 
     /// Records that an object with these backends may exist: its creation failed, and may have taken effect.

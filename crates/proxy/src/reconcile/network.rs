@@ -71,11 +71,9 @@ impl Environment {
             // Another id: the network was created again. Or the subnets are due, which only the document has.
             Some(_) => self.read_network(client, name),
             // No network has the name. If the known id still exists, the network was renamed, and the pods are still in it.
-            None => match client.network_of(known) {
-                Ok(document) => self.update_network(NetworkIndex::FIRST, &document, client),
-                Err(error) if error.class() == Class::Absent => Err(absent(name, client)),
-                // A failed lookup is not an absent network.
-                Err(error) => Err(error.into()),
+            None => match unlisted(client, known)? {
+                Some(document) => self.update_network(NetworkIndex::FIRST, &document, client),
+                None => Err(absent(name, client)),
             },
         }
     }
@@ -116,13 +114,9 @@ impl Environment {
                 None if known.is_some_and(|id| unreadable.contains(&id)) => Found::Unreadable,
                 None => {
                     let is_listed = |id: &Guid| documents.iter().any(|document| document.id == Some(*id));
-                    let unlisted = self.networks.present(index).map(|network| network.id).filter(|id| !is_listed(id));
-                    match unlisted.map(|id| client.network_of(id)) {
-                        Some(Ok(document)) => Found::Unlisted(document),
-                        // A failed read is not an absent network.
-                        Some(Err(error)) if error.class() != Class::Absent => return Err(error.into()),
-                        _ => Found::Absent,
-                    }
+                    let id = self.networks.present(index).map(|network| network.id).filter(|id| !is_listed(id));
+                    let document = id.map(|id| unlisted(client, id)).transpose()?.flatten();
+                    document.map_or(Found::Absent, Found::Unlisted)
                 }
             };
             found.push((index, name, one));
@@ -216,6 +210,23 @@ impl Environment {
             client.release_network(network.id);
         }
         NetworkChange { changed: true, objects_lost: true, read: false }
+    }
+}
+
+/// Reads a network that a list lacks. `None` if HNS does not have it. A failed read is not an absent network.
+///
+/// # Errors
+/// The error of HNS, if it is not known whether HNS has the network.
+fn unlisted(client: &Client, id: Guid) -> Result<Option<Document>, hcn::Error> {
+    match client.network_of(id) {
+        Ok(document) => Ok(Some(document)),
+        Err(error) if error.class() == Class::Absent => Ok(None),
+        // In the HNS v1 API, older builds report an absent object without a code. A second list is the only other source.
+        Err(error @ hcn::Error::Envelope { .. }) => {
+            let is_listed = client.networks_from_v1_list()?.iter().any(|listed| listed.id == id);
+            if is_listed { Err(error) } else { Ok(None) }
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -2,6 +2,7 @@
 //! with the cluster, only with what is pending.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::{Changes, Reconciler, Trigger};
 use crate::desire::TrafficPolicy;
@@ -42,31 +43,31 @@ pub struct Progress {
 impl Reconciler {
     pub fn progress(&self) -> Progress {
         let failed: BTreeSet<Subject> = self.retries.failed.subjects().collect();
-        let mut frontends: BTreeSet<Frontend> = self.dirty.frontends.clone();
-        frontends.extend(self.pacing.waiting());
         let delayed = self.contention.delayed();
-        frontends.extend(delayed.frontends.iter().copied());
         // A frontend that waits for its network is neither dirty nor failed, but is not in sync.
-        frontends.extend(self.conditions.waiting());
-        frontends.extend(failed.iter().filter_map(|subject| subject.frontend()));
-        let mut addresses = self.dirty.addresses.clone();
-        addresses.extend(failed.iter().filter_map(|subject| subject.address()));
-        addresses.extend(delayed.addresses.iter().copied());
+        let waiting = self.pacing.waiting().chain(self.conditions.waiting().iter().copied());
+        let frontends = waiting
+            .chain(delayed.frontends.iter().copied())
+            .chain(failed.iter().filter_map(|subject| subject.frontend()));
+        let frontends: BTreeSet<Frontend> = frontends.filter(|f| !self.dirty.frontends.contains(f)).collect();
+        let addresses = delayed.addresses.iter().copied().chain(failed.iter().filter_map(|subject| subject.address()));
+        let addresses: BTreeSet<IpAddr> = addresses.filter(|a| !self.dirty.addresses.contains(a)).collect();
         // A frontend without backends has no load balancer, so it is not among the desired ones.
         let has_backends = |frontend: &&Frontend| {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
         };
-        let open = frontends.iter().filter(has_backends).count();
+        let open = self.dirty.frontends.iter().chain(&frontends).filter(has_backends).count();
         // At the other addresses, only deletions are pending: those endpoints are not desired.
-        let open_addresses = addresses.iter().filter(|address| self.desired.purpose(**address).is_some()).count();
+        let open_addresses = self.desired.count_needed(&self.dirty.addresses) + self.desired.count_needed(&addresses);
+        let unplanned = self.changes.len() + self.dirty.frontends.len() + self.dirty.addresses.len();
         let tally = |desired: usize, open: usize| Tally { desired, in_sync: desired.saturating_sub(open) };
         Progress {
             complete: self.inputs.is_complete(),
             load_balancers: tally(self.desired.load_balancers(), open),
             endpoints: tally(self.desired.endpoints(), open_addresses),
             without_backends: self.desired.without_backends(),
-            backlog: self.changes.len() + frontends.len() + addresses.len(),
-            unplanned: self.changes.len() + self.dirty.frontends.len() + self.dirty.addresses.len(),
+            backlog: unplanned + frontends.len() + addresses.len(),
+            unplanned,
             failed: failed.len(),
             contended: self.contention.contended().count(),
             changes: self.changes.counts(),

@@ -2,6 +2,7 @@
 
 use hcn::{Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
+use proxy::model::ServiceName;
 use proxy::testing::{backend, service, slice};
 use proxy::{Reconciler, Settings};
 use serde_json::json;
@@ -120,4 +121,27 @@ fn a_network_that_returns_is_programmed_although_another_one_cannot_be_read() {
     rig.sync();
     assert_eq!(rig.proxy.unready(), []);
     assert_eq!(rig.objects(), objects);
+}
+
+#[test]
+fn a_foreign_load_balancer_whose_modification_failed_is_deleted_only_if_it_was_modified() {
+    for done in [true, false] {
+        let mut rig = empty("15.5");
+        serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+        rig.sync();
+        let pod = rig.local("pod", &["10.244.1.5"]);
+        let id = ids(&rig, Kind::LoadBalancer)[0];
+        let mut document = rig.emulator.document(Kind::LoadBalancer, id).unwrap();
+        document["ID"] = Guid::from_u128(1).to_string().into();
+        document["HostComputeEndpoints"] = json!([pod]);
+        rig.emulator.remove(Kind::LoadBalancer, id);
+        let foreign = rig.emulator.add(Kind::LoadBalancer, document);
+        rig.restart();
+        rig.break_once("HcnModifyLoadBalancer", done, Hresult::ERROR_GEN_FAILURE);
+        rig.sync();
+        rig.proxy.delete_service(&ServiceName::new("ns", "web"));
+        rig.settle();
+        let left = if done { vec![] } else { vec![foreign] };
+        assert_eq!((ids(&rig, Kind::LoadBalancer), rig.objects().len()), (left, 2 - usize::from(done)));
+    }
 }

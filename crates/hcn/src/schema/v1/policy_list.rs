@@ -1,5 +1,7 @@
 //! Policy lists, by which the v1 schema describes load balancers and routes.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::Guid;
@@ -48,6 +50,22 @@ document! {
 
 impl ElbPolicy {
     const TYPE: &str = "ELB";
+
+    /// Marks the members that differ from those of the first policy as unreadable: v2 has one value for all ports.
+    fn mark_differences(&mut self, first: &LoadBalancer) {
+        let sorted = |vips: &[String]| vips.iter().cloned().collect::<BTreeSet<_>>();
+        let members = [
+            ("VIPs", sorted(&self.vips) != sorted(&first.frontend_vips), Value::from(self.vips.as_slice())),
+            ("SourceVIP", self.source_vip != first.source_vip, Value::from(self.source_vip.as_str())),
+            ("IsDSR", self.is_dsr != first.flags.contains(LoadBalancerFlags::DSR), Value::from(self.is_dsr)),
+        ];
+        for (member, differs, value) in members {
+            if differs && !self.unreadable.contains(&member) {
+                self.unreadable.push(member);
+                self.other.insert(member.to_owned(), value);
+            }
+        }
+    }
 }
 
 impl TryFrom<PolicyList> for LoadBalancer {
@@ -71,22 +89,18 @@ impl TryFrom<PolicyList> for LoadBalancer {
             unreadable: v1.unreadable,
             ..LoadBalancer::default()
         };
-        for policy in v1.policies {
-            let elb = ElbPolicy::read(&policy).ok_or_else(|| not_an_object(&policy))?;
+        for (index, policy) in v1.policies.into_iter().enumerate() {
+            let mut elb = ElbPolicy::read(&policy).ok_or_else(|| not_an_object(&policy))?;
             if !elb.kind.eq_ignore_ascii_case(ElbPolicy::TYPE) {
                 return Err(format!("a policy list of type {:?} is not a load balancer", elb.kind));
             }
-            // v2 has one list of addresses for all ports. It gets the addresses of all policies, so that no frontend is missing.
-            let known = &mut document.frontend_vips;
-            elb.vips.into_iter().for_each(|vip| {
-                if !known.contains(&vip) {
-                    known.push(vip)
-                }
-            });
-            if document.source_vip.is_empty() {
-                document.source_vip = elb.source_vip;
+            if index == 0 {
+                document.frontend_vips = std::mem::take(&mut elb.vips);
+                document.source_vip = std::mem::take(&mut elb.source_vip);
+                document.flags = document.flags.with(LoadBalancerFlags::DSR, elb.is_dsr);
+            } else {
+                elb.mark_differences(&document);
             }
-            document.flags = document.flags.with(LoadBalancerFlags::DSR, elb.is_dsr);
             document.port_mappings.push(PortMapping {
                 protocol: elb.protocol,
                 internal_port: elb.internal_port,
@@ -135,6 +149,8 @@ impl From<&LoadBalancer> for PolicyList {
 mod tests {
     use serde_json::json;
 
+    use crate::schema::Document;
+
     use super::*;
 
     #[test]
@@ -158,6 +174,27 @@ mod tests {
         let list = PolicyList::from(&document);
         assert_eq!(serde_json::to_value(&list).unwrap(), golden);
         assert_eq!(LoadBalancer::try_from(list), Ok(document));
+    }
+
+    #[test]
+    fn policies_that_differ_in_what_v2_has_once_cannot_be_read() {
+        let policy = |vips: &[&str], dsr| json!({"Type": "ELB", "VIPs": vips, "IsDSR": dsr, "Protocol": 6, "InternalPort": 80, "ExternalPort": 80});
+        let read = |policies: &[Value]| {
+            let list = PolicyList { policies: policies.to_vec(), ..PolicyList::default() };
+            let read = LoadBalancer::try_from(list).unwrap();
+            let unreadable = Document::unreadable_members(&read).iter().map(ToString::to_string).collect::<Vec<_>>();
+            (read.frontend_vips, unreadable)
+        };
+        let both = policy(&["10.0.0.1", "10.0.0.2"], true);
+        let vips = vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
+        assert_eq!(read(&[both.clone(), policy(&["10.0.0.2", "10.0.0.1"], true)]), (vips.clone(), vec![]));
+        let others = [both, policy(&["10.0.0.1"], true), policy(&[], false)];
+        let unreadable = [
+            r#"cannot read PortMappings.VIPs ["10.0.0.1"]"#,
+            "cannot read PortMappings.VIPs []",
+            "cannot read PortMappings.IsDSR false",
+        ];
+        assert_eq!(read(&others), (vips, unreadable.map(str::to_owned).to_vec()));
     }
 
     #[test]

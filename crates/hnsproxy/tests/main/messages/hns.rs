@@ -82,3 +82,17 @@ fn a_network_of_the_environment_that_hns_lacks_is_named_with_those_it_has() {
     ended(once.env("KUBE_NETWORK", "other")).expect(1).logs(known);
     hnsproxy(&[&from, &hns.flag(), "--once", "--network-name=other,another"]).expect(1).logs(known);
 }
+
+#[test]
+fn a_member_that_cannot_be_read_is_named_once() {
+    let hns = Hns::of("boutique-l2bridge");
+    let document = json!({"FrontendVIPs": ["172.16.0.1"], "HostComputeEndpoints": [], "Flags": {"a": 1},
+        "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 1}]});
+    let id = hns.emulator.add(Kind::LoadBalancer, document);
+    let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag(), "--hns-audit-interval=0.1"]);
+    running.wait_until_in_sync();
+    hns.wait_for_audit();
+    let log = running.kill();
+    let text = format!("LoadBalancer {id}: cannot read Flags {{\"a\":1}}; the member counts as absent");
+    assert_eq!(log.iter().filter(|line| line.contains(&text)).count(), 1, "{}", log.join("\n"));
+}

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use hcn::Kind;
 use serde_json::{Value, json};
 
+use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
 use crate::support::http::{get, get_as};
 use crate::support::recording::cluster_flag;
@@ -88,4 +90,29 @@ fn the_counts_of_readyz_are_those_of_hns() {
     let state = running.state().unwrap();
     let count = hns.load_balancers().len();
     assert_eq!(state["load_balancers"], json!({"desired": count, "in_sync": count}));
+}
+
+#[test]
+fn members_of_hns_documents_that_cannot_be_read_are_counted() {
+    let hns = Hns::of(MIXED);
+    let flags = json!({"a": 1});
+    let document = json!({"FrontendVIPs": ["172.16.0.1"], "HostComputeEndpoints": [], "Flags": flags,
+        "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 1}]});
+    let id = hns.emulator.add(Kind::LoadBalancer, document);
+    let file = ConfigFile::new("winkernel: {enableDSR: true}");
+    let running = file.start(&[&cluster_flag(MIXED), &hns.flag(), "--hns-audit-interval=3600"]);
+    running.wait_until_in_sync();
+    let statusz = get(running.metrics, "/statusz?format=json").unwrap().json();
+    let [member] = &statusz["unreadable_members"].as_array().unwrap()[..] else { panic!("{statusz:#}") };
+    let count = member["count"].as_u64().unwrap();
+    let value = flags.to_string();
+    let expected = json!({"kind": "LoadBalancer", "member": "Flags", "count": count, "id": id, "value": value});
+    assert_eq!((member, count > 0), (&expected, true));
+    let series = "hnsproxy_hns_unreadable_members_total{kind=\"LoadBalancer\",member=\"Flags\"}";
+    assert_eq!(running.metrics_page().metric(series), Some(count as f64));
+    // A new configuration is a new start for HNS, but not for the counts.
+    file.write("winkernel: {enableDSR: true, sourceVip: 10.244.1.9}");
+    file.wait_until_in_use("10.244.1.9");
+    running.wait_until_in_sync();
+    assert!(running.metrics_page().metric(series).unwrap() > count as f64);
 }

@@ -1,6 +1,7 @@
 //! One of several networks is missing, deleted and created again, or invalid.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hcn::{ApiVersion, Call, Client, Error, Guid, Hcn, Hresult, Kind, Reply};
 use hcn_emulator::Emulator;
@@ -203,4 +204,61 @@ fn a_network_with_an_invalid_document_keeps_its_known_state() {
     rig.client = Client::new(Arc::new(Odd(rig.emulator.clone())), ApiVersion::V2);
     rig.settle();
     assert_eq!(rig.proxy.host_conditions(), [missing("cbr1")], "it was never known");
+}
+
+#[test]
+fn a_network_that_is_absent_without_a_code_counts_as_absent_if_two_lists_lack_it() {
+    for types in [&["L2Bridge"][..], &["L2Bridge", "L2Bridge"]] {
+        let mut rig = Rig::with(types, "9.1", ApiVersion::V1);
+        rig.emulator.change_options(|options| options.fails_in_envelope = true);
+        rig.cluster(vec![], vec![]);
+        serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
+        rig.settle();
+        let before = rig.objects();
+        let document = take_away(&rig, NETWORK);
+        let result = rig.proxy.audit(&rig.client);
+        if types.len() == 1 {
+            assert_eq!(result, Err(AuditError::NetworkAbsent { name: "cbr0".into(), known: vec![] }));
+        } else {
+            assert_eq!((result.is_ok(), rig.proxy.host_conditions()), (true, vec![missing("cbr0")]));
+        }
+        rig.emulator.add(Kind::Network, document);
+        rig.settle();
+        assert_eq!((rig.objects(), rig.proxy.host_conditions()), (before, vec![]));
+    }
+}
+
+/// An HNS v1 API whose reads of a network fail without a code, and whose first list of networks is empty.
+struct Forgetful(Arc<Emulator>, AtomicBool);
+
+impl Hcn for Forgetful {
+    fn call(&self, call: &Call) -> Result<Reply, Error> {
+        let failed = r#"{"Success":false,"Error":"An internal error occurred. "}"#;
+        match call {
+            Call::Hns { path, .. } if path == "/networks/" && self.1.swap(false, Ordering::Relaxed) => {
+                Ok(Reply::Document(r#"{"Success":true,"Output":[]}"#.to_owned()))
+            }
+            Call::Hns { path, .. } if path != "/networks/" && path.starts_with("/networks/") => {
+                Ok(Reply::Document(failed.to_owned()))
+            }
+            call => self.0.call(call),
+        }
+    }
+}
+
+#[test]
+fn a_network_that_the_second_list_has_is_not_absent() {
+    for types in [&["L2Bridge"][..], &["L2Bridge", "L2Bridge"]] {
+        let mut rig = Rig::with(types, "9.1", ApiVersion::V1);
+        rig.cluster(vec![], vec![]);
+        serve(&mut rig, "ns/first", "10.96.0.1", &["10.244.1.7"]);
+        rig.settle();
+        let before = rig.objects();
+        rig.calls();
+        rig.client = Client::new(Arc::new(Forgetful(rig.emulator.clone(), AtomicBool::new(true))), ApiVersion::V1);
+        let failed: Vec<_> = (0..CYCLE).filter_map(|_| rig.proxy.audit(&rig.client).err()).collect();
+        assert!(matches!(failed[..], [AuditError::Hns(Error::Envelope { .. })]), "{failed:?}");
+        rig.run();
+        assert_eq!((rig.calls().1, rig.objects(), rig.proxy.host_conditions()), (0, before, vec![]));
+    }
 }

@@ -9,18 +9,9 @@ use hcn_emulator::Emulator;
 use proxy::Frontend;
 
 use super::difference::{Snapshot, Subject, address_of};
+use super::job::Job;
 use super::witness::Witness;
 use super::write::{Write, list_of};
-
-/// What the job of a thread has done last.
-#[derive(Debug, Default)]
-pub(super) struct Job {
-    /// What the last call has written.
-    pub(super) written: Vec<Subject>,
-    /// The frontends of the load balancer that the last write deleted, and whether HNS has refused to create its replacement since. If it has, the
-    /// next creation restores the old load balancer.
-    replacing: Option<(Vec<Frontend>, bool)>,
-}
 
 impl Witness {
     /// The job of this thread.

@@ -10,6 +10,7 @@ mod disturbances;
 mod events;
 mod failures;
 mod hns;
+mod job;
 mod many;
 mod networks;
 mod random;

@@ -12,7 +12,7 @@ use proxy::Frontend;
 use super::cluster::SmallCluster;
 use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
-use super::failures::Job;
+use super::job::Job;
 use super::networks::Networks;
 use super::wanted::{Backend, Facts, Frontends};
 use super::write::Write;
