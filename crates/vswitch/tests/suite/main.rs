@@ -8,6 +8,7 @@ mod flows;
 mod forwarding;
 mod ipv6;
 mod overlay;
+mod page;
 mod reference;
 mod selection;
 mod snat;
