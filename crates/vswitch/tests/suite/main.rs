@@ -9,6 +9,7 @@ mod forwarding;
 mod ipv6;
 mod overlay;
 mod page;
+mod properties;
 mod reference;
 mod selection;
 mod snat;
