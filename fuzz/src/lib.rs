@@ -27,10 +27,11 @@ pub const MAX_TIME: Duration = Duration::from_secs(1);
 /// A target: its name, which is also that of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("configuration", hnsproxy::configuration),
     ("emulator-frames", emulator::frames),
     ("environment", cluster_source::environment),
+    ("film", emulator::film),
     ("flags", hnsproxy::flags),
     ("hcn-documents", hcn_documents::check),
     ("hns-v1-documents", hns_v1_documents::check),

@@ -1,4 +1,4 @@
-//! What fuzz targets call: the frames of a connection, with any bytes.
+//! What fuzz targets call: the frames of a connection, and films, with any bytes.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::command::Command;
 use crate::emulator::Emulator;
 use crate::faults::{Effect, Fault};
+use crate::film::{Header, Reader, Writer};
 use crate::host::Host;
 use crate::session::{Session, control};
 use crate::shared::Shared;
@@ -32,6 +33,20 @@ pub fn frames(bytes: &[u8]) {
     while let Ok(Some(answer)) = receive::<Answer>(&mut stream) {
         is_the_same_after_a_frame(&answer);
     }
+}
+
+/// A film without compression. What can be read of it can be written, and is read again.
+pub fn film(bytes: &[u8]) {
+    let Ok(reader) = Reader::new(bytes) else { return };
+    let changes: Vec<_> = reader.flatten().collect();
+    let Ok(mut again) = Writer::new(Vec::new(), &Header::new("", &Host::default())) else { return };
+    assert!(changes.iter().all(|change| again.write(change).is_ok()));
+    let again = again.into_inner();
+    let read = Reader::new(again.as_slice()).map(|reader| reader.map(|change| change.ok()).collect::<Vec<_>>());
+    // Not their documents: some numbers with a fraction are rounded once more.
+    let whats = |change: &crate::Change| (change.at, std::mem::discriminant(&change.what));
+    let read: Vec<_> = read.into_iter().flatten().map(|change| change.as_ref().map(whats)).collect();
+    assert_eq!(read, changes.iter().map(|change| Some(whats(change))).collect::<Vec<_>>());
 }
 
 /// Answers requests until one is invalid.

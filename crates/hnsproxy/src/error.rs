@@ -112,6 +112,13 @@ pub enum CommandError {
     #[cfg(feature = "emulator")]
     #[error("invalid survey {}: {reason}", path.display())]
     Survey { path: PathBuf, reason: String },
+    #[cfg(feature = "emulator")]
+    #[error("cannot record the film {}", path.display())]
+    Film {
+        path: PathBuf,
+        #[source]
+        source: hcn_emulator::film::RecordError,
+    },
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),
 }

@@ -181,6 +181,16 @@ pub struct EmulatorArgs {
     /// Behave like the HNS of a survey of `hnsproxy probe -o json`, as far as it says.
     #[arg(long, value_name = "SURVEY.json", conflicts_with = "build")]
     pub like: Option<PathBuf>,
+    /// How long writes take: `immediate`, `released` (as on the build when it was released: 3.3 s on Server 2019, 0.3 s on Server 2022), or
+    /// `updated` (with later updates: 0.66 s and 0.03 s).
+    #[arg(long, value_name = "PACE", default_value = "immediate")]
+    pub pace: hcn_emulator::Pace,
+    /// Accept and keep members of documents that the published schema lacks. Default: as the survey says, else they are rejected.
+    #[arg(long)]
+    pub accept_unknown_members: bool,
+    /// Record the changes of HNS to FILE: one line of JSON for each, compressed if its name ends in .gz.
+    #[arg(long, value_name = "FILE")]
+    pub film: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

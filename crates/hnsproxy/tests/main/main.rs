@@ -10,6 +10,7 @@
 mod commands;
 mod configuration;
 mod dumps;
+mod emulator;
 mod explain;
 mod files;
 mod hns;

@@ -1,0 +1,178 @@
+//! Histories of one node, and what becomes of the connections.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hcn::{Guid, Kind};
+use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
+use serde_json::{Value, json};
+use vswitch::assumptions::{Gap, Recreation, ServiceDown};
+use vswitch::{Assumptions, Node};
+use vswitch_lab::{Frontend, Held, Host, New, Place, Setup, Span, Tally, Traffic, Transport, run};
+
+const SERVER_PORT: u16 = 8080;
+
+/// An emulator whose changes get times of the test's choice.
+struct History {
+    emulator: Emulator,
+    feed: ChangeFeed,
+    film: Vec<Change>,
+}
+
+impl History {
+    fn new() -> Self {
+        let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap();
+        let feed = emulator.follow(1000);
+        let mut history = Self { emulator, feed, film: Vec::new() };
+        history.at(0);
+        history
+    }
+
+    /// The changes since the last call happened at this time, in milliseconds.
+    fn at(&mut self, millis: u64) {
+        let changes = std::iter::from_fn(|| self.feed.try_recv().unwrap());
+        self.film.extend(changes.map(|change| Change { at: Duration::from_millis(millis), ..change }));
+    }
+
+    fn pod(&self, address: &str) -> Guid {
+        self.emulator.add_local_endpoint(testing::NETWORKS[0], "pod", &[ip(address)])
+    }
+
+    /// A load balancer with direct server return.
+    fn balancer(&self, vip: &str, backends: &[Guid]) -> Guid {
+        self.emulator.add(Kind::LoadBalancer, balancer(vip, backends))
+    }
+}
+
+fn balancer(vip: &str, backends: &[Guid]) -> Value {
+    let mapping = |protocol: u8| json!({"Protocol": protocol, "InternalPort": SERVER_PORT, "ExternalPort": 80});
+    json!({"HostComputeEndpoints": backends, "FrontendVIPs": [vip], "Flags": 1,
+           "PortMappings": [mapping(6), mapping(17)], "SchemaVersion": {"Major": 2, "Minor": 0}})
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// Two servers and three clients: a pod, the node, and a computer outside.
+fn setup(film: Vec<Change>) -> Setup {
+    let server = |address| Host::new(ip(address), Place::Pod, &[SERVER_PORT]);
+    let hosts = vec![
+        server("10.244.1.7"),
+        server("10.244.1.8"),
+        Host::new(ip("10.244.1.9"), Place::Pod, &[]),
+        Host::new(ip("192.168.77.1"), Place::Node, &[]),
+        Host::new(ip("198.51.100.1"), Place::Outside, &[]),
+    ];
+    let frontend = |transport| Frontend { transport, address: "10.96.0.10:80".parse().unwrap() };
+    let traffic = Traffic {
+        clients: vec![ip("10.244.1.9"), ip("192.168.77.1"), ip("198.51.100.1")],
+        frontends: vec![frontend(Transport::Tcp), frontend(Transport::Udp)],
+        held: 60,
+        new_per_second: 100,
+        begin: Duration::ZERO,
+        end: Duration::from_secs(10),
+    };
+    let node = Node { addresses: vec![ip("192.168.77.1")], host_endpoints: Vec::new() };
+    Setup { node, film, hosts, traffic }
+}
+
+/// A history in which nothing happens after the begin, and what it has.
+fn quiet() -> (History, Guid, [Guid; 2]) {
+    let mut history = History::new();
+    history.pod("10.244.1.9");
+    let pods = ["10.244.1.7", "10.244.1.8"].map(|address| history.pod(address));
+    let balancer = history.balancer("10.96.0.10", &pods);
+    history.at(0);
+    (history, balancer, pods)
+}
+
+fn of(setup: &Setup, assumptions: Assumptions) -> Tally {
+    run(setup, assumptions, 1).unwrap()
+}
+
+#[test]
+fn without_a_change_all_connections_succeed_under_every_assumption() {
+    let setup = setup(quiet().0.film);
+    let tallies: Vec<Tally> = Assumptions::variations().into_iter().map(|one| of(&setup, one)).collect();
+    for tally in &tallies {
+        assert_eq!(tally.held, Held { kept: 60, ..Held::default() }, "{tally:?}");
+        let New { ok, slow: 0, failed: 0 } = tally.new else { panic!("{tally:?}") };
+        assert!((900..1100).contains(&ok), "{tally:?}");
+        assert_eq!((tally.lost, tally.drops.len()), (0, 0), "{tally:?}");
+    }
+    let span = Span::of(&tallies).unwrap();
+    assert_eq!((span.failed.to_string(), span.kept.to_string()), ("0".to_owned(), "60".to_owned()));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_tally() {
+    let (history, balancer, _) = quiet();
+    let mut history = history;
+    history.emulator.remove(Kind::LoadBalancer, balancer);
+    history.at(4321);
+    let setup = setup(history.film);
+    let all: Vec<Tally> = [1, 1, 2].map(|seed| run(&setup, Assumptions::default(), seed).unwrap()).to_vec();
+    assert_eq!(all[0], all[1]);
+    assert_ne!(all[0], all[2]);
+}
+
+#[test]
+fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
+    let (mut history, id, pods) = quiet();
+    history.emulator.remove(Kind::LoadBalancer, id);
+    history.at(5000);
+    history.balancer("10.96.0.10", &[pods[1], pods[0]]);
+    history.at(5100);
+    let setup = setup(history.film);
+    let dropped = Assumptions { gap: Gap::Drop, recreation: Recreation::Stays, ..Assumptions::default() };
+    let tally = of(&setup, dropped);
+    // Packets of the gap are sent again.
+    assert_eq!((tally.held.kept, tally.new.failed), (60, 0), "{tally:?}");
+    assert!(tally.new.slow > 0, "{tally:?}");
+    let tally = of(&setup, Assumptions { gap: Gap::Reset, ..dropped });
+    assert!(tally.held.broken > 0 && tally.new.failed > 0 && tally.held.ended == 0, "{tally:?}");
+}
+
+#[test]
+fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
+    let mut history = quiet().0;
+    history.emulator.stop(&[]);
+    history.at(4000);
+    history.emulator.start();
+    history.at(6000);
+    let setup = setup(history.film);
+    let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesStay, ..Assumptions::default() });
+    assert_eq!((tally.new.slow, tally.new.failed, tally.held.kept), (0, 0, 60), "{tally:?}");
+    let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesLost, ..Assumptions::default() });
+    assert!(tally.new.slow + tally.new.failed > 0, "{tally:?}");
+}
+
+#[test]
+fn a_backend_that_goes_ends_its_own_connections_only() {
+    let (mut history, id, pods) = quiet();
+    history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
+    history.at(5000);
+    let mut setup = setup(history.film);
+    setup.hosts[0].ready_until = Some(Duration::from_millis(4990));
+    setup.hosts[0].serves_until = Some(Duration::from_millis(7000));
+    for assumptions in Assumptions::variations() {
+        let tally = of(&setup, assumptions);
+        assert_eq!((tally.held.broken, tally.held.unopened), (0, 0), "{assumptions}: {tally:?}");
+        assert!(tally.held.ended > 10 && tally.held.kept > 10, "{assumptions}: {tally:?}");
+        assert_eq!(tally.new.failed, 0, "{assumptions}: {tally:?}");
+    }
+}
+
+#[test]
+fn a_server_that_ends_before_its_backend_is_removed_refuses_connections() {
+    let (mut history, id, pods) = quiet();
+    history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
+    history.at(6000);
+    let mut setup = setup(history.film);
+    setup.hosts[0].ready_until = Some(Duration::from_millis(5000));
+    setup.hosts[0].serves_until = Some(Duration::from_millis(5000));
+    let tally = of(&setup, Assumptions::default());
+    assert!(tally.new.failed > 10 && tally.held.ended > 10 && tally.held.broken == 0, "{tally:?}");
+}
