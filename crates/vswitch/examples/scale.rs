@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints its results")]
 #![allow(clippy::disallowed_methods, reason = "a program that measures time")]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hcn::Guid;
@@ -11,8 +11,7 @@ use hcn::schema::{
     Protocol,
 };
 use peak_alloc::PeakAlloc;
-use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber};
+use vswitch::testing::{PacketKind, build};
 use vswitch::{Assumptions, Change, Instant, Node, PortId, Switch, Verdict};
 
 #[global_allocator]
@@ -33,14 +32,14 @@ fn main() {
         let mut switch = Switch::new(node(), Assumptions::default());
         changes_of(is_dsr).into_iter().for_each(|change| switch.apply(change));
         let before = MEMORY.current_usage();
-        let new = time(|| send(&mut switch, TcpControl::Syn));
+        let new = time(|| send(&mut switch, PacketKind::Syn));
         let flows = switch.flow_count();
         let of_flow = MEMORY.current_usage().saturating_sub(before) / flows.max(1);
         println!("{name}: {FLOWS} packets of new flows: {new:.2?}, {flows} flows, {of_flow} bytes per flow");
-        let known = time(|| send(&mut switch, TcpControl::None));
+        let known = time(|| send(&mut switch, PacketKind::Ack));
         println!("{name}: {FLOWS} packets of known flows: {known:.2?}");
         switch.apply(balancer(0, is_dsr, BACKENDS - 1));
-        let compared = time(|| send(&mut switch, TcpControl::None));
+        let compared = time(|| send(&mut switch, PacketKind::Ack));
         println!("{name}: {FLOWS} packets of known flows after a change: {compared:.2?}");
     }
 }
@@ -95,40 +94,13 @@ fn balancer(number: u32, is_dsr: bool, backends: u32) -> Change {
     Change::LoadBalancer(id(3, number), Some(Box::new(load_balancer)))
 }
 
-/// Sends one packet of each flow, from clients outside. Only the addresses of one packet change.
-fn send(switch: &mut Switch, control: TcpControl) {
+/// Sends one packet of each flow, from clients outside.
+fn send(switch: &mut Switch, kind: PacketKind) {
     for flow in 0..FLOWS {
         let client = Ipv4Addr::from_bits(Ipv4Addr::new(172, 16, 0, 0).to_bits() + flow / 50);
         let from = SocketAddr::new(client.into(), 10_000 + (flow % 50) as u16);
         let to = SocketAddr::new(vip(flow % LOAD_BALANCERS).into(), 80);
-        let verdict = switch.process(PortId::Uplink, &packet(control, from, to), Instant(0));
+        let verdict = switch.process(PortId::Uplink, &build(kind, from, to), Instant(0));
         assert!(matches!(verdict, Verdict::Deliver(_)), "{from} to {to}: {verdict:?}");
     }
-}
-
-fn packet(control: TcpControl, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-    let tcp = TcpRepr {
-        src_port: from.port(),
-        dst_port: to.port(),
-        control,
-        seq_number: TcpSeqNumber(1),
-        ack_number: (control == TcpControl::None).then_some(TcpSeqNumber(1)),
-        window_len: 1024,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None, None, None],
-        timestamp: None,
-        payload: &[],
-    };
-    let (source, destination): (IpAddr, IpAddr) = (from.ip(), to.ip());
-    let (source, destination) = (source.into(), destination.into());
-    let ip = IpRepr::new(source, destination, IpProtocol::Tcp, tcp.buffer_len(), 64);
-    let mut bytes = vec![0; ip.buffer_len()];
-    // The switch does not look at the checksums of what it receives.
-    ip.emit(&mut bytes[..], &ChecksumCapabilities::ignored());
-    if let Some(segment) = bytes.get_mut(ip.header_len()..) {
-        tcp.emit(&mut TcpPacket::new_unchecked(segment), &source, &destination, &ChecksumCapabilities::ignored());
-    }
-    bytes
 }

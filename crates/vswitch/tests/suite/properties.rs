@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use vswitch::{Assumptions, PortId, Tuple, Verdict};
 
-use crate::world::{POD_11, POD_12, REMOTE_21, REMOTE_22, Send, World, balancer, build, pod, tuple};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, REMOTE_22, World, balancer, build, pod, tuple};
 
 /// A load balancer for one frontend.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ proptest! {
         world.endpoint(POD_12, loopback("10.244.1.12"));
         world.balancer(0x100, &frontend.document("10.96.0.10"));
         let to: SocketAddr = if frontend.is_node_port { "10.0.0.4:80" } else { "10.96.0.10:80" }.parse().unwrap();
-        let (request, reply) = if frontend.protocol == 6 { (Send::Syn, Send::SynAck) } else { (Send::Udp, Send::Udp) };
+        let (request, reply) = if frontend.protocol == 6 { (PacketKind::Syn, PacketKind::SynAck) } else { (PacketKind::Udp, PacketKind::Udp) };
         let mut replies: HashMap<(bool, Tuple), SocketAddr> = HashMap::new();
         let mut of_client: HashMap<IpAddr, BTreeSet<IpAddr>> = HashMap::new();
         for (port, address) in clients(is_overlay) {
@@ -153,7 +153,7 @@ proptest! {
         let (port, address) = clients(false)[client];
         let from = SocketAddr::new(address, 4000);
         let to: SocketAddr = if frontend.is_node_port { "10.0.0.4:80" } else { "10.96.0.10:80" }.parse().unwrap();
-        let (request, next) = if frontend.protocol == 6 { (Send::Syn, Send::Ack) } else { (Send::Udp, Send::Udp) };
+        let (request, next) = if frontend.protocol == 6 { (PacketKind::Syn, PacketKind::Ack) } else { (PacketKind::Udp, PacketKind::Udp) };
         let Verdict::Deliver(first) = world.switch.process(port, &build(request, from, to), world.now) else {
             // A pod without a loopback policy does not reach itself.
             return Ok(());
