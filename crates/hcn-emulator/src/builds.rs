@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hcn::Version;
+use hcn::{Kind, Version};
 use serde::{Deserialize, Serialize};
 
 /// Known deviations of HNS builds from the API.
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Quirks {
     /// Modifying a load balancer succeeds and changes nothing (kubernetes 131466, seen on 15.4).
     pub silent_modify: bool,
-    /// Requested ids are ignored: HNS chooses its own.
-    pub chooses_ids: bool,
+    /// The kinds of objects whose requested ids are ignored: HNS chooses its own.
+    pub chooses_ids: BTreeSet<Kind>,
     /// A local endpoint is rejected if a remote endpoint has its address (kubernetes 130963).
     pub remote_blocks_local: bool,
     /// The first attempt to delete a load balancer fails (seen on Server 2019).

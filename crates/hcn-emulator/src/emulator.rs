@@ -430,10 +430,11 @@ impl Hcn for Emulator {
         let mut result = match effects.fail {
             Some(code) => Err(code),
             None => {
-                let result = match effects.stale.take() {
+                let result = match (effects.stale.take(), effects.pretended(call)) {
                     _ if *down => Err(rules::SERVICE_DOWN),
-                    Some(earlier) => earlier,
-                    None => v2::call(store, call),
+                    (Some(earlier), _) => earlier,
+                    (None, Some(success)) => Ok(success),
+                    (None, None) => v2::call(store, call),
                 };
                 result.map(|reply| effects.thin_out(call, reply)).map_err(|refusal| {
                     rule = Some(refusal);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hcn::call::{Call, Method, Reply};
 use hcn::{Hresult, Kind};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rules::Rule;
 use crate::store::Store;
@@ -39,6 +39,8 @@ pub enum Effect {
     Hang,
     /// A list succeeds with this percentage of its objects, evenly spread: 0 is an empty list. Other calls are not affected.
     Partial(u8),
+    /// A deletion or modification succeeds, and changes nothing. Other calls are not affected.
+    NoEffect,
     /// A list succeeds with the objects of the moment when the fault was injected. Other calls are not affected.
     Stale,
 }
@@ -84,12 +86,25 @@ pub(crate) struct Effects {
     pub(crate) fail: Option<Hresult>,
     /// The call is made.
     pub(crate) fail_after: Option<Hresult>,
+    /// A deletion or modification is not made, and succeeds.
+    pub(crate) no_effect: bool,
     /// The answer of an earlier moment, instead of that of the store.
     pub(crate) stale: Option<Result<Reply, Rule>>,
     percent: Option<u8>,
 }
 
 impl Effects {
+    /// The success of a call that is not made.
+    pub(crate) fn pretended(&self, call: &Call) -> Option<Reply> {
+        match call {
+            Call::Delete { .. } | Call::Modify { .. } if self.no_effect => Some(Reply::Done),
+            Call::Hns { method: Method::Delete, .. } if self.no_effect => {
+                Some(Reply::Document(json!({"Success": true}).to_string()))
+            }
+            _ => None,
+        }
+    }
+
     /// Leaves objects out of a successful list.
     pub(crate) fn thin_out(&self, call: &Call, reply: Reply) -> Reply {
         match (self.percent, listed(call), reply) {
@@ -139,6 +154,7 @@ impl Faults {
                 Effect::FailAfter(code) => effects.fail_after = effects.fail_after.or(Some(code)),
                 Effect::Delay(delay) => effects.delay = effects.delay.saturating_add(delay),
                 Effect::Hang => effects.hang = true,
+                Effect::NoEffect => effects.no_effect = true,
                 Effect::Partial(percent) => effects.percent = effects.percent.or(Some(percent)),
                 Effect::Stale => {
                     let earlier = earlier.as_deref_mut().filter(|_| listed(call).is_some());

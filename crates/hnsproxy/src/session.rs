@@ -49,7 +49,7 @@ pub struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditProgress {
     Complete,
-    /// Endpoints were listed, load balancers are next. Pending changes are programmed first.
+    /// A list, or reads of foreign objects, are left. Pending changes are programmed first.
     Paused,
     Failed,
 }
@@ -208,7 +208,7 @@ impl Session {
         self.metrics.drift(&drift);
     }
 
-    /// Runs the next part of an audit: two parts if the last audit succeeded, otherwise a whole audit. Logs an error when it begins and when
+    /// Runs the next part of an audit: two parts or more if the last audit succeeded, otherwise a whole audit. Logs an error when it begins and when
     /// it is resolved.
     pub fn audit_step(&mut self) -> AuditProgress {
         let result = self.reconciler.audit_step(&self.client);

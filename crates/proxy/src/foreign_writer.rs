@@ -25,10 +25,19 @@ pub enum Writer {
     KubeProxy { load_balancers: Vec<Guid> },
     /// It creates objects with the mark of hnsproxy.
     Hnsproxy,
+    /// Perhaps none: HNS has objects that are not desired again after their deletion has succeeded.
+    KeptByHns,
     /// It has other load balancers on these frontends.
     Other { load_balancers: Vec<Guid> },
     /// It only deletes or modifies.
     Unknown,
+}
+
+impl Writer {
+    /// Whether it is known which program it is.
+    pub(crate) fn is_program(&self) -> bool {
+        !matches!(self, Writer::Unknown | Writer::KeptByHns)
+    }
 }
 
 impl std::fmt::Display for ForeignWriter {
@@ -40,12 +49,17 @@ impl std::fmt::Display for ForeignWriter {
             1 => f.write_str(" and 1 more HNS object")?,
             others => write!(f, " and {others} more HNS objects")?,
         }
-        write!(
-            f,
-            ": lost, taken or modified {times} times in {} s, each time after it was programmed; ",
-            within.as_secs()
-        )?;
+        let within = within.as_secs();
+        if *writer == Writer::KeptByHns {
+            return write!(
+                f,
+                ": found in HNS {times} times in {within} s, each time after its deletion had succeeded; HNS keeps what it \
+                 reports as deleted, or another hnsproxy with other settings creates it; stop the other hnsproxy if there is one"
+            );
+        }
+        write!(f, ": lost, taken or modified {times} times in {within} s, each time after it was programmed; ")?;
         match writer {
+            Writer::KeptByHns => Ok(()),
             Writer::KubeProxy { load_balancers } => {
                 write!(f, "{}, as kube-proxy creates it, has the frontend; stop kube-proxy", listed(load_balancers))
             }

@@ -1,6 +1,8 @@
 //! The core against an emulated HNS: scenarios, counts of calls, properties.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "suite/assumptions.rs"]
+mod assumptions;
 #[path = "suite/calls.rs"]
 mod calls;
 #[path = "suite/chaos/mod.rs"]
@@ -11,6 +13,8 @@ mod churn;
 mod explain;
 #[path = "suite/faults/mod.rs"]
 mod faults;
+#[path = "suite/foreign.rs"]
+mod foreign;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]
@@ -43,5 +47,7 @@ mod truth;
 mod unreadable;
 #[path = "suite/updates.rs"]
 mod updates;
+#[path = "suite/v1_contents.rs"]
+mod v1_contents;
 #[path = "suite/writers.rs"]
 mod writers;

@@ -1,4 +1,5 @@
-//! Rules for pages of `docs/` that must match the code: the differences from kube-proxy, and the reasons of conditions.
+//! Rules for pages of `docs/` that must match the code: the differences from kube-proxy, the assumptions about HNS, and the reasons of
+//! conditions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,6 +11,8 @@ use super::finding::Finding;
 use super::workspace::Workspace;
 
 const DIFFERENCES: &str = "docs/differences.md";
+/// A page, and the title of its section about what happens where an assumption does not hold.
+const ASSUMPTIONS: (&str, &str) = ("docs/windows.md", "## Where HNS differs from what is assumed");
 const SERVICES: &str = "docs/services.md";
 /// Explains the reasons why the node is not ready.
 const API: &str = "docs/api.md";
@@ -21,38 +24,66 @@ const SCENARIO_OUTCOME: &str = "==========";
 const REASON: (&str, &str) = ("crates/proxy/src", "reason");
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {
-    let mut findings = differences(workspace);
+    let known = known_tests(workspace);
+    let mut findings = differences(workspace, &known);
+    findings.extend(assumptions(workspace, &known));
     findings.extend(reasons(workspace));
     findings
 }
 
-/// Each row of the page names tests, scenarios or recordings that exist, and each scenario with `differs` has a row.
-fn differences(workspace: &Workspace) -> Vec<Finding> {
-    let page_path = Path::new(DIFFERENCES);
-    let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
-    let scenarios: Vec<(&Path, &str, String)> = workspace
+/// The path, text and name of each scenario.
+fn scenarios(workspace: &Workspace) -> impl Iterator<Item = (&Path, &str, &str)> {
+    workspace
         .files
         .iter()
         .filter(|(path, _)| {
             path.starts_with(SCENARIOS) && path.extension().is_some_and(|extension| extension == "yaml")
         })
-        .filter_map(|(path, text)| Some((path.as_path(), text.as_str(), path.file_stem()?.to_str()?.to_owned())))
-        .collect();
-    let mut known: BTreeSet<String> = scenarios.iter().map(|(_, _, name)| name.clone()).collect();
+        .filter_map(|(path, text)| Some((path.as_path(), text.as_str(), path.file_stem()?.to_str()?)))
+}
+
+/// The names of all tests, scenarios and recordings.
+fn known_tests(workspace: &Workspace) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = scenarios(workspace).map(|(_, _, name)| name.to_owned()).collect();
     known.extend(workspace.files.keys().filter_map(|path| {
         Some(path.strip_prefix(RECORDINGS).ok()?.components().next()?.as_os_str().to_str()?.to_owned())
     }));
     known.extend(workspace.sources().flat_map(|(_, text)| function_names(text)));
-    let (listed, mut findings) = rows(page, &known);
-    for (path, text, name) in &scenarios {
+    known
+}
+
+/// Each row of the page names tests, scenarios or recordings that exist, and each scenario with `differs` has a row.
+fn differences(workspace: &Workspace, known: &BTreeSet<String>) -> Vec<Finding> {
+    let page_path = Path::new(DIFFERENCES);
+    let Some(page) = workspace.files.get(page_path) else { return vec![Finding::in_file(page_path, "missing")] };
+    let (listed, mut findings) = rows(page_path, page, known);
+    for (path, text, name) in scenarios(workspace) {
         findings.extend(scenario(path, text, listed.contains(name)));
     }
     findings
 }
 
+/// Each row of the section names tests that exist.
+fn assumptions(workspace: &Workspace, known: &BTreeSet<String>) -> Vec<Finding> {
+    let (path, title) = (Path::new(ASSUMPTIONS.0), ASSUMPTIONS.1);
+    let page = workspace.files.get(path).map(String::as_str).unwrap_or_default();
+    match section(page, title) {
+        Some(section) => rows(path, &section, known).1,
+        None => vec![Finding::in_file(path, format!("missing section {title:?}"))],
+    }
+}
+
+/// A page with empty lines instead of those outside of a section, so that lines keep their numbers.
+pub(super) fn section(page: &str, title: &str) -> Option<String> {
+    let begin = page.lines().position(|line| line == title)?;
+    let end = page.lines().skip(begin + 1).position(|line| line.starts_with("## ")).map(|length| begin + 1 + length);
+    let is_inside = |index: usize| index >= begin && end.is_none_or(|end| index < end);
+    let lines = page.lines().enumerate().map(|(index, line)| if is_inside(index) { line } else { "" });
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
 /// The names in the rows, and the findings about the rows.
-pub(super) fn rows(page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, Vec<Finding>) {
-    let page_path = Path::new(DIFFERENCES);
+pub(super) fn rows(page_path: &Path, page: &str, known: &BTreeSet<String>) -> (BTreeSet<String>, Vec<Finding>) {
     let mut listed = BTreeSet::new();
     let mut findings = Vec::new();
     for (index, row) in

@@ -218,14 +218,22 @@ fn paths_of_a_machine_are_found() {
 fn rows_of_the_page_name_tests_that_exist() {
     let known = BTreeSet::from(["p01".to_owned(), "a_test".to_owned()]);
     let page = "| What | Shown by |\n|---|---|\n| a | `p01` `a_test` |\n| b | nothing |\n| c | `p02` |\n";
-    let (listed, findings) = pages::rows(page, &known);
+    let path = Path::new("docs/differences.md");
+    let (listed, findings) = pages::rows(path, page, &known);
     assert_eq!(listed, BTreeSet::from(["a_test".to_owned(), "p01".to_owned(), "p02".to_owned()]));
-    let page = Path::new("docs/differences.md");
     let expected = [
-        Finding::at(page, 4, "missing test in the row"),
-        Finding::at(page, 5, "p02 not found: expected a test, scenario or recording"),
+        Finding::at(path, 4, "missing test in the row"),
+        Finding::at(path, 5, "p02 not found: expected a test, scenario or recording"),
     ];
     assert_eq!(findings, expected);
+}
+
+#[test]
+fn a_section_keeps_the_numbers_of_its_lines() {
+    let page = "# a\n## b\n| x |\n### c\n## d\n| y |\n";
+    assert_eq!(pages::section(page, "## b").as_deref(), Some("\n## b\n| x |\n### c\n\n"));
+    assert_eq!(pages::section(page, "## d").as_deref(), Some("\n\n\n\n## d\n| y |"));
+    assert_eq!(pages::section(page, "## e"), None);
 }
 
 #[test]

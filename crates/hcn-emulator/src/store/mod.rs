@@ -147,7 +147,7 @@ impl Store {
     ) -> Result<Guid, Rule> {
         let own = own_id(&document)?;
         let chosen = Some(wanted).filter(|id| !id.is_nil()).or(own).filter(|id| !id.is_nil());
-        let id = chosen.filter(|_| !self.build.quirks.chooses_ids).unwrap_or_else(Guid::new_v4);
+        let id = chosen.filter(|_| !self.build.quirks.chooses_ids.contains(&kind)).unwrap_or_else(Guid::new_v4);
         self.about = Some((kind, id));
         if self.table(kind).get(id).is_some() {
             return Err(if kind == Kind::Network { rules::DUPLICATE_NETWORK } else { rules::DUPLICATE_ID });

@@ -36,6 +36,7 @@ use skipped::Skipped;
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
+pub use read::{Extent, ForeignReads};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
 
@@ -71,6 +72,8 @@ pub struct Observed {
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
+    /// Objects of ours whose entries differ, and whose documents could not be read when they were last verified.
+    unverified: FxHashSet<Guid>,
     v1_lists: V1Lists,
     /// The kinds whose last list lacked objects that HNS has.
     incomplete_lists: BTreeSet<Kind>,

@@ -1,6 +1,44 @@
-//! Classifies the result of reading one object: its document, absent, or an error.
+//! Reads of single objects: the class of the result, and how many an audit makes before it pauses.
 
-use hcn::{Class, Error};
+use hcn::{Class, Error, Guid};
+
+use crate::identity;
+
+/// How many foreign objects may still be read before pending changes are programmed. HNS can have thousands that hnsproxy has not read, for
+/// example after another Service proxy was started, and each costs up to two calls.
+#[derive(Debug, Clone, Copy)]
+pub struct ForeignReads(usize);
+
+impl ForeignReads {
+    pub const UNLIMITED: Self = Self(usize::MAX);
+    /// In a step of an audit. At 2 ms for a call, a change waits for half a second.
+    pub const STEP: Self = Self(128);
+
+    /// Whether an object may be read. Ours always may: until they are read, they would be created again.
+    pub(super) fn take(&mut self, id: Guid) -> bool {
+        if identity::is_ours(id) {
+            return true;
+        }
+        let any_left = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        any_left
+    }
+
+    /// The object is absent. It does not count: the next list would have it again, and an audit would never end.
+    pub(super) fn restore(&mut self, id: Guid) {
+        if !identity::is_ours(id) {
+            self.0 = self.0.saturating_add(1);
+        }
+    }
+}
+
+/// Whether all objects of a list are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    All,
+    /// Some foreign ones are still to be read. The next list continues.
+    Part,
+}
 
 /// The result of reading one object: its document, `None` if it has vanished, or why the document is invalid. Only other errors
 /// end an audit.

@@ -8,15 +8,15 @@
 use hcn::client::Listed;
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Client, Error, Guid, Kind};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
-use super::lists::ListedEndpoint;
+use super::lists::{ListedEndpoint, shows_other};
 use super::read::readable_or_absent;
 use super::record::{unreadable_endpoint_place, unreadable_place};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
-use crate::identity;
+use crate::identity::{self, Lineage};
 use crate::network::Contradiction;
 use crate::settings::Capabilities;
 
@@ -24,6 +24,9 @@ use crate::settings::Capabilities;
 /// write for endpoints of some kinds, and each of these costs two calls once. A list that is wrong about more of them
 /// does not show what another program has changed.
 const MAX_MISREPRESENTED: usize = 4;
+/// The number of objects of a kind that are read at an audit although their documents cannot be read: two calls each. The next such audit reads
+/// others.
+const MAX_UNVERIFIED: usize = 16;
 
 /// What the entries of a list suggest about the objects that are verified.
 struct Suspects {
@@ -47,10 +50,12 @@ impl Observed {
             let known = ours(id)?;
             Some(listed.is_some_and(|listed| known.content == listed.content))
         };
-        let Suspects { ids, any_as_written } = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
-        let (mut misrepresented, mut any_changed) = (Vec::new(), false);
+        let Suspects { mut ids, any_as_written } =
+            self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
+        self.verify_unverified_last(&mut ids);
+        let (mut misrepresented, mut any_changed, mut unverified) = (Vec::new(), false, 0);
         for id in ids {
-            if misrepresented.len() == MAX_MISREPRESENTED {
+            if misrepresented.len() == MAX_MISREPRESENTED || unverified == MAX_UNVERIFIED {
                 break;
             }
             let Some(known) = self.endpoints.get(&id) else { continue };
@@ -61,8 +66,11 @@ impl Observed {
                     findings.add_drift(Cause::EndpointLost, subjects);
                     self.remove_endpoint(id, &mut findings.dirty);
                 }
-                // What cannot be read says nothing about the content. It is read again at the next such audit.
-                Some(Ok(document)) if is_endpoint_unreadable(known, &document) => {}
+                // What cannot be read says nothing about the content. It is read again at a later audit.
+                Some(Ok(document)) if is_endpoint_unreadable(known, &document) => {
+                    self.unverified.insert(id);
+                    unverified += 1;
+                }
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
@@ -75,8 +83,10 @@ impl Observed {
                         self.mark_id_untrusted(id);
                     }
                 }
-                // An invalid document says nothing about the content. The next such audit reads it again.
-                Some(Err(_)) => {}
+                Some(Err(_)) => {
+                    self.unverified.insert(id);
+                    unverified += 1;
+                }
             }
         }
         // The document of the HNS v1 API is an entry of this list: it cannot differ from it.
@@ -108,7 +118,13 @@ impl Observed {
         };
         let is_complete = |listed: &&Listed<ObservedLoadBalancer>| matches!(listed.document, Some(Ok(_)));
         let complete: FxHashSet<Guid> = listed.iter().filter(is_complete).map(|listed| listed.id).collect();
-        for id in self.suspects(listed, is_as_written).ids {
+        let mut ids = self.suspects(listed, is_as_written).ids;
+        self.verify_unverified_last(&mut ids);
+        let (mut incomplete, mut unverified) = (0, 0);
+        for id in ids {
+            if unverified == MAX_UNVERIFIED {
+                break;
+            }
             let Some(known) = self.load_balancers.get(&id) else { continue };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
             match readable_or_absent(client.load_balancer(id))? {
@@ -118,15 +134,20 @@ impl Observed {
                     self.remove_load_balancer(id, &mut findings.dirty);
                 }
                 // As for endpoints.
-                Some(Ok(document)) if is_load_balancer_unreadable(known, &document) => {}
+                Some(Ok(document)) if is_load_balancer_unreadable(known, &document) => {
+                    self.unverified.insert(id);
+                    unverified += 1;
+                }
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
                         self.misrepresented.insert(id);
                         // Frontends, backends and the backend port are in every v1 list, and new load balancers are
                         // not read if it shows them. So a list that is wrong about one of them, for example because it
-                        // is out of date, is not used again. An incomplete entry says nothing about the others.
-                        if complete.contains(&id) {
+                        // is out of date, is not used again. An incomplete entry says nothing about the others, but a list with many of them
+                        // does not show what another program has changed.
+                        incomplete += usize::from(!complete.contains(&id));
+                        if complete.contains(&id) || incomplete == MAX_MISREPRESENTED {
                             self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::OtherContent(id));
                             break;
                         }
@@ -137,11 +158,88 @@ impl Observed {
                         self.mark_id_untrusted(id);
                     }
                 }
-                // As for endpoints: an invalid document says nothing about the content.
-                Some(Err(_)) => {}
+                Some(Err(_)) => {
+                    self.unverified.insert(id);
+                    unverified += 1;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Moves the objects to the end whose documents could not be read the last time, so that each is read at some audit.
+    fn verify_unverified_last(&mut self, ids: &mut [Guid]) {
+        if !ids.is_empty() && ids.iter().all(|id| self.unverified.contains(id)) {
+            self.unverified.retain(|id| !ids.contains(id));
+        }
+        ids.sort_by_key(|id| self.unverified.contains(id));
+    }
+
+    /// Drops the documents of a v1 list that shows other content of many new endpoints of ours than their ids do, if the endpoints have the
+    /// content of their ids. Each of them would be read otherwise.
+    ///
+    /// # Errors
+    /// The error of HNS, if a read fails.
+    pub(super) fn verify_v1_endpoints(
+        &mut self,
+        client: &Client,
+        listed: &mut [ListedEndpoint],
+        expected: &FxHashMap<Guid, ObservedEndpoint>,
+    ) -> Result<(), Error> {
+        let differs = |listed: &Listed<ObservedEndpoint>| {
+            let expected = expected.get(&listed.id).filter(|_| !self.untrusted_ids.contains(&listed.id))?;
+            shows_other(&listed.document, expected).then_some((listed.id, expected))
+        };
+        let differing: Vec<_> = listed.iter().filter_map(|(_, listed)| differs(listed)).collect();
+        let (first, samples) = match differing.get(..=MAX_MISREPRESENTED) {
+            // With fewer, another program may have changed them.
+            None | Some([]) => return Ok(()),
+            Some(samples @ [(first, _), ..]) => (*first, samples),
+        };
+        for (id, expected) in samples {
+            let Some(Ok(document)) = readable_or_absent(client.endpoint(*id))? else { return Ok(()) };
+            if ObservedEndpoint::of(expected.network, &document, Owner::Us).content != expected.content {
+                return Ok(());
+            }
+        }
+        self.v1_lists.distrust(Kind::Endpoint, Contradiction::OtherContent(first));
+        listed.iter_mut().for_each(|(_, listed)| listed.document = None);
+        Ok(())
+    }
+
+    /// Whether a v1 list shows new load balancers of ours as they are. If it shows other content of many of them than expected, one is read: their
+    /// backends may have changed while no process ran, or the list is wrong, and is not used again.
+    ///
+    /// # Errors
+    /// The error of HNS, if a read fails.
+    pub(super) fn is_v1_list_right(
+        &mut self,
+        client: &Client,
+        listed: &[Listed<ObservedLoadBalancer>],
+        expected: &FxHashMap<Lineage, (Guid, ObservedLoadBalancer)>,
+    ) -> Result<bool, Error> {
+        let differing = listed.iter().filter_map(|Listed { id, document }| {
+            let shown = document.as_ref()?.as_ref().ok()?;
+            let (_, expected) = expected.get(&Lineage::of(*id))?;
+            (!expected.matches_v1_list(shown)).then_some((*id, shown))
+        });
+        let differing: Vec<_> = differing.collect();
+        if differing.len() <= MAX_MISREPRESENTED {
+            return Ok(true);
+        }
+        for (id, shown) in differing.into_iter().take(MAX_MISREPRESENTED) {
+            // What cannot be read says nothing about the list.
+            let Some(Ok(document)) = readable_or_absent(client.load_balancer(id))? else { continue };
+            if is_load_balancer_unreadable(shown, &document) {
+                continue;
+            }
+            let is_right = ObservedLoadBalancer::of_v1_list(&document, Owner::Us).matches_v1_list(shown);
+            if !is_right {
+                self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::OtherContent(id));
+            }
+            return Ok(is_right);
+        }
+        Ok(true)
     }
 
     /// The objects whose list entry differs from what was written. `is_as_written` returns `None` for objects that are

@@ -16,7 +16,7 @@ impl Reconciler {
     pub(super) fn delay_contended(&mut self, now: Duration) {
         if !self.contention.judge(now) {
             self.foreign_writer = None;
-        } else if self.foreign_writer.as_ref().is_none_or(|known| known.writer == Writer::Unknown) {
+        } else if self.foreign_writer.as_ref().is_none_or(|known| !known.writer.is_program()) {
             // Only until the program is known: a condition whose text changes with each incident would be reported again and again.
             self.foreign_writer = self.evidence();
         }
@@ -51,10 +51,20 @@ impl Reconciler {
         };
         let others = contended.len() - 1;
         let writer = self.writer(&contended);
-        if writer == Writer::Unknown && self.foreign_writer.is_some() {
-            return self.foreign_writer.clone();
+        if let Some(known) = self.foreign_writer.as_ref().filter(|known| known.writer == writer) {
+            return Some(known.clone());
         }
         Some(ForeignWriter { object, times: history.times(), within: history.within(), others, writer })
+    }
+
+    /// Whether HNS should have an object of this process for a frontend or an address.
+    fn is_desired(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Frontend(frontend) => {
+                self.desired.frontend(frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
+            }
+            Subject::Address(address) => self.desired.purpose(address).is_some(),
+        }
     }
 
     fn writer(&self, contended: &[(Subject, &History)]) -> Writer {
@@ -75,7 +85,12 @@ impl Reconciler {
         }
         // Objects with our mark that this process did not write. Its own objects that HNS lists late are not among them.
         if contended.iter().any(|(_, history)| history.causes.iter().any(|cause| cause.is_reappearance())) {
-            return Writer::Hnsproxy;
+            // Another hnsproxy also deletes, or creates what is desired. HNS may report the deletion of a remote endpoint as a success and
+            // keep it (microsoft/Windows-Containers 631).
+            let is_kept = |(subject, history): &(Subject, &History)| {
+                !self.is_desired(*subject) && history.causes.iter().all(|cause| cause.is_reappearance())
+            };
+            return if contended.iter().all(is_kept) { Writer::KeptByHns } else { Writer::Hnsproxy };
         }
         ids(false).map_or(Writer::Unknown, |load_balancers| Writer::Other { load_balancers })
     }

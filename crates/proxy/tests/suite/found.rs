@@ -337,3 +337,20 @@ fn the_endpoint_of_a_backend_in_another_network_is_deleted_although_the_first_at
     ];
     assert_eq!((rig.proxy.unready(), rig.objects()), (vec![], objects.map(String::from).to_vec()));
 }
+
+#[test]
+fn a_restart_keeps_the_replacement_of_an_endpoint_that_another_program_has_modified_and_uses() {
+    let mut rig = empty("15.5");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    let mut wrong = rig.emulator.documents(Kind::Endpoint).remove(0);
+    wrong["MacAddress"] = "02-11-de-ad-be-ef".into();
+    let endpoint = rig.emulator.add(Kind::Endpoint, wrong);
+    add_foreign(&rig, "10.96.0.9", endpoint);
+    audit(&mut rig, CYCLE);
+    assert_eq!((rig.proxy.unready(), ids(&rig, Kind::Endpoint).len()), (vec![], 2));
+    rig.restart();
+    rig.calls();
+    rig.sync();
+    assert_eq!((rig.proxy.unready(), writes(&rig)), (vec![], vec![]));
+}

@@ -12,10 +12,10 @@ use crate::faults::{back, empty, ids, serve, writes};
 use crate::rig::{Rig, SECOND};
 
 /// Two cycles of audits.
-const AUDITS: usize = 24;
+pub(crate) const AUDITS: usize = 24;
 
 /// Services with pods of this node and of others, all programmed.
-fn served(version: &str, api_version: ApiVersion) -> Rig {
+pub(crate) fn served(version: &str, api_version: ApiVersion) -> Rig {
     let mut rig = Rig::new("L2Bridge", version, api_version);
     rig.cluster(vec![], vec![]);
     for number in 1..=20 {
@@ -33,14 +33,14 @@ fn served(version: &str, api_version: ApiVersion) -> Rig {
     rig
 }
 
-fn audits(rig: &mut Rig) {
+pub(crate) fn audits(rig: &mut Rig) {
     for _ in 0..AUDITS {
         rig.sync();
         rig.now += std::time::Duration::from_secs(5);
     }
 }
 
-fn distrusted(rig: &Rig) -> Vec<Kind> {
+pub(crate) fn distrusted(rig: &Rig) -> Vec<Kind> {
     let kind = |condition: &HostCondition| match condition {
         HostCondition::V1ListDistrusted { kind, .. } => Some(*kind),
         _ => None,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cluster_source::read_text;
+use hcn::Kind;
 use hcn_emulator::{Build, Emulator};
 
 use super::check::{Check, answer};
@@ -40,7 +41,9 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
             Some(answer::SUCCEEDS) => quirks.silent_modify = false,
             _ => {}
         }
-        quirks.chooses_ids = observed(Check::LoadBalancerId) == Some(answer::CHOSEN_BY_HNS);
+        let ids = [(Check::EndpointId, Kind::Endpoint), (Check::LoadBalancerId, Kind::LoadBalancer)];
+        let is_chosen = |(check, _): &(Check, Kind)| observed(*check) == Some(answer::CHOSEN_BY_HNS);
+        quirks.chooses_ids = ids.into_iter().filter(is_chosen).map(|(_, kind)| kind).collect();
         quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
     });
     emulator.change_options(|options| {

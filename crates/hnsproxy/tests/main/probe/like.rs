@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use hcn::Kind;
 use hcn_emulator::testing;
 use serde_json::Value;
 
@@ -40,7 +41,10 @@ fn survey_like(survey: &Path) -> Value {
 fn an_emulator_that_is_like_a_survey_has_its_answers() {
     for (build, quirks) in [("server2025", false), ("latest", true), ("server2019-rtm", false)] {
         let hns = hns_of(build, "L2Bridge");
-        hns.emulator.change_quirks(|all| (all.chooses_ids, all.first_delete_fails) = (quirks, quirks));
+        hns.emulator.change_quirks(|all| {
+            all.chooses_ids.extend(quirks.then_some(Kind::LoadBalancer));
+            all.first_delete_fails = quirks;
+        });
         hns.emulator.change_options(|all| {
             (all.accepts_no_backend, all.fails_in_envelope, all.accepts_unknown_members) = (quirks, quirks, quirks);
         });

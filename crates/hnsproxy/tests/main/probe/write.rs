@@ -2,7 +2,7 @@
 
 use std::process::{Child, Stdio};
 
-use hcn::Hresult;
+use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
 use hcn_emulator::{Build, Emulator};
@@ -93,7 +93,9 @@ fn an_hns_with_other_answers_is_found() {
     };
     let silent = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.silent_modify = true));
     assert_eq!(answer(&silent, "modify"), pair("succeeds without effect", "other"));
-    let chooses = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.chooses_ids = true));
+    let chooses = survey("latest", &|hns| {
+        hns.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into())
+    });
     assert_eq!(answer(&chooses, "loadBalancerId"), pair("chosen by HNS", "other"));
     let second = survey("server2022", &|hns| hns.change_quirks(|quirks| quirks.first_delete_fails = true));
     assert_eq!(answer(&second, "delete"), pair("succeeds at the second attempt", "other"));
@@ -119,10 +121,11 @@ fn hang_at(hns: &Hns, write: u64, samples: &str) -> Child {
 
 #[test]
 fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
-    for (build, chooses_ids) in [("latest", false), ("latest", true), ("server2019-rtm", false)] {
+    let both = [Kind::Endpoint, Kind::LoadBalancer];
+    for (build, chooses_ids) in [("latest", &[][..]), ("latest", &both), ("server2019-rtm", &[])] {
         for write in 1..=writes(build) {
             let hns = hns_of(build, "L2Bridge");
-            hns.emulator.change_quirks(|quirks| quirks.chooses_ids = chooses_ids);
+            hns.emulator.change_quirks(|quirks| quirks.chooses_ids.extend(chooses_ids));
             let before = hns.objects();
             let mut child = hang_at(&hns, write, "--samples=1");
             child.kill().unwrap();

@@ -5,25 +5,27 @@ use hcn::schema::Endpoint;
 use hcn::{Client, Guid};
 
 use super::super::{AuditError, Reconciler};
-use super::{Answer, AuditScope};
+use super::{Answer, AuditScope, Pause};
 use crate::network::NamedNetwork;
 use crate::observe::{
-    Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer, Owner, endpoint_record,
+    Extent, Findings, ForeignReads, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer,
+    Owner, endpoint_record,
 };
 use crate::plan::{Constraints, ExpectedEndpoint};
 use crate::reconcile::network::NetworkChange;
 
 impl Reconciler {
-    /// Begins an audit: finds the networks if one may be missing or the scope says so, then lists the endpoints. Returns the scope, and
-    /// whether a network has changed.
+    /// Begins an audit: finds the networks if one may be missing or the scope says so, then lists the endpoints.
     pub(super) fn audit_networks_and_endpoints(
         &mut self,
         client: &Client,
+        pause: Pause,
         findings: &mut Findings,
-    ) -> Result<(AuditScope, bool), AuditError> {
+    ) -> Result<Answer, AuditError> {
         self.environment.read_version(client)?;
-        let scope = self.audit.cycle.advance();
-        if self.audit.cycle.is_at_start() {
+        let continued = self.audit.part.take();
+        let scope = continued.unwrap_or_else(|| self.audit.cycle.advance());
+        if continued.is_none() && self.audit.cycle.is_at_start() {
             // Once a cycle, invalid documents are read again: to read them at each audit would cost two calls for
             // each.
             self.observed.read_skipped_again();
@@ -40,13 +42,19 @@ impl Reconciler {
             network_changed = self.find_networks(client)?;
         }
         self.refresh_desired();
-        if list_shows_networks && scope == AuditScope::Networks && !network_changed {
+        if list_shows_networks && scope == AuditScope::Networks && !network_changed && continued.is_none() {
             // All other audits list the endpoints; this one lists the networks instead.
-            return Ok((scope, false));
+            return Ok(Answer::Endpoints { scope, network_changed: false });
         }
         let detail = match scope {
-            AuditScope::EndpointContents => ListDetail::for_contents_of(self.observed.endpoint_count()),
-            AuditScope::Ids | AuditScope::Networks | AuditScope::LoadBalancerContents => ListDetail::Ids,
+            // The contents of what is known were compared in the first part.
+            AuditScope::EndpointContents if continued.is_none() => {
+                ListDetail::for_contents_of(self.observed.endpoint_count())
+            }
+            AuditScope::EndpointContents
+            | AuditScope::Ids
+            | AuditScope::Networks
+            | AuditScope::LoadBalancerContents => ListDetail::Ids,
         };
         let mut listed = self.list_endpoints(client, detail)?;
         if list_shows_networks && !network_changed && self.observed.lacks_endpoints(&listed) {
@@ -58,8 +66,23 @@ impl Reconciler {
                 listed = self.list_endpoints(client, ListDetail::Ids)?;
             }
         }
-        self.refresh_endpoints(client, listed, findings)?;
-        Ok((scope, network_changed))
+        let reads = self.foreign_reads(pause);
+        Ok(match self.refresh_endpoints(client, listed, reads, findings)? {
+            Extent::All => Answer::Endpoints { scope, network_changed },
+            Extent::Part => {
+                self.audit.part = Some(scope);
+                Answer::Part { network_changed }
+            }
+        })
+    }
+
+    /// How many foreign objects may be read. Without an earlier state to compare with, nothing is programmed before the end of the audit, and a pause
+    /// would only make it longer.
+    pub(super) fn foreign_reads(&self, pause: Pause) -> ForeignReads {
+        match pause {
+            Pause::Allowed if !self.audit.state.expects_nothing() => ForeignReads::STEP,
+            _ => ForeignReads::UNLIMITED,
+        }
     }
 
     /// Ends an audit: lists the load balancers.
@@ -67,13 +90,14 @@ impl Reconciler {
         &mut self,
         client: &Client,
         scope: AuditScope,
+        pause: Pause,
         findings: &mut Findings,
-    ) -> Result<(), hcn::Error> {
+    ) -> Result<Extent, hcn::Error> {
         let detail = match scope {
             AuditScope::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
             AuditScope::Ids | AuditScope::Networks | AuditScope::EndpointContents => ListDetail::Ids,
         };
-        self.refresh_load_balancers(client, detail, findings)
+        self.refresh_load_balancers(client, detail, self.foreign_reads(pause), findings)
     }
 
     fn subnets_are_due(&self) -> bool {
@@ -134,8 +158,9 @@ impl Reconciler {
         &mut self,
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
+        reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), hcn::Error> {
+    ) -> Result<Extent, hcn::Error> {
         let networks = self.environment.networks.present_ids();
         let list_again = || enumerate_endpoints(client, &networks);
         self.observed.confirm_absent_endpoints(client, &networks, &mut listed, list_again)?;
@@ -150,27 +175,28 @@ impl Reconciler {
             };
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };
-        self.observed.refresh_endpoints(client, listed, expected, findings)?;
+        let extent = self.observed.refresh_endpoints(client, listed, expected, reads, findings)?;
         // A plan that lacks an endpoint need not list them at once.
         self.audit.endpoints_current = true;
-        Ok(())
+        Ok(extent)
     }
 
     pub(super) fn refresh_load_balancers(
         &mut self,
         client: &Client,
         detail: ListDetail,
+        reads: ForeignReads,
         findings: &mut Findings,
-    ) -> Result<(), hcn::Error> {
+    ) -> Result<Extent, hcn::Error> {
         let (desired, environment) = (&self.desired, &self.environment);
-        let Some(capabilities) = &environment.capabilities else { return Ok(()) };
+        let Some(capabilities) = &environment.capabilities else { return Ok(Extent::All) };
         let expected = |observed: &Observed| {
             let constraints = &Constraints::default();
             let Some(planner) = environment.planner(desired, observed, constraints) else { return Default::default() };
             let expected = desired.iter().filter_map(|desired| planner.expected_load_balancer(desired));
             expected.map(|(id, document)| (id, ObservedLoadBalancer::of(&document, capabilities, Owner::Us))).collect()
         };
-        self.observed.refresh_load_balancers(client, capabilities, detail, expected, findings)
+        self.observed.refresh_load_balancers(client, capabilities, detail, expected, reads, findings)
     }
 }
 

@@ -13,7 +13,7 @@ mod state;
 use hcn::{Class, Client, Guid};
 
 use super::{AuditError, AuditReport, Reconciler};
-use crate::observe::{Drift, Findings};
+use crate::observe::{Drift, Extent, Findings};
 use cycle::{AuditScope, Cycle};
 use state::{Answer, AuditState};
 
@@ -22,6 +22,8 @@ use state::{Answer, AuditState};
 pub(super) struct Audit {
     state: AuditState,
     cycle: Cycle,
+    /// The scope of an audit that has listed the endpoints, and not read all foreign ones. The next step continues it.
+    part: Option<AuditScope>,
     /// Whether the endpoints were listed since the cluster last changed: listing them again at once would find nothing new.
     endpoints_current: bool,
     /// Whether the subnets of other nodes were read since the cluster last changed.
@@ -30,6 +32,13 @@ pub(super) struct Audit {
     root: Option<Guid>,
     /// Drift that `take_drift` has not returned yet.
     drift: Vec<Drift>,
+}
+
+/// Whether an audit may pause, so that pending changes are programmed before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    Allowed,
+    Never,
 }
 
 impl Audit {
@@ -100,16 +109,19 @@ impl Reconciler {
     /// If a call fails, or no network can be used. Objects that were not read stay as observed before.
     pub fn audit(&mut self, client: &Client) -> Result<AuditReport, AuditError> {
         self.audit.state = std::mem::take(&mut self.audit.state).restarted();
-        self.run_audit(client, false)
+        self.audit.part = None;
+        self.run_audit(client, Pause::Never)
     }
 
-    /// Runs the next part of an audit: one list in the idle state, so that pending changes need not wait for the other
-    /// list; otherwise a complete audit. [`AuditReport::paused`] says whether the other list is still to come.
+    /// Runs the next part of an audit: in the idle state one list, and the documents of at most [`ForeignReads::STEP`] foreign objects, so that
+    /// pending changes need not wait for the rest; otherwise a complete audit. [`AuditReport::paused`] says whether there is a rest.
+    ///
+    /// [`ForeignReads::STEP`]: crate::observe::ForeignReads::STEP
     ///
     /// # Errors
     /// As [`audit`](Self::audit).
     pub fn audit_step(&mut self, client: &Client) -> Result<AuditReport, AuditError> {
-        self.run_audit(client, true)
+        self.run_audit(client, Pause::Allowed)
     }
 
     /// Returns the drift found since the last call: differences that hnsproxy did not cause. Findings of a first audit
@@ -118,17 +130,24 @@ impl Reconciler {
         std::mem::take(&mut self.audit.drift)
     }
 
-    fn run_audit(&mut self, client: &Client, may_pause: bool) -> Result<AuditReport, AuditError> {
+    fn run_audit(&mut self, client: &Client, pause: Pause) -> Result<AuditReport, AuditError> {
         // In other states the observed state may be out of date: pending changes wait for the whole audit, and are planned once.
-        let may_pause = may_pause && self.audit.state == AuditState::Idle;
+        let is_current =
+            matches!(self.audit.state, AuditState::Idle | AuditState::EndpointsListed { first: false, .. });
+        let pause = if is_current { pause } else { Pause::Never };
         let was_unavailable = self.audit.is_hns_unavailable();
         let (mut findings, mut network_changed) = (Findings::default(), false);
         let answer = loop {
-            let answer = self.next_calls(client, &mut findings);
+            let answer = self.next_calls(client, pause, &mut findings);
+            match answer {
+                Answer::Endpoints { network_changed: changed, .. } | Answer::Part { network_changed: changed } => {
+                    network_changed |= changed;
+                }
+                _ => {}
+            }
             match answer {
                 // If anything differs, HNS may have lost load balancers too, so they are listed without a pause.
-                Answer::Endpoints { network_changed: changed, .. } if changed || !findings.is_empty() || !may_pause => {
-                    network_changed = changed;
+                Answer::Endpoints { .. } if network_changed || !findings.is_empty() || pause == Pause::Never => {
                     self.audit.transition(answer);
                 }
                 _ => break answer,
@@ -138,7 +157,7 @@ impl Reconciler {
             frontends: findings.dirty.frontends.len(),
             addresses: findings.dirty.addresses.len(),
             network_changed,
-            paused: matches!(answer, Answer::Endpoints { .. }),
+            paused: matches!(answer, Answer::Endpoints { .. } | Answer::Part { .. }),
         };
         if answer == Answer::LoadBalancers && self.audit.state.expects_nothing() {
             self.keep_owners();
@@ -159,17 +178,17 @@ impl Reconciler {
     }
 
     /// Makes the next calls for the current state.
-    fn next_calls(&mut self, client: &Client, findings: &mut Findings) -> Answer {
+    fn next_calls(&mut self, client: &Client, pause: Pause, findings: &mut Findings) -> Answer {
         match &self.audit.state {
-            AuditState::EndpointsListed { scope, .. } => match self.audit_load_balancers(client, *scope, findings) {
-                Ok(()) => Answer::LoadBalancers,
-                Err(error) => Answer::Error(error.into()),
-            },
-            AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
-                match self.audit_networks_and_endpoints(client, findings) {
-                    Ok((scope, network_changed)) => Answer::Endpoints { scope, network_changed },
-                    Err(error) => Answer::Error(error),
+            AuditState::EndpointsListed { scope, .. } => {
+                match self.audit_load_balancers(client, *scope, pause, findings) {
+                    Ok(Extent::All) => Answer::LoadBalancers,
+                    Ok(Extent::Part) => Answer::Part { network_changed: false },
+                    Err(error) => Answer::Error(error.into()),
                 }
+            }
+            AuditState::Unknown { .. } | AuditState::Idle | AuditState::Failed { .. } => {
+                self.audit_networks_and_endpoints(client, pause, findings).unwrap_or_else(Answer::Error)
             }
         }
     }

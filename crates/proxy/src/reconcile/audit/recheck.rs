@@ -3,6 +3,7 @@
 use hcn::Client;
 
 use super::super::Reconciler;
+use super::Pause;
 use crate::frontend::EndpointPurpose;
 use crate::observe::{Findings, ListDetail};
 use crate::plan::{Action, Plan};
@@ -54,7 +55,9 @@ impl Reconciler {
         self.audit.endpoints_current = true;
         let mut findings = Findings::default();
         let listed = self.list_endpoints(client, ListDetail::Ids);
-        let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, &mut findings));
+        // What is not read now is read by the next audit.
+        let reads = self.foreign_reads(Pause::Allowed);
+        let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings));
         let changed = !findings.dirty.is_empty();
         self.apply_findings(findings);
         if let Err(error) = result {
@@ -68,10 +71,11 @@ impl Reconciler {
     /// is missing.
     pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
         let mut findings = Findings::default();
+        let reads = self.foreign_reads(Pause::Allowed);
         let result = self
             .list_endpoints(client, ListDetail::Ids)
-            .and_then(|listed| self.refresh_endpoints(client, listed, &mut findings))
-            .and_then(|()| self.refresh_load_balancers(client, ListDetail::Ids, &mut findings));
+            .and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings))
+            .and_then(|_| self.refresh_load_balancers(client, ListDetail::Ids, reads, &mut findings));
         self.apply_findings(findings);
         // If a list fails, nothing changes; what was refused is retried when it is due.
         if let Err(error) = result {

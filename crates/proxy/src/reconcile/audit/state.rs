@@ -67,6 +67,11 @@ pub(super) enum Answer {
         /// is [`NetworkGone`](Self::NetworkGone).
         network_changed: bool,
     },
+    /// Endpoints or load balancers, without the documents of some foreign ones. The next step lists them again and continues.
+    Part {
+        /// As in [`Endpoints`](Self::Endpoints).
+        network_changed: bool,
+    },
     /// The load balancers.
     LoadBalancers,
     /// A known network was deleted, or has another id. The audit continues.
@@ -88,6 +93,11 @@ impl AuditState {
             (state, Answer::Endpoints { scope, .. }) => {
                 AuditState::EndpointsListed { scope, first: state.expects_nothing() }
             }
+            // The contents of what is known were compared already.
+            (AuditState::EndpointsListed { first, .. }, Answer::Part { .. }) => {
+                AuditState::EndpointsListed { scope: AuditScope::Ids, first }
+            }
+            (state, Answer::Part { .. }) => state,
             (_, Answer::LoadBalancers) => AuditState::Idle,
             // The error stays until an audit has succeeded: it prevents writes.
             (state, Answer::NetworkGone) => AuditState::Unknown { error: state.into_error() },
@@ -161,6 +171,13 @@ mod tests {
             assert_eq!(after, listed);
             assert_eq!(after.after(Answer::LoadBalancers), AuditState::Idle);
         }
+    }
+
+    #[test]
+    fn a_list_in_part_is_continued_without_contents() {
+        let part = || Answer::Part { network_changed: false };
+        assert_eq!(AuditState::Idle.after(part()), AuditState::Idle);
+        assert_eq!(LATER.after(part()), AuditState::EndpointsListed { scope: AuditScope::Ids, first: false });
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn issues_109162_109124_a_start_with_2000_services_already_programmed_writes_not
 /// An HNS as kube-proxy leaves it: the same objects, under ids that say nothing.
 fn left_by_kube_proxy(version: &str) -> Rig {
     let mut rig = empty(version);
-    rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
+    rig.emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
     serve(&mut rig, "ns/same", "10.96.0.1", &["10.244.2.1"]);
     serve(&mut rig, "ns/scaled", "10.96.0.2", &["10.244.2.2"]);
     serve(&mut rig, "ns/gone", "10.96.0.3", &["10.244.2.3"]);
@@ -37,7 +37,7 @@ fn left_by_kube_proxy(version: &str) -> Rig {
     rig.proxy.apply_service(node_port.build());
     back(&mut rig, "ns/port", &["10.244.2.4"]);
     rig.settle();
-    rig.emulator.change_quirks(|quirks| quirks.chooses_ids = false);
+    rig.emulator.change_quirks(|quirks| quirks.chooses_ids.clear());
     let of_same = |document: &serde_json::Value| document["IpConfigurations"][0]["IpAddress"] == "10.244.2.1";
     let endpoint = rig.emulator.documents(Kind::Endpoint).into_iter().find(of_same).unwrap();
     rig.emulator.add(
@@ -185,7 +185,7 @@ fn invalid_subnets_are_reported() {
 #[test]
 fn an_hns_that_chooses_ids_is_reported() {
     let mut rig = empty("15.5");
-    rig.emulator.change_quirks(|quirks| quirks.chooses_ids = true);
+    rig.emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     rig.settle();
     let reported = [Kind::Endpoint, Kind::LoadBalancer].map(|kind| proxy::HostCondition::IdsNotHonoured { kind });

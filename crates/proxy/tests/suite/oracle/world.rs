@@ -76,7 +76,13 @@ impl World {
         let emulator = Arc::new(Emulator::from_host(&host(&version.to_string(), types)).unwrap());
         emulator.change_quirks(|quirks| {
             quirks.silent_modify = version == Version::new(15, 4) || random.one_in(4);
-            quirks.chooses_ids = random.one_in(8);
+            if random.one_in(8) {
+                quirks.chooses_ids = match random.below(3) {
+                    0 => [Kind::Endpoint].into(),
+                    1 => [Kind::LoadBalancer].into(),
+                    _ => [Kind::Endpoint, Kind::LoadBalancer].into(),
+                };
+            }
             quirks.remote_blocks_local = random.one_in(4);
             quirks.first_delete_fails = random.one_in(6);
             quirks.leaks_ports = random.one_in(8);
@@ -365,7 +371,7 @@ impl World {
         // Of Services of one age, the holder keeps a frontend; the next process does not know it.
         let is_tied = self.hns.state().witness.frontends.values().any(|wanted| wanted.len() > 1);
         let quirks = self.hns.emulator.build().quirks;
-        if quirks.chooses_ids || quirks.leaks_ports || is_tied {
+        if !quirks.chooses_ids.is_empty() || quirks.leaks_ports || is_tied {
             return;
         }
         self.begin();

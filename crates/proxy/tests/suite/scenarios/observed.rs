@@ -57,7 +57,7 @@ fn a_foreign_load_balancer_is_adopted_replaced_or_not_touched() {
 #[test]
 fn objects_are_compared_by_content_if_hns_chooses_ids() {
     let mut rig = Rig::l2bridge();
-    rig.emulator.change_quirks(|q| q.chooses_ids = true);
+    rig.emulator.change_quirks(|q| q.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
     web(&mut rig);
     rig.sync();
     let before = rig.objects();
