@@ -28,6 +28,14 @@ mod policy;
 mod port;
 mod rules;
 mod switch;
+#[cfg(feature = "testing")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a bad packet should stop the test"
+)]
+pub mod testing;
 pub mod trace;
 mod verdict;
 

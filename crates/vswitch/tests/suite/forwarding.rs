@@ -6,7 +6,7 @@ use serde_json::json;
 use vswitch::assumptions::Gap;
 use vswitch::{Assumptions, Instant, PortId};
 
-use crate::world::{POD_11, POD_12, Send, World, balancer, pod};
+use crate::world::{POD_11, POD_12, PacketKind, World, balancer, pod};
 
 #[test]
 fn packets_without_a_load_balancer_keep_their_addresses() {
@@ -28,7 +28,7 @@ fn packets_without_a_load_balancer_keep_their_addresses() {
         (pod(POD_11), "[fd00:1::11]:4000", "[fd00::4]:80"),
         (pod(POD_11), "[fd00:1::11]:4000", "[2001:db8::1]:80"),
     ];
-    let seen: Vec<_> = sent.iter().map(|(port, from, to)| world.send(*port, Send::Syn, from, to)).collect();
+    let seen: Vec<_> = sent.iter().map(|(port, from, to)| world.send(*port, PacketKind::Syn, from, to)).collect();
     assert_eq!(
         seen,
         [
@@ -63,7 +63,7 @@ fn replies_return_to_the_port_of_the_client() {
 #[test]
 fn packets_that_are_not_ip_or_cut_off_are_dropped() {
     let mut world = World::l2bridge(Assumptions::default());
-    let whole = crate::world::packet(Send::Syn, "10.244.1.11:4000", "10.244.1.12:80");
+    let whole = crate::world::packet(PacketKind::Syn, "10.244.1.11:4000", "10.244.1.12:80");
     for len in 0..whole.len() {
         let verdict = world.switch.process(pod(POD_11), &whole[..len], Instant(0));
         assert_eq!(crate::world::describe(&verdict), "dropped: malformed packet", "{len} bytes");
@@ -80,7 +80,7 @@ fn the_switch_has_the_ports_of_local_endpoints_of_pods() {
 proptest! {
     #[test]
     fn no_packet_makes_the_switch_panic(
-        what in prop::sample::select(&[Send::Syn, Send::Udp][..]),
+        what in prop::sample::select(&[PacketKind::Syn, PacketKind::Udp][..]),
         (from, to) in prop::sample::select(&[("10.244.1.11:4000", "10.96.0.10:80"), ("[fd00:1::11]:4000", "[fd00:96::10]:80")][..]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         len in any::<prop::sample::Index>(),

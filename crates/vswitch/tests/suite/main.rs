@@ -8,6 +8,8 @@ mod flows;
 mod forwarding;
 mod ipv6;
 mod overlay;
+mod page;
+mod properties;
 mod reference;
 mod selection;
 mod snat;
