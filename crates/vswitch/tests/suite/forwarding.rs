@@ -77,6 +77,43 @@ fn the_switch_has_the_ports_of_local_endpoints_of_pods() {
     assert_eq!(ports.map(|port| world.switch.has_port(port)), [true, true, false, false, true]);
 }
 
+#[test]
+fn fragments_are_dropped() {
+    let mut world = World::l2bridge(Assumptions::default());
+    let whole = crate::world::packet(PacketKind::Udp, "10.244.1.11:4000", "10.244.1.12:80");
+    // More fragments, and an offset of 8 bytes.
+    let seen = [(6, 0x20), (7, 0x01)].map(|(index, byte)| {
+        let mut fragment = whole.clone();
+        fragment[index] = byte;
+        crate::world::describe(&world.switch.process(pod(POD_11), &fragment, Instant(0)))
+    });
+    assert_eq!(seen, ["dropped: malformed packet"; 2]);
+}
+
+#[test]
+fn of_endpoints_with_one_address_the_local_one_gets_the_packets() {
+    let mut world = World::l2bridge(Assumptions::default());
+    let addresses = || json!({ "IpConfigurations": [{ "IpAddress": "10.244.1.77" }] });
+    let mut remote = addresses();
+    remote["Flags"] = json!(1);
+    world.endpoint(0x76, remote);
+    world.endpoint(0x77, addresses());
+    let seen = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", "10.244.1.77:80");
+    assert_eq!(seen, "pod 77: 10.244.1.11:4000 -> 10.244.1.77:80");
+}
+
+#[test]
+fn of_endpoints_with_one_address_that_of_the_network_gets_the_packets() {
+    let mut world = World::l2bridge(Assumptions::default());
+    world.network(2, json!({ "Type": "L2Bridge" }));
+    let of_second = |address: &str| json!({ "HostComputeNetwork": crate::world::id(2).to_string(), "IpConfigurations": [{ "IpAddress": address }] });
+    world.endpoint(0x31, of_second("10.245.1.31"));
+    world.endpoint(0x32, of_second("10.244.1.12"));
+    let seen = [(POD_11, "10.244.1.11:4000"), (0x31, "10.245.1.31:4000")]
+        .map(|(client, from)| world.send(pod(client), PacketKind::Syn, from, "10.244.1.12:80"));
+    assert_eq!(seen, ["pod 12: 10.244.1.11:4000 -> 10.244.1.12:80", "pod 32: 10.245.1.31:4000 -> 10.244.1.12:80"]);
+}
+
 proptest! {
     #[test]
     fn no_packet_makes_the_switch_panic(
