@@ -45,6 +45,7 @@ pub use instant::Instant;
 pub use node::Node;
 pub use packet::Tuple;
 pub use port::PortId;
-pub use switch::{SOURCE_PORTS, Switch};
+pub use rules::Backend;
+pub use switch::{Explanation, SOURCE_PORTS, Switch};
 pub use trace::Trace;
 pub use verdict::{Delivery, DropReason, Encapsulation, Verdict};

@@ -25,11 +25,13 @@ impl Frontend {
     }
 }
 
-/// A backend of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backend {
-    pub(crate) endpoint: Guid,
-    pub(crate) address: SocketAddr,
+/// A backend of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Backend {
+    /// The endpoint.
+    pub endpoint: Guid,
+    /// The address of the family of the frontend, and the internal port.
+    pub address: SocketAddr,
 }
 
 /// A frontend of a load balancer, and what happens to packets to it.
