@@ -1,5 +1,4 @@
-//! Histories of one node, and what becomes of the connections.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Histories that a test writes, under chosen assumptions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,26 +12,26 @@ use vswitch_lab::{Frontend, Held, Host, New, Place, Setup, Span, Tally, Traffic,
 
 const SERVER_PORT: u16 = 8080;
 
-/// An emulator whose changes get times of the test's choice.
+/// An emulator on a virtual clock, and its changes.
 struct History {
     emulator: Emulator,
     feed: ChangeFeed,
-    film: Vec<Change>,
 }
 
 impl History {
     fn new() -> Self {
-        let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap();
+        let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap().on_virtual_clock();
         let feed = emulator.follow(1000);
-        let mut history = Self { emulator, feed, film: Vec::new() };
-        history.at(0);
-        history
+        Self { emulator, feed }
     }
 
-    /// The changes since the last call happened at this time, in milliseconds.
-    fn at(&mut self, millis: u64) {
-        let changes = std::iter::from_fn(|| self.feed.try_recv().unwrap());
-        self.film.extend(changes.map(|change| Change { at: Duration::from_millis(millis), ..change }));
+    /// Lets time pass until a moment, in milliseconds.
+    fn until(&self, millis: u64) {
+        self.emulator.advance(Duration::from_millis(millis) - self.emulator.age());
+    }
+
+    fn film(&self) -> Vec<Change> {
+        std::iter::from_fn(|| self.feed.try_recv().unwrap()).collect()
     }
 
     fn pod(&self, address: &str) -> Guid {
@@ -80,11 +79,10 @@ fn setup(film: Vec<Change>) -> Setup {
 
 /// A history in which nothing happens after the begin, and what it has.
 fn quiet() -> (History, Guid, [Guid; 2]) {
-    let mut history = History::new();
+    let history = History::new();
     history.pod("10.244.1.9");
     let pods = ["10.244.1.7", "10.244.1.8"].map(|address| history.pod(address));
     let balancer = history.balancer("10.96.0.10", &pods);
-    history.at(0);
     (history, balancer, pods)
 }
 
@@ -94,7 +92,7 @@ fn of(setup: &Setup, assumptions: Assumptions) -> Tally {
 
 #[test]
 fn without_a_change_all_connections_succeed_under_every_assumption() {
-    let setup = setup(quiet().0.film);
+    let setup = setup(quiet().0.film());
     let tallies: Vec<Tally> = Assumptions::variations().into_iter().map(|one| of(&setup, one)).collect();
     for tally in &tallies {
         assert_eq!(tally.held, Held { kept: 60, ..Held::default() }, "{tally:?}");
@@ -109,10 +107,9 @@ fn without_a_change_all_connections_succeed_under_every_assumption() {
 #[test]
 fn the_same_seed_gives_the_same_tally() {
     let (history, balancer, _) = quiet();
-    let mut history = history;
+    history.until(4321);
     history.emulator.remove(Kind::LoadBalancer, balancer);
-    history.at(4321);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let all: Vec<Tally> = [1, 1, 2].map(|seed| run(&setup, Assumptions::default(), seed).unwrap()).to_vec();
     assert_eq!(all[0], all[1]);
     assert_ne!(all[0], all[2]);
@@ -120,12 +117,12 @@ fn the_same_seed_gives_the_same_tally() {
 
 #[test]
 fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(5000);
     history.emulator.remove(Kind::LoadBalancer, id);
-    history.at(5000);
+    history.until(5100);
     history.balancer("10.96.0.10", &[pods[1], pods[0]]);
-    history.at(5100);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let dropped = Assumptions { gap: Gap::Drop, recreation: Recreation::Stays, ..Assumptions::default() };
     let tally = of(&setup, dropped);
     // Packets of the gap are sent again.
@@ -137,12 +134,12 @@ fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
 
 #[test]
 fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
-    let mut history = quiet().0;
+    let history = quiet().0;
+    history.until(4000);
     history.emulator.stop(&[]);
-    history.at(4000);
+    history.until(6000);
     history.emulator.start();
-    history.at(6000);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesStay, ..Assumptions::default() });
     assert_eq!((tally.new.slow, tally.new.failed, tally.held.kept), (0, 0, 60), "{tally:?}");
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesLost, ..Assumptions::default() });
@@ -151,10 +148,10 @@ fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
 
 #[test]
 fn a_backend_that_goes_ends_its_own_connections_only() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(5000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    history.at(5000);
-    let mut setup = setup(history.film);
+    let mut setup = setup(history.film());
     setup.hosts[0].ready_until = Some(Duration::from_millis(4990));
     setup.hosts[0].serves_until = Some(Duration::from_millis(7000));
     for assumptions in Assumptions::variations() {
@@ -167,10 +164,10 @@ fn a_backend_that_goes_ends_its_own_connections_only() {
 
 #[test]
 fn a_server_that_ends_before_its_backend_is_removed_refuses_connections() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(6000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    history.at(6000);
-    let mut setup = setup(history.film);
+    let mut setup = setup(history.film());
     setup.hosts[0].ready_until = Some(Duration::from_millis(5000));
     setup.hosts[0].serves_until = Some(Duration::from_millis(5000));
     let tally = of(&setup, Assumptions::default());
