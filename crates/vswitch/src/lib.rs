@@ -18,6 +18,9 @@
 pub mod assumptions;
 mod change;
 mod flows;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod instant;
 mod layers;
