@@ -25,7 +25,7 @@ pub const MAX_TIME: Duration = Duration::from_secs(1);
 /// A target: its name, which is also that of its folders, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("certificates", cluster_source::certificates),
     ("configuration", hnsproxy::configuration),
     ("emulator-frames", emulator::frames),
@@ -38,6 +38,7 @@ pub const TARGETS: [Target; 14] = [
     ("kubeconfig", cluster_source::kubeconfig),
     ("list", cluster_source::list),
     ("manifests", cluster_source::manifests),
+    ("packets", vswitch::fuzzing::packets),
     ("plugin-answer", cluster_source::plugin_answer),
     ("watch", cluster_source::watch),
 ];

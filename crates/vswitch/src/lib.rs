@@ -18,6 +18,9 @@
 pub mod assumptions;
 mod change;
 mod flows;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod instant;
 mod layers;
@@ -45,6 +48,7 @@ pub use instant::Instant;
 pub use node::Node;
 pub use packet::Tuple;
 pub use port::PortId;
-pub use switch::{SOURCE_PORTS, Switch};
+pub use rules::Backend;
+pub use switch::{Explanation, SOURCE_PORTS, Switch};
 pub use trace::Trace;
 pub use verdict::{Delivery, DropReason, Encapsulation, Verdict};

@@ -2,12 +2,13 @@
 
 use hcn::Kind;
 use serde_json::{Value, json};
+use smoltcp::wire::TcpPacket;
 use vswitch::assumptions::{
     ExternalFlag, Gap, Modification, Recreation, RemovedBackend, RemovedEndpoint, ReplyConflict, ServiceDown,
 };
-use vswitch::{Assumptions, Change, Instant, PortId};
+use vswitch::{Assumptions, Change, Instant, PortId, Verdict};
 
-use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, REMOTE_22, World, balancer, pod};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, REMOTE_22, World, balancer, pod, tuple};
 
 const VIP: &str = "10.96.0.10:80";
 
@@ -349,4 +350,45 @@ fn a_load_balancer_without_backends_takes_flows_too() {
     world.balancer(0x100, &cluster_ip(&[0x70]));
     let seen = world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP);
     assert_eq!(seen, "dropped: no backend with an address of the family");
+}
+
+#[test]
+fn flows_follow_a_service_that_stops_and_starts() {
+    let seen = ServiceDown::ALL.iter().map(|&service_down| {
+        let mut world = World::l2bridge(Assumptions { service_down, ..Assumptions::default() });
+        world.balancer(0x100, &cluster_ip(&[POD_12]));
+        world.open(pod(POD_11), "10.244.1.11:4000", VIP);
+        [Change::ServiceStopped, Change::ServiceStarted].map(|change| {
+            world.switch.apply(change);
+            world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP)
+        })
+    });
+    let forwarded = "pod 12: 10.244.1.11:4000 -> 10.244.1.12:8080";
+    let expected = [[forwarded, forwarded], ["dropped: load balancer missing", forwarded]];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_reset_answers_the_packet() {
+    let mut world = World::l2bridge(Assumptions { gap: Gap::Reset, ..Assumptions::default() });
+    world.balancer(0x100, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.96.0.10", "fd00:96::10"] })));
+    world.remove(Kind::LoadBalancer, 0x100);
+    let pairs = [("10.244.1.11:4000", VIP), ("[fd00:1::11]:4000", "[fd00:96::10]:80")];
+    let mut seen = Vec::new();
+    for (from, to) in pairs {
+        for kind in [PacketKind::Syn, PacketKind::Ack] {
+            let sent = crate::world::packet(kind, from, to);
+            let Verdict::Reply(reset) = world.switch.process(pod(POD_11), &sent, world.now) else {
+                panic!("a reset of {kind:?}")
+            };
+            // The addresses are checked with the checksums.
+            assert_eq!(tuple(&reset), tuple(&sent).reversed());
+            let payload = if from.starts_with('[') { &reset[40..] } else { &reset[20..] };
+            let tcp = TcpPacket::new_checked(payload).unwrap();
+            seen.push((tcp.rst(), tcp.seq_number().0, tcp.ack().then(|| tcp.ack_number().0)));
+        }
+    }
+    // RFC 9293, section 3.10.7.1: after a SYN, its number is acknowledged; otherwise, the reset has the number that the client expects.
+    let (of_syn, of_ack) = ((true, 0, Some(1001)), (true, 2000, None));
+    assert_eq!(seen, [of_syn, of_ack, of_syn, of_ack]);
 }

@@ -4,6 +4,7 @@
 mod world;
 
 mod dsr;
+mod explain;
 mod flows;
 mod forwarding;
 mod ipv6;
