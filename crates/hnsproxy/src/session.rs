@@ -14,14 +14,15 @@ use proxy::model::ServiceName;
 use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
-    AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition,
-    Settings,
+    Action, AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report,
+    ServiceCondition, Settings,
 };
 use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
+use crate::log;
 use crate::metrics::Metrics;
-use crate::status::{NodeStatus, NotReady, Status};
+use crate::status::{NodeStatus, NotReady, Pace, Status};
 
 pub struct Session {
     hns: Arc<Hns>,
@@ -44,6 +45,7 @@ pub struct Session {
     audit_error: Option<String>,
     calls_exceed_budget: bool,
     steps_done: usize,
+    pace: Pace,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,7 @@ impl Session {
             audit_error: None,
             calls_exceed_budget: false,
             steps_done: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -287,6 +290,11 @@ impl Session {
         if !outcomes.is_empty() {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
+        let written =
+            outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
+        let continues = matches!(next, Next::At(time) if time <= now);
+        self.pace.record(now, self.now(), written.count(), continues);
+        self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();
         let conditions = self.reconciler.conditions();
@@ -295,6 +303,21 @@ impl Session {
             self.conditions = conditions.into();
         }
         next
+    }
+
+    /// Shows on a terminal how far a long programming is, and logs it elsewhere.
+    fn report_programming(&mut self) {
+        let (now, is_live) = (self.now(), log::has_live_line());
+        if !is_live && !self.pace.take_report(now) {
+            return;
+        }
+        let active = self.pace.is_active().then(|| self.pace.programming(now, &self.reconciler.progress())).flatten();
+        match active {
+            Some(programming) if is_live => log::show_live(&programming.to_string()),
+            Some(programming) if programming.is_long() => info!("{programming}"),
+            Some(_) => {}
+            None => log::show_live(""),
+        }
     }
 
     /// Logs the first document with each unreadable member.
@@ -341,7 +364,8 @@ impl Session {
         let (api_version, conditions) = (self.client.api_version(), self.conditions.clone());
         let node = NodeStatus { addresses: self.host.node_ips.clone(), ..self.node.clone() };
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
-        Status { unreadable_members: self.client.unreadable_members(), ..status }
+        let programming = self.pace.programming(self.now(), &status.progress);
+        Status { unreadable_members: self.client.unreadable_members(), programming, ..status }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {
@@ -375,6 +399,11 @@ impl Session {
         }
         text
     }
+}
+
+/// Whether an action gives a frontend its load balancer.
+fn is_load_balancer(action: &Action) -> bool {
+    matches!(action, Action::CreateLoadBalancer { .. } | Action::ModifyLoadBalancer { .. })
 }
 
 /// Logs each condition when it begins and when it is resolved.

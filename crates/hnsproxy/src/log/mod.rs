@@ -1,8 +1,10 @@
 //! The log: started once in a process; its verbosity can change while the process runs.
 
 mod file;
+mod live_line;
 
-use std::sync::OnceLock;
+use std::io::{self, IsTerminal, Stderr, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::{Level, debug, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -15,6 +17,7 @@ use crate::cli::{LogArgs, LogFormat};
 use crate::config::Note;
 use file::LogFile;
 pub use file::LogFileStatus;
+use live_line::LiveLine;
 
 type Reload = Box<dyn Fn(Targets) + Send + Sync>;
 
@@ -24,16 +27,37 @@ static RELOAD: OnceLock<Reload> = OnceLock::new();
 /// The log file, if there is one.
 static FILE: OnceLock<LogFile> = OnceLock::new();
 
+/// The terminal that the log is written to, if it is text for one.
+static TERMINAL: OnceLock<Mutex<LiveLine<Stderr>>> = OnceLock::new();
+
+/// Standard error. On a terminal, lines are written above the live line.
+struct StandardError;
+
+/// The log writes each line with one call.
+impl Write for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match TERMINAL.get() {
+            Some(terminal) => terminal.lock().unwrap_or_else(PoisonError::into_inner).write_above(line)?,
+            None => io::stderr().write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Starts the log. A second start in one process keeps the first log.
 pub fn start(args: &LogArgs) {
     if RELOAD.get().is_some() {
         return;
     }
     let file = args.log_file.as_deref().map(LogFile::open);
-    let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let ansi = file.is_none() && io::stderr().is_terminal();
     let writer = match file.clone() {
         Some(file) => BoxMakeWriter::new(move || file.clone()),
-        None => BoxMakeWriter::new(std::io::stderr),
+        None => BoxMakeWriter::new(|| StandardError),
     };
     let lines = fmt::layer().with_writer(writer).with_target(false);
     let lines = match args.logging_format {
@@ -44,7 +68,23 @@ pub fn start(args: &LogArgs) {
     if tracing_subscriber::registry().with(lines).with(filter).try_init().is_ok() {
         // This log is the first of the process, so nothing was set before.
         let _ = RELOAD.set(Box::new(move |filter| drop(handle.reload(filter))));
+        if ansi && args.logging_format == LogFormat::Text {
+            TERMINAL.get_or_init(|| Mutex::new(LiveLine::on(io::stderr())));
+        }
         file.into_iter().for_each(|file| FILE.get_or_init(|| file).retry());
+    }
+}
+
+/// Whether [`show_live`] shows anything.
+pub fn has_live_line() -> bool {
+    TERMINAL.get().is_some()
+}
+
+/// Shows a line of ASCII text below the log, in place of the one before; an empty text removes it.
+pub fn show_live(text: &str) {
+    if let Some(terminal) = TERMINAL.get() {
+        // Without the terminal, nobody reads it.
+        let _ = terminal.lock().unwrap_or_else(PoisonError::into_inner).show(text);
     }
 }
 

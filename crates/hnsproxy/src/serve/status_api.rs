@@ -11,7 +11,7 @@ use proxy::{Progress, Tally};
 use serde::Serialize;
 
 use crate::log::LogFileStatus;
-use crate::status::{NotReady, StatusSnapshot, not_ready};
+use crate::status::{NotReady, Programming, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
 const API_VERSION: &str = "hnsproxy/v1";
@@ -79,6 +79,8 @@ pub(super) struct StatePage {
     pub(super) waiting_for: Vec<ReasonPage>,
     pub(super) load_balancers: TallyPage,
     pub(super) endpoints: TallyPage,
+    /// None unless load balancers are being programmed, in more than one run.
+    pub(super) programming: Option<ProgrammingPage>,
     frontends_without_backends: usize,
     pub(super) pending_changes: PendingPage,
     pub(super) cluster: ClusterPage,
@@ -103,6 +105,14 @@ pub(super) struct ReasonPage {
 pub(super) struct TallyPage {
     pub(super) desired: usize,
     pub(super) in_sync: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ProgrammingPage {
+    percent: usize,
+    seconds_left: Option<u64>,
+    #[serde(skip)]
+    pub(super) estimate: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -261,6 +271,7 @@ impl StatePage {
             waiting_for,
             load_balancers: load_balancers.into(),
             endpoints: endpoints.into(),
+            programming: status.programming.map(Into::into),
             frontends_without_backends: without_backends,
             pending_changes: PendingPage {
                 services: arrivals.pending_services,
@@ -313,6 +324,13 @@ impl StatePage {
 impl From<NotReady> for ReasonPage {
     fn from(NotReady { reason, message }: NotReady) -> Self {
         Self { reason, message }
+    }
+}
+
+impl From<Programming> for ProgrammingPage {
+    fn from(programming: Programming) -> Self {
+        let seconds_left = programming.left.map(|left| left.as_secs());
+        Self { percent: programming.percent(), seconds_left, estimate: programming.estimate() }
     }
 }
 
@@ -412,6 +430,7 @@ pub(super) mod tests {
             ],
             "load_balancers": {"desired": 7, "in_sync": 5},
             "endpoints": {"desired": 3, "in_sync": 3},
+            "programming": null,
             "frontends_without_backends": 1,
             "pending_changes": {"services": 0, "endpoint_slices": 0, "backlog": 2, "queued": 0, "failed": 0, "oldest_seconds": 2.0},
             "cluster": {"complete": true, "available": false, "error": "no connection",
@@ -426,6 +445,17 @@ pub(super) mod tests {
             "host_conditions": [],
         });
         assert_eq!(serde_json::to_value(page).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_estimate_is_shown_in_seconds() {
+        let snapshot = pending_snapshot();
+        let load_balancers = Tally { desired: 8013, in_sync: 1024 };
+        let programming = Some(Programming { load_balancers, left: Some(Duration::from_millis(240_900)) });
+        let status = Arc::new(Status { programming, ..Status::clone(&snapshot.status) });
+        let page = StatePage::new(&StatusSnapshot { status, ..snapshot }, None, BTreeMap::new());
+        let page = serde_json::to_value(page).unwrap();
+        assert_eq!(page["programming"], json!({"percent": 12, "seconds_left": 240}));
     }
 
     #[test]

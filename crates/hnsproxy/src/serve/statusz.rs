@@ -11,7 +11,7 @@ const MAX_UNREADABLE: usize = 5;
 pub(super) fn text(page: &StatuszPage) -> String {
     let StatuszPage { process, log, unreadable_members, state, .. } = page;
     let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
-    let StatePage { load_balancers, endpoints, hns, .. } = state;
+    let StatePage { load_balancers, endpoints, programming, hns, .. } = state;
     let mut text = String::from(
         "kube-proxy statusz\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility \
          guarantees and is for debugging purposes only.\n\n",
@@ -36,8 +36,12 @@ pub(super) fn text(page: &StatuszPage) -> String {
     }
     state.configuration.error.iter().for_each(|error| text += &format!("Configuration not applied: {error}\n"));
     hns.overdue_call.iter().for_each(|call| text += &format!("Waiting for HNS: {call}\n"));
-    for (what, TallyPage { desired, in_sync }) in [("Load balancers", load_balancers), ("Endpoints", endpoints)] {
-        let _ = writeln!(text, "{what}: {in_sync} of {desired}");
+    let estimate = programming.as_ref().map_or(String::new(), |programming| format!(", {}", programming.estimate));
+    let none = String::new();
+    for (what, TallyPage { desired, in_sync }, estimate) in
+        [("Load balancers", load_balancers, &estimate), ("Endpoints", endpoints, &none)]
+    {
+        let _ = writeln!(text, "{what}: {in_sync} of {desired}{estimate}");
     }
     if let Some(seconds) = state.pending_changes.oldest_seconds {
         let _ = writeln!(text, "Oldest pending change: {seconds:.3} s");
@@ -84,11 +88,12 @@ mod tests {
     use std::time::Duration;
 
     use hcn::{Guid, Kind, SlowCall, UnreadableMember};
+    use proxy::Tally;
 
     use super::*;
     use crate::serve::status_api::LogPage;
     use crate::serve::status_api::tests::pending_snapshot;
-    use crate::status::Status;
+    use crate::status::{Programming, Status};
 
     #[test]
     fn the_text_has_the_content_of_the_document() {
@@ -101,7 +106,10 @@ mod tests {
             value: "[]".to_owned(),
         };
         let unreadable_members = (1..8).map(member).collect();
-        snapshot.status = Arc::new(Status { unreadable_members, ..Status::clone(&snapshot.status) });
+        let programming =
+            Programming { load_balancers: Tally { desired: 7, in_sync: 5 }, left: Some(Duration::from_secs(240)) };
+        let programming = Some(programming);
+        snapshot.status = Arc::new(Status { unreadable_members, programming, ..Status::clone(&snapshot.status) });
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
         let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
@@ -114,10 +122,12 @@ mod tests {
             "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
             "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nCluster: no connection\nWatch silence: Service 23 s\n",
-            &format!("Waiting for HNS: {call}\nLoad balancers: 5 of 7\nEndpoints: 3 of 3\n"),
+            &format!(
+                "Waiting for HNS: {call}\nLoad balancers: 5 of 7, 71 % done, about 4 min left\nEndpoints: 3 of 3\n"
+            ),
             &format!(
                 "Oldest pending change: 2.000 s\n\nWaiting for:\n- HNS call: {call}\n- {}\n- {}\n",
-                waiting[0], waiting[1]
+                waiting[0], "programmed 5 of 7 load balancers, 71 % done, about 4 min left"
             ),
             &format!(
                 "\nMembers of HNS documents that cannot be read:\n- LoadBalancer {nil}: cannot read Member1 []\n\

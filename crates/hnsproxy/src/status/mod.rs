@@ -1,5 +1,6 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
+mod programming;
 mod readiness;
 mod store;
 
@@ -15,6 +16,7 @@ use proxy::settings::Capabilities;
 use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition, Unready};
 use uuid::Uuid;
 
+pub use programming::{Pace, Programming};
 pub use readiness::{NotReady, not_ready};
 pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
 
@@ -59,6 +61,8 @@ pub struct Status {
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
+    /// None unless load balancers are being programmed, in more than one run.
+    pub programming: Option<Programming>,
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
@@ -102,6 +106,7 @@ impl Default for Status {
             configuration_error: None,
             families: Vec::new(),
             progress: Progress::default(),
+            programming: None,
             liveness: Liveness::Up,
             cluster_outage: None,
             silent_watch: None,
@@ -159,6 +164,7 @@ impl Status {
             without_local,
             families,
             progress,
+            programming: None,
             liveness: reconciler.liveness(),
             cluster_outage: None,
             silent_watch: None,

@@ -32,7 +32,13 @@ impl From<&Unready> for NotReady {
 /// What has to happen before HNS is in sync. Empty if it is. `overdue` is the HNS call in flight that exceeds its budget;
 /// `pending` is for how long the oldest change has been pending.
 pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Duration>) -> Vec<NotReady> {
-    let mut reasons: Vec<NotReady> = status.unready.iter().map(NotReady::from).collect();
+    let reason = |unready: &Unready| match (unready, &status.programming) {
+        (Unready::LoadBalancersPending(_), Some(programming)) => {
+            NotReady { reason: unready.reason(), message: programming.to_string() }
+        }
+        _ => NotReady::from(unready),
+    };
+    let mut reasons: Vec<NotReady> = status.unready.iter().map(reason).collect();
     // hnsproxy does not audit HNS before it knows the cluster and its Node, so their reasons replace that of the missing audit.
     let mut inputs = Vec::new();
     // The status is that of the time before the call: what has happened since is not known, and nothing is programmed.
@@ -64,9 +70,10 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Dur
 
 #[cfg(test)]
 mod tests {
-    use proxy::Progress;
+    use proxy::{Progress, Tally};
 
     use super::*;
+    use crate::status::Programming;
 
     fn reasons(status: &Status) -> Vec<&'static str> {
         not_ready(status, None, None).iter().map(|one| one.reason).collect()
@@ -110,6 +117,17 @@ mod tests {
         assert_eq!(not_ready(&status, None, None), expected);
         status.cluster_outage = Some("no connection".into());
         assert_eq!(not_ready(&status, None, None), expected);
+    }
+
+    #[test]
+    fn pending_load_balancers_are_described_with_an_estimate_while_they_are_programmed() {
+        let load_balancers = Tally { desired: 8013, in_sync: 1024 };
+        let mut status = Status { unready: vec![Unready::LoadBalancersPending(load_balancers)], ..Status::default() };
+        let message =
+            |status: &Status| not_ready(status, None, None).into_iter().map(|one| one.message).collect::<String>();
+        assert_eq!(message(&status), "load balancers: 6989 of 8013 pending");
+        status.programming = Some(Programming { load_balancers, left: Some(Duration::from_secs(240)) });
+        assert_eq!(message(&status), "programmed 1024 of 8013 load balancers, 12 % done, about 4 min left");
     }
 
     #[test]

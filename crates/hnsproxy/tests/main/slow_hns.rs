@@ -4,6 +4,8 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::time::Instant;
 
+#[cfg(unix)]
+use hcn_emulator::Pace;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing;
 use serde_json::{Value, json};
@@ -156,20 +158,49 @@ fn a_second_signal_ends_the_program_at_once() {
     hns.emulator.release();
 }
 
+/// The Service of DNS and its slice.
+fn dns() -> Value {
+    let in_system = |mut object: Value, name: &str| {
+        object["metadata"]["namespace"] = json!("kube-system");
+        object["metadata"]["name"] = json!(name);
+        object
+    };
+    json!([in_system(service("dns", "10.96.99.10"), "kube-dns"), in_system(slice("kube-dns", "10.244.99.1"), "dns")])
+}
+
+#[cfg(unix)]
+#[test]
+fn a_start_where_each_write_takes_seconds_is_alive_begins_with_dns_and_estimates_its_end() {
+    let (cluster, hns) = (cluster(2000), Hns::on(&testing::host("9.5", &["L2Bridge"])));
+    cluster.server.load(dns()).unwrap();
+    // 3.3 s for each write.
+    hns.emulator.change_options(|options| options.pace = Pace::Released);
+    let running = start(&cluster, &hns, &[]);
+    let state = running.wait_for_state("an estimate", |state| state["programming"]["seconds_left"].is_u64());
+    assert_eq!(hns.frontends(), ["10.96.99.10:80"]);
+    assert_eq!(state["load_balancers"], json!({"desired": 2001, "in_sync": 1}));
+    // An endpoint and a load balancer for each of the Services that are left.
+    let seconds_left = state["programming"]["seconds_left"].as_f64().unwrap();
+    assert!((2000.0 * 3.3..2000.0 * 30.0).contains(&seconds_left), "{state:#}");
+    let reasons: Vec<_> = state["waiting_for"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+    assert_eq!(reasons, ["LoadBalancersPending", "EndpointsPending"]);
+    let code = |address, path| get(address, path).unwrap().code;
+    assert_eq!([code(running.health, "/healthz"), code(running.health, "/livez")], [200, 200]);
+    assert_eq!(code(running.metrics, "/readyz"), 503);
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
+    let requested = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(requested.elapsed() < SHUTDOWN, "{:?}", requested.elapsed());
+}
+
 #[test]
 fn a_change_of_dns_interrupts_a_long_start() {
     let (cluster, hns) = (cluster(400), l2bridge());
     delay_writes(&hns);
     let _running = start(&cluster, &hns, &[]);
     wait_until("the first writes", || hns.emulator.writes(), |writes| *writes > 5);
-    let in_system = |mut object: Value, name: &str| {
-        object["metadata"]["namespace"] = json!("kube-system");
-        object["metadata"]["name"] = json!(name);
-        object
-    };
-    let dns =
-        [in_system(service("dns", "10.96.99.10"), "kube-dns"), in_system(slice("kube-dns", "10.244.99.1"), "dns")];
-    cluster.server.load(Value::Array(dns.into())).unwrap();
+    cluster.server.load(dns()).unwrap();
     hns.wait_for_frontend("10.96.99.10");
     let before = hns.load_balancers().len();
     assert!(before < 200, "{before} load balancers when DNS has its own");

@@ -51,3 +51,30 @@ pub(super) fn readable_or_absent<T>(result: Result<T, Error>) -> Result<Option<R
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hcn::Hresult;
+
+    use super::*;
+
+    #[test]
+    fn only_an_absent_object_is_read_as_absent() {
+        let of = |code| readable_or_absent::<()>(Err(Error::hns("HcnOpenLoadBalancer", code)));
+        assert_eq!(readable_or_absent(Ok(1)), Ok(Some(Ok(1))));
+        assert_eq!(of(Hresult::ELEMENT_NOT_FOUND), Ok(None));
+        let others = [
+            Hresult::RPC_S_SERVER_UNAVAILABLE,
+            Hresult::ERROR_TIMEOUT,
+            Hresult::E_ACCESSDENIED,
+            Hresult::E_NOTIMPL,
+            Hresult::E_INVALIDARG,
+            Hresult::ERROR_ALREADY_EXISTS,
+        ];
+        for code in others {
+            assert_eq!(of(code), Err(Error::hns("HcnOpenLoadBalancer", code)));
+        }
+        let invalid = Error::Document { function: "HcnQueryLoadBalancerProperties", reason: "no".to_owned() };
+        assert_eq!(readable_or_absent::<()>(Err(invalid)), Ok(Some(Err("no".to_owned()))));
+    }
+}

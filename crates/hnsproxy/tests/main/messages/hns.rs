@@ -1,6 +1,9 @@
 //! Messages about HNS: networks, drift, foreign load balancers, refused writes.
 
+use std::time::Duration;
+
 use hcn::Kind;
+use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing;
 use serde_json::json;
 
@@ -95,4 +98,13 @@ fn a_member_that_cannot_be_read_is_named_once() {
     let log = running.kill();
     let text = format!("LoadBalancer {id}: cannot read Flags {{\"a\":1}}; the member counts as absent");
     assert_eq!(log.iter().filter(|line| line.contains(&text)).count(), 1, "{}", log.join("\n"));
+}
+
+#[test]
+fn a_long_programming_is_logged_with_an_estimate() {
+    let hns = Hns::of("boutique-l2bridge");
+    hns.emulator.inject(Fault::of_each(Which::Writes, Effect::Delay(Duration::from_secs(1))));
+    let running = Running::start(&[&cluster_flag("boutique-l2bridge"), &hns.flag()]);
+    running.wait_for_log(" of 22 load balancers, ");
+    assert_logged(&running.kill(), " % done, about ");
 }
