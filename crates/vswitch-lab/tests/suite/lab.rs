@@ -7,8 +7,8 @@ use hcn::{Guid, Kind};
 use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
 use serde_json::{Value, json};
 use vswitch::assumptions::{Gap, Recreation, ServiceDown};
-use vswitch::{Assumptions, Node};
-use vswitch_lab::{Frontend, Held, Host, New, Place, Setup, Span, Tally, Traffic, Transport, run};
+use vswitch::{Assumptions, DropReason, Node};
+use vswitch_lab::{Frontend, Held, Host, LabError, New, Place, Setup, Span, Tally, Traffic, Transport, run};
 
 const SERVER_PORT: u16 = 8080;
 
@@ -20,7 +20,12 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap().on_virtual_clock();
+        Self::of("L2Bridge")
+    }
+
+    /// With a network of a type.
+    fn of(network_type: &str) -> Self {
+        let emulator = Emulator::from_host(&testing::host("15.5", &[network_type])).unwrap().on_virtual_clock();
         let feed = emulator.follow(1000);
         Self { emulator, feed }
     }
@@ -172,4 +177,65 @@ fn a_server_that_ends_before_its_backend_is_removed_refuses_connections() {
     setup.hosts[0].serves_until = Some(Duration::from_millis(5000));
     let tally = of(&setup, Assumptions::default());
     assert!(tally.new.failed > 10 && tally.held.ended > 10 && tally.held.broken == 0, "{tally:?}");
+}
+
+#[test]
+fn ipv6_is_forwarded_too() {
+    let history = History::new();
+    history.pod("fd00:244:1::9");
+    let pods = ["fd00:244:1::7", "fd00:244:1::8"].map(|address| history.pod(address));
+    let mut document = balancer("fd00:10:96::10", &pods);
+    document["Flags"] = json!(3);
+    history.emulator.add(Kind::LoadBalancer, document);
+    let mut setup = setup(history.film());
+    let host = |last: u8, ports: &[u16]| Host::new(ip(&format!("fd00:244:1::{last}")), Place::Pod, ports);
+    setup.hosts = vec![host(7, &[SERVER_PORT]), host(8, &[SERVER_PORT]), host(9, &[])];
+    setup.traffic.clients = vec![ip("fd00:244:1::9")];
+    setup.traffic.frontends.iter_mut().for_each(|one| one.address = "[fd00:10:96::10]:80".parse().unwrap());
+    let tally = of(&setup, Assumptions::default());
+    assert_eq!((tally.held.kept, tally.new.slow + tally.new.failed), (60, 0), "{tally:?}");
+}
+
+#[test]
+fn pods_of_other_nodes_are_reached_through_the_tunnel() {
+    let history = History::of("Overlay");
+    history.pod("10.244.1.9");
+    let remote = |last: u8| {
+        let provider = json!({"Type": "ProviderAddress", "Settings": {"ProviderAddress": "192.168.77.2"}});
+        let document = json!({
+            "HostComputeNetwork": testing::NETWORKS[0], "Flags": 1, "Policies": [provider],
+            "IpConfigurations": [{"IpAddress": format!("10.244.2.{last}")}], "MacAddress": format!("02-11-0a-f4-02-{last:02}"),
+        });
+        history.emulator.add(Kind::Endpoint, document)
+    };
+    let pods = [7, 8].map(remote);
+    history.balancer("10.96.0.10", &pods);
+    let mut setup = setup(history.film());
+    let server = |address| Host::new(ip(address), Place::Tunnel, &[SERVER_PORT]);
+    setup.hosts = vec![server("10.244.2.7"), server("10.244.2.8"), Host::new(ip("10.244.1.9"), Place::Pod, &[])];
+    setup.traffic.clients = vec![ip("10.244.1.9")];
+    let tally = of(&setup, Assumptions::default());
+    assert_eq!((tally.held.kept, tally.new.slow + tally.new.failed), (60, 0), "{tally:?}");
+    // Without a provider address, nothing is known of the other node.
+    history.emulator.replace(
+        Kind::Endpoint,
+        pods[0],
+        json!({
+            "HostComputeNetwork": testing::NETWORKS[0], "Flags": 1, "IpConfigurations": [{"IpAddress": "10.245.9.7"}],
+        }),
+    );
+    setup.film.extend(history.film());
+    let tally = of(&setup, Assumptions::default());
+    assert!(tally.new.failed > 0 && tally.drops.contains_key(&DropReason::NoProviderAddress), "{tally:?}");
+}
+
+#[test]
+fn a_setup_that_does_not_fit_is_an_error() {
+    let mut setup = setup(quiet().0.film());
+    setup.traffic.clients.push(ip("203.0.113.1"));
+    let unknown = run(&setup, Assumptions::default(), 1);
+    assert!(matches!(unknown, Err(LabError::UnknownClient(_))), "{unknown:?}");
+    setup.traffic.clients.clear();
+    let nobody = run(&setup, Assumptions::default(), 1);
+    assert!(matches!(nobody, Err(LabError::NoTraffic)), "{nobody:?}");
 }
