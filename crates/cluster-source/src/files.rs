@@ -54,6 +54,8 @@ struct Content {
     /// Empty if it is JSON: JSON that is cut is invalid.
     yaml: String,
     documents: Vec<Document>,
+    /// Whether an item of a YAML List is invalid on its own, so that the documents are whole.
+    is_whole: bool,
 }
 
 /// A text that may be cut.
@@ -186,10 +188,15 @@ fn content(
     let is_yaml = parts.iter().any(Part::is_yaml);
     let had_objects = known.documents.iter().any(|document| !document.objects.is_empty());
     let of_hash: HashMap<u64, &Document> = known.documents.iter().map(|document| (document.hash, document)).collect();
-    let documents = match parse(&parts, &of_hash, parsed) {
+    let whole = || document::documents(&text);
+    // Without this, the invalid item would be parsed again each time.
+    let is_known = known.is_whole && whole().iter().all(|document| of_hash.contains_key(&document.hash()));
+    let split = if is_known { None } else { Some(parse(&parts, &of_hash, parsed)) };
+    let (is_whole, documents) = match split {
+        None => (true, parse(&whole(), &of_hash, parsed)),
         // The text of a YAML item is not a whole one, for example if it has an alias of an anchor in another item.
-        Err(_) if parts.iter().any(Part::is_yaml_item) => parse(&document::documents(&text), &of_hash, parsed),
-        documents => documents,
+        Some(Err(_)) if parts.iter().any(Part::is_yaml_item) => (true, parse(&whole(), &of_hash, parsed)),
+        Some(documents) => (false, documents),
     };
     let documents = documents.map_err(syntax)?;
     // A program that writes a file truncates it first, and may fail then.
@@ -211,7 +218,7 @@ fn content(
             return Ok(Read::Unconfirmed(Unconfirmed { length, since }));
         }
     }
-    Ok(Read::Content(Content { yaml: if is_yaml { text } else { String::new() }, documents }))
+    Ok(Read::Content(Content { yaml: if is_yaml { text } else { String::new() }, documents, is_whole }))
 }
 
 /// What a text lacks at its end, compared with the text before. None if they differ in anything else than white space at the end.
@@ -448,6 +455,12 @@ mod tests {
         let text = "apiVersion: v1\nkind: ServiceList\nitems:\n- metadata: {namespace: ns, name: a}\n  spec: &spec\n    clusterIP: 10.0.0.1\n\
             - metadata: {namespace: ns, name: b}\n  spec: *spec\n";
         fs::write(&file, text).unwrap();
-        assert_eq!(names(&open(&file)), ["a", "b"]);
+        let mut files = open(&file);
+        assert_eq!((names(&files), parsed_again(&mut files)), (vec!["a".to_owned(), "b".to_owned()], 0));
+        fs::write(&file, text.replace(" b}", " c}")).unwrap();
+        // The two items up to the invalid one, and the whole document.
+        assert_eq!((parsed_again(&mut files), names(&files)), (3, vec!["a".to_owned(), "c".to_owned()]));
+        fs::write(&file, text.replace("*spec", "{clusterIP: 10.0.0.2}")).unwrap();
+        assert_eq!((parsed_again(&mut files), names(&files)), (2, vec!["a".to_owned(), "b".to_owned()]));
     }
 }

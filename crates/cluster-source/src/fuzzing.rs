@@ -8,7 +8,7 @@ use crate::document::{Part, documents, parts};
 use crate::files::Files;
 use crate::{Catalog, decode_text};
 
-pub use crate::cluster::fuzzing::{environment, kubeconfig, list, plugin_answer, watch};
+pub use crate::cluster::fuzzing::{certificates, environment, kubeconfig, list, plugin_answer, watch};
 
 /// The content of a YAML or JSON file with cluster objects.
 pub fn manifests(bytes: &[u8]) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hcn::call::{Call, Reply};
 use hcn::error::ErrorRecord;
@@ -12,6 +12,7 @@ use hcn::{Error, Event, Guid, Hcn, Hresult, Kind};
 use serde_json::{Value, json};
 
 use crate::builds::{Build, Options, Quirks};
+use crate::clock::Clock;
 use crate::events::Subscribers;
 use crate::faults::{Effect, Fault, Faults, Which};
 use crate::feed::{ChangeFeed, ChangeFeeds, What};
@@ -24,7 +25,7 @@ use crate::v2;
 /// An emulated Host Networking Service. See the documentation of the crate for its limits.
 pub struct Emulator {
     state: Mutex<State>,
-    begun: Instant,
+    clock: Clock,
     hung: Mutex<Hung>,
     released: Condvar,
 }
@@ -58,7 +59,7 @@ impl State {
 /// The locked state. Unlocking it notifies subscribers.
 struct Locked<'a> {
     state: MutexGuard<'a, State>,
-    begun: Instant,
+    clock: &'a Clock,
 }
 
 impl std::ops::Deref for Locked<'_> {
@@ -80,7 +81,7 @@ impl Drop for Locked<'_> {
         let State { store, subscribers, feeds, .. } = &mut *self.state;
         subscribers.tell(store.happened.drain(..));
         if store.is_followed {
-            store.is_followed = feeds.publish(self.begun.elapsed(), store.take_changes());
+            store.is_followed = feeds.publish(self.clock.now(), store.take_changes());
         }
     }
 }
@@ -107,7 +108,7 @@ impl Emulator {
             subscribers: Subscribers::default(),
             feeds: ChangeFeeds::default(),
         };
-        Self { state: Mutex::new(state), begun: Instant::now(), hung: Mutex::default(), released: Condvar::new() }
+        Self { state: Mutex::new(state), clock: Clock::system(), hung: Mutex::default(), released: Condvar::new() }
     }
 
     /// An HNS with the objects of a host document.
@@ -154,9 +155,20 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// The time since its start, which the journal uses.
+    /// The same emulator on a virtual clock, on which delays take no time. Other time passes only by [`advance`](Self::advance).
+    #[must_use]
+    pub fn on_virtual_clock(self) -> Self {
+        Self { clock: Clock::fixed(), ..self }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        self.clock.wait(time);
+    }
+
+    /// The time since its start, which the journal and the change feed use.
     pub fn age(&self) -> Duration {
-        self.begun.elapsed()
+        self.clock.now()
     }
 
     /// All objects, with a host's facts about itself.
@@ -176,7 +188,7 @@ impl Emulator {
     }
 
     fn state(&self) -> Locked<'_> {
-        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), begun: self.begun }
+        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), clock: &self.clock }
     }
 
     pub fn build(&self) -> Build {
@@ -338,7 +350,7 @@ impl Emulator {
         let State { store, feeds, down, .. } = &mut *state;
         store.is_followed = true;
         let service = down.then_some(What::ServiceStopped);
-        feeds.add(self.begun.elapsed(), store.state().chain(service), capacity)
+        feeds.add(self.clock.now(), store.state().chain(service), capacity)
     }
 
     /// The documents of a kind, in the order of creation. Not a native call.
@@ -404,7 +416,7 @@ impl Hcn for Emulator {
             (effects, delay)
         };
         if !delay.is_zero() {
-            std::thread::sleep(delay);
+            self.clock.wait(delay);
         }
         if effects.hang {
             self.hang();
@@ -435,7 +447,7 @@ impl Hcn for Emulator {
             (result, rule, detail) = (Err(code), None, String::new());
         }
         let code = result.as_ref().err().copied().unwrap_or(Hresult::S_OK);
-        journal.note(call, code, store.about, rule.map(|rule| rule.name), self.begun.elapsed());
+        journal.note(call, code, store.about, rule.map(|rule| rule.name), self.clock.now());
         let in_envelope = rule.is_some_and(|rule| store.fails_in_envelope(call, rule)) && !*down;
         result.or_else(|code| {
             let text = code.text().unwrap_or("Unspecified error.");

@@ -14,6 +14,7 @@
 
 pub mod builds;
 mod clients;
+mod clock;
 mod command;
 pub mod conformance;
 pub mod control;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use hcn::call::Call;
 use hcn::{Guid, Hcn, Kind};
@@ -117,6 +118,20 @@ fn a_call_that_changes_an_object_several_times_is_one_change_of_it() {
     emulator.call(&Call::Delete { kind: Kind::Endpoint, id: Guid::nil() }).unwrap_err();
     emulator.remove(Kind::LoadBalancer, Guid::nil());
     assert_eq!(all_seen(&feed), []);
+}
+
+#[test]
+fn a_virtual_clock_makes_times_exact_and_delays_immediate() {
+    let emulator = emulator().on_virtual_clock();
+    emulator.delay("HcnCreateNamespace", Duration::from_secs(3600));
+    let feed = emulator.follow(CAPACITY);
+    emulator.advance(Duration::from_micros(5));
+    namespace(&emulator);
+    emulator.advance(Duration::from_micros(7));
+    emulator.stop(&[]);
+    let times: Vec<_> = changes(&feed).iter().map(|change| change.at.as_micros()).collect();
+    assert_eq!(times, [0, 0, 3_600_000_005, 3_600_000_012]);
+    assert_eq!(emulator.age(), Duration::from_micros(3_600_000_012));
 }
 
 #[test]

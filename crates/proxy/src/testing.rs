@@ -1,10 +1,16 @@
-//! Test builders for minimal Services and slices.
+//! Test builders for minimal Services and slices, and what all tests wait for.
 
 use std::net::IpAddr;
 
 use crate::model::{
     Family, Protocol, Service, ServiceKind, ServiceName, ServicePort, Slice, SliceBackend, SliceName, SlicePort,
 };
+use crate::reconcile::{Reconciler, Unready};
+
+/// Whether only a missing network keeps HNS from being in sync.
+pub fn waits_only_for_networks(reconciler: &Reconciler) -> bool {
+    reconciler.unready().iter().all(|unready| matches!(unready, Unready::NetworkMissing { .. }))
+}
 
 fn split(name: &str) -> (&str, &str) {
     name.split_once('/').expect("a name of the form namespace/name")

@@ -27,6 +27,8 @@ mod networks;
 mod oracle;
 #[path = "suite/outages.rs"]
 mod outages;
+#[path = "suite/packets/mod.rs"]
+mod packets;
 #[path = "suite/progress.rs"]
 mod progress;
 #[path = "suite/properties/mod.rs"]

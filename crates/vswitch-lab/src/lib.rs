@@ -18,4 +18,4 @@ mod tally;
 
 pub use lab::{LabError, run};
 pub use setup::{Frontend, Host, Place, Setup, Traffic, Transport};
-pub use tally::{Held, New, Span, Tally};
+pub use tally::{Held, New, Range, Span, Tally};

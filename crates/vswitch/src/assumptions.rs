@@ -158,7 +158,7 @@ choices! {
         Rehashed: "its backend is selected again", Assumed;
     }
     recreation: Recreation, "Does a flow stay on its backend when its load balancer is deleted and created again with the backend?" {
-        Rehashed: "its backend is selected again", Assumed;
+        Rehashed: "its backend is selected again", Field("kubernetes 113842");
         Stays: "it stays", Assumed;
     }
     removed_backend: RemovedBackend, "What happens to a flow whose backend is no longer in its load balancer?" {
@@ -175,7 +175,7 @@ choices! {
         Reset: "a TCP client gets a reset", Assumed;
     }
     service_down: ServiceDown, "What happens to the rules while the HNS service is stopped?" {
-        RulesStay: "they stay", Documented("VFP: A Virtual Switch Platform for Host SDN in the Public Cloud (NSDI 2017)");
+        RulesStay: "they stay", Assumed;
         RulesLost: "they are removed, and come back with the service", Assumed;
     }
     node_port: NodePortAddresses, "On which addresses of the node is a load balancer without a VIP reachable?" {

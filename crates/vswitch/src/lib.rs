@@ -18,6 +18,9 @@
 pub mod assumptions;
 mod change;
 mod flows;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod instant;
 mod layers;
@@ -28,6 +31,14 @@ mod policy;
 mod port;
 mod rules;
 mod switch;
+#[cfg(feature = "testing")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a bad packet should stop the test"
+)]
+pub mod testing;
 pub mod trace;
 mod verdict;
 
@@ -37,6 +48,7 @@ pub use instant::Instant;
 pub use node::Node;
 pub use packet::Tuple;
 pub use port::PortId;
-pub use switch::{SOURCE_PORTS, Switch};
+pub use rules::Backend;
+pub use switch::{Explanation, SOURCE_PORTS, Switch};
 pub use trace::Trace;
 pub use verdict::{Delivery, DropReason, Encapsulation, Verdict};

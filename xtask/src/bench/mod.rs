@@ -3,6 +3,7 @@
 //! Each file is one benchmark, a function that returns a [`Table`], which is printed and written as JSON to `target/bench/NAME.json`.
 
 mod change;
+mod connections;
 mod idle;
 mod loss;
 mod native_call;
@@ -37,10 +38,11 @@ pub(crate) struct Table {
 
 type Benchmark = fn() -> Result<Table>;
 
-const BENCHMARKS: [(&str, Benchmark); 8] = [
+const BENCHMARKS: [(&str, Benchmark); 9] = [
     ("native_call", native_call::run),
     ("start", start::run),
     ("change", change::run),
+    ("connections", connections::run),
     ("idle", idle::run),
     ("loss", loss::run),
     ("rollout", rollout::run),

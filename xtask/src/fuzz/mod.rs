@@ -39,7 +39,7 @@ const INSTRUMENTATION: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
 ];
-/// The longest input in bytes.
+/// The longest input in bytes. The limits of the fuzz targets hold for it.
 const MAX_INPUT: usize = 64 << 10;
 /// In seconds, for an input that never ends. The program itself checks its processor time, which other processes do not prolong.
 const HANG: u32 = 60;

@@ -24,6 +24,8 @@ use super::server_url::server_url;
 use crate::change::Change;
 use crate::file_text::decode_text;
 
+pub use super::tls::certificates;
+
 /// A folder that does not exist, so that no file of this host is read through a relative path.
 const NOWHERE: &str = "/nonexistent/folder";
 /// Refuses connections.

@@ -22,6 +22,28 @@ impl Block<'_> {
     }
 }
 
+/// Why a text has no certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoCertificates {
+    /// It has a private key instead.
+    Key,
+    Nothing,
+}
+
+/// The certificates of a text.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn certificates(text: &str) -> Result<Vec<Block<'_>>, NoCertificates> {
+    let (certificates, others): (Vec<_>, Vec<_>) =
+        blocks(text).into_iter().partition(|block| block.label == "CERTIFICATE");
+    match certificates.as_slice() {
+        [] if others.iter().any(Block::is_key) => Err(NoCertificates::Key),
+        [] => Err(NoCertificates::Nothing),
+        _ => Ok(certificates),
+    }
+}
+
 /// The blocks of a text. Text between them is ignored, and so is a block without an end.
 pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use proxy::model::ServiceName;
 
 pub use crate::config::LogFormat;
@@ -282,8 +282,21 @@ fn service_name(text: &str) -> Result<ServiceName, String> {
 /// # Errors
 /// If it is invalid, or asks for `--help` or `--version`: the error prints that, too.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    parse_with(&mut Cli::command(), arguments)
+}
+
+/// As [`parse`], with the definition of the command line, which can be used again.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(
+    command: &mut clap::Command,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, clap::Error> {
     let arguments = normalise(arguments.into_iter().collect());
-    Cli::try_parse_from(&arguments).map_err(|mut error| {
+    let matches = command.try_get_matches_from_mut(&arguments);
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(command)));
+    parsed.map_err(|mut error| {
         if let Some(tip) = separate_value(&error, &arguments) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
@@ -322,8 +335,6 @@ fn normalise(mut arguments: Vec<OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::Config;
 

@@ -63,17 +63,29 @@ fn facts(host: &Host, networks: &[Value]) -> Facts {
 /// # Errors
 /// If the document or dump cannot be read or is invalid.
 pub fn emulator(path: Option<&Path>) -> Result<(Host, Arc<Emulator>), HnsError> {
-    let shown = path.unwrap_or(Path::new("the bare host"));
+    let content = path.map_or_else(|| bare_host().map(Content::Host), dump::read)?;
+    emulator_with(path.unwrap_or(Path::new("the bare host")), content)
+}
+
+/// As [`emulator`], with the text of a file.
+///
+/// # Errors
+/// As [`emulator`].
+#[cfg(feature = "fuzzing")]
+pub fn emulator_of_text(path: &Path, text: &str) -> Result<(Host, Arc<Emulator>), HnsError> {
+    emulator_with(path, dump::of_text(path, text)?)
+}
+
+fn emulator_with(path: &Path, content: Content) -> Result<(Host, Arc<Emulator>), HnsError> {
     let invalid =
-        |error: hcn_emulator::HostError| HnsError::InvalidHost { path: shown.to_owned(), reason: error.to_string() };
-    let Dump { host, objects, version_is_assumed, left_out } =
-        match path.map_or_else(|| bare_host().map(Content::Host), dump::read)? {
-            Content::Host(host) => {
-                let emulator = Emulator::from_host(&host).map_err(invalid)?;
-                return Ok((host, Arc::new(emulator)));
-            }
-            Content::Dump(dump) => dump,
-        };
+        |error: hcn_emulator::HostError| HnsError::InvalidHost { path: path.to_owned(), reason: error.to_string() };
+    let Dump { host, objects, version_is_assumed, left_out } = match content {
+        Content::Host(host) => {
+            let emulator = Emulator::from_host(&host).map_err(invalid)?;
+            return Ok((host, Arc::new(emulator)));
+        }
+        Content::Dump(dump) => dump,
+    };
     left_out.iter().for_each(|one| tracing::warn!("dump of HNS: {one}; leaving it out"));
     if version_is_assumed {
         tracing::warn!(version = host.hns_version, "no object of the dump has the version of HNS, assuming one");

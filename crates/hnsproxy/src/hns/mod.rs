@@ -18,6 +18,8 @@ use crate::saved_file;
 pub use args::{HnsApi, HnsArgs, HnsChoice};
 #[cfg(feature = "emulator")]
 pub use emulated::emulator;
+#[cfg(all(feature = "emulator", feature = "fuzzing"))]
+pub use emulated::emulator_of_text;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HnsError {

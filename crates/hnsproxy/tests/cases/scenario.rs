@@ -12,6 +12,7 @@ use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing::{self, NETWORKS};
 use hnsproxy::view;
+use proxy::testing::waits_only_for_networks;
 use proxy::{Host, Next, Reconciler, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -316,7 +317,7 @@ impl Scenario {
                 let refused = matches!(failure, proxy::apply::Failure::Hns(_));
                 assert!(failing || !refused, "{}: {failure}", outcome.step);
             }
-            if report.outcomes.is_empty() && (self.is_settled() || failing) {
+            if report.outcomes.is_empty() && (waits_only_for_networks(&self.reconciler) || failing) {
                 return;
             }
             match report.next {
@@ -325,11 +326,6 @@ impl Scenario {
             }
         }
         assert!(failing, "not in sync: {:?}", self.reconciler.plan(self.now));
-    }
-
-    /// Whether only a missing network keeps HNS from being in sync.
-    fn is_settled(&self) -> bool {
-        self.reconciler.unready().iter().all(|unready| matches!(unready, proxy::Unready::NetworkMissing { .. }))
     }
 
     fn is_in_second(&self, endpoint: &view::EndpointState) -> bool {

@@ -36,14 +36,14 @@ pub struct Job {
 pub(super) enum Fact {
     /// The endpoint exists. HNS may have given it another id than the requested one.
     Endpoint {
-        asked: Guid,
+        requested: Guid,
         id: Guid,
         observed: ObservedEndpoint,
     },
     EndpointDeleted(Guid),
     /// The load balancer exists. As for an endpoint, HNS may have given it another id.
     LoadBalancer {
-        asked: Guid,
+        requested: Guid,
         id: Guid,
         observed: ObservedLoadBalancer,
     },
@@ -149,29 +149,29 @@ impl Job {
 
     fn create_load_balancer(
         &self,
-        asked: Guid,
+        requested: Guid,
         document: &LoadBalancer,
         client: &Client,
         facts: &mut Vec<Fact>,
     ) -> Result<(), Failure> {
         let observed = ObservedLoadBalancer::of(document, &self.capabilities, Owner::Us);
         let endpoints = || observed.endpoints.to_vec();
-        let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: asked, endpoints: endpoints() };
-        let id = match client.create_load_balancer(asked, document) {
+        let uncertain = || Fact::CreateUncertain { kind: Kind::LoadBalancer, id: requested, endpoints: endpoints() };
+        let id = match client.create_load_balancer(requested, document) {
             Err(error) if error.class() == Class::Exists => {
                 // An earlier call may have created it before it failed. Compare the content. If the read fails, the load balancer may
                 // be ours, even if the requested id is absent: HNS may have chosen another id.
-                let existing = match client.load_balancer(asked).inspect_err(|_| facts.push(uncertain())) {
+                let existing = match client.load_balancer(requested).inspect_err(|_| facts.push(uncertain())) {
                     Ok(existing) => existing,
                     // The id is free, so the frontend is in use, for example after HNS restored older objects (kubernetes 139519).
                     Err(absent) if absent.class() == Class::Absent => return Err(Failure::FrontendTaken(error)),
                     Err(failed) => return Err(more_telling(error, failed).into()),
                 };
                 if identity::load_balancer_content(&existing, &self.capabilities) != observed.content {
-                    facts.push(Fact::ContentNotOfId(asked));
+                    facts.push(Fact::ContentNotOfId(requested));
                     return Err(Failure::OtherContent);
                 }
-                asked
+                requested
             }
             Err(error) => {
                 // The load balancer may exist, so its endpoints must not be deleted.
@@ -182,7 +182,7 @@ impl Job {
             }
             Ok(id) => id,
         };
-        facts.push(Fact::LoadBalancer { asked, id, observed });
+        facts.push(Fact::LoadBalancer { requested, id, observed });
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl Job {
                 if backends(&read_back).is_some_and(|read| read != backends(document).unwrap_or_default()) {
                     return Err(Failure::ModifyHadNoEffect);
                 }
-                facts.push(Fact::LoadBalancer { asked: id, id, observed });
+                facts.push(Fact::LoadBalancer { requested: id, id, observed });
                 return Ok(());
             }
             if identity::load_balancer_content(&read_back, &self.capabilities) != observed.content {
@@ -228,7 +228,7 @@ impl Job {
             }
             facts.extend(self.proves.then_some(Fact::ModifyWorks));
         }
-        facts.push(Fact::LoadBalancer { asked: id, id, observed });
+        facts.push(Fact::LoadBalancer { requested: id, id, observed });
         Ok(())
     }
 
@@ -273,24 +273,24 @@ fn deletion(result: &Result<(), Error>, id: Guid, deleted: Fact) -> Option<Fact>
 
 fn create_endpoint(
     network: Guid,
-    asked: Guid,
+    requested: Guid,
     document: &Endpoint,
     client: &Client,
     facts: &mut Vec<Fact>,
 ) -> Result<(), Failure> {
-    let uncertain = || Fact::CreateUncertain { kind: Kind::Endpoint, id: asked, endpoints: Vec::new() };
-    let id = match client.create_endpoint(network, asked, document) {
+    let uncertain = || Fact::CreateUncertain { kind: Kind::Endpoint, id: requested, endpoints: Vec::new() };
+    let id = match client.create_endpoint(network, requested, document) {
         Err(error) if error.class() == Class::Exists => {
             // As for load balancers: an earlier call may have created it.
             // If the id is free, the address is in use.
-            let existing = client.endpoint(asked).inspect_err(|_| facts.push(uncertain()));
+            let existing = client.endpoint(requested).inspect_err(|_| facts.push(uncertain()));
             let existing = existing.map_err(|failed| more_telling(error, failed))?;
             let content = |endpoint| identity::endpoint_content(network, endpoint);
             if content(&existing) != content(document) {
-                facts.push(Fact::ContentNotOfId(asked));
+                facts.push(Fact::ContentNotOfId(requested));
                 return Err(Failure::OtherContent);
             }
-            asked
+            requested
         }
         Err(error) => {
             if is_creation_uncertain(&error) {
@@ -300,6 +300,6 @@ fn create_endpoint(
         }
         Ok(id) => id,
     };
-    facts.push(Fact::Endpoint { asked, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
+    facts.push(Fact::Endpoint { requested, id, observed: ObservedEndpoint::of(network, document, Owner::Us) });
     Ok(())
 }

@@ -288,18 +288,18 @@ impl<'a> Queue<'a> {
         // Our own writes make nothing dirty: the plan has taken them into account.
         let mut ignored = Dirty::default();
         match fact {
-            Fact::Endpoint { asked, id, observed } => {
+            Fact::Endpoint { requested, id, observed } => {
                 // HNS may ignore the requested id, and load balancers of this plan have the requested one.
-                if asked != id {
-                    self.renamed.insert(asked, id);
-                    self.observed.forget_perhaps_created(Kind::Endpoint, asked);
+                if requested != id {
+                    self.renamed.insert(requested, id);
+                    self.observed.forget_perhaps_created(Kind::Endpoint, requested);
                 }
                 self.observed.insert_endpoint(id, observed, &mut ignored);
             }
             Fact::EndpointDeleted(id) => self.observed.forget_endpoint(id, &mut ignored),
-            Fact::LoadBalancer { asked, id, observed } => {
-                if asked != id {
-                    self.observed.forget_perhaps_created(Kind::LoadBalancer, asked);
+            Fact::LoadBalancer { requested, id, observed } => {
+                if requested != id {
+                    self.observed.forget_perhaps_created(Kind::LoadBalancer, requested);
                 }
                 self.observed.insert_load_balancer(id, observed, &mut ignored);
             }
@@ -486,9 +486,9 @@ mod tests {
         observed.mark_perhaps_created(Kind::Endpoint, id(1), &[]);
         let mut queue = Queue::new(Vec::new(), &mut observed, &mut capabilities, &mut modify_verified);
         let balancer = ObservedLoadBalancer::of(&document(&[]), queue.capabilities, Owner::Us);
-        queue.apply_fact(Fact::LoadBalancer { asked: id(1), id: id(2), observed: balancer });
+        queue.apply_fact(Fact::LoadBalancer { requested: id(1), id: id(2), observed: balancer });
         let endpoint = ObservedEndpoint::of(Guid::nil(), &Endpoint::default(), Owner::Us);
-        queue.apply_fact(Fact::Endpoint { asked: id(1), id: id(3), observed: endpoint });
+        queue.apply_fact(Fact::Endpoint { requested: id(1), id: id(3), observed: endpoint });
         assert_eq!(observed.perhaps_created_count(), 0);
     }
 }

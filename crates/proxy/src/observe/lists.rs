@@ -1,7 +1,5 @@
 //! Updates the observed state from lists of HNS, and reads the documents of new objects.
 
-use std::net::IpAddr;
-
 use hcn::client::Listed;
 use hcn::schema::LoadBalancer;
 use hcn::{ApiVersion, Client, Error, Guid, Kind};
@@ -88,17 +86,11 @@ impl Observed {
         if !is_v1 {
             self.verify_v1_endpoints(client, &mut listed, &expected)?;
         }
-        // An alternative id is not expected, so without unexpected ids none has to be computed.
-        let any_unexpected =
-            listed.iter().any(|(_, listed)| identity::is_ours(listed.id) && !expected.contains_key(&listed.id));
+        let is_unexpected = |id: &Guid| identity::is_ours(*id) && !expected.contains_key(id);
+        let unexpected: FxHashSet<Guid> = present.iter().copied().filter(is_unexpected).collect();
         listed.retain_mut(|(network, listed)| match expected.remove(&listed.id) {
-            // It was modified in place and then disappeared, or an earlier process has replaced it under an alternative id because another
-            // program had modified it, or the v1 list shows other content. The v1 list can be wrong, so the endpoint is read on its own.
-            Some(known)
-                if self.untrusted_ids.contains(&listed.id)
-                    || any_unexpected && has_alternative(&known, &present)
-                    || shows_other(&listed.document, &known) =>
-            {
+            // The v1 list can be wrong, so the endpoint is read on its own.
+            Some(known) if self.is_id_in_doubt(listed, &known, &unexpected) => {
                 listed.document = listed.document.take().filter(|_| is_v1);
                 true
             }
@@ -456,17 +448,6 @@ fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>
         None::<()>
     };
     client.load_balancers_from_v1_list(fill).is_ok()
-}
-
-/// Whether HNS has an endpoint with the alternative id of one that we would create.
-fn has_alternative(expected: &ObservedEndpoint, present: &FxHashSet<Guid>) -> bool {
-    let id = |address: &IpAddr| identity::endpoint_id(*address, expected.content.alternative());
-    expected.addresses.iter().map(id).any(|id| present.contains(&id))
-}
-
-/// Whether a listed document differs from the content that the id of its endpoint shows.
-pub(super) fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
-    document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
 }
 
 /// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.

@@ -5,13 +5,15 @@
 //! they write there. So the object is read on its own, and its document is compared. If the list is wrong about too many
 //! objects, it is not used again.
 
+use std::net::IpAddr;
+
 use hcn::client::Listed;
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Client, Error, Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
-use super::lists::{ListedEndpoint, shows_other};
+use super::lists::ListedEndpoint;
 use super::read::readable_or_absent;
 use super::record::{unreadable_endpoint_place, unreadable_place};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
@@ -28,6 +30,11 @@ const MAX_MISREPRESENTED: usize = 4;
 /// others.
 const MAX_UNVERIFIED: usize = 16;
 
+/// Whether a listed document differs from the content that the id of its endpoint shows.
+fn shows_other(document: &Option<Result<ObservedEndpoint, String>>, known: &ObservedEndpoint) -> bool {
+    document.as_ref().is_some_and(|shown| shown.as_ref().ok().is_none_or(|shown| shown.content != known.content))
+}
+
 /// What the entries of a list suggest about the objects that are verified.
 struct Suspects {
     /// The objects whose entry differs from what was written.
@@ -37,6 +44,21 @@ struct Suspects {
 }
 
 impl Observed {
+    /// Whether an endpoint that was not known before a list may have other content than its id shows: it was modified in place and then
+    /// disappeared, or the v1 list shows other content, or an earlier process has replaced it under an alternative id, because another program
+    /// had modified it.
+    pub(super) fn is_id_in_doubt(
+        &self,
+        listed: &Listed<ObservedEndpoint>,
+        known: &ObservedEndpoint,
+        unexpected: &FxHashSet<Guid>,
+    ) -> bool {
+        let alternative = |address: &IpAddr| identity::endpoint_id(*address, known.content.alternative());
+        self.untrusted_ids.contains(&listed.id)
+            || shows_other(&listed.document, known)
+            || !unexpected.is_empty() && known.addresses.iter().map(alternative).any(|id| unexpected.contains(&id))
+    }
+
     /// Reads our remote endpoints whose list entry differs from what was written: two calls for each.
     pub(super) fn verify_endpoints(
         &mut self,

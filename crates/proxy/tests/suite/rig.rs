@@ -10,7 +10,8 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing::{NETWORKS, host};
 use proptest::prelude::*;
 use proxy::model::{Service, Slice};
-use proxy::{Host, Next, Reconciler, Report, Settings, Unready};
+use proxy::testing::waits_only_for_networks;
+use proxy::{Host, Next, Reconciler, Report, Settings};
 use serde_json::Value;
 
 pub(crate) const NETWORK: Guid = NETWORKS[0];
@@ -118,7 +119,7 @@ impl Rig {
         for _ in 0..50 {
             self.proxy.audit(&self.client).unwrap();
             let report = self.run();
-            if self.is_settled() && report.outcomes.is_empty() {
+            if waits_only_for_networks(&self.proxy) && report.outcomes.is_empty() {
                 return;
             }
             if let Next::At(due) = report.next {
@@ -126,11 +127,6 @@ impl Rig {
             }
         }
         panic!("no end: {:?}", self.proxy.plan(self.now));
-    }
-
-    /// Whether only a missing network keeps HNS from being in sync.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.proxy.unready().iter().all(|unready| matches!(unready, Unready::NetworkMissing { .. }))
     }
 
     /// A new process on the same HNS with the same cluster.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hcn::{ApiVersion, Kind};
 use proxy::Unready;
+use proxy::model::ServiceName;
 use serde_json::{Value, json};
 
 use crate::faults::{back, empty, ids, serve, writes};
@@ -93,6 +94,27 @@ fn endpoints_that_a_skipped_load_balancer_may_use_are_not_deleted() {
         rig.settle();
         assert_eq!((rig.objects(), rig.proxy.unready()), (vec![], vec![]));
     }
+}
+
+#[test]
+fn of_a_foreign_load_balancer_that_is_skipped_only_the_readable_backends_keep_endpoints() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1", "10.244.2.2"]);
+    rig.sync();
+    let used = ids(&rig, Kind::Endpoint)[0];
+    for (backends, port) in [(json!([used]), json!("x")), (json!("x"), json!(80))] {
+        rig.emulator.add(
+            Kind::LoadBalancer,
+            json!({"HostComputeEndpoints": backends, "FrontendVIPs": ["172.16.0.1"],
+                   "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": port}],
+                   "SchemaVersion": {"Major": 2, "Minor": 0}}),
+        );
+    }
+    rig.sync();
+    rig.proxy.delete_service(&ServiceName::new("ns", "web"));
+    rig.settle();
+    assert_eq!((rig.proxy.observed().skipped().count(), ids(&rig, Kind::Endpoint)), (2, vec![used]));
+    assert_eq!(rig.proxy.unready(), []);
 }
 
 #[test]

@@ -10,8 +10,7 @@ use crate::packet::TcpFlags;
 use crate::rules::Revision;
 use crate::{Encapsulation, Instant, Tuple};
 
-/// A flow without packets for this long is forgotten, in microseconds. The value is that of port flow settings in the output of
-/// Microsoft's networkhealth.ps1.
+/// A flow without packets for this long is forgotten, in microseconds. Assumed: the default of Azure's load balancers.
 pub(crate) const IDLE_LIMIT: u64 = 240_000_000;
 
 /// A TCP flow that was closed is forgotten after this long, in microseconds. Assumed: long enough for the last acknowledgements.

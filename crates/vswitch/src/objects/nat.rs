@@ -33,8 +33,7 @@ impl OutboundNat {
         })
     }
 
-    /// Whether the policy translates only some destinations. kube-proxy's documentation calls such a policy for the endpoint's own address
-    /// loopback DSR.
+    /// Whether the policy translates only some destinations. CNI plugins create one for the address of the endpoint itself (`loopbackDSR`).
     pub(crate) fn is_for_destinations(&self) -> bool {
         !self.destinations.is_empty()
     }

@@ -9,7 +9,8 @@ use hcn::schema::{LoadBalancer, LoadBalancerFlags};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-pub(crate) use rule::{Backend, Frontend, Rule};
+pub use rule::Backend;
+pub(crate) use rule::{Frontend, Rule};
 
 use crate::assumptions::{Assumptions, BackendOrder, RemovedEndpoint};
 use crate::objects::Objects;

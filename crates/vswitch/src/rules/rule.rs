@@ -25,11 +25,13 @@ impl Frontend {
     }
 }
 
-/// A backend of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backend {
-    pub(crate) endpoint: Guid,
-    pub(crate) address: SocketAddr,
+/// A backend of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Backend {
+    /// The endpoint.
+    pub endpoint: Guid,
+    /// The address of the family of the frontend, and the internal port.
+    pub address: SocketAddr,
 }
 
 /// A frontend of a load balancer, and what happens to packets to it.
@@ -50,14 +52,14 @@ pub(crate) struct Rule {
     pub(crate) backends: Vec<Backend>,
 }
 
-/// The rules of a load balancer: one for each port mapping and VIP. Mappings with a port of 0 and invalid VIPs have none.
+/// The rules of a load balancer: one for each port mapping and VIP. An invalid VIP has none.
 pub(crate) fn compile(id: Guid, document: &LoadBalancer, resolved: &Resolved) -> SmallVec<[Rule; 1]> {
     let mut vips: SmallVec<[IpAddr; 1]> = document.vips().collect();
     if document.frontend_vips.is_empty() {
         let is_ipv6 = document.flags.contains(LoadBalancerFlags::IPV6);
         vips.push(if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() });
     }
-    let mappings = document.port_mappings.iter().filter(|mapping| mapping.external_port != 0);
+    let mappings = document.port_mappings.iter();
     mappings.flat_map(|mapping| vips.iter().map(move |vip| rule(id, document, mapping, *vip, resolved))).collect()
 }
 

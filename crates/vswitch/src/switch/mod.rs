@@ -1,6 +1,7 @@
 //! The switch: changes in, packets through.
 
 mod compare;
+mod explain;
 mod source_port;
 
 use crate::assumptions::{Gap, ReplyConflict};
@@ -12,6 +13,7 @@ use crate::policy::Policy;
 use crate::trace::{FlowMatch, Step, Tracer};
 use crate::{Assumptions, Change, Delivery, DropReason, Encapsulation, Instant, Node, PortId, Trace, Tuple, Verdict};
 
+pub use explain::Explanation;
 pub use source_port::SOURCE_PORTS;
 
 /// The virtual switch of one node.

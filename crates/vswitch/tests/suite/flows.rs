@@ -2,12 +2,13 @@
 
 use hcn::Kind;
 use serde_json::{Value, json};
+use smoltcp::wire::TcpPacket;
 use vswitch::assumptions::{
     ExternalFlag, Gap, Modification, Recreation, RemovedBackend, RemovedEndpoint, ReplyConflict, ServiceDown,
 };
-use vswitch::{Assumptions, Change, Instant, PortId};
+use vswitch::{Assumptions, Change, Instant, PortId, Verdict};
 
-use crate::world::{POD_11, POD_12, REMOTE_21, REMOTE_22, Send, World, balancer, pod};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, REMOTE_22, World, balancer, pod, tuple};
 
 const VIP: &str = "10.96.0.10:80";
 
@@ -23,11 +24,11 @@ fn external(backends: &[u128]) -> Value {
 fn client_of_21(world: &mut World) -> String {
     let clients = (4000..4100).map(|port| format!("10.244.1.11:{port}"));
     let of_21 = |client: &String| {
-        let sent = world.send(pod(POD_11), Send::Syn, client, VIP);
+        let sent = world.send(pod(POD_11), PacketKind::Syn, client, VIP);
         sent.ends_with("10.244.2.21:8080")
     };
     let client = { clients }.find(of_21).expect("one of a hundred connections has the backend");
-    world.send(pod(POD_11), Send::Ack, &client, VIP);
+    world.send(pod(POD_11), PacketKind::Ack, &client, VIP);
     client
 }
 
@@ -37,7 +38,7 @@ fn after(assumptions: Assumptions, before: &Value, change: impl FnOnce(&mut Worl
     world.balancer(0x100, before);
     let client = client_of_21(&mut world);
     change(&mut world);
-    let next = world.send(pod(POD_11), Send::Ack, &client, VIP);
+    let next = world.send(pod(POD_11), PacketKind::Ack, &client, VIP);
     match next.rsplit_once(" -> ") {
         Some((_, to)) if !next.starts_with("reset") => format!("to {to}"),
         _ if next.starts_with("reset") => "reset".to_owned(),
@@ -83,10 +84,10 @@ fn staying_of(count: usize, assumptions: Assumptions, before: &Value, change: im
     let send = |world: &mut World, what| -> Vec<_> {
         clients.iter().map(|client| world.send(pod(POD_11), what, client, VIP)).collect()
     };
-    let first = send(&mut world, Send::Syn);
-    send(&mut world, Send::Ack);
+    let first = send(&mut world, PacketKind::Syn);
+    send(&mut world, PacketKind::Ack);
     change(&mut world);
-    let then = send(&mut world, Send::Ack);
+    let then = send(&mut world, PacketKind::Ack);
     let stay = first.iter().zip(&then).filter(|(first, then)| first == then).count();
     match stay {
         0 => "none",
@@ -152,13 +153,13 @@ fn packets_of_a_missing_load_balancer_are_dropped_or_reset() {
         world.open(pod(POD_11), "10.244.1.11:4000", VIP);
         world.remove(Kind::LoadBalancer, 0x100);
         let seen = [
-            world.send(pod(POD_11), Send::Ack, "10.244.1.11:4000", VIP),
-            world.send(pod(POD_12), Send::Ack, "10.244.1.12:8080", "10.244.1.11:4000"),
-            world.send(pod(POD_11), Send::Syn, "10.244.1.11:4001", VIP),
-            world.send(pod(POD_11), Send::Rst, "10.244.1.11:4001", VIP),
+            world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP),
+            world.send(pod(POD_12), PacketKind::Ack, "10.244.1.12:8080", "10.244.1.11:4000"),
+            world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4001", VIP),
+            world.send(pod(POD_11), PacketKind::Rst, "10.244.1.11:4001", VIP),
         ];
         world.balancer(0x200, &cluster_ip(&[POD_12]));
-        let next = world.send(pod(POD_11), Send::Ack, "10.244.1.11:4000", VIP);
+        let next = world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP);
         (seen, next)
     });
     let dropped = "dropped: load balancer missing".to_owned();
@@ -181,11 +182,11 @@ fn a_stopped_service_keeps_or_loses_its_rules() {
         world.switch.apply(Change::ServiceStopped);
         // HNS loses the load balancer; the switch learns of it when the service runs again.
         world.remove(Kind::LoadBalancer, 0x100);
-        let stopped = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+        let stopped = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
         world.switch.apply(Change::ServiceStarted);
-        let started = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4001", VIP);
+        let started = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4001", VIP);
         world.balancer(0x100, &cluster_ip(&[POD_12]));
-        let again = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4002", VIP);
+        let again = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4002", VIP);
         [stopped, started, again]
     });
     let missing = "dropped: load balancer missing";
@@ -232,7 +233,7 @@ fn a_load_balancer_that_is_programmed_again_forgets_removed_endpoints() {
     world.balancer(0x100, &cluster_ip(&[REMOTE_21]));
     world.remove(Kind::Endpoint, REMOTE_21);
     world.balancer(0x100, &cluster_ip(&[REMOTE_21]));
-    let seen = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let seen = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     assert_eq!(seen, "dropped: no backend with an address of the family");
 }
 
@@ -241,7 +242,7 @@ fn an_endpoint_that_comes_after_its_load_balancer_is_used() {
     let mut world = World::l2bridge(Assumptions::default());
     world.balancer(0x100, &cluster_ip(&[0x70]));
     world.endpoint(0x70, json!({ "IpConfigurations": [{ "IpAddress": "10.244.1.70" }] }));
-    let seen = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let seen = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     assert_eq!(seen, "pod 70: 10.244.1.11:4000 -> 10.244.1.70:8080");
 }
 
@@ -270,7 +271,7 @@ fn a_connection_that_is_opened_again_may_get_another_backend() {
     world.balancer(0x100, &cluster_ip(&[POD_12]));
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
     world.balancer(0x100, &cluster_ip(&[REMOTE_21]));
-    let seen = [Send::Ack, Send::Syn].map(|what| world.send(pod(POD_11), what, "10.244.1.11:4000", VIP));
+    let seen = [PacketKind::Ack, PacketKind::Syn].map(|what| world.send(pod(POD_11), what, "10.244.1.11:4000", VIP));
     assert_eq!(seen, ["pod 12: 10.244.1.11:4000 -> 10.244.1.12:8080", "uplink: 10.244.1.11:4000 -> 10.244.2.21:8080"]);
 }
 
@@ -278,8 +279,8 @@ fn a_connection_that_is_opened_again_may_get_another_backend() {
 fn a_repeated_first_packet_keeps_the_source_port() {
     let mut world = World::l2bridge(Assumptions::default());
     world.balancer(0x100, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.96.0.10"] })));
-    let first = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
-    let again = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let first = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
+    let again = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     assert_eq!(first, again);
     assert_eq!(world.switch.flow_count(), 1);
 }
@@ -288,9 +289,9 @@ fn a_repeated_first_packet_keeps_the_source_port() {
 fn a_flow_keeps_its_source_port_when_other_rules_change() {
     let mut world = World::l2bridge(Assumptions::default());
     world.balancer(0x100, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.96.0.10"] })));
-    let first = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let first = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     world.balancer(0x200, &balancer(&[REMOTE_21], json!({ "FrontendVIPs": ["10.96.0.20"] })));
-    let then = world.send(pod(POD_11), Send::Ack, "10.244.1.11:4000", VIP);
+    let then = world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP);
     assert_eq!(first, then);
 }
 
@@ -306,12 +307,12 @@ fn idle_and_closed_flows_are_forgotten() {
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
     assert_eq!([idle(&mut world, 240), idle(&mut world, 1)], [1, 0]);
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
-    world.send(pod(POD_11), Send::Fin, "10.244.1.11:4000", VIP);
+    world.send(pod(POD_11), PacketKind::Fin, "10.244.1.11:4000", VIP);
     assert_eq!(idle(&mut world, 3), 1);
-    world.send(pod(POD_12), Send::Fin, "10.244.1.12:8080", "10.244.1.11:4000");
+    world.send(pod(POD_12), PacketKind::Fin, "10.244.1.12:8080", "10.244.1.11:4000");
     assert_eq!([idle(&mut world, 2), idle(&mut world, 1)], [1, 0]);
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
-    world.send(pod(POD_12), Send::Rst, "10.244.1.12:8080", "10.244.1.11:4000");
+    world.send(pod(POD_12), PacketKind::Rst, "10.244.1.12:8080", "10.244.1.11:4000");
     assert_eq!(idle(&mut world, 3), 0);
 }
 
@@ -322,20 +323,20 @@ fn flows_of_a_removed_pod_end() {
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
     world.open(PortId::Host, "10.0.0.4:4000", VIP);
     world.remove(Kind::Endpoint, POD_11);
-    let reply = world.send(pod(POD_12), Send::Ack, "10.244.1.12:8080", "10.244.1.11:4000");
+    let reply = world.send(pod(POD_12), PacketKind::Ack, "10.244.1.12:8080", "10.244.1.11:4000");
     assert_eq!(reply, "dropped: port removed");
     world.remove(Kind::Endpoint, POD_12);
     // The address is not one of this node any more.
-    let request = world.send(PortId::Host, Send::Ack, "10.0.0.4:4000", VIP);
+    let request = world.send(PortId::Host, PacketKind::Ack, "10.0.0.4:4000", VIP);
     assert_eq!(request, "uplink: 10.0.0.4:4000 -> 10.244.1.12:8080");
 }
 
 #[test]
 fn a_load_balancer_that_comes_after_the_first_packet_takes_the_second_one() {
     let mut world = World::l2bridge(Assumptions::default());
-    let early = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let early = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     world.balancer(0x100, &cluster_ip(&[POD_12]));
-    let late = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", VIP);
+    let late = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", VIP);
     assert_eq!(
         [early, late],
         ["uplink: 10.244.1.11:4000 -> 10.96.0.10:80", "pod 12: 10.244.1.11:4000 -> 10.244.1.12:8080"]
@@ -347,6 +348,47 @@ fn a_load_balancer_without_backends_takes_flows_too() {
     let mut world = World::l2bridge(Assumptions::default());
     world.open(pod(POD_11), "10.244.1.11:4000", VIP);
     world.balancer(0x100, &cluster_ip(&[0x70]));
-    let seen = world.send(pod(POD_11), Send::Ack, "10.244.1.11:4000", VIP);
+    let seen = world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP);
     assert_eq!(seen, "dropped: no backend with an address of the family");
+}
+
+#[test]
+fn flows_follow_a_service_that_stops_and_starts() {
+    let seen = ServiceDown::ALL.iter().map(|&service_down| {
+        let mut world = World::l2bridge(Assumptions { service_down, ..Assumptions::default() });
+        world.balancer(0x100, &cluster_ip(&[POD_12]));
+        world.open(pod(POD_11), "10.244.1.11:4000", VIP);
+        [Change::ServiceStopped, Change::ServiceStarted].map(|change| {
+            world.switch.apply(change);
+            world.send(pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", VIP)
+        })
+    });
+    let forwarded = "pod 12: 10.244.1.11:4000 -> 10.244.1.12:8080";
+    let expected = [[forwarded, forwarded], ["dropped: load balancer missing", forwarded]];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_reset_answers_the_packet() {
+    let mut world = World::l2bridge(Assumptions { gap: Gap::Reset, ..Assumptions::default() });
+    world.balancer(0x100, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.96.0.10", "fd00:96::10"] })));
+    world.remove(Kind::LoadBalancer, 0x100);
+    let pairs = [("10.244.1.11:4000", VIP), ("[fd00:1::11]:4000", "[fd00:96::10]:80")];
+    let mut seen = Vec::new();
+    for (from, to) in pairs {
+        for kind in [PacketKind::Syn, PacketKind::Ack] {
+            let sent = crate::world::packet(kind, from, to);
+            let Verdict::Reply(reset) = world.switch.process(pod(POD_11), &sent, world.now) else {
+                panic!("a reset of {kind:?}")
+            };
+            // The addresses are checked with the checksums.
+            assert_eq!(tuple(&reset), tuple(&sent).reversed());
+            let payload = if from.starts_with('[') { &reset[40..] } else { &reset[20..] };
+            let tcp = TcpPacket::new_checked(payload).unwrap();
+            seen.push((tcp.rst(), tcp.seq_number().0, tcp.ack().then(|| tcp.ack_number().0)));
+        }
+    }
+    // RFC 9293, section 3.10.7.1: after a SYN, its number is acknowledged; otherwise, the reset has the number that the client expects.
+    let (of_syn, of_ack) = ((true, 0, Some(1001)), (true, 2000, None));
+    assert_eq!(seen, [of_syn, of_ack, of_syn, of_ack]);
 }

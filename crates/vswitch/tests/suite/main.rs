@@ -4,10 +4,13 @@
 mod world;
 
 mod dsr;
+mod explain;
 mod flows;
 mod forwarding;
 mod ipv6;
 mod overlay;
+mod page;
+mod properties;
 mod reference;
 mod selection;
 mod snat;

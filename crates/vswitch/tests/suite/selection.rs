@@ -6,7 +6,7 @@ use serde_json::json;
 use vswitch::assumptions::{BackendOrder, Selection};
 use vswitch::{Assumptions, PortId};
 
-use crate::world::{POD_11, POD_12, REMOTE_21, REMOTE_22, Send, World, balancer};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, REMOTE_22, World, balancer};
 
 /// The backends of connections from clients and client ports.
 fn backends(assumptions: Assumptions, order: &[u128], distribution: u32, clients: &[(u8, u16)]) -> Vec<String> {
@@ -14,7 +14,7 @@ fn backends(assumptions: Assumptions, order: &[u128], distribution: u32, clients
     let document = json!({ "FrontendVIPs": ["10.96.0.10"], "Flags": 1, "Distribution": distribution });
     world.balancer(0x100, &balancer(order, document));
     let send = |(host, port): &(u8, u16)| {
-        let sent = world.send(PortId::Uplink, Send::Syn, &format!("192.0.2.{host}:{port}"), "10.96.0.10:80");
+        let sent = world.send(PortId::Uplink, PacketKind::Syn, &format!("192.0.2.{host}:{port}"), "10.96.0.10:80");
         sent.rsplit_once(" -> ").map(|(_, backend)| backend.to_owned()).unwrap_or(sent)
     };
     clients.iter().map(send).collect()
@@ -60,7 +60,7 @@ fn affinity_includes_the_protocol_only_if_the_type_says_so() {
         }
         (1..100).all(|host| {
             let from = format!("192.0.2.{host}:4000");
-            let sent = [Send::Syn, Send::Udp].map(|what| world.send(PortId::Uplink, what, &from, "10.96.0.10:80"));
+            let sent = [PacketKind::Syn, PacketKind::Udp].map(|what| world.send(PortId::Uplink, what, &from, "10.96.0.10:80"));
             sent[0] == sent[1]
         })
     });

@@ -4,7 +4,7 @@ use serde_json::json;
 use vswitch::assumptions::NodePortAddresses;
 use vswitch::{Assumptions, PortId};
 
-use crate::world::{POD_11, POD_12, REMOTE_21, Send, World, balancer, pod, without_source_port};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, World, balancer, pod, without_source_port};
 
 /// The replies of a connection whose translated source has any port.
 fn opened(world: &mut World, port: PortId, from: &str, to: &str) -> [String; 2] {
@@ -71,7 +71,7 @@ fn connections_to_one_backend_never_have_the_same_source() {
     let mut sources = std::collections::HashSet::new();
     let mut send = |client: u16, port: u16| {
         let from = format!("192.0.2.{client}:{port}");
-        world.send(PortId::Uplink, Send::Syn, &from, "10.96.0.10:80")
+        world.send(PortId::Uplink, PacketKind::Syn, &from, "10.96.0.10:80")
     };
     for connection in 0..vswitch::SOURCE_PORTS.len() as u16 {
         assert!(sources.insert(send(connection % 200, 1000 + connection)));
@@ -86,7 +86,7 @@ fn a_node_port_is_reachable_on_addresses_of_the_node() {
         let mut world = World::l2bridge(Assumptions { node_port: node_port_addresses, ..Assumptions::default() });
         world.balancer(0x100, &node_port);
         ["10.0.0.4:80", "10.0.0.14:80", "10.244.1.2:80"]
-            .map(|to| without_source_port(&world.send(PortId::Uplink, Send::Syn, "192.0.2.1:4000", to)))
+            .map(|to| without_source_port(&world.send(PortId::Uplink, PacketKind::Syn, "192.0.2.1:4000", to)))
     });
     assert_eq!(
         seen.collect::<Vec<_>>(),
@@ -147,9 +147,9 @@ fn the_health_check_of_a_load_balancer_ip_reaches_the_host() {
 fn udp_is_balanced_by_its_own_rules() {
     let mut world = World::l2bridge(Assumptions::default());
     world.balancer(0x100, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.96.0.10"], "Protocol": 17 })));
-    let udp = world.send(pod(POD_11), Send::Udp, "10.244.1.11:4000", "10.96.0.10:80");
+    let udp = world.send(pod(POD_11), PacketKind::Udp, "10.244.1.11:4000", "10.96.0.10:80");
     assert_eq!(without_source_port(&udp), "pod 12: 10.0.0.4:* -> 10.244.1.12:8080");
-    let tcp = world.send(pod(POD_11), Send::Syn, "10.244.1.11:4000", "10.96.0.10:80");
+    let tcp = world.send(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", "10.96.0.10:80");
     assert_eq!(tcp, "uplink: 10.244.1.11:4000 -> 10.96.0.10:80");
 }
 
@@ -159,6 +159,6 @@ fn a_load_balancer_with_a_vip_comes_before_one_without() {
     world.balancer(0x100, &balancer(&[POD_11], json!({})));
     world.balancer(0x200, &balancer(&[POD_12], json!({ "FrontendVIPs": ["10.0.0.4"] })));
     let seen = ["10.0.0.4:80", "10.0.0.14:80"]
-        .map(|to| without_source_port(&world.send(PortId::Uplink, Send::Syn, "192.0.2.1:4000", to)));
+        .map(|to| without_source_port(&world.send(PortId::Uplink, PacketKind::Syn, "192.0.2.1:4000", to)));
     assert_eq!(seen, ["pod 12: 10.0.0.4:* -> 10.244.1.12:8080", "pod 11: 10.0.0.4:* -> 10.244.1.11:8080"]);
 }

@@ -4,9 +4,9 @@ use hcn::Kind;
 use serde_json::json;
 use vswitch::{Assumptions, PortId};
 
-use crate::world::{POD_11, POD_12, REMOTE_21, Send, World, balancer, pod};
+use crate::world::{POD_11, POD_12, PacketKind, REMOTE_21, World, balancer, pod};
 
-fn trace(world: &mut World, port: PortId, what: Send, from: &str, to: &str) -> String {
+fn trace(world: &mut World, port: PortId, what: PacketKind, from: &str, to: &str) -> String {
     let (_, trace) = world.trace(port, what, from, to);
     trace.to_string()
 }
@@ -16,7 +16,7 @@ fn the_trace_of_a_balanced_flow() {
     let mut world = World::overlay(Assumptions::default());
     let document = json!({ "FrontendVIPs": ["10.96.0.10"], "SourceVIP": "10.244.1.250" });
     world.balancer(0x100, &balancer(&[REMOTE_21], document));
-    let (first, _) = world.trace(pod(POD_11), Send::Syn, "10.244.1.11:4000", "10.96.0.10:80");
+    let (first, _) = world.trace(pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", "10.96.0.10:80");
     let source = first.split(' ').nth(3).unwrap_or_default().to_owned();
     world.switch = World::overlay(Assumptions::default()).switch;
     world.balancer(
@@ -24,7 +24,7 @@ fn the_trace_of_a_balanced_flow() {
         &balancer(&[REMOTE_21], json!({ "FrontendVIPs": ["10.96.0.10"], "SourceVIP": "10.244.1.250" })),
     );
     assert_eq!(
-        trace(&mut world, pod(POD_11), Send::Syn, "10.244.1.11:4000", "10.96.0.10:80"),
+        trace(&mut world, pod(POD_11), PacketKind::Syn, "10.244.1.11:4000", "10.96.0.10:80"),
         format!(
             "\
 port               TCP 10.244.1.11:4000 -> 10.96.0.10:80 enters from endpoint 00000000-0000-0000-0000-000000000011
@@ -38,7 +38,7 @@ port               TCP {source} -> 10.244.2.21:8080 leaves through tunnel, provi
         )
     );
     assert_eq!(
-        trace(&mut world, PortId::Tunnel, Send::SynAck, "10.244.2.21:8080", &source),
+        trace(&mut world, PortId::Tunnel, PacketKind::SynAck, "10.244.2.21:8080", &source),
         format!(
             "\
 port               TCP 10.244.2.21:8080 -> {source} enters from tunnel
@@ -57,7 +57,7 @@ fn the_trace_names_the_assumptions_that_decided() {
     world.open(pod(POD_11), "10.244.1.11:4000", "10.96.0.10:80");
     world.balancer(0x100, &document(&[REMOTE_21]));
     assert_eq!(
-        trace(&mut world, pod(POD_11), Send::Ack, "10.244.1.11:4000", "10.96.0.10:80"),
+        trace(&mut world, pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", "10.96.0.10:80"),
         "\
 port               TCP 10.244.1.11:4000 -> 10.96.0.10:80 enters from endpoint 00000000-0000-0000-0000-000000000011
 flow table         known flow, packet of the client
@@ -70,7 +70,7 @@ port               TCP 10.244.1.11:4000 -> 10.244.2.21:8080 leaves through uplin
     );
     world.remove(Kind::LoadBalancer, 0x100);
     assert_eq!(
-        trace(&mut world, pod(POD_11), Send::Ack, "10.244.1.11:4000", "10.96.0.10:80"),
+        trace(&mut world, pod(POD_11), PacketKind::Ack, "10.244.1.11:4000", "10.96.0.10:80"),
         "\
 port               TCP 10.244.1.11:4000 -> 10.96.0.10:80 enters from endpoint 00000000-0000-0000-0000-000000000011
 flow table         known flow, packet of the client

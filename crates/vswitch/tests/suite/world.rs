@@ -1,17 +1,10 @@
 //! A node with pods, remote endpoints and load balancers, and short texts for what the switch does with packets.
 
-use std::net::{IpAddr, SocketAddr};
-
 use hcn::Guid;
 use hcn::Kind;
-use hcn::schema::Protocol;
 use serde_json::{Value, json};
-use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{
-    IpProtocol, IpRepr, IpVersion, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket,
-    UdpRepr,
-};
-use vswitch::{Assumptions, Change, Instant, Node, PortId, Switch, Trace, Tuple, Verdict};
+pub(crate) use vswitch::testing::{PacketKind, build, tuple};
+use vswitch::{Assumptions, Change, Instant, Node, PortId, Switch, Trace, Verdict};
 
 pub(crate) const NETWORK: u128 = 1;
 
@@ -30,17 +23,6 @@ pub(crate) fn id(number: u128) -> Guid {
 
 pub(crate) fn pod(number: u128) -> PortId {
     PortId::Endpoint(id(number))
-}
-
-/// What kind of packet is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Send {
-    Syn,
-    SynAck,
-    Ack,
-    Fin,
-    Rst,
-    Udp,
 }
 
 /// A switch and a time.
@@ -121,18 +103,18 @@ impl World {
     }
 
     /// Sends a packet, and describes what the switch does with it.
-    pub(crate) fn send(&mut self, port: PortId, what: Send, from: &str, to: &str) -> String {
+    pub(crate) fn send(&mut self, port: PortId, what: PacketKind, from: &str, to: &str) -> String {
         let verdict = self.switch.process(port, &packet(what, from, to), self.now);
         describe(&verdict)
     }
 
-    pub(crate) fn trace(&mut self, port: PortId, what: Send, from: &str, to: &str) -> (String, Trace) {
+    pub(crate) fn trace(&mut self, port: PortId, what: PacketKind, from: &str, to: &str) -> (String, Trace) {
         let (verdict, trace) = self.switch.process_with_trace(port, &packet(what, from, to), self.now);
         (describe(&verdict), trace)
     }
 
     /// Sends the answer to a delivered packet, and describes what the switch does with it.
-    pub(crate) fn answer(&mut self, what: Send, verdict: &Verdict) -> String {
+    pub(crate) fn answer(&mut self, what: PacketKind, verdict: &Verdict) -> String {
         let Verdict::Deliver(delivery) = verdict else { return "nothing to answer".to_owned() };
         let tuple = tuple(&delivery.packet);
         let packet = packet(what, &tuple.destination.to_string(), &tuple.source.to_string());
@@ -141,8 +123,8 @@ impl World {
 
     /// Opens a connection: what the switch does with the first packet and with the answer.
     pub(crate) fn open(&mut self, port: PortId, from: &str, to: &str) -> [String; 2] {
-        let verdict = self.switch.process(port, &packet(Send::Syn, from, to), self.now);
-        let answer = self.answer(Send::SynAck, &verdict);
+        let verdict = self.switch.process(port, &packet(PacketKind::Syn, from, to), self.now);
+        let answer = self.answer(PacketKind::SynAck, &verdict);
         [describe(&verdict), answer]
     }
 }
@@ -196,86 +178,7 @@ pub(crate) fn without_source_port(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The addresses of a packet, whose checksums must be valid.
-pub(crate) fn tuple(packet: &[u8]) -> Tuple {
-    let (source, destination, protocol, payload): (IpAddr, IpAddr, _, _) = match IpVersion::of_packet(packet).unwrap() {
-        IpVersion::Ipv4 => {
-            let ip = Ipv4Packet::new_checked(packet).unwrap();
-            assert!(ip.verify_checksum());
-            (ip.src_addr().into(), ip.dst_addr().into(), ip.next_header(), ip.payload())
-        }
-        IpVersion::Ipv6 => {
-            let ip = Ipv6Packet::new_checked(packet).unwrap();
-            (ip.src_addr().into(), ip.dst_addr().into(), ip.next_header(), ip.payload())
-        }
-    };
-    let ports = match protocol {
-        IpProtocol::Tcp => {
-            let tcp = TcpPacket::new_checked(payload).unwrap();
-            assert!(tcp.verify_checksum(&source.into(), &destination.into()));
-            (tcp.src_port(), tcp.dst_port())
-        }
-        IpProtocol::Udp => {
-            let udp = UdpPacket::new_checked(payload).unwrap();
-            assert!(udp.verify_checksum(&source.into(), &destination.into()));
-            (udp.src_port(), udp.dst_port())
-        }
-        _ => (0, 0),
-    };
-    Tuple {
-        protocol: Protocol(u8::from(protocol).into()),
-        source: SocketAddr::new(source, ports.0),
-        destination: SocketAddr::new(destination, ports.1),
-    }
-}
-
 /// A packet with an address and a port as source and destination.
-pub(crate) fn packet(what: Send, from: &str, to: &str) -> Vec<u8> {
+pub(crate) fn packet(what: PacketKind, from: &str, to: &str) -> Vec<u8> {
     build(what, from.parse().unwrap(), to.parse().unwrap())
-}
-
-pub(crate) fn build(what: Send, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-    let checksums = ChecksumCapabilities::default();
-    let (source, destination) = (from.ip().into(), to.ip().into());
-    let payload = b"hello";
-    let udp = UdpRepr { src_port: from.port(), dst_port: to.port() };
-    let tcp = TcpRepr {
-        src_port: from.port(),
-        dst_port: to.port(),
-        control: match what {
-            Send::Syn | Send::SynAck => TcpControl::Syn,
-            Send::Fin => TcpControl::Fin,
-            Send::Rst => TcpControl::Rst,
-            _ => TcpControl::None,
-        },
-        seq_number: TcpSeqNumber(1000),
-        ack_number: (what != Send::Syn).then_some(TcpSeqNumber(2000)),
-        window_len: 1024,
-        window_scale: None,
-        max_seg_size: None,
-        sack_permitted: false,
-        sack_ranges: [None, None, None],
-        timestamp: None,
-        payload: &[],
-    };
-    let (protocol, len) = match what {
-        Send::Udp => (IpProtocol::Udp, udp.header_len() + payload.len()),
-        _ => (IpProtocol::Tcp, tcp.buffer_len()),
-    };
-    let ip = IpRepr::new(source, destination, protocol, len, 64);
-    let mut bytes = vec![0; ip.buffer_len()];
-    ip.emit(&mut bytes[..], &checksums);
-    let rest = &mut bytes[ip.header_len()..];
-    match what {
-        Send::Udp => udp.emit(
-            &mut UdpPacket::new_unchecked(rest),
-            &source,
-            &destination,
-            payload.len(),
-            |buffer| buffer.copy_from_slice(payload),
-            &checksums,
-        ),
-        _ => tcp.emit(&mut TcpPacket::new_unchecked(rest), &source, &destination, &checksums),
-    }
-    bytes
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret;
 
 use super::error::{CertificateProblem, KubeconfigError};
-use crate::cluster::pem;
+use crate::cluster::pem::{self, NoCertificates};
 use crate::file_text::decode_text;
 
 /// Decodes as Go does, which ignores line ends: people wrap long lines of YAML.
@@ -37,7 +37,10 @@ fn bytes(
 }
 
 /// The certificates, as DER, with which the certificate of the server is verified.
-pub(super) fn authorities(data: Option<&str>, file: Option<&str>) -> Result<Option<Vec<Vec<u8>>>, KubeconfigError> {
+pub(in crate::cluster) fn authorities(
+    data: Option<&str>,
+    file: Option<&str>,
+) -> Result<Option<Vec<Vec<u8>>>, KubeconfigError> {
     let Some((field, bytes)) = bytes(("certificate-authority-data", data), ("certificate-authority", file))? else {
         return Ok(None);
     };
@@ -53,14 +56,12 @@ pub(super) fn authority_text(data: Option<&str>, file: Option<&str>) -> Result<O
 /// The certificates that can be used. One that cannot be read is left out, as in Go: the others may be enough.
 fn usable(bytes: Vec<u8>) -> Result<Vec<Vec<u8>>, CertificateProblem> {
     let text = text(bytes)?;
-    let blocks = pem::blocks(&text);
-    let has_key = blocks.iter().any(pem::Block::is_key);
-    let mut certificates = blocks.into_iter().filter(|block| block.label == "CERTIFICATE").peekable();
-    if certificates.peek().is_none() {
-        return Err(if has_key { CertificateProblem::Key } else { CertificateProblem::NoPem });
-    }
+    let certificates = pem::certificates(&text).map_err(|none| match none {
+        NoCertificates::Key => CertificateProblem::Key,
+        NoCertificates::Nothing => CertificateProblem::NoPem,
+    })?;
     let is_usable = |der: &Vec<u8>| RootCertStore::empty().add(CertificateDer::from(der.as_slice())).is_ok();
-    let usable: Vec<_> = certificates.filter_map(|block| block.contents).filter(is_usable).collect();
+    let usable: Vec<_> = certificates.into_iter().filter_map(|block| block.contents).filter(is_usable).collect();
     if usable.is_empty() { Err(CertificateProblem::Unreadable) } else { Ok(usable) }
 }
 

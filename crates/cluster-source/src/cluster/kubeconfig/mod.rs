@@ -5,6 +5,8 @@ mod error;
 mod file;
 mod selection;
 
+#[cfg(feature = "fuzzing")]
+pub(super) use certificates::authorities;
 pub(super) use certificates::client_certificate;
 pub(super) use error::KubeconfigError;
 #[cfg(feature = "fuzzing")]

@@ -49,6 +49,14 @@ struct BasicConstraints {
     max_intermediates: Option<usize>,
 }
 
+/// Whether a certificate is valid at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Validity {
+    NotYet,
+    Valid,
+    Expired,
+}
+
 /// A distinguished name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
@@ -134,8 +142,12 @@ impl Certificate {
         max.is_none_or(|max| count <= max)
     }
 
-    pub(super) fn is_valid_at(&self, now: DateTime) -> bool {
-        (self.valid.0..=self.valid.1).contains(&now)
+    pub(super) fn validity_at(&self, now: DateTime) -> Validity {
+        match now {
+            now if now < self.valid.0 => Validity::NotYet,
+            now if now > self.valid.1 => Validity::Expired,
+            _ => Validity::Valid,
+        }
     }
 }
 

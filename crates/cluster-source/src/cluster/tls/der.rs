@@ -34,6 +34,12 @@ impl<'a> Der<'a> {
         Self { rest: bytes }
     }
 
+    /// What follows the elements that were read.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The contents of the next element, if it has this tag. Otherwise, the element stays the next one.
     pub(super) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, contents, rest) = split(self.rest)?;

@@ -9,7 +9,7 @@ use rustls::sign::CertifiedKey;
 use secrecy::ExposeSecret;
 
 use super::error::IdentityError;
-use crate::cluster::pem;
+use crate::cluster::pem::{self, NoCertificates};
 
 /// The client certificate, if there is one. It may have any version of X.509: it is only sent, so rustls-webpki does not have to support it.
 pub(super) fn identity(auth: &AuthInfo, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, IdentityError> {
@@ -34,15 +34,11 @@ fn decode(text: &str) -> Vec<u8> {
 
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let text = String::from_utf8_lossy(text);
-    let blocks = pem::blocks(&text);
-    let has_key = blocks.iter().any(pem::Block::is_key);
-    let certificates = blocks.into_iter().filter(|block| block.label == "CERTIFICATE");
-    let certificates: Vec<_> = certificates.filter_map(|block| block.contents).map(CertificateDer::from).collect();
-    match certificates.as_slice() {
-        [] if has_key => Err(IdentityError::KeyAsCertificate),
-        [] => Err(IdentityError::NoCertificate),
-        _ => Ok(certificates),
-    }
+    let blocks = pem::certificates(&text).map_err(|none| match none {
+        NoCertificates::Key => IdentityError::KeyAsCertificate,
+        NoCertificates::Nothing => IdentityError::NoCertificate,
+    })?;
+    Ok(blocks.into_iter().filter_map(|block| block.contents).map(CertificateDer::from).collect())
 }
 
 /// The first key in a text. Other blocks, for example the parameters of a curve, are skipped.

@@ -3,6 +3,8 @@
 mod certificate;
 mod der;
 mod error;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod identity;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ use rustls::sign::SingleCertAndKey;
 
 pub(in crate::cluster) use self::error::ServerCertificateError;
 pub(super) use self::error::TlsError;
+#[cfg(feature = "fuzzing")]
+pub use self::fuzzing::certificates;
 use self::verifier::{AnyServer, ServerVerifier};
 
 /// The TLS configuration of connections to the API server.

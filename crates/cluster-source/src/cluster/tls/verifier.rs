@@ -17,7 +17,7 @@ use webpki::{
     VerifiedPath,
 };
 
-use super::certificate::{ANY_USAGE, Certificate, Name, SERVER_USAGE};
+use super::certificate::{ANY_USAGE, Certificate, Name, SERVER_USAGE, Validity};
 use super::error::{ServerCertificateError, Whose};
 
 /// The certificates that are trusted.
@@ -98,7 +98,7 @@ impl ServerVerifier {
         }
         let intermediates = path.intermediate_certificates().count();
         self.trusted.iter().filter(|trusted| trusted.anchor == *path.anchor()).any(|Trusted { certificate, .. }| {
-            certificate.is_valid_at(now)
+            certificate.validity_at(now) == Validity::Valid
                 && certificate.is_authority()
                 && certificate.allows_intermediates(intermediates)
         })
@@ -183,13 +183,11 @@ fn chain(certificate: &Certificate, intermediates: &[CertificateDer<'_>]) -> Vec
 
 impl Certificate {
     fn check_validity(&self, now: DateTime, whose: impl FnOnce() -> Whose) -> Result<(), ServerCertificateError> {
-        if now < self.valid.0 {
-            return Err(ServerCertificateError::NotYetValid { whose: whose(), at: self.valid.0 });
+        match self.validity_at(now) {
+            Validity::NotYet => Err(ServerCertificateError::NotYetValid { whose: whose(), at: self.valid.0 }),
+            Validity::Expired => Err(ServerCertificateError::Expired { whose: whose(), at: self.valid.1 }),
+            Validity::Valid => Ok(()),
         }
-        if now > self.valid.1 {
-            return Err(ServerCertificateError::Expired { whose: whose(), at: self.valid.1 });
-        }
-        Ok(())
     }
 }
 

@@ -64,31 +64,33 @@ impl std::fmt::Display for LeftOut {
 /// If the file or directory cannot be read, if the host document is invalid, or if there is no HNS object.
 pub(super) fn read(path: &Path) -> Result<Content, HnsError> {
     let unreadable = |source| HnsError::Unreadable { path: path.to_owned(), source };
+    if !path.is_dir() {
+        return of_text(path, &read_text(path).map_err(unreadable)?);
+    }
     let mut collected = Collected::default();
-    if path.is_dir() {
-        for file in files(path).map_err(unreadable)? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match read_text(&file) {
-                Ok(text) => collected.add_file_of_many(&name, &text),
-                Err(error) => collected.leave_out(name, error_chain(&error)),
-            }
+    for file in files(path).map_err(unreadable)? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match read_text(&file) {
+            Ok(text) => collected.add_file_of_many(&name, &text),
+            Err(error) => collected.leave_out(name, error_chain(&error)),
         }
-    } else {
-        let text = read_text(path).map_err(unreadable)?;
-        if is_host_document(&text) {
-            let invalid =
-                |error: serde_json::Error| HnsError::InvalidHost { path: path.to_owned(), reason: error.to_string() };
-            return serde_json::from_str(&text).map(Content::Host).map_err(invalid);
-        }
-        collected.add_file(&path.file_name().unwrap_or_default().to_string_lossy(), json::parts(&text));
     }
-    let dump = collected.finish();
-    if dump.objects.is_empty() {
-        let nothing = || "no network, endpoint or load balancer of HNS found".to_owned();
-        let reason = dump.left_out.first().map_or_else(nothing, ToString::to_string);
-        return Err(HnsError::InvalidHost { path: path.to_owned(), reason });
+    collected.into_content(path)
+}
+
+/// As [`read`], of the text of a file.
+///
+/// # Errors
+/// If it is an invalid host document, or has no HNS object.
+pub(super) fn of_text(path: &Path, text: &str) -> Result<Content, HnsError> {
+    if is_host_document(text) {
+        let invalid =
+            |error: serde_json::Error| HnsError::InvalidHost { path: path.to_owned(), reason: error.to_string() };
+        return serde_json::from_str(text).map(Content::Host).map_err(invalid);
     }
-    Ok(Content::Dump(dump))
+    let mut collected = Collected::default();
+    collected.add_file(&path.file_name().unwrap_or_default().to_string_lossy(), json::parts(text));
+    collected.into_content(path)
 }
 
 /// The files of a directory that can be dumps, in the order of their names.
@@ -221,6 +223,18 @@ impl Collected {
         let ips = &mut self.dump.host.node_ips;
         ips.extend(address.filter(|ip| !ips.contains(ip)));
         self.dump.objects.push((kind, document));
+    }
+
+    /// # Errors
+    /// If no object was found.
+    fn into_content(self, path: &Path) -> Result<Content, HnsError> {
+        let dump = self.finish();
+        if dump.objects.is_empty() {
+            let nothing = || "no network, endpoint or load balancer of HNS found".to_owned();
+            let reason = dump.left_out.first().map_or_else(nothing, ToString::to_string);
+            return Err(HnsError::InvalidHost { path: path.to_owned(), reason });
+        }
+        Ok(Content::Dump(dump))
     }
 
     fn finish(self) -> Dump {

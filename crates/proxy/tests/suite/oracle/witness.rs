@@ -136,6 +136,9 @@ impl Witness {
 
     /// No successor of a load balancer may be missing at the end of a run.
     pub(super) fn end_run(&mut self, emulator: &Emulator) {
+        if self.released.is_empty() {
+            return;
+        }
         let snapshot = Snapshot::of(emulator);
         for (frontend, _) in std::mem::take(&mut self.released) {
             let is_disturbed = self.disturbances.is_disturbed(Subject::Frontend(frontend));
@@ -172,10 +175,14 @@ impl Witness {
         self.comparison(snapshot).differences()
     }
 
-    /// Differences that no other program and no mistake of HNS explains.
-    pub(super) fn unexplained(&self, snapshot: &Snapshot) -> Vec<Difference> {
-        let is_disturbed = |one: &Difference| one.subjects.iter().any(|one| self.disturbances.is_disturbed(*one));
-        self.differences(snapshot).into_iter().filter(|one| !is_disturbed(one)).collect()
+    /// Whether another program or a mistake of HNS explains a difference.
+    pub(super) fn is_explained(&self, difference: &Difference) -> bool {
+        difference.subjects.iter().any(|one| self.disturbances.is_disturbed(*one))
+    }
+
+    /// Differences that nothing explains.
+    fn unexplained(&self, snapshot: &Snapshot) -> Vec<Difference> {
+        self.differences(snapshot).into_iter().filter(|one| !self.is_explained(one)).collect()
     }
 
     /// Judges a write before it is made.

@@ -283,15 +283,11 @@ impl World {
         if state.dead {
             return;
         }
-        let snapshot = Snapshot::of(&self.hns.emulator);
-        let differences = if ready { state.witness.differences(&snapshot) } else { Vec::new() };
+        let differences = if ready { state.witness.differences(&Snapshot::of(&self.hns.emulator)) } else { Vec::new() };
         self.was_settled = ready && differences.is_empty();
-        if !differences.is_empty() {
-            let unexplained = state.witness.unexplained(&snapshot);
-            let texts = unexplained.iter().map(|one| format!("ready, but {}", one.text));
-            let texts: Vec<String> = texts.collect();
-            texts.into_iter().for_each(|text| state.witness.complain(text));
-        }
+        let unexplained = differences.into_iter().filter(|one| !state.witness.is_explained(one));
+        let texts: Vec<String> = unexplained.map(|one| format!("ready, but {}", one.text)).collect();
+        texts.into_iter().for_each(|text| state.witness.complain(text));
         let networks = Networks::in_hns(&self.hns.emulator, &self.facts.settings.network_names);
         if ready
             && !self.facts.networks.is_as_in(&networks)

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use vswitch::{Assumptions, Instant, PortId, Verdict};
 
-use crate::world::{NETWORK, Send, World, build, tuple};
+use crate::world::{NETWORK, PacketKind, World, build, tuple};
 use engine::{Change, Flags, Outcome, Reference};
 use steps::{Packet, Step};
 
@@ -46,7 +46,7 @@ impl Pair {
     }
 
     /// Sends a packet, and returns what both engines did with it.
-    fn send(&mut self, port: PortId, what: Send, from: SocketAddr, to: SocketAddr) -> (Outcome, Outcome) {
+    fn send(&mut self, port: PortId, what: PacketKind, from: SocketAddr, to: SocketAddr) -> (Outcome, Outcome) {
         let bytes = build(what, from, to);
         let verdict = self.world.switch.process(port, &bytes, self.world.now);
         let seen = match &verdict {
@@ -57,10 +57,11 @@ impl Pair {
             Verdict::Reply(_) => Outcome::Reset,
             Verdict::Drop(_) => Outcome::Lost,
         };
-        let flags = Flags { opens: what == Send::Syn, fin: what == Send::Fin, rst: what == Send::Rst };
+        let flags =
+            Flags { opens: what == PacketKind::Syn, fin: what == PacketKind::Fin, rst: what == PacketKind::Rst };
         let expected = self.reference.packet(port, tuple(&bytes), flags, self.world.now, &seen);
         if let Outcome::Leaves(port, tuple, _) = &seen {
-            self.delivered.push((*port, tuple.destination, tuple.source, what == Send::Udp));
+            self.delivered.push((*port, tuple.destination, tuple.source, what == PacketKind::Udp));
         }
         (seen, expected)
     }
@@ -71,7 +72,7 @@ impl Pair {
             Packet::Answer { of, what } => {
                 let last = self.delivered.len().checked_sub(1 + of % self.delivered.len().max(1))?;
                 let (port, from, to, is_udp) = *self.delivered.get(last)?;
-                let what = if is_udp { Send::Udp } else { *what };
+                let what = if is_udp { PacketKind::Udp } else { *what };
                 Some(self.send(port, what, from, to))
             }
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use vswitch::PortId;
 
 use super::model::LoadBalancer;
-use crate::world::{Send, pod};
+use crate::world::{PacketKind, pod};
 
 /// Two pods, the endpoint of the host, and three remote endpoints.
 pub(crate) const ENDPOINTS: [u128; 6] = [0x11, 0x12, 0x13, 0x21, 0x22, 0x23];
@@ -27,14 +27,14 @@ pub(crate) enum Step {
 pub(crate) enum Packet {
     Request {
         port: PortId,
-        what: Send,
+        what: PacketKind,
         from: SocketAddr,
         to: SocketAddr,
     },
     /// The answer to one of the last packets that left.
     Answer {
         of: usize,
-        what: Send,
+        what: PacketKind,
     },
 }
 
@@ -102,7 +102,17 @@ fn request() -> impl Strategy<Value = Packet> {
         ["10.244.2.12", "fd00:2::12"],
         ["192.0.2.9", "2001:db8::9"],
     ];
-    let what = prop::sample::select(&[Send::Syn, Send::Syn, Send::Ack, Send::Ack, Send::Fin, Send::Rst, Send::Udp][..]);
+    let what = prop::sample::select(
+        &[
+            PacketKind::Syn,
+            PacketKind::Syn,
+            PacketKind::Ack,
+            PacketKind::Ack,
+            PacketKind::Fin,
+            PacketKind::Rst,
+            PacketKind::Udp,
+        ][..],
+    );
     let ports = (prop::sample::select(&[4000, 4001][..]), prop::sample::select(&[80, 80, 8080][..]));
     (prop::sample::select(senders), prop::sample::select(targets.to_vec()), what, ports).prop_map(
         |((port, from), to, what, (from_port, to_port))| {
@@ -119,7 +129,7 @@ fn request() -> impl Strategy<Value = Packet> {
 }
 
 fn answer() -> impl Strategy<Value = Packet> {
-    let what = prop::sample::select(&[Send::SynAck, Send::Ack, Send::Fin, Send::Rst][..]);
+    let what = prop::sample::select(&[PacketKind::SynAck, PacketKind::Ack, PacketKind::Fin, PacketKind::Rst][..]);
     (0_usize..4, what).prop_map(|(of, what)| Packet::Answer { of, what })
 }
 

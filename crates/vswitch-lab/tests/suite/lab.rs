@@ -1,5 +1,4 @@
-//! Histories of one node, and what becomes of the connections.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+//! Histories that a test writes, under chosen assumptions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,31 +7,36 @@ use hcn::{Guid, Kind};
 use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
 use serde_json::{Value, json};
 use vswitch::assumptions::{Gap, Recreation, ServiceDown};
-use vswitch::{Assumptions, Node};
-use vswitch_lab::{Frontend, Held, Host, New, Place, Setup, Span, Tally, Traffic, Transport, run};
+use vswitch::{Assumptions, DropReason, Node};
+use vswitch_lab::{Frontend, Held, Host, LabError, New, Place, Setup, Span, Tally, Traffic, Transport, run};
 
 const SERVER_PORT: u16 = 8080;
 
-/// An emulator whose changes get times of the test's choice.
+/// An emulator on a virtual clock, and its changes.
 struct History {
     emulator: Emulator,
     feed: ChangeFeed,
-    film: Vec<Change>,
 }
 
 impl History {
     fn new() -> Self {
-        let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap();
-        let feed = emulator.follow(1000);
-        let mut history = Self { emulator, feed, film: Vec::new() };
-        history.at(0);
-        history
+        Self::of("L2Bridge")
     }
 
-    /// The changes since the last call happened at this time, in milliseconds.
-    fn at(&mut self, millis: u64) {
-        let changes = std::iter::from_fn(|| self.feed.try_recv().unwrap());
-        self.film.extend(changes.map(|change| Change { at: Duration::from_millis(millis), ..change }));
+    /// With a network of a type.
+    fn of(network_type: &str) -> Self {
+        let emulator = Emulator::from_host(&testing::host("15.5", &[network_type])).unwrap().on_virtual_clock();
+        let feed = emulator.follow(1000);
+        Self { emulator, feed }
+    }
+
+    /// Lets time pass until a moment, in milliseconds.
+    fn until(&self, millis: u64) {
+        self.emulator.advance(Duration::from_millis(millis) - self.emulator.age());
+    }
+
+    fn film(&self) -> Vec<Change> {
+        std::iter::from_fn(|| self.feed.try_recv().unwrap()).collect()
     }
 
     fn pod(&self, address: &str) -> Guid {
@@ -80,11 +84,10 @@ fn setup(film: Vec<Change>) -> Setup {
 
 /// A history in which nothing happens after the begin, and what it has.
 fn quiet() -> (History, Guid, [Guid; 2]) {
-    let mut history = History::new();
+    let history = History::new();
     history.pod("10.244.1.9");
     let pods = ["10.244.1.7", "10.244.1.8"].map(|address| history.pod(address));
     let balancer = history.balancer("10.96.0.10", &pods);
-    history.at(0);
     (history, balancer, pods)
 }
 
@@ -94,7 +97,7 @@ fn of(setup: &Setup, assumptions: Assumptions) -> Tally {
 
 #[test]
 fn without_a_change_all_connections_succeed_under_every_assumption() {
-    let setup = setup(quiet().0.film);
+    let setup = setup(quiet().0.film());
     let tallies: Vec<Tally> = Assumptions::variations().into_iter().map(|one| of(&setup, one)).collect();
     for tally in &tallies {
         assert_eq!(tally.held, Held { kept: 60, ..Held::default() }, "{tally:?}");
@@ -109,10 +112,9 @@ fn without_a_change_all_connections_succeed_under_every_assumption() {
 #[test]
 fn the_same_seed_gives_the_same_tally() {
     let (history, balancer, _) = quiet();
-    let mut history = history;
+    history.until(4321);
     history.emulator.remove(Kind::LoadBalancer, balancer);
-    history.at(4321);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let all: Vec<Tally> = [1, 1, 2].map(|seed| run(&setup, Assumptions::default(), seed).unwrap()).to_vec();
     assert_eq!(all[0], all[1]);
     assert_ne!(all[0], all[2]);
@@ -120,12 +122,12 @@ fn the_same_seed_gives_the_same_tally() {
 
 #[test]
 fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(5000);
     history.emulator.remove(Kind::LoadBalancer, id);
-    history.at(5000);
+    history.until(5100);
     history.balancer("10.96.0.10", &[pods[1], pods[0]]);
-    history.at(5100);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let dropped = Assumptions { gap: Gap::Drop, recreation: Recreation::Stays, ..Assumptions::default() };
     let tally = of(&setup, dropped);
     // Packets of the gap are sent again.
@@ -137,12 +139,12 @@ fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
 
 #[test]
 fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
-    let mut history = quiet().0;
+    let history = quiet().0;
+    history.until(4000);
     history.emulator.stop(&[]);
-    history.at(4000);
+    history.until(6000);
     history.emulator.start();
-    history.at(6000);
-    let setup = setup(history.film);
+    let setup = setup(history.film());
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesStay, ..Assumptions::default() });
     assert_eq!((tally.new.slow, tally.new.failed, tally.held.kept), (0, 0, 60), "{tally:?}");
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesLost, ..Assumptions::default() });
@@ -151,10 +153,10 @@ fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
 
 #[test]
 fn a_backend_that_goes_ends_its_own_connections_only() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(5000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    history.at(5000);
-    let mut setup = setup(history.film);
+    let mut setup = setup(history.film());
     setup.hosts[0].ready_until = Some(Duration::from_millis(4990));
     setup.hosts[0].serves_until = Some(Duration::from_millis(7000));
     for assumptions in Assumptions::variations() {
@@ -167,12 +169,73 @@ fn a_backend_that_goes_ends_its_own_connections_only() {
 
 #[test]
 fn a_server_that_ends_before_its_backend_is_removed_refuses_connections() {
-    let (mut history, id, pods) = quiet();
+    let (history, id, pods) = quiet();
+    history.until(6000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    history.at(6000);
-    let mut setup = setup(history.film);
+    let mut setup = setup(history.film());
     setup.hosts[0].ready_until = Some(Duration::from_millis(5000));
     setup.hosts[0].serves_until = Some(Duration::from_millis(5000));
     let tally = of(&setup, Assumptions::default());
     assert!(tally.new.failed > 10 && tally.held.ended > 10 && tally.held.broken == 0, "{tally:?}");
+}
+
+#[test]
+fn ipv6_is_forwarded_too() {
+    let history = History::new();
+    history.pod("fd00:244:1::9");
+    let pods = ["fd00:244:1::7", "fd00:244:1::8"].map(|address| history.pod(address));
+    let mut document = balancer("fd00:10:96::10", &pods);
+    document["Flags"] = json!(3);
+    history.emulator.add(Kind::LoadBalancer, document);
+    let mut setup = setup(history.film());
+    let host = |last: u8, ports: &[u16]| Host::new(ip(&format!("fd00:244:1::{last}")), Place::Pod, ports);
+    setup.hosts = vec![host(7, &[SERVER_PORT]), host(8, &[SERVER_PORT]), host(9, &[])];
+    setup.traffic.clients = vec![ip("fd00:244:1::9")];
+    setup.traffic.frontends.iter_mut().for_each(|one| one.address = "[fd00:10:96::10]:80".parse().unwrap());
+    let tally = of(&setup, Assumptions::default());
+    assert_eq!((tally.held.kept, tally.new.slow + tally.new.failed), (60, 0), "{tally:?}");
+}
+
+#[test]
+fn pods_of_other_nodes_are_reached_through_the_tunnel() {
+    let history = History::of("Overlay");
+    history.pod("10.244.1.9");
+    let remote = |last: u8| {
+        let provider = json!({"Type": "ProviderAddress", "Settings": {"ProviderAddress": "192.168.77.2"}});
+        let document = json!({
+            "HostComputeNetwork": testing::NETWORKS[0], "Flags": 1, "Policies": [provider],
+            "IpConfigurations": [{"IpAddress": format!("10.244.2.{last}")}], "MacAddress": format!("02-11-0a-f4-02-{last:02}"),
+        });
+        history.emulator.add(Kind::Endpoint, document)
+    };
+    let pods = [7, 8].map(remote);
+    history.balancer("10.96.0.10", &pods);
+    let mut setup = setup(history.film());
+    let server = |address| Host::new(ip(address), Place::Tunnel, &[SERVER_PORT]);
+    setup.hosts = vec![server("10.244.2.7"), server("10.244.2.8"), Host::new(ip("10.244.1.9"), Place::Pod, &[])];
+    setup.traffic.clients = vec![ip("10.244.1.9")];
+    let tally = of(&setup, Assumptions::default());
+    assert_eq!((tally.held.kept, tally.new.slow + tally.new.failed), (60, 0), "{tally:?}");
+    // Without a provider address, nothing is known of the other node.
+    history.emulator.replace(
+        Kind::Endpoint,
+        pods[0],
+        json!({
+            "HostComputeNetwork": testing::NETWORKS[0], "Flags": 1, "IpConfigurations": [{"IpAddress": "10.245.9.7"}],
+        }),
+    );
+    setup.film.extend(history.film());
+    let tally = of(&setup, Assumptions::default());
+    assert!(tally.new.failed > 0 && tally.drops.contains_key(&DropReason::NoProviderAddress), "{tally:?}");
+}
+
+#[test]
+fn a_setup_that_does_not_fit_is_an_error() {
+    let mut setup = setup(quiet().0.film());
+    setup.traffic.clients.push(ip("203.0.113.1"));
+    let unknown = run(&setup, Assumptions::default(), 1);
+    assert!(matches!(unknown, Err(LabError::UnknownClient(_))), "{unknown:?}");
+    setup.traffic.clients.clear();
+    let nobody = run(&setup, Assumptions::default(), 1);
+    assert!(matches!(nobody, Err(LabError::NoTraffic)), "{nobody:?}");
 }
