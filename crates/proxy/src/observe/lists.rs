@@ -7,23 +7,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
 use super::expected::Expected;
-use super::read::{Extent, ForeignReads, readable_or_absent};
+use super::read::{DeferrableReads, Extent, readable_or_absent};
 use super::record::{endpoint_record, record_of, record_of_v1_list, skipped};
 use super::skipped::SkippedObject;
-use super::v1_lists;
+use super::v1_lists::{self, fill_from_v1_list, is_v1_list_cheaper};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
 use crate::identity::{self, Lineage};
 use crate::network::Contradiction;
 use crate::settings::Capabilities;
-
-/// If at most this many objects are unread, each is read on its own: two calls each, so at most 32. The v1 list is one
-/// call, but HNS serializes all objects for it.
-const READ_ONE_BY_ONE: usize = 16;
-/// The v1 list is used only if it has at most this many documents for each unread object. With more, serializing the
-/// other documents is assumed to cost HNS more than two calls for each unread object. The number is an estimate; it was
-/// not measured on a real host.
-const V1_DOCUMENTS_PER_UNREAD: usize = 512;
 
 /// Above this number of objects, an audit does not compare contents: a list would have tens of megabytes, and other programs rarely modify
 /// objects in place.
@@ -66,7 +58,7 @@ impl Observed {
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
         expected: impl FnOnce() -> FxHashMap<Guid, ObservedEndpoint>,
-        mut reads: ForeignReads,
+        mut reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
@@ -74,7 +66,10 @@ impl Observed {
         self.verify_endpoints(client, &listed, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(&present);
-        let known = |id: &Guid| self.endpoints.contains_key(id) || self.skipped_endpoints.is_current(id);
+        let known = |id: &Guid| {
+            self.endpoints.contains_key(id) && !self.is_verification_due(Kind::Endpoint, *id)
+                || self.skipped_endpoints.is_current(id)
+        };
         listed.retain(|(_, listed)| !known(&listed.id));
 
         // If an id equals the one that hnsproxy would use now, the content is known, and the document need not be read.
@@ -85,6 +80,9 @@ impl Observed {
         let is_v1 = client.api_version() == ApiVersion::V1;
         if !is_v1 {
             self.verify_v1_endpoints(client, &mut listed, &expected)?;
+            if !self.v1_lists.trusts(Kind::Endpoint) {
+                listed.iter_mut().for_each(|(_, listed)| listed.document = None);
+            }
         }
         let is_unexpected = |id: &Guid| identity::is_ours(*id) && !expected.contains_key(id);
         let unexpected: FxHashSet<Guid> = present.iter().copied().filter(is_unexpected).collect();
@@ -124,18 +122,25 @@ impl Observed {
             let lacked = filled && document.is_none();
             // What cannot be read in the v1 list may be readable in its own document.
             let listed = document.filter(|document| document.is_ok() || is_v1);
-            if listed.is_none() && !reads.take(id) {
+            let is_known = self.endpoints.contains_key(&id);
+            if listed.is_none() && !reads.take(id, is_known) {
                 extent = Extent::Part;
                 continue;
             }
+            let is_taken = listed.is_some() && !is_v1;
             match listed.map_or_else(read, |known| Ok(Some(known)))? {
                 // It was deleted between the list and the read.
                 None => {
                     self.skipped_endpoints.remove(&id);
-                    reads.restore(id);
+                    reads.restore(id, is_known);
+                }
+                // What is known of it stays, and the node is not ready.
+                Some(Err(_)) if is_known => {
+                    self.unverified.insert(id);
                 }
                 // Nothing can be programmed for an endpoint without an address, and it cannot be indexed by address.
                 Some(Ok(endpoint)) if endpoint.addresses.is_empty() => {
+                    self.remove_endpoint(id, &mut findings.dirty);
                     let reason = "endpoint: missing address".into();
                     self.skipped_endpoints.insert(id, SkippedObject::new(reason, None));
                 }
@@ -145,6 +150,9 @@ impl Observed {
                         self.v1_lists.distrust(Kind::Endpoint, Contradiction::Lacks(id));
                     }
                     self.add_listed_endpoint(id, endpoint, findings);
+                    if is_taken {
+                        self.v1_lists.take(Kind::Endpoint, id);
+                    }
                 }
                 Some(Err(reason)) => {
                     let reason = format!("endpoint: {reason}");
@@ -169,7 +177,7 @@ impl Observed {
         capabilities: &Capabilities,
         detail: ListDetail,
         expected: impl FnOnce(&Self) -> FxHashMap<Guid, ObservedLoadBalancer>,
-        mut reads: ForeignReads,
+        mut reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, Error> {
         let first = !self.load_balancers_known;
@@ -186,7 +194,9 @@ impl Observed {
         }
         self.retain_skipped_load_balancers(&present, &mut findings.dirty);
         let known = |id: &Guid| {
-            self.load_balancers.contains_key(id) && !self.perhaps_adopted.contains_key(id)
+            self.load_balancers.contains_key(id)
+                && !self.perhaps_adopted.contains_key(id)
+                && !self.is_verification_due(Kind::LoadBalancer, *id)
                 || self.skipped_load_balancers.is_current(id)
         };
         listed.retain(|listed| !known(&listed.id));
@@ -206,7 +216,8 @@ impl Observed {
             filled = fill_from_v1_list(client, &mut listed);
             from_v1_list = filled;
         }
-        if from_v1_list && !self.is_v1_list_right(client, &listed, expected)? {
+        let is_trusted = self.v1_lists.trusts(Kind::LoadBalancer);
+        if from_v1_list && !(is_trusted && self.is_v1_list_right(client, &listed, expected)?) {
             listed.iter_mut().for_each(|listed| listed.document = None);
             (filled, from_v1_list) = (false, false);
         }
@@ -231,9 +242,11 @@ impl Observed {
                 // needed nevertheless.
                 _ => None,
             };
+            let is_taken = from_v1_list && known.is_some();
+            let is_known = self.load_balancers.contains_key(&id);
             let observed = match known {
                 Some(known) => Some(Ok(known)),
-                None if !reads.take(id) => {
+                None if !reads.take(id, is_known) => {
                     extent = Extent::Part;
                     continue;
                 }
@@ -246,7 +259,11 @@ impl Observed {
                 // It was deleted between the list and the read.
                 None => {
                     self.end_skip_of_load_balancer(id, &mut findings.dirty);
-                    reads.restore(id);
+                    reads.restore(id, is_known);
+                }
+                // As for endpoints.
+                Some(Err(_)) if self.v1_lists.is_unverified(Kind::LoadBalancer, id) => {
+                    self.unverified.insert(id);
                 }
                 Some(Ok(observed)) => {
                     // As for endpoints.
@@ -254,6 +271,9 @@ impl Observed {
                         self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::Lacks(id));
                     }
                     self.add_listed_load_balancer(id, observed, findings);
+                    if is_taken {
+                        self.v1_lists.take(Kind::LoadBalancer, id);
+                    }
                 }
                 Some(Err(skipped)) => self.skip_load_balancer(id, skipped, &mut findings.dirty),
             }
@@ -306,8 +326,12 @@ impl Observed {
         }
     }
 
-    /// Adds an endpoint that was not known before the list.
+    /// Adds an endpoint that was not known before the list, or was from a list that is distrusted.
     fn add_listed_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, findings: &mut Findings) {
+        if self.v1_lists.is_unverified(Kind::Endpoint, id) {
+            self.insert_verified_endpoint(id, endpoint, &mut findings.dirty);
+            return;
+        }
         // New local endpoints are new pods.
         if endpoint.owner == Owner::Us && endpoint.remote {
             let subjects = endpoint.addresses.iter().map(|address| Subject::Address(*address));
@@ -319,8 +343,12 @@ impl Observed {
         self.insert_endpoint(id, endpoint, &mut findings.dirty);
     }
 
-    /// Adds a load balancer that was not known before the list.
+    /// Adds a load balancer that was not known before the list, or was from a list that is distrusted.
     fn add_listed_load_balancer(&mut self, id: Guid, mut observed: ObservedLoadBalancer, findings: &mut Findings) {
+        if self.v1_lists.is_unverified(Kind::LoadBalancer, id) {
+            self.insert_verified_load_balancer(id, observed, &mut findings.dirty);
+            return;
+        }
         if let Some(attempted) = self.perhaps_adopted.remove(&id) {
             // If it has an attempted content, the modification has taken effect, and a modified load balancer is adopted.
             if attempted.contains(&observed.content) {
@@ -439,33 +467,9 @@ impl Observed {
     }
 }
 
-/// Fills in documents from the v1 list: one call. Returns whether that succeeded; if not, each load balancer is read on its own.
-fn fill_from_v1_list(client: &Client, listed: &mut [Listed<ObservedLoadBalancer>]) -> bool {
-    let mut unread: FxHashMap<Guid, _> = listed.iter_mut().map(|one| (one.id, &mut one.document)).collect();
-    let fill = |listed: Listed<LoadBalancer>| {
-        let document = unread.remove(&listed.id)?;
-        *document = listed.and_then(record_of_v1_list).document;
-        None::<()>
-    };
-    client.load_balancers_from_v1_list(fill).is_ok()
-}
-
-/// Whether one v1 list of all documents is cheaper than two calls for each of the unread objects.
-fn is_v1_list_cheaper(unread: usize, all: usize) -> bool {
-    unread > READ_ONE_BY_ONE && unread.saturating_mul(V1_DOCUMENTS_PER_UNREAD) >= all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_v1_list_is_read_where_it_saves_calls() {
-        assert!(!is_v1_list_cheaper(READ_ONE_BY_ONE, READ_ONE_BY_ONE));
-        assert!(is_v1_list_cheaper(READ_ONE_BY_ONE + 1, READ_ONE_BY_ONE + 1));
-        assert!(is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD));
-        assert!(!is_v1_list_cheaper(20, 20 * V1_DOCUMENTS_PER_UNREAD + 1));
-    }
 
     #[test]
     fn contents_are_compared_up_to_a_limit() {

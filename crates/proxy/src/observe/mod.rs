@@ -36,7 +36,7 @@ use skipped::Skipped;
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
 pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
-pub use read::{Extent, ForeignReads};
+pub use read::{DeferrableReads, Extent};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
 
@@ -72,7 +72,7 @@ pub struct Observed {
     load_balancers_known: bool,
     /// Objects whose entries in the v1 lists differ from their own documents.
     misrepresented: FxHashSet<Guid>,
-    /// Objects of ours whose entries differ, and whose documents could not be read when they were last verified.
+    /// Objects whose entries in the v1 lists differ or are not trusted, and whose documents could not be read when they were last verified.
     unverified: FxHashSet<Guid>,
     v1_lists: V1Lists,
     /// The kinds whose last list lacked objects that HNS has.
@@ -183,6 +183,7 @@ impl Observed {
     /// [`forget_endpoint`](Self::forget_endpoint).
     pub fn remove_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.perhaps_deleted.remove(&id);
+        self.v1_lists.end_take(Kind::Endpoint, id);
         let Some(endpoint) = self.endpoints.remove(&id) else { return };
         dirty.addresses.extend(endpoint.addresses.iter().copied());
         for address in &endpoint.addresses {
@@ -225,6 +226,7 @@ impl Observed {
             remove_from(&mut self.on, frontend, id);
         }
         self.release(&removed.endpoints, dirty);
+        self.end_take_of_load_balancer(id, dirty);
     }
 
     /// Counts the backends of a load balancer that HNS no longer has. An endpoint may now be unused, no matter which program deleted the
@@ -252,8 +254,12 @@ impl Observed {
         endpoints.dedup();
         observed.endpoints = endpoints.into();
         observed.content.whole = Content::UNKNOWN;
+        let is_taken = self.v1_lists.is_taken(Kind::LoadBalancer, id);
         // Not dirty here: the caller schedules the frontend, at once or with backoff.
         self.insert_load_balancer(id, observed, &mut Dirty::default());
+        if is_taken {
+            self.v1_lists.take(Kind::LoadBalancer, id);
+        }
         if !perhaps_adopted.is_empty() {
             self.perhaps_adopted.insert(id, perhaps_adopted);
         }

@@ -4,19 +4,20 @@ use hcn::{Class, Error, Guid};
 
 use crate::identity;
 
-/// How many foreign objects may still be read before pending changes are programmed. HNS can have thousands that hnsproxy has not read, for
-/// example after another Service proxy was started, and each costs up to two calls.
+/// How many objects may still be read before pending changes are programmed, of those whose reads can wait. HNS can have thousands of foreign
+/// ones that hnsproxy has not read, for example after another Service proxy was started. All objects from a v1 list are read again if the list is
+/// found wrong. Each costs up to two calls.
 #[derive(Debug, Clone, Copy)]
-pub struct ForeignReads(usize);
+pub struct DeferrableReads(usize);
 
-impl ForeignReads {
+impl DeferrableReads {
     pub const UNLIMITED: Self = Self(usize::MAX);
     /// In a step of an audit. At 2 ms for a call, a change waits for half a second.
     pub const STEP: Self = Self(128);
 
-    /// Whether an object may be read. Ours always may: until they are read, they would be created again.
-    pub(super) fn take(&mut self, id: Guid) -> bool {
-        if identity::is_ours(id) {
+    /// Whether an object may be read. Unknown ones of ours always may: until they are read, they would be created again.
+    pub(super) fn take(&mut self, id: Guid, is_known: bool) -> bool {
+        if !can_wait(id, is_known) {
             return true;
         }
         let any_left = self.0 > 0;
@@ -25,18 +26,22 @@ impl ForeignReads {
     }
 
     /// The object is absent. It does not count: the next list would have it again, and an audit would never end.
-    pub(super) fn restore(&mut self, id: Guid) {
-        if !identity::is_ours(id) {
+    pub(super) fn restore(&mut self, id: Guid, is_known: bool) {
+        if can_wait(id, is_known) {
             self.0 = self.0.saturating_add(1);
         }
     }
+}
+
+fn can_wait(id: Guid, is_known: bool) -> bool {
+    is_known || !identity::is_ours(id)
 }
 
 /// Whether all objects of a list are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     All,
-    /// Some foreign ones are still to be read. The next list continues.
+    /// Some whose reads can wait are still to be read. The next list continues.
     Part,
 }
 

@@ -1,6 +1,6 @@
-//! Objects whose documents cannot be used: why, and which endpoints their load balancers may use.
+//! Objects whose documents cannot be used: why, and which endpoints load balancers with unknown backends may use.
 
-use hcn::Guid;
+use hcn::{Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Observed, Owner};
@@ -77,15 +77,20 @@ impl Observed {
         self.skipped().filter(|(id, _)| identity::is_ours(*id)).count()
     }
 
-    /// Makes the next list read skipped objects again: their documents may be valid by then.
+    /// Makes the next list read objects again whose documents could not be used: they may be valid by then.
     pub fn read_skipped_again(&mut self) {
         self.skipped_endpoints.read_again();
         self.skipped_load_balancers.read_again();
+        let v1_lists = &self.v1_lists;
+        let is_of_wrong_list =
+            |id: &Guid| [Kind::Endpoint, Kind::LoadBalancer].iter().any(|kind| v1_lists.is_unverified(*kind, *id));
+        self.unverified.retain(|id| !is_of_wrong_list(id));
     }
 
-    /// Whether a load balancer of ours may have an endpoint of ours as backend, because its backends cannot be read.
+    /// Whether a load balancer of ours may have an endpoint of ours as backend, because its backends cannot be read, or are from a list that is
+    /// distrusted.
     pub fn is_perhaps_hidden(&self, endpoint: Guid) -> bool {
-        self.hides_backends > 0 && self.endpoints.get(&endpoint).is_some_and(|known| known.owner == Owner::Us)
+        self.hides_any_backends() && self.endpoints.get(&endpoint).is_some_and(|known| known.owner == Owner::Us)
     }
 
     /// Skips a load balancer. HNS has it all the same, so its backends count as referenced.
@@ -104,13 +109,26 @@ impl Observed {
         let Some(skipped) = self.skipped_load_balancers.remove(&id) else { return };
         self.release(skipped.backends.iter().flatten(), dirty);
         self.hides_backends -= usize::from(hides_backends(id, &skipped));
-        if hides_backends(id, &skipped) && self.hides_backends == 0 {
-            let unused = self
-                .endpoints
-                .iter()
-                .filter(|(id, known)| known.owner == Owner::Us && known.remote && !self.references.contains_key(id));
-            dirty.addresses.extend(unused.flat_map(|(_, known)| known.addresses.iter().copied()));
+        if hides_backends(id, &skipped) {
+            self.mark_unused_endpoints(dirty);
         }
+    }
+
+    /// Whether the backends of any load balancer of ours are unknown.
+    pub fn hides_any_backends(&self) -> bool {
+        self.hides_backends > 0 || self.v1_lists.unverified_of(Kind::LoadBalancer) > 0
+    }
+
+    /// Marks endpoints of ours that are unused, unless a load balancer may still have them as backends.
+    pub fn mark_unused_endpoints(&self, dirty: &mut Dirty) {
+        if self.hides_any_backends() {
+            return;
+        }
+        let unused = self
+            .endpoints
+            .iter()
+            .filter(|(id, known)| known.owner == Owner::Us && known.remote && !self.references.contains_key(id));
+        dirty.addresses.extend(unused.flat_map(|(_, known)| known.addresses.iter().copied()));
     }
 
     /// Ends the skip of load balancers that a list lacks.

@@ -52,6 +52,7 @@ impl Reconciler {
     ) -> (Vec<Outcome>, Dirty) {
         let environment = &mut self.environment;
         let Some(capabilities) = &mut environment.capabilities else { return Default::default() };
+        let hid_backends = self.observed.hides_any_backends();
         let turn = turn.map(|frontend| self.desired.frontend(frontend).map(|owner| owner.service.clone()));
         // Adopting is no call: only the owner in the observed state changes.
         plan.adopted_endpoints.iter().for_each(|id| self.observed.adopt_endpoint(*id));
@@ -71,6 +72,10 @@ impl Reconciler {
             self.audit.record_unanswered_write(error);
         }
         self.record_replacements(&outcomes, now);
+        // The plan has kept all endpoints that a load balancer with unknown backends may have used. The plan may have written the last one.
+        if hid_backends {
+            self.observed.mark_unused_endpoints(&mut self.dirty);
+        }
         (outcomes, left)
     }
 

@@ -21,6 +21,8 @@ pub enum Unready {
     ListIncomplete(Kind),
     /// Objects of ours whose documents cannot be used. It is not known what they do.
     ObjectsSkipped(usize),
+    /// Objects whose contents are from a v1 list that was found wrong later. They are not read yet.
+    ObjectsUnverified(usize),
     /// HNS has restarted, and objects may be missing.
     Restarted,
     /// Frontends that wait for a network that HNS does not have.
@@ -48,6 +50,7 @@ impl Unready {
             Unready::Audit(error) => error.reason(),
             Unready::ListIncomplete(_) => "ListIncomplete",
             Unready::ObjectsSkipped(_) => "ObjectsSkipped",
+            Unready::ObjectsUnverified(_) => "ObjectsUnverified",
             Unready::Restarted => "HNSRestarted",
             Unready::NetworkMissing { .. } => "NetworkMissing",
             Unready::LoadBalancersPending(_) => "LoadBalancersPending",
@@ -69,6 +72,9 @@ impl fmt::Display for Unready {
             Unready::Audit(error) => error.fmt(f),
             Unready::ListIncomplete(kind) => HostCondition::ListIncomplete { kind: *kind }.fmt(f),
             Unready::ObjectsSkipped(count) => write!(f, "objects of hnsproxy whose documents cannot be read: {count}"),
+            Unready::ObjectsUnverified(count) => {
+                write!(f, "objects whose contents are from a wrong HNS v1 list: {count} not read yet")
+            }
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
             Unready::NetworkMissing { frontends } => {
                 write!(f, "frontends that wait for a missing network: {frontends}")
@@ -135,7 +141,9 @@ impl Reconciler {
         ];
         let mut pending: Vec<_> = reasons.into_iter().flatten().collect();
         let skipped = Some(self.observed.skipped_of_ours()).filter(|count| *count > 0).map(Unready::ObjectsSkipped);
-        let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete).chain(skipped);
+        let unverified = self.observed.v1_lists().unverified();
+        let unverified = Some(unverified).filter(|count| *count > 0).map(Unready::ObjectsUnverified);
+        let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete).chain(skipped).chain(unverified);
         let position = pending.iter().take_while(|one| one.is_of_inputs()).count();
         pending.splice(position..position, incomplete);
         // The other reasons explain a backlog.
@@ -161,6 +169,7 @@ impl Unready {
                 | Unready::Audit(_)
                 | Unready::ListIncomplete(_)
                 | Unready::ObjectsSkipped(_)
+                | Unready::ObjectsUnverified(_)
         )
     }
 }

@@ -10,7 +10,7 @@ use crate::rig::{NETWORK, Rig};
 
 /// More than a step of an audit reads.
 const MANY: u64 = 300;
-/// The foreign objects that a step reads: `ForeignReads::STEP`.
+/// The foreign objects that a step reads: `DeferrableReads::STEP`.
 const STEP: u64 = 128;
 
 /// A proxy that is in sync, and the objects that another program then creates.

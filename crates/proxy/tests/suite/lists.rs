@@ -16,9 +16,14 @@ pub(crate) const AUDITS: usize = 24;
 
 /// Services with pods of this node and of others, all programmed.
 pub(crate) fn served(version: &str, api_version: ApiVersion) -> Rig {
+    served_many(version, api_version, 20)
+}
+
+/// As [`served`], with this number of Services, up to 200.
+pub(crate) fn served_many(version: &str, api_version: ApiVersion, services: u8) -> Rig {
     let mut rig = Rig::new("L2Bridge", version, api_version);
     rig.cluster(vec![], vec![]);
-    for number in 1..=20 {
+    for number in 1..=services {
         rig.local(&format!("pod-{number}"), &[&format!("10.244.1.{number}")]);
         let name = format!("ns/s{number}");
         rig.proxy.apply_service(service(&name).cluster_ip(&format!("10.96.0.{number}")).port(80).build());

@@ -8,7 +8,7 @@ use super::super::{AuditError, Reconciler};
 use super::{Answer, AuditScope, Pause};
 use crate::network::NamedNetwork;
 use crate::observe::{
-    Extent, Findings, ForeignReads, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer,
+    DeferrableReads, Extent, Findings, ListDetail, ListedEndpoint, Observed, ObservedEndpoint, ObservedLoadBalancer,
     Owner, endpoint_record,
 };
 use crate::plan::{Constraints, ExpectedEndpoint};
@@ -66,7 +66,7 @@ impl Reconciler {
                 listed = self.list_endpoints(client, ListDetail::Ids)?;
             }
         }
-        let reads = self.foreign_reads(pause);
+        let reads = self.deferrable_reads(pause);
         Ok(match self.refresh_endpoints(client, listed, reads, findings)? {
             Extent::All => Answer::Endpoints { scope, network_changed },
             Extent::Part => {
@@ -76,12 +76,12 @@ impl Reconciler {
         })
     }
 
-    /// How many foreign objects may be read. Without an earlier state to compare with, nothing is programmed before the end of the audit, and a pause
-    /// would only make it longer.
-    pub(super) fn foreign_reads(&self, pause: Pause) -> ForeignReads {
+    /// How many objects whose reads can wait may be read. Without an earlier state to compare with, nothing is programmed before the end of the
+    /// audit, and a pause would only make it longer.
+    pub(super) fn deferrable_reads(&self, pause: Pause) -> DeferrableReads {
         match pause {
-            Pause::Allowed if !self.audit.state.expects_nothing() => ForeignReads::STEP,
-            _ => ForeignReads::UNLIMITED,
+            Pause::Allowed if !self.audit.state.expects_nothing() => DeferrableReads::STEP,
+            _ => DeferrableReads::UNLIMITED,
         }
     }
 
@@ -97,7 +97,7 @@ impl Reconciler {
             AuditScope::LoadBalancerContents => ListDetail::for_contents_of(self.observed.load_balancer_count()),
             AuditScope::Ids | AuditScope::Networks | AuditScope::EndpointContents => ListDetail::Ids,
         };
-        self.refresh_load_balancers(client, detail, self.foreign_reads(pause), findings)
+        self.refresh_load_balancers(client, detail, self.deferrable_reads(pause), findings)
     }
 
     fn subnets_are_due(&self) -> bool {
@@ -158,7 +158,7 @@ impl Reconciler {
         &mut self,
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
-        reads: ForeignReads,
+        reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, hcn::Error> {
         let networks = self.environment.networks.present_ids();
@@ -185,7 +185,7 @@ impl Reconciler {
         &mut self,
         client: &Client,
         detail: ListDetail,
-        reads: ForeignReads,
+        reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, hcn::Error> {
         let (desired, environment) = (&self.desired, &self.environment);

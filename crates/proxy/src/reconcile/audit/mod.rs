@@ -113,10 +113,10 @@ impl Reconciler {
         self.run_audit(client, Pause::Never)
     }
 
-    /// Runs the next part of an audit: in the idle state one list, and the documents of at most [`ForeignReads::STEP`] foreign objects, so that
+    /// Runs the next part of an audit: in the idle state one list, and the documents of at most [`DeferrableReads::STEP`] foreign objects, so that
     /// pending changes need not wait for the rest; otherwise a complete audit. [`AuditReport::paused`] says whether there is a rest.
     ///
-    /// [`ForeignReads::STEP`]: crate::observe::ForeignReads::STEP
+    /// [`DeferrableReads::STEP`]: crate::observe::DeferrableReads::STEP
     ///
     /// # Errors
     /// As [`audit`](Self::audit).

@@ -56,7 +56,7 @@ impl Reconciler {
         let mut findings = Findings::default();
         let listed = self.list_endpoints(client, ListDetail::Ids);
         // What is not read now is read by the next audit.
-        let reads = self.foreign_reads(Pause::Allowed);
+        let reads = self.deferrable_reads(Pause::Allowed);
         let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings));
         let changed = !findings.dirty.is_empty();
         self.apply_findings(findings);
@@ -71,7 +71,7 @@ impl Reconciler {
     /// is missing.
     pub(in super::super) fn recheck_after_refusal(&mut self, client: &Client) {
         let mut findings = Findings::default();
-        let reads = self.foreign_reads(Pause::Allowed);
+        let reads = self.deferrable_reads(Pause::Allowed);
         let result = self
             .list_endpoints(client, ListDetail::Ids)
             .and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings))
