@@ -61,3 +61,27 @@ fn an_explanation_has_the_backends_and_the_end() {
     let direct = Step::Left(pod(POD_12), tcp(from, "10.244.1.12:80"), None);
     assert_eq!(explained(&world, from, "10.244.1.12:80"), (Some(direct), Vec::new()));
 }
+
+#[test]
+fn the_flow_of_each_backend_can_be_explained() {
+    let mut world = World::l2bridge(Assumptions::default());
+    world.balancer(
+        0x100,
+        &balancer(&[POD_11, POD_12, REMOTE_21], json!({ "FrontendVIPs": ["10.96.0.10"], "Flags": 1 })),
+    );
+    let tuple = tcp("10.244.1.11:4000", "10.96.0.10:80");
+    let port = world.switch.port_of(tuple.source.ip());
+    let end = |backend: &str| {
+        let trace = world.switch.explain_backend(port, &tuple, backend.parse().unwrap(), world.now);
+        trace.steps.last().cloned().unwrap()
+    };
+    let left = |port, backend| Step::Left(port, tcp("10.244.1.11:4000", backend), None);
+    let backends = ["10.244.1.11:8080", "10.244.1.12:8080", "10.244.2.21:8080", "10.244.2.22:8080"];
+    let expected = [
+        Step::Dropped(DropReason::Hairpin),
+        left(pod(POD_12), "10.244.1.12:8080"),
+        left(PortId::Uplink, "10.244.2.21:8080"),
+        Step::Dropped(DropReason::NoBackend),
+    ];
+    assert_eq!(backends.map(end), expected);
+}
