@@ -30,6 +30,8 @@ impl Switch {
             }
             _ if self.policy.node.addresses.contains(&source) => PortId::Host,
             Some((_, state)) if objects.is_overlay(state.network) => PortId::Tunnel,
+            // A pod of another node may have no remote endpoint: only backends need one.
+            None if objects.has_remote_subnet(source) => PortId::Tunnel,
             _ => PortId::Uplink,
         }
     }

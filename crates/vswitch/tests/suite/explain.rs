@@ -23,13 +23,20 @@ fn explained(world: &World, from: &str, to: &str) -> (Option<Step>, Vec<String>)
 
 #[test]
 fn a_client_enters_through_the_port_of_its_address() {
-    let addresses = ["10.244.1.11", "10.244.1.2", "10.0.0.14", "10.244.2.21", "192.0.2.1"];
+    let addresses = ["10.244.1.11", "10.244.1.2", "10.0.0.14", "10.244.2.21", "10.244.3.31", "192.0.2.1"];
     let seen = [World::l2bridge(Assumptions::default()), World::overlay(Assumptions::default())]
         .map(|world| addresses.map(|address| world.switch.port_of(address.parse().unwrap())));
     let here = [pod(POD_11), PortId::Host, PortId::Host];
     assert_eq!(
         seen,
-        [PortId::Uplink, PortId::Tunnel].map(|of_remote| [here[0], here[1], here[2], of_remote, PortId::Uplink])
+        [PortId::Uplink, PortId::Tunnel].map(|of_remote| [
+            here[0],
+            here[1],
+            here[2],
+            of_remote,
+            of_remote,
+            PortId::Uplink
+        ])
     );
 }
 
