@@ -45,15 +45,14 @@ fn node(args: &ExplainPacketArgs, hns: &Hns, objects: &Objects) -> Result<Node, 
     Ok(Node { addresses, host_endpoints: host_endpoints.collect() })
 }
 
-/// The addresses of the adapters of this computer, without those of HNS endpoints: the endpoint of the host has an adapter, too.
+/// The addresses of the adapters of this computer, without those of HNS: the endpoint of the host and the gateway of a NAT network have adapters, too.
 fn addresses_of_adapters(objects: &Objects) -> Vec<IpAddr> {
     let is_of_node = |address: &IpAddr| {
         let is_link_local = match address {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
         };
-        let is_of_endpoint = || objects.endpoints().any(|endpoint| endpoint.addresses().any(|other| other == *address));
-        !address.is_loopback() && !is_link_local && !is_of_endpoint()
+        !address.is_loopback() && !is_link_local && !objects.has_address(*address)
     };
     let adapters = NetworkInterface::show().unwrap_or_default();
     adapters.iter().flat_map(|adapter| &adapter.addr).map(|address| address.ip()).filter(is_of_node).collect()

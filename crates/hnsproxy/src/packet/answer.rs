@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use hcn::Guid;
 use serde::Serialize;
 use vswitch::assumptions::RemovedEndpoint;
-use vswitch::trace::Step;
-use vswitch::{Instant, PortId, Switch, Trace, Tuple};
+use vswitch::trace::{Route, Step};
+use vswitch::{DropReason, Instant, PortId, Switch, Trace, Tuple};
 
 use super::Objects;
 
@@ -42,6 +42,9 @@ pub struct Outcome {
     pub rules: Vec<String>,
     #[serde(flatten)]
     pub end: End,
+    /// What of it is assumed without an alternative, in the words of docs/packets.md.
+    #[serde(skip)]
+    pub assumed: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +98,7 @@ impl Answer {
 
 fn missing(endpoint: Guid) -> BackendAnswer {
     let end = End::Dropped { reason: "HNS has no endpoint with the id".to_owned() };
-    BackendAnswer { endpoint, address: None, outcome: Outcome { rules: Vec::new(), end } }
+    BackendAnswer { endpoint, address: None, outcome: Outcome { rules: Vec::new(), end, assumed: Vec::new() } }
 }
 
 fn outcome(trace: &Trace, objects: &Objects, tuple: &Tuple) -> Outcome {
@@ -118,7 +121,20 @@ fn outcome(trace: &Trace, objects: &Objects, tuple: &Tuple) -> Outcome {
         // Each trace ends with one of the above.
         _ => End::Dropped { reason: "unknown".to_owned() },
     };
-    Outcome { rules: trace.steps.iter().filter_map(rule).collect(), end }
+    Outcome {
+        rules: trace.steps.iter().filter_map(rule).collect(),
+        end,
+        assumed: trace.steps.iter().filter_map(assumed).collect(),
+    }
+}
+
+fn assumed(step: &Step) -> Option<&'static str> {
+    Some(match step {
+        Step::Route(Route::PhysicalNetwork) => "a packet to an unknown address leaves through the uplink",
+        Step::DestinationPreserved => "the port of the frontend is preserved with its address",
+        Step::Dropped(DropReason::NoSourceVip) => "a packet without the source VIP that it needs is lost",
+        _ => return None,
+    })
 }
 
 pub(super) fn port_name(port: PortId, objects: &Objects) -> String {

@@ -156,6 +156,12 @@ fn share<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<Share> {
 /// What the answer assumes and no variation shows. The statements are those of docs/packets.md.
 fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) -> Vec<&'static str> {
     let mut assumed = Vec::new();
+    let outcomes = answer.outcome.iter().chain(answer.backends.iter().map(|backend| &backend.outcome));
+    for statement in outcomes.flat_map(|outcome| &outcome.assumed) {
+        if !assumed.contains(statement) {
+            assumed.push(*statement);
+        }
+    }
     if answer.load_balancer.is_some() && client == ClientKind::Outside {
         assumed.push("packets from outside match the rules of the host port");
     }

@@ -1,7 +1,7 @@
 //! The objects of HNS that a packet depends on.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hcn::schema::{DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, Network};
 use hcn::{Client, Error, Guid, Hcn};
@@ -26,6 +26,14 @@ impl Objects {
         let load_balancers = objects::load_balancers(client)?;
         let endpoints = objects::endpoints(hcn, client)?;
         Ok(Self { networks: objects::networks(hcn, client)?, endpoints, load_balancers })
+    }
+
+    /// Whether an endpoint has an address, or a subnet has it as its gateway: that of a NAT network is an address of an adapter.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        let subnets = self.networks.iter().flat_map(|(_, network)| &network.ipams).flat_map(|ipam| &ipam.subnets);
+        let mut gateways = subnets.flat_map(|subnet| &subnet.routes).filter_map(|route| route.next_hop.parse().ok());
+        self.endpoints().any(|endpoint| endpoint.addresses().any(|other| other == address))
+            || gateways.any(|gateway: IpAddr| gateway == address)
     }
 
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
