@@ -6,6 +6,7 @@
 //!   nothing; the result is also the same after the program was killed in the middle, and with an API server over HTTP and HTTPS;
 //! - changes are programmed after an outage of the API server, and after a new token;
 //! - health checks, metrics, and changes of the configuration file;
+//! - probing HNS, with and without writes;
 //! - installing, running, stopping and uninstalling the service;
 //! - the conformance suite as a Windows program;
 //! - the DLLs with many threads, large documents, notifications and many calls.
@@ -14,6 +15,7 @@
 
 mod file;
 mod pages;
+mod probe;
 mod program;
 mod recording;
 mod served;
@@ -131,6 +133,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         for (how, edit) in [("rewritten", Edit::Rewritten), ("replaced", Edit::Replaced)] {
             let name = format!("a configuration file that is {how}");
             cases.run(name, || pages::follow(&one, edit, &program, prefix));
+        }
+        for build in ["latest", "server2022", "server2019"] {
+            cases.run(format!("probe of {build}"), || {
+                let build: Build = build.parse().map_err(anyhow::Error::msg)?;
+                probe::leaves_nothing(&one, &build, &here, &program, prefix)
+            });
         }
         cases.run("hnsproxy.exe as a service", || service::runs(&one, &here, &program, prefix));
     }

@@ -16,6 +16,8 @@ const BOUND: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 /// The registry key with the environment of services, which Wine reads when it starts.
 const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manager\Environment";
+/// The registry key of the source of the service's events.
+const EVENT_SOURCE: &str = r"HKLM\System\CurrentControlSet\Services\EventLog\Application\hnsproxy";
 
 /// Sets the address of an emulator in the environment of services. Removes it and the service when dropped.
 struct Prepared<'a> {
@@ -133,6 +135,8 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     let output = succeed(prefix, &install)?;
     ensure!(output.contains("created service kube-proxy") && output.contains("--windows-service"), "{output}");
     fail(prefix, &install, "service kube-proxy exists and runs")?;
+    let source = || wine(prefix, &["reg", "query", EVENT_SOURCE]).map(|(code, _)| code == Some(0));
+    ensure!(source()?, "the source of events is not registered");
 
     let log = || std::fs::read_to_string(&log).unwrap_or_default();
     let is_ready = || get(metrics, "/readyz").is_some_and(|page| page.code == 200);
@@ -154,5 +158,6 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     start(prefix).with_context(log)?;
     let output = succeed(prefix, &[&exe, "service", "uninstall"])?;
     ensure!(output.contains("stopped") && output.contains("deleted service kube-proxy"), "{output}");
+    ensure!(!source()?, "the source of events is still registered");
     fail(prefix, &[&exe, "service", "uninstall"], "service kube-proxy not found")
 }

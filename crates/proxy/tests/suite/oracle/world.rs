@@ -74,6 +74,7 @@ impl World {
             ..settings()
         };
         let emulator = Arc::new(Emulator::from_host(&host(&version.to_string(), types)).unwrap());
+        let mut rare = Random::of(seed, u64::MAX - 1);
         emulator.change_quirks(|quirks| {
             quirks.silent_modify = version == Version::new(15, 4) || random.one_in(4);
             if random.one_in(8) {
@@ -88,6 +89,8 @@ impl World {
             quirks.leaks_ports = random.one_in(8);
             // One of the node ports.
             quirks.reserved_ports.extend(random.one_in(6).then_some((6, 30000)));
+            // The port of most Services.
+            quirks.wildcard_listeners.extend(rare.one_in(8).then_some((6, 80)));
         });
         emulator.change_options(|options| options.fails_in_envelope = random.one_in(4));
         let mut flip = || random.one_in(2);
@@ -318,7 +321,10 @@ impl World {
             self.begin();
         }
         self.restore_networks();
-        self.hns.emulator.change_quirks(|quirks| quirks.reserved_ports.clear());
+        self.hns.emulator.change_quirks(|quirks| {
+            quirks.reserved_ports.clear();
+            quirks.wildcard_listeners.clear();
+        });
         self.now += Duration::from_secs(600);
         self.hns.emulator.reset_journal();
         for _ in 0..2 * CONTENTS_BOUND {
