@@ -13,6 +13,7 @@ use crate::environment::SettingsError;
 use crate::hns::HnsError;
 use crate::http_client::RequestError;
 use crate::instance_lock::LockedByOther;
+use crate::packet::PacketError;
 use crate::serve::ListenError;
 use crate::source::NodeError;
 use crate::status::NotReady;
@@ -47,6 +48,8 @@ pub enum CommandError {
     Locked(#[from] LockedByOther),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Packet(#[from] PacketError),
     #[error(transparent)]
     Observe(#[from] proxy::AuditError),
     /// The output of a command shows what HNS has.

@@ -27,6 +27,7 @@ pub mod instance_lock;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod packet;
 pub mod panic_hook;
 pub mod reporting;
 pub mod saved_file;

@@ -185,6 +185,17 @@ impl fmt::Display for Layer {
     }
 }
 
+impl fmt::Display for SourceReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoDsr => "no direct server return",
+            Self::NodeInOverlay => "the client is the node, in an overlay network",
+            Self::Loopback => "the backend is the client, loopback policy",
+            Self::OutboundNat => "OutBoundNAT policy",
+        })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,15 +228,7 @@ impl fmt::Display for Step {
                 write!(f, ", one of {of}; assumed: {by}")
             }
             Self::DestinationPreserved => f.write_str("the destination is preserved"),
-            Self::Source(reason, address) => {
-                let reason = match reason {
-                    SourceReason::NoDsr => "no direct server return",
-                    SourceReason::NodeInOverlay => "the client is the node, in an overlay network",
-                    SourceReason::Loopback => "the backend is the client, loopback policy",
-                    SourceReason::OutboundNat => "OutBoundNAT policy",
-                };
-                write!(f, "source becomes {address}: {reason}")
-            }
+            Self::Source(reason, address) => write!(f, "source becomes {address}: {reason}"),
             Self::Route(Route::LocalEndpoint(id)) => write!(f, "to local endpoint {id}"),
             Self::Route(Route::Node) => f.write_str("to the node"),
             Self::Route(Route::RemoteEndpoint(id)) => write!(f, "to remote endpoint {id}"),

@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
 //! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
+mod packet;
 mod probe;
 mod service;
 
@@ -20,6 +21,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use packet::{ExplainPacketArgs, To};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 
@@ -143,6 +145,10 @@ pub enum Explain {
     /// changes.
     #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
     Svc(ExplainSvcArgs),
+    /// Explain what would happen to the first packet of a client to a frontend, by the objects of HNS: the load balancer, its backends with their
+    /// shares, the source address, and why a packet is lost. It is the answer of a model of the virtual switch (VFP).
+    #[command(after_help = packet::EXAMPLES)]
+    Packet(ExplainPacketArgs),
 }
 
 const EXPLAIN_EXAMPLES: &str = "\
@@ -253,6 +259,7 @@ impl Cli {
             Command::Run(args) => args.proxy.log_file.as_deref(),
             Command::Plan(args) => args.proxy.log_file.as_deref(),
             Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
+            Command::Explain(Explain::Packet(args)) => args.log.log_file.as_deref(),
             Command::State(args) => args.log.log_file.as_deref(),
             Command::Probe(args) => args.log.log_file.as_deref(),
             #[cfg(feature = "emulator")]

@@ -6,6 +6,7 @@ mod configure;
 mod emulator;
 mod explain;
 mod once;
+mod packet;
 mod plan;
 mod probe;
 mod run;
@@ -73,6 +74,10 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
         }
         Command::Explain(Explain::Svc(args)) => {
             configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+        }
+        Command::Explain(Explain::Packet(args)) => {
+            log::start(&args.log);
+            packet::main(args)
         }
         Command::Probe(args) => {
             log::start(&args.log);

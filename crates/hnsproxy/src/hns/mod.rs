@@ -5,6 +5,7 @@ mod args;
 mod dump;
 #[cfg(feature = "emulator")]
 mod emulated;
+pub mod objects;
 mod watchdog;
 
 use std::net::IpAddr;
@@ -154,6 +155,18 @@ impl Hns {
             HnsApi::Auto if Features::of(version).v2 => ApiVersion::V2,
             HnsApi::Auto => ApiVersion::V1,
         }
+    }
+
+    /// A client of the API that was chosen, or that the version of HNS has.
+    ///
+    /// # Errors
+    /// If the version of HNS decides, and cannot be read.
+    pub fn chosen_client(&self) -> Result<Client, hcn::Error> {
+        Ok(self.client(match self.api {
+            HnsApi::V1 => ApiVersion::V1,
+            HnsApi::V2 => ApiVersion::V2,
+            HnsApi::Auto => self.api_version(self.client(ApiVersion::V1).version()?),
+        }))
     }
 
     /// For every output, so that an emulated HNS is not mistaken for a real one.

@@ -1,11 +1,13 @@
 //! The output of commands: the state of HNS, plans and explanations, as text and as JSON.
 
 mod explain;
+mod packet;
 mod plan;
 mod snapshot;
 mod table;
 
 pub use explain::explanation;
+pub use packet::packet;
 pub use plan::PlanView;
 pub use snapshot::{EndpointState, LoadBalancerState, Snapshot, read};
 pub use table::table;

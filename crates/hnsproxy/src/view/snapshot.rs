@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use hcn::call::Method;
-use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, Policy, Query};
-use hcn::{ApiVersion, Call, Client, Error, Guid, Hcn, Kind, Reply};
+use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, Policy};
+use hcn::{Client, Error, Guid, Hcn};
 use serde::Serialize;
-use serde_json::Value;
+
+use crate::hns::objects;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,20 +59,9 @@ pub struct LoadBalancerState {
 /// # Errors
 /// If HNS cannot be read.
 pub fn read(hcn: &dyn Hcn, client: &Client, description: String) -> Result<Snapshot, Error> {
-    let mut endpoints = BTreeMap::new();
-    for id in endpoint_ids(hcn, client.api_version())? {
-        if let Some(endpoint) = present(client.endpoint(id))? {
-            endpoints.insert(id, endpoint);
-        }
-    }
-    let mut load_balancers = Vec::new();
-    for listed in client.load_balancers(Some)? {
-        let document = match listed.document {
-            Some(document) => document.ok(),
-            None => present(client.load_balancer(listed.id))?,
-        };
-        load_balancers.extend(document.iter().flat_map(|document| states(document, &endpoints)));
-    }
+    let endpoints: BTreeMap<_, _> = objects::endpoints(hcn, client)?.into_iter().collect();
+    let documents = objects::load_balancers(client)?;
+    let mut load_balancers: Vec<_> = documents.iter().flat_map(|(_, document)| states(document, &endpoints)).collect();
     load_balancers.sort_by_cached_key(|state| {
         let ipv6 = state.flags & LoadBalancerFlags::IPV6.0 != 0;
         (ipv6, state.vips.clone(), state.external_port, state.protocol)
@@ -80,31 +69,6 @@ pub fn read(hcn: &dyn Hcn, client: &Client, description: String) -> Result<Snaps
     let mut endpoints: Vec<_> = endpoints.values().map(endpoint_state).collect();
     endpoints.sort_by(|a, b| a.addresses.cmp(&b.addresses));
     Ok(Snapshot { description, endpoints, load_balancers })
-}
-
-fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class() == hcn::Class::Absent => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The ids of the endpoints of all networks.
-fn endpoint_ids(hcn: &dyn Hcn, api_version: ApiVersion) -> Result<Vec<Guid>, Error> {
-    let call = match api_version {
-        ApiVersion::V2 => Call::Enumerate { kind: Kind::Endpoint, query: Query::all().to_json() },
-        ApiVersion::V1 => Call::Hns { method: Method::Get, path: "/endpoints/".into(), body: String::new() },
-    };
-    let unreadable = |reason: String| Error::Document { function: call.function(), reason };
-    let document: Value = match hcn.call(&call)? {
-        Reply::Document(text) => serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?,
-        other => return Err(unreadable(format!("unexpected reply: {other:?}"))),
-    };
-    // The HCN v2 API lists ids, the HNS v1 API complete documents in an envelope.
-    let list = document.as_array().or_else(|| document.get("Output")?.as_array());
-    let id = |object: &Value| object.as_str().or_else(|| object.get("ID")?.as_str())?.parse().ok();
-    Ok(list.into_iter().flatten().filter_map(id).collect())
 }
 
 fn endpoint_state(endpoint: &Endpoint) -> EndpointState {

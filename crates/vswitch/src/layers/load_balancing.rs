@@ -11,7 +11,7 @@ use crate::rules::{Backend, Frontend, Revision, Rule};
 use crate::trace::{Comparison, MatchedRule, SelectedBackend, Skip, Step, Tracer};
 use crate::{DropReason, Tuple};
 
-use super::Refusal;
+use super::{Choice, Refusal};
 
 /// What the rules say about a destination.
 pub(super) enum Lookup<'a> {
@@ -75,15 +75,20 @@ fn matched(rule: &Rule) -> MatchedRule {
     }
 }
 
-/// The backend of a flow: that of before, if there is one and the assumptions let the flow stay on it; otherwise one that the hash selects.
+/// The backend of a flow: that of before, if there is one and the assumptions let the flow stay on it; otherwise the given one, or one that the
+/// hash selects.
 pub(super) fn backend(
     policy: &Policy,
     rule: &Rule,
     revision: Revision,
     tuple: &Tuple,
-    before: Option<&Balanced>,
+    choice: Choice<'_>,
     tracer: &mut Tracer<'_>,
 ) -> Result<SocketAddr, Refusal> {
+    let before = match choice {
+        Choice::Before(flow) => flow.balanced.as_ref(),
+        Choice::New | Choice::Given(_) => None,
+    };
     let stays = match before {
         Some(before) => continues(policy, rule, revision, before, tracer)?,
         None => false,
@@ -92,8 +97,11 @@ pub(super) fn backend(
         Some(before) => (SocketAddr::from(before.backend), "the flow stays"),
         None => {
             let selection = policy.assumptions.selection;
-            let selected = select(selection, rule, tuple).ok_or(Refusal::Drop(DropReason::NoBackend))?;
-            (selected.address, selection.answer())
+            let selected = match choice {
+                Choice::Given(address) => rule.backends.iter().find(|backend| backend.address == address),
+                Choice::New | Choice::Before(_) => select(selection, rule, tuple),
+            };
+            (selected.ok_or(Refusal::Drop(DropReason::NoBackend))?.address, selection.answer())
         }
     };
     tracer.record(|| {

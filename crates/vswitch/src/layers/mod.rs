@@ -30,6 +30,17 @@ pub(crate) struct Decision {
     pub(crate) balanced: Option<Balanced>,
 }
 
+/// How a flow gets the backend of a load balancer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Choice<'a> {
+    /// The flow is new: the hash selects one.
+    New,
+    /// The flow has been decided on before: it stays on its backend as far as the assumptions say.
+    Before(&'a Flow),
+    /// It is a flow for which the hash selects this backend.
+    Given(SocketAddr),
+}
+
 /// Why packets of a flow do not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -54,18 +65,17 @@ impl From<DropReason> for Refusal {
     }
 }
 
-/// Passes the layers with a packet of the client of a flow. `before`: the flow so far, if there is one.
+/// Passes the layers with a packet of the client of a flow.
 pub(crate) fn evaluate(
     policy: &Policy,
     ingress: PortIndex,
     tuple: &Tuple,
-    before: Option<&Flow>,
+    choice: Choice<'_>,
     tracer: &mut Tracer<'_>,
 ) -> Result<Decision, Refusal> {
-    let before = before.and_then(|flow| flow.balanced.as_ref());
     let network = policy.objects.ports.network(ingress);
     let mut decision = match load_balancing::lookup(policy, ingress, tuple, tracer) {
-        Lookup::Rule(rule, revision) => balance(policy, ingress, tuple, (rule, revision), before, tracer)?,
+        Lookup::Rule(rule, revision) => balance(policy, ingress, tuple, (rule, revision), choice, tracer)?,
         Lookup::Missing => return Err(Refusal::Gap),
         Lookup::None => {
             let way = way(policy, ingress, tuple.destination.ip(), network, tracer);
@@ -93,10 +103,10 @@ fn balance(
     ingress: PortIndex,
     tuple: &Tuple,
     (rule, revision): (&Rule, Revision),
-    before: Option<&Balanced>,
+    choice: Choice<'_>,
     tracer: &mut Tracer<'_>,
 ) -> Result<Decision, Refusal> {
-    let backend = load_balancing::backend(policy, rule, revision, tuple, before, tracer)?;
+    let backend = load_balancing::backend(policy, rule, revision, tuple, choice, tracer)?;
     if rule.preserves_destination {
         tracer.record(|| Step::DestinationPreserved);
     }

@@ -92,6 +92,13 @@ impl Objects {
         network.and_then(|id| self.network(id)).is_some_and(|network| network.is_overlay)
     }
 
+    /// Whether a remote subnet of an overlay network has an address.
+    pub(crate) fn has_remote_subnet(&self, address: IpAddr) -> bool {
+        let mut subnets =
+            self.networks().filter(|network| network.is_overlay).flat_map(|network| &network.remote_subnets);
+        subnets.any(|subnet| subnet.destination_prefix.contains(&address))
+    }
+
     /// The port of a local endpoint.
     pub(crate) fn port_of(&self, endpoint: Guid) -> Option<PortIndex> {
         let state = self.endpoint(endpoint)?;

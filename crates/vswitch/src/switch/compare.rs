@@ -2,7 +2,7 @@
 
 use super::Switch;
 use crate::flows::{Flow, FlowIndex, Key};
-use crate::layers::{self, Refusal};
+use crate::layers::{self, Choice, Refusal};
 use crate::trace::Tracer;
 use crate::{DropReason, Instant, Tuple};
 
@@ -23,7 +23,7 @@ impl Switch {
             return Ok(index);
         }
         let tuple = flow.client.tuple();
-        let decision = layers::evaluate(&self.policy, flow.ingress, &tuple, Some(flow), tracer)?;
+        let decision = layers::evaluate(&self.policy, flow.ingress, &tuple, Choice::Before(flow), tracer)?;
         let source = self.source(&tuple, &decision, Some(flow), now, tracer)?;
         let to = Tuple { source, destination: decision.destination, ..tuple };
         let compared = Flow {

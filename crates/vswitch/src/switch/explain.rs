@@ -1,10 +1,10 @@
 //! What would happen to the first packet of a flow, without a packet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Switch;
 use crate::assumptions::Gap;
-use crate::layers::{self, Refusal};
+use crate::layers::{self, Choice, Refusal};
 use crate::objects::PortIndex;
 use crate::rules::{Backend, Frontend};
 use crate::trace::{Step, Tracer};
@@ -30,26 +30,45 @@ impl Switch {
             }
             _ if self.policy.node.addresses.contains(&source) => PortId::Host,
             Some((_, state)) if objects.is_overlay(state.network) => PortId::Tunnel,
+            // A pod of another node may have no remote endpoint: only backends need one.
+            None if objects.has_remote_subnet(source) => PortId::Tunnel,
             _ => PortId::Uplink,
         }
     }
 
     /// What would happen to the first packet of a flow with these addresses. Flows with the same addresses are ignored.
     pub fn explain(&self, port: PortId, tuple: &Tuple, now: Instant) -> Explanation {
-        let mut trace = Trace::default();
-        let mut tracer = Tracer(Some(&mut trace));
-        tracer.record(|| Step::Entered(port, *tuple));
-        let end = match self.policy.objects.ports.find(port) {
-            Some(ingress) => self.end(ingress, tuple, now, &mut tracer),
-            None => Step::Dropped(DropReason::UnknownPort),
-        };
-        tracer.record(|| end);
+        let trace = self.trace(port, tuple, Choice::New, now);
         let backends = self.backends(&trace);
         Explanation { trace, backends }
     }
 
-    fn end(&self, ingress: PortIndex, tuple: &Tuple, now: Instant, tracer: &mut Tracer<'_>) -> Step {
-        let decided = layers::evaluate(&self.policy, ingress, tuple, None, tracer).and_then(|decision| {
+    /// As [`Self::explain`], for a flow for which the load balancer selects this backend, one of [`Explanation::backends`].
+    pub fn explain_backend(&self, port: PortId, tuple: &Tuple, backend: SocketAddr, now: Instant) -> Trace {
+        self.trace(port, tuple, Choice::Given(backend), now)
+    }
+
+    fn trace(&self, port: PortId, tuple: &Tuple, choice: Choice<'_>, now: Instant) -> Trace {
+        let mut trace = Trace::default();
+        let mut tracer = Tracer(Some(&mut trace));
+        tracer.record(|| Step::Entered(port, *tuple));
+        let end = match self.policy.objects.ports.find(port) {
+            Some(ingress) => self.end(ingress, tuple, choice, now, &mut tracer),
+            None => Step::Dropped(DropReason::UnknownPort),
+        };
+        tracer.record(|| end);
+        trace
+    }
+
+    fn end(
+        &self,
+        ingress: PortIndex,
+        tuple: &Tuple,
+        choice: Choice<'_>,
+        now: Instant,
+        tracer: &mut Tracer<'_>,
+    ) -> Step {
+        let decided = layers::evaluate(&self.policy, ingress, tuple, choice, tracer).and_then(|decision| {
             let source = self.source(tuple, &decision, None, now, tracer)?;
             let port = self.policy.objects.ports.id(decision.egress).ok_or(DropReason::PortRemoved)?;
             let sent = Tuple { source, destination: decision.destination, ..*tuple };

@@ -6,7 +6,7 @@ mod source_port;
 
 use crate::assumptions::{Gap, ReplyConflict};
 use crate::flows::{Direction, Flow, FlowIndex, Flows, Key, Progress};
-use crate::layers::{self, Decision, Refusal};
+use crate::layers::{self, Choice, Decision, Refusal};
 use crate::objects::PortIndex;
 use crate::packet::{self, Header};
 use crate::policy::Policy;
@@ -156,7 +156,7 @@ impl Switch {
         now: Instant,
         tracer: &mut Tracer<'_>,
     ) -> Result<Exit, Refusal> {
-        let decision = layers::evaluate(&self.policy, ingress, &header.tuple, None, tracer)?;
+        let decision = layers::evaluate(&self.policy, ingress, &header.tuple, Choice::New, tracer)?;
         if !needs_flow(header, &decision) {
             tracer.record(|| Step::Flow(FlowMatch::Stateless));
             return Ok((decision.egress, header.tuple, decision.encapsulation));

@@ -23,13 +23,20 @@ fn explained(world: &World, from: &str, to: &str) -> (Option<Step>, Vec<String>)
 
 #[test]
 fn a_client_enters_through_the_port_of_its_address() {
-    let addresses = ["10.244.1.11", "10.244.1.2", "10.0.0.14", "10.244.2.21", "192.0.2.1"];
+    let addresses = ["10.244.1.11", "10.244.1.2", "10.0.0.14", "10.244.2.21", "10.244.3.31", "192.0.2.1"];
     let seen = [World::l2bridge(Assumptions::default()), World::overlay(Assumptions::default())]
         .map(|world| addresses.map(|address| world.switch.port_of(address.parse().unwrap())));
     let here = [pod(POD_11), PortId::Host, PortId::Host];
     assert_eq!(
         seen,
-        [PortId::Uplink, PortId::Tunnel].map(|of_remote| [here[0], here[1], here[2], of_remote, PortId::Uplink])
+        [PortId::Uplink, PortId::Tunnel].map(|of_remote| [
+            here[0],
+            here[1],
+            here[2],
+            of_remote,
+            of_remote,
+            PortId::Uplink
+        ])
     );
 }
 
@@ -60,4 +67,28 @@ fn an_explanation_has_the_backends_and_the_end() {
     assert_eq!(explained(&world, from, "10.96.0.10:80"), (Some(Step::Reset), Vec::new()));
     let direct = Step::Left(pod(POD_12), tcp(from, "10.244.1.12:80"), None);
     assert_eq!(explained(&world, from, "10.244.1.12:80"), (Some(direct), Vec::new()));
+}
+
+#[test]
+fn the_flow_of_each_backend_can_be_explained() {
+    let mut world = World::l2bridge(Assumptions::default());
+    world.balancer(
+        0x100,
+        &balancer(&[POD_11, POD_12, REMOTE_21], json!({ "FrontendVIPs": ["10.96.0.10"], "Flags": 1 })),
+    );
+    let tuple = tcp("10.244.1.11:4000", "10.96.0.10:80");
+    let port = world.switch.port_of(tuple.source.ip());
+    let end = |backend: &str| {
+        let trace = world.switch.explain_backend(port, &tuple, backend.parse().unwrap(), world.now);
+        trace.steps.last().cloned().unwrap()
+    };
+    let left = |port, backend| Step::Left(port, tcp("10.244.1.11:4000", backend), None);
+    let backends = ["10.244.1.11:8080", "10.244.1.12:8080", "10.244.2.21:8080", "10.244.2.22:8080"];
+    let expected = [
+        Step::Dropped(DropReason::Hairpin),
+        left(pod(POD_12), "10.244.1.12:8080"),
+        left(PortId::Uplink, "10.244.2.21:8080"),
+        Step::Dropped(DropReason::NoBackend),
+    ];
+    assert_eq!(backends.map(end), expected);
 }

@@ -5,6 +5,7 @@ mod command_line;
 mod configuration;
 mod hns;
 mod input;
+mod packets;
 mod tables;
 
 use crate::support::program::Ended;

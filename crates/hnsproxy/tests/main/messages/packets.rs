@@ -1,0 +1,106 @@
+//! The output of `explain packet`, as text and as JSON, and its errors.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Logged;
+use crate::support::program::{Ended, emulated, hnsproxy};
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// A dump of a node with an L2Bridge network, in the HNS v1 schema.
+fn dump() -> String {
+    emulated(&file("dumps/node.json"))
+}
+
+/// A node with an overlay network. Its load balancer has an endpoint that was deleted.
+fn overlay() -> String {
+    emulated(&file("packets/overlay-host.json"))
+}
+
+fn explain(hns: &str, from: &str, to: &str, more: &[&str]) -> Ended {
+    let (from, to) = (format!("--from={from}"), format!("--to={to}"));
+    hnsproxy(&[&["explain", "packet", &from, &to, hns], more].concat())
+}
+
+/// Compares both outputs with the files of the name. If the environment variable `UPDATE_SCENARIOS` is set, writes the files first.
+#[track_caller]
+fn check(name: &str, hns: &str, from: &str, to: &str, more: &[&str]) {
+    for (extension, form) in [("txt", "-o=table"), ("json", "-o=json")] {
+        let output = explain(hns, from, to, &[&[form], more].concat()).expect(0).stdout;
+        let output = output.replace(concat!("hnsproxy ", env!("CARGO_PKG_VERSION")), "hnsproxy VERSION");
+        let path = file("packets").join(name).with_extension(extension);
+        if std::env::var_os("UPDATE_SCENARIOS").is_some() {
+            fs::write(&path, &output).unwrap();
+        }
+        assert_eq!(output, fs::read_to_string(&path).unwrap(), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_pod_that_is_a_backend_of_its_own_request() {
+    check("hairpin", &dump(), "10.244.1.11", "10.96.0.20:80/TCP", &[]);
+}
+
+#[test]
+fn a_node_port_on_an_address_on_which_it_may_not_be_reachable() {
+    let addresses = ["--node-ip=10.1.0.50", "--node-ip=10.1.0.51"];
+    check("node-port", &dump(), "192.0.2.1", "10.1.0.51:30080/TCP", &addresses);
+}
+
+#[test]
+fn a_frontend_without_a_load_balancer() {
+    check("no-load-balancer", &dump(), "10.244.1.11", "10.96.0.20:81/TCP", &[]);
+}
+
+#[test]
+fn a_client_on_the_node_and_a_load_balancer_with_a_deleted_endpoint_in_an_overlay_network() {
+    check("overlay", &overlay(), "192.168.77.1", "10.96.0.20:80/TCP", &["--network=vxlan0"]);
+}
+
+#[test]
+fn both_apis_have_the_same_answer() {
+    let answer = |api| explain(&dump(), "10.244.1.11", "10.96.0.20:80/TCP", &[api, "-o=json"]).expect(0).json();
+    assert_eq!(answer("--hns-api=v1"), answer("--hns-api=v2"));
+}
+
+#[test]
+fn the_endpoint_of_the_host_counts_as_the_node() {
+    let kind = |more: &[&str]| {
+        let more = [&["-o=json"], more].concat();
+        explain(&dump(), "10.244.1.2", "10.96.0.20:80/TCP", &more).expect(0).json()["client"]["kind"].clone()
+    };
+    assert_eq!((kind(&[]), kind(&["--root-hnsendpoint-name=CBR0_ep"])), ("localPod".into(), "node".into()));
+}
+
+#[test]
+fn another_network_has_no_part_in_the_answer() {
+    let of_network = |name| explain(&dump(), "10.244.1.11", "10.96.0.20:80/TCP", &[name, "-o=json"]).expect(0).json();
+    assert_eq!(of_network("--network-name=CBR0")["backends"].as_array().map(Vec::len), Some(2));
+    assert_eq!(of_network("--network-name=nat")["client"]["kind"], "outside");
+}
+
+#[test]
+fn errors_name_the_argument_and_what_to_do() {
+    let web = "10.96.0.20:80/TCP";
+    explain(&dump(), "web-1", web, &[]).expect(1).logs("'--from <CLIENT>': expected an IP address, e.g. 10.244.1.11");
+    explain(&dump(), "10.244.1.11", "10.96.0.20:80", &[]).expect(1).logs("expected VIP:PORT/PROTOCOL, e.g.");
+    let unknown = explain(&dump(), "10.244.1.11", "10.96.0.20:80/SCTP", &[]).expect(1);
+    unknown.logs("unknown protocol SCTP (known: TCP, UDP)");
+    let families =
+        "invalid --from fd00::b: 10.96.0.20:80 of --to has the other IP family; set two addresses of one family";
+    explain(&dump(), "fd00::b", web, &[]).expect(1).logs(families);
+    let absent = explain(&overlay(), "10.244.1.11", web, &["--network-name=cbr0"]).expect(1);
+    absent.logs("network cbr0 not found (known: vxlan0)");
+}
+
+#[test]
+fn a_node_without_a_known_address_names_the_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = directory.path().join("host.json");
+    fs::write(&host, r#"{"hnsVersion": "15.5", "node": "win-1", "nodeIPs": [], "objects": []}"#).unwrap();
+    let ended = explain(&emulated(&host), "10.244.1.11", "10.96.0.20:80/TCP", &[]).expect(1);
+    ended.logs("missing addresses of this node: set --node-ip");
+}
