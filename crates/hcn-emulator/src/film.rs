@@ -124,7 +124,7 @@ impl Writer<Output> {
 pub enum RecordError {
     #[error(transparent)]
     Write(#[from] io::Error),
-    #[error(transparent)]
+    #[error("changes are missing because the disk was too slow; record to a faster disk")]
     Incomplete(FeedEnd),
 }
 

@@ -153,7 +153,7 @@ fn a_restart_and_what_it_loses_is_in_the_feed() {
 }
 
 #[test]
-fn a_subscriber_that_is_too_slow_is_told() {
+fn a_subscriber_that_is_too_slow_gets_an_error() {
     let emulator = emulator();
     let feed = emulator.follow(2);
     let expected: Vec<Guid> = (1..=4).map(|last| pod(&emulator, &format!("10.244.1.{}", 10 + last))).collect();
@@ -169,7 +169,7 @@ fn a_subscriber_that_is_too_slow_is_told() {
     let [network, marker, rest @ ..] = received.as_slice() else { panic!("{received:?}") };
     assert_eq!([*network, *marker], [Seen::Stored(Kind::Network, testing::NETWORKS[0]), Seen::InitialStateEnd]);
     assert_eq!(rest, expected[..2].iter().map(|id| Seen::Stored(Kind::Endpoint, *id)).collect::<Vec<_>>());
-    // It stays told.
+    // The error stays.
     assert_eq!(feed.recv(), Err(end));
 }
 
@@ -222,7 +222,7 @@ fn the_feed_over_tcp_is_that_in_process() {
 }
 
 #[test]
-fn a_client_that_does_not_read_delays_nobody_and_is_told() {
+fn a_client_that_does_not_read_delays_no_other_and_gets_an_error() {
     let emulator = Arc::new(emulator());
     let service = Service::bind("127.0.0.1:0", emulator.clone()).unwrap().spawn().unwrap();
     let control = Control::connect_lazily(service.address().to_string());

@@ -51,7 +51,7 @@ pub struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditProgress {
     Complete,
-    /// A list, or reads of foreign objects, are left. Pending changes are programmed first.
+    /// A list, or reads that can wait, are left. Pending changes are programmed first.
     Paused,
     Failed,
 }

@@ -1,5 +1,5 @@
-//! What VFP does and nobody documents, as data: each choice with its alternatives and its evidence. A result of the model is the range of
-//! results over all combinations.
+//! Undocumented behaviour of VFP, as data: each choice with its alternatives and its evidence. A result of the model is the range of results
+//! over all combinations, or over the alternatives of each choice alone.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The changes that the switch is told of: objects of HNS, and the life of the HNS service.
+//! The changes that the switch applies: objects of HNS, and stops and starts of the HNS service.
 
 use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
 use hcn::{Guid, Kind};

@@ -49,7 +49,7 @@ pub(crate) fn of_flow(distribution: DistributionType, tuple: &Tuple) -> Hash {
     match distribution {
         DistributionType::SOURCE_IP => addresses,
         DistributionType::SOURCE_IP_PROTOCOL => addresses.bytes(&tuple.protocol.0.to_be_bytes()),
-        // An unknown type is as good as none.
+        // An unknown type counts as the default.
         _ => Hash::new().bytes(&tuple.protocol.0.to_be_bytes()).socket(tuple.source).socket(tuple.destination),
     }
 }

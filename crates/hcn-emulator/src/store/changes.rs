@@ -1,4 +1,4 @@
-//! What changed since subscribers of the change feed were last told.
+//! The changes that are not published to the change feed yet.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use hcn::{Guid, Kind};
 use super::Store;
 use crate::feed::What;
 
-/// A change whose document is read when subscribers are told.
+/// A change whose document is read when it is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Noted {
     Object(Kind, Guid),

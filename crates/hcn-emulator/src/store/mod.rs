@@ -48,7 +48,7 @@ pub(crate) struct Store {
     pub(crate) happened: Vec<(Event, Guid)>,
     /// Whether the change feed has a subscriber. Without one, nothing is noted.
     pub(crate) is_followed: bool,
-    /// What subscribers of the change feed have not been told.
+    /// The changes that are not published to the change feed yet.
     noted: Vec<Noted>,
     /// The list of `/accelnet/`.
     pub(crate) accelnet: Vec<Value>,

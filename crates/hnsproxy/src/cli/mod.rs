@@ -145,8 +145,8 @@ pub enum Explain {
     /// changes.
     #[command(visible_alias = "service", after_help = EXPLAIN_EXAMPLES)]
     Svc(ExplainSvcArgs),
-    /// Explain what would happen to the first packet of a client to a frontend, by the objects of HNS: the load balancer, its backends with their
-    /// shares, the source address, and why a packet is lost. It is the answer of a model of the virtual switch (VFP).
+    /// Explain what would happen to the first packet from a client to a frontend, according to the objects of HNS: the load balancer, its backends
+    /// with their shares, the source address, and why a packet is lost. The answer is that of a model of the virtual switch (VFP).
     #[command(after_help = packet::EXAMPLES)]
     Packet(ExplainPacketArgs),
 }
@@ -191,7 +191,7 @@ pub struct EmulatorArgs {
     /// `updated` (with later updates: 0.66 s and 0.03 s).
     #[arg(long, value_name = "PACE", default_value = "immediate")]
     pub pace: hcn_emulator::Pace,
-    /// Accept and keep members of documents that the published schema lacks. Default: as the survey says, else they are rejected.
+    /// Accept and keep members of documents that the published schema lacks. Default: as in the survey of --like; without one, they are rejected.
     #[arg(long)]
     pub accept_unknown_members: bool,
     /// Record the changes of HNS to FILE: one line of JSON for each, compressed if its name ends in .gz.

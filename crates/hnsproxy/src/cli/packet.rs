@@ -34,7 +34,8 @@ pub struct ExplainPacketArgs {
     /// Use only this HNS network and its endpoints. Default: all networks.
     #[arg(long, visible_alias = "network", value_name = "NAME")]
     pub network_name: Option<String>,
-    /// An address of this node, the primary one first. Default: those of the emulated host, else of the adapters without those of HNS endpoints and gateways.
+    /// An address of this node, the primary one first. Default: the addresses of the emulated host, or of the adapters of this computer that do not
+    /// belong to an HNS endpoint or gateway.
     #[arg(long, value_name = "IP")]
     pub node_ip: Vec<IpAddr>,
     /// The name of the HNS endpoint of the host. Packets from its address count as those of the node.

@@ -65,7 +65,7 @@ pub struct PacketExplanation {
     pub variations: Vec<Variation>,
 }
 
-/// The client, and what it was taken for.
+/// The client, and how the model classifies it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {

@@ -14,7 +14,7 @@ pub fn packet(explanation: &PacketExplanation) -> String {
         ClientKind::Node => "the node",
         ClientKind::Outside => "an address outside of the node",
     };
-    line(&mut text, 2, &format!("client: taken for {kind}, packets enter from {}", client.port));
+    line(&mut text, 2, &format!("client: {kind}, packets enter from {}", client.port));
     answer_text(&mut text, 2, &explanation.answer, explanation.share);
     if !explanation.other_frontends.is_empty() {
         line(&mut text, 2, &format!("other frontends with this address: {}", explanation.other_frontends.join(", ")));

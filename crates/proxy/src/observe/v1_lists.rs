@@ -2,7 +2,7 @@
 //!
 //! It is not documented that the v1 lists show what was created through the HCN (v2) API. A call that succeeds can
 //! therefore still be wrong. The v1 lists are used for contents only: which objects exist is decided by the
-//! enumerations of the HCN (v2) API. What was taken from a list that is distrusted later is read again.
+//! enumerations of the HCN (v2) API. Objects whose contents are from a list that is distrusted later are read again.
 
 use std::collections::BTreeMap;
 

@@ -73,7 +73,7 @@ impl fmt::Display for Unready {
             Unready::ListIncomplete(kind) => HostCondition::ListIncomplete { kind: *kind }.fmt(f),
             Unready::ObjectsSkipped(count) => write!(f, "objects of hnsproxy whose documents cannot be read: {count}"),
             Unready::ObjectsUnverified(count) => {
-                write!(f, "objects whose contents are from a wrong HNS v1 list: {count} not read yet")
+                write!(f, "objects whose contents are from a distrusted HNS v1 list: {count} not read yet")
             }
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
             Unready::NetworkMissing { frontends } => {

@@ -13,7 +13,7 @@ pub struct AuditReport {
     pub addresses: usize,
     /// Whether a network was removed, added again, or modified.
     pub network_changed: bool,
-    /// Whether the audit has paused for pending changes: the load balancers are still to be listed, or foreign objects to be read.
+    /// Whether the audit has paused for pending changes: the load balancers are still to be listed, or objects whose reads can wait to be read.
     pub paused: bool,
 }
 

@@ -168,12 +168,12 @@ fn failed_look_up() -> Row {
     let mut world = World::new(WITH_MODIFY, 2);
     let fails = |which| Fault { which, from: 1, every: 0, effect: Effect::Fail(Hresult::RPC_S_CALL_FAILED) };
     world.node.emulator.inject(fails(Which::V2List(Kind::Network)));
-    // Twelve audits look networks up once.
+    // One of twelve audits lists the networks.
     let looked_up = EVENT + Duration::from_secs(7);
     world.node.run_until(looked_up);
     let failed = |entry: &Entry| entry.function == "HcnEnumerateNetworks" && !entry.code.is_success();
-    assert!(world.node.emulator.journal().iter().any(failed), "no look-up has failed");
-    world.row("one failed network look-up", looked_up)
+    assert!(world.node.emulator.journal().iter().any(failed), "no list of networks has failed");
+    world.row("one failed list of networks", looked_up)
 }
 
 fn edit(name: &'static str, change: impl FnOnce(ServiceBuilder) -> ServiceBuilder) -> Row {

@@ -152,7 +152,7 @@ fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
 }
 
 #[test]
-fn a_backend_that_goes_ends_its_own_connections_only() {
+fn a_removed_backend_breaks_only_its_own_connections() {
     let (history, id, pods) = quiet();
     history.until(5000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));

@@ -9,9 +9,9 @@ use crate::rows::{self, Load, Row};
 const LOAD: Load = Load { held: 40, new_per_second: 30 };
 
 #[test]
-fn restarts_look_ups_and_edits_of_other_ports_break_no_connection() {
+fn restarts_failed_lists_and_edits_of_other_ports_break_no_connection() {
     const HARMLESS: [&str; 5] =
-        ["proxy restart", "HNS restart", "one failed network look-up", "port added", "external IP added"];
+        ["proxy restart", "HNS restart", "one failed list of networks", "port added", "external IP added"];
     let rows: Vec<Row> = rows::all(LOAD).into_iter().filter(|row| HARMLESS.contains(&row.name)).collect();
     assert_eq!(rows.len(), HARMLESS.len());
     for Row { name, setup } in rows {

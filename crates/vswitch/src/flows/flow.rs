@@ -76,7 +76,7 @@ pub(crate) struct Flow {
     pub(crate) progress: Progress,
 }
 
-/// How far a flow has come.
+/// Which sides of a TCP connection have closed it, and whether it was reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Progress {
     client_finished: bool,

@@ -101,7 +101,7 @@ fn of_endpoints_with_one_address_the_local_one_gets_the_packets() {
 }
 
 #[test]
-fn of_endpoints_with_one_address_that_of_the_network_gets_the_packets() {
+fn an_endpoint_of_the_network_is_preferred_to_one_with_the_same_address() {
     let mut world = World::l2bridge(Assumptions::default());
     world.network(2, json!({ "Type": "L2Bridge" }));
     let of_second = |address: &str| json!({ "HostComputeNetwork": crate::world::id(2).to_string(), "IpConfigurations": [{ "IpAddress": address }] });

@@ -113,8 +113,8 @@ impl Reconciler {
         self.run_audit(client, Pause::Never)
     }
 
-    /// Runs the next part of an audit: in the idle state one list, and the documents of at most [`DeferrableReads::STEP`] foreign objects, so that
-    /// pending changes need not wait for the rest; otherwise a complete audit. [`AuditReport::paused`] says whether there is a rest.
+    /// Runs the next part of an audit: in the idle state one list, and at most [`DeferrableReads::STEP`] of the reads that can wait, so that pending
+    /// changes need not wait for the rest; otherwise a complete audit. [`AuditReport::paused`] says whether there is a rest.
     ///
     /// [`DeferrableReads::STEP`]: crate::observe::DeferrableReads::STEP
     ///

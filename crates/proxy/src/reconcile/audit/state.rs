@@ -67,7 +67,7 @@ pub(super) enum Answer {
         /// is [`NetworkGone`](Self::NetworkGone).
         network_changed: bool,
     },
-    /// Endpoints or load balancers, without the documents of some foreign ones. The next step lists them again and continues.
+    /// Endpoints or load balancers, without the documents of some whose reads can wait. The next step lists them again and continues.
     Part {
         /// As in [`Endpoints`](Self::Endpoints).
         network_changed: bool,

@@ -1,4 +1,4 @@
-//! What the reference engine and the switch are told: plain values, from which the documents for the switch are made.
+//! The input of the reference engine and the switch: plain values, from which the documents for the switch are made.
 
 use std::net::IpAddr;
 
