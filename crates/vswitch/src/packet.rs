@@ -186,10 +186,15 @@ pub(crate) fn reset(packet: &[u8]) -> Option<Vec<u8>> {
         payload: &[],
     };
     let (source, destination) = (header.tuple.destination.ip().into(), header.tuple.source.ip().into());
-    let ip = IpRepr::new(source, destination, IpProtocol::Tcp, answer.buffer_len(), 64);
+    tcp_packet(source, destination, &answer)
+}
+
+/// The IP packet of a TCP segment, with valid checksums.
+pub(crate) fn tcp_packet(source: IpAddress, destination: IpAddress, segment: &TcpRepr<'_>) -> Option<Vec<u8>> {
+    let ip = IpRepr::new(source, destination, IpProtocol::Tcp, segment.buffer_len(), 64);
     let mut bytes = vec![0; ip.buffer_len()];
     ip.emit(&mut bytes[..], &ChecksumCapabilities::default());
-    let mut segment = TcpPacket::new_unchecked(bytes.get_mut(ip.header_len()..)?);
-    answer.emit(&mut segment, &source, &destination, &ChecksumCapabilities::default());
+    let mut packet = TcpPacket::new_unchecked(bytes.get_mut(ip.header_len()..)?);
+    segment.emit(&mut packet, &source, &destination, &ChecksumCapabilities::default());
     Some(bytes)
 }

@@ -9,7 +9,7 @@ use smoltcp::wire::{
     UdpRepr,
 };
 
-use crate::Tuple;
+use crate::{Tuple, packet};
 
 /// A kind of packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +69,20 @@ pub fn tuple(packet: &[u8]) -> Tuple {
 /// # Panics
 /// If the addresses are of different families.
 pub fn build(kind: PacketKind, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-    let checksums = ChecksumCapabilities::default();
     let (source, destination) = (from.ip().into(), to.ip().into());
     let payload = b"hello";
-    let udp = UdpRepr { src_port: from.port(), dst_port: to.port() };
-    let tcp = TcpRepr {
+    if kind == PacketKind::Udp {
+        let checksums = ChecksumCapabilities::default();
+        let udp = UdpRepr { src_port: from.port(), dst_port: to.port() };
+        let ip = IpRepr::new(source, destination, IpProtocol::Udp, udp.header_len() + payload.len(), 64);
+        let mut bytes = vec![0; ip.buffer_len()];
+        ip.emit(&mut bytes[..], &checksums);
+        let mut packet = UdpPacket::new_unchecked(&mut bytes[ip.header_len()..]);
+        let write = |buffer: &mut [u8]| buffer.copy_from_slice(payload);
+        udp.emit(&mut packet, &source, &destination, payload.len(), write, &checksums);
+        return bytes;
+    }
+    let segment = TcpRepr {
         src_port: from.port(),
         dst_port: to.port(),
         control: match kind {
@@ -92,24 +101,5 @@ pub fn build(kind: PacketKind, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
         timestamp: None,
         payload: &[],
     };
-    let (protocol, len) = match kind {
-        PacketKind::Udp => (IpProtocol::Udp, udp.header_len() + payload.len()),
-        _ => (IpProtocol::Tcp, tcp.buffer_len()),
-    };
-    let ip = IpRepr::new(source, destination, protocol, len, 64);
-    let mut bytes = vec![0; ip.buffer_len()];
-    ip.emit(&mut bytes[..], &checksums);
-    let rest = &mut bytes[ip.header_len()..];
-    match kind {
-        PacketKind::Udp => udp.emit(
-            &mut UdpPacket::new_unchecked(rest),
-            &source,
-            &destination,
-            payload.len(),
-            |buffer| buffer.copy_from_slice(payload),
-            &checksums,
-        ),
-        _ => tcp.emit(&mut TcpPacket::new_unchecked(rest), &source, &destination, &checksums),
-    }
-    bytes
+    packet::tcp_packet(source, destination, &segment).unwrap()
 }
