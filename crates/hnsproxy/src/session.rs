@@ -102,8 +102,8 @@ impl Session {
         self
     }
 
-    /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of the Node is kept
-    /// until the Node is read again.
+    /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of
+    /// the Node is kept until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {
         self.logged_conditions.clone_from(&before.logged_conditions);
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);

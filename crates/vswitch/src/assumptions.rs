@@ -161,7 +161,7 @@ choices! {
         Rehashed: "its backend is selected again", Field("kubernetes 113842");
         Stays: "it stays", Assumed;
     }
-    removed_backend: RemovedBackend, "What happens to a flow whose backend is no longer in its load balancer?" {
+    removed_backend: RemovedBackend, "What happens to a flow whose backend was removed from its load balancer?" {
         Rehashed: "its backend is selected again", Assumed;
         Stays: "it stays, as long as the backend has a port", Assumed;
         Drops: "its packets are dropped", Assumed;

@@ -52,7 +52,7 @@ pub enum Step {
     Skipped(Guid, Skip),
     /// The rule of a load balancer matches.
     Frontend(MatchedRule),
-    /// A backend was selected, out of so many, by an assumed method.
+    /// A backend was selected by an assumed method, out of a number of backends.
     Backend(SelectedBackend),
     /// The destination address stays that of the frontend.
     DestinationPreserved,

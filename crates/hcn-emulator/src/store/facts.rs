@@ -87,8 +87,8 @@ impl SubnetFacts {
         self.gateways.iter().copied().find(|gateway| gateway.is_ipv4() == self.prefix.addr().is_ipv4())
     }
 
-    /// The offset of the address that HNS chooses after this number of others. HNS does not begin with the lowest one: .136 and .248 of an empty
-    /// /24 were seen. The order is the same for each subnet, so that tests are repeatable.
+    /// The offset of the address that HNS chooses after this number of other addresses. HNS does not begin with the lowest one: .136 and .248 of
+    /// an empty /24 were seen. The order is the same for each subnet, so that tests are repeatable.
     fn choice(&self, number: u128) -> Option<u128> {
         let bits = u32::from(self.prefix.max_prefix_len() - self.prefix.prefix_len()).min(MAX_HOST_BITS);
         let size = 1_u128 << bits;

@@ -8,7 +8,7 @@ use proxy::{Progress, Tally};
 
 /// The shortest time over which writes are measured. Audits, every 5 s by default, take a part of it.
 const WINDOW: Duration = Duration::from_secs(60);
-/// The smallest number of load balancers that is measured, if so many were written. Where each takes seconds, a minute has too few.
+/// The minimum number of written load balancers that is measured, once there are that many. Where each takes seconds, a minute has too few.
 const MIN_WRITTEN: usize = 20;
 /// Runs can end many times a second, if changes interrupt them.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl fmt::Display for Programming {
 /// How fast load balancers were written lately, in runs that each continue the one before.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// When so many were written in total, the oldest first. Empty unless the last run is continued.
+    /// The total number of written load balancers at a time, the oldest first. Empty unless the last run is continued.
     samples: VecDeque<(Duration, usize)>,
     written: usize,
     next_report: Duration,

@@ -104,7 +104,7 @@ impl Observed {
         self.skipped_load_balancers.insert(id, skipped);
     }
 
-    /// Records that a load balancer is no longer skipped. The endpoints that only it may have used are planned again.
+    /// Ends the skip of a load balancer. The endpoints that only it may have used are planned again.
     pub(super) fn end_skip_of_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         let Some(skipped) = self.skipped_load_balancers.remove(&id) else { return };
         self.release(skipped.backends.iter().flatten(), dirty);
@@ -139,7 +139,7 @@ impl Observed {
 }
 
 /// Whether any endpoint of ours may be a backend. Foreign load balancers are not considered: one that cannot be read would keep every
-/// endpoint that is no longer needed.
+/// endpoint that nothing else needs.
 fn hides_backends(id: Guid, skipped: &SkippedObject) -> bool {
     skipped.backends.is_none() && identity::is_ours(id)
 }

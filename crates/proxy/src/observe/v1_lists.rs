@@ -57,7 +57,8 @@ impl V1Lists {
         self.taken.entry(kind).or_default().insert(id);
     }
 
-    /// Records that the contents of an object are no longer from a list. Returns whether it was the last unverified one of its kind.
+    /// Records that an object was read or written after its contents were taken from a list. Returns whether it was the last
+    /// unverified one of its kind.
     pub(super) fn end_take(&mut self, kind: Kind, id: Guid) -> bool {
         let ended = self.taken.get_mut(&kind).is_some_and(|taken| taken.remove(&id));
         ended && !self.trusts(kind) && self.unverified_of(kind) == 0
@@ -96,7 +97,7 @@ impl Observed {
         self.v1_lists.is_unverified(kind, id) && !self.unverified.contains(&id)
     }
 
-    /// Replaces an endpoint from a list that is distrusted by what was read. The list was wrong, so a difference is no drift.
+    /// Replaces an endpoint from a list that is distrusted by what was read. The list was wrong, so a difference is not drift.
     pub(super) fn insert_verified_endpoint(&mut self, id: Guid, mut read: ObservedEndpoint, dirty: &mut Dirty) {
         let known = self.endpoints.get(&id);
         if let Some(known) = known.filter(|known| known.content == read.content) {
@@ -119,7 +120,7 @@ impl Observed {
         }
     }
 
-    /// Records that the contents of a load balancer are no longer from a list. The endpoints that only it may have used are planned again.
+    /// As [`V1Lists::end_take`], for a load balancer. The endpoints that only it may have used are planned again.
     pub(super) fn end_take_of_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
         if self.v1_lists.end_take(Kind::LoadBalancer, id) {
             self.mark_unused_endpoints(dirty);

@@ -139,7 +139,7 @@ impl Reconciler {
             frontends.into_iter().take(batch).map(|(_, frontend)| frontend).chain(turn).collect();
         let mut rest = std::mem::take(&mut self.dirty);
         rest.frontends.retain(|frontend| !batch.contains(frontend));
-        // Only addresses of the batch are looked up: a start has all addresses of the cluster dirty, and many batches.
+        // Only addresses of the batch are checked: a start has all addresses of the cluster dirty, and many batches.
         let addresses = batch.iter().filter_map(|frontend| frontend.address);
         let is_service_address =
             |address: &IpAddr| self.desired.purpose(*address) == Some(EndpointPurpose::ServiceAddress);
