@@ -7,7 +7,6 @@ use hcn::Guid;
 use vswitch::{Change, Instant, Node, PortId};
 
 use crate::history::instant;
-use crate::packet::Header;
 use crate::setup::{Host, Place};
 
 /// The hosts, and the local endpoints of HNS.
@@ -53,8 +52,7 @@ impl Hosts {
     }
 
     /// The host that gets a packet that leaves through a port, if it accepts the destination address.
-    pub(crate) fn behind(&self, port: PortId, packet: &Header) -> Option<&Host> {
-        let destination = packet.destination.ip();
+    pub(crate) fn behind(&self, port: PortId, destination: IpAddr) -> Option<&Host> {
         match port {
             PortId::Endpoint(id) => {
                 let addresses = self.endpoints.get(&id)?;

@@ -10,6 +10,7 @@ mod connection;
 mod history;
 mod hosts;
 mod lab;
+mod network;
 mod packet;
 mod schedule;
 mod setup;
@@ -18,4 +19,4 @@ mod tally;
 
 pub use lab::{LabError, run};
 pub use setup::{Frontend, Host, Place, Setup, Traffic, Transport};
-pub use tally::{Held, New, Range, Span, Tally};
+pub use tally::{Held, New, Packets, Range, Span, Tally};
