@@ -23,6 +23,16 @@ impl Hosts {
         Self { hosts, node: node.clone(), endpoints: BTreeMap::new() }
     }
 
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub(crate) fn add(&mut self, host: Host) {
+        self.hosts.insert(host.address, host);
+    }
+
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub(crate) fn remove(&mut self, address: IpAddr) {
+        self.hosts.remove(&address);
+    }
+
     pub(crate) fn get(&self, address: IpAddr) -> Option<&Host> {
         self.hosts.get(&address)
     }

@@ -45,6 +45,12 @@ impl Network {
         self.switch.apply(change);
     }
 
+    /// Frees the memory of expired flows.
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.switch.expire(now);
+    }
+
     /// Sends an IP packet of a host. Returns where it arrives, unless it is lost. `now` must not decrease.
     pub(crate) fn send(&mut self, from: IpAddr, packet: Vec<u8>, now: Instant) -> Option<Arrival> {
         let host = self.hosts.get(from)?;

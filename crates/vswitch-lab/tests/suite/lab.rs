@@ -10,7 +10,7 @@ use vswitch::assumptions::{Gap, Recreation, ServiceDown};
 use vswitch::{Assumptions, DropReason, Node};
 use vswitch_lab::{Frontend, Held, Host, LabError, New, Place, Setup, Span, Tally, Traffic, Transport, run};
 
-const SERVER_PORT: u16 = 8080;
+pub(crate) const SERVER_PORT: u16 = 8080;
 
 /// An emulator on a virtual clock, and its changes.
 struct History {
@@ -49,13 +49,13 @@ impl History {
     }
 }
 
-fn balancer(vip: &str, backends: &[Guid]) -> Value {
+pub(crate) fn balancer(vip: &str, backends: &[Guid]) -> Value {
     let mapping = |protocol: u8| json!({"Protocol": protocol, "InternalPort": SERVER_PORT, "ExternalPort": 80});
     json!({"HostComputeEndpoints": backends, "FrontendVIPs": [vip], "Flags": 1,
            "PortMappings": [mapping(6), mapping(17)], "SchemaVersion": {"Major": 2, "Minor": 0}})
 }
 
-fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
