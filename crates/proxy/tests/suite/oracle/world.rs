@@ -93,6 +93,7 @@ impl World {
             quirks.reserved_ports.extend(random.one_in(6).then_some((6, 30000)));
             // The port of most Services.
             quirks.wildcard_listeners.extend(rare.one_in(8).then_some((6, 80)));
+            quirks.silent_delete = rare.one_in(8);
         });
         emulator.change_options(|options| options.fails_in_envelope = random.one_in(4));
         let mut flip = || random.one_in(2);
@@ -354,6 +355,7 @@ impl World {
         self.hns.emulator.change_quirks(|quirks| {
             quirks.reserved_ports.clear();
             quirks.wildcard_listeners.clear();
+            quirks.silent_delete = false;
         });
         self.now += Duration::from_secs(600);
         self.hns.emulator.reset_journal();
