@@ -8,7 +8,9 @@ use vswitch::InvalidChange;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TunError {
-    #[error("cannot create a network namespace: {0}; run as root")]
+    #[error(
+        "cannot create a network namespace: {0}; run as root, in a container with the capabilities SYS_ADMIN and NET_ADMIN"
+    )]
     Namespace(io::Error),
     #[error("cannot enter a network namespace: {0}")]
     Enter(io::Error),
