@@ -15,7 +15,7 @@ pub enum TunError {
     #[error("cannot enter a network namespace: {0}")]
     Enter(io::Error),
     #[error(
-        "cannot create a TUN device: {0}; load the module (modprobe tun), and run as root with access to /dev/net/tun"
+        "cannot create a TUN device: {0}; load the module (modprobe tun), run as root, and give a container the device /dev/net/tun"
     )]
     Device(io::Error),
     #[error("cannot configure a TUN device: cannot run ip: {0}; install iproute2")]
