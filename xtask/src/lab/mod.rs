@@ -14,11 +14,13 @@ mod run;
 mod server;
 mod world;
 
+pub(crate) use privileges::need_tools;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::process::print;
+use crate::process::{cargo, is_in_ci, output, print, run as run_command, say};
 use crate::system;
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    privileges::need_tools(!arguments.check)?;
+    need_tools(!arguments.check)?;
     if !arguments.in_user_namespace && !system::is_root()? {
         return privileges::enter_user_namespace();
     }
@@ -51,4 +53,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         print(format_args!("FAILED  {failure}"))?;
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the lab for some seconds, as a user does. A computer that does not permit it is named as skipped, unless it is CI.
+pub(crate) fn test() -> Result<()> {
+    if !is_in_ci()
+        && let Err(error) = output(cargo()?.args(["xtask", "lab", "--check"]))
+    {
+        say(format_args!("SKIPPED: the lab: {error}"));
+        return Ok(());
+    }
+    run_command(cargo()?.args(["xtask", "lab", "--seconds", "8"]))
 }

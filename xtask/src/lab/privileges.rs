@@ -12,7 +12,7 @@ use crate::system;
 const TOOLS: [(&str, &str); 2] = [("curl", "curl"), ("ip", "iproute2")];
 
 /// Fails if a program is missing and cannot be installed.
-pub(super) fn need_tools(may_install: bool) -> Result<()> {
+pub(crate) fn need_tools(may_install: bool) -> Result<()> {
     let missing = TOOLS.into_iter().filter(|(program, _)| find(program).is_none());
     let (programs, packages): (Vec<&str>, Vec<&str>) = missing.unzip();
     if may_install && !packages.is_empty() {
