@@ -1,7 +1,7 @@
 //! The lab: real programs in network namespaces reach a Service through the model of the virtual switch, which forwards by the objects that
 //! hnsproxy writes to an emulated HNS, while pods are replaced.
 //!
-//! It fails if a request fails, if a new pod answers none, or if hnsproxy ends.
+//! It fails if a request fails, if an address or a pod does not answer, or if hnsproxy ends.
 
 mod advice;
 mod cluster;
