@@ -104,7 +104,7 @@ fn load_balancer(document: &Value) -> Result<Value, String> {
     Ok(json!({"v2": read, "v1": v1, "unreadable": unreadable(&read.unreadable_members())}))
 }
 
-/// Namespaces have no type of their own: hnsproxy does not read them.
+/// Namespaces have no type of their own: hnsproxy does not read them. A test of the emulator uses the document.
 fn namespace(document: &Value) -> Result<Value, String> {
     let id: Guid = document["ID"].as_str().ok_or("missing ID")?.parse().map_err(|_| "invalid ID")?;
     Ok(json!({ "id": id }))
