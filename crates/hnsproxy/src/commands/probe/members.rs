@@ -7,65 +7,9 @@ use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
 use hcn::{Error, Kind};
 use serde_json::Value;
 
+use super::described;
 use super::raw::MAX_EXCERPT;
 use super::survey::MemberFacts;
-
-/// What the published schemas, and documents of nodes with HNS 1.1 to 16.0, have in v1 and v2 in addition to the members of our own types.
-const COMMON: &[&str] = &[
-    "ID",
-    "Owner",
-    "Name",
-    "Version",
-    "AdditionalParams",
-    "Health",
-    "SchemaVersion",
-    "Telemetry",
-    "State",
-    "Flags",
-    "Policies",
-    "ActivityId",
-    "Resources",
-    "Type",
-];
-const NETWORK: &[&str] = &[
-    "MacPool",
-    "Dns",
-    "DNSServerCompartment",
-    "ManagementIP",
-    "CurrentEndpointCount",
-    "TotalEndpoints",
-    "MaxConcurrentEndpoints",
-    "Extensions",
-    "IPv6",
-    "LayeredOn",
-    "NatName",
-    "NATName",
-    "DrMacAddress",
-    "SwitchGuid",
-    "SwitchName",
-    "ExternalInterfaceAddress",
-    "ExternalInterfaceIndex",
-    "GatewayMac",
-    "IsolateSwitch",
-    "RunspaceId",
-];
-const ENDPOINT: &[&str] = &[
-    "HostComputeNamespace",
-    "Dns",
-    "Routes",
-    "VirtualNetworkName",
-    "DNSDomain",
-    "EnableInternalDNS",
-    "Namespace",
-    "EncapOverhead",
-    "SharedContainers",
-    "InterfaceConstraint",
-    "IPSubnetId",
-    "CreateProcessingStartTime",
-    "StartTime",
-    "CompartmentId",
-];
-const LOAD_BALANCER: &[&str] = &["HostComputeNetwork", "IsApplied"];
 
 /// What was found in documents, by kind, API and member.
 #[derive(Default)]
@@ -115,22 +59,10 @@ impl Members {
                 }
             }
         }
-        for (name, value) in document.as_object().into_iter().flatten() {
-            if !is_known(kind, name) {
-                count(&mut self.unknown, (kind.name(), api, name.clone()), value);
-            }
+        for (name, value) in described::unknown(kind, api, document) {
+            count(&mut self.unknown, (kind.name(), api, name), value);
         }
     }
-}
-
-/// Whether a member of a document of a kind is described, in v1 or v2.
-fn is_known(kind: Kind, name: &str) -> bool {
-    let [v1, v2, others] = match kind {
-        Kind::Network => [HnsNetwork::MEMBERS, Network::MEMBERS, NETWORK],
-        Kind::Endpoint => [HnsEndpoint::MEMBERS, Endpoint::MEMBERS, ENDPOINT],
-        _ => [PolicyList::MEMBERS, LoadBalancer::MEMBERS, LOAD_BALANCER],
-    };
-    [v1, v2, others, COMMON].iter().any(|members| members.contains(&name))
 }
 
 fn count(members: &mut BTreeMap<Key, (u64, String)>, key: Key, value: &Value) {

@@ -1,6 +1,7 @@
 //! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
 
 mod check;
+mod described;
 mod expectations;
 mod foreign;
 mod host;

@@ -100,7 +100,7 @@ pub(crate) struct MemberFacts {
     pub kind: String,
     /// `v1` or `v2`.
     pub api: String,
-    /// The names of the member, separated by dots. Empty for a whole document.
+    /// The names of the member, separated by dots, `Policies[ACL]` for policies of a type. Empty for a whole document.
     pub member: String,
     /// The number of objects that have it.
     pub objects: u64,
