@@ -8,7 +8,7 @@ use hcn::{Call, Error, Guid, Hcn, Hresult, Kind, Reply};
 use serde_json::Value;
 
 /// The longest excerpt of a document, in characters.
-pub(super) const MAX_EXCERPT: usize = 200;
+const MAX_EXCERPT: usize = 200;
 
 /// The call of the v1 list of a kind: method and path.
 pub(super) fn v1_call(kind: Kind) -> &'static str {
@@ -53,14 +53,14 @@ pub(super) fn v2_ids(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Guid>, Error> {
     }
 }
 
-/// The v2 document of an object.
+/// The v2 document of an object. One that is not JSON is its text.
 pub(super) fn v2_document(hcn: &dyn Hcn, kind: Kind, id: Guid) -> Result<Value, Error> {
     let open = Call::Open { kind, id };
     let Reply::Handle(handle) = hcn.call(&open)? else { return Err(invalid(&open, "expected a handle")) };
-    let properties = document(hcn, &Call::Query { kind, handle, query: Query::all().to_json() });
+    let properties = text(hcn, &Call::Query { kind, handle, query: Query::all().to_json() });
     // A handle that HNS fails to close cannot be released in any other way.
     let _ = hcn.call(&Call::Close { kind, handle });
-    properties
+    properties.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
 /// The id of a v1 document.
@@ -85,7 +85,7 @@ fn not_json(call: &Call, error: &serde_json::Error, text: &str) -> Error {
 }
 
 /// The beginning of a text.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(MAX_EXCERPT).collect()
 }
 
@@ -100,8 +100,12 @@ mod tests {
     struct Answers(&'static str);
 
     impl Hcn for Answers {
-        fn call(&self, _: &Call) -> Result<Reply, Error> {
-            Ok(Reply::Document(self.0.to_owned()))
+        fn call(&self, call: &Call) -> Result<Reply, Error> {
+            Ok(match call {
+                Call::Open { .. } => Reply::Handle(hcn::call::Handle(1)),
+                Call::Close { .. } => Reply::Done,
+                _ => Reply::Document(self.0.to_owned()),
+            })
         }
     }
 
@@ -120,5 +124,11 @@ mod tests {
             error(r#"{"Success": true, "Output": {"Endpoints": []}}"#),
             r#"HNSCall returned an invalid document: expected a list as output, found {"Endpoints": []}"#
         );
+    }
+
+    #[test]
+    fn a_v2_document_that_is_not_json_is_its_text() {
+        let document = v2_document(&Answers("{\"ID\": "), Kind::Endpoint, Guid::from_u128(1));
+        assert_eq!(document, Ok(Value::from("{\"ID\": ")));
     }
 }

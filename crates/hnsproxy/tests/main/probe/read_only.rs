@@ -73,6 +73,11 @@ fn members_that_are_unknown_or_cannot_be_read_are_listed() {
     };
     assert!(has("unreadable", "Flags", r#"{"a":1}"#) && has("unknownMembers", "Surprise", "7"), "{survey:#}");
     assert!(has("unknownMembers", "PortMappings.Inside", "8"), "{survey:#}");
+    let documents = survey["unreadableDocuments"].as_array().unwrap();
+    let of_v2: Vec<_> = documents.iter().filter(|one| one["api"] == "v2").collect();
+    let [document] = of_v2[..] else { panic!("one document: {survey:#}") };
+    let text: Value = serde_json::from_str(document["text"].as_str().unwrap()).unwrap();
+    assert_eq!((&document["kind"], &text["Surprise"]), (&json!("LoadBalancer"), &json!(7)));
 }
 
 #[test]
