@@ -43,8 +43,8 @@ pub(super) fn endpoint(number: u8, overlay: bool) -> Endpoint {
             ip_address: Ipv4Addr::new(a, b, c, number).to_string(),
             ..IpConfiguration::default()
         }],
-        // Both cases and colons, to see whether HNS returns it as it was sent.
-        mac_address: format!("02:11:c0:00:02:{number:02X}"),
+        // Letters in both cases and colons, to see whether HNS returns it as it was sent.
+        mac_address: format!("02:11:C0:00:0a:{number:02x}"),
         flags: EndpointFlags::REMOTE,
         policies: if overlay { vec![Policy::provider_address(node)] } else { Vec::new() },
         ..Endpoint::default()
@@ -192,5 +192,14 @@ mod tests {
         assert!(!is_load_balancer(&other_port));
         assert!(is_endpoint(&endpoint(11, false)));
         assert!(!is_endpoint(&Endpoint { name: "pod".into(), ..endpoint(11, true) }));
+    }
+
+    #[test]
+    fn a_mac_address_has_letters_in_both_cases() {
+        for number in [1, 2, 3] {
+            let mac = endpoint(number, false).mac_address;
+            let has = |is_case: fn(&char) -> bool| mac.chars().any(|letter| is_case(&letter));
+            assert!(has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase), "{mac}");
+        }
     }
 }

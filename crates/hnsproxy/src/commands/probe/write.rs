@@ -72,7 +72,7 @@ impl Writer<'_> {
         let sent = scratch::endpoint(FIRST_ENDPOINT, self.overlay).mac_address;
         let observed: Answer = match self.client.endpoint(id) {
             Ok(Endpoint { mac_address, .. }) if mac_address == sent => answer::KEPT.into(),
-            Ok(_) => answer::CHANGED.into(),
+            Ok(Endpoint { mac_address, .. }) => Answer::with(answer::CHANGED, Some(mac_address)),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::MacAddress, observed);
