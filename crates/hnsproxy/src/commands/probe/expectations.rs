@@ -48,6 +48,7 @@ expectations! {
     V1List, FIRST => LAST, [answer::SAME], "sig-windows-dev-tools: kube-proxy log and Get-HnsPolicyList on HNS 9.5";
     SameFrontend, FIRST => LAST, ["0x803b0013", "0x800700b7"], "kube-proxy; k8s#139519";
     NoBackend, Version::new(9, 0) => Version::new(9, u32::MAX), ["0x803b001c"], "k8s#100384 on 17763.1817";
+    UnknownMember, Version::new(13, 0) => LAST, ["0x803b001b"], "tunbury.org 2025-06 on Windows Server 2022 and 2025, with a namespace";
     Modify, FIRST => Version::new(15, 3), ["0x80004001"], "hnslib hcnglobals.go; kube-proxy expects E_NOTIMPL";
     Modify, Version::new(15, 4) => Version::new(15, 4), [answer::NO_EFFECT], "k8s#131466";
     Modify, Version::new(15, 5) => LAST, [answer::SUCCEEDS], "hnslib hcnglobals.go";
@@ -98,5 +99,7 @@ mod tests {
         assert_eq!(verdict(Check::NoBackend, v9, answer::SUCCEEDS), Verdict::Other);
         assert_eq!(verdict(Check::NoBackend, v15, answer::SUCCEEDS), Verdict::Unknown);
         assert_eq!(verdict(Check::Modify, v15, answer::NO_EFFECT), Verdict::Expected);
+        assert_eq!(verdict(Check::UnknownMember, v15, "0x803b001b"), Verdict::Expected);
+        assert_eq!(verdict(Check::UnknownMember, Version::new(13, 3), answer::SUCCEEDS), Verdict::Other);
     }
 }
