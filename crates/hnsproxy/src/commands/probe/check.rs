@@ -100,4 +100,5 @@ pub(crate) mod answer {
     pub(crate) const IN_ENVELOPE: &str = "fails in the envelope only";
     pub(crate) const NO_CODE: &str = "fails without a code";
     pub(crate) const NONE: &str = "none";
+    pub(crate) const NOT_CONFIRMED: &str = "not confirmed";
 }

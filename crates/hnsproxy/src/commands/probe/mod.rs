@@ -13,6 +13,7 @@ mod members;
 mod networks;
 mod policies;
 mod raw;
+mod removal;
 mod scratch;
 mod stopwatch;
 mod survey;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster_source::error_chain;
-use hcn::{ApiVersion, Client};
+use hcn::ApiVersion;
 
 use super::{FAILED, IN_SYNC};
 use crate::cli::{OutputForm, ProbeArgs};
@@ -33,8 +34,9 @@ use crate::hns::Hns;
 use crate::instance_lock::InstanceLock;
 use crate::output;
 use crate::shutdown::Shutdown;
-use check::{Check, answer};
+use check::{Answer, Check, answer};
 use inspect::Inspected;
+use removal::Removed;
 use stopwatch::Stopwatch;
 use survey::{Survey, Verdict};
 use write::Writer;
@@ -87,9 +89,9 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     };
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
-    let hcn = hns.hcn();
     // Those of a killed probe would be in the way.
-    remove(&hns, api)?;
+    removed(&remove(&hns, api)?)?;
+    let hcn = hns.hcn();
     let mut writer = Writer {
         hcn: &*hcn,
         client: hns.client(api),
@@ -103,13 +105,21 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     let result = writer.run(&stopwatch, args.samples.get());
     writer.client.release_network(id);
     survey.findings.extend(writer.findings);
-    let removed = remove(&hns, api);
-    let observed = if removed.is_ok() { answer::NONE } else { answer::SOME_NOT };
+    let removal = remove(&hns, api);
+    let observed = match &removal {
+        Ok(Removed { left, .. }) if !left.is_empty() => Answer::with(answer::SOME_NOT, Some(left.to_string())),
+        Ok(Removed { unread, .. }) if !unread.is_empty() => {
+            Answer::with(answer::NOT_CONFIRMED, Some(unread.to_string()))
+        }
+        Ok(_) => answer::NONE.into(),
+        Err(error) => Answer::with(answer::NOT_CONFIRMED, Some(error.to_string())),
+    };
     survey.findings.push(expectations::judge(Check::Removed, version, observed));
     survey.timings = stopwatch.timings();
     print(args, &survey)?;
     // What is left on the node is worse than a check that was not made.
-    removed.and(result)?;
+    confirmed(&removal?)?;
+    result?;
     Ok(exit_code(&survey))
 }
 
@@ -118,8 +128,9 @@ fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
     let shutdown = Shutdown::on_signals()?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let version = hns.client(ApiVersion::V1).version()?;
-    let count = remove(&hns, hns.api_version(version))?;
-    tracing::info!(objects = count, "removed the objects of the probe");
+    let removal = remove(&hns, hns.api_version(version))?;
+    confirmed(&removal)?;
+    tracing::info!(objects = removal.count, "removed the objects of the probe");
     Ok(IN_SYNC)
 }
 
@@ -138,15 +149,24 @@ fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspect
     Ok(inspect::inspect(hns, configured, stopwatch)?)
 }
 
-/// Removes the objects of all probes. Returns their number.
-fn remove(hns: &Hns, api: ApiVersion) -> Result<usize, CommandError> {
-    let client: Client = hns.client(api);
-    let (count, left) = scratch::remove(&*hns.hcn(), &client)?;
-    if left.is_empty() {
-        return Ok(count);
-    }
-    let left: Vec<_> = left.into_iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
-    Err(CommandError::ProbeNotRemoved(left.join(", ")))
+/// Removes the objects of all probes.
+fn remove(hns: &Hns, api: ApiVersion) -> Result<Removed, hcn::Error> {
+    removal::remove(&*hns.hcn(), &hns.client(api))
+}
+
+/// # Errors
+/// If objects are left.
+fn removed(removal: &Removed) -> Result<(), CommandError> {
+    let Removed { left, .. } = removal;
+    if left.is_empty() { Ok(()) } else { Err(CommandError::ProbeNotRemoved(left.to_string())) }
+}
+
+/// # Errors
+/// If objects are left, or may be.
+fn confirmed(removal: &Removed) -> Result<(), CommandError> {
+    removed(removal)?;
+    let Removed { unread, .. } = removal;
+    if unread.is_empty() { Ok(()) } else { Err(CommandError::ProbeUnread(unread.to_string())) }
 }
 
 fn confirm() -> Result<(), CommandError> {

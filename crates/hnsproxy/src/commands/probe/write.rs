@@ -13,19 +13,14 @@ use serde_json::Value;
 
 use super::check::{Answer, Check, answer};
 use super::expectations::judge;
+use super::scratch::{
+    FIRST_ENDPOINT, LOAD_BALANCER, OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER,
+    WITHOUT_BACKEND,
+};
 use super::stopwatch::Stopwatch;
 use super::survey::Finding;
-use super::{raw, scratch};
+use super::{raw, removal, scratch};
 use crate::error::CommandError;
-
-/// The numbers of the ids.
-const FIRST_ENDPOINT: u8 = 1;
-const SECOND_ENDPOINT: u8 = 2;
-const OTHER_ENDPOINT: u8 = 3;
-const LOAD_BALANCER: u8 = 0x11;
-const SECOND_LOAD_BALANCER: u8 = 0x12;
-const WITHOUT_BACKEND: u8 = 0x13;
-const WITH_UNKNOWN_MEMBER: u8 = 0x14;
 
 /// The member that no schema has.
 const UNKNOWN_MEMBER: &str = "HnsproxyProbe";
@@ -153,8 +148,8 @@ impl Writer<'_> {
 
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
         self.go_on()?;
-        let deleted = scratch::delete(&self.client, Kind::LoadBalancer, id);
-        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, scratch::exists(&self.client, id)?))) {
+        let deleted = removal::delete(&self.client, Kind::LoadBalancer, id);
+        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
             Ok((_, true)) => answer::LEFT.into(),
             Ok((true, false)) => answer::SUCCEEDS.into(),
             Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
@@ -231,8 +226,8 @@ impl Writer<'_> {
             let fewer = self.balancer(1, &[other]);
             stopwatch.measure("", || client.modify_load_balancer(balancer, &fewer, false))?;
         }
-        stopwatch.measure("DELETE /policylists/ID", || scratch::delete(client, Kind::LoadBalancer, balancer))?;
-        stopwatch.measure("DELETE /endpoints/ID", || scratch::delete(client, Kind::Endpoint, endpoint))?;
+        stopwatch.measure("DELETE /policylists/ID", || removal::delete(client, Kind::LoadBalancer, balancer))?;
+        stopwatch.measure("DELETE /endpoints/ID", || removal::delete(client, Kind::Endpoint, endpoint))?;
         Ok(())
     }
 
@@ -265,7 +260,7 @@ impl Writer<'_> {
 
     /// Deletes what an answer was only needed for. If that fails, the end of the probe retries it.
     fn discard(&self, kind: Kind, id: Guid) {
-        if let Err(error) = scratch::delete(&self.client, kind, id) {
+        if let Err(error) = removal::delete(&self.client, kind, id) {
             tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe; retrying at the end");
         }
     }

@@ -6,7 +6,7 @@ use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
 use hcn_emulator::{Build, Emulator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{answer, answers, hns_of, pair, probe};
 use crate::support::hns::Hns;
@@ -93,14 +93,85 @@ fn an_hns_with_other_answers_is_found() {
     };
     let silent = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.silent_modify = true));
     assert_eq!(answer(&silent, "modify"), pair("succeeds without effect", "other"));
-    let chooses = survey("latest", &|hns| {
-        hns.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into())
-    });
+    let chooses = survey("latest", &choose_ids);
     assert_eq!(answer(&chooses, "loadBalancerId"), pair("chosen by HNS", "other"));
     let second = survey("server2022", &|hns| hns.change_quirks(|quirks| quirks.first_delete_fails = true));
     assert_eq!(answer(&second, "delete"), pair("succeeds at the second attempt", "other"));
     let accepts = survey("server2019", &|hns| hns.change_options(|options| options.accepts_no_backend = true));
     assert_eq!(answer(&accepts, "noBackend"), pair("succeeds", "other"));
+}
+
+/// Makes the v1 lists of load balancers and endpoints empty.
+fn hide_from_v1(emulator: &Emulator) {
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        emulator.inject(Fault::of_each(Which::V1List(kind), Effect::Partial(0)));
+    }
+}
+
+fn choose_ids(emulator: &Emulator) {
+    emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
+}
+
+#[test]
+fn objects_with_ids_that_hns_chose_are_removed_although_the_v1_lists_lack_them() {
+    let hns = hns_of("latest", "L2Bridge");
+    choose_ids(&hns.emulator);
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!(answer(&survey, "v1List"), pair("missing", "other"));
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
+#[test]
+fn objects_that_both_lists_lack_are_removed_by_their_ids() {
+    let hns = hns_of("latest", "L2Bridge");
+    hide_from_v1(&hns.emulator);
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
+    }
+    let before = hns.objects();
+    let mut child = hang_at(&hns, 5, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hns.emulator.release();
+    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+    assert_ne!(hns.objects(), before);
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn an_object_that_cannot_be_read_may_be_left() {
+    let hns = hns_of("latest", "L2Bridge");
+    choose_ids(&hns.emulator);
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let query = Which::Function("HcnQueryLoadBalancerProperties".into());
+    hns.emulator.inject(Fault::of_each(query, Effect::Fail(Hresult::ERROR_GEN_FAILURE)));
+    let survey = probe(&hns, &FLAGS).expect(2).json();
+    assert_eq!(answer(&survey, "removed"), pair("not confirmed", "other"));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(2);
+    hns.emulator.clear_faults();
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
+    let hns = hns_of("latest", "L2Bridge");
+    let balancer = |vips: Value| {
+        json!({"FrontendVIPs": vips, "HostComputeEndpoints": [],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 65123}]})
+    };
+    hns.emulator.add(Kind::LoadBalancer, balancer(json!(["172.16.0.1"])));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    let before = hns.objects();
+    let unread = hns.emulator.add(Kind::LoadBalancer, balancer(json!({"0": "198.51.100.1"})));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(2);
+    hns.emulator.replace(Kind::LoadBalancer, unread, balancer(json!(["198.51.100.1"])));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
 }
 
 /// The number of writes of a probe.
@@ -121,11 +192,16 @@ fn hang_at(hns: &Hns, write: u64, samples: &str) -> Child {
 
 #[test]
 fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
-    let both = [Kind::Endpoint, Kind::LoadBalancer];
-    for (build, chooses_ids) in [("latest", &[][..]), ("latest", &both), ("server2019-rtm", &[])] {
+    let others = |emulator: &Emulator| {
+        choose_ids(emulator);
+        hide_from_v1(emulator);
+    };
+    let cases: [(_, &dyn Fn(&Emulator)); 4] =
+        [("latest", &|_| {}), ("latest", &choose_ids), ("latest", &others), ("server2019-rtm", &|_| {})];
+    for (build, change) in cases {
         for write in 1..=writes(build) {
             let hns = hns_of(build, "L2Bridge");
-            hns.emulator.change_quirks(|quirks| quirks.chooses_ids.extend(chooses_ids));
+            change(&hns.emulator);
             let before = hns.objects();
             let mut child = hang_at(&hns, write, "--samples=1");
             child.kill().unwrap();
