@@ -55,6 +55,7 @@ expectations! {
     Delete, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
     UnknownNetwork, Version::new(16, 0) => Version::new(16, 0), ["0x80070490"], "tunbury.org 2026-03 on HNS 16.0";
     DeleteUnknownEndpoint, Version::new(9, 0) => Version::new(9, u32::MAX), [answer::IN_ENVELOPE], "azure-container-networking#715 on Windows Server 2019";
+    Measurement, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
     Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hcn::call::Method;
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{ApiVersion, Call, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use hcn::{ApiVersion, Call, Class, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
 use serde_json::Value;
 
 use super::check::{Answer, Check, answer};
@@ -52,13 +52,11 @@ impl Writer<'_> {
         let backends = [first, second];
         let balancer = self.check_load_balancer(&backends)?;
         self.check_refusals(&backends)?;
-        if self.is_v2() {
-            self.check_modification(balancer, &backends)?;
-        }
+        let modifies = self.is_v2() && self.check_modification(balancer, &backends)?;
         self.check_deletion(balancer, &backends)?;
         self.check_local_endpoint()?;
         self.check_v1()?;
-        self.measure(stopwatch, samples, first)
+        self.measure(stopwatch, samples, first, modifies)
     }
 
     fn check_endpoint(&mut self) -> Result<Guid, CommandError> {
@@ -134,16 +132,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
+    /// Returns whether HNS has such a call.
+    fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<bool, CommandError> {
         self.go_on()?;
         let fewer = backends.get(..1).unwrap_or_default();
-        let observed: Answer = match self.client.modify_load_balancer(id, &self.balancer(1, fewer), true) {
+        let modified = self.client.modify_load_balancer(id, &self.balancer(1, fewer), true);
+        let modifies = modified.is_ok();
+        let observed: Answer = match modified {
             Ok(Some(back)) if is_same_set(back.endpoint_ids(), fewer) => answer::SUCCEEDS.into(),
             Ok(_) => answer::NO_EFFECT.into(),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Modify, observed);
-        Ok(())
+        Ok(modifies)
     }
 
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
@@ -193,17 +194,33 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer again and again.
-    fn measure(&mut self, stopwatch: &Stopwatch, samples: usize, other: Guid) -> Result<(), CommandError> {
-        let modifies = self.is_v2() && Features::of(self.version).modify_load_balancer;
+    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer again and again. A call that HNS refuses ends that, and is an
+    /// answer.
+    fn measure(
+        &mut self,
+        stopwatch: &Stopwatch,
+        samples: usize,
+        other: Guid,
+        modifies: bool,
+    ) -> Result<(), CommandError> {
+        let mut observed = Answer::from(answer::SUCCEEDS);
         for _ in 0..samples {
             if stopwatch.total() > MAX_MEASUREMENT {
-                return Ok(());
+                break;
             }
             self.go_on()?;
-            self.measure_once(stopwatch, other, modifies)
-                .map_err(|source| CommandError::ProbeWrite { what: "measure the calls", source })?;
+            match self.measure_once(stopwatch, other, modifies) {
+                Err(source) if source.class() == Class::Unavailable => {
+                    return Err(CommandError::ProbeWrite { what: "measure the calls", source });
+                }
+                Err(error) => {
+                    observed = Answer::from(&error);
+                    break;
+                }
+                Ok(()) => {}
+            }
         }
+        self.note(Check::Measurement, observed);
         Ok(())
     }
 

@@ -112,6 +112,35 @@ fn choose_ids(emulator: &Emulator) {
     emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
 }
 
+fn calls(survey: &serde_json::Value) -> Vec<&str> {
+    survey["timings"].as_array().unwrap().iter().map(|one| one["call"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_modification_that_hns_does_not_implement_is_an_answer_and_the_other_calls_are_measured() {
+    let hns = hns_of("latest", "L2Bridge");
+    let modify = Which::Function("HcnModifyLoadBalancer".into());
+    hns.emulator.inject(Fault::of_each(modify, Effect::Fail(Hresult::E_NOTIMPL)));
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!((answer(&survey, "modify"), hns.objects()), (pair("0x80004001", "other"), before));
+    let calls = calls(&survey);
+    assert!(calls.contains(&"HcnDeleteEndpoint") && !calls.contains(&"HcnModifyLoadBalancer"), "{calls:?}");
+}
+
+#[test]
+fn an_hns_that_refuses_the_calls_of_the_measurement_has_given_an_answer() {
+    let hns = hns_of("latest", "L2Bridge");
+    let create = Which::Function("HcnCreateLoadBalancer".into());
+    // From the creation with the id of a deleted load balancer on.
+    let effect = Effect::Fail(Hresult::ERROR_ALREADY_EXISTS);
+    hns.emulator.inject(Fault { which: create, from: 6, every: 1, effect });
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!(answer(&survey, "reusedId"), pair("0x800700b7", "other"));
+    assert_eq!((answer(&survey, "measurement"), hns.objects()), (pair("0x800700b7", "other"), before));
+}
+
 #[test]
 fn objects_with_ids_that_hns_chose_are_removed_although_the_v1_lists_lack_them() {
     let hns = hns_of("latest", "L2Bridge");
