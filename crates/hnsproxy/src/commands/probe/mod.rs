@@ -20,6 +20,7 @@ mod survey;
 mod table;
 mod write;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,15 +92,15 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     stopwatch.reset();
     // Those of a killed probe would be in the way.
     removed(&remove(&hns, api)?)?;
-    let hcn = hns.hcn();
     let mut writer = Writer {
-        hcn: &*hcn,
+        hcn: hns.hcn(),
         client: hns.client(api),
         v1: hns.client(ApiVersion::V1),
         version,
         network: id,
         overlay: network.kind.is_overlay(),
         is_stopped: &|| is_stopped.load(Ordering::SeqCst),
+        needed: BTreeSet::new(),
         findings: Vec::new(),
     };
     let result = writer.run(&stopwatch, args.samples.get());
