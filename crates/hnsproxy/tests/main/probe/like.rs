@@ -8,7 +8,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, testing};
 use serde_json::Value;
 
-use super::{answers, hns_of, probe};
+use super::{Case, answers, hns_of, probe};
 use crate::support::program::{Ended, command, free_addresses, hnsproxy};
 use crate::support::wait::wait_until;
 
@@ -59,7 +59,7 @@ fn an_emulator_that_is_like_a_survey_has_its_answers() {
         let delete = Which::Function("HcnDeleteLoadBalancer".into());
         emulator.inject(Fault::of_each(delete, Effect::NoEffect));
     };
-    let cases: [(&str, &dyn Fn(&Emulator)); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("server2025", &|_| {}),
         ("server2019-rtm", &|_| {}),
         ("latest", &quirks),
