@@ -97,9 +97,9 @@ fn invalid(call: &Call, reason: &str) -> Error {
 mod tests {
     use super::*;
 
-    struct Answers(&'static str);
+    struct OneReply(&'static str);
 
-    impl Hcn for Answers {
+    impl Hcn for OneReply {
         fn call(&self, call: &Call) -> Result<Reply, Error> {
             Ok(match call {
                 Call::Open { .. } => Reply::Handle(hcn::call::Handle(1)),
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_error_of_a_v1_list_has_the_text_of_hns() {
-        let error = |text| v1_list(&Answers(text), Kind::Endpoint).unwrap_err().to_string();
+        let error = |text| v1_list(&OneReply(text), Kind::Endpoint).unwrap_err().to_string();
         assert_eq!(
             error(r#"{"Success": false, "Error": "Access is denied. ", "ErrorCode": 2147942405}"#),
             "HNSCall failed: Access is denied. (E_ACCESSDENIED, 0x80070005)"
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_v2_document_that_is_not_json_is_its_text() {
-        let document = v2_document(&Answers("{\"ID\": "), Kind::Endpoint, Guid::from_u128(1));
+        let document = v2_document(&OneReply("{\"ID\": "), Kind::Endpoint, Guid::from_u128(1));
         assert_eq!(document, Ok(Value::from("{\"ID\": ")));
     }
 }
