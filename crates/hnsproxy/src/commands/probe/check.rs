@@ -41,7 +41,7 @@ checks! {
     OutsideSubnets: "creating a local endpoint outside the subnets of the network";
     UnknownNetwork: "creating an endpoint in an unknown network through v1";
     DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
-    Measurement: "creating and deleting objects again and again";
+    Measurement: "creating and deleting objects repeatedly";
     Removed: "objects of the probe after its end";
 }
 

@@ -73,7 +73,7 @@ const INTERFACE: &[&str] = &[
     "InterfaceDescription",
 ];
 
-/// The members that contain objects, at any depth, with the members of these objects. What is in others is the bookkeeping of HNS.
+/// The members that contain objects, at any depth, with the members of these objects. What is in other members is internal to HNS.
 const INSIDE: &[(&str, &[&[&str]])] = &[
     ("SchemaVersion", &[&["Major", "Minor"]]),
     ("Ipams", &[Ipam::MEMBERS]),

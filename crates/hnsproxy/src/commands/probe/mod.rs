@@ -91,7 +91,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
     // Those of a killed probe would be in the way.
-    removed(&remove(&hns, api)?)?;
+    ensure_none_left(&remove(&hns, api)?)?;
     let mut writer = Writer {
         hcn: hns.hcn(),
         client: hns.client(api),
@@ -119,7 +119,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     survey.timings = stopwatch.timings();
     print(args, &survey)?;
     // What is left on the node is worse than a check that was not made.
-    confirmed(&removal?)?;
+    ensure_confirmed(&removal?)?;
     result?;
     Ok(exit_code(&survey))
 }
@@ -130,7 +130,7 @@ fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let version = hns.client(ApiVersion::V1).version()?;
     let removal = remove(&hns, hns.api_version(version))?;
-    confirmed(&removal)?;
+    ensure_confirmed(&removal)?;
     tracing::info!(objects = removal.count, "removed the objects of the probe");
     Ok(IN_SYNC)
 }
@@ -157,15 +157,15 @@ fn remove(hns: &Hns, api: ApiVersion) -> Result<Removed, hcn::Error> {
 
 /// # Errors
 /// If objects are left.
-fn removed(removal: &Removed) -> Result<(), CommandError> {
+fn ensure_none_left(removal: &Removed) -> Result<(), CommandError> {
     let Removed { left, .. } = removal;
     if left.is_empty() { Ok(()) } else { Err(CommandError::ProbeNotRemoved(left.to_string())) }
 }
 
 /// # Errors
 /// If objects are left, or may be.
-fn confirmed(removal: &Removed) -> Result<(), CommandError> {
-    removed(removal)?;
+fn ensure_confirmed(removal: &Removed) -> Result<(), CommandError> {
+    ensure_none_left(removal)?;
     let Removed { unread, .. } = removal;
     if unread.is_empty() { Ok(()) } else { Err(CommandError::ProbeUnread(unread.to_string())) }
 }
@@ -177,7 +177,7 @@ fn confirm() -> Result<(), CommandError> {
     let mut question = io::stderr();
     write!(
         question,
-        "The probe creates and deletes HNS objects on this node, on addresses for documentation. Go on? [y/N] "
+        "The probe creates and deletes HNS objects on this node, on addresses for documentation. Continue? [y/N] "
     )?;
     question.flush()?;
     let mut reply = String::new();

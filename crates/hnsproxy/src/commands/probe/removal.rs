@@ -104,16 +104,16 @@ pub(super) fn exists(client: &Client, id: Guid) -> Result<bool, Error> {
     }
 }
 
-/// Whose an object is.
+/// Whose object it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
+enum Owner {
     Probe,
     Foreign,
     /// What shows it cannot be read.
     Unknown,
 }
 
-impl Whose {
+impl Owner {
     /// By the id, or by the contents; `members` are those that show it.
     fn of<T: Document>(id: Guid, document: &T, is_probe: fn(&T) -> bool, members: &[&str]) -> Self {
         if scratch::is_marked(id) || is_probe(document) {
@@ -147,11 +147,11 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, kind: Kind, id: Guid, whose: Whose) {
-        match whose {
-            Whose::Probe => drop(self.objects.insert((kind, id))),
-            Whose::Unknown => drop(self.unread.insert((kind, id))),
-            Whose::Foreign => {}
+    fn add(&mut self, kind: Kind, id: Guid, owner: Owner) {
+        match owner {
+            Owner::Probe => drop(self.objects.insert((kind, id))),
+            Owner::Unknown => drop(self.unread.insert((kind, id))),
+            Owner::Foreign => {}
         }
     }
 }
@@ -162,20 +162,20 @@ fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
     let mut found = Found::default();
     let in_v1 = listed_in_v1(client)?;
     if client.api_version() != ApiVersion::V2 {
-        in_v1.into_iter().for_each(|((kind, id), whose)| found.add(kind, id, whose));
+        in_v1.into_iter().for_each(|((kind, id), owner)| found.add(kind, id, owner));
         return Ok(found);
     }
     let mut listed: BTreeSet<(Kind, Guid)> = in_v1.keys().copied().collect();
     for kind in [Kind::Endpoint, Kind::LoadBalancer] {
         listed.extend(raw::v2_ids(hcn, kind)?.into_iter().map(|id| (kind, id)));
     }
-    for (kind, id) in listed.iter().copied().filter(|object| in_v1.get(object) != Some(&Whose::Foreign)) {
+    for (kind, id) in listed.iter().copied().filter(|object| in_v1.get(object) != Some(&Owner::Foreign)) {
         match read(client, kind, id) {
-            Ok(whose) => found.add(kind, id, whose),
+            Ok(owner) => found.add(kind, id, owner),
             Err(error) if error.class() == Class::Unavailable => return Err(error),
             // A v1 list may be out of date: the HCN (v2) API decides what exists.
             Err(error) if error.class() == Class::Absent => {}
-            Err(_) => found.add(kind, id, Whose::of_unread(id)),
+            Err(_) => found.add(kind, id, Owner::of_unread(id)),
         }
     }
     for (kind, numbers) in scratch::NUMBERS {
@@ -184,10 +184,10 @@ fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
         let own = numbers.iter().map(|number| scratch::id(*number)).filter(|id| !listed.contains(&(kind, *id)));
         for id in own {
             match read(client, kind, id) {
-                Ok(whose) => found.add(kind, id, whose),
+                Ok(owner) => found.add(kind, id, owner),
                 Err(error) if error.class() == Class::Unavailable => return Err(error),
                 Err(error) if error.class() == Class::Absent || (refusal.is_some() && error.code() == refusal) => {}
-                Err(_) => found.add(kind, id, Whose::Unknown),
+                Err(_) => found.add(kind, id, Owner::Unknown),
             }
         }
     }
@@ -195,21 +195,21 @@ fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
 }
 
 /// The objects of the v1 lists.
-fn listed_in_v1(client: &Client) -> Result<BTreeMap<(Kind, Guid), Whose>, Error> {
+fn listed_in_v1(client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
     let balancers = client.load_balancers_from_v1_list(|Listed { id, document }| {
-        let whose = document.and_then(Result::ok).map(|document| Whose::of_load_balancer(id, &document));
-        Some(((Kind::LoadBalancer, id), whose.unwrap_or_else(|| Whose::of_unread(id))))
+        let owner = document.and_then(Result::ok).map(|document| Owner::of_load_balancer(id, &document));
+        Some(((Kind::LoadBalancer, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
     })?;
     let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
-        let whose = document.and_then(Result::ok).map(|document| Whose::of_endpoint(id, &document));
-        Some(((Kind::Endpoint, id), whose.unwrap_or_else(|| Whose::of_unread(id))))
+        let owner = document.and_then(Result::ok).map(|document| Owner::of_endpoint(id, &document));
+        Some(((Kind::Endpoint, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
     })?;
     Ok(balancers.into_iter().chain(endpoints).collect())
 }
 
-fn read(client: &Client, kind: Kind, id: Guid) -> Result<Whose, Error> {
+fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {
     Ok(match kind {
-        Kind::Endpoint => Whose::of_endpoint(id, &client.endpoint(id)?),
-        _ => Whose::of_load_balancer(id, &client.load_balancer(id)?),
+        Kind::Endpoint => Owner::of_endpoint(id, &client.endpoint(id)?),
+        _ => Owner::of_load_balancer(id, &client.load_balancer(id)?),
     })
 }

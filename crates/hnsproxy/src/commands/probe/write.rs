@@ -77,7 +77,7 @@ impl Writer<'_> {
     }
 
     fn check_load_balancer(&mut self, backends: &[Guid]) -> Result<Guid, CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let what = "create a load balancer";
         let id = self
             .client
@@ -109,10 +109,10 @@ impl Writer<'_> {
 
     /// Documents that HNS is expected to refuse. What it creates all the same is deleted.
     fn check_refusals(&mut self, backends: &[Guid]) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, backends));
         self.note_creation(Check::SameFrontend, Kind::LoadBalancer, created);
-        self.go_on()?;
+        self.check_shutdown()?;
         let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, backends)) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
@@ -122,11 +122,11 @@ impl Writer<'_> {
             Err(error) => Answer::from(&error),
         };
         self.note(Check::SameId, observed);
-        self.go_on()?;
+        self.check_shutdown()?;
         let created = self.create(WITHOUT_BACKEND, &self.balancer(3, &[]));
         self.note_creation(Check::NoBackend, Kind::LoadBalancer, created);
         if self.is_v2() {
-            self.go_on()?;
+            self.check_shutdown()?;
             let mut document = self.balancer(4, backends);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
             let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
@@ -145,7 +145,7 @@ impl Writer<'_> {
 
     /// Returns whether HNS has such a call.
     fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<bool, CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let fewer = backends.get(..1).unwrap_or_default();
         let modified = self.client.modify_load_balancer(id, &self.balancer(1, fewer), true);
         let modifies = modified.is_ok();
@@ -159,7 +159,7 @@ impl Writer<'_> {
     }
 
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         self.needed.remove(&id);
         let deleted = removal::delete(&self.client, Kind::LoadBalancer, id);
         let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
@@ -169,7 +169,7 @@ impl Writer<'_> {
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Delete, observed);
-        self.go_on()?;
+        self.check_shutdown()?;
         let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
@@ -182,7 +182,7 @@ impl Writer<'_> {
     }
 
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
         let created = self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document);
         self.note_creation(Check::OutsideSubnets, Kind::Endpoint, created);
@@ -191,11 +191,11 @@ impl Writer<'_> {
 
     /// Requests of the HNS v1 API for objects that do not exist.
     fn check_v1(&mut self) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
         let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
         self.note_creation(Check::UnknownNetwork, Kind::Endpoint, created);
-        self.go_on()?;
+        self.check_shutdown()?;
         let path = format!("/endpoints/{}", scratch::absent());
         let observed: Answer = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
             Err(error) => Answer::from(&error),
@@ -206,8 +206,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer again and again. A call that HNS refuses ends that, and is an
-    /// answer.
+    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer repeatedly. A call that HNS refuses ends the
+    /// measurement, and is an answer.
     fn measure(
         &mut self,
         stopwatch: &Stopwatch,
@@ -220,7 +220,7 @@ impl Writer<'_> {
             if stopwatch.total() > MAX_MEASUREMENT {
                 break;
             }
-            self.go_on()?;
+            self.check_shutdown()?;
             match self.measure_once(stopwatch, other, modifies) {
                 Err(source) if source.class() == Class::Unavailable => {
                     return Err(CommandError::ProbeWrite { what: "measure the calls", source });
@@ -262,7 +262,7 @@ impl Writer<'_> {
     }
 
     fn create_endpoint(&self, number: u8) -> Result<Guid, CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::endpoint(number, self.overlay);
         let created = self.client.create_endpoint(self.network, scratch::id(number), &document);
         created.map_err(|source| CommandError::ProbeWrite { what: "create an endpoint", source })
@@ -303,7 +303,7 @@ impl Writer<'_> {
 
     /// # Errors
     /// If a shutdown is requested.
-    fn go_on(&self) -> Result<(), CommandError> {
+    fn check_shutdown(&self) -> Result<(), CommandError> {
         if (self.is_stopped)() { Err(CommandError::ProbeStopped) } else { Ok(()) }
     }
 
