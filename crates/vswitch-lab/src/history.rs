@@ -1,4 +1,4 @@
-//! The changes of a film, as the switch takes them.
+//! The changes of HNS, as the switch takes them.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use hcn_emulator::Change as Recorded;
 use hcn_emulator::feed::What;
 use vswitch::{Change, Instant, InvalidChange};
 
-/// The changes of a film with their times since its first change.
+/// The changes with their times since the first one.
 ///
 /// # Errors
 /// If the document of an object is not a JSON object.
-pub(crate) fn read(film: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidChange> {
-    let begin = film.first().map(|first| first.at).unwrap_or_default();
-    let mut changes = Vec::new();
-    for Recorded { at, what } in film {
+pub(crate) fn read(changes: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidChange> {
+    let begin = changes.first().map(|first| first.at).unwrap_or_default();
+    let mut history = Vec::new();
+    for Recorded { at, what } in changes {
         let change = match what {
             What::Stored { kind, id, document } => Change::read(*kind, *id, Some(document))?,
             What::Removed { kind, id } => Change::read(*kind, *id, None)?,
@@ -21,9 +21,9 @@ pub(crate) fn read(film: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidC
             What::ServiceStarted => Some(Change::ServiceStarted),
             What::InitialStateEnd => None,
         };
-        changes.extend(change.map(|change| (instant(at.saturating_sub(begin)), change)));
+        history.extend(change.map(|change| (instant(at.saturating_sub(begin)), change)));
     }
-    Ok(changes)
+    Ok(history)
 }
 
 pub(crate) fn instant(time: Duration) -> Instant {

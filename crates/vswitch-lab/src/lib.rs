@@ -1,6 +1,6 @@
 //! Hosts with real TCP and UDP stacks (smoltcp) around a model of the virtual switch ([`vswitch`]), on a virtual clock.
 //!
-//! A [`Setup`] is a history of HNS (a change feed or a film), the hosts of a cluster, and traffic. [`run`] plays it once and counts what
+//! A [`Setup`] is a history of HNS (a change feed or a recording of one), the hosts of a cluster, and traffic. [`run`] plays it once and counts what
 //! became of the connections; [`Span`] is the range of several runs, over assumptions and seeds. The same setup, assumptions and seed give
 //! the same [`Tally`].
 #![forbid(unsafe_code)]

@@ -10,9 +10,9 @@ use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
 use proxy::model::{Service, Slice};
 use proxy::{Host, Next, Reconciler, Settings};
 
-/// More than all changes of a film.
+/// More than all changes of a history.
 const CAPACITY: usize = 1 << 20;
-/// Ten times as often as by default, so that a film of some seconds has all kinds of audits.
+/// Ten times as often as by default, so that a history of some seconds has all kinds of audits.
 const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
 /// The times of calls on Windows: of a creation, a deletion and any other call.
 const CREATE: Duration = Duration::from_millis(9);
@@ -139,7 +139,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn film(&self) -> Vec<Change> {
+    pub(crate) fn changes(&self) -> Vec<Change> {
         std::iter::from_fn(|| self.feed.try_recv().expect("a feed that is large enough")).collect()
     }
 }
