@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use hcn::Guid;
 use serde::Serialize;
 use vswitch::assumptions::RemovedEndpoint;
-use vswitch::trace::{Route, Step};
+use vswitch::trace::{Route, Skip, Step};
 use vswitch::{DropReason, Instant, PortId, Switch, Trace, Tuple};
 
 use super::Objects;
@@ -131,6 +131,7 @@ fn outcome(trace: &Trace, objects: &Objects, tuple: &Tuple) -> Outcome {
 fn assumed(step: &Step) -> Option<&'static str> {
     Some(match step {
         Step::Route(Route::PhysicalNetwork) => "a packet to an unknown address leaves through the uplink",
+        Step::Skipped(_, Skip::Internal) => "packets from outside of the node do not match an internal load balancer",
         Step::DestinationPreserved => "the port of the frontend is preserved with its address",
         Step::Dropped(DropReason::NoSourceVip) => "a packet without the source VIP that it needs is lost",
         _ => return None,

@@ -130,7 +130,7 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
         frontend: question.frontend,
         client: Client { address: question.client, kind: kind(port), port: answer::port_name(port, objects) },
         share: share(std::iter::once(&answer).chain(variations.iter().map(|variation| &variation.then))),
-        assumed: assumed(&answer, kind(port), distribution),
+        assumed: assumed(&answer, kind(port), distribution, objects.count_load_balancers(question, node) > 1),
         other_frontends: match answer.load_balancer {
             Some(_) => Vec::new(),
             None => objects.other_frontends(question, node),
@@ -154,7 +154,12 @@ fn share<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<Share> {
 }
 
 /// What the answer assumes and no variation shows. The statements are those of docs/packets.md.
-fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) -> Vec<&'static str> {
+fn assumed(
+    answer: &Answer,
+    client: ClientKind,
+    distribution: DistributionType,
+    has_several_load_balancers: bool,
+) -> Vec<&'static str> {
     let mut assumed = Vec::new();
     let outcomes = answer.outcome.iter().chain(answer.backends.iter().map(|backend| &backend.outcome));
     for statement in outcomes.flat_map(|outcome| &outcome.assumed) {
@@ -164,6 +169,11 @@ fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) 
     }
     if answer.load_balancer.is_some() && client == ClientKind::Outside {
         assumed.push("packets from outside match the rules of the host port");
+    }
+    if answer.load_balancer.is_some() && has_several_load_balancers {
+        assumed.push(
+            "of several load balancers with the frontend, one with a VIP takes precedence, and then the older one; HNS does not say which is older",
+        );
     }
     if answer.backends.len() > 1 {
         assumed.push(match distribution {
@@ -175,6 +185,11 @@ fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) 
             }
             _ => "the hash of addresses, ports and protocol selects the backend of each flow; which one is not known",
         });
+    }
+    if answer.backends.len() > 1 && !distribution.is_default() {
+        assumed.push(
+            "session affinity has no timeout, and the backend of a client can change when the list of backends does",
+        );
     }
     if answer.load_balancer.is_none() {
         assumed.push("a load balancer of this frontend that was deleted before is not known: its packets may be dropped or reset");

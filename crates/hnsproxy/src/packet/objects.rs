@@ -103,21 +103,33 @@ impl Objects {
     /// The other frontends with the address of the question, sorted.
     pub(super) fn other_frontends(&self, question: &Question, node: &Node) -> Vec<String> {
         let address = question.frontend.ip();
-        let has_address = |document: &LoadBalancer| match document.frontend_vips.is_empty() {
-            true => {
-                node.addresses.contains(&address)
-                    && document.flags.contains(LoadBalancerFlags::IPV6) == address.is_ipv6()
-            }
-            false => document.vips().any(|vip| vip == address),
-        };
-        let documents = self.load_balancers.iter().map(|(_, document)| document);
-        let mappings = documents.filter(|document| has_address(document)).flat_map(|document| &document.port_mappings);
+        let mappings = self.load_balancers_of(address, node).flat_map(|document| &document.port_mappings);
         let asked = (question.frontend.port(), question.protocol);
         let mut ports: Vec<_> = mappings.map(|mapping| (mapping.external_port, mapping.protocol)).collect();
         ports.retain(|port| *port != asked);
         ports.sort_unstable();
         ports.dedup();
         ports.iter().map(|(port, protocol)| format!("{}/{protocol}", SocketAddr::new(address, *port))).collect()
+    }
+
+    /// The number of load balancers with the frontend of the question.
+    pub(super) fn count_load_balancers(&self, question: &Question, node: &Node) -> usize {
+        let Question { protocol, frontend, .. } = question;
+        let has_frontend = |document: &&LoadBalancer| {
+            let mut mappings = document.port_mappings.iter();
+            mappings.any(|mapping| mapping.protocol == *protocol && mapping.external_port == frontend.port())
+        };
+        self.load_balancers_of(frontend.ip(), node).filter(has_frontend).count()
+    }
+
+    /// The load balancers with an address, or with all addresses of the node if it is one of them.
+    fn load_balancers_of(&self, address: IpAddr, node: &Node) -> impl Iterator<Item = &LoadBalancer> {
+        let is_of_node = node.addresses.contains(&address);
+        let has_address = move |document: &&LoadBalancer| match document.frontend_vips.is_empty() {
+            true => is_of_node && document.flags.contains(LoadBalancerFlags::IPV6) == address.is_ipv6(),
+            false => document.vips().any(|vip| vip == address),
+        };
+        self.load_balancers.iter().map(|(_, document)| document).filter(has_address)
     }
 
     fn load_balancer(&self, id: Guid) -> Option<&LoadBalancer> {
