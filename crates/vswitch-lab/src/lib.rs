@@ -15,6 +15,7 @@ mod schedule;
 mod setup;
 mod stack;
 mod tally;
+pub mod timeline;
 
 pub use lab::{LabError, run};
 pub use setup::{Frontend, Host, Place, Setup, Traffic, Transport};

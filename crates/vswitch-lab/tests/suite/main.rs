@@ -5,5 +5,3 @@ mod lab;
 #[path = "../../examples/connections/node.rs"]
 mod node;
 mod proxy_core;
-#[path = "../../examples/connections/rows.rs"]
-mod rows;
