@@ -13,6 +13,7 @@ mod lint;
 mod mutants;
 mod outage;
 mod process;
+mod record;
 mod rig;
 mod soak;
 mod system;
@@ -51,6 +52,8 @@ enum Task {
     Mutants(mutants::Arguments),
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
     Soak(soak::Arguments),
+    /// Record what a Service proxy changes in an emulated HNS, for `bench connections`.
+    Record(record::Arguments),
     /// Run unit, integration and documentation tests.
     Test(test::Arguments),
     /// Check module cycles, files outside of the module tree, file headers, and pages of docs.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
+        Task::Record(arguments) => record::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Lint => lint::run(),
     };
