@@ -43,6 +43,8 @@ mod refusals;
 mod rig;
 #[path = "suite/scenarios/mod.rs"]
 mod scenarios;
+#[path = "suite/switch.rs"]
+mod switch;
 #[path = "suite/truth.rs"]
 mod truth;
 #[path = "suite/unreadable.rs"]

@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line. Two rules of its flag
 //! library hold, too: `_` is accepted for `-` in names, and booleans are written as in Go.
 
+mod log_output;
 mod packet;
 mod probe;
 mod service;
@@ -10,7 +11,7 @@ mod service;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
@@ -21,6 +22,7 @@ pub use crate::config::LogFormat;
 use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
+pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
 pub use packet::{ExplainPacketArgs, To};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
@@ -121,10 +123,8 @@ pub struct ProxyArgs {
     /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
     #[arg(long)]
     pub node_ip_as_source_vip: bool,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
-    /// to standard error, and FILE is retried.
-    #[arg(long, value_name = "FILE")]
-    pub log_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub log_output: LogOutputArgs,
     #[command(flatten)]
     pub kube_proxy: Flags,
 }
@@ -240,32 +240,32 @@ pub struct LogArgs {
     /// The format of the log, which goes to standard error.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub logging_format: LogFormat,
-    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
-    /// to standard error, and FILE is retried.
-    #[arg(long, value_name = "FILE", help_heading = "Options")]
-    pub log_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: LogOutputArgs,
 }
 
 impl LogArgs {
-    /// The defaults, but for the file.
-    pub fn plain(log_file: Option<&Path>) -> Self {
-        Self { verbosity: 0, logging_format: LogFormat::Text, log_file: log_file.map(Path::to_owned) }
+    /// The defaults, with an output.
+    pub fn of_output(output: LogOutputArgs) -> Self {
+        Self { verbosity: 0, logging_format: LogFormat::Text, output }
     }
 }
 
 impl Cli {
-    pub fn log_file(&self) -> Option<&Path> {
-        match &self.command {
-            Command::Run(args) => args.proxy.log_file.as_deref(),
-            Command::Plan(args) => args.proxy.log_file.as_deref(),
-            Command::Explain(Explain::Svc(args)) => args.proxy.log_file.as_deref(),
-            Command::Explain(Explain::Packet(args)) => args.log.log_file.as_deref(),
-            Command::State(args) => args.log.log_file.as_deref(),
-            Command::Probe(args) => args.log.log_file.as_deref(),
+    /// Where the log of the command goes.
+    pub fn log_output(&self) -> LogOutputArgs {
+        let output = match &self.command {
+            Command::Run(args) => Some(&args.proxy.log_output),
+            Command::Plan(args) => Some(&args.proxy.log_output),
+            Command::Explain(Explain::Svc(args)) => Some(&args.proxy.log_output),
+            Command::Explain(Explain::Packet(args)) => Some(&args.log.output),
+            Command::State(args) => Some(&args.log.output),
+            Command::Probe(args) => Some(&args.log.output),
             #[cfg(feature = "emulator")]
-            Command::Emulator(args) => args.log.log_file.as_deref(),
+            Command::Emulator(args) => Some(&args.log.output),
             Command::Service(_) => None,
-        }
+        };
+        output.cloned().unwrap_or_default()
     }
 }
 

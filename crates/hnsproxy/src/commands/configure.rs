@@ -22,7 +22,7 @@ pub(super) fn with(
     }
     let config = Config::resolve(&args.kube_proxy)?;
     let Logging { format, verbosity } = config.logging;
-    log::start(&LogArgs { verbosity, logging_format: format, log_file: args.log_file.clone() });
+    log::start(&LogArgs { verbosity, logging_format: format, output: args.log_output.clone() });
     log::notes(&config.notes);
     match &config.action {
         Action::Run => command(&config),

@@ -23,7 +23,7 @@ use cluster_source::files::Files;
 use cluster_source::kubernetes::summary;
 use tracing::{info, warn};
 
-use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
+use crate::cli::{Cli, Command, Explain, LogArgs, LogOutputArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
@@ -51,7 +51,7 @@ pub fn main(cli: &Cli) -> ExitCode {
     let result = dispatch(cli);
     ExitCode::from(result.unwrap_or_else(|error| {
         // A command that failed before it started its log is logged all the same.
-        log::start(&LogArgs::plain(cli.log_file()));
+        log::start(&LogArgs::of_output(cli.log_output()));
         tracing::error!("{}", error_chain(&error));
         exit_code(&error)
     }))
@@ -89,7 +89,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::plain(None));
+            log::start(&LogArgs::of_output(LogOutputArgs::default()));
             service::main(args)
         }
     }

@@ -315,7 +315,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     row("logtostderr", "", Bool, "true", Removed, "The log goes to standard error"),
     row("alsologtostderr", "", Bool, "", Removed, "The log goes to standard error"),
-    row("log-dir", "", Text, "", Removed, "The log goes to standard error"),
+    row("stderrthreshold", "", Text, "2", Removed, "The log goes to standard error"),
+    row("skip-headers", "", Bool, "", Removed, "--log-style sets the form of the lines"),
+    row("skip-log-headers", "", Bool, "", Removed, "The log file has no headers"),
+    row("add-dir-header", "", Bool, "", Removed, "--log-style sets the form of the lines"),
+    row("one-output", "", Bool, "", Removed, "The log has one output"),
+    row("log-backtrace-at", "", Text, "", Removed, "For developers of kube-proxy"),
+    row("cleanup-ipvs", "", Bool, "true", Removed, "For Linux"),
+    row("udp-timeout", "", Duration, "250ms", Removed, "For Linux"),
+    row("boot-id-file", "", Text, "", Removed, "For Linux"),
     row("resource-container", "", Text, "", Removed, "Windows has no resource containers"),
 ];
 

@@ -225,6 +225,23 @@ fn settings_without_effect_are_noted() {
 }
 
 #[test]
+fn removed_flags_are_accepted_with_a_warning() {
+    let line = [
+        "--stderrthreshold=INFO",
+        "--skip-headers",
+        "--skip-log-headers=true",
+        "--add-dir-header",
+        "--one-output",
+        "--log-backtrace-at=file.go:1",
+        "--cleanup-ipvs=true",
+        "--udp-timeout=1s",
+        "--boot-id-file=/proc/sys/kernel/random/boot_id",
+    ];
+    let config = by_flags(&line).unwrap();
+    assert_eq!(notes(&config, Level::WARN).len(), line.len());
+}
+
+#[test]
 fn versions_and_actions() {
     let version = |line: &[&str]| flags(line).version_to_print();
     assert!(version(&["--version"]).unwrap().starts_with("Kubernetes v1.36."));

@@ -1,5 +1,5 @@
 //! The file of `--log-file`. While it cannot be written, lines go to standard error, and the file is retried with backoff: a log is no
-//! reason to leave HNS unprogrammed.
+//! reason to leave HNS unprogrammed. A file that becomes too large is rotated.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::rotation::rotate;
+use crate::cli::LogFileSettings;
+
 /// A backup tool locks a file for seconds.
 const FIRST_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A disk stays full until an operator frees space.
@@ -18,14 +21,24 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Clones share the file.
 #[derive(Debug, Clone)]
 pub(super) struct LogFile {
-    path: Arc<Path>,
+    settings: Arc<LogFileSettings>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug)]
 struct State {
-    file: io::Result<File>,
+    file: io::Result<OpenLog>,
     lost_lines: u64,
+}
+
+/// An open file.
+#[derive(Debug)]
+struct OpenLog {
+    file: File,
+    /// In bytes, as far as this process knows.
+    size: u64,
+    /// The size at which it is rotated.
+    max_size: u64,
 }
 
 /// Whether the log file is written.
@@ -40,15 +53,15 @@ pub struct LogFileStatus {
 
 impl LogFile {
     /// Opens the file to append to it. Call [`retry`](Self::retry) once the log has started.
-    pub(super) fn open(path: &Path) -> Self {
-        let state = State { file: open(path), lost_lines: 0 };
-        Self { path: path.into(), state: Arc::new(Mutex::new(state)) }
+    pub(super) fn open(settings: LogFileSettings) -> Self {
+        let state = State { file: OpenLog::open(&settings), lost_lines: 0 };
+        Self { settings: Arc::new(settings), state: Arc::new(Mutex::new(state)) }
     }
 
     pub(super) fn status(&self) -> LogFileStatus {
         let State { file, lost_lines } = &*self.lock();
         let error = file.as_ref().err().map(ToString::to_string);
-        LogFileStatus { path: self.path.to_path_buf(), error, lost_lines: *lost_lines }
+        LogFileStatus { path: self.settings.path.clone(), error, lost_lines: *lost_lines }
     }
 
     /// Logs why the file cannot be written, and retries it. Does nothing if it can.
@@ -86,7 +99,7 @@ impl LogFile {
     /// Opens the file again. Returns whether it can be written.
     fn reopen(&self) -> bool {
         // The line that failed may have been written in part. An empty line ends it, and shows whether the disk is still full.
-        let file = open(&self.path).and_then(|mut file| file.write_all(b"\n").map(|()| file));
+        let file = OpenLog::open(&self.settings).and_then(|mut file| file.write(b"\n").map(|()| file));
         let can_write = file.is_ok();
         self.lock().file = file;
         can_write
@@ -96,7 +109,7 @@ impl LogFile {
     fn write_line(&self, line: &[u8]) {
         let mut state = self.lock();
         let had_file = match &mut state.file {
-            Ok(file) => match file.write_all(line) {
+            Ok(file) => match file.write_rotated(line, &self.settings) {
                 Ok(()) => return,
                 Err(error) => {
                     state.file = Err(error);
@@ -117,6 +130,32 @@ impl LogFile {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenLog {
+    fn open(settings: &LogFileSettings) -> io::Result<Self> {
+        let file = open(&settings.path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { file, size, max_size: settings.max_size.unwrap_or(u64::MAX) })
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.write_all(line)?;
+        self.size = self.size.saturating_add(line.len() as u64);
+        Ok(())
+    }
+
+    /// Writes a line, into a new file if this one would become too large. If it cannot be rotated, it goes on, and is tried again when it has
+    /// become larger by a tenth.
+    fn write_rotated(&mut self, line: &[u8], settings: &LogFileSettings) -> io::Result<()> {
+        if self.size > 0 && self.size.saturating_add(line.len() as u64) > self.max_size {
+            match rotate(&settings.path, settings.max_backups).and_then(|()| Self::open(settings)) {
+                Ok(new) => *self = new,
+                Err(_) => self.max_size = self.size.saturating_add(settings.max_size.unwrap_or(u64::MAX) / 10),
+            }
+        }
+        self.write(line)
     }
 }
 
@@ -145,6 +184,10 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    fn open_file(path: &Path) -> LogFile {
+        LogFile::open(LogFileSettings { path: path.to_owned(), max_size: Some(20), max_backups: 1 })
+    }
+
     fn status(path: &Path, error: Option<&str>, lost_lines: u64) -> LogFileStatus {
         LogFileStatus { path: path.to_owned(), error: error.map(str::to_owned), lost_lines }
     }
@@ -154,7 +197,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         std::fs::write(&path, "before\n").unwrap();
-        let file = LogFile::open(&path);
+        let file = open_file(&path);
         file.write_line(b"after\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nafter\n");
         assert_eq!(file.status(), status(&path, None, 0));
@@ -164,7 +207,7 @@ mod tests {
     fn a_file_that_can_be_opened_later_is_written_from_then_on() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("folder").join("log");
-        let file = LogFile::open(&path);
+        let file = open_file(&path);
         let reason = std::fs::read(&path).unwrap_err().to_string();
         file.write_line(b"lost\n");
         assert!(!file.reopen());
@@ -175,12 +218,36 @@ mod tests {
         assert_eq!((file.status(), std::fs::read(&path).unwrap()), (status(&path, None, 1), b"\nwritten\n".to_vec()));
     }
 
+    #[test]
+    fn a_file_that_becomes_too_large_is_rotated() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, "before\n").unwrap();
+        let file = open_file(&path);
+        for line in ["0123456789\n", "first\n", "second\n"] {
+            file.write_line(line.as_bytes());
+        }
+        let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+        assert_eq!((read("log"), read("log.1")), ("first\nsecond\n".to_owned(), "before\n0123456789\n".to_owned()));
+        assert_eq!(file.status(), status(&path, None, 0));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_rotated_is_written_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::create_dir_all(directory.path().join("log.1").join("folder")).unwrap();
+        let file = open_file(&path);
+        (0..3).for_each(|_| file.write_line(b"0123456789\n"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "0123456789\n".repeat(3));
+        assert_eq!(file.status(), status(&path, None, 0));
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error_until_it_has_space() {
         let path = Path::new("/dev/full");
-        let file =
-            LogFile { path: path.into(), state: Arc::new(Mutex::new(State { file: open(path), lost_lines: 0 })) };
+        let file = open_file(path);
         assert_eq!(file.status(), status(path, None, 0));
         file.write_line(b"lost\n");
         assert!(file.status().error.is_some() && file.status().lost_lines == 1 && !file.reopen());

@@ -1,7 +1,12 @@
 //! The log: started once in a process; its verbosity can change while the process runs.
 
 mod file;
+mod klog;
+mod lines;
 mod live_line;
+mod record;
+mod repeats;
+mod rotation;
 
 use std::io::{self, IsTerminal, Stderr, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,10 +18,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, reload};
 
-use crate::cli::{LogArgs, LogFormat};
+use crate::cli::{LogArgs, LogFormat, LogStyle};
 use crate::config::Note;
 use file::LogFile;
 pub use file::LogFileStatus;
+use lines::Lines;
 use live_line::LiveLine;
 
 type Reload = Box<dyn Fn(Targets) + Send + Sync>;
@@ -53,16 +59,20 @@ pub fn start(args: &LogArgs) {
     if RELOAD.get().is_some() {
         return;
     }
-    let file = args.log_file.as_deref().map(LogFile::open);
+    let file = args.output.file().map(LogFile::open);
     let ansi = file.is_none() && io::stderr().is_terminal();
     let writer = match file.clone() {
         Some(file) => BoxMakeWriter::new(move || file.clone()),
         None => BoxMakeWriter::new(|| StandardError),
     };
-    let lines = fmt::layer().with_writer(writer).with_target(false);
-    let lines = match args.logging_format {
-        LogFormat::Text => lines.with_ansi(ansi).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    let lines = match (args.output.log_style, args.logging_format) {
+        (LogStyle::Klog, format) => Lines::new(format, writer).boxed(),
+        (LogStyle::Plain, LogFormat::Text) => {
+            fmt::layer().with_writer(writer).with_target(false).with_ansi(ansi).boxed()
+        }
+        (LogStyle::Plain, LogFormat::Json) => {
+            fmt::layer().with_writer(writer).with_target(false).json().flatten_event(true).boxed()
+        }
     };
     let (filter, handle) = reload::Layer::new(filter(args.verbosity));
     if tracing_subscriber::registry().with(lines).with(filter).try_init().is_ok() {

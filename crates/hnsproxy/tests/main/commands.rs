@@ -134,6 +134,6 @@ fn each_line_of_a_json_log_is_a_json_object() {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
     let levels: Vec<_> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
-    assert!(["INFO", "WARN", "DEBUG"].iter().all(|level| levels.contains(level)), "{levels:?}");
-    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["message"].is_string()), "{lines:#?}");
+    assert!(["info", "warn", "debug"].iter().all(|level| levels.contains(level)), "{levels:?}");
+    assert!(lines.iter().all(|line| line["ts"].is_f64() && line["msg"].is_string()), "{lines:#?}");
 }

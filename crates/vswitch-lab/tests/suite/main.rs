@@ -5,3 +5,5 @@ mod lab;
 #[path = "../../examples/connections/node.rs"]
 mod node;
 mod proxy_core;
+#[cfg(all(feature = "tun", target_os = "linux"))]
+mod tun;

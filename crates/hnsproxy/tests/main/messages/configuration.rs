@@ -50,7 +50,7 @@ fn an_invalid_change_of_the_file_is_logged() {
 #[test]
 fn a_changed_verbosity_takes_effect() {
     let (file, hns) = (ConfigFile::new("logging: {verbosity: 0}"), Hns::of("boutique-l2bridge"));
-    let running = file.start(&[&boutique().0, &hns.flag(), "--hns-audit-interval=0.1"]);
+    let running = file.start(&[&boutique().0, &hns.flag(), "--hns-audit-interval=0.1", "--log-style=plain"]);
     running.wait_until_in_sync();
     file.write("logging: {verbosity: 2}\noddity: 7");
     file.wait_until_in_use("\"verbosity\":2");

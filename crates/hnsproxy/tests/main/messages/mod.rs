@@ -33,5 +33,5 @@ fn assert_logged(log: &[String], text: &str) {
 
 /// Lines of warnings and errors.
 fn warnings(log: &[String]) -> Vec<&String> {
-    log.iter().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect()
+    log.iter().filter(|line| line.starts_with(['W', 'E'])).collect()
 }

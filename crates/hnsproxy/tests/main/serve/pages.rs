@@ -105,7 +105,7 @@ fn put_verbosity(running: &Running, verbosity: &str) -> Response {
 
 #[test]
 fn with_profiling_the_verbosity_of_the_log_can_be_changed() {
-    let (hns, running) = in_sync(&["--profiling", "--hns-audit-interval=0.1"]);
+    let (hns, running) = in_sync(&["--profiling", "--hns-audit-interval=0.1", "--log-style=plain"]);
     let refused = put_verbosity(&running, "much");
     assert_eq!(refused.code, 400);
     assert!(refused.body.starts_with("failed set klog.logging.verbosity much: "), "{refused:#?}");

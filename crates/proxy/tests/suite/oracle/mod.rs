@@ -1,10 +1,12 @@
 //! Random worlds with faults of every kind, and an observer that knows everything. Each write is judged by what HNS has at that moment,
 //! and after each step, ready implies that HNS equals the cluster, or that the difference is younger than a bound: two audits for objects
-//! that appear or disappear, a cycle of audits (60 s) for those that are changed.
+//! that appear or disappear, a cycle of audits (60 s) for those that are changed. Where HNS equals the cluster, packets reach the backends through
+//! the model of the virtual switch.
 //!
 //! A world depends on its seed alone; with several threads, also on their timing. `cargo xtask chaos` runs many worlds, or one again.
 
 mod cluster;
+mod connections;
 mod difference;
 mod disturbances;
 mod events;

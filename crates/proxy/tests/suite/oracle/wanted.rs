@@ -47,14 +47,21 @@ pub(super) struct Wanted {
     is_check: bool,
 }
 
+impl Wanted {
+    /// Whether two are of one Service, and differ at most in their backends.
+    pub(super) fn differs_at_most_in_backends(&self, other: &Self) -> bool {
+        Self { backends: other.backends.clone(), ..self.clone() } == *other
+    }
+}
+
 /// The load balancers of all frontends. If Services of one age claim a frontend, any of them may have it.
 pub(super) type Frontends = BTreeMap<Frontend, Vec<Wanted>>;
 
-const DSR: u32 = 1;
+pub(super) const DSR: u32 = 1;
 const IPV6: u32 = 2;
 const LOCAL_ROUTED_VIP: u32 = 2;
 const USE_MUX: u32 = 4;
-const PRESERVE_DIP: u32 = 8;
+pub(super) const PRESERVE_DIP: u32 = 8;
 const VIP_EXTERNAL_IP: u32 = 16;
 
 impl Facts {

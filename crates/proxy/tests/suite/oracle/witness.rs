@@ -14,7 +14,7 @@ use super::difference::{Comparison, Difference, Snapshot, Subject, address_of};
 use super::disturbances::Disturbances;
 use super::job::Job;
 use super::networks::Networks;
-use super::wanted::{Backend, Facts, Frontends};
+use super::wanted::{Backend, Facts, Frontends, Wanted};
 use super::write::Write;
 
 /// The MAC address of the host.
@@ -173,6 +173,11 @@ impl Witness {
 
     pub(super) fn differences(&self, snapshot: &Snapshot) -> Vec<Difference> {
         self.comparison(snapshot).differences()
+    }
+
+    /// The addresses of the backends that a load balancer may have.
+    pub(super) fn reachable(&self, snapshot: &Snapshot, wanted: &Wanted) -> Vec<IpAddr> {
+        self.comparison(snapshot).reachable(wanted)
     }
 
     /// Whether another program or a mistake of HNS explains a difference.

@@ -12,6 +12,7 @@ use proxy::apply::{Interruption, Workers};
 use proxy::{Frontend, Reconciler};
 
 use super::cluster::SmallCluster;
+use super::connections::Connections;
 use super::difference::{Difference, Snapshot, Subject};
 use super::disturbances::CONTENTS_BOUND;
 use super::events::Programs;
@@ -48,6 +49,7 @@ pub(super) struct World {
     interrupted: bool,
     /// Whether HNS and the cluster were equal and known after the last step.
     was_settled: bool,
+    connections: Connections,
 }
 
 const TYPES: [&[&str]; 5] =
@@ -91,6 +93,7 @@ impl World {
             quirks.reserved_ports.extend(random.one_in(6).then_some((6, 30000)));
             // The port of most Services.
             quirks.wildcard_listeners.extend(rare.one_in(8).then_some((6, 80)));
+            quirks.silent_delete = rare.one_in(8);
         });
         emulator.change_options(|options| options.fails_in_envelope = random.one_in(4));
         let mut flip = || random.one_in(2);
@@ -115,6 +118,7 @@ impl World {
             state.random = random;
             hns.furnish(&mut state, types.len());
         }
+        let connections = Connections::new(&hns.emulator, &facts.settings);
         let client = Client::new(hns.clone(), api);
         let proxy = Reconciler::new(facts.settings.clone(), own_host());
         let threads = NonZeroUsize::new(threads).unwrap();
@@ -132,6 +136,7 @@ impl World {
             types,
             interrupted: false,
             was_settled: false,
+            connections,
         };
         world.begin();
         world
@@ -194,9 +199,11 @@ impl World {
         state.witness.writes = 0;
         state.witness.log(format!("step {number}"));
         let mut quiet = self.was_settled && state.witness.disturbances.is_empty();
+        let mut undisturbed = quiet;
         if random.one_in(2) {
             self.hns.happen(&mut state, self.programs, self.types.len());
-            quiet &= state.witness.disturbances.is_empty();
+            undisturbed &= state.witness.disturbances.is_empty();
+            quiet &= undisturbed;
         }
         drop(state);
         if random.one_in(2) {
@@ -217,8 +224,10 @@ impl World {
         if quiet && !state.mistaken && state.witness.writes > 0 {
             state.witness.complain("writes although HNS was in sync and nothing has changed".to_owned());
         }
+        undisturbed &= !state.mistaken && state.witness.disturbances.is_empty();
         drop(state);
         self.check();
+        self.connect(undisturbed);
         self.now += Duration::from_millis(if stormy { random.below(4000) } else { 5000 });
         let dead = self.hns.state().dead;
         if dead || random.one_in(100) {
@@ -306,6 +315,28 @@ impl World {
         }
     }
 
+    /// Where HNS is as the cluster wants it, new connections reach backends. In a step without mistakes of HNS or changes by other programs, a
+    /// connection whose backend stays is not interrupted, if HNS modifies load balancers.
+    fn connect(&mut self, undisturbed: bool) {
+        let mut state = self.hns.state();
+        self.connections.follow();
+        let quirks = self.hns.emulator.build().quirks;
+        let modifies =
+            self.facts.api == ApiVersion::V2 && self.facts.version >= Version::new(15, 4) && !quirks.silent_modify;
+        let frontends = &state.witness.frontends;
+        let snapshot = Snapshot::of(&self.hns.emulator);
+        let reachable = |wanted: &Wanted| state.witness.reachable(&snapshot, wanted);
+        let mut complaints = Vec::new();
+        if undisturbed && modifies && self.was_settled {
+            complaints = self.connections.broken(frontends, reachable);
+        }
+        self.connections.close();
+        if self.was_settled && !state.dead {
+            complaints.extend(self.connections.open(frontends, &snapshot, reachable));
+        }
+        complaints.into_iter().for_each(|text| state.witness.complain(text));
+    }
+
     /// What the witness found, with what happened before.
     pub(super) fn complaint(&self) -> Option<String> {
         let state = self.hns.state();
@@ -324,6 +355,7 @@ impl World {
         self.hns.emulator.change_quirks(|quirks| {
             quirks.reserved_ports.clear();
             quirks.wildcard_listeners.clear();
+            quirks.silent_delete = false;
         });
         self.now += Duration::from_secs(600);
         self.hns.emulator.reset_journal();

@@ -6,18 +6,18 @@ mod small;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{LoadBalancerFlags, PortMappingFlags, Protocol};
+use hcn::schema::{LoadBalancerFlags, PortMappingFlags};
 use hcn::{ApiVersion, Guid, Kind};
 use hcn_emulator::ChangeFeed;
-use hcn_emulator::feed::What;
 use proptest::prelude::*;
 use proxy::Frontend;
 use proxy::frontend::LoadBalancerSpec;
 use vswitch::assumptions::Modification;
 use vswitch::testing::{PacketKind, build, tuple};
-use vswitch::{Assumptions, Change, DropReason, Instant, Node, PortId, Switch, Tuple, Verdict};
+use vswitch::{Assumptions, Change, DropReason, Instant, PortId, Switch, Tuple, Verdict};
 
 use crate::rig::{Rig, cases, own_host};
+use crate::switch;
 use small::{Small, pods_here, small};
 
 /// A proxy that has programmed a cluster, and a switch that follows HNS.
@@ -42,29 +42,13 @@ impl World {
         let (services, slices) = small::build(services);
         rig.cluster(services, slices);
         rig.settle();
-        let node = Node { addresses: node.to_vec(), host_endpoints: vec![rig.settings.root_endpoint_name.clone()] };
+        let own_node = switch::node(&rig.settings);
         let feed = rig.emulator.follow(100_000);
-        let mut world = Self { rig, feed, switch: Switch::new(node, assumptions), clients, last_port: 1024 };
-        while let Some(change) = world.next_change() {
+        let mut world = Self { rig, feed, switch: Switch::new(own_node, assumptions), clients, last_port: 1024 };
+        while let Some(change) = switch::next_change(&world.feed) {
             world.switch.apply(change);
         }
         world
-    }
-
-    /// The next change of HNS that concerns the switch.
-    fn next_change(&self) -> Option<Change> {
-        loop {
-            let read = match self.feed.try_recv().unwrap()?.what {
-                What::Stored { kind, id, document } => Change::read(kind, id, Some(&document)),
-                What::Removed { kind, id } => Change::read(kind, id, None),
-                What::ServiceStopped => Ok(Some(Change::ServiceStopped)),
-                What::ServiceStarted => Ok(Some(Change::ServiceStarted)),
-                What::InitialStateEnd => Ok(None),
-            };
-            if let Some(change) = read.unwrap() {
-                return Some(change);
-            }
-        }
     }
 
     fn specs(&self) -> Vec<LoadBalancerSpec> {
@@ -88,7 +72,7 @@ impl World {
     /// Opens a connection to a frontend from a client, and checks that it reaches a backend and gets replies of the frontend.
     fn check(&mut self, spec: &LoadBalancerSpec, client: usize) {
         let (port, from, to) = self.client(client, &spec.frontend);
-        let (request, reply) = kinds(spec);
+        let (request, reply) = switch::kinds(spec.frontend.protocol);
         let what = format!("{} from {from} of {port}", spec.frontend);
         let is_dsr = spec.flags.contains(LoadBalancerFlags::DSR);
         let targets: BTreeSet<IpAddr> = spec.targets.iter().filter_map(|target| target.address()).collect();
@@ -128,13 +112,6 @@ impl World {
     }
 }
 
-fn kinds(spec: &LoadBalancerSpec) -> (PacketKind, PacketKind) {
-    match spec.frontend.protocol {
-        Protocol::UDP => (PacketKind::Udp, PacketKind::Udp),
-        _ => (PacketKind::Syn, PacketKind::SynAck),
-    }
-}
-
 /// A connection that is held while HNS changes.
 struct Held {
     frontend: Frontend,
@@ -158,7 +135,7 @@ impl World {
         for spec in self.specs() {
             for client in 0..self.clients.len() {
                 let (port, from, to) = self.client(client, &spec.frontend);
-                let (kind, _) = kinds(&spec);
+                let (kind, _) = switch::kinds(spec.frontend.protocol);
                 let sent = self.send(port, kind, from, to);
                 let Verdict::Deliver(delivery) = &sent else { continue };
                 let Some(load_balancer) = self.load_balancer(&spec.frontend) else { continue };
@@ -186,7 +163,7 @@ impl World {
 
     /// Takes the changes of HNS one by one, and sends a packet of each connection after each of them.
     fn follow(&mut self, held: &mut [Held]) {
-        while let Some(change) = self.next_change() {
+        while let Some(change) = switch::next_change(&self.feed) {
             if let Change::LoadBalancer(id, None) = &change {
                 held.iter_mut().filter(|held| held.load_balancer == *id).for_each(|held| held.is_replaced = true);
             }

@@ -1,0 +1,49 @@
+//! Writes the entries of the log as components of Kubernetes do.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use jiff::Zoned;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::Context;
+
+use super::klog;
+use super::record::Record;
+use super::repeats::Repeats;
+use crate::config::LogFormat;
+
+pub(super) struct Lines {
+    format: LogFormat,
+    writer: BoxMakeWriter,
+    start: Instant,
+    repeats: Mutex<Repeats>,
+}
+
+impl Lines {
+    pub(super) fn new(format: LogFormat, writer: BoxMakeWriter) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "the log has the time of each entry")]
+        let start = Instant::now();
+        Self { format, writer, start, repeats: Mutex::default() }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = repeats.admit(Record::of(event), self.start.elapsed());
+        drop(repeats);
+        let now = Zoned::now();
+        for record in records {
+            let line = match self.format {
+                LogFormat::Text => klog::text(&record, &now, std::process::id()),
+                LogFormat::Json => klog::json(&record, &now),
+            };
+            // Where a line cannot be written, the writer says so later.
+            let _ = self.writer.make_writer().write_all(line.as_bytes());
+        }
+    }
+}
