@@ -1,4 +1,4 @@
-//! Prints how many connections each timeline breaks, with the core of hnsproxy: the range over the alternatives of each
+//! Prints how many connections each timeline breaks, with the core of hnsproxy and with kube-proxy: the range over the alternatives of each
 //! assumption.
 //!
 //! `cargo run --release -p vswitch-lab --example connections`, with `-- --json` for other programs.
@@ -9,6 +9,7 @@
 )]
 
 mod node;
+mod recorded;
 
 use std::error::Error;
 use std::num::NonZero;
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:37} {:10} {:>12} {:>11} {:>11}   {ready:>14} {gone:>11}", "", "", "ok", "slow", "failed");
     }
     for timeline in timeline::all() {
-        for (proxy, changes) in [("hnsproxy", node::play(&timeline))] {
+        for (proxy, changes) in [("hnsproxy", node::play(&timeline)), ("kube-proxy", recorded::changes(&timeline)?)] {
             let Some(span) = Span::of(&tallies(&timeline.setup(changes, LOAD))?) else { continue };
             let Span { ok, slow, failed, broken, ended, .. } = span;
             if is_json {

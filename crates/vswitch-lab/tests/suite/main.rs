@@ -5,5 +5,8 @@ mod lab;
 #[path = "../../examples/connections/node.rs"]
 mod node;
 mod proxy_core;
+#[path = "../../examples/connections/recorded.rs"]
+mod recorded;
+mod recorded_rows;
 #[cfg(all(feature = "tun", target_os = "linux"))]
 mod tun;
