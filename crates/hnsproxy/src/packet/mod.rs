@@ -6,7 +6,7 @@ mod objects;
 
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{DistributionType, Protocol};
+use hcn::schema::{DistributionType, PortMapping, PortMappingFlags, Protocol};
 use serde::Serialize;
 use vswitch::{Assumptions, Node, PortId, SOURCE_PORTS, Switch, Tuple};
 
@@ -115,7 +115,7 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
     let default = switch(Assumptions::default());
     let port = default.port_of(question.client);
     let answer = Answer::of(&default, objects, &tuple);
-    let distribution = answer.load_balancer.map(|id| objects.distribution(id, question)).unwrap_or_default();
+    let mapping = answer.load_balancer.and_then(|id| objects.mapping(id, question));
     let others = Assumptions::alternatives().into_iter().filter(|alternative| !alternative.is_default);
     let variations = Assumptions::variations().into_iter().skip(1).zip(others).filter_map(|(assumptions, other)| {
         let then = Answer::of(&switch(assumptions), objects, &tuple);
@@ -130,7 +130,7 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
         frontend: question.frontend,
         client: Client { address: question.client, kind: kind(port), port: answer::port_name(port, objects) },
         share: share(std::iter::once(&answer).chain(variations.iter().map(|variation| &variation.then))),
-        assumed: assumed(&answer, kind(port), distribution, objects.count_load_balancers(question, node) > 1),
+        assumed: assumed(&answer, kind(port), mapping, objects.count_load_balancers(question, node) > 1),
         other_frontends: match answer.load_balancer {
             Some(_) => Vec::new(),
             None => objects.other_frontends(question, node),
@@ -157,7 +157,7 @@ fn share<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<Share> {
 fn assumed(
     answer: &Answer,
     client: ClientKind,
-    distribution: DistributionType,
+    mapping: Option<&PortMapping>,
     has_several_load_balancers: bool,
 ) -> Vec<&'static str> {
     let mut assumed = Vec::new();
@@ -175,6 +175,11 @@ fn assumed(
             "of several load balancers with the frontend, one with a VIP takes precedence, and then the older one; HNS does not say which is older",
         );
     }
+    const IGNORED: [PortMappingFlags; 2] = [PortMappingFlags::LOCAL_ROUTED_VIP, PortMappingFlags::USE_MUX];
+    if mapping.is_some_and(|mapping| IGNORED.iter().any(|flag| mapping.flags.contains(*flag))) {
+        assumed.push("the flags LocalRoutedVip and UseMux of a port mapping have no effect");
+    }
+    let distribution = mapping.map(|mapping| mapping.distribution_type).unwrap_or_default();
     if answer.backends.len() > 1 {
         assumed.push(match distribution {
             DistributionType::SOURCE_IP => {

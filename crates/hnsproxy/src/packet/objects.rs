@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, Network};
+use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, Network, PortMapping};
 use hcn::{Client, Error, Guid, Hcn};
 use vswitch::{Change, Node};
 
@@ -84,6 +84,15 @@ impl Objects {
         name.filter(|name| !name.is_empty())
     }
 
+    /// Whether the provider address of an endpoint is its own address.
+    pub(super) fn is_own_provider(&self, id: Guid) -> bool {
+        let endpoint = self.endpoints.iter().find(|(other, _)| *other == id);
+        endpoint.is_some_and(|(_, endpoint)| {
+            let provider_address = endpoint.provider_address();
+            endpoint.addresses().any(|address| Some(address) == provider_address)
+        })
+    }
+
     /// The endpoints of a load balancer that HNS does not have.
     pub(super) fn missing_endpoints(&self, load_balancer: Guid) -> Vec<Guid> {
         let is_missing = |id: &Guid| !self.endpoints.iter().any(|(other, _)| other == id);
@@ -91,13 +100,11 @@ impl Objects {
         document.into_iter().flat_map(LoadBalancer::endpoint_ids).filter(is_missing).collect()
     }
 
-    /// What the hash of a load balancer depends on, for the frontend of the question.
-    pub(super) fn distribution(&self, load_balancer: Guid, question: &Question) -> DistributionType {
-        let document = self.load_balancer(load_balancer);
-        let mut mappings = document.into_iter().flat_map(|document| &document.port_mappings);
-        let mapping = mappings
-            .find(|mapping| mapping.protocol == question.protocol && mapping.external_port == question.frontend.port());
-        mapping.map(|mapping| mapping.distribution_type).unwrap_or_default()
+    /// The port mapping of a load balancer for the frontend of the question.
+    pub(super) fn mapping(&self, load_balancer: Guid, question: &Question) -> Option<&PortMapping> {
+        let mut mappings = self.load_balancer(load_balancer)?.port_mappings.iter();
+        mappings
+            .find(|mapping| mapping.protocol == question.protocol && mapping.external_port == question.frontend.port())
     }
 
     /// The other frontends with the address of the question, sorted.
