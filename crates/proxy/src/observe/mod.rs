@@ -182,8 +182,8 @@ impl Observed {
         self.endpoints.insert(id, endpoint);
     }
 
-    /// Removes an endpoint that HNS no longer has. Does not change whether its id is trusted: see
-    /// [`forget_endpoint`](Self::forget_endpoint).
+    /// Removes an endpoint that HNS no longer has. Does not change whether its id is trusted: it may reappear, and HNS may keep what it says it has
+    /// deleted.
     pub fn remove_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
         self.perhaps_deleted.remove(&id);
         self.v1_lists.end_take(Kind::Endpoint, id);
@@ -193,13 +193,6 @@ impl Observed {
             remove_from(&mut self.at, address, id);
         }
         remove_from(&mut self.named, &endpoint.name, id);
-    }
-
-    /// Removes an endpoint that we deleted. If an object with this id exists later, hnsproxy created it, and the id
-    /// identifies its content.
-    pub fn forget_endpoint(&mut self, id: Guid, dirty: &mut Dirty) {
-        self.remove_endpoint(id, dirty);
-        self.untrusted_ids.remove(&id);
     }
 
     /// Adds or replaces a load balancer.
@@ -318,11 +311,20 @@ impl Observed {
         self.untrusted_ids.insert(id);
     }
 
-    /// Removes a load balancer that we deleted. If an object with this id exists later, hnsproxy created it, and the id
-    /// identifies its content.
-    pub fn forget_load_balancer(&mut self, id: Guid, dirty: &mut Dirty) {
-        self.remove_load_balancer(id, dirty);
-        self.untrusted_ids.remove(&id);
+    /// Adds or replaces an endpoint that hnsproxy has written. The id of a new one identifies its content.
+    pub fn insert_written_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
+        if !self.endpoints.contains_key(&id) {
+            self.untrusted_ids.remove(&id);
+        }
+        self.insert_endpoint(id, endpoint, dirty);
+    }
+
+    /// As [`insert_written_endpoint`](Self::insert_written_endpoint), for a load balancer. A modification in place does not change what the id shows.
+    pub fn insert_written_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
+        if !self.load_balancers.contains_key(&id) {
+            self.untrusted_ids.remove(&id);
+        }
+        self.insert_load_balancer(id, observed, dirty);
     }
 
     /// Adopts a foreign load balancer that equals the desired one.

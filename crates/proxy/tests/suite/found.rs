@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use hcn::{ApiVersion, Hresult, Kind};
+use hcn::{ApiVersion, Guid, Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use proxy::apply::{Interruption, OneByOne};
 use proxy::testing::service;
 use proxy::{Liveness, Reconciler, Settings, Unready};
+use serde_json::json;
 
 use crate::faults::{add_foreign, back, empty, ids, serve, writes};
+use crate::lists::{audits, served};
 use crate::rig::{Rig, own_host};
 
 /// Makes the nth creation of a load balancer from now on have an effect.
@@ -353,4 +355,35 @@ fn a_restart_keeps_the_replacement_of_an_endpoint_that_another_program_has_modif
     rig.calls();
     rig.sync();
     assert_eq!((rig.proxy.unready(), writes(&rig)), (vec![], vec![]));
+}
+
+#[test]
+fn a_modified_endpoint_that_hns_keeps_after_its_deletion_is_not_used_again() {
+    let mut rig = served("14.0", ApiVersion::V2);
+    rig.emulator.change_quirks(|quirks| quirks.silent_delete = true);
+    let emulator = rig.emulator.clone();
+    let id = |mac: &str| {
+        let documents = emulator.documents(Kind::Endpoint);
+        let of_first =
+            documents.into_iter().find(|one| one["MacAddress"] == mac && one.to_string().contains("10.244.2.1\""));
+        of_first.map(|one| one["ID"].as_str().unwrap().parse::<Guid>().unwrap())
+    };
+    let (ours, other) = ("02-11-0a-f4-02-01", "02-11-00-00-00-01");
+    let modified = id(ours).unwrap();
+    let mut document = rig.emulator.document(Kind::Endpoint, modified).unwrap();
+    document["MacAddress"] = json!(other);
+    rig.emulator.replace(Kind::Endpoint, modified, document);
+    audits(&mut rig);
+    let replacement = id(ours).expect("it is replaced");
+    assert_eq!(id(other), Some(modified), "HNS keeps the old one");
+    rig.emulator.remove(Kind::Endpoint, replacement);
+    audits(&mut rig);
+    let used: Vec<Guid> = rig
+        .emulator
+        .documents(Kind::LoadBalancer)
+        .iter()
+        .flat_map(|one| one["HostComputeEndpoints"].as_array().unwrap())
+        .map(|id| id.as_str().unwrap().parse().unwrap())
+        .collect();
+    assert!(!used.contains(&modified) && used.contains(&id(ours).expect("it is created again")), "{used:?}");
 }

@@ -27,7 +27,7 @@ use world::{Threads, World};
 
 const STEPS: u64 = 64;
 /// Worlds of one thread that the observer once misjudged.
-const MISJUDGED: [u64; 3] = [9_403_381, 9_000_772, 9_500_026];
+const MISJUDGED: [u64; 4] = [9_403_381, 9_000_772, 9_500_026, 12_001_898];
 
 /// Runs a world, without some of its steps. Returns what was wrong.
 fn run(seed: u64, threads: Threads, steps: impl Iterator<Item = u64>) -> Option<String> {

@@ -320,9 +320,8 @@ impl World {
     fn connect(&mut self, undisturbed: bool) {
         let mut state = self.hns.state();
         self.connections.follow();
-        let quirks = self.hns.emulator.build().quirks;
-        let modifies =
-            self.facts.api == ApiVersion::V2 && self.facts.version >= Version::new(15, 4) && !quirks.silent_modify;
+        let modifies = self.proxy.capabilities().is_some_and(|capabilities| capabilities.modify)
+            && !self.hns.emulator.build().quirks.silent_modify;
         let frontends = &state.witness.frontends;
         let snapshot = Snapshot::of(&self.hns.emulator);
         let reachable = |wanted: &Wanted| state.witness.reachable(&snapshot, wanted);
