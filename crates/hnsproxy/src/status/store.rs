@@ -124,6 +124,8 @@ pub struct StatusSnapshot {
     pub status: Arc<Status>,
     pub changes: ChangeTimes,
     pub watches: WatchTimes,
+    /// The watch that has been silent for the longest time, if that is too long and no outage of its kind explains it.
+    pub silent_watch: Option<SilentWatch>,
     pub now: Now,
 }
 
@@ -178,6 +180,7 @@ impl NodeRead {
 #[derive(Debug)]
 pub struct StatusStore {
     clock: Clock,
+    max_watch_silence: Duration,
     changes: Mutex<ChangeTimes>,
     node: Mutex<NodeRead>,
     watches: Mutex<Watches>,
@@ -185,9 +188,11 @@ pub struct StatusStore {
 }
 
 impl StatusStore {
-    pub fn new(clock: Clock) -> Self {
+    /// `max_watch_silence` is the time after which a watch counts as silent.
+    pub fn new(clock: Clock, max_watch_silence: Duration) -> Self {
         Self {
             clock,
+            max_watch_silence,
             changes: Mutex::default(),
             node: Mutex::default(),
             watches: Mutex::default(),
@@ -233,11 +238,6 @@ impl StatusStore {
         } else {
             watches.in_outage.remove(kind);
         }
-    }
-
-    /// The watch that has been silent for the longest time, if that exceeds a limit and no outage of its kind explains it.
-    pub fn silent_watch(&self, limit: Duration) -> Option<SilentWatch> {
-        self.lock_watches().silent(self.now().elapsed, limit)
     }
 
     pub fn run_started(&self) {
@@ -293,11 +293,14 @@ impl StatusStore {
     }
 
     pub fn snapshot(&self) -> StatusSnapshot {
+        let (now, watches) = (self.now(), self.lock_watches());
         StatusSnapshot {
             status: self.status.borrow().clone(),
             changes: *self.lock(),
-            watches: self.lock_watches().times.clone(),
-            now: self.now(),
+            watches: watches.times.clone(),
+            // Decided here and not by the loop: with a long audit interval, the loop may have nothing to do for an hour.
+            silent_watch: watches.silent(now.elapsed, self.max_watch_silence),
+            now,
         }
     }
 
@@ -406,7 +409,7 @@ mod tests {
 
     #[test]
     fn what_the_source_says_of_the_node_is_published_at_once_and_stays() {
-        let store = StatusStore::new(Clock::new());
+        let store = StatusStore::new(Clock::new(), Duration::MAX);
         let eligible = |eligible| Node { name: "n".into(), zone: None, ips: vec![], pod_cidrs: vec![], eligible };
         let published = || (store.snapshot().status.node.found, store.snapshot().status.node.eligible);
         store.node_read(Some(&eligible(true)));
@@ -429,7 +432,7 @@ mod tests {
             let check = |local| HealthCheck { port: 30000, uid: None, local: [(Family::V4, local)].into() };
             local.iter().map(|(service, local)| (name(service), check(*local))).collect()
         };
-        let store = StatusStore::new(Clock::new());
+        let store = StatusStore::new(Clock::new(), Duration::MAX);
         let publish = |complete: bool, now: &HealthChecks, unplanned: &[&str]| {
             let mut status = Status { health_checks: now.clone(), ..Status::default() };
             (status.progress.complete, status.progress.unplanned) = (complete, unplanned.len());

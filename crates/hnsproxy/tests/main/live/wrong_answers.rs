@@ -55,7 +55,8 @@ fn changes_are_programmed_and_an_outage_is_reported_while_watches_stay_silent() 
 
 #[test]
 fn a_list_without_a_last_page_is_no_sign_of_life() {
-    let live = Live::start(BOUTIQUE, &["--watch-timeout=1"]);
+    // Without an audit, the control loop has nothing to do meanwhile.
+    let live = Live::start(BOUTIQUE, &["--watch-timeout=1", "--hns-audit-interval=3600"]);
     let server = &live.cluster.server;
     server.set_bookmark_interval(Some(Duration::from_millis(30)));
     server.set_streamed_lists(StreamedLists::Forbidden);
