@@ -8,6 +8,7 @@
 //! no events until it has caught up.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
@@ -56,6 +57,11 @@ pub(super) struct Reflector<K: Kind> {
     silent: bool,
     /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
+    /// A hash of the names and resource versions of these objects, in any order.
+    list_hash: u64,
+    /// That of the last list. `None` if events were received since.
+    last_list_hash: Option<u64>,
+    last_list_changed: bool,
     /// The size of the text of these objects in bytes, each counted with at least [`MIN_OBJECT`].
     list_bytes: usize,
     /// The resource versions of objects whose problems were emitted, by `namespace/name`.
@@ -74,6 +80,9 @@ impl<K: Kind> Reflector<K> {
             known: Known::default(),
             silent: false,
             list: BTreeMap::new(),
+            list_hash: 0,
+            last_list_hash: None,
+            last_list_changed: true,
             list_bytes: 0,
             reported: BTreeMap::new(),
             list_reported: BTreeMap::new(),
@@ -113,6 +122,11 @@ impl<K: Kind> Reflector<K> {
     /// Whether watches work: the last one received something, or was not silent for too long.
     pub(super) fn receives_events(&self) -> bool {
         !self.silent
+    }
+
+    /// Whether the last list differs from the one before it, or may differ.
+    pub(super) fn last_list_changed(&self) -> bool {
+        self.last_list_changed
     }
 
     /// # Errors
@@ -164,6 +178,9 @@ impl<K: Kind> Reflector<K> {
     /// If the event is an `ERROR`, or older than the one before it, so that the watch cannot continue; or if the list is too large.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
+        if self.is_complete() && matches!(event, Event::Applied(_) | Event::Deleted(_)) {
+            self.last_list_hash = None;
+        }
         match (event, self.is_complete()) {
             (Event::Applied(object), _) if self.is_other(&object.identity) => {}
             (Event::Deleted(identity), _) if self.is_other(&identity) => {}
@@ -198,7 +215,9 @@ impl<K: Kind> Reflector<K> {
                 self.complete(resource_version, &mut changes);
             }
             (Event::Bookmark { resource_version, .. }, true) => self.reach(&resource_version)?,
-            (Event::Bookmark { .. }, false) | (Event::Unknown, _) => {}
+            (Event::Bookmark { .. }, false) => {}
+            // It says nothing of the objects, so it does not show that watches work.
+            (Event::Unknown, _) => return Ok(changes),
             (Event::Error(status), _) => return Err(RequestError::Api(status)),
         }
         self.silent = false;
@@ -277,7 +296,7 @@ impl<K: Kind> Reflector<K> {
 
     fn clear_list(&mut self) {
         self.list.clear();
-        self.list_bytes = 0;
+        (self.list_bytes, self.list_hash) = (0, 0);
         self.list_reported.clear();
     }
 
@@ -296,6 +315,9 @@ impl<K: Kind> Reflector<K> {
             return Err(DecodeError::new(reason, object.identity.full_name().as_bytes()).into());
         }
         let name = object.identity.full_name();
+        let mut hasher = DefaultHasher::new();
+        (&name, &object.identity.resource_version).hash(&mut hasher);
+        self.list_hash = self.list_hash.wrapping_add(hasher.finish());
         self.report(&object.identity, object.problems, changes);
         match object.item {
             Some(item) => self.list.insert(name, item),
@@ -311,6 +333,8 @@ impl<K: Kind> Reflector<K> {
             return;
         }
         self.state = State::Watching { resource_version, unverified: false };
+        let list_hash = Some(std::mem::take(&mut self.list_hash));
+        self.last_list_changed = std::mem::replace(&mut self.last_list_hash, list_hash) != list_hash;
         self.list_bytes = 0;
         self.reported = std::mem::take(&mut self.list_reported);
         changes.push(K::reset(std::mem::take(&mut self.list).into_values().collect()));

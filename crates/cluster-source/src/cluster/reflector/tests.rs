@@ -239,10 +239,33 @@ fn silent_watches_are_replaced_by_lists_until_one_receives_something() {
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "unconfirmed");
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), ["all: b"]);
     assert_eq!((reflector.request(), reflector.receives_events()), (Request::Watch("7".into()), false));
+    take(&mut reflector, Event::Unknown);
+    assert!(!reflector.receives_events());
     take(&mut reflector, bookmark("8", false));
     assert!(reflector.receives_events());
     reflector.on_error(&api_error(410));
     assert_eq!(reflector.request(), Request::StreamList);
+}
+
+#[test]
+fn a_list_that_shows_what_the_last_list_showed_has_not_changed() {
+    let mut reflector = at_five();
+    let mut list = |event: Option<Event<Service>>, objects: &[(&str, &str)]| {
+        event.into_iter().for_each(|event| drop(take(&mut reflector, event)));
+        reflector.on_error(&RequestError::Silent(Duration::from_secs(200)));
+        let objects = objects.iter().map(|(name, version)| object(name, version)).collect();
+        reflector.on_page(page(objects, "9", None)).unwrap();
+        reflector.last_list_changed()
+    };
+    let changed = [
+        list(None, &[("a", "3")]),
+        list(None, &[("a", "3"), ("b", "9")]),
+        list(None, &[("b", "9"), ("a", "3")]),
+        list(None, &[("a", "9"), ("b", "9")]),
+        list(Some(applied("b", "9")), &[("a", "9"), ("b", "9")]),
+        list(Some(bookmark("9", false)), &[("a", "9"), ("b", "9")]),
+    ];
+    assert_eq!(changed, [false, true, false, true, true, false]);
 }
 
 #[test]
