@@ -24,8 +24,8 @@ use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::StatusStore;
 
-/// After this many timeouts of a watch without a response that proves what is known, and without an outage, the node is not ready. A silent
-/// watch is verified before twice its timeout, so its failure would be a known outage by then.
+/// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
+/// that has been silent for two to two and two thirds of its timeouts, and that is a known outage.
 const MAX_SILENT_TIMEOUTS: u32 = 3;
 
 /// The process, ready to run.

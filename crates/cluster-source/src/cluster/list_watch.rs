@@ -170,7 +170,6 @@ impl ListWatch {
             Request::Verify(_) => {
                 let page = decode::page::<K>(&response.page(1).await?)?;
                 progress.reflector.on_verified(&page.resource_version)?;
-                self.observer.current(K::NAME);
                 Ok(Ended::List)
             }
             Request::StreamList | Request::Watch(_) => {

@@ -67,6 +67,21 @@ fn watches_that_are_cut_before_an_event_are_replaced_by_lists() {
 }
 
 #[test]
+fn a_verified_resource_version_does_not_prove_that_events_are_received() {
+    const ROUNDS: usize = 5;
+    let mut watching = Watching::on(&["a"]);
+    let before = watching.proofs();
+    for name in ["b", "c", "d", "e", "f"] {
+        watching.server.cut();
+        watching.server.put(service(name)).unwrap();
+        watching.until("the change is known", |known| known.services.as_ref().unwrap().contains(&format!("ns/{name}")));
+    }
+    let verified = watching.server.count("list", Kind::Service);
+    // The first list, and the events.
+    assert!(watching.proofs() - before <= ROUNDS + 1 && verified >= ROUNDS, "{} {verified}", watching.proofs());
+}
+
+#[test]
 fn bookmarks_keep_a_watch_alive() {
     let mut watching = Watching::on_with(&["a", "b"], WATCH_TIMEOUT * 5);
     watching.server.set_bookmark_interval(Some(WATCH_TIMEOUT / 10));
