@@ -9,6 +9,8 @@ mod cluster;
 mod folder;
 mod fuzz;
 mod http;
+#[cfg(target_os = "linux")]
+mod lab;
 mod lint;
 mod mutants;
 mod outage;
@@ -51,6 +53,9 @@ enum Task {
     Mutants(mutants::Arguments),
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
     Soak(soak::Arguments),
+    /// Reach a Service with curl through a model of the virtual switch, while pods are replaced. Needs Linux, and root or user namespaces.
+    #[cfg(target_os = "linux")]
+    Lab(lab::Arguments),
     /// Run unit, integration and documentation tests.
     Test(test::Arguments),
     /// Check module cycles, files outside of the module tree, file headers, and pages of docs.
@@ -67,6 +72,8 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Task::Lab(arguments) => lab::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Lint => lint::run(),
     };

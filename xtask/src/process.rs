@@ -47,6 +47,11 @@ pub(crate) fn cargo() -> Result<Command> {
     Ok(command)
 }
 
+/// Whether this is CI, where tests must not be skipped.
+pub(crate) fn is_in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
 /// The longest wait for a running program.
 const BOUND: Duration = Duration::from_secs(120);
 

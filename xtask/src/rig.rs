@@ -152,6 +152,12 @@ impl Rig {
         self.running.as_ref().context("the program is not running")
     }
 
+    /// The address of `/readyz` and other pages for operators.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn metrics_address(&self) -> Result<SocketAddr> {
+        Ok(self.running()?.metrics)
+    }
+
     /// The process id of the program.
     fn process(&self) -> Result<u32> {
         Ok(self.running()?.program.0.id())

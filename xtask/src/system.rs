@@ -16,7 +16,7 @@ pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
     if find("apt-get").is_none() {
         bail!("missing packages for {purpose}: install the equivalents of the Debian packages {list}");
     }
-    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+    if !is_root()? {
         bail!("missing packages for {purpose}: run as root apt-get install --no-install-recommends {list}");
     }
     say(format_args!("installing packages for {purpose}: {list}"));
@@ -32,6 +32,10 @@ pub(crate) fn need_packages(packages: &[&str], purpose: &str) -> Result<()> {
         .args(&missing)
         .stdout(std::process::Stdio::null()))
     .with_context(|| format!("cannot install the packages {list}"))
+}
+
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
 /// Whether a Debian package is installed.

@@ -31,6 +31,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn here(packages: &[String]) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    if process::is_in_ci() {
+        crate::lab::need_tools(true)?;
+    }
     let cargo = |task: &[&str]| -> Result<Command> {
         let mut command = process::cargo()?;
         command.args(task);
@@ -52,8 +56,10 @@ fn here(packages: &[String]) -> Result<()> {
         run_command(cargo(&["test"])?.arg("--doc"))?;
         let failures = soak::failures(&soak::Arguments::brief())?;
         ensure!(failures.is_empty(), "soak test: {}", failures.join("; "));
+        #[cfg(target_os = "linux")]
+        crate::lab::test()?;
         // In CI, missing tools are installed. Elsewhere they are not, since they take about 1 GB.
-        if std::env::var_os("CI").is_some() || windows::tools_are_here() && wine::tools_are_here() {
+        if process::is_in_ci() || windows::tools_are_here() && wine::tools_are_here() {
             wine_bench::run(&wine_bench::Arguments::default())?;
         } else {
             say(format_args!("SKIPPED: tests under Wine; cargo xtask wine-bench installs the tools"));

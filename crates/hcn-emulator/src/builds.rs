@@ -22,6 +22,8 @@ pub struct Quirks {
     pub leaks_ports: bool,
     /// Deleting a remote endpoint succeeds, and the endpoint stays (microsoft/Windows-Containers 631).
     pub silent_delete: bool,
+    /// Deleting a load balancer succeeds, and the load balancer stays.
+    pub silent_load_balancer_delete: bool,
     /// A load balancer with a local backend that was never attached is rejected. Real nodes do this (microsoft/hcsshim 1043); hnslib's
     /// tests expect the opposite.
     pub wants_attached_backends: bool,

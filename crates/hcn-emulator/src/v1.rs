@@ -209,6 +209,8 @@ const OF_NAMESPACES: [(&str, &str); 2] = [("ResourceList", "Resources"), ("Compa
 
 fn namespace_to_v2(mut document: Value) -> Value {
     if let Value::Object(members) = &mut document {
+        // In v1 these are the bookkeeping of HNS, which makes its own (seen on 15.0, calico 8465).
+        members.shift_remove("Resources");
         for (v1, v2) in OF_NAMESPACES {
             if let Some(value) = members.shift_remove(v1) {
                 members.insert(v2.into(), value);
@@ -229,9 +231,7 @@ fn namespace_to_v1(document: &Value) -> Map<String, Value> {
         }
     }
     let default = document.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Default"));
-    if default {
-        members.insert("IsDefault".into(), true.into());
-    }
+    members.insert("IsDefault".into(), default.into());
     members
 }
 

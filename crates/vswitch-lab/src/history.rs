@@ -14,16 +14,23 @@ pub(crate) fn read(film: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidC
     let begin = film.first().map(|first| first.at).unwrap_or_default();
     let mut changes = Vec::new();
     for Recorded { at, what } in film {
-        let change = match what {
-            What::Stored { kind, id, document } => Change::read(*kind, *id, Some(document))?,
-            What::Removed { kind, id } => Change::read(*kind, *id, None)?,
-            What::ServiceStopped => Some(Change::ServiceStopped),
-            What::ServiceStarted => Some(Change::ServiceStarted),
-            What::InitialStateEnd => None,
-        };
-        changes.extend(change.map(|change| (instant(at.saturating_sub(begin)), change)));
+        changes.extend(change(what)?.map(|change| (instant(at.saturating_sub(begin)), change)));
     }
     Ok(changes)
+}
+
+/// A change of the feed; `None` if the switch does not depend on it.
+///
+/// # Errors
+/// If the document of an object is not a JSON object.
+pub(crate) fn change(what: &What) -> Result<Option<Change>, InvalidChange> {
+    match what {
+        What::Stored { kind, id, document } => Change::read(*kind, *id, Some(document)),
+        What::Removed { kind, id } => Change::read(*kind, *id, None),
+        What::ServiceStopped => Ok(Some(Change::ServiceStopped)),
+        What::ServiceStarted => Ok(Some(Change::ServiceStarted)),
+        What::InitialStateEnd => Ok(None),
+    }
 }
 
 pub(crate) fn instant(time: Duration) -> Instant {

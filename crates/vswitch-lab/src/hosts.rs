@@ -7,7 +7,6 @@ use hcn::Guid;
 use vswitch::{Change, Instant, Node, PortId};
 
 use crate::history::instant;
-use crate::packet::Header;
 use crate::setup::{Host, Place};
 
 /// The hosts, and the local endpoints of HNS.
@@ -22,6 +21,16 @@ impl Hosts {
     pub(crate) fn new(hosts: &[Host], node: &Node) -> Self {
         let hosts = hosts.iter().map(|host| (host.address, host.clone())).collect();
         Self { hosts, node: node.clone(), endpoints: BTreeMap::new() }
+    }
+
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub(crate) fn add(&mut self, host: Host) {
+        self.hosts.insert(host.address, host);
+    }
+
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub(crate) fn remove(&mut self, address: IpAddr) {
+        self.hosts.remove(&address);
     }
 
     pub(crate) fn get(&self, address: IpAddr) -> Option<&Host> {
@@ -53,8 +62,7 @@ impl Hosts {
     }
 
     /// The host that gets a packet that leaves through a port, if it accepts the destination address.
-    pub(crate) fn behind(&self, port: PortId, packet: &Header) -> Option<&Host> {
-        let destination = packet.destination.ip();
+    pub(crate) fn behind(&self, port: PortId, destination: IpAddr) -> Option<&Host> {
         match port {
             PortId::Endpoint(id) => {
                 let addresses = self.endpoints.get(&id)?;

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use vswitch::{Assumptions, Change, Instant, InvalidChange, Switch, Verdict};
+use vswitch::{Assumptions, Change, Instant, InvalidChange};
 
 use crate::client::{Client, Outcome, Purpose};
 use crate::connection::{Connection, Key, Program};
 use crate::history::{self, instant};
 use crate::hosts::Hosts;
+use crate::network::{Arrival, Network, Way};
 use crate::packet::{self, Header};
 use crate::schedule::Schedule;
-use crate::setup::{Place, Setup};
+use crate::setup::Setup;
 use crate::stack::{PATIENCE, Stack};
 use crate::tally::Tally;
 
@@ -44,15 +45,14 @@ pub fn run(setup: &Setup, assumptions: Assumptions, seed: u64) -> Result<Tally, 
     if setup.traffic.clients.is_empty() || setup.traffic.frontends.is_empty() {
         return Err(LabError::NoTraffic);
     }
-    let hosts = Hosts::new(&setup.hosts, &setup.node);
-    if let Some(unknown) = setup.traffic.clients.iter().find(|client| hosts.get(**client).is_none()) {
+    let network = Network::new(setup.node.clone(), assumptions, &setup.hosts);
+    if let Some(unknown) = setup.traffic.clients.iter().find(|client| network.hosts.get(**client).is_none()) {
         return Err(LabError::UnknownClient(*unknown));
     }
     let changes = history::read(&setup.film)?;
     let mut lab = Lab {
         setup,
-        switch: Switch::new(setup.node.clone(), assumptions),
-        hosts,
+        network,
         rng: fastrand::Rng::with_seed(seed),
         now: Instant::default(),
         schedule: Schedule::new(),
@@ -83,8 +83,7 @@ enum Event {
 
 struct Lab<'a> {
     setup: &'a Setup,
-    switch: Switch,
-    hosts: Hosts,
+    network: Network,
     rng: fastrand::Rng,
     now: Instant,
     schedule: Schedule<Event>,
@@ -131,10 +130,7 @@ impl Lab<'_> {
             }
             self.now = at;
             match event {
-                Event::Change(change) => {
-                    self.hosts.apply(&change);
-                    self.switch.apply(*change);
-                }
+                Event::Change(change) => self.network.apply(*change),
                 Event::ServerEnds(address) => self.end_server(address),
                 Event::OpenHeld => self.open(Purpose::Held),
                 Event::OpenNew if at >= end => {}
@@ -163,6 +159,7 @@ impl Lab<'_> {
                 outcome.into_iter().for_each(|outcome| self.count(outcome, backend));
             }
         }
+        self.tally.packets = self.network.packets;
         self.tally
     }
 
@@ -246,37 +243,16 @@ impl Lab<'_> {
             (Outcome::Failed, _) => &mut new.failed,
             (Outcome::Kept, _) => &mut held.kept,
             (Outcome::Broken, None) => &mut held.unopened,
-            (Outcome::Broken, Some(backend)) if self.hosts.is_ready(backend, self.now) => &mut held.broken,
+            (Outcome::Broken, Some(backend)) if self.network.hosts.is_ready(backend, self.now) => &mut held.broken,
             (Outcome::Broken, Some(_)) => &mut held.ended,
         };
         *counter += 1;
     }
 
-    /// Sends a packet of a host: through the switch, unless both sides are away from the node.
     fn send(&mut self, from: IpAddr, packet: Vec<u8>) {
-        let (Some(host), Some(header)) = (self.hosts.get(from), packet::read(&packet)) else { return };
-        if matches!(host.place, Place::Outside | Place::Tunnel)
-            && let Some(to) = self.hosts.away(header.destination.ip())
-        {
-            self.schedule.add(self.now + FAR, Event::Arrive(to.address, packet));
-            return;
-        }
-        // The packets of a pod whose endpoint was deleted go nowhere.
-        let Some(port) = self.hosts.port(host) else { return };
-        self.tally.packets += 1;
-        match self.switch.process(port, &packet, self.now) {
-            Verdict::Deliver(delivery) => {
-                let header = packet::read(&delivery.packet);
-                match header.and_then(|header| self.hosts.behind(delivery.port, &header)) {
-                    Some(to) => {
-                        let way = if matches!(to.place, Place::Pod | Place::Node) { NEAR } else { FAR };
-                        self.schedule.add(self.now + way, Event::Arrive(to.address, delivery.packet));
-                    }
-                    None => self.tally.lost += 1,
-                }
-            }
-            Verdict::Reply(packet) => self.schedule.add(self.now + NEAR, Event::Arrive(from, packet)),
-            Verdict::Drop(reason) => *self.tally.drops.entry(reason).or_default() += 1,
+        if let Some(Arrival { host, way, packet }) = self.network.send(from, packet, self.now) {
+            let time = if way == Way::Near { NEAR } else { FAR };
+            self.schedule.add(self.now + time, Event::Arrive(host, packet));
         }
     }
 
@@ -286,7 +262,7 @@ impl Lab<'_> {
         let key = Key { host: address, transport, local, remote };
         if !self.connections.contains_key(&key) {
             let seed = self.rng.u64(..);
-            let Some(host) = self.hosts.get(address) else { return };
+            let Some(host) = self.network.hosts.get(address) else { return };
             let listens = host.ports.contains(&local.port()) && !Hosts::has_ended(host, self.now);
             if !(opens && listens) {
                 let mut stack = Stack::without_socket(local, remote, seed, self.now);

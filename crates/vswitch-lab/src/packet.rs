@@ -1,6 +1,6 @@
 //! The addresses of a packet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smoltcp::wire::{IpProtocol, IpVersion, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
 
@@ -43,4 +43,13 @@ pub(crate) fn read(packet: &[u8]) -> Option<Header> {
     };
     let (source, destination) = (SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port));
     Some(Header { transport, source, destination, opens })
+}
+
+/// The destination of an IP packet of any protocol; `None` if it is not valid.
+pub(crate) fn destination(packet: &[u8]) -> Option<IpAddr> {
+    packet.first()?;
+    Some(match IpVersion::of_packet(packet).ok()? {
+        IpVersion::Ipv4 => Ipv4Packet::new_checked(packet).ok()?.dst_addr().into(),
+        IpVersion::Ipv6 => Ipv6Packet::new_checked(packet).ok()?.dst_addr().into(),
+    })
 }

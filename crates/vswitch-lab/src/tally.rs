@@ -10,12 +10,18 @@ use vswitch::DropReason;
 pub struct Tally {
     pub new: New,
     pub held: Held,
-    /// The packets that the switch dropped.
-    pub drops: BTreeMap<DropReason, u64>,
-    /// The packets that left the switch for an address that no host has.
+    pub packets: Packets,
+}
+
+/// The packets of hosts, as far as they needed the switch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packets {
+    /// Those that entered the switch.
+    pub entered: u64,
+    /// Those that left the switch for an address that no host has.
     pub lost: u64,
-    /// The packets that entered the switch.
-    pub packets: u64,
+    /// Those that the switch dropped.
+    pub drops: BTreeMap<DropReason, u64>,
 }
 
 /// Connections for one answer, and UDP queries.

@@ -255,7 +255,13 @@ impl Store {
     pub(crate) fn delete(&mut self, kind: Kind, id: Guid) -> Result<(), Rule> {
         self.about = Some((kind, id));
         let document = self.get(kind, id)?;
-        if kind == Kind::Endpoint && is_remote(document) && self.build.quirks.silent_delete {
+        let quirks = &self.build.quirks;
+        let stays = match kind {
+            Kind::Endpoint => quirks.silent_delete && is_remote(document),
+            Kind::LoadBalancer => quirks.silent_load_balancer_delete,
+            Kind::Network | Kind::Namespace | Kind::Route => false,
+        };
+        if stays {
             return Ok(());
         }
         if kind == Kind::LoadBalancer {

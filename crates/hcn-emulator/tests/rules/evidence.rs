@@ -216,6 +216,17 @@ fn a_deleted_remote_endpoint_can_stay() {
 }
 
 #[test]
+fn a_deleted_load_balancer_can_stay() {
+    let rig = Rig::new();
+    rig.emulator.change_quirks(|quirks| quirks.silent_load_balancer_delete = true);
+    let backend = rig.remote("10.244.2.7");
+    let balancer = rig.balance(&["10.96.0.1"], 80, &[backend]).unwrap();
+    let deleted = (rig.delete(Kind::LoadBalancer, balancer), rig.is_there(Kind::LoadBalancer, balancer));
+    assert_eq!(deleted, (Ok(()), true));
+    assert_eq!((rig.delete(Kind::Endpoint, backend), rig.is_there(Kind::Endpoint, backend)), (Ok(()), false));
+}
+
+#[test]
 fn presets_have_the_versions_of_real_nodes() {
     let version = |name: &str| name.parse::<Build>().unwrap().version.to_string();
     let versions =

@@ -52,7 +52,7 @@ fn v1_shows_namespaces_in_the_v1_schema() {
     assert_eq!(observed(), json!([]));
     let v2 = rig.create(Kind::Namespace, json!({"Type": "Guest", "NamespaceId": 7})).unwrap();
     let shown = rig.hns(Method::Get, &format!("/namespaces/{v2}"), &json!({})).unwrap();
-    assert_eq!((&shown["CompartmentId"], &shown["IsDefault"]), (&json!(7), &Value::Null));
+    assert_eq!((&shown["CompartmentId"], &shown["IsDefault"]), (&json!(7), &json!(false)));
 }
 
 #[test]
@@ -96,4 +96,28 @@ fn containers_share_an_endpoint_until_the_last_one_is_detached() {
     change("attach", "pause").unwrap();
     change("attach", "app").unwrap();
     assert_eq!(change("detach", ""), Ok((json!(1), Value::Null)));
+}
+
+#[test]
+fn a_namespace_of_a_real_node_keeps_its_members_and_lists_its_endpoints() {
+    let rig = Rig::new();
+    let document: Value =
+        serde_json::from_str(include_str!("../../../hcn/tests/corpus/namespace/ns01-v1-150.json")).unwrap();
+    let created = rig.hns(Method::Post, "/namespaces/", &document).unwrap();
+    // The bookkeeping of the service, which is not a list.
+    let Value::Object(mut expected) = document else { panic!("an object") };
+    expected.shift_remove("Resources");
+    expected.insert("ResourceList".into(), json!([]));
+    let compare = |namespace: &Value, expected: &serde_json::Map<String, Value>| {
+        let differs = |(name, value): &(&String, &Value)| namespace.get(name.as_str()) != Some(value);
+        expected.iter().filter(differs).map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+    };
+    assert_eq!(compare(&created, &expected), Vec::<String>::new());
+    let endpoint = rig.create(Kind::Endpoint, json!({})).unwrap();
+    let path = format!("/namespaces/{}", created["ID"].as_str().unwrap());
+    let resource = json!({"Type": "Endpoint", "Data": {"Id": endpoint}});
+    rig.hns(Method::Post, &format!("{path}/addresource"), &resource).unwrap();
+    expected.insert("ResourceList".into(), json!([resource]));
+    let listed = rig.hns(Method::Get, &path, &Value::Null).unwrap();
+    assert_eq!(compare(&listed, &expected), Vec::<String>::new());
 }

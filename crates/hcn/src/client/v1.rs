@@ -138,16 +138,16 @@ mod tests {
     use crate::Class;
     use crate::call::{Call, Reply};
 
-    struct Replies(&'static str);
+    struct OneReply(&'static str);
 
-    impl Hcn for Replies {
+    impl Hcn for OneReply {
         fn call(&self, _: &Call) -> Result<Reply, Error> {
             Ok(Reply::Document(self.0.into()))
         }
     }
 
     fn load_balancers_of(reply: &'static str) -> Result<Vec<Listed<LoadBalancer>>, Error> {
-        load_balancers(&Replies(reply), &Tally::default(), Some)
+        load_balancers(&OneReply(reply), &Tally::default(), Some)
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             {"ID":"0be07c06-0000-4000-8000-000000000001","Policies":[{"Type":"ROUTE"}]},
             {"ID":"0be07c06-0000-4000-8000-000000000002","References":7}]}"#;
         let tally = Tally::default();
-        let listed = load_balancers(&Replies(reply), &tally, Some).unwrap();
+        let listed = load_balancers(&OneReply(reply), &tally, Some).unwrap();
         let readable: Vec<_> = listed.iter().map(|one| one.document.as_ref().is_some_and(Result::is_ok)).collect();
         assert_eq!(readable, [false, true]);
         let counted: Vec<_> = tally.all().into_iter().map(|one| (one.member, one.count, one.id, one.value)).collect();
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn an_endpoint_whose_network_cannot_be_read_is_listed_without_its_document() {
         let reply = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","VirtualNetwork":7}]}"#;
-        let listed = endpoints(&Replies(reply), &Tally::default(), Some(Guid::from_u128(1)), Some).unwrap();
+        let listed = endpoints(&OneReply(reply), &Tally::default(), Some(Guid::from_u128(1)), Some).unwrap();
         assert_eq!(listed.len(), 1);
         assert!(matches!(&listed[0].document, Some(Err(_))));
     }
 
     #[test]
     fn a_network_is_not_absent_while_a_name_cannot_be_read() {
-        let find = |reply| network(&Replies(reply), &Tally::default(), "cbr0");
+        let find = |reply| network(&OneReply(reply), &Tally::default(), "cbr0");
         let unreadable = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","Name":{}}]}"#;
         assert!(matches!(find(unreadable), Err(Error::Document { .. })));
         let other = r#"{"Success":true,"Output":[{"ID":"0be07c06-0000-4000-8000-000000000001","Name":"nat"}]}"#;
@@ -193,13 +193,13 @@ mod tests {
     fn a_network_whose_type_cannot_be_read_is_an_error() {
         let id = Guid::from_u128(1);
         let reply = r#"{"Success":true,"Output":{"ID":"00000000-0000-0000-0000-000000000001","Type":["Overlay"]}}"#;
-        let error = network_of(&Replies(reply), id).unwrap_err();
+        let error = network_of(&OneReply(reply), id).unwrap_err();
         assert_eq!(error.to_string(), r#"HNSCall returned an invalid document: cannot read Type ["Overlay"]"#);
     }
 
     #[test]
     fn a_failure_in_the_envelope_has_the_class_of_its_code_and_none_without_one() {
-        let class = |reply| version(&Replies(reply)).unwrap_err().class();
+        let class = |reply| version(&OneReply(reply)).unwrap_err().class();
         assert_eq!(class(r#"{"Success":false,"Error":"Element not found. ","ErrorCode":2147943568}"#), Class::Absent);
         assert_eq!(class(r#"{"Success":false,"Error":null,"ErrorCode":"2147943568"}"#), Class::Absent);
         // Absent only by a code, whatever the text says.
@@ -211,10 +211,10 @@ mod tests {
         ] {
             assert_eq!(class(reply), Class::Other, "{reply}");
         }
-        assert!(version(&Replies(r#"{"Output":{"Major":9,"Minor":5},"Success":true}"#)).is_ok());
+        assert!(version(&OneReply(r#"{"Output":{"Major":9,"Minor":5},"Success":true}"#)).is_ok());
     }
 
-    fn version(hcn: &Replies) -> Result<crate::Version, Error> {
+    fn version(hcn: &OneReply) -> Result<crate::Version, Error> {
         hns(hcn, Method::Get, "/globals/version".into(), String::new(), read_output)
     }
 }

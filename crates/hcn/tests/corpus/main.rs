@@ -104,7 +104,7 @@ fn load_balancer(document: &Value) -> Result<Value, String> {
     Ok(json!({"v2": read, "v1": v1, "unreadable": unreadable(&read.unreadable_members())}))
 }
 
-/// Namespaces have no type of their own: hnsproxy does not read them.
+/// Namespaces have no type of their own: hnsproxy does not read them. A test of the emulator uses the document.
 fn namespace(document: &Value) -> Result<Value, String> {
     let id: Guid = document["ID"].as_str().ok_or("missing ID")?.parse().map_err(|_| "invalid ID")?;
     Ok(json!({ "id": id }))
@@ -121,7 +121,7 @@ fn error(document: &Value) -> Result<Value, String> {
 
 /// An envelope is the reply to different calls: here to a deletion, to a request for the version and to a list.
 fn envelope(document: &Value) -> Result<Value, String> {
-    let hns = Replies(document.to_string());
+    let hns = OneReply(document.to_string());
     let client = Client::new(Arc::new(hns), ApiVersion::V1);
     Ok(match document.get("Output") {
         None => described(&client.delete_endpoint(Guid::nil()).err().ok_or("not a failure")?),
@@ -187,12 +187,12 @@ fn is_listed(document: &Value, mut listed: impl Iterator<Item = (Guid, bool)>) -
 /// A client of an HNS whose lists have one document.
 fn client(document: &Value) -> Client {
     let envelope = json!({"Output": [document], "Success": true});
-    Client::new(Arc::new(Replies(envelope.to_string())), ApiVersion::V1)
+    Client::new(Arc::new(OneReply(envelope.to_string())), ApiVersion::V1)
 }
 
-struct Replies(String);
+struct OneReply(String);
 
-impl Hcn for Replies {
+impl Hcn for OneReply {
     fn call(&self, _: &Call) -> Result<Reply, Error> {
         Ok(Reply::Document(self.0.clone()))
     }

@@ -99,10 +99,9 @@ impl Pace {
     /// None if nothing is being programmed.
     pub fn programming(&self, now: Duration, progress: &Progress) -> Option<Programming> {
         let (since, before) = self.samples.front()?;
-        let Progress { load_balancers, failed, .. } = *progress;
+        let Progress { load_balancers, deferred, .. } = *progress;
         let open = load_balancers.desired.saturating_sub(load_balancers.in_sync);
-        // What failed is retried later.
-        let remaining = open.saturating_sub(failed);
+        let remaining = open.saturating_sub(deferred);
         let left = time_left(self.written - before, remaining, now.saturating_sub(*since));
         (open > 0).then_some(Programming { load_balancers, left })
     }
@@ -196,7 +195,7 @@ mod tests {
         (0..600).for_each(|second| pace.record(at(second), at(second + 1), 1, true));
         (600..660).for_each(|second| pace.record(at(second), at(second + 1), 10, true));
         let load_balancers = Tally { desired: 11_200, in_sync: 1200 };
-        let found = pace.programming(at(660), &Progress { load_balancers, failed: 1000, ..Progress::default() });
+        let found = pace.programming(at(660), &Progress { load_balancers, deferred: 1000, ..Progress::default() });
         assert_eq!(found, Some(Programming { load_balancers, left: Some(at(900)) }));
     }
 

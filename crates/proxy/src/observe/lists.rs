@@ -17,8 +17,8 @@ use crate::identity::{self, Lineage};
 use crate::network::Contradiction;
 use crate::settings::Capabilities;
 
-/// Above this number of objects, an audit does not compare contents: a list would have tens of megabytes, and other programs rarely modify
-/// objects in place.
+/// Above this number of objects, an audit reads a few of them instead of a list of all contents, which would have tens of megabytes. Other
+/// programs rarely modify objects in place.
 const MAX_CONTENTS: usize = 16_384;
 
 /// An endpoint of a list, and the network that it is in.
@@ -31,20 +31,22 @@ pub enum ListDetail {
     Ids,
     /// Also whether other programs modified them in place, as far as the v1 lists show it.
     Contents,
+    /// As [`Ids`](Self::Ids); and a few are read.
+    Sample,
 }
 
 impl ListDetail {
     /// The detail for a number of objects whose contents are due.
     pub fn for_contents_of(objects: usize) -> Self {
-        if objects <= MAX_CONTENTS { Self::Contents } else { Self::Ids }
+        if objects <= MAX_CONTENTS { Self::Contents } else { Self::Sample }
     }
 }
 
 /// The load balancers of the host, and the list that they are from.
-struct LoadBalancerList {
-    listed: Vec<Listed<ObservedLoadBalancer>>,
+pub(super) struct LoadBalancerList {
+    pub(super) listed: Vec<Listed<ObservedLoadBalancer>>,
     /// Whether the documents are from the v1 list, in which only frontends and backends are reliable.
-    from_v1_list: bool,
+    pub(super) from_v1_list: bool,
 }
 
 impl Observed {
@@ -57,13 +59,14 @@ impl Observed {
         &mut self,
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
+        detail: ListDetail,
         expected: impl FnOnce() -> FxHashMap<Guid, ObservedEndpoint>,
         mut reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
-        self.verify_endpoints(client, &listed, findings)?;
+        let mut extent = self.verify_endpoints(client, &listed, detail, &mut reads, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(&present);
         let known = |id: &Guid| {
@@ -113,7 +116,6 @@ impl Observed {
             });
             filled = fill.is_ok();
         }
-        let mut extent = Extent::All;
         for (network, Listed { id, document }) in listed {
             let read = || {
                 let document = readable_or_absent(client.endpoint(id))?;
@@ -184,14 +186,12 @@ impl Observed {
         // The first list also needs the backends if HNS can modify in place, because ids can then be out of date.
         let detail = if first { ListDetail::Contents } else { detail };
         let mut expected = Expected::new(expected);
-        let LoadBalancerList { mut listed, mut from_v1_list } =
-            self.list_load_balancers(client, capabilities, detail, &mut expected)?;
-        self.confirm_absent_load_balancers(client, &mut listed)?;
-        let present: FxHashSet<Guid> = listed.iter().map(|listed| listed.id).collect();
+        let mut list = self.list_load_balancers(client, capabilities, detail, &mut expected)?;
+        self.confirm_absent_load_balancers(client, &mut list.listed)?;
+        let present: FxHashSet<Guid> = list.listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
-        if from_v1_list {
-            self.verify_load_balancers(client, capabilities, &listed, findings)?;
-        }
+        let mut extent = self.verify_load_balancers(client, capabilities, &list, detail, &mut reads, findings)?;
+        let LoadBalancerList { mut listed, mut from_v1_list } = list;
         self.retain_skipped_load_balancers(&present, &mut findings.dirty);
         let known = |id: &Guid| {
             self.load_balancers.contains_key(id)
@@ -224,7 +224,6 @@ impl Observed {
         // The id is sufficient only in the first list. An object that disappeared and reappeared may have been created
         // by another program with the same id.
         let id_tells_backends = first && !capabilities.may_be_modified;
-        let mut extent = Extent::All;
         for Listed { id, document } in listed {
             let lacked = filled && document.is_none();
             let relative = expected.get(&Lineage::of(id)).filter(|_| !self.untrusted_ids.contains(&id));
@@ -474,6 +473,6 @@ mod tests {
     #[test]
     fn contents_are_compared_up_to_a_limit() {
         assert_eq!(ListDetail::for_contents_of(MAX_CONTENTS), ListDetail::Contents);
-        assert_eq!(ListDetail::for_contents_of(MAX_CONTENTS + 1), ListDetail::Ids);
+        assert_eq!(ListDetail::for_contents_of(MAX_CONTENTS + 1), ListDetail::Sample);
     }
 }

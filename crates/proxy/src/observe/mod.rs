@@ -18,6 +18,7 @@ mod read;
 mod record;
 mod skipped;
 mod v1_lists;
+mod verification;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ use crate::dirty::Dirty;
 use crate::frontend::Frontend;
 use crate::identity::{Content, LoadBalancerContent};
 use skipped::Skipped;
+use verification::Verification;
 
 pub use drift::{Cause, Drift, Findings, by_cause};
 pub use lists::{ListDetail, ListedEndpoint};
@@ -74,6 +76,7 @@ pub struct Observed {
     misrepresented: FxHashSet<Guid>,
     /// Objects whose entries in the v1 lists differ or are not trusted, and whose documents could not be read when they were last verified.
     unverified: FxHashSet<Guid>,
+    verification: Verification,
     v1_lists: V1Lists,
     /// The kinds whose last list lacked objects that HNS has.
     incomplete_lists: BTreeSet<Kind>,

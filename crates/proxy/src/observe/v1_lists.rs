@@ -79,8 +79,8 @@ impl V1Lists {
         self.taken.get(&kind).filter(|_| !self.trusts(kind)).map_or(0, FxHashSet::len)
     }
 
-    /// The number of objects whose contents are from a list that is distrusted. The node is not ready until they are read.
-    pub fn unverified(&self) -> usize {
+    /// The number of objects whose contents are from a list that is distrusted.
+    pub(super) fn unverified(&self) -> usize {
         self.distrusted.keys().map(|kind| self.unverified_of(*kind)).sum()
     }
 }

@@ -13,8 +13,8 @@ use hcn::{ApiVersion, Client, Error, Guid, Kind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::drift::{Cause, Findings};
-use super::lists::ListedEndpoint;
-use super::read::readable_or_absent;
+use super::lists::{ListDetail, ListedEndpoint, LoadBalancerList};
+use super::read::{DeferrableReads, Extent, readable_or_absent};
 use super::record::{unreadable_endpoint_place, unreadable_place};
 use super::{Observed, ObservedEndpoint, ObservedLoadBalancer, Owner};
 use crate::dirty::Subject;
@@ -59,28 +59,44 @@ impl Observed {
             || !unexpected.is_empty() && known.addresses.iter().map(alternative).any(|id| unexpected.contains(&id))
     }
 
-    /// Reads our remote endpoints whose list entry differs from what was written: two calls for each.
+    /// Reads our remote endpoints whose list entry differs from what was written, or a few if no list shows contents: two calls for each.
     pub(super) fn verify_endpoints(
         &mut self,
         client: &Client,
         listed: &[ListedEndpoint],
+        detail: ListDetail,
+        reads: &mut DeferrableReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         // Local endpoints belong to the CNI, which may modify them.
         let ours = |id: &Guid| self.endpoints.get(id).filter(|known| known.owner == Owner::Us && known.remote);
         let is_as_written = |id: &Guid, listed: Option<&ObservedEndpoint>| {
             let known = ours(id)?;
             Some(listed.is_some_and(|listed| known.content == listed.content))
         };
-        let Suspects { mut ids, any_as_written } =
-            self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
+        let Suspects { ids, any_as_written } = self.suspects(listed.iter().map(|(_, listed)| listed), is_as_written);
+        self.verification.add(Kind::Endpoint, ids);
+        let mut ids = self.verification.due(Kind::Endpoint);
+        if self.needs_sample(Kind::Endpoint, client, detail) {
+            let ours = self.endpoints.iter().filter(|(_, known)| known.owner == Owner::Us && known.remote);
+            ids.extend(self.verification.sample(Kind::Endpoint, ours.map(|(id, _)| *id)));
+        }
         self.verify_unverified_last(&mut ids);
+        let mut extent = Extent::All;
         let (mut misrepresented, mut any_changed, mut unverified) = (Vec::new(), false, 0);
         for id in ids {
             if misrepresented.len() == MAX_MISREPRESENTED || unverified == MAX_UNVERIFIED {
+                self.verification.end_all(Kind::Endpoint);
                 break;
             }
-            let Some(known) = self.endpoints.get(&id) else { continue };
+            if !reads.take(id, true) {
+                extent = Extent::Part;
+                break;
+            }
+            let Some(known) = self.endpoints.get(&id) else {
+                self.verification.end(Kind::Endpoint, id);
+                continue;
+            };
             let subjects: Vec<_> = known.addresses.iter().map(|address| Subject::Address(*address)).collect();
             match readable_or_absent(client.endpoint(id))? {
                 // It was deleted between the list and the read.
@@ -96,7 +112,7 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedEndpoint::of(known.network, &document, Owner::Us);
                     if observed.content == known.content {
-                        misrepresented.push(id);
+                        misrepresented.extend(Some(id).filter(|id| self.verification.is_due(Kind::Endpoint, *id)));
                     } else {
                         any_changed = true;
                         // Its id still has the old content, so the id is no longer trusted.
@@ -110,6 +126,7 @@ impl Observed {
                     unverified += 1;
                 }
             }
+            self.verification.end(Kind::Endpoint, id);
         }
         // The document of the HNS v1 API is an entry of this list: it cannot differ from it.
         let other_api = client.api_version() == ApiVersion::V2;
@@ -122,17 +139,19 @@ impl Observed {
         }
         // Without this mark, each such audit would read them again.
         self.misrepresented.extend(misrepresented);
-        Ok(())
+        Ok(extent)
     }
 
-    /// Reads our load balancers whose entry in the v1 list differs from what was written: two calls for each.
+    /// Reads our load balancers whose entry in the v1 list differs from what was written, or a few if no list shows contents: two calls for each.
     pub(super) fn verify_load_balancers(
         &mut self,
         client: &Client,
         capabilities: &Capabilities,
-        listed: &[Listed<ObservedLoadBalancer>],
+        LoadBalancerList { listed, from_v1_list }: &LoadBalancerList,
+        detail: ListDetail,
+        reads: &mut DeferrableReads,
         findings: &mut Findings,
-    ) -> Result<(), Error> {
+    ) -> Result<Extent, Error> {
         let ours = |id: &Guid| self.load_balancers.get(id).filter(|known| known.owner == Owner::Us);
         let is_as_written = |id: &Guid, listed: Option<&ObservedLoadBalancer>| {
             let known = ours(id)?;
@@ -140,14 +159,31 @@ impl Observed {
         };
         let is_complete = |listed: &&Listed<ObservedLoadBalancer>| matches!(listed.document, Some(Ok(_)));
         let complete: FxHashSet<Guid> = listed.iter().filter(is_complete).map(|listed| listed.id).collect();
-        let mut ids = self.suspects(listed, is_as_written).ids;
+        if *from_v1_list {
+            let ids = self.suspects(listed, is_as_written).ids;
+            self.verification.add(Kind::LoadBalancer, ids);
+        }
+        let mut ids = self.verification.due(Kind::LoadBalancer);
+        if capabilities.may_be_modified && self.needs_sample(Kind::LoadBalancer, client, detail) {
+            let ours = self.load_balancers.iter().filter(|(_, known)| known.owner == Owner::Us);
+            ids.extend(self.verification.sample(Kind::LoadBalancer, ours.map(|(id, _)| *id)));
+        }
         self.verify_unverified_last(&mut ids);
+        let mut extent = Extent::All;
         let (mut incomplete, mut unverified) = (0, 0);
         for id in ids {
             if unverified == MAX_UNVERIFIED {
+                self.verification.end_all(Kind::LoadBalancer);
                 break;
             }
-            let Some(known) = self.load_balancers.get(&id) else { continue };
+            if !reads.take(id, true) {
+                extent = Extent::Part;
+                break;
+            }
+            let Some(known) = self.load_balancers.get(&id) else {
+                self.verification.end(Kind::LoadBalancer, id);
+                continue;
+            };
             let subjects: Vec<_> = known.frontends.iter().map(|frontend| Subject::Frontend(*frontend)).collect();
             match readable_or_absent(client.load_balancer(id))? {
                 // It was deleted between the list and the read.
@@ -163,14 +199,18 @@ impl Observed {
                 Some(Ok(document)) => {
                     let observed = ObservedLoadBalancer::of(&document, capabilities, Owner::Us);
                     if observed.content == known.content {
+                        if !self.verification.is_due(Kind::LoadBalancer, id) {
+                            continue;
+                        }
                         self.misrepresented.insert(id);
                         // Frontends, backends and the backend port are in every v1 list, and new load balancers are
                         // not read if it shows them. So a list that is wrong about one of them, for example because it
                         // is out of date, is not used again. An incomplete entry says nothing about the others, but a list with many of them
                         // does not show what another program has changed.
-                        incomplete += usize::from(!complete.contains(&id));
-                        if complete.contains(&id) || incomplete == MAX_MISREPRESENTED {
+                        incomplete += usize::from(*from_v1_list && !complete.contains(&id));
+                        if *from_v1_list && complete.contains(&id) || incomplete == MAX_MISREPRESENTED {
                             self.v1_lists.distrust(Kind::LoadBalancer, Contradiction::OtherContent(id));
+                            self.verification.end_all(Kind::LoadBalancer);
                             break;
                         }
                     } else {
@@ -185,8 +225,20 @@ impl Observed {
                     unverified += 1;
                 }
             }
+            self.verification.end(Kind::LoadBalancer, id);
         }
-        Ok(())
+        Ok(extent)
+    }
+
+    /// Whether contents are due, and no list of a kind shows them.
+    fn needs_sample(&self, kind: Kind, client: &Client, detail: ListDetail) -> bool {
+        let is_distrusted = client.api_version() == ApiVersion::V2 && !self.v1_lists.trusts(kind);
+        detail == ListDetail::Sample || detail == ListDetail::Contents && is_distrusted
+    }
+
+    /// The number of objects that another program may have changed, and that are not read yet.
+    pub fn unverified(&self) -> usize {
+        self.v1_lists.unverified() + self.verification.count()
     }
 
     /// Moves the objects to the end whose documents could not be read the last time, so that each is read at some audit.

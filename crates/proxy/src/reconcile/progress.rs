@@ -37,6 +37,9 @@ pub struct Progress {
     pub failed: usize,
     /// Frontends and addresses whose objects another program keeps writing.
     pub contended: usize,
+    /// The load balancers that are not in sync and that a run writes only later: their last write failed, another program keeps writing them, or
+    /// they wait for their turn or their network.
+    pub deferred: usize,
     pub changes: Changes,
 }
 
@@ -56,7 +59,8 @@ impl Reconciler {
         let has_backends = |frontend: &&Frontend| {
             self.desired.frontend(**frontend).is_some_and(|owner| !owner.spec.targets.is_empty())
         };
-        let open = self.dirty.frontends.iter().chain(&frontends).filter(has_backends).count();
+        let deferred = frontends.iter().filter(has_backends).count();
+        let open = self.dirty.frontends.iter().filter(has_backends).count() + deferred;
         // At the other addresses, only deletions are pending: those endpoints are not desired.
         let open_addresses = self.desired.count_needed(&self.dirty.addresses) + self.desired.count_needed(&addresses);
         let unplanned = self.changes.len() + self.dirty.frontends.len() + self.dirty.addresses.len();
@@ -70,6 +74,7 @@ impl Reconciler {
             unplanned,
             failed: failed.len(),
             contended: self.contention.contended().count(),
+            deferred,
             changes: self.changes.counts(),
         }
     }

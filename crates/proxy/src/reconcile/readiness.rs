@@ -21,7 +21,7 @@ pub enum Unready {
     ListIncomplete(Kind),
     /// Objects of ours whose documents cannot be used. It is not known what they do.
     ObjectsSkipped(usize),
-    /// Objects whose contents are from a v1 list that was found wrong later. They are not read yet.
+    /// Objects that another program may have changed, or whose contents are from a v1 list that was found wrong later. They are not read yet.
     ObjectsUnverified(usize),
     /// HNS has restarted, and objects may be missing.
     Restarted,
@@ -73,7 +73,7 @@ impl fmt::Display for Unready {
             Unready::ListIncomplete(kind) => HostCondition::ListIncomplete { kind: *kind }.fmt(f),
             Unready::ObjectsSkipped(count) => write!(f, "objects of hnsproxy whose documents cannot be read: {count}"),
             Unready::ObjectsUnverified(count) => {
-                write!(f, "objects whose contents are from a distrusted HNS v1 list: {count} not read yet")
+                write!(f, "objects of hnsproxy whose contents are not certain: {count} not read yet")
             }
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
             Unready::NetworkMissing { frontends } => {
@@ -141,7 +141,7 @@ impl Reconciler {
         ];
         let mut pending: Vec<_> = reasons.into_iter().flatten().collect();
         let skipped = Some(self.observed.skipped_of_ours()).filter(|count| *count > 0).map(Unready::ObjectsSkipped);
-        let unverified = self.observed.v1_lists().unverified();
+        let unverified = self.observed.unverified();
         let unverified = Some(unverified).filter(|count| *count > 0).map(Unready::ObjectsUnverified);
         let incomplete = self.observed.incomplete_lists().map(Unready::ListIncomplete).chain(skipped).chain(unverified);
         let position = pending.iter().take_while(|one| one.is_of_inputs()).count();

@@ -42,6 +42,7 @@ fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
         unplanned: 0,
         failed: 1,
         contended: 0,
+        deferred: 1,
         changes,
     };
     assert_eq!(rig.proxy.progress(), expected);
@@ -49,7 +50,20 @@ fn a_frontend_that_hns_refuses_is_desired_and_not_in_sync() {
     rig.now += std::time::Duration::from_secs(60);
     rig.settle();
     let done = Tally { desired: 1, in_sync: 1 };
-    assert_eq!(rig.proxy.progress(), Progress { load_balancers: done, backlog: 0, failed: 0, ..expected });
+    let expected = Progress { load_balancers: done, backlog: 0, failed: 0, deferred: 0, ..expected };
+    assert_eq!(rig.proxy.progress(), expected);
+}
+
+#[test]
+fn an_address_that_hns_refuses_defers_no_load_balancer() {
+    let mut rig = Rig::l2bridge();
+    let backends = slice("ns/web-1", "ns/web").port(8080).backend(backend("10.244.2.1")).backend(backend("10.244.2.2"));
+    rig.cluster(vec![web()], vec![backends.build()]);
+    let which = Which::Function("HcnCreateEndpoint".into());
+    rig.emulator.inject(Fault::of_each(which, Effect::Fail(Hresult::ERROR_GEN_FAILURE)));
+    rig.sync();
+    let Progress { failed, deferred, .. } = rig.proxy.progress();
+    assert_eq!((failed, deferred), (2, 0));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proxy::Unready;
 use serde_json::{Value, json};
 
 use crate::faults::{back, ids, writes};
-use crate::lists::{AUDITS, audits, distrusted, served, served_many};
+use crate::lists::{AUDITS, audits, distrusted, sample, served, served_many};
 use crate::rig::Rig;
 
 /// An HNS whose v1 list at a path shows each object changed.
@@ -49,7 +49,7 @@ fn a_start_with_a_v1_list_that_shows_other_backends_writes_nothing() {
     assert_eq!(rig.calls(), (7 + 2 + 2 * load_balancers, 0));
     assert_eq!(distrusted(&rig), [Kind::LoadBalancer]);
     audits(&mut rig);
-    assert_eq!(rig.calls(), (2 * AUDITS as u64, 0));
+    assert_eq!(rig.calls(), (2 * AUDITS as u64 + 2 * sample(&rig, Kind::LoadBalancer), 0));
 }
 
 #[test]
@@ -71,7 +71,10 @@ fn a_v1_list_with_many_incomplete_load_balancers_is_not_used_again() {
     show(&mut rig, "/policylists/", |list| list["References"] = json!(["x"]));
     rig.calls();
     audits(&mut rig);
-    assert_eq!((rig.calls(), rig.objects()), ((2 * AUDITS as u64 + 2 * 4, 0), before));
+    assert_eq!(
+        (rig.calls(), rig.objects()),
+        ((2 * AUDITS as u64 + 2 * 4 + sample(&rig, Kind::LoadBalancer), 0), before)
+    );
     assert_eq!(distrusted(&rig), [Kind::LoadBalancer]);
 }
 
@@ -161,12 +164,14 @@ fn load_balancers_of_a_v1_list_that_is_found_wrong_later_are_read() {
     for _ in 0..AUDITS {
         rig.proxy.audit(&rig.client).unwrap();
     }
-    assert_eq!((opened(&rig), rig.proxy.take_drift()), (load_balancers, vec![]));
+    // Each, and a sample in the second cycle.
+    let sampled = usize::try_from(sample(&rig, Kind::LoadBalancer) / 2).unwrap();
+    assert_eq!((opened(&rig), rig.proxy.take_drift()), (load_balancers + sampled, vec![]));
     rig.settle();
     assert_eq!((rig.objects(), rig.proxy.unready()), (before, vec![]));
     rig.calls();
     audits(&mut rig);
-    assert_eq!(rig.calls(), (2 * AUDITS as u64, 0));
+    assert_eq!(rig.calls(), (2 * AUDITS as u64 + 2 * sample(&rig, Kind::LoadBalancer), 0));
 }
 
 #[test]
@@ -193,8 +198,9 @@ fn what_was_taken_from_a_v1_list_that_is_found_wrong_is_read_in_parts() {
         }
         rig.run();
     }
-    // One shows that the list is wrong, and 149 were taken from it.
-    assert_eq!(steps, [(1 + 128, true, vec![Unready::ObjectsUnverified(21)]), (21, false, vec![])]);
+    // One shows that the list is wrong, and 149 were taken from it. In the second cycle, 16 are read.
+    let read = [(128, true, vec![Unready::ObjectsUnverified(22)]), (22, false, vec![]), (16, false, vec![])];
+    assert_eq!(steps, read);
     assert_eq!(rig.objects(), before);
 }
 
@@ -233,10 +239,11 @@ fn load_balancers_of_a_wrong_v1_list_that_cannot_be_read_keep_endpoints_and_the_
         rig.run();
         rig.calls();
         audits(&mut rig);
-        // It is read once in a cycle, with two calls.
+        // It is read once in a cycle, with two calls, beside the sample.
+        let sample = sample(&rig, Kind::LoadBalancer);
         assert_eq!(
             (rig.calls(), rig.proxy.unready()),
-            ((2 * AUDITS as u64 + 4, 0), vec![Unready::ObjectsUnverified(1)])
+            ((2 * AUDITS as u64 + 4 + 2 * sample, 0), vec![Unready::ObjectsUnverified(1)])
         );
         let kept: Vec<_> = ids(&rig, Kind::Endpoint).into_iter().filter(|id| endpoints.contains(id)).collect();
         assert_eq!(

@@ -10,7 +10,7 @@ use vswitch::assumptions::{Gap, Recreation, ServiceDown};
 use vswitch::{Assumptions, DropReason, Node};
 use vswitch_lab::{Frontend, Held, Host, LabError, New, Place, Setup, Span, Tally, Traffic, Transport, run};
 
-const SERVER_PORT: u16 = 8080;
+pub(crate) const SERVER_PORT: u16 = 8080;
 
 /// An emulator on a virtual clock, and its changes.
 struct History {
@@ -49,13 +49,13 @@ impl History {
     }
 }
 
-fn balancer(vip: &str, backends: &[Guid]) -> Value {
+pub(crate) fn balancer(vip: &str, backends: &[Guid]) -> Value {
     let mapping = |protocol: u8| json!({"Protocol": protocol, "InternalPort": SERVER_PORT, "ExternalPort": 80});
     json!({"HostComputeEndpoints": backends, "FrontendVIPs": [vip], "Flags": 1,
            "PortMappings": [mapping(6), mapping(17)], "SchemaVersion": {"Major": 2, "Minor": 0}})
 }
 
-fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
@@ -103,7 +103,7 @@ fn without_a_change_all_connections_succeed_under_every_assumption() {
         assert_eq!(tally.held, Held { kept: 60, ..Held::default() }, "{tally:?}");
         let New { ok, slow: 0, failed: 0 } = tally.new else { panic!("{tally:?}") };
         assert!((900..1100).contains(&ok), "{tally:?}");
-        assert_eq!((tally.lost, tally.drops.len()), (0, 0), "{tally:?}");
+        assert_eq!((tally.packets.lost, tally.packets.drops.len()), (0, 0), "{tally:?}");
     }
     let span = Span::of(&tallies).unwrap();
     assert_eq!((span.failed.to_string(), span.kept.to_string()), ("0".to_owned(), "60".to_owned()));
@@ -226,7 +226,7 @@ fn pods_of_other_nodes_are_reached_through_the_tunnel() {
     );
     setup.film.extend(history.film());
     let tally = of(&setup, Assumptions::default());
-    assert!(tally.new.failed > 0 && tally.drops.contains_key(&DropReason::NoProviderAddress), "{tally:?}");
+    assert!(tally.new.failed > 0 && tally.packets.drops.contains_key(&DropReason::NoProviderAddress), "{tally:?}");
 }
 
 #[test]

@@ -7,3 +7,5 @@ mod node;
 mod proxy_core;
 #[path = "../../examples/connections/rows.rs"]
 mod rows;
+#[cfg(all(feature = "tun", target_os = "linux"))]
+mod tun;

@@ -41,6 +41,7 @@ checks! {
     OutsideSubnets: "creating a local endpoint outside the subnets of the network";
     UnknownNetwork: "creating an endpoint in an unknown network through v1";
     DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
+    Measurement: "creating and deleting objects repeatedly";
     Removed: "objects of the probe after its end";
 }
 
@@ -100,4 +101,5 @@ pub(crate) mod answer {
     pub(crate) const IN_ENVELOPE: &str = "fails in the envelope only";
     pub(crate) const NO_CODE: &str = "fails without a code";
     pub(crate) const NONE: &str = "none";
+    pub(crate) const NOT_CONFIRMED: &str = "not confirmed";
 }

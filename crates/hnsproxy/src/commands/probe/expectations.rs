@@ -48,12 +48,14 @@ expectations! {
     V1List, FIRST => LAST, [answer::SAME], "sig-windows-dev-tools: kube-proxy log and Get-HnsPolicyList on HNS 9.5";
     SameFrontend, FIRST => LAST, ["0x803b0013", "0x800700b7"], "kube-proxy; k8s#139519";
     NoBackend, Version::new(9, 0) => Version::new(9, u32::MAX), ["0x803b001c"], "k8s#100384 on 17763.1817";
+    UnknownMember, Version::new(13, 0) => LAST, ["0x803b001b"], "tunbury.org 2025-06 on Windows Server 2022 and 2025, with a namespace";
     Modify, FIRST => Version::new(15, 3), ["0x80004001"], "hnslib hcnglobals.go; kube-proxy expects E_NOTIMPL";
     Modify, Version::new(15, 4) => Version::new(15, 4), [answer::NO_EFFECT], "k8s#131466";
     Modify, Version::new(15, 5) => LAST, [answer::SUCCEEDS], "hnslib hcnglobals.go";
     Delete, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
     UnknownNetwork, Version::new(16, 0) => Version::new(16, 0), ["0x80070490"], "tunbury.org 2026-03 on HNS 16.0";
     DeleteUnknownEndpoint, Version::new(9, 0) => Version::new(9, u32::MAX), [answer::IN_ENVELOPE], "azure-container-networking#715 on Windows Server 2019";
+    Measurement, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
     Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
 }
 
@@ -98,5 +100,7 @@ mod tests {
         assert_eq!(verdict(Check::NoBackend, v9, answer::SUCCEEDS), Verdict::Other);
         assert_eq!(verdict(Check::NoBackend, v15, answer::SUCCEEDS), Verdict::Unknown);
         assert_eq!(verdict(Check::Modify, v15, answer::NO_EFFECT), Verdict::Expected);
+        assert_eq!(verdict(Check::UnknownMember, v15, "0x803b001b"), Verdict::Expected);
+        assert_eq!(verdict(Check::UnknownMember, Version::new(13, 3), answer::SUCCEEDS), Verdict::Other);
     }
 }

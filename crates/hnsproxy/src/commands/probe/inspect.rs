@@ -72,6 +72,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
         findings,
         unknown_members: members.unknown(),
         unreadable,
+        unreadable_documents: members.documents(),
         lists,
         endpoints_without_policies,
         foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, network_of),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cluster_source::read_text;
 use hcn::Kind;
+use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Build, Emulator};
 
 use super::check::{Check, answer};
@@ -45,7 +46,15 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
         let is_chosen = |(check, _): &(Check, Kind)| observed(*check) == Some(answer::CHOSEN_BY_HNS);
         quirks.chooses_ids = ids.into_iter().filter(is_chosen).map(|(_, kind)| kind).collect();
         quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
+        quirks.silent_load_balancer_delete = observed(Check::Delete) == Some(answer::LEFT);
     });
+    let lists =
+        [(Check::V1List, Which::V1List(Kind::LoadBalancer)), (Check::V2List, Which::V2List(Kind::LoadBalancer))];
+    for (check, list) in lists {
+        if observed(check) == Some(answer::MISSING) {
+            emulator.inject(Fault::of_each(list, Effect::Partial(0)));
+        }
+    }
     emulator.change_options(|options| {
         if let Some(observed) = observed(Check::NoBackend) {
             options.accepts_no_backend = observed == answer::SUCCEEDS;

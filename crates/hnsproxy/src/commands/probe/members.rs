@@ -7,71 +7,21 @@ use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
 use hcn::{Error, Kind};
 use serde_json::Value;
 
-use super::raw::MAX_EXCERPT;
-use super::survey::MemberFacts;
+use super::described;
+use super::raw::excerpt;
+use super::survey::{DocumentFacts, MemberFacts};
 
-/// What the published schemas, and documents of nodes with HNS 1.1 to 16.0, have in v1 and v2 in addition to the members of our own types.
-const COMMON: &[&str] = &[
-    "ID",
-    "Owner",
-    "Name",
-    "Version",
-    "AdditionalParams",
-    "Health",
-    "SchemaVersion",
-    "Telemetry",
-    "State",
-    "Flags",
-    "Policies",
-    "ActivityId",
-    "Resources",
-    "Type",
-];
-const NETWORK: &[&str] = &[
-    "MacPool",
-    "Dns",
-    "DNSServerCompartment",
-    "ManagementIP",
-    "CurrentEndpointCount",
-    "TotalEndpoints",
-    "MaxConcurrentEndpoints",
-    "Extensions",
-    "IPv6",
-    "LayeredOn",
-    "NatName",
-    "NATName",
-    "DrMacAddress",
-    "SwitchGuid",
-    "SwitchName",
-    "ExternalInterfaceAddress",
-    "ExternalInterfaceIndex",
-    "GatewayMac",
-    "IsolateSwitch",
-    "RunspaceId",
-];
-const ENDPOINT: &[&str] = &[
-    "HostComputeNamespace",
-    "Dns",
-    "Routes",
-    "VirtualNetworkName",
-    "DNSDomain",
-    "EnableInternalDNS",
-    "Namespace",
-    "EncapOverhead",
-    "SharedContainers",
-    "InterfaceConstraint",
-    "IPSubnetId",
-    "CreateProcessingStartTime",
-    "StartTime",
-    "CompartmentId",
-];
-const LOAD_BALANCER: &[&str] = &["HostComputeNetwork", "IsApplied"];
+/// The largest number of documents of one kind and API that are kept: one defect of the model usually concerns all of them.
+const MAX_DOCUMENTS: usize = 10;
+/// The longest document that is kept whole, in characters. Those of HNS have some thousands.
+const MAX_CHARACTERS: usize = 1 << 15;
 
 /// What was found in documents, by kind, API and member.
 #[derive(Default)]
 pub(super) struct Members {
     unknown: BTreeMap<Key, (u64, String)>,
     unreadable: BTreeMap<Key, (u64, String)>,
+    documents: BTreeMap<(&'static str, &'static str), Vec<String>>,
 }
 
 type Key = (&'static str, &'static str, String);
@@ -93,7 +43,7 @@ impl Members {
         }
     }
 
-    /// A v2 document that HNS did not return, or that is not JSON.
+    /// A v2 document that HNS did not return.
     pub(super) fn add_failure(&mut self, kind: Kind, error: &Error) {
         count(&mut self.unreadable, (kind.name(), "v2", String::new()), &Value::String(error.to_string()));
     }
@@ -106,37 +56,46 @@ impl Members {
         facts(&self.unreadable)
     }
 
+    pub(super) fn documents(&self) -> Vec<DocumentFacts> {
+        let facts = |(kind, api): (&str, &str), document: &String| DocumentFacts {
+            kind: kind.to_owned(),
+            api: api.to_owned(),
+            text: document.chars().take(MAX_CHARACTERS).collect(),
+            characters: document.chars().count(),
+        };
+        self.documents.iter().flat_map(|(key, all)| all.iter().map(|document| facts(*key, document))).collect()
+    }
+
     fn add<D: Document>(&mut self, kind: Kind, api: &'static str, document: &Value) {
-        match D::deserialize(document) {
-            Err(_) => count(&mut self.unreadable, (kind.name(), api, String::new()), document),
-            Ok(read) => {
-                for one in read.unreadable_members() {
-                    count(&mut self.unreadable, (kind.name(), api, one.member), &one.value);
+        match D::deserialize(document).map(|read| read.unreadable_members()) {
+            Ok(members) if members.is_empty() => {}
+            read => {
+                let whole = read.is_err().then(|| (String::new(), document.clone()));
+                let members = read.into_iter().flatten().map(|one| (one.member, one.value));
+                for (member, value) in whole.into_iter().chain(members) {
+                    count(&mut self.unreadable, (kind.name(), api, member), &value);
                 }
+                self.keep(kind, api, document);
             }
         }
-        for (name, value) in document.as_object().into_iter().flatten() {
-            if !is_known(kind, name) {
-                count(&mut self.unknown, (kind.name(), api, name.clone()), value);
-            }
+        for (name, value) in described::unknown(kind, api, document) {
+            count(&mut self.unknown, (kind.name(), api, name), value);
+        }
+    }
+
+    fn keep(&mut self, kind: Kind, api: &'static str, document: &Value) {
+        let kept = self.documents.entry((kind.name(), api)).or_default();
+        if kept.len() < MAX_DOCUMENTS {
+            // A document that is not JSON is its text.
+            kept.push(document.as_str().map_or_else(|| document.to_string(), str::to_owned));
         }
     }
 }
 
-/// Whether a member of a document of a kind is described, in v1 or v2.
-fn is_known(kind: Kind, name: &str) -> bool {
-    let [v1, v2, others] = match kind {
-        Kind::Network => [HnsNetwork::MEMBERS, Network::MEMBERS, NETWORK],
-        Kind::Endpoint => [HnsEndpoint::MEMBERS, Endpoint::MEMBERS, ENDPOINT],
-        _ => [PolicyList::MEMBERS, LoadBalancer::MEMBERS, LOAD_BALANCER],
-    };
-    [v1, v2, others, COMMON].iter().any(|members| members.contains(&name))
-}
-
 fn count(members: &mut BTreeMap<Key, (u64, String)>, key: Key, value: &Value) {
-    let (objects, excerpt) = members.entry(key).or_default();
+    let (objects, last) = members.entry(key).or_default();
     *objects += 1;
-    *excerpt = value.to_string().chars().take(MAX_EXCERPT).collect();
+    *last = excerpt(&value.to_string());
 }
 
 fn facts(members: &BTreeMap<Key, (u64, String)>) -> Vec<MemberFacts> {
@@ -170,5 +129,25 @@ mod tests {
             brief(members.unreadable()),
             [row("Endpoint", "v1", "", 200), row("LoadBalancer", "v2", "FrontendVIPs", 1)]
         );
+    }
+
+    #[test]
+    fn documents_that_cannot_be_read_are_kept_up_to_a_number_and_a_size() {
+        let mut members = Members::default();
+        for number in 0..100 {
+            members.add_v1(Kind::Endpoint, &json!({"IPAddress": [number]}));
+            members.add_v1(Kind::Endpoint, &json!({"IPAddress": "10.0.0.1"}));
+        }
+        members.add_v2(Kind::Endpoint, &json!("{".repeat(MAX_CHARACTERS + 1)));
+        let facts = |api: &str, text: String, characters| DocumentFacts {
+            kind: "Endpoint".into(),
+            api: api.into(),
+            text,
+            characters,
+        };
+        let mut expected: Vec<_> =
+            (0..MAX_DOCUMENTS).map(|number| facts("v1", format!(r#"{{"IPAddress":[{number}]}}"#), 17)).collect();
+        expected.push(facts("v2", "{".repeat(MAX_CHARACTERS), MAX_CHARACTERS + 1));
+        assert_eq!(members.documents(), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
 
 mod check;
+mod described;
 mod expectations;
 mod foreign;
 mod host;
@@ -12,18 +13,20 @@ mod members;
 mod networks;
 mod policies;
 mod raw;
+mod removal;
 mod scratch;
 mod stopwatch;
 mod survey;
 mod table;
 mod write;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster_source::error_chain;
-use hcn::{ApiVersion, Client};
+use hcn::ApiVersion;
 
 use super::{FAILED, IN_SYNC};
 use crate::cli::{OutputForm, ProbeArgs};
@@ -32,8 +35,9 @@ use crate::hns::Hns;
 use crate::instance_lock::InstanceLock;
 use crate::output;
 use crate::shutdown::Shutdown;
-use check::{Check, answer};
+use check::{Answer, Check, answer};
 use inspect::Inspected;
+use removal::Removed;
 use stopwatch::Stopwatch;
 use survey::{Survey, Verdict};
 use write::Writer;
@@ -86,29 +90,37 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     };
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
-    let hcn = hns.hcn();
     // Those of a killed probe would be in the way.
-    remove(&hns, api)?;
+    ensure_none_left(&remove(&hns, api)?)?;
     let mut writer = Writer {
-        hcn: &*hcn,
+        hcn: hns.hcn(),
         client: hns.client(api),
         v1: hns.client(ApiVersion::V1),
         version,
         network: id,
         overlay: network.kind.is_overlay(),
         is_stopped: &|| is_stopped.load(Ordering::SeqCst),
+        needed: BTreeSet::new(),
         findings: Vec::new(),
     };
     let result = writer.run(&stopwatch, args.samples.get());
     writer.client.release_network(id);
     survey.findings.extend(writer.findings);
-    let removed = remove(&hns, api);
-    let observed = if removed.is_ok() { answer::NONE } else { answer::SOME_NOT };
+    let removal = remove(&hns, api);
+    let observed = match &removal {
+        Ok(Removed { left, .. }) if !left.is_empty() => Answer::with(answer::SOME_NOT, Some(left.to_string())),
+        Ok(Removed { unread, .. }) if !unread.is_empty() => {
+            Answer::with(answer::NOT_CONFIRMED, Some(unread.to_string()))
+        }
+        Ok(_) => answer::NONE.into(),
+        Err(error) => Answer::with(answer::NOT_CONFIRMED, Some(error.to_string())),
+    };
     survey.findings.push(expectations::judge(Check::Removed, version, observed));
     survey.timings = stopwatch.timings();
     print(args, &survey)?;
     // What is left on the node is worse than a check that was not made.
-    removed.and(result)?;
+    ensure_confirmed(&removal?)?;
+    result?;
     Ok(exit_code(&survey))
 }
 
@@ -117,8 +129,9 @@ fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
     let shutdown = Shutdown::on_signals()?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let version = hns.client(ApiVersion::V1).version()?;
-    let count = remove(&hns, hns.api_version(version))?;
-    tracing::info!(objects = count, "removed the objects of the probe");
+    let removal = remove(&hns, hns.api_version(version))?;
+    ensure_confirmed(&removal)?;
+    tracing::info!(objects = removal.count, "removed the objects of the probe");
     Ok(IN_SYNC)
 }
 
@@ -137,15 +150,24 @@ fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspect
     Ok(inspect::inspect(hns, configured, stopwatch)?)
 }
 
-/// Removes the objects of all probes. Returns their number.
-fn remove(hns: &Hns, api: ApiVersion) -> Result<usize, CommandError> {
-    let client: Client = hns.client(api);
-    let (count, left) = scratch::remove(&*hns.hcn(), &client)?;
-    if left.is_empty() {
-        return Ok(count);
-    }
-    let left: Vec<_> = left.into_iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
-    Err(CommandError::ProbeNotRemoved(left.join(", ")))
+/// Removes the objects of all probes.
+fn remove(hns: &Hns, api: ApiVersion) -> Result<Removed, hcn::Error> {
+    removal::remove(&*hns.hcn(), &hns.client(api))
+}
+
+/// # Errors
+/// If objects are left.
+fn ensure_none_left(removal: &Removed) -> Result<(), CommandError> {
+    let Removed { left, .. } = removal;
+    if left.is_empty() { Ok(()) } else { Err(CommandError::ProbeNotRemoved(left.to_string())) }
+}
+
+/// # Errors
+/// If objects are left, or may be.
+fn ensure_confirmed(removal: &Removed) -> Result<(), CommandError> {
+    ensure_none_left(removal)?;
+    let Removed { unread, .. } = removal;
+    if unread.is_empty() { Ok(()) } else { Err(CommandError::ProbeUnread(unread.to_string())) }
 }
 
 fn confirm() -> Result<(), CommandError> {
@@ -155,7 +177,7 @@ fn confirm() -> Result<(), CommandError> {
     let mut question = io::stderr();
     write!(
         question,
-        "The probe creates and deletes HNS objects on this node, on addresses for documentation. Go on? [y/N] "
+        "The probe creates and deletes HNS objects on this node, on addresses for documentation. Continue? [y/N] "
     )?;
     question.flush()?;
     let mut reply = String::new();

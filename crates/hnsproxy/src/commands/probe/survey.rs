@@ -21,6 +21,9 @@ pub(crate) struct Survey {
     pub unknown_members: Vec<MemberFacts>,
     /// Members and documents that cannot be read.
     pub unreadable: Vec<MemberFacts>,
+    /// The documents that cannot be read, or have a member that cannot. Their number is limited.
+    #[serde(default)]
+    pub unreadable_documents: Vec<DocumentFacts>,
     pub lists: Vec<ListFacts>,
     /// Local endpoints without the policies that direct server return needs.
     pub endpoints_without_policies: Vec<EndpointFacts>,
@@ -100,12 +103,25 @@ pub(crate) struct MemberFacts {
     pub kind: String,
     /// `v1` or `v2`.
     pub api: String,
-    /// The names of the member, separated by dots. Empty for a whole document.
+    /// The names of the member, separated by dots, `Policies[ACL]` for policies of a type. Empty for a whole document.
     pub member: String,
     /// The number of objects that have it.
     pub objects: u64,
     /// The beginning of its last value, as JSON.
     pub value: String,
+}
+
+/// A document as HNS returned it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DocumentFacts {
+    pub kind: String,
+    /// `v1` or `v2`.
+    pub api: String,
+    /// The document, or its beginning.
+    pub text: String,
+    /// The number of characters of the whole document.
+    pub characters: usize,
 }
 
 /// A kind of object in the lists of both APIs.

@@ -25,6 +25,9 @@ pub(super) fn text(survey: &Survey) -> String {
     parts.extend(section("Lists", &survey.lists, list));
     parts.extend(section("Unknown members", &survey.unknown_members, member));
     parts.extend(section("Members and documents that cannot be read", &survey.unreadable, member));
+    if !survey.unreadable_documents.is_empty() {
+        parts.push("  -o json has the documents\n".to_owned());
+    }
     let rows = survey.findings.iter().map(|finding| {
         [
             finding.check.text().to_owned(),

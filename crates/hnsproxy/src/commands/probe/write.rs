@@ -4,28 +4,24 @@
 //! hang (aks-engine#4315).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hcn::call::Method;
 use hcn::schema::{Endpoint, LoadBalancer};
-use hcn::{ApiVersion, Call, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use hcn::{ApiVersion, Call, Class, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
 use serde_json::Value;
 
 use super::check::{Answer, Check, answer};
 use super::expectations::judge;
+use super::scratch::{
+    FIRST_ENDPOINT, LOAD_BALANCER, OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER,
+    WITHOUT_BACKEND,
+};
 use super::stopwatch::Stopwatch;
 use super::survey::Finding;
-use super::{raw, scratch};
+use super::{raw, removal, scratch};
 use crate::error::CommandError;
-
-/// The numbers of the ids.
-const FIRST_ENDPOINT: u8 = 1;
-const SECOND_ENDPOINT: u8 = 2;
-const OTHER_ENDPOINT: u8 = 3;
-const LOAD_BALANCER: u8 = 0x11;
-const SECOND_LOAD_BALANCER: u8 = 0x12;
-const WITHOUT_BACKEND: u8 = 0x13;
-const WITH_UNKNOWN_MEMBER: u8 = 0x14;
 
 /// The member that no schema has.
 const UNKNOWN_MEMBER: &str = "HnsproxyProbe";
@@ -33,7 +29,7 @@ const UNKNOWN_MEMBER: &str = "HnsproxyProbe";
 const MAX_MEASUREMENT: Duration = Duration::from_secs(60);
 
 pub(super) struct Writer<'a> {
-    pub(super) hcn: &'a dyn Hcn,
+    pub(super) hcn: Arc<dyn Hcn>,
     pub(super) client: Client,
     /// A client of the HNS v1 API.
     pub(super) v1: Client,
@@ -43,6 +39,8 @@ pub(super) struct Writer<'a> {
     pub(super) overlay: bool,
     /// Whether a shutdown was requested.
     pub(super) is_stopped: &'a dyn Fn() -> bool,
+    /// The objects that later checks need.
+    pub(super) needed: BTreeSet<Guid>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -56,14 +54,13 @@ impl Writer<'_> {
         let second = self.create_endpoint(SECOND_ENDPOINT)?;
         let backends = [first, second];
         let balancer = self.check_load_balancer(&backends)?;
+        self.needed = BTreeSet::from([first, second, balancer]);
         self.check_refusals(&backends)?;
-        if self.is_v2() {
-            self.check_modification(balancer, &backends)?;
-        }
+        let modifies = self.is_v2() && self.check_modification(balancer, &backends)?;
         self.check_deletion(balancer, &backends)?;
         self.check_local_endpoint()?;
         self.check_v1()?;
-        self.measure(stopwatch, samples, first)
+        self.measure(stopwatch, samples, first, modifies)
     }
 
     fn check_endpoint(&mut self) -> Result<Guid, CommandError> {
@@ -72,7 +69,7 @@ impl Writer<'_> {
         let sent = scratch::endpoint(FIRST_ENDPOINT, self.overlay).mac_address;
         let observed: Answer = match self.client.endpoint(id) {
             Ok(Endpoint { mac_address, .. }) if mac_address == sent => answer::KEPT.into(),
-            Ok(_) => answer::CHANGED.into(),
+            Ok(Endpoint { mac_address, .. }) => Answer::with(answer::CHANGED, Some(mac_address)),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::MacAddress, observed);
@@ -80,10 +77,11 @@ impl Writer<'_> {
     }
 
     fn check_load_balancer(&mut self, backends: &[Guid]) -> Result<Guid, CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let what = "create a load balancer";
         let id = self
-            .create(LOAD_BALANCER, &self.balancer(1, backends))
+            .client
+            .create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, backends))
             .map_err(|source| CommandError::ProbeWrite { what, source })?;
         self.note(Check::LoadBalancerId, kept_id(id, LOAD_BALANCER));
         if self.is_v2() {
@@ -102,7 +100,7 @@ impl Writer<'_> {
             Err(error) => Answer::from(&error),
         };
         self.note(Check::V1List, observed);
-        let policy_lists = raw::v1_list(self.hcn, Kind::LoadBalancer).unwrap_or_default();
+        let policy_lists = raw::v1_list(&*self.hcn, Kind::LoadBalancer).unwrap_or_default();
         if let Some(document) = policy_lists.iter().find(|document| raw::id_of(document) == Some(id)) {
             self.note(Check::V1State, state(document));
         }
@@ -111,18 +109,24 @@ impl Writer<'_> {
 
     /// Documents that HNS is expected to refuse. What it creates all the same is deleted.
     fn check_refusals(&mut self, backends: &[Guid]) -> Result<(), CommandError> {
-        let refused: [(Check, u8, LoadBalancer); 3] = [
-            (Check::SameFrontend, SECOND_LOAD_BALANCER, self.balancer(1, backends)),
-            (Check::SameId, LOAD_BALANCER, self.balancer(2, backends)),
-            (Check::NoBackend, WITHOUT_BACKEND, self.balancer(3, &[])),
-        ];
-        for (check, number, document) in refused {
-            self.go_on()?;
-            let created = self.create(number, &document);
-            self.note_creation(check, Kind::LoadBalancer, created);
-        }
+        self.check_shutdown()?;
+        let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, backends));
+        self.note_creation(Check::SameFrontend, Kind::LoadBalancer, created);
+        self.check_shutdown()?;
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, backends)) {
+            Ok(id) => {
+                self.discard(Kind::LoadBalancer, id);
+                let is_requested = id == scratch::id(LOAD_BALANCER);
+                Answer::from(if is_requested { answer::SUCCEEDS } else { answer::CHOSEN_BY_HNS })
+            }
+            Err(error) => Answer::from(&error),
+        };
+        self.note(Check::SameId, observed);
+        self.check_shutdown()?;
+        let created = self.create(WITHOUT_BACKEND, &self.balancer(3, &[]));
+        self.note_creation(Check::NoBackend, Kind::LoadBalancer, created);
         if self.is_v2() {
-            self.go_on()?;
+            self.check_shutdown()?;
             let mut document = self.balancer(4, backends);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
             let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
@@ -139,29 +143,33 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
-        self.go_on()?;
+    /// Returns whether HNS has such a call.
+    fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<bool, CommandError> {
+        self.check_shutdown()?;
         let fewer = backends.get(..1).unwrap_or_default();
-        let observed: Answer = match self.client.modify_load_balancer(id, &self.balancer(1, fewer), true) {
+        let modified = self.client.modify_load_balancer(id, &self.balancer(1, fewer), true);
+        let modifies = modified.is_ok();
+        let observed: Answer = match modified {
             Ok(Some(back)) if is_same_set(back.endpoint_ids(), fewer) => answer::SUCCEEDS.into(),
             Ok(_) => answer::NO_EFFECT.into(),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Modify, observed);
-        Ok(())
+        Ok(modifies)
     }
 
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
-        self.go_on()?;
-        let deleted = scratch::delete(&self.client, Kind::LoadBalancer, id);
-        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, scratch::exists(&self.client, id)?))) {
+        self.check_shutdown()?;
+        self.needed.remove(&id);
+        let deleted = removal::delete(&self.client, Kind::LoadBalancer, id);
+        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
             Ok((_, true)) => answer::LEFT.into(),
             Ok((true, false)) => answer::SUCCEEDS.into(),
             Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Delete, observed);
-        self.go_on()?;
+        self.check_shutdown()?;
         let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
@@ -174,7 +182,7 @@ impl Writer<'_> {
     }
 
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
         let created = self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document);
         self.note_creation(Check::OutsideSubnets, Kind::Endpoint, created);
@@ -183,11 +191,11 @@ impl Writer<'_> {
 
     /// Requests of the HNS v1 API for objects that do not exist.
     fn check_v1(&mut self) -> Result<(), CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
         let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
         self.note_creation(Check::UnknownNetwork, Kind::Endpoint, created);
-        self.go_on()?;
+        self.check_shutdown()?;
         let path = format!("/endpoints/{}", scratch::absent());
         let observed: Answer = match self.hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
             Err(error) => Answer::from(&error),
@@ -198,17 +206,33 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer again and again.
-    fn measure(&mut self, stopwatch: &Stopwatch, samples: usize, other: Guid) -> Result<(), CommandError> {
-        let modifies = self.is_v2() && Features::of(self.version).modify_load_balancer;
+    /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer repeatedly. A call that HNS refuses ends the
+    /// measurement, and is an answer.
+    fn measure(
+        &mut self,
+        stopwatch: &Stopwatch,
+        samples: usize,
+        other: Guid,
+        modifies: bool,
+    ) -> Result<(), CommandError> {
+        let mut observed = Answer::from(answer::SUCCEEDS);
         for _ in 0..samples {
             if stopwatch.total() > MAX_MEASUREMENT {
-                return Ok(());
+                break;
             }
-            self.go_on()?;
-            self.measure_once(stopwatch, other, modifies)
-                .map_err(|source| CommandError::ProbeWrite { what: "measure the calls", source })?;
+            self.check_shutdown()?;
+            match self.measure_once(stopwatch, other, modifies) {
+                Err(source) if source.class() == Class::Unavailable => {
+                    return Err(CommandError::ProbeWrite { what: "measure the calls", source });
+                }
+                Err(error) => {
+                    observed = Answer::from(&error);
+                    break;
+                }
+                Ok(()) => {}
+            }
         }
+        self.note(Check::Measurement, observed);
         Ok(())
     }
 
@@ -218,8 +242,9 @@ impl Writer<'_> {
             client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document)
         })?;
         let backends = [endpoint, other];
-        let balancer =
-            stopwatch.measure("POST /policylists/", || self.create(LOAD_BALANCER, &self.balancer(1, &backends)))?;
+        let balancer = stopwatch.measure("POST /policylists/", || {
+            client.create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, &backends))
+        })?;
         stopwatch.measure("GET /endpoints/", || client.endpoints(self.network, |_| None::<()>))?;
         stopwatch.measure("GET /policylists/", || client.load_balancers(|_| None::<()>))?;
         if self.is_v2() {
@@ -231,20 +256,22 @@ impl Writer<'_> {
             let fewer = self.balancer(1, &[other]);
             stopwatch.measure("", || client.modify_load_balancer(balancer, &fewer, false))?;
         }
-        stopwatch.measure("DELETE /policylists/ID", || scratch::delete(client, Kind::LoadBalancer, balancer))?;
-        stopwatch.measure("DELETE /endpoints/ID", || scratch::delete(client, Kind::Endpoint, endpoint))?;
+        stopwatch.measure("DELETE /policylists/ID", || removal::delete(client, Kind::LoadBalancer, balancer))?;
+        stopwatch.measure("DELETE /endpoints/ID", || removal::delete(client, Kind::Endpoint, endpoint))?;
         Ok(())
     }
 
     fn create_endpoint(&self, number: u8) -> Result<Guid, CommandError> {
-        self.go_on()?;
+        self.check_shutdown()?;
         let document = scratch::endpoint(number, self.overlay);
         let created = self.client.create_endpoint(self.network, scratch::id(number), &document);
         created.map_err(|source| CommandError::ProbeWrite { what: "create an endpoint", source })
     }
 
+    /// Creates a load balancer, and returns the id that HNS gave it. A client that has seen a requested id does not read the next ones.
     fn create(&self, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
-        self.client.create_load_balancer(scratch::id(number), document)
+        let client = Client::new(self.hcn.clone(), self.client.api_version());
+        client.create_load_balancer(scratch::id(number), document)
     }
 
     fn balancer(&self, number: u8, backends: &[Guid]) -> LoadBalancer {
@@ -265,14 +292,18 @@ impl Writer<'_> {
 
     /// Deletes what an answer was only needed for. If that fails, the end of the probe retries it.
     fn discard(&self, kind: Kind, id: Guid) {
-        if let Err(error) = scratch::delete(&self.client, kind, id) {
+        // HNS may return the object that it has instead of refusing a second one.
+        if self.needed.contains(&id) {
+            return;
+        }
+        if let Err(error) = removal::delete(&self.client, kind, id) {
             tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe; retrying at the end");
         }
     }
 
     /// # Errors
     /// If a shutdown is requested.
-    fn go_on(&self) -> Result<(), CommandError> {
+    fn check_shutdown(&self) -> Result<(), CommandError> {
         if (self.is_stopped)() { Err(CommandError::ProbeStopped) } else { Ok(()) }
     }
 
@@ -304,3 +335,6 @@ fn is_failure(envelope: &str) -> bool {
     let envelope: Value = serde_json::from_str(envelope).unwrap_or_default();
     envelope.get("Success") == Some(&Value::Bool(false))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,9 @@ pub(super) enum Form {
 }
 
 /// The members by which a form is recognized: one of them is enough. The first form of the table counts: a load balancer of newer builds has
-/// a `HostComputeNetwork`, as an endpoint does.
-const MARKS: [(Form, &[&str]); 8] = [
-    (Form::Unused, &["CompartmentId", "NamespaceId", "ResourceList", "Setting"]),
+/// a `HostComputeNetwork`, as an endpoint does, and an endpoint can have the `CompartmentId` of its namespace.
+const MARKS: [(Form, &[&str]); 9] = [
+    (Form::Unused, &["Setting"]),
     (Form::V2(Kind::LoadBalancer), &["HostComputeEndpoints", "PortMappings", "FrontendVIPs"]),
     (Form::V1(Kind::LoadBalancer), &["References"]),
     (Form::V2(Kind::Endpoint), &["IpConfigurations", "HostComputeNetwork"]),
@@ -29,10 +29,15 @@ const MARKS: [(Form, &[&str]); 8] = [
     (Form::V2(Kind::Network), &["Ipams", "MacPool"]),
     (Form::V1(Kind::Network), &["Subnets", "MacPools", "ManagementIP", "LayeredOn"]),
     (Form::V1(Kind::Network), &["NetworkAdapterName", "MaxConcurrentEndpoints", "CurrentEndpointCount"]),
+    (Form::Unused, &["CompartmentId", "NamespaceId", "ResourceList"]),
 ];
 
 /// The form of an object; `None` if it is no document of HNS.
 pub(super) fn form(members: &Map<String, Value>) -> Option<Form> {
+    // A load balancer has no routes.
+    if members.contains_key("HostComputeEndpoints") && members.contains_key("Routes") {
+        return Some(Form::Unused);
+    }
     let has_one = |names: &[&str]| names.iter().any(|name| members.contains_key(*name));
     MARKS.iter().find(|(_, names)| has_one(names)).map(|(form, _)| *form)
 }

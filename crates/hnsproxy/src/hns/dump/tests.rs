@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use super::document::{Form, form};
 use super::*;
 
 const ID: &str = "B0000010-0000-4000-8000-000000000010";
@@ -116,4 +117,34 @@ fn a_dump_without_an_object_is_an_error() {
     assert_eq!(reason("[{\"Subnets\": []}]"), "n.json, line 1: missing ID");
     assert_eq!(reason("{\"hnsVersion\": "), "n.json, line 1: EOF while parsing a value");
     assert_eq!(reason("{\"objects\": []}"), "missing field `hnsVersion` at line 1 column 15");
+}
+
+#[test]
+fn each_document_of_a_real_node_is_recognized_also_with_the_compartment_of_an_endpoint() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hcn/tests/corpus");
+    for (folder, expected) in [
+        ("network", Form::V1(Kind::Network)),
+        ("endpoint", Form::V1(Kind::Endpoint)),
+        ("policylist", Form::V1(Kind::LoadBalancer)),
+        ("loadbalancer", Form::V2(Kind::LoadBalancer)),
+        ("namespace", Form::Unused),
+    ] {
+        for file in fs::read_dir(corpus.join(folder)).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.to_string_lossy().ends_with(".expected.json") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let mut members: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+            members.insert("CompartmentId".into(), json!(1));
+            assert_eq!(form(&members), Some(expected), "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_route_is_not_used() {
+    for route in [json!({"HostComputeEndpoints": [], "Setting": []}), json!({"HostComputeEndpoints": [], "Routes": []})]
+    {
+        assert_eq!(form(route.as_object().unwrap()), Some(Form::Unused), "{route}");
+    }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use hcn::Kind;
-use hcn_emulator::testing;
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::{Emulator, testing};
 use serde_json::Value;
 
-use super::{answers, hns_of, probe};
+use super::{Case, answers, hns_of, probe};
 use crate::support::program::{Ended, command, free_addresses, hnsproxy};
 use crate::support::wait::wait_until;
 
@@ -39,15 +40,35 @@ fn survey_like(survey: &Path) -> Value {
 
 #[test]
 fn an_emulator_that_is_like_a_survey_has_its_answers() {
-    for (build, quirks) in [("server2025", false), ("latest", true), ("server2019-rtm", false)] {
+    let quirks = |emulator: &Emulator| {
+        emulator.change_quirks(|quirks| {
+            quirks.chooses_ids.insert(Kind::LoadBalancer);
+            quirks.first_delete_fails = true;
+        });
+        emulator.change_options(|options| {
+            (options.accepts_no_backend, options.fails_in_envelope) = (true, true);
+            options.accepts_unknown_members = true;
+        });
+    };
+    let lists = |emulator: &Emulator| {
+        for which in [Which::V1List(Kind::LoadBalancer), Which::V2List(Kind::LoadBalancer)] {
+            emulator.inject(Fault::of_each(which, Effect::Partial(0)));
+        }
+    };
+    let keeps = |emulator: &Emulator| {
+        let delete = Which::Function("HcnDeleteLoadBalancer".into());
+        emulator.inject(Fault::of_each(delete, Effect::NoEffect));
+    };
+    let cases: [Case<'_>; 5] = [
+        ("server2025", &|_| {}),
+        ("server2019-rtm", &|_| {}),
+        ("latest", &quirks),
+        ("latest", &lists),
+        ("latest", &keeps),
+    ];
+    for (build, change) in cases {
         let hns = hns_of(build, "L2Bridge");
-        hns.emulator.change_quirks(|all| {
-            all.chooses_ids.extend(quirks.then_some(Kind::LoadBalancer));
-            all.first_delete_fails = quirks;
-        });
-        hns.emulator.change_options(|all| {
-            (all.accepts_no_backend, all.fails_in_envelope, all.accepts_unknown_members) = (quirks, quirks, quirks);
-        });
+        change(&hns.emulator);
         let Ended { stdout, .. } = probe(&hns, &FLAGS);
         let survey = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(survey.path(), &stdout).unwrap();

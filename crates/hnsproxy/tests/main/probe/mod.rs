@@ -4,11 +4,14 @@ mod like;
 mod read_only;
 mod write;
 
-use hcn_emulator::{Build, testing};
+use hcn_emulator::{Build, Emulator, testing};
 use serde_json::Value;
 
 use crate::support::hns::Hns;
 use crate::support::program::{Ended, hnsproxy};
+
+/// A build, and what is changed of its emulator.
+type Case<'a> = (&'a str, &'a dyn Fn(&Emulator));
 
 /// An HNS of a build, with one network.
 fn hns_of(build: &str, network_type: &str) -> Hns {

@@ -63,7 +63,7 @@ fn pods_without_an_exception_list_are_found() {
 fn members_that_are_unknown_or_cannot_be_read_are_listed() {
     let hns = hns_of("server2022", "L2Bridge");
     let document = json!({"FrontendVIPs": ["172.16.0.1"], "HostComputeEndpoints": [], "Flags": {"a": 1}, "Surprise": 7,
-        "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 1}]});
+        "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 1, "Inside": 8}]});
     hns.emulator.add(Kind::LoadBalancer, document);
     let survey = probe(&hns, &[]).expect(1).json();
     assert_eq!(answer(&survey, "members"), pair("some not", "other"));
@@ -72,6 +72,12 @@ fn members_that_are_unknown_or_cannot_be_read_are_listed() {
         members.iter().any(|one| one["api"] == "v2" && one["member"] == member && one["value"] == value)
     };
     assert!(has("unreadable", "Flags", r#"{"a":1}"#) && has("unknownMembers", "Surprise", "7"), "{survey:#}");
+    assert!(has("unknownMembers", "PortMappings.Inside", "8"), "{survey:#}");
+    let documents = survey["unreadableDocuments"].as_array().unwrap();
+    let of_v2: Vec<_> = documents.iter().filter(|one| one["api"] == "v2").collect();
+    let [document] = of_v2[..] else { panic!("one document: {survey:#}") };
+    let text: Value = serde_json::from_str(document["text"].as_str().unwrap()).unwrap();
+    assert_eq!((&document["kind"], &text["Surprise"]), (&json!("LoadBalancer"), &json!(7)));
 }
 
 #[test]

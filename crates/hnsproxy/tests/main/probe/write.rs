@@ -6,9 +6,9 @@ use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
 use hcn_emulator::{Build, Emulator};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{answer, answers, hns_of, pair, probe};
+use super::{Case, answer, answers, hns_of, pair, probe};
 use crate::support::hns::Hns;
 use crate::support::program::{command, hnsproxy};
 use crate::support::recording::cluster_flag;
@@ -36,8 +36,8 @@ fn a_probe_writes_only_to_objects_of_its_own() {
     hnsproxy(&["run", &cluster_flag("boutique-overlay"), &hns.flag(), "--once", "--source-vip=10.244.1.9"]).expect(0);
     let before = hns.objects();
     hns.emulator.reset_journal();
-    probe(&hns, &FLAGS);
-    assert_eq!(hns.objects(), before);
+    let survey = probe(&hns, &FLAGS).expect(0).json();
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
     let written = hns.emulator.journal_details().into_iter().filter(|detail| detail.entry.is_write);
     // A request of the v1 API has the id of its object in its path, or in its document.
     let is_own = |detail: &Detail| match detail.id {
@@ -93,14 +93,115 @@ fn an_hns_with_other_answers_is_found() {
     };
     let silent = survey("latest", &|hns| hns.change_quirks(|quirks| quirks.silent_modify = true));
     assert_eq!(answer(&silent, "modify"), pair("succeeds without effect", "other"));
-    let chooses = survey("latest", &|hns| {
-        hns.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into())
-    });
+    let chooses = survey("latest", &choose_ids);
     assert_eq!(answer(&chooses, "loadBalancerId"), pair("chosen by HNS", "other"));
     let second = survey("server2022", &|hns| hns.change_quirks(|quirks| quirks.first_delete_fails = true));
     assert_eq!(answer(&second, "delete"), pair("succeeds at the second attempt", "other"));
     let accepts = survey("server2019", &|hns| hns.change_options(|options| options.accepts_no_backend = true));
     assert_eq!(answer(&accepts, "noBackend"), pair("succeeds", "other"));
+}
+
+/// Makes the v1 lists of load balancers and endpoints empty.
+fn hide_from_v1(emulator: &Emulator) {
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        emulator.inject(Fault::of_each(Which::V1List(kind), Effect::Partial(0)));
+    }
+}
+
+fn choose_ids(emulator: &Emulator) {
+    emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
+}
+
+fn calls(survey: &Value) -> Vec<&str> {
+    survey["timings"].as_array().unwrap().iter().map(|one| one["call"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_modification_that_hns_does_not_implement_is_an_answer_and_the_other_calls_are_measured() {
+    let hns = hns_of("latest", "L2Bridge");
+    let modify = Which::Function("HcnModifyLoadBalancer".into());
+    hns.emulator.inject(Fault::of_each(modify, Effect::Fail(Hresult::E_NOTIMPL)));
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!((answer(&survey, "modify"), hns.objects()), (pair("0x80004001", "other"), before));
+    let calls = calls(&survey);
+    assert!(calls.contains(&"HcnDeleteEndpoint") && !calls.contains(&"HcnModifyLoadBalancer"), "{calls:?}");
+}
+
+#[test]
+fn an_hns_that_refuses_the_calls_of_the_measurement_has_given_an_answer() {
+    let hns = hns_of("latest", "L2Bridge");
+    let create = Which::Function("HcnCreateLoadBalancer".into());
+    // From the creation with the id of a deleted load balancer on.
+    let effect = Effect::Fail(Hresult::ERROR_ALREADY_EXISTS);
+    hns.emulator.inject(Fault { which: create, from: 6, every: 1, effect });
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!(answer(&survey, "reusedId"), pair("0x800700b7", "other"));
+    assert_eq!((answer(&survey, "measurement"), hns.objects()), (pair("0x800700b7", "other"), before));
+}
+
+#[test]
+fn objects_with_ids_that_hns_chose_are_removed_although_the_v1_lists_lack_them() {
+    let hns = hns_of("latest", "L2Bridge");
+    choose_ids(&hns.emulator);
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).expect(1).json();
+    assert_eq!(answer(&survey, "v1List"), pair("missing", "other"));
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
+#[test]
+fn objects_that_both_lists_lack_are_removed_by_their_ids() {
+    let hns = hns_of("latest", "L2Bridge");
+    hide_from_v1(&hns.emulator);
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
+    }
+    let before = hns.objects();
+    let mut child = hang_at(&hns, 5, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hns.emulator.release();
+    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+    assert_ne!(hns.objects(), before);
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn an_object_that_cannot_be_read_may_be_left() {
+    let hns = hns_of("latest", "L2Bridge");
+    choose_ids(&hns.emulator);
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let query = Which::Function("HcnQueryLoadBalancerProperties".into());
+    hns.emulator.inject(Fault::of_each(query, Effect::Fail(Hresult::ERROR_GEN_FAILURE)));
+    let survey = probe(&hns, &FLAGS).expect(2).json();
+    assert_eq!(answer(&survey, "removed"), pair("not confirmed", "other"));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(2);
+    hns.emulator.clear_faults();
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
+    let hns = hns_of("latest", "L2Bridge");
+    let balancer = |vips: Value| {
+        json!({"FrontendVIPs": vips, "HostComputeEndpoints": [],
+               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 65123}]})
+    };
+    hns.emulator.add(Kind::LoadBalancer, balancer(json!(["172.16.0.1"])));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    let before = hns.objects();
+    hide_from_v1(&hns.emulator);
+    let unread = hns.emulator.add(Kind::LoadBalancer, balancer(json!({"0": "198.51.100.1"})));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(2);
+    hns.emulator.replace(Kind::LoadBalancer, unread, balancer(json!(["198.51.100.1"])));
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
 }
 
 /// The number of writes of a probe.
@@ -121,11 +222,17 @@ fn hang_at(hns: &Hns, write: u64, samples: &str) -> Child {
 
 #[test]
 fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
-    let both = [Kind::Endpoint, Kind::LoadBalancer];
-    for (build, chooses_ids) in [("latest", &[][..]), ("latest", &both), ("server2019-rtm", &[])] {
+    let others = |emulator: &Emulator| {
+        choose_ids(emulator);
+        hide_from_v1(emulator);
+    };
+    let unchanged: &dyn Fn(&Emulator) = &|_| {};
+    let presets = Build::names().map(|build| (build, unchanged));
+    let choosing: [Case<'_>; 2] = [("latest", &choose_ids), ("latest", &others)];
+    for (build, change) in presets.chain(choosing) {
         for write in 1..=writes(build) {
             let hns = hns_of(build, "L2Bridge");
-            hns.emulator.change_quirks(|quirks| quirks.chooses_ids.extend(chooses_ids));
+            change(&hns.emulator);
             let before = hns.objects();
             let mut child = hang_at(&hns, write, "--samples=1");
             child.kill().unwrap();

@@ -67,7 +67,7 @@ impl Reconciler {
             }
         }
         let reads = self.deferrable_reads(pause);
-        Ok(match self.refresh_endpoints(client, listed, reads, findings)? {
+        Ok(match self.refresh_endpoints(client, listed, detail, reads, findings)? {
             Extent::All => Answer::Endpoints { scope, network_changed },
             Extent::Part => {
                 self.audit.part = Some(scope);
@@ -137,7 +137,7 @@ impl Reconciler {
         detail: ListDetail,
     ) -> Result<Vec<ListedEndpoint>, hcn::Error> {
         let networks = self.environment.networks.present_ids();
-        if detail == ListDetail::Ids {
+        if detail != ListDetail::Contents {
             return enumerate_endpoints(client, &networks);
         }
         let v1_list = || {
@@ -158,6 +158,7 @@ impl Reconciler {
         &mut self,
         client: &Client,
         mut listed: Vec<ListedEndpoint>,
+        detail: ListDetail,
         reads: DeferrableReads,
         findings: &mut Findings,
     ) -> Result<Extent, hcn::Error> {
@@ -175,7 +176,7 @@ impl Reconciler {
             };
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };
-        let extent = self.observed.refresh_endpoints(client, listed, expected, reads, findings)?;
+        let extent = self.observed.refresh_endpoints(client, listed, detail, expected, reads, findings)?;
         // A plan that lacks an endpoint need not list them at once.
         self.audit.endpoints_current = true;
         Ok(extent)

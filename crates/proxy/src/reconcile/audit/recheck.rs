@@ -57,7 +57,8 @@ impl Reconciler {
         let listed = self.list_endpoints(client, ListDetail::Ids);
         // What is not read now is read by the next audit.
         let reads = self.deferrable_reads(Pause::Allowed);
-        let result = listed.and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings));
+        let result =
+            listed.and_then(|listed| self.refresh_endpoints(client, listed, ListDetail::Ids, reads, &mut findings));
         let changed = !findings.dirty.is_empty();
         self.apply_findings(findings);
         if let Err(error) = result {
@@ -74,7 +75,7 @@ impl Reconciler {
         let reads = self.deferrable_reads(Pause::Allowed);
         let result = self
             .list_endpoints(client, ListDetail::Ids)
-            .and_then(|listed| self.refresh_endpoints(client, listed, reads, &mut findings))
+            .and_then(|listed| self.refresh_endpoints(client, listed, ListDetail::Ids, reads, &mut findings))
             .and_then(|_| self.refresh_load_balancers(client, ListDetail::Ids, reads, &mut findings));
         self.apply_findings(findings);
         // If a list fails, nothing changes; what was refused is retried when it is due.

@@ -7,12 +7,16 @@ use proxy::testing::service;
 use proxy::{Condition, Holder};
 use serde_json::json;
 
-use super::{back, empty, ids, serve};
+use super::{add_foreign, back, empty, ids, serve};
 use crate::rig::Rig;
 
-/// The condition of the only Service after HNS refuses its load balancer.
-fn refused(code: Hresult) -> (Failure, Condition) {
+/// The condition of the only Service after HNS refuses its load balancer, with a number of load balancers of another program, which have no DSR.
+fn refused(code: Hresult, without_dsr: usize) -> (Failure, Condition) {
     let mut rig = empty("15.5");
+    let pod = rig.local("pod", &["10.244.1.11"]);
+    for number in 0..without_dsr {
+        add_foreign(&rig, &format!("172.16.0.{number}"), pod);
+    }
     serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
     let create = Which::Function("HcnCreateLoadBalancer".into());
     rig.emulator.inject(Fault::of_each(create, Effect::Fail(code)));
@@ -23,18 +27,28 @@ fn refused(code: Hresult) -> (Failure, Condition) {
 
 #[test]
 fn issue_139519_a_taken_frontend_is_reported_with_the_refusal_of_hns() {
-    for code in [Hresult::ERROR_ALREADY_EXISTS, Hresult::ERROR_OBJECT_ALREADY_EXISTS] {
-        let (failure, condition) = refused(code);
+    for (code, without_dsr) in [(Hresult::ERROR_ALREADY_EXISTS, 0), (Hresult::ERROR_OBJECT_ALREADY_EXISTS, 2)] {
+        let (failure, condition) = refused(code, without_dsr);
         assert!(matches!(&failure, Failure::FrontendTaken(error) if error.code() == Some(code)), "{failure:?}");
-        let unknown = Holder::Unknown { without_dsr: 0 };
+        let unknown = Holder::Unknown { without_dsr };
         assert!(matches!(&condition, Condition::PortInUse { holder, .. } if *holder == unknown), "{condition:?}");
     }
 }
 
 #[test]
 fn issue_cni_plugins_613_exhausted_ports_are_reported() {
-    let (_, condition) = refused(Hresult::E_OUTOFMEMORY);
-    assert!(matches!(condition, Condition::OutOfPorts { without_dsr: 0, .. }), "{condition:?}");
+    for (expected, text) in [
+        (0, "HNS is out of memory or of ports; check netsh"),
+        (1, "ports; 1 load balancer without DSR uses ports of the host"),
+        (3, "ports; 3 load balancers without DSR use ports of the host"),
+    ] {
+        let (_, condition) = refused(Hresult::E_OUTOFMEMORY, expected);
+        assert!(
+            matches!(condition, Condition::OutOfPorts { without_dsr, .. } if without_dsr == expected),
+            "{condition:?}"
+        );
+        assert!(condition.to_string().contains(text), "{condition}");
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ use super::difference::Subject;
 
 /// A change of existing objects is found within a cycle of audits: 60 s at the default interval.
 pub(super) const CONTENTS_BOUND: u32 = 12;
+/// As [`CONTENTS_BOUND`], if the v1 list is distrusted: 16 objects are read in each cycle, and a world has at most 64 of a kind.
+pub(super) const SAMPLES_BOUND: u32 = 5 * CONTENTS_BOUND;
 /// An object that appears or disappears is found by the next audit, or by the one after it: one of twelve lists no endpoints.
 pub(super) const IDS_BOUND: u32 = 2;
 
@@ -25,7 +27,7 @@ pub(super) struct Lists {
     pub(super) endpoints: bool,
     pub(super) load_balancers: bool,
     pub(super) load_balancer_contents: bool,
-    /// Whether the contents of endpoints and of load balancers are not read at all.
+    /// Whether no list shows the contents of endpoints, of load balancers.
     pub(super) blind: (bool, bool),
 }
 
@@ -61,8 +63,12 @@ impl Disturbances {
                 Subject::Frontend(_) => lists.blind.0 || lists.blind.1,
                 _ => lists.blind.0,
             };
-            let bound = if *what == What::Ids { IDS_BOUND } else { CONTENTS_BOUND };
-            one.at < begun && !is_blind && (clean && listed || one.audits >= bound)
+            let bound = match what {
+                What::Ids => IDS_BOUND,
+                What::Contents if is_blind => SAMPLES_BOUND,
+                What::Contents => CONTENTS_BOUND,
+            };
+            one.at < begun && (clean && listed && !is_blind || one.audits >= bound)
         };
         self.0.retain(|key, one| !is_found(key, one));
     }

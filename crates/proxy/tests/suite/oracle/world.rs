@@ -14,7 +14,7 @@ use proxy::{Frontend, Reconciler};
 use super::cluster::SmallCluster;
 use super::connections::Connections;
 use super::difference::{Difference, Snapshot, Subject};
-use super::disturbances::CONTENTS_BOUND;
+use super::disturbances::{CONTENTS_BOUND, SAMPLES_BOUND};
 use super::events::Programs;
 use super::hns::{Faults, Hns};
 use super::networks::Networks;
@@ -347,8 +347,7 @@ impl World {
     /// The faults end: HNS is in sync within a cycle of audits.
     pub(super) fn end(&mut self) {
         self.hns.calm();
-        // A process that no longer reads contents does not find what has changed before.
-        if self.hns.state().dead || !self.distrusted().is_empty() {
+        if self.hns.state().dead {
             self.begin();
         }
         self.restore_networks();
@@ -359,7 +358,8 @@ impl World {
         });
         self.now += Duration::from_secs(600);
         self.hns.emulator.reset_journal();
-        for _ in 0..2 * CONTENTS_BOUND {
+        let audits = if self.distrusted().is_empty() { 2 * CONTENTS_BOUND } else { SAMPLES_BOUND + CONTENTS_BOUND };
+        for _ in 0..audits {
             self.audit(false);
             self.run();
             self.check();

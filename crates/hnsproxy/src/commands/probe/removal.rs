@@ -1,0 +1,215 @@
+//! Finds the objects of probes, and removes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use hcn::client::Listed;
+use hcn::schema::{Document, Endpoint, LoadBalancer};
+use hcn::{ApiVersion, Class, Client, Error, Guid, Hcn, Kind};
+
+use super::{raw, scratch};
+
+/// HNS may refuse a deletion once, or while it works.
+const MAX_ATTEMPTS: usize = 3;
+
+/// Objects by kind and id.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Objects(BTreeSet<(Kind, Guid)>);
+
+impl Objects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
+/// The result of a removal.
+#[derive(Default)]
+pub(super) struct Removed {
+    /// The number of objects that there were.
+    pub(super) count: usize,
+    /// The objects that HNS has in the end.
+    pub(super) left: Objects,
+    /// The objects that may be of a probe: they cannot be read.
+    pub(super) unread: Objects,
+}
+
+/// Removes all objects of probes.
+///
+/// # Errors
+/// If HNS cannot be listed.
+pub(super) fn remove(hcn: &dyn Hcn, client: &Client) -> Result<Removed, Error> {
+    let mut seen = BTreeSet::new();
+    let mut round = 1;
+    loop {
+        let Found { objects, unread } = match find(hcn, client) {
+            Err(error) if round < MAX_ATTEMPTS => {
+                tracing::warn!(%error, "cannot list the objects of the probe; retrying");
+                round += 1;
+                continue;
+            }
+            found => found?,
+        };
+        // What cannot be read may be readable the next time.
+        let is_done = objects.is_empty() && (unread.is_empty() || round >= MAX_ATTEMPTS);
+        if is_done || round > MAX_ATTEMPTS {
+            return Ok(Removed { count: seen.len(), left: Objects(objects), unread: Objects(unread) });
+        }
+        // Load balancers first: HNS may refuse to delete an endpoint with references. `Kind` has endpoints first.
+        for (kind, id) in objects.iter().rev() {
+            if let Err(error) = delete(client, *kind, *id) {
+                tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe");
+            }
+        }
+        seen.extend(objects);
+        round += 1;
+    }
+}
+
+/// Deletes an object. Returns whether the first attempt succeeded.
+///
+/// # Errors
+/// If no attempt succeeds.
+pub(super) fn delete(client: &Client, kind: Kind, id: Guid) -> Result<bool, Error> {
+    let attempt = || match kind {
+        Kind::Endpoint => client.delete_endpoint(id),
+        _ => client.delete_load_balancer(id),
+    };
+    let mut result = attempt();
+    let is_first = result.is_ok();
+    for _ in 1..MAX_ATTEMPTS {
+        if result.is_ok() {
+            break;
+        }
+        result = attempt();
+    }
+    result.map(|()| is_first)
+}
+
+/// Whether HNS has an object.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn exists(client: &Client, id: Guid) -> Result<bool, Error> {
+    match client.load_balancer(id) {
+        Ok(_) => Ok(true),
+        Err(error) if error.class() == Class::Absent => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whose object it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Probe,
+    Foreign,
+    /// What shows it cannot be read.
+    Unknown,
+}
+
+impl Owner {
+    /// By the id, or by the contents; `members` are those that show it.
+    fn of<T: Document>(id: Guid, document: &T, is_probe: fn(&T) -> bool, members: &[&str]) -> Self {
+        if scratch::is_marked(id) || is_probe(document) {
+            return Self::Probe;
+        }
+        let is_unread = document.unreadable_members().iter().any(|one| members.contains(&one.member.as_str()));
+        if is_unread { Self::Unknown } else { Self::Foreign }
+    }
+
+    fn of_load_balancer(id: Guid, document: &LoadBalancer) -> Self {
+        // The addresses of the v1 API are in its policies, which are the port mappings of v2.
+        let members = ["FrontendVIPs", "Policies", "PortMappings", "PortMappings.ExternalPort", "PortMappings.VIPs"];
+        Self::of(id, document, scratch::is_load_balancer, &members)
+    }
+
+    fn of_endpoint(id: Guid, document: &Endpoint) -> Self {
+        Self::of(id, document, scratch::is_endpoint, &["Name"])
+    }
+
+    /// Of an object that cannot be read at all.
+    fn of_unread(id: Guid) -> Self {
+        if scratch::is_marked(id) { Self::Probe } else { Self::Unknown }
+    }
+}
+
+/// The objects that HNS has and that are of probes, or may be.
+#[derive(Default)]
+struct Found {
+    objects: BTreeSet<(Kind, Guid)>,
+    unread: BTreeSet<(Kind, Guid)>,
+}
+
+impl Found {
+    fn add(&mut self, kind: Kind, id: Guid, owner: Owner) {
+        match owner {
+            Owner::Probe => drop(self.objects.insert((kind, id))),
+            Owner::Unknown => drop(self.unread.insert((kind, id))),
+            Owner::Foreign => {}
+        }
+    }
+}
+
+/// Finds the objects of probes by the v1 lists, which have contents. With the HCN (v2) API, each list may lack objects, and an id that HNS chose has
+/// no mark: objects that the v1 lists do not show are read, and so are the ids of the probe that no list has.
+fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
+    let mut found = Found::default();
+    let in_v1 = listed_in_v1(client)?;
+    if client.api_version() != ApiVersion::V2 {
+        in_v1.into_iter().for_each(|((kind, id), owner)| found.add(kind, id, owner));
+        return Ok(found);
+    }
+    let mut listed: BTreeSet<(Kind, Guid)> = in_v1.keys().copied().collect();
+    for kind in [Kind::Endpoint, Kind::LoadBalancer] {
+        listed.extend(raw::v2_ids(hcn, kind)?.into_iter().map(|id| (kind, id)));
+    }
+    for (kind, id) in listed.iter().copied().filter(|object| in_v1.get(object) != Some(&Owner::Foreign)) {
+        match read(client, kind, id) {
+            Ok(owner) => found.add(kind, id, owner),
+            Err(error) if error.class() == Class::Unavailable => return Err(error),
+            // A v1 list may be out of date: the HCN (v2) API decides what exists.
+            Err(error) if error.class() == Class::Absent => {}
+            Err(_) => found.add(kind, id, Owner::of_unread(id)),
+        }
+    }
+    for (kind, numbers) in scratch::NUMBERS {
+        // How HNS refuses an id that no object has is not known of each version.
+        let refusal = read(client, kind, scratch::absent()).err().and_then(|error| error.code());
+        let own = numbers.iter().map(|number| scratch::id(*number)).filter(|id| !listed.contains(&(kind, *id)));
+        for id in own {
+            match read(client, kind, id) {
+                Ok(owner) => found.add(kind, id, owner),
+                Err(error) if error.class() == Class::Unavailable => return Err(error),
+                Err(error) if error.class() == Class::Absent || (refusal.is_some() && error.code() == refusal) => {}
+                Err(_) => found.add(kind, id, Owner::Unknown),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The objects of the v1 lists.
+fn listed_in_v1(client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
+    let balancers = client.load_balancers_from_v1_list(|Listed { id, document }| {
+        let owner = document.and_then(Result::ok).map(|document| Owner::of_load_balancer(id, &document));
+        Some(((Kind::LoadBalancer, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
+    })?;
+    let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
+        let owner = document.and_then(Result::ok).map(|document| Owner::of_endpoint(id, &document));
+        Some(((Kind::Endpoint, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
+    })?;
+    Ok(balancers.into_iter().chain(endpoints).collect())
+}
+
+fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {
+    Ok(match kind {
+        Kind::Endpoint => Owner::of_endpoint(id, &client.endpoint(id)?),
+        _ => Owner::of_load_balancer(id, &client.load_balancer(id)?),
+    })
+}
