@@ -252,6 +252,11 @@ impl<K: Kind> Reflector<K> {
                 self.page_limit = (self.page_limit / PAGE_LIMIT_DIVISOR).max(1);
                 true
             }
+            // A server or cache that ignores the limit of one object would answer each verification so.
+            (State::Watching { .. }, RequestError::PageTooLarge { .. }) => {
+                self.relist();
+                false
+            }
             (State::Watching { unverified, .. }, error) => {
                 // An overloaded server (429) is running, so etcd was not restored meanwhile: the version is still valid.
                 *unverified |= !error.is_overloaded();

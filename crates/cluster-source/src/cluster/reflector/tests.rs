@@ -328,6 +328,15 @@ fn a_page_that_is_too_large_is_requested_with_fewer_objects() {
 }
 
 #[test]
+fn a_verification_that_is_too_large_is_replaced_by_a_list() {
+    let mut reflector = at_five();
+    reflector.on_end(false);
+    assert_eq!(reflector.request(), Request::Verify("5".into()));
+    assert!(!reflector.on_error(&RequestError::PageTooLarge { objects: 1 }));
+    assert_eq!(reflector.request(), Request::StreamList);
+}
+
+#[test]
 fn a_watch_event_that_is_too_long_is_read_from_a_page() {
     let mut reflector = at_five();
     assert!(!reflector.on_error(&RequestError::LineTooLong { begin: String::new() }));

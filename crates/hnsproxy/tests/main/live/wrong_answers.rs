@@ -111,6 +111,8 @@ fn memory_is_bounded(begin: impl Fn(&Live), end: impl Fn(&Live)) {
 fn memory_is_bounded_under(fault_mode: FaultMode) {
     memory_is_bounded(
         |live| {
+            // The fault concerns pages.
+            live.cluster.server.set_streamed_lists(StreamedLists::Forbidden);
             live.cluster.server.set_fault_mode_for(Kind::Service, fault_mode);
             live.cluster.server.forget();
             live.cluster.server.cut();
