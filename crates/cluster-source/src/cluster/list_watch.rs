@@ -167,9 +167,9 @@ impl ListWatch {
                 self.succeeded(progress);
                 Ok(Ended::List)
             }
-            Request::Verify(_) => {
+            Request::Verify { .. } => {
                 let page = decode::page::<K>(&response.page(1).await?)?;
-                progress.reflector.on_verified(&page.resource_version)?;
+                progress.reflector.on_verified(&page)?;
                 Ok(Ended::List)
             }
             Request::StreamList | Request::Watch(_) => {
