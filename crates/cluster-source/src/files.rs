@@ -1,7 +1,7 @@
 //! The cluster from files: one file, or all YAML and JSON files below a directory, in the order of their paths.
 //!
-//! The last content of a file stays valid while the file cannot be read, is empty, or is cut, so that a partly saved file does not delete Services. Of a file
-//! that has changed, only the documents and list items that have changed are parsed again.
+//! The last content of a file stays valid while the file cannot be read, is empty, or is cut, so that a partly saved file does not delete Services. That of
+//! all files stays valid while the directory has no files. Of a file that has changed, only the documents and list items that have changed are parsed again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -96,13 +96,18 @@ impl Files {
         Err(if errors.is_empty() { FileError::Empty { path: root.to_owned() } } else { errors.swap_remove(0) })
     }
 
-    /// Reads all files again. A file that cannot be read keeps its last content, and its error is returned.
+    /// Reads all files again. A file that cannot be read keeps its last content, and so do all files of a directory that has none any more. The
+    /// errors are returned.
     pub fn refresh(&mut self, now: Instant) -> Vec<FileError> {
         let mut errors = Vec::new();
         let paths = match file_list::list(&self.root) {
             Ok(paths) => paths,
             Err(ListError { path, source }) => return vec![FileError::Unreadable { path, source }],
         };
+        // An unmounted share and a swapped mount show an empty directory, too. It says nothing of what the cluster has.
+        if paths.is_empty() && !self.contents.is_empty() {
+            return vec![FileError::Empty { path: self.root.clone() }];
+        }
         self.contents.retain(|path, _| paths.contains(path));
         self.unconfirmed.retain(|path, _| paths.contains(path));
         for path in paths {
@@ -379,6 +384,23 @@ mod tests {
         let (files, errors) = Files::open(directory.path()).unwrap();
         assert!(matches!(errors.as_slice(), [FileError::Syntax { .. }]), "{errors:?}");
         assert_eq!(names(&files), ["NAME"]);
+    }
+
+    #[test]
+    fn a_directory_that_loses_all_files_keeps_their_content_until_it_has_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| directory.path().join(format!("{name}.yaml")));
+        fs::write(&one, SERVICE.replace("NAME", "one")).unwrap();
+        fs::write(&two, SERVICE.replace("NAME", "two")).unwrap();
+        let mut files = open(directory.path());
+        [&one, &two].into_iter().for_each(|path| fs::remove_file(path).unwrap());
+        let errors = files.refresh(now());
+        assert!(matches!(errors.as_slice(), [FileError::Empty { path }] if path == directory.path()), "{errors:?}");
+        assert_eq!(names(&files), ["one", "two"]);
+        // A file without objects says that there are none.
+        fs::write(directory.path().join("none.yaml"), "").unwrap();
+        assert!(files.refresh(now()).is_empty());
+        assert_eq!(names(&files), [""; 0]);
     }
 
     #[test]

@@ -25,7 +25,8 @@
 //!   field affects that field only;
 //! - after etcd was restored from a backup, the server accepts a watch from a resource version that it has not reached, and sends no
 //!   events. Here, after each break and each silent watch, a list with limit 1 checks that version. Such a server rejects it, and a relist
-//!   follows. A response that does not prove the version is an outage;
+//!   follows. The list is of the object that changed last: if it differs, the server has another history up to that version. A response
+//!   that does not prove the version is an outage;
 //! - there, any list replaces what is known. Here, one that lacks most of it is confirmed by a second list;
 //! - a server may not support streamed lists or a field selector, and an upgrade or downgrade may change this. Here, a reflector falls
 //!   back to pages, or drops the selector, when the server rejects the request;

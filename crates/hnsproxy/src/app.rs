@@ -24,6 +24,10 @@ use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::StatusStore;
 
+/// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
+/// that has been silent for two to two and two thirds of its timeouts, and that is a known outage.
+const MAX_SILENT_TIMEOUTS: u32 = 3;
+
 /// The process, ready to run.
 pub struct Bound<'a> {
     context: Context<'a>,
@@ -43,7 +47,7 @@ pub fn build<'a>(
     hns: Arc<Hns>,
     shutdown: &Shutdown,
 ) -> Result<Bound<'a>, CommandError> {
-    let store = Arc::new(StatusStore::new(Clock::new()));
+    let store = Arc::new(StatusStore::new(Clock::new(), args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
     let events = EventQueue::new(store.clone());
     let requested = events.clone();
     shutdown.on_request(move || requested.send(Event::Shutdown));

@@ -39,6 +39,8 @@ pub enum FaultMode {
     EndlessPages,
     /// Accepts watches, and then sends nothing on them, not even their end.
     Silent,
+    /// Accepts watches, sends nothing on them, and closes the connection after this time.
+    CutsWatches(Duration),
     /// Ends each watch at once, correctly, before it has sent anything.
     EndsWatches,
     /// Objects in lists are larger by this number of bytes.

@@ -67,6 +67,7 @@ fn serve_request(connection: &mut Connection, request: &Request) -> io::Result<(
         | FaultMode::RepeatedPages
         | FaultMode::EndlessPages
         | FaultMode::Silent
+        | FaultMode::CutsWatches(_)
         | FaultMode::EndsWatches
         | FaultMode::LargeObjects(_)
         | FaultMode::EndlessList

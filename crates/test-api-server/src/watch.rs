@@ -62,6 +62,11 @@ impl Watch {
         begin_chunks(connection.stream.get_mut())?;
         match fault_mode {
             FaultMode::Silent => return connection.wait_for_end(None),
+            FaultMode::CutsWatches(after) => {
+                connection.wait_for_end(Some(after))?;
+                connection.cut();
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             FaultMode::EndsWatches => {
                 connection.idle();
                 return end_chunks(connection.stream.get_mut());

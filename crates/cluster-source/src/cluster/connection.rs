@@ -19,7 +19,7 @@ use super::kind::{Kind, Selection};
 use super::limits::{MAX_ERROR_BODY, MAX_LINE, MAX_PAGE, PAGE_TIMEOUT};
 use super::line_buffer::LineBuffer;
 use super::rate_limiter::RateLimiter;
-use super::request::{Request, query};
+use super::request::{Request, path, query};
 use super::request_error::{RequestError, TlsFailure};
 use super::request_observer::RequestObserver;
 use super::tls::ServerCertificateError;
@@ -73,7 +73,8 @@ impl Connection {
         let (client, generation) =
             self.access.client().await.map_err(|error| RequestError::Client(error_chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
-        let built = http::Request::get(format!("{}?{query}", K::PATH)).header(ACCEPT, "application/json");
+        let built =
+            http::Request::get(format!("{}?{query}", path(request, K::PATH))).header(ACCEPT, "application/json");
         let built = built.body(Body::empty()).map_err(|error| RequestError::Connect(error.to_string()))?;
         let begun = self.now();
         let answered = timeout(self.response_timeout, client.send(built)).await;

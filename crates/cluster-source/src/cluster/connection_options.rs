@@ -19,7 +19,8 @@ pub struct ConnectionOptions {
     /// as unavailable. [`RESPONSE_TIMEOUT`](Self::RESPONSE_TIMEOUT) is meant for all API servers.
     pub response_timeout: Duration,
     /// For how long a watch may receive nothing before the resource version is verified; a random part, up to a third, is added. Longer than
-    /// the interval of bookmarks, which is a minute. After twice this time, the objects are listed again.
+    /// the interval of bookmarks, which is a minute. When the watches of a kind, one after the other, have received nothing for twice this
+    /// time, the objects are listed again. While such lists show nothing new, this time doubles twice.
     pub watch_timeout: Duration,
     /// The `User-Agent` header.
     pub user_agent: String,

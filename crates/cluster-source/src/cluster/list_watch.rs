@@ -14,12 +14,14 @@ use super::backoff::Backoff;
 use super::connection::{Connection, Lines, WatchRead};
 use super::decode;
 use super::kind::{Kind, Nodes, Services, Slices};
+use super::object::Event;
 use super::outage::{Outage, OutageTracker, SETTLE};
 use super::rate_limiter::RateLimiter;
 use super::reflector::Reflector;
 use super::request::Request;
 use super::request_error::RequestError;
 use super::request_observer::RequestObserver;
+use super::silence::{SilenceLimit, WatchSilence};
 use crate::change::Change;
 
 /// After a watch that lasted this long, the next one begins at once. After a shorter one, the reflector backs off, so that a server that
@@ -91,21 +93,35 @@ struct Progress<K: Kind> {
     backoff: Backoff,
     /// The errors since the last watch event that were answered by another request at once.
     at_once: u32,
-    /// When a list, a watch event or a bookmark was last received, or the first watch after a failure began. `None` after a failure: a watch
-    /// is silent only while the server accepts watches.
-    silent_since: Option<Duration>,
+    /// Unlike that of the status, it counts while lists replace silent watches, although that is an outage.
+    silence: WatchSilence,
+    silence_limit: SilenceLimit,
+}
+
+impl<K: Kind> Progress<K> {
+    fn unexplained_silence(&self, now: Duration) -> Duration {
+        self.silence.unexplained(now).unwrap_or_default()
+    }
 }
 
 impl ListWatch {
     async fn run<K: Kind>(&self, node_name: &str) {
         let reflector = Reflector::<K>::new(node_name, self.stream_lists);
-        let mut progress = Progress { reflector, backoff: Backoff::default(), at_once: 0, silent_since: None };
+        let mut progress = Progress {
+            reflector,
+            backoff: Backoff::default(),
+            at_once: 0,
+            silence: WatchSilence::default(),
+            silence_limit: SilenceLimit::new(self.watch_timeout, fastrand::f64()),
+        };
         loop {
-            let result = self.request(&mut progress).await;
-            if result.is_err() {
-                progress.silent_since = None;
-            }
-            let Progress { reflector, backoff, at_once: in_a_row, .. } = &mut progress;
+            let silent_for = progress.unexplained_silence(self.connection.now());
+            // Before each request, and not only after a watch that has received nothing: a watch may also end by an error, again and again. That
+            // the server answers requests in between does not show what the watches miss.
+            let is_silent = progress.reflector.is_complete() && silent_for >= progress.silence_limit.get();
+            let result =
+                if is_silent { Err(RequestError::Silent(silent_for)) } else { self.request(&mut progress).await };
+            let Progress { reflector, backoff, at_once: in_a_row, silence, .. } = &mut progress;
             let wait = match result {
                 Ok(Ended::List) => Duration::ZERO,
                 Ok(Ended::Unconfirmed) => CONFIRM_DELAY,
@@ -116,10 +132,12 @@ impl ListWatch {
                     // A different request follows, for example a relist: waiting would only delay the next changes.
                     let at_once = reflector.on_error(&error) && *in_a_row < MAX_AT_ONCE;
                     *in_a_row += u32::from(at_once);
-                    let is_silent = matches!(error, RequestError::Silent(_));
                     // Errors that a healthy server also causes are an outage only if they repeat.
                     let is_ordinary = at_once || error.is_ordinary() && backoff.has_at_most_one_failure();
                     self.failed::<K>(&error, is_silent || !is_ordinary);
+                    if !is_silent && self.outage.borrow().explains(K::NAME) {
+                        silence.set_outage(true, self.connection.now());
+                    }
                     let wait = backoff.next(fastrand::f64(), error.retry_after());
                     if at_once { Duration::ZERO } else { wait }
                 }
@@ -142,14 +160,16 @@ impl ListWatch {
                 // A page that is not the last one proves nothing: a list may have pages without end.
                 if progress.reflector.is_complete() {
                     self.received(progress);
+                    if !progress.reflector.receives_events() {
+                        progress.silence_limit.listed(progress.reflector.last_list_changed(), fastrand::f64());
+                    }
                 }
                 self.succeeded(progress);
                 Ok(Ended::List)
             }
-            Request::Verify(_) => {
+            Request::Verify { .. } => {
                 let page = decode::page::<K>(&response.page(1).await?)?;
-                progress.reflector.on_verified(&page.resource_version)?;
-                self.observer.current(K::NAME);
+                progress.reflector.on_verified(&page)?;
                 Ok(Ended::List)
             }
             Request::StreamList | Request::Watch(_) => {
@@ -171,11 +191,16 @@ impl ListWatch {
         timeout: Duration,
     ) -> Result<Ended, RequestError> {
         let begin = self.connection.now();
-        progress.silent_since.get_or_insert(begin);
         let mut received = false;
         loop {
-            // The objects of a streamed list follow each other, as the chunks of a page do; changes may take any time.
-            let timeout = if progress.reflector.is_complete() { timeout } else { self.response_timeout.min(timeout) };
+            // The objects of a streamed list follow each other, as the chunks of a page do; changes may take any time. The watch ends when a list
+            // is due.
+            let limit = if progress.reflector.is_complete() {
+                progress.silence_limit.get().saturating_sub(progress.unexplained_silence(self.connection.now()))
+            } else {
+                self.response_timeout
+            };
+            let timeout = limit.min(timeout);
             let read = lines.next(timeout).await;
             let now = self.connection.now();
             let lasted = now.saturating_sub(begin);
@@ -188,16 +213,19 @@ impl ListWatch {
                 WatchRead::Line(line) => {
                     let event = decode::event::<K>(line)?;
                     let is_change = progress.reflector.is_complete();
+                    // An event of an unknown type says nothing of the objects.
+                    let is_known = !matches!(event, Event::Unknown);
                     self.emit(progress.reflector.on_event(event)?);
                     if progress.reflector.is_unconfirmed() {
                         return Ok(self.unconfirmed::<K>());
                     }
                     progress.backoff.reset();
-                    received = true;
+                    received |= is_known;
                     if is_change {
                         progress.at_once = 0;
                     }
-                    if progress.reflector.is_complete() {
+                    if progress.reflector.is_complete() && is_known {
+                        progress.silence_limit.reset();
                         self.received(progress);
                         self.succeeded(progress);
                     }
@@ -205,13 +233,9 @@ impl ListWatch {
                 // A stream that stops within the initial list is broken.
                 WatchRead::Idle if !progress.reflector.is_complete() => return Err(RequestError::Timeout),
                 WatchRead::End if !progress.reflector.is_complete() => return Err(RequestError::ListEnded),
-                // After the list, the connection may be dead or the cluster quiet: a new watch is right for both. If the watches before it
-                // received nothing either, not even bookmarks, something between this node and the server holds the events back.
+                // After the list, the connection may be dead or the cluster quiet: a new watch is right for both, unless the silence
+                // has lasted for too long.
                 WatchRead::Idle | WatchRead::End => {
-                    let silent_for = now.saturating_sub(progress.silent_since.unwrap_or(begin));
-                    if silent_for >= self.watch_timeout * 2 {
-                        return Err(RequestError::Silent(silent_for));
-                    }
                     progress.reflector.on_end(received && !is_idle);
                     return Ok(Ended::Watch(lasted));
                 }
@@ -220,7 +244,7 @@ impl ListWatch {
     }
 
     fn received<K: Kind>(&self, progress: &mut Progress<K>) {
-        progress.silent_since = Some(self.connection.now());
+        progress.silence.received(self.connection.now());
         self.observer.current(K::NAME);
     }
 
@@ -244,7 +268,8 @@ impl ListWatch {
     }
 
     /// A request for a kind succeeded. While watches receive nothing, lists and accepted watches do not end the outage.
-    fn succeeded<K: Kind>(&self, progress: &Progress<K>) {
+    fn succeeded<K: Kind>(&self, progress: &mut Progress<K>) {
+        progress.silence.set_outage(false, self.connection.now());
         if !progress.reflector.receives_events() {
             return;
         }

@@ -35,6 +35,7 @@ mod request_error;
 mod request_observer;
 mod resource_version;
 mod server_url;
+mod silence;
 mod tls;
 mod userinfo;
 
@@ -45,4 +46,5 @@ pub use list_watch::list_watch;
 pub use plugin::kill_plugins;
 pub use read::{ReadError, read};
 pub use request_observer::RequestObserver;
+pub use silence::WatchSilence;
 pub use userinfo::hide_userinfo;

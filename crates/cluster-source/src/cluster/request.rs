@@ -15,10 +15,22 @@ pub(super) enum Request {
     List { next: Option<String>, limit: usize },
     /// The list as a stream, followed by the changes after it (`sendInitialEvents`).
     StreamList,
-    /// A list of one object, to check that the server has reached a resource version.
-    Verify(String),
+    /// A list of one object, to check that the server has reached a resource version. The object is the one of this namespace and name, if they
+    /// are given.
+    Verify { resource_version: String, object: Option<(String, String)> },
     /// The changes after a resource version.
     Watch(String),
+}
+
+/// The path of a request for the objects of a kind, which are those of all namespaces at `path`. With the namespace in the path and a field
+/// selector for the name, the API server reads one object instead of all. Unlike `get`, that needs no right that kube-proxy lacks.
+pub(super) fn path(request: &Request, path: &str) -> String {
+    match (request, path.rsplit_once('/')) {
+        (Request::Verify { object: Some((namespace, _)), .. }, Some((group, resource))) => {
+            format!("{group}/namespaces/{namespace}/{resource}")
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// The query parameters of a request. `jitter` is from 0 to 1.
@@ -27,8 +39,14 @@ pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> St
     if !selection.labels.is_empty() {
         query.append_pair("labelSelector", selection.labels);
     }
-    if !selection.fields.is_empty() {
-        query.append_pair("fieldSelector", &selection.fields);
+    let name = match request {
+        Request::Verify { object: Some((_, name)), .. } => Some(format!("metadata.name={name}")),
+        _ => None,
+    };
+    let fields = Some(selection.fields.clone()).filter(|fields| !fields.is_empty()).into_iter().chain(name);
+    let fields = fields.collect::<Vec<_>>().join(",");
+    if !fields.is_empty() {
+        query.append_pair("fieldSelector", &fields);
     }
     if matches!(request, Request::StreamList | Request::Watch(_)) {
         let seconds = (MIN_WATCH_SECONDS * (1.0 + jitter)) as u32;
@@ -46,9 +64,9 @@ pub(super) fn query(request: &Request, selection: &Selection, jitter: f64) -> St
         Request::StreamList => {
             query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
         }
-        Request::Verify(version) => {
+        Request::Verify { resource_version, .. } => {
             // If the server has not reached the version, it rejects a list, but accepts a watch and sends no events.
-            query.append_pair("limit", "1").append_pair("resourceVersion", version);
+            query.append_pair("limit", "1").append_pair("resourceVersion", resource_version);
             query.append_pair("resourceVersionMatch", "NotOlderThan");
         }
         Request::Watch(version) => {
@@ -81,9 +99,18 @@ mod tests {
             query(&Request::Watch("7".into()), &node, 1.0),
             "fieldSelector=metadata.name%3Dwin-1&watch=true&allowWatchBookmarks=true&timeoutSeconds=600&resourceVersion=7"
         );
+        let verify = |object| Request::Verify { resource_version: "7".into(), object };
         assert_eq!(
-            query(&Request::Verify("7".into()), &node, 0.0),
+            query(&verify(None), &node, 0.0),
             "fieldSelector=metadata.name%3Dwin-1&limit=1&resourceVersion=7&resourceVersionMatch=NotOlderThan"
         );
+        let object = verify(Some(("ns".into(), "a".into())));
+        assert_eq!(
+            query(&object, &services, 0.0),
+            "labelSelector=%21service.kubernetes.io%2Fservice-proxy-name&fieldSelector=spec.clusterIP%21%3DNone%2Cmetadata.name%3Da\
+             &limit=1&resourceVersion=7&resourceVersionMatch=NotOlderThan"
+        );
+        assert_eq!(path(&object, Slices::PATH), "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices");
+        assert_eq!(path(&verify(None), Services::PATH), "/api/v1/services");
     }
 }

@@ -37,6 +37,10 @@ pub(super) enum RequestError {
         version: String,
         before: String,
     },
+    /// The server has another history of the objects than the one that was known up to this resource version.
+    OtherHistory {
+        version: String,
+    },
     /// The server rejected the request.
     Api(ApiStatus),
 }
@@ -68,7 +72,7 @@ impl RequestError {
     pub(super) fn needs_relist(&self) -> bool {
         matches!(self, RequestError::Api(status) if status.version_unknown)
             || matches!(self.code(), Some(400 | 410 | 422))
-            || matches!(self, RequestError::VersionWentBack { .. })
+            || matches!(self, RequestError::VersionWentBack { .. } | RequestError::OtherHistory { .. })
     }
 
     /// Whether a healthy server occasionally causes this error.
@@ -89,6 +93,11 @@ impl RequestError {
     /// Whether the server may not support streamed lists: older servers reject the parameters, newer ones fail if etcd is too old.
     pub(super) fn may_lack_streamed_lists(&self) -> bool {
         self.is_bad_request() || self.code() == Some(500)
+    }
+
+    /// Whether the server, or a proxy, may not support the path of the request.
+    pub(super) fn may_lack_path(&self) -> bool {
+        matches!(self.code(), Some(403..=405))
     }
 
     /// Whether the server is healthy, but overloaded.
@@ -137,6 +146,9 @@ impl RequestError {
             ),
             RequestError::VersionWentBack { version, before } => format!(
                 "invalid response of API server {server}: resource version {version} of {resource} is older than {before}, which it had before"
+            ),
+            RequestError::OtherHistory { version } => format!(
+                "API server {server} has not the {resource} that it had at resource version {version}: etcd may have been restored from a backup"
             ),
             RequestError::Api(ApiStatus { code, message, .. }) => {
                 let why = if message.is_empty() { String::new() } else { format!(": {message}") };

@@ -8,8 +8,8 @@ pub trait RequestObserver: Send + Sync {
     fn rate_limited(&self, host: &str, method: &str, waited: Duration);
     /// A request was answered with an HTTP code, or failed without one.
     fn answered(&self, host: &str, method: &str, code: Option<u16>, took: Duration);
-    /// The API server has proved that what is known of a kind is current, by a list, a watch event or a bookmark, or by a list that
-    /// verified the resource version. `kind` is as in the field `kind` of objects.
+    /// The API server has proved that what is known of a kind is current, by a complete list, a watch event or a bookmark. `kind` is as in the
+    /// field `kind` of objects.
     fn current(&self, kind: &'static str) {
         let _ = kind;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,12 +17,16 @@ use tokio::sync::oneshot;
 const BOUND: Duration = Duration::from_secs(60);
 pub(crate) const NODE: &str = "win-1";
 
-/// Counts nothing.
-struct Unobserved;
+/// Counts the answers that prove that the known Services are current.
+#[derive(Default)]
+struct Observer(AtomicUsize);
 
-impl RequestObserver for Unobserved {
+impl RequestObserver for Observer {
     fn rate_limited(&self, _: &str, _: &str, _: Duration) {}
     fn answered(&self, _: &str, _: &str, _: Option<u16>, _: Duration) {}
+    fn current(&self, kind: &'static str) {
+        self.0.fetch_add(usize::from(kind == "Service"), Ordering::SeqCst);
+    }
 }
 
 /// The cluster that the emitted changes add up to.
@@ -68,6 +73,7 @@ pub(crate) struct Watching {
     pub(crate) outages: Vec<String>,
     /// The numbers of Services in all emitted lists.
     pub(crate) lists: Vec<usize>,
+    observer: Arc<Observer>,
     changes: Receiver<Vec<Change>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -94,19 +100,26 @@ impl Watching {
         let access = Arc::new(Access::open(&options).unwrap());
         let (sender, changes) = channel();
         let (stop, stopped) = oneshot::channel::<()>();
+        let observer = Arc::<Observer>::default();
+        let observing = observer.clone();
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let emit = move |changes| drop(sender.send(changes));
                 tokio::select! {
-                    () = list_watch(access, NODE, Arc::new(Unobserved), emit) => {}
+                    () = list_watch(access, NODE, observing, emit) => {}
                     _ = stopped => {}
                 }
             });
         };
         let known = Known { services: None, slices: None, node: None, problems: vec![], outage: None };
         let thread = Some(std::thread::spawn(run));
-        Self { server, known, outages: Vec::new(), lists: Vec::new(), changes, stop: Some(stop), thread }
+        Self { server, known, outages: Vec::new(), lists: Vec::new(), observer, changes, stop: Some(stop), thread }
+    }
+
+    /// How often the known Services were proved to be current.
+    pub(crate) fn proofs(&self) -> usize {
+        self.observer.0.load(Ordering::SeqCst)
     }
 
     /// Starts with a server that has these Services, and waits until they are known.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use test_api_server::{ApiServer, FaultMode, Kind, StreamedLists};
+use test_api_server::{ApiServer, FaultMode, Kind, Received, StreamedLists};
 
 use crate::cluster::{Known, Watching, cluster, service, slice};
 use crate::outages::{change, survives};
@@ -45,7 +45,7 @@ fn lists_replace_watches(fault_mode: FaultMode) {
     watching.until("the changes are known", |known| {
         (&known.services, &known.slices) == (&expected.services, &expected.slices) && known.outage.is_some()
     });
-    assert!(watching.outages[0].contains("not even a bookmark"), "{:?}", watching.outages);
+    assert!(watching.outages.iter().any(|outage| outage.contains("not even a bookmark")), "{:?}", watching.outages);
     watching.server.set_fault_mode(FaultMode::None);
     watching.server.cut();
     watching.until("the outage is resolved", |known| *known == expected);
@@ -59,6 +59,28 @@ fn silent_watches_are_replaced_by_lists() {
 #[test]
 fn watches_that_end_before_an_event_are_replaced_by_lists() {
     lists_replace_watches(FaultMode::EndsWatches);
+}
+
+#[test]
+fn watches_that_are_cut_before_an_event_are_replaced_by_lists() {
+    lists_replace_watches(FaultMode::CutsWatches(WATCH_TIMEOUT / 2));
+}
+
+#[test]
+fn a_verified_resource_version_does_not_prove_that_events_are_received() {
+    const ROUNDS: usize = 5;
+    let mut watching = Watching::on(&["a"]);
+    let before = watching.proofs();
+    for name in ["b", "c", "d", "e", "f"] {
+        watching.server.cut();
+        watching.server.put(service(name)).unwrap();
+        watching.until("the change is known", |known| known.services.as_ref().unwrap().contains(&format!("ns/{name}")));
+    }
+    // Lists of one Service: the first list is streamed.
+    let is_list = |request: &&Received| request.verb == "list" && request.path.ends_with("/services");
+    let verified = watching.server.received().iter().filter(is_list).count();
+    // The first list, and the events.
+    assert!(watching.proofs() - before <= ROUNDS + 1 && verified >= ROUNDS, "{} {verified}", watching.proofs());
 }
 
 #[test]

@@ -185,7 +185,7 @@ mod tests {
     use crate::clock::Clock;
 
     fn queue() -> (EventQueue, Origin) {
-        (EventQueue::new(Arc::new(StatusStore::new(Clock::new()))), Origin::default())
+        (EventQueue::new(Arc::new(StatusStore::new(Clock::new(), Duration::MAX))), Origin::default())
     }
 
     fn gone() -> Vec<Change> {

@@ -27,10 +27,6 @@ pub use event::{Event, EventQueue, Events};
 /// How long after an HNS notification the audit follows: a CNI creates the network or endpoint of a pod in several steps.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
 
-/// After this many timeouts of a watch without a response that proves what is known, and without an outage, the node is not ready. A silent
-/// watch is verified before twice its timeout, so its failure would be a known outage by then.
-const MAX_SILENT_TIMEOUTS: u32 = 3;
-
 /// What a control loop shares with the rest of the process. It stays the same when the configuration changes.
 #[derive(Clone)]
 pub struct Context<'a> {
@@ -185,14 +181,11 @@ impl<'a> ControlLoop<'a> {
         let configuration_error = self.configuration_error.clone();
         let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
         let file_reads = self.feed.file_reads();
-        let Context { args, store, .. } = &self.context;
-        let silent_watch = store.silent_watch(args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS);
         let status = Status {
             waiting_for_node,
             cluster_outage,
             insecure_skip_tls_verify,
             file_reads,
-            silent_watch,
             configuration_error,
             ..self.session.status()
         };
@@ -201,7 +194,7 @@ impl<'a> ControlLoop<'a> {
             let Counts { calls, writes } = self.session.counts();
             info!(native_calls = calls, writes, "HNS in sync");
         }
-        store.publish(status);
+        self.context.store.publish(status);
         Ok(next)
     }
 

@@ -59,6 +59,7 @@ impl Drop for Notifications {
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::sync::{Mutex, PoisonError};
+    use std::time::Duration;
 
     use hcn::Error;
     use hcn::call::{Call, Reply};
@@ -95,7 +96,7 @@ mod tests {
         let (release, released) = channel();
         let (ended, wait) = channel();
         let fake = Fake(Mutex::new(Some(Hangs(Mutex::new(released), ended))));
-        let events = EventQueue::new(Arc::new(StatusStore::new(Clock::new())));
+        let events = EventQueue::new(Arc::new(StatusStore::new(Clock::new(), Duration::MAX)));
         let mut notifications = Notifications::new(Arc::new(fake), events);
         notifications.subscribe();
         notifications.disconnected();

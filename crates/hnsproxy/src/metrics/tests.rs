@@ -29,6 +29,7 @@ fn snapshot() -> StatusSnapshot {
         status: Arc::new(status),
         changes,
         watches: WatchTimes::from([("Node", Duration::from_secs(1))]),
+        silent_watch: None,
         now,
     }
 }

@@ -108,7 +108,8 @@ mod tests {
         let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
         let elapsed = Duration::from_secs(seconds);
         let now = Now { elapsed, wall: start + elapsed };
-        StatusSnapshot { status: Arc::new(status.clone()), changes: *changes, watches: WatchTimes::new(), now }
+        let (status, watches) = (Arc::new(status.clone()), WatchTimes::new());
+        StatusSnapshot { status, changes: *changes, watches, silent_watch: None, now }
     }
 
     fn ask(probe: Probe, status: &Status, changes: &ChangeTimes, seconds: u64) -> (u16, Value) {

@@ -11,7 +11,7 @@ use proxy::{Progress, Tally};
 use serde::Serialize;
 
 use crate::log::LogFileStatus;
-use crate::status::{NotReady, Programming, StatusSnapshot, not_ready};
+use crate::status::{Lateness, NotReady, Programming, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
 const API_VERSION: &str = "hnsproxy/v1";
@@ -250,12 +250,13 @@ impl StatePage {
         overdue: Option<SlowCall>,
         drift: BTreeMap<&'static str, usize>,
     ) -> Self {
-        let StatusSnapshot { status, changes, now, .. } = snapshot;
+        let StatusSnapshot { status, changes, silent_watch, now, .. } = snapshot;
         let Progress {
             complete, load_balancers, endpoints, without_backends, backlog, failed, changes: arrivals, ..
         } = status.progress;
         let oldest = changes.oldest().map(|oldest| now.elapsed.saturating_sub(oldest));
-        let waiting_for: Vec<_> = not_ready(status, overdue, oldest).into_iter().map(ReasonPage::from).collect();
+        let lateness = Lateness { silent_watch: silent_watch.as_ref(), overdue, pending: oldest };
+        let waiting_for: Vec<_> = not_ready(status, lateness).into_iter().map(ReasonPage::from).collect();
         let network = |network: &crate::status::NetworkStatus| NetworkPage {
             name: network.name.clone(),
             id: network.id,
@@ -401,6 +402,7 @@ pub(super) mod tests {
             status: Arc::new(status),
             changes,
             watches: WatchTimes::from([("Service", Duration::from_secs(3700))]),
+            silent_watch: None,
             now,
         }
     }

@@ -17,10 +17,10 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 pub use programming::{Pace, Programming};
-pub use readiness::{NotReady, not_ready};
+pub use readiness::{Lateness, NotReady, not_ready};
 pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
 
-/// A watch of the API server that has received nothing for some time.
+/// A watch of the API server that has received nothing for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SilentWatch {
     /// As in the field `kind` of objects.
@@ -66,8 +66,6 @@ pub struct Status {
     pub liveness: Liveness,
     /// Why the API server is unavailable at present, if it is.
     pub cluster_outage: Option<String>,
-    /// The watch that has received nothing for too long, and for how long.
-    pub silent_watch: Option<SilentWatch>,
     /// Whether any server may pose as the API server, because the kubeconfig has `insecure-skip-tls-verify`.
     pub insecure_skip_tls_verify: bool,
     /// How often the files of the cluster were read again. None if the source is an API server.
@@ -109,7 +107,6 @@ impl Default for Status {
             programming: None,
             liveness: Liveness::Up,
             cluster_outage: None,
-            silent_watch: None,
             insecure_skip_tls_verify: false,
             file_reads: None,
             waiting_for_node: None,
@@ -167,7 +164,6 @@ impl Status {
             programming: None,
             liveness: reconciler.liveness(),
             cluster_outage: None,
-            silent_watch: None,
             insecure_skip_tls_verify: false,
             file_reads: None,
             waiting_for_node: None,

@@ -29,9 +29,18 @@ impl From<&Unready> for NotReady {
     }
 }
 
-/// What has to happen before HNS is in sync. Empty if it is. `overdue` is the HNS call in flight that exceeds its budget;
-/// `pending` is for how long the oldest change has been pending.
-pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Duration>) -> Vec<NotReady> {
+/// What has become late since the status was published. The control loop may have nothing to do, or may be blocked.
+#[derive(Debug, Default)]
+pub struct Lateness<'a> {
+    pub silent_watch: Option<&'a SilentWatch>,
+    /// The HNS call in flight that exceeds its budget.
+    pub overdue: Option<SlowCall>,
+    /// For how long the oldest change has been pending.
+    pub pending: Option<Duration>,
+}
+
+/// What has to happen before HNS is in sync. Empty if it is.
+pub fn not_ready(status: &Status, Lateness { silent_watch, overdue, pending }: Lateness<'_>) -> Vec<NotReady> {
     let reason = |unready: &Unready| match (unready, &status.programming) {
         (Unready::LoadBalancersPending(_), Some(programming)) => {
             NotReady { reason: unready.reason(), message: programming.to_string() }
@@ -52,7 +61,7 @@ pub fn not_ready(status: &Status, overdue: Option<SlowCall>, pending: Option<Dur
         inputs.push(NotReady { reason: "ClusterUnavailable", message: error.clone() });
     }
     // No known outage explains it, so only this reason shows that changes may be missing.
-    if let Some(SilentWatch { kind, silence }) = &status.silent_watch {
+    if let Some(SilentWatch { kind, silence }) = silent_watch {
         let message = format!("watch of {kind}: nothing received for {} s", silence.as_secs());
         inputs.push(NotReady { reason: "WatchSilent", message });
     }
@@ -76,7 +85,7 @@ mod tests {
     use crate::status::Programming;
 
     fn reasons(status: &Status) -> Vec<&'static str> {
-        not_ready(status, None, None).iter().map(|one| one.reason).collect()
+        not_ready(status, Lateness::default()).iter().map(|one| one.reason).collect()
     }
 
     #[test]
@@ -92,39 +101,46 @@ mod tests {
         let status = Status { unready: Vec::new(), ..Status::default() };
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(7) };
         let message = "HNS call: HcnCreateLoadBalancer takes 7.0 s".to_owned();
-        assert_eq!(not_ready(&status, Some(call), None), [NotReady { reason: "HNSCallOverdue", message }]);
-        assert_eq!(not_ready(&status, None, None), []);
+        let expected = [NotReady { reason: "HNSCallOverdue", message }];
+        assert_eq!(not_ready(&status, Lateness { overdue: Some(call), ..Lateness::default() }), expected);
+        assert_eq!(not_ready(&status, Lateness::default()), []);
     }
 
     #[test]
     fn a_change_that_is_pending_for_long_is_a_reason_if_there_is_no_other() {
         let mut status = Status { unready: Vec::new(), ..Status::default() };
         let message = "changes: pending for 11 s".to_owned();
+        let not_ready =
+            |status: &Status, pending| not_ready(status, Lateness { pending: Some(pending), ..Lateness::default() });
         let pending = Duration::from_secs(11);
-        assert_eq!(not_ready(&status, None, Some(pending)), [NotReady { reason: "ChangesPending", message }]);
-        assert_eq!(not_ready(&status, None, Some(MAX_PENDING)), []);
+        assert_eq!(not_ready(&status, pending), [NotReady { reason: "ChangesPending", message }]);
+        assert_eq!(not_ready(&status, MAX_PENDING), []);
         status.unready = vec![Unready::NotAudited];
-        assert_eq!(not_ready(&status, None, Some(pending)).len(), 1);
+        assert_eq!(not_ready(&status, pending).len(), 1);
     }
 
     #[test]
     fn a_silent_watch_is_a_reason_during_an_outage_of_another_kind_too() {
         let silent_watch = Some(SilentWatch { kind: "Service", silence: Duration::from_secs(301) });
-        let mut status = Status { silent_watch, unready: Vec::new(), ..Status::default() };
+        let not_ready = |status: &Status| {
+            not_ready(status, Lateness { silent_watch: silent_watch.as_ref(), ..Lateness::default() })
+        };
+        let mut status = Status { unready: Vec::new(), ..Status::default() };
         status.progress.complete = true;
         let message = "watch of Service: nothing received for 301 s".to_owned();
         let expected = [NotReady { reason: "WatchSilent", message }];
-        assert_eq!(not_ready(&status, None, None), expected);
+        assert_eq!(not_ready(&status), expected);
         status.cluster_outage = Some("no connection".into());
-        assert_eq!(not_ready(&status, None, None), expected);
+        assert_eq!(not_ready(&status), expected);
     }
 
     #[test]
     fn pending_load_balancers_are_described_with_an_estimate_while_they_are_programmed() {
         let load_balancers = Tally { desired: 8013, in_sync: 1024 };
         let mut status = Status { unready: vec![Unready::LoadBalancersPending(load_balancers)], ..Status::default() };
-        let message =
-            |status: &Status| not_ready(status, None, None).into_iter().map(|one| one.message).collect::<String>();
+        let message = |status: &Status| {
+            not_ready(status, Lateness::default()).into_iter().map(|one| one.message).collect::<String>()
+        };
         assert_eq!(message(&status), "load balancers: 6989 of 8013 pending");
         status.programming = Some(Programming { load_balancers, left: Some(Duration::from_secs(240)) });
         assert_eq!(message(&status), "programmed 1024 of 8013 load balancers, 12 % done, about 4 min left");

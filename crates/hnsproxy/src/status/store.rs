@@ -3,10 +3,11 @@
 //! Beside the last [`Status`] are the [`ChangeTimes`] and the [`WatchTimes`]. The thread that reads the cluster records there
 //! when changes and watch events arrived, since the control loop may be blocked in an HNS call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cluster_source::cluster::WatchSilence;
 use cluster_source::kubernetes::node::Node;
 use proxy::Liveness;
 use tokio::sync::watch;
@@ -99,21 +100,28 @@ impl ChangeTimes {
 /// When the API server last proved that what is known of a kind is current, by kind. Empty for files.
 pub type WatchTimes = BTreeMap<&'static str, Duration>;
 
+/// By kind.
 #[derive(Debug, Default)]
-struct Watches {
-    times: WatchTimes,
-    /// The kinds whose requests fail for a reason that was reported.
-    in_outage: BTreeSet<&'static str>,
-}
+struct Watches(BTreeMap<&'static str, WatchSilence>);
 
 impl Watches {
-    /// The watch that has been silent for the longest time, if that exceeds a limit. An outage of one kind does not explain the silence of
-    /// another.
+    fn of(&mut self, kind: &'static str) -> &mut WatchSilence {
+        self.0.entry(kind).or_default()
+    }
+
+    /// The kinds that were listed.
+    fn times(&self) -> WatchTimes {
+        self.0.iter().filter_map(|(kind, silence)| Some((*kind, silence.received_at()?))).collect()
+    }
+
+    /// The watch that has been silent for the longest time outside of outages, if that exceeds a limit. An outage of one kind does not explain
+    /// the silence of another.
     fn silent(&self, now: Duration, limit: Duration) -> Option<SilentWatch> {
-        let unexplained = self.times.iter().filter(|(kind, _)| !self.in_outage.contains(*kind));
-        let (kind, at) = unexplained.min_by_key(|(_, at)| **at)?;
-        let silence = now.saturating_sub(*at);
-        (silence > limit).then_some(SilentWatch { kind, silence })
+        let unexplained = self.0.iter().filter(|(_, silence)| !silence.is_in_outage());
+        let silent = unexplained.filter_map(|(kind, silence)| Some((silence.unexplained(now)?, *kind)));
+        let (_, kind) = silent.max().filter(|(silence, _)| *silence > limit)?;
+        let silence = now.saturating_sub(self.0.get(kind)?.received_at()?);
+        Some(SilentWatch { kind, silence })
     }
 }
 
@@ -124,6 +132,8 @@ pub struct StatusSnapshot {
     pub status: Arc<Status>,
     pub changes: ChangeTimes,
     pub watches: WatchTimes,
+    /// The watch that has been silent for the longest time, if that is too long and no outage of its kind explains it.
+    pub silent_watch: Option<SilentWatch>,
     pub now: Now,
 }
 
@@ -178,6 +188,7 @@ impl NodeRead {
 #[derive(Debug)]
 pub struct StatusStore {
     clock: Clock,
+    max_watch_silence: Duration,
     changes: Mutex<ChangeTimes>,
     node: Mutex<NodeRead>,
     watches: Mutex<Watches>,
@@ -185,9 +196,11 @@ pub struct StatusStore {
 }
 
 impl StatusStore {
-    pub fn new(clock: Clock) -> Self {
+    /// `max_watch_silence` is the time after which a watch counts as silent.
+    pub fn new(clock: Clock, max_watch_silence: Duration) -> Self {
         Self {
             clock,
+            max_watch_silence,
             changes: Mutex::default(),
             node: Mutex::default(),
             watches: Mutex::default(),
@@ -222,22 +235,12 @@ impl StatusStore {
 
     /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
     pub fn kind_is_current(&self, kind: &'static str) {
-        self.lock_watches().times.insert(kind, self.now().elapsed);
+        self.lock_watches().of(kind).received(self.now().elapsed);
     }
 
     /// Records whether requests for a kind fail for a reason that was reported as an outage. May be called from any thread.
     pub fn kind_in_outage(&self, kind: &'static str, in_outage: bool) {
-        let mut watches = self.lock_watches();
-        if in_outage {
-            watches.in_outage.insert(kind);
-        } else {
-            watches.in_outage.remove(kind);
-        }
-    }
-
-    /// The watch that has been silent for the longest time, if that exceeds a limit and no outage of its kind explains it.
-    pub fn silent_watch(&self, limit: Duration) -> Option<SilentWatch> {
-        self.lock_watches().silent(self.now().elapsed, limit)
+        self.lock_watches().of(kind).set_outage(in_outage, self.now().elapsed);
     }
 
     pub fn run_started(&self) {
@@ -293,11 +296,14 @@ impl StatusStore {
     }
 
     pub fn snapshot(&self) -> StatusSnapshot {
+        let (now, watches) = (self.now(), self.lock_watches());
         StatusSnapshot {
             status: self.status.borrow().clone(),
             changes: *self.lock(),
-            watches: self.lock_watches().times.clone(),
-            now: self.now(),
+            watches: watches.times(),
+            // Decided here and not by the loop: with a long audit interval, the loop may have nothing to do for an hour.
+            silent_watch: watches.silent(now.elapsed, self.max_watch_silence),
+            now,
         }
     }
 
@@ -352,12 +358,17 @@ mod tests {
         );
     }
 
+    fn watches(times: &[(&'static str, Duration)]) -> Watches {
+        let mut watches = Watches::default();
+        times.iter().for_each(|(kind, at)| watches.of(kind).received(*at));
+        watches
+    }
+
     #[test]
     fn the_watch_that_has_been_silent_for_the_longest_time_is_named() {
         let at = Duration::from_secs;
         let silent = |times: &[(&'static str, Duration)]| {
-            let watches = Watches { times: times.iter().copied().collect(), ..Watches::default() };
-            watches.silent(at(100), at(60)).map(|SilentWatch { kind, silence }| (kind, silence))
+            watches(times).silent(at(100), at(60)).map(|SilentWatch { kind, silence }| (kind, silence))
         };
         assert_eq!(silent(&[]), None, "files have no watches");
         assert_eq!(silent(&[("Node", at(40)), ("Service", at(90))]), None);
@@ -367,12 +378,14 @@ mod tests {
     #[test]
     fn an_outage_of_one_kind_does_not_explain_the_silence_of_another() {
         let at = Duration::from_secs;
-        let mut watches = Watches::default();
-        watches.times.extend([("Node", at(10)), ("Service", at(20))]);
-        watches.in_outage.insert("Node");
+        let mut watches = watches(&[("Node", at(10)), ("Service", at(20))]);
+        watches.of("Node").set_outage(true, at(20));
         assert_eq!(watches.silent(at(100), at(60)), Some(SilentWatch { kind: "Service", silence: at(80) }));
-        watches.in_outage.insert("Service");
-        assert_eq!(watches.silent(at(100), at(60)), None);
+        watches.of("Service").set_outage(true, at(100));
+        assert_eq!(watches.silent(at(200), at(60)), None);
+        // The time before the outage counts.
+        watches.of("Service").set_outage(false, at(200));
+        assert_eq!(watches.silent(at(201), at(60)), Some(SilentWatch { kind: "Service", silence: at(181) }));
     }
 
     #[test]
@@ -406,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_the_source_says_of_the_node_is_published_at_once_and_stays() {
-        let store = StatusStore::new(Clock::new());
+        let store = StatusStore::new(Clock::new(), Duration::MAX);
         let eligible = |eligible| Node { name: "n".into(), zone: None, ips: vec![], pod_cidrs: vec![], eligible };
         let published = || (store.snapshot().status.node.found, store.snapshot().status.node.eligible);
         store.node_read(Some(&eligible(true)));
@@ -429,7 +442,7 @@ mod tests {
             let check = |local| HealthCheck { port: 30000, uid: None, local: [(Family::V4, local)].into() };
             local.iter().map(|(service, local)| (name(service), check(*local))).collect()
         };
-        let store = StatusStore::new(Clock::new());
+        let store = StatusStore::new(Clock::new(), Duration::MAX);
         let publish = |complete: bool, now: &HealthChecks, unplanned: &[&str]| {
             let mut status = Status { health_checks: now.clone(), ..Status::default() };
             (status.progress.complete, status.progress.unplanned) = (complete, unplanned.len());

@@ -83,6 +83,11 @@ fn a_silent_watch_sends_nothing_until_it_is_cut() {
 }
 
 #[test]
+fn a_watch_can_be_cut_before_it_has_sent_anything() {
+    assert!(get(&server(FaultMode::CutsWatches(Duration::from_millis(1))), WATCH).chunk().is_err());
+}
+
+#[test]
 fn a_watch_can_end_before_it_has_sent_anything() {
     assert_eq!(get(&server(FaultMode::EndsWatches), WATCH).chunk().unwrap(), "");
 }

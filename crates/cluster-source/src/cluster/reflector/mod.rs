@@ -5,10 +5,15 @@
 //!
 //! After every break, and after a watch that received nothing, a request verifies that the server has reached the last resource version,
 //! before the watch continues. If etcd was restored from a backup, the server is behind that version: it would accept the watch, and send
-//! no events until it has caught up.
+//! no events until it has caught up. If the new history has passed that version already, the object that changed last usually shows it: see
+//! [`newest`].
+
+mod newest;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use self::newest::Newest;
 use super::decode::DecodeError;
 use super::kind::{Kind, Selection};
 use super::known::Known;
@@ -56,6 +61,17 @@ pub(super) struct Reflector<K: Kind> {
     silent: bool,
     /// The objects of an incomplete list.
     list: BTreeMap<String, K::Item>,
+    /// The object of them that changed last.
+    list_newest: Option<Newest>,
+    /// The object that changed last. `None` without a list, or if that list was empty.
+    newest: Option<Newest>,
+    /// How often the present verification was refused, or succeeded, alternately: it names an object if this is even.
+    refusals: u8,
+    /// A hash of the names and resource versions of these objects, in any order.
+    list_hash: u64,
+    /// That of the last list. `None` if events were received since.
+    last_list_hash: Option<u64>,
+    last_list_changed: bool,
     /// The size of the text of these objects in bytes, each counted with at least [`MIN_OBJECT`].
     list_bytes: usize,
     /// The resource versions of objects whose problems were emitted, by `namespace/name`.
@@ -74,6 +90,12 @@ impl<K: Kind> Reflector<K> {
             known: Known::default(),
             silent: false,
             list: BTreeMap::new(),
+            list_newest: None,
+            newest: None,
+            refusals: 0,
+            list_hash: 0,
+            last_list_hash: None,
+            last_list_changed: true,
             list_bytes: 0,
             reported: BTreeMap::new(),
             list_reported: BTreeMap::new(),
@@ -90,7 +112,10 @@ impl<K: Kind> Reflector<K> {
             State::Listing if self.streams_list() => Request::StreamList,
             State::Listing => Request::List { next: None, limit },
             State::Paging { next, .. } => Request::List { next: Some(next.clone()), limit },
-            State::Watching { resource_version, unverified: true } => Request::Verify(resource_version.clone()),
+            State::Watching { resource_version, unverified: true } => {
+                let object = self.newest.as_ref().filter(|_| self.refusals.is_multiple_of(2)).and_then(Newest::name);
+                Request::Verify { resource_version: resource_version.clone(), object }
+            }
             State::Watching { resource_version, unverified: false } => Request::Watch(resource_version.clone()),
         }
     }
@@ -113,6 +138,11 @@ impl<K: Kind> Reflector<K> {
     /// Whether watches work: the last one received something, or was not silent for too long.
     pub(super) fn receives_events(&self) -> bool {
         !self.silent
+    }
+
+    /// Whether the last list differs from the one before it, or may differ.
+    pub(super) fn last_list_changed(&self) -> bool {
+        self.last_list_changed
     }
 
     /// # Errors
@@ -146,16 +176,25 @@ impl<K: Kind> Reflector<K> {
         Ok(changes)
     }
 
-    /// A list from the last resource version on was answered by a list of this version. That the server has answered proves nothing: a
-    /// proxy or a faulty cache may ignore the version of the request.
+    /// A list from the last resource version on was answered by this page. That the server has answered proves nothing: a proxy or a faulty
+    /// cache may ignore the version of the request.
     ///
     /// # Errors
-    /// If the server has not reached the last resource version.
-    pub(super) fn on_verified(&mut self, reached: &str) -> Result<(), RequestError> {
+    /// If the server has not reached the last resource version, or has another history up to it.
+    pub(super) fn on_verified(&mut self, page: &Page<K::Item>) -> Result<(), RequestError> {
         let State::Watching { resource_version, unverified } = &mut self.state else { return Ok(()) };
-        if is_older(reached, resource_version) {
-            return Err(went_back(reached, resource_version));
+        if is_older(&page.resource_version, resource_version) {
+            return Err(went_back(&page.resource_version, resource_version));
         }
+        if self.newest.as_ref().is_some_and(|newest| newest.contradicts(&page.objects, resource_version)) {
+            return Err(RequestError::OtherHistory { version: resource_version.clone() });
+        }
+        // A starting server forbids everything for a moment, so the first refusal may not have been that of the path.
+        if self.refusals == 1 {
+            self.refusals = 2;
+            return Ok(());
+        }
+        self.refusals = 0;
         *unverified = false;
         Ok(())
     }
@@ -164,12 +203,16 @@ impl<K: Kind> Reflector<K> {
     /// If the event is an `ERROR`, or older than the one before it, so that the watch cannot continue; or if the list is too large.
     pub(super) fn on_event(&mut self, event: Event<K::Item>) -> Result<Vec<Change>, RequestError> {
         let mut changes = Vec::new();
+        if self.is_complete() && matches!(event, Event::Applied(_) | Event::Deleted(_)) {
+            self.last_list_hash = None;
+        }
         match (event, self.is_complete()) {
             (Event::Applied(object), _) if self.is_other(&object.identity) => {}
             (Event::Deleted(identity), _) if self.is_other(&identity) => {}
             (Event::Applied(object), false) => self.collect(object, &mut changes)?,
             (Event::Applied(object), true) => {
                 self.reach(&object.identity.resource_version)?;
+                self.newest = Some(Newest::applied(&object.identity));
                 self.report(&object.identity, object.problems, &mut changes);
                 let name = object.identity.full_name();
                 changes.push(match object.item {
@@ -186,9 +229,11 @@ impl<K: Kind> Reflector<K> {
             }
             (Event::Deleted(identity), false) => {
                 self.list.remove(&identity.full_name());
+                self.list_newest.take_if(|newest| newest.is_of(&identity));
             }
             (Event::Deleted(identity), true) => {
                 self.reach(&identity.resource_version)?;
+                self.newest = Some(Newest::deleted(&identity));
                 let name = identity.full_name();
                 self.reported.remove(&name);
                 self.known.remove(&name);
@@ -198,7 +243,9 @@ impl<K: Kind> Reflector<K> {
                 self.complete(resource_version, &mut changes);
             }
             (Event::Bookmark { resource_version, .. }, true) => self.reach(&resource_version)?,
-            (Event::Bookmark { .. }, false) | (Event::Unknown, _) => {}
+            (Event::Bookmark { .. }, false) => {}
+            // It says nothing of the objects, so it does not show that watches work.
+            (Event::Unknown, _) => return Ok(changes),
             (Event::Error(status), _) => return Err(RequestError::Api(status)),
         }
         self.silent = false;
@@ -232,6 +279,16 @@ impl<K: Kind> Reflector<K> {
             (State::Listing | State::Paging { .. }, RequestError::PageTooLarge { .. }) if self.page_limit > 1 => {
                 self.page_limit = (self.page_limit / PAGE_LIMIT_DIVISOR).max(1);
                 true
+            }
+            // A proxy may know only the paths that kube-proxy requests.
+            (State::Watching { unverified: true, .. }, error) if error.may_lack_path() => {
+                self.refusals = if self.refusals.is_multiple_of(2) { self.refusals + 1 } else { 0 };
+                self.refusals > 0
+            }
+            // A server or cache that ignores the limit of one object would answer each verification so.
+            (State::Watching { .. }, RequestError::PageTooLarge { .. }) => {
+                self.relist();
+                false
             }
             (State::Watching { unverified, .. }, error) => {
                 // An overloaded server (429) is running, so etcd was not restored meanwhile: the version is still valid.
@@ -277,7 +334,7 @@ impl<K: Kind> Reflector<K> {
 
     fn clear_list(&mut self) {
         self.list.clear();
-        self.list_bytes = 0;
+        (self.list_bytes, self.list_hash, self.list_newest) = (0, 0, None);
         self.list_reported.clear();
     }
 
@@ -296,6 +353,12 @@ impl<K: Kind> Reflector<K> {
             return Err(DecodeError::new(reason, object.identity.full_name().as_bytes()).into());
         }
         let name = object.identity.full_name();
+        let mut hasher = DefaultHasher::new();
+        (&name, &object.identity.resource_version).hash(&mut hasher);
+        self.list_hash = self.list_hash.wrapping_add(hasher.finish());
+        if self.list_newest.as_ref().is_none_or(|newest| !newest.is_newer_than(&object.identity)) {
+            self.list_newest = Some(Newest::applied(&object.identity));
+        }
         self.report(&object.identity, object.problems, changes);
         match object.item {
             Some(item) => self.list.insert(name, item),
@@ -311,6 +374,9 @@ impl<K: Kind> Reflector<K> {
             return;
         }
         self.state = State::Watching { resource_version, unverified: false };
+        let list_hash = Some(std::mem::take(&mut self.list_hash));
+        self.last_list_changed = std::mem::replace(&mut self.last_list_hash, list_hash) != list_hash;
+        self.newest = self.list_newest.take();
         self.list_bytes = 0;
         self.reported = std::mem::take(&mut self.list_reported);
         changes.push(K::reset(std::mem::take(&mut self.list).into_values().collect()));

@@ -100,6 +100,16 @@ fn at_five() -> Subject {
     reflector
 }
 
+/// The verification of [`at_five`].
+fn verify() -> Request {
+    Request::Verify { resource_version: "5".into(), object: Some(("ns".into(), "a".into())) }
+}
+
+/// Its answer, if nothing has changed.
+fn a_at_three(reached: &str) -> Page<Service> {
+    page(vec![object("a", "3")], reached, None)
+}
+
 #[test]
 fn a_streamed_list_is_emitted_when_complete_and_then_each_change() {
     let mut reflector = reflector();
@@ -175,10 +185,10 @@ fn an_expired_continue_token_restarts_the_list() {
 fn after_a_break_the_resource_version_is_verified_and_the_watch_continues() {
     let mut reflector = at_five();
     reflector.on_error(&RequestError::ConnectionLost("reset".into()));
-    assert_eq!(reflector.request(), Request::Verify("5".into()));
+    assert_eq!(reflector.request(), verify());
     reflector.on_error(&RequestError::Connect("refused".into()));
-    assert_eq!(reflector.request(), Request::Verify("5".into()));
-    reflector.on_verified("5").unwrap();
+    assert_eq!(reflector.request(), verify());
+    reflector.on_verified(&a_at_three("5")).unwrap();
     assert_eq!(reflector.request(), Request::Watch("5".into()));
     reflector.on_error(&api_error(429));
     assert_eq!(reflector.request(), Request::Watch("5".into()), "an overloaded server still has the version");
@@ -205,7 +215,7 @@ fn a_response_that_proves_an_older_version_is_relisted() {
     for reached in ["4", "5", "6", "odd"] {
         let mut reflector = at_five();
         reflector.on_error(&RequestError::ConnectionLost("reset".into()));
-        let verified = reflector.on_verified(reached);
+        let verified = reflector.on_verified(&a_at_three(reached));
         let went_back = RequestError::VersionWentBack { version: "4".into(), before: "5".into() };
         if reached == "4" {
             assert_eq!(verified, Err(went_back.clone()));
@@ -225,10 +235,56 @@ fn a_response_that_proves_an_older_version_is_relisted() {
 fn a_watch_that_received_nothing_is_verified() {
     let mut reflector = at_five();
     reflector.on_end(false);
-    assert_eq!(reflector.request(), Request::Verify("5".into()));
-    reflector.on_verified("5").unwrap();
+    assert_eq!(reflector.request(), verify());
+    reflector.on_verified(&a_at_three("5")).unwrap();
     reflector.on_end(true);
     assert_eq!(reflector.request(), Request::Watch("5".into()));
+}
+
+#[test]
+fn an_object_that_differs_from_the_known_one_at_the_known_version_is_relisted() {
+    let other_history = RequestError::OtherHistory { version: "9".into() };
+    let verified = |event: Event<Service>, answer: &[(&str, &str)]| {
+        let mut reflector = at_five();
+        take(&mut reflector, event);
+        take(&mut reflector, bookmark("9", false));
+        reflector.on_end(false);
+        let objects = answer.iter().map(|(name, version)| object(name, version)).collect();
+        let result = reflector.on_verified(&page(objects, "12", None));
+        if let Err(error) = &result {
+            assert_eq!((error, reflector.on_error(error)), (&other_history, true));
+            assert_eq!(reflector.request(), Request::StreamList);
+        }
+        result.is_ok()
+    };
+    assert!(verified(applied("b", "8"), &[("b", "8")]));
+    assert!(verified(applied("b", "8"), &[("b", "11")]), "the watch sends this change");
+    assert!(!verified(applied("b", "8"), &[("b", "7")]));
+    assert!(!verified(applied("b", "8"), &[]));
+    assert!(verified(deleted("a", "8"), &[]));
+    assert!(!verified(deleted("a", "8"), &[("a", "3")]));
+}
+
+#[test]
+fn a_verification_that_is_refused_names_no_object_if_that_is_the_reason() {
+    let plain = Request::Verify { resource_version: "5".into(), object: None };
+    let (refusal, other) = (api_error(403), page(vec![object("first", "1")], "5", None));
+    let mut reflector = at_five();
+    reflector.on_end(false);
+    // The server starts, and refuses both.
+    assert!(reflector.on_error(&refusal));
+    assert_eq!(reflector.request(), plain);
+    assert!(!reflector.on_error(&refusal));
+    assert_eq!(reflector.request(), verify());
+    // The name is refused each time.
+    for next in [verify(), Request::Watch("5".into())] {
+        assert!(reflector.on_error(&refusal));
+        assert_eq!(reflector.request(), plain);
+        reflector.on_verified(&other).unwrap();
+        assert_eq!(reflector.request(), next);
+    }
+    reflector.on_end(false);
+    assert_eq!(reflector.request(), verify(), "the next time, the server may support it");
 }
 
 #[test]
@@ -239,10 +295,33 @@ fn silent_watches_are_replaced_by_lists_until_one_receives_something() {
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), [""; 0], "unconfirmed");
     assert_eq!(words(reflector.on_page(page(vec![object("b", "6")], "7", None)).unwrap()), ["all: b"]);
     assert_eq!((reflector.request(), reflector.receives_events()), (Request::Watch("7".into()), false));
+    take(&mut reflector, Event::Unknown);
+    assert!(!reflector.receives_events());
     take(&mut reflector, bookmark("8", false));
     assert!(reflector.receives_events());
     reflector.on_error(&api_error(410));
     assert_eq!(reflector.request(), Request::StreamList);
+}
+
+#[test]
+fn a_list_that_shows_what_the_last_list_showed_has_not_changed() {
+    let mut reflector = at_five();
+    let mut list = |event: Option<Event<Service>>, objects: &[(&str, &str)]| {
+        event.into_iter().for_each(|event| drop(take(&mut reflector, event)));
+        reflector.on_error(&RequestError::Silent(Duration::from_secs(200)));
+        let objects = objects.iter().map(|(name, version)| object(name, version)).collect();
+        reflector.on_page(page(objects, "9", None)).unwrap();
+        reflector.last_list_changed()
+    };
+    let changed = [
+        list(None, &[("a", "3")]),
+        list(None, &[("a", "3"), ("b", "9")]),
+        list(None, &[("b", "9"), ("a", "3")]),
+        list(None, &[("a", "9"), ("b", "9")]),
+        list(Some(applied("b", "9")), &[("a", "9"), ("b", "9")]),
+        list(Some(bookmark("9", false)), &[("a", "9"), ("b", "9")]),
+    ];
+    assert_eq!(changed, [false, true, false, true, true, false]);
 }
 
 #[test]
@@ -302,6 +381,15 @@ fn a_page_that_is_too_large_is_requested_with_fewer_objects() {
     let small = page(vec![object("b", "1")], "5", Some("u"));
     reflector.on_page(small).unwrap();
     assert_eq!(reflector.request(), list(Some("u")));
+}
+
+#[test]
+fn a_verification_that_is_too_large_is_replaced_by_a_list() {
+    let mut reflector = at_five();
+    reflector.on_end(false);
+    assert_eq!(reflector.request(), verify());
+    assert!(!reflector.on_error(&RequestError::PageTooLarge { objects: 1 }));
+    assert_eq!(reflector.request(), Request::StreamList);
 }
 
 #[test]

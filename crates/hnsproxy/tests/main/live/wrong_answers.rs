@@ -55,7 +55,8 @@ fn changes_are_programmed_and_an_outage_is_reported_while_watches_stay_silent() 
 
 #[test]
 fn a_list_without_a_last_page_is_no_sign_of_life() {
-    let live = Live::start(BOUTIQUE, &["--watch-timeout=1"]);
+    // Without an audit, the control loop has nothing to do meanwhile.
+    let live = Live::start(BOUTIQUE, &["--watch-timeout=1", "--hns-audit-interval=3600"]);
     let server = &live.cluster.server;
     server.set_bookmark_interval(Some(Duration::from_millis(30)));
     server.set_streamed_lists(StreamedLists::Forbidden);
@@ -110,6 +111,8 @@ fn memory_is_bounded(begin: impl Fn(&Live), end: impl Fn(&Live)) {
 fn memory_is_bounded_under(fault_mode: FaultMode) {
     memory_is_bounded(
         |live| {
+            // The fault concerns pages.
+            live.cluster.server.set_streamed_lists(StreamedLists::Forbidden);
             live.cluster.server.set_fault_mode_for(Kind::Service, fault_mode);
             live.cluster.server.forget();
             live.cluster.server.cut();
