@@ -1,6 +1,7 @@
 //! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
 
 mod check;
+mod created;
 mod described;
 mod expectations;
 mod foreign;
@@ -36,6 +37,7 @@ use crate::instance_lock::InstanceLock;
 use crate::output;
 use crate::shutdown::Shutdown;
 use check::{Answer, Check, answer};
+use created::Created;
 use inspect::Inspected;
 use removal::Removed;
 use stopwatch::Stopwatch;
@@ -74,7 +76,8 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     if !args.yes {
         confirm()?;
     }
-    let shutdown = Shutdown::on_signals()?;
+    let created = Created::default();
+    let shutdown = shutdown(&created)?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let is_stopped = Arc::new(AtomicBool::new(false));
     let requested = is_stopped.clone();
@@ -91,7 +94,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
     // Those of a killed probe would be in the way.
-    ensure_none_left(&remove(&hns, api)?)?;
+    ensure_none_left(&remove(&hns, api, &created)?)?;
     let mut writer = Writer {
         hcn: hns.hcn(),
         client: hns.client(api),
@@ -101,12 +104,13 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
         overlay: network.kind.is_overlay(),
         is_stopped: &|| is_stopped.load(Ordering::SeqCst),
         needed: BTreeSet::new(),
+        created: created.clone(),
         findings: Vec::new(),
     };
     let result = writer.run(&stopwatch, args.samples.get());
     writer.client.release_network(id);
     survey.findings.extend(writer.findings);
-    let removal = remove(&hns, api);
+    let removal = remove(&hns, api, &created);
     let observed = match &removal {
         Ok(Removed { left, .. }) if !left.is_empty() => Answer::with(answer::SOME_NOT, Some(left.to_string())),
         Ok(Removed { unread, .. }) if !unread.is_empty() => {
@@ -126,13 +130,26 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
 
 /// Removes what killed probes have left.
 fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
-    let shutdown = Shutdown::on_signals()?;
+    let created = Created::default();
+    let shutdown = shutdown(&created)?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let version = hns.client(ApiVersion::V1).version()?;
-    let removal = remove(&hns, hns.api_version(version))?;
+    let removal = remove(&hns, hns.api_version(version), &created)?;
     ensure_confirmed(&removal)?;
     tracing::info!(objects = removal.count, "removed the objects of the probe");
     Ok(IN_SYNC)
+}
+
+/// The shutdown of a probe that writes. Without a limit: where a write takes seconds, the removal takes longer than the limit of other commands.
+fn shutdown(created: &Created) -> Result<Shutdown, CommandError> {
+    let shutdown = Shutdown::on_signals_unlimited()?;
+    let created = created.clone();
+    shutdown.leaves(move || {
+        let left = created.not_deleted();
+        (!left.is_empty()).then(|| format!("left behind: {left}; remove with `hnsproxy probe --cleanup`"))
+    });
+    shutdown.on_request(|| tracing::info!("shutdown requested; removing the objects of the probe"));
+    Ok(shutdown)
 }
 
 /// Opens HNS as the only hnsproxy that writes to it. `None` if a shutdown is requested first. Unlike in other commands, reads are still made after
@@ -151,8 +168,8 @@ fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspect
 }
 
 /// Removes the objects of all probes.
-fn remove(hns: &Hns, api: ApiVersion) -> Result<Removed, hcn::Error> {
-    removal::remove(&*hns.hcn(), &hns.client(api))
+fn remove(hns: &Hns, api: ApiVersion, created: &Created) -> Result<Removed, hcn::Error> {
+    removal::remove(&*hns.hcn(), &hns.client(api), created)
 }
 
 /// # Errors

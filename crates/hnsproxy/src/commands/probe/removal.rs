@@ -7,6 +7,7 @@ use hcn::client::Listed;
 use hcn::schema::{Document, Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Class, Client, Error, Guid, Hcn, Kind};
 
+use super::created::Created;
 use super::{raw, scratch};
 
 /// HNS may refuse a deletion once, or while it works.
@@ -14,7 +15,7 @@ const MAX_ATTEMPTS: usize = 3;
 
 /// Objects by kind and id.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Objects(BTreeSet<(Kind, Guid)>);
+pub(super) struct Objects(pub(super) BTreeSet<(Kind, Guid)>);
 
 impl Objects {
     pub(super) fn is_empty(&self) -> bool {
@@ -44,7 +45,7 @@ pub(super) struct Removed {
 ///
 /// # Errors
 /// If HNS cannot be listed.
-pub(super) fn remove(hcn: &dyn Hcn, client: &Client) -> Result<Removed, Error> {
+pub(super) fn remove(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Removed, Error> {
     let mut seen = BTreeSet::new();
     let mut round = 1;
     loop {
@@ -61,10 +62,12 @@ pub(super) fn remove(hcn: &dyn Hcn, client: &Client) -> Result<Removed, Error> {
         if is_done || round > MAX_ATTEMPTS {
             return Ok(Removed { count: seen.len(), left: Objects(objects), unread: Objects(unread) });
         }
+        objects.iter().for_each(|(kind, id)| created.add(*kind, *id));
         // Load balancers first: HNS may refuse to delete an endpoint with references. `Kind` has endpoints first.
         for (kind, id) in objects.iter().rev() {
-            if let Err(error) = delete(client, *kind, *id) {
-                tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe");
+            match delete(client, *kind, *id) {
+                Ok(_) => created.deleted(*kind, *id),
+                Err(error) => tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe"),
             }
         }
         seen.extend(objects);

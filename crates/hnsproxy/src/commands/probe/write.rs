@@ -13,6 +13,7 @@ use hcn::{ApiVersion, Call, Class, Client, Error, Features, Guid, Hcn, Kind, Rep
 use serde_json::Value;
 
 use super::check::{Answer, Check, answer};
+use super::created::Created;
 use super::expectations::judge;
 use super::scratch::{
     FIRST_ENDPOINT, LOAD_BALANCER, OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER,
@@ -41,6 +42,7 @@ pub(super) struct Writer<'a> {
     pub(super) is_stopped: &'a dyn Fn() -> bool,
     /// The objects that later checks need.
     pub(super) needed: BTreeSet<Guid>,
+    pub(super) created: Created,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -79,10 +81,8 @@ impl Writer<'_> {
     fn check_load_balancer(&mut self, backends: &[Guid]) -> Result<Guid, CommandError> {
         self.check_shutdown()?;
         let what = "create a load balancer";
-        let id = self
-            .client
-            .create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, backends))
-            .map_err(|source| CommandError::ProbeWrite { what, source })?;
+        let id = self.create_by(&self.client, LOAD_BALANCER, &self.balancer(1, backends));
+        let id = id.map_err(|source| CommandError::ProbeWrite { what, source })?;
         self.note(Check::LoadBalancerId, kept_id(id, LOAD_BALANCER));
         if self.is_v2() {
             let observed: Answer = match self.client.load_balancers(|listed| Some(listed.id)) {
@@ -161,7 +161,7 @@ impl Writer<'_> {
     fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
         self.check_shutdown()?;
         self.needed.remove(&id);
-        let deleted = removal::delete(&self.client, Kind::LoadBalancer, id);
+        let deleted = self.delete(Kind::LoadBalancer, id);
         let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
             Ok((_, true)) => answer::LEFT.into(),
             Ok((true, false)) => answer::SUCCEEDS.into(),
@@ -184,7 +184,7 @@ impl Writer<'_> {
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
         self.check_shutdown()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
-        let created = self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document);
+        let created = self.create_in(&self.client, self.network, OTHER_ENDPOINT, &document);
         self.note_creation(Check::OutsideSubnets, Kind::Endpoint, created);
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Writer<'_> {
     fn check_v1(&mut self) -> Result<(), CommandError> {
         self.check_shutdown()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
-        let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
+        let created = self.create_in(&self.v1, scratch::absent(), OTHER_ENDPOINT, &document);
         self.note_creation(Check::UnknownNetwork, Kind::Endpoint, created);
         self.check_shutdown()?;
         let path = format!("/endpoints/{}", scratch::absent());
@@ -238,13 +238,11 @@ impl Writer<'_> {
 
     fn measure_once(&self, stopwatch: &Stopwatch, other: Guid, modifies: bool) -> Result<(), Error> {
         let (client, document) = (&self.client, scratch::endpoint(OTHER_ENDPOINT, self.overlay));
-        let endpoint = stopwatch.measure("POST /endpoints/", || {
-            client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document)
-        })?;
+        let endpoint = stopwatch
+            .measure("POST /endpoints/", || self.create_in(client, self.network, OTHER_ENDPOINT, &document))?;
         let backends = [endpoint, other];
-        let balancer = stopwatch.measure("POST /policylists/", || {
-            client.create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, &backends))
-        })?;
+        let balancer = stopwatch
+            .measure("POST /policylists/", || self.create_by(client, LOAD_BALANCER, &self.balancer(1, &backends)))?;
         stopwatch.measure("GET /endpoints/", || client.endpoints(self.network, |_| None::<()>))?;
         stopwatch.measure("GET /policylists/", || client.load_balancers(|_| None::<()>))?;
         if self.is_v2() {
@@ -256,22 +254,36 @@ impl Writer<'_> {
             let fewer = self.balancer(1, &[other]);
             stopwatch.measure("", || client.modify_load_balancer(balancer, &fewer, false))?;
         }
-        stopwatch.measure("DELETE /policylists/ID", || removal::delete(client, Kind::LoadBalancer, balancer))?;
-        stopwatch.measure("DELETE /endpoints/ID", || removal::delete(client, Kind::Endpoint, endpoint))?;
+        stopwatch.measure("DELETE /policylists/ID", || self.delete(Kind::LoadBalancer, balancer))?;
+        stopwatch.measure("DELETE /endpoints/ID", || self.delete(Kind::Endpoint, endpoint))?;
         Ok(())
     }
 
     fn create_endpoint(&self, number: u8) -> Result<Guid, CommandError> {
         self.check_shutdown()?;
         let document = scratch::endpoint(number, self.overlay);
-        let created = self.client.create_endpoint(self.network, scratch::id(number), &document);
+        let created = self.create_in(&self.client, self.network, number, &document);
         created.map_err(|source| CommandError::ProbeWrite { what: "create an endpoint", source })
+    }
+
+    fn create_in(&self, client: &Client, network: Guid, number: u8, document: &Endpoint) -> Result<Guid, Error> {
+        let created = client.create_endpoint(network, scratch::id(number), document);
+        created.inspect(|id| self.created.add(Kind::Endpoint, *id))
     }
 
     /// Creates a load balancer, and returns the id that HNS gave it. A client that has seen a requested id does not read the next ones.
     fn create(&self, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
-        let client = Client::new(self.hcn.clone(), self.client.api_version());
-        client.create_load_balancer(scratch::id(number), document)
+        self.create_by(&Client::new(self.hcn.clone(), self.client.api_version()), number, document)
+    }
+
+    fn create_by(&self, client: &Client, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
+        let created = client.create_load_balancer(scratch::id(number), document);
+        created.inspect(|id| self.created.add(Kind::LoadBalancer, *id))
+    }
+
+    /// Deletes an object. Returns whether the first attempt succeeded.
+    fn delete(&self, kind: Kind, id: Guid) -> Result<bool, Error> {
+        removal::delete(&self.client, kind, id).inspect(|_| self.created.deleted(kind, id))
     }
 
     fn balancer(&self, number: u8, backends: &[Guid]) -> LoadBalancer {
@@ -296,7 +308,7 @@ impl Writer<'_> {
         if self.needed.contains(&id) {
             return;
         }
-        if let Err(error) = removal::delete(&self.client, kind, id) {
+        if let Err(error) = self.delete(kind, id) {
             tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe; retrying at the end");
         }
     }

@@ -3,6 +3,8 @@
 use std::process::{Child, Stdio};
 
 use hcn::{Hresult, Kind};
+#[cfg(unix)]
+use hcn_emulator::Pace;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
 use hcn_emulator::{Build, Emulator};
@@ -279,12 +281,69 @@ fn a_probe_that_is_interrupted_removes_its_objects() {
     let before = hns.objects();
     // So many that the signal arrives before the last one.
     let mut child = hang_at(&hns, 3, "--samples=100000");
-    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signal.success());
+    interrupt(&child);
     hns.emulator.clear_faults();
     let ended = wait_until("the probe to end", || child.try_wait().unwrap(), Option::is_some);
     assert_eq!(ended.unwrap().code(), Some(2));
     assert_eq!(hns.objects(), before);
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_probe_whose_removal_takes_longer_than_a_shutdown_removes_its_objects() {
+    for flags in [&["--write", "--yes"][..], &["--cleanup"]] {
+        let hns = hns_of("server2019", "L2Bridge");
+        let before = hns.objects();
+        if flags == ["--cleanup"] {
+            let mut killed = hang_at(&hns, 4, "--samples=1");
+            killed.kill().unwrap();
+            killed.wait().unwrap();
+            hns.emulator.clear_faults();
+        }
+        // The first deletion of the removal, or the third creation.
+        let write = if flags == ["--cleanup"] { 1 } else { 3 };
+        hns.emulator.inject_times(Fault { which: Which::Writes, from: write, every: 0, effect: Effect::Hang }, 1);
+        let mut command = command(&[&["probe", &hns.flag()], flags].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+        interrupt(&child);
+        hns.emulator.change_options(|options| options.pace = Pace::Released);
+        hns.emulator.release();
+        let ended = wait_until("the probe to end", || child.try_wait().unwrap(), Option::is_some);
+        assert_eq!(ended.unwrap().code(), Some(if flags == ["--cleanup"] { 0 } else { 2 }));
+        assert_eq!(hns.objects(), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_probe_that_is_interrupted_twice_ends_at_once_and_names_what_is_left() {
+    let hns = hns_of("latest", "L2Bridge");
+    // The load balancer is created, and its deletion hangs.
+    hns.emulator.inject_times(Fault { which: Which::Writes, from: 3, every: 0, effect: Effect::Hang }, 1);
+    hns.emulator.hang_nth("HcnDeleteLoadBalancer", 1);
+    let mut command = command(&["probe", &hns.flag(), "--write", "--yes"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    interrupt(&child);
+    hns.emulator.release();
+    wait_until("the creation to end", || hns.calls_of("HcnCreateLoadBalancer"), |calls| *calls == 1);
+    wait_until("the deletion to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(3));
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    let ids = [Kind::Endpoint, Kind::LoadBalancer].into_iter().flat_map(|kind| hns.emulator.documents(kind));
+    let ids: Vec<Value> = ids.map(|document| document["ID"].clone()).collect();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| stderr.contains(id.as_str().unwrap())), "{stderr}");
+    hns.emulator.clear_faults();
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn answers(seen_id: SeenId) -> Vec<(Check, String)> {
         overlay: false,
         is_stopped: &|| false,
         needed: BTreeSet::new(),
+        created: Created::default(),
         findings: Vec::new(),
     };
     writer.run(&Stopwatch::default(), 0).unwrap();
