@@ -20,13 +20,31 @@ const TEST_NET_2: [u8; 3] = [198, 51, 100];
 pub(super) const FIRST_ENDPOINT: u8 = 1;
 pub(super) const SECOND_ENDPOINT: u8 = 2;
 pub(super) const OTHER_ENDPOINT: u8 = 3;
+/// The backends of further load balancers, each with one.
+pub(super) const OF_SAME_FRONTEND: u8 = 4;
+pub(super) const OF_SAME_ID: u8 = 5;
+pub(super) const OF_UNKNOWN_MEMBER: u8 = 6;
+pub(super) const OF_REUSED_ID: u8 = 7;
+pub(super) const MEASURED_ENDPOINT: u8 = 8;
 pub(super) const LOAD_BALANCER: u8 = 0x11;
 pub(super) const SECOND_LOAD_BALANCER: u8 = 0x12;
 pub(super) const WITHOUT_BACKEND: u8 = 0x13;
 pub(super) const WITH_UNKNOWN_MEMBER: u8 = 0x14;
 
 pub(super) const NUMBERS: [(Kind, &[u8]); 2] = [
-    (Kind::Endpoint, &[FIRST_ENDPOINT, SECOND_ENDPOINT, OTHER_ENDPOINT]),
+    (
+        Kind::Endpoint,
+        &[
+            FIRST_ENDPOINT,
+            SECOND_ENDPOINT,
+            OTHER_ENDPOINT,
+            OF_SAME_FRONTEND,
+            OF_SAME_ID,
+            OF_UNKNOWN_MEMBER,
+            OF_REUSED_ID,
+            MEASURED_ENDPOINT,
+        ],
+    ),
     (Kind::LoadBalancer, &[LOAD_BALANCER, SECOND_LOAD_BALANCER, WITHOUT_BACKEND, WITH_UNKNOWN_MEMBER]),
 ];
 

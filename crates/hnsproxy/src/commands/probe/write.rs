@@ -1,7 +1,7 @@
 //! The part of a probe that writes: it creates, modifies and deletes objects of its own, and compares what HNS answers.
 //!
-//! Its backends are remote endpoints that it creates, not pods: more than one load balancer on an endpoint has made HNS of Windows Server 2019
-//! hang (aks-engine#4315).
+//! Its backends are remote endpoints that it creates, not pods, and each load balancer has endpoints of its own: more than one load balancer on an
+//! endpoint has made HNS of Windows Server 2019 hang (aks-engine#4315).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::check::{Answer, Check, answer};
 use super::created::Created;
 use super::expectations::judge;
 use super::scratch::{
-    FIRST_ENDPOINT, LOAD_BALANCER, OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER,
-    WITHOUT_BACKEND,
+    FIRST_ENDPOINT, LOAD_BALANCER, MEASURED_ENDPOINT, OF_REUSED_ID, OF_SAME_FRONTEND, OF_SAME_ID, OF_UNKNOWN_MEMBER,
+    OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER, WITHOUT_BACKEND,
 };
 use super::stopwatch::Stopwatch;
 use super::survey::Finding;
@@ -57,12 +57,13 @@ impl Writer<'_> {
         let backends = [first, second];
         let balancer = self.check_load_balancer(&backends)?;
         self.needed = BTreeSet::from([first, second, balancer]);
-        self.check_refusals(&backends)?;
+        self.check_refusals()?;
         let modifies = self.is_v2() && self.check_modification(balancer, &backends)?;
-        self.check_deletion(balancer, &backends)?;
+        let deletes = self.check_deletion(balancer)?;
         self.check_local_endpoint()?;
         self.check_v1()?;
-        self.measure(stopwatch, samples, first, modifies)
+        // A load balancer that is left would share its backends with the next one.
+        self.measure(stopwatch, if deletes { samples } else { samples.min(1) }, modifies)
     }
 
     fn check_endpoint(&mut self) -> Result<Guid, CommandError> {
@@ -108,12 +109,14 @@ impl Writer<'_> {
     }
 
     /// Documents that HNS is expected to refuse. What it creates all the same is deleted.
-    fn check_refusals(&mut self, backends: &[Guid]) -> Result<(), CommandError> {
+    fn check_refusals(&mut self) -> Result<(), CommandError> {
+        let backend = self.create_endpoint(OF_SAME_FRONTEND)?;
         self.check_shutdown()?;
-        let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, backends));
+        let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, &[backend]));
         self.note_creation(Check::SameFrontend, Kind::LoadBalancer, created);
+        let backend = self.create_endpoint(OF_SAME_ID)?;
         self.check_shutdown()?;
-        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, backends)) {
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, &[backend])) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
                 let is_requested = id == scratch::id(LOAD_BALANCER);
@@ -126,8 +129,9 @@ impl Writer<'_> {
         let created = self.create(WITHOUT_BACKEND, &self.balancer(3, &[]));
         self.note_creation(Check::NoBackend, Kind::LoadBalancer, created);
         if self.is_v2() {
+            let backend = self.create_endpoint(OF_UNKNOWN_MEMBER)?;
             self.check_shutdown()?;
-            let mut document = self.balancer(4, backends);
+            let mut document = self.balancer(4, &[backend]);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
             let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
                 Ok(id) => {
@@ -158,19 +162,23 @@ impl Writer<'_> {
         Ok(modifies)
     }
 
-    fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
+    /// Returns whether HNS deletes it.
+    fn check_deletion(&mut self, id: Guid) -> Result<bool, CommandError> {
         self.check_shutdown()?;
         self.needed.remove(&id);
         let deleted = self.delete(Kind::LoadBalancer, id);
-        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
+        let result = deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?)));
+        let deletes = matches!(result, Ok((_, false)));
+        let observed: Answer = match result {
             Ok((_, true)) => answer::LEFT.into(),
             Ok((true, false)) => answer::SUCCEEDS.into(),
             Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Delete, observed);
+        let backend = self.create_endpoint(OF_REUSED_ID)?;
         self.check_shutdown()?;
-        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, &[backend])) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
                 kept_id(id, LOAD_BALANCER).into()
@@ -178,7 +186,7 @@ impl Writer<'_> {
             Err(error) => Answer::from(&error),
         };
         self.note(Check::ReusedId, observed);
-        Ok(())
+        Ok(deletes)
     }
 
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
@@ -208,13 +216,8 @@ impl Writer<'_> {
 
     /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer repeatedly. A call that HNS refuses ends the
     /// measurement, and is an answer.
-    fn measure(
-        &mut self,
-        stopwatch: &Stopwatch,
-        samples: usize,
-        other: Guid,
-        modifies: bool,
-    ) -> Result<(), CommandError> {
+    fn measure(&mut self, stopwatch: &Stopwatch, samples: usize, modifies: bool) -> Result<(), CommandError> {
+        let other = self.create_endpoint(MEASURED_ENDPOINT)?;
         let mut observed = Answer::from(answer::SUCCEEDS);
         for _ in 0..samples {
             if stopwatch.total() > MAX_MEASUREMENT {
