@@ -92,6 +92,10 @@ pub(super) fn delete(client: &Client, kind: Kind, id: Guid) -> Result<bool, Erro
         }
         result = attempt();
     }
+    // An attempt that failed may have deleted it, and builds that fail without a code do not say so.
+    if result.is_err() && matches!(exists(client, kind, id), Ok(false)) {
+        return Ok(false);
+    }
     result.map(|()| is_first)
 }
 
@@ -99,11 +103,33 @@ pub(super) fn delete(client: &Client, kind: Kind, id: Guid) -> Result<bool, Erro
 ///
 /// # Errors
 /// If it cannot be read.
-pub(super) fn exists(client: &Client, id: Guid) -> Result<bool, Error> {
-    match client.load_balancer(id) {
+pub(super) fn exists(client: &Client, kind: Kind, id: Guid) -> Result<bool, Error> {
+    match read(client, kind, id) {
         Ok(_) => Ok(true),
-        Err(error) if error.class() == Class::Absent => Ok(false),
+        Err(error) if error.class() == Class::Absent || Absence::of(client, kind).explains(&error) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// How HNS refuses to read an object that does not exist. It is not known of each version, and some fail without a code.
+struct Absence(Option<Error>);
+
+impl Absence {
+    fn of(client: &Client, kind: Kind) -> Self {
+        Self(read(client, kind, scratch::absent()).err())
+    }
+
+    /// Whether an error means that there is no such object.
+    fn explains(&self, error: &Error) -> bool {
+        if error.class() == Class::Unavailable {
+            return false;
+        }
+        // Two texts of one HNS are compared: what they say depends on the language of Windows.
+        match (&self.0, error) {
+            (Some(Error::Envelope { message: absent, .. }), Error::Envelope { message, .. }) => absent == message,
+            (Some(absent), error) => error.code().is_some() && absent.code() == error.code(),
+            (None, _) => false,
+        }
     }
 }
 
@@ -182,14 +208,13 @@ fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
         }
     }
     for (kind, numbers) in scratch::NUMBERS {
-        // How HNS refuses an id that no object has is not known of each version.
-        let refusal = read(client, kind, scratch::absent()).err().and_then(|error| error.code());
+        let absence = Absence::of(client, kind);
         let own = numbers.iter().map(|number| scratch::id(*number)).filter(|id| !listed.contains(&(kind, *id)));
         for id in own {
             match read(client, kind, id) {
                 Ok(owner) => found.add(kind, id, owner),
                 Err(error) if error.class() == Class::Unavailable => return Err(error),
-                Err(error) if error.class() == Class::Absent || (refusal.is_some() && error.code() == refusal) => {}
+                Err(error) if error.class() == Class::Absent || absence.explains(&error) => {}
                 Err(_) => found.add(kind, id, Owner::Unknown),
             }
         }

@@ -206,6 +206,16 @@ fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
     assert_eq!(hns.objects(), before);
 }
 
+#[test]
+fn an_hns_that_fails_without_codes_deletes_objects() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    hns.emulator.change_options(|options| options.fails_in_envelope = true);
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).json();
+    assert_eq!(answer(&survey, "delete"), pair("succeeds", "expected"));
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
 /// The number of writes of a probe.
 fn writes(build: &str) -> u64 {
     let hns = hns_of(build, "L2Bridge");
