@@ -134,11 +134,11 @@ fn compare(
 }
 
 fn ids(documents: &[Value]) -> BTreeSet<Guid> {
-    // The v1 list also has routes, which are another kind in v2.
     documents.iter().filter(|document| !is_route(document)).filter_map(raw::id_of).collect()
 }
 
-fn is_route(document: &Value) -> bool {
+/// Whether a policy list is a route, which is another kind in v2.
+pub(super) fn is_route(document: &Value) -> bool {
     let policies = document.get("Policies").and_then(Value::as_array).into_iter().flatten();
     let is = |policy: &Value| {
         policy.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("ROUTE"))

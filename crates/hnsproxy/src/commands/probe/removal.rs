@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hcn::client::Listed;
+use hcn::schema::v1::PolicyList;
 use hcn::schema::{Document, Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Class, Client, Error, Guid, Hcn, Kind};
+use serde::Deserialize;
 
 use super::created::Created;
-use super::{raw, scratch};
+use super::{lists, raw, scratch};
 
 /// HNS may refuse a deletion once, or while it works.
 const MAX_ATTEMPTS: usize = 3;
@@ -189,7 +191,7 @@ impl Found {
 /// no mark: objects that the v1 lists do not show are read, and so are the ids of the probe that no list has.
 fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
     let mut found = Found::default();
-    let in_v1 = listed_in_v1(client)?;
+    let in_v1 = listed_in_v1(hcn, client)?;
     if client.api_version() != ApiVersion::V2 {
         in_v1.into_iter().for_each(|((kind, id), owner)| found.add(kind, id, owner));
         return Ok(found);
@@ -222,17 +224,20 @@ fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// The objects of the v1 lists.
-fn listed_in_v1(client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
-    let balancers = client.load_balancers_from_v1_list(|Listed { id, document }| {
-        let owner = document.and_then(Result::ok).map(|document| Owner::of_load_balancer(id, &document));
+/// The objects of the v1 lists. Policy lists that are routes are another kind of object.
+fn listed_in_v1(hcn: &dyn Hcn, client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
+    let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
+    let balancers = policy_lists.iter().filter(|document| !lists::is_route(document)).filter_map(|document| {
+        let id = raw::id_of(document)?;
+        let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
+        let owner = balancer.map(|document| Owner::of_load_balancer(id, &document));
         Some(((Kind::LoadBalancer, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
-    })?;
+    });
     let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
         let owner = document.and_then(Result::ok).map(|document| Owner::of_endpoint(id, &document));
         Some(((Kind::Endpoint, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
     })?;
-    Ok(balancers.into_iter().chain(endpoints).collect())
+    Ok(balancers.chain(endpoints).collect())
 }
 
 fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {

@@ -2,11 +2,13 @@
 
 use std::process::{Child, Stdio};
 
-use hcn::{Hresult, Kind};
+use hcn::call::Method;
+use hcn::{Call, Hcn, Hresult, Kind};
 #[cfg(unix)]
 use hcn_emulator::Pace;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
+use hcn_emulator::testing::NETWORKS;
 use hcn_emulator::{Build, Emulator};
 use serde_json::{Value, json};
 
@@ -214,6 +216,18 @@ fn an_hns_that_fails_without_codes_deletes_objects() {
     let survey = probe(&hns, &FLAGS).json();
     assert_eq!(answer(&survey, "delete"), pair("succeeds", "expected"));
     assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
+#[test]
+fn routes_are_not_objects_that_may_be_of_a_probe() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    let endpoint = hns.emulator.add_local_endpoint(NETWORKS[0], "pod", &["10.244.1.7".parse().unwrap()]);
+    let body = json!({"References": [format!("/endpoints/{endpoint}")],
+                      "Policies": [{"Type": "ROUTE", "DestinationPrefix": "10.96.0.0/12", "NeedEncap": true}]});
+    let (path, body) = ("/policylists/".to_owned(), body.to_string());
+    hns.emulator.call(&Call::Hns { method: Method::Post, path, body }).unwrap();
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.emulator.documents(Kind::Route).len(), 1);
 }
 
 /// The number of writes of a probe.
