@@ -51,7 +51,7 @@ pub(super) fn remove(hcn: &dyn Hcn, client: &Client, created: &Created) -> Resul
     let mut seen = BTreeSet::new();
     let mut round = 1;
     loop {
-        let Found { objects, unread } = match find(hcn, client) {
+        let Found { objects, unread } = match find(hcn, client, created) {
             Err(error) if round < MAX_ATTEMPTS => {
                 tracing::warn!(%error, "cannot list the objects of the probe; retrying");
                 round += 1;
@@ -187,57 +187,78 @@ impl Found {
     }
 }
 
-/// Finds the objects of probes by the v1 lists, which have contents. With the HCN (v2) API, each list may lack objects, and an id that HNS chose has
-/// no mark: objects that the v1 lists do not show are read, and so are the ids of the probe that no list has.
-fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
+/// Finds the objects of probes by the v1 lists, which have contents. Each list may lack objects, and an id that HNS chose has no mark: with the HCN
+/// (v2) API, objects that the v1 lists do not show are read, and with both APIs the ids that the probe requests or creations have returned.
+fn find(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Found, Error> {
     let mut found = Found::default();
-    let in_v1 = listed_in_v1(hcn, client)?;
-    if client.api_version() != ApiVersion::V2 {
-        in_v1.into_iter().for_each(|((kind, id), owner)| found.add(kind, id, owner));
-        return Ok(found);
-    }
-    let mut listed: BTreeSet<(Kind, Guid)> = in_v1.keys().copied().collect();
     for kind in [Kind::Endpoint, Kind::LoadBalancer] {
-        listed.extend(raw::v2_ids(hcn, kind)?.into_iter().map(|id| (kind, id)));
-    }
-    for (kind, id) in listed.iter().copied().filter(|object| in_v1.get(object) != Some(&Owner::Foreign)) {
-        match read(client, kind, id) {
-            Ok(owner) => found.add(kind, id, owner),
-            Err(error) if error.class() == Class::Unavailable => return Err(error),
-            // A v1 list may be out of date: the HCN (v2) API decides what exists.
-            Err(error) if error.class() == Class::Absent => {}
-            Err(_) => found.add(kind, id, Owner::of_unread(id)),
-        }
-    }
-    for (kind, numbers) in scratch::NUMBERS {
+        let mut owners = listed(hcn, client, kind)?;
+        let requested = scratch::NUMBERS.into_iter().filter(|(of, _)| *of == kind).flat_map(|(_, numbers)| numbers);
+        let returned = created.all().filter(|(of, _)| *of == kind).map(|(_, id)| id);
+        let own: BTreeSet<Guid> = requested.map(|number| scratch::id(*number)).chain(returned).collect();
         let absence = Absence::of(client, kind);
-        let own = numbers.iter().map(|number| scratch::id(*number)).filter(|id| !listed.contains(&(kind, *id)));
         for id in own {
             match read(client, kind, id) {
-                Ok(owner) => found.add(kind, id, owner),
+                Ok(_) => drop(owners.insert(id, Owner::Probe)),
                 Err(error) if error.class() == Class::Unavailable => return Err(error),
-                Err(error) if error.class() == Class::Absent || absence.explains(&error) => {}
-                Err(_) => found.add(kind, id, Owner::Unknown),
+                Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
+                // A list shows it.
+                Err(_) if owners.contains_key(&id) => drop(owners.insert(id, Owner::Probe)),
+                Err(error) if absence.explains(&error) => {}
+                Err(_) => drop(owners.insert(id, Owner::Unknown)),
             }
         }
+        owners.into_iter().for_each(|(id, owner)| found.add(kind, id, owner));
     }
     Ok(found)
 }
 
-/// The objects of the v1 lists. Policy lists that are routes are another kind of object.
-fn listed_in_v1(hcn: &dyn Hcn, client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
+/// The objects of the lists. Those that the v1 list shows as foreign are not read.
+fn listed(hcn: &dyn Hcn, client: &Client, kind: Kind) -> Result<BTreeMap<Guid, Owner>, Error> {
+    let mut owners = match kind {
+        Kind::Endpoint => endpoints_in_v1(client)?,
+        _ => load_balancers_in_v1(hcn)?,
+    };
+    if client.api_version() == ApiVersion::V2 {
+        for id in raw::v2_ids(hcn, kind)? {
+            owners.entry(id).or_insert(Owner::Unknown);
+        }
+    }
+    let unread: Vec<Guid> = owners.iter().filter(|(_, owner)| **owner != Owner::Foreign).map(|(id, _)| *id).collect();
+    for id in unread {
+        match read(client, kind, id) {
+            Ok(owner) => drop(owners.insert(id, owner)),
+            Err(error) if error.class() == Class::Unavailable => return Err(error),
+            // A v1 list may be out of date: the HCN (v2) API decides what exists.
+            Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
+            Err(_) => drop(owners.insert(id, Owner::of_unread(id))),
+        }
+    }
+    Ok(owners)
+}
+
+/// The load balancers of the v1 list. Policy lists that are routes are another kind of object.
+fn load_balancers_in_v1(hcn: &dyn Hcn) -> Result<BTreeMap<Guid, Owner>, Error> {
     let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
     let balancers = policy_lists.iter().filter(|document| !lists::is_route(document)).filter_map(|document| {
         let id = raw::id_of(document)?;
         let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
         let owner = balancer.map(|document| Owner::of_load_balancer(id, &document));
-        Some(((Kind::LoadBalancer, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
+        Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
     });
+    Ok(balancers.collect())
+}
+
+fn endpoints_in_v1(client: &Client) -> Result<BTreeMap<Guid, Owner>, Error> {
     let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
-        let owner = document.and_then(Result::ok).map(|document| Owner::of_endpoint(id, &document));
-        Some(((Kind::Endpoint, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
+        let owner = document.and_then(Result::ok).map(|document| match Owner::of_endpoint(id, &document) {
+            // The list may lack the name that shows it.
+            Owner::Foreign if document.name.is_empty() && scratch::has_address(&document) => Owner::Unknown,
+            owner => owner,
+        });
+        Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
     })?;
-    Ok(balancers.chain(endpoints).collect())
+    Ok(endpoints.into_iter().collect())
 }
 
 fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {

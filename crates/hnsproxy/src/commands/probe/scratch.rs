@@ -113,6 +113,12 @@ pub(super) fn is_endpoint(document: &Endpoint) -> bool {
     document.id.is_some_and(is_marked) || document.name == ENDPOINT_NAME
 }
 
+/// Whether an endpoint has an address of those of the probe.
+pub(super) fn has_address(document: &Endpoint) -> bool {
+    let addresses = document.ip_configurations.iter().filter_map(|one| one.ip_address.parse().ok());
+    addresses.into_iter().any(|address: Ipv4Addr| address.octets().starts_with(&TEST_NET_1))
+}
+
 pub(super) fn is_marked(id: Guid) -> bool {
     id.get_version_num() == 8 && id.as_bytes().starts_with(&MARK)
 }

@@ -175,6 +175,36 @@ fn objects_that_both_lists_lack_are_removed_by_their_ids() {
 }
 
 #[test]
+fn objects_that_the_v1_lists_lack_are_removed_by_their_ids_with_the_v1_api_too() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let mut child = hang_at(&hns, 5, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hns.emulator.release();
+    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+    assert_ne!(hns.objects(), before);
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn objects_with_ids_that_hns_chose_are_removed_although_no_list_has_them() {
+    for build in ["server2019-rtm", "latest"] {
+        let hns = hns_of(build, "L2Bridge");
+        choose_ids(&hns.emulator);
+        hide_from_v1(&hns.emulator);
+        for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+            hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
+        }
+        let before = hns.objects();
+        let survey = probe(&hns, &FLAGS).json();
+        assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before), "{build}");
+    }
+}
+
+#[test]
 fn an_object_that_cannot_be_read_may_be_left() {
     let hns = hns_of("latest", "L2Bridge");
     choose_ids(&hns.emulator);
