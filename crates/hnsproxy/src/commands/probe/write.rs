@@ -167,7 +167,8 @@ impl Writer<'_> {
         self.check_shutdown()?;
         self.needed.remove(&id);
         let deleted = self.delete(Kind::LoadBalancer, id);
-        let result = deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, Kind::LoadBalancer, id)?)));
+        let result =
+            deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, Kind::LoadBalancer, id)?)));
         let deletes = matches!(result, Ok((_, false)));
         let observed: Answer = match result {
             Ok((_, true)) => answer::LEFT.into(),
