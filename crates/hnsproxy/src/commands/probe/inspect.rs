@@ -66,7 +66,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
     let survey = Survey {
         survey_version: survey::VERSION,
         description: hns.description(),
-        host: host::read(version.to_string()),
+        host: host::read(Some(version.to_string())),
         networks: networks::facts(&networks),
         network_choice,
         findings,

@@ -30,7 +30,7 @@ pub(in crate::commands) fn read(path: &Path) -> Result<Survey, CommandError> {
 /// # Errors
 /// If the survey has no valid version.
 pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
-    let version = &survey.host.hns_version;
+    let version = survey.host.hns_version.as_ref().ok_or("missing hnsVersion")?;
     emulator.change_build(Build::of(version.parse()?));
     let observed = |check| {
         let finding = survey.findings.iter().find(|finding| finding.check == check);

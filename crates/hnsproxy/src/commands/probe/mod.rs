@@ -41,7 +41,7 @@ use created::Created;
 use inspect::Inspected;
 use removal::Removed;
 use stopwatch::Stopwatch;
-use survey::{Survey, Verdict};
+use survey::{NotProbed, Survey, Verdict};
 use write::Writer;
 
 /// Exit code: an answer is not the expected one.
@@ -164,7 +164,24 @@ fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, A
 fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspected, CommandError> {
     let of_environment = std::env::var("KUBE_NETWORK").ok();
     let configured = args.network_name.as_deref().or(of_environment.as_deref());
-    Ok(inspect::inspect(hns, configured, stopwatch)?)
+    let inspected = inspect::inspect(hns, configured, stopwatch);
+    Ok(inspected.inspect_err(|error| {
+        if let Err(error) = print_not_probed(args, hns, error) {
+            tracing::error!("{}", error_chain(&error));
+        }
+    })?)
+}
+
+/// Prints what Windows says without HNS: the state of its service often explains the error.
+fn print_not_probed(args: &ProbeArgs, hns: &Hns, error: &hcn::Error) -> Result<(), CommandError> {
+    let version = hns.client(ApiVersion::V1).version().ok();
+    let host = host::read(version.map(|version| version.to_string()));
+    let facts = NotProbed { description: hns.description(), host, error: error.to_string() };
+    match args.output.output {
+        OutputForm::Table => output::text(&table::not_probed(&facts))?,
+        OutputForm::Json => output::json(&facts)?,
+    }
+    Ok(())
 }
 
 /// Removes the objects of all probes.
