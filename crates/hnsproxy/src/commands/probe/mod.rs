@@ -84,7 +84,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     shutdown.on_request(move || requested.store(true, Ordering::SeqCst));
     let stopwatch = Stopwatch::on(&hns);
 
-    let Inspected { version, api, network, mut survey } = inspect(args, &hns, &stopwatch)?;
+    let Inspected { version, api, network, in_use, mut survey } = inspect(args, &hns, &stopwatch)?;
     let network = network.and_then(|network| Some((network.id?, network)));
     let Some((id, network)) = network else {
         let reason = survey.network_choice.reason.clone();
@@ -94,7 +94,13 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
     // Those of a killed probe would be in the way.
-    ensure_none_left(&remove(&hns, api, &created)?)?;
+    let removal = remove(&hns, api, &created)?;
+    ensure_none_left(&removal)?;
+    let foreign = in_use.into_iter().find(|(object, _)| !removal.found.contains(object));
+    if let Some((_, reason)) = foreign {
+        print(args, &survey)?;
+        return Err(CommandError::ProbeAddresses(reason));
+    }
     let mut writer = Writer {
         hcn: hns.hcn(),
         client: hns.client(api),
@@ -136,7 +142,7 @@ fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
     let version = hns.client(ApiVersion::V1).version()?;
     let removal = remove(&hns, hns.api_version(version), &created)?;
     ensure_confirmed(&removal)?;
-    tracing::info!(objects = removal.count, "removed the objects of the probe");
+    tracing::info!(objects = removal.found.len(), "removed the objects of the probe");
     Ok(IN_SYNC)
 }
 

@@ -23,6 +23,14 @@ impl Objects {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, object: &(Kind, Guid)) -> bool {
+        self.0.contains(object)
+    }
 }
 
 impl fmt::Display for Objects {
@@ -35,8 +43,8 @@ impl fmt::Display for Objects {
 /// The result of a removal.
 #[derive(Default)]
 pub(super) struct Removed {
-    /// The number of objects that there were.
-    pub(super) count: usize,
+    /// The objects that there were.
+    pub(super) found: Objects,
     /// The objects that HNS has in the end.
     pub(super) left: Objects,
     /// The objects that may be of a probe: they cannot be read.
@@ -62,7 +70,7 @@ pub(super) fn remove(hcn: &dyn Hcn, client: &Client, created: &Created) -> Resul
         // What cannot be read may be readable the next time.
         let is_done = objects.is_empty() && (unread.is_empty() || round >= MAX_ATTEMPTS);
         if is_done || round > MAX_ATTEMPTS {
-            return Ok(Removed { count: seen.len(), left: Objects(objects), unread: Objects(unread) });
+            return Ok(Removed { found: Objects(seen), left: Objects(objects), unread: Objects(unread) });
         }
         objects.iter().for_each(|(kind, id)| created.add(*kind, *id));
         // Load balancers first: HNS may refuse to delete an endpoint with references. `Kind` has endpoints first.
@@ -146,22 +154,30 @@ enum Owner {
 
 impl Owner {
     /// By the id, or by the contents; `members` are those that show it.
-    fn of<T: Document>(id: Guid, document: &T, is_probe: fn(&T) -> bool, members: &[&str]) -> Self {
-        if scratch::is_marked(id) || is_probe(document) {
+    fn of<T: Document>(id: Guid, document: &T, is_probe: bool, members: &[&str]) -> Self {
+        if scratch::is_marked(id) || is_probe {
             return Self::Probe;
         }
         let is_unread = document.unreadable_members().iter().any(|one| members.contains(&one.member.as_str()));
         if is_unread { Self::Unknown } else { Self::Foreign }
     }
 
-    fn of_load_balancer(id: Guid, document: &LoadBalancer) -> Self {
+    /// `foreign` are endpoints of other programs.
+    fn of_load_balancer(id: Guid, document: &LoadBalancer, foreign: &BTreeSet<Guid>) -> Self {
         // The addresses of the v1 API are in its policies, which are the port mappings of v2.
-        let members = ["FrontendVIPs", "Policies", "PortMappings", "PortMappings.ExternalPort", "PortMappings.VIPs"];
-        Self::of(id, document, scratch::is_load_balancer, &members)
+        let members = [
+            "FrontendVIPs",
+            "Policies",
+            "PortMappings",
+            "PortMappings.ExternalPort",
+            "PortMappings.InternalPort",
+            "PortMappings.VIPs",
+        ];
+        Self::of(id, document, scratch::is_load_balancer(document, foreign), &members)
     }
 
     fn of_endpoint(id: Guid, document: &Endpoint) -> Self {
-        Self::of(id, document, scratch::is_endpoint, &["Name"])
+        Self::of(id, document, scratch::is_endpoint(document), &["Name"])
     }
 
     /// Of an object that cannot be read at all.
@@ -191,8 +207,10 @@ impl Found {
 /// (v2) API, objects that the v1 lists do not show are read, and with both APIs the ids that the probe requests or creations have returned.
 fn find(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Found, Error> {
     let mut found = Found::default();
+    let mut reader = Reader { client, foreign: BTreeSet::new() };
+    // Endpoints first: a load balancer on foreign endpoints is foreign.
     for kind in [Kind::Endpoint, Kind::LoadBalancer] {
-        let mut owners = listed(hcn, client, kind)?;
+        let mut owners = reader.listed(hcn, kind)?;
         let requested = scratch::NUMBERS.into_iter().filter(|(of, _)| *of == kind).flat_map(|(_, numbers)| numbers);
         let returned = created.all().filter(|(of, _)| *of == kind).map(|(_, id)| id);
         let own: BTreeSet<Guid> = requested.map(|number| scratch::id(*number)).chain(returned).collect();
@@ -208,62 +226,83 @@ fn find(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Found, Erro
                 Err(_) => drop(owners.insert(id, Owner::Unknown)),
             }
         }
+        if kind == Kind::Endpoint {
+            let foreign = owners.iter().filter(|(_, owner)| **owner == Owner::Foreign);
+            reader.foreign = foreign.map(|(id, _)| *id).collect();
+        }
         owners.into_iter().for_each(|(id, owner)| found.add(kind, id, owner));
     }
     Ok(found)
 }
 
-/// The objects of the lists. Those that the v1 list shows as foreign are not read.
-fn listed(hcn: &dyn Hcn, client: &Client, kind: Kind) -> Result<BTreeMap<Guid, Owner>, Error> {
-    let mut owners = match kind {
-        Kind::Endpoint => endpoints_in_v1(client)?,
-        _ => load_balancers_in_v1(hcn)?,
-    };
-    if client.api_version() == ApiVersion::V2 {
-        for id in raw::v2_ids(hcn, kind)? {
-            owners.entry(id).or_insert(Owner::Unknown);
-        }
-    }
-    let unread: Vec<Guid> = owners.iter().filter(|(_, owner)| **owner != Owner::Foreign).map(|(id, _)| *id).collect();
-    for id in unread {
-        match read(client, kind, id) {
-            Ok(owner) => drop(owners.insert(id, owner)),
-            Err(error) if error.class() == Class::Unavailable => return Err(error),
-            // A v1 list may be out of date: the HCN (v2) API decides what exists.
-            Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
-            Err(_) => drop(owners.insert(id, Owner::of_unread(id))),
-        }
-    }
-    Ok(owners)
+/// Reads objects, and decides whose they are.
+struct Reader<'a> {
+    client: &'a Client,
+    /// The endpoints of other programs.
+    foreign: BTreeSet<Guid>,
 }
 
-/// The load balancers of the v1 list. Policy lists that are routes are another kind of object.
-fn load_balancers_in_v1(hcn: &dyn Hcn) -> Result<BTreeMap<Guid, Owner>, Error> {
-    let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
-    let balancers = policy_lists.iter().filter(|document| !lists::is_route(document)).filter_map(|document| {
-        let id = raw::id_of(document)?;
-        let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
-        let owner = balancer.map(|document| Owner::of_load_balancer(id, &document));
-        Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
-    });
-    Ok(balancers.collect())
-}
+impl Reader<'_> {
+    /// The objects of the lists. Those that the v1 list shows as foreign are not read.
+    fn listed(&self, hcn: &dyn Hcn, kind: Kind) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let mut owners = match kind {
+            Kind::Endpoint => self.endpoints_in_v1()?,
+            _ => self.load_balancers_in_v1(hcn)?,
+        };
+        if self.client.api_version() == ApiVersion::V2 {
+            for id in raw::v2_ids(hcn, kind)? {
+                owners.entry(id).or_insert(Owner::Unknown);
+            }
+        }
+        let unread = owners.iter().filter(|(_, owner)| **owner != Owner::Foreign).map(|(id, _)| *id);
+        for id in unread.collect::<Vec<_>>() {
+            match self.read(kind, id) {
+                Ok(owner) => drop(owners.insert(id, owner)),
+                Err(error) if error.class() == Class::Unavailable => return Err(error),
+                // A v1 list may be out of date: the HCN (v2) API decides what exists.
+                Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
+                Err(_) => drop(owners.insert(id, Owner::of_unread(id))),
+            }
+        }
+        Ok(owners)
+    }
 
-fn endpoints_in_v1(client: &Client) -> Result<BTreeMap<Guid, Owner>, Error> {
-    let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
-        let owner = document.and_then(Result::ok).map(|document| match Owner::of_endpoint(id, &document) {
-            // The list may lack the name that shows it.
-            Owner::Foreign if document.name.is_empty() && scratch::has_address(&document) => Owner::Unknown,
-            owner => owner,
+    /// The load balancers of the v1 list. Policy lists that are routes are another kind of object.
+    fn load_balancers_in_v1(&self, hcn: &dyn Hcn) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
+        let balancers = policy_lists.iter().filter(|document| !lists::is_route(document)).filter_map(|document| {
+            let id = raw::id_of(document)?;
+            let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
+            let owner = balancer.map(|document| Owner::of_load_balancer(id, &document, &self.foreign));
+            Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
         });
-        Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
-    })?;
-    Ok(endpoints.into_iter().collect())
+        Ok(balancers.collect())
+    }
+
+    fn endpoints_in_v1(&self) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let endpoints = self.client.endpoints_from_v1_list(|Listed { id, document }| {
+            let owner = document.and_then(Result::ok).map(|document| match Owner::of_endpoint(id, &document) {
+                // The list may lack the name that shows it.
+                Owner::Foreign if document.name.is_empty() && scratch::has_address(&document) => Owner::Unknown,
+                owner => owner,
+            });
+            Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
+        })?;
+        Ok(endpoints.into_iter().collect())
+    }
+
+    fn read(&self, kind: Kind, id: Guid) -> Result<Owner, Error> {
+        Ok(match kind {
+            Kind::Endpoint => Owner::of_endpoint(id, &self.client.endpoint(id)?),
+            _ => Owner::of_load_balancer(id, &self.client.load_balancer(id)?, &self.foreign),
+        })
+    }
 }
 
-fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {
-    Ok(match kind {
-        Kind::Endpoint => Owner::of_endpoint(id, &client.endpoint(id)?),
-        _ => Owner::of_load_balancer(id, &client.load_balancer(id)?),
-    })
+/// Reads an object.
+fn read(client: &Client, kind: Kind, id: Guid) -> Result<(), Error> {
+    match kind {
+        Kind::Endpoint => client.endpoint(id).map(drop),
+        _ => client.load_balancer(id).map(drop),
+    }
 }

@@ -225,7 +225,7 @@ fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
     let hns = hns_of("latest", "L2Bridge");
     let balancer = |vips: Value| {
         json!({"FrontendVIPs": vips, "HostComputeEndpoints": [],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 65123}]})
+               "PortMappings": [{"Protocol": 6, "InternalPort": 40128, "ExternalPort": 40127}]})
     };
     hns.emulator.add(Kind::LoadBalancer, balancer(json!(["172.16.0.1"])));
     hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
@@ -258,6 +258,40 @@ fn routes_are_not_objects_that_may_be_of_a_probe() {
     hns.emulator.call(&Call::Hns { method: Method::Post, path, body }).unwrap();
     hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
     assert_eq!(hns.emulator.documents(Kind::Route).len(), 1);
+}
+
+#[test]
+fn a_probe_does_not_write_to_addresses_that_are_in_use_and_keeps_foreign_objects() {
+    let network = json!({"Name": "test", "Type": "L2Bridge",
+        "Ipams": [{"Subnets": [{"IpAddressPrefix": "198.51.100.0/25"}]}]});
+    let endpoint = |address: &str| json!({"HostComputeNetwork": NETWORKS[0], "IpConfigurations": [{"IpAddress": address}], "Flags": 1});
+    let balancer = |vips: Value, backends: Value| {
+        json!({"FrontendVIPs": vips, "HostComputeEndpoints": backends,
+               "PortMappings": [{"Protocol": 6, "InternalPort": 40128, "ExternalPort": 40127}]})
+    };
+    let backend = "0be07c06-0000-4000-8000-000000000001";
+    let mut backend_of_another = endpoint("10.244.1.7");
+    backend_of_another["ID"] = backend.into();
+    let cases = [
+        vec![(Kind::Network, network)],
+        vec![(Kind::Endpoint, endpoint("192.0.2.77"))],
+        vec![(Kind::LoadBalancer, balancer(json!([]), json!([])))],
+        // As those of the probe, apart from their backends.
+        vec![
+            (Kind::Endpoint, backend_of_another),
+            (Kind::LoadBalancer, balancer(json!(["198.51.100.1"]), json!([backend]))),
+        ],
+    ];
+    for build in ["server2019-rtm", "latest"] {
+        for objects in &cases {
+            let hns = hns_of(build, "L2Bridge");
+            objects.iter().for_each(|(kind, document)| drop(hns.emulator.add(*kind, document.clone())));
+            let before = hns.objects();
+            probe(&hns, &[&FLAGS[..], &["--network-name=cbr0"]].concat()).expect(2);
+            hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+            assert_eq!((hns.objects(), hns.emulator.writes()), (before, 0), "{build} {objects:?}");
+        }
+    }
 }
 
 /// The number of writes of a probe.
