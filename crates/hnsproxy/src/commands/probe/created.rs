@@ -1,11 +1,35 @@
 //! The objects that this process has created or found, so that none of them is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hcn::{Guid, Kind};
 
-use super::removal::Objects;
+/// Objects by kind and id.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Objects(pub(super) BTreeSet<(Kind, Guid)>);
+
+impl Objects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, object: &(Kind, Guid)) -> bool {
+        self.0.contains(object)
+    }
+}
+
+impl fmt::Display for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
+        f.write_str(&all.join(", "))
+    }
+}
 
 /// Objects of the probe. Clones share them.
 #[derive(Clone, Default)]

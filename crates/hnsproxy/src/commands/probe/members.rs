@@ -8,9 +8,9 @@ use hcn::{Error, Kind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::raw::excerpt;
+use super::described;
+use super::raw::{self, excerpt};
 use super::survey::{DocumentFacts, MemberFacts};
-use super::{described, lists};
 
 /// The largest number of documents of one kind and API that are kept: one defect of the model usually concerns all of them.
 const MAX_DOCUMENTS: usize = 10;
@@ -33,7 +33,7 @@ impl Members {
             Kind::Network => self.add(kind, "v1", document, read::<HnsNetwork, Network>(document)),
             Kind::Endpoint => self.add(kind, "v1", document, read::<HnsEndpoint, Endpoint>(document)),
             // Routes are not read.
-            _ if lists::is_route(document) => self.add_unknown(kind, "v1", document),
+            _ if raw::is_route(document) => self.add_unknown(kind, "v1", document),
             _ => self.add(kind, "v1", document, read::<PolicyList, LoadBalancer>(document)),
         }
     }

@@ -1,7 +1,6 @@
 //! Finds the objects of probes, and removes them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use hcn::client::Listed;
 use hcn::schema::v1::PolicyList;
@@ -9,36 +8,11 @@ use hcn::schema::{Document, Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Class, Client, Error, Guid, Hcn, Kind};
 use serde::Deserialize;
 
-use super::created::Created;
-use super::{lists, raw, scratch};
+use super::created::{Created, Objects};
+use super::{raw, scratch};
 
 /// HNS may refuse a deletion once, or while it works.
 const MAX_ATTEMPTS: usize = 3;
-
-/// Objects by kind and id.
-#[derive(Default, PartialEq, Eq)]
-pub(super) struct Objects(pub(super) BTreeSet<(Kind, Guid)>);
-
-impl Objects {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn contains(&self, object: &(Kind, Guid)) -> bool {
-        self.0.contains(object)
-    }
-}
-
-impl fmt::Display for Objects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<_> = self.0.iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
-        f.write_str(&all.join(", "))
-    }
-}
 
 /// The result of a removal.
 #[derive(Default)]
@@ -270,7 +244,7 @@ impl Reader<'_> {
     /// The load balancers of the v1 list. Policy lists that are routes are another kind of object.
     fn load_balancers_in_v1(&self, hcn: &dyn Hcn) -> Result<BTreeMap<Guid, Owner>, Error> {
         let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
-        let balancers = policy_lists.iter().filter(|document| !lists::is_route(document)).filter_map(|document| {
+        let balancers = policy_lists.iter().filter(|document| !raw::is_route(document)).filter_map(|document| {
             let id = raw::id_of(document)?;
             let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
             let owner = balancer.map(|document| Owner::of_load_balancer(id, &document, &self.foreign));
