@@ -285,7 +285,9 @@ fn a_probe_does_not_write_to_addresses_that_are_in_use_and_keeps_foreign_objects
     for build in ["server2019-rtm", "latest"] {
         for objects in &cases {
             let hns = hns_of(build, "L2Bridge");
-            objects.iter().for_each(|(kind, document)| drop(hns.emulator.add(*kind, document.clone())));
+            for (kind, document) in objects {
+                hns.emulator.add(*kind, document.clone());
+            }
             let before = hns.objects();
             probe(&hns, &[&FLAGS[..], &["--network-name=cbr0"]].concat()).expect(2);
             hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
