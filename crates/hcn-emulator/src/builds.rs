@@ -43,6 +43,8 @@ pub struct Options {
     pub fails_in_envelope: bool,
     /// Members that the published schema lacks are accepted and kept.
     pub accepts_unknown_members: bool,
+    /// Members that the published schema lacks are accepted and left out.
+    pub drops_unknown_members: bool,
     /// How long writes take.
     pub pace: Pace,
 }

@@ -85,7 +85,7 @@ rules! {
     BACKENDS_OF_NETWORKS: "backends of more than one network" => HCN_E_INVALID_POLICY, Assumed;
     UNATTACHED_BACKEND: "a local backend without a switch port, on real nodes" => HCN_E_PORT_NOT_FOUND, Field("microsoft/hcsshim 1043");
     UNREADABLE_VIP: "an invalid address of a frontend" => HCN_E_INVALID_IP, Assumed;
-    FRONTEND_IN_USE: "an address, protocol and port that a load balancer has" => HCN_E_PORT_ALREADY_EXISTS, Field("microsoft/hcsshim 1043");
+    FRONTEND_IN_USE: "an address, protocol and port that a load balancer has" => HCN_E_PORT_ALREADY_EXISTS, Assumed;
     FRONTEND_RESTORED: "an address, protocol and port of a load balancer that HNS restored after a restart" => ERROR_ALREADY_EXISTS, Field("kubernetes 139519");
     PORT_RESERVED: "a port of the host that a process uses, or that is leaked" => HCN_E_PORT_ALREADY_EXISTS, Field("kubernetes 137530");
     PORT_LISTENED: "a port on any address that a process listens on, on some builds" => HCN_E_PORT_ALREADY_EXISTS, Field("kubernetes/community 8883");

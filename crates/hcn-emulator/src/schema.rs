@@ -87,14 +87,22 @@ const REQUEST: Members = &[("ResourceUri", Any), ("RequestType", Any), ("Resourc
 
 /// The first member of an object's document that is not published.
 pub(crate) fn unknown_member(kind: Kind, document: &Value) -> Option<&str> {
-    let own = match kind {
+    unknown(&[BASE, members(kind)], document)
+}
+
+/// Removes the members of an object's document that are not published.
+pub(crate) fn drop_unknown_members(kind: Kind, document: &mut Value) {
+    drop_unknown(&[BASE, members(kind)], document);
+}
+
+fn members(kind: Kind) -> Members {
+    match kind {
         Kind::Network => NETWORK,
         Kind::Endpoint => ENDPOINT,
         Kind::LoadBalancer => LOAD_BALANCER,
         Kind::Namespace => NAMESPACE,
         Kind::Route => ROUTES,
-    };
-    unknown(&[BASE, own], document)
+    }
 }
 
 /// The first member of a query that is not published.
@@ -109,17 +117,34 @@ pub(crate) fn unknown_member_of_request(document: &Value) -> Option<&str> {
 
 fn unknown<'a>(known: &[Members], value: &'a Value) -> Option<&'a str> {
     match value {
-        Value::Object(members) => members.iter().find_map(|(name, value)| {
-            let content = known.iter().copied().flatten().find(|(known, _)| known == name).map(|(_, content)| *content);
-            match content {
-                None => Some(name.as_str()),
-                Some(Any) => None,
-                Some(Of(members)) => unknown(&[members], value),
-                Some(Derived(members)) => unknown(&[BASE, members], value),
-            }
+        Value::Object(members) => members.iter().find_map(|(name, value)| match content(known, name) {
+            None => Some(name.as_str()),
+            Some(Any) => None,
+            Some(Of(members)) => unknown(&[members], value),
+            Some(Derived(members)) => unknown(&[BASE, members], value),
         }),
         Value::Array(list) => list.iter().find_map(|value| unknown(known, value)),
         // A value of another type is not a member that is unknown.
         _ => None,
     }
+}
+
+fn drop_unknown(known: &[Members], value: &mut Value) {
+    match value {
+        Value::Object(members) => members.retain(|name, value| {
+            match content(known, name) {
+                None => return false,
+                Some(Any) => {}
+                Some(Of(members)) => drop_unknown(&[members], value),
+                Some(Derived(members)) => drop_unknown(&[BASE, members], value),
+            }
+            true
+        }),
+        Value::Array(list) => list.iter_mut().for_each(|value| drop_unknown(known, value)),
+        _ => {}
+    }
+}
+
+fn content(known: &[Members], name: &str) -> Option<Content> {
+    known.iter().copied().flatten().find(|(known, _)| *known == name).map(|(_, content)| *content)
 }

@@ -3,7 +3,7 @@
 use hcn::call::{Method, Reply};
 use hcn::schema::v1::{ElbPolicy, HnsEndpoint, HnsNetwork, PolicyList, flat_to_v2, v2_to_flat};
 use hcn::schema::{Endpoint, LoadBalancer, Network, Policy};
-use hcn::{Guid, Kind};
+use hcn::{Guid, Kind, Version};
 use serde_json::{Map, Value, json};
 
 use crate::object::parse;
@@ -161,8 +161,13 @@ pub(crate) fn view(store: &Store, kind: Kind, document: &Value) -> Value {
         Kind::Route => applied(store, document, route_to_v1(document)),
         Kind::Namespace => namespace_to_v1(document),
     };
-    if let Some(id) = members.get("ID").and_then(Value::as_str).map(str::to_uppercase) {
-        members.insert("ID".into(), id.into());
+    // In lower case on 1.1 and 5.1, and in upper case from 9.1 on; references stay in lower case.
+    if store.build.version >= Version::new(9, 0) {
+        for member in ["ID", "VirtualNetwork"] {
+            if let Some(Value::String(id)) = members.get_mut(member) {
+                *id = id.to_uppercase();
+            }
+        }
     }
     Value::Object(members)
 }
@@ -211,6 +216,7 @@ fn namespace_to_v2(mut document: Value) -> Value {
     if let Value::Object(members) = &mut document {
         // In v1 these are the bookkeeping of HNS, which makes its own (seen on 15.0, calico 8465).
         members.shift_remove("Resources");
+        members.shift_remove("SchemaVersion");
         for (v1, v2) in OF_NAMESPACES {
             if let Some(value) = members.shift_remove(v1) {
                 members.insert(v2.into(), value);
@@ -232,6 +238,8 @@ fn namespace_to_v1(document: &Value) -> Map<String, Value> {
     }
     let default = document.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Default"));
     members.insert("IsDefault".into(), default.into());
+    // Seen on 15.0 (calico 8465).
+    members.insert("SchemaVersion".into(), json!({"Major": 0, "Minor": 0}));
     members
 }
 

@@ -98,21 +98,27 @@ fn matches(store: &Store, kind: Kind, document: &Value, key: &str, value: &Value
 }
 
 /// These functions take settings in the v1 schema too: those without schema version 2.
-fn to_v2(store: &mut Store, kind: Kind, document: Value) -> Result<Value, Rule> {
+fn to_v2(store: &mut Store, kind: Kind, mut document: Value) -> Result<Value, Rule> {
     if document.pointer("/SchemaVersion/Major").and_then(Value::as_u64) == Some(2) {
         store.check_members(schema::unknown_member(kind, &document))?;
+        if store.options.drops_unknown_members {
+            schema::drop_unknown_members(kind, &mut document);
+        }
         return Ok(document);
     }
     v1::to_v2(kind, document)
 }
 
-fn modify(store: &mut Store, kind: Kind, id: Guid, request: Value) -> Result<(), Rule> {
+fn modify(store: &mut Store, kind: Kind, id: Guid, mut request: Value) -> Result<(), Rule> {
     let is_document = kind == Kind::LoadBalancer && request.get("PortMappings").is_some();
     store.check_members(if is_document {
         schema::unknown_member(kind, &request)
     } else {
         schema::unknown_member_of_request(&request)
     })?;
+    if is_document && store.options.drops_unknown_members {
+        schema::drop_unknown_members(kind, &mut request);
+    }
     if kind == Kind::LoadBalancer {
         return store.modify_load_balancer(id, request);
     }

@@ -104,6 +104,9 @@ pub enum CommandError {
     ProbeStopped,
     #[error("cannot choose the network for the probe: {0}")]
     ProbeNetwork(String),
+    /// What has them.
+    #[error("cannot use the addresses of the probe: {0}; remove it before `hnsproxy probe --write`")]
+    ProbeAddresses(String),
     #[error("cannot {what}")]
     ProbeWrite {
         what: &'static str,

@@ -30,11 +30,14 @@ struct Shared {
     state: Mutex<State>,
     /// Reads the oldest HNS call in flight.
     call: Mutex<Option<ReadCall>>,
+    /// Reads what the process would leave behind.
+    remains: Mutex<Option<ReadRemains>>,
     before_exit: Mutex<Option<Callback>>,
 }
 
 type Callback = Box<dyn FnOnce() + Send>;
 type ReadCall = Box<dyn Fn() -> Option<SlowCall> + Send>;
+type ReadRemains = Box<dyn Fn() -> Option<String> + Send>;
 
 enum State {
     Running(Vec<Callback>),
@@ -53,14 +56,25 @@ impl Shutdown {
     /// # Errors
     /// If the signals cannot be caught.
     pub fn on_signals() -> Result<Self, ctrlc::Error> {
-        let shutdown = Self::limited();
-        let requested = shutdown.clone();
+        Self::limited().requested_by_signals()
+    }
+
+    /// As [`on_signals`](Self::on_signals), without the limit.
+    ///
+    /// # Errors
+    /// If the signals cannot be caught.
+    pub fn on_signals_unlimited() -> Result<Self, ctrlc::Error> {
+        Self::default().requested_by_signals()
+    }
+
+    fn requested_by_signals(self) -> Result<Self, ctrlc::Error> {
+        let requested = self.clone();
         ctrlc::set_handler(move || {
             if !requested.request() {
                 requested.abandon("shutdown requested a second time".to_owned());
             }
         })?;
-        Ok(shutdown)
+        Ok(self)
     }
 
     /// A shutdown that ends the process with [`ABANDONED`] if it is not complete 4 s after the request.
@@ -116,6 +130,11 @@ impl Shutdown {
         *lock(&self.0.call) = Some(Box::new(call));
     }
 
+    /// Reads what the process would leave behind with this function, for the last message.
+    pub fn leaves(&self, remains: impl Fn() -> Option<String> + Send + 'static) {
+        *lock(&self.0.remains) = Some(Box::new(remains));
+    }
+
     /// Calls back before the process ends with [`ABANDONED`].
     pub fn before_exit(&self, callback: impl FnOnce() + Send + 'static) {
         *lock(&self.0.before_exit) = Some(Box::new(callback));
@@ -125,6 +144,9 @@ impl Shutdown {
     fn abandon(&self, mut message: String) {
         if let Some(call) = lock(&self.0.call).as_ref().and_then(|call| call()) {
             message += &format!(": {call}");
+        }
+        if let Some(remains) = lock(&self.0.remains).as_ref().and_then(|remains| remains()) {
+            message += &format!("; {remains}");
         }
         let (sender, logged) = mpsc::channel();
         let report = move || {

@@ -37,7 +37,9 @@ impl Store {
             }
             prefixes.push(prefix);
         }
-        if prefixes.is_empty()
+        // Docker requests 0.0.0.0/0 (docker/for-win 348).
+        let has_prefix = prefixes.iter().any(|prefix| prefix.prefix_len() > 0);
+        if !has_prefix
             && network.kind.0.eq_ignore_ascii_case("NAT")
             && let Some(prefix) = self.free_prefix()
         {

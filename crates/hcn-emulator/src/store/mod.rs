@@ -171,7 +171,7 @@ impl Store {
     /// Rejects a document with a member that is not published.
     pub(crate) fn check_members(&mut self, unknown: Option<&str>) -> Result<(), Rule> {
         match unknown {
-            Some(member) if !self.options.accepts_unknown_members => {
+            Some(member) if !self.options.accepts_unknown_members && !self.options.drops_unknown_members => {
                 self.unknown_member = Some(format!("{{{{{member},UnknownField}}}}"));
                 Err(rules::UNKNOWN_MEMBER)
             }

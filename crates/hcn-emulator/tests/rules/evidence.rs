@@ -249,5 +249,31 @@ fn both_apis_have_the_ids_of_their_generation() {
     let rig = Rig::new();
     let made = local_v1(&rig, "10.244.1.7").unwrap();
     assert_eq!(made["ID"], json!(parse(&made).to_string().to_uppercase()));
+    assert_eq!(made["VirtualNetwork"], json!(rig.network.to_string().to_uppercase()));
     assert_eq!(rig.query(Kind::Endpoint, parse(&made))["ID"], json!(parse(&made).to_string()));
+}
+
+#[test]
+fn ids_before_hns_9_are_in_lower_case() {
+    let rig = Rig::of("5.1");
+    let made = local_v1(&rig, "10.244.1.7").unwrap();
+    let ids = [parse(&made), rig.network].map(|id| json!(id.to_string()));
+    assert_eq!([&made["ID"], &made["VirtualNetwork"]], ids.each_ref());
+}
+
+#[test]
+fn namespaces_of_v1_have_no_schema_version() {
+    let rig = Rig::new();
+    let made = rig.hns(Method::Post, "/namespaces/", &json!({})).unwrap();
+    assert_eq!(made["SchemaVersion"], json!({"Major": 0, "Minor": 0}));
+    assert_eq!(rig.query(Kind::Namespace, parse(&made))["SchemaVersion"], json!({"Major": 2, "Minor": 0}));
+}
+
+#[test]
+fn a_nat_network_with_any_prefix_has_one_of_its_own() {
+    let rig = Rig::new();
+    let subnets = json!([{"AddressPrefix": "0.0.0.0/0", "GatewayAddress": "0.0.0.0"}]);
+    let made = rig.hns(Method::Post, "/networks/", &json!({"Name": "nat", "Type": "nat", "Subnets": subnets})).unwrap();
+    let shown = [&made["Subnets"][0]["AddressPrefix"], &made["Subnets"][0]["GatewayAddress"]];
+    assert_eq!(shown, [&json!("172.16.0.0/20"), &json!("172.16.0.1")]);
 }

@@ -97,3 +97,27 @@ fn documents_of_hnslib_are_accepted() {
     let routes = json!({"HostComputeEndpoints": [backend], "Setting": [{"DestinationPrefix": "10.96.0.0/12", "NeedEncap": true}]});
     assert_eq!(creation(&rig, Kind::Route, routes), Ok(()));
 }
+
+#[test]
+fn members_that_are_not_published_can_be_left_out() {
+    let rig = Rig::new();
+    rig.emulator.change_options(|options| options.drops_unknown_members = true);
+    let backend = rig.remote("10.244.2.7");
+    let mapping = |unheard: bool| {
+        let mut mapping = json!({"Protocol": 6, "InternalPort": 8080, "ExternalPort": 80});
+        if unheard {
+            mapping["Unheard"] = json!(1);
+        }
+        mapping
+    };
+    let id = rig.create(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [backend], "FrontendVIPs": ["10.96.0.1"], "PortMappings": [mapping(true)],
+               "Unheard": 1}),
+    );
+    let mut document = rig.get(Kind::LoadBalancer, id.unwrap());
+    assert_eq!((document.get("Unheard"), &document["PortMappings"]), (None, &json!([mapping(false)])));
+    document["Unheard"] = json!(1);
+    rig.modify(Kind::LoadBalancer, id.unwrap(), &document).unwrap();
+    assert_eq!(rig.get(Kind::LoadBalancer, id.unwrap()).get("Unheard"), None);
+}

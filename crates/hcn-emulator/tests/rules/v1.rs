@@ -37,6 +37,7 @@ fn v1_endpoints_keep_their_members() {
     let made = rig.hns(Method::Post, "/endpoints/", &sent).unwrap();
     let mut expected = sent;
     expected["ID"] = made["ID"].clone();
+    expected["VirtualNetwork"] = json!(rig.network.to_string().to_uppercase());
     expected["VirtualNetworkName"] = json!("overlay");
     expected["State"] = json!(1);
     assert_eq!(made, expected);

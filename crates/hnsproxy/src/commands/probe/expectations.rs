@@ -35,6 +35,8 @@ expectations! {
     EndpointLists, FIRST => LAST, [answer::SAME], RELIED_ON;
     LocalEndpoints, FIRST => LAST, [answer::ALL], "CNI configurations for L2Bridge networks";
     UnknownNamespace, FIRST => LAST, ["0x80070490"], "antrea#2301";
+    // The codes of class Absent: after any other one, hnsproxy does not know whether the load balancer exists.
+    UnknownLoadBalancer, FIRST => LAST, ["0x80070490", "0x803b0001", "0x803b0002", "0x803b0031"], RELIED_ON;
     V1Ids, FIRST => Version::new(5, u32::MAX), [answer::LOWER_CASE], "documents of nodes with HNS 1.1 and 5.1";
     V1Ids, Version::new(9, 0) => LAST, [answer::UPPER_CASE], "documents of nodes with HNS 9.1 to 16.0";
     V1State, Version::new(9, 2) => Version::new(9, 2), ["State 2, IsApplied false"], "sig-windows-dev-tools";

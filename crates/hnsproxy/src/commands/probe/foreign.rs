@@ -1,5 +1,7 @@
 //! Names the program that probably created a load balancer that is not of hnsproxy.
 
+use std::collections::BTreeSet;
+
 use hcn::schema::{LoadBalancer, Network, PortMappingFlags};
 use hcn::{ApiVersion, Guid, Version};
 use proxy::identity::is_ours;
@@ -9,16 +11,18 @@ use proxy::settings::Capabilities;
 use super::scratch;
 use super::survey::ForeignFacts;
 
-/// The load balancers that neither hnsproxy nor a probe has created. `network_of` finds the network of an endpoint.
+/// The load balancers that neither hnsproxy nor a probe has created. `foreign_endpoints` are not of a probe; `network_of` finds the network of an endpoint.
 pub(super) fn load_balancers<'a>(
     all: &[LoadBalancer],
     version: Version,
     api: ApiVersion,
+    foreign_endpoints: &BTreeSet<Guid>,
     network_of: impl Fn(Guid) -> Option<&'a Network>,
 ) -> Vec<ForeignFacts> {
     let capabilities = Capabilities::of(version, api);
-    let is_foreign =
-        |balancer: &&LoadBalancer| balancer.id.is_some_and(|id| !is_ours(id)) && !scratch::is_load_balancer(balancer);
+    let is_foreign = |balancer: &&LoadBalancer| {
+        balancer.id.is_some_and(|id| !is_ours(id)) && !scratch::is_load_balancer(balancer, foreign_endpoints)
+    };
     let facts = |balancer: &LoadBalancer| {
         let observed = ObservedLoadBalancer::of(balancer, &capabilities, Owner::Foreign);
         let network = balancer.endpoint_ids().find_map(&network_of);
@@ -68,7 +72,9 @@ mod tests {
         let all =
             [made(1, PortMappingFlags::NONE, 1), made(2, PortMappingFlags::ILB, 1), made(3, PortMappingFlags::NONE, 2)];
         let creators = |network: Option<&'static str>| -> Vec<String> {
-            let found = load_balancers(&all, Version::new(15, 5), ApiVersion::V2, |_| network.map(|_| &calico));
+            let found = load_balancers(&all, Version::new(15, 5), ApiVersion::V2, &BTreeSet::new(), |_| {
+                network.map(|_| &calico)
+            });
             found.into_iter().map(|one| one.likely_creator).collect()
         };
         assert_eq!(creators(None), ["kube-proxy", "docker", "unknown"]);

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::survey::HostFacts;
 
 /// On other systems than Windows, nothing is known.
-pub(super) fn read(hns_version: String) -> HostFacts {
+pub(super) fn read(hns_version: Option<String>) -> HostFacts {
     let unknown = HostFacts { hns_version, ..HostFacts::default() };
     if !cfg!(windows) {
         return unknown;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hcn::schema::Network;
+use hcn::schema::{Endpoint, LoadBalancer, Network};
 use hcn::{ApiVersion, Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
 
 use super::check::{Answer, Check, answer};
@@ -20,6 +20,8 @@ pub(super) struct Inspected {
     pub(super) api: ApiVersion,
     /// The network that hnsproxy would use.
     pub(super) network: Option<Network>,
+    /// What has addresses of those of the probe, and its own objects.
+    pub(super) in_use: BTreeMap<(Kind, Guid), String>,
     pub(super) survey: Survey,
 }
 
@@ -59,6 +61,8 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
 
     let by_id: BTreeMap<Guid, Guid> =
         endpoints.iter().filter_map(|endpoint| Some((endpoint.id?, endpoint.host_compute_network?))).collect();
+    let foreign_endpoints =
+        endpoints.iter().filter(|one| !scratch::is_endpoint(one)).filter_map(|one| one.id).collect();
     let network_of = |endpoint: Guid| {
         let id = by_id.get(&endpoint)?;
         networks.iter().find(|network| network.id == Some(*id))
@@ -66,7 +70,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
     let survey = Survey {
         survey_version: survey::VERSION,
         description: hns.description(),
-        host: host::read(version.to_string()),
+        host: host::read(Some(version.to_string())),
         networks: networks::facts(&networks),
         network_choice,
         findings,
@@ -75,10 +79,33 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
         unreadable_documents: members.documents(),
         lists,
         endpoints_without_policies,
-        foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, network_of),
+        foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, &foreign_endpoints, network_of),
         timings: stopwatch.timings(),
     };
-    Ok(Inspected { version, api, network: network.cloned(), survey })
+    let in_use = in_use(&networks, &endpoints, &load_balancers);
+    Ok(Inspected { version, api, network: network.cloned(), in_use, survey })
+}
+
+/// The objects with addresses of those of the probe, each in words.
+fn in_use(
+    networks: &[Network],
+    endpoints: &[Endpoint],
+    load_balancers: &[LoadBalancer],
+) -> BTreeMap<(Kind, Guid), String> {
+    let networks = networks.iter().filter_map(|network| {
+        let subnet = scratch::subnet_of(network)?;
+        Some(((Kind::Network, network.id?), format!("network {} has the subnet {subnet}", network.name)))
+    });
+    let endpoints = endpoints.iter().filter(|endpoint| scratch::has_address(endpoint)).filter_map(|endpoint| {
+        let addresses: Vec<_> = endpoint.ip_configurations.iter().map(|one| one.ip_address.as_str()).collect();
+        Some(((Kind::Endpoint, endpoint.id?), format!("endpoint {} has {}", endpoint.id?, addresses.join(", "))))
+    });
+    let load_balancers = load_balancers.iter().filter(|one| scratch::has_frontend(one)).filter_map(|one| {
+        let ports: Vec<_> = one.port_mappings.iter().map(|mapping| mapping.external_port.to_string()).collect();
+        let (vips, ports) = (one.frontend_vips.join(", "), ports.join(", "));
+        Some(((Kind::LoadBalancer, one.id?), format!("load balancer {} has {vips} port {ports}", one.id?)))
+    });
+    networks.chain(endpoints).chain(load_balancers).collect()
 }
 
 fn compared(version: Version, list: &ListFacts) -> Finding {

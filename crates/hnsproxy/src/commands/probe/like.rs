@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cluster_source::read_text;
-use hcn::Kind;
+use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Build, Emulator};
 
@@ -30,7 +30,7 @@ pub(in crate::commands) fn read(path: &Path) -> Result<Survey, CommandError> {
 /// # Errors
 /// If the survey has no valid version.
 pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
-    let version = &survey.host.hns_version;
+    let version = survey.host.hns_version.as_ref().ok_or("missing hnsVersion")?;
     emulator.change_build(Build::of(version.parse()?));
     let observed = |check| {
         let finding = survey.findings.iter().find(|finding| finding.check == check);
@@ -48,6 +48,11 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
         quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
         quirks.silent_load_balancer_delete = observed(Check::Delete) == Some(answer::LEFT);
     });
+    if let Some(code) = observed(Check::Modify).and_then(|observed| observed.strip_prefix("0x")) {
+        let code = u32::from_str_radix(code, 16).map_err(|error| format!("invalid code of modify: {error}"))?;
+        let modify = Which::Function("HcnModifyLoadBalancer".to_owned());
+        emulator.inject(Fault::of_each(modify, Effect::Fail(Hresult(code))));
+    }
     let lists =
         [(Check::V1List, Which::V1List(Kind::LoadBalancer)), (Check::V2List, Which::V2List(Kind::LoadBalancer))];
     for (check, list) in lists {
@@ -64,7 +69,8 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
             options.fails_in_envelope = observed == answer::NO_CODE;
         }
         if let Some(observed) = observed(Check::UnknownMember) {
-            options.accepts_unknown_members = [answer::SUCCEEDS, answer::MEMBER_DROPPED].contains(&observed);
+            options.accepts_unknown_members = observed == answer::SUCCEEDS;
+            options.drops_unknown_members = observed == answer::MEMBER_DROPPED;
         }
     });
     Ok(version.clone())

@@ -134,16 +134,7 @@ fn compare(
 }
 
 fn ids(documents: &[Value]) -> BTreeSet<Guid> {
-    // The v1 list also has routes, which are another kind in v2.
-    documents.iter().filter(|document| !is_route(document)).filter_map(raw::id_of).collect()
-}
-
-fn is_route(document: &Value) -> bool {
-    let policies = document.get("Policies").and_then(Value::as_array).into_iter().flatten();
-    let is = |policy: &Value| {
-        policy.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("ROUTE"))
-    };
-    document.get("References").is_some() && policies.into_iter().any(is)
+    documents.iter().filter(|document| !raw::is_route(document)).filter_map(raw::id_of).collect()
 }
 
 /// The load balancers of a v1 list, by id.

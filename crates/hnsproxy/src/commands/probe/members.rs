@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
-use hcn::schema::{Document, Endpoint, LoadBalancer, Network};
+use hcn::schema::{Document, Endpoint, LoadBalancer, Network, Unreadable};
 use hcn::{Error, Kind};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::described;
-use super::raw::excerpt;
+use super::raw::{self, excerpt};
 use super::survey::{DocumentFacts, MemberFacts};
 
 /// The largest number of documents of one kind and API that are kept: one defect of the model usually concerns all of them.
@@ -29,17 +30,19 @@ type Key = (&'static str, &'static str, String);
 impl Members {
     pub(super) fn add_v1(&mut self, kind: Kind, document: &Value) {
         match kind {
-            Kind::Network => self.add::<HnsNetwork>(kind, "v1", document),
-            Kind::Endpoint => self.add::<HnsEndpoint>(kind, "v1", document),
-            _ => self.add::<PolicyList>(kind, "v1", document),
+            Kind::Network => self.add(kind, "v1", document, read::<HnsNetwork, Network>(document)),
+            Kind::Endpoint => self.add(kind, "v1", document, read::<HnsEndpoint, Endpoint>(document)),
+            // Routes are not read.
+            _ if raw::is_route(document) => self.add_unknown(kind, "v1", document),
+            _ => self.add(kind, "v1", document, read::<PolicyList, LoadBalancer>(document)),
         }
     }
 
     pub(super) fn add_v2(&mut self, kind: Kind, document: &Value) {
         match kind {
-            Kind::Network => self.add::<Network>(kind, "v2", document),
-            Kind::Endpoint => self.add::<Endpoint>(kind, "v2", document),
-            _ => self.add::<LoadBalancer>(kind, "v2", document),
+            Kind::Network => self.add(kind, "v2", document, read::<Network, Network>(document)),
+            Kind::Endpoint => self.add(kind, "v2", document, read::<Endpoint, Endpoint>(document)),
+            _ => self.add(kind, "v2", document, read::<LoadBalancer, LoadBalancer>(document)),
         }
     }
 
@@ -66,18 +69,20 @@ impl Members {
         self.documents.iter().flat_map(|(key, all)| all.iter().map(|document| facts(*key, document))).collect()
     }
 
-    fn add<D: Document>(&mut self, kind: Kind, api: &'static str, document: &Value) {
-        match D::deserialize(document).map(|read| read.unreadable_members()) {
-            Ok(members) if members.is_empty() => {}
-            read => {
-                let whole = read.is_err().then(|| (String::new(), document.clone()));
-                let members = read.into_iter().flatten().map(|one| (one.member, one.value));
-                for (member, value) in whole.into_iter().chain(members) {
-                    count(&mut self.unreadable, (kind.name(), api, member), &value);
-                }
-                self.keep(kind, api, document);
+    /// `members` are those that cannot be read; `None` if the whole document cannot.
+    fn add(&mut self, kind: Kind, api: &'static str, document: &Value, members: Option<Vec<Unreadable>>) {
+        if members.as_ref().is_none_or(|members| !members.is_empty()) {
+            let whole = members.is_none().then(|| (String::new(), document.clone()));
+            let members = members.into_iter().flatten().map(|one| (one.member, one.value));
+            for (member, value) in whole.into_iter().chain(members) {
+                count(&mut self.unreadable, (kind.name(), api, member), &value);
             }
+            self.keep(kind, api, document);
         }
+        self.add_unknown(kind, api, document);
+    }
+
+    fn add_unknown(&mut self, kind: Kind, api: &'static str, document: &Value) {
         for (name, value) in described::unknown(kind, api, document) {
             count(&mut self.unknown, (kind.name(), api, name), value);
         }
@@ -90,6 +95,12 @@ impl Members {
             kept.push(document.as_str().map_or_else(|| document.to_string(), str::to_owned));
         }
     }
+}
+
+/// The members that cannot be read, in the form that hnsproxy uses: v1 documents are converted, which also reads the policies inside.
+fn read<D: DeserializeOwned, T: Document + TryFrom<D>>(document: &Value) -> Option<Vec<Unreadable>> {
+    let read = D::deserialize(document).ok()?;
+    T::try_from(read).ok().map(|converted| converted.unreadable_members())
 }
 
 fn count(members: &mut BTreeMap<Key, (u64, String)>, key: Key, value: &Value) {
@@ -129,6 +140,17 @@ mod tests {
             brief(members.unreadable()),
             [row("Endpoint", "v1", "", 200), row("LoadBalancer", "v2", "FrontendVIPs", 1)]
         );
+    }
+
+    #[test]
+    fn members_inside_v1_documents_are_read() {
+        let mut members = Members::default();
+        members
+            .add_v1(Kind::LoadBalancer, &json!({"References": [], "Policies": [{"Type": "ELB", "ExternalPort": []}]}));
+        members.add_v1(Kind::LoadBalancer, &json!({"References": [], "Policies": [{"Type": "Other"}]}));
+        members.add_v1(Kind::LoadBalancer, &json!({"References": [], "Policies": [{"Type": "ROUTE"}]}));
+        let found: Vec<_> = members.unreadable().into_iter().map(|one| (one.member, one.objects)).collect();
+        assert_eq!(found, [(String::new(), 1), ("PortMappings.ExternalPort".to_owned(), 1)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
 
 mod check;
+mod created;
 mod described;
 mod expectations;
 mod foreign;
@@ -36,10 +37,11 @@ use crate::instance_lock::InstanceLock;
 use crate::output;
 use crate::shutdown::Shutdown;
 use check::{Answer, Check, answer};
+use created::Created;
 use inspect::Inspected;
 use removal::Removed;
 use stopwatch::Stopwatch;
-use survey::{Survey, Verdict};
+use survey::{NotProbed, Survey, Verdict};
 use write::Writer;
 
 /// Exit code: an answer is not the expected one.
@@ -74,14 +76,15 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     if !args.yes {
         confirm()?;
     }
-    let shutdown = Shutdown::on_signals()?;
+    let created = Created::default();
+    let shutdown = shutdown(&created)?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let is_stopped = Arc::new(AtomicBool::new(false));
     let requested = is_stopped.clone();
     shutdown.on_request(move || requested.store(true, Ordering::SeqCst));
     let stopwatch = Stopwatch::on(&hns);
 
-    let Inspected { version, api, network, mut survey } = inspect(args, &hns, &stopwatch)?;
+    let Inspected { version, api, network, in_use, mut survey } = inspect(args, &hns, &stopwatch)?;
     let network = network.and_then(|network| Some((network.id?, network)));
     let Some((id, network)) = network else {
         let reason = survey.network_choice.reason.clone();
@@ -91,7 +94,13 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
     // Only calls of the same kind of objects are comparable.
     stopwatch.reset();
     // Those of a killed probe would be in the way.
-    ensure_none_left(&remove(&hns, api)?)?;
+    let removal = remove(&hns, api, &created)?;
+    ensure_none_left(&removal)?;
+    let foreign = in_use.into_iter().find(|(object, _)| !removal.found.contains(object));
+    if let Some((_, reason)) = foreign {
+        print(args, &survey)?;
+        return Err(CommandError::ProbeAddresses(reason));
+    }
     let mut writer = Writer {
         hcn: hns.hcn(),
         client: hns.client(api),
@@ -101,12 +110,13 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
         overlay: network.kind.is_overlay(),
         is_stopped: &|| is_stopped.load(Ordering::SeqCst),
         needed: BTreeSet::new(),
+        created: created.clone(),
         findings: Vec::new(),
     };
     let result = writer.run(&stopwatch, args.samples.get());
     writer.client.release_network(id);
     survey.findings.extend(writer.findings);
-    let removal = remove(&hns, api);
+    let removal = remove(&hns, api, &created);
     let observed = match &removal {
         Ok(Removed { left, .. }) if !left.is_empty() => Answer::with(answer::SOME_NOT, Some(left.to_string())),
         Ok(Removed { unread, .. }) if !unread.is_empty() => {
@@ -126,13 +136,26 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
 
 /// Removes what killed probes have left.
 fn cleanup(args: &ProbeArgs) -> Result<u8, CommandError> {
-    let shutdown = Shutdown::on_signals()?;
+    let created = Created::default();
+    let shutdown = shutdown(&created)?;
     let Some((_lock, hns)) = open(args, &shutdown)? else { return Err(CommandError::ProbeStopped) };
     let version = hns.client(ApiVersion::V1).version()?;
-    let removal = remove(&hns, hns.api_version(version))?;
+    let removal = remove(&hns, hns.api_version(version), &created)?;
     ensure_confirmed(&removal)?;
-    tracing::info!(objects = removal.count, "removed the objects of the probe");
+    tracing::info!(objects = removal.found.len(), "removed the objects of the probe");
     Ok(IN_SYNC)
+}
+
+/// The shutdown of a probe that writes. Without a limit: where a write takes seconds, the removal takes longer than the limit of other commands.
+fn shutdown(created: &Created) -> Result<Shutdown, CommandError> {
+    let shutdown = Shutdown::on_signals_unlimited()?;
+    let created = created.clone();
+    shutdown.leaves(move || {
+        let left = created.not_deleted();
+        (!left.is_empty()).then(|| format!("left behind: {left}; remove with `hnsproxy probe --cleanup`"))
+    });
+    shutdown.on_request(|| tracing::info!("shutdown requested; removing the objects of the probe"));
+    Ok(shutdown)
 }
 
 /// Opens HNS as the only hnsproxy that writes to it. `None` if a shutdown is requested first. Unlike in other commands, reads are still made after
@@ -147,12 +170,29 @@ fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, A
 fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspected, CommandError> {
     let of_environment = std::env::var("KUBE_NETWORK").ok();
     let configured = args.network_name.as_deref().or(of_environment.as_deref());
-    Ok(inspect::inspect(hns, configured, stopwatch)?)
+    let inspected = inspect::inspect(hns, configured, stopwatch);
+    Ok(inspected.inspect_err(|error| {
+        if let Err(error) = print_not_probed(args, hns, error) {
+            tracing::error!("{}", error_chain(&error));
+        }
+    })?)
+}
+
+/// Prints what Windows says without HNS: the state of its service often explains the error.
+fn print_not_probed(args: &ProbeArgs, hns: &Hns, error: &hcn::Error) -> Result<(), CommandError> {
+    let version = hns.client(ApiVersion::V1).version().ok();
+    let host = host::read(version.map(|version| version.to_string()));
+    let facts = NotProbed { description: hns.description(), host, error: error.to_string() };
+    match args.output.output {
+        OutputForm::Table => output::text(&table::not_probed(&facts))?,
+        OutputForm::Json => output::json(&facts)?,
+    }
+    Ok(())
 }
 
 /// Removes the objects of all probes.
-fn remove(hns: &Hns, api: ApiVersion) -> Result<Removed, hcn::Error> {
-    removal::remove(&*hns.hcn(), &hns.client(api))
+fn remove(hns: &Hns, api: ApiVersion, created: &Created) -> Result<Removed, hcn::Error> {
+    removal::remove(&*hns.hcn(), &hns.client(api), created)
 }
 
 /// # Errors

@@ -68,6 +68,15 @@ pub(super) fn id_of(document: &Value) -> Option<Guid> {
     document.get("ID")?.as_str()?.parse().ok()
 }
 
+/// Whether a policy list is a route, which is another kind in v2.
+pub(super) fn is_route(document: &Value) -> bool {
+    let policies = document.get("Policies").and_then(Value::as_array).into_iter().flatten();
+    let is = |policy: &Value| {
+        policy.get("Type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("ROUTE"))
+    };
+    document.get("References").is_some() && policies.into_iter().any(is)
+}
+
 fn document(hcn: &dyn Hcn, call: &Call) -> Result<Value, Error> {
     let text = text(hcn, call)?;
     serde_json::from_str(&text).map_err(|error| not_json(call, &error, &text))

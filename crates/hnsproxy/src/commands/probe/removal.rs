@@ -1,39 +1,24 @@
 //! Finds the objects of probes, and removes them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use hcn::client::Listed;
+use hcn::schema::v1::PolicyList;
 use hcn::schema::{Document, Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Class, Client, Error, Guid, Hcn, Kind};
+use serde::Deserialize;
 
+use super::created::{Created, Objects};
 use super::{raw, scratch};
 
 /// HNS may refuse a deletion once, or while it works.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Objects by kind and id.
-#[derive(Default, PartialEq, Eq)]
-pub(super) struct Objects(BTreeSet<(Kind, Guid)>);
-
-impl Objects {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for Objects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<_> = self.0.iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
-        f.write_str(&all.join(", "))
-    }
-}
-
 /// The result of a removal.
 #[derive(Default)]
 pub(super) struct Removed {
-    /// The number of objects that there were.
-    pub(super) count: usize,
+    /// The objects that there were.
+    pub(super) found: Objects,
     /// The objects that HNS has in the end.
     pub(super) left: Objects,
     /// The objects that may be of a probe: they cannot be read.
@@ -44,11 +29,11 @@ pub(super) struct Removed {
 ///
 /// # Errors
 /// If HNS cannot be listed.
-pub(super) fn remove(hcn: &dyn Hcn, client: &Client) -> Result<Removed, Error> {
+pub(super) fn remove(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Removed, Error> {
     let mut seen = BTreeSet::new();
     let mut round = 1;
     loop {
-        let Found { objects, unread } = match find(hcn, client) {
+        let Found { objects, unread } = match find(hcn, client, created) {
             Err(error) if round < MAX_ATTEMPTS => {
                 tracing::warn!(%error, "cannot list the objects of the probe; retrying");
                 round += 1;
@@ -59,12 +44,14 @@ pub(super) fn remove(hcn: &dyn Hcn, client: &Client) -> Result<Removed, Error> {
         // What cannot be read may be readable the next time.
         let is_done = objects.is_empty() && (unread.is_empty() || round >= MAX_ATTEMPTS);
         if is_done || round > MAX_ATTEMPTS {
-            return Ok(Removed { count: seen.len(), left: Objects(objects), unread: Objects(unread) });
+            return Ok(Removed { found: Objects(seen), left: Objects(objects), unread: Objects(unread) });
         }
+        objects.iter().for_each(|(kind, id)| created.add(*kind, *id));
         // Load balancers first: HNS may refuse to delete an endpoint with references. `Kind` has endpoints first.
         for (kind, id) in objects.iter().rev() {
-            if let Err(error) = delete(client, *kind, *id) {
-                tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe");
+            match delete(client, *kind, *id) {
+                Ok(_) => created.deleted(*kind, *id),
+                Err(error) => tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe"),
             }
         }
         seen.extend(objects);
@@ -89,6 +76,10 @@ pub(super) fn delete(client: &Client, kind: Kind, id: Guid) -> Result<bool, Erro
         }
         result = attempt();
     }
+    // An attempt that failed may have deleted it, and builds that fail without a code do not say so.
+    if result.is_err() && matches!(exists(client, kind, id), Ok(false)) {
+        return Ok(false);
+    }
     result.map(|()| is_first)
 }
 
@@ -96,11 +87,33 @@ pub(super) fn delete(client: &Client, kind: Kind, id: Guid) -> Result<bool, Erro
 ///
 /// # Errors
 /// If it cannot be read.
-pub(super) fn exists(client: &Client, id: Guid) -> Result<bool, Error> {
-    match client.load_balancer(id) {
+pub(super) fn exists(client: &Client, kind: Kind, id: Guid) -> Result<bool, Error> {
+    match read(client, kind, id) {
         Ok(_) => Ok(true),
-        Err(error) if error.class() == Class::Absent => Ok(false),
+        Err(error) if error.class() == Class::Absent || Absence::of(client, kind).explains(&error) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// How HNS refuses to read an object that does not exist. It is not known of each version, and some fail without a code.
+struct Absence(Option<Error>);
+
+impl Absence {
+    fn of(client: &Client, kind: Kind) -> Self {
+        Self(read(client, kind, scratch::absent()).err())
+    }
+
+    /// Whether an error means that there is no such object.
+    fn explains(&self, error: &Error) -> bool {
+        if error.class() == Class::Unavailable {
+            return false;
+        }
+        // Two texts of one HNS are compared: what they say depends on the language of Windows.
+        match (&self.0, error) {
+            (Some(Error::Envelope { message: absent, .. }), Error::Envelope { message, .. }) => absent == message,
+            (Some(absent), error) => error.code().is_some() && absent.code() == error.code(),
+            (None, _) => false,
+        }
     }
 }
 
@@ -115,22 +128,30 @@ enum Owner {
 
 impl Owner {
     /// By the id, or by the contents; `members` are those that show it.
-    fn of<T: Document>(id: Guid, document: &T, is_probe: fn(&T) -> bool, members: &[&str]) -> Self {
-        if scratch::is_marked(id) || is_probe(document) {
+    fn of<T: Document>(id: Guid, document: &T, is_probe: bool, members: &[&str]) -> Self {
+        if scratch::is_marked(id) || is_probe {
             return Self::Probe;
         }
         let is_unread = document.unreadable_members().iter().any(|one| members.contains(&one.member.as_str()));
         if is_unread { Self::Unknown } else { Self::Foreign }
     }
 
-    fn of_load_balancer(id: Guid, document: &LoadBalancer) -> Self {
+    /// `foreign` are endpoints of other programs.
+    fn of_load_balancer(id: Guid, document: &LoadBalancer, foreign: &BTreeSet<Guid>) -> Self {
         // The addresses of the v1 API are in its policies, which are the port mappings of v2.
-        let members = ["FrontendVIPs", "Policies", "PortMappings", "PortMappings.ExternalPort", "PortMappings.VIPs"];
-        Self::of(id, document, scratch::is_load_balancer, &members)
+        let members = [
+            "FrontendVIPs",
+            "Policies",
+            "PortMappings",
+            "PortMappings.ExternalPort",
+            "PortMappings.InternalPort",
+            "PortMappings.VIPs",
+        ];
+        Self::of(id, document, scratch::is_load_balancer(document, foreign), &members)
     }
 
     fn of_endpoint(id: Guid, document: &Endpoint) -> Self {
-        Self::of(id, document, scratch::is_endpoint, &["Name"])
+        Self::of(id, document, scratch::is_endpoint(document), &["Name"])
     }
 
     /// Of an object that cannot be read at all.
@@ -156,60 +177,106 @@ impl Found {
     }
 }
 
-/// Finds the objects of probes by the v1 lists, which have contents. With the HCN (v2) API, each list may lack objects, and an id that HNS chose has
-/// no mark: objects that the v1 lists do not show are read, and so are the ids of the probe that no list has.
-fn find(hcn: &dyn Hcn, client: &Client) -> Result<Found, Error> {
+/// Finds the objects of probes by the v1 lists, which have contents. Each list may lack objects, and an id that HNS chose has no mark: with the HCN
+/// (v2) API, objects that the v1 lists do not show are read, and with both APIs the ids that the probe requests or creations have returned.
+fn find(hcn: &dyn Hcn, client: &Client, created: &Created) -> Result<Found, Error> {
     let mut found = Found::default();
-    let in_v1 = listed_in_v1(client)?;
-    if client.api_version() != ApiVersion::V2 {
-        in_v1.into_iter().for_each(|((kind, id), owner)| found.add(kind, id, owner));
-        return Ok(found);
-    }
-    let mut listed: BTreeSet<(Kind, Guid)> = in_v1.keys().copied().collect();
+    let mut reader = Reader { client, foreign: BTreeSet::new() };
+    // Endpoints first: a load balancer on foreign endpoints is foreign.
     for kind in [Kind::Endpoint, Kind::LoadBalancer] {
-        listed.extend(raw::v2_ids(hcn, kind)?.into_iter().map(|id| (kind, id)));
-    }
-    for (kind, id) in listed.iter().copied().filter(|object| in_v1.get(object) != Some(&Owner::Foreign)) {
-        match read(client, kind, id) {
-            Ok(owner) => found.add(kind, id, owner),
-            Err(error) if error.class() == Class::Unavailable => return Err(error),
-            // A v1 list may be out of date: the HCN (v2) API decides what exists.
-            Err(error) if error.class() == Class::Absent => {}
-            Err(_) => found.add(kind, id, Owner::of_unread(id)),
-        }
-    }
-    for (kind, numbers) in scratch::NUMBERS {
-        // How HNS refuses an id that no object has is not known of each version.
-        let refusal = read(client, kind, scratch::absent()).err().and_then(|error| error.code());
-        let own = numbers.iter().map(|number| scratch::id(*number)).filter(|id| !listed.contains(&(kind, *id)));
+        let mut owners = reader.listed(hcn, kind)?;
+        let requested = scratch::NUMBERS.into_iter().filter(|(of, _)| *of == kind).flat_map(|(_, numbers)| numbers);
+        let returned = created.all().filter(|(of, _)| *of == kind).map(|(_, id)| id);
+        let own: BTreeSet<Guid> = requested.map(|number| scratch::id(*number)).chain(returned).collect();
+        let absence = Absence::of(client, kind);
         for id in own {
             match read(client, kind, id) {
-                Ok(owner) => found.add(kind, id, owner),
+                Ok(_) => drop(owners.insert(id, Owner::Probe)),
                 Err(error) if error.class() == Class::Unavailable => return Err(error),
-                Err(error) if error.class() == Class::Absent || (refusal.is_some() && error.code() == refusal) => {}
-                Err(_) => found.add(kind, id, Owner::Unknown),
+                Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
+                // A list shows it.
+                Err(_) if owners.contains_key(&id) => drop(owners.insert(id, Owner::Probe)),
+                Err(error) if absence.explains(&error) => {}
+                Err(_) => drop(owners.insert(id, Owner::Unknown)),
             }
         }
+        if kind == Kind::Endpoint {
+            let foreign = owners.iter().filter(|(_, owner)| **owner == Owner::Foreign);
+            reader.foreign = foreign.map(|(id, _)| *id).collect();
+        }
+        owners.into_iter().for_each(|(id, owner)| found.add(kind, id, owner));
     }
     Ok(found)
 }
 
-/// The objects of the v1 lists.
-fn listed_in_v1(client: &Client) -> Result<BTreeMap<(Kind, Guid), Owner>, Error> {
-    let balancers = client.load_balancers_from_v1_list(|Listed { id, document }| {
-        let owner = document.and_then(Result::ok).map(|document| Owner::of_load_balancer(id, &document));
-        Some(((Kind::LoadBalancer, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
-    })?;
-    let endpoints = client.endpoints_from_v1_list(|Listed { id, document }| {
-        let owner = document.and_then(Result::ok).map(|document| Owner::of_endpoint(id, &document));
-        Some(((Kind::Endpoint, id), owner.unwrap_or_else(|| Owner::of_unread(id))))
-    })?;
-    Ok(balancers.into_iter().chain(endpoints).collect())
+/// Reads objects, and decides whose they are.
+struct Reader<'a> {
+    client: &'a Client,
+    /// The endpoints of other programs.
+    foreign: BTreeSet<Guid>,
 }
 
-fn read(client: &Client, kind: Kind, id: Guid) -> Result<Owner, Error> {
-    Ok(match kind {
-        Kind::Endpoint => Owner::of_endpoint(id, &client.endpoint(id)?),
-        _ => Owner::of_load_balancer(id, &client.load_balancer(id)?),
-    })
+impl Reader<'_> {
+    /// The objects of the lists. Those that the v1 list shows as foreign are not read.
+    fn listed(&self, hcn: &dyn Hcn, kind: Kind) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let mut owners = match kind {
+            Kind::Endpoint => self.endpoints_in_v1()?,
+            _ => self.load_balancers_in_v1(hcn)?,
+        };
+        if self.client.api_version() == ApiVersion::V2 {
+            for id in raw::v2_ids(hcn, kind)? {
+                owners.entry(id).or_insert(Owner::Unknown);
+            }
+        }
+        let unread = owners.iter().filter(|(_, owner)| **owner != Owner::Foreign).map(|(id, _)| *id);
+        for id in unread.collect::<Vec<_>>() {
+            match self.read(kind, id) {
+                Ok(owner) => drop(owners.insert(id, owner)),
+                Err(error) if error.class() == Class::Unavailable => return Err(error),
+                // A v1 list may be out of date: the HCN (v2) API decides what exists.
+                Err(error) if error.class() == Class::Absent => drop(owners.remove(&id)),
+                Err(_) => drop(owners.insert(id, Owner::of_unread(id))),
+            }
+        }
+        Ok(owners)
+    }
+
+    /// The load balancers of the v1 list. Policy lists that are routes are another kind of object.
+    fn load_balancers_in_v1(&self, hcn: &dyn Hcn) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let policy_lists = raw::v1_list(hcn, Kind::LoadBalancer)?;
+        let balancers = policy_lists.iter().filter(|document| !raw::is_route(document)).filter_map(|document| {
+            let id = raw::id_of(document)?;
+            let balancer = PolicyList::deserialize(document).ok().and_then(|list| LoadBalancer::try_from(list).ok());
+            let owner = balancer.map(|document| Owner::of_load_balancer(id, &document, &self.foreign));
+            Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
+        });
+        Ok(balancers.collect())
+    }
+
+    fn endpoints_in_v1(&self) -> Result<BTreeMap<Guid, Owner>, Error> {
+        let endpoints = self.client.endpoints_from_v1_list(|Listed { id, document }| {
+            let owner = document.and_then(Result::ok).map(|document| match Owner::of_endpoint(id, &document) {
+                // The list may lack the name that shows it.
+                Owner::Foreign if document.name.is_empty() && scratch::has_address(&document) => Owner::Unknown,
+                owner => owner,
+            });
+            Some((id, owner.unwrap_or_else(|| Owner::of_unread(id))))
+        })?;
+        Ok(endpoints.into_iter().collect())
+    }
+
+    fn read(&self, kind: Kind, id: Guid) -> Result<Owner, Error> {
+        Ok(match kind {
+            Kind::Endpoint => Owner::of_endpoint(id, &self.client.endpoint(id)?),
+            _ => Owner::of_load_balancer(id, &self.client.load_balancer(id)?, &self.foreign),
+        })
+    }
+}
+
+/// Reads an object.
+fn read(client: &Client, kind: Kind, id: Guid) -> Result<(), Error> {
+    match kind {
+        Kind::Endpoint => client.endpoint(id).map(drop),
+        _ => client.load_balancer(id).map(drop),
+    }
 }

@@ -1,18 +1,21 @@
 //! The objects that a probe creates: recognized by their ids, or by their contents if HNS has chosen other ids.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use hcn::schema::{
-    Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Policy, PortMapping, Protocol,
+    Endpoint, EndpointFlags, IpConfiguration, LoadBalancer, LoadBalancerFlags, Network, Policy, PortMapping, Protocol,
 };
 use hcn::{Guid, Kind};
+use ipnet::IpNet;
 
 /// Marks the ids: the first four bytes of the SHA-256 of `hnsproxy probe`.
 const MARK: [u8; 4] = [0x40, 0x1b, 0xea, 0x34];
 /// The name of the endpoints. Those of kube-proxy and hnsproxy have none.
 const ENDPOINT_NAME: &str = "hnsproxy-probe";
-/// The port of the frontends. With an address for documentation, no other program has it.
-const PORT: u16 = 65123;
+/// The ports of the frontends and of the backends. Below 49152, where the dynamic ports of Windows begin.
+const PORT: u16 = 40127;
+const BACKEND_PORT: u16 = 40128;
 /// The third bytes of the addresses: TEST-NET-1 for endpoints, TEST-NET-2 for frontends (RFC 5737).
 const TEST_NET_1: [u8; 3] = [192, 0, 2];
 const TEST_NET_2: [u8; 3] = [198, 51, 100];
@@ -20,13 +23,31 @@ const TEST_NET_2: [u8; 3] = [198, 51, 100];
 pub(super) const FIRST_ENDPOINT: u8 = 1;
 pub(super) const SECOND_ENDPOINT: u8 = 2;
 pub(super) const OTHER_ENDPOINT: u8 = 3;
+/// The backends of further load balancers, each with one.
+pub(super) const OF_SAME_FRONTEND: u8 = 4;
+pub(super) const OF_SAME_ID: u8 = 5;
+pub(super) const OF_UNKNOWN_MEMBER: u8 = 6;
+pub(super) const OF_REUSED_ID: u8 = 7;
+pub(super) const MEASURED_ENDPOINT: u8 = 8;
 pub(super) const LOAD_BALANCER: u8 = 0x11;
 pub(super) const SECOND_LOAD_BALANCER: u8 = 0x12;
 pub(super) const WITHOUT_BACKEND: u8 = 0x13;
 pub(super) const WITH_UNKNOWN_MEMBER: u8 = 0x14;
 
 pub(super) const NUMBERS: [(Kind, &[u8]); 2] = [
-    (Kind::Endpoint, &[FIRST_ENDPOINT, SECOND_ENDPOINT, OTHER_ENDPOINT]),
+    (
+        Kind::Endpoint,
+        &[
+            FIRST_ENDPOINT,
+            SECOND_ENDPOINT,
+            OTHER_ENDPOINT,
+            OF_SAME_FRONTEND,
+            OF_SAME_ID,
+            OF_UNKNOWN_MEMBER,
+            OF_REUSED_ID,
+            MEASURED_ENDPOINT,
+        ],
+    ),
     (Kind::LoadBalancer, &[LOAD_BALANCER, SECOND_LOAD_BALANCER, WITHOUT_BACKEND, WITH_UNKNOWN_MEMBER]),
 ];
 
@@ -72,7 +93,7 @@ pub(super) fn load_balancer(number: u8, dsr: bool, backends: &[Guid]) -> LoadBal
         frontend_vips: vec![Ipv4Addr::new(a, b, c, number).to_string()],
         port_mappings: vec![PortMapping {
             protocol: Protocol::TCP,
-            internal_port: 8080,
+            internal_port: BACKEND_PORT,
             external_port: PORT,
             ..PortMapping::default()
         }],
@@ -81,18 +102,52 @@ pub(super) fn load_balancer(number: u8, dsr: bool, backends: &[Guid]) -> LoadBal
     }
 }
 
-pub(super) fn is_load_balancer(document: &LoadBalancer) -> bool {
-    let in_test_net = |vip: IpAddr| matches!(vip, IpAddr::V4(vip) if vip.octets().starts_with(&TEST_NET_2));
+/// `foreign` are endpoints of other programs.
+pub(super) fn is_load_balancer(document: &LoadBalancer, foreign: &BTreeSet<Guid>) -> bool {
+    let is_own = |mapping: &PortMapping| mapping.external_port == PORT && mapping.internal_port == BACKEND_PORT;
     let by_content = !document.frontend_vips.is_empty()
         && document.vips().count() == document.frontend_vips.len()
-        && document.vips().all(in_test_net)
-        && document.port_mappings.iter().all(|mapping| mapping.external_port == PORT)
-        && !document.port_mappings.is_empty();
+        && document.vips().all(|vip| is_in(vip, TEST_NET_2))
+        && document.port_mappings.iter().all(is_own)
+        && !document.port_mappings.is_empty()
+        && !document.endpoint_ids().any(|id| foreign.contains(&id));
     by_content || document.id.is_some_and(is_marked)
 }
 
 pub(super) fn is_endpoint(document: &Endpoint) -> bool {
     document.id.is_some_and(is_marked) || document.name == ENDPOINT_NAME
+}
+
+/// Whether an endpoint has an address of those of the probe.
+pub(super) fn has_address(document: &Endpoint) -> bool {
+    let addresses = document.ip_configurations.iter().filter_map(|one| one.ip_address.parse().ok());
+    addresses.into_iter().any(|address| is_in(address, TEST_NET_1) || is_in(address, TEST_NET_2))
+}
+
+/// Whether a load balancer has an address of those of the probe, or its port on each address.
+pub(super) fn has_frontend(document: &LoadBalancer) -> bool {
+    let on_port = document.port_mappings.iter().any(|mapping| mapping.external_port == PORT);
+    (document.frontend_vips.is_empty() && on_port)
+        || document.vips().any(|vip| is_in(vip, TEST_NET_1) || is_in(vip, TEST_NET_2))
+}
+
+/// The first subnet of a network that has addresses of those of the probe.
+pub(super) fn subnet_of(network: &Network) -> Option<&str> {
+    let overlaps = |prefix: IpNet| {
+        // HNS replaces 0.0.0.0/0, which NAT networks have.
+        prefix.prefix_len() > 0 && [TEST_NET_1, TEST_NET_2].into_iter().any(|test_net| overlaps(prefix, test_net))
+    };
+    let prefixes = network.ipams.iter().flat_map(|ipam| &ipam.subnets).map(|subnet| subnet.ip_address_prefix.as_str());
+    prefixes.into_iter().find(|prefix| prefix.parse().is_ok_and(overlaps))
+}
+
+fn overlaps(prefix: IpNet, [a, b, c]: [u8; 3]) -> bool {
+    let first = IpAddr::V4(Ipv4Addr::new(a, b, c, 0));
+    prefix.contains(&first) || is_in(prefix.network(), [a, b, c])
+}
+
+fn is_in(address: IpAddr, test_net: [u8; 3]) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets().starts_with(&test_net))
 }
 
 pub(super) fn is_marked(id: Guid) -> bool {
@@ -105,6 +160,7 @@ mod tests {
 
     #[test]
     fn objects_are_recognized_with_and_without_their_ids() {
+        let is_load_balancer = |document: &LoadBalancer| super::is_load_balancer(document, &BTreeSet::new());
         let with_id = |id| LoadBalancer { id: Some(id), ..LoadBalancer::default() };
         let other = Guid::from_u128(1);
         assert!(is_load_balancer(&with_id(id(1))) && !is_load_balancer(&with_id(other)));
@@ -113,11 +169,26 @@ mod tests {
         assert!(is_load_balancer(&ours));
         assert!(!is_load_balancer(&LoadBalancer { frontend_vips: vec!["10.96.0.1".into()], ..ours.clone() }));
         assert!(!is_load_balancer(&LoadBalancer { frontend_vips: vec![], ..ours.clone() }));
+        let backend = Guid::from_u128(2);
+        let with_backend = LoadBalancer { host_compute_endpoints: vec![backend.to_string()], ..ours.clone() };
+        assert!(is_load_balancer(&with_backend));
+        assert!(!super::is_load_balancer(&with_backend, &BTreeSet::from([backend])));
         let mut other_port = ours;
         other_port.port_mappings.iter_mut().for_each(|mapping| mapping.external_port = 80);
         assert!(!is_load_balancer(&other_port));
         assert!(is_endpoint(&endpoint(11, false)));
         assert!(!is_endpoint(&Endpoint { name: "pod".into(), ..endpoint(11, true) }));
+    }
+
+    #[test]
+    fn subnets_with_addresses_of_the_probe_are_found() {
+        let network = |prefix: &str| {
+            let document = serde_json::json!({"Ipams": [{"Subnets": [{"IpAddressPrefix": prefix}]}]});
+            serde_json::from_value::<Network>(document).unwrap()
+        };
+        let has = |prefix| subnet_of(&network(prefix)).is_some();
+        assert!(["192.0.2.0/24", "192.0.0.0/16", "198.51.100.128/25", "198.51.100.7/32"].into_iter().all(has));
+        assert!(!["192.0.3.0/24", "0.0.0.0/0", "10.0.0.0/8", "::/0", "x"].into_iter().any(has));
     }
 
     #[test]

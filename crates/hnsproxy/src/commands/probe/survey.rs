@@ -31,6 +31,15 @@ pub(crate) struct Survey {
     pub timings: Vec<Timing>,
 }
 
+/// What is known if HNS cannot be probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NotProbed {
+    pub description: String,
+    pub host: HostFacts,
+    pub error: String,
+}
+
 /// Unknown facts are null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +48,7 @@ pub(crate) struct HostFacts {
     pub windows_build: Option<u32>,
     /// The number of the last update, behind the build: 17763.8146.
     pub windows_revision: Option<u32>,
-    pub hns_version: String,
+    pub hns_version: Option<String>,
     /// The state of the service `hns`.
     pub hns_service: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use hcn::Hresult;
 
-use super::survey::{Finding, HostFacts, ListFacts, MemberFacts, Survey, Verdict};
+use super::survey::{Finding, HostFacts, ListFacts, MemberFacts, NotProbed, Survey, Verdict};
 use crate::view::columns;
 
 /// The largest number of objects of one kind that are shown. JSON has all.
@@ -47,6 +47,10 @@ pub(super) fn text(survey: &Survey) -> String {
     parts.concat()
 }
 
+pub(super) fn not_probed(facts: &NotProbed) -> String {
+    format!("{}\n{}\nHNS not probed: {}\n", facts.description, host(&facts.host), facts.error)
+}
+
 /// A code has its name instead of the message, which is long.
 fn observed(finding: &Finding) -> String {
     let code = finding.observed.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
@@ -76,7 +80,7 @@ fn host(host: &HostFacts) -> String {
         host.windows_edition.clone().unwrap_or_else(unknown),
         number(host.windows_build),
         number(host.windows_revision),
-        host.hns_version,
+        host.hns_version.clone().unwrap_or_else(unknown),
         host.hns_service.clone().unwrap_or_else(unknown)
     )
 }

@@ -1,7 +1,7 @@
 //! The part of a probe that writes: it creates, modifies and deletes objects of its own, and compares what HNS answers.
 //!
-//! Its backends are remote endpoints that it creates, not pods: more than one load balancer on an endpoint has made HNS of Windows Server 2019
-//! hang (aks-engine#4315).
+//! Its backends are remote endpoints that it creates, not pods, and each load balancer has endpoints of its own: more than one load balancer on an
+//! endpoint has made HNS of Windows Server 2019 hang (aks-engine#4315).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use hcn::{ApiVersion, Call, Class, Client, Error, Features, Guid, Hcn, Kind, Rep
 use serde_json::Value;
 
 use super::check::{Answer, Check, answer};
+use super::created::Created;
 use super::expectations::judge;
 use super::scratch::{
-    FIRST_ENDPOINT, LOAD_BALANCER, OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER,
-    WITHOUT_BACKEND,
+    FIRST_ENDPOINT, LOAD_BALANCER, MEASURED_ENDPOINT, OF_REUSED_ID, OF_SAME_FRONTEND, OF_SAME_ID, OF_UNKNOWN_MEMBER,
+    OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER, WITHOUT_BACKEND,
 };
 use super::stopwatch::Stopwatch;
 use super::survey::Finding;
@@ -41,6 +42,7 @@ pub(super) struct Writer<'a> {
     pub(super) is_stopped: &'a dyn Fn() -> bool,
     /// The objects that later checks need.
     pub(super) needed: BTreeSet<Guid>,
+    pub(super) created: Created,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -55,12 +57,13 @@ impl Writer<'_> {
         let backends = [first, second];
         let balancer = self.check_load_balancer(&backends)?;
         self.needed = BTreeSet::from([first, second, balancer]);
-        self.check_refusals(&backends)?;
+        self.check_refusals()?;
         let modifies = self.is_v2() && self.check_modification(balancer, &backends)?;
-        self.check_deletion(balancer, &backends)?;
+        let deletes = self.check_deletion(balancer)?;
         self.check_local_endpoint()?;
         self.check_v1()?;
-        self.measure(stopwatch, samples, first, modifies)
+        // A load balancer that is left would share its backends with the next one.
+        self.measure(stopwatch, if deletes { samples } else { samples.min(1) }, modifies)
     }
 
     fn check_endpoint(&mut self) -> Result<Guid, CommandError> {
@@ -79,10 +82,8 @@ impl Writer<'_> {
     fn check_load_balancer(&mut self, backends: &[Guid]) -> Result<Guid, CommandError> {
         self.check_shutdown()?;
         let what = "create a load balancer";
-        let id = self
-            .client
-            .create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, backends))
-            .map_err(|source| CommandError::ProbeWrite { what, source })?;
+        let id = self.create_by(&self.client, LOAD_BALANCER, &self.balancer(1, backends));
+        let id = id.map_err(|source| CommandError::ProbeWrite { what, source })?;
         self.note(Check::LoadBalancerId, kept_id(id, LOAD_BALANCER));
         if self.is_v2() {
             let observed: Answer = match self.client.load_balancers(|listed| Some(listed.id)) {
@@ -108,12 +109,14 @@ impl Writer<'_> {
     }
 
     /// Documents that HNS is expected to refuse. What it creates all the same is deleted.
-    fn check_refusals(&mut self, backends: &[Guid]) -> Result<(), CommandError> {
+    fn check_refusals(&mut self) -> Result<(), CommandError> {
+        let backend = self.create_endpoint(OF_SAME_FRONTEND)?;
         self.check_shutdown()?;
-        let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, backends));
+        let created = self.create(SECOND_LOAD_BALANCER, &self.balancer(1, &[backend]));
         self.note_creation(Check::SameFrontend, Kind::LoadBalancer, created);
+        let backend = self.create_endpoint(OF_SAME_ID)?;
         self.check_shutdown()?;
-        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, backends)) {
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(2, &[backend])) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
                 let is_requested = id == scratch::id(LOAD_BALANCER);
@@ -126,8 +129,9 @@ impl Writer<'_> {
         let created = self.create(WITHOUT_BACKEND, &self.balancer(3, &[]));
         self.note_creation(Check::NoBackend, Kind::LoadBalancer, created);
         if self.is_v2() {
+            let backend = self.create_endpoint(OF_UNKNOWN_MEMBER)?;
             self.check_shutdown()?;
-            let mut document = self.balancer(4, backends);
+            let mut document = self.balancer(4, &[backend]);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), Value::Bool(true));
             let observed: Answer = match self.create(WITH_UNKNOWN_MEMBER, &document) {
                 Ok(id) => {
@@ -158,19 +162,24 @@ impl Writer<'_> {
         Ok(modifies)
     }
 
-    fn check_deletion(&mut self, id: Guid, backends: &[Guid]) -> Result<(), CommandError> {
+    /// Returns whether HNS deletes it.
+    fn check_deletion(&mut self, id: Guid) -> Result<bool, CommandError> {
         self.check_shutdown()?;
         self.needed.remove(&id);
-        let deleted = removal::delete(&self.client, Kind::LoadBalancer, id);
-        let observed: Answer = match deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, id)?))) {
+        let deleted = self.delete(Kind::LoadBalancer, id);
+        let result =
+            deleted.and_then(|is_first| Ok((is_first, removal::exists(&self.client, Kind::LoadBalancer, id)?)));
+        let deletes = matches!(result, Ok((_, false)));
+        let observed: Answer = match result {
             Ok((_, true)) => answer::LEFT.into(),
             Ok((true, false)) => answer::SUCCEEDS.into(),
             Ok((false, false)) => answer::SECOND_ATTEMPT.into(),
             Err(error) => Answer::from(&error),
         };
         self.note(Check::Delete, observed);
+        let backend = self.create_endpoint(OF_REUSED_ID)?;
         self.check_shutdown()?;
-        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, backends)) {
+        let observed: Answer = match self.create(LOAD_BALANCER, &self.balancer(1, &[backend])) {
             Ok(id) => {
                 self.discard(Kind::LoadBalancer, id);
                 kept_id(id, LOAD_BALANCER).into()
@@ -178,13 +187,13 @@ impl Writer<'_> {
             Err(error) => Answer::from(&error),
         };
         self.note(Check::ReusedId, observed);
-        Ok(())
+        Ok(deletes)
     }
 
     fn check_local_endpoint(&mut self) -> Result<(), CommandError> {
         self.check_shutdown()?;
         let document = scratch::local_endpoint(OTHER_ENDPOINT);
-        let created = self.client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document);
+        let created = self.create_in(&self.client, self.network, OTHER_ENDPOINT, &document);
         self.note_creation(Check::OutsideSubnets, Kind::Endpoint, created);
         Ok(())
     }
@@ -193,7 +202,7 @@ impl Writer<'_> {
     fn check_v1(&mut self) -> Result<(), CommandError> {
         self.check_shutdown()?;
         let document = scratch::endpoint(OTHER_ENDPOINT, self.overlay);
-        let created = self.v1.create_endpoint(scratch::absent(), scratch::id(OTHER_ENDPOINT), &document);
+        let created = self.create_in(&self.v1, scratch::absent(), OTHER_ENDPOINT, &document);
         self.note_creation(Check::UnknownNetwork, Kind::Endpoint, created);
         self.check_shutdown()?;
         let path = format!("/endpoints/{}", scratch::absent());
@@ -208,13 +217,8 @@ impl Writer<'_> {
 
     /// Creates, lists, reads, modifies and deletes an endpoint and a load balancer repeatedly. A call that HNS refuses ends the
     /// measurement, and is an answer.
-    fn measure(
-        &mut self,
-        stopwatch: &Stopwatch,
-        samples: usize,
-        other: Guid,
-        modifies: bool,
-    ) -> Result<(), CommandError> {
+    fn measure(&mut self, stopwatch: &Stopwatch, samples: usize, modifies: bool) -> Result<(), CommandError> {
+        let other = self.create_endpoint(MEASURED_ENDPOINT)?;
         let mut observed = Answer::from(answer::SUCCEEDS);
         for _ in 0..samples {
             if stopwatch.total() > MAX_MEASUREMENT {
@@ -238,13 +242,11 @@ impl Writer<'_> {
 
     fn measure_once(&self, stopwatch: &Stopwatch, other: Guid, modifies: bool) -> Result<(), Error> {
         let (client, document) = (&self.client, scratch::endpoint(OTHER_ENDPOINT, self.overlay));
-        let endpoint = stopwatch.measure("POST /endpoints/", || {
-            client.create_endpoint(self.network, scratch::id(OTHER_ENDPOINT), &document)
-        })?;
+        let endpoint = stopwatch
+            .measure("POST /endpoints/", || self.create_in(client, self.network, OTHER_ENDPOINT, &document))?;
         let backends = [endpoint, other];
-        let balancer = stopwatch.measure("POST /policylists/", || {
-            client.create_load_balancer(scratch::id(LOAD_BALANCER), &self.balancer(1, &backends))
-        })?;
+        let balancer = stopwatch
+            .measure("POST /policylists/", || self.create_by(client, LOAD_BALANCER, &self.balancer(1, &backends)))?;
         stopwatch.measure("GET /endpoints/", || client.endpoints(self.network, |_| None::<()>))?;
         stopwatch.measure("GET /policylists/", || client.load_balancers(|_| None::<()>))?;
         if self.is_v2() {
@@ -256,22 +258,36 @@ impl Writer<'_> {
             let fewer = self.balancer(1, &[other]);
             stopwatch.measure("", || client.modify_load_balancer(balancer, &fewer, false))?;
         }
-        stopwatch.measure("DELETE /policylists/ID", || removal::delete(client, Kind::LoadBalancer, balancer))?;
-        stopwatch.measure("DELETE /endpoints/ID", || removal::delete(client, Kind::Endpoint, endpoint))?;
+        stopwatch.measure("DELETE /policylists/ID", || self.delete(Kind::LoadBalancer, balancer))?;
+        stopwatch.measure("DELETE /endpoints/ID", || self.delete(Kind::Endpoint, endpoint))?;
         Ok(())
     }
 
     fn create_endpoint(&self, number: u8) -> Result<Guid, CommandError> {
         self.check_shutdown()?;
         let document = scratch::endpoint(number, self.overlay);
-        let created = self.client.create_endpoint(self.network, scratch::id(number), &document);
+        let created = self.create_in(&self.client, self.network, number, &document);
         created.map_err(|source| CommandError::ProbeWrite { what: "create an endpoint", source })
+    }
+
+    fn create_in(&self, client: &Client, network: Guid, number: u8, document: &Endpoint) -> Result<Guid, Error> {
+        let created = client.create_endpoint(network, scratch::id(number), document);
+        created.inspect(|id| self.created.add(Kind::Endpoint, *id))
     }
 
     /// Creates a load balancer, and returns the id that HNS gave it. A client that has seen a requested id does not read the next ones.
     fn create(&self, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
-        let client = Client::new(self.hcn.clone(), self.client.api_version());
-        client.create_load_balancer(scratch::id(number), document)
+        self.create_by(&Client::new(self.hcn.clone(), self.client.api_version()), number, document)
+    }
+
+    fn create_by(&self, client: &Client, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
+        let created = client.create_load_balancer(scratch::id(number), document);
+        created.inspect(|id| self.created.add(Kind::LoadBalancer, *id))
+    }
+
+    /// Deletes an object. Returns whether the first attempt succeeded.
+    fn delete(&self, kind: Kind, id: Guid) -> Result<bool, Error> {
+        removal::delete(&self.client, kind, id).inspect(|_| self.created.deleted(kind, id))
     }
 
     fn balancer(&self, number: u8, backends: &[Guid]) -> LoadBalancer {
@@ -296,7 +312,7 @@ impl Writer<'_> {
         if self.needed.contains(&id) {
             return;
         }
-        if let Err(error) = removal::delete(&self.client, kind, id) {
+        if let Err(error) = self.delete(kind, id) {
             tracing::warn!(%error, ?kind, %id, "cannot delete an object of the probe; retrying at the end");
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use hcn::Kind;
+use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Emulator, testing};
 use serde_json::Value;
@@ -59,12 +59,18 @@ fn an_emulator_that_is_like_a_survey_has_its_answers() {
         let delete = Which::Function("HcnDeleteLoadBalancer".into());
         emulator.inject(Fault::of_each(delete, Effect::NoEffect));
     };
-    let cases: [Case<'_>; 5] = [
+    let refuses = |emulator: &Emulator| {
+        let modify = Which::Function("HcnModifyLoadBalancer".into());
+        emulator.inject(Fault::of_each(modify, Effect::Fail(Hresult::E_NOTIMPL)));
+        emulator.change_options(|options| options.drops_unknown_members = true);
+    };
+    let cases: [Case<'_>; 6] = [
         ("server2025", &|_| {}),
         ("server2019-rtm", &|_| {}),
         ("latest", &quirks),
         ("latest", &lists),
         ("latest", &keeps),
+        ("latest", &refuses),
     ];
     for (build, change) in cases {
         let hns = hns_of(build, "L2Bridge");

@@ -111,7 +111,12 @@ fn a_document_that_hns_does_not_return_is_listed_and_the_others_are_read() {
 fn an_hns_that_does_not_answer_cannot_be_probed() {
     let hns = hns_of("server2022", "L2Bridge");
     hns.emulator.stop(&[]);
-    probe(&hns, &[]).expect(2);
+    let facts = probe(&hns, &[]).expect(2).json();
+    let members: Vec<_> = facts.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((members, &facts["host"]["hnsVersion"]), (vec!["description", "host", "error"], &Value::Null));
+    assert!(facts["error"].as_str().unwrap().contains("0x800706ba"), "{facts:#}");
+    let table = hnsproxy(&["probe", &hns.flag()]).expect(2).stdout;
+    assert!(table.contains("0x800706ba") && table.contains("service hns"), "{table}");
 }
 
 #[test]

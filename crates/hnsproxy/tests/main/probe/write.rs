@@ -2,9 +2,13 @@
 
 use std::process::{Child, Stdio};
 
-use hcn::{Hresult, Kind};
+use hcn::call::Method;
+use hcn::{Call, Hcn, Hresult, Kind};
+#[cfg(unix)]
+use hcn_emulator::Pace;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::journal::Detail;
+use hcn_emulator::testing::NETWORKS;
 use hcn_emulator::{Build, Emulator};
 use serde_json::{Value, json};
 
@@ -171,6 +175,36 @@ fn objects_that_both_lists_lack_are_removed_by_their_ids() {
 }
 
 #[test]
+fn objects_that_the_v1_lists_lack_are_removed_by_their_ids_with_the_v1_api_too() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    hide_from_v1(&hns.emulator);
+    let before = hns.objects();
+    let mut child = hang_at(&hns, 5, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hns.emulator.release();
+    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+    assert_ne!(hns.objects(), before);
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn objects_with_ids_that_hns_chose_are_removed_although_no_list_has_them() {
+    for build in ["server2019-rtm", "latest"] {
+        let hns = hns_of(build, "L2Bridge");
+        choose_ids(&hns.emulator);
+        hide_from_v1(&hns.emulator);
+        for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+            hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
+        }
+        let before = hns.objects();
+        let survey = probe(&hns, &FLAGS).json();
+        assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before), "{build}");
+    }
+}
+
+#[test]
 fn an_object_that_cannot_be_read_may_be_left() {
     let hns = hns_of("latest", "L2Bridge");
     choose_ids(&hns.emulator);
@@ -191,7 +225,7 @@ fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
     let hns = hns_of("latest", "L2Bridge");
     let balancer = |vips: Value| {
         json!({"FrontendVIPs": vips, "HostComputeEndpoints": [],
-               "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 65123}]})
+               "PortMappings": [{"Protocol": 6, "InternalPort": 40128, "ExternalPort": 40127}]})
     };
     hns.emulator.add(Kind::LoadBalancer, balancer(json!(["172.16.0.1"])));
     hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
@@ -202,6 +236,64 @@ fn a_load_balancer_whose_address_cannot_be_read_may_be_of_a_probe() {
     hns.emulator.replace(Kind::LoadBalancer, unread, balancer(json!(["198.51.100.1"])));
     hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
     assert_eq!(hns.objects(), before);
+}
+
+#[test]
+fn an_hns_that_fails_without_codes_deletes_objects() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    hns.emulator.change_options(|options| options.fails_in_envelope = true);
+    let before = hns.objects();
+    let survey = probe(&hns, &FLAGS).json();
+    assert_eq!(answer(&survey, "delete"), pair("succeeds", "expected"));
+    assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
+}
+
+#[test]
+fn routes_are_not_objects_that_may_be_of_a_probe() {
+    let hns = hns_of("server2019-rtm", "L2Bridge");
+    let endpoint = hns.emulator.add_local_endpoint(NETWORKS[0], "pod", &["10.244.1.7".parse().unwrap()]);
+    let body = json!({"References": [format!("/endpoints/{endpoint}")],
+                      "Policies": [{"Type": "ROUTE", "DestinationPrefix": "10.96.0.0/12", "NeedEncap": true}]});
+    let (path, body) = ("/policylists/".to_owned(), body.to_string());
+    hns.emulator.call(&Call::Hns { method: Method::Post, path, body }).unwrap();
+    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+    assert_eq!(hns.emulator.documents(Kind::Route).len(), 1);
+}
+
+#[test]
+fn a_probe_does_not_write_to_addresses_that_are_in_use_and_keeps_foreign_objects() {
+    let network = json!({"Name": "test", "Type": "L2Bridge",
+        "Ipams": [{"Subnets": [{"IpAddressPrefix": "198.51.100.0/25"}]}]});
+    let endpoint = |address: &str| json!({"HostComputeNetwork": NETWORKS[0], "IpConfigurations": [{"IpAddress": address}], "Flags": 1});
+    let balancer = |vips: Value, backends: Value| {
+        json!({"FrontendVIPs": vips, "HostComputeEndpoints": backends,
+               "PortMappings": [{"Protocol": 6, "InternalPort": 40128, "ExternalPort": 40127}]})
+    };
+    let backend = "0be07c06-0000-4000-8000-000000000001";
+    let mut backend_of_another = endpoint("10.244.1.7");
+    backend_of_another["ID"] = backend.into();
+    let cases = [
+        vec![(Kind::Network, network)],
+        vec![(Kind::Endpoint, endpoint("192.0.2.77"))],
+        vec![(Kind::LoadBalancer, balancer(json!([]), json!([])))],
+        // As those of the probe, apart from their backends.
+        vec![
+            (Kind::Endpoint, backend_of_another),
+            (Kind::LoadBalancer, balancer(json!(["198.51.100.1"]), json!([backend]))),
+        ],
+    ];
+    for build in ["server2019-rtm", "latest"] {
+        for objects in &cases {
+            let hns = hns_of(build, "L2Bridge");
+            for (kind, document) in objects {
+                hns.emulator.add(*kind, document.clone());
+            }
+            let before = hns.objects();
+            probe(&hns, &[&FLAGS[..], &["--network-name=cbr0"]].concat()).expect(2);
+            hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
+            assert_eq!((hns.objects(), hns.emulator.writes()), (before, 0), "{build} {objects:?}");
+        }
+    }
 }
 
 /// The number of writes of a probe.
@@ -279,12 +371,69 @@ fn a_probe_that_is_interrupted_removes_its_objects() {
     let before = hns.objects();
     // So many that the signal arrives before the last one.
     let mut child = hang_at(&hns, 3, "--samples=100000");
-    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signal.success());
+    interrupt(&child);
     hns.emulator.clear_faults();
     let ended = wait_until("the probe to end", || child.try_wait().unwrap(), Option::is_some);
     assert_eq!(ended.unwrap().code(), Some(2));
     assert_eq!(hns.objects(), before);
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_probe_whose_removal_takes_longer_than_a_shutdown_removes_its_objects() {
+    for flags in [&["--write", "--yes"][..], &["--cleanup"]] {
+        let hns = hns_of("server2019", "L2Bridge");
+        let before = hns.objects();
+        if flags == ["--cleanup"] {
+            let mut killed = hang_at(&hns, 4, "--samples=1");
+            killed.kill().unwrap();
+            killed.wait().unwrap();
+            hns.emulator.clear_faults();
+        }
+        // The first deletion of the removal, or the third creation.
+        let write = if flags == ["--cleanup"] { 1 } else { 3 };
+        hns.emulator.inject_times(Fault { which: Which::Writes, from: write, every: 0, effect: Effect::Hang }, 1);
+        let mut command = command(&[&["probe", &hns.flag()], flags].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+        interrupt(&child);
+        hns.emulator.change_options(|options| options.pace = Pace::Released);
+        hns.emulator.release();
+        let ended = wait_until("the probe to end", || child.try_wait().unwrap(), Option::is_some);
+        assert_eq!(ended.unwrap().code(), Some(if flags == ["--cleanup"] { 0 } else { 2 }));
+        assert_eq!(hns.objects(), before);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_probe_that_is_interrupted_twice_ends_at_once_and_names_what_is_left() {
+    let hns = hns_of("latest", "L2Bridge");
+    // The load balancer is created, and its deletion hangs.
+    hns.emulator.inject_times(Fault { which: Which::Writes, from: 3, every: 0, effect: Effect::Hang }, 1);
+    hns.emulator.hang_nth("HcnDeleteLoadBalancer", 1);
+    let mut command = command(&["probe", &hns.flag(), "--write", "--yes"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    interrupt(&child);
+    hns.emulator.release();
+    wait_until("the creation to end", || hns.calls_of("HcnCreateLoadBalancer"), |calls| *calls == 1);
+    wait_until("the deletion to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(3));
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    let ids = [Kind::Endpoint, Kind::LoadBalancer].into_iter().flat_map(|kind| hns.emulator.documents(kind));
+    let ids: Vec<Value> = ids.map(|document| document["ID"].clone()).collect();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| stderr.contains(id.as_str().unwrap())), "{stderr}");
+    hns.emulator.clear_faults();
 }
 
 #[test]

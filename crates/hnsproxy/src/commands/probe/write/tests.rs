@@ -11,10 +11,13 @@ use super::*;
 enum SeenId {
     ChoosesAnother,
     ReturnsTheObject,
+    Emulated,
 }
 
 struct Host {
     emulator: Emulator,
+    /// The backends of each load balancer that was requested.
+    backends: Mutex<Vec<BTreeSet<Guid>>>,
     seen: Mutex<BTreeSet<Guid>>,
     seen_id: SeenId,
 }
@@ -24,6 +27,8 @@ impl Hcn for Host {
         let Call::Create { kind: kind @ Kind::LoadBalancer, network, id, settings } = call else {
             return self.emulator.call(call);
         };
+        let document: LoadBalancer = serde_json::from_str(settings).unwrap();
+        self.backends.lock().unwrap().push(document.endpoint_ids().collect());
         let mut seen = self.seen.lock().unwrap();
         if seen.insert(*id) {
             return self.emulator.call(call);
@@ -32,7 +37,7 @@ impl Hcn for Host {
             SeenId::ReturnsTheObject if self.emulator.document(*kind, *id).is_some() => {
                 self.emulator.call(&Call::Open { kind: *kind, id: *id })
             }
-            SeenId::ReturnsTheObject => self.emulator.call(call),
+            SeenId::ReturnsTheObject | SeenId::Emulated => self.emulator.call(call),
             SeenId::ChoosesAnother => {
                 let id = Guid::from_u128(seen.len() as u128);
                 seen.insert(id);
@@ -45,10 +50,13 @@ impl Hcn for Host {
     }
 }
 
-/// The answers of such an HNS to the checks of ids, and to those that need the first load balancer.
-fn answers(seen_id: SeenId) -> Vec<(Check, String)> {
-    let emulator = Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap();
-    let hcn: Arc<dyn Hcn> = Arc::new(Host { emulator, seen: Mutex::default(), seen_id });
+fn emulator() -> Emulator {
+    Emulator::from_host(&testing::host("15.5", &["L2Bridge"])).unwrap()
+}
+
+/// Makes all checks, and measures a number of calls.
+fn findings(host: Arc<Host>, samples: usize) -> Vec<Finding> {
+    let hcn: Arc<dyn Hcn> = host;
     let mut writer = Writer {
         client: Client::new(hcn.clone(), ApiVersion::V2),
         v1: Client::new(hcn.clone(), ApiVersion::V1),
@@ -58,11 +66,18 @@ fn answers(seen_id: SeenId) -> Vec<(Check, String)> {
         overlay: false,
         is_stopped: &|| false,
         needed: BTreeSet::new(),
+        created: Created::default(),
         findings: Vec::new(),
     };
-    writer.run(&Stopwatch::default(), 0).unwrap();
+    writer.run(&Stopwatch::default(), samples).unwrap();
+    writer.findings
+}
+
+/// The answers of such an HNS to the checks of ids, and to those that need the first load balancer.
+fn answers(seen_id: SeenId) -> Vec<(Check, String)> {
+    let host = Host { emulator: emulator(), backends: Mutex::default(), seen: Mutex::default(), seen_id };
     let of_ids = [Check::LoadBalancerId, Check::SameId, Check::Modify, Check::Delete, Check::ReusedId];
-    let findings = writer.findings.into_iter().filter(|finding| of_ids.contains(&finding.check));
+    let findings = findings(Arc::new(host), 0).into_iter().filter(|finding| of_ids.contains(&finding.check));
     findings.map(|finding| (finding.check, finding.observed)).collect()
 }
 
@@ -88,4 +103,19 @@ fn a_load_balancer_that_is_returned_instead_of_a_second_one_is_not_deleted() {
         (Check::ReusedId, answer::KEPT),
     ];
     assert_eq!(answers(SeenId::ReturnsTheObject), expected.map(|(check, observed)| (check, observed.to_owned())));
+}
+
+#[test]
+fn load_balancers_that_may_exist_at_one_time_have_no_backend_in_common() {
+    // Accepts what other builds refuse, and keeps what is deleted.
+    let emulator = emulator();
+    emulator.change_quirks(|quirks| quirks.silent_load_balancer_delete = true);
+    emulator.change_options(|options| (options.accepts_no_backend, options.accepts_unknown_members) = (true, true));
+    let (backends, seen) = (Mutex::default(), Mutex::default());
+    let host = Arc::new(Host { emulator, backends, seen, seen_id: SeenId::Emulated });
+    findings(host.clone(), 3);
+    let backends = host.backends.lock().unwrap();
+    assert_eq!(backends.len(), 7);
+    let all: BTreeSet<Guid> = backends.iter().flatten().copied().collect();
+    assert_eq!(all.len(), backends.iter().map(BTreeSet::len).sum::<usize>(), "{backends:?}");
 }
