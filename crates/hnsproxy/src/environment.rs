@@ -51,7 +51,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
     Ok(Settings {
         node_name: node_name(config, hns)?.into(),
         network_names: network_names(winkernel.network_name.as_deref(), hns)?,
-        source_vip: winkernel.source_vip,
+        source_vip: winkernel.source_vip.clone(),
         enable_dsr: winkernel.enable_dsr,
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,

@@ -1,6 +1,7 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
     Action, AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report,
-    ServiceCondition, Settings,
+    ServiceCondition, Settings, SourceVip,
 };
 use tracing::{debug, info, warn};
 
@@ -43,6 +44,8 @@ pub struct Session {
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
+    /// The source VIP that was last logged, if it is that of an endpoint.
+    logged_source_vip: Option<IpAddr>,
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
@@ -89,6 +92,7 @@ impl Session {
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
+            logged_source_vip: None,
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
@@ -201,7 +205,19 @@ impl Session {
             debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from the last known state");
         }
         self.report_drift();
+        self.log_source_vip();
         result.map(|found| found.paused)
+    }
+
+    /// Logs the address of the endpoint that the settings name as source VIP, when it is found or changes.
+    fn log_source_vip(&mut self) {
+        let found = self.reconciler.source_vip();
+        if let (Some(source_vip @ SourceVip::Endpoints(_)), Some(address)) = (&self.settings.source_vip, found)
+            && self.logged_source_vip != found
+        {
+            info!(%address, "source VIP {source_vip}: found");
+            self.logged_source_vip = found;
+        }
     }
 
     /// Logs and counts the drift that was found.
@@ -388,8 +404,11 @@ impl Session {
             text += " through the HNS v1 API";
         }
         text += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
-        if let Some(source_vip) = settings.source_vip {
+        if let Some(source_vip) = &settings.source_vip {
             text += &format!(" --source-vip={source_vip}");
+            if let (SourceVip::Endpoints(_), Some(address)) = (source_vip, self.reconciler.source_vip()) {
+                text += &format!(" ({address})");
+            }
         }
         if settings.node_ip_as_source_vip {
             text += " --node-ip-as-source-vip";

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::foreign_writer::ForeignWriter;
 use crate::model::Family;
+use crate::source_vip::SourceVipAbsent;
 
 /// The fields of an HNS network that hnsproxy uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +178,9 @@ pub enum HostCondition {
     /// A subnet, of this node or of another, is invalid.
     #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
     SubnetUnreadable { network: String, reason: String },
+    /// The endpoint whose address is the source VIP has vanished.
+    #[error("{0}")]
+    SourceVipAbsent(SourceVipAbsent),
     /// HNS chooses the ids of objects of a kind itself.
     #[error("HNS does not keep the requested ids of {}; contents are compared instead, which makes a start slower", plural(*kind))]
     IdsNotHonoured { kind: Kind },
@@ -202,6 +206,7 @@ impl HostCondition {
             // The reason of the outage where no network is left.
             Self::NetworkMissing { .. } => "NetworkAbsent",
             Self::SubnetUnreadable { .. } => "SubnetUnreadable",
+            Self::SourceVipAbsent(_) => "SourceVIPAbsent",
             Self::IdsNotHonoured { .. } => "IdsNotHonoured",
             Self::ForeignWriter(_) => "ForeignWriter",
             Self::ObjectSkipped { .. } => "ObjectSkipped",

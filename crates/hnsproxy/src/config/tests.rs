@@ -181,6 +181,28 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
 }
 
 #[test]
+fn the_source_vip_is_an_address_or_names_endpoints() {
+    let of = |text: &str| by_flags(&[&format!("--source-vip={text}")]).map(|config| config.winkernel.source_vip);
+    let endpoints = |names: &[&str]| Some(SourceVip::Endpoints(names.iter().map(|name| (*name).into()).collect()));
+    assert_eq!(of("").unwrap(), None);
+    assert_eq!(of("010.0.0.1").unwrap(), Some(SourceVip::Address([10, 0, 0, 1].into())));
+    assert_eq!(of("endpoint:Calico_ep").unwrap(), endpoints(&["Calico_ep"]));
+    assert_eq!(of("endpoint: Calico_ep, VIPEndpoint,").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
+    assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
+    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%SOURCE_VIP%"] {
+        let error = of(text).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "invalid configuration: KubeProxyConfiguration.Winkernel.SourceVip: invalid value {text:?}: must be an IP address, or \
+                 endpoint:NAME[,NAME] for the address of an HNS endpoint"
+            )
+        );
+    }
+}
+
+#[test]
 fn cluster_cidrs_are_validated_only_in_their_mode() {
     let of = |cidrs: &str| by_flags(&["--detect-local-mode=ClusterCIDR", &format!("--cluster-cidr={cidrs}")]);
     assert!(of("").is_ok());

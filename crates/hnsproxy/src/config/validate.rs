@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use proxy::SourceVip;
 use serde_json::Value;
 
 use super::duration;
@@ -12,6 +13,7 @@ use super::gates::{Gate, Gates};
 use super::key::{Field, Nanoseconds, field};
 use super::kind::{bytes, ip, socket};
 use super::object::Object;
+use super::source_vip;
 use super::{DetectLocalMode, LogFormat, Logging, MINOR_VERSION};
 
 /// The largest verbosity that kube-proxy accepts.
@@ -155,13 +157,14 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn source_vip(&mut self) -> Option<IpAddr> {
+    pub(super) fn source_vip(&mut self) -> Option<SourceVip> {
         let text = self.object.get(field::SOURCE_VIP).trim();
-        let address = ip(text);
-        if address.is_none() && !text.is_empty() {
-            self.fail("Winkernel.SourceVip", text, "must be a valid IP address");
+        let source_vip = source_vip::parse(text);
+        if source_vip.is_none() && !text.is_empty() {
+            let forms = "must be an IP address, or endpoint:NAME[,NAME] for the address of an HNS endpoint";
+            self.fail("Winkernel.SourceVip", text, forms);
         }
-        address
+        source_vip
     }
 
     pub(super) fn detect_local_mode(&mut self) -> DetectLocalMode {

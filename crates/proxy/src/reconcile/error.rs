@@ -1,5 +1,7 @@
 //! Why an audit failed.
 
+use crate::source_vip::SourceVipAbsent;
+
 /// Why an audit failed. Nothing is written until an audit succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
@@ -17,6 +19,9 @@ pub enum AuditError {
     },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
+    /// The source VIP is the address of an endpoint that the overlay network does not have.
+    #[error("{0}")]
+    SourceVipAbsent(SourceVipAbsent),
     /// An overlay network cannot be programmed with these settings, or on this host.
     #[error("cannot use overlay network {name:?}: missing {needs}")]
     OverlayNeeds {
@@ -32,6 +37,7 @@ impl AuditError {
         match self {
             AuditError::Hns(_) => "HNSUnavailable",
             AuditError::NetworkAbsent { .. } => "NetworkAbsent",
+            AuditError::SourceVipAbsent(_) => "SourceVIPAbsent",
             AuditError::NetworkWithoutId { .. } => "NetworkWithoutId",
             AuditError::OverlayNeeds { .. } => "OverlayNeedsMore",
         }

@@ -1,7 +1,5 @@
 //! Finds the pod networks by name. A renamed network is still used; Services of a missing network wait.
 
-use std::net::IpAddr;
-
 use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid, Kind};
 
@@ -9,6 +7,7 @@ use super::AuditError;
 use super::environment::Environment;
 use crate::network::{HostCondition, Network, NetworkIndex};
 use crate::settings::{Host, Settings};
+use crate::source_vip::SourceVip;
 
 /// What reading the networks has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,7 +81,9 @@ impl Environment {
     pub(super) fn are_networks_usable(&self) -> bool {
         let several = self.networks.len() > 1;
         let known = self.networks.iter().filter_map(|named| named.network.as_ref());
-        known.into_iter().all(|network| missing_for_overlay(network, several, &self.settings, &self.host).is_none())
+        known
+            .into_iter()
+            .all(|network| missing_for_overlay(network, several, false, &self.settings, &self.host).is_none())
     }
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
@@ -165,6 +166,7 @@ impl Environment {
         client: &Client,
     ) -> Result<NetworkChange, AuditError> {
         let several = self.networks.len() > 1;
+        let second_overlay = self.networks.overlay().is_some_and(|overlay| overlay != index);
         let Some(named) = self.networks.named_mut(index) else { return Ok(NetworkChange::default()) };
         let name = named.name.clone();
         let Some(id) = document.id else { return Err(AuditError::NetworkWithoutId { name }) };
@@ -178,7 +180,7 @@ impl Environment {
         let remote_subnets = readable(remote_subnets, &name, &mut conditions);
         let network = Network { id, overlay: document.kind.is_overlay(), subnets, remote_subnets };
         // Checked before anything is stored: a network that cannot be used must not replace one that can.
-        if let Some(needs) = missing_for_overlay(&network, several, &self.settings, &self.host) {
+        if let Some(needs) = missing_for_overlay(&network, several, second_overlay, &self.settings, &self.host) {
             return Err(AuditError::OverlayNeeds { name, needs });
         }
         named.host_conditions = conditions;
@@ -257,12 +259,23 @@ fn readable<T>(
 
 /// What is missing to program an overlay network. There is one source VIP: of several networks, only the one that contains it can be
 /// an overlay network.
-fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
-    let is_in = |source_vip: &IpAddr| !several || network.subnets.iter().any(|subnet| subnet.contains(source_vip));
+fn missing_for_overlay(
+    network: &Network,
+    several: bool,
+    second_overlay: bool,
+    settings: &Settings,
+    host: &Host,
+) -> Option<&'static str> {
+    let has_source_vip = match &settings.source_vip {
+        None => false,
+        Some(SourceVip::Address(address)) => !several || network.subnets.iter().any(|subnet| subnet.contains(address)),
+        // Whether it has the endpoint is known after the list of endpoints.
+        Some(SourceVip::Endpoints(_)) => !second_overlay,
+    };
     // Other types reach pods without encapsulation and use no source VIP.
     if !network.overlay {
         None
-    } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {
+    } else if !has_source_vip {
         Some("--source-vip, an unused address of its pod subnet")
     } else if host.mac.is_none() {
         // Endpoints of Service addresses have the MAC address of this host.
