@@ -1,7 +1,6 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use hcn::{ApiVersion, Client, Counts, Features, Kind};
 use jiff::Timestamp;
 use proxy::apply::{Failure, Interruption, Outcome, Workers};
 use proxy::model::ServiceName;
+use proxy::network_pattern::is_pattern;
 use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
@@ -44,8 +44,7 @@ pub struct Session {
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
-    /// The source VIP that was last logged, if it is that of an endpoint.
-    logged_source_vip: Option<IpAddr>,
+    logged_choices: BTreeSet<String>,
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
@@ -92,7 +91,7 @@ impl Session {
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
-            logged_source_vip: None,
+            logged_choices: BTreeSet::new(),
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
@@ -111,6 +110,7 @@ impl Session {
     pub fn inherit(&mut self, before: &Session) {
         self.logged_conditions.clone_from(&before.logged_conditions);
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
+        self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
         self.client.inherit_counts(&before.client);
         self.logged_unreadable.clone_from(&before.logged_unreadable);
@@ -205,19 +205,32 @@ impl Session {
             debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from the last known state");
         }
         self.report_drift();
-        self.log_source_vip();
+        self.log_choices();
         result.map(|found| found.paused)
     }
 
-    /// Logs the address of the endpoint that the settings name as source VIP, when it is found or changes.
-    fn log_source_vip(&mut self) {
-        let found = self.reconciler.source_vip();
-        if let (Some(source_vip @ SourceVip::Endpoints(_)), Some(address)) = (&self.settings.source_vip, found)
-            && self.logged_source_vip != found
+    /// Logs what HNS has for settings that are patterns or names of endpoints, when it is found or changes.
+    fn log_choices(&mut self) {
+        let choices = self.choices();
+        choices.difference(&self.logged_choices).for_each(|choice| info!("{choice}"));
+        self.logged_choices = choices;
+    }
+
+    fn choices(&self) -> BTreeSet<String> {
+        let networks = self.settings.network_names.iter().zip(self.reconciler.networks().iter());
+        let by_pattern = networks.filter(|(pattern, named)| is_pattern(pattern) && named.network.is_some());
+        let mut choices: BTreeSet<String> = by_pattern
+            .map(|(pattern, named)| {
+                let known = named.candidates.join(", ");
+                format!("network {:?} chosen for pattern {pattern:?} (known: {known})", named.name)
+            })
+            .collect();
+        if let (Some(endpoints @ SourceVip::Endpoints(_)), Some(address)) =
+            (&self.settings.source_vip, self.reconciler.source_vip())
         {
-            info!(%address, "source VIP {source_vip}: found");
-            self.logged_source_vip = found;
+            choices.insert(format!("source VIP {address} found for {endpoints}"));
         }
+        choices
     }
 
     /// Logs and counts the drift that was found.
@@ -406,9 +419,6 @@ impl Session {
         text += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
         if let Some(source_vip) = &settings.source_vip {
             text += &format!(" --source-vip={source_vip}");
-            if let (SourceVip::Endpoints(_), Some(address)) = (source_vip, self.reconciler.source_vip()) {
-                text += &format!(" ({address})");
-            }
         }
         if settings.node_ip_as_source_vip {
             text += " --node-ip-as-source-vip";
@@ -416,6 +426,7 @@ impl Session {
         if settings.forward_health_check_vip {
             text += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
         }
+        self.choices().iter().for_each(|choice| text += &format!("; {choice}"));
         text
     }
 }

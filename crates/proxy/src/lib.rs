@@ -23,6 +23,7 @@ pub mod identity;
 mod mac;
 pub mod model;
 pub mod network;
+pub mod network_pattern;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;

@@ -42,8 +42,10 @@ impl Network {
 /// A configured network, and what is known about it from HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedNetwork {
-    /// The name in the settings. HNS may have renamed the network.
+    /// The name in the settings. HNS may have renamed the network. Of a pattern, the name of the network that was found for it.
     pub name: String,
+    /// The networks that a pattern can mean, by name, as they were last listed.
+    pub candidates: Vec<String>,
     /// The state when it was last read; `None` if it was never found.
     pub network: Option<Network>,
     /// Whether HNS has it and it can be used. Frontends whose backends are in a missing network are not changed.
@@ -58,6 +60,10 @@ pub struct NetworkIndex(usize);
 impl NetworkIndex {
     /// The network that the settings name first. An address outside all subnets belongs to it.
     pub const FIRST: Self = Self(0);
+
+    pub(crate) fn position(self) -> usize {
+        self.0
+    }
 }
 
 /// The networks that the settings name, in that order.
@@ -72,6 +78,7 @@ impl Networks {
     pub fn new(names: &[String], primary_family: Family) -> Self {
         let named = |name: &String| NamedNetwork {
             name: name.clone(),
+            candidates: Vec::new(),
             network: None,
             present: false,
             host_conditions: Vec::new(),

@@ -14,7 +14,7 @@ use crate::source_vip::SourceVip;
 pub struct Settings {
     /// The node name, spelled as `nodeName` in EndpointSlices.
     pub node_name: SmolStr,
-    /// `--network-name`: the HNS networks of the pods. An address outside all their subnets belongs to the first
+    /// `--network-name`: the names of the HNS networks of the pods, or patterns with `*`, each of which means one network. An address outside all their subnets belongs to the first
     /// network.
     pub network_names: Vec<String>,
     /// `--source-vip`: the source address of translated traffic; overlay networks only.

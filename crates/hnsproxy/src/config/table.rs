@@ -164,7 +164,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The HNS network of the pods, or several separated by commas; addresses outside all their subnets belong to the first; default: environment variable KUBE_NETWORK, then the only network of the emulated host",
+        "The HNS network of the pods, or several separated by commas; * stands for any text; addresses outside all their subnets belong to the first; default: environment variable KUBE_NETWORK, then the only network of type L2Bridge, L2Tunnel or Overlay",
     ),
     row(
         "source-vip",

@@ -1,5 +1,6 @@
 //! Why an audit failed.
 
+use crate::network_pattern::ANY;
 use crate::source_vip::SourceVipAbsent;
 
 /// Why an audit failed. Nothing is written until an audit succeeds.
@@ -9,13 +10,25 @@ pub enum AuditError {
     #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
     #[error(
-        "network {name:?} not found in HNS{}; wait for the CNI to create it, or set --network-name or KUBE_NETWORK",
+        "network {} not found in HNS{}; wait for the CNI to create it, or set --network-name or KUBE_NETWORK",
+        if name == ANY { "of the pods".to_owned() } else { format!("{name:?}") },
         if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) }
     )]
     NetworkAbsent {
         name: String,
         /// The names of the networks that HNS has, as far as it lists them.
         known: Vec<String>,
+    },
+    /// Several networks match a pattern, and none of them was used before.
+    #[error(
+        "network {} not unique in HNS (known: {}); set --network-name or KUBE_NETWORK to one of them",
+        if name == ANY { "of the pods".to_owned() } else { format!("{name:?}") }, candidates.join(", ")
+    )]
+    NetworkAmbiguous {
+        /// The pattern.
+        name: String,
+        /// The networks that match it, sorted.
+        candidates: Vec<String>,
     },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
@@ -38,6 +51,7 @@ impl AuditError {
             AuditError::Hns(_) => "HNSUnavailable",
             AuditError::NetworkAbsent { .. } => "NetworkAbsent",
             AuditError::SourceVipAbsent(_) => "SourceVIPAbsent",
+            AuditError::NetworkAmbiguous { .. } => "NetworkAmbiguous",
             AuditError::NetworkWithoutId { .. } => "NetworkWithoutId",
             AuditError::OverlayNeeds { .. } => "OverlayNeedsMore",
         }
