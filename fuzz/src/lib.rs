@@ -30,7 +30,6 @@ pub const TARGETS: [Target; 15] = [
     ("configuration", hnsproxy::configuration),
     ("emulator-frames", emulator::frames),
     ("environment", cluster_source::environment),
-    ("film", emulator::film),
     ("flags", hnsproxy::flags),
     ("hcn-documents", hcn_documents::check),
     ("hns-dump", hnsproxy::hns_dump),
@@ -40,6 +39,7 @@ pub const TARGETS: [Target; 15] = [
     ("manifests", cluster_source::manifests),
     ("packets", vswitch::fuzzing::packets),
     ("plugin-answer", cluster_source::plugin_answer),
+    ("recording", emulator::recording),
     ("watch", cluster_source::watch),
 ];
 

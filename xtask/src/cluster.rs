@@ -9,15 +9,19 @@ pub(crate) const NODE: &str = "here";
 
 /// The objects of a cluster. The Services of DNS and the API server are the last two.
 pub(crate) fn objects(services: u32, backends: u32) -> Vec<Value> {
-    let node = json!({
-        "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "uid": "11111111-2222-3333-4444-555555555555"},
-        "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24"]},
-        "status": {"addresses": [{"type": "InternalIP", "address": "192.168.77.1"}, {"type": "Hostname", "address": NODE}]},
-    });
     let of_services = (0..services).flat_map(|number| [service(number), slice(number, backends)]);
     let dns = named("kube-system", "kube-dns", 0x0a60_fffe, &[Ipv4Addr::new(10, 255, 0, 1)]);
     let api = named("default", "kubernetes", 0x0a60_ffff, &[Ipv4Addr::new(192, 168, 77, 9)]);
-    std::iter::once(node).chain(of_services).chain(dns).chain(api).collect()
+    std::iter::once(node()).chain(of_services).chain(dns).chain(api).collect()
+}
+
+/// The node on which the proxy runs.
+pub(crate) fn node() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "uid": "11111111-2222-3333-4444-555555555555"},
+        "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24"]},
+        "status": {"addresses": [{"type": "InternalIP", "address": "192.168.77.1"}, {"type": "Hostname", "address": NODE}]},
+    })
 }
 
 fn named(namespace: &str, name: &str, cluster_ip: u32, backends: &[Ipv4Addr]) -> [Value; 2] {

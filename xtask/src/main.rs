@@ -15,6 +15,7 @@ mod lint;
 mod mutants;
 mod outage;
 mod process;
+mod record;
 mod rig;
 mod soak;
 mod system;
@@ -53,6 +54,8 @@ enum Task {
     Mutants(mutants::Arguments),
     /// Run hnsproxy for a long time with changes and faults, and check memory, readiness and HNS.
     Soak(soak::Arguments),
+    /// Record what a Service proxy changes in an emulated HNS, for `bench connections`.
+    Record(record::Arguments),
     /// Reach a Service with curl through a model of the virtual switch, while pods are replaced. Needs Linux, and root or user namespaces.
     #[cfg(target_os = "linux")]
     Lab(lab::Arguments),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
+        Task::Record(arguments) => record::run(&arguments),
         #[cfg(target_os = "linux")]
         Task::Lab(arguments) => lab::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),

@@ -1,7 +1,7 @@
-//! hnsproxy in a process of its own, with an API server and an emulated HNS in this process: for benchmarks and the soak test.
+//! A Service proxy in a process of its own, hnsproxy in most cases, with an API server and an emulated HNS in this process: for benchmarks and the soak test.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,22 @@ pub(crate) enum Profile {
     Debug,
 }
 
-enum Program {
+#[derive(Debug, Clone)]
+pub(crate) enum Program {
     /// The program of this system, with HNS over TCP.
     Here(PathBuf),
     /// The Windows program, with HNS through the DLLs.
     Wine { prefix: Prefix, exe: PathBuf },
+}
+
+impl Program {
+    /// A Service proxy at a path: a Windows program if its name ends in `.exe`.
+    pub(crate) fn at(path: &Path) -> Result<Self> {
+        let path = std::path::absolute(path)?;
+        ensure!(path.is_file(), "{} not found", path.display());
+        let is_windows = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"));
+        Ok(if is_windows { Self::Wine { prefix: wine_bench::prefix()?, exe: path } } else { Self::Here(path) })
+    }
 }
 
 impl Rig {
@@ -85,7 +96,8 @@ impl Rig {
         Self::with(program, hns_version, objects, flags)
     }
 
-    fn with(program: Program, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
+    /// As [`Self::new`], with a program that exists.
+    pub(crate) fn with(program: Program, hns_version: &str, objects: Vec<Value>, flags: &[&str]) -> Result<Self> {
         let host = host(hns_version);
         let hns = Hns::new(Emulator::from_host(&host)?, &host)?;
         let api = ApiServer::start()?;
@@ -101,15 +113,27 @@ impl Rig {
     /// Starts the program, waits until HNS is in sync, and returns how long that took. A running program is killed first, as by a
     /// crash.
     pub(crate) fn start(&mut self) -> Result<Duration> {
-        self.running = None;
+        self.kill();
+        let begun = Instant::now();
+        self.launch()?;
+        self.wait_until_in_sync()?;
+        Ok(begun.elapsed())
+    }
+
+    /// As [`Self::start`], without waiting.
+    pub(crate) fn launch(&mut self) -> Result<()> {
+        self.kill();
         let [health, metrics] = free_addresses()?;
         let mut command = self.command(&[]);
         command.args([format!("--healthz-bind-address={health}"), format!("--metrics-bind-address={metrics}")]);
         command.args(&self.flags);
-        let begun = Instant::now();
         self.running = Some(Running { program: Guarded::start(&mut command)?, metrics });
-        self.wait_until_in_sync()?;
-        Ok(begun.elapsed())
+        Ok(())
+    }
+
+    /// Ends the program at once, as by a crash.
+    pub(crate) fn kill(&mut self) {
+        self.running = None;
     }
 
     /// The program with first arguments, and the flags that name the API server, HNS and the node.
@@ -227,6 +251,13 @@ impl Rig {
         Ok(())
     }
 
+    /// Waits until HNS has this number of load balancers.
+    pub(crate) fn wait_for_frontends(&mut self, number: usize) -> Result<()> {
+        let emulator = self.hns.emulator();
+        let Running { program, .. } = self.running.as_mut().context("the program is not running")?;
+        program.until("load balancers", || emulator.documents(Kind::LoadBalancer).len() == number)
+    }
+
     /// Resident memory of the program and its peak, in MB.
     pub(crate) fn memory(&self) -> Result<[f64; 2]> {
         memory(self.process()?)
@@ -253,7 +284,7 @@ impl Rig {
 }
 
 /// A host with an L2Bridge network, and an IPv4 address alone: the clusters of benchmarks have one family.
-fn host(hns_version: &str) -> Host {
+pub(crate) fn host(hns_version: &str) -> Host {
     let node_ips = vec![[192, 168, 77, 1].into()];
     Host { node: NODE.to_owned(), node_ips, host_mac: None, ..testing::host(hns_version, &["L2Bridge"]) }
 }

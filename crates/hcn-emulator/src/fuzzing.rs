@@ -1,4 +1,4 @@
-//! What fuzz targets call: the frames of a connection, and films, with any bytes.
+//! What fuzz targets call: the frames of a connection, and recordings of changes, with any bytes.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::command::Command;
 use crate::emulator::Emulator;
 use crate::faults::{Effect, Fault};
-use crate::film::{Header, Reader, Writer};
 use crate::host::Host;
+use crate::recording::{Header, Reader, Writer};
 use crate::session::{Session, control};
 use crate::shared::Shared;
 use crate::testing;
@@ -35,8 +35,8 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
-/// A film without compression. What can be read of it can be written, and is read again.
-pub fn film(bytes: &[u8]) {
+/// A recording without compression. What can be read of it can be written, and is read again.
+pub fn recording(bytes: &[u8]) {
     let Ok(reader) = Reader::new(bytes) else { return };
     let changes: Vec<_> = reader.flatten().collect();
     let Ok(mut again) = Writer::new(Vec::new(), &Header::new("", &Host::default())) else { return };

@@ -5,7 +5,7 @@
 //!
 //! One store has two APIs: HCN v2 and HNS v1. Builds of Windows are presets of version and [`Quirks`]. Tests can inject faults, read
 //! the journal and counters of all calls, and act as other users of HNS through the methods of [`Emulator`]. [`feed`] publishes each
-//! change of an object and of the service, and [`film`] saves them.
+//! change of an object and of the service, and [`recording`] saves them.
 //!
 //! [`Service`] serves an emulator over TCP to any number of programs: [`Remote`] makes native calls, and [`Control`] does what the
 //! methods of [`Emulator`] do.
@@ -22,7 +22,6 @@ mod emulator;
 mod events;
 pub mod faults;
 pub mod feed;
-pub mod film;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -30,6 +29,7 @@ pub mod host;
 pub mod journal;
 mod object;
 mod pool;
+pub mod recording;
 pub mod remote;
 pub mod rules;
 mod schema;

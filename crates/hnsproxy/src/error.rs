@@ -118,11 +118,11 @@ pub enum CommandError {
     #[error("invalid survey {}: {reason}", path.display())]
     Survey { path: PathBuf, reason: String },
     #[cfg(feature = "emulator")]
-    #[error("cannot record the film {}", path.display())]
-    Film {
+    #[error("cannot record the changes to {}", path.display())]
+    Record {
         path: PathBuf,
         #[source]
-        source: hcn_emulator::film::RecordError,
+        source: hcn_emulator::recording::RecordError,
     },
     #[error("cannot catch the signals for shutdown")]
     Signal(#[from] ctrlc::Error),

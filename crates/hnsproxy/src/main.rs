@@ -3,11 +3,11 @@
 
 use std::process::ExitCode;
 
-use hnsproxy::{cli, commands, panic_hook};
+use hnsproxy::{cli, commands, log, panic_hook};
 
 fn main() -> ExitCode {
     panic_hook::install();
-    match cli::parse(std::env::args_os()) {
+    let code = match cli::parse(std::env::args_os()) {
         Ok(cli) => commands::main(&cli),
         Err(error) => {
             // With no standard error there is nowhere to report this.
@@ -15,5 +15,7 @@ fn main() -> ExitCode {
             // The exit code of clap for a usage error is 2, which is that of a plan with differences here.
             ExitCode::from(if error.use_stderr() { commands::FAILED } else { commands::IN_SYNC })
         }
-    }
+    };
+    log::end();
+    code
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 use cluster_source::cluster::kill_plugins;
 use tracing::error;
 
+use crate::log;
+
 /// The threads with these names contain panics: the background thread, and its blocking threads. [`Background`](crate::background::Background)
 /// ends the process if one of its own tasks panics.
 pub const CONTAINING_THREADS: &str = "background";
@@ -58,6 +60,7 @@ pub fn install() {
 }
 
 fn abort() -> ! {
+    report("", |_| log::end());
     kill_plugins();
     std::process::abort()
 }

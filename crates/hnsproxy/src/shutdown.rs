@@ -10,6 +10,8 @@ use cluster_source::cluster::kill_plugins;
 use hcn::SlowCall;
 use tracing::error;
 
+use crate::log;
+
 /// Exit code: shutdown was requested, and the process ended before it was complete, because it took too long or was requested a second time. An
 /// HNS call may have been left behind: HNS may still carry it out. The next start finds what HNS has.
 pub const ABANDONED: u8 = 3;
@@ -125,11 +127,12 @@ impl Shutdown {
             message += &format!(": {call}");
         }
         let (sender, logged) = mpsc::channel();
-        let log = move || {
+        let report = move || {
             error!("{message}; ending the process");
+            log::end();
             let _ = sender.send(());
         };
-        if thread::Builder::new().spawn(log).is_ok() {
+        if thread::Builder::new().spawn(report).is_ok() {
             let _ = logged.recv_timeout(LAST_MESSAGE);
         }
         if let Some(callback) = lock(&self.0.before_exit).take() {

@@ -1,4 +1,4 @@
-//! The changes of a film, as the switch takes them.
+//! The changes of HNS, as the switch takes them.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use hcn_emulator::Change as Recorded;
 use hcn_emulator::feed::What;
 use vswitch::{Change, Instant, InvalidChange};
 
-/// The changes of a film with their times since its first change.
+/// The changes with their times since the first one.
 ///
 /// # Errors
 /// If the document of an object is not a JSON object.
-pub(crate) fn read(film: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidChange> {
-    let begin = film.first().map(|first| first.at).unwrap_or_default();
-    let mut changes = Vec::new();
-    for Recorded { at, what } in film {
-        changes.extend(change(what)?.map(|change| (instant(at.saturating_sub(begin)), change)));
+pub(crate) fn read(changes: &[Recorded]) -> Result<Vec<(Instant, Change)>, InvalidChange> {
+    let begin = changes.first().map(|first| first.at).unwrap_or_default();
+    let mut history = Vec::new();
+    for Recorded { at, what } in changes {
+        history.extend(change(what)?.map(|change| (instant(at.saturating_sub(begin)), change)));
     }
-    Ok(changes)
+    Ok(history)
 }
 
 /// A change of the feed; `None` if the switch does not depend on it.

@@ -40,7 +40,7 @@ pub enum LabError {
 /// Plays a setup once.
 ///
 /// # Errors
-/// If the film has an invalid document, or the traffic does not fit the hosts.
+/// If the history has an invalid document, or the traffic does not fit the hosts.
 pub fn run(setup: &Setup, assumptions: Assumptions, seed: u64) -> Result<Tally, LabError> {
     if setup.traffic.clients.is_empty() || setup.traffic.frontends.is_empty() {
         return Err(LabError::NoTraffic);
@@ -49,7 +49,7 @@ pub fn run(setup: &Setup, assumptions: Assumptions, seed: u64) -> Result<Tally, 
     if let Some(unknown) = setup.traffic.clients.iter().find(|client| network.hosts.get(**client).is_none()) {
         return Err(LabError::UnknownClient(*unknown));
     }
-    let changes = history::read(&setup.film)?;
+    let changes = history::read(&setup.changes)?;
     let mut lab = Lab {
         setup,
         network,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use hcn_emulator::Change;
 use vswitch::Node;
 
-/// One history of a node. All times are since the first change of the film.
+/// One history of a node. All times are since the first change.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub node: Node,
     /// What HNS had, and when. It begins with the initial state.
-    pub film: Vec<Change>,
+    pub changes: Vec<Change>,
     pub hosts: Vec<Host>,
     pub traffic: Traffic,
 }

@@ -58,6 +58,8 @@ pub enum Step {
     DestinationPreserved,
     /// The source is translated.
     Source(SourceReason, SocketAddr),
+    /// An `OutBoundNAT` policy applies to the destination, but the packet stays on the node.
+    SourceKept,
     /// Why the packet leaves through its port.
     Route(Route),
     /// The packet left, with the addresses that it has now.
@@ -167,7 +169,7 @@ impl Step {
             | Self::Frontend(_)
             | Self::Backend(_)
             | Self::DestinationPreserved => Layer::LoadBalancing,
-            Self::Source(..) => Layer::SourceTranslation,
+            Self::Source(..) | Self::SourceKept => Layer::SourceTranslation,
             Self::Route(_) => Layer::Forwarding,
         }
     }
@@ -229,6 +231,7 @@ impl fmt::Display for Step {
             }
             Self::DestinationPreserved => f.write_str("the destination is preserved"),
             Self::Source(reason, address) => write!(f, "source becomes {address}: {reason}"),
+            Self::SourceKept => f.write_str("the source stays: OutBoundNAT policy, but the packet stays on the node"),
             Self::Route(Route::LocalEndpoint(id)) => write!(f, "to local endpoint {id}"),
             Self::Route(Route::Node) => f.write_str("to the node"),
             Self::Route(Route::RemoteEndpoint(id)) => write!(f, "to remote endpoint {id}"),

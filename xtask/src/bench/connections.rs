@@ -1,4 +1,5 @@
-//! Which connections hnsproxy breaks, in the model of the virtual switch: the example `connections` of `vswitch-lab` plays the events.
+//! Which connections hnsproxy and kube-proxy break, in the model of the virtual switch: the example `connections` of `vswitch-lab` plays the
+//! timelines.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -23,7 +24,9 @@ fn rows(document: &Value) -> Result<Vec<(String, Vec<f64>)>> {
     let rows = document.as_array().context("the example printed no list")?;
     rows.iter()
         .map(|row| {
-            Ok((row.get("what").and_then(Value::as_str).context("a row has no name")?.to_owned(), figures(row)?))
+            let text =
+                |name: &str| row.get(name).and_then(Value::as_str).with_context(|| format!("a row lacks {name}"));
+            Ok((format!("{}: {}", text("what")?, text("proxy")?), figures(row)?))
         })
         .collect()
 }
@@ -44,10 +47,10 @@ mod tests {
 
     #[test]
     fn each_range_is_two_figures() {
-        let row = json!({"what": "restart", "ok": [8, 9], "slow": [0, 1], "failed": [2, 2], "broken": [0, 3], "ended": [4, 5],
+        let row = json!({"what": "restart", "proxy": "a", "ok": [8, 9], "slow": [0, 1], "failed": [2, 2], "broken": [0, 3], "ended": [4, 5],
                          "kept": [1, 1]});
         let figures = vec![8.0, 9.0, 0.0, 1.0, 2.0, 2.0, 0.0, 3.0, 4.0, 5.0];
-        assert_eq!(rows(&json!([row])).unwrap(), [("restart".to_owned(), figures)]);
+        assert_eq!(rows(&json!([row])).unwrap(), [("restart: a".to_owned(), figures)]);
         assert!(rows(&json!([{"what": "restart"}])).is_err());
     }
 }

@@ -52,19 +52,31 @@ impl Rig {
     pub(crate) fn ready() -> Result<Self> {
         let packages = ["hnsproxy", "hcn-emulator", "hcn-emulator-dll"];
         let programs = windows::build(&windows::Arguments::release_of(&packages).with_examples())?;
-        let rig = Self { programs, prefix: Prefix::own()? };
-        let dll = rig.program("hcn_emulator_dll.dll")?;
-        for name in DLLS {
-            rig.prefix.install_as(&dll, name)?;
-        }
-        Ok(rig)
+        Ok(Self { prefix: prefix_with(&programs)?, programs })
     }
 
     /// The path of a program or DLL.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
-        let mut built = self.programs.iter().map(|built| &built.file);
-        built.find(|file| file.ends_with(name)).cloned().with_context(|| format!("{name} was not built"))
+        program(&self.programs, name)
     }
+}
+
+/// A prefix with the DLLs, for programs that exist.
+pub(crate) fn prefix() -> Result<Prefix> {
+    prefix_with(&windows::build(&windows::Arguments::release_of(&["hcn-emulator-dll"]))?)
+}
+
+fn prefix_with(programs: &[windows::Built]) -> Result<Prefix> {
+    let (prefix, dll) = (Prefix::own()?, program(programs, "hcn_emulator_dll.dll")?);
+    for name in DLLS {
+        prefix.install_as(&dll, name)?;
+    }
+    Ok(prefix)
+}
+
+fn program(programs: &[windows::Built], name: &str) -> Result<PathBuf> {
+    let mut built = programs.iter().map(|built| &built.file);
+    built.find(|file| file.ends_with(name)).cloned().with_context(|| format!("{name} was not built"))
 }
 
 #[derive(Debug, Default, clap::Args)]

@@ -196,7 +196,7 @@ pub struct EmulatorArgs {
     pub accept_unknown_members: bool,
     /// Record the changes of HNS to FILE: one line of JSON for each, compressed if its name ends in .gz.
     #[arg(long, value_name = "FILE")]
-    pub film: Option<PathBuf>,
+    pub record: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

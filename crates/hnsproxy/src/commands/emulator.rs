@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use cluster_source::error_chain;
 use hcn_emulator::feed::Closer;
-use hcn_emulator::film::{Header, RecordError, Writer};
+use hcn_emulator::recording::{Header, RecordError, Writer};
 use hcn_emulator::service::Service;
 use hcn_emulator::{Build, Emulator, Host};
 
@@ -18,7 +18,7 @@ use crate::hns;
 use crate::shutdown::Shutdown;
 
 /// The number of changes that may wait for the disk.
-const FILM_CAPACITY: usize = 1 << 20;
+const RECORDING_CAPACITY: usize = 1 << 20;
 
 pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     let (mut facts, emulator) = hns::emulator(args.host.as_deref())?;
@@ -34,7 +34,7 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
         options.pace = args.pace;
         options.accepts_unknown_members |= args.accept_unknown_members;
     });
-    let film = args.film.as_deref().map(|path| Film::begin(path, &emulator, &facts)).transpose()?;
+    let recording = args.record.as_deref().map(|path| Recording::begin(path, &emulator, &facts)).transpose()?;
     let listen = |source| CommandError::Listen { address: args.listen.clone(), source };
     let service = Service::bind(args.listen.as_str(), emulator).map_err(listen)?.with_facts(&facts);
     let running = service.spawn().map_err(listen)?;
@@ -47,28 +47,28 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     // The handler of the signals keeps the sender for as long as the process lives.
     let _ = requested.recv();
     running.stop();
-    film.map_or(Ok(()), Film::end)?;
+    recording.map_or(Ok(()), Recording::end)?;
     Ok(IN_SYNC)
 }
 
-/// A film that a thread records.
-struct Film {
+/// A recording of changes, which a thread writes.
+struct Recording {
     closer: Closer,
     thread: JoinHandle<Result<(), CommandError>>,
 }
 
-impl Film {
+impl Recording {
     fn begin(path: &Path, emulator: &Emulator, facts: &Host) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let named = path.clone();
-        let error = move |source: RecordError| CommandError::Film { path: named.clone(), source };
+        let error = move |source: RecordError| CommandError::Record { path: named.clone(), source };
         let about = concat!("hnsproxy emulator ", env!("CARGO_PKG_VERSION"));
         let writer = Writer::create(&path, &Header::new(about, facts)).map_err(|source| error(source.into()))?;
-        let feed = emulator.follow(FILM_CAPACITY);
+        let feed = emulator.follow(RECORDING_CAPACITY);
         let closer = feed.closer();
         let record =
             move || writer.record(&feed).map_err(error).inspect_err(|error| tracing::error!("{}", error_chain(error)));
-        let thread = thread::Builder::new().name("film".into()).spawn(record).map_err(CommandError::Background)?;
+        let thread = thread::Builder::new().name("recording".into()).spawn(record).map_err(CommandError::Background)?;
         Ok(Self { closer, thread })
     }
 

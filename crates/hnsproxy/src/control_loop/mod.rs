@@ -97,7 +97,7 @@ impl<'a> ControlLoop<'a> {
         }
         info!("{}", session.description());
         store.publish_start(session.status());
-        let notifications = Notifications::new(hns.clone(), events.clone());
+        let notifications = Notifications::new(hns.hcn(), events.clone());
         Ok(Self {
             context,
             config,

@@ -1,16 +1,17 @@
 //! The subscription to HNS notifications.
 
 use std::sync::Arc;
+use std::thread;
 
 use cluster_source::error_chain;
 use hcn::Subscription;
+use hcn::call::Hcn;
 use tracing::debug;
 
 use super::event::{Event, EventQueue};
-use crate::hns::Hns;
 
 pub(super) struct Notifications {
-    hns: Arc<Hns>,
+    hcn: Arc<dyn Hcn>,
     events: EventQueue,
     subscription: Option<Subscription>,
     /// False if this HNS has no notifications.
@@ -18,8 +19,8 @@ pub(super) struct Notifications {
 }
 
 impl Notifications {
-    pub(super) fn new(hns: Arc<Hns>, events: EventQueue) -> Self {
-        Self { hns, events, subscription: None, supported: true }
+    pub(super) fn new(hcn: Arc<dyn Hcn>, events: EventQueue) -> Self {
+        Self { hcn, events, subscription: None, supported: true }
     }
 
     /// Subscribes, unless that is done or HNS has no notifications.
@@ -29,7 +30,7 @@ impl Notifications {
         }
         let events = self.events.clone();
         let notify = move |notification: hcn::Notification| events.send(Event::Hns(notification.event));
-        match self.hns.hcn().subscribe(Box::new(notify)) {
+        match self.hcn.subscribe(Box::new(notify)) {
             Ok(subscription) => self.subscription = Some(subscription),
             // Not a failure: audits find the same changes later.
             Err(error) => {
@@ -39,8 +40,67 @@ impl Notifications {
         }
     }
 
-    /// The service of HNS has stopped, and the subscription with it.
+    /// The service of HNS has stopped, and the subscription with it. Does not wait for HNS: the call that ends the subscription can hang.
     pub(super) fn disconnected(&mut self) {
-        self.subscription = None;
+        let Some(subscription) = self.subscription.take() else { return };
+        // Without a thread, the subscription is dropped here.
+        let _ = thread::Builder::new().name("hns-unsubscribe".into()).spawn(move || drop(subscription));
+    }
+}
+
+/// The control loop ends, perhaps to begin again with another configuration.
+impl Drop for Notifications {
+    fn drop(&mut self) {
+        self.disconnected();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Mutex, PoisonError};
+
+    use hcn::Error;
+    use hcn::call::{Call, Reply};
+    use hcn::notification::Listener;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::status::StatusStore;
+
+    /// A subscription whose end waits for a message, and then sends one.
+    struct Hangs(Mutex<Receiver<()>>, Sender<()>);
+
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            let _ = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).recv();
+            self.1.send(()).unwrap();
+        }
+    }
+
+    struct Fake(Mutex<Option<Hangs>>);
+
+    impl Hcn for Fake {
+        fn call(&self, call: &Call) -> Result<Reply, Error> {
+            Err(Error::Missing { what: call.function().to_owned(), reason: String::new() })
+        }
+
+        fn subscribe(&self, _: Listener) -> Result<Subscription, Error> {
+            Ok(Subscription::new(self.0.lock().unwrap().take()))
+        }
+    }
+
+    #[test]
+    fn an_end_of_the_subscription_that_hangs_delays_nothing() {
+        let (release, released) = channel();
+        let (ended, wait) = channel();
+        let fake = Fake(Mutex::new(Some(Hangs(Mutex::new(released), ended))));
+        let events = EventQueue::new(Arc::new(StatusStore::new(Clock::new())));
+        let mut notifications = Notifications::new(Arc::new(fake), events);
+        notifications.subscribe();
+        notifications.disconnected();
+        // It would not be reached.
+        release.send(()).unwrap();
+        wait.recv().unwrap();
     }
 }

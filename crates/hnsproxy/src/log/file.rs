@@ -22,12 +22,14 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(super) struct LogFile {
     settings: Arc<LogFileSettings>,
+    /// `None` before the first line. Locked while the file is written, which can hang.
+    file: Arc<Mutex<Option<io::Result<OpenLog>>>>,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    file: io::Result<OpenLog>,
+    error: Option<String>,
     lost_lines: u64,
 }
 
@@ -52,20 +54,19 @@ pub struct LogFileStatus {
 }
 
 impl LogFile {
-    /// Opens the file to append to it. Call [`retry`](Self::retry) once the log has started.
-    pub(super) fn open(settings: LogFileSettings) -> Self {
-        let state = State { file: OpenLog::open(&settings), lost_lines: 0 };
-        Self { settings: Arc::new(settings), state: Arc::new(Mutex::new(state)) }
+    /// The file, which the first line opens.
+    pub(super) fn new(settings: LogFileSettings) -> Self {
+        Self { settings: Arc::new(settings), file: Arc::default(), state: Arc::default() }
     }
 
+    /// Does not wait for the file.
     pub(super) fn status(&self) -> LogFileStatus {
-        let State { file, lost_lines } = &*self.lock();
-        let error = file.as_ref().err().map(ToString::to_string);
-        LogFileStatus { path: self.settings.path.clone(), error, lost_lines: *lost_lines }
+        let State { error, lost_lines } = &*lock(&self.state);
+        LogFileStatus { path: self.settings.path.clone(), error: error.clone(), lost_lines: *lost_lines }
     }
 
     /// Logs why the file cannot be written, and retries it. Does nothing if it can.
-    pub(super) fn retry(&self) {
+    fn retry(&self) {
         if let LogFileStatus { path, error: Some(error), .. } = self.status() {
             warn!(
                 "cannot write the log to {}: {error}; the log goes to standard error until this is resolved",
@@ -101,36 +102,39 @@ impl LogFile {
         // The line that failed may have been written in part. An empty line ends it, and shows whether the disk is still full.
         let file = OpenLog::open(&self.settings).and_then(|mut file| file.write(b"\n").map(|()| file));
         let can_write = file.is_ok();
-        self.lock().file = file;
+        lock(&self.state).error = file.as_ref().err().map(ToString::to_string);
+        *lock(&self.file) = Some(file);
         can_write
     }
 
     /// Writes one line to the file, or to standard error while the file cannot be written.
     fn write_line(&self, line: &[u8]) {
-        let mut state = self.lock();
-        let had_file = match &mut state.file {
-            Ok(file) => match file.write_rotated(line, &self.settings) {
-                Ok(()) => return,
-                Err(error) => {
-                    state.file = Err(error);
-                    true
-                }
-            },
-            Err(_) => false,
-        };
+        let mut file = lock(&self.file);
+        let had_failed = matches!(*file, Some(Err(_)));
+        let open = file.get_or_insert_with(|| OpenLog::open(&self.settings));
+        let written = open.as_mut().map(|open| open.write_rotated(line, &self.settings));
+        match written {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => *open = Err(error),
+            Err(_) => {}
+        }
+        let error = open.as_ref().err().map(ToString::to_string);
+        drop(file);
+        let mut state = lock(&self.state);
+        state.error = error;
         state.lost_lines += 1;
         drop(state);
         // A service has none, and then the line is lost.
         let _ = io::stderr().write_all(line);
-        if had_file {
-            // This thread is writing a line at the moment, and cannot log another one.
+        if !had_failed {
+            // This thread writes the lines of the log, and cannot wait.
             self.spawn(Self::retry);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl OpenLog {
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
 
     fn open_file(path: &Path) -> LogFile {
-        LogFile::open(LogFileSettings { path: path.to_owned(), max_size: Some(20), max_backups: 1 })
+        LogFile::new(LogFileSettings { path: path.to_owned(), max_size: Some(20), max_backups: 1 })
     }
 
     fn status(path: &Path, error: Option<&str>, lost_lines: u64) -> LogFileStatus {

@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Stderr, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::{Level, debug, info, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,6 +33,15 @@ static RELOAD: OnceLock<Reload> = OnceLock::new();
 
 /// The log file, if there is one.
 static FILE: OnceLock<LogFile> = OnceLock::new();
+
+/// The lines that wait for the thread of the log file.
+static QUEUE: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Ends the thread of the log file.
+static THREAD: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
+/// The number of lines that wait while the log file hangs. Further ones are lost.
+const MAX_WAITING: usize = 10_000;
 
 /// The terminal that the log is written to, if it is text for one.
 static TERMINAL: OnceLock<Mutex<LiveLine<Stderr>>> = OnceLock::new();
@@ -59,10 +69,17 @@ pub fn start(args: &LogArgs) {
     if RELOAD.get().is_some() {
         return;
     }
-    let file = args.output.file().map(LogFile::open);
+    let file = args.output.file().map(LogFile::new);
     let ansi = file.is_none() && io::stderr().is_terminal();
     let writer = match file.clone() {
-        Some(file) => BoxMakeWriter::new(move || file.clone()),
+        // A file can hang: on a network drive, or because of a filter driver.
+        Some(file) => {
+            let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log-file");
+            let (writer, thread) = builder.finish(file);
+            QUEUE.get_or_init(|| writer.error_counter());
+            *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+            BoxMakeWriter::new(writer)
+        }
         None => BoxMakeWriter::new(|| StandardError),
     };
     let lines = match (args.output.log_style, args.logging_format) {
@@ -81,8 +98,14 @@ pub fn start(args: &LogArgs) {
         if ansi && args.logging_format == LogFormat::Text {
             TERMINAL.get_or_init(|| Mutex::new(LiveLine::on(io::stderr())));
         }
-        file.into_iter().for_each(|file| FILE.get_or_init(|| file).retry());
+        file.into_iter().for_each(|file| drop(FILE.set(file)));
     }
+}
+
+/// Ends the log: waits until the lines are written, at most about a second if the log file hangs. Further lines are lost.
+pub fn end() {
+    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(thread);
 }
 
 /// Whether [`show_live`] shows anything.
@@ -100,7 +123,10 @@ pub fn show_live(text: &str) {
 
 /// None without `--log-file`.
 pub fn file_status() -> Option<LogFileStatus> {
-    FILE.get().map(LogFile::status)
+    let mut status = FILE.get()?.status();
+    let dropped = QUEUE.get().map_or(0, ErrorCounter::dropped_lines);
+    status.lost_lines = status.lost_lines.saturating_add(dropped as u64);
+    Some(status)
 }
 
 /// Logs the notes of a configuration.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use hcn::Guid;
 use serde::Serialize;
 use vswitch::assumptions::RemovedEndpoint;
-use vswitch::trace::{Route, Step};
+use vswitch::trace::{Route, Skip, Step};
 use vswitch::{DropReason, Instant, PortId, Switch, Trace, Tuple};
 
 use super::Objects;
@@ -121,16 +121,25 @@ fn outcome(trace: &Trace, objects: &Objects, tuple: &Tuple) -> Outcome {
         // Each trace ends with one of the above.
         _ => End::Dropped { reason: "unknown".to_owned() },
     };
+    let is_on_uplink = matches!(trace.steps.last(), Some(Step::Left(PortId::Uplink, ..)));
+    let leaves_overlay = is_on_uplink
+        && trace.steps.iter().any(|step| match step {
+            Step::Route(Route::RemoteEndpoint(id)) => objects.is_own_provider(*id),
+            _ => false,
+        });
+    let of_provider = "a remote endpoint whose provider address is its own address is reached without VXLAN";
     Outcome {
         rules: trace.steps.iter().filter_map(rule).collect(),
         end,
-        assumed: trace.steps.iter().filter_map(assumed).collect(),
+        assumed: trace.steps.iter().filter_map(assumed).chain(leaves_overlay.then_some(of_provider)).collect(),
     }
 }
 
 fn assumed(step: &Step) -> Option<&'static str> {
     Some(match step {
         Step::Route(Route::PhysicalNetwork) => "a packet to an unknown address leaves through the uplink",
+        Step::Skipped(_, Skip::Internal) => "packets from outside of the node do not match an internal load balancer",
+        Step::SourceKept => "an OutBoundNAT policy does not translate packets that stay on the node",
         Step::DestinationPreserved => "the port of the frontend is preserved with its address",
         Step::Dropped(DropReason::NoSourceVip) => "a packet without the source VIP that it needs is lost",
         _ => return None,

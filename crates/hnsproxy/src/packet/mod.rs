@@ -6,7 +6,7 @@ mod objects;
 
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{DistributionType, Protocol};
+use hcn::schema::{DistributionType, PortMapping, PortMappingFlags, Protocol};
 use serde::Serialize;
 use vswitch::{Assumptions, Node, PortId, SOURCE_PORTS, Switch, Tuple};
 
@@ -115,7 +115,7 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
     let default = switch(Assumptions::default());
     let port = default.port_of(question.client);
     let answer = Answer::of(&default, objects, &tuple);
-    let distribution = answer.load_balancer.map(|id| objects.distribution(id, question)).unwrap_or_default();
+    let mapping = answer.load_balancer.and_then(|id| objects.mapping(id, question));
     let others = Assumptions::alternatives().into_iter().filter(|alternative| !alternative.is_default);
     let variations = Assumptions::variations().into_iter().skip(1).zip(others).filter_map(|(assumptions, other)| {
         let then = Answer::of(&switch(assumptions), objects, &tuple);
@@ -130,7 +130,7 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
         frontend: question.frontend,
         client: Client { address: question.client, kind: kind(port), port: answer::port_name(port, objects) },
         share: share(std::iter::once(&answer).chain(variations.iter().map(|variation| &variation.then))),
-        assumed: assumed(&answer, kind(port), distribution),
+        assumed: assumed(&answer, kind(port), mapping, objects.count_load_balancers(question, node) > 1),
         other_frontends: match answer.load_balancer {
             Some(_) => Vec::new(),
             None => objects.other_frontends(question, node),
@@ -154,7 +154,12 @@ fn share<'a>(answers: impl Iterator<Item = &'a Answer>) -> Option<Share> {
 }
 
 /// What the answer assumes and no variation shows. The statements are those of docs/packets.md.
-fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) -> Vec<&'static str> {
+fn assumed(
+    answer: &Answer,
+    client: ClientKind,
+    mapping: Option<&PortMapping>,
+    has_several_load_balancers: bool,
+) -> Vec<&'static str> {
     let mut assumed = Vec::new();
     let outcomes = answer.outcome.iter().chain(answer.backends.iter().map(|backend| &backend.outcome));
     for statement in outcomes.flat_map(|outcome| &outcome.assumed) {
@@ -165,6 +170,16 @@ fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) 
     if answer.load_balancer.is_some() && client == ClientKind::Outside {
         assumed.push("packets from outside match the rules of the host port");
     }
+    if answer.load_balancer.is_some() && has_several_load_balancers {
+        assumed.push(
+            "of several load balancers with the frontend, one with a VIP takes precedence, and then the older one; HNS does not say which is older",
+        );
+    }
+    const IGNORED: [PortMappingFlags; 2] = [PortMappingFlags::LOCAL_ROUTED_VIP, PortMappingFlags::USE_MUX];
+    if mapping.is_some_and(|mapping| IGNORED.iter().any(|flag| mapping.flags.contains(*flag))) {
+        assumed.push("the flags LocalRoutedVip and UseMux of a port mapping have no effect");
+    }
+    let distribution = mapping.map(|mapping| mapping.distribution_type).unwrap_or_default();
     if answer.backends.len() > 1 {
         assumed.push(match distribution {
             DistributionType::SOURCE_IP => {
@@ -175,6 +190,11 @@ fn assumed(answer: &Answer, client: ClientKind, distribution: DistributionType) 
             }
             _ => "the hash of addresses, ports and protocol selects the backend of each flow; which one is not known",
         });
+    }
+    if answer.backends.len() > 1 && !distribution.is_default() {
+        assumed.push(
+            "session affinity has no timeout, and the backend of a client can change when the list of backends does",
+        );
     }
     if answer.load_balancer.is_none() {
         assumed.push("a load balancer of this frontend that was deleted before is not known: its packets may be dropped or reset");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{DistributionType, Endpoint, LoadBalancer, LoadBalancerFlags, Network};
+use hcn::schema::{Endpoint, LoadBalancer, LoadBalancerFlags, Network, PortMapping};
 use hcn::{Client, Error, Guid, Hcn};
 use vswitch::{Change, Node};
 
@@ -84,6 +84,15 @@ impl Objects {
         name.filter(|name| !name.is_empty())
     }
 
+    /// Whether the provider address of an endpoint is its own address.
+    pub(super) fn is_own_provider(&self, id: Guid) -> bool {
+        let endpoint = self.endpoints.iter().find(|(other, _)| *other == id);
+        endpoint.is_some_and(|(_, endpoint)| {
+            let provider_address = endpoint.provider_address();
+            endpoint.addresses().any(|address| Some(address) == provider_address)
+        })
+    }
+
     /// The endpoints of a load balancer that HNS does not have.
     pub(super) fn missing_endpoints(&self, load_balancer: Guid) -> Vec<Guid> {
         let is_missing = |id: &Guid| !self.endpoints.iter().any(|(other, _)| other == id);
@@ -91,33 +100,43 @@ impl Objects {
         document.into_iter().flat_map(LoadBalancer::endpoint_ids).filter(is_missing).collect()
     }
 
-    /// What the hash of a load balancer depends on, for the frontend of the question.
-    pub(super) fn distribution(&self, load_balancer: Guid, question: &Question) -> DistributionType {
-        let document = self.load_balancer(load_balancer);
-        let mut mappings = document.into_iter().flat_map(|document| &document.port_mappings);
-        let mapping = mappings
-            .find(|mapping| mapping.protocol == question.protocol && mapping.external_port == question.frontend.port());
-        mapping.map(|mapping| mapping.distribution_type).unwrap_or_default()
+    /// The port mapping of a load balancer for the frontend of the question.
+    pub(super) fn mapping(&self, load_balancer: Guid, question: &Question) -> Option<&PortMapping> {
+        let mut mappings = self.load_balancer(load_balancer)?.port_mappings.iter();
+        mappings
+            .find(|mapping| mapping.protocol == question.protocol && mapping.external_port == question.frontend.port())
     }
 
     /// The other frontends with the address of the question, sorted.
     pub(super) fn other_frontends(&self, question: &Question, node: &Node) -> Vec<String> {
         let address = question.frontend.ip();
-        let has_address = |document: &LoadBalancer| match document.frontend_vips.is_empty() {
-            true => {
-                node.addresses.contains(&address)
-                    && document.flags.contains(LoadBalancerFlags::IPV6) == address.is_ipv6()
-            }
-            false => document.vips().any(|vip| vip == address),
-        };
-        let documents = self.load_balancers.iter().map(|(_, document)| document);
-        let mappings = documents.filter(|document| has_address(document)).flat_map(|document| &document.port_mappings);
+        let mappings = self.load_balancers_of(address, node).flat_map(|document| &document.port_mappings);
         let asked = (question.frontend.port(), question.protocol);
         let mut ports: Vec<_> = mappings.map(|mapping| (mapping.external_port, mapping.protocol)).collect();
         ports.retain(|port| *port != asked);
         ports.sort_unstable();
         ports.dedup();
         ports.iter().map(|(port, protocol)| format!("{}/{protocol}", SocketAddr::new(address, *port))).collect()
+    }
+
+    /// The number of load balancers with the frontend of the question.
+    pub(super) fn count_load_balancers(&self, question: &Question, node: &Node) -> usize {
+        let Question { protocol, frontend, .. } = question;
+        let has_frontend = |document: &&LoadBalancer| {
+            let mut mappings = document.port_mappings.iter();
+            mappings.any(|mapping| mapping.protocol == *protocol && mapping.external_port == frontend.port())
+        };
+        self.load_balancers_of(frontend.ip(), node).filter(has_frontend).count()
+    }
+
+    /// The load balancers with an address, or with all addresses of the node if it is one of them.
+    fn load_balancers_of(&self, address: IpAddr, node: &Node) -> impl Iterator<Item = &LoadBalancer> {
+        let is_of_node = node.addresses.contains(&address);
+        let has_address = move |document: &&LoadBalancer| match document.frontend_vips.is_empty() {
+            true => is_of_node && document.flags.contains(LoadBalancerFlags::IPV6) == address.is_ipv6(),
+            false => document.vips().any(|vip| vip == address),
+        };
+        self.load_balancers.iter().map(|(_, document)| document).filter(has_address)
     }
 
     fn load_balancer(&self, id: Guid) -> Option<&LoadBalancer> {

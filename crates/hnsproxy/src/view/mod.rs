@@ -1,11 +1,13 @@
 //! The output of commands: the state of HNS, plans and explanations, as text and as JSON.
 
+mod columns;
 mod explain;
 mod packet;
 mod plan;
 mod snapshot;
 mod table;
 
+pub use columns::columns;
 pub use explain::explanation;
 pub use packet::packet;
 pub use plan::PlanView;

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{ContentArrangement, Table};
 use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protocol};
 use proxy::model::Family;
 use proxy::{Frontend, FrontendKind, FrontendStatus};
 
-use super::{LoadBalancerState, Snapshot, counted};
+use super::{LoadBalancerState, Snapshot, columns, counted};
 
 const MAX_BACKENDS_SHOWN: usize = 3;
 
@@ -37,22 +35,20 @@ pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>) -> String
     }
     rows.extend(desired.into_values().map(missing));
     rows.sort();
-    let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     // Without a cluster, it is not known to which Service a load balancer belongs, and whether it is foreign.
-    let columns = if statuses.is_some() { 0 } else { 2 };
-    table.set_header(["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"].into_iter().skip(columns));
-    for row in &rows {
-        let kind = row.kind.map_or("foreign", FrontendKind::as_str);
-        let frontend = row.frontend.to_string();
-        let cells = [row.service.as_str(), kind, &frontend, &row.backends, &row.details];
-        table.add_row(cells.into_iter().skip(columns));
-    }
+    let skipped = if statuses.is_some() { 0 } else { 2 };
+    let count = rows.len();
+    let cells = rows.into_iter().map(|row| {
+        let kind = row.kind.map_or("foreign", FrontendKind::as_str).to_owned();
+        [row.service, kind, row.frontend.to_string(), row.backends, row.details].into_iter().skip(skipped)
+    });
+    let header = ["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"].into_iter().skip(skipped);
+    let table = columns(header, cells);
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
     format!(
         "{}\n{table}\n{}, {}, {}\n",
         snapshot.description,
-        counted(rows.len(), "frontend"),
+        counted(count, "frontend"),
         counted(local.len(), "local endpoint"),
         counted(remote.len(), "remote endpoint"),
     )

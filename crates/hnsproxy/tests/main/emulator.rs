@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use hcn::Kind;
 use hcn_emulator::builds::{Options, Pace};
 use hcn_emulator::feed::What;
-use hcn_emulator::{Change, Control, film};
+use hcn_emulator::{Change, Control, recording};
 use serde_json::json;
 
 use crate::support::program::{command, free_addresses, hnsproxy};
@@ -44,12 +44,12 @@ impl Drop for Emulator {
 
 #[cfg(unix)]
 #[test]
-fn a_film_has_all_changes_until_the_shutdown() {
+fn a_recording_has_all_changes_until_the_shutdown() {
     use rustix::process::{Pid, Signal, kill_process};
 
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("film.jsonl.gz");
-    let mut emulator = Emulator::start(&["--film", path.to_str().unwrap()]);
+    let path = folder.path().join("recording.jsonl.gz");
+    let mut emulator = Emulator::start(&["--record", path.to_str().unwrap()]);
     let control = emulator.control();
     let id = control.add(Kind::Namespace, json!({"Type": "Guest"})).unwrap();
     control.stop(&[]).unwrap();
@@ -57,7 +57,7 @@ fn a_film_has_all_changes_until_the_shutdown() {
     control.remove(Kind::Namespace, id).unwrap();
     kill_process(Pid::from_child(&emulator.child), Signal::TERM).unwrap();
     assert!(emulator.child.wait().unwrap().success());
-    let reader = film::open(&path).unwrap();
+    let reader = recording::open(&path).unwrap();
     assert_eq!(reader.header().host.hns_version, "15.5");
     let changes: Vec<Change> = reader.map(Result::unwrap).collect();
     let [network, initial, stored, rest @ ..] = changes.as_slice() else { panic!("{changes:?}") };
@@ -70,8 +70,8 @@ fn a_film_has_all_changes_until_the_shutdown() {
 }
 
 #[test]
-fn a_film_that_cannot_be_written_is_an_error() {
-    hnsproxy(&["emulator", "--listen=127.0.0.1:0", "--film=missing/film"]).expect(1);
+fn a_recording_that_cannot_be_written_is_an_error() {
+    hnsproxy(&["emulator", "--listen=127.0.0.1:0", "--record=missing/recording"]).expect(1);
 }
 
 #[test]

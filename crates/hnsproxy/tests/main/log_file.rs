@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -108,4 +109,24 @@ fn without_a_log_file_nothing_is_lost() {
     running.wait_until_in_sync();
     assert_eq!(log(&running), json!({"file": null, "error": null, "lost_lines": 0}));
     assert_eq!(lost_lines(&running), Some(0.0));
+}
+
+/// A file that hangs: a FIFO that nothing reads.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_file_that_hangs_delays_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let (hns, running) = start(&file);
+    running.wait_until_in_sync();
+    let objects = hns.objects();
+    hns.remove(&hns.load_balancers()[0]);
+    hns.wait_until_objects_are(&objects);
+    assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
+    #[allow(clippy::disallowed_methods, reason = "the time limit of a shutdown is documented")]
+    let requested = std::time::Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(requested.elapsed() < Duration::from_secs(5), "{:?}", requested.elapsed());
 }

@@ -1,4 +1,5 @@
-//! Prints how many connections each event breaks, with the core of hnsproxy: the range over the alternatives of each assumption.
+//! Prints how many connections each timeline breaks, with the core of hnsproxy and with kube-proxy: the range over the alternatives of each
+//! assumption.
 //!
 //! `cargo run --release -p vswitch-lab --example connections`, with `-- --json` for other programs.
 #![allow(
@@ -8,32 +9,38 @@
 )]
 
 mod node;
-mod rows;
+mod recorded;
+
+use std::error::Error;
+use std::num::NonZero;
+use std::thread;
 
 use serde_json::{Value, json};
 use vswitch::Assumptions;
+use vswitch_lab::timeline::{self, Load};
 use vswitch_lab::{LabError, Range, Setup, Span, Tally, run};
-
-use rows::{Load, Row};
 
 const LOAD: Load = Load { held: 200, new_per_second: 200 };
 const SEEDS: u64 = 3;
 
-fn main() -> Result<(), LabError> {
+fn main() -> Result<(), Box<dyn Error>> {
     let is_json = std::env::args().skip(1).any(|argument| argument == "--json");
     let mut rows = Vec::new();
     if !is_json {
-        println!("{:38} {:>36}   {:>26}", "", "new connections", "held connections broken");
+        println!("{:37} {:10} {:>36}   {:>26}", "", "", "new connections", "held connections broken");
         let [ready, gone] = ["backend ready", "gone"];
-        println!("{:38} {:>12} {:>11} {:>11}   {ready:>14} {gone:>11}", "", "ok", "slow", "failed");
+        println!("{:37} {:10} {:>12} {:>11} {:>11}   {ready:>14} {gone:>11}", "", "", "ok", "slow", "failed");
     }
-    for Row { name, setup } in rows::all(LOAD) {
-        let Some(span) = Span::of(&tallies(&setup)?) else { continue };
-        let Span { ok, slow, failed, broken, ended, .. } = span;
-        if is_json {
-            rows.push(document(name, &span));
-        } else {
-            println!("{name:38} {ok:>12} {slow:>11} {failed:>11}   {broken:>14} {ended:>11}");
+    for timeline in timeline::all() {
+        for (proxy, changes) in [("hnsproxy", node::play(&timeline)), ("kube-proxy", recorded::changes(&timeline)?)] {
+            let Some(span) = Span::of(&tallies(&timeline.setup(changes, LOAD))?) else { continue };
+            let Span { ok, slow, failed, broken, ended, .. } = span;
+            if is_json {
+                rows.push(document(timeline.name, proxy, &span));
+            } else {
+                let name = timeline.name;
+                println!("{name:37} {proxy:10} {ok:>12} {slow:>11} {failed:>11}   {broken:>14} {ended:>11}");
+            }
         }
     }
     if is_json {
@@ -44,14 +51,24 @@ fn main() -> Result<(), LabError> {
 
 fn tallies(setup: &Setup) -> Result<Vec<Tally>, LabError> {
     let runs = Assumptions::variations().into_iter().flat_map(|one| (0..SEEDS).map(move |seed| (one, seed)));
-    runs.map(|(assumptions, seed)| run(setup, assumptions, seed)).collect()
+    let runs: Vec<_> = runs.collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let play = |part: &[(Assumptions, u64)]| -> Result<Vec<Tally>, LabError> {
+            part.iter().map(|(assumptions, seed)| run(setup, *assumptions, *seed)).collect()
+        };
+        let parts = runs.chunks(runs.len().div_ceil(threads));
+        let playing: Vec<_> = parts.map(|part| scope.spawn(move || play(part))).collect();
+        let parts: Result<Vec<_>, _> = playing.into_iter().map(|part| part.join().expect("no panic")).collect();
+        Ok(parts?.concat())
+    })
 }
 
-fn document(name: &str, span: &Span) -> Value {
+fn document(name: &str, proxy: &str, span: &Span) -> Value {
     let pair = |range: Range| json!([range.least, range.greatest]);
     let Span { ok, slow, failed, kept, broken, ended, unopened } = *span;
     json!({
-        "what": name, "ok": pair(ok), "slow": pair(slow), "failed": pair(failed), "kept": pair(kept),
+        "what": name, "proxy": proxy, "ok": pair(ok), "slow": pair(slow), "failed": pair(failed), "kept": pair(kept),
         "broken": pair(broken), "ended": pair(ended), "unopened": pair(unopened),
     })
 }

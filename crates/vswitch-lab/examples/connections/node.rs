@@ -1,70 +1,106 @@
-//! A node with the core of hnsproxy and an emulated HNS, on the virtual clock of the emulator.
+//! A node with the core of hnsproxy and an emulated HNS, on the virtual clock of the emulator: what a timeline changes in HNS.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hcn::{ApiVersion, Client, Guid, Kind};
-use hcn_emulator::faults::{Effect, Fault, Which};
-use hcn_emulator::{Change, ChangeFeed, Emulator, testing};
-use proxy::model::{Service, Slice};
+use hcn_emulator::{Change, Emulator, testing};
+use proxy::model::Protocol;
+use proxy::testing::{backend, service, slice};
 use proxy::{Host, Next, Reconciler, Settings};
+use vswitch_lab::timeline::{self, Action, Event, NAMESPACE, NODE, NODE_ADDRESS, Service, Timeline};
 
-/// More than all changes of a film.
+/// More than all changes of a timeline.
 const CAPACITY: usize = 1 << 20;
-/// Ten times as often as by default, so that a film of some seconds has all kinds of audits.
-const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
-/// The times of calls on Windows: of a creation, a deletion and any other call.
-const CREATE: Duration = Duration::from_millis(9);
-const DELETE: Duration = Duration::from_millis(4);
-const OTHER: Duration = Duration::from_micros(100);
+/// The default of hnsproxy.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
+/// When a timeline begins. Its first event is just after an audit, so that the time until the next one is as long as possible.
+const BEGIN: Duration = Duration::from_millis(12_100);
+/// The time from a notification to the audit that it causes, as in hnsproxy.
+const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
+/// The shortest time that passes, so that time does pass.
+const STEP: Duration = Duration::from_micros(100);
 
-pub(crate) const NODE_ADDRESS: &str = "192.168.77.1";
+/// The changes of HNS from the beginning of a timeline until its end.
+pub(crate) fn play(timeline: &Timeline) -> Vec<Change> {
+    let mut node = Node::new(timeline);
+    node.start();
+    node.run_until(BEGIN);
+    let feed = node.emulator.follow(CAPACITY);
+    for Event { at, action } in &timeline.events {
+        node.run_until(BEGIN + *at);
+        node.act(action);
+    }
+    node.run_until(BEGIN + timeline.end);
+    if timeline.events.iter().any(|event| matches!(event.action, Action::FailNetworkList)) {
+        assert!(timeline::has_failed_network_list(&node.emulator), "no list of networks has failed");
+    }
+    std::iter::from_fn(|| feed.try_recv().expect("a feed that is large enough")).collect()
+}
 
 /// hnsproxy is not running between [`Node::stop`] and [`Node::start`].
-pub(crate) struct Node {
-    pub(crate) emulator: Arc<Emulator>,
-    feed: ChangeFeed,
+struct Node {
+    emulator: Arc<Emulator>,
     client: Client,
     proxy: Option<Reconciler>,
     services: Vec<Service>,
-    slices: Vec<Slice>,
+    pods: BTreeMap<IpAddr, Guid>,
+    audit_interval: Duration,
     next_audit: Duration,
+    /// When hnsproxy works again. Events that it does not see do not wake it.
+    due: Duration,
 }
 
 impl Node {
-    /// A node with an HNS of a version, and an L2Bridge network.
-    pub(crate) fn new(version: &str) -> Self {
-        let host = testing::host(version, &["L2Bridge"]);
+    fn new(timeline: &Timeline) -> Self {
+        let host = testing::host(timeline.hns_version, &["L2Bridge"]);
         let emulator = Arc::new(Emulator::from_host(&host).expect("a valid host").on_virtual_clock());
-        emulator.inject(Fault::of_each(Which::Any, Effect::Delay(OTHER)));
-        for (function, time) in [
-            ("HcnCreateLoadBalancer", CREATE),
-            ("HcnCreateEndpoint", CREATE),
-            ("HcnDeleteLoadBalancer", DELETE),
-            ("HcnDeleteEndpoint", DELETE),
-        ] {
-            emulator.delay(function, time - OTHER);
-        }
-        let feed = emulator.follow(CAPACITY);
+        timeline::delay_calls(&emulator);
+        let pod = |address| (address, emulator.add_local_endpoint(testing::NETWORKS[0], "pod", &[address]));
+        let pods = timeline.local_pods().map(pod).collect();
         let client = Client::new(emulator.clone(), ApiVersion::V2);
-        let next_audit = Duration::ZERO;
-        Self { emulator, feed, client, proxy: None, services: Vec::new(), slices: Vec::new(), next_audit }
+        // One of twelve audits lists the networks.
+        let lists_networks = timeline.events.iter().any(|event| matches!(event.action, Action::FailNetworkList));
+        Self {
+            emulator,
+            client,
+            proxy: None,
+            services: timeline.services.clone(),
+            pods,
+            audit_interval: if lists_networks { AUDIT_INTERVAL / 10 } else { AUDIT_INTERVAL },
+            next_audit: Duration::ZERO,
+            due: Duration::ZERO,
+        }
     }
 
-    pub(crate) fn pod(&self, address: IpAddr) -> Guid {
-        self.emulator.add_local_endpoint(testing::NETWORKS[0], "pod", &[address])
-    }
-
-    /// Removes the pod with an address, as a CNI plugin does.
-    pub(crate) fn remove_pod(&self, pod: Guid) {
-        self.emulator.remove(Kind::Endpoint, pod);
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Change(service) => self.change(service),
+            Action::StopProxy => self.proxy = None,
+            Action::StartProxy => self.start(),
+            Action::StopHns(lost) => {
+                self.emulator.stop(lost);
+                self.proxy.iter_mut().for_each(Reconciler::record_disconnect);
+                self.next_audit = self.next_audit.min(self.emulator.age() + NOTIFICATION_SETTLE);
+                self.due = self.due.min(self.next_audit);
+            }
+            Action::StartHns => self.emulator.start(),
+            // Without notifications: a loss may have none.
+            Action::DeleteLoadBalancers => timeline::delete_load_balancers(&self.emulator),
+            Action::FailNetworkList => timeline::fail_network_list(&self.emulator),
+            Action::RemovePod(address) => {
+                let pod = self.pods.remove(address).expect("a pod of the timeline");
+                self.emulator.remove(Kind::Endpoint, pod);
+            }
+        }
     }
 
     /// Starts hnsproxy, as a new process.
-    pub(crate) fn start(&mut self) {
+    fn start(&mut self) {
         let settings = Settings {
-            node_name: "here".into(),
+            node_name: NODE.into(),
             network_names: vec!["cbr0".into()],
             source_vip: None,
             enable_dsr: true,
@@ -76,50 +112,34 @@ impl Node {
             take_over: false,
             node_ip_as_source_vip: false,
         };
-        let host = Host { node_ips: vec![NODE_ADDRESS.parse().expect("an address")], mac: None };
-        let mut proxy = Reconciler::new(settings, host);
-        proxy.reset_services(self.services.clone());
-        proxy.reset_slices(self.slices.clone());
+        let mut proxy = Reconciler::new(settings, Host { node_ips: vec![NODE_ADDRESS], mac: None });
+        proxy.reset_services(self.services.iter().map(service_of).collect());
+        proxy.reset_slices(self.services.iter().map(slice_of).collect());
         self.proxy = Some(proxy);
         self.next_audit = self.emulator.age();
+        self.due = self.next_audit;
     }
 
-    pub(crate) fn stop(&mut self) {
-        self.proxy = None;
-    }
-
-    pub(crate) fn apply_service(&mut self, service: Service) {
-        self.services.retain(|other| other.name != service.name);
-        self.services.push(service.clone());
-        if let Some(proxy) = &mut self.proxy {
-            proxy.apply_service(service);
+    fn change(&mut self, service: &Service) {
+        let known = self.services.iter_mut().find(|known| known.name == service.name).expect("a known Service");
+        let before = std::mem::replace(known, service.clone());
+        let Some(proxy) = &mut self.proxy else { return };
+        if service_of(&before) != service_of(service) {
+            proxy.apply_service(service_of(service));
         }
-    }
-
-    pub(crate) fn apply_slice(&mut self, slice: Slice) {
-        self.slices.retain(|other| other.name != slice.name);
-        self.slices.push(slice.clone());
-        if let Some(proxy) = &mut self.proxy {
-            proxy.apply_slice(slice);
+        if slice_of(&before) != slice_of(service) {
+            proxy.apply_slice(slice_of(service));
         }
-    }
-
-    /// Stops HNS, and starts it again after a time in which hnsproxy continues. Lost objects are of these kinds.
-    pub(crate) fn restart_hns(&mut self, lost: &[Kind], after: Duration) {
-        self.emulator.stop(lost);
-        if let Some(proxy) = &mut self.proxy {
-            proxy.record_disconnect();
-        }
-        let up = self.emulator.age() + after;
-        self.run_until(up);
-        self.emulator.start();
+        self.due = self.emulator.age();
     }
 
     /// Lets hnsproxy work until a time, which it may exceed by a call.
-    pub(crate) fn run_until(&mut self, time: Duration) {
+    fn run_until(&mut self, time: Duration) {
         while self.emulator.age() < time {
-            let next = self.step().min(time);
-            self.emulator.advance(next.saturating_sub(self.emulator.age()));
+            if self.emulator.age() >= self.due {
+                self.due = self.step();
+            }
+            self.emulator.advance(self.due.min(time).saturating_sub(self.emulator.age()));
         }
     }
 
@@ -130,16 +150,39 @@ impl Node {
         if now() >= self.next_audit {
             // What failed is retried at the next interval.
             let _ = proxy.audit(&self.client);
-            self.next_audit = now() + AUDIT_INTERVAL;
+            self.next_audit = now() + self.audit_interval;
         }
         match proxy.run(&self.client, now()).next {
             Next::Idle => self.next_audit,
-            // Later than now, so that time passes.
-            Next::At(due) => due.max(now() + OTHER).min(self.next_audit),
+            Next::At(due) => due.max(now() + STEP).min(self.next_audit),
         }
     }
+}
 
-    pub(crate) fn film(&self) -> Vec<Change> {
-        std::iter::from_fn(|| self.feed.try_recv().expect("a feed that is large enough")).collect()
+fn service_of(of: &Service) -> proxy::model::Service {
+    let Service { name, cluster_ip, external_ip, has_client_ip_affinity, ports, .. } = of;
+    let mut builder = service(&format!("{NAMESPACE}/{name}")).cluster_ip(&cluster_ip.to_string());
+    for port in ports {
+        builder = builder.named_port(port.name, Protocol::TCP, port.number);
     }
+    if let Some(external_ip) = external_ip {
+        builder = builder.external_ip(&external_ip.to_string());
+    }
+    builder.with(|service| service.client_ip_affinity = *has_client_ip_affinity).build()
+}
+
+fn slice_of(of: &Service) -> proxy::model::Slice {
+    let Service { name, ports, ready, terminating, .. } = of;
+    let mut builder = slice(&format!("{NAMESPACE}/{name}-1"), &format!("{NAMESPACE}/{name}"));
+    for port in ports {
+        builder = builder.named_port(port.name, Protocol::TCP, port.target);
+    }
+    let on_node = |address: &IpAddr| backend(&address.to_string()).on(timeline::node_of(*address));
+    for address in ready {
+        builder = builder.backend(on_node(address));
+    }
+    for address in terminating {
+        builder = builder.backend(on_node(address).terminating());
+    }
+    builder.build()
 }

@@ -35,7 +35,7 @@ impl History {
         self.emulator.advance(Duration::from_millis(millis) - self.emulator.age());
     }
 
-    fn film(&self) -> Vec<Change> {
+    fn changes(&self) -> Vec<Change> {
         std::iter::from_fn(|| self.feed.try_recv().unwrap()).collect()
     }
 
@@ -60,7 +60,7 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 }
 
 /// Two servers and three clients: a pod, the node, and a computer outside.
-fn setup(film: Vec<Change>) -> Setup {
+fn setup(changes: Vec<Change>) -> Setup {
     let server = |address| Host::new(ip(address), Place::Pod, &[SERVER_PORT]);
     let hosts = vec![
         server("10.244.1.7"),
@@ -79,7 +79,7 @@ fn setup(film: Vec<Change>) -> Setup {
         end: Duration::from_secs(10),
     };
     let node = Node { addresses: vec![ip("192.168.77.1")], host_endpoints: Vec::new() };
-    Setup { node, film, hosts, traffic }
+    Setup { node, changes, hosts, traffic }
 }
 
 /// A history in which nothing happens after the begin, and what it has.
@@ -97,7 +97,7 @@ fn of(setup: &Setup, assumptions: Assumptions) -> Tally {
 
 #[test]
 fn without_a_change_all_connections_succeed_under_every_assumption() {
-    let setup = setup(quiet().0.film());
+    let setup = setup(quiet().0.changes());
     let tallies: Vec<Tally> = Assumptions::variations().into_iter().map(|one| of(&setup, one)).collect();
     for tally in &tallies {
         assert_eq!(tally.held, Held { kept: 60, ..Held::default() }, "{tally:?}");
@@ -114,7 +114,7 @@ fn the_same_seed_gives_the_same_tally() {
     let (history, balancer, _) = quiet();
     history.until(4321);
     history.emulator.remove(Kind::LoadBalancer, balancer);
-    let setup = setup(history.film());
+    let setup = setup(history.changes());
     let all: Vec<Tally> = [1, 1, 2].map(|seed| run(&setup, Assumptions::default(), seed).unwrap()).to_vec();
     assert_eq!(all[0], all[1]);
     assert_ne!(all[0], all[2]);
@@ -127,7 +127,7 @@ fn a_load_balancer_that_is_replaced_delays_or_breaks_connections() {
     history.emulator.remove(Kind::LoadBalancer, id);
     history.until(5100);
     history.balancer("10.96.0.10", &[pods[1], pods[0]]);
-    let setup = setup(history.film());
+    let setup = setup(history.changes());
     let dropped = Assumptions { gap: Gap::Drop, recreation: Recreation::Stays, ..Assumptions::default() };
     let tally = of(&setup, dropped);
     // Packets of the gap are sent again.
@@ -144,7 +144,7 @@ fn a_stopped_service_breaks_nothing_if_its_rules_stay() {
     history.emulator.stop(&[]);
     history.until(6000);
     history.emulator.start();
-    let setup = setup(history.film());
+    let setup = setup(history.changes());
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesStay, ..Assumptions::default() });
     assert_eq!((tally.new.slow, tally.new.failed, tally.held.kept), (0, 0, 60), "{tally:?}");
     let tally = of(&setup, Assumptions { service_down: ServiceDown::RulesLost, ..Assumptions::default() });
@@ -156,7 +156,7 @@ fn a_removed_backend_breaks_only_its_own_connections() {
     let (history, id, pods) = quiet();
     history.until(5000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    let mut setup = setup(history.film());
+    let mut setup = setup(history.changes());
     setup.hosts[0].ready_until = Some(Duration::from_millis(4990));
     setup.hosts[0].serves_until = Some(Duration::from_millis(7000));
     for assumptions in Assumptions::variations() {
@@ -172,7 +172,7 @@ fn a_server_that_ends_before_its_backend_is_removed_refuses_connections() {
     let (history, id, pods) = quiet();
     history.until(6000);
     history.emulator.replace(Kind::LoadBalancer, id, balancer("10.96.0.10", &pods[1..]));
-    let mut setup = setup(history.film());
+    let mut setup = setup(history.changes());
     setup.hosts[0].ready_until = Some(Duration::from_millis(5000));
     setup.hosts[0].serves_until = Some(Duration::from_millis(5000));
     let tally = of(&setup, Assumptions::default());
@@ -187,7 +187,7 @@ fn ipv6_is_forwarded_too() {
     let mut document = balancer("fd00:10:96::10", &pods);
     document["Flags"] = json!(3);
     history.emulator.add(Kind::LoadBalancer, document);
-    let mut setup = setup(history.film());
+    let mut setup = setup(history.changes());
     let host = |last: u8, ports: &[u16]| Host::new(ip(&format!("fd00:244:1::{last}")), Place::Pod, ports);
     setup.hosts = vec![host(7, &[SERVER_PORT]), host(8, &[SERVER_PORT]), host(9, &[])];
     setup.traffic.clients = vec![ip("fd00:244:1::9")];
@@ -210,7 +210,7 @@ fn pods_of_other_nodes_are_reached_through_the_tunnel() {
     };
     let pods = [7, 8].map(remote);
     history.balancer("10.96.0.10", &pods);
-    let mut setup = setup(history.film());
+    let mut setup = setup(history.changes());
     let server = |address| Host::new(ip(address), Place::Tunnel, &[SERVER_PORT]);
     setup.hosts = vec![server("10.244.2.7"), server("10.244.2.8"), Host::new(ip("10.244.1.9"), Place::Pod, &[])];
     setup.traffic.clients = vec![ip("10.244.1.9")];
@@ -224,14 +224,14 @@ fn pods_of_other_nodes_are_reached_through_the_tunnel() {
             "HostComputeNetwork": testing::NETWORKS[0], "Flags": 1, "IpConfigurations": [{"IpAddress": "10.245.9.7"}],
         }),
     );
-    setup.film.extend(history.film());
+    setup.changes.extend(history.changes());
     let tally = of(&setup, Assumptions::default());
     assert!(tally.new.failed > 0 && tally.packets.drops.contains_key(&DropReason::NoProviderAddress), "{tally:?}");
 }
 
 #[test]
 fn a_setup_that_does_not_fit_is_an_error() {
-    let mut setup = setup(quiet().0.film());
+    let mut setup = setup(quiet().0.changes());
     setup.traffic.clients.push(ip("203.0.113.1"));
     let unknown = run(&setup, Assumptions::default(), 1);
     assert!(matches!(unknown, Err(LabError::UnknownClient(_))), "{unknown:?}");

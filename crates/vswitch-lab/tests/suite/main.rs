@@ -5,7 +5,8 @@ mod lab;
 #[path = "../../examples/connections/node.rs"]
 mod node;
 mod proxy_core;
-#[path = "../../examples/connections/rows.rs"]
-mod rows;
+#[path = "../../examples/connections/recorded.rs"]
+mod recorded;
+mod recorded_rows;
 #[cfg(all(feature = "tun", target_os = "linux"))]
 mod tun;

@@ -3,18 +3,27 @@
 use vswitch::Assumptions;
 use vswitch::assumptions::ServiceDown;
 use vswitch_lab::run;
+use vswitch_lab::timeline::{self, Load, Timeline};
 
-use crate::rows::{self, Load, Row};
+use crate::node;
 
 const LOAD: Load = Load { held: 40, new_per_second: 30 };
 
 #[test]
-fn restarts_failed_lists_and_edits_of_other_ports_break_no_connection() {
-    const HARMLESS: [&str; 5] =
-        ["proxy restart", "HNS restart", "one failed list of networks", "port added", "external IP added"];
-    let rows: Vec<Row> = rows::all(LOAD).into_iter().filter(|row| HARMLESS.contains(&row.name)).collect();
-    assert_eq!(rows.len(), HARMLESS.len());
-    for Row { name, setup } in rows {
+fn restarts_failed_lists_and_edits_of_other_frontends_break_no_connection() {
+    const HARMLESS: [&str; 6] = [
+        "proxy restart",
+        "HNS restart",
+        "one failed list of networks",
+        "port added",
+        "external IP added",
+        "external IP moved",
+    ];
+    let timelines: Vec<Timeline> =
+        timeline::all().into_iter().filter(|timeline| HARMLESS.contains(&timeline.name)).collect();
+    assert_eq!(timelines.len(), HARMLESS.len());
+    for timeline in timelines {
+        let (name, setup) = (timeline.name, timeline.setup(node::play(&timeline), LOAD));
         for assumptions in Assumptions::variations() {
             // Then HNS itself has no rules for a second.
             if name == "HNS restart" && assumptions.service_down == ServiceDown::RulesLost {

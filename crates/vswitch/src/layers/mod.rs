@@ -145,6 +145,10 @@ fn way(
     tracer: &mut Tracer<'_>,
 ) -> Result<Way, DropReason> {
     if let Some(port) = forwarding::local(policy, destination, network, tracer) {
+        // A packet of a pod to itself has a policy for that.
+        if port != ingress && source::of_outbound(policy, ingress, destination).is_some() {
+            tracer.record(|| Step::SourceKept);
+        }
         return Ok((port, None, None));
     }
     // A translated packet leaves with an address of the node, so no overlay network carries it.

@@ -1,10 +1,9 @@
 //! A survey as text.
 
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{ContentArrangement, Table};
 use hcn::Hresult;
 
 use super::survey::{Finding, HostFacts, ListFacts, MemberFacts, Survey, Verdict};
+use crate::view::columns;
 
 /// The largest number of objects of one kind that are shown. JSON has all.
 const MAX_SHOWN: usize = 20;
@@ -36,13 +35,13 @@ pub(super) fn text(survey: &Survey) -> String {
             finding.verdict.as_str().to_owned(),
         ]
     });
-    parts.push(table(["CHECK", "OBSERVED", "EXPECTED", "RESULT"], rows));
+    parts.push(columns(["CHECK", "OBSERVED", "EXPECTED", "RESULT"], rows) + "\n");
     if !survey.timings.is_empty() {
         let rows = survey.timings.iter().map(|timing| {
             let milliseconds = |time: f64| format!("{time:.1}");
             [timing.call.clone(), timing.count.to_string(), milliseconds(timing.p50_ms), milliseconds(timing.max_ms)]
         });
-        parts.push(table(["CALL", "CALLS", "P50 MS", "MAX MS"], rows));
+        parts.push(columns(["CALL", "CALLS", "P50 MS", "MAX MS"], rows) + "\n");
     }
     parts.push(summary(survey));
     parts.concat()
@@ -118,13 +117,4 @@ fn section<T>(title: &str, items: &[T], line: impl Fn(&T) -> String) -> Option<S
         text += &format!("  and {} more; see -o json\n", items.len() - MAX_SHOWN);
     }
     (!items.is_empty()).then_some(text)
-}
-
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-    rows.for_each(|row| {
-        table.add_row(row);
-    });
-    format!("{table}\n")
 }

@@ -386,19 +386,6 @@ impl Hns {
                 state.note(*kind, &Some(document.clone()), What::Contents);
             }
         }
-        if let Some(Write::DeleteEndpoint(id)) = &write {
-            // HNS may say that an endpoint is gone, and keep it.
-            let kept = self.emulator.document(Kind::Endpoint, *id);
-            let says_gone = match &answer {
-                Ok(reply) => !is_refusal(reply),
-                Err(error) => error.class() == Class::Absent,
-            };
-            if kept.is_some() && says_gone {
-                state.note(Kind::Endpoint, &kept, What::Ids);
-                // With an id that HNS has chosen, the process takes it for one of another program when it is listed again.
-                state.witness.foreign.extend(Some(*id).filter(|id| !proxy::identity::is_ours(*id)));
-            }
-        }
         if let (Ok(Reply::Handle(handle)), Some(kind)) = (&answer, created) {
             state.created.extend(self.emulator.documents(kind).last().map(|one| (*handle, id_of(one))));
         }
@@ -434,6 +421,19 @@ impl Hns {
                 state.learn(&self.emulator, write);
             }
             state.witness.after(write, effective, said, deleted, &self.emulator);
+        }
+        if let Some(Write::DeleteEndpoint(id)) = &write {
+            // HNS may say that an endpoint is gone, and keep it.
+            let kept = self.emulator.document(Kind::Endpoint, *id);
+            let says_gone = match &answer {
+                Ok(reply) => !is_refusal(reply),
+                Err(error) => error.class() == Class::Absent,
+            };
+            if kept.is_some() && says_gone {
+                state.note(Kind::Endpoint, &kept, What::Ids);
+                // With an id that HNS has chosen, the process takes it for one of another program when it is listed again.
+                state.witness.foreign.extend(Some(*id).filter(|id| !proxy::identity::is_ours(*id)));
+            }
         }
         answer
     }

@@ -1,15 +1,15 @@
-//! Films: what is recorded is read again, and what cannot be read is named.
+//! Recordings of changes: what is recorded is read again, and what cannot be read is named.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
 
 use hcn::Kind;
-use hcn_emulator::film::{self, FilmError, Header, Reader, RecordError, Writer};
+use hcn_emulator::recording::{self, Header, ReadError, Reader, RecordError, Writer};
 use hcn_emulator::{Change, ChangeFeed, Emulator, Host, testing};
 use serde_json::json;
 
-const FACTS: &str = "film of a test";
+const FACTS: &str = "recording of a test";
 
 fn facts() -> Host {
     testing::host("15.5", &["L2Bridge"])
@@ -35,7 +35,7 @@ fn recorded(folder: &Path, name: &str) -> (Vec<Change>, Vec<u8>) {
     let path = folder.join(name);
     let (changes, feed) = history(100);
     Writer::create(&path, &header()).unwrap().record(&feed).unwrap();
-    let reader = film::open(&path).unwrap();
+    let reader = recording::open(&path).unwrap();
     assert_eq!(reader.header(), &Header::new(FACTS, &Host { objects: vec![], ..facts() }));
     let mut read: Vec<Change> = reader.map(Result::unwrap).collect();
     // Two histories have different times and ids.
@@ -50,17 +50,17 @@ fn recorded(folder: &Path, name: &str) -> (Vec<Change>, Vec<u8>) {
 #[test]
 fn what_is_recorded_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (plain, text) = recorded(folder.path(), "film.jsonl");
-    let (compressed, bytes) = recorded(folder.path(), "film.jsonl.GZ");
+    let (plain, text) = recorded(folder.path(), "recording.jsonl");
+    let (compressed, bytes) = recorded(folder.path(), "recording.jsonl.GZ");
     assert_eq!(plain.len(), compressed.len());
     assert!(
         bytes.len() < text.len()
-            && text.starts_with(br#"{"film":1,"about":"film of a test","host":{"hnsVersion":"15.5""#)
+            && text.starts_with(br#"{"recording":1,"about":"recording of a test","host":{"hnsVersion":"15.5""#)
     );
     // The content decides, not the name.
     let renamed = folder.path().join("renamed");
     fs::write(&renamed, bytes).unwrap();
-    assert_eq!(film::open(&renamed).unwrap().filter(Result::is_ok).count(), compressed.len());
+    assert_eq!(recording::open(&renamed).unwrap().filter(Result::is_ok).count(), compressed.len());
 }
 
 #[test]
@@ -78,13 +78,13 @@ fn each_change_is_one_line() {
 }
 
 #[test]
-fn a_film_with_missing_changes_is_an_error() {
+fn a_recording_with_missing_changes_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("film");
+    let path = folder.path().join("recording");
     let (_, feed) = history(1);
     let recorded = Writer::create(&path, &header()).unwrap().record(&feed);
     assert!(matches!(recorded, Err(RecordError::Incomplete(_))), "{recorded:?}");
-    assert_eq!(film::open(&path).unwrap().filter(Result::is_ok).count(), 3);
+    assert_eq!(recording::open(&path).unwrap().filter(Result::is_ok).count(), 3);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn bad_lines_are_named_and_the_others_are_read() {
         .unwrap()
         .map(|change| match change {
             Ok(change) => Ok(change.at.as_micros()),
-            Err(FilmError::Line { line, .. }) => Err(line),
+            Err(ReadError::Line { line, .. }) => Err(line),
             Err(other) => panic!("{other}"),
         })
         .collect();
@@ -114,23 +114,23 @@ fn bad_lines_are_named_and_the_others_are_read() {
 }
 
 #[test]
-fn what_is_not_a_film_is_rejected() {
+fn what_is_not_a_recording_is_rejected() {
     let error = |text: &str| Reader::new(text.as_bytes()).map(drop).unwrap_err();
-    assert!(matches!(error(""), FilmError::Header(_)));
-    assert!(matches!(error("{}"), FilmError::Header(_)));
-    assert!(matches!(error(r#"{"film":1}"#), FilmError::Header(_)));
-    assert!(matches!(error(r#"{"film":2,"other":[]}"#), FilmError::Version(2)));
-    let missing = film::open(Path::new("missing/film")).map(drop);
-    assert!(matches!(missing, Err(FilmError::Read(_))));
+    assert!(matches!(error(""), ReadError::Header(_)));
+    assert!(matches!(error("{}"), ReadError::Header(_)));
+    assert!(matches!(error(r#"{"recording":1}"#), ReadError::Header(_)));
+    assert!(matches!(error(r#"{"recording":2,"other":[]}"#), ReadError::Version(2)));
+    let missing = recording::open(Path::new("missing/recording")).map(drop);
+    assert!(matches!(missing, Err(ReadError::Io(_))));
 }
 
 #[test]
-fn a_compressed_film_that_is_cut_ends_with_an_error() {
+fn a_compressed_recording_that_is_cut_ends_with_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, bytes) = recorded(folder.path(), "film.gz");
+    let (_, bytes) = recorded(folder.path(), "recording.gz");
     let path = folder.path().join("cut.gz");
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
-    let read: Vec<_> = film::open(&path).unwrap().collect();
-    assert!(matches!(read.last(), Some(Err(FilmError::Read(_)))), "{read:?}");
-    assert_eq!(read.iter().filter(|line| matches!(line, Err(FilmError::Read(_)))).count(), 1);
+    let read: Vec<_> = recording::open(&path).unwrap().collect();
+    assert!(matches!(read.last(), Some(Err(ReadError::Io(_)))), "{read:?}");
+    assert_eq!(read.iter().filter(|line| matches!(line, Err(ReadError::Io(_)))).count(), 1);
 }

@@ -1,4 +1,4 @@
-//! Films: the change feed of an emulator in a file, with one line of JSON per change after a header line.
+//! Recordings of changes: the change feed of an emulator in a file, with one line of JSON per change after a header line.
 //!
 //! A file whose name ends in `.gz` is compressed. [`open`] recognizes the compression by the content.
 
@@ -22,11 +22,11 @@ const MAX_LINE: usize = crate::wire::MAX_FRAME;
 /// The first bytes of a compressed file (RFC 1952).
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// The first line of a film.
+/// The first line of a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of the format.
-    film: u32,
+    recording: u32,
     /// What was recorded, for people.
     pub about: String,
     /// The facts about the host, without objects.
@@ -35,11 +35,11 @@ pub struct Header {
 
 impl Header {
     pub fn new(about: impl Into<String>, facts: &Host) -> Self {
-        Self { film: VERSION, about: about.into(), host: Host { objects: Vec::new(), ..facts.clone() } }
+        Self { recording: VERSION, about: about.into(), host: Host { objects: Vec::new(), ..facts.clone() } }
     }
 }
 
-/// Writes a film.
+/// Writes a recording.
 #[derive(Debug)]
 pub struct Writer<W: Write>(W);
 
@@ -119,7 +119,7 @@ impl Writer<Output> {
     }
 }
 
-/// Why a film is incomplete.
+/// Why a recording is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error(transparent)]
@@ -128,7 +128,7 @@ pub enum RecordError {
     Incomplete(FeedEnd),
 }
 
-/// The file of a film.
+/// The file of a recording.
 #[derive(Debug)]
 pub enum Output {
     Plain(BufWriter<File>),
@@ -161,21 +161,21 @@ impl Write for Output {
     }
 }
 
-/// Why a film, or a line of it, cannot be read.
+/// Why a recording, or a line of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum FilmError {
-    #[error("cannot read the film: {0}")]
-    Read(#[from] io::Error),
-    #[error("not a film: invalid first line: {0}")]
+pub enum ReadError {
+    #[error("cannot read the recording: {0}")]
+    Io(#[from] io::Error),
+    #[error("not a recording of changes: invalid first line: {0}")]
     Header(String),
-    #[error("unknown version {0} of the film (known: {VERSION}); use the hnsproxy that wrote it")]
+    #[error("unknown version {0} of the recording (known: {VERSION}); use the hnsproxy that wrote it")]
     Version(u32),
     /// Later lines can be read.
-    #[error("invalid line {line} of the film: {reason}")]
+    #[error("invalid line {line} of the recording: {reason}")]
     Line { line: u64, reason: String },
 }
 
-/// Reads a film: an iterator of its changes. An invalid line is one error, and the next line follows.
+/// Reads a recording: an iterator of its changes. An invalid line is one error, and the next line follows.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -187,11 +187,11 @@ pub struct Reader<R> {
     has_ended: bool,
 }
 
-/// Opens a film, compressed or not.
+/// Opens a recording, compressed or not.
 ///
 /// # Errors
-/// If the file cannot be read, or its first line is not the header of a film.
-pub fn open(path: &Path) -> Result<Reader<Box<dyn BufRead>>, FilmError> {
+/// If the file cannot be read, or its first line is not the header of a recording.
+pub fn open(path: &Path) -> Result<Reader<Box<dyn BufRead>>, ReadError> {
     let mut file = BufReader::new(File::open(path)?);
     let is_compressed = file.fill_buf()?.starts_with(GZIP);
     Reader::new(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
@@ -199,19 +199,19 @@ pub fn open(path: &Path) -> Result<Reader<Box<dyn BufRead>>, FilmError> {
 
 impl<R: BufRead> Reader<R> {
     /// # Errors
-    /// If the first line is not the header of a film.
-    pub fn new(input: R) -> Result<Self, FilmError> {
+    /// If the first line is not the header of a recording.
+    pub fn new(input: R) -> Result<Self, ReadError> {
         let mut input = input;
         let line = next_line(&mut input)?.unwrap_or_default();
         // Of another version, only the number is known to be there.
         #[derive(Deserialize)]
         struct Version {
-            film: u32,
+            recording: u32,
         }
-        let invalid = |error: serde_json::Error| FilmError::Header(error.to_string());
-        let Version { film } = serde_json::from_slice(&line).map_err(invalid)?;
-        if film != VERSION {
-            return Err(FilmError::Version(film));
+        let invalid = |error: serde_json::Error| ReadError::Header(error.to_string());
+        let Version { recording } = serde_json::from_slice(&line).map_err(invalid)?;
+        if recording != VERSION {
+            return Err(ReadError::Version(recording));
         }
         let header = serde_json::from_slice(&line).map_err(invalid)?;
         Ok(Self { input, header, line: 1, last: Duration::ZERO, has_ended: false })
@@ -221,8 +221,8 @@ impl<R: BufRead> Reader<R> {
         &self.header
     }
 
-    fn change(&mut self, line: &[u8]) -> Result<Change, FilmError> {
-        let invalid = |reason: String| FilmError::Line { line: self.line, reason };
+    fn change(&mut self, line: &[u8]) -> Result<Change, ReadError> {
+        let invalid = |reason: String| ReadError::Line { line: self.line, reason };
         let change: Change = serde_json::from_slice(line).map_err(|error| invalid(error.to_string()))?;
         if change.at < self.last {
             let [at, last] = [change.at, self.last].map(|at| at.as_micros());
@@ -234,7 +234,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 impl<R: BufRead> Iterator for Reader<R> {
-    type Item = Result<Change, FilmError>;
+    type Item = Result<Change, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.has_ended {
