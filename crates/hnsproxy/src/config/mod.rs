@@ -52,8 +52,6 @@ pub enum ConfigError {
     /// The file is not a `KubeProxyConfiguration`.
     #[error("invalid configuration file {}: {}", path.display(), problems.join("; "))]
     Decode { path: PathBuf, problems: Vec<String> },
-    #[error("invalid feature gates: {}", .0.join("; "))]
-    Gates(Vec<String>),
     #[error("invalid hostname override: the name of a node must not be blank")]
     NodeName,
     /// `--version` asks to report another version.

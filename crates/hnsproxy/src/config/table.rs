@@ -133,7 +133,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Works,
         "Show metrics that are hidden since this version; only the previous minor version is accepted, and hides none",
     ),
-    row("proxy-mode", "mode", Text, "", Works, "kernelspace, or blank for kernelspace"),
+    row(
+        "proxy-mode",
+        "mode",
+        Text,
+        "",
+        Works,
+        "kernelspace, or blank for kernelspace; the modes of Linux mean kernelspace, with a warning",
+    ),
     row(
         "config-sync-period",
         "configSyncPeriod",

@@ -19,6 +19,9 @@ use super::{DetectLocalMode, LogFormat, Logging, MINOR_VERSION};
 /// The largest verbosity that kube-proxy accepts.
 const MAX_VERBOSITY: u32 = 2_147_483_647;
 
+/// The modes of kube-proxy on Linux.
+pub(super) const LINUX_MODES: [&str; 3] = ["iptables", "ipvs", "nftables"];
+
 /// An invalid value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -80,7 +83,7 @@ impl Checker<'_> {
         }
         self.between("KubeProxyLinuxConfiguration.OOMScoreAdj", field::OOM_SCORE_ADJ, -1000, 1000);
         let mode = self.object.get(field::MODE);
-        if !["", "kernelspace"].contains(&mode) {
+        if !["", "kernelspace"].contains(&mode) && !LINUX_MODES.contains(&mode) {
             self.fail("Mode.ProxyMode", mode, "must be kernelspace or blank on Windows (blank means kernelspace)");
         }
         let addresses = self.object.get(field::NODE_PORT_ADDRESSES);
