@@ -188,6 +188,7 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
     assert_eq!(of("010.0.0.1").unwrap(), Some(SourceVip::Address([10, 0, 0, 1].into())));
     assert_eq!(of("endpoint:Calico_ep").unwrap(), endpoints(&["Calico_ep"]));
     assert_eq!(of("endpoint: Calico_ep, VIPEndpoint,").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    assert_eq!(of("auto").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
     let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
     assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
     for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%SOURCE_VIP%"] {
@@ -195,8 +196,8 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
         assert_eq!(
             error,
             format!(
-                "invalid configuration: KubeProxyConfiguration.Winkernel.SourceVip: invalid value {text:?}: must be an IP address, or \
-                 endpoint:NAME[,NAME] for the address of an HNS endpoint"
+                "invalid configuration: KubeProxyConfiguration.Winkernel.SourceVip: invalid value {text:?}: must be an IP address, \
+                 endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto"
             )
         );
     }

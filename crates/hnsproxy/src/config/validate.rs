@@ -164,7 +164,7 @@ impl Checker<'_> {
         let text = self.object.get(field::SOURCE_VIP).trim();
         let source_vip = source_vip::parse(text);
         if source_vip.is_none() && !text.is_empty() {
-            let forms = "must be an IP address, or endpoint:NAME[,NAME] for the address of an HNS endpoint";
+            let forms = "must be an IP address, endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto";
             self.fail("Winkernel.SourceVip", text, forms);
         }
         source_vip
