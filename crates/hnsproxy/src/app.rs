@@ -60,7 +60,7 @@ pub fn build<'a>(
     hns.observe_calls(move |call| calls.hns_call(call));
     let background = Background::start().map_err(CommandError::Background)?;
     let context = Context { args, hns, events, store, metrics, background };
-    let source = Source::of(&args.proxy, config)?;
+    let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
     let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use cluster_source::Catalog;
 use cluster_source::kubernetes::node::Node;
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
+use proxy::network_pattern::ANY;
 use proxy::{Host, Settings};
 
 use crate::cli::ProxyArgs;
@@ -13,26 +14,14 @@ use crate::hns::Hns;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error(
-        "missing name of the HNS network of the pods: set --network-name or the environment variable KUBE_NETWORK{}",
-        candidates(.available)
-    )]
-    NoNetwork {
-        /// The networks of the emulated host.
-        available: Vec<String>,
-    },
     #[error("missing name of this node: set --hostname-override")]
     NodeName,
-}
-
-fn candidates(available: &[String]) -> String {
-    if available.is_empty() { String::new() } else { format!(" (known: {})", available.join(", ")) }
 }
 
 /// The settings, and the host with the addresses of its Node.
 ///
 /// # Errors
-/// If the name of the network or of the node is missing.
+/// If the name of the node is missing.
 pub fn resolve(
     config: &Config,
     args: &ProxyArgs,
@@ -45,13 +34,13 @@ pub fn resolve(
 }
 
 /// # Errors
-/// If the name of the network or of the node is missing.
+/// If the name of the node is missing.
 pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings, SettingsError> {
     let winkernel = &config.winkernel;
     Ok(Settings {
         node_name: node_name(config, hns)?.into(),
-        network_names: network_names(winkernel.network_name.as_deref(), hns)?,
-        source_vip: winkernel.source_vip,
+        network_names: network_names(winkernel.network_name.as_deref()),
+        source_vip: winkernel.source_vip.clone(),
         enable_dsr: winkernel.enable_dsr,
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
@@ -105,19 +94,11 @@ pub fn node_name(config: &Config, hns: &Hns) -> Result<String, SettingsError> {
     if name.is_empty() { Err(SettingsError::NodeName) } else { Ok(name) }
 }
 
-fn network_names(configured: Option<&str>, hns: &Hns) -> Result<Vec<String>, SettingsError> {
+/// The names or patterns of the networks: of the configuration, else of the environment, else the pattern of the only network for pods.
+fn network_names(configured: Option<&str>) -> Vec<String> {
     let of_environment = std::env::var("KUBE_NETWORK").ok();
     let named = [configured, of_environment.as_deref()].into_iter().flatten().map(names);
-    if let Some(names) = named.into_iter().find(|names| !names.is_empty()) {
-        return Ok(names);
-    }
-    match hns.networks().as_slice() {
-        [only] => {
-            tracing::info!(network = only, "--network-name is not set, using the only network of the emulated host");
-            Ok(vec![only.clone()])
-        }
-        available => Err(SettingsError::NoNetwork { available: available.to_vec() }),
-    }
+    named.into_iter().find(|names| !names.is_empty()).unwrap_or_else(|| vec![ANY.to_owned()])
 }
 
 /// The names of a comma-separated list, each once: names of HNS networks are case-insensitive.

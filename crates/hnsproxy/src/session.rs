@@ -11,11 +11,12 @@ use hcn::{ApiVersion, Client, Counts, Features, Kind};
 use jiff::Timestamp;
 use proxy::apply::{Failure, Interruption, Outcome, Workers};
 use proxy::model::ServiceName;
+use proxy::network_pattern::is_pattern;
 use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
     Action, AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report,
-    ServiceCondition, Settings,
+    ServiceCondition, Settings, SourceVip,
 };
 use tracing::{debug, info, warn};
 
@@ -43,6 +44,7 @@ pub struct Session {
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
+    logged_choices: BTreeSet<String>,
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
@@ -89,6 +91,7 @@ impl Session {
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
+            logged_choices: BTreeSet::new(),
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
@@ -107,6 +110,7 @@ impl Session {
     pub fn inherit(&mut self, before: &Session) {
         self.logged_conditions.clone_from(&before.logged_conditions);
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
+        self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
         self.client.inherit_counts(&before.client);
         self.logged_unreadable.clone_from(&before.logged_unreadable);
@@ -201,7 +205,32 @@ impl Session {
             debug!(frontends = found.frontends, addresses = found.addresses, "HNS differs from the last known state");
         }
         self.report_drift();
+        self.log_choices();
         result.map(|found| found.paused)
+    }
+
+    /// Logs what HNS has for settings that are patterns or names of endpoints, when it is found or changes.
+    fn log_choices(&mut self) {
+        let choices = self.choices();
+        choices.difference(&self.logged_choices).for_each(|choice| info!("{choice}"));
+        self.logged_choices = choices;
+    }
+
+    fn choices(&self) -> BTreeSet<String> {
+        let networks = self.settings.network_names.iter().zip(self.reconciler.networks().iter());
+        let by_pattern = networks.filter(|(pattern, named)| is_pattern(pattern) && named.network.is_some());
+        let mut choices: BTreeSet<String> = by_pattern
+            .map(|(pattern, named)| {
+                let known = named.candidates.join(", ");
+                format!("network {:?} chosen for pattern {pattern:?} (known: {known})", named.name)
+            })
+            .collect();
+        if let (Some(endpoints @ SourceVip::Endpoints(_)), Some(address)) =
+            (&self.settings.source_vip, self.reconciler.source_vip())
+        {
+            choices.insert(format!("source VIP {address} found for {endpoints}"));
+        }
+        choices
     }
 
     /// Logs and counts the drift that was found.
@@ -388,7 +417,7 @@ impl Session {
             text += " through the HNS v1 API";
         }
         text += &format!(" --network-name={} --enable-dsr={}", settings.network_names.join(","), settings.enable_dsr);
-        if let Some(source_vip) = settings.source_vip {
+        if let Some(source_vip) = &settings.source_vip {
             text += &format!(" --source-vip={source_vip}");
         }
         if settings.node_ip_as_source_vip {
@@ -397,6 +426,7 @@ impl Session {
         if settings.forward_health_check_vip {
             text += &format!(" --forward-healthcheck-vip=true --root-hnsendpoint-name={}", settings.root_endpoint_name);
         }
+        self.choices().iter().for_each(|choice| text += &format!("; {choice}"));
         text
     }
 }

@@ -23,10 +23,12 @@ pub mod identity;
 mod mac;
 pub mod model;
 pub mod network;
+pub mod network_pattern;
 pub mod observe;
 pub mod plan;
 pub mod reconcile;
 pub mod settings;
+pub mod source_vip;
 
 pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
@@ -38,6 +40,7 @@ pub use observe::{Cause, Drift};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};
+pub use source_vip::{SourceVip, SourceVipAbsent};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]
 pub mod testing;

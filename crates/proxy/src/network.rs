@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::foreign_writer::ForeignWriter;
 use crate::model::Family;
+use crate::source_vip::SourceVipAbsent;
 
 /// The fields of an HNS network that hnsproxy uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +42,10 @@ impl Network {
 /// A configured network, and what is known about it from HNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedNetwork {
-    /// The name in the settings. HNS may have renamed the network.
+    /// The name in the settings. HNS may have renamed the network. Of a pattern, the name of the network that was found for it.
     pub name: String,
+    /// The networks that a pattern can mean, by name, as they were last listed.
+    pub candidates: Vec<String>,
     /// The state when it was last read; `None` if it was never found.
     pub network: Option<Network>,
     /// Whether HNS has it and it can be used. Frontends whose backends are in a missing network are not changed.
@@ -57,6 +60,10 @@ pub struct NetworkIndex(usize);
 impl NetworkIndex {
     /// The network that the settings name first. An address outside all subnets belongs to it.
     pub const FIRST: Self = Self(0);
+
+    pub(crate) fn position(self) -> usize {
+        self.0
+    }
 }
 
 /// The networks that the settings name, in that order.
@@ -71,6 +78,7 @@ impl Networks {
     pub fn new(names: &[String], primary_family: Family) -> Self {
         let named = |name: &String| NamedNetwork {
             name: name.clone(),
+            candidates: Vec::new(),
             network: None,
             present: false,
             host_conditions: Vec::new(),
@@ -177,6 +185,9 @@ pub enum HostCondition {
     /// A subnet, of this node or of another, is invalid.
     #[error("network {network:?}: invalid subnet: {reason}; its addresses are treated as outside the network")]
     SubnetUnreadable { network: String, reason: String },
+    /// The endpoint whose address is the source VIP has vanished.
+    #[error("{0}")]
+    SourceVipAbsent(SourceVipAbsent),
     /// HNS chooses the ids of objects of a kind itself.
     #[error("HNS does not keep the requested ids of {}; contents are compared instead, which makes a start slower", plural(*kind))]
     IdsNotHonoured { kind: Kind },
@@ -202,6 +213,7 @@ impl HostCondition {
             // The reason of the outage where no network is left.
             Self::NetworkMissing { .. } => "NetworkAbsent",
             Self::SubnetUnreadable { .. } => "SubnetUnreadable",
+            Self::SourceVipAbsent(_) => "SourceVIPAbsent",
             Self::IdsNotHonoured { .. } => "IdsNotHonoured",
             Self::ForeignWriter(_) => "ForeignWriter",
             Self::ObjectSkipped { .. } => "ObjectSkipped",

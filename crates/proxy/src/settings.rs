@@ -7,17 +7,18 @@ use hcn::{ApiVersion, Features, Version};
 use smol_str::SmolStr;
 
 use crate::model::Family;
+use crate::source_vip::SourceVip;
 
 /// The settings of the operator. Names and defaults are those of the winkernel flags of kube-proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The node name, spelled as `nodeName` in EndpointSlices.
     pub node_name: SmolStr,
-    /// `--network-name`: the HNS networks of the pods. An address outside all their subnets belongs to the first
+    /// `--network-name`: the names of the HNS networks of the pods, or patterns with `*`, each of which means one network. An address outside all their subnets belongs to the first
     /// network.
     pub network_names: Vec<String>,
     /// `--source-vip`: the source address of translated traffic; overlay networks only.
-    pub source_vip: Option<IpAddr>,
+    pub source_vip: Option<SourceVip>,
     /// `--enable-dsr`: direct server return (DSR) for cluster IPs.
     pub enable_dsr: bool,
     /// `--root-hnsendpoint-name`: the host's own endpoint, the backend of health check load balancers.
@@ -35,6 +36,13 @@ pub struct Settings {
     /// `--node-ip-as-source-vip`: the node IP as source VIP where an empty one can be wrong, see
     /// [`empty_source_vip_can_be_wrong`](Capabilities::empty_source_vip_can_be_wrong).
     pub node_ip_as_source_vip: bool,
+}
+
+impl Settings {
+    /// The source VIP, if it is an address and not the name of an endpoint.
+    pub fn source_vip_address(&self) -> Option<IpAddr> {
+        self.source_vip.as_ref().and_then(SourceVip::address)
+    }
 }
 
 /// Facts of the host.

@@ -1,5 +1,7 @@
 //! Access to the API server: one client at a time. When its credentials expire or are rejected, they are read again for a new client.
 
+use std::sync::OnceLock;
+
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use tokio::sync::Mutex;
@@ -7,7 +9,7 @@ use tokio::sync::Mutex;
 use super::access_error::AccessError;
 use super::client;
 use super::connection_options::ConnectionOptions;
-use super::credentials::{self, Prepared};
+use super::credentials::{self, Loaded, Prepared};
 use super::plugin::Runner;
 use super::proxy::Environment;
 use super::userinfo::hide_userinfo;
@@ -22,12 +24,32 @@ const TOKEN_FILE_PERIOD: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Debug)]
 pub struct Access {
     options: ConnectionOptions,
-    server: String,
-    host: String,
     environment: Environment,
+    /// Not set while the kubeconfig does not exist.
+    server: OnceLock<Server>,
+    current: Mutex<Current>,
+}
+
+/// What is known of the server without the credentials.
+#[derive(Debug)]
+struct Server {
+    url: String,
+    host: String,
     proxy: Option<String>,
     insecure_skip_tls_verify: bool,
-    current: Mutex<Current>,
+}
+
+impl Server {
+    fn of(loaded: &Loaded) -> Self {
+        let url = &loaded.config.cluster_url;
+        let proxy = loaded.proxy.as_ref().ok().and_then(Option::as_ref);
+        Self {
+            url: url.to_string().trim_end_matches('/').to_owned(),
+            host: url.authority().map(ToString::to_string).unwrap_or_default(),
+            proxy: proxy.map(|proxy| hide_userinfo(proxy.to_string().trim_end_matches('/'))),
+            insecure_skip_tls_verify: loaded.config.accept_invalid_certs,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,34 +91,50 @@ impl Access {
         Self::open_in(options, Environment::read())
     }
 
-    pub(super) fn open_in(options: &ConnectionOptions, environment: Environment) -> Result<Self, AccessError> {
-        let loaded = credentials::load(options, &environment)?;
-        let url = &loaded.config.cluster_url;
-        let server = url.to_string().trim_end_matches('/').to_owned();
-        let host = url.authority().map(ToString::to_string).unwrap_or_default();
-        let proxy = loaded.proxy.ok().flatten().map(|proxy| hide_userinfo(proxy.to_string().trim_end_matches('/')));
-        let (insecure_skip_tls_verify, current) = (loaded.config.accept_invalid_certs, Mutex::default());
-        Ok(Self { options: options.clone(), server, host, environment, proxy, insecure_skip_tls_verify, current })
+    /// As [`open`](Self::open), but a kubeconfig that does not exist is no error: the installer of the node may write it later. Until then no
+    /// client can be created.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_or_wait(options: &ConnectionOptions) -> Result<Self, AccessError> {
+        match Self::open(options) {
+            Err(error) if error.is_missing_kubeconfig() => Ok(Self::new(options, Environment::read(), OnceLock::new())),
+            result => result,
+        }
     }
 
-    /// Host and port of the server, for metrics.
+    pub(super) fn open_in(options: &ConnectionOptions, environment: Environment) -> Result<Self, AccessError> {
+        let server = Server::of(&credentials::load(options, &environment)?);
+        Ok(Self::new(options, environment, OnceLock::from(server)))
+    }
+
+    fn new(options: &ConnectionOptions, environment: Environment, server: OnceLock<Server>) -> Self {
+        Self { options: options.clone(), environment, server, current: Mutex::default() }
+    }
+
+    /// Whether the address of the API server is known: the kubeconfig exists, or existed.
+    pub fn has_server(&self) -> bool {
+        self.server.get().is_some()
+    }
+
+    /// Host and port of the server, for metrics. Empty while it is not known, as for [`server`](Self::server).
     pub fn host(&self) -> &str {
-        &self.host
+        self.server.get().map_or("", |server| &server.host)
     }
 
     /// The URL of the server, for messages.
     pub fn server(&self) -> &str {
-        &self.server
+        self.server.get().map_or("", |server| &server.url)
     }
 
     /// The URL of the proxy between this process and the server.
     pub fn proxy(&self) -> Option<&str> {
-        self.proxy.as_deref()
+        self.server.get()?.proxy.as_deref()
     }
 
     /// Whether the kubeconfig has `insecure-skip-tls-verify`: any server may pose as the API server, and read the token.
     pub fn insecure_skip_tls_verify(&self) -> bool {
-        self.insecure_skip_tls_verify
+        self.server.get().is_some_and(|server| server.insecure_skip_tls_verify)
     }
 
     pub(super) fn options(&self) -> &ConnectionOptions {
@@ -136,9 +174,13 @@ impl Access {
     async fn create(&self, current: &mut Current) -> Result<Client, AccessError> {
         let (options, environment) = (self.options.clone(), self.environment.clone());
         // Files may be on a network drive that does not respond.
-        let prepared = tokio::task::spawn_blocking(move || credentials::load(&options, &environment)?.prepare());
-        let Prepared { mut config, plugin, has_token_file } =
+        let prepared = tokio::task::spawn_blocking(move || {
+            let loaded = credentials::load(&options, &environment)?;
+            Ok::<_, AccessError>((Server::of(&loaded), loaded.prepare()?))
+        });
+        let (server, Prepared { mut config, plugin, has_token_file }) =
             prepared.await.map_err(|error| AccessError::Runtime(error.into()))??;
+        self.server.get_or_init(|| server);
         let mut expires = has_token_file.then(|| Expiry::TokenFile(Timestamp::now() + TOKEN_FILE_PERIOD));
         if let Some(plugin) = plugin {
             let credential = current.plugin.credential(plugin).await?;
@@ -178,7 +220,11 @@ mod tests {
     use super::*;
 
     fn open(kubeconfig: Option<PathBuf>, master: Option<&str>) -> Result<Access, AccessError> {
-        Access::open(&ConnectionOptions {
+        Access::open(&options(kubeconfig, master))
+    }
+
+    fn options(kubeconfig: Option<PathBuf>, master: Option<&str>) -> ConnectionOptions {
+        ConnectionOptions {
             kubeconfig,
             master: master.map(str::to_owned),
             qps: 5.0,
@@ -187,7 +233,7 @@ mod tests {
             response_timeout: ConnectionOptions::RESPONSE_TIMEOUT,
             watch_timeout: Duration::from_secs(90),
             user_agent: "test".to_owned(),
-        })
+        }
     }
 
     const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: c, \
@@ -204,6 +250,20 @@ mod tests {
         assert_eq!(server(None), "https://10.0.0.1:6443");
         assert_eq!(server(Some("https://10.0.0.2")), "https://10.0.0.2");
         assert_eq!(open(None, Some("127.0.0.1:8080")).unwrap().server(), "http://127.0.0.1:8080");
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_does_not_exist_is_read_when_it_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kubeconfig");
+        let access = Access::open_or_wait(&options(Some(file.clone()), None)).unwrap();
+        assert!(!access.has_server());
+        let missing = access.client().await.map(drop).unwrap_err();
+        assert_eq!(missing.to_string(), format!("cannot read kubeconfig {}", file.display()));
+        fs::write(directory.path().join("token"), "secret\n").unwrap();
+        fs::write(&file, KUBECONFIG).unwrap();
+        access.client().await.map(drop).unwrap();
+        assert_eq!((access.server(), access.host()), ("https://10.0.0.1:6443", "10.0.0.1:6443"));
     }
 
     #[test]

@@ -28,11 +28,18 @@ pub enum AccessError {
     /// Neither a kubeconfig nor a service account.
     #[error(
         "no API server configured: {}; set --kubeconfig (clientConnection.kubeconfig) or --master, or run in a pod with a service account \
-         (KUBERNETES_SERVICE_HOST and _PORT, and token, ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount), or read \
-         files with --from",
+         (KUBERNETES_SERVICE_HOST and _PORT, and token, ca.crt and namespace in /var/run/secrets/kubernetes.io/serviceaccount, or below \
+         CONTAINER_SANDBOX_MOUNT_POINT), or read files with --from",
         error_chain(.0)
     )]
     InCluster(#[source] Box<InClusterError>),
+    /// A file of the service account below the mount point of the container.
+    #[error("cannot read {}", path.display())]
+    ServiceAccount {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("invalid API server URL --master={master}: {source}; expected e.g. https://10.0.0.1:6443")]
     Master { master: String, source: InvalidServerUrl },
     /// A rate limit with a burst of 0 would never allow a request.
@@ -64,4 +71,12 @@ pub enum AccessError {
     Client(#[source] Box<kube::Error>),
     #[error("cannot start the runtime for requests to the API server")]
     Runtime(#[source] std::io::Error),
+}
+
+impl AccessError {
+    /// Whether the file of the kubeconfig does not exist.
+    pub(super) fn is_missing_kubeconfig(&self) -> bool {
+        let Self::Kubeconfig { source: KubeconfigError::Read(error), .. } = self else { return false };
+        error.kind() == std::io::ErrorKind::NotFound
+    }
 }

@@ -17,6 +17,7 @@ use super::kubeconfig::{self, KubeconfigError};
 use super::plugin::Plugin;
 use super::proxy::{self, InvalidProxy};
 use super::server_url::server_url;
+use super::service_account;
 use super::userinfo::hide_userinfo;
 use crate::file_text::decode_text;
 
@@ -49,7 +50,7 @@ pub(super) fn load(options: &ConnectionOptions, environment: &proxy::Environment
             kubeconfig::read(path).and_then(|kubeconfig| kubeconfig.select(master)).map_err(refused)?
         }
         (None, Some(master)) => (Config::new(master_url(master)?), None),
-        (None, None) => (Config::incluster().map_err(|source| AccessError::InCluster(Box::new(source)))?, None),
+        (None, None) => (service_account::load()?, None),
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // list_watch.rs decides on retries; a second layer of retries would multiply them.

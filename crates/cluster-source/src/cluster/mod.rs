@@ -35,6 +35,7 @@ mod request_error;
 mod request_observer;
 mod resource_version;
 mod server_url;
+mod service_account;
 mod silence;
 mod tls;
 mod userinfo;

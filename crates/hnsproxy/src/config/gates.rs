@@ -79,9 +79,9 @@ impl Gates {
         })
     }
 
-    /// Applies the gates of a configuration to the defaults. Returns the gates, warnings, and errors.
-    pub(crate) fn resolve(configured: &BTreeMap<&str, bool>) -> (Self, Vec<String>, Vec<String>) {
-        let (mut warnings, mut errors) = (Vec::new(), Vec::new());
+    /// Applies the gates of a configuration to the defaults. Returns the gates and warnings.
+    pub(crate) fn resolve(configured: &BTreeMap<&str, bool>) -> (Self, Vec<String>) {
+        let mut warnings = Vec::new();
         let mut gates: BTreeMap<_, _> = GATES.iter().map(|row| (row.gate, row.stage != Stage::Alpha)).collect();
         // These two come first: a gate that is named overrides them, whatever the order in the configuration.
         for (all, stage) in [("AllAlpha", Stage::Alpha), ("AllBeta", Stage::Beta)] {
@@ -95,8 +95,9 @@ impl Gates {
                 continue;
             };
             match row.stage {
+                // AKS sets WinOverlay=false. No error, since the node would have no proxy.
                 Stage::Locked if !enabled => {
-                    errors.push(format!("cannot set {name} to false: the feature gate is locked to true"));
+                    warnings.push(format!("ignoring {name}=false: the feature gate is locked to true"));
                     continue;
                 }
                 Stage::Locked | Stage::Stable => warnings.push(format!(
@@ -106,7 +107,7 @@ impl Gates {
             }
             gates.insert(row.gate, *enabled);
         }
-        (Self(gates), warnings, errors)
+        (Self(gates), warnings)
     }
 }
 
@@ -114,18 +115,18 @@ impl Gates {
 mod tests {
     use super::*;
 
-    fn resolve(configured: &[(&'static str, bool)]) -> (Gates, Vec<String>, Vec<String>) {
+    fn resolve(configured: &[(&'static str, bool)]) -> (Gates, Vec<String>) {
         Gates::resolve(&configured.iter().copied().collect())
     }
 
     #[test]
-    fn locked_gates_cannot_be_disabled_and_unknown_gates_are_ignored() {
-        let (gates, warnings, errors) = resolve(&[("WinDSR", false), ("IPv6DualStack", false), ("WinOverlay", true)]);
-        assert_eq!(errors, ["cannot set WinDSR to false: the feature gate is locked to true"]);
+    fn a_value_of_a_locked_gate_and_unknown_gates_are_ignored() {
+        let (gates, warnings) = resolve(&[("WinDSR", false), ("IPv6DualStack", false), ("WinOverlay", true)]);
         assert_eq!(
             warnings,
             [
                 "ignoring unknown feature gate IPv6DualStack",
+                "ignoring WinDSR=false: the feature gate is locked to true",
                 "setting GA feature gate WinOverlay=true: the gate will be removed in a later version",
             ]
         );

@@ -54,7 +54,7 @@ fn rke2() {
     let config = starts(&line!("rke2"));
     assert_eq!(config.bind_address, "10.0.0.5".parse::<IpAddr>().unwrap());
     assert_eq!(config.winkernel.network_name.as_deref(), Some("Calico"));
-    assert_eq!(config.winkernel.source_vip, Some("10.244.1.9".parse().unwrap()));
+    assert_eq!(config.winkernel.source_vip, Some(SourceVip::Address([10, 244, 1, 9].into())));
     assert_eq!(config.healthz_address, Some("127.0.0.1:10256".parse().unwrap()));
 }
 

@@ -14,6 +14,7 @@ mod object;
 #[cfg(test)]
 mod reference;
 mod resolve;
+mod source_vip;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cluster_source::cluster::hide_userinfo;
+use proxy::SourceVip;
 use serde_json::Value;
 
 pub use flags::Flags;
@@ -50,8 +52,6 @@ pub enum ConfigError {
     /// The file is not a `KubeProxyConfiguration`.
     #[error("invalid configuration file {}: {}", path.display(), problems.join("; "))]
     Decode { path: PathBuf, problems: Vec<String> },
-    #[error("invalid feature gates: {}", .0.join("; "))]
-    Gates(Vec<String>),
     #[error("invalid hostname override: the name of a node must not be blank")]
     NodeName,
     /// `--version` asks to report another version.
@@ -181,8 +181,8 @@ pub enum LogFormat {
 pub struct Winkernel {
     /// The HNS network of the pods, or several with commas in between.
     pub network_name: Option<String>,
-    /// The source address of translated traffic.
-    pub source_vip: Option<IpAddr>,
+    /// The source address of translated traffic, or the HNS endpoints that have it.
+    pub source_vip: Option<SourceVip>,
     /// Direct server return for cluster IPs.
     pub enable_dsr: bool,
     /// The name of the HNS endpoint of the host itself.

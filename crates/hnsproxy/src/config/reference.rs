@@ -34,7 +34,7 @@ differently. *removed*: kube-proxy has removed the flag, and hnsproxy ignores it
 
 const GATES_HEAD: &str = "
 ## Feature gates
-`--feature-gates=NAME=true,NAME=false`, or the field `featureGates`. A locked gate cannot be set to another value. A gate that is not listed is
+`--feature-gates=NAME=true,NAME=false`, or the field `featureGates`. Another value of a locked gate is ignored with a warning. A gate that is not listed is
 logged and ignored. `AllAlpha` and `AllBeta` set all gates of a stage that are not named.
 
 | Gate | Stage | Default | Meaning |

@@ -15,7 +15,7 @@ use super::key::{Field, VersionRequest, field, flag};
 use super::kind::Kind;
 use super::object::{Decoded, HEALTHZ_PORT, METRICS_PORT, Object};
 use super::table::{Effect, Setting};
-use super::validate::Checker;
+use super::validate::{Checker, LINUX_MODES};
 use super::{Action, ClientConnection, Config, ConfigError, KUBERNETES_VERSION, Note, Winkernel};
 
 /// The flags that `--config` does not override, beside those of the log.
@@ -105,11 +105,14 @@ impl Config {
         if let Some(name) = flags.text(flag::HOSTNAME_OVERRIDE) {
             object.set(field::HOSTNAME_OVERRIDE, node_name(name)?);
         }
-        let (gates, warnings, errors) = Gates::resolve(&object.get(field::FEATURE_GATES));
-        if !errors.is_empty() {
-            return Err(ConfigError::Gates(errors));
-        }
+        let (gates, warnings) = Gates::resolve(&object.get(field::FEATURE_GATES));
         notes.extend(warnings.into_iter().map(|text| Note { level: Level::WARN, text }));
+        // Installers share the file with the nodes of Linux. It stays as it is in /configz, as it does with kube-proxy.
+        let mode = object.get(field::MODE);
+        if LINUX_MODES.contains(&mode) {
+            let text = format!("mode {mode} is for Linux: using kernelspace");
+            notes.push(Note { level: Level::WARN, text });
+        }
         notes.extend(setting_notes(flags, &object));
         let reported_version = reported_version(flags)?;
         let action = match flags.text(flag::WRITE_CONFIG_TO) {

@@ -133,7 +133,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Works,
         "Show metrics that are hidden since this version; only the previous minor version is accepted, and hides none",
     ),
-    row("proxy-mode", "mode", Text, "", Works, "kernelspace, or blank for kernelspace"),
+    row(
+        "proxy-mode",
+        "mode",
+        Text,
+        "",
+        Works,
+        "kernelspace, or blank for kernelspace; the modes of Linux mean kernelspace, with a warning",
+    ),
     row(
         "config-sync-period",
         "configSyncPeriod",
@@ -164,7 +171,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The HNS network of the pods, or several separated by commas; addresses outside all their subnets belong to the first; default: environment variable KUBE_NETWORK, then the only network of the emulated host",
+        "The HNS network of the pods, or several separated by commas; * stands for any text; addresses outside all their subnets belong to the first; default: environment variable KUBE_NETWORK, then the only network of type L2Bridge, L2Tunnel or Overlay",
     ),
     row(
         "source-vip",
@@ -172,7 +179,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The source address of translated traffic; required for overlay networks",
+        "The source address of translated traffic, or endpoint:NAME[,NAME]: the address of the first of these HNS endpoints that the network has, or auto for endpoint:Calico_ep,VIPEndpoint; required for overlay networks",
     ),
     row("enable-dsr", "winkernel.enableDSR", Bool, "", Works, "Direct server return for cluster IPs"),
     row(

@@ -135,7 +135,7 @@ fn all_failures_are_collected() {
 bindAddress: '[::]'
 healthzBindAddress: 1.2.3.4:70000
 metricsBindAddress: host:80
-mode: ipvs
+mode: userspace
 configSyncPeriod: -1s
 clientConnection: {burst: -2}
 iptables: {syncPeriod: 1s, minSyncPeriod: 2s, masqueradeBit: 32}
@@ -172,12 +172,35 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
             "Logging.Options.json.InfoBufferSize",
         ]
     );
-    let error = by_file(&[], "mode: ipvs").unwrap_err().to_string();
+    let error = by_file(&[], "mode: userspace").unwrap_err().to_string();
     assert_eq!(
         error,
-        "invalid configuration: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"ipvs\": must be kernelspace or blank on \
+        "invalid configuration: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"userspace\": must be kernelspace or blank on \
          Windows (blank means kernelspace)"
     );
+}
+
+#[test]
+fn the_source_vip_is_an_address_or_names_endpoints() {
+    let of = |text: &str| by_flags(&[&format!("--source-vip={text}")]).map(|config| config.winkernel.source_vip);
+    let endpoints = |names: &[&str]| Some(SourceVip::Endpoints(names.iter().map(|name| (*name).into()).collect()));
+    assert_eq!(of("").unwrap(), None);
+    assert_eq!(of("010.0.0.1").unwrap(), Some(SourceVip::Address([10, 0, 0, 1].into())));
+    assert_eq!(of("endpoint:Calico_ep").unwrap(), endpoints(&["Calico_ep"]));
+    assert_eq!(of("endpoint: Calico_ep, VIPEndpoint,").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    assert_eq!(of("auto").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
+    assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
+    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%SOURCE_VIP%"] {
+        let error = of(text).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "invalid configuration: KubeProxyConfiguration.Winkernel.SourceVip: invalid value {text:?}: must be an IP address, \
+                 endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto"
+            )
+        );
+    }
 }
 
 #[test]
@@ -197,9 +220,20 @@ fn cluster_cidrs_are_validated_only_in_their_mode() {
 }
 
 #[test]
+fn a_mode_of_linux_in_a_shared_file_warns() {
+    for mode in ["iptables", "ipvs", "nftables"] {
+        let config = by_file(&[], &format!("mode: {mode}")).unwrap();
+        assert_eq!(notes(&config, Level::WARN), [format!("mode {mode} is for Linux: using kernelspace")]);
+        assert_eq!(notes(&by_flags(&[&format!("--proxy-mode={mode}")]).unwrap(), Level::WARN).len(), 1);
+    }
+    assert!(notes(&by_file(&[], "mode: kernelspace").unwrap(), Level::WARN).is_empty());
+}
+
+#[test]
 fn feature_gates_fail_and_warn() {
-    let error = by_flags(&["--feature-gates=WinDSR=false"]).unwrap_err().to_string();
-    assert_eq!(error, "invalid feature gates: cannot set WinDSR to false: the feature gate is locked to true");
+    let locked = by_flags(&["--feature-gates=WinOverlay=false"]).unwrap();
+    assert!(locked.gates.enabled(Gate::WinOverlay));
+    assert_eq!(notes(&locked, Level::WARN), ["ignoring WinOverlay=false: the feature gate is locked to true"]);
     let config = by_flags(&["--feature-gates=A=true,NativeHistograms=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
     assert!(config.gates.enabled(Gate::NativeHistograms) && !config.gates.enabled(Gate::ComponentFlagz));
     assert_eq!(notes(&config, Level::WARN), ["ignoring unknown feature gate A"]);

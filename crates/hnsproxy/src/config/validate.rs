@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use proxy::SourceVip;
 use serde_json::Value;
 
 use super::duration;
@@ -12,10 +13,14 @@ use super::gates::{Gate, Gates};
 use super::key::{Field, Nanoseconds, field};
 use super::kind::{bytes, ip, socket};
 use super::object::Object;
+use super::source_vip;
 use super::{DetectLocalMode, LogFormat, Logging, MINOR_VERSION};
 
 /// The largest verbosity that kube-proxy accepts.
 const MAX_VERBOSITY: u32 = 2_147_483_647;
+
+/// The modes of kube-proxy on Linux.
+pub(super) const LINUX_MODES: [&str; 3] = ["iptables", "ipvs", "nftables"];
 
 /// An invalid value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +83,7 @@ impl Checker<'_> {
         }
         self.between("KubeProxyLinuxConfiguration.OOMScoreAdj", field::OOM_SCORE_ADJ, -1000, 1000);
         let mode = self.object.get(field::MODE);
-        if !["", "kernelspace"].contains(&mode) {
+        if !["", "kernelspace"].contains(&mode) && !LINUX_MODES.contains(&mode) {
             self.fail("Mode.ProxyMode", mode, "must be kernelspace or blank on Windows (blank means kernelspace)");
         }
         let addresses = self.object.get(field::NODE_PORT_ADDRESSES);
@@ -155,13 +160,14 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn source_vip(&mut self) -> Option<IpAddr> {
+    pub(super) fn source_vip(&mut self) -> Option<SourceVip> {
         let text = self.object.get(field::SOURCE_VIP).trim();
-        let address = ip(text);
-        if address.is_none() && !text.is_empty() {
-            self.fail("Winkernel.SourceVip", text, "must be a valid IP address");
+        let source_vip = source_vip::parse(text);
+        if source_vip.is_none() && !text.is_empty() {
+            let forms = "must be an IP address, endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto";
+            self.fail("Winkernel.SourceVip", text, forms);
         }
-        address
+        source_vip
     }
 
     pub(super) fn detect_local_mode(&mut self) -> DetectLocalMode {

@@ -82,12 +82,12 @@ mod tests {
         let mut known = Known(config("").into());
         assert_eq!(known.update(config("")), None);
         assert_eq!(known.update(config("winkernel: {}")), None, "another text of the same configuration");
-        let Some(Change::Invalid(error)) = known.update(config("mode: ipvs")) else { panic!("{known:?}") };
+        let Some(Change::Invalid(error)) = known.update(config("mode: userspace")) else { panic!("{known:?}") };
         assert!(error.contains("Mode.ProxyMode"), "{error}");
-        assert_eq!(known.update(config("mode: ipvs")), None, "reported once");
+        assert_eq!(known.update(config("mode: userspace")), None, "reported once");
         assert_eq!(known.update(config("")), Some(config("").into()), "reported again after it was invalid");
         assert!(
-            matches!(known.update(config("mode: ipvs")), Some(Change::Invalid(_))),
+            matches!(known.update(config("mode: userspace")), Some(Change::Invalid(_))),
             "reported again after it was valid"
         );
         let other = config("winkernel: {enableDSR: true}").unwrap();

@@ -29,6 +29,7 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
         let of_services = |condition: &HostCondition| match condition {
             HostCondition::NetworkMissing { .. }
             | HostCondition::NetworkRenamed { .. }
+            | HostCondition::SourceVipAbsent(_)
             | HostCondition::ForeignWriter(_) => true,
             HostCondition::SubnetUnreadable { .. }
             | HostCondition::IdsNotHonoured { .. }

@@ -7,7 +7,7 @@ use hcn::{Hcn, Kind};
 use hcn_emulator::control::Control;
 use hcn_emulator::remote::Remote;
 use hcn_emulator::{Emulator, Host};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::dump::{self, ASSUMED_VERSION, Content, Dump};
 use super::{Facts, HnsError};
@@ -20,7 +20,7 @@ pub(super) enum Emulated {
 /// An emulator in this process, with the objects of a host document or dump if one is given.
 pub(super) fn in_process(path: Option<&Path>) -> Result<(Box<dyn Hcn>, Facts, Emulated), HnsError> {
     let (host, emulator) = emulator(path)?;
-    let facts = facts(&host, &emulator.documents(Kind::Network));
+    let facts = facts(&host);
     Ok((Box::new(emulator.clone()), facts, Emulated::InProcess { emulator, host }))
 }
 
@@ -30,7 +30,7 @@ pub(super) fn service(address: &str) -> Result<(Box<dyn Hcn>, Facts, Emulated), 
     let unreachable = |source| HnsError::Service { address: address.to_owned(), source };
     // Not the whole host document: an emulated HNS can have more objects than this process should have memory for.
     let host = control.facts().map_err(unreachable)?;
-    let facts = facts(&host, &control.documents(Kind::Network).map_err(unreachable)?);
+    let facts = facts(&host);
     let emulated = Emulated::Service { control, address: address.to_owned() };
     Ok((Box::new(Remote::connect_lazily(address)), facts, emulated))
 }
@@ -47,14 +47,12 @@ impl Emulated {
     }
 }
 
-fn facts(host: &Host, networks: &[Value]) -> Facts {
-    let name = |network: &Value| network.get("Name")?.as_str().map(str::to_owned);
+fn facts(host: &Host) -> Facts {
     Facts {
         version: host.hns_version.clone(),
         node: host.node.clone(),
         node_ips: host.node_ips.clone(),
         mac: host.host_mac.clone(),
-        networks: networks.iter().filter_map(name).collect(),
     }
 }
 

@@ -61,7 +61,6 @@ struct Facts {
     node: String,
     node_ips: Vec<IpAddr>,
     mac: Option<String>,
-    networks: Vec<String>,
 }
 
 pub struct Hns {
@@ -191,11 +190,6 @@ impl Hns {
     /// The MAC address of an emulated node.
     pub fn node_mac(&self) -> Option<String> {
         self.facts.as_ref().and_then(|facts| facts.mac.clone())
-    }
-
-    /// The names of the networks of an emulated host at the start.
-    pub fn networks(&self) -> Vec<String> {
-        self.facts.as_ref().map(|facts| facts.networks.clone()).unwrap_or_default()
     }
 
     /// The native calls of this process.

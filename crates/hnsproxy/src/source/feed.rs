@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster_source::cluster::RequestObserver;
+use cluster_source::cluster::{Access, RequestObserver};
 use cluster_source::files::FileError;
 use cluster_source::kubernetes::{Problem, summary};
 use cluster_source::{Change, FileSource};
@@ -32,7 +32,7 @@ pub struct Environment<'a> {
 /// Emits changes until it is dropped.
 enum Running {
     Files(FileSource),
-    ApiServer { _task: Task, insecure_skip_tls_verify: bool },
+    ApiServer { _task: Task, access: Arc<Access> },
 }
 
 /// A running source, and what is known of the cluster apart from the session.
@@ -74,10 +74,13 @@ impl Feed {
                     addresses: configured_node_ips(environment.args, environment.hns).is_empty(),
                     pod_cidrs: environment.config.detect_local_mode == DetectLocalMode::NodeCidr,
                 };
-                info!(server = access.server(), "reading the cluster from an API server");
-                let insecure_skip_tls_verify = access.insecure_skip_tls_verify();
+                if access.has_server() {
+                    info!(server = access.server(), "reading the cluster from an API server");
+                } else if let Some(kubeconfig) = &environment.config.client.kubeconfig {
+                    info!("waiting for kubeconfig {}", kubeconfig.display());
+                }
                 let task = list_watch(background, access.clone(), node_name, observer, emit);
-                (needs, Running::ApiServer { _task: task, insecure_skip_tls_verify })
+                (needs, Running::ApiServer { _task: task, access: access.clone() })
             }
         };
         let node = LocalNode::new(node_name, needs);
@@ -104,7 +107,7 @@ impl Feed {
 
     /// Whether the API server is not verified.
     pub fn insecure_skip_tls_verify(&self) -> bool {
-        matches!(self.running, Running::ApiServer { insecure_skip_tls_verify: true, .. })
+        matches!(&self.running, Running::ApiServer { access, .. } if access.insecure_skip_tls_verify())
     }
 
     /// Identifies the changes of this feed.

@@ -70,14 +70,28 @@ impl Source {
     /// # Errors
     /// If no API server is named, or its kubeconfig cannot be used.
     pub fn of(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+        Self::with(args, config, Access::open)
+    }
+
+    /// As [`of`](Self::of), at the start of the process: a kubeconfig that does not exist yet is waited for.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn at_start(args: &ProxyArgs, config: &Config) -> Result<Self, AccessError> {
+        Self::with(args, config, Access::open_or_wait)
+    }
+
+    fn with(args: &ProxyArgs, config: &Config, open: Open) -> Result<Self, AccessError> {
         Ok(match &args.source.from {
             Some(root) => Self::Files(root.clone()),
-            None => Self::ApiServer(access(config, args.source.watch_timeout)?),
+            None => Self::ApiServer(access(config, args.source.watch_timeout, open)?),
         })
     }
 }
 
-fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, AccessError> {
+type Open = fn(&ConnectionOptions) -> Result<Access, AccessError>;
+
+fn access(config: &Config, watch_timeout: Duration, open: Open) -> Result<Arc<Access>, AccessError> {
     let client = &config.client;
     let options = ConnectionOptions {
         kubeconfig: client.kubeconfig.clone(),
@@ -89,7 +103,7 @@ fn access(config: &Config, watch_timeout: Duration) -> Result<Arc<Access>, Acces
         watch_timeout,
         user_agent: concat!("hnsproxy/", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let access = Access::open(&options)?;
+    let access = open(&options)?;
     if let Some(proxy) = access.proxy() {
         debug!(server = access.server(), proxy, "reaching the API server through a proxy");
     }
@@ -136,7 +150,7 @@ pub fn read_api_server(
     node_name: &str,
     shutdown: &Shutdown,
 ) -> Result<Catalog, ReadError> {
-    let (access, node_name) = (access(config, args.source.watch_timeout)?, node_name.to_owned());
+    let (access, node_name) = (access(config, args.source.watch_timeout, Access::open)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();

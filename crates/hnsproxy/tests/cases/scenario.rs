@@ -13,7 +13,7 @@ use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::testing::{self, NETWORKS};
 use hnsproxy::view;
 use proxy::testing::waits_only_for_networks;
-use proxy::{Host, Next, Reconciler, Settings};
+use proxy::{Host, Next, Reconciler, Settings, SourceVip};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -169,7 +169,10 @@ impl Scenario {
         let settings = Settings {
             node_name: "here".into(),
             network_names: (0..types.len()).map(|index| format!("cbr{index}")).collect(),
-            source_vip: format!("{}.1.250", PREFIXES[usize::from(types.get(1) == Some(&"Overlay"))]).parse().ok(),
+            source_vip: format!("{}.1.250", PREFIXES[usize::from(types.get(1) == Some(&"Overlay"))])
+                .parse()
+                .ok()
+                .map(SourceVip::Address),
             enable_dsr: input.dsr,
             root_endpoint_name: "cbr0_ep".into(),
             forward_health_check_vip: input.health,

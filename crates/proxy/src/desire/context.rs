@@ -1,5 +1,7 @@
 //! What the desired state of a Service depends on besides the Service.
 
+use std::net::IpAddr;
+
 use crate::model::Family;
 use crate::network::Networks;
 use crate::settings::{Capabilities, Host, Node, Settings};
@@ -7,6 +9,8 @@ use crate::settings::{Capabilities, Host, Node, Settings};
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     pub settings: &'a Settings,
+    /// `None` on networks that need none, and before its endpoint was found.
+    pub source_vip: Option<IpAddr>,
     pub host: &'a Host,
     pub node: &'a Node,
     pub networks: &'a Networks,

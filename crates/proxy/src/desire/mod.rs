@@ -178,7 +178,7 @@ impl<'a> DesiredPort<'a> {
         let outside = remote.any(|backend| {
             network.provider_address(backend.address).is_none_or(|provider| provider == backend.address)
         });
-        if outside { self.context.host.node_ip(self.family) } else { self.context.settings.source_vip }
+        if outside { self.context.host.node_ip(self.family) } else { self.context.source_vip }
     }
 
     /// Other networks than overlay have no source VIP, as in kube-proxy, except for an HNS that may then choose a wrong one. With DSR, no

@@ -114,6 +114,21 @@ impl Observed {
         self.named.get(name)?.first().copied()
     }
 
+    /// The addresses of the local endpoints with a name in a network.
+    pub fn addresses_of(&self, name: &str, network: Guid) -> impl Iterator<Item = IpAddr> {
+        let endpoints = self.named.get(name).into_iter().flatten().filter_map(|id| self.endpoints.get(id));
+        endpoints.filter(move |endpoint| endpoint.network == network).flat_map(|one| one.addresses.iter().copied())
+    }
+
+    /// The names of the local endpoints of a network, sorted.
+    pub fn local_names(&self, network: Guid) -> Vec<SmolStr> {
+        let is_in = |id: &Guid| self.endpoints.get(id).is_some_and(|endpoint| endpoint.network == network);
+        let mut names: Vec<SmolStr> =
+            self.named.iter().filter(|(_, ids)| ids.iter().any(is_in)).map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The number of load balancers without DSR. Each reserves ports of the host, since it translates connections.
     pub fn load_balancers_without_dsr(&self) -> usize {
         self.load_balancers.values().filter(|observed| observed.is_without_dsr()).count()

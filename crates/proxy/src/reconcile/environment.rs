@@ -1,13 +1,17 @@
 //! What planning depends on besides the cluster and the objects in HNS: settings, host, node, networks, and capabilities of HNS.
 
+use std::net::IpAddr;
+
 use hcn::{Client, Kind, Version};
 
+use super::source_vip::SourceVipSearch;
 use crate::desire::{Context, Desired};
 use crate::model::Family;
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
 use crate::plan::{Constraints, Planner};
 use crate::settings::{Capabilities, Host, Node, Settings};
+use crate::source_vip::{SourceVip, SourceVipAbsent};
 
 #[derive(Debug)]
 pub(super) struct Environment {
@@ -15,6 +19,7 @@ pub(super) struct Environment {
     pub(super) host: Host,
     pub(super) node: Node,
     pub(super) networks: Networks,
+    pub(super) source_vip_search: SourceVipSearch,
     /// `None` until the first audit, as for `capabilities`.
     pub(super) version: Option<Version>,
     pub(super) capabilities: Option<Capabilities>,
@@ -34,6 +39,7 @@ impl Environment {
             host,
             node,
             networks,
+            source_vip_search: SourceVipSearch::default(),
             version: None,
             capabilities: None,
             modify_verified: false,
@@ -63,7 +69,7 @@ impl Environment {
         let Self { settings, host, node, networks, capabilities, .. } = self;
         // Without a network nothing can be planned: its type and subnets decide ids, provider addresses and families.
         let capabilities = capabilities.as_ref().filter(|_| networks.any_known())?;
-        Some(Context { settings, host, node, networks, capabilities })
+        Some(Context { settings, source_vip: self.source_vip(), host, node, networks, capabilities })
     }
 
     /// `None` before a network was found.
@@ -83,6 +89,30 @@ impl Environment {
         Family::ALL.into_iter().filter(|family| context.has_family(*family)).collect()
     }
 
+    /// The source address of translated traffic in the overlay network. `None` if the settings have none, or if its endpoint was not found.
+    pub(super) fn source_vip(&self) -> Option<IpAddr> {
+        match self.settings.source_vip.as_ref()? {
+            SourceVip::Address(address) => Some(*address),
+            SourceVip::Endpoints(_) => self.source_vip_search.address(),
+        }
+    }
+
+    /// What is missing, if none of the named endpoints exists, even if an earlier address stays in use.
+    pub(super) fn source_vip_absent(&self) -> Option<&SourceVipAbsent> {
+        self.source_vip_search.absent()
+    }
+
+    /// Looks for the endpoints that the settings name as source VIP. Returns whether its address has changed.
+    pub(super) fn find_source_vip(&mut self, observed: &Observed) -> bool {
+        let before = self.source_vip();
+        let Some(SourceVip::Endpoints(names)) = &self.settings.source_vip else { return false };
+        let overlay = self.networks.overlay().and_then(|index| self.networks.named(index));
+        let overlay = overlay.filter(|named| named.present);
+        let overlay = overlay.and_then(|named| Some((named.network.as_ref()?.id, named.name.as_str())));
+        self.source_vip_search.search(names, overlay, self.host.primary_family(), observed);
+        self.source_vip() != before
+    }
+
     /// The conditions of the host and its networks, sorted.
     pub(super) fn conditions(&self, observed: &Observed) -> Vec<HostCondition> {
         let networks = self.networks.iter().flat_map(|named| named.host_conditions.iter().cloned());
@@ -94,8 +124,11 @@ impl Environment {
         let distrusted =
             distrusted.map(|(kind, contradiction)| HostCondition::V1ListDistrusted { kind, contradiction });
         let incomplete = observed.incomplete_lists().map(|kind| HostCondition::ListIncomplete { kind });
+        // While none was ever found, the audit fails with the same text.
+        let source_vip = self.source_vip_absent().filter(|absent| absent.in_use.is_some());
+        let source_vip = source_vip.cloned().map(HostCondition::SourceVipAbsent);
         let mut conditions: Vec<HostCondition> =
-            networks.chain(ids).chain(skipped).chain(distrusted).chain(incomplete).collect();
+            networks.chain(source_vip).chain(ids).chain(skipped).chain(distrusted).chain(incomplete).collect();
         conditions.sort();
         conditions
     }

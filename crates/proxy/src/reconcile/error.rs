@@ -1,5 +1,8 @@
 //! Why an audit failed.
 
+use crate::network_pattern::ANY;
+use crate::source_vip::SourceVipAbsent;
+
 /// Why an audit failed. Nothing is written until an audit succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
@@ -7,7 +10,8 @@ pub enum AuditError {
     #[error("cannot read HNS")]
     Hns(#[from] hcn::Error),
     #[error(
-        "network {name:?} not found in HNS{}; wait for the CNI to create it, or set --network-name or KUBE_NETWORK",
+        "network {} not found in HNS{}; wait for the CNI to create it, or set --network-name or KUBE_NETWORK",
+        if name == ANY { "of the pods".to_owned() } else { format!("{name:?}") },
         if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) }
     )]
     NetworkAbsent {
@@ -15,8 +19,22 @@ pub enum AuditError {
         /// The names of the networks that HNS has, as far as it lists them.
         known: Vec<String>,
     },
+    /// Several networks match a pattern, and none of them was used before.
+    #[error(
+        "network {} not unique in HNS (known: {}); set --network-name or KUBE_NETWORK to one of them",
+        if name == ANY { "of the pods".to_owned() } else { format!("{name:?}") }, candidates.join(", ")
+    )]
+    NetworkAmbiguous {
+        /// The pattern.
+        name: String,
+        /// The networks that match it, sorted.
+        candidates: Vec<String>,
+    },
     #[error("network {name:?} has no id in HNS")]
     NetworkWithoutId { name: String },
+    /// The source VIP is the address of an endpoint that the overlay network does not have.
+    #[error("{0}")]
+    SourceVipAbsent(SourceVipAbsent),
     /// An overlay network cannot be programmed with these settings, or on this host.
     #[error("cannot use overlay network {name:?}: missing {needs}")]
     OverlayNeeds {
@@ -32,6 +50,8 @@ impl AuditError {
         match self {
             AuditError::Hns(_) => "HNSUnavailable",
             AuditError::NetworkAbsent { .. } => "NetworkAbsent",
+            AuditError::SourceVipAbsent(_) => "SourceVIPAbsent",
+            AuditError::NetworkAmbiguous { .. } => "NetworkAmbiguous",
             AuditError::NetworkWithoutId { .. } => "NetworkWithoutId",
             AuditError::OverlayNeeds { .. } => "OverlayNeedsMore",
         }

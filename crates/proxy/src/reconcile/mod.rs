@@ -28,8 +28,10 @@ mod readiness;
 mod report;
 mod retries;
 mod run;
+mod source_vip;
 mod turns;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hcn::{Kind, Version};
@@ -220,6 +222,11 @@ impl Reconciler {
             v1_load_balancer_list: v1_lists.trusts(Kind::LoadBalancer),
             ..self.environment.capabilities?
         })
+    }
+
+    /// The source address of translated traffic; `None` if the settings have none, or if its endpoint was not found yet.
+    pub fn source_vip(&self) -> Option<IpAddr> {
+        self.environment.source_vip()
     }
 
     pub fn observed(&self) -> &Observed {

@@ -1,6 +1,4 @@
-//! Finds the pod networks by name. A renamed network is still used; Services of a missing network wait.
-
-use std::net::IpAddr;
+//! Finds the pod networks by name or pattern. A renamed network is still used; Services of a missing network wait.
 
 use hcn::schema::{Network as Document, Policy};
 use hcn::{Class, Client, Guid, Kind};
@@ -8,7 +6,9 @@ use hcn::{Class, Client, Guid, Kind};
 use super::AuditError;
 use super::environment::Environment;
 use crate::network::{HostCondition, Network, NetworkIndex};
+use crate::network_pattern::{is_pattern, matches};
 use crate::settings::{Host, Settings};
+use crate::source_vip::SourceVip;
 
 /// What reading the networks has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ enum Found {
     /// It is listed with an invalid document. What is known of it stays.
     Unreadable,
     Absent,
+    /// Several networks match its pattern.
+    Ambiguous,
 }
 
 impl NetworkChange {
@@ -41,15 +43,17 @@ impl NetworkChange {
 }
 
 impl Environment {
-    /// Finds the networks. A single one is found by its name; several are searched for in the v1 list of all networks, which is one
-    /// call and has their documents. `subnets_due`: also read the subnets of other nodes, which change without a change of id.
+    /// Finds the networks. A single one is found by its name; several, and patterns, are searched for in the v1 list of all networks, which is
+    /// one call and has their documents. `subnets_due`: also read the subnets of other nodes, which change without a change of id.
     ///
     /// If one of several networks is missing or cannot be used, the others are programmed without it.
     ///
     /// # Errors
     /// If HNS is unavailable, or no network can be used. In this case nothing is changed.
     pub(super) fn find_networks(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
-        if self.networks.len() > 1 { self.find_in_list(client) } else { self.find_by_name(client, subnets_due) }
+        let names = &self.settings.network_names;
+        let is_by_name = names.len() < 2 && !names.iter().any(|name| is_pattern(name));
+        if is_by_name { self.find_by_name(client, subnets_due) } else { self.find_in_list(client) }
     }
 
     fn find_by_name(&mut self, client: &Client, subnets_due: bool) -> Result<NetworkChange, AuditError> {
@@ -82,7 +86,9 @@ impl Environment {
     pub(super) fn are_networks_usable(&self) -> bool {
         let several = self.networks.len() > 1;
         let known = self.networks.iter().filter_map(|named| named.network.as_ref());
-        known.into_iter().all(|network| missing_for_overlay(network, several, &self.settings, &self.host).is_none())
+        known
+            .into_iter()
+            .all(|network| missing_for_overlay(network, several, false, &self.settings, &self.host).is_none())
     }
 
     fn read_network(&mut self, client: &Client, name: String) -> Result<NetworkChange, AuditError> {
@@ -100,7 +106,7 @@ impl Environment {
         let names = self.settings.network_names.clone();
         // HNS is assumed to compare network names without regard to case.
         let has = |document: &Document, name: &String| document.name.eq_ignore_ascii_case(name);
-        let mut found = Vec::with_capacity(names.len());
+        let (mut found, mut taken) = (Vec::with_capacity(names.len()), Vec::with_capacity(names.len()));
         for (index, name) in self.networks.indices().zip(&names) {
             let known = self.networks.known(index).map(|network| network.id);
             // A network that has the name of another configured network is that network, even if its id is the known id
@@ -108,6 +114,7 @@ impl Environment {
             let renamed = |document: &&Document| {
                 known.is_some() && document.id == known && !names.iter().any(|name| has(document, name))
             };
+            let candidates = if is_pattern(name) { candidates(name, &names, &taken, &documents) } else { Vec::new() };
             let listed = documents.iter().find(|d| has(d, name)).or_else(|| documents.iter().find(renamed));
             let one = match listed {
                 Some(document) => Found::Listed(document.clone()),
@@ -115,15 +122,23 @@ impl Environment {
                 None => {
                     let is_listed = |id: &Guid| documents.iter().any(|document| document.id == Some(*id));
                     let id = self.networks.present(index).map(|network| network.id).filter(|id| !is_listed(id));
-                    let document = id.map(|id| unlisted(client, id)).transpose()?.flatten();
-                    document.map_or(Found::Absent, Found::Unlisted)
+                    match id.map(|id| unlisted(client, id)).transpose()?.flatten() {
+                        Some(document) => Found::Unlisted(document),
+                        None => self.choose(index, &candidates),
+                    }
                 }
             };
-            found.push((index, name, one));
+            if let Found::Listed(Document { id: Some(id), .. }) = &one {
+                taken.push(*id);
+            }
+            found.push((index, name, candidates.iter().map(|document| document.name.clone()).collect::<Vec<_>>(), one));
         }
         // Updated after all reads: if a read fails, nothing may change, since the error returns no change to the caller.
         let (mut change, mut errors) = (NetworkChange::default(), Vec::new());
-        for (index, name, one) in found {
+        for (index, name, candidates, one) in found {
+            if let Some(named) = self.networks.named_mut(index) {
+                named.candidates.clone_from(&candidates);
+            }
             let result = match one {
                 Found::Listed(document) => self.update_network(index, &document, client),
                 Found::Unlisted(document) => {
@@ -135,6 +150,7 @@ impl Environment {
                 }
                 Found::Unreadable => Ok(NetworkChange::default()),
                 Found::Absent => Err(AuditError::NetworkAbsent { name: name.clone(), known: names_of(&documents) }),
+                Found::Ambiguous => Err(AuditError::NetworkAmbiguous { name: name.clone(), candidates }),
             };
             match result {
                 Ok(one) => change.merge(one),
@@ -154,6 +170,18 @@ impl Environment {
         Ok(change)
     }
 
+    /// The network that a pattern means, if the one that was last used does not exist: the one with its name, else the only candidate.
+    fn choose(&self, index: NetworkIndex, candidates: &[&Document]) -> Found {
+        let last = self.networks.named(index).filter(|named| named.network.is_some()).map(|named| &named.name);
+        let is_last = |document: &&&Document| last.is_some_and(|last| document.name.eq_ignore_ascii_case(last));
+        match candidates {
+            [] => Found::Absent,
+            [only] => Found::Listed((*only).clone()),
+            // HNS has created it again, with the same name.
+            several => several.iter().find(is_last).map_or(Found::Ambiguous, |same| Found::Listed((*same).clone())),
+        }
+    }
+
     /// Applies the document of a network.
     ///
     /// # Errors
@@ -165,8 +193,10 @@ impl Environment {
         client: &Client,
     ) -> Result<NetworkChange, AuditError> {
         let several = self.networks.len() > 1;
+        let second_overlay = self.networks.overlay().is_some_and(|overlay| overlay != index);
         let Some(named) = self.networks.named_mut(index) else { return Ok(NetworkChange::default()) };
-        let name = named.name.clone();
+        let is_by_pattern = self.settings.network_names.get(index.position()).is_some_and(|name| is_pattern(name));
+        let name = if is_by_pattern { document.name.clone() } else { named.name.clone() };
         let Some(id) = document.id else { return Err(AuditError::NetworkWithoutId { name }) };
         let mut conditions = Vec::new();
         // Reported, since the next start would not find the network by the configured name.
@@ -178,10 +208,11 @@ impl Environment {
         let remote_subnets = readable(remote_subnets, &name, &mut conditions);
         let network = Network { id, overlay: document.kind.is_overlay(), subnets, remote_subnets };
         // Checked before anything is stored: a network that cannot be used must not replace one that can.
-        if let Some(needs) = missing_for_overlay(&network, several, &self.settings, &self.host) {
+        if let Some(needs) = missing_for_overlay(&network, several, second_overlay, &self.settings, &self.host) {
             return Err(AuditError::OverlayNeeds { name, needs });
         }
         named.host_conditions = conditions;
+        named.name = name;
         let mut change = NetworkChange { read: true, ..NetworkChange::default() };
         // Equal content means that every planned document stays the same, so nothing becomes dirty.
         if named.present && named.network.as_ref() == Some(&network) {
@@ -211,6 +242,18 @@ impl Environment {
         }
         NetworkChange { changed: true, objects_lost: true, read: false }
     }
+}
+
+/// The networks that match a pattern, sorted by name: without those that the settings name, and those that are taken by earlier patterns.
+fn candidates<'a>(pattern: &str, names: &[String], taken: &[Guid], documents: &'a [Document]) -> Vec<&'a Document> {
+    let is_taken = |document: &Document| document.id.is_some_and(|id| taken.contains(&id));
+    let is_named = |document: &Document| names.iter().any(|name| document.name.eq_ignore_ascii_case(name));
+    let mut candidates: Vec<&Document> = documents
+        .iter()
+        .filter(|document| matches(pattern, document) && !is_named(document) && !is_taken(document))
+        .collect();
+    candidates.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    candidates
 }
 
 /// Reads a network that a list lacks. `None` if HNS does not have it. A failed read is not an absent network.
@@ -257,12 +300,23 @@ fn readable<T>(
 
 /// What is missing to program an overlay network. There is one source VIP: of several networks, only the one that contains it can be
 /// an overlay network.
-fn missing_for_overlay(network: &Network, several: bool, settings: &Settings, host: &Host) -> Option<&'static str> {
-    let is_in = |source_vip: &IpAddr| !several || network.subnets.iter().any(|subnet| subnet.contains(source_vip));
+fn missing_for_overlay(
+    network: &Network,
+    several: bool,
+    second_overlay: bool,
+    settings: &Settings,
+    host: &Host,
+) -> Option<&'static str> {
+    let has_source_vip = match &settings.source_vip {
+        None => false,
+        Some(SourceVip::Address(address)) => !several || network.subnets.iter().any(|subnet| subnet.contains(address)),
+        // Whether it has the endpoint is known after the list of endpoints.
+        Some(SourceVip::Endpoints(_)) => !second_overlay,
+    };
     // Other types reach pods without encapsulation and use no source VIP.
     if !network.overlay {
         None
-    } else if settings.source_vip.as_ref().is_none_or(|source_vip| !is_in(source_vip)) {
+    } else if !has_source_vip {
         Some("--source-vip, an unused address of its pod subnet")
     } else if host.mac.is_none() {
         // Endpoints of Service addresses have the MAC address of this host.

@@ -7,6 +7,7 @@ use hcn::Kind;
 use super::{AuditError, Liveness, Progress, Reconciler, Tally};
 use crate::foreign_writer::ForeignWriter;
 use crate::network::HostCondition;
+use crate::source_vip::SourceVipAbsent;
 
 /// What keeps HNS from being in sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Unready {
     ObjectsUnverified(usize),
     /// HNS has restarted, and objects may be missing.
     Restarted,
+    /// The endpoint whose address is the source VIP has vanished. The load balancers keep the address.
+    SourceVipAbsent(SourceVipAbsent),
     /// Frontends that wait for a network that HNS does not have.
     NetworkMissing {
         frontends: usize,
@@ -52,6 +55,7 @@ impl Unready {
             Unready::ObjectsSkipped(_) => "ObjectsSkipped",
             Unready::ObjectsUnverified(_) => "ObjectsUnverified",
             Unready::Restarted => "HNSRestarted",
+            Unready::SourceVipAbsent(_) => "SourceVIPAbsent",
             Unready::NetworkMissing { .. } => "NetworkMissing",
             Unready::LoadBalancersPending(_) => "LoadBalancersPending",
             Unready::EndpointsPending(_) => "EndpointsPending",
@@ -76,6 +80,7 @@ impl fmt::Display for Unready {
                 write!(f, "objects of hnsproxy whose contents are not certain: {count} not read yet")
             }
             Unready::Restarted => f.write_str("objects lost in an HNS restart: pending"),
+            Unready::SourceVipAbsent(absent) => absent.fmt(f),
             Unready::NetworkMissing { frontends } => {
                 write!(f, "frontends that wait for a missing network: {frontends}")
             }
@@ -129,10 +134,13 @@ impl Reconciler {
         let open = |tally: Tally| tally.desired.saturating_sub(tally.in_sync);
         // Until an audit is complete, the observed state is empty, and so is the difference from an empty desired state.
         let not_audited = !self.audit.is_first_done() && self.audit.error().is_none();
+        // Without any earlier address, the audit has failed for this reason.
+        let source_vip = self.environment.source_vip_absent().filter(|absent| absent.in_use.is_some());
         let reasons = [
             (!complete).then_some(Unready::ClusterIncomplete),
             (complete && not_audited).then_some(Unready::NotAudited),
             self.audit.error().cloned().map(Unready::Audit),
+            source_vip.cloned().map(Unready::SourceVipAbsent),
             (waiting > 0).then_some(Unready::NetworkMissing { frontends: waiting }),
             // Without those that wait for their network: that reason is named already.
             (open(load_balancers) > waiting).then_some(Unready::LoadBalancersPending(load_balancers)),
@@ -167,6 +175,7 @@ impl Unready {
             Unready::ClusterIncomplete
                 | Unready::NotAudited
                 | Unready::Audit(_)
+                | Unready::SourceVipAbsent(_)
                 | Unready::ListIncomplete(_)
                 | Unready::ObjectsSkipped(_)
                 | Unready::ObjectsUnverified(_)

@@ -11,7 +11,7 @@ use hcn_emulator::testing::{NETWORKS, host};
 use proptest::prelude::*;
 use proxy::model::{Service, Slice};
 use proxy::testing::waits_only_for_networks;
-use proxy::{Host, Next, Reconciler, Report, Settings};
+use proxy::{Host, Next, Reconciler, Report, Settings, SourceVip};
 use serde_json::Value;
 
 pub(crate) const NETWORK: Guid = NETWORKS[0];
@@ -31,7 +31,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         node_name: "here".into(),
         network_names: vec!["cbr0".into()],
-        source_vip: Some("10.244.1.250".parse().unwrap()),
+        source_vip: Some(SourceVip::Address([10, 244, 1, 250].into())),
         enable_dsr: true,
         root_endpoint_name: "cbr0_ep".into(),
         forward_health_check_vip: false,
@@ -78,7 +78,7 @@ impl Rig {
         let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
         let settings = Settings {
             network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
-            source_vip: source_vip.parse().ok(),
+            source_vip: source_vip.parse().ok().map(SourceVip::Address),
             ..settings()
         };
         Self::of(settings, emulator, api_version)

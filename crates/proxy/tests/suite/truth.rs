@@ -96,7 +96,8 @@ impl World {
         let node = Node { name: "here".into(), zone: zone.map(Into::into) };
         let (host, settings) = (own_host(), &self.settings);
         let (networks, capabilities) = (&self.networks, &self.capabilities);
-        let context = Context { settings, host: &host, node: &node, networks, capabilities };
+        let source_vip = settings.source_vip_address();
+        let context = Context { settings, source_vip, host: &host, node: &node, networks, capabilities };
         let entry = ServiceEntry { service: Some(service), slices: [slice].into_iter().collect() };
         desire(&entry, &context)
     }

@@ -1,11 +1,9 @@
 //! The networks of HNS, and which one hnsproxy would use.
 
 use hcn::schema::Network;
+use proxy::network_pattern::{ANY, is_pattern, matches};
 
 use super::survey::{NetworkChoice, NetworkFacts};
-
-/// The types of networks whose endpoints are pods.
-const POD_NETWORKS: [&str; 3] = ["L2Bridge", "L2Tunnel", "Overlay"];
 
 pub(super) fn facts(networks: &[Network]) -> Vec<NetworkFacts> {
     let subnets = |network: &Network| {
@@ -24,20 +22,22 @@ pub(super) fn facts(networks: &[Network]) -> Vec<NetworkFacts> {
 pub(super) fn choose<'a>(networks: &'a [Network], configured: Option<&str>) -> (Option<&'a Network>, NetworkChoice) {
     let name = configured.and_then(|list| list.split(',').map(str::trim).find(|name| !name.is_empty()));
     if let Some(name) = name {
-        let found = networks.iter().find(|network| network.name.eq_ignore_ascii_case(name));
+        let is_meant = |network: &&Network| {
+            if is_pattern(name) { matches(name, network) } else { network.name.eq_ignore_ascii_case(name) }
+        };
+        let found = networks.iter().find(is_meant);
         let reason = match found {
             Some(_) => "named by --network-name or KUBE_NETWORK".to_owned(),
             None => format!("network {name:?} not found (known: {})", names(networks.iter())),
         };
         return (found, NetworkChoice { name: found.map(|network| network.name.clone()), reason });
     }
-    let is_of_pods = |network: &&Network| POD_NETWORKS.iter().any(|kind| network.kind.0.eq_ignore_ascii_case(kind));
-    let of_pods: Vec<_> = networks.iter().filter(is_of_pods).collect();
+    let of_pods: Vec<_> = networks.iter().filter(|network| matches(ANY, network)).collect();
     match of_pods.as_slice() {
-        [only] => {
-            let reason = format!("the only network of a type for pods; hnsproxy needs --network-name={}", only.name);
-            (Some(only), NetworkChoice { name: Some(only.name.clone()), reason })
-        }
+        [only] => (
+            Some(only),
+            NetworkChoice { name: Some(only.name.clone()), reason: "the only network of a type for pods".into() },
+        ),
         [] => (None, NetworkChoice { name: None, reason: "no network of a type for pods; the CNI creates it".into() }),
         several => {
             let names = names(several.iter().copied());

@@ -120,6 +120,44 @@ fn a_corrected_kubeconfig_is_read_again() {
 }
 
 #[test]
+fn a_kubeconfig_that_does_not_exist_yet_is_waited_for() {
+    let (cluster, hns) = (closed(&["secret"]), Hns::of("boutique-l2bridge"));
+    let file = cluster.file("kubeconfig");
+    let running = Running::start(&[&format!("--kubeconfig={}", file.display()), &hns.flag()]);
+    let waiting = running.wait_until_waiting_for("ClusterUnavailable");
+    assert!(waiting["waiting_for"].to_string().contains(&format!("cannot read kubeconfig {}", file.display())));
+    cluster.flag(&Credentials::Token("secret".into()));
+    hns.wait_for_frontend("10.96.9.1");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_service_account_below_the_mount_point_of_the_container_is_used_and_its_token_read_again() {
+    let (cluster, hns) = (closed(&["first"]), Hns::of("boutique-l2bridge"));
+    let directory = cluster.file("var/run/secrets/kubernetes.io/serviceaccount");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("ca.crt"), cluster.server.authority().unwrap()).unwrap();
+    fs::write(directory.join("token"), "first").unwrap();
+    let address = cluster.server.address();
+    let environment = format!(
+        "export CONTAINER_SANDBOX_MOUNT_POINT='{}' KUBERNETES_SERVICE_HOST={} KUBERNETES_SERVICE_PORT={}",
+        cluster.file("").display(),
+        address.ip(),
+        address.port()
+    );
+    let running = Running::start_after(&environment, &[&hns.flag()]);
+    running.wait_until_in_sync();
+    assert!(hns.has_frontend("10.96.9.1"));
+    cluster.server.allow_tokens(["second"]);
+    cluster.server.cut();
+    running.wait_until_cluster_available(false);
+    fs::write(directory.join("token"), "second").unwrap();
+    running.wait_until_cluster_available(true);
+    cluster.put_web("b", "10.96.9.2");
+    hns.wait_for_frontend("10.96.9.2");
+}
+
+#[test]
 fn case_15a_a_server_without_scheme_is_http() {
     let (cluster, hns) = (Cluster::empty(), Hns::of("boutique-l2bridge"));
     cluster.put_web("a", "10.96.9.1");

@@ -5,7 +5,8 @@ use crate::support::program::{from, hnsproxy};
 
 #[test]
 fn case_12_configs() {
-    let accepted = ["bool11.yaml", "cfg.json", "lead.yaml", "legacy.yaml", "log1.yaml", "log2.yaml"];
+    let accepted =
+        ["bool11.yaml", "cfg.json", "iptables.yaml", "ipvs.yaml", "lead.yaml", "legacy.yaml", "log1.yaml", "log2.yaml"];
     let refused = [
         "a2.yaml",
         "boolstr.yaml",
@@ -15,8 +16,6 @@ fn case_12_configs() {
         "dur3.yaml",
         "dur4.yaml",
         "empty.yaml",
-        "iptables.yaml",
-        "ipvs.yaml",
         "kubeadm.yaml",
         "misc.yaml",
         "nokind.yaml",

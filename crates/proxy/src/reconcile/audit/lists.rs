@@ -67,7 +67,14 @@ impl Reconciler {
             }
         }
         let reads = self.deferrable_reads(pause);
-        Ok(match self.refresh_endpoints(client, listed, detail, reads, findings)? {
+        let extent = self.refresh_endpoints(client, listed, detail, reads, findings)?;
+        // Load balancers without a source VIP lose packets, and all would be replaced when it is found.
+        if let Some(absent) = self.environment.source_vip_absent().filter(|absent| absent.in_use.is_none()) {
+            return Err(AuditError::SourceVipAbsent(absent.clone()));
+        }
+        // The ids of the expected load balancers contain the source VIP.
+        self.refresh_desired();
+        Ok(match extent {
             Extent::All => Answer::Endpoints { scope, network_changed },
             Extent::Part => {
                 self.audit.part = Some(scope);
@@ -122,7 +129,8 @@ impl Reconciler {
         }
         if change.changed {
             let environment = &self.environment;
-            let source_vip = environment.settings.source_vip.filter(|_| environment.networks.overlay().is_some());
+            let source_vip = environment.settings.source_vip_address();
+            let source_vip = source_vip.filter(|_| environment.networks.overlay().is_some());
             // Only overlay networks need an endpoint for the source VIP, and the network type may have changed.
             self.desired.set_source_vip(source_vip, &mut self.dirty);
             self.invalidate_all();
@@ -177,6 +185,10 @@ impl Reconciler {
             desired.addresses().into_iter().filter_map(endpoint).collect()
         };
         let extent = self.observed.refresh_endpoints(client, listed, detail, expected, reads, findings)?;
+        // Before all are read, the endpoint of the source VIP can be among the rest.
+        if extent == Extent::All && self.environment.find_source_vip(&self.observed) {
+            self.mark_all_services();
+        }
         // A plan that lacks an endpoint need not list them at once.
         self.audit.endpoints_current = true;
         Ok(extent)

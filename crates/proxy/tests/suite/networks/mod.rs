@@ -1,6 +1,8 @@
 //! Several HNS networks on one node: which one an endpoint and a load balancer is in.
 
 mod missing;
+mod pattern;
+mod source_vip;
 
 use hcn::{ApiVersion, Guid, Kind};
 use proxy::Condition;

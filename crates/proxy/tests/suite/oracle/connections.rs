@@ -50,7 +50,7 @@ impl Connections {
             feed: emulator.follow(100_000),
             switch,
             root_endpoint_name: settings.root_endpoint_name.clone(),
-            source_vip: settings.source_vip,
+            source_vip: settings.source_vip_address(),
             held: Vec::new(),
             last_port: FIRST_PORT,
         }

@@ -304,7 +304,7 @@ impl Comparison<'_> {
         let services = self.cluster.services.iter().enumerate().filter(|(_, small)| small.there);
         let service_addresses: BTreeSet<IpAddr> =
             services.map(|(index, _)| SmallService::cluster_ip(index, Family::V4)).collect();
-        let source_vip = self.facts.settings.source_vip;
+        let source_vip = self.facts.settings.source_vip_address();
         let own = self.snapshot.endpoints.iter().filter(|(id, _)| !self.foreign.contains(id));
         for (id, endpoint) in own {
             let Some(address) = endpoint.addresses().next() else { continue };

@@ -226,7 +226,7 @@ impl Port<'_> {
             self.facts.networks.of_address(address) == overlay && provider.is_none_or(|provider| provider == address)
         });
         let node: IpAddr = if self.family == Family::V4 { "192.168.77.1" } else { "fd00:77::1" }.parse().unwrap();
-        if outside { Some(node) } else { self.facts.settings.source_vip }
+        if outside { Some(node) } else { self.facts.settings.source_vip_address() }
     }
 
     fn frontend(&self, address: Option<IpAddr>, port: u16) -> Frontend {

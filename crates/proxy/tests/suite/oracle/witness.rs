@@ -323,7 +323,7 @@ impl Witness {
                 let snapshot = Snapshot::of(emulator);
                 let is_contended = endpoint.addresses().any(|address| {
                     snapshot.local_at(address).is_some()
-                        || self.facts.settings.source_vip == Some(address)
+                        || self.facts.settings.source_vip_address() == Some(address)
                         || self.disturbances.is_disturbed(Subject::Address(address))
                 });
                 // One with the MAC address of an own endpoint may have been adopted, and is deleted once nothing needs it.

@@ -9,7 +9,7 @@ use hcn::{ApiVersion, Client, Kind, Version};
 use hcn_emulator::Emulator;
 use hcn_emulator::testing::host;
 use proxy::apply::{Interruption, Workers};
-use proxy::{Frontend, Reconciler};
+use proxy::{Frontend, Reconciler, SourceVip};
 
 use super::cluster::SmallCluster;
 use super::connections::Connections;
@@ -69,7 +69,7 @@ impl World {
         let source_vip = if types.get(1) == Some(&"Overlay") { "10.245.1.250" } else { "10.244.1.250" };
         let settings = proxy::Settings {
             network_names: (0..types.len()).map(|place| format!("cbr{place}")).collect(),
-            source_vip: source_vip.parse().ok(),
+            source_vip: source_vip.parse().ok().map(SourceVip::Address),
             enable_dsr: random.one_in(2),
             forward_health_check_vip: random.one_in(2),
             take_over: random.one_in(6),

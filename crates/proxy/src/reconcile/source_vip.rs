@@ -1,0 +1,68 @@
+//! Finds the source VIP, if the settings name endpoints instead of an address: after each list of endpoints.
+
+use std::net::IpAddr;
+
+use hcn::Guid;
+use smol_str::SmolStr;
+
+use crate::model::Family;
+use crate::observe::Observed;
+use crate::source_vip::SourceVipAbsent;
+
+/// What the lists of endpoints have shown.
+#[derive(Debug, Default)]
+pub(super) struct SourceVipSearch {
+    /// The overlay network, and the address of the endpoint in it.
+    found: Option<(Guid, IpAddr)>,
+    /// Set while the network has no such endpoint.
+    absent: Option<SourceVipAbsent>,
+}
+
+impl SourceVipSearch {
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.found.map(|(_, address)| address)
+    }
+
+    pub(super) fn absent(&self) -> Option<&SourceVipAbsent> {
+        self.absent.as_ref()
+    }
+
+    /// Looks for the first of these endpoints that a network has. `overlay` is the id and the name of the network; `None` if there is no overlay
+    /// network, or if it is missing now: it may return with its endpoints.
+    pub(super) fn search(
+        &mut self,
+        names: &[SmolStr],
+        overlay: Option<(Guid, &str)>,
+        family: Family,
+        observed: &Observed,
+    ) {
+        self.absent = None;
+        let Some((overlay, network)) = overlay else { return };
+        // The endpoints of a network are deleted with it: the new one may have another subnet, and another address.
+        let last = self.found.filter(|(network, _)| *network == overlay).map(|(_, address)| address);
+        let found = names.iter().find_map(|name| address_of(name, overlay, family, last, observed));
+        self.absent = found.is_none().then(|| SourceVipAbsent {
+            names: names.to_vec(),
+            network: network.to_owned(),
+            family,
+            known: observed.local_names(overlay),
+            in_use: last,
+        });
+        // An endpoint that vanishes is usually created again with the same address. Without a source VIP, all load balancers would be replaced twice.
+        self.found = found.or(last).map(|address| (overlay, address));
+    }
+}
+
+/// The address of an endpoint. Names are not unique in HNS: the last address has precedence, so that it does not change with the order of the
+/// list.
+fn address_of(
+    name: &SmolStr,
+    network: Guid,
+    family: Family,
+    last: Option<IpAddr>,
+    observed: &Observed,
+) -> Option<IpAddr> {
+    let addresses: Vec<IpAddr> =
+        observed.addresses_of(name, network).filter(|address| Family::of(*address) == family).collect();
+    last.filter(|last| addresses.contains(last)).or_else(|| addresses.into_iter().min())
+}
