@@ -35,7 +35,7 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
-/// A recording without compression. What can be read of it can be written, and is read again.
+/// An uncompressed recording. Its valid changes are written and read back, and must not differ.
 pub fn recording(bytes: &[u8]) {
     let Ok(reader) = Reader::new(bytes) else { return };
     let changes: Vec<_> = reader.flatten().collect();

@@ -214,7 +214,7 @@ const OF_NAMESPACES: [(&str, &str); 2] = [("ResourceList", "Resources"), ("Compa
 
 fn namespace_to_v2(mut document: Value) -> Value {
     if let Value::Object(members) = &mut document {
-        // In v1 these are the bookkeeping of HNS, which makes its own (seen on 15.0, calico 8465).
+        // In v1, `Resources` is internal to HNS, which does not take it from a request (seen on 15.0, calico 8465).
         members.shift_remove("Resources");
         members.shift_remove("SchemaVersion");
         for (v1, v2) in OF_NAMESPACES {

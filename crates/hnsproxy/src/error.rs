@@ -115,7 +115,7 @@ pub enum CommandError {
     },
     #[error("cannot remove {0} of the probe; the log has the reasons; retry with `hnsproxy probe --cleanup`")]
     ProbeNotRemoved(String),
-    #[error("cannot read {0}, which may be of the probe; retry with `hnsproxy probe --cleanup`")]
+    #[error("cannot read {0}, which the probe may have created; retry with `hnsproxy probe --cleanup`")]
     ProbeUnread(String),
     #[cfg(feature = "emulator")]
     #[error("invalid survey {}: {reason}", path.display())]

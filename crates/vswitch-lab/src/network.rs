@@ -1,4 +1,4 @@
-//! The way of a packet from one host to another: through the switch, or between computers outside of the node.
+//! Forwards packets from one host to another: through the switch, or directly between computers outside of the node.
 
 use std::net::IpAddr;
 

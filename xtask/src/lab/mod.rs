@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs the lab for some seconds, as a user does. A computer that does not permit it is named as skipped, unless it is CI.
+/// Runs the lab for some seconds, as a user does. Skipped if this computer does not permit it, except in CI.
 pub(crate) fn test() -> Result<()> {
     if !is_in_ci()
         && let Err(error) = output(cargo()?.args(["xtask", "lab", "--check"]))

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use vswitch_lab::tun::Namespace;
 
-/// The time between two requests of an address, in milliseconds. At random: at fixed times, all requests could meet the same moment of a
-/// change.
+/// The time between two requests of an address, in milliseconds. It is random, because requests at a fixed interval could miss the moment of
+/// each change.
 const GAP: std::ops::Range<u64> = 50..150;
 /// Flags of `curl`: an answer within ten seconds, without configuration files and proxies, and the time on a line of its own.
 const FLAGS: [&str; 10] = [
@@ -86,7 +86,7 @@ pub(super) fn repeat(
 
 fn request(url: &str) -> Result<Answer> {
     let mut curl = Command::new("curl");
-    // Ctrl-C should end the run, and not the requests that are open: they would count as failed.
+    // In its own process group, curl does not receive the signal of Ctrl-C. An open request would count as failed.
     curl.args(FLAGS).arg(url).stdin(Stdio::null()).process_group(0);
     answer(&curl.output().context("cannot run curl")?)
 }

@@ -15,7 +15,7 @@ use super::{Arguments, advice};
 use crate::process::print;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long a terminating pod waits for the end of its use. It is the default of `terminationGracePeriodSeconds`.
+/// How long the end of a pod is delayed while a load balancer has it. It is the default of `terminationGracePeriodSeconds`.
 const GRACE: Duration = Duration::from_secs(30);
 /// The time between two checks whether it is still used.
 const RETRY: Duration = Duration::from_millis(100);

@@ -64,7 +64,7 @@ fn record(timeline: &Timeline, program: &Program, about: &str, path: &Path) -> R
     world.rig.wait_for_frontends(frontends)?;
     std::thread::sleep(QUIET);
     world.rig.settle()?;
-    ensure!(world.rig.frontends() == frontends, "the load balancers do not stay");
+    ensure!(world.rig.frontends() == frontends, "the number of load balancers changed after the start");
 
     let emulator = world.rig.emulator();
     let header =

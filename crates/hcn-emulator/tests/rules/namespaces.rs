@@ -104,7 +104,7 @@ fn a_namespace_of_a_real_node_keeps_its_members_and_lists_its_endpoints() {
     let document: Value =
         serde_json::from_str(include_str!("../../../hcn/tests/corpus/namespace/ns01-v1-150.json")).unwrap();
     let created = rig.hns(Method::Post, "/namespaces/", &document).unwrap();
-    // The bookkeeping of the service, which is not a list.
+    // `Resources` is internal to HNS, and not a list of resources.
     let Value::Object(mut expected) = document else { panic!("an object") };
     expected.shift_remove("Resources");
     expected.insert("ResourceList".into(), json!([]));

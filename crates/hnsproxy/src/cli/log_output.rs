@@ -1,4 +1,4 @@
-//! The arguments of the log: where it goes, and how its lines look.
+//! The arguments of the log: its destination, its rotation and the format of its lines.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct LogOutputArgs {
     /// The number of renamed log files that are kept: FILE.1 is the newest.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_BACKUPS, hide_short_help = true)]
     log_file_max_backups: u32,
-    /// How the lines of the log look.
+    /// The format of log lines.
     #[arg(long, value_name = "STYLE", default_value = "klog", hide_short_help = true)]
     pub log_style: LogStyle,
 }
@@ -45,7 +45,7 @@ impl Default for LogOutputArgs {
 /// The style of log lines, of text and of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogStyle {
-    /// As of components of Kubernetes. Repeated warnings and errors are counted.
+    /// The format of Kubernetes components. Repeated warnings and errors are counted.
     Klog,
     /// With the time in UTC and the name of the level, without the source file.
     Plain,

@@ -40,7 +40,7 @@ impl Notifications {
         }
     }
 
-    /// The service of HNS has stopped, and the subscription with it. Does not wait for HNS: the call that ends the subscription can hang.
+    /// Drops the subscription after the HNS service has stopped. Does not wait for HNS: the call that ends the subscription can hang.
     pub(super) fn disconnected(&mut self) {
         let Some(subscription) = self.subscription.take() else { return };
         // Without a thread, the subscription is dropped here.
@@ -48,7 +48,7 @@ impl Notifications {
     }
 }
 
-/// The control loop ends, perhaps to begin again with another configuration.
+/// The end of the control loop, and its restart with another configuration, must not wait for the call either.
 impl Drop for Notifications {
     fn drop(&mut self) {
         self.disconnected();

@@ -150,8 +150,8 @@ impl OpenLog {
         Ok(())
     }
 
-    /// Writes a line, into a new file if this one would become too large. If it cannot be rotated, it goes on, and is tried again when it has
-    /// become larger by a tenth.
+    /// Writes a line. If the file would exceed its maximum size, it is rotated first. If that fails, the line is appended, and the rotation is
+    /// retried after a further tenth of the maximum size.
     fn write_rotated(&mut self, line: &[u8], settings: &LogFileSettings) -> io::Result<()> {
         if self.size > 0 && self.size.saturating_add(line.len() as u64) > self.max_size {
             match rotate(&settings.path, settings.max_backups).and_then(|()| Self::open(settings)) {

@@ -1,5 +1,5 @@
-//! The lines of the log as components of Kubernetes write them, so that what parses their logs parses ours: text with the header of klog, and
-//! JSON as of `k8s.io/component-base/logs`.
+//! Formats log lines as Kubernetes components do, so that log parsers for Kubernetes can read them: text with the header of klog, and JSON as
+//! in `k8s.io/component-base/logs`.
 
 use jiff::Zoned;
 use serde_json::{Map, Value};

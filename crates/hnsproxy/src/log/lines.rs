@@ -42,7 +42,7 @@ impl<S: Subscriber> Layer<S> for Lines {
                 LogFormat::Text => klog::text(&record, &now, std::process::id()),
                 LogFormat::Json => klog::json(&record, &now),
             };
-            // Where a line cannot be written, the writer says so later.
+            // A failed write cannot be logged here. The log file reports its own failures.
             let _ = self.writer.make_writer().write_all(line.as_bytes());
         }
     }

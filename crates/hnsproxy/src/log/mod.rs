@@ -34,7 +34,7 @@ static RELOAD: OnceLock<Reload> = OnceLock::new();
 /// The log file, if there is one.
 static FILE: OnceLock<LogFile> = OnceLock::new();
 
-/// The lines that wait for the thread of the log file.
+/// Counts the lines that were dropped because the queue of the log file was full.
 static QUEUE: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Ends the thread of the log file.

@@ -1,4 +1,4 @@
-//! One entry of the log, as an event of `tracing` says it.
+//! A log entry: the level, source position, message and fields of a `tracing` event.
 
 use std::fmt::Debug;
 
@@ -35,7 +35,7 @@ impl Record {
     fn add(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::String(text)) => self.message = text,
-            // The name that parsers of Kubernetes logs know.
+            // Kubernetes components log errors with this key.
             ("error", value) => self.fields.push(("err", value)),
             (name, value) => self.fields.push((name, value)),
         }

@@ -1,4 +1,4 @@
-//! Warnings and errors that are logged again and again: the first is written, the others of a minute are counted.
+//! Limits repeated warnings and errors: the first one is written, and its repetitions within a minute are counted.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::record::Record;
 
-/// For how long the same entry is not written again.
+/// The time in which repetitions of an entry are counted instead of written.
 const WINDOW: Duration = Duration::from_secs(60);
 /// The number of entries that are remembered.
 const MAX_REMEMBERED: usize = 64;
@@ -25,8 +25,8 @@ struct Written {
 }
 
 impl Repeats {
-    /// What is to be written now: the counts of minutes that are over, and the entry, unless it repeats another one. `now` is the time since the
-    /// start of the log.
+    /// Returns the entries to write now: the counts whose minute has passed, and this entry, unless it is a repetition. `now` is the time since
+    /// the start of the log.
     pub(super) fn admit(&mut self, record: Record, now: Duration) -> Vec<Record> {
         let mut write = self.end(now);
         if !matches!(record.level, Level::WARN | Level::ERROR) {
@@ -45,7 +45,7 @@ impl Repeats {
         write
     }
 
-    /// Forgets the entries whose minute is over.
+    /// Removes the entries whose minute has passed, and returns their counts.
     fn end(&mut self, now: Duration) -> Vec<Record> {
         let over = |written: &mut Written| now.saturating_sub(written.at) >= WINDOW;
         self.written.extract_if(.., over).filter_map(Written::summary).collect()

@@ -1,14 +1,15 @@
-//! Renames a log file that has become too large, so that a new one is begun.
+//! Rotates a log file: keeps its content as a backup, so that an empty file can be written.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Renames `log` to `log.1`, `log.1` to `log.2`, and so on. At most `backups` renamed files are kept.
+/// Renames `log` to `log.1`, `log.1` to `log.2`, and so on. Keeps at most `backups` renamed files. If `log` cannot be renamed, it is copied and
+/// truncated. With 0 backups, it is only truncated.
 ///
 /// # Errors
-/// If the file keeps its content under its name. What was renamed before stays renamed.
+/// If a backup cannot be renamed, or `log` can be neither renamed nor copied and truncated. Files that were renamed before stay renamed.
 pub(super) fn rotate(log: &Path, backups: u32) -> io::Result<()> {
     let Some(newest) = (backups > 0).then(|| backup(log, 1)) else { return empty(log) };
     for number in (1..backups).rev() {
@@ -22,7 +23,7 @@ pub(super) fn rotate(log: &Path, backups: u32) -> io::Result<()> {
         return Ok(());
     }
     fs::copy(log, &newest).and_then(|_| empty(log)).inspect_err(|_| {
-        // A copy in part would be taken for the whole.
+        // Readers would take a partial copy for a complete backup.
         let _ = fs::remove_file(&newest);
     })
 }

@@ -31,7 +31,7 @@ pub enum ListDetail {
     Ids,
     /// Also whether other programs modified them in place, as far as the v1 lists show it.
     Contents,
-    /// As [`Ids`](Self::Ids); and a few are read.
+    /// The same as [`Ids`](Self::Ids). In addition, a sample of the objects is read.
     Sample,
 }
 

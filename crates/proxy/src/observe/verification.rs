@@ -1,4 +1,4 @@
-//! Which objects of ours are to be read and compared with what was written.
+//! Selects the own objects that an audit reads and compares with what was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -22,7 +22,7 @@ impl Verification {
         self.due.entry(kind).or_default().extend(ids);
     }
 
-    /// The next ones of all objects of a kind, in the order of their ids, so that each is read once in `objects / 16` audits of contents.
+    /// Selects the next objects of a kind in the order of their ids. Each object is read once in `objects / 16` audits of contents.
     pub(super) fn sample(&mut self, kind: Kind, all: impl Iterator<Item = Guid>) -> Vec<Guid> {
         let all: BTreeSet<Guid> = all.collect();
         let from = self.sampled.get(&kind).map_or(Bound::Unbounded, |last| Bound::Excluded(*last));

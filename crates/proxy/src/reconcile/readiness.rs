@@ -22,7 +22,7 @@ pub enum Unready {
     ListIncomplete(Kind),
     /// Objects of ours whose documents cannot be used. It is not known what they do.
     ObjectsSkipped(usize),
-    /// Objects that another program may have changed, or whose contents are from a v1 list that was found wrong later. They are not read yet.
+    /// Objects that another program may have changed, or whose contents are from a distrusted v1 list. They are not read yet.
     ObjectsUnverified(usize),
     /// HNS has restarted, and objects may be missing.
     Restarted,

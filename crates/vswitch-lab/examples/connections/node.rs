@@ -20,7 +20,7 @@ const AUDIT_INTERVAL: Duration = Duration::from_secs(5);
 const BEGIN: Duration = Duration::from_millis(12_100);
 /// The time from a notification to the audit that it causes, as in hnsproxy.
 const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
-/// The shortest time that passes, so that time does pass.
+/// The shortest time between two runs. Without it, the virtual clock would stop at a run that is due at once.
 const STEP: Duration = Duration::from_micros(100);
 
 /// The changes of HNS from the beginning of a timeline until its end.
@@ -40,7 +40,7 @@ pub(crate) fn play(timeline: &Timeline) -> Vec<Change> {
     std::iter::from_fn(|| feed.try_recv().expect("a feed that is large enough")).collect()
 }
 
-/// hnsproxy is not running between [`Node::stop`] and [`Node::start`].
+/// `proxy` is `None` while hnsproxy is not running.
 struct Node {
     emulator: Arc<Emulator>,
     client: Client,
@@ -133,7 +133,7 @@ impl Node {
         self.due = self.emulator.age();
     }
 
-    /// Lets hnsproxy work until a time, which it may exceed by a call.
+    /// Runs the control loop until a time. The last step may end later, since calls take time.
     fn run_until(&mut self, time: Duration) {
         while self.emulator.age() < time {
             if self.emulator.age() >= self.due {

@@ -35,7 +35,7 @@ pub struct Timeline {
     pub services: Vec<Service>,
     /// In the order of their times.
     pub events: Vec<Event>,
-    /// When clients stop to open connections.
+    /// When clients stop opening connections.
     pub end: Duration,
     hosts: Vec<Host>,
 }
@@ -110,7 +110,7 @@ impl Timeline {
         self.hosts.iter().filter(|host| host.place == Place::Pod).map(|host| host.address)
     }
 
-    /// The timeline with what happened to HNS meanwhile, since its beginning.
+    /// The setup that plays this timeline with the changes that a proxy made in HNS during it.
     pub fn setup(&self, changes: Vec<Change>, load: Load) -> Setup {
         let frontends = self.services.first().into_iter().flat_map(|service| {
             let address = |port: &Port| SocketAddr::new(service.cluster_ip.into(), port.number);

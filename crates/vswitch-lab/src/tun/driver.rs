@@ -22,7 +22,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A switch with the state at the begin of a feed. It follows the feed until it is dropped.
+    /// Starts a switch with the initial state of a feed. It applies the changes of the feed until it is dropped.
     ///
     /// # Errors
     /// If the feed ends before its initial state is complete, or an object is invalid.
@@ -57,7 +57,7 @@ impl Driver {
         self.shared.packets()
     }
 
-    /// Takes the error that has ended a part of the work, if there is one: packets are forwarded by an old state, or those of a host are lost.
+    /// Takes the error of a thread that has ended, if there is one. Since then, the state of the switch is outdated, or a host sends nothing.
     pub fn take_error(&self) -> Option<TunError> {
         self.shared.take_error()
     }

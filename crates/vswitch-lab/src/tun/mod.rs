@@ -1,7 +1,7 @@
 //! The switch with real programs around it, in real time: each host is a network namespace of Linux with a TUN device.
 //!
-//! Creating namespaces and devices needs root, or the rights of root in a user namespace. Nothing has a name outside of its namespace, and
-//! the kernel removes all of it with the process, however the process ends.
+//! Creating namespaces and devices requires root privileges, on the host or in a user namespace. The namespaces have no names, so the kernel
+//! removes them and their devices when the process ends, even by SIGKILL.
 
 mod attached;
 mod driver;

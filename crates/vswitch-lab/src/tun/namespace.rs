@@ -16,7 +16,7 @@ pub struct Namespace(File);
 
 impl Namespace {
     /// # Errors
-    /// If the process does not have the rights of root.
+    /// If the process lacks the capability `CAP_SYS_ADMIN`.
     pub(super) fn new() -> Result<Self, TunError> {
         // A thread has a namespace of its own, so the others keep theirs.
         let create = || {
@@ -29,7 +29,7 @@ impl Namespace {
     /// Calls a function on a thread in the namespace. What it creates there stays there: sockets, devices, threads, processes.
     ///
     /// # Errors
-    /// If the process has lost the rights of root.
+    /// If the process has lost the capability `CAP_SYS_ADMIN`.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, TunError> {
         let enter = || setns(&self.0, CloneFlags::CLONE_NEWNET).map_err(|error| TunError::Enter(error.into()));
         in_thread(|| enter().map(|()| work()))

@@ -85,7 +85,7 @@ impl Shared {
         }
         let device = state.devices.get(&host).cloned();
         drop(state);
-        // A host that is just being removed receives nothing, as with a real cable.
+        // The packet is lost if its host is being removed, as in a physical network.
         let _ = device.map(|device| device.send(&packet));
     }
 

@@ -148,7 +148,7 @@ const POLICIES: &[(&str, &[&str])] = &[
     ("VSwitchExtension", &["ExtensionID", "Enable"]),
 ];
 
-/// The members of a document that are not described, by their names from the document on. A policy of an unknown type is one member.
+/// The members of a document that are not described, with their paths. A policy of an unknown type is one member.
 pub(super) fn unknown<'a>(kind: Kind, api: &str, document: &'a Value) -> Vec<(String, &'a Value)> {
     let of_kind: &[&[&str]] = match kind {
         Kind::Network => &[COMMON, NETWORK, HnsNetwork::MEMBERS, Network::MEMBERS],

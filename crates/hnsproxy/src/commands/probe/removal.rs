@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::created::{Created, Objects};
 use super::{raw, scratch};
 
-/// HNS may refuse a deletion once, or while it works.
+/// HNS may reject the first attempt to delete a load balancer (seen on Server 2019), or deletions while it is busy.
 const MAX_ATTEMPTS: usize = 3;
 
 /// The result of a removal.
@@ -19,7 +19,7 @@ const MAX_ATTEMPTS: usize = 3;
 pub(super) struct Removed {
     /// The objects that there were.
     pub(super) found: Objects,
-    /// The objects that HNS has in the end.
+    /// The objects that HNS still has after the last attempt.
     pub(super) left: Objects,
     /// The objects that may be of a probe: they cannot be read.
     pub(super) unread: Objects,
@@ -41,7 +41,7 @@ pub(super) fn remove(hcn: &dyn Hcn, client: &Client, created: &Created) -> Resul
             }
             found => found?,
         };
-        // What cannot be read may be readable the next time.
+        // An object that cannot be read may be readable in the next round.
         let is_done = objects.is_empty() && (unread.is_empty() || round >= MAX_ATTEMPTS);
         if is_done || round > MAX_ATTEMPTS {
             return Ok(Removed { found: Objects(seen), left: Objects(objects), unread: Objects(unread) });
@@ -122,12 +122,12 @@ impl Absence {
 enum Owner {
     Probe,
     Foreign,
-    /// What shows it cannot be read.
+    /// The members that identify an object of a probe cannot be read.
     Unknown,
 }
 
 impl Owner {
-    /// By the id, or by the contents; `members` are those that show it.
+    /// Determines the owner by the id or the contents. `members` are the members that identify an object of a probe.
     fn of<T: Document>(id: Guid, document: &T, is_probe: bool, members: &[&str]) -> Self {
         if scratch::is_marked(id) || is_probe {
             return Self::Probe;
@@ -154,7 +154,7 @@ impl Owner {
         Self::of(id, document, scratch::is_endpoint(document), &["Name"])
     }
 
-    /// Of an object that cannot be read at all.
+    /// The owner of an object whose document cannot be read.
     fn of_unread(id: Guid) -> Self {
         if scratch::is_marked(id) { Self::Probe } else { Self::Unknown }
     }

@@ -147,7 +147,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Returns whether HNS has such a call.
+    /// Returns whether the call succeeded, also without an effect.
     fn check_modification(&mut self, id: Guid, backends: &[Guid]) -> Result<bool, CommandError> {
         self.check_shutdown()?;
         let fewer = backends.get(..1).unwrap_or_default();
@@ -275,7 +275,8 @@ impl Writer<'_> {
         created.inspect(|id| self.created.add(Kind::Endpoint, *id))
     }
 
-    /// Creates a load balancer, and returns the id that HNS gave it. A client that has seen a requested id does not read the next ones.
+    /// Creates a load balancer, and returns its id in HNS. Uses a new client: once a client has seen that HNS keeps requested ids, it does not
+    /// read created objects.
     fn create(&self, number: u8, document: &LoadBalancer) -> Result<Guid, Error> {
         self.create_by(&Client::new(self.hcn.clone(), self.client.api_version()), number, document)
     }
@@ -306,9 +307,9 @@ impl Writer<'_> {
         self.note(check, observed);
     }
 
-    /// Deletes what an answer was only needed for. If that fails, the end of the probe retries it.
+    /// Deletes an object that later checks do not need. If that fails, the deletion is retried at the end of the probe.
     fn discard(&self, kind: Kind, id: Guid) {
-        // HNS may return the object that it has instead of refusing a second one.
+        // HNS may have returned an existing object instead of rejecting a second one.
         if self.needed.contains(&id) {
             return;
         }

@@ -143,7 +143,7 @@ impl Connections {
             Verdict::Drop(DropReason::Hairpin) if wanted.flags & DSR != 0 && backends.contains(&address) => {
                 return Ok(());
             }
-            // In an overlay network, a backend that no other node has is sent to this node. How the switch goes on with it is not modelled.
+            // In an overlay network, a backend that no other node has is sent to this node. The model does not cover that.
             Verdict::Drop(DropReason::NotLocal) if wanted.source_vip == Some(own_address(frontend)) => return Ok(()),
             // The source VIP of overlay networks is an IPv4 address.
             Verdict::Drop(DropReason::NoSourceVip) if frontend.family == Family::V6 => return Ok(()),
@@ -167,7 +167,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Where connections to a frontend come from, and the addresses. A load balancer is for the pods of its network.
+    /// The ports of clients of a frontend, with their addresses. Of the pods, only those in the network of its load balancer are clients.
     fn clients(&self, frontend: &Frontend, snapshot: &Snapshot) -> Vec<(PortId, Vec<IpAddr>)> {
         let outside = OUTSIDE.iter().map(|address| address.parse().unwrap()).collect();
         let mut clients = vec![(PortId::Host, own_host().node_ips), (PortId::Uplink, outside)];

@@ -431,7 +431,7 @@ impl Hns {
             };
             if kept.is_some() && says_gone {
                 state.note(Kind::Endpoint, &kept, What::Ids);
-                // With an id that HNS has chosen, the process takes it for one of another program when it is listed again.
+                // If HNS chose its id, the process counts it as foreign when it is listed again.
                 state.witness.foreign.extend(Some(*id).filter(|id| !proxy::identity::is_ours(*id)));
             }
         }

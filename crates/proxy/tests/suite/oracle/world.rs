@@ -315,8 +315,8 @@ impl World {
         }
     }
 
-    /// Where HNS is as the cluster wants it, new connections reach backends. In a step without mistakes of HNS or changes by other programs, a
-    /// connection whose backend stays is not interrupted, if HNS modifies load balancers.
+    /// Checks that new connections reach backends if HNS is in sync. If HNS modifies load balancers in place, it also checks that the step did
+    /// not interrupt a connection whose backend stays. Steps with faults of HNS or changes by other programs are excluded from that.
     fn connect(&mut self, undisturbed: bool) {
         let mut state = self.hns.state();
         self.connections.follow();

@@ -1,4 +1,4 @@
-//! What a probe finds of an HNS that does something else than to refuse an id in use.
+//! Probes of an HNS that does not reject an id in use, but chooses another id or returns the existing object.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use hcn_emulator::{Emulator, testing};
 
 use super::*;
 
-/// What HNS does with the creation of a load balancer whose id it has seen before.
+/// How HNS answers the creation of a load balancer with an id that was requested before.
 #[derive(Clone, Copy)]
 enum SeenId {
     ChoosesAnother,
