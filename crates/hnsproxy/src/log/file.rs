@@ -49,7 +49,7 @@ pub struct LogFileStatus {
     pub path: PathBuf,
     /// Why it cannot be written.
     pub error: Option<String>,
-    /// Lines that went to standard error instead.
+    /// Lines that are missing in it: they went to standard error, or too many waited while it hung.
     pub lost_lines: u64,
 }
 
