@@ -112,6 +112,13 @@ fn hide_from_v1(emulator: &Emulator) {
     }
 }
 
+/// As [`hide_from_v1`], for the enumerations of the HCN (v2) API.
+fn hide_from_v2(emulator: &Emulator) {
+    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
+        emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
+    }
+}
+
 fn choose_ids(emulator: &Emulator) {
     emulator.change_quirks(|quirks| quirks.chooses_ids = [Kind::Endpoint, Kind::LoadBalancer].into());
 }
@@ -156,37 +163,29 @@ fn objects_with_ids_that_hns_chose_are_removed_although_the_v1_lists_lack_them()
     assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
 }
 
-#[test]
-fn objects_that_both_lists_lack_are_removed_by_their_ids() {
-    let hns = hns_of("latest", "L2Bridge");
-    hide_from_v1(&hns.emulator);
-    for kind in [Kind::LoadBalancer, Kind::Endpoint] {
-        hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
-    }
+/// Removes what a killed probe has left.
+fn clean_up_after_a_killed_probe(hns: &Hns) {
     let before = hns.objects();
-    let mut child = hang_at(&hns, 5, "--samples=1");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    hns.emulator.release();
-    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+    kill_at(hns, 5);
+    release_call(hns);
     assert_ne!(hns.objects(), before);
     hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
     assert_eq!(hns.objects(), before);
 }
 
 #[test]
+fn objects_that_both_lists_lack_are_removed_by_their_ids() {
+    let hns = hns_of("latest", "L2Bridge");
+    hide_from_v1(&hns.emulator);
+    hide_from_v2(&hns.emulator);
+    clean_up_after_a_killed_probe(&hns);
+}
+
+#[test]
 fn objects_that_the_v1_lists_lack_are_removed_by_their_ids_with_the_v1_api_too() {
     let hns = hns_of("server2019-rtm", "L2Bridge");
     hide_from_v1(&hns.emulator);
-    let before = hns.objects();
-    let mut child = hang_at(&hns, 5, "--samples=1");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    hns.emulator.release();
-    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
-    assert_ne!(hns.objects(), before);
-    hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
-    assert_eq!(hns.objects(), before);
+    clean_up_after_a_killed_probe(&hns);
 }
 
 #[test]
@@ -195,9 +194,7 @@ fn objects_with_ids_that_hns_chose_are_removed_although_no_list_has_them() {
         let hns = hns_of(build, "L2Bridge");
         choose_ids(&hns.emulator);
         hide_from_v1(&hns.emulator);
-        for kind in [Kind::LoadBalancer, Kind::Endpoint] {
-            hns.emulator.inject(Fault::of_each(Which::V2List(kind), Effect::Partial(0)));
-        }
+        hide_from_v2(&hns.emulator);
         let before = hns.objects();
         let survey = probe(&hns, &FLAGS).json();
         assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before), "{build}");
@@ -312,6 +309,20 @@ fn hang_at(hns: &Hns, write: u64, samples: &str) -> Child {
     child
 }
 
+/// Kills a probe at a write that hangs.
+fn kill_at(hns: &Hns, write: u64) {
+    let mut child = hang_at(hns, write, "--samples=1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Releases the call that a killed probe has left, which HNS carries out all the same. Waits for its end: it must not be taken for a call of the
+/// next probe.
+fn release_call(hns: &Hns) {
+    hns.emulator.release();
+    wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+}
+
 #[test]
 fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
     let others = |emulator: &Emulator| {
@@ -326,12 +337,8 @@ fn cleanup_removes_what_a_probe_leaves_that_is_killed_at_any_write() {
             let hns = hns_of(build, "L2Bridge");
             change(&hns.emulator);
             let before = hns.objects();
-            let mut child = hang_at(&hns, write, "--samples=1");
-            child.kill().unwrap();
-            child.wait().unwrap();
-            // HNS carries out the call all the same.
-            hns.emulator.release();
-            wait_until("the call to end", || hns.emulator.hung_calls(), |calls| *calls == 0);
+            kill_at(&hns, write);
+            release_call(&hns);
             hnsproxy(&["probe", &hns.flag(), "--cleanup"]).expect(0);
             assert_eq!(hns.objects(), before, "{build}, write {write}");
         }
@@ -355,10 +362,8 @@ fn a_probe_removes_its_objects_after_an_error_at_any_write() {
 fn a_second_probe_removes_the_objects_of_a_killed_one_first() {
     let hns = hns_of("latest", "L2Bridge");
     let before = hns.objects();
-    let mut child = hang_at(&hns, 4, "--samples=1");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    hns.emulator.clear_faults();
+    kill_at(&hns, 4);
+    release_call(&hns);
     assert_ne!(hns.objects(), before);
     let survey = probe(&hns, &FLAGS).expect(0).json();
     assert_eq!((answer(&survey, "removed"), hns.objects()), (pair("none", "expected"), before));
@@ -378,10 +383,24 @@ fn a_probe_that_is_interrupted_removes_its_objects() {
     assert_eq!(hns.objects(), before);
 }
 
+/// Sends SIGINT. On Linux, waits until the process has handled it: otherwise the probe may go on with another write.
 #[cfg(unix)]
 fn interrupt(child: &Child) {
+    #[cfg(target_os = "linux")]
+    let before = signals_handled(child);
     let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signal.success());
+    #[cfg(target_os = "linux")]
+    wait_until("the signal to be handled", || signals_handled(child), |now| now.is_none() || *now > before);
+}
+
+/// How often the thread that handles signals has waited for one. `None` if the process has ended.
+#[cfg(target_os = "linux")]
+fn signals_handled(child: &Child) -> Option<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).ok()?;
+    let mut all = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+    let status = all.find(|status| status.starts_with("Name:\tctrl-c\n"))?;
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
 }
 
 #[cfg(unix)]
@@ -391,10 +410,8 @@ fn a_probe_whose_removal_takes_longer_than_a_shutdown_removes_its_objects() {
         let hns = hns_of("server2019", "L2Bridge");
         let before = hns.objects();
         if flags == ["--cleanup"] {
-            let mut killed = hang_at(&hns, 4, "--samples=1");
-            killed.kill().unwrap();
-            killed.wait().unwrap();
-            hns.emulator.clear_faults();
+            kill_at(&hns, 4);
+            release_call(&hns);
         }
         // The first deletion of the removal, or the third creation.
         let write = if flags == ["--cleanup"] { 1 } else { 3 };
