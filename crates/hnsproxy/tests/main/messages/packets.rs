@@ -62,9 +62,21 @@ fn a_client_on_the_node_and_a_load_balancer_with_a_deleted_endpoint_in_an_overla
     check("overlay", &overlay(), "192.168.77.1", "10.96.0.20:80/TCP", &["--network=vxlan0"]);
 }
 
+fn overlay_host() -> Value {
+    serde_json::from_slice(&fs::read(file("packets/overlay-host.json")).unwrap()).unwrap()
+}
+
+/// What is assumed of a packet of a client to the load balancer of a host.
+fn assumed(host: &Value, client: &str) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("host.json");
+    fs::write(&path, host.to_string()).unwrap();
+    explain(&emulated(&path), client, "10.96.0.20:80/TCP", &["-o=json"]).expect(0).json()["assumed"].take()
+}
+
 #[test]
 fn what_is_assumed_of_outbound_nat_and_of_provider_addresses_is_named() {
-    let mut host: Value = serde_json::from_slice(&fs::read(file("packets/overlay-host.json")).unwrap()).unwrap();
+    let mut host = overlay_host();
     let objects = host["objects"].as_array_mut().unwrap();
     let [_, pod, remote, _] = objects.as_mut_slice() else { panic!("{objects:#?}") };
     remote["Policies"][1]["Settings"]["ProviderAddress"] = "10.244.2.21".into();
@@ -73,12 +85,8 @@ fn what_is_assumed_of_outbound_nat_and_of_provider_addresses_is_named() {
     client["IpConfigurations"][0]["IpAddress"] = "10.244.1.12".into();
     client["Policies"] = json!([{"Type": "OutBoundNAT", "Settings": {"Exceptions": ["10.244.2.0/24"]}}]);
     objects.insert(2, client);
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("host.json");
-    fs::write(&path, host.to_string()).unwrap();
-    let answer = explain(&emulated(&path), "10.244.1.12", "10.96.0.20:80/TCP", &["-o=json"]).expect(0).json();
     assert_eq!(
-        answer["assumed"],
+        assumed(&host, "10.244.1.12"),
         json!([
             "an OutBoundNAT policy does not translate packets that stay on the node",
             "a remote endpoint whose provider address is its own address is reached without VXLAN",
@@ -90,18 +98,14 @@ fn what_is_assumed_of_outbound_nat_and_of_provider_addresses_is_named() {
 
 #[test]
 fn what_is_assumed_of_internal_and_of_several_load_balancers_is_named() {
-    let mut host: Value = serde_json::from_slice(&fs::read(file("packets/overlay-host.json")).unwrap()).unwrap();
+    let mut host = overlay_host();
     let mut internal = host["objects"].as_array().unwrap().last().unwrap().clone();
     internal["ID"] = "00000000-0000-4000-8000-000000000102".into();
     internal["PortMappings"][0]["Flags"] = 1.into();
     host["objects"].as_array_mut().unwrap().last_mut().unwrap()["PortMappings"][0]["Flags"] = 2.into();
     host["objects"].as_array_mut().unwrap().insert(0, internal);
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("host.json");
-    fs::write(&path, host.to_string()).unwrap();
-    let answer = explain(&emulated(&path), "192.0.2.1", "10.96.0.20:80/TCP", &["-o=json"]).expect(0).json();
     assert_eq!(
-        answer["assumed"],
+        assumed(&host, "192.0.2.1"),
         json!([
             "packets from outside of the node do not match an internal load balancer",
             "packets from outside match the rules of the host port",

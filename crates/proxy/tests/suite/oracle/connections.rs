@@ -129,9 +129,8 @@ impl Connections {
         let (first, answer) = switch::kinds(frontend.protocol);
         let (verdict, trace) = self.switch.process_with_trace(port, &build(first, from, to), Instant(0));
         if backends.is_empty() {
-            let reaches_pod = matches!(&verdict, Verdict::Deliver(sent) if matches!(sent.port, PortId::Endpoint(_)));
             // A load balancer of another program may stay.
-            return if reaches_pod && snapshot.on(*frontend).next().is_none() {
+            return if switch::reaches_pod(&verdict) && snapshot.on(*frontend).next().is_none() {
                 Err(format!("reaches a pod without a backend: {verdict:?}"))
             } else {
                 Ok(())
@@ -154,12 +153,7 @@ impl Connections {
         if !backends.contains(&backend) {
             return Err(format!("reaches {backend} instead of {backends:?}"));
         }
-        let reply = self.send(delivery.port, answer, sent.destination, sent.source);
-        let Verdict::Deliver(reply) = reply else { return Err(format!("the reply: {reply:?}")) };
-        let replied = tuple(&reply.packet);
-        if (reply.port, replied) != (port, Tuple { source: to, destination: from, ..sent }) {
-            return Err(format!("the reply is from {} to {} of {}", replied.source, replied.destination, reply.port));
-        }
+        switch::check_reply(&mut self.switch, &delivery, answer, port, from, to)?;
         let kind = if first == PacketKind::Syn { PacketKind::Ack } else { first };
         let sent = self.send(port, kind, from, to);
         let (frontend, wanted) = (*frontend, wanted.clone());

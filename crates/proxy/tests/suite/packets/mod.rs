@@ -78,8 +78,7 @@ impl World {
         let targets: BTreeSet<IpAddr> = spec.targets.iter().filter_map(|target| target.address()).collect();
         let verdict = self.send(port, request, from, to);
         if targets.is_empty() {
-            let is_to_pod = matches!(&verdict, Verdict::Deliver(sent) if matches!(sent.port, PortId::Endpoint(_)));
-            assert!(!is_to_pod, "{what} has no backend: {verdict:?}");
+            assert!(!switch::reaches_pod(&verdict), "{what} has no backend: {verdict:?}");
             return;
         }
         let delivery = match verdict {
@@ -95,9 +94,8 @@ impl World {
             assert!(matches!(delivery.port, PortId::Endpoint(_)), "{what} leaves this node");
             assert!(sent.source == from || !is_dsr, "{what} has the source {}", sent.source);
         }
-        let answer = self.send(delivery.port, reply, sent.destination, sent.source);
-        let Verdict::Deliver(answer) = answer else { panic!("reply to {what}: {answer:?}") };
-        assert_eq!((answer.port, tuple(&answer.packet)), (port, Tuple { source: to, destination: from, ..sent }));
+        let replied = switch::check_reply(&mut self.switch, &delivery, reply, port, from, to);
+        assert_eq!(replied, Ok(()), "{what}");
     }
 
     /// The backend that a delivered packet reaches.
