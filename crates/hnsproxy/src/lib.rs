@@ -26,6 +26,7 @@ pub mod http_client;
 pub mod instance_lock;
 pub mod log;
 pub mod metrics;
+pub mod mutex;
 pub mod output;
 pub mod packet;
 pub mod panic_hook;

@@ -2,7 +2,7 @@
 //! cancelled, so a process that waits for one that hangs ends without it.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use hcn::SlowCall;
 use tracing::error;
 
 use crate::log;
+use crate::mutex::lock;
 
 /// Exit code: shutdown was requested, and the process ended before it was complete, because it took too long or was requested a second time. An
 /// HNS call may have been left behind: HNS may still carry it out. The next start finds what HNS has.
@@ -163,10 +164,6 @@ impl Shutdown {
         kill_plugins();
         std::process::exit(i32::from(ABANDONED));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::rotation::rotate;
 use crate::cli::LogFileSettings;
+use crate::mutex::lock;
 
 /// A backup tool locks a file for seconds.
 const FIRST_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -131,10 +132,6 @@ impl LogFile {
             self.spawn(Self::retry);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl OpenLog {

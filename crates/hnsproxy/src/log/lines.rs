@@ -1,7 +1,7 @@
 //! Writes the entries of the log as components of Kubernetes do.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use jiff::Zoned;
@@ -15,6 +15,7 @@ use super::klog;
 use super::record::Record;
 use super::repeats::Repeats;
 use crate::config::LogFormat;
+use crate::mutex::lock;
 
 pub(super) struct Lines {
     format: LogFormat,
@@ -33,9 +34,7 @@ impl Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-        let records = repeats.admit(Record::of(event), self.start.elapsed());
-        drop(repeats);
+        let records = lock(&self.repeats).admit(Record::of(event), self.start.elapsed());
         let now = Zoned::now();
         for record in records {
             let line = match self.format {

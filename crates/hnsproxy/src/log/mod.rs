@@ -9,7 +9,7 @@ mod repeats;
 mod rotation;
 
 use std::io::{self, IsTerminal, Stderr, Write};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use tracing::{Level, debug, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -21,6 +21,7 @@ use tracing_subscriber::{Layer, fmt, reload};
 
 use crate::cli::{LogArgs, LogFormat, LogStyle};
 use crate::config::Note;
+use crate::mutex::lock;
 use file::LogFile;
 pub use file::LogFileStatus;
 use lines::Lines;
@@ -53,7 +54,7 @@ struct StandardError;
 impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match TERMINAL.get() {
-            Some(terminal) => terminal.lock().unwrap_or_else(PoisonError::into_inner).write_above(line)?,
+            Some(terminal) => lock(terminal).write_above(line)?,
             None => io::stderr().write_all(line)?,
         }
         Ok(line.len())
@@ -77,7 +78,7 @@ pub fn start(args: &LogArgs) {
             let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log-file");
             let (writer, thread) = builder.finish(file);
             QUEUE.get_or_init(|| writer.error_counter());
-            *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+            *lock(&THREAD) = Some(thread);
             BoxMakeWriter::new(writer)
         }
         None => BoxMakeWriter::new(|| StandardError),
@@ -104,7 +105,7 @@ pub fn start(args: &LogArgs) {
 
 /// Ends the log: waits until the lines are written, at most about a second if the log file hangs. Further lines are lost.
 pub fn end() {
-    let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let thread = lock(&THREAD).take();
     drop(thread);
 }
 
@@ -117,7 +118,7 @@ pub fn has_live_line() -> bool {
 pub fn show_live(text: &str) {
     if let Some(terminal) = TERMINAL.get() {
         // Without the terminal, nobody reads it.
-        let _ = terminal.lock().unwrap_or_else(PoisonError::into_inner).show(text);
+        let _ = lock(terminal).show(text);
     }
 }
 
