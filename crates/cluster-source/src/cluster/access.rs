@@ -91,7 +91,7 @@ impl Access {
         Self::open_in(options, Environment::read())
     }
 
-    /// As [`open`](Self::open), but a kubeconfig that does not exist is no error: the installer of the node may write it later. Until then no
+    /// As [`open`](Self::open), but accepts a kubeconfig that does not exist: the installer of the node may write it later. Until then no
     /// client can be created.
     ///
     /// # Errors

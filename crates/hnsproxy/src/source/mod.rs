@@ -73,7 +73,7 @@ impl Source {
         Self::with(args, config, Access::open)
     }
 
-    /// As [`of`](Self::of), at the start of the process: a kubeconfig that does not exist yet is waited for.
+    /// As [`of`](Self::of), at the start of the process: waits for a kubeconfig that does not exist yet.
     ///
     /// # Errors
     /// As [`of`](Self::of).

@@ -14,7 +14,7 @@ use crate::source_vip::SourceVipAbsent;
 pub(super) struct SourceVipSearch {
     /// The overlay network, and the address of the endpoint in it.
     found: Option<(Guid, IpAddr)>,
-    /// Set while the network has no such endpoint.
+    /// Set while the network has none of the endpoints.
     absent: Option<SourceVipAbsent>,
 }
 
@@ -27,7 +27,7 @@ impl SourceVipSearch {
         self.absent.as_ref()
     }
 
-    /// Looks for the first of these endpoints that a network has. `overlay` is the id and the name of the network; `None` if there is no overlay
+    /// Looks for the first of these endpoints that a network has. `overlay` is the id and the name of the network; `None` without an overlay
     /// network, or if it is missing now: it may return with its endpoints.
     pub(super) fn search(
         &mut self,

@@ -77,7 +77,7 @@ pub(super) fn device(namespace: &Namespace, address: IpAddr) -> Result<SyncDevic
     Ok(device)
 }
 
-/// Forwards the packets of a device until it is told to stop.
+/// Forwards the packets of a device until it is stopped.
 fn read(shared: &Shared, host: IpAddr, device: &SyncDevice, stop: &InterruptEvent) {
     let mut buffer = vec![0; MAX_PACKET];
     loop {

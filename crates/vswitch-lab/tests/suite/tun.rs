@@ -129,7 +129,7 @@ fn a_feed_that_ends_is_an_error() {
         if let Some(error) = driver.take_error() {
             break error;
         }
-        assert!(begin.elapsed() < BOUND, "no error");
+        assert!(begin.elapsed() < BOUND, "timeout waiting for the error of the driver");
         std::thread::yield_now();
     };
     assert_eq!(error.to_string(), "change feed ended: more than 1 changes were waiting; subscribe again");

@@ -103,7 +103,7 @@ impl Absence {
         Self(read(client, kind, scratch::absent()).err())
     }
 
-    /// Whether an error means that there is no such object.
+    /// Whether an error means that the object does not exist.
     fn explains(&self, error: &Error) -> bool {
         if error.class() == Class::Unavailable {
             return false;
