@@ -1,4 +1,4 @@
-//! The checks of a probe. Each has one short answer.
+//! The checks: questions to HNS. Each has one short answer.
 
 use hcn::Error;
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ macro_rules! checks {
     ($($name:ident: $text:literal;)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
-        pub(crate) enum Check { $(#[doc = $text] $name,)* }
+        pub enum Check { $(#[doc = $text] $name,)* }
 
         impl Check {
-            pub(crate) fn text(self) -> &'static str {
+            pub fn text(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
         }
@@ -46,14 +46,14 @@ checks! {
 }
 
 /// The answer of HNS to a check.
-pub(crate) struct Answer {
+pub struct Answer {
     /// One of a few words, or a code such as `0x803b0013`.
-    pub(crate) observed: String,
-    pub(crate) detail: Option<String>,
+    pub observed: String,
+    pub detail: Option<String>,
 }
 
 impl Answer {
-    pub(crate) fn with(observed: &str, detail: Option<String>) -> Self {
+    pub fn with(observed: &str, detail: Option<String>) -> Self {
         Self { observed: observed.to_owned(), detail }
     }
 }
@@ -79,27 +79,27 @@ impl From<&Error> for Answer {
 }
 
 /// The answers of checks that are no error codes.
-pub(crate) mod answer {
-    pub(crate) const ALL: &str = "all";
-    pub(crate) const SOME_NOT: &str = "some not";
-    pub(crate) const SAME: &str = "the same";
-    pub(crate) const DIFFERENT: &str = "different";
-    pub(crate) const UPPER_CASE: &str = "upper case";
-    pub(crate) const LOWER_CASE: &str = "lower case";
-    pub(crate) const BOTH_CASES: &str = "both cases";
-    pub(crate) const KEPT: &str = "kept";
-    pub(crate) const CHANGED: &str = "changed";
-    pub(crate) const CHOSEN_BY_HNS: &str = "chosen by HNS";
-    pub(crate) const PRESENT: &str = "present";
-    pub(crate) const MISSING: &str = "missing";
-    pub(crate) const OTHER_BACKENDS: &str = "other backends";
-    pub(crate) const SUCCEEDS: &str = "succeeds";
-    pub(crate) const MEMBER_DROPPED: &str = "succeeds without it";
-    pub(crate) const NO_EFFECT: &str = "succeeds without effect";
-    pub(crate) const SECOND_ATTEMPT: &str = "succeeds at the second attempt";
-    pub(crate) const LEFT: &str = "succeeds and leaves it";
-    pub(crate) const IN_ENVELOPE: &str = "fails in the envelope only";
-    pub(crate) const NO_CODE: &str = "fails without a code";
-    pub(crate) const NONE: &str = "none";
-    pub(crate) const NOT_CONFIRMED: &str = "not confirmed";
+pub mod answer {
+    pub const ALL: &str = "all";
+    pub const SOME_NOT: &str = "some not";
+    pub const SAME: &str = "the same";
+    pub const DIFFERENT: &str = "different";
+    pub const UPPER_CASE: &str = "upper case";
+    pub const LOWER_CASE: &str = "lower case";
+    pub const BOTH_CASES: &str = "both cases";
+    pub const KEPT: &str = "kept";
+    pub const CHANGED: &str = "changed";
+    pub const CHOSEN_BY_HNS: &str = "chosen by HNS";
+    pub const PRESENT: &str = "present";
+    pub const MISSING: &str = "missing";
+    pub const OTHER_BACKENDS: &str = "other backends";
+    pub const SUCCEEDS: &str = "succeeds";
+    pub const MEMBER_DROPPED: &str = "succeeds without it";
+    pub const NO_EFFECT: &str = "succeeds without effect";
+    pub const SECOND_ATTEMPT: &str = "succeeds at the second attempt";
+    pub const LEFT: &str = "succeeds and leaves it";
+    pub const IN_ENVELOPE: &str = "fails in the envelope only";
+    pub const NO_CODE: &str = "fails without a code";
+    pub const NONE: &str = "none";
+    pub const NOT_CONFIRMED: &str = "not confirmed";
 }

@@ -2,16 +2,16 @@
 
 use hcn::Version;
 
-use super::check::{Answer, Check, answer};
-use super::survey::{Finding, Verdict};
+use crate::check::{Answer, Check, answer};
+use crate::survey::{Finding, Verdict};
 
 /// The expected answer to a check, for a range of versions.
-pub(super) struct Expectation {
-    pub check: Check,
-    pub from: Version,
-    pub through: Version,
-    pub answers: &'static [&'static str],
-    pub source: &'static str,
+struct Expectation {
+    check: Check,
+    from: Version,
+    through: Version,
+    answers: &'static [&'static str],
+    source: &'static str,
 }
 
 const FIRST: Version = Version::new(0, 0);
@@ -22,7 +22,7 @@ const RELIED_ON: &str = "hnsproxy relies on it";
 
 macro_rules! expectations {
     ($($check:ident, $from:expr => $through:expr, [$($answer:expr),*], $source:expr;)*) => {
-        pub(super) const ALL: &[Expectation] = &[$(Expectation {
+        const ALL: &[Expectation] = &[$(Expectation {
             check: Check::$check, from: $from, through: $through, answers: &[$($answer),*], source: $source,
         }),*];
     };
@@ -62,7 +62,7 @@ expectations! {
 }
 
 /// Compares an answer with what is known of a version.
-pub(super) fn judge(check: Check, version: Version, answer: impl Into<Answer>) -> Finding {
+pub fn judge(check: Check, version: Version, answer: impl Into<Answer>) -> Finding {
     let Answer { observed, detail } = answer.into();
     let known = ALL.iter().find(|one| one.check == check && (one.from..=one.through).contains(&version));
     let verdict = match known {
