@@ -26,6 +26,11 @@ pub fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
         quirks.chooses_ids = ids.into_iter().filter(is_chosen).map(|(_, kind)| kind).collect();
         quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
         quirks.silent_load_balancer_delete = observed(Check::Delete) == Some(answer::LEFT);
+        quirks.silent_delete = observed(Check::DeleteEndpoint) == Some(answer::LEFT);
+        let fails = |check| observed(check).is_some_and(|observed| observed.starts_with("0x"));
+        quirks.leaks_ports = fails(Check::FreedPort) && !fails(Check::FreedFrontend);
+        quirks.remote_blocks_local = fails(Check::LocalAddressOfRemote);
+        quirks.wants_attached_backends = fails(Check::UnattachedBackend);
     });
     if let Some(code) = observed(Check::Modify).and_then(|observed| observed.strip_prefix("0x")) {
         let code = u32::from_str_radix(code, 16).map_err(|error| format!("invalid code of modify: {error}"))?;

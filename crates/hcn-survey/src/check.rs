@@ -43,6 +43,33 @@ checks! {
     DeleteUnknownEndpoint: "deleting an unknown endpoint through v1";
     Measurement: "creating and deleting objects repeatedly";
     Removed: "objects of the probe after its end";
+    V1Lists: "the lists of the HNS v1 API are lists in an envelope";
+    EmptyFilter: "a filter without a match returns an empty list";
+    UnknownNetworkId: "opening an unknown network";
+    UnknownEndpoint: "opening an unknown endpoint";
+    NetworkName: "a network is found by its name in any case";
+    RemoteEndpoint: "a remote endpoint keeps address and flag, and is in both lists";
+    RemotePrefixLength: "prefix length of a remote endpoint outside the subnets of the network";
+    DeleteEndpoint: "deleting a remote endpoint";
+    LoadBalancerDocument: "a load balancer is returned as it was sent";
+    FreedFrontend: "creating a load balancer on the frontend of a deleted one";
+    FreedPort: "creating a load balancer without an address on the port of a deleted one";
+    NoInternalPort: "creating a load balancer without an internal port";
+    UnattachedBackend: "creating a load balancer with a local backend that is not attached";
+    ReferencedEndpoint: "an endpoint that is a backend can be deleted, and then its load balancer";
+    DeleteNetwork: "deleting a network deletes its endpoints, and load balancers without other backends";
+    V1Deletion: "deleting a load balancer through v1 deletes it in v2";
+    InvalidJson: "creating a load balancer by settings that are not JSON";
+    UnknownMemberOfNamespace: "creating a namespace with an unknown member";
+    LocalAddress: "creating a local endpoint with the address of another";
+    LocalAddressOfRemote: "creating a local endpoint with the address of a remote one";
+    ChosenAddress: "a local endpoint gets an address and a MAC address of its network";
+    V1Schema: "the HCN (v2) API accepts a network in the v1 schema";
+    Namespace: "an endpoint is added to a namespace and removed";
+    EndpointPolicies: "policies of an endpoint are replaced by type";
+    MappedPort: "mapping an external port a second time";
+    RemoteSubnet: "a route to a remote subnet is added to a network and removed";
+    Attachment: "an endpoint of the HNS v1 API is attached to the host, and has statistics";
 }
 
 /// The answer of HNS to a check.
@@ -101,5 +128,9 @@ pub mod answer {
     pub const IN_ENVELOPE: &str = "fails in the envelope only";
     pub const NO_CODE: &str = "fails without a code";
     pub const NONE: &str = "none";
+    pub const YES: &str = "yes";
+    pub const NO: &str = "no";
+    /// What the check needs could not be made.
+    pub const NOT_ASKED: &str = "not asked";
     pub const NOT_CONFIRMED: &str = "not confirmed";
 }
