@@ -19,10 +19,12 @@ use proxy::{
     ServiceCondition, Settings, SourceVip,
 };
 use tracing::{debug, info, warn};
+use vswitch::Node;
 
 use crate::hns::{Hns, HnsApi};
 use crate::log;
 use crate::metrics::Metrics;
+use crate::packet::Observation;
 use crate::status::{NodeStatus, NotReady, Pace, Status};
 
 pub struct Session {
@@ -283,6 +285,25 @@ impl Session {
     pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
         let now = self.now();
         self.reconciler.explain(service, now)
+    }
+
+    /// What was observed in HNS so far, to explain a packet.
+    ///
+    /// # Errors
+    /// Why nothing is known yet.
+    pub fn observation(&self) -> Result<Observation, &'static str> {
+        let (networks, observed) = (self.reconciler.networks(), self.reconciler.observed());
+        if !networks.any_known() || !observed.has_listed_load_balancers() {
+            return Err("HNS has not been read yet; see /readyz\n");
+        }
+        if self.host.node_ips.is_empty() {
+            return Err("the addresses of the node are not known yet; see /readyz\n");
+        }
+        let node = Node {
+            addresses: self.host.node_ips.clone(),
+            host_endpoints: vec![self.settings.root_endpoint_name.clone()],
+        };
+        Ok(Observation { networks: networks.clone(), observed: observed.clone(), node })
     }
 
     /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second

@@ -23,7 +23,7 @@ use crate::config::{Flags, HEADING, takes_value_after_equals};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
-pub use packet::{ExplainPacketArgs, To};
+pub use packet::ExplainPacketArgs;
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 

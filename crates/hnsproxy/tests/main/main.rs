@@ -19,6 +19,7 @@ mod live;
 mod log_file;
 mod messages;
 mod networks;
+mod packets;
 mod probe;
 mod reported;
 mod serve;
