@@ -11,7 +11,8 @@ use windows_service::service::{
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
-use super::{EVENT_SOURCE, ServiceDefinition, ServiceError};
+use super::event_log::SOURCE;
+use super::{ServiceDefinition, ServiceError};
 use crate::output;
 
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -78,8 +79,8 @@ pub fn install(definition: &ServiceDefinition) -> Result<(), ServiceError> {
     )?;
     optional("the same after an exit with an error", service.set_failure_actions_on_non_crash_failures(true))?;
     optional(
-        &format!("the source {EVENT_SOURCE} of events in the Application log"),
-        windows_event_log::register(EVENT_SOURCE),
+        &format!("the source {SOURCE} of events in the Application log"),
+        windows_event_log::register(SOURCE),
     )?;
     print(&format!("start it with: sc.exe start {name}"))?;
     print("the working directory of a service is System32: use absolute paths in its arguments")
@@ -104,8 +105,8 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
     }
     stop(name, &service)?;
     service.delete().map_err(|error| failed(format!("delete service {name}"), error))?;
-    if let Err(error) = windows_event_log::unregister(EVENT_SOURCE) {
-        print(&format!("cannot remove the source {EVENT_SOURCE} of events: {error}"))?;
+    if let Err(error) = windows_event_log::unregister(SOURCE) {
+        print(&format!("cannot remove the source {SOURCE} of events: {error}"))?;
     }
     print(&format!("deleted service {name}, which ran {command_line}; HNS keeps its state"))
 }

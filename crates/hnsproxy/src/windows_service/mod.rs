@@ -3,6 +3,7 @@
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
 //! at the end. [`install`] and [`uninstall`] print each change that they make.
 
+pub mod event_log;
 mod lifecycle;
 #[cfg(windows)]
 mod manager;
@@ -12,11 +13,7 @@ mod service;
 #[cfg(windows)]
 pub use manager::{install, uninstall};
 #[cfg(windows)]
-pub use service::{report_to_event_log, run};
-
-/// The source of events in the event log of Windows.
-#[cfg(windows)]
-const EVENT_SOURCE: &str = "hnsproxy";
+pub use service::run;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -66,9 +63,6 @@ pub struct ServiceDefinition {
 pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     Err(ServiceError::NotWindows)
 }
-
-#[cfg(not(windows))]
-pub fn report_to_event_log(_message: &str) {}
 
 /// # Errors
 /// Always: this is not Windows.
