@@ -24,6 +24,7 @@ pub mod fuzzing;
 pub mod hns;
 pub mod http_client;
 pub mod instance_lock;
+pub mod last_state;
 pub mod log;
 pub mod metrics;
 pub mod mutex;

@@ -32,11 +32,11 @@ pub mod source_vip;
 
 pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
-pub use foreign_writer::{ForeignWriter, Writer};
+pub use foreign_writer::{ForeignWriter, RepeatedLoss, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};
-pub use observe::{Cause, Drift};
+pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};

@@ -17,6 +17,8 @@ use crate::config::{self, Config};
 use crate::environment::{host, settings};
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::instance_lock;
+use crate::last_state::StateFile;
 use crate::metrics::Metrics;
 use crate::serve::ExplainRequest;
 use crate::session::{AuditProgress, Session};
@@ -88,7 +90,9 @@ impl<'a> ControlLoop<'a> {
         let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
         let feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, None);
-        let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
+        let state_file = StateFile::new(instance_lock::state_file(&args.proxy.hns.hns));
+        let session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
+        let mut session = session.with_state_file(state_file);
         if let Some(before) = before {
             session.inherit(before);
         }

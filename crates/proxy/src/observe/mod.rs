@@ -31,7 +31,7 @@ use smol_str::SmolStr;
 
 use crate::dirty::Dirty;
 use crate::frontend::Frontend;
-use crate::identity::{Content, LoadBalancerContent};
+use crate::identity::{Content, LoadBalancerContent, is_ours};
 use skipped::Skipped;
 use verification::Verification;
 
@@ -41,6 +41,14 @@ pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 pub use read::{DeferrableReads, Extent};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
+
+/// The number of objects in HNS that have ids of hnsproxy. Adopted ones have the ids of another program, also after a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdentifiedObjects {
+    pub load_balancers: usize,
+    /// Remote endpoints.
+    pub endpoints: usize,
+}
 
 /// The endpoints of our networks and the load balancers of the host, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +64,8 @@ pub struct Observed {
     perhaps_referenced: FxHashSet<Guid>,
     /// Objects whose deletion failed and may have taken effect. Until the next list, they are not relied on.
     perhaps_deleted: FxHashSet<Guid>,
+    /// Objects that hnsproxy has deleted since the last list of their kind. HNS may keep an object although the deletion succeeds.
+    deleted: BTreeSet<(Kind, Guid)>,
     /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
     perhaps_created: BTreeSet<(Kind, Guid)>,
     /// Foreign load balancers whose modification failed and may have taken effect, with the attempted contents. The next list reads them: with
@@ -179,6 +189,13 @@ impl Observed {
 
     pub fn has_load_balancers_of_ours(&self) -> bool {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
+    }
+
+    /// Counts the objects with ids of hnsproxy. The cost grows with the number of objects.
+    pub fn identified(&self) -> IdentifiedObjects {
+        let load_balancers = self.load_balancers.keys().filter(|id| is_ours(**id)).count();
+        let endpoints = self.endpoints.iter().filter(|(id, known)| known.remote && is_ours(**id)).count();
+        IdentifiedObjects { load_balancers, endpoints }
     }
 
     /// Whether these differences are at least half of our load balancers, or of our endpoints, and more than one.
@@ -325,6 +342,7 @@ impl Observed {
             return;
         }
         self.perhaps_created.retain(|(other, _)| *other != kind);
+        self.deleted.retain(|(other, _)| *other != kind);
         if kind == Kind::Endpoint {
             self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
         } else {
@@ -338,8 +356,20 @@ impl Observed {
         self.untrusted_ids.insert(id);
     }
 
+    /// Records that HNS has deleted an object for hnsproxy.
+    pub fn mark_deleted(&mut self, kind: Kind, id: Guid) {
+        self.deleted.insert((kind, id));
+    }
+
+    /// Records that HNS lists objects of a kind, deleted ones too. Another program may have changed those since the deletion.
+    fn distrust_kept(&mut self, kind: Kind, present: &FxHashSet<Guid>) {
+        let is_kept = |(of, id): &&(Kind, Guid)| *of == kind && present.contains(id);
+        self.untrusted_ids.extend(self.deleted.iter().filter(is_kept).map(|(_, id)| *id));
+    }
+
     /// Adds or replaces an endpoint that hnsproxy has written. The id of a new one identifies its content.
     pub fn insert_written_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
+        self.deleted.remove(&(Kind::Endpoint, id));
         if !self.endpoints.contains_key(&id) {
             self.untrusted_ids.remove(&id);
         }
@@ -348,6 +378,7 @@ impl Observed {
 
     /// As [`insert_written_endpoint`](Self::insert_written_endpoint), for a load balancer. A modification in place does not change what the id shows.
     pub fn insert_written_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
+        self.deleted.remove(&(Kind::LoadBalancer, id));
         if !self.load_balancers.contains_key(&id) {
             self.untrusted_ids.remove(&id);
         }
