@@ -191,7 +191,7 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
     assert_eq!(of("auto").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
     let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
     assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
-    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%SOURCE_VIP%"] {
+    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%%", "%A%B%"] {
         let error = of(text).unwrap_err().to_string();
         assert_eq!(
             error,
@@ -200,6 +200,16 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
                  endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto"
             )
         );
+    }
+}
+
+#[test]
+fn a_variable_without_a_value_in_the_source_vip_means_auto() {
+    for text in ["%HNSPROXY_UNSET%", "$(HNSPROXY_UNSET)"] {
+        let config = by_file(&[], &format!("winkernel: {{sourceVip: '{text}'}}")).unwrap();
+        assert_eq!(config.to_v1alpha1()["winkernel"]["sourceVip"], "auto");
+        assert_eq!(config.winkernel.source_vip, by_flags(&["--source-vip=auto"]).unwrap().winkernel.source_vip);
+        assert_eq!(notes(&config, Level::WARN), [format!("{text} in the source VIP was not expanded: using auto")]);
     }
 }
 
