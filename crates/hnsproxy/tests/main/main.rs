@@ -14,7 +14,6 @@ mod emulator;
 mod explain;
 mod files;
 mod hns;
-mod installers;
 mod live;
 mod log_file;
 mod messages;
