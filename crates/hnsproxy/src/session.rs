@@ -21,8 +21,10 @@ use proxy::{
 use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
+use crate::host_local::HostLocal;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, Status};
 
 pub struct Session {
@@ -48,6 +50,7 @@ pub struct Session {
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
+    reservations: Reservations,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +98,7 @@ impl Session {
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
+            reservations: Reservations::default(),
         }
     }
 
@@ -103,6 +107,18 @@ impl Session {
     pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
         self
+    }
+
+    /// Reserves the source VIP there if no endpoint has it.
+    #[must_use]
+    pub fn with_host_local(mut self, host_local: HostLocal) -> Self {
+        self.reservations = Reservations::of(host_local);
+        self
+    }
+
+    /// Releases all addresses that were reserved as source VIP. No load balancer may have them.
+    pub fn release_reservations(&self) {
+        self.reservations.release_others(None);
     }
 
     /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of
@@ -183,7 +199,7 @@ impl Session {
     }
 
     /// Logs and counts what was found. Audits again if HNS does not have the API in use. Returns whether the audit paused.
-    fn handle_audit(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
+    fn handle_audit(&mut self, mut result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no HCN v2 API, using the HNS v1 API");
@@ -206,6 +222,13 @@ impl Session {
         }
         self.report_drift();
         self.log_choices();
+        if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
+            if self.reservations.answer(&mut self.reconciler) {
+                return self.audit().map(|()| false);
+            }
+            // It says now why no address was reserved.
+            self.reconciler.source_vip_absent().into_iter().for_each(|now| absent.clone_from(now));
+        }
         result.map(|found| found.paused)
     }
 
@@ -225,10 +248,10 @@ impl Session {
                 format!("network {:?} chosen for pattern {pattern:?} (known: {known})", named.name)
             })
             .collect();
-        if let (Some(endpoints @ SourceVip::Endpoints(_)), Some(address)) =
+        if let (Some(found @ (SourceVip::Endpoints(_) | SourceVip::Auto)), Some(address)) =
             (&self.settings.source_vip, self.reconciler.source_vip())
         {
-            choices.insert(format!("source VIP {address} found for {endpoints}"));
+            choices.insert(format!("source VIP {address} found for {found}"));
         }
         choices
     }
@@ -323,6 +346,7 @@ impl Session {
             outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
         let continues = matches!(next, Next::At(time) if time <= now);
         self.pace.record(now, self.now(), written.count(), continues);
+        self.reservations.release(&self.reconciler);
         self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();

@@ -123,6 +123,10 @@ pub struct ProxyArgs {
     /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
     #[arg(long)]
     pub node_ip_as_source_vip: bool,
+    /// The folder of the reservations of host-local IPAM (its `dataDir`), in which --source-vip=auto reserves an address if no endpoint has the
+    /// source VIP. Default on Windows: C:\\var\\lib\\cni\\networks, if it has a folder of the network.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub host_local_dir: Option<PathBuf>,
     #[command(flatten)]
     pub log_output: LogOutputArgs,
     #[command(flatten)]

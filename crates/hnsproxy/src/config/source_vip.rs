@@ -4,9 +4,6 @@ use proxy::SourceVip;
 
 use super::kind::ip;
 
-/// The endpoints of `auto`: that of Calico, and that of the Windows Machine Config Operator.
-const WELL_KNOWN: [&str; 2] = ["Calico_ep", "VIPEndpoint"];
-
 /// The source VIP that hnsproxy finds itself.
 pub(super) const AUTO: &str = "auto";
 
@@ -22,7 +19,7 @@ pub(super) fn variable(text: &str) -> Option<&str> {
 /// `None` if the text has no form of a source VIP.
 pub(super) fn parse(text: &str) -> Option<SourceVip> {
     if text == AUTO {
-        return Some(SourceVip::Endpoints(WELL_KNOWN.into_iter().map(Into::into).collect()));
+        return Some(SourceVip::Auto);
     }
     let Some(list) = text.strip_prefix("endpoint:") else { return ip(text).map(SourceVip::Address) };
     let names: Vec<_> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Into::into).collect();

@@ -188,7 +188,7 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
     assert_eq!(of("010.0.0.1").unwrap(), Some(SourceVip::Address([10, 0, 0, 1].into())));
     assert_eq!(of("endpoint:Calico_ep").unwrap(), endpoints(&["Calico_ep"]));
     assert_eq!(of("endpoint: Calico_ep, VIPEndpoint,").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
-    assert_eq!(of("auto").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    assert_eq!(of("auto").unwrap(), Some(SourceVip::Auto));
     let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
     assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
     for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%%", "%A%B%"] {

@@ -22,6 +22,7 @@ mod probe;
 mod reported;
 mod serve;
 mod slow_hns;
+mod source_vip;
 #[path = "../support/mod.rs"]
 mod support;
 mod writers;

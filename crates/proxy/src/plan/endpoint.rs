@@ -210,6 +210,11 @@ impl Planner<'_> {
     }
 }
 
+/// The content of the endpoint that hnsproxy or kube-proxy creates for a source VIP.
+pub(crate) fn source_vip_content(address: IpAddr, network: &Network, host: &Host) -> Content {
+    identity::endpoint_content(network.id, &endpoint_document(EndpointPurpose::SourceVip, address, network, host))
+}
+
 /// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
 fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
     let node_ip = host.node_ip(Family::of(address));

@@ -46,6 +46,7 @@ use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
 use crate::plan::{Constraints, FrontendStatus, Plan, Planner};
 use crate::settings::{Capabilities, Host, Settings};
+use crate::source_vip::{SourceVipAbsent, SourceVipRequest};
 
 use audit::Audit;
 use changes::PendingChanges;
@@ -227,6 +228,22 @@ impl Reconciler {
     /// The source address of translated traffic; `None` if the settings have none, or if its endpoint was not found yet.
     pub fn source_vip(&self) -> Option<IpAddr> {
         self.environment.source_vip()
+    }
+
+    /// What to reserve as source VIP, with [`set_reserved_source_vip`](Self::set_reserved_source_vip): set after an audit that has failed
+    /// because no endpoint has it.
+    pub fn source_vip_request(&self) -> Option<SourceVipRequest> {
+        self.environment.source_vip_request(&self.observed)
+    }
+
+    /// Sets the address that was reserved as source VIP, or why there is none. The next audit uses it.
+    pub fn set_reserved_source_vip(&mut self, reserved: Result<IpAddr, String>) {
+        self.environment.set_reserved_source_vip(reserved);
+    }
+
+    /// The endpoint that has the source VIP, if it is missing.
+    pub fn source_vip_absent(&self) -> Option<&SourceVipAbsent> {
+        self.environment.source_vip_absent()
     }
 
     pub fn observed(&self) -> &Observed {
