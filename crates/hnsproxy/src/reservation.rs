@@ -43,8 +43,7 @@ impl Reservations {
         }
     }
 
-    /// Releases all addresses except for one.
-    pub fn release_others(&self, used: Option<IpAddr>) {
+    fn release_others(&self, used: Option<IpAddr>) {
         let Some(host_local) = &self.host_local else { return };
         match host_local.release_others(used) {
             Ok(released) => released.iter().for_each(|address| info!("source VIP {address}: reservation released")),

@@ -116,11 +116,6 @@ impl Session {
         self
     }
 
-    /// Releases all addresses that were reserved as source VIP. No load balancer may have them.
-    pub fn release_reservations(&self) {
-        self.reservations.release_others(None);
-    }
-
     /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of
     /// the Node is kept until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {

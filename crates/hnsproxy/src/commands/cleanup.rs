@@ -21,13 +21,12 @@ pub(super) fn main(args: &ProxyArgs, config: &Config, shutdown: &Shutdown) -> Re
     let hns = open(&args.hns, shutdown)?;
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
-    let host_local = HostLocal::new(args.host_local_dir.clone()).read_only();
+    let host_local = HostLocal::new(args.host_local_dir.clone());
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     info!("{}", session.description());
     session.load(&nothing);
     session.audit()?;
     let Counts { calls, writes } = sync(&mut session, shutdown)?;
-    session.release_reservations();
     info!(native_calls = calls, writes, "removed all objects of hnsproxy from HNS");
     Ok(IN_SYNC)
 }

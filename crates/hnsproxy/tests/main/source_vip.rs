@@ -131,6 +131,15 @@ fn another_source_vip_releases_the_reserved_address() {
 }
 
 #[test]
+fn cleanup_needs_no_source_vip_and_deletes_its_endpoint() {
+    let host = Host::new();
+    let before = host.hns.objects();
+    host.writes();
+    host.run(&["--cleanup", "--source-vip=endpoint:Calico_ep"]).expect(0);
+    assert_eq!((host.hns.objects(), host.reserved()), (before, vec!["10.244.1.254".to_owned()]));
+}
+
+#[test]
 fn plan_reserves_nothing() {
     let host = Host::new();
     let flags = host.flags();
