@@ -41,6 +41,7 @@ use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
 use crate::foreign_writer::ForeignWriter;
+use crate::frontend::{Frontend, FrontendKind};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
@@ -265,6 +266,11 @@ impl Reconciler {
         let constraints = self.constraints(now);
         let planner = self.planner(&constraints).filter(|_| self.inputs.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
+    }
+
+    /// The kind of a frontend. `None` if no Service claims it any more.
+    pub fn kind_of(&self, frontend: Frontend) -> Option<FrontendKind> {
+        self.desired.frontend(frontend).map(|desired| desired.spec.kind)
     }
 
     /// The status of all frontends, in the order of Services.
