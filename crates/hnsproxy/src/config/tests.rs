@@ -141,7 +141,7 @@ clientConnection: {burst: -2}
 iptables: {syncPeriod: 1s, minSyncPeriod: 2s, masqueradeBit: 32}
 conntrack: {min: -1, tcpCloseWaitTimeout: -1s}
 oomScoreAdj: -1001
-nodePortAddresses: [10.0.0.0/8, 10.0.0.1, primary, never-seen]
+nodePortAddresses: [10.0.0.0/8, 10.0.0.1, primary, All]
 showHiddenMetricsForVersion: '1.30'
 detectLocalMode: BridgeInterface
 winkernel: {sourceVip: x}
@@ -156,7 +156,7 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
             "KubeProxyLinuxConfiguration.OOMScoreAdj",
             "Mode.ProxyMode",
             "NodePortAddresses[1]",
-            "NodePortAddresses[2]",
+            "NodePortAddresses[3]",
             "ClientConnection.Burst",
             "ConfigSyncPeriod",
             "SyncPeriod",
@@ -178,6 +178,15 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
         "invalid configuration: KubeProxyConfiguration.Mode.ProxyMode: invalid value \"userspace\": must be kernelspace or blank on \
          Windows (blank means kernelspace)"
     );
+}
+
+#[test]
+fn node_port_addresses_are_mixed() {
+    let of = |list: &str| by_file(&[], &format!("nodePortAddresses: [{list}]")).map(|config| config.to_v1alpha1());
+    for list in ["primary", "all", "localhost", "localhost, primary, 10.0.0.0/8, 'fd00::/8'", "10.0.0.0/8, all"] {
+        assert!(of(list).is_ok(), "{list}");
+    }
+    assert_eq!(paths(by_flags(&["--nodeport-addresses=localhost,127.0.0.1"])), ["NodePortAddresses[1]"]);
 }
 
 #[test]
@@ -244,8 +253,8 @@ fn feature_gates_fail_and_warn() {
     let locked = by_flags(&["--feature-gates=WinOverlay=false"]).unwrap();
     assert!(locked.gates.enabled(Gate::WinOverlay));
     assert_eq!(notes(&locked, Level::WARN), ["ignoring WinOverlay=false: the feature gate is locked to true"]);
-    let config = by_flags(&["--feature-gates=A=true,NativeHistograms=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
-    assert!(config.gates.enabled(Gate::NativeHistograms) && !config.gates.enabled(Gate::ComponentFlagz));
+    let config = by_flags(&["--feature-gates=A=true,ClientsAllowCBOR=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
+    assert!(config.gates.enabled(Gate::ClientsAllowCBOR) && !config.gates.enabled(Gate::ComponentFlagz));
     assert_eq!(notes(&config, Level::WARN), ["ignoring unknown feature gate A"]);
     let split = ["--feature-gates=LoggingAlphaOptions=true", "--log-json-split-stream"];
     assert!(by_flags(&split).is_ok());
