@@ -187,6 +187,7 @@ impl<'a> ControlLoop<'a> {
         let file_reads = self.feed.file_reads();
         let status = Status {
             waiting_for_node,
+            deleted_node: self.feed.deleted_node().map(str::to_owned),
             cluster_outage,
             insecure_skip_tls_verify,
             file_reads,
