@@ -1,4 +1,4 @@
-//! The evidence that another program writes the same HNS objects.
+//! The evidence that another program writes or deletes the same HNS objects.
 
 use std::time::Duration;
 
@@ -16,6 +16,19 @@ pub struct ForeignWriter {
     /// The number of other contended objects.
     pub others: usize,
     pub writer: Writer,
+}
+
+/// Losses of most objects at once, without a restart of HNS that this process noticed. The numbers are those of the time when that was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error(
+    "most HNS objects of hnsproxy were deleted {times} times in {} s, and HNS was never seen to restart; stop the program that deletes them, \
+     for example a script with Remove-HnsPolicyList, or find out why HNS loses them",
+    within.as_secs()
+)]
+pub struct RepeatedLoss {
+    pub times: usize,
+    /// The time between the first and the last loss.
+    pub within: Duration,
 }
 
 /// What is known about the other program.

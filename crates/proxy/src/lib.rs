@@ -32,7 +32,7 @@ pub mod source_vip;
 
 pub use condition::{Condition, Holder, ServiceCondition};
 pub use explain::Explanation;
-pub use foreign_writer::{ForeignWriter, Writer};
+pub use foreign_writer::{ForeignWriter, RepeatedLoss, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};

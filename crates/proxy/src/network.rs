@@ -7,7 +7,7 @@ use hcn::schema::RemoteSubnetRoute;
 use hcn::{Guid, Kind};
 use ipnet::IpNet;
 
-use crate::foreign_writer::ForeignWriter;
+use crate::foreign_writer::{ForeignWriter, RepeatedLoss};
 use crate::model::Family;
 use crate::source_vip::SourceVipAbsent;
 
@@ -194,6 +194,9 @@ pub enum HostCondition {
     /// Another program keeps writing objects of hnsproxy.
     #[error("{0}")]
     ForeignWriter(ForeignWriter),
+    /// Most objects are lost again and again, but rarely.
+    #[error("{0}")]
+    RepeatedLoss(RepeatedLoss),
     /// A document of HNS is invalid.
     #[error("HNS object {id} is ignored: {reason}")]
     ObjectSkipped { id: Guid, reason: String },
@@ -216,6 +219,7 @@ impl HostCondition {
             Self::SourceVipAbsent(_) => "SourceVIPAbsent",
             Self::IdsNotHonoured { .. } => "IdsNotHonoured",
             Self::ForeignWriter(_) => "ForeignWriter",
+            Self::RepeatedLoss(_) => "RepeatedLoss",
             Self::ObjectSkipped { .. } => "ObjectSkipped",
             Self::V1ListDistrusted { .. } => "V1ListDistrusted",
             Self::ListIncomplete { .. } => "ListIncomplete",

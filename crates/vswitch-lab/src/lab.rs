@@ -9,11 +9,11 @@ use crate::client::{Client, Outcome, Purpose};
 use crate::connection::{Connection, Key, Program};
 use crate::history::{self, instant};
 use crate::hosts::Hosts;
-use crate::network::{Arrival, Network, Way};
+use crate::network::{Arrival, Distance, Network};
 use crate::packet::{self, Header};
 use crate::schedule::Schedule;
 use crate::setup::Setup;
-use crate::stack::{PATIENCE, Stack};
+use crate::stack::{CONNECTION_TIMEOUT, Stack};
 use crate::tally::Tally;
 
 /// The way to a host on the node, and to another computer, in microseconds.
@@ -123,7 +123,7 @@ impl Lab<'_> {
     fn play(&mut self) {
         let end = instant(self.setup.traffic.end);
         // What was opened last has time to fail.
-        let horizon = end + (PATIENCE + OPENING);
+        let horizon = end + (CONNECTION_TIMEOUT + OPENING);
         while let Some((at, event)) = self.schedule.take() {
             if at > horizon {
                 break;
@@ -250,8 +250,8 @@ impl Lab<'_> {
     }
 
     fn send(&mut self, from: IpAddr, packet: Vec<u8>) {
-        if let Some(Arrival { host, way, packet }) = self.network.send(from, packet, self.now) {
-            let time = if way == Way::Near { NEAR } else { FAR };
+        if let Some(Arrival { host, distance, packet }) = self.network.send(from, packet, self.now) {
+            let time = if distance == Distance::Near { NEAR } else { FAR };
             self.schedule.add(self.now + time, Event::Arrive(host, packet));
         }
     }

@@ -21,13 +21,13 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) host: IpAddr,
-    pub(crate) way: Way,
+    pub(crate) distance: Distance,
     pub(crate) packet: Vec<u8>,
 }
 
-/// How far a packet has to go.
+/// How far a packet travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Distance {
     /// To a host on the node.
     Near,
     /// To another computer.
@@ -58,7 +58,7 @@ impl Network {
         if matches!(host.place, Place::Outside | Place::Tunnel)
             && let Some(to) = self.hosts.away(destination)
         {
-            return Some(Arrival { host: to.address, way: Way::Far, packet });
+            return Some(Arrival { host: to.address, distance: Distance::Far, packet });
         }
         // The packets of a pod whose endpoint was deleted go nowhere.
         let port = self.hosts.port(host)?;
@@ -70,10 +70,11 @@ impl Network {
                     self.packets.lost += 1;
                     return None;
                 };
-                let way = if matches!(to.place, Place::Pod | Place::Node) { Way::Near } else { Way::Far };
-                Some(Arrival { host: to.address, way, packet: delivery.packet })
+                let distance =
+                    if matches!(to.place, Place::Pod | Place::Node) { Distance::Near } else { Distance::Far };
+                Some(Arrival { host: to.address, distance, packet: delivery.packet })
             }
-            Verdict::Reply(packet) => Some(Arrival { host: from, way: Way::Near, packet }),
+            Verdict::Reply(packet) => Some(Arrival { host: from, distance: Distance::Near, packet }),
             Verdict::Drop(reason) => {
                 *self.packets.drops.entry(reason).or_default() += 1;
                 None

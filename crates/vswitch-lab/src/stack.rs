@@ -15,7 +15,7 @@ use vswitch::Instant;
 use crate::setup::Transport;
 
 /// How long a connection may wait for an acknowledgment, in microseconds. It is broken then.
-pub(crate) const PATIENCE: u64 = 10_000_000;
+pub(crate) const CONNECTION_TIMEOUT: u64 = 10_000_000;
 /// The bytes that a connection may have in flight. Messages are shorter.
 const BUFFER: usize = 256;
 
@@ -69,7 +69,7 @@ impl Stack {
             Transport::Tcp => {
                 let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
                 let mut socket = tcp::Socket::new(buffer(), buffer());
-                socket.set_timeout(Some(Duration::from_micros(PATIENCE)));
+                socket.set_timeout(Some(Duration::from_micros(CONNECTION_TIMEOUT)));
                 // Each message is one segment, and the other side waits for it.
                 socket.set_nagle_enabled(false);
                 socket.set_ack_delay(None);

@@ -11,7 +11,7 @@ use vswitch_lab::tun::Namespace;
 
 /// The time between two requests of an address, in milliseconds. It is random, because requests at a fixed interval could miss the moment of
 /// each change.
-const GAP: std::ops::Range<u64> = 50..150;
+const PAUSE_MS: std::ops::Range<u64> = 50..150;
 /// Flags of `curl`: an answer within ten seconds, without configuration files and proxies, and the time on a line of its own.
 const FLAGS: [&str; 10] = [
     "--disable",
@@ -77,7 +77,7 @@ pub(super) fn repeat(
         std::thread::scope(|requests| {
             while !has_ended.load(Ordering::Relaxed) {
                 requests.spawn(request);
-                std::thread::sleep(Duration::from_millis(random.u64(GAP)));
+                std::thread::sleep(Duration::from_millis(random.u64(PAUSE_MS)));
             }
         });
     };

@@ -41,7 +41,7 @@ pub(super) fn failures(arguments: &Arguments) -> Result<Vec<String>> {
         // Requests have ended, so nothing else comes.
         while !matches!(received.recv(), Ok(Event::Stop) | Err(_)) {}
     }
-    Ok(run.found())
+    Ok(run.failures())
 }
 
 struct Run {
@@ -166,21 +166,21 @@ impl Run {
     }
 
     /// What has failed.
-    fn found(&self) -> Vec<String> {
+    fn failures(&self) -> Vec<String> {
         let [ok, failed] = self.report.sums();
-        let mut found = Vec::new();
+        let mut failures = Vec::new();
         if failed > 0 {
-            found.push(format!("{failed} of {} requests failed", ok + failed));
+            failures.push(format!("{failed} of {} requests failed", ok + failed));
         }
         // After Ctrl-C, a new pod may have had no time.
         if !self.is_stopped {
-            found.extend(
+            failures.extend(
                 self.report.unanswered().map(|target| format!("no answer to {} of {}", target.url, target.client)),
             );
             let silent = self.world.pods().filter(|pod| !self.report.has_answered(pod));
-            found.extend(silent.map(|pod| format!("pod {pod} has answered no request")));
+            failures.extend(silent.map(|pod| format!("pod {pod} has answered no request")));
         }
-        found
+        failures
     }
 }
 

@@ -13,7 +13,7 @@ use vswitch_lab::tun::Namespace;
 use super::cluster::TARGET_PORT;
 
 /// How long a client may take for its request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -61,7 +61,7 @@ fn serve(listener: &TcpListener, name: &str, has_to_stop: &AtomicBool) {
 }
 
 fn answer(mut connection: &TcpStream, name: &str, client: SocketAddr) -> std::io::Result<()> {
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(READ_TIMEOUT))?;
     let mut lines = BufReader::new(connection).lines();
     // The request ends with an empty line.
     while !lines.next().transpose()?.unwrap_or_default().is_empty() {}

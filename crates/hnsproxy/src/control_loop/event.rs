@@ -10,6 +10,7 @@ use std::time::Duration;
 use cluster_source::Change;
 
 use crate::config;
+use crate::mutex::lock;
 use crate::serve::ExplainRequest;
 use crate::source::{ClusterChanges, Coalesced, Origin};
 use crate::status::StatusStore;
@@ -107,7 +108,7 @@ impl EventQueue {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Each change of the queue is complete in itself.
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.waiting)
     }
 }
 

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_of_the_subscription_that_hangs_delays_nothing() {
+    fn a_hanging_unsubscribe_delays_nothing() {
         let (release, released) = channel();
         let (ended, wait) = channel();
         let fake = Fake(Mutex::new(Some(Hangs(Mutex::new(released), ended))));

@@ -30,7 +30,8 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
             HostCondition::NetworkMissing { .. }
             | HostCondition::NetworkRenamed { .. }
             | HostCondition::SourceVipAbsent(_)
-            | HostCondition::ForeignWriter(_) => true,
+            | HostCondition::ForeignWriter(_)
+            | HostCondition::RepeatedLoss(_) => true,
             HostCondition::SubnetUnreadable { .. }
             | HostCondition::IdsNotHonoured { .. }
             | HostCondition::ObjectSkipped { .. }

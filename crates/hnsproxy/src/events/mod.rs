@@ -9,7 +9,7 @@ mod document;
 mod event;
 mod sink;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cluster_source::cluster::Access;
@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::background::{Background, Task};
 use crate::metrics::Metrics;
+use crate::mutex::lock;
 use crate::status::StatusStore;
 use correlator::Correlator;
 pub use event::{Event, EventType, ObjectReference};
@@ -56,7 +57,7 @@ pub struct SharedCorrelator(Arc<Mutex<Correlator>>);
 
 impl SharedCorrelator {
     fn lock(&self) -> MutexGuard<'_, Correlator> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

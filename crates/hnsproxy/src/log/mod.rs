@@ -42,7 +42,7 @@ static QUEUE: OnceLock<ErrorCounter> = OnceLock::new();
 static THREAD: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
 /// The number of lines that wait while the log file hangs. Further ones are lost.
-const MAX_WAITING: usize = 10_000;
+const MAX_QUEUED_LINES: usize = 10_000;
 
 /// The terminal that the log is written to, if it is text for one.
 static TERMINAL: OnceLock<Mutex<LiveLine<Stderr>>> = OnceLock::new();
@@ -75,7 +75,7 @@ pub fn start(args: &LogArgs) {
     let writer = match file.clone() {
         // A file can hang: on a network drive, or because of a filter driver.
         Some(file) => {
-            let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).thread_name("log-file");
+            let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_QUEUED_LINES).thread_name("log-file");
             let (writer, thread) = builder.finish(file);
             QUEUE.get_or_init(|| writer.error_counter());
             *lock(&THREAD) = Some(thread);

@@ -16,7 +16,7 @@ mod tests;
 mod vector;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use hcn::{FinishedCall, SlowCall};
@@ -29,6 +29,7 @@ use proxy::{Drift, Reconciler};
 
 use crate::config::Config;
 use crate::log;
+use crate::mutex::lock;
 use crate::status::StatusSnapshot;
 use drift::UnrepairedDrift;
 use failures::FailedWrites;
@@ -116,7 +117,7 @@ impl Metrics {
             let result = if result.is_ok() { "ok" } else { "failed" };
             self.steps.of([step.action.name(), step.reason.as_str(), result]).inc();
         }
-        let mut drifting = self.drifting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drifting = lock(&self.drifting);
         for cause in drifting.take_repaired(|subject| proxy.is_settled(subject)) {
             self.drift_repaired.of([cause.as_str()]).inc();
         }
@@ -124,11 +125,11 @@ impl Metrics {
 
     /// How many objects differ from what was last written and are not repaired, by cause.
     pub(crate) fn unrepaired_drift(&self) -> BTreeMap<&'static str, usize> {
-        self.drifting.lock().unwrap_or_else(PoisonError::into_inner).by_cause()
+        lock(&self.drifting).by_cause()
     }
 
     pub fn drift(&self, found: &[Drift]) {
-        let mut drifting = self.drifting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drifting = lock(&self.drifting);
         for drift in found {
             drifting.add(*drift);
             self.drift_found.of([drift.cause.as_str()]).inc();

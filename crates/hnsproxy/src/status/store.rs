@@ -4,7 +4,7 @@
 //! when changes and watch events arrived, since the control loop may be blocked in an HNS call.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cluster_source::cluster::WatchSilence;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{SilentWatch, Status};
 use crate::clock::{Clock, Now};
+use crate::mutex::lock;
 
 /// Since when changes are pending, and when changes were last programmed. All times count from the start of the process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -223,14 +224,14 @@ impl StatusStore {
 
     /// Publishes the Node at once, even while HNS hangs. `None`: the source does not have it. May be called from any thread.
     pub fn node_read(&self, node: Option<&Node>) {
-        let mut read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = lock(&self.node);
         read.read(node);
         self.status.send_modify(|status| read.update(Arc::make_mut(status)));
     }
 
     /// Forgets what was read about the Node: the next one is that of another source.
     pub fn forget_node(&self, absence: NodeAbsence) {
-        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = NodeRead { absence, ..NodeRead::default() };
+        *lock(&self.node) = NodeRead { absence, ..NodeRead::default() };
     }
 
     /// Records that the API server has proved that what is known of a kind is current. May be called from any thread.
@@ -290,7 +291,7 @@ impl StatusStore {
             Programmed::Nothing => status.health_checks = before,
         }
         // Held until the status is set, so that the Node in it cannot be older.
-        let read = self.node.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = lock(&self.node);
         read.update(&mut status);
         self.status.send_replace(Arc::new(status));
     }
@@ -317,11 +318,11 @@ impl StatusStore {
     }
 
     fn lock_watches(&self) -> MutexGuard<'_, Watches> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watches)
     }
 
     fn lock(&self) -> MutexGuard<'_, ChangeTimes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changes)
     }
 }
 

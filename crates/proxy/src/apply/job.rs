@@ -47,7 +47,7 @@ pub(super) enum Fact {
         id: Guid,
         observed: ObservedLoadBalancer,
     },
-    /// It was deleted by us, so the next one with its id has the content that the id identifies.
+    /// It was deleted by us.
     LoadBalancerDeleted(Guid),
     /// Another program deleted it.
     LoadBalancerAbsent(Guid),

@@ -296,16 +296,21 @@ impl<'a> Queue<'a> {
                 }
                 self.observed.insert_written_endpoint(id, observed, &mut ignored);
             }
-            Fact::EndpointDeleted(id) => self.observed.remove_endpoint(id, &mut ignored),
+            Fact::EndpointDeleted(id) => {
+                self.observed.remove_endpoint(id, &mut ignored);
+                self.observed.mark_deleted(Kind::Endpoint, id);
+            }
             Fact::LoadBalancer { requested, id, observed } => {
                 if requested != id {
                     self.observed.forget_perhaps_created(Kind::LoadBalancer, requested);
                 }
                 self.observed.insert_written_load_balancer(id, observed, &mut ignored);
             }
-            Fact::LoadBalancerDeleted(id) | Fact::LoadBalancerAbsent(id) => {
-                self.observed.remove_load_balancer(id, &mut ignored)
+            Fact::LoadBalancerDeleted(id) => {
+                self.observed.remove_load_balancer(id, &mut ignored);
+                self.observed.mark_deleted(Kind::LoadBalancer, id);
             }
+            Fact::LoadBalancerAbsent(id) => self.observed.remove_load_balancer(id, &mut ignored),
             Fact::CreateUncertain { kind, id, endpoints } => self.observed.mark_perhaps_created(kind, id, &endpoints),
             Fact::DeleteUncertain(id) => self.observed.mark_perhaps_deleted(id),
             Fact::ModifyUncertain { id, attempted } => self.observed.mark_load_balancer_uncertain(id, &attempted),

@@ -66,6 +66,7 @@ impl Observed {
     ) -> Result<Extent, Error> {
         let present: FxHashSet<Guid> = listed.iter().map(|(_, listed)| listed.id).collect();
         self.remove_absent_endpoints(&present, findings);
+        self.distrust_kept(Kind::Endpoint, &present);
         let mut extent = self.verify_endpoints(client, &listed, detail, &mut reads, findings)?;
         // A skipped object is a condition of the host, which is resolved when another program deletes the object.
         self.skipped_endpoints.retain(&present);
@@ -190,6 +191,7 @@ impl Observed {
         self.confirm_absent_load_balancers(client, &mut list.listed)?;
         let present: FxHashSet<Guid> = list.listed.iter().map(|listed| listed.id).collect();
         self.remove_absent_load_balancers(&present, findings);
+        self.distrust_kept(Kind::LoadBalancer, &present);
         let mut extent = self.verify_load_balancers(client, capabilities, &list, detail, &mut reads, findings)?;
         let LoadBalancerList { mut listed, mut from_v1_list } = list;
         self.retain_skipped_load_balancers(&present, &mut findings.dirty);

@@ -56,6 +56,8 @@ pub struct Observed {
     perhaps_referenced: FxHashSet<Guid>,
     /// Objects whose deletion failed and may have taken effect. Until the next list, they are not relied on.
     perhaps_deleted: FxHashSet<Guid>,
+    /// Objects that hnsproxy has deleted since the last list of their kind. HNS may keep an object although the deletion succeeds.
+    deleted: BTreeSet<(Kind, Guid)>,
     /// Objects whose creation failed and may have taken effect. Until the next list of their kind, HNS may have them.
     perhaps_created: BTreeSet<(Kind, Guid)>,
     /// Foreign load balancers whose modification failed and may have taken effect, with the attempted contents. The next list reads them: with
@@ -318,6 +320,7 @@ impl Observed {
             return;
         }
         self.perhaps_created.retain(|(other, _)| *other != kind);
+        self.deleted.retain(|(other, _)| *other != kind);
         if kind == Kind::Endpoint {
             self.perhaps_deleted.retain(|id| !self.endpoints.contains_key(id));
         } else {
@@ -331,8 +334,20 @@ impl Observed {
         self.untrusted_ids.insert(id);
     }
 
+    /// Records that HNS has deleted an object for hnsproxy.
+    pub fn mark_deleted(&mut self, kind: Kind, id: Guid) {
+        self.deleted.insert((kind, id));
+    }
+
+    /// Records that HNS lists objects of a kind, deleted ones too. Another program may have changed those since the deletion.
+    fn distrust_kept(&mut self, kind: Kind, present: &FxHashSet<Guid>) {
+        let is_kept = |(of, id): &&(Kind, Guid)| *of == kind && present.contains(id);
+        self.untrusted_ids.extend(self.deleted.iter().filter(is_kept).map(|(_, id)| *id));
+    }
+
     /// Adds or replaces an endpoint that hnsproxy has written. The id of a new one identifies its content.
     pub fn insert_written_endpoint(&mut self, id: Guid, endpoint: ObservedEndpoint, dirty: &mut Dirty) {
+        self.deleted.remove(&(Kind::Endpoint, id));
         if !self.endpoints.contains_key(&id) {
             self.untrusted_ids.remove(&id);
         }
@@ -341,6 +356,7 @@ impl Observed {
 
     /// As [`insert_written_endpoint`](Self::insert_written_endpoint), for a load balancer. A modification in place does not change what the id shows.
     pub fn insert_written_load_balancer(&mut self, id: Guid, observed: ObservedLoadBalancer, dirty: &mut Dirty) {
+        self.deleted.remove(&(Kind::LoadBalancer, id));
         if !self.load_balancers.contains_key(&id) {
             self.untrusted_ids.remove(&id);
         }

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_take_turns() {
+    fn each_object_is_sampled_in_turn() {
         let all = |count: u128| (0..count).map(Guid::from_u128);
         let mut verification = Verification::default();
         let mut sample = |count| verification.sample(Kind::Endpoint, all(count));

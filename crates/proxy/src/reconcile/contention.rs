@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::losses::Losses;
 use crate::backoff::Backoff;
 use crate::dirty::{Dirty, Subject};
+use crate::foreign_writer::RepeatedLoss;
 use crate::observe::{Cause, Drift};
 
 /// The number of incidents after which an object is contended. One more than a restart of HNS that nothing shows can cause: a loss, and then
@@ -29,10 +31,6 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// The time after a restart of HNS in which it may list objects late. Microsoft documents none; kubernetes issue 139519 has seconds.
 const LATE_LISTS: Duration = Duration::from_secs(120);
-
-/// The shortest time between two losses of most objects that both count as restarts. A script that deletes everything more often is
-/// recognized; if it does so less often, repairs at once are no more writes than the repairs after [`MAX_DELAY`].
-const RESTART_PAUSE: Duration = MAX_DELAY;
 
 /// The incidents of one object.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +83,8 @@ pub(super) struct Contention {
     restart: Restart,
     /// Whether the last audit found that most objects are lost.
     lost_most: bool,
-    /// When such a loss last counted as a restart.
-    most_lost_at: Option<Duration>,
+    /// Such losses that counted as restarts.
+    losses: Losses,
 }
 
 /// What is known of the last restart of HNS.
@@ -111,7 +109,7 @@ impl Default for Contention {
             delayed: Dirty::default(),
             restart: Restart::None,
             lost_most: false,
-            most_lost_at: None,
+            losses: Losses::default(),
         }
     }
 }
@@ -145,10 +143,11 @@ impl Contention {
     pub(super) fn judge(&mut self, now: Duration) -> bool {
         // A program that is known explains the loss. It would otherwise be forgotten while it goes on.
         let is_known = self.contended().next().is_some();
-        let is_rare = self.most_lost_at.is_none_or(|last| last + RESTART_PAUSE <= now);
-        if std::mem::take(&mut self.lost_most) && !is_known && is_rare {
+        self.losses.expire(now);
+        if std::mem::take(&mut self.lost_most) && !is_known && self.losses.may_count(now) {
             self.found.clear();
-            (self.restart, self.most_lost_at) = (Restart::Audited, Some(now));
+            self.restart = Restart::Audited;
+            self.losses.add(now);
         }
         match self.restart {
             Restart::Audited => self.restart = Restart::Until(now + LATE_LISTS),
@@ -210,10 +209,10 @@ impl Contention {
         (delayed, Dirty { frontends, addresses })
     }
 
-    /// When the next delayed repair is due, or an object is no longer contended.
+    /// When the next delayed repair is due, or an object is no longer contended, or repeated losses are forgotten.
     pub(super) fn next(&self) -> Option<Duration> {
         let ends = self.contended().filter_map(|(_, history)| Some(*history.incidents.last()? + QUIET)).min();
-        self.next_due().into_iter().chain(ends).min()
+        self.next_due().into_iter().chain(ends).chain(self.losses.end()).min()
     }
 
     fn next_due(&self) -> Option<Duration> {
@@ -240,6 +239,11 @@ impl Contention {
     /// Whether no incident counts any more.
     pub(super) fn is_quiet(&self) -> bool {
         self.histories.is_empty()
+    }
+
+    /// Losses of most objects that happen again and again.
+    pub(super) fn repeated_loss(&self) -> Option<&RepeatedLoss> {
+        self.losses.repeated()
     }
 
     /// The objects that another program keeps writing.

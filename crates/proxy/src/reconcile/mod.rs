@@ -20,6 +20,7 @@ mod foreign;
 mod health;
 mod holder;
 mod inputs;
+mod losses;
 mod network;
 mod outcomes;
 mod pacing;
@@ -299,6 +300,7 @@ impl Reconciler {
     pub fn host_conditions(&self) -> Vec<HostCondition> {
         let mut conditions = self.environment.conditions(&self.observed);
         conditions.extend(self.foreign_writer.clone().map(HostCondition::ForeignWriter));
+        conditions.extend(self.contention.repeated_loss().cloned().map(HostCondition::RepeatedLoss));
         conditions.sort();
         conditions
     }

@@ -387,3 +387,22 @@ fn a_modified_endpoint_that_hns_keeps_after_its_deletion_is_not_used_again() {
         .collect();
     assert!(!used.contains(&modified) && used.contains(&id(ours).expect("it is created again")), "{used:?}");
 }
+
+#[test]
+fn an_endpoint_that_hns_kept_after_its_deletion_is_read_before_it_is_used_again() {
+    let mut rig = empty("14.0");
+    serve(&mut rig, "ns/web", "10.96.0.1", &["10.244.2.1"]);
+    rig.sync();
+    rig.emulator.change_quirks(|quirks| quirks.silent_delete = true);
+    let mut wrong = rig.emulator.documents(Kind::Endpoint).remove(0);
+    let (kept, right) = (ids(&rig, Kind::Endpoint)[0], wrong["MacAddress"].take());
+    wrong["MacAddress"] = "02-11-00-00-00-01".into();
+    back(&mut rig, "ns/web", &[]);
+    rig.run();
+    rig.emulator.replace(Kind::Endpoint, kept, wrong);
+    back(&mut rig, "ns/web", &["10.244.2.1"]);
+    rig.sync();
+    let used = rig.emulator.documents(Kind::LoadBalancer)[0]["HostComputeEndpoints"][0].take();
+    let used = rig.emulator.document(Kind::Endpoint, used.as_str().unwrap().parse().unwrap()).unwrap();
+    assert_eq!(used["MacAddress"], right);
+}

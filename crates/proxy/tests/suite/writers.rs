@@ -100,6 +100,30 @@ fn node(services: u32) -> Process {
     process
 }
 
+#[test]
+fn a_script_that_rarely_deletes_everything_is_reported_and_delays_nothing() {
+    let mut process = node(10);
+    let (rig, objects) = (Rig::on(process.rig.emulator.clone(), ApiVersion::V2), process.rig.objects());
+    let mut unready = 0;
+    let found =
+        |process: &Process| process.rig.proxy.host_conditions().iter().map(HostCondition::reason).collect::<Vec<_>>();
+    for (deletion, expected) in [&[][..], &[], &["RepeatedLoss"], &["RepeatedLoss"]].into_iter().enumerate() {
+        remove_all(&rig, Kind::LoadBalancer);
+        remove_all(&rig, Kind::Endpoint);
+        process.minutes(1, |_| {});
+        unready += usize::from(!process.rig.proxy.is_in_sync());
+        assert_eq!(
+            (found(&process), process.rig.objects()),
+            (expected.to_vec(), objects.clone()),
+            "deletion {deletion}"
+        );
+        process.minutes(9, |_| {});
+    }
+    assert_eq!(unready, 0);
+    process.minutes(60, |_| {});
+    assert_eq!(found(&process), [""; 0]);
+}
+
 /// The maximum number of writes for each object that another program keeps writing: in the first minute, and in each further one.
 const FIRST: u64 = 12;
 const FURTHER: u64 = 3;
@@ -271,16 +295,6 @@ fn restarts_of_hns_and_of_the_cni_are_no_other_program() {
     remove_all(&rig, Kind::Endpoint);
     process.minutes(1, |_| {});
     assert_eq!((process.foreign_writer(), process.rig.objects()), (None, objects));
-
-    // Such a loss each minute.
-    let rig = Rig::on(process.rig.emulator.clone(), ApiVersion::V2);
-    process.minutes(8, |second| {
-        if second.is_multiple_of(65) {
-            remove_all(&rig, Kind::LoadBalancer);
-            remove_all(&rig, Kind::Endpoint);
-        }
-    });
-    assert_eq!(process.foreign_writer(), None);
 
     // The CNI creates the endpoint of a local pod again and again.
     let mut process = node(1);

@@ -113,7 +113,7 @@ impl Timeline {
     }
 
     /// A backend becomes unready, and ends after its grace period.
-    fn goes(&mut self, backend: IpAddr, at: Duration) {
+    fn remove_backend(&mut self, backend: IpAddr, at: Duration) {
         for host in self.hosts.iter_mut().filter(|host| host.address == backend) {
             host.ready_until = Some(at);
             host.serves_until = Some(at + GRACE);
@@ -184,7 +184,7 @@ fn rolling_update(name: &'static str, hns_version: &'static str) -> Timeline {
     for step in numbers.chunks(AT_ONCE) {
         for number in step {
             let (old, new) = (remote(*number), remote(PODS + number));
-            timeline.goes(old, at);
+            timeline.remove_backend(old, at);
             timeline.hosts.push(server(new));
             service.ready.iter_mut().filter(|backend| **backend == old).for_each(|backend| *backend = new);
         }
@@ -196,7 +196,7 @@ fn rolling_update(name: &'static str, hns_version: &'static str) -> Timeline {
 
 fn unready(name: &'static str, hns_version: &'static str) -> Timeline {
     let mut timeline = Timeline::new(name, hns_version, 2);
-    timeline.goes(remote(1), EVENT);
+    timeline.remove_backend(remote(1), EVENT);
     timeline.at(EVENT, Action::Change(web(1)));
     timeline
 }
@@ -204,13 +204,13 @@ fn unready(name: &'static str, hns_version: &'static str) -> Timeline {
 /// The node is drained: its pods terminate while they still answer, and their endpoints go with them.
 fn drain(name: &'static str, hns_version: &'static str) -> Timeline {
     /// The CNI plugin removes the endpoint some time after the end of the pod.
-    const ENDPOINT_STAYS: Duration = Duration::from_millis(500);
+    const ENDPOINT_REMOVED_AFTER: Duration = Duration::from_millis(500);
     let mut timeline = Timeline::new(name, hns_version, 2);
     let mut service = timeline.web();
     let pods: Vec<IpAddr> = service.ready.extract_if(.., |backend| is_local(*backend)).collect();
-    pods.iter().for_each(|pod| timeline.goes(*pod, EVENT));
+    pods.iter().for_each(|pod| timeline.remove_backend(*pod, EVENT));
     timeline.at(EVENT, Action::Change(Service { terminating: pods.clone(), ..service.clone() }));
     timeline.at(EVENT + GRACE, Action::Change(service));
-    pods.into_iter().for_each(|pod| timeline.at(EVENT + GRACE + ENDPOINT_STAYS, Action::RemovePod(pod)));
+    pods.into_iter().for_each(|pod| timeline.at(EVENT + GRACE + ENDPOINT_REMOVED_AFTER, Action::RemovePod(pod)));
     timeline
 }
