@@ -1,5 +1,7 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
+mod explained;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,18 +17,16 @@ use proxy::network_pattern::is_pattern;
 use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
-    Action, AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report,
-    ServiceCondition, Settings, SourceVip,
+    Action, AuditError, AuditReport, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition, Settings,
+    SourceVip,
 };
 use tracing::{debug, info, warn};
-use vswitch::Node;
 
 use crate::hns::{Hns, HnsApi};
 use crate::host_local::HostLocal;
 use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
-use crate::packet::Observation;
 use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, Status};
 
@@ -317,31 +317,6 @@ impl Session {
     pub fn plan(&mut self) -> Plan {
         let now = self.now();
         self.reconciler.plan(now)
-    }
-
-    /// None if there is no such Service.
-    pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
-        let now = self.now();
-        self.reconciler.explain(service, now)
-    }
-
-    /// What was observed in HNS so far, to explain a packet.
-    ///
-    /// # Errors
-    /// Why nothing is known yet.
-    pub fn observation(&self) -> Result<Observation, &'static str> {
-        let (networks, observed) = (self.reconciler.networks(), self.reconciler.observed());
-        if !networks.any_known() || !observed.has_listed_load_balancers() {
-            return Err("HNS has not been read yet; see /readyz\n");
-        }
-        if self.host.node_ips.is_empty() {
-            return Err("the addresses of the node are not known yet; see /readyz\n");
-        }
-        let node = Node {
-            addresses: self.host.node_ips.clone(),
-            host_endpoints: vec![self.settings.root_endpoint_name.clone()],
-        };
-        Ok(Observation { networks: networks.clone(), observed: observed.clone(), node })
     }
 
     /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second
