@@ -21,9 +21,11 @@ use proxy::{
 use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
+use crate::host_local::HostLocal;
 use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
+use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, Status};
 
 pub struct Session {
@@ -51,6 +53,7 @@ pub struct Session {
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
+    reservations: Reservations,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,7 @@ impl Session {
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
+            reservations: Reservations::default(),
         }
     }
 
@@ -114,6 +118,13 @@ impl Session {
     #[must_use]
     pub fn with_state_file(mut self, file: StateFile) -> Self {
         self.state_file = file;
+        self
+    }
+
+    /// Reserves the source VIP there if no endpoint has it.
+    #[must_use]
+    pub fn with_host_local(mut self, host_local: HostLocal) -> Self {
+        self.reservations = Reservations::of(host_local);
         self
     }
 
@@ -197,7 +208,7 @@ impl Session {
     }
 
     /// Logs and counts what was found. Audits again if HNS does not have the API in use. Returns whether the audit paused.
-    fn handle_audit(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
+    fn handle_audit(&mut self, mut result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no HCN v2 API, using the HNS v1 API");
@@ -220,6 +231,13 @@ impl Session {
         }
         self.report_drift();
         self.log_choices();
+        if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
+            if self.reservations.answer(&mut self.reconciler) {
+                return self.audit().map(|()| false);
+            }
+            // It says now why no address was reserved.
+            self.reconciler.source_vip_absent().into_iter().for_each(|now| absent.clone_from(now));
+        }
         result.map(|found| found.paused)
     }
 
@@ -239,10 +257,10 @@ impl Session {
                 format!("network {:?} chosen for pattern {pattern:?} (known: {known})", named.name)
             })
             .collect();
-        if let (Some(endpoints @ SourceVip::Endpoints(_)), Some(address)) =
+        if let (Some(found @ (SourceVip::Endpoints(_) | SourceVip::Auto)), Some(address)) =
             (&self.settings.source_vip, self.reconciler.source_vip())
         {
-            choices.insert(format!("source VIP {address} found for {endpoints}"));
+            choices.insert(format!("source VIP {address} found for {found}"));
         }
         choices
     }
@@ -343,6 +361,7 @@ impl Session {
             outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
         let continues = matches!(next, Next::At(time) if time <= now);
         self.pace.record(now, self.now(), written.count(), continues);
+        self.reservations.release(&self.reconciler);
         self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();

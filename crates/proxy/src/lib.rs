@@ -40,7 +40,7 @@ pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};
-pub use source_vip::{SourceVip, SourceVipAbsent};
+pub use source_vip::{SourceVip, SourceVipAbsent, SourceVipRequest};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]
 pub mod testing;

@@ -74,6 +74,8 @@ pub struct Status {
     pub file_reads: Option<u64>,
     /// The part of the Node that hnsproxy waits for before the first audit.
     pub waiting_for_node: Option<String>,
+    /// The name of the Node, if it was deleted and not created again.
+    pub deleted_node: Option<String>,
     /// What keeps HNS from being in sync, as far as the core knows. [`not_ready`] has all reasons.
     pub unready: Vec<Unready>,
     /// Known once HNS was read.
@@ -114,6 +116,7 @@ impl Default for Status {
             insecure_skip_tls_verify: false,
             file_reads: None,
             waiting_for_node: None,
+            deleted_node: None,
             unready: vec![Unready::ClusterIncomplete],
             hns_version: None,
             api_version: ApiVersion::V2,
@@ -172,6 +175,7 @@ impl Status {
             insecure_skip_tls_verify: false,
             file_reads: None,
             waiting_for_node: None,
+            deleted_node: None,
             unready: reconciler.unready_of(&progress),
             hns_version: reconciler.version().map(|version| version.to_string()),
             api_version,

@@ -139,6 +139,11 @@ impl Observed {
         names
     }
 
+    /// The endpoints of a network.
+    pub fn in_network(&self, network: Guid) -> impl Iterator<Item = &ObservedEndpoint> {
+        self.endpoints.values().filter(move |endpoint| endpoint.network == network)
+    }
+
     /// The number of load balancers without DSR. Each reserves ports of the host, since it translates connections.
     pub fn load_balancers_without_dsr(&self) -> usize {
         self.load_balancers.values().filter(|observed| observed.is_without_dsr()).count()
