@@ -129,7 +129,7 @@ fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
 
 /// Makes this the only hnsproxy that writes to the HNS. `None` if shutdown is requested while another process has the lock.
 fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, CommandError> {
-    Ok(InstanceLock::acquire(&args.hns.hns, shutdown.timer())?)
+    Ok(InstanceLock::acquire(args.hns.choice(), shutdown.timer())?)
 }
 
 /// Reads the cluster once.
@@ -173,7 +173,7 @@ mod tests {
         let line = [&["hnsproxy", "run", hns.as_str()][..], flags].concat();
         let Command::Run(args) = cli::parse(line.iter().map(Into::into)).unwrap().command else { panic!("{line:?}") };
         let config = Config::resolve(&args.proxy.kube_proxy).unwrap();
-        let _other = InstanceLock::acquire(&args.proxy.hns.hns, |_| unreachable!()).unwrap();
+        let _other = InstanceLock::acquire(args.proxy.hns.choice(), |_| unreachable!()).unwrap();
         let shutdown = Shutdown::default();
         shutdown.request();
         if flags == ["--cleanup"] {

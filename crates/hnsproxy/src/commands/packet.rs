@@ -32,7 +32,7 @@ pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
 
 fn node(args: &ExplainPacketArgs, hns: &Hns, objects: &Objects) -> Result<Node, PacketError> {
     let addresses = match args.node_ip.as_slice() {
-        [] if args.hns.hns == HnsChoice::Windows => addresses_of_adapters(objects),
+        [] if *args.hns.choice() == HnsChoice::Windows => addresses_of_adapters(objects),
         [] => hns.node_ips(),
         given => given.to_vec(),
     };

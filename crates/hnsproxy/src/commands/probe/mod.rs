@@ -161,7 +161,7 @@ fn shutdown(created: &Created) -> Result<Shutdown, CommandError> {
 /// Opens HNS as the only hnsproxy that writes to it. `None` if a shutdown is requested first. Unlike in other commands, reads are still made after
 /// the request, since the objects of the probe have to be found.
 fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, Arc<Hns>)>, CommandError> {
-    let Some(lock) = InstanceLock::acquire(&args.hns.hns, shutdown.timer())? else { return Ok(None) };
+    let Some(lock) = InstanceLock::acquire(args.hns.choice(), shutdown.timer())? else { return Ok(None) };
     let hns = Hns::open(&args.hns)?;
     shutdown.waits_for(hns.oldest_call());
     Ok(Some((lock, hns)))

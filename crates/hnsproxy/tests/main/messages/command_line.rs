@@ -100,3 +100,27 @@ fn an_address_that_the_program_itself_has_is_named_with_both_flags() {
         .logs(&format!("/metrics cannot listen at {address}"))
         .logs("this hnsproxy has /healthz at the same port: change --healthz-bind-address or --metrics-bind-address");
 }
+
+// On Windows, the default is the HNS of the host.
+#[cfg(unix)]
+#[test]
+fn each_command_that_emulates_hns_without_being_asked_to_says_so() {
+    const NOTICE: &str = "--hns not given: using an emulated HNS";
+    let from = cluster_flag("boutique-l2bridge");
+    let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:80/TCP"];
+    let commands: [&[&str]; 7] = [
+        &["plan", &from],
+        &["run", &from, "--once"],
+        &["--cleanup"],
+        &["state"],
+        &["probe"],
+        &["explain", "svc", "default/frontend", &from],
+        &packet,
+    ];
+    for arguments in commands {
+        let ended = hnsproxy(arguments);
+        assert_eq!(ended.stderr.matches(NOTICE).count(), 1, "{arguments:?}\n{}", ended.stderr);
+    }
+    let ended = hnsproxy(&["state", &host_flag("boutique-l2bridge")]).expect(0);
+    assert!(!ended.stderr.contains(NOTICE), "{}", ended.stderr);
+}
