@@ -271,8 +271,12 @@ impl Cli {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputForm {
+    /// Text for people. Tables are shortened to the width of the terminal.
     Table,
+    /// As table, with more columns or ids, and never shortened.
+    Wide,
     Json,
+    Yaml,
 }
 
 fn service_name(text: &str) -> Result<ServiceName, String> {

@@ -6,7 +6,7 @@ use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use vswitch::Node;
 
 use super::IN_SYNC;
-use crate::cli::{ExplainPacketArgs, OutputForm};
+use crate::cli::ExplainPacketArgs;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsChoice};
 use crate::packet::{self, Objects, PacketError, Question};
@@ -23,10 +23,7 @@ pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
         None => all,
     };
     let explanation = packet::explain(&question, &objects, &node, hns.description());
-    match args.output.output {
-        OutputForm::Table => output::text(&view::packet(&explanation))?,
-        OutputForm::Json => output::json(&explanation)?,
-    }
+    output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
     Ok(IN_SYNC)
 }
 

@@ -7,7 +7,7 @@ mod plan;
 mod snapshot;
 mod table;
 
-pub use columns::columns;
+pub use columns::{Layout, columns};
 pub use explain::explanation;
 pub use packet::packet;
 pub use plan::PlanView;

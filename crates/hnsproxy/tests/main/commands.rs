@@ -137,3 +137,28 @@ fn each_line_of_a_json_log_is_a_json_object() {
     assert!(["info", "warn", "debug"].iter().all(|level| levels.contains(level)), "{levels:?}");
     assert!(lines.iter().all(|line| line["ts"].is_f64() && line["msg"].is_string()), "{lines:#?}");
 }
+
+#[test]
+fn yaml_and_json_have_the_same_content() {
+    let (from, hns) = boutique();
+    let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:53/UDP", &hns];
+    let commands: [(&[&str], i32); 6] = [
+        (&["plan", &from, &hns], 2),
+        (&["run", &from, &hns, "--once"], 0),
+        (&["state", &hns], 0),
+        (&["explain", "svc", "kube-system/kube-dns", &from, &hns], 0),
+        (&packet, 0),
+        (&["probe", &hns], 1),
+    ];
+    for (command, code) in commands {
+        let mut json = hnsproxy(&[command, &["-o=json"]].concat()).expect(code).json();
+        let text = hnsproxy(&[command, &["-o=yaml"]].concat()).expect(code).stdout;
+        let mut yaml: Value = serde_saphyr::from_str(&text).unwrap();
+        // How long calls took is different each time.
+        for timing in [&mut json, &mut yaml].into_iter().filter_map(|survey| survey["timings"].as_array_mut()).flatten()
+        {
+            (timing["p50Ms"], timing["maxMs"]) = (Value::Null, Value::Null);
+        }
+        assert_eq!(yaml, json, "{command:?}\n{text}");
+    }
+}

@@ -30,7 +30,7 @@ use cluster_source::error_chain;
 use hcn::ApiVersion;
 
 use super::{FAILED, IN_SYNC};
-use crate::cli::{OutputForm, ProbeArgs};
+use crate::cli::ProbeArgs;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::instance_lock::InstanceLock;
@@ -183,10 +183,7 @@ fn print_not_probed(args: &ProbeArgs, hns: &Hns, error: &hcn::Error) -> Result<(
     let version = hns.client(ApiVersion::V1).version().ok();
     let host = host::read(version.map(|version| version.to_string()));
     let facts = NotProbed { description: hns.description(), host, error: error.to_string() };
-    match args.output.output {
-        OutputForm::Table => output::text(&table::not_probed(&facts))?,
-        OutputForm::Json => output::json(&facts)?,
-    }
+    output::print(args.output.output, &facts, |_| table::not_probed(&facts))?;
     Ok(())
 }
 
@@ -227,10 +224,7 @@ fn confirm() -> Result<(), CommandError> {
 }
 
 fn print(args: &ProbeArgs, survey: &Survey) -> Result<(), CommandError> {
-    match args.output.output {
-        OutputForm::Table => output::text(&table::text(survey))?,
-        OutputForm::Json => output::json(survey)?,
-    }
+    output::print(args.output.output, survey, |layout| table::text(survey, layout))?;
     Ok(())
 }
 

@@ -68,3 +68,10 @@ fn state_does_not_call_load_balancers_foreign_since_it_reads_no_cluster() {
     let table = hnsproxy(&["state", &hns.flag()]).expect(0).stdout;
     assert!(!table.contains("foreign") && !table.contains("SERVICE"), "{table}");
 }
+
+#[test]
+fn tables_are_whole_in_pipes() {
+    let (from, hns) = boutique();
+    let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr", "--forward-healthcheck-vip"]).expect(0).stdout;
+    assert!(!table.contains("..."), "{table}");
+}
