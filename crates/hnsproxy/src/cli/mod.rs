@@ -273,7 +273,7 @@ impl Cli {
 pub enum OutputForm {
     /// Text for people. Tables are shortened to the width of the terminal.
     Table,
-    /// As table, with more columns or ids, and never shortened.
+    /// As table, but never shortened: with all backends, or with the ids of objects.
     Wide,
     Json,
     Yaml,

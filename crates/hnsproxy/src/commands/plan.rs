@@ -8,9 +8,9 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
-use crate::output;
 use crate::session::Session;
 use crate::view::PlanView;
+use crate::{output, view};
 
 pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
     let args = &args.proxy;
@@ -23,7 +23,7 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     session.log_host_conditions();
     let plan = session.plan();
     let view = PlanView::of(&plan, session.description());
-    output::print(args.output.output, &view, |_| view.text())?;
+    output::print(args.output.output, &view, |layout| view::plan(&plan, &view.description, layout))?;
     log_catalog(&catalog, session.node_name());
     Ok(if plan.steps.is_empty() { IN_SYNC } else { DIFFERS })
 }

@@ -10,7 +10,7 @@ mod table;
 pub use columns::{Layout, columns};
 pub use explain::explanation;
 pub use packet::packet;
-pub use plan::PlanView;
+pub use plan::{PlanView, plan};
 pub use snapshot::{EndpointState, LoadBalancerState, Snapshot, read};
 pub use table::table;
 
