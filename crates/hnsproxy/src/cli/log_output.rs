@@ -11,9 +11,10 @@ const DEFAULT_MAX_BACKUPS: u32 = 5;
 
 #[derive(Debug, Clone, Args)]
 pub struct LogOutputArgs {
-    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
-    /// to standard error, and FILE is retried.
-    #[arg(long, value_name = "FILE")]
+    /// Append the log to FILE instead of standard error.
+    ///
+    /// A Windows service has no standard error. While FILE cannot be written, the log goes to standard error, and FILE is retried.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     log_file: Option<PathBuf>,
     /// As --log-file=DIR/hnsproxy.log, for the command lines of older releases of kube-proxy.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
@@ -24,7 +25,7 @@ pub struct LogOutputArgs {
     /// The number of renamed log files that are kept: FILE.1 is the newest.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_BACKUPS, hide_short_help = true)]
     log_file_max_backups: u32,
-    /// The format of log lines.
+    /// The style of log lines.
     #[arg(long, value_name = "STYLE", default_value = "klog", hide_short_help = true)]
     pub log_style: LogStyle,
 }

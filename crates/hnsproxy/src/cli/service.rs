@@ -13,10 +13,12 @@ Examples:
     hnsproxy service install -- --config=C:\\k\\kube-proxy.yaml --log-file=C:\\k\\hnsproxy.log -v 2
     sc.exe start kube-proxy
   Stop and uninstall it; HNS keeps its state:
-    hnsproxy service uninstall";
+    hnsproxy service uninstall
+
+Exit codes: 0 done; 1 error.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct ServiceArgs {
     #[command(subcommand)]
     pub command: ServiceCommand,
@@ -24,10 +26,13 @@ pub struct ServiceArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Create the service, which starts with the system and restarts after failures. It is not started yet.
-    #[command(after_help = EXAMPLES)]
+    /// Create the service.
+    ///
+    /// It starts with the system and restarts after failures. It is not started yet.
+    #[command(after_long_help = EXAMPLES)]
     Install(InstallArgs),
     /// Stop and delete the service. HNS keeps its state.
+    #[command(after_long_help = EXAMPLES)]
     Uninstall(UninstallArgs),
 }
 
@@ -39,7 +44,9 @@ pub struct InstallArgs {
     /// The display name of the service.
     #[arg(long, value_name = "TEXT", default_value = "Kubernetes Service proxy (hnsproxy)")]
     pub display_name: String,
-    /// The arguments of `hnsproxy run` with which the service starts. --windows-service is added. Use absolute paths.
+    /// The arguments of `hnsproxy run` with which the service starts.
+    ///
+    /// --windows-service is added. Use absolute paths.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGUMENT")]
     pub arguments: Vec<OsString>,
 }

@@ -24,7 +24,7 @@ fn the_version_is_kube_proxys_with_that_of_hnsproxy() {
 #[test]
 fn unknown_flags_and_commands_are_named() {
     hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
-    hnsproxy(&["no-such-command"]).expect(1).logs("no-such-command");
+    hnsproxy(&["no-such-command"]).expect(1).logs("no-such-command").logs("tip: the commands are run, plan, state, ");
 }
 
 #[test]
@@ -123,4 +123,22 @@ fn each_command_that_emulates_hns_without_being_asked_to_says_so() {
     }
     let ended = hnsproxy(&["state", &host_flag("boutique-l2bridge")]).expect(0);
     assert!(!ended.stderr.contains(NOTICE), "{}", ended.stderr);
+}
+
+#[test]
+fn flags_without_effect_are_in_the_help_of_all_flags() {
+    let help = |arguments: &[&str]| hnsproxy(arguments).expect(0).stdout;
+    for all in [["run", "--help-all"], ["plan", "--help-all"]] {
+        let all = help(&all);
+        assert!(all.contains("--oom-score-adj") && all.contains("--healthz-port"), "{all}");
+    }
+    assert_eq!(help(&["--help-all"]), help(&["run", "--help-all"]));
+    assert!(!help(&["run", "--help"]).contains("--oom-score-adj"));
+}
+
+#[test]
+fn a_flag_of_another_command_is_named_with_its_commands() {
+    let ended = hnsproxy(&["state", "--once"]).expect(1);
+    ended.logs("unexpected argument '--once' found").logs("tip: --once is a flag of `hnsproxy run`");
+    hnsproxy(&["service", "--hns=windows"]).expect(1).logs("--hns is a flag of `hnsproxy run`, `hnsproxy plan`, ");
 }
