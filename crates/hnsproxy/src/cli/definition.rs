@@ -1,6 +1,7 @@
 //! The definition of the command line, and which flags its help shows: `-h` the main ones, `--help` all that have an effect in the command,
 //! `--help-all` also those that are only accepted.
 
+use clap::builder::ArgPredicate;
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::Cli;
@@ -48,9 +49,15 @@ const ONLY_RUN: [&str; 11] = [
     "iptables-sync-period",
 ];
 
+/// The commands whose log is read later, not on a terminal.
+const DAEMONS: [&str; 2] = ["run", "emulator"];
+
 /// The command line of hnsproxy.
 pub fn definition() -> Command {
-    let mut command = Cli::command();
+    let mut command = Cli::command().mut_subcommands(|command| match command.get_name() {
+        name if DAEMONS.contains(&name) => command,
+        _ => with_short_log(command),
+    });
     for (path, main) in KUBE_PROXY_COMMANDS {
         command = change(command, path, &|command| with_levels_of_help(command, main));
     }
@@ -86,6 +93,17 @@ fn with_levels_of_help(command: Command, main: &[&str]) -> Command {
         arg.hide_short_help(hidden_short).hide(hidden)
     });
     command.arg(help)
+}
+
+/// Without headers, but with them in a file.
+fn with_short_log(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_id().as_str() {
+        "log_style" => arg
+            .default_value("short")
+            .default_value_ifs(["log_file", "log_dir"].map(|file| (file, ArgPredicate::IsPresent, "klog"))),
+        _ => arg,
+    });
+    command.mut_subcommands(with_short_log)
 }
 
 #[cfg(test)]

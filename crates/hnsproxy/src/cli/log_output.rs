@@ -30,7 +30,7 @@ pub struct LogOutputArgs {
     pub log_style: LogStyle,
 }
 
-/// The defaults of the command line.
+/// The defaults of commands that run until shutdown.
 impl Default for LogOutputArgs {
     fn default() -> Self {
         Self {
@@ -50,6 +50,8 @@ pub enum LogStyle {
     Klog,
     /// With the time in UTC and the name of the level, without the source file.
     Plain,
+    /// Only the level, the message and its fields. With --logging-format=json, the same as klog.
+    Short,
 }
 
 /// A log file, and when it is rotated.
@@ -63,6 +65,11 @@ pub struct LogFileSettings {
 }
 
 impl LogOutputArgs {
+    /// The defaults of commands that end.
+    pub fn short() -> Self {
+        Self { log_style: LogStyle::Short, ..Self::default() }
+    }
+
     /// The log file. `None`: the log goes to standard error.
     pub fn file(&self) -> Option<LogFileSettings> {
         let path = self.log_file.clone().or_else(|| Some(self.log_dir.as_ref()?.join(FILE_IN_FOLDER)))?;

@@ -323,7 +323,7 @@ impl Cli {
             Command::Emulator(args) => Some(&args.log.output),
             Command::Service(_) => None,
         };
-        output.cloned().unwrap_or_default()
+        output.cloned().unwrap_or_else(LogOutputArgs::short)
     }
 }
 

@@ -23,7 +23,7 @@ use cluster_source::files::Files;
 use cluster_source::kubernetes::summary;
 use tracing::{info, warn};
 
-use crate::cli::{Cli, Command, Explain, LogArgs, LogOutputArgs, ProxyArgs, RunArgs};
+use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
@@ -89,7 +89,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::of_output(LogOutputArgs::default()));
+            log::start(&LogArgs::of_output(cli.log_output()));
             service::main(args)
         }
     }

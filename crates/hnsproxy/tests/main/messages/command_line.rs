@@ -142,3 +142,28 @@ fn a_flag_of_another_command_is_named_with_its_commands() {
     ended.logs("unexpected argument '--once' found").logs("tip: --once is a flag of `hnsproxy run`");
     hnsproxy(&["service", "--hns=windows"]).expect(1).logs("--hns is a flag of `hnsproxy run`, `hnsproxy plan`, ");
 }
+
+#[test]
+fn commands_that_end_print_errors_without_headers() {
+    let missing = "--from=no-such-file.json";
+    let expected = "error: cannot read no-such-file.json";
+    for arguments in [&["plan", missing][..], &["explain", "svc", "ns/web", missing], &["plan", missing, "-v=2"]] {
+        let ended = hnsproxy(arguments).expect(1);
+        assert!(ended.stderr.lines().any(|line| line.starts_with(expected)), "{}", ended.stderr);
+    }
+    for arguments in [["state", "--hns=emulated:no-such-file"], ["probe", "--hns=emulated:no-such-file"]] {
+        let ended = hnsproxy(&arguments);
+        assert!(ended.stderr.starts_with("error: cannot read no-such-file"), "{}", ended.stderr);
+    }
+    let ended = hnsproxy(&["run", missing, "--once"]).expect(1);
+    assert!(ended.stderr.lines().any(|line| line.starts_with('E')), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_file_of_a_command_that_ends_has_headers() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log");
+    hnsproxy(&["state", "--hns=emulated:no-such-file", &format!("--log-file={}", file.display())]).expect(1);
+    let log = std::fs::read_to_string(file).unwrap();
+    assert!(log.starts_with('E') && log.contains("] cannot read no-such-file"), "{log}");
+}
