@@ -67,13 +67,13 @@ fn exit_code(error: &CommandError) -> u8 {
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
-        Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
+        Command::Plan(args) => configure::read_only(&args.proxy, |config| plan::main(args, config)),
         Command::State(args) => {
             log::start(&args.log);
             state::main(args)
         }
         Command::Explain(Explain::Svc(args)) => {
-            configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+            configure::read_only(&args.proxy, |config| explain::service(args, config))
         }
         Command::Explain(Explain::Packet(args)) => {
             log::start(&args.log);
@@ -99,7 +99,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
 /// anything can fail, because the manager waits for the state of the service.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
     let configured =
-        |shutdown: &Shutdown| configure::with(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
+        |shutdown: &Shutdown| configure::run(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
         return configured(&Shutdown::on_signals()?);
     }

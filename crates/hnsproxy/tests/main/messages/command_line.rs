@@ -167,3 +167,11 @@ fn a_log_file_of_a_command_that_ends_has_headers() {
     let log = std::fs::read_to_string(file).unwrap();
     assert!(log.starts_with('E') && log.contains("] cannot read no-such-file"), "{log}");
 }
+
+#[test]
+fn flags_that_change_something_are_errors_in_commands_that_change_nothing() {
+    let from = cluster_flag("mixed-l2bridge");
+    hnsproxy(&["plan", &from, "--cleanup"]).expect(1).logs("--cleanup has an effect only in `hnsproxy run`");
+    let written = hnsproxy(&["explain", "svc", "ns/web", &from, "--write-config-to=no-such-directory/file"]);
+    written.expect(1).logs("--write-config-to has an effect only in `hnsproxy run`");
+}
