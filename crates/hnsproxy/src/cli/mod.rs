@@ -90,6 +90,11 @@ pub enum Command {
     Emulator(EmulatorArgs),
     /// Install or uninstall hnsproxy as a Windows service.
     Service(ServiceArgs),
+    /// Show the versions of hnsproxy and of the kube-proxy that it replaces.
+    ///
+    /// `hnsproxy --version` prints the version as kube-proxy does.
+    #[command(after_long_help = COMMAND_EXIT_CODES)]
+    Version(VersionArgs),
 }
 
 const COMMAND_EXIT_CODES: &str = "Exit codes: 0 done; 1 error.";
@@ -254,6 +259,12 @@ pub struct EmulatorArgs {
     pub log: LogArgs,
 }
 
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
     /// Read the cluster from YAML or JSON files instead of the API server.
@@ -321,7 +332,7 @@ impl Cli {
             Command::Probe(args) => Some(&args.log.output),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => Some(&args.log.output),
-            Command::Service(_) => None,
+            Command::Service(_) | Command::Version(_) => None,
         };
         output.cloned().unwrap_or_else(LogOutputArgs::short)
     }

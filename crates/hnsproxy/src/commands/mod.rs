@@ -12,6 +12,7 @@ mod probe;
 mod run;
 mod service;
 mod state;
+mod version;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -92,6 +93,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             log::start(&LogArgs::of_output(cli.log_output()));
             service::main(args)
         }
+        Command::Version(args) => version::main(args),
     }
 }
 

@@ -142,13 +142,14 @@ fn each_line_of_a_json_log_is_a_json_object() {
 fn yaml_and_json_have_the_same_content() {
     let (from, hns) = boutique();
     let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:53/UDP", &hns];
-    let commands: [(&[&str], i32); 6] = [
+    let commands: [(&[&str], i32); 7] = [
         (&["plan", &from, &hns], 2),
         (&["run", &from, &hns, "--once"], 0),
         (&["state", &hns], 0),
         (&["explain", "svc", "kube-system/kube-dns", &from, &hns], 0),
         (&packet, 0),
         (&["probe", &hns], 1),
+        (&["version"], 0),
     ];
     for (command, code) in commands {
         let mut json = hnsproxy(&[command, &["-o=json"]].concat()).expect(code).json();
@@ -161,4 +162,15 @@ fn yaml_and_json_have_the_same_content() {
         }
         assert_eq!(yaml, json, "{command:?}\n{text}");
     }
+}
+
+#[test]
+fn version_prints_versions_features_and_target() {
+    let json = hnsproxy(&["version", "-o=json"]).expect(0).json();
+    let target = json["target"].as_str().unwrap();
+    assert!(target.starts_with(std::env::consts::ARCH) && target.contains(std::env::consts::OS), "{target}");
+    let version = env!("CARGO_PKG_VERSION");
+    let features = if cfg!(feature = "fuzzing") { json!(["emulator", "fuzzing"]) } else { json!(["emulator"]) };
+    let expected = json!({"version": version, "kubernetesVersion": "v1.36.2", "features": features, "target": target});
+    assert_eq!(json, expected);
 }

@@ -81,3 +81,11 @@ fn tables_are_whole_in_pipes() {
     let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr", "--forward-healthcheck-vip"]).expect(0).stdout;
     assert!(!table.contains("..."), "{table}");
 }
+
+#[test]
+fn the_version_has_the_version_of_kubernetes_features_and_target() {
+    let table = hnsproxy(&["version"]).expect(0).stdout;
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(lines.next().unwrap(), ["VERSION", "KUBERNETES", "FEATURES", "TARGET"]);
+    assert_eq!(lines.next().unwrap()[..2], [env!("CARGO_PKG_VERSION"), "v1.36.2"]);
+}
