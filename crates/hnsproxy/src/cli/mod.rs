@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use proxy::model::ServiceName;
 
 use crate::config::Flags;
@@ -95,6 +96,9 @@ pub enum Command {
     /// `hnsproxy --version` prints the version as kube-proxy does.
     #[command(after_long_help = COMMAND_EXIT_CODES)]
     Version(VersionArgs),
+    /// Print a script that completes command lines in a shell.
+    #[command(after_long_help = COMPLETION_EXAMPLES)]
+    Completion(CompletionArgs),
 }
 
 const COMMAND_EXIT_CODES: &str = "Exit codes: 0 done; 1 error.";
@@ -105,6 +109,15 @@ Examples:
     hnsproxy plan --from cluster.json --hns emulated:host.json
 
 Exit codes: 0 HNS in sync; 1 error; 2 there are steps.";
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  In each PowerShell from now on:
+    hnsproxy completion powershell >> $PROFILE
+  In this bash:
+    source <(hnsproxy completion bash)
+
+Exit codes: 0 done; 1 error.";
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -265,6 +278,12 @@ pub struct VersionArgs {
     pub output: OutputArgs,
 }
 
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    #[arg(value_name = "SHELL", help = "The shell")]
+    pub shell: Shell,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
     /// Read the cluster from YAML or JSON files instead of the API server.
@@ -332,7 +351,7 @@ impl Cli {
             Command::Probe(args) => Some(&args.log.output),
             #[cfg(feature = "emulator")]
             Command::Emulator(args) => Some(&args.log.output),
-            Command::Service(_) | Command::Version(_) => None,
+            Command::Service(_) | Command::Version(_) | Command::Completion(_) => None,
         };
         output.cloned().unwrap_or_else(LogOutputArgs::short)
     }

@@ -1,6 +1,7 @@
 //! The commands: each is a function from its arguments to an exit code.
 
 mod cleanup;
+mod completion;
 mod configure;
 #[cfg(feature = "emulator")]
 mod emulator;
@@ -94,6 +95,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             service::main(args)
         }
         Command::Version(args) => version::main(args),
+        Command::Completion(args) => completion::main(args),
     }
 }
 

@@ -174,3 +174,18 @@ fn version_prints_versions_features_and_target() {
     let expected = json!({"version": version, "kubernetesVersion": "v1.36.2", "features": features, "target": target});
     assert_eq!(json, expected);
 }
+
+#[test]
+fn completion_prints_a_script_for_each_shell() {
+    for (shell, part) in [
+        ("bash", "_hnsproxy"),
+        ("zsh", "#compdef hnsproxy"),
+        ("fish", "complete -c hnsproxy"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = hnsproxy(&["completion", shell]).expect(0).stdout;
+        for part in [part, "explain", "enable-dsr"] {
+            assert!(script.contains(part), "{part} is not in\n{script}");
+        }
+    }
+}
