@@ -156,6 +156,16 @@ mod tests {
     }
 
     #[test]
+    fn each_visible_command_has_a_man_page() {
+        let directory = tempfile::tempdir().unwrap();
+        clap_mangen::generate_to(definition(), directory.path()).unwrap();
+        for (path, _) in commands() {
+            let page = std::fs::read_to_string(directory.path().join(path.replace(' ', "-") + ".1")).unwrap();
+            assert!(page.contains(".SH SYNOPSIS"), "{path}: {page}");
+        }
+    }
+
+    #[test]
     fn exit_codes_are_in_the_long_help_of_each_command_that_can_be_run() {
         let runs = commands().into_iter().filter(|(_, command)| !command.is_subcommand_required_set());
         let without: Vec<_> = runs
