@@ -3,6 +3,7 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line.
 
 mod definition;
+mod hints;
 mod log_output;
 mod packet;
 mod parse;
@@ -179,6 +180,18 @@ pub struct ProxyArgs {
     pub log_output: LogOutputArgs,
     #[command(flatten)]
     pub kube_proxy: Flags,
+    /// What the log says on the command line.
+    #[arg(skip)]
+    pub remarks: Remarks,
+}
+
+/// What the log says on a command line.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// The given flags that kube-proxy does not have, as `--name=value`.
+    pub flags: Vec<String>,
+    /// Likely mistakes.
+    pub hints: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -340,6 +353,16 @@ impl LogArgs {
 }
 
 impl Cli {
+    /// The arguments of a command that takes the flags of kube-proxy.
+    fn proxy_args_mut(&mut self) -> Option<&mut ProxyArgs> {
+        match &mut self.command {
+            Command::Run(args) => Some(&mut args.proxy),
+            Command::Plan(args) => Some(&mut args.proxy),
+            Command::Explain(Explain::Svc(args)) => Some(&mut args.proxy),
+            _ => None,
+        }
+    }
+
     /// Where the log of the command goes.
     pub fn log_output(&self) -> LogOutputArgs {
         let output = match &self.command {

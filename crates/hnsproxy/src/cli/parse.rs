@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 
-use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, FromArgMatches};
 
-use super::Cli;
 use super::definition::{self, definition};
-use crate::config::takes_value_after_equals;
+use super::hints::hints;
+use super::{Cli, Remarks};
+use crate::config::{is_flag_of_kube_proxy, takes_value_after_equals};
 
 /// Parses the command line of the process.
 ///
@@ -30,17 +32,44 @@ pub fn parse_with(
         *flag = "--help".into();
         *command = definition::with_all_flags(command.clone());
     }
-    let matches = command.try_get_matches_from_mut(&arguments);
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(command)));
+    let hints = hints(&arguments);
+    let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(command))?;
+        if let Some(args) = cli.proxy_args_mut() {
+            args.remarks = Remarks { flags: given_flags(command, &matches), hints: hints.clone() };
+        }
+        Ok(cli)
+    });
     parsed.map_err(|mut error| {
         let tip = separate_value(&error, &arguments)
             .or_else(|| other_command(&error, command))
             .or_else(|| known_commands(&error, command));
-        if let Some(tip) = tip {
+        if let Some(tip) = tip.or_else(|| error.use_stderr().then(|| hints.into_iter().next()).flatten()) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
         error
     })
+}
+
+/// The flags of hnsproxy that were given, as `--name=value`.
+fn given_flags(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
+    if let Some((name, below)) = matches.subcommand() {
+        return command.find_subcommand(name).map(|command| given_flags(command, below)).unwrap_or_default();
+    }
+    let is_given = |arg: &&Arg| {
+        let is_ours = arg.get_long().is_some_and(|flag| !is_flag_of_kube_proxy(flag));
+        is_ours && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let shown = |arg: &Arg| {
+        let flag = arg.get_long().unwrap_or_default();
+        match matches.get_raw(arg.get_id().as_str()) {
+            Some(values) if arg.get_action().takes_values() => {
+                values.map(|value| format!("--{flag}={}", value.to_string_lossy())).collect()
+            }
+            _ => vec![format!("--{flag}=true")],
+        }
+    };
+    command.get_arguments().filter(is_given).flat_map(shown).collect()
 }
 
 /// A tip for the value of a boolean flag of kube-proxy that follows a space: as in Go, it needs an equals sign.
@@ -119,6 +148,19 @@ mod tests {
             Command::Run(run) => Ok(run),
             other => Err(format!("{other:?}")),
         }
+    }
+
+    #[test]
+    fn the_given_flags_of_hnsproxy_are_for_the_log() {
+        let args = run(&["--from=c", "--once", "--node-ip", "10.0.0.1", "--node-ip=10.0.0.2", "-v=2", "--enable-dsr"]);
+        let given = args.unwrap().proxy.remarks.flags;
+        assert_eq!(given, ["--from=c", "--node-ip=10.0.0.1", "--node-ip=10.0.0.2", "--once=true"]);
+    }
+
+    #[test]
+    fn an_error_has_a_hint_on_quotes() {
+        let error = run(&["--from=c", "--bind-address='10.0.0.1'"]).unwrap_err();
+        assert!(error.contains("tip: the value of --bind-address begins and ends with a quote"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Prepares commands that take the flags of kube-proxy: reads the configuration, starts the log, and handles the flags that replace the
 //! command.
 
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::{IN_SYNC, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
@@ -55,9 +55,16 @@ fn start(args: &ProxyArgs) -> Result<Option<Config>, CommandError> {
         output::text(&version)?;
         return Ok(None);
     }
-    let config = Config::resolve(&args.kube_proxy)?;
-    let Logging { format, verbosity } = config.logging;
-    log::start(&LogArgs { verbosity, logging_format: format, output: args.log_output.clone() });
+    let resolved = Config::resolve(&args.kube_proxy);
+    let mut log_args = LogArgs::of_output(args.log_output.clone());
+    if let Ok(Config { logging: Logging { format, verbosity }, .. }) = resolved {
+        (log_args.logging_format, log_args.verbosity) = (format, verbosity);
+    }
+    log::start(&log_args);
+    // They may be why the configuration is invalid.
+    args.remarks.hints.iter().for_each(|hint| warn!("{hint}"));
+    let config = resolved?;
+    args.remarks.flags.iter().for_each(|flag| debug!("FLAG: {flag}"));
     log::notes(&config.notes);
     Ok(Some(config))
 }

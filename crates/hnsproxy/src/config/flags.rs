@@ -65,6 +65,10 @@ impl Flags {
     }
 }
 
+pub(crate) fn is_flag_of_kube_proxy(flag: &str) -> bool {
+    table::by_flag(flag).is_some()
+}
+
 /// Whether the value of a flag must follow an equals sign, because the flag may be given without one.
 pub(crate) fn takes_value_after_equals(flag: &str) -> bool {
     table::by_flag(flag).is_some_and(|setting| setting.kind.bare().is_some())

@@ -20,8 +20,9 @@ kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page 
 - Durations are strings such as `30s`, `1m30s`, `300ms`. Boolean flags take `true` or `false`, and need `=`: `--enable-dsr=false`.
 - Flag names may have `_` instead of `-`. If a flag is given twice, the last value counts; lists and feature gates are joined.
 - Unknown and duplicate fields are logged and ignored. Wrong types and invalid values are errors; all of them are reported at once.
+- `-v 2` logs all given flags, and which of the given settings have no effect. A value that begins and ends with a quote, or has `%NAME%` or
+  `$(NAME)`, is logged as a likely mistake.
 - `plan` and `explain svc` accept all flags, so that a command line of kube-proxy can be tried. `--cleanup` and `--write-config-to` are errors there.
-- `-v 2` logs which of the given settings have no effect.
 - `--write-config-to FILE` writes the effective configuration. When the configuration file changes and is valid, hnsproxy applies it. When
   it is invalid, hnsproxy logs the error and keeps the old configuration.
 

@@ -140,7 +140,7 @@ fn flags_without_effect_are_in_the_help_of_all_flags() {
 fn a_flag_of_another_command_is_named_with_its_commands() {
     let ended = hnsproxy(&["state", "--once"]).expect(1);
     ended.logs("unexpected argument '--once' found").logs("tip: --once is a flag of `hnsproxy run`");
-    hnsproxy(&["service", "--hns=windows"]).expect(1).logs("--hns is a flag of `hnsproxy run`, `hnsproxy plan`, ");
+    hnsproxy(&["version", "--hns=windows"]).expect(1).logs("--hns is a flag of `hnsproxy run`, `hnsproxy plan`, ");
 }
 
 #[test]
@@ -174,4 +174,26 @@ fn flags_that_change_something_are_errors_in_commands_that_change_nothing() {
     hnsproxy(&["plan", &from, "--cleanup"]).expect(1).logs("--cleanup has an effect only in `hnsproxy run`");
     let written = hnsproxy(&["explain", "svc", "ns/web", &from, "--write-config-to=no-such-directory/file"]);
     written.expect(1).logs("--write-config-to has an effect only in `hnsproxy run`");
+}
+
+#[test]
+fn values_with_quotes_and_names_of_variables_get_a_hint() {
+    let ended = hnsproxy(&["run", "--config=\"missing.yaml\"", "--hostname-override=$(NODE_NAME)"]).expect(1);
+    ended
+        .logs("the value of --config begins and ends with a quote")
+        .logs("the value of --hostname-override has $(NODE_NAME), which was not replaced")
+        .logs("cannot read configuration file");
+}
+
+#[test]
+fn all_given_flags_are_logged_at_verbosity_2() {
+    let (from, hns) = (cluster_flag("mixed-l2bridge"), host_flag("mixed-l2bridge"));
+    let ended = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr", "-v=2"]).expect(0);
+    ended.logs(&format!("FLAG: {from}")).logs("FLAG: --once=true").logs("FLAG: --enable-dsr=true");
+}
+
+#[test]
+fn a_node_that_the_files_lack_is_named() {
+    let (from, hns) = (cluster_flag("mixed-l2bridge"), host_flag("mixed-l2bridge"));
+    hnsproxy(&["plan", &from, &hns, "--hostname-override=elsewhere"]).expect(2).logs("elsewhere");
 }
