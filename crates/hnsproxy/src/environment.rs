@@ -9,7 +9,7 @@ use proxy::network_pattern::ANY;
 use proxy::{Host, Settings};
 
 use crate::cli::ProxyArgs;
-use crate::config::{Config, Gate};
+use crate::config::{Action, Config, Gate};
 use crate::hns::Hns;
 
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,11 @@ pub fn resolve(
 /// # Errors
 /// If the name of the node is missing.
 pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings, SettingsError> {
-    let winkernel = &config.winkernel;
+    let (winkernel, cleanup) = (&config.winkernel, config.action == Action::Cleanup);
     Ok(Settings {
         node_name: node_name(config, hns)?.into(),
         network_names: network_names(winkernel.network_name.as_deref()),
-        source_vip: winkernel.source_vip.clone(),
+        source_vip: winkernel.source_vip.clone().filter(|_| !cleanup),
         enable_dsr: winkernel.enable_dsr,
         root_endpoint_name: winkernel.root_endpoint_name.clone(),
         forward_health_check_vip: winkernel.forward_health_check_vip,
@@ -49,6 +49,7 @@ pub fn settings(config: &Config, args: &ProxyArgs, hns: &Hns) -> Result<Settings
         external_ips: config.gates.enabled(Gate::AllowServiceExternalIPs),
         take_over: args.take_over,
         node_ip_as_source_vip: args.node_ip_as_source_vip,
+        cleanup,
     })
 }
 

@@ -22,8 +22,10 @@ pub mod events;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hns;
+pub mod host_local;
 pub mod http_client;
 pub mod instance_lock;
+pub mod last_state;
 pub mod log;
 pub mod metrics;
 pub mod mutex;
@@ -31,6 +33,7 @@ pub mod output;
 pub mod packet;
 pub mod panic_hook;
 pub mod reporting;
+pub mod reservation;
 pub mod saved_file;
 pub mod serve;
 pub mod session;

@@ -21,8 +21,11 @@ use proxy::{
 use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
+use crate::host_local::HostLocal;
+use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
+use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, Status};
 
 pub struct Session {
@@ -44,10 +47,13 @@ pub struct Session {
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
+    state_file: StateFile,
+    removed_before_start: Option<RemovedBeforeStart>,
     logged_choices: BTreeSet<String>,
     calls_exceed_budget: bool,
     steps_done: usize,
     pace: Pace,
+    reservations: Reservations,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,10 +97,13 @@ impl Session {
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
+            state_file: StateFile::default(),
+            removed_before_start: None,
             logged_choices: BTreeSet::new(),
             calls_exceed_budget: false,
             steps_done: 0,
             pace: Pace::default(),
+            reservations: Reservations::default(),
         }
     }
 
@@ -105,6 +114,20 @@ impl Session {
         self
     }
 
+    /// Compares this file with the state of HNS at the start, and keeps it up to date.
+    #[must_use]
+    pub fn with_state_file(mut self, file: StateFile) -> Self {
+        self.state_file = file;
+        self
+    }
+
+    /// Reserves the source VIP there if no endpoint has it.
+    #[must_use]
+    pub fn with_host_local(mut self, host_local: HostLocal) -> Self {
+        self.reservations = Reservations::of(host_local);
+        self
+    }
+
     /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of
     /// the Node is kept until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {
@@ -112,6 +135,8 @@ impl Session {
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
+        self.state_file.clone_from(&before.state_file);
+        self.removed_before_start.clone_from(&before.removed_before_start);
         self.client.inherit_counts(&before.client);
         self.logged_unreadable.clone_from(&before.logged_unreadable);
         if self.settings.node_name == before.settings.node_name {
@@ -183,7 +208,7 @@ impl Session {
     }
 
     /// Logs and counts what was found. Audits again if HNS does not have the API in use. Returns whether the audit paused.
-    fn handle_audit(&mut self, result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
+    fn handle_audit(&mut self, mut result: Result<AuditReport, AuditError>) -> Result<bool, AuditError> {
         let too_old = self.reconciler.version().is_some_and(|version| !Features::of(version).v2);
         if too_old && self.hns.api() == HnsApi::Auto && self.client.api_version() == ApiVersion::V2 {
             info!("HNS has no HCN v2 API, using the HNS v1 API");
@@ -206,6 +231,13 @@ impl Session {
         }
         self.report_drift();
         self.log_choices();
+        if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
+            if self.reservations.answer(&mut self.reconciler) {
+                return self.audit().map(|()| false);
+            }
+            // It says now why no address was reserved.
+            self.reconciler.source_vip_absent().into_iter().for_each(|now| absent.clone_from(now));
+        }
         result.map(|found| found.paused)
     }
 
@@ -225,10 +257,10 @@ impl Session {
                 format!("network {:?} chosen for pattern {pattern:?} (known: {known})", named.name)
             })
             .collect();
-        if let (Some(endpoints @ SourceVip::Endpoints(_)), Some(address)) =
+        if let (Some(found @ (SourceVip::Endpoints(_) | SourceVip::Auto)), Some(address)) =
             (&self.settings.source_vip, self.reconciler.source_vip())
         {
-            choices.insert(format!("source VIP {address} found for {endpoints}"));
+            choices.insert(format!("source VIP {address} found for {found}"));
         }
         choices
     }
@@ -259,6 +291,12 @@ impl Session {
                 (None, None) => {}
             }
             self.audit_error = error;
+        }
+        if progress == AuditProgress::Complete
+            && let Some(removed) = self.state_file.compare(|| self.reconciler.observed().identified())
+        {
+            warn!("{removed}");
+            self.removed_before_start = Some(removed);
         }
         // In the pause of an audit, only a part of the observed state is new: a condition could look resolved that is not.
         if progress != AuditProgress::Paused {
@@ -323,9 +361,13 @@ impl Session {
             outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
         let continues = matches!(next, Next::At(time) if time <= now);
         self.pace.record(now, self.now(), written.count(), continues);
+        self.reservations.release(&self.reconciler);
         self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();
+        let reconciler = &self.reconciler;
+        let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
+        self.state_file.confirm(self.start.elapsed(), confirmed);
         let conditions = self.reconciler.conditions();
         if *conditions != *self.conditions {
             log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
@@ -394,7 +436,8 @@ impl Session {
         let node = NodeStatus { addresses: self.host.node_ips.clone(), ..self.node.clone() };
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
         let programming = self.pace.programming(self.now(), &status.progress);
-        Status { unreadable_members: self.client.unreadable_members(), programming, ..status }
+        let removed_before_start = self.removed_before_start.clone();
+        Status { unreadable_members: self.client.unreadable_members(), programming, removed_before_start, ..status }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {

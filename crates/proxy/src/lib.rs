@@ -36,11 +36,11 @@ pub use foreign_writer::{ForeignWriter, RepeatedLoss, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};
-pub use observe::{Cause, Drift};
+pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};
-pub use source_vip::{SourceVip, SourceVipAbsent};
+pub use source_vip::{SourceVip, SourceVipAbsent, SourceVipRequest};
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::expect_used, reason = "test code: a bad literal should stop the test")]
 pub mod testing;

@@ -36,6 +36,8 @@ pub struct Settings {
     /// `--node-ip-as-source-vip`: the node IP as source VIP where an empty one can be wrong, see
     /// [`empty_source_vip_can_be_wrong`](Capabilities::empty_source_vip_can_be_wrong).
     pub node_ip_as_source_vip: bool,
+    /// `--cleanup`: own objects are only removed, so an overlay network needs no source VIP, node IP or MAC address.
+    pub cleanup: bool,
 }
 
 impl Settings {

@@ -28,7 +28,7 @@ pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
 pub use packet::{ExplainPacketArgs, To};
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
-pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
+pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
 
 const ROOT_HINT: &str = "\
 Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
@@ -90,7 +90,7 @@ pub enum Command {
     /// For --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     #[command(after_long_help = COMMAND_EXIT_CODES)]
     Emulator(EmulatorArgs),
-    /// Install or uninstall hnsproxy as a Windows service.
+    /// Install hnsproxy as a Windows service, or put it in the place of kube-proxy.
     Service(ServiceArgs),
     /// Show the versions of hnsproxy and of the kube-proxy that it replaces.
     ///
@@ -176,6 +176,12 @@ pub struct ProxyArgs {
     /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
     #[arg(long)]
     pub node_ip_as_source_vip: bool,
+    /// The folder of the reservations of host-local IPAM (its `dataDir`).
+    ///
+    /// In it, --source-vip=auto reserves an address if no endpoint has the source VIP. Default on Windows: C:\\var\\lib\\cni\\networks, if it
+    /// has a folder of the network.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub host_local_dir: Option<PathBuf>,
     #[command(flatten)]
     pub log_output: LogOutputArgs,
     #[command(flatten)]

@@ -124,7 +124,8 @@ fn normalise(mut arguments: Vec<OsString>) -> Vec<OsString> {
         }
     }
     let takes_run = match arguments.get(1).and_then(|first| first.to_str()) {
-        None => arguments.len() > 1,
+        // kube-proxy needs no arguments, too: in a pod, all defaults apply.
+        None => !arguments.is_empty(),
         Some("-h" | "--help") => false,
         Some(first) => first.starts_with('-'),
     };
@@ -173,6 +174,13 @@ mod tests {
         assert_eq!(config.winkernel.network_name.as_deref(), Some("cbr0"));
         assert!(config.winkernel.enable_dsr && config.winkernel.forward_health_check_vip);
         assert_eq!(config.logging.verbosity, 4);
+    }
+
+    #[test]
+    fn without_arguments_the_defaults_of_kube_proxy_run() {
+        let config = Config::resolve(&run(&[]).unwrap().proxy.kube_proxy).unwrap();
+        assert_eq!((config.client.kubeconfig, config.client.master), (None, None));
+        assert!(parse([]).is_err(), "not even the name of the program");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::cli::ProxyArgs;
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
+use crate::host_local::HostLocal;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
 
@@ -20,7 +21,8 @@ pub(super) fn main(args: &ProxyArgs, config: &Config, shutdown: &Shutdown) -> Re
     let hns = open(&args.hns, shutdown)?;
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
-    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
+    let host_local = HostLocal::new(args.host_local_dir.clone());
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     info!("{}", session.description());
     session.load(&nothing);
     session.audit()?;

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::host_local::HostLocal;
 use crate::http_client::get_json;
 use crate::session::Session;
 use crate::{output, view};
@@ -31,7 +32,8 @@ fn from_files(
 ) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (settings, host) = resolve(config, &args.proxy, &hns, catalog)?;
-    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
+    let host_local = HostLocal::new(args.proxy.host_local_dir.clone()).read_only();
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     session.load(catalog);
     session.audit()?;
     let why = catalog.skipped_services.get(&args.service.to_string()).map(ToString::to_string);

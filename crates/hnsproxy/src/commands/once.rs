@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::host_local::HostLocal;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
 use crate::view::Snapshot;
@@ -49,7 +50,8 @@ impl From<Counts> for Calls {
 pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &Shutdown) -> Result<(), CommandError> {
     let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
-    let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency);
+    let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
+    let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_host_local(host_local);
     info!("{}", session.description());
     session.load(&catalog);
     session.audit()?;

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::host_local::HostLocal;
 use crate::session::Session;
 use crate::view::PlanView;
 use crate::{output, view};
@@ -17,7 +18,8 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let hns = Hns::open(&args.hns)?;
     let catalog = read_cluster(args, config, &hns, &unhandled())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
-    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN);
+    let host_local = HostLocal::new(args.host_local_dir.clone()).read_only();
+    let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     session.load(&catalog);
     session.audit()?;
     session.log_host_conditions();

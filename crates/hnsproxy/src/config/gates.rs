@@ -32,7 +32,7 @@ macro_rules! gates {
             $(#[doc = $help] $gate),*
         }
 
-        /// The gates of kube-proxy 1.36 that matter to a proxy.
+        /// The gates of kube-proxy 1.36 to 1.38 that a proxy may be given, with the stages of 1.38.
         pub(crate) const GATES: &[GateSetting] = &[
             $(GateSetting { gate: Gate::$gate, name: stringify!($gate), stage: Stage::$stage, help: $help }),*
         ];
@@ -43,18 +43,25 @@ macro_rules! gates {
 gates! {
     AllowServiceExternalIPs: Stable, "Off: external IPs of Services are not served";
     AtomicFIFO: Beta, "No effect; belongs to kube-proxy's client library";
+    ClientsAllowCBOR: Alpha, "No effect; requests are always JSON";
+    ClientsPreferCBOR: Alpha, "No effect; requests are always JSON";
     ComponentFlagz: Beta, "Serves /flagz";
     ComponentStatusz: Beta, "Serves /statusz";
     ContextualLogging: Beta, "No effect";
     InOrderInformers: Locked, "No effect; belongs to kube-proxy's client library";
+    KubeProxyIPVS: Beta, "No effect on Windows; for mode ipvs";
+    KubeProxyNFTablesLocalhostNodePorts: Beta, "No effect on Windows; for mode nftables";
     LoggingAlphaOptions: Alpha, "Allows split streams and info buffers";
     LoggingBetaOptions: Beta, "Allows the JSON log format";
     MultiCIDRServiceAllocator: Locked, "No effect on Windows";
-    NativeHistograms: Alpha, "No effect";
+    NFTablesNetlink: Beta, "No effect on Windows; for mode nftables";
+    NativeHistograms: Beta, "No effect";
     PreferSameTrafficDistribution: Locked, "Topology hints for nodes are used";
     WatchListClient: Beta, "Requests streaming lists, and pages where the API server does not support streams";
     WinDSR: Locked, "Allows --enable-dsr";
     WinOverlay: Locked, "Allows overlay networks";
+    WindowsCPUAndMemoryAffinity: Beta, "No effect; the kubelet's, in lists of gates that it shares with kube-proxy";
+    WindowsHostNetwork: Alpha, "No effect; was the kubelet's until 1.38";
 }
 
 /// Which feature gates are on.
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn all_gates_of_a_stage_are_set_together_except_those_that_are_named() {
         let (gates, ..) = resolve(&[("AllAlpha", true), ("AllBeta", false), ("ComponentStatusz", true)]);
-        assert!(gates.enabled(Gate::NativeHistograms) && gates.enabled(Gate::ComponentStatusz));
+        assert!(gates.enabled(Gate::ClientsAllowCBOR) && gates.enabled(Gate::ComponentStatusz));
         assert!(!gates.enabled(Gate::ComponentFlagz));
         assert!(gates.enabled(Gate::AllowServiceExternalIPs), "a GA gate is neither alpha nor beta");
         let (gates, ..) = resolve(&[("AllowServiceExternalIPs", false)]);

@@ -6,8 +6,6 @@
 mod duration;
 mod flags;
 mod gates;
-#[cfg(test)]
-mod installers;
 mod key;
 mod kind;
 mod object;

@@ -43,6 +43,26 @@ logged and ignored. `AllAlpha` and `AllBeta` set all gates of a stage that are n
 |---|---|---|---|
 ";
 
+const TAIL: &str = "
+## Source VIP
+`--source-vip=auto` needs no script of an installer. On an overlay network, hnsproxy uses the address of the endpoint `Calico_ep` or `VIPEndpoint`, if the
+network has one of them. Otherwise it uses an address that host-local does not give to pods:
+
+- host-local, the IPAM plugin of flannel and others, has a folder for each network, `C:\\var\\lib\\cni\\networks\\NETWORK`, and in it a file for each address that is in
+  use. It creates a file exclusively, so whoever creates it first has the address. hnsproxy does the same, with the container id `hnsproxy-source-vip`.
+- hnsproxy reserves the last address of the subnet that has no file, and that no endpoint of the network has. It creates its endpoint, as for an address
+  in `--source-vip`.
+- The file stays, so the address is the same after restarts of the process and of the node. hnsproxy also uses the reservation that a start script of
+  kube-proxy has made (container id `dummy`), so that nothing changes when it replaces kube-proxy.
+- If an endpoint of a pod has the address in spite of the file, or the subnet changes, another address is reserved.
+- The file is removed when HNS no longer has the address: after another source VIP is in effect, or by `--cleanup`. The reservation of a script is never
+  removed.
+- Without the folder of the network, hnsproxy reserves nothing and waits (`SourceVIPAbsent`): another IPAM would not see the reservation. host-local creates
+  the folder with the first pod. `--host-local-dir DIR` names another folder, its `dataDir`, and says that host-local is the IPAM: hnsproxy then
+  creates the folder of the network.
+- `hnsproxy plan` and `explain` use a reservation, and make none.
+";
+
 fn code(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
@@ -81,7 +101,7 @@ fn page() -> String {
         };
         let _ = writeln!(page, "| `{}` | {stage} | {default} | {} |", gate.name, gate.help);
     }
-    page
+    page + TAIL
 }
 
 #[test]

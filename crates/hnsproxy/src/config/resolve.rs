@@ -14,6 +14,7 @@ use super::gates::Gates;
 use super::key::{Field, VersionRequest, field, flag};
 use super::kind::Kind;
 use super::object::{Decoded, HEALTHZ_PORT, METRICS_PORT, Object};
+use super::source_vip;
 use super::table::{Effect, Setting};
 use super::validate::{Checker, LINUX_MODES};
 use super::{Action, ClientConnection, Config, ConfigError, KUBERNETES_VERSION, Note, Winkernel};
@@ -112,6 +113,13 @@ impl Config {
         if LINUX_MODES.contains(&mode) {
             let text = format!("mode {mode} is for Linux: using kernelspace");
             notes.push(Note { level: Level::WARN, text });
+        }
+        if let Some(name) = source_vip::variable(object.get(field::SOURCE_VIP).trim()) {
+            let text = format!("{} in the source VIP was not expanded", object.get(field::SOURCE_VIP));
+            let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+            let used = value.as_deref().unwrap_or(source_vip::AUTO);
+            notes.push(Note { level: Level::WARN, text: format!("{text}: using {used}") });
+            object.set(field::SOURCE_VIP, used.to_owned());
         }
         notes.extend(setting_notes(flags, &object));
         let reported_version = reported_version(flags)?;

@@ -141,7 +141,7 @@ clientConnection: {burst: -2}
 iptables: {syncPeriod: 1s, minSyncPeriod: 2s, masqueradeBit: 32}
 conntrack: {min: -1, tcpCloseWaitTimeout: -1s}
 oomScoreAdj: -1001
-nodePortAddresses: [10.0.0.0/8, 10.0.0.1, primary, never-seen]
+nodePortAddresses: [10.0.0.0/8, 10.0.0.1, primary, All]
 showHiddenMetricsForVersion: '1.30'
 detectLocalMode: BridgeInterface
 winkernel: {sourceVip: x}
@@ -156,7 +156,7 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
             "KubeProxyLinuxConfiguration.OOMScoreAdj",
             "Mode.ProxyMode",
             "NodePortAddresses[1]",
-            "NodePortAddresses[2]",
+            "NodePortAddresses[3]",
             "ClientConnection.Burst",
             "ConfigSyncPeriod",
             "SyncPeriod",
@@ -181,6 +181,15 @@ logging: {format: xml, verbosity: 2147483648, vmodule: [{filePattern: 'a=', verb
 }
 
 #[test]
+fn node_port_addresses_are_mixed() {
+    let of = |list: &str| by_file(&[], &format!("nodePortAddresses: [{list}]")).map(|config| config.to_v1alpha1());
+    for list in ["primary", "all", "localhost", "localhost, primary, 10.0.0.0/8, 'fd00::/8'", "10.0.0.0/8, all"] {
+        assert!(of(list).is_ok(), "{list}");
+    }
+    assert_eq!(paths(by_flags(&["--nodeport-addresses=localhost,127.0.0.1"])), ["NodePortAddresses[1]"]);
+}
+
+#[test]
 fn the_source_vip_is_an_address_or_names_endpoints() {
     let of = |text: &str| by_flags(&[&format!("--source-vip={text}")]).map(|config| config.winkernel.source_vip);
     let endpoints = |names: &[&str]| Some(SourceVip::Endpoints(names.iter().map(|name| (*name).into()).collect()));
@@ -188,10 +197,10 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
     assert_eq!(of("010.0.0.1").unwrap(), Some(SourceVip::Address([10, 0, 0, 1].into())));
     assert_eq!(of("endpoint:Calico_ep").unwrap(), endpoints(&["Calico_ep"]));
     assert_eq!(of("endpoint: Calico_ep, VIPEndpoint,").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
-    assert_eq!(of("auto").unwrap(), endpoints(&["Calico_ep", "VIPEndpoint"]));
+    assert_eq!(of("auto").unwrap(), Some(SourceVip::Auto));
     let by_file = by_file(&[], "winkernel: {sourceVip: 'endpoint:VIPEndpoint'}").unwrap();
     assert_eq!(by_file.winkernel.source_vip, endpoints(&["VIPEndpoint"]));
-    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%SOURCE_VIP%"] {
+    for text in ["Calico_ep", "endpoint:", "endpoint: ,", "%%", "%A%B%"] {
         let error = of(text).unwrap_err().to_string();
         assert_eq!(
             error,
@@ -200,6 +209,16 @@ fn the_source_vip_is_an_address_or_names_endpoints() {
                  endpoint:NAME[,NAME] for the address of an HNS endpoint, or auto"
             )
         );
+    }
+}
+
+#[test]
+fn a_variable_without_a_value_in_the_source_vip_means_auto() {
+    for text in ["%HNSPROXY_UNSET%", "$(HNSPROXY_UNSET)"] {
+        let config = by_file(&[], &format!("winkernel: {{sourceVip: '{text}'}}")).unwrap();
+        assert_eq!(config.to_v1alpha1()["winkernel"]["sourceVip"], "auto");
+        assert_eq!(config.winkernel.source_vip, by_flags(&["--source-vip=auto"]).unwrap().winkernel.source_vip);
+        assert_eq!(notes(&config, Level::WARN), [format!("{text} in the source VIP was not expanded: using auto")]);
     }
 }
 
@@ -234,8 +253,8 @@ fn feature_gates_fail_and_warn() {
     let locked = by_flags(&["--feature-gates=WinOverlay=false"]).unwrap();
     assert!(locked.gates.enabled(Gate::WinOverlay));
     assert_eq!(notes(&locked, Level::WARN), ["ignoring WinOverlay=false: the feature gate is locked to true"]);
-    let config = by_flags(&["--feature-gates=A=true,NativeHistograms=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
-    assert!(config.gates.enabled(Gate::NativeHistograms) && !config.gates.enabled(Gate::ComponentFlagz));
+    let config = by_flags(&["--feature-gates=A=true,ClientsAllowCBOR=1", "--feature-gates=ComponentFlagz=f"]).unwrap();
+    assert!(config.gates.enabled(Gate::ClientsAllowCBOR) && !config.gates.enabled(Gate::ComponentFlagz));
     assert_eq!(notes(&config, Level::WARN), ["ignoring unknown feature gate A"]);
     let split = ["--feature-gates=LoggingAlphaOptions=true", "--log-json-split-stream"];
     assert!(by_flags(&split).is_ok());

@@ -88,15 +88,10 @@ impl Checker<'_> {
         }
         let addresses = self.object.get(field::NODE_PORT_ADDRESSES);
         for (index, address) in addresses.iter().enumerate() {
-            let path = format!("NodePortAddresses[{index}]");
-            if *address == "primary" {
-                if index > 0 || addresses.len() > 1 {
-                    self.fail(&path, address, "must be the only entry");
-                }
-                break;
-            }
-            if address.parse::<IpNet>().is_err() {
-                self.fail(&path, address, "must be a valid CIDR");
+            // Mixtures, `all` and `localhost` are those of kube-proxy 1.37.
+            if !["all", "localhost", "primary"].contains(address) && address.parse::<IpNet>().is_err() {
+                let path = format!("NodePortAddresses[{index}]");
+                self.fail(&path, address, "must be a valid CIDR, all, localhost or primary");
             }
         }
     }

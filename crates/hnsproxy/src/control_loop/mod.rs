@@ -17,6 +17,9 @@ use crate::config::{self, Config};
 use crate::environment::{host, settings};
 use crate::error::CommandError;
 use crate::hns::Hns;
+use crate::host_local::HostLocal;
+use crate::instance_lock;
+use crate::last_state::StateFile;
 use crate::metrics::Metrics;
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
@@ -87,7 +90,10 @@ impl<'a> ControlLoop<'a> {
         let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
         let feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, None);
-        let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
+        let state_file = StateFile::new(instance_lock::state_file(args.proxy.hns.choice()));
+        let session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
+        let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
+        let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {
             session.inherit(before);
         }
@@ -183,6 +189,7 @@ impl<'a> ControlLoop<'a> {
         let file_reads = self.feed.file_reads();
         let status = Status {
             waiting_for_node,
+            deleted_node: self.feed.deleted_node().map(str::to_owned),
             cluster_outage,
             insecure_skip_tls_verify,
             file_reads,

@@ -61,6 +61,12 @@ catalog! {
         "[ALPHA] Number of services with a Local traffic policy and no endpoints";
     NETWORK_PROGRAMMING = "kubeproxy_network_programming_duration_seconds", Histogram(network_programming), ["ip_family"],
         "[ALPHA] In Cluster Network Programming Latency in seconds";
+    LB_CREATE_FAILURES = "kubeproxy_sync_proxy_rules_winkernel_lb_create_failures_total", Counter, ["ip_family", "lb_type", "error"],
+        "[ALPHA] Load balancers that HNS did not create, by IP family, kind of frontend and error";
+    LB_UPDATE_FAILURES = "kubeproxy_sync_proxy_rules_winkernel_lb_update_failures_total", Counter, ["ip_family", "lb_type", "error"],
+        "[ALPHA] Load balancers that HNS did not modify, by IP family, kind of frontend and error";
+    LB_DELETE_FAILURES = "kubeproxy_sync_proxy_rules_winkernel_lb_delete_failures_total", Counter, ["ip_family", "lb_type", "error"],
+        "[ALPHA] Load balancers that HNS did not delete, by IP family, kind of frontend and error";
     HEALTHZ = "kubeproxy_proxy_healthz_total", Counter, ["code"],
         "[ALPHA] Cumulative proxy healthz HTTP status";
     LIVEZ = "kubeproxy_proxy_livez_total", Counter, ["code"],

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod drift;
+mod failures;
 mod process;
 #[cfg(test)]
 mod reference;
@@ -31,6 +32,7 @@ use crate::log;
 use crate::mutex::lock;
 use crate::status::StatusSnapshot;
 use drift::UnrepairedDrift;
+use failures::FailedWrites;
 pub(crate) use sample::Sample;
 use sample::Samples;
 use vector::{Counters, Histograms, counters, histograms};
@@ -51,6 +53,7 @@ pub struct Metrics {
     livez: Counters,
     hns_calls: Histograms,
     steps: Counters,
+    failed_writes: FailedWrites,
     drift_found: Counters,
     drift_repaired: Counters,
     drifting: Mutex<UnrepairedDrift>,
@@ -72,6 +75,7 @@ impl Default for Metrics {
             livez: counters(&mut registry, &catalog::LIVEZ),
             hns_calls: histograms(&mut registry, &catalog::HNS_CALLS),
             steps: counters(&mut registry, &catalog::STEPS),
+            failed_writes: FailedWrites::new(&mut registry),
             drift_found: counters(&mut registry, &catalog::DRIFT_FOUND),
             drift_repaired: counters(&mut registry, &catalog::DRIFT_REPAIRED),
             drifting: Mutex::default(),
@@ -108,7 +112,8 @@ impl Metrics {
                 self.sync.of([&family.to_string()]).observe(took.as_secs_f64());
             }
         }
-        for Outcome { step, result, .. } in outcomes {
+        for outcome @ Outcome { step, result, .. } in outcomes {
+            self.failed_writes.record(outcome, |frontend| proxy.kind_of(frontend));
             let result = if result.is_ok() { "ok" } else { "failed" };
             self.steps.of([step.action.name(), step.reason.as_str(), result]).inc();
         }

@@ -87,7 +87,8 @@ fn every_metric_is_in_the_catalog_with_its_type_and_labels() {
     assert!(metrics.len() > 20, "{metrics:#?}");
 }
 
-/// The metrics that kube-proxy 1.36 registers on Windows, as its documentation lists them, without those about the Go runtime.
+/// The metrics that kube-proxy 1.36 registers on Windows, as its documentation lists them, without those about the Go runtime, and those of
+/// load balancers from 1.37.
 const KUBE_PROXY: &str = "
     kubeproxy_sync_proxy_rules_duration_seconds histogram ip_family
     kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge ip_family
@@ -100,6 +101,9 @@ const KUBE_PROXY: &str = "
     kubeproxy_proxy_livez_total counter code
     kubeproxy_network_programming_duration_seconds histogram ip_family
     kubeproxy_sync_proxy_rules_no_local_endpoints_total gauge traffic_policy ip_family
+    kubeproxy_sync_proxy_rules_winkernel_lb_create_failures_total counter ip_family lb_type error
+    kubeproxy_sync_proxy_rules_winkernel_lb_update_failures_total counter ip_family lb_type error
+    kubeproxy_sync_proxy_rules_winkernel_lb_delete_failures_total counter ip_family lb_type error
     kubernetes_build_info gauge major minor git_version git_commit git_tree_state build_date go_version compiler platform
     kubernetes_feature_enabled gauge name stage
     rest_client_requests_total counter code method host

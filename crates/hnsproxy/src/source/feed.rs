@@ -165,6 +165,12 @@ impl Feed {
         Ok(readiness)
     }
 
+    /// The name of the Node, if the API server had it and has deleted it. Files need no Node.
+    pub fn deleted_node(&self) -> Option<&str> {
+        let is_deleted = matches!(self.running, Running::ApiServer { .. }) && self.node.is_deleted();
+        is_deleted.then(|| self.node.name())
+    }
+
     pub fn node_name(&self) -> &str {
         self.node.name()
     }

@@ -54,13 +54,15 @@ pub(super) struct LocalNode {
     /// When the source first answered, even that there is no such Node.
     answered: Option<Duration>,
     node: Option<Node>,
+    /// Whether the source has the Node no more.
+    is_deleted: bool,
     /// The pod CIDRs when HNS could first be programmed.
     initial_pod_cidrs: Option<Vec<String>>,
 }
 
 impl LocalNode {
     pub(super) fn new(name: &str, needs: Needs) -> Self {
-        Self { name: name.to_owned(), needs, answered: None, node: None, initial_pod_cidrs: None }
+        Self { name: name.to_owned(), needs, answered: None, node: None, is_deleted: false, initial_pod_cidrs: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -72,9 +74,15 @@ impl LocalNode {
         self.node.as_ref()
     }
 
+    /// Whether the Node was there, and is not any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.is_deleted
+    }
+
     /// Takes the Node from the source. Returns whether its addresses have changed.
     pub(super) fn update(&mut self, node: Option<Node>, now: Duration) -> bool {
         self.answered.get_or_insert(now);
+        self.is_deleted = node.is_none() && self.node.is_some();
         let Some(node) = node else { return false };
         let before = self.node.replace(node);
         before.map(|node| node.ips) != self.node.as_ref().map(|node| node.ips.clone())
@@ -197,9 +205,15 @@ mod tests {
     #[test]
     fn a_change_of_addresses_is_reported_and_a_deleted_node_keeps_them() {
         let mut own = LocalNode::new("n", NEEDS);
+        own.update(None, seconds(0));
+        assert!(!own.is_deleted(), "there was none");
         let changed =
             [node(&[], &[]), node(&["10.0.0.1"], &[]), node(&["10.0.0.1"], &["a"]), None, node(&["10.0.0.1"], &[])]
                 .map(|node| own.update(node, seconds(0)));
         assert_eq!(changed, [true, true, false, false, false]);
+        own.update(None, seconds(0));
+        assert!(own.is_deleted());
+        own.update(node(&["10.0.0.1"], &[]), seconds(0));
+        assert!(!own.is_deleted());
     }
 }

@@ -68,6 +68,11 @@ pub fn not_ready(status: &Status, Lateness { silent_watch, overdue, pending }: L
     if let Some(what) = &status.waiting_for_node {
         inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
     }
+    // Without a Node, the node is no part of the cluster, although HNS stays as it is: the kubelet may create the Node again.
+    if let Some(name) = &status.deleted_node {
+        let message = format!("Node {name}: deleted; its addresses and zone are used until it is created again");
+        inputs.push(NotReady { reason: "NodeDeleted", message });
+    }
     reasons.splice(0..0, inputs);
     // The status is that of the last run, which does not know the change.
     if let Some(pending) = pending.filter(|pending| reasons.is_empty() && *pending > MAX_PENDING) {
@@ -144,6 +149,14 @@ mod tests {
         assert_eq!(message(&status), "load balancers: 6989 of 8013 pending");
         status.programming = Some(Programming { load_balancers, left: Some(Duration::from_secs(240)) });
         assert_eq!(message(&status), "programmed 1024 of 8013 load balancers, 12 % done, about 4 min left");
+    }
+
+    #[test]
+    fn a_deleted_node_is_a_reason_although_hns_is_in_sync() {
+        let status = Status { deleted_node: Some("win-1".into()), unready: Vec::new(), ..Status::default() };
+        let message = "Node win-1: deleted; its addresses and zone are used until it is created again".to_owned();
+        let expected = [NotReady { reason: "NodeDeleted", message }];
+        assert_eq!(not_ready(&status, Lateness::default()), expected);
     }
 
     #[test]

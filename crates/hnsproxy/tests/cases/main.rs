@@ -1,4 +1,4 @@
-//! One test for each scenario file, and one for each recording and property.
+//! One test for each scenario and each installer, and one for each recording and property.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,6 +7,7 @@
     reason = "test code, helpers included: a panic is a failed test"
 )]
 
+mod installers;
 mod recordings;
 mod scenario;
 mod scenarios;
@@ -17,6 +18,6 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = scenarios::trials().chain(recordings::trials()).collect();
+    let trials: Vec<Trial> = scenarios::trials().chain(recordings::trials()).chain(installers::trials()).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

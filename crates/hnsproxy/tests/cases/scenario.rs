@@ -181,6 +181,7 @@ impl Scenario {
             external_ips: true,
             take_over: false,
             node_ip_as_source_vip: input.node_ip_as_source_vip,
+            cleanup: false,
         };
         let host = Host { node_ips: emulated.node_ips, mac: emulated.host_mac };
         let mut reconciler = Reconciler::new(settings.clone(), host.clone());

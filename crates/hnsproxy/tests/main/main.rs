@@ -14,7 +14,6 @@ mod emulator;
 mod explain;
 mod files;
 mod hns;
-mod installers;
 mod live;
 mod log_file;
 mod messages;
@@ -23,6 +22,7 @@ mod probe;
 mod reported;
 mod serve;
 mod slow_hns;
+mod source_vip;
 #[path = "../support/mod.rs"]
 mod support;
 mod writers;

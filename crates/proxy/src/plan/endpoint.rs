@@ -60,7 +60,9 @@ struct Needs {
 /// Why an endpoint at an address must be deleted; `None` if it stays.
 fn removal(endpoint: Candidate, needs: Needs) -> Option<Reason> {
     match endpoint {
-        // Local endpoints belong to the CNI.
+        // The endpoint of a former source VIP: its address may become that of a pod here.
+        Candidate { remote: false, owner: Owner::Us, .. } if !needs.ours => Some(Reason::NotDesired),
+        // Other local endpoints belong to the CNI.
         Candidate { remote: false, .. } => None,
         // Each address is on one node. A remote endpoint for the same address would send its traffic to another node,
         // and can keep the CNI from creating the pod (kubernetes issue 130963). Foreign ones are deleted too: they have
@@ -208,6 +210,11 @@ impl Planner<'_> {
     }
 }
 
+/// The content of the endpoint that hnsproxy or kube-proxy creates for a source VIP.
+pub(crate) fn source_vip_content(address: IpAddr, network: &Network, host: &Host) -> Content {
+    identity::endpoint_content(network.id, &endpoint_document(EndpointPurpose::SourceVip, address, network, host))
+}
+
 /// The document of an endpoint of ours: the form that kube-proxy gives its endpoints, so that each proxy adopts the endpoints of the other.
 fn endpoint_document(purpose: EndpointPurpose, address: IpAddr, network: &Network, host: &Host) -> Endpoint {
     let node_ip = host.node_ip(Family::of(address));
@@ -245,12 +252,15 @@ mod tests {
         let foreign = Candidate { owner: Owner::Foreign, ..ours };
         let left = Candidate { left_by_kube_proxy: true, ..foreign };
         let local = Candidate { remote: false, ..foreign };
+        let own_local = Candidate { remote: false, ..ours };
         let matching = |endpoint| Candidate { matches: true, ..endpoint };
         let unused = Needs { local: false, ours: false };
         let (has_local, used) = (Needs { local: true, ..unused }, Needs { ours: true, ..unused });
         let table = [
             ("local, unused", local, unused, None),
             ("local, needed", local, has_local, None),
+            ("of a former source VIP", own_local, has_local, Some(Reason::NotDesired)),
+            ("of the source VIP", matching(own_local), Needs { local: true, ours: true }, None),
             ("ours, address has a local endpoint", matching(ours), has_local, Some(Reason::LocalEndpointExists)),
             ("foreign, address has a local endpoint", foreign, has_local, Some(Reason::LocalEndpointExists)),
             ("ours, matching", matching(ours), used, None),

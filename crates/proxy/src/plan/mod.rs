@@ -39,6 +39,7 @@ use crate::settings::{Capabilities, Host, Settings};
 
 pub use choice::Choice;
 pub use endpoint::ExpectedEndpoint;
+pub(crate) use endpoint::source_vip_content;
 pub(crate) use order::{has_lost_backend, is_infrastructure};
 pub use report::PlanReport;
 pub use resolve::Resolved;

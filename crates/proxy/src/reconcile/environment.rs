@@ -7,11 +7,11 @@ use hcn::{Client, Kind, Version};
 use super::source_vip::SourceVipSearch;
 use crate::desire::{Context, Desired};
 use crate::model::Family;
-use crate::network::{HostCondition, Networks};
-use crate::observe::Observed;
-use crate::plan::{Constraints, Planner};
+use crate::network::{HostCondition, Network, Networks};
+use crate::observe::{Observed, ObservedEndpoint, Owner};
+use crate::plan::{Constraints, Planner, source_vip_content};
 use crate::settings::{Capabilities, Host, Node, Settings};
-use crate::source_vip::{SourceVip, SourceVipAbsent};
+use crate::source_vip::{SourceVip, SourceVipAbsent, SourceVipRequest};
 
 #[derive(Debug)]
 pub(super) struct Environment {
@@ -93,7 +93,39 @@ impl Environment {
     pub(super) fn source_vip(&self) -> Option<IpAddr> {
         match self.settings.source_vip.as_ref()? {
             SourceVip::Address(address) => Some(*address),
-            SourceVip::Endpoints(_) => self.source_vip_search.address(),
+            SourceVip::Endpoints(_) | SourceVip::Auto => self.source_vip_search.address(),
+        }
+    }
+
+    /// The source VIP, if hnsproxy creates its endpoint: in an overlay network, unless the CNI has created one.
+    pub(super) fn own_source_vip(&self) -> Option<IpAddr> {
+        self.networks.overlay()?;
+        match self.settings.source_vip.as_ref()? {
+            SourceVip::Address(address) => Some(*address),
+            SourceVip::Endpoints(_) | SourceVip::Auto => self.source_vip_search.reserved(),
+        }
+    }
+
+    /// What to reserve, if the source VIP is neither the address of an endpoint nor reserved.
+    pub(super) fn source_vip_request(&self, observed: &Observed) -> Option<SourceVipRequest> {
+        let is_needed = self.settings.source_vip == Some(SourceVip::Auto) && self.source_vip().is_none();
+        self.source_vip_absent().filter(|_| is_needed)?;
+        let network = self.networks.present(self.networks.overlay()?)?;
+        let taken = observed.in_network(network.id).flat_map(|endpoint| {
+            let addresses = endpoint.addresses.iter().copied();
+            addresses.filter(|address| !is_of_source_vip(endpoint, *address, network, &self.host))
+        });
+        let family = self.host.primary_family();
+        let subnets = network.subnets.iter().filter(|subnet| Family::of(subnet.addr()) == family).copied().collect();
+        let name = self.networks.named(self.networks.overlay()?)?.name.clone();
+        Some(SourceVipRequest { network: name, subnets, taken: taken.collect() })
+    }
+
+    /// Takes the address that was reserved in the overlay network, or why there is none.
+    pub(super) fn set_reserved_source_vip(&mut self, reserved: Result<IpAddr, String>) {
+        let overlay = self.networks.overlay().and_then(|index| self.networks.present(index)).map(|network| network.id);
+        if let Some(overlay) = overlay {
+            self.source_vip_search.set_reserved(overlay, reserved);
         }
     }
 
@@ -105,11 +137,19 @@ impl Environment {
     /// Looks for the endpoints that the settings name as source VIP. Returns whether its address has changed.
     pub(super) fn find_source_vip(&mut self, observed: &Observed) -> bool {
         let before = self.source_vip();
-        let Some(SourceVip::Endpoints(names)) = &self.settings.source_vip else { return false };
+        let Some(names) = self.settings.source_vip.as_ref().and_then(SourceVip::endpoints) else { return false };
         let overlay = self.networks.overlay().and_then(|index| self.networks.named(index));
         let overlay = overlay.filter(|named| named.present);
-        let overlay = overlay.and_then(|named| Some((named.network.as_ref()?.id, named.name.as_str())));
-        self.source_vip_search.search(names, overlay, self.host.primary_family(), observed);
+        let network = overlay.and_then(|named| named.network.as_ref());
+        let is_taken = |address| {
+            let is_other = |endpoint, network: &Network| !is_of_source_vip(endpoint, address, network, &self.host);
+            network.is_some_and(|network| {
+                let mut endpoints = observed.at(address).filter(|(_, endpoint)| endpoint.network == network.id);
+                endpoints.any(|(_, endpoint)| is_other(endpoint, network))
+            })
+        };
+        let overlay = overlay.zip(network).map(|(named, network)| (network.id, named.name.as_str()));
+        self.source_vip_search.search(names, overlay, self.host.primary_family(), observed, is_taken);
         self.source_vip() != before
     }
 
@@ -132,4 +172,11 @@ impl Environment {
         conditions.sort();
         conditions
     }
+}
+
+/// Whether an endpoint is that of a source VIP, of hnsproxy or of kube-proxy, and not that of a pod. HNS gives all endpoints without a name the
+/// same one.
+fn is_of_source_vip(endpoint: &ObservedEndpoint, address: IpAddr, network: &Network, host: &Host) -> bool {
+    let has_form = || endpoint.content == source_vip_content(address, network, host);
+    !endpoint.remote && (endpoint.owner == Owner::Us || has_form())
 }

@@ -42,11 +42,13 @@ use crate::condition::ServiceCondition;
 use crate::desire::{Desired, DesiredService, desire};
 use crate::dirty::{Dirty, Subject};
 use crate::foreign_writer::ForeignWriter;
+use crate::frontend::{Frontend, FrontendKind};
 use crate::model::{Cluster, Service, ServiceName, Slice, SliceName};
 use crate::network::{HostCondition, Networks};
 use crate::observe::Observed;
 use crate::plan::{Constraints, FrontendStatus, Plan, Planner};
 use crate::settings::{Capabilities, Host, Settings};
+use crate::source_vip::{SourceVipAbsent, SourceVipRequest};
 
 use audit::Audit;
 use changes::PendingChanges;
@@ -230,6 +232,22 @@ impl Reconciler {
         self.environment.source_vip()
     }
 
+    /// What to reserve as source VIP, with [`set_reserved_source_vip`](Self::set_reserved_source_vip): set after an audit that has failed
+    /// because no endpoint has it.
+    pub fn source_vip_request(&self) -> Option<SourceVipRequest> {
+        self.environment.source_vip_request(&self.observed)
+    }
+
+    /// Sets the address that was reserved as source VIP, or why there is none. The next audit uses it.
+    pub fn set_reserved_source_vip(&mut self, reserved: Result<IpAddr, String>) {
+        self.environment.set_reserved_source_vip(reserved);
+    }
+
+    /// The endpoint that has the source VIP, if it is missing.
+    pub fn source_vip_absent(&self) -> Option<&SourceVipAbsent> {
+        self.environment.source_vip_absent()
+    }
+
     pub fn observed(&self) -> &Observed {
         &self.observed
     }
@@ -249,6 +267,11 @@ impl Reconciler {
         let constraints = self.constraints(now);
         let planner = self.planner(&constraints).filter(|_| self.inputs.is_complete());
         planner.map(|planner| planner.plan(&self.dirty)).unwrap_or_default()
+    }
+
+    /// The kind of a frontend. `None` if no Service claims it any more.
+    pub fn kind_of(&self, frontend: Frontend) -> Option<FrontendKind> {
+        self.desired.frontend(frontend).map(|desired| desired.spec.kind)
     }
 
     /// The status of all frontends, in the order of Services.

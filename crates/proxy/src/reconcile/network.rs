@@ -311,10 +311,10 @@ fn missing_for_overlay(
         None => false,
         Some(SourceVip::Address(address)) => !several || network.subnets.iter().any(|subnet| subnet.contains(address)),
         // Whether it has the endpoint is known after the list of endpoints.
-        Some(SourceVip::Endpoints(_)) => !second_overlay,
+        Some(SourceVip::Endpoints(_) | SourceVip::Auto) => !second_overlay,
     };
-    // Other types reach pods without encapsulation and use no source VIP.
-    if !network.overlay {
+    // Other types reach pods without encapsulation and use no source VIP. Objects are removed without one.
+    if !network.overlay || settings.cleanup {
         None
     } else if !has_source_vip {
         Some("--source-vip, an unused address of its pod subnet")

@@ -40,6 +40,7 @@ pub(crate) fn settings() -> Settings {
         external_ips: true,
         take_over: false,
         node_ip_as_source_vip: false,
+        cleanup: false,
     }
 }
 

@@ -111,6 +111,7 @@ impl Node {
             external_ips: true,
             take_over: false,
             node_ip_as_source_vip: false,
+            cleanup: false,
         };
         let mut proxy = Reconciler::new(settings, Host { node_ips: vec![NODE_ADDRESS], mac: None });
         proxy.reset_services(self.services.iter().map(service_of).collect());

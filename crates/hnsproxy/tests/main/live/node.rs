@@ -85,8 +85,26 @@ fn a_node_that_is_deleted_keeps_its_addresses() {
     let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
     running.wait_until_in_sync();
     cluster.server.delete(Kind::Node, "", "win-9");
-    let state = running.wait_for_state("the Node to be gone", |state| state["node"]["found"] == false);
+    let state = running.wait_until_waiting_for("NodeDeleted");
     assert_eq!(state["node"]["addresses"], json!(["192.168.77.1"]));
+    cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
+    running.wait_until_in_sync();
+}
+
+#[test]
+fn other_addresses_and_the_deletion_of_the_node_cause_no_needless_write() {
+    let (cluster, hns) = (Cluster::empty(), without_addresses("boutique-l2bridge"));
+    cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
+    cluster.put_web("a", "10.96.9.1");
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag(), "--hostname-override=win-9"]);
+    running.wait_until_in_sync();
+    let writes = hns.emulator.writes();
+    cluster.server.put(node(addresses("192.168.77.9"), json!({}))).unwrap();
+    running.wait_for_state("the address of the Node", |state| state["node"]["addresses"] == json!(["192.168.77.9"]));
+    cluster.server.delete(Kind::Node, "", "win-9");
+    running.wait_until_waiting_for("NodeDeleted");
+    hns.wait_for_audit();
+    assert_eq!(hns.emulator.writes(), writes);
 }
 
 /// The Node with a pod CIDR.

@@ -128,11 +128,8 @@ impl Reconciler {
             self.audit.transition(Answer::NetworkGone);
         }
         if change.changed {
-            let environment = &self.environment;
-            let source_vip = environment.settings.source_vip_address();
-            let source_vip = source_vip.filter(|_| environment.networks.overlay().is_some());
             // Only overlay networks need an endpoint for the source VIP, and the network type may have changed.
-            self.desired.set_source_vip(source_vip, &mut self.dirty);
+            self.desired.set_source_vip(self.environment.own_source_vip(), &mut self.dirty);
             self.invalidate_all();
         }
     }
@@ -187,6 +184,7 @@ impl Reconciler {
         let extent = self.observed.refresh_endpoints(client, listed, detail, expected, reads, findings)?;
         // Before all are read, the endpoint of the source VIP can be among the rest.
         if extent == Extent::All && self.environment.find_source_vip(&self.observed) {
+            self.desired.set_source_vip(self.environment.own_source_vip(), &mut self.dirty);
             self.mark_all_services();
         }
         // A plan that lacks an endpoint need not list them at once.

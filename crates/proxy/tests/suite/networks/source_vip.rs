@@ -19,7 +19,14 @@ fn rig(names: &[&str], api_version: ApiVersion) -> Rig {
 
 fn absent(names: &[&str], known: &[&str]) -> SourceVipAbsent {
     let all = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
-    SourceVipAbsent { names: all(names), network: "cbr0".into(), family: Family::V4, known: all(known), in_use: None }
+    SourceVipAbsent {
+        names: all(names),
+        network: "cbr0".into(),
+        family: Family::V4,
+        known: all(known),
+        in_use: None,
+        not_reserved: None,
+    }
 }
 
 /// The load balancer and the endpoints of hnsproxy with this source VIP.
