@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn the_lists_of_flags_name_flags() {
+        let has = |path: &str, flag: &str| command(path).get_arguments().any(|arg| arg.get_long() == Some(flag));
+        let unknown = |path: &str, flags: &[&'static str]| -> Vec<_> {
+            flags.iter().copied().filter(|flag| !has(path, flag)).collect()
+        };
+        for (path, main) in KUBE_PROXY_COMMANDS {
+            assert_eq!(unknown(&format!("hnsproxy {}", path.join(" ")), main), [""; 0]);
+        }
+        assert_eq!(unknown("hnsproxy run", &ONLY_RUN), [""; 0]);
+    }
+
+    #[test]
     fn each_visible_command_and_flag_has_help() {
         let mut without = Vec::new();
         for (path, command) in commands() {
