@@ -6,7 +6,7 @@ use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use vswitch::Node;
 
 use super::IN_SYNC;
-use crate::cli::{ExplainPacketArgs, OutputForm};
+use crate::cli::ExplainPacketArgs;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsChoice};
 use crate::packet::{self, Objects, PacketError, Question};
@@ -23,16 +23,13 @@ pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
         None => all,
     };
     let explanation = packet::explain(&question, &objects, &node, hns.description());
-    match args.output.output {
-        OutputForm::Table => output::text(&view::packet(&explanation))?,
-        OutputForm::Json => output::json(&explanation)?,
-    }
+    output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
     Ok(IN_SYNC)
 }
 
 fn node(args: &ExplainPacketArgs, hns: &Hns, objects: &Objects) -> Result<Node, PacketError> {
     let addresses = match args.node_ip.as_slice() {
-        [] if args.hns.hns == HnsChoice::Windows => addresses_of_adapters(objects),
+        [] if *args.hns.choice() == HnsChoice::Windows => addresses_of_adapters(objects),
         [] => hns.node_ips(),
         given => given.to_vec(),
     };
