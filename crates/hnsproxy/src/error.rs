@@ -91,13 +91,15 @@ pub enum CommandError {
         why: Option<String>,
     },
     #[error(
-        "cannot query hnsproxy at {address}: {}; set --debug-address to where it listens, or --from to read files",
+        "cannot query hnsproxy at {address}: {}; set --debug-address to where it listens, or {instead}",
         error_chain(source)
     )]
     Query {
         address: SocketAddr,
         #[source]
         source: RequestError,
+        /// What else the command can do.
+        instead: &'static str,
     },
     #[error("cannot ask before the probe writes to HNS: standard input is not a terminal; set --yes")]
     ProbeNotAsked,

@@ -1,5 +1,7 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
+mod explained;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,8 +17,8 @@ use proxy::network_pattern::is_pattern;
 use proxy::observe::{Drift, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
-    Action, AuditError, AuditReport, Explanation, FrontendStatus, Host, Next, Plan, Reconciler, Report,
-    ServiceCondition, Settings, SourceVip,
+    Action, AuditError, AuditReport, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition, Settings,
+    SourceVip,
 };
 use tracing::{debug, info, warn};
 
@@ -315,12 +317,6 @@ impl Session {
     pub fn plan(&mut self) -> Plan {
         let now = self.now();
         self.reconciler.plan(now)
-    }
-
-    /// None if there is no such Service.
-    pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
-        let now = self.now();
-        self.reconciler.explain(service, now)
     }
 
     /// Programs HNS as far as is possible now: until shutdown is requested, a change has to be taken into account, or a second

@@ -25,7 +25,7 @@ use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use definition::definition;
 pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
-pub use packet::{ExplainPacketArgs, To};
+pub use packet::ExplainPacketArgs;
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};

@@ -51,6 +51,6 @@ fn from_process(args: &ExplainSvcArgs) -> Result<(Explanation, String), CommandE
     match get_json(address, &path) {
         Ok(Some(explanation)) => Ok((explanation, format!("hnsproxy at {address}"))),
         Ok(None) => Err(CommandError::ServiceNotFound { service: args.service.clone(), why: None }),
-        Err(source) => Err(CommandError::Query { address, source }),
+        Err(source) => Err(CommandError::Query { address, source, instead: "--from to read files" }),
     }
 }

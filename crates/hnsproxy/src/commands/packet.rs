@@ -1,6 +1,6 @@
-//! `explain packet`: explains what would happen to a packet, by the objects of HNS.
+//! `explain packet`: explains what would happen to a packet, by the objects of HNS, or by what a running process has observed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use vswitch::Node;
@@ -9,12 +9,32 @@ use super::IN_SYNC;
 use crate::cli::ExplainPacketArgs;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsChoice};
-use crate::packet::{self, Objects, PacketError, Question};
+use crate::http_client::{RequestError, get_json};
+use crate::packet::{self, Objects, PacketError, PacketExplanation, Question};
 use crate::{output, view};
 
 pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
-    let question = Question { protocol: args.to.protocol, client: args.from, frontend: args.to.frontend };
-    question.check()?;
+    let question = Question::new(args.from, args.to)?;
+    let explanation = match args.debug_address {
+        Some(address) => from_process(&question, address)?,
+        None => from_hns(&question, args)?,
+    };
+    output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
+    Ok(IN_SYNC)
+}
+
+fn from_process(question: &Question, address: SocketAddr) -> Result<PacketExplanation, CommandError> {
+    let failed =
+        |source| CommandError::Query { address, source, instead: "leave it out to read HNS without that process" };
+    let explanation = get_json(address, &format!("/debug/packet?{}", question.to_query())).map_err(failed)?;
+    // The page never answers so: it is that of another program.
+    let not_found = || failed(RequestError::Status { status: "404 Not Found".to_owned() });
+    let mut explanation: PacketExplanation = explanation.ok_or_else(not_found)?;
+    explanation.description = format!("hnsproxy at {address}, {}", explanation.description);
+    Ok(explanation)
+}
+
+fn from_hns(question: &Question, args: &ExplainPacketArgs) -> Result<PacketExplanation, CommandError> {
     let hns = Hns::open(&args.hns)?;
     let all = Objects::read(&*hns.hcn(), &hns.chosen_client()?)?;
     let node = node(args, &hns, &all)?;
@@ -22,9 +42,7 @@ pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
         Some(name) => all.of_network(name)?,
         None => all,
     };
-    let explanation = packet::explain(&question, &objects, &node, hns.description());
-    output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
-    Ok(IN_SYNC)
+    Ok(packet::explain(question, &objects, &node, hns.description()))
 }
 
 fn node(args: &ExplainPacketArgs, hns: &Hns, objects: &Objects) -> Result<Node, PacketError> {

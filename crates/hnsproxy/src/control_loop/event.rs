@@ -22,7 +22,7 @@ pub enum Event {
     Config(config::Change),
     /// HNS sent a notification.
     Hns(hcn::Event),
-    /// An HTTP client requests the explanation of a Service.
+    /// An HTTP client requests an explanation.
     Explain(ExplainRequest),
     Shutdown,
 }
@@ -134,7 +134,7 @@ impl Waiting {
             }
             Event::Explain(request) => {
                 // The number of clients is limited, but not how often they give up and ask again.
-                self.explanations.retain(|waiting| !waiting.reply.is_closed());
+                self.explanations.retain(|waiting| !waiting.is_closed());
                 self.explanations.push(request);
             }
             Event::Shutdown => self.shutdown = true,
@@ -229,7 +229,7 @@ mod tests {
         let (queue, origin) = queue();
         let ask = || {
             let (reply, answer) = oneshot::channel();
-            queue.send(Event::Explain(ExplainRequest { service: ServiceName::new("ns", "web"), reply }));
+            queue.send(Event::Explain(ExplainRequest::Service(ServiceName::new("ns", "web"), reply)));
             answer
         };
         (0..10).for_each(|_| drop(ask()));

@@ -21,6 +21,7 @@ use crate::host_local::HostLocal;
 use crate::instance_lock;
 use crate::last_state::StateFile;
 use crate::metrics::Metrics;
+use crate::serve::ExplainRequest;
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{NodeAbsence, Status, StatusStore};
@@ -150,7 +151,18 @@ impl<'a> ControlLoop<'a> {
         notifications.into_iter().for_each(|event| self.handle_notification(event));
         configuration.into_iter().for_each(|change| self.handle_configuration(change));
         // After the changes, so that they are part of the explanation.
-        explanations.into_iter().for_each(|request| request.answer(|service| self.session.explain(service)));
+        explanations.into_iter().for_each(|request| self.answer(request));
+    }
+
+    /// Answers, unless the client has disconnected. It may also disconnect meanwhile.
+    fn answer(&mut self, request: ExplainRequest) {
+        if request.is_closed() {
+            return;
+        }
+        match request {
+            ExplainRequest::Service(service, reply) => drop(reply.send(self.session.explain(&service).map(Box::new))),
+            ExplainRequest::Observation(reply) => drop(reply.send(self.session.observation().map(Box::new))),
+        }
     }
 
     /// Compares the configuration file with the configuration in use, which only this loop knows: one that the file asked for may have been

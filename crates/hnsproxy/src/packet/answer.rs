@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hcn::Guid;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vswitch::assumptions::RemovedEndpoint;
 use vswitch::trace::{Route, Skip, Step};
 use vswitch::{DropReason, Instant, PortId, Switch, Trace, Tuple};
@@ -11,7 +11,7 @@ use vswitch::{DropReason, Instant, PortId, Switch, Trace, Tuple};
 use super::Objects;
 
 /// What happens to a packet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// The rules about the frontend, in order, as text.
@@ -25,7 +25,7 @@ pub struct Answer {
 }
 
 /// What happens to a packet for which a backend is selected.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendAnswer {
     pub endpoint: Guid,
@@ -35,7 +35,7 @@ pub struct BackendAnswer {
 }
 
 /// The end of a packet, with the rules that decided after the selection of the backend.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// In order, as text.
@@ -47,7 +47,7 @@ pub struct Outcome {
     pub assumed: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum End {
     /// It leaves through a port of the switch.

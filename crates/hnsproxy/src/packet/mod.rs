@@ -3,26 +3,23 @@
 
 mod answer;
 mod objects;
+mod observed;
+mod question;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use hcn::schema::{DistributionType, PortMapping, PortMappingFlags, Protocol};
-use serde::Serialize;
+use hcn::schema::{DistributionType, PortMapping, PortMappingFlags};
+use serde::{Deserialize, Serialize};
 use vswitch::{Assumptions, Node, PortId, SOURCE_PORTS, Switch, Tuple};
 
 pub use answer::{Answer, BackendAnswer, End, Outcome};
 pub use objects::Objects;
+pub use observed::Observation;
+pub use question::{Question, To, client};
 
 /// What every output says first.
 pub const MODEL: &str = "a model of VFP, not VFP; docs/packets.md has its evidence and its assumptions";
-
-/// The first packet of a flow.
-#[derive(Debug, Clone, Copy)]
-pub struct Question {
-    pub protocol: Protocol,
-    pub client: IpAddr,
-    pub frontend: SocketAddr,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum PacketError {
@@ -34,19 +31,11 @@ pub enum PacketError {
     NetworkNotFound { name: String, known: Vec<String> },
 }
 
-impl Question {
-    /// # Errors
-    /// If no packet can have these addresses.
-    pub fn check(&self) -> Result<(), PacketError> {
-        let (client, frontend) = (self.client, self.frontend);
-        if client.is_ipv4() == frontend.is_ipv4() { Ok(()) } else { Err(PacketError::Families { client, frontend }) }
-    }
-}
-
-#[derive(Debug, Serialize)]
+/// The answer, as it is printed and as a running hnsproxy serves it.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PacketExplanation {
-    pub model: &'static str,
+    pub model: Cow<'static, str>,
     /// Which HNS this is.
     pub description: String,
     pub protocol: String,
@@ -60,13 +49,16 @@ pub struct PacketExplanation {
     /// If no load balancer matches: the other frontends with the address.
     pub other_frontends: Vec<String>,
     /// What else is assumed, in sentences.
-    pub assumed: Vec<&'static str>,
+    pub assumed: Vec<Cow<'static, str>>,
+    /// What the objects do not show, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_known: Vec<Cow<'static, str>>,
     /// The assumptions that change the answer.
     pub variations: Vec<Variation>,
 }
 
 /// The client, and how the model classifies it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {
     pub address: IpAddr,
@@ -75,7 +67,7 @@ pub struct Client {
     pub port: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ClientKind {
     LocalPod,
@@ -84,7 +76,7 @@ pub enum ClientKind {
 }
 
 /// The share of a backend, as the number of backends of which it is one: the range over the assumptions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
     pub one_of_at_least: usize,
@@ -92,11 +84,11 @@ pub struct Share {
 }
 
 /// An alternative of an assumption, and the answer with it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variation {
-    pub question: &'static str,
-    pub alternative: &'static str,
+    pub question: Cow<'static, str>,
+    pub alternative: Cow<'static, str>,
     pub evidence: String,
     /// What happens then.
     pub then: Answer,
@@ -119,18 +111,23 @@ pub fn explain(question: &Question, objects: &Objects, node: &Node, description:
     let others = Assumptions::alternatives().into_iter().filter(|alternative| !alternative.is_default);
     let variations = Assumptions::variations().into_iter().skip(1).zip(others).filter_map(|(assumptions, other)| {
         let then = Answer::of(&switch(assumptions), objects, &tuple);
-        let (question, alternative, evidence) = (other.question, other.answer, other.evidence.to_string());
+        let (question, alternative) = (other.question.into(), other.answer.into());
+        let evidence = other.evidence.to_string();
         (then != answer).then_some(Variation { question, alternative, evidence, then })
     });
     let variations: Vec<_> = variations.collect();
     PacketExplanation {
-        model: MODEL,
+        model: MODEL.into(),
         description,
         protocol: question.protocol.to_string(),
         frontend: question.frontend,
         client: Client { address: question.client, kind: kind(port), port: answer::port_name(port, objects) },
         share: share(std::iter::once(&answer).chain(variations.iter().map(|variation| &variation.then))),
-        assumed: assumed(&answer, kind(port), mapping, objects.count_load_balancers(question, node) > 1),
+        assumed: assumed(&answer, kind(port), mapping, objects.count_load_balancers(question, node) > 1)
+            .into_iter()
+            .map(Cow::Borrowed)
+            .collect(),
+        not_known: Vec::new(),
         other_frontends: match answer.load_balancer {
             Some(_) => Vec::new(),
             None => objects.other_frontends(question, node),

@@ -19,6 +19,14 @@ pub struct Objects {
 }
 
 impl Objects {
+    pub(super) fn new(
+        networks: Vec<(Guid, Network)>,
+        endpoints: Vec<(Guid, Endpoint)>,
+        load_balancers: Vec<(Guid, LoadBalancer)>,
+    ) -> Self {
+        Self { networks, endpoints, load_balancers }
+    }
+
     /// # Errors
     /// If HNS cannot be read.
     pub fn read(hcn: &dyn Hcn, client: &Client) -> Result<Self, Error> {

@@ -1,22 +1,23 @@
-//! Diagnostic pages: flags, the explanation of a Service, the verbosity of the log.
+//! Diagnostic pages: flags, the explanations of a Service and of a packet, the verbosity of the log.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 use proxy::Explanation;
 use proxy::model::ServiceName;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::{ExplainRequest, Shared};
 use crate::log;
+use crate::packet::{PacketExplanation, Question};
 
-/// How long the control loop may take to explain a Service: less than the timeout of `hnsproxy explain`.
+/// How long the control loop may take to answer: less than the timeout of `hnsproxy explain`.
 const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Every flag of kube-proxy with its effective value.
@@ -47,13 +48,47 @@ pub(super) async fn explain(
 }
 
 async fn explanation(shared: &Shared, service: &ServiceName) -> Result<Option<Explanation>, &'static str> {
-    let Ok(_permit) = shared.explanations.try_acquire() else {
-        return Err("too many requests to explain a Service; retry later\n");
+    let _permit = permit(shared)?;
+    let explanation = ask(shared, |reply| ExplainRequest::Service(service.clone(), reply)).await?;
+    Ok(explanation.map(|explanation| *explanation))
+}
+
+pub(super) async fn packet(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let question = match Question::from_query(query.as_deref().unwrap_or_default()) {
+        Ok(question) => question,
+        Err(error) => return (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], format!("{error}\n")).into_response(),
     };
+    match packet_explanation(&shared, question).await {
+        Ok(explanation) => ([JSON], serde_json::to_string(&explanation).unwrap_or_default()).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, [TEXT, NOSNIFF], reason).into_response(),
+    }
+}
+
+async fn packet_explanation(shared: &Shared, question: Question) -> Result<PacketExplanation, &'static str> {
+    let permit = permit(shared)?;
+    let observation = ask(shared, ExplainRequest::Observation).await??;
+    // With thousands of load balancers this takes a second, in which other pages have to answer, and the control loop to program. It goes on if the
+    // client disconnects, so it keeps the permit.
+    let explained = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        observation.explain(&question)
+    });
+    explained.await.map_err(|_| "cannot explain the packet; see the log\n")
+}
+
+fn permit(shared: &Shared) -> Result<OwnedSemaphorePermit, &'static str> {
+    shared.explanations.clone().try_acquire_owned().map_err(|_| "too many requests for explanations; retry later\n")
+}
+
+/// Asks the control loop.
+async fn ask<T>(
+    shared: &Shared,
+    request: impl FnOnce(oneshot::Sender<T>) -> ExplainRequest,
+) -> Result<T, &'static str> {
     let (reply, answer) = oneshot::channel();
-    (shared.proxy.explain)(ExplainRequest { service: service.clone(), reply });
+    (shared.proxy.explain)(request(reply));
     match tokio::time::timeout(EXPLAIN_TIMEOUT, answer).await {
-        Ok(Ok(explanation)) => Ok(explanation.map(|explanation| *explanation)),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err("hnsproxy is shutting down\n"),
         Err(_) => Err("the control loop is busy, or waiting for an HNS call; see /readyz\n"),
     }

@@ -35,6 +35,7 @@ use crate::background::{Background, Task};
 use crate::config::{Config, Gate};
 use crate::events::Recorder;
 use crate::metrics::{self, Metrics, Probe, Sample};
+use crate::packet::Observation;
 use crate::status::StatusStore;
 use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
@@ -42,23 +43,24 @@ use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
 
-/// The number of concurrent requests to explain a Service: the control loop answers them, between its runs.
+/// The number of concurrent requests for explanations: the control loop answers them, between its runs.
 const MAX_EXPLANATIONS: usize = 4;
 
-/// A request to explain a Service, for the control loop.
+/// A request for an explanation, for the control loop.
 #[derive(Debug)]
-pub struct ExplainRequest {
-    pub service: ServiceName,
+pub enum ExplainRequest {
     /// The answer is none if there is no such Service.
-    pub reply: oneshot::Sender<Option<Box<Explanation>>>,
+    Service(ServiceName, oneshot::Sender<Option<Box<Explanation>>>),
+    /// What was observed in HNS, to explain a packet. The error says why that is not known.
+    Observation(oneshot::Sender<Result<Box<Observation>, &'static str>>),
 }
 
 impl ExplainRequest {
-    /// Answers, unless the client has disconnected.
-    pub fn answer(self, explain: impl FnOnce(&ServiceName) -> Option<Explanation>) {
-        if !self.reply.is_closed() {
-            // The client may disconnect meanwhile.
-            let _ = self.reply.send(explain(&self.service).map(Box::new));
+    /// Whether the client has disconnected.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Service(_, reply) => reply.is_closed(),
+            Self::Observation(reply) => reply.is_closed(),
         }
     }
 }
@@ -127,7 +129,7 @@ struct Shared {
     settings: Settings,
     proxy: Proxy,
     connections: Arc<Connections>,
-    explanations: Semaphore,
+    explanations: Arc<Semaphore>,
     /// The requests for `/healthz` at the address of metrics, for `/metrics/slis`.
     pings: AtomicU64,
 }
@@ -142,7 +144,7 @@ impl Shared {
 
 /// Serves until the task is dropped. The addresses are free then.
 pub fn start(background: &Background, listeners: Listeners, settings: Settings, proxy: Proxy) -> Task {
-    let explanations = Semaphore::new(MAX_EXPLANATIONS);
+    let explanations = Arc::new(Semaphore::new(MAX_EXPLANATIONS));
     let connections = Arc::new(Connections::new(Limits::default()));
     let shared = Arc::new(Shared { settings, proxy, connections, explanations, pings: AtomicU64::new(0) });
     background.spawn(move |stopped| async move {

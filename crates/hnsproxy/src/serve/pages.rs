@@ -29,7 +29,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/proxyMode", get(|| async { ([TEXT, NOSNIFF], "kernelspace") }))
         .route("/configz", get(configz))
         .route("/readyz", get(readyz))
-        .route("/debug/explain/{namespace}/{name}", get(debug::explain));
+        .route("/debug/explain/{namespace}/{name}", get(debug::explain))
+        .route("/debug/packet", get(debug::packet));
     if flagz {
         router = router.route("/flagz", get(debug::flagz));
     }
@@ -154,6 +155,7 @@ impl Format {
 fn paths(settings: &Settings) -> Vec<&'static str> {
     let mut paths = vec!["/configz", "/debug/explain/NAMESPACE/NAME"];
     paths.extend(settings.profiling.then_some("/debug/flags/v"));
+    paths.push("/debug/packet");
     paths.extend(settings.flagz.then_some("/flagz"));
     paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
     paths

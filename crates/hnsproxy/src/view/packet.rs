@@ -23,13 +23,16 @@ pub fn packet(explanation: &PacketExplanation) -> String {
     for assumed in &explanation.assumed {
         line(&mut text, 0, &format!("assumed: {assumed}"));
     }
+    for not_known in &explanation.not_known {
+        line(&mut text, 0, &format!("not known: {not_known}"));
+    }
     match explanation.variations.as_slice() {
         [] => line(&mut text, 0, "the answer is the same with each other assumption of docs/packets.md"),
         variations => {
             for variation in variations {
                 line(&mut text, 0, &format!("with another assumption ({}):", variation.evidence));
-                line(&mut text, 2, variation.question);
-                line(&mut text, 4, variation.alternative);
+                line(&mut text, 2, &variation.question);
+                line(&mut text, 4, &variation.alternative);
                 answer_text(&mut text, 4, &variation.then, None);
             }
         }

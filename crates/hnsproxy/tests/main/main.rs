@@ -18,6 +18,7 @@ mod live;
 mod log_file;
 mod messages;
 mod networks;
+mod packets;
 mod probe;
 mod reported;
 mod serve;

@@ -93,6 +93,19 @@ pub struct Observed {
 }
 
 impl Observed {
+    pub fn endpoints(&self) -> impl Iterator<Item = (Guid, &ObservedEndpoint)> {
+        self.endpoints.iter().map(|(id, observed)| (*id, observed))
+    }
+
+    pub fn load_balancers(&self) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
+        self.load_balancers.iter().map(|(id, observed)| (*id, observed))
+    }
+
+    /// Whether load balancers have been listed at least once.
+    pub fn has_listed_load_balancers(&self) -> bool {
+        self.load_balancers_known
+    }
+
     pub fn endpoint(&self, id: Guid) -> Option<&ObservedEndpoint> {
         self.endpoints.get(&id)
     }
@@ -176,8 +189,7 @@ impl Observed {
     }
 
     pub fn foreign_load_balancers(&self) -> impl Iterator<Item = (Guid, &ObservedLoadBalancer)> {
-        let foreign = self.load_balancers.iter().filter(|(_, observed)| observed.owner == Owner::Foreign);
-        foreign.map(|(id, observed)| (*id, observed))
+        self.load_balancers().filter(|(_, observed)| observed.owner == Owner::Foreign)
     }
 
     pub fn has_load_balancers_of_ours(&self) -> bool {

@@ -171,7 +171,7 @@ impl ObservedLoadBalancer {
         sorted(&self.endpoints) == sorted(&other.endpoints)
     }
 
-    /// The document, for a restore. `None` if the record is incomplete, or its content is not known.
+    /// The document, for a restore or an explanation. `None` if the record is incomplete, or its content is not known.
     pub fn document(&self) -> Option<LoadBalancer> {
         let Form { address, source_vip, flags, mapping } =
             self.form.filter(|_| self.content.whole != Content::UNKNOWN)?;

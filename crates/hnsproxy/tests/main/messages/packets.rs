@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Logged;
-use crate::support::program::{Ended, emulated, hnsproxy};
+use crate::support::program::{Ended, emulated, free_addresses, hnsproxy};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
@@ -151,6 +151,14 @@ fn errors_name_the_argument_and_what_to_do() {
     explain(&dump(), "fd00::b", web, &[]).expect(1).logs(families);
     let absent = explain(&overlay(), "10.244.1.11", web, &["--network-name=cbr0"]).expect(1);
     absent.logs("network cbr0 not found (known: vxlan0)");
+}
+
+#[test]
+fn a_process_that_cannot_be_asked_is_named_with_what_to_do() {
+    let [address] = free_addresses();
+    let process = format!("--debug-address={address}");
+    let ended = hnsproxy(&["explain", "packet", "--from=10.244.1.11", "--to=10.96.0.20:80/TCP", &process]).expect(1);
+    ended.logs("set --debug-address to where it listens, or leave it out to read HNS without that process");
 }
 
 #[test]
