@@ -89,7 +89,7 @@ impl Checker<'_> {
         let addresses = self.object.get(field::NODE_PORT_ADDRESSES);
         for (index, address) in addresses.iter().enumerate() {
             // Mixtures, `all` and `localhost` are those of kube-proxy 1.37.
-            if !["all", "localhost", "primary"].contains(&address.as_ref()) && address.parse::<IpNet>().is_err() {
+            if !["all", "localhost", "primary"].contains(address) && address.parse::<IpNet>().is_err() {
                 let path = format!("NodePortAddresses[{index}]");
                 self.fail(&path, address, "must be a valid CIDR, all, localhost or primary");
             }
