@@ -179,11 +179,20 @@ fn is_windows_dll(file: &Path) -> bool {
 
 /// Compiles a DLL from one C file.
 pub(crate) fn compile_dll(source: &Path, dll: &Path, libraries: &[&str]) -> Result<()> {
+    compile(&["-shared"], source, dll, libraries)
+}
+
+/// Compiles a program from one C file.
+pub(crate) fn compile_program(source: &Path, program: &Path, libraries: &[&str]) -> Result<()> {
+    compile(&[], source, program, libraries)
+}
+
+fn compile(kind: &[&str], source: &Path, result: &Path, libraries: &[&str]) -> Result<()> {
     if find(GCC).is_none() {
-        system::need_packages(&[GCC_PACKAGE], "a DLL for Windows")?;
+        system::need_packages(&[GCC_PACKAGE], "a program for Windows")?;
     }
     let mut command = Command::new(GCC);
-    command.args(["-shared", "-O2", "-s", "-Wall", "-Werror", "-o"]).arg(dll).arg(source);
+    command.args(kind).args(["-O2", "-s", "-Wall", "-Werror", "-o"]).arg(result).arg(source);
     command.args(libraries.iter().map(|library| format!("-l{library}")));
     crate::process::run(&mut command).with_context(|| format!("cannot compile {}", source.display()))
 }

@@ -27,6 +27,7 @@ pub mod feed;
 pub mod fuzzing;
 pub mod host;
 pub mod journal;
+pub mod like;
 mod object;
 mod pool;
 pub mod recording;

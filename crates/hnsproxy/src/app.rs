@@ -9,7 +9,7 @@ use cluster_source::error_chain;
 use cluster_source::file_watch::FileWatch;
 use tracing::{info, warn};
 
-use crate::background::Background;
+use crate::background::{Background, Task};
 use crate::cli::RunArgs;
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -23,6 +23,7 @@ use crate::reporting::Reporting;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::StatusStore;
+use crate::windows_service::event_log;
 
 /// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
 /// that has been silent for two to two and two thirds of its timeouts, and that is a known outage.
@@ -35,6 +36,7 @@ pub struct Bound<'a> {
     reporting: Reporting,
     control_loop: ControlLoop<'a>,
     _config_watcher: Option<FileWatch>,
+    _event_log: Option<Task>,
 }
 
 /// Builds the process. It runs until `shutdown` is requested.
@@ -64,7 +66,13 @@ pub fn build<'a>(
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
     let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;
-    Ok(Bound { context, correlator, reporting, control_loop, _config_watcher: config_watcher })
+    let statuses = context.store.subscribe();
+    let event_log = args
+        .proxy
+        .kube_proxy
+        .windows_service()
+        .then(|| context.background.spawn(move |stopped| event_log::follow(statuses, stopped, event_log::report)));
+    Ok(Bound { context, correlator, reporting, control_loop, _config_watcher: config_watcher, _event_log: event_log })
 }
 
 impl Bound<'_> {
@@ -83,7 +91,7 @@ impl Bound<'_> {
     /// # Errors
     /// If the process has to be restarted.
     pub fn run(self) -> Result<(), CommandError> {
-        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher } = self;
+        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher, _event_log } = self;
         loop {
             let Reload { config, file_error } = match control_loop.run()? {
                 Exit::Reload(reload) => reload,

@@ -103,6 +103,11 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).open(path)
 }
 
+/// The file for the state of an HNS, beside its lock. None for an HNS inside this process.
+pub fn state_file(hns: &HnsChoice) -> Option<PathBuf> {
+    name(hns).map(|name| directory().join(format!("{name}.state.json")))
+}
+
 /// A directory that all processes of the node share. On Windows, HostProcess containers and services have the same one.
 fn directory() -> PathBuf {
     if cfg!(windows) {

@@ -25,6 +25,7 @@ pub mod hns;
 pub mod host_local;
 pub mod http_client;
 pub mod instance_lock;
+pub mod last_state;
 pub mod log;
 pub mod metrics;
 pub mod mutex;

@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::hns::{Hns, HnsApi};
 use crate::host_local::HostLocal;
+use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
@@ -46,6 +47,8 @@ pub struct Session {
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
     audit_error: Option<String>,
+    state_file: StateFile,
+    removed_before_start: Option<RemovedBeforeStart>,
     logged_choices: BTreeSet<String>,
     calls_exceed_budget: bool,
     steps_done: usize,
@@ -94,6 +97,8 @@ impl Session {
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             audit_error: None,
+            state_file: StateFile::default(),
+            removed_before_start: None,
             logged_choices: BTreeSet::new(),
             calls_exceed_budget: false,
             steps_done: 0,
@@ -106,6 +111,13 @@ impl Session {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Compares this file with the state of HNS at the start, and keeps it up to date.
+    #[must_use]
+    pub fn with_state_file(mut self, file: StateFile) -> Self {
+        self.state_file = file;
         self
     }
 
@@ -123,6 +135,8 @@ impl Session {
         self.logged_host_conditions.clone_from(&before.logged_host_conditions);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
+        self.state_file.clone_from(&before.state_file);
+        self.removed_before_start.clone_from(&before.removed_before_start);
         self.client.inherit_counts(&before.client);
         self.logged_unreadable.clone_from(&before.logged_unreadable);
         if self.settings.node_name == before.settings.node_name {
@@ -278,6 +292,12 @@ impl Session {
             }
             self.audit_error = error;
         }
+        if progress == AuditProgress::Complete
+            && let Some(removed) = self.state_file.compare(|| self.reconciler.observed().identified())
+        {
+            warn!("{removed}");
+            self.removed_before_start = Some(removed);
+        }
         // In the pause of an audit, only a part of the observed state is new: a condition could look resolved that is not.
         if progress != AuditProgress::Paused {
             self.log_host_conditions();
@@ -345,6 +365,9 @@ impl Session {
         self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();
+        let reconciler = &self.reconciler;
+        let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
+        self.state_file.confirm(self.start.elapsed(), confirmed);
         let conditions = self.reconciler.conditions();
         if *conditions != *self.conditions {
             log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
@@ -413,7 +436,8 @@ impl Session {
         let node = NodeStatus { addresses: self.host.node_ips.clone(), ..self.node.clone() };
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
         let programming = self.pace.programming(self.now(), &status.progress);
-        Status { unreadable_members: self.client.unreadable_members(), programming, ..status }
+        let removed_before_start = self.removed_before_start.clone();
+        Status { unreadable_members: self.client.unreadable_members(), programming, removed_before_start, ..status }
     }
 
     pub fn frontends(&self) -> Vec<FrontendStatus> {

@@ -36,7 +36,7 @@ pub use foreign_writer::{ForeignWriter, RepeatedLoss, Writer};
 pub use frontend::{Frontend, FrontendKind};
 pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};
-pub use observe::{Cause, Drift};
+pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
 pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
 pub use settings::{Host, Settings};

@@ -1,4 +1,4 @@
-//! Writes errors to the Application log of the Windows event log, and registers the source of these events. Empty on other systems.
+//! Writes events to the Application log of the Windows event log, and registers their source. Empty on other systems.
 #![cfg(windows)]
 #![expect(unsafe_code, reason = "the event log and the registry are used by foreign calls")]
 
@@ -7,7 +7,8 @@ use std::ptr::{null, null_mut};
 
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SUCCESS};
 use windows_sys::Win32::System::EventLog::{
-    DeregisterEventSource, EVENTLOG_ERROR_TYPE, RegisterEventSourceW, ReportEventW,
+    DeregisterEventSource, EVENTLOG_ERROR_TYPE, EVENTLOG_INFORMATION_TYPE, EVENTLOG_WARNING_TYPE, RegisterEventSourceW,
+    ReportEventW,
 };
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_EXPAND_SZ, RegDeleteKeyW, RegSetKeyValueW};
 
@@ -25,11 +26,23 @@ fn wide(text: &str) -> Vec<u16> {
     units.take(MAX_UNITS).chain([0]).collect()
 }
 
-/// Writes an error event. Blocks until the event log has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Information,
+    Warning,
+    Error,
+}
+
+/// Writes an event. Blocks until the event log has it.
 ///
 /// # Errors
 /// If Windows returns an error. A source that is not registered is not an error: the event viewer then adds that the description is missing.
-pub fn report_error(source: &str, text: &str) -> io::Result<()> {
+pub fn report(source: &str, level: Level, text: &str) -> io::Result<()> {
+    let level = match level {
+        Level::Information => EVENTLOG_INFORMATION_TYPE,
+        Level::Warning => EVENTLOG_WARNING_TYPE,
+        Level::Error => EVENTLOG_ERROR_TYPE,
+    };
     let (source, text) = (wide(source), wide(text));
     // SAFETY: `source` ends with NUL, and lives until the call returns. A null server is this computer.
     let log = unsafe { RegisterEventSourceW(null(), source.as_ptr()) };
@@ -39,8 +52,7 @@ pub fn report_error(source: &str, text: &str) -> io::Result<()> {
     let texts = [text.as_ptr()];
     // SAFETY: `log` is open. `texts` has one pointer, to a text that ends with NUL, and both live until the call returns. There is no user
     // and no data.
-    let reported =
-        unsafe { ReportEventW(log, EVENTLOG_ERROR_TYPE, 0, EVENT_ID, null_mut(), 1, 0, texts.as_ptr(), null()) };
+    let reported = unsafe { ReportEventW(log, level, 0, EVENT_ID, null_mut(), 1, 0, texts.as_ptr(), null()) };
     let result = if reported == 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
     // SAFETY: `log` is open, and not used again. An error of this call means nothing for the event.
     let _ = unsafe { DeregisterEventSource(log) };
@@ -94,7 +106,9 @@ mod tests {
     fn a_source_is_registered_and_unregistered_any_number_of_times() {
         for _ in 0..2 {
             register(SOURCE).unwrap();
-            report_error(SOURCE, "an error\0 of a test").unwrap();
+            for level in [Level::Information, Level::Warning, Level::Error] {
+                report(SOURCE, level, "an event\0 of a test").unwrap();
+            }
             unregister(SOURCE).unwrap();
             unregister(SOURCE).unwrap();
         }

@@ -8,6 +8,7 @@
 //! - health checks, metrics, and changes of the configuration file;
 //! - probing HNS, with and without writes;
 //! - installing, running, stopping and uninstalling the service;
+//! - replacing the program of kube-proxy's service, and going back, also after a failed start and a killed process;
 //! - the conformance suite as a Windows program;
 //! - the DLLs with many threads, large documents, notifications and many calls.
 //!
@@ -18,6 +19,7 @@ mod pages;
 mod probe;
 mod program;
 mod recording;
+mod replacement;
 mod served;
 mod service;
 
@@ -146,13 +148,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             let name = format!("a configuration file that is {how}");
             cases.run(name, || pages::follow(&one, edit, &program, prefix));
         }
-        for build in ["latest", "server2022", "server2019"] {
-            cases.run(format!("probe of {build}"), || {
+        // Each build at another write: under Wine, all writes of all builds take too long.
+        for (build, killed_at) in Build::names().zip(1..) {
+            cases.run(format!("probe of {build}, killed at write {killed_at}"), || {
                 let build: Build = build.parse().map_err(anyhow::Error::msg)?;
-                probe::leaves_nothing(&one, &build, &here, &program, prefix)
+                probe::leaves_nothing(&one, &build, killed_at, &here, &program, prefix)
             });
         }
         cases.run("hnsproxy.exe as a service", || service::runs(&one, &here, &program, prefix));
+        cases.run("hnsproxy.exe in the place of kube-proxy", || replacement::runs(&one, &program, prefix));
     }
     for build in ["latest", "server2022", "server2019"] {
         cases.run(format!("conformance of {build} through the DLLs"), || {

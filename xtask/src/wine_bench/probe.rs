@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hcn::Kind;
+use hcn_emulator::faults::{Effect, Fault, Which};
 use hcn_emulator::{Build, Emulator};
 use serde_json::Value;
 
@@ -18,10 +19,11 @@ const BOUND: Duration = Duration::from_secs(60);
 const PROBE: [&str; 3] = ["probe", "-o=json", "--network-name=cbr0"];
 const WRITE: [&str; 3] = ["--write", "--yes", "--samples=1"];
 
-/// Probes an HNS of a build, without and with writes, and removes what a killed probe has left.
+/// Probes an HNS of a build, without and with writes, and removes what a probe has left that is killed at a write, counted from 1.
 pub(super) fn leaves_nothing(
     recording: &Recording,
     build: &Build,
+    killed_at: u64,
     here: &Path,
     program: &Path,
     prefix: &Prefix,
@@ -41,7 +43,7 @@ pub(super) fn leaves_nothing(
         let writes = other.emulator().writes();
         ensure!(!flags.is_empty() || writes == 0, "{writes} writes without --write");
     }
-    other.emulator().hang_nth("HcnCreateLoadBalancer", 2);
+    other.emulator().inject_times(Fault { which: Which::Writes, from: killed_at, every: 0, effect: Effect::Hang }, 1);
     let mut command = through_dlls(program, prefix, &other, &WRITE);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let start = Instant::now();
@@ -50,7 +52,12 @@ pub(super) fn leaves_nothing(
     }
     child.kill()?;
     child.wait()?;
-    other.emulator().clear_faults();
+    // HNS carries out the call all the same. It must have ended before the objects are compared.
+    other.emulator().release();
+    let start = Instant::now();
+    while other.emulator().hung_calls() > 0 && start.elapsed() < BOUND {
+        std::thread::yield_now();
+    }
     ensure!(objects(other.emulator()) != before, "the killed probe has left nothing");
     let status = through_dlls(program, prefix, &other, &["--cleanup"]).stdin(Stdio::null()).output()?.status;
     ensure!(status.success(), "--cleanup: {status}");

@@ -10,7 +10,7 @@ use super::recording::{Recording, outcome};
 use crate::http::{free_addresses, get};
 use crate::wine::Prefix;
 
-const NAME: &str = "kube-proxy";
+pub(super) const NAME: &str = "kube-proxy";
 /// The longest wait for the service.
 const BOUND: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -20,13 +20,13 @@ const ENVIRONMENT: &str = r"HKLM\System\CurrentControlSet\Control\Session Manage
 const EVENT_SOURCE: &str = r"HKLM\System\CurrentControlSet\Services\EventLog\Application\hnsproxy";
 
 /// Sets the address of an emulator in the environment of services. Removes it and the service when dropped.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     prefix: &'a Prefix,
     exe: &'a str,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(prefix: &'a Prefix, exe: &'a str, address: &str) -> Result<Self> {
+    pub(super) fn new(prefix: &'a Prefix, exe: &'a str, address: &str) -> Result<Self> {
         let prepared = Self { prefix, exe };
         clear(prefix, exe);
         succeed(prefix, &["reg", "add", ENVIRONMENT, "/v", "HNS_EMULATOR", "/d", address, "/f"])?;
@@ -50,27 +50,27 @@ impl Drop for Prepared<'_> {
 }
 
 /// Runs a program under Wine. Returns its exit code and output.
-fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+pub(super) fn wine(prefix: &Prefix, arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let result = prefix.command().args(arguments).stdin(Stdio::null()).output()?;
     let output = [result.stdout, result.stderr].concat();
     Ok((result.status.code(), String::from_utf8_lossy(&output).replace('\r', "")))
 }
 
-fn succeed(prefix: &Prefix, arguments: &[&str]) -> Result<String> {
+pub(super) fn succeed(prefix: &Prefix, arguments: &[&str]) -> Result<String> {
     let (code, output) = wine(prefix, arguments)?;
     ensure!(code == Some(0), "{}: {code:?}: {output}", arguments.join(" "));
     Ok(output)
 }
 
 /// Expects exit code 1 and an error that contains this text.
-fn fail(prefix: &Prefix, arguments: &[&str], error: &str) -> Result<()> {
+pub(super) fn fail(prefix: &Prefix, arguments: &[&str], error: &str) -> Result<()> {
     let (code, output) = wine(prefix, arguments)?;
     ensure!(code == Some(1) && output.contains(error), "{}: {code:?}: {output}", arguments.join(" "));
     Ok(())
 }
 
 /// Waits until a condition holds.
-fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < BOUND {
         if condition()? {
@@ -83,19 +83,19 @@ fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> 
 
 /// Starts the service. A service control manager refuses that while the process of the last run has not ended, which is a moment after
 /// it reported *stopped*.
-fn start(prefix: &Prefix) -> Result<()> {
+pub(super) fn start(prefix: &Prefix) -> Result<()> {
     until("the service to start", || Ok(wine(prefix, &["net", "start", NAME])?.0 == Some(0)))
 }
 
 /// What `sc query` reports of the service, in lines such as `STATE : 4  RUNNING` and `WIN32_EXIT_CODE : 0  (0x0)`.
 #[derive(Debug)]
-struct Report {
-    state: String,
+pub(super) struct Report {
+    pub(super) state: String,
     exit_code: String,
 }
 
 impl Report {
-    fn query(prefix: &Prefix) -> Result<Self> {
+    pub(super) fn query(prefix: &Prefix) -> Result<Self> {
         let output = succeed(prefix, &["sc", "query", NAME])?;
         let word = |field: &str, number: usize| {
             let fields = output.lines().filter_map(|line| line.split_once(':'));

@@ -1,14 +1,16 @@
-//! Conformance cases of CNI plugins and container tools: documents in either schema, addresses, namespaces, attachment and policies.
+//! Checks of what CNI plugins and container tools do: documents in either schema, addresses, namespaces, attachment and policies.
 
 use hcn::call::{Call, Handle, Method, Reply};
 use hcn::schema::Query;
-use hcn::{Class, Error, Guid, Hcn, Hresult, Kind};
+use hcn::{Class, Error, Guid, Hcn, Kind};
+use hcn_survey::Check;
 use serde_json::{Value, json};
 
-use super::{Case, Scratch, expect, fails, text};
+use super::scratch::Scratch;
+use super::{Ask, Case, close, expect, reply, text};
 
 /// Creates a local endpoint with these settings only.
-fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
+pub(super) fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
     try_local(scratch, settings)?.map_err(text)
 }
 
@@ -24,9 +26,7 @@ pub(super) fn try_local(scratch: &Scratch, settings: &Value) -> Result<Result<Gu
     let call = Call::Create { kind: Kind::Endpoint, network: Some(network), id, settings: settings.to_string() };
     let made = scratch.hcn.call(&call);
     let _ = scratch.hcn.call(&Call::Close { kind: Kind::Network, handle: network });
-    if let Ok(Reply::Handle(handle)) = made {
-        let _ = scratch.hcn.call(&Call::Close { kind: Kind::Endpoint, handle });
-    }
+    close(&scratch.hcn, Kind::Endpoint, &made);
     Ok(made.map(|_| id))
 }
 
@@ -75,39 +75,39 @@ fn mapping() -> Value {
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "an endpoint gets an address and a MAC address of its network",
+        check: Check::ChosenAddress,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = scratch.client.endpoint(local(&scratch, &json!({}))?).map_err(text)?;
             let inside = |address: std::net::IpAddr| address.to_string().starts_with("192.168.214.");
             expect(endpoint.addresses().next().is_some_and(inside), "an address of the subnet")?;
             expect(!endpoint.mac_address.is_empty() && !endpoint.is_remote(), "a MAC address")
-        },
+        }),
     },
     Case {
-        name: "the functions of the HCN API accept documents in the v1 schema",
+        check: Check::V1Schema,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let subnet = json!({"AddressPrefix": "192.168.215.0/24", "GatewayAddress": "192.168.215.1"});
             let scratch = Scratch::with(hcn, json!({"Type": "nat", "Subnets": [subnet]}))?;
             let network = show(&scratch, Kind::Network, scratch.network)?;
             let prefix = network.pointer("/Ipams/0/Subnets/0/IpAddressPrefix");
             expect(prefix == Some(&json!("192.168.215.0/24")), "the subnet in Ipams")
-        },
+        }),
     },
     Case {
-        name: "an endpoint is added to a namespace and removed",
+        check: Check::Namespace,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = local(&scratch, &json!({}))?;
             let namespace = Guid::new_v4();
             let settings = json!({"Type": "Host", "SchemaVersion": {"Major": 2, "Minor": 0}}).to_string();
             let create = Call::Create { kind: Kind::Namespace, network: None, id: namespace, settings };
-            if let Reply::Handle(handle) = hcn.call(&create).map_err(text)? {
-                let _ = hcn.call(&Call::Close { kind: Kind::Namespace, handle });
-            }
+            let made = hcn.call(&create);
+            close(hcn, Kind::Namespace, &made);
+            made.map_err(text)?;
             let change = |verb: &str| {
                 let settings = json!({"EndpointId": endpoint});
                 let request = json!({"ResourceType": "Endpoint", "RequestType": verb, "Settings": settings});
@@ -123,13 +123,14 @@ pub(super) const CASES: &[Case] = &[
             let counts = change("Add").and_then(|added| Ok((added, change("Remove")?)));
             hcn.call(&Call::Delete { kind: Kind::Namespace, id: namespace }).map_err(text)?;
             expect(counts? == (1, 0), "one endpoint after it was added, and none after it was removed")?;
-            fails(hcn.call(&Call::Open { kind: Kind::Namespace, id: namespace }), &[Hresult::ELEMENT_NOT_FOUND])
-        },
+            let gone = hcn.call(&Call::Open { kind: Kind::Namespace, id: namespace });
+            expect(gone.is_err_and(|error| error.class() == Class::Absent), "no namespace after deletion")
+        }),
     },
     Case {
-        name: "policies of an endpoint are replaced by type",
+        check: Check::EndpointPolicies,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = local(&scratch, &json!({}))?;
             let update = |ports: &[&str]| {
@@ -143,21 +144,21 @@ pub(super) const CASES: &[Case] = &[
                 Ok::<_, String>(policies(&show(&scratch, Kind::Endpoint, endpoint)?, "ACL").len())
             };
             expect((update(&["80", "81"])?, update(&["82"])?) == (2, 1), "only the last rules")
-        },
+        }),
     },
     Case {
-        name: "an external port can be mapped only once",
+        check: Check::MappedPort,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             local(&scratch, &mapping())?;
-            fails(try_local(&scratch, &mapping())?, &[Hresult::HCN_E_PORT_ALREADY_EXISTS])
-        },
+            Ok(reply(try_local(&scratch, &mapping())?))
+        }),
     },
     Case {
-        name: "a route to a remote subnet is added to a network and removed",
+        check: Check::RemoteSubnet,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let route = json!({"Type": "RemoteSubnetRoute", "Settings": {
                 "DestinationPrefix": "192.168.216.0/24", "IsolationId": 5000, "ProviderAddress": "192.0.2.9",
@@ -172,12 +173,12 @@ pub(super) const CASES: &[Case] = &[
                 (change("Add")?, change("Remove")?) == (1, 0),
                 "one route after it was added, and none after it was removed",
             )
-        },
+        }),
     },
     Case {
-        name: "an endpoint of the HNS v1 API attaches to the host, and has statistics",
+        check: Check::Attachment,
         applies: |f| f.v2,
-        run: |hcn| {
+        ask: Ask::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let body = json!({"Name": "conformance", "VirtualNetwork": scratch.network});
             let made = hns(&scratch, Method::Post, "/endpoints/", &body)?;
@@ -191,6 +192,6 @@ pub(super) const CASES: &[Case] = &[
             hns(&scratch, Method::Delete, &format!("/endpoints/{id}"), &Value::Null)?;
             let gone = Call::Hns { method: Method::Get, path: format!("/endpoints/{id}"), body: String::new() };
             expect(hcn.call(&gone).is_err_and(|error| error.class() == Class::Absent), "no endpoint after deletion")
-        },
+        }),
     },
 ];

@@ -25,7 +25,7 @@ use crate::hns::HnsArgs;
 pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
 pub use packet::{ExplainPacketArgs, To};
 pub use probe::ProbeArgs;
-pub use service::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
+pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +71,7 @@ pub enum Command {
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP, for --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     Emulator(EmulatorArgs),
-    /// Install or uninstall hnsproxy as a Windows service.
+    /// Install hnsproxy as a Windows service, or put it in the place of kube-proxy.
     Service(ServiceArgs),
 }
 

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use cluster_source::error_chain;
+use cluster_source::{error_chain, read_text};
 use hcn_emulator::feed::Closer;
 use hcn_emulator::recording::{Header, RecordError, Writer};
 use hcn_emulator::service::Service;
-use hcn_emulator::{Build, Emulator, Host};
+use hcn_emulator::{Build, Emulator, Host, like};
+use hcn_survey::Survey;
 
 use super::IN_SYNC;
-use super::probe::like;
 use crate::cli::EmulatorArgs;
 use crate::error::CommandError;
 use crate::hns;
@@ -28,7 +28,8 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     }
     if let Some(path) = &args.like {
         let invalid = |reason| CommandError::Survey { path: path.clone(), reason };
-        facts.hns_version = like::apply(&like::read(path)?, &emulator).map_err(invalid)?;
+        let survey = read_survey(path).map_err(invalid)?;
+        facts.hns_version = like::apply(&survey, &emulator).map_err(invalid)?;
     }
     emulator.change_options(|options| {
         options.pace = args.pace;
@@ -49,6 +50,11 @@ pub(super) fn main(args: &EmulatorArgs) -> Result<u8, CommandError> {
     running.stop();
     recording.map_or(Ok(()), Recording::end)?;
     Ok(IN_SYNC)
+}
+
+fn read_survey(path: &Path) -> Result<Survey, String> {
+    let text = read_text(path).map_err(|error| error.to_string())?;
+    Survey::from_json(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|error| error.to_string())
 }
 
 /// A recording of changes, which a thread writes.

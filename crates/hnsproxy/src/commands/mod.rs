@@ -33,6 +33,7 @@ use crate::log;
 use crate::shutdown::Shutdown;
 use crate::source;
 use crate::windows_service;
+use crate::windows_service::event_log::{self, Level};
 
 /// Exit code: done, or nothing to do.
 pub const IN_SYNC: u8 = 0;
@@ -104,10 +105,13 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
         return configured(&Shutdown::on_signals()?);
     }
     windows_service::run(|shutdown| {
+        // The event log also has what the log file lacks if it cannot be opened.
+        event_log::report(Level::Information, &format!("hnsproxy {} started", env!("CARGO_PKG_VERSION")));
         let result = configured(shutdown);
         let code = result.as_ref().map_or_else(exit_code, |code| *code);
-        if let Err(error) = &result {
-            windows_service::report_to_event_log(&error_chain(error));
+        match &result {
+            Ok(_) => event_log::report(Level::Information, "hnsproxy stopped; HNS keeps its state"),
+            Err(error) => event_log::report(Level::Error, &format!("hnsproxy failed: {}", error_chain(error))),
         }
         (result, code)
     })?

@@ -18,6 +18,8 @@ use crate::environment::{host, settings};
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::host_local::HostLocal;
+use crate::instance_lock;
+use crate::last_state::StateFile;
 use crate::metrics::Metrics;
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
@@ -88,10 +90,10 @@ impl<'a> ControlLoop<'a> {
         let observer = Arc::new(Observer { metrics: metrics.clone(), store: store.clone() });
         let feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, None);
+        let state_file = StateFile::new(instance_lock::state_file(&args.proxy.hns.hns));
+        let session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
         let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
-        let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency)
-            .with_metrics(metrics.clone())
-            .with_host_local(host_local);
+        let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {
             session.inherit(before);
         }

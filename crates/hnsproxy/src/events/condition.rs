@@ -6,6 +6,7 @@ use cluster_source::error_chain;
 use proxy::{HostCondition, Liveness, ServiceCondition};
 
 use super::event::{Event, EventType, ObjectReference};
+use crate::last_state::RemovedBeforeStart;
 use crate::status::Status;
 
 /// What hnsproxy does when it finds a condition.
@@ -23,6 +24,9 @@ pub(super) fn events(status: &Status) -> Vec<Event> {
     if status.liveness == Liveness::Restarted {
         let note = "HNS has restarted or lost its objects; programming them again".to_owned();
         conditions.push(warning(ObjectReference::Node, "HNSRestarted", note));
+    }
+    if let Some(removed) = &status.removed_before_start {
+        conditions.push(warning(ObjectReference::Node, RemovedBeforeStart::REASON, removed.to_string()));
     }
     for condition in &status.host_conditions {
         // Only what changes which Services are served. The other conditions are for the operator of the host, who has the log and `/readyz`.

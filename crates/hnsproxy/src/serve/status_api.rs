@@ -10,8 +10,9 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
-use crate::status::{Lateness, NotReady, Programming, StatusSnapshot, not_ready};
+use crate::status::{Lateness, NotReady, Programming, Status, StatusSnapshot, not_ready};
 
 /// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
 const API_VERSION: &str = "hnsproxy/v1";
@@ -313,13 +314,16 @@ impl StatePage {
             },
             drift,
             conditions: status.conditions.iter().map(condition).collect(),
-            host_conditions: status
-                .host_conditions
-                .iter()
-                .map(|condition| HostConditionPage { reason: condition.reason(), message: condition.to_string() })
-                .collect(),
+            host_conditions: host_conditions(status),
         }
     }
+}
+
+fn host_conditions(status: &Status) -> Vec<HostConditionPage> {
+    let removed = status.removed_before_start.as_ref();
+    let removed = removed.map(|removed| (RemovedBeforeStart::REASON, removed.to_string()));
+    let of_core = status.host_conditions.iter().map(|condition| (condition.reason(), condition.to_string()));
+    of_core.chain(removed).map(|(reason, message)| HostConditionPage { reason, message }).collect()
 }
 
 impl From<NotReady> for ReasonPage {

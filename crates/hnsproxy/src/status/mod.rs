@@ -16,6 +16,8 @@ use proxy::settings::Capabilities;
 use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconciler, ServiceCondition, Unready};
 use uuid::Uuid;
 
+use crate::last_state::RemovedBeforeStart;
+
 pub use programming::{Pace, Programming};
 pub use readiness::{Lateness, NotReady, not_ready};
 pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
@@ -91,6 +93,8 @@ pub struct Status {
     /// The uids of the Services that have a condition.
     pub service_uids: BTreeMap<ServiceName, Uuid>,
     pub host_conditions: Vec<HostCondition>,
+    /// What the first audit did not find any more. It stays for the time of the process.
+    pub removed_before_start: Option<RemovedBeforeStart>,
     /// What the health check ports of Services answer.
     pub health_checks: HealthChecks,
     /// The Services whose new health check is not to be published yet.
@@ -122,6 +126,7 @@ impl Default for Status {
             conditions: Arc::default(),
             service_uids: BTreeMap::new(),
             host_conditions: Vec::new(),
+            removed_before_start: None,
             health_checks: HealthChecks::default(),
             unplanned_health_checks: BTreeSet::new(),
         }
@@ -179,6 +184,7 @@ impl Status {
             service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
             conditions,
             host_conditions: reconciler.host_conditions(),
+            removed_before_start: None,
             health_checks: reconciler.health_checks().clone(),
             unplanned_health_checks: reconciler.unplanned_health_checks(),
         }

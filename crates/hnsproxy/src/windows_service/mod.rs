@@ -1,22 +1,37 @@
 //! hnsproxy as a Windows service: the protocol with the service control manager (SCM), and the installation.
 //!
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
-//! at the end. [`install`] and [`uninstall`] print each change that they make.
+//! at the end. [`install`] and [`uninstall`] print each change that they make. [`replace`] puts this program in the place of kube-proxy,
+//! [`restore`] goes back, and [`status`] shows which of them runs.
 
+mod command_line;
+pub mod event_log;
 mod lifecycle;
 #[cfg(windows)]
 mod manager;
+mod program;
+mod readiness;
+#[cfg(windows)]
+mod replace;
+mod replacement;
+#[cfg(windows)]
+mod scm;
+mod search;
 #[cfg(windows)]
 mod service;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use command_line::is_relative;
 #[cfg(windows)]
 pub use manager::{install, uninstall};
 #[cfg(windows)]
-pub use service::{report_to_event_log, run};
-
-/// The source of events in the event log of Windows.
+pub use replace::{replace, restore, status};
+pub use replacement::ReplaceError;
 #[cfg(windows)]
-const EVENT_SOURCE: &str = "hnsproxy";
+pub use service::run;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -38,7 +53,22 @@ pub enum ServiceError {
         "service {name} runs {command_line}, not this program; nothing was deleted (delete it with sc.exe delete {name})"
     )]
     Foreign { name: String, command_line: String },
-    #[error("service {name} did not stop within {seconds} s; it was not deleted")]
+    #[error("service {0} has the program of kube-proxy kept beside it; run `hnsproxy service restore` instead")]
+    Replaced(String),
+    #[error(
+        "service {name} runs {command_line}, which is neither kube-proxy nor hnsproxy; nothing was changed; \
+        if a script starts kube-proxy, name it with --program"
+    )]
+    NotKubeProxy { name: String, command_line: String },
+    #[error("service {name} may run several programs: {programs}; choose one with --program")]
+    SeveralPrograms { name: String, programs: String },
+    #[error("several services exist: {0}; choose one with --name")]
+    SeveralServices(String),
+    #[error("nothing to restore for service {name}: no program is kept beside the one that it runs, {runs}")]
+    NothingToRestore { name: String, runs: String },
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
+    #[error("service {name} did not stop within {seconds} s")]
     StopTimeout { name: String, seconds: u64 },
     #[error("cannot {action}")]
     Failed {
@@ -60,15 +90,52 @@ pub struct ServiceDefinition {
     pub arguments: Vec<std::ffi::OsString>,
 }
 
+/// The service of a command.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// None for the names that installers give the service of kube-proxy.
+    pub name: Option<String>,
+    /// None to find it from the configuration of the service.
+    pub program: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReplaceOptions {
+    pub target: Target,
+    /// How long `/readyz` may take after the start.
+    pub timeout: Duration,
+    /// None to find it from the arguments of the service.
+    pub readyz_address: Option<SocketAddr>,
+    pub dry_run: bool,
+}
+
+/// # Errors
+/// Always: this is not Windows.
+#[cfg(not(windows))]
+pub fn replace(_options: &ReplaceOptions) -> Result<(), ServiceError> {
+    Err(ServiceError::NotWindows)
+}
+
+/// # Errors
+/// Always: this is not Windows.
+#[cfg(not(windows))]
+pub fn restore(_target: &Target) -> Result<(), ServiceError> {
+    Err(ServiceError::NotWindows)
+}
+
+/// # Errors
+/// Always: this is not Windows.
+#[cfg(not(windows))]
+pub fn status(_target: &Target) -> Result<(), ServiceError> {
+    Err(ServiceError::NotWindows)
+}
+
 /// # Errors
 /// Always: this is not Windows.
 #[cfg(not(windows))]
 pub fn run<T>(_work: impl FnOnce(&crate::shutdown::Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
     Err(ServiceError::NotWindows)
 }
-
-#[cfg(not(windows))]
-pub fn report_to_event_log(_message: &str) {}
 
 /// # Errors
 /// Always: this is not Windows.

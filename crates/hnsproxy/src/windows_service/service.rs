@@ -11,8 +11,9 @@ use windows_service::service::{
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult};
 use windows_service::service_dispatcher;
 
+use super::ServiceError;
+use super::event_log::{self, Level};
 use super::lifecycle::{CHECKPOINT_INTERVAL, Message, State, run_lifecycle};
-use super::{EVENT_SOURCE, ServiceError};
 use crate::panic_hook;
 use crate::shutdown::Shutdown;
 
@@ -42,7 +43,7 @@ static HANDOVER: Mutex<Option<Handover>> = Mutex::new(None);
 /// # Errors
 /// If the SCM cannot be reached, for example because it did not start this process. `work` did not run in that case.
 pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError> {
-    panic_hook::also_report(report_to_event_log);
+    panic_hook::also_report(|message| event_log::report(Level::Error, message));
     let shutdown = Shutdown::limited();
     let (sender, messages) = mpsc::channel();
     let (started, starts) = mpsc::channel();
@@ -80,13 +81,6 @@ pub fn run<T>(work: impl FnOnce(&Shutdown) -> (T, u8)) -> Result<T, ServiceError
     // The dispatcher returns once *stopped* is reported.
     let _ = dispatcher.join();
     Ok(result)
-}
-
-/// Writes to the event log why the service ends. Its log file may not be open, and it has no standard error.
-pub fn report_to_event_log(message: &str) {
-    if let Err(error) = windows_event_log::report_error(EVENT_SOURCE, message) {
-        tracing::warn!(%error, "cannot write to the event log");
-    }
 }
 
 /// The main function of the service. It does not need the name and the start parameters: the process has one service.

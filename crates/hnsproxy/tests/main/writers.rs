@@ -51,6 +51,26 @@ fn a_process_that_starts_before_the_last_one_has_ended_replaces_it() {
 }
 
 #[test]
+fn load_balancers_that_a_start_script_has_removed_are_reported_at_the_start() {
+    let hns = Hns::of(BOUTIQUE);
+    let start = || {
+        let running = Running::start(&[&boutique(), &hns.flag()]);
+        running.wait_until_in_sync();
+        running
+    };
+    let is_reported = |running: &Running| {
+        let state = running.state().unwrap();
+        state["host_conditions"].as_array().unwrap().iter().any(|one| one["reason"] == "LoadBalancersRemoved")
+    };
+    assert!(!is_reported(&start()));
+    let objects = hns.objects();
+    hns.load_balancers().iter().for_each(|load_balancer| hns.remove(load_balancer));
+    assert!(is_reported(&start()));
+    assert_eq!(hns.objects(), objects);
+    assert!(!is_reported(&start()));
+}
+
+#[test]
 fn a_script_that_keeps_deleting_load_balancers_is_reported() {
     let hns = Hns::of(BOUTIQUE);
     let running = Running::start(&[&boutique(), &hns.flag(), "--hns-audit-interval=0.1"]);

@@ -31,7 +31,7 @@ use smol_str::SmolStr;
 
 use crate::dirty::Dirty;
 use crate::frontend::Frontend;
-use crate::identity::{Content, LoadBalancerContent};
+use crate::identity::{Content, LoadBalancerContent, is_ours};
 use skipped::Skipped;
 use verification::Verification;
 
@@ -41,6 +41,14 @@ pub use object::{ObservedEndpoint, ObservedLoadBalancer, Owner};
 pub use read::{DeferrableReads, Extent};
 pub(crate) use record::{endpoint_record, readable_backends};
 pub use v1_lists::V1Lists;
+
+/// The number of objects in HNS that have ids of hnsproxy. Adopted ones have the ids of another program, also after a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdentifiedObjects {
+    pub load_balancers: usize,
+    /// Remote endpoints.
+    pub endpoints: usize,
+}
 
 /// The endpoints of our networks and the load balancers of the host, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -174,6 +182,13 @@ impl Observed {
 
     pub fn has_load_balancers_of_ours(&self) -> bool {
         self.load_balancers.values().any(|observed| observed.owner == Owner::Us)
+    }
+
+    /// Counts the objects with ids of hnsproxy. The cost grows with the number of objects.
+    pub fn identified(&self) -> IdentifiedObjects {
+        let load_balancers = self.load_balancers.keys().filter(|id| is_ours(**id)).count();
+        let endpoints = self.endpoints.iter().filter(|(id, known)| known.remote && is_ours(**id)).count();
+        IdentifiedObjects { load_balancers, endpoints }
     }
 
     /// Whether these differences are at least half of our load balancers, or of our endpoints, and more than one.

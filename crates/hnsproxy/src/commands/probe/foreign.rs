@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use hcn::schema::{LoadBalancer, Network, PortMappingFlags};
 use hcn::{ApiVersion, Guid, Version};
+use hcn_survey::ForeignFacts;
 use proxy::identity::is_ours;
 use proxy::observe::{ObservedLoadBalancer, Owner};
 use proxy::settings::Capabilities;
 
 use super::scratch;
-use super::survey::ForeignFacts;
 
 /// The load balancers that neither hnsproxy nor a probe has created. `foreign_endpoints` are not of a probe; `network_of` finds the network of an endpoint.
 pub(super) fn load_balancers<'a>(

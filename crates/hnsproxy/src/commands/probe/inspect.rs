@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use hcn::schema::{Endpoint, LoadBalancer, Network};
 use hcn::{ApiVersion, Call, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use hcn_survey::{Answer, Check, Finding, HostFacts, ListFacts, Survey, VERSION, answer, judge};
 
-use super::check::{Answer, Check, answer};
-use super::expectations::judge;
 use super::lists::{self, Objects};
 use super::members::Members;
 use super::stopwatch::Stopwatch;
-use super::survey::{Finding, ListFacts, Survey};
-use super::{foreign, host, networks, policies, scratch, survey};
+use super::{foreign, networks, policies, scratch};
 use crate::hns::Hns;
 
 /// What the part that writes needs to know.
@@ -68,9 +66,9 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
         networks.iter().find(|network| network.id == Some(*id))
     };
     let survey = Survey {
-        survey_version: survey::VERSION,
+        survey_version: VERSION,
         description: hns.description(),
-        host: host::read(Some(version.to_string())),
+        host: HostFacts::read(Some(version.to_string())),
         networks: networks::facts(&networks),
         network_choice,
         findings,

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
 use hcn::schema::{Endpoint, LoadBalancer, Network};
 use hcn::{Class, Error, Guid, Hcn, Kind};
+use hcn_survey::{ListFacts, answer};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::check::answer;
 use super::members::Members;
 use super::raw;
 use super::stopwatch::Stopwatch;
-use super::survey::ListFacts;
 
 /// The largest number of v2 documents of one kind that are read: each takes two calls.
 const MAX_DOCUMENTS: usize = 500;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork, PolicyList};
 use hcn::schema::{Document, Endpoint, LoadBalancer, Network, Unreadable};
 use hcn::{Error, Kind};
+use hcn_survey::{DocumentFacts, MemberFacts};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::described;
 use super::raw::{self, excerpt};
-use super::survey::{DocumentFacts, MemberFacts};
 
 /// The largest number of documents of one kind and API that are kept: one defect of the model usually concerns all of them.
 const MAX_DOCUMENTS: usize = 10;

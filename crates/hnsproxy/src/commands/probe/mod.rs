@@ -1,14 +1,9 @@
 //! `probe`: compares HNS with what is known of its build, so that an operator finds out on a real node which assumptions hold there.
 
-mod check;
 mod created;
 mod described;
-mod expectations;
 mod foreign;
-mod host;
 mod inspect;
-#[cfg(feature = "emulator")]
-pub(super) mod like;
 mod lists;
 mod members;
 mod networks;
@@ -17,7 +12,6 @@ mod raw;
 mod removal;
 mod scratch;
 mod stopwatch;
-mod survey;
 mod table;
 mod write;
 
@@ -28,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster_source::error_chain;
 use hcn::ApiVersion;
+use hcn_survey::{Answer, Check, HostFacts, NotProbed, Survey, answer, judge};
 
 use super::{FAILED, IN_SYNC};
 use crate::cli::{OutputForm, ProbeArgs};
@@ -36,12 +31,10 @@ use crate::hns::Hns;
 use crate::instance_lock::InstanceLock;
 use crate::output;
 use crate::shutdown::Shutdown;
-use check::{Answer, Check, answer};
 use created::Created;
 use inspect::Inspected;
 use removal::Removed;
 use stopwatch::Stopwatch;
-use survey::{NotProbed, Survey, Verdict};
 use write::Writer;
 
 /// Exit code: an answer is not the expected one.
@@ -125,7 +118,7 @@ fn probe_and_write(args: &ProbeArgs) -> Result<u8, CommandError> {
         Ok(_) => answer::NONE.into(),
         Err(error) => Answer::with(answer::NOT_CONFIRMED, Some(error.to_string())),
     };
-    survey.findings.push(expectations::judge(Check::Removed, version, observed));
+    survey.findings.push(judge(Check::Removed, version, observed));
     survey.timings = stopwatch.timings();
     print(args, &survey)?;
     // What is left on the node is worse than a check that was not made.
@@ -181,7 +174,7 @@ fn inspect(args: &ProbeArgs, hns: &Hns, stopwatch: &Stopwatch) -> Result<Inspect
 /// Prints what Windows says without HNS: the state of its service often explains the error.
 fn print_not_probed(args: &ProbeArgs, hns: &Hns, error: &hcn::Error) -> Result<(), CommandError> {
     let version = hns.client(ApiVersion::V1).version().ok();
-    let host = host::read(version.map(|version| version.to_string()));
+    let host = HostFacts::read(version.map(|version| version.to_string()));
     let facts = NotProbed { description: hns.description(), host, error: error.to_string() };
     match args.output.output {
         OutputForm::Table => output::text(&table::not_probed(&facts))?,
@@ -235,5 +228,5 @@ fn print(args: &ProbeArgs, survey: &Survey) -> Result<(), CommandError> {
 }
 
 fn exit_code(survey: &Survey) -> u8 {
-    if survey.findings.iter().any(|finding| finding.verdict == Verdict::Other) { OTHER } else { IN_SYNC }
+    if survey.has_other() { OTHER } else { IN_SYNC }
 }

@@ -1,9 +1,8 @@
 //! The networks of HNS, and which one hnsproxy would use.
 
 use hcn::schema::Network;
+use hcn_survey::{NetworkChoice, NetworkFacts};
 use proxy::network_pattern::{ANY, is_pattern, matches};
-
-use super::survey::{NetworkChoice, NetworkFacts};
 
 pub(super) fn facts(networks: &[Network]) -> Vec<NetworkFacts> {
     let subnets = |network: &Network| {

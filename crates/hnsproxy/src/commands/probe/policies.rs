@@ -1,9 +1,8 @@
 //! Finds local endpoints that lack the policies that direct server return needs.
 
 use hcn::schema::{Endpoint, Network, NetworkType, Policy};
+use hcn_survey::EndpointFacts;
 use serde_json::Value;
-
-use super::survey::EndpointFacts;
 
 /// The usual names of the endpoint of the host, which has no policies: of flannel and the Windows guides, and of Calico.
 const HOST_ENDPOINTS: [&str; 2] = ["cbr0", "Calico_ep"];

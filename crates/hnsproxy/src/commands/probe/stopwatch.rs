@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hcn::FinishedCall;
+use hcn_survey::Timing;
 
-use super::survey::Timing;
 use crate::hns::Hns;
 
 #[derive(Clone, Default)]
@@ -47,7 +47,7 @@ impl Stopwatch {
     }
 
     pub(super) fn timings(&self) -> Vec<Timing> {
-        self.state().samples.iter().map(|(call, samples)| timing(call, samples)).collect()
+        self.state().samples.iter().map(|(call, samples)| Timing::of(call, samples)).collect()
     }
 
     fn add(&self, call: &FinishedCall) {
@@ -59,19 +59,6 @@ impl Stopwatch {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn timing(call: &str, samples: &[Duration]) -> Timing {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    // To the microsecond, which is more than a call of milliseconds needs.
-    let milliseconds = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_micros() as f64 / 1000.0);
-    Timing {
-        call: call.to_owned(),
-        count: sorted.len(),
-        p50_ms: milliseconds(sorted.get(sorted.len() / 2)),
-        max_ms: milliseconds(sorted.last()),
     }
 }
 

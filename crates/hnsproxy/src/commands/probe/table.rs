@@ -1,8 +1,8 @@
 //! A survey as text.
 
 use hcn::Hresult;
+use hcn_survey::{Finding, HostFacts, ListFacts, MemberFacts, NotProbed, Survey, Verdict};
 
-use super::survey::{Finding, HostFacts, ListFacts, MemberFacts, NotProbed, Survey, Verdict};
 use crate::view::columns;
 
 /// The largest number of objects of one kind that are shown. JSON has all.

@@ -10,17 +10,15 @@ use std::time::Duration;
 use hcn::call::Method;
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{ApiVersion, Call, Class, Client, Error, Features, Guid, Hcn, Kind, Reply, Version};
+use hcn_survey::{Answer, Check, Finding, answer, judge};
 use serde_json::Value;
 
-use super::check::{Answer, Check, answer};
 use super::created::Created;
-use super::expectations::judge;
 use super::scratch::{
     FIRST_ENDPOINT, LOAD_BALANCER, MEASURED_ENDPOINT, OF_REUSED_ID, OF_SAME_FRONTEND, OF_SAME_ID, OF_UNKNOWN_MEMBER,
     OTHER_ENDPOINT, SECOND_ENDPOINT, SECOND_LOAD_BALANCER, WITH_UNKNOWN_MEMBER, WITHOUT_BACKEND,
 };
 use super::stopwatch::Stopwatch;
-use super::survey::Finding;
 use super::{raw, removal, scratch};
 use crate::error::CommandError;
 

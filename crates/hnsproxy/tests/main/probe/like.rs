@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 
 use hcn::{Hresult, Kind};
 use hcn_emulator::faults::{Effect, Fault, Which};
-use hcn_emulator::{Emulator, testing};
+use hcn_emulator::{Emulator, Remote, conformance, testing};
+use hcn_survey::{Finding, Survey};
 use serde_json::Value;
 
 use super::{Case, answers, hns_of, probe};
@@ -25,17 +27,22 @@ impl Drop for Service {
     }
 }
 
-/// The survey of an emulator that is like another survey.
-fn survey_like(survey: &Path) -> Value {
+/// An emulator that is like a survey, and its address.
+fn serve_like(survey: &Path) -> (Service, String) {
     let host = tempfile::NamedTempFile::new().unwrap();
     serde_json::to_writer(host.as_file(), &testing::host("15.5", &["L2Bridge"])).unwrap();
     let [address] = free_addresses();
     let flags = [format!("--listen={address}"), format!("--host={}", host.path().display())];
     let mut command = command(&["emulator", &flags[0], &flags[1], "--like", survey.to_str().unwrap()]);
-    let _service = Service(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let hns = format!("--hns=tcp://{address}");
-    wait_until("the emulator", || hnsproxy(&["state", &hns]).code, |code| *code == 0);
-    hnsproxy(&[&["probe", &hns, "-o=json"], &FLAGS[..]].concat()).json()
+    let service = Service(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    wait_until("the emulator", || hnsproxy(&["state", &format!("--hns=tcp://{address}")]).code, |code| *code == 0);
+    (service, address.to_string())
+}
+
+/// The survey of an emulator that is like another survey.
+fn survey_like(survey: &Path) -> Value {
+    let (_service, address) = serve_like(survey);
+    hnsproxy(&[&["probe", &format!("--hns=tcp://{address}"), "-o=json"], &FLAGS[..]].concat()).json()
 }
 
 #[test]
@@ -82,6 +89,22 @@ fn an_emulator_that_is_like_a_survey_has_its_answers() {
         assert_eq!(answers(&second), answers(&first), "{build}");
         assert_eq!(second["host"], first["host"], "{build}");
     }
+}
+
+#[test]
+fn an_emulator_that_is_like_a_survey_of_the_conformance_suite_has_its_answers() {
+    let answers = |survey: &Survey| {
+        let answer = |one: &Finding| (one.check, one.observed.clone(), one.verdict);
+        survey.findings.iter().map(answer).collect::<Vec<_>>()
+    };
+    let emulator = Arc::new(Emulator::new("server2022".parse().unwrap()));
+    emulator.change_quirks(|quirks| (quirks.leaks_ports, quirks.wants_attached_backends) = (true, true));
+    let first = conformance::survey(emulator, "test".to_owned(), |_| {}).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    serde_json::to_writer(file.as_file(), &first).unwrap();
+    let (_service, address) = serve_like(file.path());
+    let second = conformance::survey(Remote::connect_lazily(address), "test".to_owned(), |_| {}).unwrap();
+    assert_eq!((answers(&second), second.host), (answers(&first), first.host));
 }
 
 #[test]

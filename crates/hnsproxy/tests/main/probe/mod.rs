@@ -1,6 +1,7 @@
 //! `probe`: what it finds, whether that is expected, and what it leaves behind.
 
 mod like;
+mod page;
 mod read_only;
 mod write;
 

@@ -2,16 +2,16 @@
 
 use hcn::Version;
 
-use super::check::{Answer, Check, answer};
-use super::survey::{Finding, Verdict};
+use crate::check::{Answer, Check, answer};
+use crate::survey::{Finding, Verdict};
 
 /// The expected answer to a check, for a range of versions.
-pub(super) struct Expectation {
-    pub check: Check,
-    pub from: Version,
-    pub through: Version,
-    pub answers: &'static [&'static str],
-    pub source: &'static str,
+struct Expectation {
+    check: Check,
+    from: Version,
+    through: Version,
+    answers: &'static [&'static str],
+    source: &'static str,
 }
 
 const FIRST: Version = Version::new(0, 0);
@@ -22,7 +22,7 @@ const RELIED_ON: &str = "hnsproxy relies on it";
 
 macro_rules! expectations {
     ($($check:ident, $from:expr => $through:expr, [$($answer:expr),*], $source:expr;)*) => {
-        pub(super) const ALL: &[Expectation] = &[$(Expectation {
+        const ALL: &[Expectation] = &[$(Expectation {
             check: Check::$check, from: $from, through: $through, answers: &[$($answer),*], source: $source,
         }),*];
     };
@@ -59,10 +59,26 @@ expectations! {
     DeleteUnknownEndpoint, Version::new(9, 0) => Version::new(9, u32::MAX), [answer::IN_ENVELOPE], "azure-container-networking#715 on Windows Server 2019";
     Measurement, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
     Removed, FIRST => LAST, [answer::NONE], RELIED_ON;
+    V1Lists, FIRST => LAST, [answer::YES], RELIED_ON;
+    EmptyFilter, FIRST => LAST, [answer::YES], RELIED_ON;
+    UnknownNetworkId, FIRST => LAST, ["0x80070490", "0x803b0001", "0x803b0002", "0x803b0031"], RELIED_ON;
+    UnknownEndpoint, FIRST => LAST, ["0x80070490", "0x803b0001", "0x803b0002", "0x803b0031"], RELIED_ON;
+    NetworkName, FIRST => LAST, [answer::YES], RELIED_ON;
+    RemoteEndpoint, FIRST => LAST, [answer::YES], RELIED_ON;
+    DeleteEndpoint, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
+    LoadBalancerDocument, FIRST => LAST, [answer::YES], RELIED_ON;
+    FreedFrontend, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
+    FreedPort, FIRST => LAST, [answer::SUCCEEDS], RELIED_ON;
+    NoInternalPort, FIRST => LAST, ["0x803b002d"], "computenetwork.h";
+    UnattachedBackend, FIRST => LAST, [answer::SUCCEEDS, "0x803b0007"], "hnslib's tests; hcsshim#1043";
+    InvalidJson, FIRST => LAST, ["0x803b001b"], "computenetwork.h";
+    UnknownMemberOfNamespace, Version::new(13, 0) => LAST, ["0x803b001b"], "tunbury.org 2025-06 on Windows Server 2022 and 2025";
+    LocalAddress, FIRST => LAST, ["0x803b002f"], "docker/for-win#13965; k8s#100962";
+    MappedPort, FIRST => LAST, ["0x803b0013"], "hnslib hcnerrors_test.go";
 }
 
 /// Compares an answer with what is known of a version.
-pub(super) fn judge(check: Check, version: Version, answer: impl Into<Answer>) -> Finding {
+pub fn judge(check: Check, version: Version, answer: impl Into<Answer>) -> Finding {
     let Answer { observed, detail } = answer.into();
     let known = ALL.iter().find(|one| one.check == check && (one.from..=one.through).contains(&version));
     let verdict = match known {

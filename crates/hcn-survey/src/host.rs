@@ -2,22 +2,24 @@
 
 use std::process::Command;
 
-use super::survey::HostFacts;
+use crate::survey::HostFacts;
 
-/// On other systems than Windows, nothing is known.
-pub(super) fn read(hns_version: Option<String>) -> HostFacts {
-    let unknown = HostFacts { hns_version, ..HostFacts::default() };
-    if !cfg!(windows) {
-        return unknown;
-    }
-    let version = output("reg.exe", &["query", r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"]);
-    let version = version.unwrap_or_default();
-    HostFacts {
-        windows_edition: value(&version, "EditionID").map(str::to_owned),
-        windows_build: value(&version, "CurrentBuildNumber").and_then(number),
-        windows_revision: value(&version, "UBR").and_then(number),
-        hns_service: output("sc.exe", &["query", "hns"]).and_then(|text| state(&text)),
-        ..unknown
+impl HostFacts {
+    /// On other systems than Windows, nothing but the version of HNS is known.
+    pub fn read(hns_version: Option<String>) -> Self {
+        let unknown = Self { hns_version, ..Self::default() };
+        if !cfg!(windows) {
+            return unknown;
+        }
+        let version = output("reg.exe", &["query", r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"]);
+        let version = version.unwrap_or_default();
+        Self {
+            windows_edition: value(&version, "EditionID").map(str::to_owned),
+            windows_build: value(&version, "CurrentBuildNumber").and_then(number),
+            windows_revision: value(&version, "UBR").and_then(number),
+            hns_service: output("sc.exe", &["query", "hns"]).and_then(|text| state(&text)),
+            ..unknown
+        }
     }
 }
 

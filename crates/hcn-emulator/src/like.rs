@@ -1,41 +1,20 @@
 //! Makes an emulator behave like the HNS of a survey, as far as the survey says.
 
-use std::path::Path;
-
-use cluster_source::read_text;
 use hcn::{Hresult, Kind};
-use hcn_emulator::faults::{Effect, Fault, Which};
-use hcn_emulator::{Build, Emulator};
+use hcn_survey::{Check, Survey, answer};
 
-use super::check::{Check, answer};
-use super::survey::{Survey, VERSION};
-use crate::error::CommandError;
-
-/// # Errors
-/// If the file is not a survey of this version.
-pub(in crate::commands) fn read(path: &Path) -> Result<Survey, CommandError> {
-    let invalid = |reason: String| CommandError::Survey { path: path.to_owned(), reason };
-    let text = read_text(path).map_err(|error| invalid(error.to_string()))?;
-    let survey: Survey = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text))
-        .map_err(|error| invalid(error.to_string()))?;
-    match survey.survey_version {
-        VERSION => Ok(survey),
-        other => Err(invalid(format!("unknown version {other} (known: {VERSION}); use the hnsproxy that wrote it"))),
-    }
-}
+use crate::faults::{Effect, Fault, Which};
+use crate::{Build, Emulator};
 
 /// Gives an emulator the version and the behaviour of a survey. Returns the version. What the survey does not say stays as in other builds of that
 /// version.
 ///
 /// # Errors
 /// If the survey has no valid version.
-pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
+pub fn apply(survey: &Survey, emulator: &Emulator) -> Result<String, String> {
     let version = survey.host.hns_version.as_ref().ok_or("missing hnsVersion")?;
     emulator.change_build(Build::of(version.parse()?));
-    let observed = |check| {
-        let finding = survey.findings.iter().find(|finding| finding.check == check);
-        finding.map(|finding| finding.observed.as_str())
-    };
+    let observed = |check| survey.observed(check);
     emulator.change_quirks(|quirks| {
         match observed(Check::Modify) {
             Some(answer::NO_EFFECT) => quirks.silent_modify = true,
@@ -47,6 +26,11 @@ pub(in crate::commands) fn apply(survey: &Survey, emulator: &Emulator) -> Result
         quirks.chooses_ids = ids.into_iter().filter(is_chosen).map(|(_, kind)| kind).collect();
         quirks.first_delete_fails = observed(Check::Delete) == Some(answer::SECOND_ATTEMPT);
         quirks.silent_load_balancer_delete = observed(Check::Delete) == Some(answer::LEFT);
+        quirks.silent_delete = observed(Check::DeleteEndpoint) == Some(answer::LEFT);
+        let fails = |check| observed(check).is_some_and(|observed| observed.starts_with("0x"));
+        quirks.leaks_ports = fails(Check::FreedPort) && !fails(Check::FreedFrontend);
+        quirks.remote_blocks_local = fails(Check::LocalAddressOfRemote);
+        quirks.wants_attached_backends = fails(Check::UnattachedBackend);
     });
     if let Some(code) = observed(Check::Modify).and_then(|observed| observed.strip_prefix("0x")) {
         let code = u32::from_str_radix(code, 16).map_err(|error| format!("invalid code of modify: {error}"))?;

@@ -1,15 +1,25 @@
-//! The survey: what a probe found, as a document that is printed, and that `emulator --like` reads.
+//! The survey: the answers of an HNS, as a document.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use crate::check::Check;
 
-/// The version of the format. A reader refuses other versions.
-pub(crate) const VERSION: u32 = 1;
+/// The version of the format.
+pub const VERSION: u32 = 1;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("unknown version {0} (known: {VERSION}); use the hnsproxy that wrote it")]
+    Version(u32),
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Survey {
+pub struct Survey {
     pub survey_version: u32,
     /// The program that made it, and the HNS.
     pub description: String,
@@ -31,10 +41,29 @@ pub(crate) struct Survey {
     pub timings: Vec<Timing>,
 }
 
+impl Survey {
+    /// # Errors
+    /// If the text is not a survey of [`VERSION`].
+    pub fn from_json(text: &str) -> Result<Self, SurveyError> {
+        let survey: Self = serde_json::from_str(text)?;
+        if survey.survey_version == VERSION { Ok(survey) } else { Err(SurveyError::Version(survey.survey_version)) }
+    }
+
+    /// The answer to a check, if HNS was asked.
+    pub fn observed(&self, check: Check) -> Option<&str> {
+        self.findings.iter().find(|finding| finding.check == check).map(|finding| finding.observed.as_str())
+    }
+
+    /// Whether an answer differs from what is known.
+    pub fn has_other(&self) -> bool {
+        self.findings.iter().any(|finding| finding.verdict == Verdict::Other)
+    }
+}
+
 /// What is known if HNS cannot be probed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct NotProbed {
+pub struct NotProbed {
     pub description: String,
     pub host: HostFacts,
     pub error: String,
@@ -43,7 +72,7 @@ pub(crate) struct NotProbed {
 /// Unknown facts are null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct HostFacts {
+pub struct HostFacts {
     pub windows_edition: Option<String>,
     pub windows_build: Option<u32>,
     /// The number of the last update, behind the build: 17763.8146.
@@ -55,7 +84,7 @@ pub(crate) struct HostFacts {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct NetworkFacts {
+pub struct NetworkFacts {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
@@ -65,7 +94,7 @@ pub(crate) struct NetworkFacts {
 /// The network that hnsproxy would use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct NetworkChoice {
+pub struct NetworkChoice {
     pub name: Option<String>,
     pub reason: String,
 }
@@ -73,7 +102,7 @@ pub(crate) struct NetworkChoice {
 /// The answer of HNS to one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
+pub struct Finding {
     pub check: Check,
     /// One of a few words, or a code such as `0x803b0013`.
     pub observed: String,
@@ -88,7 +117,7 @@ pub(crate) struct Finding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Expected,
     Other,
     /// Nothing is known of this version.
@@ -96,7 +125,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Expected => "expected",
             Self::Other => "other",
@@ -107,7 +136,7 @@ impl Verdict {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct MemberFacts {
+pub struct MemberFacts {
     /// `Network`, `Endpoint` or `LoadBalancer`.
     pub kind: String,
     /// `v1` or `v2`.
@@ -123,7 +152,7 @@ pub(crate) struct MemberFacts {
 /// A document as HNS returned it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct DocumentFacts {
+pub struct DocumentFacts {
     pub kind: String,
     /// `v1` or `v2`.
     pub api: String,
@@ -136,7 +165,7 @@ pub(crate) struct DocumentFacts {
 /// A kind of object in the lists of both APIs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ListFacts {
+pub struct ListFacts {
     pub kind: String,
     pub v1: usize,
     pub v2: usize,
@@ -149,14 +178,14 @@ pub(crate) struct ListFacts {
 }
 
 impl ListFacts {
-    pub(crate) fn is_same(&self) -> bool {
+    pub fn is_same(&self) -> bool {
         self.only_v1.is_empty() && self.only_v2.is_empty() && self.other_backends.is_empty()
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EndpointFacts {
+pub struct EndpointFacts {
     pub id: String,
     pub name: String,
     pub address: String,
@@ -166,7 +195,7 @@ pub(crate) struct EndpointFacts {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ForeignFacts {
+pub struct ForeignFacts {
     pub id: String,
     pub frontends: Vec<String>,
     /// The program that probably created it.
@@ -176,10 +205,25 @@ pub(crate) struct ForeignFacts {
 /// How long calls of one kind took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Timing {
+pub struct Timing {
     pub call: String,
     pub count: usize,
     /// The median, in milliseconds.
     pub p50_ms: f64,
     pub max_ms: f64,
+}
+
+impl Timing {
+    pub fn of(call: &str, samples: &[Duration]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort_unstable();
+        // To the microsecond, which is more than a call of milliseconds needs.
+        let milliseconds = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_micros() as f64 / 1000.0);
+        Self {
+            call: call.to_owned(),
+            count: sorted.len(),
+            p50_ms: milliseconds(sorted.get(sorted.len() / 2)),
+            max_ms: milliseconds(sorted.last()),
+        }
+    }
 }

@@ -1,0 +1,174 @@
+//! What hnsproxy had in HNS when it was last in sync, in a small file beside the instance lock. A start that finds none of its load
+//! balancers, but its endpoints, shows that another program has removed the load balancers: start scripts of kube-proxy do.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proxy::IdentifiedObjects;
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use crate::saved_file;
+
+/// The file is not for what happens within minutes: audits find that.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// A file larger than this is not that of hnsproxy.
+const MAX_SIZE: u64 = 4096;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LastState {
+    load_balancers: usize,
+    endpoints: usize,
+    confirmed: Timestamp,
+}
+
+/// The load balancers that were removed while hnsproxy did not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedBeforeStart {
+    load_balancers: usize,
+    confirmed: Timestamp,
+}
+
+impl RemovedBeforeStart {
+    /// The reason of the Event.
+    pub const REASON: &'static str = "LoadBalancersRemoved";
+}
+
+impl fmt::Display for RemovedBeforeStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { load_balancers, confirmed } = self;
+        let plural = if *load_balancers == 1 { "" } else { "s" };
+        write!(
+            f,
+            "another program removed {load_balancers} load balancer{plural} of hnsproxy before its start (last seen at {confirmed:.0}), and HNS \
+             did not restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
+        )
+    }
+}
+
+/// HNS loses endpoints and load balancers when it restarts, and `--cleanup` removes both.
+fn removed(last: &LastState, found: IdentifiedObjects) -> Option<RemovedBeforeStart> {
+    let LastState { load_balancers, endpoints, confirmed } = *last;
+    let lost = load_balancers > 0 && found.load_balancers == 0;
+    let kept = endpoints > 0 && found.endpoints > 0;
+    (lost && kept).then_some(RemovedBeforeStart { load_balancers, confirmed })
+}
+
+/// The file, for one HNS.
+#[derive(Debug, Clone, Default)]
+pub struct StateFile {
+    /// None for an HNS that ends with this process.
+    path: Option<PathBuf>,
+    is_compared: bool,
+    written: Option<IdentifiedObjects>,
+    /// When the objects were last counted.
+    counted: Option<Duration>,
+}
+
+impl StateFile {
+    pub fn new(path: Option<PathBuf>) -> Self {
+        Self { path, ..Self::default() }
+    }
+
+    /// Compares the file with what the first audit has found. Later calls return None.
+    pub fn compare(&mut self, found: impl FnOnce() -> IdentifiedObjects) -> Option<RemovedBeforeStart> {
+        if std::mem::replace(&mut self.is_compared, true) {
+            return None;
+        }
+        let path = self.path.as_ref()?;
+        if std::fs::metadata(path).ok()?.len() > MAX_SIZE {
+            return None;
+        }
+        let last = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        removed(&last, found())
+    }
+
+    /// Records what HNS has, None unless it is in sync, at most once in [`INTERVAL`], and only if the numbers have changed. A file that cannot be
+    /// written is left: nothing but the comparison of the next start needs it.
+    pub fn confirm(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
+        let Some(path) = &self.path else { return };
+        if self.counted.is_some_and(|counted| now.saturating_sub(counted) < INTERVAL) {
+            return;
+        }
+        let Some(found) = in_sync() else { return };
+        self.counted = Some(now);
+        if self.written == Some(found) {
+            return;
+        }
+        let IdentifiedObjects { load_balancers, endpoints } = found;
+        let state = LastState { load_balancers, endpoints, confirmed: Timestamp::now() };
+        let saved = serde_json::to_vec(&state).map_err(Into::into).and_then(|bytes| saved_file::save(path, &bytes));
+        match saved {
+            Ok(()) => self.written = Some(found),
+            Err(error) => debug!(%error, file = %path.display(), "cannot write the last state"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNED: IdentifiedObjects = IdentifiedObjects { load_balancers: 3, endpoints: 2 };
+    const WIPED: IdentifiedObjects = IdentifiedObjects { load_balancers: 0, endpoints: 2 };
+    const NOTHING: IdentifiedObjects = IdentifiedObjects { load_balancers: 0, endpoints: 0 };
+
+    #[test]
+    fn load_balancers_that_are_gone_without_the_endpoints_were_removed() {
+        let last = |IdentifiedObjects { load_balancers, endpoints }| {
+            let confirmed = Timestamp::UNIX_EPOCH;
+            LastState { load_balancers, endpoints, confirmed }
+        };
+        let removed_all = Some(RemovedBeforeStart { load_balancers: 3, confirmed: Timestamp::UNIX_EPOCH });
+        assert_eq!(removed(&last(OWNED), WIPED), removed_all);
+        // A restart of HNS, or --cleanup.
+        assert_eq!(removed(&last(OWNED), NOTHING), None);
+        assert_eq!(removed(&last(OWNED), OWNED), None);
+        assert_eq!(removed(&last(OWNED), IdentifiedObjects { load_balancers: 1, endpoints: 2 }), None);
+        // There were none.
+        assert_eq!(removed(&last(WIPED), WIPED), None);
+        // Without remote endpoints, a restart of HNS looks the same.
+        assert_eq!(removed(&last(IdentifiedObjects { load_balancers: 3, endpoints: 0 }), NOTHING), None);
+    }
+
+    #[test]
+    fn the_message_names_the_remedy() {
+        let removed = RemovedBeforeStart { load_balancers: 1, confirmed: Timestamp::UNIX_EPOCH };
+        assert_eq!(
+            removed.to_string(),
+            "another program removed 1 load balancer of hnsproxy before its start (last seen at 1970-01-01T00:00:00Z), and HNS did not \
+             restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
+        );
+    }
+
+    #[test]
+    fn a_state_is_written_when_it_changes_and_compared_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hns.state.json");
+        let start = || StateFile::new(Some(path.clone()));
+        let mut first = start();
+        assert_eq!(first.compare(|| unreachable!()), None);
+        first.confirm(Duration::ZERO, || None);
+        first.confirm(Duration::ZERO, || Some(OWNED));
+        assert!(start().compare(|| WIPED).is_some());
+        // Within the interval, nothing is counted.
+        first.confirm(INTERVAL - Duration::from_secs(1), || unreachable!());
+        first.confirm(INTERVAL, || Some(NOTHING));
+        let mut second = start();
+        assert_eq!(second.compare(|| WIPED), None);
+        assert_eq!(second.compare(|| unreachable!()), None);
+        std::fs::write(&path, "damaged").unwrap();
+        assert_eq!(start().compare(|| unreachable!()), None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_left() {
+        let mut file = StateFile::new(Some(std::path::Path::new("missing").join("state.json")));
+        file.confirm(Duration::ZERO, || Some(OWNED));
+        assert_eq!(file.written, None);
+        StateFile::default().confirm(Duration::ZERO, || unreachable!());
+    }
+}

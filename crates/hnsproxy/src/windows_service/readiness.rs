@@ -1,0 +1,49 @@
+//! Where a service answers `/readyz`, by its arguments and its configuration file.
+#![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::cli::{self, Command};
+use crate::config::Config;
+
+/// The default of kube-proxy.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
+
+/// The address, with the default for flags that cannot be read.
+pub(super) fn address(flags: &[String]) -> SocketAddr {
+    let line = ["hnsproxy", "run"].into_iter().chain(flags.iter().map(String::as_str)).map(OsString::from);
+    let config = match cli::parse(line).map(|cli| cli.command) {
+        Ok(Command::Run(run)) => Config::resolve(&run.proxy.kube_proxy).ok(),
+        _ => None,
+    };
+    let mut address = config.map_or(DEFAULT, |config| config.metrics_address);
+    // All addresses of the host: one of them.
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_that_of_the_flags_or_of_the_configuration_file() {
+        let of = |flags: &[String]| address(flags).to_string();
+        assert_eq!(of(&[]), "127.0.0.1:10249");
+        assert_eq!(of(&["--metrics-bind-address=0.0.0.0:7".into()]), "127.0.0.1:7");
+        assert_eq!(of(&["--metrics-bind-address=[::]:7".into()]), "[::1]:7");
+        assert_eq!(of(&["--metrics-bind-address=192.0.2.1:7".into()]), "192.0.2.1:7");
+        assert_eq!(of(&["--metrics-bind-address=invalid".into()]), "127.0.0.1:10249");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        let text = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmetricsBindAddress: 127.0.0.1:9\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(of(&[format!("--config={}", path.display())]), "127.0.0.1:9");
+        assert_eq!(of(&["--config=missing.yaml".into()]), "127.0.0.1:10249");
+    }
+}

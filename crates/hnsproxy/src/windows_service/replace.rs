@@ -1,0 +1,234 @@
+//! The commands `service replace`, `restore` and `status`: finds the service and its program, and carries out the replacement with the SCM.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use windows_service::service::{Service as ScmService, ServiceAccess, ServiceState};
+
+use super::manager::own;
+use super::program::{self, Evidence, Kind, Own};
+use super::readiness::address;
+use super::replacement::{Files, Kept, Replacement, Restoration, Service};
+use super::scm::{self, configuration, open, state};
+use super::search::{self, Candidate, Configuration, Local};
+use super::{ReplaceOptions, ServiceError, Target};
+use crate::http_client::get_json;
+use crate::output;
+
+/// The names that installers give the service: that of the Windows guides, and that of AKS.
+const NAMES: [&str; 2] = ["kube-proxy", "kubeproxy"];
+
+/// A service, and its program that is kube-proxy or hnsproxy.
+struct Found {
+    name: String,
+    service: ScmService,
+    configuration: Configuration,
+    candidate: Candidate,
+    kind: Kind,
+    evidence: Evidence,
+    own: Own,
+}
+
+impl Found {
+    fn program(&self) -> &Path {
+        Path::new(&self.candidate.program)
+    }
+
+    fn is_hnsproxy(&self) -> bool {
+        matches!(self.kind, Kind::Hnsproxy { .. })
+    }
+
+    /// Where hnsproxy answers with the arguments of the service.
+    fn readyz(&self, given: Option<SocketAddr>) -> SocketAddr {
+        given.unwrap_or_else(|| address(&search::flags(&self.candidate.arguments, &Local)))
+    }
+}
+
+/// Finds the service, and decides what its programs are.
+fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
+    let (name, service) = service(target, access | ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS)?;
+    let configuration = configuration(&name, &service);
+    let candidates = match &target.program {
+        Some(program) => vec![Candidate { program: program.display().to_string(), arguments: Vec::new() }],
+        None => search::candidates(&configuration, &Local),
+    };
+    let own = own()?;
+    let mut proxies = Vec::new();
+    for candidate in candidates {
+        // A file that cannot be read is not replaced.
+        let Ok(evidence) = program::inspect(Path::new(&candidate.program)) else { continue };
+        let kind = program::kind(&candidate.program, Some(&evidence), &own);
+        if kind != Kind::Other {
+            proxies.push((candidate, kind, evidence));
+        }
+    }
+    let mut proxies = proxies.into_iter();
+    match (proxies.next(), proxies.next()) {
+        (Some((candidate, kind, evidence)), None) => {
+            Ok(Found { name, service, configuration, candidate, kind, evidence, own })
+        }
+        (None, _) => Err(ServiceError::NotKubeProxy { name, command_line: configuration.image_path }),
+        (Some((one, ..)), Some((other, ..))) => {
+            Err(ServiceError::SeveralPrograms { name, programs: [one.program, other.program].join(", ") })
+        }
+    }
+}
+
+/// The service with the given name, or with one that installers give it.
+fn service(target: &Target, access: ServiceAccess) -> Result<(String, ScmService), ServiceError> {
+    if let Some(name) = &target.name {
+        return Ok((name.clone(), open(name, access)?));
+    }
+    let mut found = Vec::new();
+    for name in NAMES {
+        match open(name, access) {
+            Ok(service) => found.push((name.to_owned(), service)),
+            Err(ServiceError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(ServiceError::SeveralServices(NAMES.join(", "))),
+        (None, _) => Err(ServiceError::NotFound(NAMES.join(" or "))),
+    }
+}
+
+/// Replaces the program of the service by this one, and rolls back if it does not become ready.
+///
+/// # Errors
+/// If the service is not that of kube-proxy, or the program was not replaced.
+pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
+    let found = find(&options.target, ServiceAccess::START | ServiceAccess::STOP)?;
+    let readyz = found.readyz(options.readyz_address);
+    let mut lines = described(&found)?;
+    let managed = Managed::new(&found, readyz);
+    let current = Kept {
+        description: found.kind.to_string(),
+        is_kube_proxy: !found.is_hnsproxy(),
+        sha256: found.evidence.sha256.clone(),
+    };
+    let own = PathBuf::from(&found.own.path);
+    let mut replacement = Replacement::new(&found.name, &managed, found.program(), current, &own, options.timeout)?;
+    // After the check for an interrupted replacement, which may have put this program there already.
+    if found.evidence.sha256 == found.own.sha256 {
+        lines.push("nothing to do: the service runs this program".to_owned());
+        return print(&lines);
+    }
+    if options.dry_run {
+        lines.push(format!("would replace it by {} ({}):", found.own.path, found.own.sha256));
+        lines.extend(replacement.steps().iter().map(|step| format!("  {step}")));
+        lines.push(format!("/readyz is expected at {readyz} within {} s", options.timeout.as_secs()));
+        return print(&lines);
+    }
+    print(&lines)?;
+    replacement.run()?;
+    print(&[format!("service {} runs hnsproxy; go back with: hnsproxy service restore", found.name)])
+}
+
+/// Puts the original program of the service back.
+///
+/// # Errors
+/// If there is none, or it was not put back.
+pub fn restore(target: &Target) -> Result<(), ServiceError> {
+    let found = find(target, ServiceAccess::START | ServiceAccess::STOP)?;
+    let managed = Managed::new(&found, found.readyz(None));
+    let Some(mut restoration) = Restoration::new(&managed, found.program())? else {
+        return Err(ServiceError::NothingToRestore { name: found.name.clone(), runs: found.kind.to_string() });
+    };
+    let original = restoration.original().description.clone();
+    restoration.run(found.is_hnsproxy())?;
+    print(&[format!("service {} has its original program again: {original}", found.name)])
+}
+
+/// Shows which program the service runs.
+///
+/// # Errors
+/// If the service is not found, or the output cannot be written.
+pub fn status(target: &Target) -> Result<(), ServiceError> {
+    let found = find(target, ServiceAccess::QUERY_STATUS)?;
+    let mut lines = described(&found)?;
+    let readyz = found.readyz(None);
+    if found.is_hnsproxy() {
+        let ready = if is_ready(readyz) { "ready" } else { "not ready" };
+        lines.push(format!("  /readyz at {readyz}: {ready}"));
+    }
+    let files = Files::beside(found.program());
+    if let Some(record) = files.read_record()? {
+        let original = files.original.display();
+        lines.push(format!(
+            "  original: {}, sha256 {}, in {original}",
+            record.original.description, record.original.sha256
+        ));
+        if let Some(step) = record.step {
+            lines.push(format!("  a replacement was interrupted ({step}); run: hnsproxy service restore"));
+        }
+    }
+    print(&lines)
+}
+
+fn described(found: &Found) -> Result<Vec<String>, ServiceError> {
+    let state = state(&found.name, &found.service)?;
+    Ok(vec![
+        format!("service {}: {state:?}", found.name),
+        format!("  command line: {}", found.configuration.image_path),
+        format!("  program: {}", found.candidate.program),
+        format!("  it is {}, sha256 {}", found.kind, found.evidence.sha256),
+    ])
+}
+
+fn print(lines: &[String]) -> Result<(), ServiceError> {
+    Ok(output::text(&format!("{}\n", lines.join("\n")))?)
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    matches!(get_json::<serde_json::Value>(address, "/readyz"), Ok(Some(_)))
+}
+
+/// A service of the SCM.
+struct Managed<'a> {
+    name: &'a str,
+    service: &'a ScmService,
+    readyz: SocketAddr,
+    start: Instant,
+}
+
+impl<'a> Managed<'a> {
+    fn new(found: &'a Found, readyz: SocketAddr) -> Self {
+        Self { name: &found.name, service: &found.service, readyz, start: Instant::now() }
+    }
+}
+
+impl Service for Managed<'_> {
+    fn is_running(&self) -> Result<bool, ServiceError> {
+        // NSSM pauses a service whose program it starts again later.
+        Ok(!matches!(state(self.name, self.service)?, ServiceState::Stopped | ServiceState::StopPending))
+    }
+
+    fn stop(&self) -> Result<(), ServiceError> {
+        scm::stop(self.name, self.service)
+    }
+
+    fn start(&self) -> Result<(), ServiceError> {
+        scm::start(self.name, self.service)
+    }
+
+    fn is_ready(&self) -> bool {
+        is_ready(self.readyz)
+    }
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn pause(&self) {
+        scm::pause();
+    }
+
+    fn say(&self, text: &str) {
+        // A step is not left out because standard output is closed.
+        let _ = output::text(&format!("{text}\n"));
+    }
+}

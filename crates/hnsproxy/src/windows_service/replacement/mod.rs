@@ -1,0 +1,315 @@
+//! Replaces the program of a service by this one, and goes back: carries out the steps of [`steps`], and keeps the [`record`].
+#![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
+
+mod record;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cluster_source::error_chain;
+
+use super::ServiceError;
+use super::program::sha256;
+pub(super) use record::{Files, Kept, Record};
+pub(super) use steps::{Blocked, Found, Step};
+use steps::{replace, restore, roll_back};
+
+/// How long a file may be in use after its service has stopped: its process ends a moment later.
+const IN_USE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The service whose program is replaced.
+pub(super) trait Service {
+    /// Whether it runs, or is about to.
+    ///
+    /// # Errors
+    /// If the SCM returns an error.
+    fn is_running(&self) -> Result<bool, ServiceError>;
+
+    /// Stops it, and waits until it has stopped. A stopped service is no error.
+    ///
+    /// # Errors
+    /// If the SCM returns an error, or the service does not stop.
+    fn stop(&self) -> Result<(), ServiceError>;
+
+    /// # Errors
+    /// If the SCM returns an error.
+    fn start(&self) -> Result<(), ServiceError>;
+
+    /// Whether `/readyz` of hnsproxy answers 200.
+    fn is_ready(&self) -> bool;
+
+    /// The time since any moment.
+    fn now(&self) -> Duration;
+
+    /// Waits for a moment.
+    fn pause(&self);
+
+    /// Tells the user what is done.
+    fn say(&self, text: &str);
+}
+
+/// Why a replacement was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    #[error("cannot {step}")]
+    Step {
+        step: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("service ended at its start")]
+    Ended,
+    #[error("/readyz did not answer 200 within {} s", .0.as_secs())]
+    NotReady(Duration),
+    #[error("{}: the hash of the copy differs", .0.display())]
+    CopyDiffers(PathBuf),
+    #[error("the original {} is missing; install kube-proxy again, then remove {}", original.display(), record.display())]
+    OriginalMissing { original: PathBuf, record: PathBuf },
+    #[error("the original {} was changed; install kube-proxy again, then remove {}", original.display(), record.display())]
+    OriginalDamaged { original: PathBuf, record: PathBuf },
+    #[error("{} was changed by another program since; nothing was put back; if it is kube-proxy, remove {}", program.display(), record.display())]
+    ProgramChanged { program: PathBuf, record: PathBuf },
+    #[error("service {service} was rolled back: {reason}")]
+    RolledBack { service: String, reason: String },
+    #[error("service {service} was not rolled back: {reason}; retry with `hnsproxy service restore`")]
+    NotRolledBack { service: String, reason: String },
+    #[error("a replacement of service {0} was interrupted; run `hnsproxy service restore` first")]
+    Interrupted(String),
+    #[error(transparent)]
+    Service(Box<ServiceError>),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<ServiceError> for ReplaceError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(Box::new(error))
+    }
+}
+
+/// A replacement of the program of a service, before and while it is carried out.
+pub(super) struct Replacement<'a> {
+    service: &'a dyn Service,
+    files: Files,
+    /// This program.
+    own: &'a Path,
+    timeout: Duration,
+    record: Record,
+    is_upgrade: bool,
+}
+
+impl<'a> Replacement<'a> {
+    /// `current` is the program that is replaced.
+    ///
+    /// # Errors
+    /// If another replacement was interrupted, or its record cannot be read.
+    pub(super) fn new(
+        name: &str,
+        service: &'a dyn Service,
+        program: &Path,
+        current: Kept,
+        own: &'a Path,
+        timeout: Duration,
+    ) -> Result<Self, ReplaceError> {
+        let files = Files::beside(program);
+        let previous = files.read_record()?;
+        if previous.as_ref().is_some_and(|record| record.step.is_some()) {
+            return Err(ReplaceError::Interrupted(name.to_owned()));
+        }
+        // An installer may have put another kube-proxy there since: that is the original then.
+        let upgraded = previous.filter(|_| !current.is_kube_proxy);
+        let is_upgrade = upgraded.is_some();
+        let was_running = service.is_running()?;
+        let record = Record {
+            service: name.to_owned(),
+            original: upgraded.map_or(current, |record| record.original),
+            was_running,
+            replacement_sha256: hash(own)?,
+            step: None,
+        };
+        Ok(Self { service, files, own, timeout, record, is_upgrade })
+    }
+
+    pub(super) fn steps(&self) -> Vec<Step> {
+        replace(self.is_upgrade)
+    }
+
+    /// Carries out all steps. If one fails, goes back to what ran before.
+    ///
+    /// # Errors
+    /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the way back failed, too.
+    pub(super) fn run(&mut self) -> Result<(), ReplaceError> {
+        for step in self.steps() {
+            let Err(error) = self.take(step) else { continue };
+            let reason = error_chain(&error);
+            let service = self.record.service.clone();
+            self.service.say(&format!("failed: {reason}; rolling back"));
+            // The start of the way back is a start of what ran before, which need not be ready.
+            let back = roll_back(step, self.is_upgrade, self.record.was_running);
+            return Err(match self.go_back(&back) {
+                Ok(()) => ReplaceError::RolledBack { service, reason },
+                Err(error) => {
+                    ReplaceError::NotRolledBack { service, reason: format!("{reason}; {}", error_chain(&error)) }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Carries out steps even if they cannot be recorded: an earlier record leads back, too.
+    fn go_back(&mut self, steps: &[Step]) -> Result<(), ReplaceError> {
+        steps.iter().try_for_each(|step| {
+            let _ = self.announce(*step);
+            self.perform(*step)
+        })
+    }
+
+    /// Records a step, and carries it out.
+    fn take(&mut self, step: Step) -> Result<(), ReplaceError> {
+        self.announce(step)?;
+        self.perform(step)
+    }
+
+    fn announce(&mut self, step: Step) -> Result<(), ReplaceError> {
+        self.record.step = Some(step);
+        self.service.say(&step.to_string());
+        Ok(self.files.write_record(&self.record)?)
+    }
+
+    fn perform(&mut self, step: Step) -> Result<(), ReplaceError> {
+        let Files { program, original, previous, staged, record } = &self.files;
+        let result = match step {
+            Step::KeepOriginal => copy(program, original, &self.record.original.sha256),
+            Step::KeepPrevious => hash(program).map_err(Into::into).and_then(|hash| copy(program, previous, &hash)),
+            Step::Stage => copy(self.own, staged, &self.record.replacement_sha256),
+            Step::Stop => self.service.stop().map_err(Into::into),
+            Step::Swap => self.rename(staged, program),
+            Step::Start => self.service.start().map_err(Into::into),
+            Step::AwaitReady => self.await_ready(),
+            Step::Complete => {
+                self.record.step = None;
+                let written = self.files.write_record(&self.record);
+                written
+                    .and_then(|()| [staged, previous].into_iter().try_for_each(|file| remove(file)))
+                    .map_err(Into::into)
+            }
+            // Renamed and not copied: a full disk does not prevent it.
+            Step::PutBackOriginal => self.rename(original, program),
+            Step::PutBackPrevious => self.rename(previous, program),
+            // The record last: while it exists, `service restore` removes the rest.
+            Step::Forget => {
+                [staged, previous, original, record].into_iter().try_for_each(|file| remove(file)).map_err(Into::into)
+            }
+        };
+        result.map_err(|error| match error {
+            error @ (ReplaceError::Ended | ReplaceError::NotReady(_)) => error,
+            error => ReplaceError::Step { step: step.to_string(), source: Box::new(error) },
+        })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), ReplaceError> {
+        let start = self.service.now();
+        loop {
+            match fs::rename(from, to) {
+                Ok(()) => return Ok(()),
+                // Windows cannot replace the file of a program that runs.
+                Err(error)
+                    if error.kind() != io::ErrorKind::NotFound && self.service.now() - start < IN_USE_TIMEOUT =>
+                {
+                    self.service.pause();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn await_ready(&self) -> Result<(), ReplaceError> {
+        let start = self.service.now();
+        while !self.service.is_ready() {
+            if !self.service.is_running()? {
+                return Err(ReplaceError::Ended);
+            }
+            if self.service.now() - start >= self.timeout {
+                return Err(ReplaceError::NotReady(self.timeout));
+            }
+            self.service.pause();
+        }
+        Ok(())
+    }
+}
+
+/// Goes back to the original program, from any step of a replacement.
+pub(super) struct Restoration<'a>(Replacement<'a>);
+
+impl<'a> Restoration<'a> {
+    /// None if there is nothing to restore.
+    ///
+    /// # Errors
+    /// If the record cannot be read.
+    pub(super) fn new(service: &'a dyn Service, program: &'a Path) -> Result<Option<Self>, ReplaceError> {
+        let files = Files::beside(program);
+        let Some(record) = files.read_record()? else { return Ok(None) };
+        let (own, timeout, is_upgrade) = (program, Duration::ZERO, false);
+        Ok(Some(Self(Replacement { service, files, own, timeout, record, is_upgrade })))
+    }
+
+    pub(super) fn original(&self) -> &Kept {
+        &self.0.record.original
+    }
+
+    /// `is_hnsproxy` is whether the program is hnsproxy now.
+    ///
+    /// # Errors
+    /// If there is no way back.
+    pub(super) fn steps(&self, is_hnsproxy: bool) -> Result<Vec<Step>, ReplaceError> {
+        let Replacement { service, files, record, .. } = &self.0;
+        let found = Found {
+            program_sha256: hash(&files.program)?,
+            original_sha256: hash(&files.original).ok(),
+            is_running: service.is_running()?,
+            is_hnsproxy,
+        };
+        restore(record, &found).map_err(|blocked| {
+            let (original, program, record) = (files.original.clone(), files.program.clone(), files.record.clone());
+            match blocked {
+                Blocked::OriginalMissing => ReplaceError::OriginalMissing { original, record },
+                Blocked::OriginalDamaged => ReplaceError::OriginalDamaged { original, record },
+                Blocked::ProgramChanged => ReplaceError::ProgramChanged { program, record },
+            }
+        })
+    }
+
+    /// # Errors
+    /// If a step fails. It can be repeated.
+    pub(super) fn run(&mut self, is_hnsproxy: bool) -> Result<(), ReplaceError> {
+        let steps = self.steps(is_hnsproxy)?;
+        // If this is interrupted, the next attempt starts the service, too.
+        self.0.record.was_running = steps.contains(&Step::Start);
+        self.0.go_back(&steps)
+    }
+}
+
+/// Copies a file, and compares the copy with a hash.
+fn copy(from: &Path, to: &Path, sha256: &str) -> Result<(), ReplaceError> {
+    fs::copy(from, to)?;
+    // A later rename must not be on the disk before the content.
+    fs::OpenOptions::new().append(true).open(to)?.sync_all()?;
+    if hash(to)? == sha256 { Ok(()) } else { Err(ReplaceError::CopyDiffers(to.to_owned())) }
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    Ok(sha256(&fs::read(path)?))
+}
+
+/// A file that does not exist is no error.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,167 @@
+//! The steps of a replacement and of the way back, as values. Each step can be repeated, and the way back depends only on the files and on
+//! the record, so it works from any step.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) enum Step {
+    /// Copies the program to a file beside it, and compares the hashes.
+    KeepOriginal,
+    /// The same before an upgrade, where the original is kept already.
+    KeepPrevious,
+    /// Copies this program beside the other one, and compares the hashes.
+    Stage,
+    Stop,
+    /// Renames the staged copy to the program. The program always exists as a whole.
+    Swap,
+    Start,
+    AwaitReady,
+    /// The replacement is complete.
+    Complete,
+    /// Renames a copy of the original to the program.
+    PutBackOriginal,
+    /// The same with the program before an upgrade.
+    PutBackPrevious,
+    /// Removes the kept files and the record.
+    Forget,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeepOriginal => "keep the original program beside it",
+            Self::KeepPrevious => "keep the program of before the upgrade beside it",
+            Self::Stage => "copy this program beside it",
+            Self::Stop => "stop the service",
+            Self::Swap => "put this program in its place",
+            Self::Start => "start the service",
+            Self::AwaitReady => "wait for /readyz",
+            Self::Complete => "mark the replacement as complete",
+            Self::PutBackOriginal => "put the original program back",
+            Self::PutBackPrevious => "put the program of before the upgrade back",
+            Self::Forget => "remove the kept files",
+        })
+    }
+}
+
+/// The program is copied and staged while the service runs, so that its outage is short. `is_upgrade` is whether the original is kept already.
+pub(in super::super) fn replace(is_upgrade: bool) -> Vec<Step> {
+    let keep = if is_upgrade { Step::KeepPrevious } else { Step::KeepOriginal };
+    vec![keep, Step::Stage, Step::Stop, Step::Swap, Step::Start, Step::AwaitReady, Step::Complete]
+}
+
+/// After a replacement that failed at a step: back to what ran before.
+pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Vec<Step> {
+    let put_back = if is_upgrade { Step::PutBackPrevious } else { Step::PutBackOriginal };
+    let end = if is_upgrade { Step::Complete } else { Step::Forget };
+    let start = was_running.then_some(Step::Start);
+    match failed {
+        // Nothing but the files beside the program has changed.
+        Step::KeepOriginal | Step::KeepPrevious | Step::Stage => vec![end],
+        // The program is as it was.
+        Step::Stop => start.into_iter().chain([end]).collect(),
+        _ => [Step::Stop, put_back].into_iter().chain(start).chain([end]).collect(),
+    }
+}
+
+/// What is found before a way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Found {
+    pub(in super::super) program_sha256: String,
+    /// None if the file does not exist.
+    pub(in super::super) original_sha256: Option<String>,
+    pub(in super::super) is_running: bool,
+    /// Whether the program is hnsproxy, of any version.
+    pub(in super::super) is_hnsproxy: bool,
+}
+
+/// Why there is no way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Blocked {
+    OriginalMissing,
+    OriginalDamaged,
+    /// The installer has put another program there since.
+    ProgramChanged,
+}
+
+/// Back to the original, from any step.
+pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<Step>, Blocked> {
+    // A replacement that was interrupted has changed the state of the service. After one that is complete, a person may have.
+    let starts = if record.step.is_some() { record.was_running } else { found.is_running };
+    if found.program_sha256 == record.original.sha256 {
+        let start = (starts && !found.is_running).then_some(Step::Start);
+        return Ok(start.into_iter().chain([Step::Forget]).collect());
+    }
+    if found.program_sha256 != record.replacement_sha256 && !found.is_hnsproxy {
+        return Err(Blocked::ProgramChanged);
+    }
+    match &found.original_sha256 {
+        None => Err(Blocked::OriginalMissing),
+        Some(sha256) if *sha256 != record.original.sha256 => Err(Blocked::OriginalDamaged),
+        Some(_) => {
+            let start = starts.then_some(Step::Start);
+            Ok([Step::Stop, Step::PutBackOriginal].into_iter().chain(start).chain([Step::Forget]).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Kept;
+    use super::Step::{Complete, Forget, PutBackOriginal, PutBackPrevious, Start, Stop};
+    use super::*;
+
+    fn record(step: Option<Step>, was_running: bool) -> Record {
+        let original = Kept { description: "kube-proxy".into(), is_kube_proxy: true, sha256: "original".into() };
+        let (service, replacement_sha256) = ("kube-proxy".into(), "new".into());
+        Record { service, original, was_running, replacement_sha256, step }
+    }
+
+    fn found(program: &str, original: Option<&str>, is_running: bool) -> Found {
+        Found {
+            program_sha256: program.into(),
+            original_sha256: original.map(Into::into),
+            is_running,
+            is_hnsproxy: program == "new" || program == "newer",
+        }
+    }
+
+    #[test]
+    fn the_way_back_depends_on_the_files_and_the_record() {
+        let kept = Some("original");
+        let table = [
+            // Complete: back, and running if it runs.
+            ((None, true), found("new", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            ((None, false), found("newer", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            // Interrupted before the swap: only started, if it ran.
+            ((Some(Step::KeepOriginal), true), found("original", None, true), Ok(vec![Forget])),
+            ((Some(Step::Swap), true), found("original", kept, false), Ok(vec![Start, Forget])),
+            ((Some(Step::Swap), false), found("original", kept, false), Ok(vec![Forget])),
+            // Interrupted after it.
+            ((Some(Step::Start), true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((Some(Step::Start), false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            // Nothing is overwritten that cannot be put back, or that another program has installed.
+            ((None, true), found("new", None, true), Err(Blocked::OriginalMissing)),
+            ((None, true), found("new", Some("damaged"), true), Err(Blocked::OriginalDamaged)),
+            ((None, true), found("kube-proxy 1.37", kept, true), Err(Blocked::ProgramChanged)),
+        ];
+        for ((step, was_running), found, expected) in table {
+            assert_eq!(restore(&record(step, was_running), &found), expected, "{step:?} {was_running} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_replacement_goes_back_to_what_ran_before() {
+        assert_eq!(roll_back(Step::Stage, false, true), [Forget]);
+        assert_eq!(roll_back(Step::Stop, false, true), [Start, Forget]);
+        assert_eq!(roll_back(Step::Swap, false, true), [Stop, PutBackOriginal, Start, Forget]);
+        assert_eq!(roll_back(Step::AwaitReady, false, false), [Stop, PutBackOriginal, Forget]);
+        assert_eq!(roll_back(Step::AwaitReady, true, true), [Stop, PutBackPrevious, Start, Complete]);
+    }
+}

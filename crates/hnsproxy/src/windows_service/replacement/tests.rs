@@ -1,0 +1,236 @@
+//! Replacements with a service manager that fails on purpose, and with processes that end at any step.
+
+use std::cell::{Cell, RefCell};
+
+use super::*;
+
+const ORIGINAL: &[u8] = b"kube-proxy";
+const OWN: &[u8] = b"hnsproxy";
+const NEWER: &[u8] = b"hnsproxy, newer";
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What goes wrong with a program that is not the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    StartFails,
+    EndsAtItsStart,
+    NeverReady,
+}
+
+struct Fake {
+    directory: tempfile::TempDir,
+    fault: Cell<Fault>,
+    /// The content of the program that runs.
+    running: RefCell<Option<Vec<u8>>>,
+    time: Cell<u64>,
+}
+
+impl Fake {
+    fn new(fault: Fault, is_running: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("kube-proxy.exe"), ORIGINAL).unwrap();
+        fs::write(directory.path().join("own.exe"), OWN).unwrap();
+        let running = RefCell::new(is_running.then(|| ORIGINAL.to_vec()));
+        Self { directory, fault: Cell::new(fault), running, time: Cell::new(0) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn content(&self) -> Vec<u8> {
+        fs::read(self.path("kube-proxy.exe")).unwrap()
+    }
+
+    /// The files beside the program, this program apart.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name != "own.exe").collect();
+        names.sort();
+        names
+    }
+
+    fn current(&self) -> Kept {
+        let is_kube_proxy = self.content() == ORIGINAL;
+        Kept { description: "program".into(), is_kube_proxy, sha256: sha256(&self.content()) }
+    }
+
+    fn replacement<'a>(&'a self, own: &'a Path) -> Replacement<'a> {
+        let program = self.path("kube-proxy.exe");
+        Replacement::new("kube-proxy", self, &program, self.current(), own, TIMEOUT).unwrap()
+    }
+
+    /// Replaces the program by a file. Returns the error.
+    fn replace(&self, own: &str) -> Option<ReplaceError> {
+        self.replacement(&self.path(own)).run().err()
+    }
+
+    /// None if there is nothing to restore.
+    fn restore(&self) -> Option<Result<(), ReplaceError>> {
+        let program = self.path("kube-proxy.exe");
+        let restoration = Restoration::new(self, &program).unwrap();
+        restoration.map(|mut restoration| restoration.run(self.content().starts_with(OWN)))
+    }
+
+    /// As before any replacement.
+    #[track_caller]
+    fn assert_original(&self, is_running: bool) {
+        assert_eq!(self.content(), ORIGINAL);
+        assert_eq!(self.running.borrow().as_deref(), is_running.then_some(ORIGINAL));
+        assert_eq!(self.files(), ["kube-proxy.exe"]);
+    }
+}
+
+impl Service for Fake {
+    fn is_running(&self) -> Result<bool, ServiceError> {
+        Ok(self.running.borrow().is_some())
+    }
+
+    fn stop(&self) -> Result<(), ServiceError> {
+        self.running.replace(None);
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), ServiceError> {
+        let content = self.content();
+        let is_original = content == ORIGINAL;
+        match self.fault.get() {
+            Fault::StartFails if !is_original => return Err(ServiceError::NotFound("on purpose".into())),
+            Fault::EndsAtItsStart if !is_original => {}
+            _ => *self.running.borrow_mut() = Some(content),
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let is_hnsproxy = self.running.borrow().as_ref().is_some_and(|content| content.starts_with(OWN));
+        is_hnsproxy && self.fault.get() != Fault::NeverReady && self.time.get() > 3
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_secs(self.time.get())
+    }
+
+    fn pause(&self) {
+        self.time.set(self.time.get() + 1);
+    }
+
+    fn say(&self, _: &str) {}
+}
+
+#[test]
+fn a_program_is_replaced_and_restored() {
+    for was_running in [true, false] {
+        let fake = Fake::new(Fault::None, was_running);
+        assert!(fake.replace("own.exe").is_none());
+        assert_eq!((fake.content(), fake.running.borrow().clone()), (OWN.to_vec(), Some(OWN.to_vec())));
+        assert_eq!(fake.files(), ["kube-proxy.exe", "kube-proxy.exe.hnsproxy.json", "kube-proxy.exe.original"]);
+        assert_eq!(fs::read(fake.path("kube-proxy.exe.original")).unwrap(), ORIGINAL);
+        fake.restore().unwrap().unwrap();
+        fake.assert_original(true);
+        assert!(fake.restore().is_none());
+    }
+}
+
+#[test]
+fn a_replacement_that_fails_is_rolled_back() {
+    for fault in [Fault::StartFails, Fault::EndsAtItsStart, Fault::NeverReady] {
+        for was_running in [true, false] {
+            let fake = Fake::new(fault, was_running);
+            let error = fake.replace("own.exe").unwrap();
+            assert!(matches!(error, ReplaceError::RolledBack { .. }), "{fault:?}: {error}");
+            fake.assert_original(was_running);
+        }
+    }
+}
+
+#[test]
+fn readiness_is_awaited_until_the_timeout() {
+    let fake = Fake::new(Fault::NeverReady, true);
+    let reason = error_chain(&fake.replace("own.exe").unwrap());
+    assert!(reason.contains("within 120 s"), "{reason}");
+    assert_eq!(fake.now(), TIMEOUT);
+}
+
+#[test]
+fn a_file_that_cannot_be_kept_leaves_everything_as_it_was() {
+    let fake = Fake::new(Fault::None, true);
+    fs::create_dir(fake.path("kube-proxy.exe.original")).unwrap();
+    let error = fake.replace("own.exe").unwrap();
+    // The folder is not removed.
+    assert!(matches!(error, ReplaceError::NotRolledBack { .. }), "{error}");
+    assert_eq!((fake.content(), fake.running.borrow().clone()), (ORIGINAL.to_vec(), Some(ORIGINAL.to_vec())));
+    fs::remove_dir(fake.path("kube-proxy.exe.original")).unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
+}
+
+#[test]
+fn a_process_that_ends_at_any_step_of_a_replacement_leaves_a_way_back() {
+    for was_running in [true, false] {
+        let fake = Fake::new(Fault::None, was_running);
+        let count = fake.replacement(&fake.path("own.exe")).steps().len();
+        for (done, recorded) in (0..count).flat_map(|done| [(done, false), (done, true)]) {
+            let fake = Fake::new(Fault::None, was_running);
+            let own = fake.path("own.exe");
+            let mut replacement = fake.replacement(&own);
+            let steps = replacement.steps();
+            steps[..done].iter().for_each(|step| replacement.take(*step).unwrap());
+            if recorded {
+                replacement.announce(steps[done]).unwrap();
+            }
+            if done > 0 || recorded {
+                // Not over the traces of the interrupted one.
+                let error =
+                    Replacement::new("kube-proxy", &fake, &fake.path("kube-proxy.exe"), fake.current(), &own, TIMEOUT);
+                assert!(matches!(error.err(), Some(ReplaceError::Interrupted(_))));
+                fake.restore().unwrap().unwrap();
+            }
+            fake.assert_original(was_running);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_ends_at_any_step_of_the_way_back_leaves_it_open() {
+    for (done, recorded) in (0..4).flat_map(|done| [(done, false), (done, true)]) {
+        let fake = Fake::new(Fault::None, true);
+        assert!(fake.replace("own.exe").is_none());
+        let program = fake.path("kube-proxy.exe");
+        let mut restoration = Restoration::new(&fake, &program).unwrap().unwrap();
+        let steps = restoration.steps(true).unwrap();
+        restoration.0.go_back(&steps[..done]).unwrap();
+        if recorded {
+            restoration.0.announce(steps[done]).unwrap();
+        }
+        fake.restore().unwrap().unwrap();
+        fake.assert_original(true);
+    }
+}
+
+#[test]
+fn an_upgrade_keeps_the_original_and_goes_back_to_the_version_before() {
+    let fake = Fake::new(Fault::None, true);
+    assert!(fake.replace("own.exe").is_none());
+    fs::write(fake.path("newer.exe"), NEWER).unwrap();
+    fake.fault.set(Fault::NeverReady);
+    assert!(matches!(fake.replace("newer.exe"), Some(ReplaceError::RolledBack { .. })));
+    assert_eq!((fake.content(), fake.running.borrow().clone()), (OWN.to_vec(), Some(OWN.to_vec())));
+    fake.fault.set(Fault::None);
+    assert!(fake.replace("newer.exe").is_none());
+    assert_eq!((fake.content(), fake.running.borrow().clone()), (NEWER.to_vec(), Some(NEWER.to_vec())));
+    fs::remove_file(fake.path("newer.exe")).unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
+}
+
+#[test]
+fn a_program_that_its_installer_has_put_back_is_not_overwritten() {
+    let fake = Fake::new(Fault::None, true);
+    assert!(fake.replace("own.exe").is_none());
+    fs::write(fake.path("kube-proxy.exe"), "another release").unwrap();
+    assert!(matches!(fake.restore(), Some(Err(ReplaceError::ProgramChanged { .. }))));
+    assert_eq!(fake.content(), b"another release");
+}

@@ -1,0 +1,105 @@
+//! What the commands need of the service control manager (SCM): to open, query, start and stop a service.
+
+use std::thread;
+use std::time::Duration;
+
+use windows_service::service::{Service, ServiceAccess, ServiceState};
+use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+
+use super::ServiceError;
+use super::search::{Configuration, Hosted};
+
+/// `ERROR_SERVICE_ALREADY_RUNNING`.
+const ALREADY_RUNNING: i32 = 1056;
+/// `ERROR_SERVICE_DOES_NOT_EXIST`.
+const DOES_NOT_EXIST: i32 = 1060;
+/// `ERROR_SERVICE_NOT_ACTIVE`.
+const NOT_ACTIVE: i32 = 1062;
+/// In seconds. A shutdown completes the HNS call in progress and sends the last Events.
+const STOP_TIMEOUT: u64 = 60;
+const POLLS_PER_SECOND: u64 = 10;
+
+pub(super) fn connect(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
+    ServiceManager::local_computer(None::<&str>, access)
+        .map_err(|error| failed("open the service control manager (run as administrator)".into(), error))
+}
+
+/// # Errors
+/// If the service does not exist, or the SCM denies the access.
+pub(super) fn open(name: &str, access: ServiceAccess) -> Result<Service, ServiceError> {
+    let manager = connect(ServiceManagerAccess::CONNECT)?;
+    manager.open_service(name, access).map_err(|error| match code(&error) {
+        Some(DOES_NOT_EXIST) => ServiceError::NotFound(name.to_owned()),
+        _ => failed(format!("open service {name}"), error),
+    })
+}
+
+pub(super) fn command_line(service: &Service) -> String {
+    service.query_config().map(|config| config.executable_path.display().to_string()).unwrap_or_default()
+}
+
+/// How the SCM starts a service, and what a service host has in its parameters.
+pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
+    Configuration { image_path: command_line(service), hosted: hosted(name) }
+}
+
+/// NSSM and srvany have the program in the key `Parameters` of the service.
+fn hosted(name: &str) -> Option<Hosted> {
+    let path = format!(r"SYSTEM\CurrentControlSet\Services\{name}\Parameters");
+    let key = winreg::HKLM.open_subkey(path).ok()?;
+    let value = |name| key.get_value::<String, _>(name);
+    Some(Hosted {
+        application: value("Application").ok()?,
+        parameters: value("AppParameters").unwrap_or_default(),
+        directory: value("AppDirectory").unwrap_or_default(),
+    })
+}
+
+pub(super) fn state(name: &str, service: &Service) -> Result<ServiceState, ServiceError> {
+    let status = service.query_status().map_err(|error| failed(format!("query the state of service {name}"), error))?;
+    Ok(status.current_state)
+}
+
+pub(super) fn start(name: &str, service: &Service) -> Result<(), ServiceError> {
+    match service.start::<&str>(&[]) {
+        Err(error) if code(&error) != Some(ALREADY_RUNNING) => Err(failed(format!("start service {name}"), error)),
+        _ => Ok(()),
+    }
+}
+
+/// Stops a service, and waits until it has stopped.
+pub(super) fn stop(name: &str, service: &Service) -> Result<(), ServiceError> {
+    if state(name, service)? == ServiceState::Stopped {
+        return Ok(());
+    }
+    match service.stop() {
+        Err(error) if code(&error) != Some(NOT_ACTIVE) => {
+            return Err(failed(format!("stop service {name}"), error));
+        }
+        _ => {}
+    }
+    for _ in 0..STOP_TIMEOUT * POLLS_PER_SECOND {
+        if state(name, service)? == ServiceState::Stopped {
+            return Ok(());
+        }
+        pause();
+    }
+    Err(ServiceError::StopTimeout { name: name.to_owned(), seconds: STOP_TIMEOUT })
+}
+
+/// Waits between two queries of a state.
+pub(super) fn pause() {
+    #[allow(clippy::disallowed_methods, reason = "this interface of the SCM does not notify of state changes")]
+    thread::sleep(Duration::from_secs(1) / u32::try_from(POLLS_PER_SECOND).unwrap_or(1));
+}
+
+pub(super) fn code(error: &windows_service::Error) -> Option<i32> {
+    match error {
+        windows_service::Error::Winapi(error) => error.raw_os_error(),
+        _ => None,
+    }
+}
+
+pub(super) fn failed(action: String, source: windows_service::Error) -> ServiceError {
+    ServiceError::Failed { action, source: Box::new(source) }
+}
