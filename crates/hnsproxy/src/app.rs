@@ -236,7 +236,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), host.to_string()).unwrap();
         let mut parts = Parts::new(&["--hostname-override=lin-4"]);
-        parts.args.proxy.hns.hns = HnsChoice::Emulated(Some(file.path().to_owned()));
+        parts.args.proxy.hns.hns = Some(HnsChoice::Emulated(Some(file.path().to_owned())));
         parts.hns = Hns::open(&parts.args.proxy.hns).unwrap();
         let bound = parts.build();
         let store = bound.context.store.clone();

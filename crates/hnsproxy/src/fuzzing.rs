@@ -5,14 +5,13 @@ use std::ffi::OsString;
 #[cfg(feature = "emulator")]
 use std::path::Path;
 
-use clap::CommandFactory;
 use cluster_source::decode_text;
 #[cfg(feature = "emulator")]
 use hcn::Kind;
 #[cfg(feature = "emulator")]
 use hcn_emulator::Emulator;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Command};
 use crate::config::{Config, ConfigError, Flags};
 #[cfg(feature = "emulator")]
 use crate::hns::emulator_of_text;
@@ -57,7 +56,7 @@ pub fn flags(bytes: &[u8]) {
     let arguments = std::iter::once("hnsproxy").chain(text.split('\n')).map(OsString::from);
     thread_local! {
         // To build it takes longer than everything else.
-        static COMMAND: RefCell<clap::Command> = RefCell::new(Cli::command());
+        static COMMAND: RefCell<clap::Command> = RefCell::new(cli::definition());
     }
     let flags = match COMMAND.with_borrow_mut(|command| cli::parse_with(command, arguments)) {
         Ok(cli) => match cli.command {

@@ -1,9 +1,25 @@
 //! Writes results to standard output. Everything else is logged.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
+
+use crate::cli::OutputForm;
+use crate::view::Layout;
+
+/// Writes a result in the form of `-o`. `text` makes the text for people.
+///
+/// # Errors
+/// As [`text`].
+pub fn print(form: OutputForm, value: &impl Serialize, as_text: impl FnOnce(Layout) -> String) -> io::Result<()> {
+    text(&match form {
+        OutputForm::Table => as_text(Layout::Narrow { width: terminal_width() }),
+        OutputForm::Wide => as_text(Layout::Wide),
+        OutputForm::Json => json(value)?,
+        OutputForm::Yaml => yaml(value)?,
+    })
+}
 
 /// # Errors
 /// If standard output cannot be written. A closed pipe, as `head` leaves it, is not an error.
@@ -15,13 +31,74 @@ pub fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a value as JSON, one member a line.
-///
-/// # Errors
-/// As [`text`].
-pub fn json(value: &impl Serialize) -> io::Result<()> {
+/// One member a line.
+fn json(value: &impl Serialize) -> io::Result<String> {
     let mut bytes = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b" ")))?;
     bytes.push(b'\n');
-    text(&String::from_utf8_lossy(&bytes))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The document that [`json`] writes, in YAML.
+fn yaml(value: &impl Serialize) -> io::Result<String> {
+    // Some values serialize for JSON only, such as text that is JSON already.
+    let value = serde_json::to_value(value)?;
+    serde_saphyr::to_string(&value).map_err(io::Error::other)
+}
+
+/// The columns of the terminal. None if standard output is no terminal.
+fn terminal_width() -> Option<usize> {
+    let out = io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Values that a YAML parser could take for something else.
+    fn ambiguous() -> Value {
+        let texts = [
+            "",
+            " ",
+            "no",
+            "on",
+            "null",
+            "~",
+            "1.10",
+            "0x10",
+            "1e3",
+            "12:34:56",
+            "00-15-5d-0a",
+            "- a",
+            "a: b",
+            "#",
+            "a\nb\n",
+            "*",
+            "&a",
+            "!t",
+            "%",
+            "@",
+            "`",
+            "'",
+            "\"",
+            "<<",
+            "=",
+            "2026-11-30",
+            "é",
+        ];
+        json!({"texts": texts, "yes": true, "8": null, "nested": {"empty": [], "object": {}}, "number": 4_294_967_295_u32, "half": 0.5})
+    }
+
+    #[test]
+    fn yaml_and_json_have_the_same_content() {
+        let value = ambiguous();
+        assert_eq!(serde_saphyr::from_str::<Value>(&yaml(&value).unwrap()).unwrap(), value);
+        assert_eq!(serde_json::from_str::<Value>(&json(&value).unwrap()).unwrap(), value);
+    }
 }

@@ -93,6 +93,8 @@ pub(crate) struct Behaviour {
     pub(crate) fault_modes: BTreeMap<Kind, FaultMode>,
     pub(crate) streamed_lists: StreamedLists,
     pub(crate) expired_watches: ExpiredWatches,
+    /// Whether streamed lists are compressed for clients that accept it, as from 1.37 on.
+    pub(crate) compressed_streams: bool,
     /// How often watches send a bookmark; `None`: only those of the test.
     pub(crate) bookmark_interval: Option<Duration>,
     /// Tokens that authenticate. `None`: authentication is not required.
@@ -108,6 +110,7 @@ impl Default for Behaviour {
             fault_modes: BTreeMap::new(),
             streamed_lists: StreamedLists::default(),
             expired_watches: ExpiredWatches::default(),
+            compressed_streams: false,
             bookmark_interval: Some(BOOKMARK_INTERVAL),
             tokens: None,
             withdrawn: BTreeSet::new(),

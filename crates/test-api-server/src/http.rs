@@ -95,6 +95,13 @@ pub(crate) fn begin_chunks(stream: &mut impl Write) -> io::Result<()> {
     begin_chunks_with_code(stream, 200)
 }
 
+/// As [`begin_chunks`], for a body that is compressed with gzip.
+pub(crate) fn begin_compressed_chunks(stream: &mut impl Write) -> io::Result<()> {
+    let head = head(200, "application/json") + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    stream.flush()
+}
+
 pub(crate) fn begin_chunks_with_code(stream: &mut impl Write, code: u16) -> io::Result<()> {
     let head = head(code, "application/json") + "Transfer-Encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes())?;

@@ -216,6 +216,11 @@ impl ApiServer {
         self.shared.change(|all| all.behaviour.expired_watches = expired_watches);
     }
 
+    /// Compresses streamed lists with gzip for clients that accept it, as API servers do from 1.37 on.
+    pub fn compress_streams(&self) {
+        self.shared.change(|all| all.behaviour.compressed_streams = true);
+    }
+
     /// Sets how often watches send a bookmark of themselves, as API servers do: every minute at the start. `None`: never.
     pub fn set_bookmark_interval(&self, interval: Option<Duration>) {
         self.shared.change(|all| all.behaviour.bookmark_interval = interval);

@@ -1,16 +1,18 @@
 //! Watches: the current objects if the client requests them, then each change, and each message of the test.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::endless;
 use crate::fault_mode::{ExpiredWatches, FaultMode, StreamedLists};
-use crate::http::{Request, begin_chunks, chunk, end_chunks};
+use crate::http::{Request, begin_chunks, begin_compressed_chunks, chunk, end_chunks};
 use crate::kind::Kind;
 use crate::selector::Selector;
 use crate::shared::All;
@@ -28,6 +30,7 @@ pub(crate) struct Watch {
     bookmarks: bool,
     time: Option<Duration>,
     from: Start,
+    is_compressed: bool,
 }
 
 /// The start of a watch.
@@ -46,7 +49,10 @@ impl Watch {
         let bookmarks = request.flag("allowWatchBookmarks") == Some(true);
         let time = request.parameter("timeoutSeconds").parse().ok().filter(|seconds| *seconds > 0);
         let from = start(all, request, kind, &selector, bookmarks)?;
-        Ok(Self { kind, selector, bookmarks, time: time.map(Duration::from_secs), from })
+        let accepts = request.headers.get("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
+        let is_compressed =
+            all.behaviour.compressed_streams && accepts && request.flag("sendInitialEvents") == Some(true);
+        Ok(Self { kind, selector, bookmarks, time: time.map(Duration::from_secs), from, is_compressed })
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -59,7 +65,11 @@ impl Watch {
             return endless::line(connection, self.kind);
         }
         let end = self.time.and_then(|time| Instant::now().checked_add(time));
-        begin_chunks(connection.stream.get_mut())?;
+        if self.is_compressed {
+            begin_compressed_chunks(connection.stream.get_mut())?;
+        } else {
+            begin_chunks(connection.stream.get_mut())?;
+        }
         match fault_mode {
             FaultMode::Silent => return connection.wait_for_end(None),
             FaultMode::CutsWatches(after) => {
@@ -78,7 +88,8 @@ impl Watch {
         {
             objects.clear();
         }
-        let mut lines = Lines { connection, fault_mode, waiting: Vec::new(), sent: Instant::now() };
+        let gzip = self.is_compressed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut lines = Lines { connection, fault_mode, gzip, waiting: Vec::new(), sent: Instant::now() };
         let (mut next, version, now) = match &self.from {
             Start::State { objects, version, next } => {
                 objects.iter().try_for_each(|object| lines.add(&json!({"type": "ADDED", "object": **object})))?;
@@ -219,6 +230,7 @@ fn set(document: &mut Value, pointer: &str, value: &str) {
 struct Lines<'a> {
     connection: &'a mut Connection,
     fault_mode: FaultMode,
+    gzip: Option<GzEncoder<Vec<u8>>>,
     waiting: Vec<u8>,
     /// When something was last sent.
     sent: Instant,
@@ -249,14 +261,21 @@ impl Lines<'_> {
             return self
                 .send_text(&String::from_utf8_lossy(waiting.get(..waiting.len() / 2).unwrap_or_default()), true);
         }
-        chunk(self.connection.stream.get_mut(), &waiting)
+        self.send_chunk(&waiting)
+    }
+
+    fn send_chunk(&mut self, data: &[u8]) -> io::Result<()> {
+        let Some(gzip) = &mut self.gzip else { return chunk(self.connection.stream.get_mut(), data) };
+        gzip.write_all(data)?;
+        gzip.flush()?;
+        chunk(self.connection.stream.get_mut(), &std::mem::take(gzip.get_mut()))
     }
 
     /// Sends a text that need not be a line.
     fn send_text(&mut self, text: &str, cut: bool) -> io::Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.extend(text.as_bytes());
-        chunk(self.connection.stream.get_mut(), &waiting)?;
+        self.send_chunk(&waiting)?;
         if cut {
             self.connection.cut();
             return Err(io::ErrorKind::ConnectionAborted.into());
@@ -268,6 +287,9 @@ impl Lines<'_> {
         self.send()?;
         // Before the end is sent, since the client may send its next request right after it.
         self.connection.idle();
+        if let Some(gzip) = self.gzip {
+            chunk(self.connection.stream.get_mut(), &gzip.finish()?)?;
+        }
         end_chunks(self.connection.stream.get_mut())
     }
 }

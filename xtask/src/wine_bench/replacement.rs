@@ -15,6 +15,9 @@ use crate::{folder, windows};
 
 /// A service that is not kube-proxy's.
 const OTHER: &str = "hnsproxy-bench-other";
+/// A service whose program starts another one, as NSSM does.
+const HOSTED: &str = "hnsproxy-bench-hosted";
+const HOSTED_PARAMETERS: &str = r"HKLM\System\CurrentControlSet\Services\hnsproxy-bench-hosted\Parameters";
 const PROGRAM: &str = r"C:\k\kube-proxy.exe";
 
 /// The folder of the replaced program, empty at first. Removes the services of the case when dropped.
@@ -37,7 +40,7 @@ impl<'a> Node<'a> {
     }
 
     fn remove_services(&self) {
-        for name in [NAME, OTHER] {
+        for name in [NAME, OTHER, HOSTED] {
             // Fails if it does not exist or has stopped.
             let _ = wine(self.prefix, &["net", "stop", name]);
             let _ = wine(self.prefix, &["sc", "delete", name]);
@@ -96,6 +99,11 @@ pub(super) fn runs(recording: &Recording, program: &Path, prefix: &Prefix) -> Re
     node.create(OTHER, r"C:\windows\system32\cmd.exe /c C:\k\hnsproxy.exe")?;
     fail(prefix, &[&exe, "service", "replace", "--name", OTHER], "neither kube-proxy nor hnsproxy")?;
     fail(prefix, &[&exe, "service", "uninstall", "--name", OTHER], "not this program")?;
+
+    node.create(HOSTED, r"C:\windows\system32\cmd.exe")?;
+    succeed(prefix, &["reg", "add", HOSTED_PARAMETERS, "/v", "Application", "/d", PROGRAM, "/f"])?;
+    let output = succeed(prefix, &[&exe, "service", "replace", "--dry-run", "--name", HOSTED])?;
+    ensure!(output.contains(&format!("program: {PROGRAM}")), "{output}");
 
     node.create(NAME, &[&[PROGRAM], &flags[..]].concat().join(" "))?;
     start(prefix)?;

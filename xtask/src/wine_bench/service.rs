@@ -11,6 +11,9 @@ use crate::http::{free_addresses, get};
 use crate::wine::Prefix;
 
 pub(super) const NAME: &str = "kube-proxy";
+/// A second service of hnsproxy.
+const SECOND: &str = "kube-proxy-second";
+const SECOND_KEY: &str = r"HKLM\System\CurrentControlSet\Services\kube-proxy-second";
 /// The longest wait for the service.
 const BOUND: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -38,7 +41,9 @@ impl<'a> Prepared<'a> {
 /// Removes the service and the environment of services, also those of an interrupted run, whose emulator no longer exists.
 pub(super) fn clear(prefix: &Prefix, exe: &str) {
     // Fails if they do not exist.
-    let _ = wine(prefix, &[exe, "service", "uninstall"]);
+    for name in [NAME, SECOND] {
+        let _ = wine(prefix, &[exe, "service", "uninstall", "--name", name]);
+    }
     let _ = wine(prefix, &["reg", "delete", ENVIRONMENT, "/v", "HNS_EMULATOR", "/f"]);
     let _ = prefix.wait_until_quiet();
 }
@@ -136,6 +141,13 @@ pub(super) fn runs(recording: &Recording, here: &Path, program: &Path, prefix: &
     ensure!(output.contains("created service kube-proxy") && output.contains("--windows-service"), "{output}");
     fail(prefix, &install, "service kube-proxy exists and runs")?;
     let source = || wine(prefix, &["reg", "query", EVENT_SOURCE]).map(|(code, _)| code == Some(0));
+    let mut second = prefix.command();
+    second.arg(program).args(["service", "install", "--name", SECOND, "--", &from]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    let status = second.stdin(Stdio::null()).stdout(full).stderr(Stdio::null()).status()?;
+    ensure!(status.code() == Some(1), "installation with a full output: {status}");
+    succeed(prefix, &["reg", "query", SECOND_KEY, "/v", "Description"])?;
+    succeed(prefix, &[&exe, "service", "uninstall", "--name", SECOND])?;
     ensure!(source()?, "the source of events is not registered");
 
     let log = || std::fs::read_to_string(&log).unwrap_or_default();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{ACCEPT, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER};
 use http_body_util::BodyExt;
+use hyper::body::Bytes;
 use kube::client::{AuthError, Body};
 use rustls::CertificateError;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::access::Access;
 use super::api_status::ApiStatus;
 use super::decode::DecodeError;
+use super::gzip::Gunzip;
 use super::kind::{Kind, Selection};
 use super::limits::{MAX_ERROR_BODY, MAX_LINE, MAX_PAGE, PAGE_TIMEOUT};
 use super::line_buffer::LineBuffer;
@@ -27,6 +29,8 @@ use crate::error_chain;
 
 /// The method of all requests, for metrics.
 const METHOD: &str = "GET";
+/// The content coding of compressed bodies.
+const GZIP: &str = "gzip";
 /// How much of a line that is too long is shown: enough for the name of the object.
 const BEGIN: usize = 200;
 
@@ -73,8 +77,12 @@ impl Connection {
         let (client, generation) =
             self.access.client().await.map_err(|error| RequestError::Client(error_chain(&error)))?;
         let query = query(request, selection, fastrand::f64());
-        let built =
+        let mut built =
             http::Request::get(format!("{}?{query}", path(request, K::PATH))).header(ACCEPT, "application/json");
+        // API servers compress streamed lists from 1.37 on. Pages come at once, and one event of a watch hardly gets smaller.
+        if *request == Request::StreamList {
+            built = built.header(ACCEPT_ENCODING, GZIP);
+        }
         let built = built.body(Body::empty()).map_err(|error| RequestError::Connect(error.to_string()))?;
         let begun = self.now();
         let answered = timeout(self.response_timeout, client.send(built)).await;
@@ -106,6 +114,8 @@ impl Connection {
 /// A response whose body was not read yet.
 pub(super) struct Response {
     body: Body,
+    /// `None` if the body is not compressed.
+    gunzip: Option<Box<Gunzip>>,
     /// The size in bytes that the head names.
     length: Option<usize>,
     /// For each chunk, and for the whole body of an error.
@@ -116,7 +126,8 @@ impl Response {
     fn of(response: http::Response<Body>, timeout: Duration) -> Self {
         let length = response.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        Self { body: response.into_body(), length, timeout }
+        let is_compressed = response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding == GZIP);
+        Self { body: response.into_body(), gunzip: is_compressed.then(Box::default), length, timeout }
     }
 
     /// The body of a page of at most `objects` objects.
@@ -154,8 +165,24 @@ impl Response {
         Ok((body, Read::Whole))
     }
 
-    /// The next chunk; `None` at the end.
-    async fn chunk(&mut self) -> Option<Result<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>, RequestError>> {
+    /// The next chunk, decompressed; `None` at the end.
+    async fn chunk(&mut self) -> Option<Result<Bytes, RequestError>> {
+        loop {
+            match self.gunzip.as_mut().map(|gunzip| gunzip.next()) {
+                Some(Ok(data)) if !data.is_empty() => return Some(Ok(data.into())),
+                Some(Err(error)) => return Some(Err(not_gzip(&error))),
+                Some(Ok(_)) | None => {}
+            }
+            match (self.received().await, &mut self.gunzip) {
+                (Some(Ok(data)), Some(gunzip)) => gunzip.push(data),
+                (None, Some(gunzip)) => return gunzip.end().err().map(|error| Err(not_gzip(&error))),
+                (received, _) => return received,
+            }
+        }
+    }
+
+    /// The next chunk as it was received; `None` at the end.
+    async fn received(&mut self) -> Option<Result<Bytes, RequestError>> {
         loop {
             match self.body.frame().await? {
                 // Trailers have no data.
@@ -177,6 +204,10 @@ impl Response {
     pub(super) fn lines(self) -> Lines {
         Lines { response: self, buffer: LineBuffer::default() }
     }
+}
+
+fn not_gzip(error: &std::io::Error) -> RequestError {
+    RequestError::ConnectionLost(format!("invalid gzip in the response: {error}"))
 }
 
 /// How much of a body was read.

@@ -13,6 +13,7 @@ mod credentials;
 mod decode;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod gzip;
 mod header;
 mod kind;
 mod known;

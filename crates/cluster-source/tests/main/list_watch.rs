@@ -34,6 +34,27 @@ fn servers_without_streamed_lists_are_listed_in_pages() {
 }
 
 #[test]
+fn streamed_lists_are_compressed_and_followed_by_each_change() {
+    let server = ApiServer::start().unwrap();
+    server.compress_streams();
+    let names: Vec<String> = (0..700).map(|number| format!("s{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    server.load(cluster(&names)).unwrap();
+    let mut watching = Watching::start(server);
+    watching.until("the cluster is known", |known| *known == Known::of(&names));
+    // Each change is sent in the same compressed body as the list.
+    for name in ["first", "second"] {
+        watching.server.load(json!([service(name), slice(name)])).unwrap();
+        let slice = format!("ns/{name}-1");
+        watching.until("a change is known", |known| known.slices.as_ref().unwrap().contains(slice.as_str()));
+    }
+    assert_eq!(watching.outages, [""; 0]);
+    let accepts = watching.server.received().into_iter().filter(|one| one.verb == "watch");
+    let codings: Vec<_> = accepts.map(|one| one.headers.get("accept-encoding").cloned()).collect();
+    assert_eq!(codings, vec![Some("gzip".to_owned()); codings.len()]);
+}
+
+#[test]
 fn an_invalid_object_is_a_problem_and_the_others_are_used() {
     let server = ApiServer::start().unwrap();
     let mut odd = service("odd");

@@ -11,9 +11,10 @@ const DEFAULT_MAX_BACKUPS: u32 = 5;
 
 #[derive(Debug, Clone, Args)]
 pub struct LogOutputArgs {
-    /// Append the log to FILE instead of standard error, which a Windows service does not have. While FILE cannot be written, the log goes
-    /// to standard error, and FILE is retried.
-    #[arg(long, value_name = "FILE")]
+    /// Append the log to FILE instead of standard error.
+    ///
+    /// A Windows service has no standard error. While FILE cannot be written, the log goes to standard error, and FILE is retried.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     log_file: Option<PathBuf>,
     /// As --log-file=DIR/hnsproxy.log, for the command lines of older releases of kube-proxy.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
@@ -24,12 +25,12 @@ pub struct LogOutputArgs {
     /// The number of renamed log files that are kept: FILE.1 is the newest.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_BACKUPS, hide_short_help = true)]
     log_file_max_backups: u32,
-    /// The format of log lines.
+    /// The style of log lines.
     #[arg(long, value_name = "STYLE", default_value = "klog", hide_short_help = true)]
     pub log_style: LogStyle,
 }
 
-/// The defaults of the command line.
+/// The defaults of commands that run until shutdown.
 impl Default for LogOutputArgs {
     fn default() -> Self {
         Self {
@@ -49,6 +50,8 @@ pub enum LogStyle {
     Klog,
     /// With the time in UTC and the name of the level, without the source file.
     Plain,
+    /// Only the level, the message and its fields. With --logging-format=json, the same as klog.
+    Short,
 }
 
 /// A log file, and when it is rotated.
@@ -62,6 +65,11 @@ pub struct LogFileSettings {
 }
 
 impl LogOutputArgs {
+    /// The defaults of commands that end.
+    pub fn short() -> Self {
+        Self { log_style: LogStyle::Short, ..Self::default() }
+    }
+
     /// The log file. `None`: the log goes to standard error.
     pub fn file(&self) -> Option<LogFileSettings> {
         let path = self.log_file.clone().or_else(|| Some(self.log_dir.as_ref()?.join(FILE_IN_FOLDER)))?;

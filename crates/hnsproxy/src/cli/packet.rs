@@ -21,10 +21,14 @@ Exit codes: 0 explained, also if the packet would be lost; 1 error.";
 
 #[derive(Debug, Args)]
 pub struct ExplainPacketArgs {
-    /// The address of the client: of a pod of this node, of the node, or outside.
+    /// The address of the client.
+    ///
+    /// Of a pod of this node, of the node, or outside.
     #[arg(long, value_name = "CLIENT", value_parser = client)]
     pub from: IpAddr,
-    /// The frontend: a cluster IP, an external IP, or an address of the node with a node port.
+    /// The frontend.
+    ///
+    /// A cluster IP, an external IP, or an address of the node with a node port.
     #[arg(long, value_name = "VIP:PORT/PROTOCOL")]
     pub to: To,
     /// Ask the hnsproxy that runs with this --metrics-bind-address, by 127.0.0.1:10249 without a value, instead of HNS. It answers by what it has
@@ -46,11 +50,15 @@ pub struct ExplainPacketArgs {
     /// Use only this HNS network and its endpoints. Default: all networks.
     #[arg(long, visible_alias = "network", value_name = "NAME")]
     pub network_name: Option<String>,
-    /// An address of this node, the primary one first. Default: the addresses of the emulated host, or of the adapters of this computer that do not
-    /// belong to an HNS endpoint or gateway.
+    /// An address of this node, the primary one first.
+    ///
+    /// May be given several times. Default: the addresses of the emulated host, or of the adapters of this computer that do not belong to an HNS
+    /// endpoint or gateway.
     #[arg(long, value_name = "IP")]
     pub node_ip: Vec<IpAddr>,
-    /// The name of the HNS endpoint of the host. Packets from its address count as those of the node.
+    /// The name of the HNS endpoint of the host.
+    ///
+    /// Packets from its address count as those of the node.
     #[arg(long, value_name = "NAME", default_value = "cbr0")]
     pub root_hnsendpoint_name: String,
 }

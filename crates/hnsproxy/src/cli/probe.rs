@@ -16,8 +16,8 @@ Examples:
   Remove the objects of a probe that was killed:
     hnsproxy probe --cleanup
 
-Exit codes: 0 all as expected, 1 something differs or the command line is invalid, 2 HNS could not be probed, 3 ended before the shutdown was
-complete, 4 another hnsproxy writes to the same HNS.";
+Exit codes: 0 all as expected, 1 something differs or the command line is invalid, 2 HNS could not be probed, 3 ended before the shutdown \
+was complete, 4 another hnsproxy writes to the same HNS.";
 
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
@@ -27,11 +27,14 @@ pub struct ProbeArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub log: LogArgs,
-    /// The HNS network of the pods; the first one of a list. Default: the environment variable KUBE_NETWORK, else the only network of type
-    /// L2Bridge, L2Tunnel or Overlay.
+    /// The HNS network of the pods; the first one of a list.
+    ///
+    /// Default: the environment variable KUBE_NETWORK, else the only network of type L2Bridge, L2Tunnel or Overlay.
     #[arg(long, value_name = "NAME")]
     pub network_name: Option<String>,
-    /// Also create, modify and delete objects, on addresses that are reserved for documentation. They are removed at the end. Asks first.
+    /// Also create, modify and delete objects.
+    ///
+    /// On addresses that are reserved for documentation. They are removed at the end. Asks first.
     #[arg(long)]
     pub write: bool,
     /// Do not ask before --write.

@@ -23,10 +23,12 @@ Examples:
     hnsproxy service replace --dry-run
     hnsproxy service replace
   Go back:
-    hnsproxy service restore";
+    hnsproxy service restore
+
+Exit codes: 0 done; 1 error.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub struct ServiceArgs {
     #[command(subcommand)]
     pub command: ServiceCommand,
@@ -34,24 +36,34 @@ pub struct ServiceArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Create the service, which starts with the system and restarts after failures. It is not started yet.
-    #[command(after_help = EXAMPLES)]
+    /// Create the service.
+    ///
+    /// It starts with the system and restarts after failures. It is not started yet.
+    #[command(after_long_help = EXAMPLES)]
     Install(InstallArgs),
     /// Stop and delete the service. HNS keeps its state.
+    #[command(after_long_help = EXAMPLES)]
     Uninstall(UninstallArgs),
-    /// Put this program in the place of kube-proxy's, with the service and its arguments as they are. Waits for /readyz, and rolls back
-    /// without it. An hnsproxy there is upgraded.
-    #[command(after_help = EXAMPLES)]
+    /// Put this program in the place of kube-proxy's.
+    ///
+    /// With the service and its arguments as they are. Waits for /readyz, and rolls back without it. An hnsproxy there is upgraded.
+    #[command(after_long_help = EXAMPLES)]
     Replace(ReplaceArgs),
-    /// Put the original program of the service back, also after an interrupted replacement.
+    /// Put the original program of the service back.
+    ///
+    /// Also after an interrupted replacement.
+    #[command(after_long_help = EXAMPLES)]
     Restore(TargetArgs),
     /// Show which program the service runs, and which original is kept.
+    #[command(after_long_help = EXAMPLES)]
     Status(TargetArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct TargetArgs {
-    /// The name of the service. Default: kube-proxy or kubeproxy, the one that exists.
+    /// The name of the service.
+    ///
+    /// Default: kube-proxy or kubeproxy, the one that exists.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// The program that the service runs as kube-proxy, if its start script does not show it.
@@ -66,10 +78,14 @@ pub struct ReplaceArgs {
     /// Show what would be done, without doing it.
     #[arg(long)]
     pub dry_run: bool,
-    /// For how long to wait for /readyz before rolling back. A first start on a large cluster takes minutes on Windows Server 2019.
+    /// For how long to wait for /readyz before rolling back.
+    ///
+    /// A first start on a large cluster takes minutes on Windows Server 2019.
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub timeout: Duration,
-    /// Where hnsproxy serves /readyz. Default: the metrics address of the arguments of the service.
+    /// Where hnsproxy serves /readyz.
+    ///
+    /// Default: the metrics address of the arguments of the service.
     #[arg(long, value_name = "IP:PORT")]
     pub readyz_address: Option<SocketAddr>,
 }
@@ -79,11 +95,14 @@ pub struct InstallArgs {
     /// The name of the service.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     pub name: String,
-    /// The display name of the service. Default: `Kubernetes Service proxy (hnsproxy)`, with the name of the service unless that is
-    /// kube-proxy.
+    /// The display name of the service.
+    ///
+    /// Default: `Kubernetes Service proxy (hnsproxy)`, with the name of the service unless that is kube-proxy.
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
-    /// The arguments of `hnsproxy run` with which the service starts. --windows-service is added. Use absolute paths.
+    /// The arguments of `hnsproxy run` with which the service starts.
+    ///
+    /// --windows-service is added. Use absolute paths.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGUMENT")]
     pub arguments: Vec<OsString>,
 }

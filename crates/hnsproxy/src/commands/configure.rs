@@ -1,7 +1,7 @@
 //! Prepares commands that take the flags of kube-proxy: reads the configuration, starts the log, and handles the flags that replace the
 //! command.
 
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::{IN_SYNC, cleanup};
 use crate::cli::{LogArgs, ProxyArgs};
@@ -10,20 +10,13 @@ use crate::error::CommandError;
 use crate::shutdown::Shutdown;
 use crate::{log, output, saved_file};
 
-/// Runs the command, or what the configuration asks for instead.
-pub(super) fn with(
+/// Runs `run`, or what the configuration asks for instead.
+pub(super) fn run(
     args: &ProxyArgs,
     shutdown: &Shutdown,
     command: impl FnOnce(&Config) -> Result<u8, CommandError>,
 ) -> Result<u8, CommandError> {
-    if let Some(version) = args.kube_proxy.version_to_print() {
-        output::text(&version)?;
-        return Ok(IN_SYNC);
-    }
-    let config = Config::resolve(&args.kube_proxy)?;
-    let Logging { format, verbosity } = config.logging;
-    log::start(&LogArgs { verbosity, logging_format: format, output: args.log_output.clone() });
-    log::notes(&config.notes);
+    let Some(config) = start(args)? else { return Ok(IN_SYNC) };
     match &config.action {
         Action::Run => command(&config),
         Action::WriteConfig(path) => {
@@ -37,4 +30,41 @@ pub(super) fn with(
         Action::Cleanup => cleanup::main(args, &config, shutdown),
         Action::InitOnly => Err(CommandError::InitOnly),
     }
+}
+
+/// Runs a command that changes nothing, whatever the flags of kube-proxy ask for.
+///
+/// # Errors
+/// If they ask for something else than to run.
+pub(super) fn read_only(
+    args: &ProxyArgs,
+    command: impl FnOnce(&Config) -> Result<u8, CommandError>,
+) -> Result<u8, CommandError> {
+    let Some(config) = start(args)? else { return Ok(IN_SYNC) };
+    match &config.action {
+        Action::Run => command(&config),
+        Action::WriteConfig(_) => Err(CommandError::OnlyRun("--write-config-to")),
+        Action::Cleanup => Err(CommandError::OnlyRun("--cleanup")),
+        Action::InitOnly => Err(CommandError::InitOnly),
+    }
+}
+
+/// Reads the configuration, and starts the log. None if the version was asked for, and is printed.
+fn start(args: &ProxyArgs) -> Result<Option<Config>, CommandError> {
+    if let Some(version) = args.kube_proxy.version_to_print() {
+        output::text(&version)?;
+        return Ok(None);
+    }
+    let resolved = Config::resolve(&args.kube_proxy);
+    let mut log_args = LogArgs::of_output(args.log_output.clone());
+    if let Ok(Config { logging: Logging { format, verbosity }, .. }) = resolved {
+        (log_args.logging_format, log_args.verbosity) = (format, verbosity);
+    }
+    log::start(&log_args);
+    // They may be why the configuration is invalid.
+    args.remarks.hints.iter().for_each(|hint| warn!("{hint}"));
+    let config = resolved?;
+    args.remarks.flags.iter().for_each(|flag| debug!("FLAG: {flag}"));
+    log::notes(&config.notes);
+    Ok(Some(config))
 }

@@ -6,7 +6,7 @@ use cluster_source::Catalog;
 use proxy::Explanation;
 
 use super::{IN_SYNC, log_catalog, read_files};
-use crate::cli::{ExplainSvcArgs, OutputForm};
+use crate::cli::ExplainSvcArgs;
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
@@ -21,10 +21,7 @@ pub(super) fn service(args: &ExplainSvcArgs, config: &Config) -> Result<u8, Comm
         Some(path) => from_files(args, config, &read_files(path)?)?,
         None => from_process(args)?,
     };
-    match args.proxy.output.output {
-        OutputForm::Table => output::text(&view::explanation(&explanation, &description))?,
-        OutputForm::Json => output::json(&explanation)?,
-    }
+    output::print(args.proxy.output.output, &explanation, |_| view::explanation(&explanation, &description))?;
     Ok(IN_SYNC)
 }
 

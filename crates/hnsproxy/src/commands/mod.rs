@@ -1,6 +1,7 @@
 //! The commands: each is a function from its arguments to an exit code.
 
 mod cleanup;
+mod completion;
 mod configure;
 #[cfg(feature = "emulator")]
 mod emulator;
@@ -12,6 +13,7 @@ mod probe;
 mod run;
 mod service;
 mod state;
+mod version;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ use cluster_source::files::Files;
 use cluster_source::kubernetes::summary;
 use tracing::{info, warn};
 
-use crate::cli::{Cli, Command, Explain, LogArgs, LogOutputArgs, ProxyArgs, RunArgs};
+use crate::cli::{Cli, Command, Explain, LogArgs, ProxyArgs, RunArgs};
 use crate::config::Config;
 use crate::environment::node_name;
 use crate::error::CommandError;
@@ -68,13 +70,13 @@ fn exit_code(error: &CommandError) -> u8 {
 fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Run(args) => run(args),
-        Command::Plan(args) => configure::with(&args.proxy, &unhandled(), |config| plan::main(args, config)),
+        Command::Plan(args) => configure::read_only(&args.proxy, |config| plan::main(args, config)),
         Command::State(args) => {
             log::start(&args.log);
             state::main(args)
         }
         Command::Explain(Explain::Svc(args)) => {
-            configure::with(&args.proxy, &unhandled(), |config| explain::service(args, config))
+            configure::read_only(&args.proxy, |config| explain::service(args, config))
         }
         Command::Explain(Explain::Packet(args)) => {
             log::start(&args.log);
@@ -90,9 +92,11 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             emulator::main(args)
         }
         Command::Service(args) => {
-            log::start(&LogArgs::of_output(LogOutputArgs::default()));
+            log::start(&LogArgs::of_output(cli.log_output()));
             service::main(args)
         }
+        Command::Version(args) => version::main(args),
+        Command::Completion(args) => completion::main(args),
     }
 }
 
@@ -100,7 +104,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
 /// anything can fail, because the manager waits for the state of the service.
 fn run(args: &RunArgs) -> Result<u8, CommandError> {
     let configured =
-        |shutdown: &Shutdown| configure::with(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
+        |shutdown: &Shutdown| configure::run(&args.proxy, shutdown, |config| run::main(args, config, shutdown));
     if !args.proxy.kube_proxy.windows_service() {
         return configured(&Shutdown::on_signals()?);
     }
@@ -133,7 +137,7 @@ fn open(args: &HnsArgs, shutdown: &Shutdown) -> Result<Arc<Hns>, CommandError> {
 
 /// Makes this the only hnsproxy that writes to the HNS. `None` if shutdown is requested while another process has the lock.
 fn lock(args: &ProxyArgs, shutdown: &Shutdown) -> Result<Option<InstanceLock>, CommandError> {
-    Ok(InstanceLock::acquire(&args.hns.hns, shutdown.timer())?)
+    Ok(InstanceLock::acquire(args.hns.choice(), shutdown.timer())?)
 }
 
 /// Reads the cluster once.
@@ -177,7 +181,7 @@ mod tests {
         let line = [&["hnsproxy", "run", hns.as_str()][..], flags].concat();
         let Command::Run(args) = cli::parse(line.iter().map(Into::into)).unwrap().command else { panic!("{line:?}") };
         let config = Config::resolve(&args.proxy.kube_proxy).unwrap();
-        let _other = InstanceLock::acquire(&args.proxy.hns.hns, |_| unreachable!()).unwrap();
+        let _other = InstanceLock::acquire(args.proxy.hns.choice(), |_| unreachable!()).unwrap();
         let shutdown = Shutdown::default();
         shutdown.request();
         if flags == ["--cleanup"] {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use super::{log_catalog, read_cluster};
-use crate::cli::{OutputForm, RunArgs};
+use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
@@ -63,12 +63,10 @@ pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &S
     }
     let calls = session.counts();
     let snapshot = view::read(&*hns.hcn(), session.client(), session.description())?;
-    match args.proxy.output.output {
-        OutputForm::Table => output::text(&view::table(&snapshot, Some(&session.frontends())))?,
-        OutputForm::Json => {
-            output::json(&Outcome { snapshot: &snapshot, calls: calls.into(), problems: &catalog.problems })?;
-        }
-    }
+    let outcome = Outcome { snapshot: &snapshot, calls: calls.into(), problems: &catalog.problems };
+    output::print(args.proxy.output.output, &outcome, |layout| {
+        view::table(&snapshot, Some(&session.frontends()), layout)
+    })?;
     log_catalog(&catalog, session.node_name());
     let Counts { calls, writes } = synced?;
     // Manifests of applications have many objects of kinds that hnsproxy does not use.

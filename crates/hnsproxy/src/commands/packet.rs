@@ -6,7 +6,7 @@ use network_interface::{NetworkInterface, NetworkInterfaceConfig};
 use vswitch::Node;
 
 use super::IN_SYNC;
-use crate::cli::{ExplainPacketArgs, OutputForm};
+use crate::cli::ExplainPacketArgs;
 use crate::error::CommandError;
 use crate::hns::{Hns, HnsChoice};
 use crate::http_client::{RequestError, get_json};
@@ -19,10 +19,7 @@ pub(super) fn main(args: &ExplainPacketArgs) -> Result<u8, CommandError> {
         Some(address) => from_process(&question, address)?,
         None => from_hns(&question, args)?,
     };
-    match args.output.output {
-        OutputForm::Table => output::text(&view::packet(&explanation))?,
-        OutputForm::Json => output::json(&explanation)?,
-    }
+    output::print(args.output.output, &explanation, |_| view::packet(&explanation))?;
     Ok(IN_SYNC)
 }
 
@@ -50,7 +47,7 @@ fn from_hns(question: &Question, args: &ExplainPacketArgs) -> Result<PacketExpla
 
 fn node(args: &ExplainPacketArgs, hns: &Hns, objects: &Objects) -> Result<Node, PacketError> {
     let addresses = match args.node_ip.as_slice() {
-        [] if args.hns.hns == HnsChoice::Windows => addresses_of_adapters(objects),
+        [] if *args.hns.choice() == HnsChoice::Windows => addresses_of_adapters(objects),
         [] => hns.node_ips(),
         given => given.to_vec(),
     };

@@ -3,15 +3,15 @@
 use std::num::NonZeroUsize;
 
 use super::{DIFFERS, IN_SYNC, log_catalog, read_cluster, unhandled};
-use crate::cli::{OutputForm, PlanArgs};
+use crate::cli::PlanArgs;
 use crate::config::Config;
 use crate::environment::resolve;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::host_local::HostLocal;
-use crate::output;
 use crate::session::Session;
 use crate::view::PlanView;
+use crate::{output, view};
 
 pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError> {
     let args = &args.proxy;
@@ -25,10 +25,7 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     session.log_host_conditions();
     let plan = session.plan();
     let view = PlanView::of(&plan, session.description());
-    match args.output.output {
-        OutputForm::Table => output::text(&view.text())?,
-        OutputForm::Json => output::json(&view)?,
-    }
+    output::print(args.output.output, &view, |layout| view::plan(&plan, &view.description, layout))?;
     log_catalog(&catalog, session.node_name());
     Ok(if plan.steps.is_empty() { IN_SYNC } else { DIFFERS })
 }

@@ -1,7 +1,7 @@
 //! `state`: shows the state of HNS.
 
 use super::IN_SYNC;
-use crate::cli::{OutputForm, StateArgs};
+use crate::cli::StateArgs;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::{output, view};
@@ -9,9 +9,6 @@ use crate::{output, view};
 pub(super) fn main(args: &StateArgs) -> Result<u8, CommandError> {
     let hns = Hns::open(&args.hns)?;
     let snapshot = view::read(&*hns.hcn(), &hns.chosen_client()?, hns.description())?;
-    match args.output.output {
-        OutputForm::Table => output::text(&view::table(&snapshot, None))?,
-        OutputForm::Json => output::json(&snapshot)?,
-    }
+    output::print(args.output.output, &snapshot, |layout| view::table(&snapshot, None, layout))?;
     Ok(IN_SYNC)
 }

@@ -12,7 +12,7 @@ use super::table::{self, Effect, Setting};
 use super::{KUBERNETES_VERSION, MINOR_VERSION};
 
 /// The heading of these flags in `--help`.
-pub(crate) const HEADING: &str = "Flags of kube-proxy";
+const HEADING: &str = "Flags of kube-proxy";
 
 /// The given flags, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +65,10 @@ impl Flags {
     }
 }
 
+pub(crate) fn is_flag_of_kube_proxy(flag: &str) -> bool {
+    table::by_flag(flag).is_some()
+}
+
 /// Whether the value of a flag must follow an equals sign, because the flag may be given without one.
 pub(crate) fn takes_value_after_equals(flag: &str) -> bool {
     table::by_flag(flag).is_some_and(|setting| setting.kind.bare().is_some())
@@ -79,8 +83,11 @@ fn argument(setting: &'static Setting) -> Arg {
         Effect::Removed => format!("{} (no effect; removed from kube-proxy)", setting.help),
     };
     let parser = ValueParser::from(move |text: &str| kind.parse(text));
-    let mut arg = Arg::new(setting.flag).long(setting.flag).help_heading(HEADING).help(help).value_parser(parser);
-    arg = arg.value_name(kind.value_name()).action(ArgAction::Append).hide(setting.effect == Effect::Removed);
+    let short = help.split(';').next().unwrap_or_default().to_owned();
+    let mut arg = Arg::new(setting.flag).long(setting.flag).help_heading(HEADING).help(short).long_help(help);
+    arg = arg.value_parser(parser).value_name(kind.value_name()).action(ArgAction::Append);
+    // Only --help-all shows it.
+    arg = arg.hide(setting.effect != Effect::Works);
     // A one-letter flag has a short form too: installers write both `-v=4` and `--v=4`.
     if setting.flag.len() == 1 {
         arg = arg.short(setting.flag.chars().next());

@@ -28,7 +28,7 @@ use proxy::SourceVip;
 use serde_json::Value;
 
 pub use flags::Flags;
-pub(crate) use flags::{HEADING, takes_value_after_equals};
+pub(crate) use flags::{is_flag_of_kube_proxy, takes_value_after_equals};
 pub use gates::{Gate, Gates};
 pub use validate::Failure;
 pub use watch::{Change, watch};

@@ -10,7 +10,7 @@ const HEAD: &str = "\
 
 hnsproxy accepts the flags of kube-proxy 1.36, or its configuration file with `--config`: YAML or JSON with `apiVersion:
 kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page is generated from the table that the program uses.
-`hnsproxy run --help` also lists the flags that kube-proxy does not have.
+`hnsproxy run --help` lists the flags that have an effect, with those that kube-proxy does not have; `-h` the main ones, `--help-all` all that are accepted.
 
 ## Precedence
 - Without `--config`, flags override the defaults.
@@ -20,7 +20,9 @@ kubeproxy.config.k8s.io/v1alpha1` and `kind: KubeProxyConfiguration`. This page 
 - Durations are strings such as `30s`, `1m30s`, `300ms`. Boolean flags take `true` or `false`, and need `=`: `--enable-dsr=false`.
 - Flag names may have `_` instead of `-`. If a flag is given twice, the last value counts; lists and feature gates are joined.
 - Unknown and duplicate fields are logged and ignored. Wrong types and invalid values are errors; all of them are reported at once.
-- `-v 2` logs which of the given settings have no effect.
+- `-v 2` logs all given flags, and which of the given settings have no effect. A value that begins and ends with a quote, or has `%NAME%` or
+  `$(NAME)`, is logged as a likely mistake.
+- `plan` and `explain svc` accept all flags, so that a command line of kube-proxy can be tried. `--cleanup` and `--write-config-to` are errors there.
 - `--write-config-to FILE` writes the effective configuration. When the configuration file changes and is valid, hnsproxy applies it. When
   it is invalid, hnsproxy logs the error and keeps the old configuration.
 

@@ -8,21 +8,37 @@ use clap::{Args, ValueEnum};
 use crate::duration_argument::seconds;
 
 /// A build without the emulator has only the HNS of the host.
-const DEFAULT_HNS: &str = if cfg!(windows) || cfg!(not(feature = "emulator")) { "windows" } else { "emulated" };
+static DEFAULT: HnsChoice =
+    if cfg!(windows) || cfg!(not(feature = "emulator")) { HnsChoice::Windows } else { HnsChoice::Emulated(None) };
 
 #[derive(Debug, Clone, Args)]
 pub struct HnsArgs {
-    /// The HNS to program: `windows` (HNS of this host), `emulated` (in this process), `emulated:PATH` (starts with the objects of a host
-    /// document, or of a dump of HNS: a file or a directory), or `tcp://HOST:PORT` (served by `hnsproxy emulator`).
-    #[arg(long, value_name = "HNS", default_value = DEFAULT_HNS, value_parser = choice)]
-    pub hns: HnsChoice,
-    /// The API of HNS: `v1` (HNS v1 API), `v2` (HCN v2 API), or `auto` (v2 if HNS has it, else v1).
-    #[arg(long, value_name = "API", default_value = "auto")]
+    /// The HNS to use: `windows`, `emulated[:PATH]` or `tcp://HOST:PORT`.
+    ///
+    /// `windows` is the HNS of this host, and the default on Windows. `emulated` is an emulated HNS in this process, and the default on other
+    /// systems. `emulated:PATH` starts it with the objects of a host document, or of a dump of HNS: a file or a directory. `tcp://HOST:PORT` is served by
+    /// `hnsproxy emulator`.
+    #[arg(long, value_name = "HNS", value_parser = choice)]
+    pub hns: Option<HnsChoice>,
+    /// The API of HNS.
+    #[arg(long, value_name = "API", default_value = "auto", hide_short_help = true)]
     pub hns_api: HnsApi,
     /// How long an HNS call may take. A call that takes longer is logged while it is in flight, the liveness of HNS is slow, and the node is not
     /// ready until the call returns.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, hide_short_help = true)]
     pub hns_call_budget: Duration,
+}
+
+impl HnsArgs {
+    pub fn choice(&self) -> &HnsChoice {
+        self.hns.as_ref().unwrap_or(&DEFAULT)
+    }
+
+    /// Whether HNS is emulated without having been chosen.
+    #[cfg(feature = "emulator")]
+    pub(super) fn is_emulated_by_default(&self) -> bool {
+        self.hns.is_none() && DEFAULT != HnsChoice::Windows
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

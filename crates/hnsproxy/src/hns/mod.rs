@@ -77,7 +77,10 @@ impl Hns {
     /// If this build does not have the chosen HNS, its host document is invalid, or its service is not reachable.
     #[cfg(feature = "emulator")]
     pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
-        let (hcn, facts, emulated) = match &args.hns {
+        if args.is_emulated_by_default() {
+            tracing::warn!("--hns not given: using an emulated HNS in this process, not the HNS of a Windows host");
+        }
+        let (hcn, facts, emulated) = match args.choice() {
             HnsChoice::Emulated(path) => emulated::in_process(path.as_deref())?,
             HnsChoice::Tcp(address) => emulated::service(address)?,
             HnsChoice::Windows => {
@@ -93,7 +96,7 @@ impl Hns {
     /// If this build does not have the chosen HNS.
     #[cfg(not(feature = "emulator"))]
     pub fn open(args: &HnsArgs) -> Result<Arc<Self>, HnsError> {
-        match args.hns {
+        match args.choice() {
             HnsChoice::Windows => {
                 Ok(Arc::new(Self { hcn: instrumented(windows()?, args), facts: None, api: args.hns_api }))
             }

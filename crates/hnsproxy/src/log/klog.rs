@@ -19,14 +19,19 @@ pub(super) fn text(record: &Record, at: &Zoned, process: u32) -> String {
     let mut text = format!("{severity}{time} {process:>7} {file}:{line}] ");
     // One line for each entry.
     text.extend(message.chars().map(|one| if one.is_control() { ' ' } else { one }));
+    push_fields(&mut text, fields);
+    text.push('\n');
+    text
+}
+
+/// Appends ` key=value` for each field.
+pub(super) fn push_fields(text: &mut String, fields: &[(&'static str, Value)]) {
     for (name, value) in fields {
         text.push_str(&match value {
             Value::String(word) if is_word(word) => format!(" {name}={word}"),
             value => format!(" {name}={value}"),
         });
     }
-    text.push('\n');
-    text
 }
 
 /// Whether a value needs no quotes.

@@ -1,4 +1,4 @@
-//! Writes the entries of the log as components of Kubernetes do.
+//! Writes the entries of the log in the styles klog and short, and counts repeated ones.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -11,21 +11,22 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::Context;
 
-use super::klog;
 use super::record::Record;
 use super::repeats::Repeats;
-use crate::config::LogFormat;
 use crate::mutex::lock;
 
+/// Formats an entry.
+pub(super) type Format = fn(&Record, &Zoned) -> String;
+
 pub(super) struct Lines {
-    format: LogFormat,
+    format: Format,
     writer: BoxMakeWriter,
     start: Instant,
     repeats: Mutex<Repeats>,
 }
 
 impl Lines {
-    pub(super) fn new(format: LogFormat, writer: BoxMakeWriter) -> Self {
+    pub(super) fn new(format: Format, writer: BoxMakeWriter) -> Self {
         #[allow(clippy::disallowed_methods, reason = "the log has the time of each entry")]
         let start = Instant::now();
         Self { format, writer, start, repeats: Mutex::default() }
@@ -37,10 +38,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let records = lock(&self.repeats).admit(Record::of(event), self.start.elapsed());
         let now = Zoned::now();
         for record in records {
-            let line = match self.format {
-                LogFormat::Text => klog::text(&record, &now, std::process::id()),
-                LogFormat::Json => klog::json(&record, &now),
-            };
+            let line = (self.format)(&record, &now);
             // A failed write cannot be logged here. The log file reports its own failures.
             let _ = self.writer.make_writer().write_all(line.as_bytes());
         }

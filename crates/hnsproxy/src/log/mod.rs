@@ -7,6 +7,7 @@ mod live_line;
 mod record;
 mod repeats;
 mod rotation;
+mod short;
 
 use std::io::{self, IsTerminal, Stderr, Write};
 use std::sync::{Mutex, OnceLock};
@@ -84,7 +85,11 @@ pub fn start(args: &LogArgs) {
         None => BoxMakeWriter::new(|| StandardError),
     };
     let lines = match (args.output.log_style, args.logging_format) {
-        (LogStyle::Klog, format) => Lines::new(format, writer).boxed(),
+        (LogStyle::Klog | LogStyle::Short, LogFormat::Json) => Lines::new(klog::json, writer).boxed(),
+        (LogStyle::Klog, LogFormat::Text) => {
+            Lines::new(|record, at| klog::text(record, at, std::process::id()), writer).boxed()
+        }
+        (LogStyle::Short, LogFormat::Text) => Lines::new(|record, _| short::text(record), writer).boxed(),
         (LogStyle::Plain, LogFormat::Text) => {
             fmt::layer().with_writer(writer).with_target(false).with_ansi(ansi).boxed()
         }

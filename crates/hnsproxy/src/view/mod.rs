@@ -6,13 +6,15 @@ mod packet;
 mod plan;
 mod snapshot;
 mod table;
+mod version;
 
-pub use columns::columns;
+pub use columns::{Layout, columns};
 pub use explain::explanation;
 pub use packet::packet;
-pub use plan::PlanView;
+pub use plan::{PlanView, plan};
 pub use snapshot::{EndpointState, LoadBalancerState, Snapshot, read};
 pub use table::table;
+pub use version::{Version, version};
 
 /// A number with its noun, in the singular or plural.
 fn counted(number: usize, noun: &str) -> String {

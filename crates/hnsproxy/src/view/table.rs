@@ -7,8 +7,9 @@ use hcn::schema::{DistributionType, LoadBalancerFlags, PortMappingFlags, Protoco
 use proxy::model::Family;
 use proxy::{Frontend, FrontendKind, FrontendStatus};
 
-use super::{LoadBalancerState, Snapshot, columns, counted};
+use super::{Layout, LoadBalancerState, Snapshot, columns, counted};
 
+/// The largest number of backends of a row. A wide table shows all.
 const MAX_BACKENDS_SHOWN: usize = 3;
 
 /// Sorted by Service, kind and frontend. Foreign load balancers come last.
@@ -23,14 +24,14 @@ struct Row {
 }
 
 /// `statuses` has the Service of each frontend, `None` if no cluster was read. Frontends that HNS does not have are shown, too.
-pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>) -> String {
+pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>, layout: Layout) -> String {
     let all = statuses.unwrap_or_default().iter();
     let mut desired: BTreeMap<Frontend, &FrontendStatus> =
         all.map(|status| (status.desired.spec.frontend, status)).collect();
     let mut rows: Vec<Row> = Vec::new();
     for state in &snapshot.load_balancers {
         for frontend in frontends(state) {
-            rows.push(row(state, frontend, desired.remove(&frontend)));
+            rows.push(row(state, frontend, desired.remove(&frontend), layout));
         }
     }
     rows.extend(desired.into_values().map(missing));
@@ -43,7 +44,7 @@ pub fn table(snapshot: &Snapshot, statuses: Option<&[FrontendStatus]>) -> String
         [row.service, kind, row.frontend.to_string(), row.backends, row.details].into_iter().skip(skipped)
     });
     let header = ["SERVICE", "KIND", "FRONTEND", "BACKENDS", "DETAILS"].into_iter().skip(skipped);
-    let table = columns(header, cells);
+    let table = columns(layout, 3 - skipped, header, cells);
     let (remote, local): (Vec<_>, Vec<_>) = snapshot.endpoints.iter().partition(|endpoint| endpoint.remote);
     format!(
         "{}\n{table}\n{}, {}, {}\n",
@@ -68,7 +69,7 @@ fn frontends(state: &LoadBalancerState) -> Vec<Frontend> {
     state.vips.iter().filter_map(|vip| vip.parse().ok()).map(|address| frontend(Some(address))).collect()
 }
 
-fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendStatus>) -> Row {
+fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendStatus>, layout: Layout) -> Row {
     let mut details = details(state);
     if status
         .is_some_and(|status| status.desired.spec.local_only && status.desired.spec.kind != FrontendKind::HealthCheck)
@@ -83,7 +84,7 @@ fn row(state: &LoadBalancerState, frontend: Frontend, status: Option<&FrontendSt
         service: status.map(service).unwrap_or_default(),
         kind: status.map(|status| status.desired.spec.kind),
         frontend,
-        backends: backends(&state.backends, state.internal_port),
+        backends: backends(&state.backends, state.internal_port, layout),
         details: details.join(", "),
     }
 }
@@ -105,13 +106,14 @@ fn service(status: &FrontendStatus) -> String {
 }
 
 /// The first backends, the number of further ones, and their port.
-fn backends(addresses: &[String], port: u16) -> String {
+fn backends(addresses: &[String], port: u16, layout: Layout) -> String {
     if addresses.is_empty() {
         return "none".into();
     }
-    let mut text = addresses.iter().take(MAX_BACKENDS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
-    if addresses.len() > MAX_BACKENDS_SHOWN {
-        text += &format!(" +{}", addresses.len() - MAX_BACKENDS_SHOWN);
+    let shown = if layout == Layout::Wide { addresses.len() } else { addresses.len().min(MAX_BACKENDS_SHOWN) };
+    let mut text = addresses.iter().take(shown).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if addresses.len() > shown {
+        text += &format!(" +{}", addresses.len() - shown);
     }
     format!("{text} port {port}")
 }
@@ -152,7 +154,8 @@ mod tests {
             endpoints: vec![],
             load_balancers: vec![state(&["10.96.0.10"], 5), state(&[], 0)],
         };
-        let text = table(&snapshot, Some(&[]));
+        let narrow = Layout::Narrow { width: None };
+        let text = table(&snapshot, Some(&[]), narrow);
         assert!(text.starts_with("HNS\n"), "{text}");
         for part in [
             "10.96.0.10:53/UDP",
@@ -165,7 +168,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        let without_cluster = table(&snapshot, None);
+        let wide = table(&snapshot, Some(&[]), Layout::Wide);
+        assert!(wide.contains("10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 port 5353"), "{wide}");
+        let without_cluster = table(&snapshot, None, narrow);
         assert!(without_cluster.contains("10.96.0.10:53/UDP"), "{without_cluster}");
         for part in ["foreign", "SERVICE", "KIND"] {
             assert!(!without_cluster.contains(part), "{part} is in\n{without_cluster}");

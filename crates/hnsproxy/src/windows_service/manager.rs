@@ -13,7 +13,7 @@ use windows_service::service_manager::ServiceManagerAccess;
 use super::event_log::SOURCE;
 use super::program::{self, Kind, Own};
 use super::replacement::Files;
-use super::scm::{code, command_line, configuration, connect, failed, open, state, stop};
+use super::scm::{code, command_line, configuration, connect, failed, is_used_elsewhere, open, state, stop};
 use super::search::{self, Local};
 use super::{ServiceDefinition, ServiceError};
 use crate::output;
@@ -127,7 +127,10 @@ pub fn uninstall(name: &str) -> Result<(), ServiceError> {
         lines.push(format!("stopped service {name}"));
     }
     service.delete().map_err(|error| failed(format!("delete service {name}"), error))?;
-    if let Err(error) = windows_event_log::unregister(SOURCE) {
+    // Services of other names write events, too.
+    if !is_used_elsewhere(&program, name)
+        && let Err(error) = windows_event_log::unregister(SOURCE)
+    {
         lines.push(format!("cannot remove the source {SOURCE} of events: {error}"));
     }
     lines.push(format!("deleted service {name}, which ran {command_line}; HNS keeps its state"));

@@ -7,8 +7,11 @@ use windows_service::service::{Service, ServiceAccess, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use super::ServiceError;
-use super::search::{Configuration, Hosted};
+use super::command_line::same_path;
+use super::search::{self, Configuration, Hosted, Local};
 
+/// The registry key of the services.
+const SERVICES: &str = r"SYSTEM\CurrentControlSet\Services";
 /// `ERROR_SERVICE_ALREADY_RUNNING`.
 const ALREADY_RUNNING: i32 = 1056;
 /// `ERROR_SERVICE_DOES_NOT_EXIST`.
@@ -43,9 +46,19 @@ pub(super) fn configuration(name: &str, service: &Service) -> Configuration {
     Configuration { image_path: command_line(service), hosted: hosted(name) }
 }
 
+/// Whether another service runs this program.
+pub(super) fn is_used_elsewhere(program: &str, name: &str) -> bool {
+    let Ok(services) = winreg::HKLM.open_subkey(SERVICES) else { return false };
+    let others = services.enum_keys().flatten().filter(|other| !other.eq_ignore_ascii_case(name));
+    others.filter_map(|other| services.open_subkey(other).ok()?.get_value("ImagePath").ok()).any(|image_path| {
+        let configuration = Configuration { image_path, hosted: None };
+        same_path(&search::program(&configuration, &Local).program, program)
+    })
+}
+
 /// NSSM and srvany have the program in the key `Parameters` of the service.
 fn hosted(name: &str) -> Option<Hosted> {
-    let path = format!(r"SYSTEM\CurrentControlSet\Services\{name}\Parameters");
+    let path = format!(r"{SERVICES}\{name}\Parameters");
     let key = winreg::HKLM.open_subkey(path).ok()?;
     let value = |name| key.get_value::<String, _>(name);
     Some(Hosted {

@@ -137,3 +137,55 @@ fn each_line_of_a_json_log_is_a_json_object() {
     assert!(["info", "warn", "debug"].iter().all(|level| levels.contains(level)), "{levels:?}");
     assert!(lines.iter().all(|line| line["ts"].is_f64() && line["msg"].is_string()), "{lines:#?}");
 }
+
+#[test]
+fn yaml_and_json_have_the_same_content() {
+    let (from, hns) = boutique();
+    let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:53/UDP", &hns];
+    let commands: [(&[&str], i32); 7] = [
+        (&["plan", &from, &hns], 2),
+        (&["run", &from, &hns, "--once"], 0),
+        (&["state", &hns], 0),
+        (&["explain", "svc", "kube-system/kube-dns", &from, &hns], 0),
+        (&packet, 0),
+        (&["probe", &hns], 1),
+        (&["version"], 0),
+    ];
+    for (command, code) in commands {
+        let mut json = hnsproxy(&[command, &["-o=json"]].concat()).expect(code).json();
+        let text = hnsproxy(&[command, &["-o=yaml"]].concat()).expect(code).stdout;
+        let mut yaml: Value = serde_saphyr::from_str(&text).unwrap();
+        // How long calls took is different each time.
+        for timing in [&mut json, &mut yaml].into_iter().filter_map(|survey| survey["timings"].as_array_mut()).flatten()
+        {
+            (timing["p50Ms"], timing["maxMs"]) = (Value::Null, Value::Null);
+        }
+        assert_eq!(yaml, json, "{command:?}\n{text}");
+    }
+}
+
+#[test]
+fn version_prints_versions_features_and_target() {
+    let json = hnsproxy(&["version", "-o=json"]).expect(0).json();
+    let target = json["target"].as_str().unwrap();
+    assert!(target.starts_with(std::env::consts::ARCH) && target.contains(std::env::consts::OS), "{target}");
+    let version = env!("CARGO_PKG_VERSION");
+    let features = if cfg!(feature = "fuzzing") { json!(["emulator", "fuzzing"]) } else { json!(["emulator"]) };
+    let expected = json!({"version": version, "kubernetesVersion": "v1.36.2", "features": features, "target": target});
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn completion_prints_a_script_for_each_shell() {
+    for (shell, part) in [
+        ("bash", "_hnsproxy"),
+        ("zsh", "#compdef hnsproxy"),
+        ("fish", "complete -c hnsproxy"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = hnsproxy(&["completion", shell]).expect(0).stdout;
+        for part in [part, "explain", "enable-dsr"] {
+            assert!(script.contains(part), "{part} is not in\n{script}");
+        }
+    }
+}

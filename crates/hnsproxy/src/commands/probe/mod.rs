@@ -25,7 +25,7 @@ use hcn::ApiVersion;
 use hcn_survey::{Answer, Check, HostFacts, NotProbed, Survey, answer, judge};
 
 use super::{FAILED, IN_SYNC};
-use crate::cli::{OutputForm, ProbeArgs};
+use crate::cli::ProbeArgs;
 use crate::error::CommandError;
 use crate::hns::Hns;
 use crate::instance_lock::InstanceLock;
@@ -154,7 +154,7 @@ fn shutdown(created: &Created) -> Result<Shutdown, CommandError> {
 /// Opens HNS as the only hnsproxy that writes to it. `None` if a shutdown is requested first. Unlike in other commands, reads are still made after
 /// the request, since the objects of the probe have to be found.
 fn open(args: &ProbeArgs, shutdown: &Shutdown) -> Result<Option<(InstanceLock, Arc<Hns>)>, CommandError> {
-    let Some(lock) = InstanceLock::acquire(&args.hns.hns, shutdown.timer())? else { return Ok(None) };
+    let Some(lock) = InstanceLock::acquire(args.hns.choice(), shutdown.timer())? else { return Ok(None) };
     let hns = Hns::open(&args.hns)?;
     shutdown.waits_for(hns.oldest_call());
     Ok(Some((lock, hns)))
@@ -176,10 +176,7 @@ fn print_not_probed(args: &ProbeArgs, hns: &Hns, error: &hcn::Error) -> Result<(
     let version = hns.client(ApiVersion::V1).version().ok();
     let host = HostFacts::read(version.map(|version| version.to_string()));
     let facts = NotProbed { description: hns.description(), host, error: error.to_string() };
-    match args.output.output {
-        OutputForm::Table => output::text(&table::not_probed(&facts))?,
-        OutputForm::Json => output::json(&facts)?,
-    }
+    output::print(args.output.output, &facts, |_| table::not_probed(&facts))?;
     Ok(())
 }
 
@@ -220,10 +217,7 @@ fn confirm() -> Result<(), CommandError> {
 }
 
 fn print(args: &ProbeArgs, survey: &Survey) -> Result<(), CommandError> {
-    match args.output.output {
-        OutputForm::Table => output::text(&table::text(survey))?,
-        OutputForm::Json => output::json(survey)?,
-    }
+    output::print(args.output.output, survey, |layout| table::text(survey, layout))?;
     Ok(())
 }
 

@@ -3,12 +3,12 @@
 use hcn::Hresult;
 use hcn_survey::{Finding, HostFacts, ListFacts, MemberFacts, NotProbed, Survey, Verdict};
 
-use crate::view::columns;
+use crate::view::{Layout, columns};
 
 /// The largest number of objects of one kind that are shown. JSON has all.
 const MAX_SHOWN: usize = 20;
 
-pub(super) fn text(survey: &Survey) -> String {
+pub(super) fn text(survey: &Survey, layout: Layout) -> String {
     let mut parts = vec![format!("{}\n{}\n", survey.description, host(&survey.host))];
     parts.extend(section("Networks", &survey.networks, |network| {
         format!("{} ({}) {}", network.name, network.kind, network.subnets.join(", "))
@@ -35,13 +35,13 @@ pub(super) fn text(survey: &Survey) -> String {
             finding.verdict.as_str().to_owned(),
         ]
     });
-    parts.push(columns(["CHECK", "OBSERVED", "EXPECTED", "RESULT"], rows) + "\n");
+    parts.push(columns(layout, 1, ["CHECK", "OBSERVED", "EXPECTED", "RESULT"], rows) + "\n");
     if !survey.timings.is_empty() {
         let rows = survey.timings.iter().map(|timing| {
             let milliseconds = |time: f64| format!("{time:.1}");
             [timing.call.clone(), timing.count.to_string(), milliseconds(timing.p50_ms), milliseconds(timing.max_ms)]
         });
-        parts.push(columns(["CALL", "CALLS", "P50 MS", "MAX MS"], rows) + "\n");
+        parts.push(columns(layout, 1, ["CALL", "CALLS", "P50 MS", "MAX MS"], rows) + "\n");
     }
     parts.push(summary(survey));
     parts.concat()

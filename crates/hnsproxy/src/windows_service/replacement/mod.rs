@@ -2,6 +2,7 @@
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 mod record;
+mod step;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,8 @@ use cluster_source::error_chain;
 use super::ServiceError;
 use super::program::sha256;
 pub(super) use record::{Files, Kept, Record};
-pub(super) use steps::{Blocked, Found, Step};
-use steps::{replace, restore, roll_back};
+pub(super) use step::Step;
+use steps::{Blocked, Found, replace, restore, roll_back};
 
 /// How long a file may be in use after its service has stopped: its process ends a moment later.
 const IN_USE_TIMEOUT: Duration = Duration::from_secs(15);

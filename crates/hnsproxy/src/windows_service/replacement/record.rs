@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::steps::Step;
+use super::step::Step;
 use crate::saved_file;
 
 /// A program that is kept beside the one in use.

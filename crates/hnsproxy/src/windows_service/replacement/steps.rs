@@ -1,53 +1,8 @@
 //! The steps of a replacement and of the way back, as values. Each step can be repeated, and the way back depends only on the files and on
 //! the record, so it works from any step.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use super::record::Record;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in super::super) enum Step {
-    /// Copies the program to a file beside it, and compares the hashes.
-    KeepOriginal,
-    /// The same before an upgrade, where the original is kept already.
-    KeepPrevious,
-    /// Copies this program beside the other one, and compares the hashes.
-    Stage,
-    Stop,
-    /// Renames the staged copy to the program. The program always exists as a whole.
-    Swap,
-    Start,
-    AwaitReady,
-    /// The replacement is complete.
-    Complete,
-    /// Renames a copy of the original to the program.
-    PutBackOriginal,
-    /// The same with the program before an upgrade.
-    PutBackPrevious,
-    /// Removes the kept files and the record.
-    Forget,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::KeepOriginal => "keep the original program beside it",
-            Self::KeepPrevious => "keep the program of before the upgrade beside it",
-            Self::Stage => "copy this program beside it",
-            Self::Stop => "stop the service",
-            Self::Swap => "put this program in its place",
-            Self::Start => "start the service",
-            Self::AwaitReady => "wait for /readyz",
-            Self::Complete => "mark the replacement as complete",
-            Self::PutBackOriginal => "put the original program back",
-            Self::PutBackPrevious => "put the program of before the upgrade back",
-            Self::Forget => "remove the kept files",
-        })
-    }
-}
+use super::step::Step;
 
 /// The program is copied and staged while the service runs, so that its outage is short. `is_upgrade` is whether the original is kept already.
 pub(in super::super) fn replace(is_upgrade: bool) -> Vec<Step> {

@@ -24,7 +24,7 @@ fn the_version_is_kube_proxys_with_that_of_hnsproxy() {
 #[test]
 fn unknown_flags_and_commands_are_named() {
     hnsproxy(&["--no-such-flag"]).expect(1).logs("--no-such-flag");
-    hnsproxy(&["no-such-command"]).expect(1).logs("no-such-command");
+    hnsproxy(&["no-such-command"]).expect(1).logs("no-such-command").logs("tip: the commands are run, plan, state, ");
 }
 
 #[test]
@@ -99,4 +99,101 @@ fn an_address_that_the_program_itself_has_is_named_with_both_flags() {
     ended
         .logs(&format!("/metrics cannot listen at {address}"))
         .logs("this hnsproxy has /healthz at the same port: change --healthz-bind-address or --metrics-bind-address");
+}
+
+// On Windows, the default is the HNS of the host.
+#[cfg(unix)]
+#[test]
+fn each_command_that_emulates_hns_without_being_asked_to_says_so() {
+    const NOTICE: &str = "--hns not given: using an emulated HNS";
+    let from = cluster_flag("boutique-l2bridge");
+    let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:80/TCP"];
+    let commands: [&[&str]; 7] = [
+        &["plan", &from],
+        &["run", &from, "--once"],
+        &["--cleanup"],
+        &["state"],
+        &["probe"],
+        &["explain", "svc", "default/frontend", &from],
+        &packet,
+    ];
+    for arguments in commands {
+        let ended = hnsproxy(arguments);
+        assert_eq!(ended.stderr.matches(NOTICE).count(), 1, "{arguments:?}\n{}", ended.stderr);
+    }
+    let ended = hnsproxy(&["state", &host_flag("boutique-l2bridge")]).expect(0);
+    assert!(!ended.stderr.contains(NOTICE), "{}", ended.stderr);
+}
+
+#[test]
+fn flags_without_effect_are_in_the_help_of_all_flags() {
+    let help = |arguments: &[&str]| hnsproxy(arguments).expect(0).stdout;
+    for all in [["run", "--help-all"], ["plan", "--help-all"]] {
+        let all = help(&all);
+        assert!(all.contains("--oom-score-adj") && all.contains("--healthz-port"), "{all}");
+    }
+    assert_eq!(help(&["--help-all"]), help(&["run", "--help-all"]));
+    assert!(!help(&["run", "--help"]).contains("--oom-score-adj"));
+}
+
+#[test]
+fn a_flag_of_another_command_is_named_with_its_commands() {
+    let ended = hnsproxy(&["state", "--once"]).expect(1);
+    ended.logs("unexpected argument '--once' found").logs("tip: --once is a flag of `hnsproxy run`");
+    hnsproxy(&["version", "--hns=windows"]).expect(1).logs("--hns is a flag of `hnsproxy run`, `hnsproxy plan`, ");
+}
+
+#[test]
+fn commands_that_end_print_errors_without_headers() {
+    let missing = "--from=no-such-file.json";
+    let expected = "error: cannot read no-such-file.json";
+    for arguments in [&["plan", missing][..], &["explain", "svc", "ns/web", missing], &["plan", missing, "-v=2"]] {
+        let ended = hnsproxy(arguments).expect(1);
+        assert!(ended.stderr.lines().any(|line| line.starts_with(expected)), "{}", ended.stderr);
+    }
+    for arguments in [["state", "--hns=emulated:no-such-file"], ["probe", "--hns=emulated:no-such-file"]] {
+        let ended = hnsproxy(&arguments);
+        assert!(ended.stderr.starts_with("error: cannot read no-such-file"), "{}", ended.stderr);
+    }
+    let ended = hnsproxy(&["run", missing, "--once"]).expect(1);
+    assert!(ended.stderr.lines().any(|line| line.starts_with('E')), "{}", ended.stderr);
+}
+
+#[test]
+fn a_log_file_of_a_command_that_ends_has_headers() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log");
+    hnsproxy(&["state", "--hns=emulated:no-such-file", &format!("--log-file={}", file.display())]).expect(1);
+    let log = std::fs::read_to_string(file).unwrap();
+    assert!(log.starts_with('E') && log.contains("] cannot read no-such-file"), "{log}");
+}
+
+#[test]
+fn flags_that_change_something_are_errors_in_commands_that_change_nothing() {
+    let from = cluster_flag("mixed-l2bridge");
+    hnsproxy(&["plan", &from, "--cleanup"]).expect(1).logs("--cleanup has an effect only in `hnsproxy run`");
+    let written = hnsproxy(&["explain", "svc", "ns/web", &from, "--write-config-to=no-such-directory/file"]);
+    written.expect(1).logs("--write-config-to has an effect only in `hnsproxy run`");
+}
+
+#[test]
+fn values_with_quotes_and_names_of_variables_get_a_hint() {
+    let ended = hnsproxy(&["run", "--config=\"missing.yaml\"", "--hostname-override=$(NODE_NAME)"]).expect(1);
+    ended
+        .logs("the value of --config begins and ends with a quote")
+        .logs("the value of --hostname-override has $(NODE_NAME), which was not replaced")
+        .logs("cannot read configuration file");
+}
+
+#[test]
+fn all_given_flags_are_logged_at_verbosity_2() {
+    let (from, hns) = (cluster_flag("mixed-l2bridge"), host_flag("mixed-l2bridge"));
+    let ended = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr", "-v=2"]).expect(0);
+    ended.logs(&format!("FLAG: {from}")).logs("FLAG: --once=true").logs("FLAG: --enable-dsr=true");
+}
+
+#[test]
+fn a_node_that_the_files_lack_is_named() {
+    let (from, hns) = (cluster_flag("mixed-l2bridge"), host_flag("mixed-l2bridge"));
+    hnsproxy(&["plan", &from, &hns, "--hostname-override=elsewhere"]).expect(2).logs("elsewhere");
 }

@@ -31,8 +31,14 @@ fn state_names_hns_and_the_frontends() {
 fn plan_names_each_step_with_its_reason() {
     let (from, hns) = boutique();
     let text = hnsproxy(&["plan", &from, &hns]).expect(2).stdout;
-    let step = "create load balancer 10.96.0.10:53/UDP with 2 backends\n    reason: it is missing in HNS";
-    assert!(text.contains(step), "{text}");
+    for part in [
+        "\n22 load balancers to create; ",
+        " Services\n",
+        "\nService kube-system/kube-dns:\n",
+        "\n  create load balancer 10.96.0.10:53/UDP with 2 backends: it is missing in HNS\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
 }
 
 #[test]
@@ -67,4 +73,19 @@ fn state_does_not_call_load_balancers_foreign_since_it_reads_no_cluster() {
     hnsproxy(&["run", &boutique().0, &hns.flag(), "--once"]).expect(0);
     let table = hnsproxy(&["state", &hns.flag()]).expect(0).stdout;
     assert!(!table.contains("foreign") && !table.contains("SERVICE"), "{table}");
+}
+
+#[test]
+fn tables_are_whole_in_pipes() {
+    let (from, hns) = boutique();
+    let table = hnsproxy(&["run", &from, &hns, "--once", "--enable-dsr", "--forward-healthcheck-vip"]).expect(0).stdout;
+    assert!(!table.contains("..."), "{table}");
+}
+
+#[test]
+fn the_version_has_the_version_of_kubernetes_features_and_target() {
+    let table = hnsproxy(&["version"]).expect(0).stdout;
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(lines.next().unwrap(), ["VERSION", "KUBERNETES", "FEATURES", "TARGET"]);
+    assert_eq!(lines.next().unwrap()[..2], [env!("CARGO_PKG_VERSION"), "v1.36.2"]);
 }

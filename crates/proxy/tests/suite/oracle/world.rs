@@ -188,7 +188,6 @@ impl World {
         state.witness.cluster.clone_from(&self.cluster);
         state.witness.facts.clone_from(&self.facts);
         state.witness.frontends = wanted::frontends(&self.cluster, &self.facts);
-        state.witness.now = self.now;
     }
 
     pub(super) fn step(&mut self, number: u64) {
@@ -253,6 +252,7 @@ impl World {
     /// Runs, perhaps until a change of the cluster or a shutdown interrupts it.
     fn drive(&mut self) {
         let mut state = self.hns.state();
+        state.witness.now = self.now;
         state.witness.begin_run(self.interrupted);
         let interruption = [None, None, None, None, Some(Interruption::Change), Some(Interruption::Shutdown)];
         let interruption = if state.armed { interruption[state.random.index(6)] } else { None };

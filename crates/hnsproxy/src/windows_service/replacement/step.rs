@@ -1,0 +1,47 @@
+//! The steps that replace the program of a service, or put it back.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) enum Step {
+    /// Copies the program to a file beside it, and compares the hashes.
+    KeepOriginal,
+    /// The same before an upgrade, where the original is kept already.
+    KeepPrevious,
+    /// Copies this program beside the other one, and compares the hashes.
+    Stage,
+    Stop,
+    /// Renames the staged copy to the program. The program always exists as a whole.
+    Swap,
+    Start,
+    AwaitReady,
+    /// The replacement is complete.
+    Complete,
+    /// Renames a copy of the original to the program.
+    PutBackOriginal,
+    /// The same with the program before an upgrade.
+    PutBackPrevious,
+    /// Removes the kept files and the record.
+    Forget,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeepOriginal => "keep the original program beside it",
+            Self::KeepPrevious => "keep the program of before the upgrade beside it",
+            Self::Stage => "copy this program beside it",
+            Self::Stop => "stop the service",
+            Self::Swap => "put this program in its place",
+            Self::Start => "start the service",
+            Self::AwaitReady => "wait for /readyz",
+            Self::Complete => "mark the replacement as complete",
+            Self::PutBackOriginal => "put the original program back",
+            Self::PutBackPrevious => "put the program of before the upgrade back",
+            Self::Forget => "remove the kept files",
+        })
+    }
+}
