@@ -14,7 +14,7 @@ Examples:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP
   The same on another computer, with a dump of the node:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP --hns emulated:logs/
-  The same, by what the hnsproxy that runs on this node has observed:
+  The same, from what the hnsproxy that runs on this node has observed:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP --debug-address
 
 Exit codes: 0 explained, also if the packet would be lost; 1 error.";
@@ -33,7 +33,7 @@ pub struct ExplainPacketArgs {
     pub to: To,
     /// Ask the hnsproxy that runs at this address, instead of HNS.
     ///
-    /// Its --metrics-bind-address; without a value, 127.0.0.1:10249. It answers by what it has observed in HNS.
+    /// Its --metrics-bind-address; without a value, 127.0.0.1:10249. It answers from what it has observed in HNS.
     #[arg(
         long,
         value_name = "IP:PORT",
