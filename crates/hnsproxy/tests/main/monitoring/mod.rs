@@ -1,6 +1,8 @@
-//! The alert rules and dashboards of `deploy/monitoring`.
+//! The alert rules and dashboards of `deploy/monitoring`, and the queries of others for kube-proxy, on real Prometheus programs.
 
 mod files;
+mod kube_proxy;
+mod live;
 mod prometheus;
 mod queries;
 
