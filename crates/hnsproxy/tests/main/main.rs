@@ -17,6 +17,8 @@ mod hns;
 mod live;
 mod log_file;
 mod messages;
+#[cfg(unix)]
+mod monitoring;
 mod networks;
 mod packets;
 mod probe;
