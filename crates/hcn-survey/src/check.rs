@@ -59,7 +59,7 @@ checks! {
     ReferencedEndpoint: "an endpoint that is a backend can be deleted, and then its load balancer";
     DeleteNetwork: "deleting a network deletes its endpoints, and load balancers without other backends";
     V1Deletion: "deleting a load balancer through v1 deletes it in v2";
-    InvalidJson: "creating a load balancer by settings that are not JSON";
+    InvalidJson: "creating a load balancer with settings that are not JSON";
     UnknownMemberOfNamespace: "creating a namespace with an unknown member";
     LocalAddress: "creating a local endpoint with the address of another";
     LocalAddressOfRemote: "creating a local endpoint with the address of a remote one";

@@ -1,5 +1,5 @@
-//! The questions to a Host Networking Service, what is known of the answers of each version, and the document with the answers of one service.
-//! `hnsproxy probe` and the conformance suite ask; `hnsproxy emulator --like` reads the document.
+//! The checks of a Host Networking Service, the expected answers of each version, and the survey: the document with the answers of one service.
+//! `hnsproxy probe` and the conformance suite write a survey; `hnsproxy emulator --like` reads it.
 #![forbid(unsafe_code)]
 
 mod check;

@@ -32,7 +32,7 @@ pub enum CommandError {
     /// The message of kube-proxy on Windows.
     #[error("--init-only is implemented only on Linux")]
     InitOnly,
-    /// A flag of kube-proxy that asks for something else than the command does.
+    /// A flag that requests a change, in a command that changes nothing.
     #[error("{0} has an effect only in `hnsproxy run`; remove it, or use `hnsproxy run`")]
     OnlyRun(&'static str),
     #[error(transparent)]

@@ -33,11 +33,11 @@ pub enum ReserveError {
     },
     #[error("folder {} not found: host-local has reserved no address in the network yet", .0.display())]
     NoFolder(PathBuf),
-    #[error("folder {} has no reservation of hnsproxy, which hnsproxy run makes", .0.display())]
+    #[error("folder {} has no reservation for the source VIP; hnsproxy run makes one", .0.display())]
     ReadOnly(PathBuf),
     #[error("no free address in {0}")]
     Full(String),
-    #[error("the folder of host-local is not known; set --host-local-dir")]
+    #[error("unknown folder of host-local; set --host-local-dir")]
     Unknown,
 }
 
@@ -45,7 +45,7 @@ pub enum ReserveError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostLocal {
     folder: Option<PathBuf>,
-    /// Whether the operator named the folder, and so said that host-local reserves the addresses of pods.
+    /// Whether the operator has named the folder, which confirms that host-local reserves the addresses of pods.
     is_configured: bool,
     /// Whether only what is reserved may be used.
     is_read_only: bool,
@@ -70,7 +70,7 @@ impl HostLocal {
     }
 
     /// The address that is reserved for the source VIP in a network. If there is none, reserves the last free address of its first subnet.
-    /// `is_taken` says of an address whether an endpoint other than that of the source VIP has it.
+    /// `is_taken` returns whether an endpoint other than that of the source VIP has an address.
     ///
     /// # Errors
     /// If no address can be reserved.
@@ -142,7 +142,7 @@ fn addresses_of(folder: &Path, owner: &str) -> io::Result<Vec<IpAddr>> {
         // `lock` and `last_reserved_ip.0` are no addresses.
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Ok(address) = name.replace('_', ":").parse::<IpAddr>() else { continue };
-        // A pod may end now, and others cannot be read by everyone.
+        // The file of a pod that ends now is removed, and some files may not be readable.
         let content = fs::read_to_string(&path).unwrap_or_default();
         if content.lines().next().map(str::trim) == Some(owner) {
             addresses.push(address);
@@ -174,7 +174,7 @@ fn file(folder: &Path, address: IpAddr) -> PathBuf {
     folder.join(if cfg!(windows) { name.replace(':', "_") } else { name })
 }
 
-/// The addresses of hosts in a subnet from its end on, where host-local comes last: it counts up from the start.
+/// The host addresses of a subnet, the last one first: host-local gives out addresses in ascending order.
 fn from_the_end(subnet: IpNet) -> impl Iterator<Item = IpAddr> {
     let (first, last) = (bits(subnet.network()), bits(subnet.broadcast()));
     let is_ipv4 = subnet.addr().is_ipv4();

@@ -13,6 +13,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The explanation of a Service with thousands of backends is below 2 MiB.
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 
+/// The characters of a reason that are shown: another program may have sent it.
+const MAX_REASON: usize = 200;
+
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error("connection failed")]
@@ -24,6 +27,9 @@ pub enum RequestError {
         /// The status line.
         status: String,
     },
+    /// With the reason that the server gives.
+    #[error("hnsproxy cannot answer now: {0}")]
+    Unavailable(String),
     #[error("invalid response")]
     InvalidResponse(#[from] serde_json::Error),
 }
@@ -52,8 +58,14 @@ fn parse<T: DeserializeOwned>(response: &[u8]) -> Result<Option<T>, RequestError
         Some("200") => Ok(Some(serde_json::from_slice(body.trim_ascii())?)),
         // A server without this path answers 404 too, but without JSON.
         Some("404") if is_json => Ok(None),
+        Some("503") => Err(RequestError::Unavailable(first_line(body))),
         Some(_) => Err(RequestError::Status { status }),
     }
+}
+
+fn first_line(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body.trim_ascii());
+    text.lines().next().unwrap_or("no reason given").chars().take(MAX_REASON).collect()
 }
 
 #[cfg(test)]
@@ -76,5 +88,9 @@ mod tests {
         assert!(parsed("220 smtp\r\n\r\n").unwrap_err().contains("not HTTP"));
         assert!(parsed("HTTP/1.1 404 Not Found\r\n\r\n404 page not found").unwrap_err().contains("404 Not Found"));
         assert!(parsed("HTTP/1.1 200 OK\r\n\r\nok").unwrap_err().contains("invalid response"));
+        for (body, reason) in [("busy\nmore", "busy"), ("", "no reason given")] {
+            let expected = format!("hnsproxy cannot answer now: {reason}");
+            assert_eq!(parsed(&format!("HTTP/1.1 503 Service Unavailable\r\n\r\n{body}")), Err(expected));
+        }
     }
 }

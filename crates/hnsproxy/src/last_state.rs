@@ -1,5 +1,5 @@
-//! What hnsproxy had in HNS when it was last in sync, in a small file beside the instance lock. A start that finds none of its load
-//! balancers, but its endpoints, shows that another program has removed the load balancers: start scripts of kube-proxy do.
+//! What hnsproxy had in HNS when it was last in sync, in a small file beside the instance lock. If a start finds its endpoints but
+//! none of its load balancers, another program, such as a start script of kube-proxy, has removed them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -86,8 +86,8 @@ impl StateFile {
         removed(&last, found())
     }
 
-    /// Records what HNS has, None unless it is in sync, at most once in [`INTERVAL`], and only if the numbers have changed. A file that cannot be
-    /// written is left: nothing but the comparison of the next start needs it.
+    /// Records what HNS has, at most once in [`INTERVAL`], and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
+    /// the file cannot be written, only the comparison at the next start is missing.
     pub fn confirm(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
         let Some(path) = &self.path else { return };
         if self.counted.is_some_and(|counted| now.saturating_sub(counted) < INTERVAL) {

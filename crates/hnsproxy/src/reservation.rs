@@ -13,7 +13,7 @@ use crate::host_local::HostLocal;
 pub struct Reservations {
     /// `None`: nothing is reserved.
     host_local: Option<HostLocal>,
-    /// The source VIP for which everything else was released.
+    /// The source VIP when the other addresses were last released.
     released_for: Option<Option<IpAddr>>,
 }
 
@@ -22,7 +22,7 @@ impl Reservations {
         Self { host_local: Some(host_local), released_for: None }
     }
 
-    /// Reserves the source VIP that an audit has requested. Returns whether it was: the audit has to be repeated then.
+    /// Reserves the source VIP that an audit has requested. Returns whether it was reserved: the audit must be repeated then.
     pub fn answer(&mut self, reconciler: &mut Reconciler) -> bool {
         let (Some(request), Some(host_local)) = (reconciler.source_vip_request(), &self.host_local) else {
             return false;

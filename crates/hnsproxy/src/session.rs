@@ -237,7 +237,7 @@ impl Session {
             if self.reservations.answer(&mut self.reconciler) {
                 return self.audit().map(|()| false);
             }
-            // It says now why no address was reserved.
+            // `source_vip_absent` now has the reason why no address was reserved.
             self.reconciler.source_vip_absent().into_iter().for_each(|now| absent.clone_from(now));
         }
         result.map(|found| found.paused)

@@ -21,7 +21,7 @@ pub struct ForeignWriter {
 /// Losses of most objects at once, without a restart of HNS that this process noticed. The numbers are those of the time when that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error(
-    "most HNS objects of hnsproxy were deleted {times} times in {} s, and HNS was never seen to restart; stop the program that deletes them, \
+    "most HNS objects of hnsproxy were deleted {times} times in {} s, and no restart of HNS was detected; stop the program that deletes them, \
      for example a script with Remove-HnsPolicyList, or find out why HNS loses them",
     within.as_secs()
 )]

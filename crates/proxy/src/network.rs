@@ -194,7 +194,7 @@ pub enum HostCondition {
     /// Another program keeps writing objects of hnsproxy.
     #[error("{0}")]
     ForeignWriter(ForeignWriter),
-    /// Most objects are lost again and again, but rarely.
+    /// Most objects are lost repeatedly, but not often enough to be contended.
     #[error("{0}")]
     RepeatedLoss(RepeatedLoss),
     /// A document of HNS is invalid.

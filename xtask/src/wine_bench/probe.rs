@@ -19,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(60);
 const PROBE: [&str; 3] = ["probe", "-o=json", "--network-name=cbr0"];
 const WRITE: [&str; 3] = ["--write", "--yes", "--samples=1"];
 
-/// Probes an HNS of a build, without and with writes, and removes what a probe has left that is killed at a write, counted from 1.
+/// Probes an HNS of a build, without and with writes, and removes what is left by a probe that was killed at the given write (counted from 1).
 pub(super) fn leaves_nothing(
     recording: &Recording,
     build: &Build,

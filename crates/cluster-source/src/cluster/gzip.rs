@@ -23,7 +23,7 @@ impl Default for Gunzip {
 }
 
 impl Gunzip {
-    /// Adds a chunk of the body. Valid once [`next`](Self::next) has returned all of the previous one.
+    /// Adds a chunk of the body. Call it only after [`next`](Self::next) has returned all of the previous chunk.
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.compressed = chunk;
     }

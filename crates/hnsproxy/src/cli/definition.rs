@@ -99,7 +99,7 @@ fn with_levels_of_help(command: Command, main: &[&str]) -> Command {
     command.arg(help)
 }
 
-/// Without headers, but with them in a file.
+/// Log lines have no headers, except in a file.
 fn with_short_log(command: Command) -> Command {
     let command = command.mut_args(|arg| match arg.get_id().as_str() {
         "log_style" => arg

@@ -1,8 +1,8 @@
-//! Hints on arguments that a shell or an installer should have changed before the program got them.
+//! Hints about arguments with quotes or variables that a shell or an installer should have removed or expanded.
 
 use std::ffi::OsString;
 
-/// A hint for each value that begins and ends with a quote, or has the name of a variable in place of its value.
+/// A hint for each value that begins and ends with a quote, or contains a variable that was not expanded.
 pub(super) fn hints(arguments: &[OsString]) -> Vec<String> {
     let mut hints = Vec::new();
     let mut flag = None;
@@ -20,7 +20,7 @@ pub(super) fn hints(arguments: &[OsString]) -> Vec<String> {
             hints.push(format!("the {} begins and ends with a quote, which is part of it; remove the quotes", what()));
         }
         if let Some(variable) = variable(value) {
-            hints.push(format!("the {} has {variable}, which was not replaced by the value of the variable", what()));
+            hints.push(format!("the {} contains {variable}, a variable that was not expanded", what()));
         }
     }
     hints
@@ -62,8 +62,7 @@ mod tests {
 
     #[test]
     fn variables_should_have_been_replaced() {
-        let hint =
-            |what, variable| format!("the {what} has {variable}, which was not replaced by the value of the variable");
+        let hint = |what, variable| format!("the {what} contains {variable}, a variable that was not expanded");
         assert_eq!(of(&["--hostname-override=$(NODE_NAME)"]), [hint("value of --hostname-override", "$(NODE_NAME)")]);
         assert_eq!(of(&["--kubeconfig", r"%KUBE%\config"]), [hint("value of --kubeconfig", "%KUBE%")]);
         assert_eq!(

@@ -97,7 +97,7 @@ pub enum Command {
     /// For --hns tcp://HOST:PORT and for the stand-in DLLs. It is not a real HNS.
     #[command(after_long_help = COMMAND_EXIT_CODES)]
     Emulator(EmulatorArgs),
-    /// Install hnsproxy as a Windows service, or put it in the place of kube-proxy.
+    /// Install hnsproxy as a Windows service, or replace kube-proxy with it.
     Service(ServiceArgs),
     /// Show the versions of hnsproxy and of the kube-proxy that it replaces.
     ///
@@ -185,7 +185,7 @@ pub struct ProxyArgs {
     pub node_ip_as_source_vip: bool,
     /// The folder of the reservations of host-local IPAM (its `dataDir`).
     ///
-    /// In it, --source-vip=auto reserves an address if no endpoint has the source VIP. Default on Windows: C:\\var\\lib\\cni\\networks, if it
+    /// --source-vip=auto reserves an address there if no endpoint has the source VIP. Default on Windows: C:\\var\\lib\\cni\\networks, if it
     /// has a folder of the network.
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub host_local_dir: Option<PathBuf>,
@@ -221,7 +221,7 @@ pub struct StateArgs {
 pub enum Explain {
     /// Explain a Service: its frontends, backends and pending changes.
     ///
-    /// Each backend with the reason why it serves or not, and the desired and the observed load balancers.
+    /// Shows each backend with the reason why it serves or not, and the desired and the observed load balancers.
     #[command(visible_alias = "service", after_long_help = EXPLAIN_EXAMPLES)]
     Svc(ExplainSvcArgs),
     /// Explain what would happen to the first packet from a client to a frontend.

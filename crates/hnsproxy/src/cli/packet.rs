@@ -14,7 +14,7 @@ Examples:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP
   The same on another computer, with a dump of the node:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP --hns emulated:logs/
-  The same, by what the hnsproxy that runs on this node has observed:
+  The same, from what the hnsproxy that runs on this node has observed:
     hnsproxy explain packet --from 10.244.1.11 --to 10.96.0.10:80/TCP --debug-address
 
 Exit codes: 0 explained, also if the packet would be lost; 1 error.";
@@ -31,8 +31,9 @@ pub struct ExplainPacketArgs {
     /// A cluster IP, an external IP, or an address of the node with a node port.
     #[arg(long, value_name = "VIP:PORT/PROTOCOL")]
     pub to: To,
-    /// Ask the hnsproxy that runs with this --metrics-bind-address, by 127.0.0.1:10249 without a value, instead of HNS. It answers by what it has
-    /// observed in HNS.
+    /// Ask the hnsproxy that runs at this address, instead of HNS.
+    ///
+    /// Its --metrics-bind-address; without a value, 127.0.0.1:10249. It answers from what it has observed in HNS.
     #[arg(
         long,
         value_name = "IP:PORT",
@@ -59,6 +60,6 @@ pub struct ExplainPacketArgs {
     /// The name of the HNS endpoint of the host.
     ///
     /// Packets from its address count as those of the node.
-    #[arg(long, value_name = "NAME", default_value = "cbr0")]
+    #[arg(long, value_name = "NAME", default_value = "cbr0", hide_short_help = true)]
     pub root_hnsendpoint_name: String,
 }

@@ -19,10 +19,10 @@ Examples:
     sc.exe start kube-proxy
   Stop and uninstall it; HNS keeps its state:
     hnsproxy service uninstall
-  Put hnsproxy in the place of an installed kube-proxy; show the steps first:
+  Replace an installed kube-proxy with hnsproxy; show the steps first:
     hnsproxy service replace --dry-run
     hnsproxy service replace
-  Go back:
+  Restore kube-proxy:
     hnsproxy service restore
 
 Exit codes: 0 done; 1 error.";
@@ -44,9 +44,10 @@ pub enum ServiceCommand {
     /// Stop and delete the service. HNS keeps its state.
     #[command(after_long_help = EXAMPLES)]
     Uninstall(UninstallArgs),
-    /// Put this program in the place of kube-proxy's.
+    /// Replace the program of kube-proxy with this one.
     ///
-    /// With the service and its arguments as they are. Waits for /readyz, and rolls back without it. An hnsproxy there is upgraded.
+    /// The service and its arguments stay as they are. Waits for /readyz, and rolls back if it does not answer 200. Upgrades an hnsproxy
+    /// that the service already runs.
     #[command(after_long_help = EXAMPLES)]
     Replace(ReplaceArgs),
     /// Put the original program of the service back.

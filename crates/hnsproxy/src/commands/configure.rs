@@ -32,10 +32,10 @@ pub(super) fn run(
     }
 }
 
-/// Runs a command that changes nothing, whatever the flags of kube-proxy ask for.
+/// Runs a command that changes nothing.
 ///
 /// # Errors
-/// If they ask for something else than to run.
+/// If a flag of kube-proxy requests another action, such as `--cleanup`.
 pub(super) fn read_only(
     args: &ProxyArgs,
     command: impl FnOnce(&Config) -> Result<u8, CommandError>,
@@ -49,7 +49,7 @@ pub(super) fn read_only(
     }
 }
 
-/// Reads the configuration, and starts the log. None if the version was asked for, and is printed.
+/// Reads the configuration, and starts the log. None if `--version` is given; the version is printed then.
 fn start(args: &ProxyArgs) -> Result<Option<Config>, CommandError> {
     if let Some(version) = args.kube_proxy.version_to_print() {
         output::text(&version)?;

@@ -16,6 +16,7 @@ mod service;
 mod state;
 mod version;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -57,6 +58,10 @@ pub fn main(cli: &Cli) -> ExitCode {
         // A command that failed before it started its log is logged all the same.
         log::start(&LogArgs::of_output(cli.log_output()));
         tracing::error!("{}", error_chain(&error));
+        if log::file_status().is_some() {
+            // Whoever started the command sees standard error, not the log file.
+            let _ = writeln!(std::io::stderr(), "error: {}", error_chain(&error));
+        }
         exit_code(&error)
     }))
 }
@@ -111,7 +116,7 @@ fn run(args: &RunArgs) -> Result<u8, CommandError> {
         return configured(&Shutdown::on_signals()?);
     }
     windows_service::run(|shutdown| {
-        // The event log also has what the log file lacks if it cannot be opened.
+        // The event log shows the start and an error even if the log file cannot be opened.
         event_log::report(Level::Information, &format!("hnsproxy {} started", env!("CARGO_PKG_VERSION")));
         let result = configured(shutdown);
         let code = result.as_ref().map_or_else(exit_code, |code| *code);

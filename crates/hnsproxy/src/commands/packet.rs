@@ -27,7 +27,7 @@ fn from_process(question: &Question, address: SocketAddr) -> Result<PacketExplan
     let failed =
         |source| CommandError::Query { address, source, instead: "leave it out to read HNS without that process" };
     let explanation = get_json(address, &format!("/debug/packet?{}", question.to_query())).map_err(failed)?;
-    // The page never answers so: it is that of another program.
+    // This version never answers 404 here, so an earlier version or another program listens at this address.
     let not_found = || failed(RequestError::Status { status: "404 Not Found".to_owned() });
     let mut explanation: PacketExplanation = explanation.ok_or_else(not_found)?;
     explanation.description = format!("hnsproxy at {address}, {}", explanation.description);

@@ -36,7 +36,7 @@ fn target(args: &TargetArgs) -> Target {
 /// The flags whose values are paths.
 const PATH_FLAGS: [&str; 6] = ["--config", "--from", "--kubeconfig", "--log-dir", "--log-file", "--save-hns"];
 
-/// Parses the command line of the service, too, so that a mistake in it shows now and not at the start of the system. The texts are
+/// Also parses the command line of the service, so that a mistake is reported now and not when the system starts. The strings are
 /// warnings.
 fn definition(args: &InstallArgs) -> Result<(ServiceDefinition, Vec<String>), CommandError> {
     let mut arguments = args.arguments.clone();
@@ -53,7 +53,7 @@ fn definition(args: &InstallArgs) -> Result<(ServiceDefinition, Vec<String>), Co
     Ok((ServiceDefinition { name: args.name.clone(), display_name: args.display_name(), arguments }, warnings))
 }
 
-/// What of the arguments works at a prompt, and not in a service.
+/// Warnings about arguments that work at a prompt, but not in a service.
 fn warnings(run: &RunArgs, arguments: &[OsString]) -> Vec<String> {
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut warnings = Vec::new();

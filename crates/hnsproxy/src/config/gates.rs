@@ -60,8 +60,8 @@ gates! {
     WatchListClient: Beta, "Requests streaming lists, and pages where the API server does not support streams";
     WinDSR: Locked, "Allows --enable-dsr";
     WinOverlay: Locked, "Allows overlay networks";
-    WindowsCPUAndMemoryAffinity: Beta, "No effect; the kubelet's, in lists of gates that it shares with kube-proxy";
-    WindowsHostNetwork: Alpha, "No effect; was the kubelet's until 1.38";
+    WindowsCPUAndMemoryAffinity: Beta, "No effect; a gate of the kubelet, in lists that it shares with kube-proxy";
+    WindowsHostNetwork: Alpha, "No effect; a gate of the kubelet until 1.38";
 }
 
 /// Which feature gates are on.

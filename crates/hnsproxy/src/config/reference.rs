@@ -48,8 +48,8 @@ const TAIL: &str = "
 `--source-vip=auto` needs no script of an installer. On an overlay network, hnsproxy uses the address of the endpoint `Calico_ep` or `VIPEndpoint`, if the
 network has one of them. Otherwise it uses an address that host-local does not give to pods:
 
-- host-local, the IPAM plugin of flannel and others, has a folder for each network, `C:\\var\\lib\\cni\\networks\\NETWORK`, and in it a file for each address that is in
-  use. It creates a file exclusively, so whoever creates it first has the address. hnsproxy does the same, with the container id `hnsproxy-source-vip`.
+- host-local, the IPAM plugin of flannel and others, keeps a file for each address in use, in a folder for each network, `C:\\var\\lib\\cni\\networks\\NETWORK`.
+  It creates a file exclusively, so the first process that creates it gets the address. hnsproxy does the same, with the container id `hnsproxy-source-vip`.
 - hnsproxy reserves the last address of the subnet that has no file, and that no endpoint of the network has. It creates its endpoint, as for an address
   in `--source-vip`.
 - The file stays, so the address is the same after restarts of the process and of the node. hnsproxy also uses the reservation that a start script of
@@ -58,7 +58,7 @@ network has one of them. Otherwise it uses an address that host-local does not g
 - The file is removed when HNS no longer has the address: after another source VIP is in effect, or by `--cleanup`. The reservation of a script is never
   removed.
 - Without the folder of the network, hnsproxy reserves nothing and waits (`SourceVIPAbsent`): another IPAM would not see the reservation. host-local creates
-  the folder with the first pod. `--host-local-dir DIR` names another folder, its `dataDir`, and says that host-local is the IPAM: hnsproxy then
+  the folder with the first pod. `--host-local-dir DIR` sets another folder, the `dataDir` of host-local, and confirms that host-local is the IPAM: hnsproxy then
   creates the folder of the network.
 - `hnsproxy plan` and `explain` use a reservation, and make none.
 ";

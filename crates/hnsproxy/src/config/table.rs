@@ -179,7 +179,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Text,
         "",
         Works,
-        "The source address of translated traffic: an address, endpoint:NAME[,NAME] or auto; endpoint is the address of the first of these HNS endpoints that the network has, auto stands for endpoint:Calico_ep,VIPEndpoint, else a reserved address; required for overlay networks",
+        "The source address of translated traffic: an address, endpoint:NAME[,NAME] or auto; endpoint takes the address of the first of these HNS endpoints that the network has; auto uses Calico_ep or VIPEndpoint, else a reserved address; required for overlay networks",
     ),
     row("enable-dsr", "winkernel.enableDSR", Bool, "", Works, "Direct server return for cluster IPs"),
     row(

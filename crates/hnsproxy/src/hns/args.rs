@@ -34,7 +34,7 @@ impl HnsArgs {
         self.hns.as_ref().unwrap_or(&DEFAULT)
     }
 
-    /// Whether HNS is emulated without having been chosen.
+    /// Whether HNS is emulated because `--hns` is missing.
     #[cfg(feature = "emulator")]
     pub(super) fn is_emulated_by_default(&self) -> bool {
         self.hns.is_none() && DEFAULT != HnsChoice::Windows

@@ -14,7 +14,7 @@ the names, types, labels and buckets of kube-proxy. A metric with labels appears
 - kube-proxy on Windows registers `kubeproxy_network_programming_duration_seconds` and
   `kubeproxy_sync_proxy_rules_no_local_endpoints_total`, but never sets them. hnsproxy sets both. The first one starts at the time that the
   EndpointSlice controller writes into an EndpointSlice.
-- `lb_type` of the failures of load balancers is `clusterip` or `nodeport` where the Service was deleted before its load balancer.
+- If a Service was deleted before its load balancer, `lb_type` of a failure is `clusterip` or `nodeport`.
 - Metrics that only Go programs have are missing (`go_*`, `workqueue_*`, metrics of the registry and of leader election). So are the
   `rest_client_*` metrics of sizes, retries, DNS, transport and plugins.
 

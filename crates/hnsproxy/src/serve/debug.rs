@@ -67,7 +67,7 @@ pub(super) async fn packet(State(shared): State<Arc<Shared>>, RawQuery(query): R
 async fn packet_explanation(shared: &Shared, question: Question) -> Result<PacketExplanation, &'static str> {
     let permit = permit(shared)?;
     let observation = ask(shared, ExplainRequest::Observation).await??;
-    // With thousands of load balancers this takes a second, in which other pages have to answer, and the control loop to program. It goes on if the
+    // With thousands of load balancers this takes about a second. Other pages and the control loop must not wait for it. It continues if the
     // client disconnects, so it keeps the permit.
     let explained = tokio::task::spawn_blocking(move || {
         let _permit = permit;

@@ -54,7 +54,7 @@ pub(super) struct LocalNode {
     /// When the source first answered, even that there is no such Node.
     answered: Option<Duration>,
     node: Option<Node>,
-    /// Whether the source has the Node no more.
+    /// Whether the source no longer has the Node.
     is_deleted: bool,
     /// The pod CIDRs when HNS could first be programmed.
     initial_pod_cidrs: Option<Vec<String>>,
@@ -74,7 +74,7 @@ impl LocalNode {
         self.node.as_ref()
     }
 
-    /// Whether the Node was there, and is not any more.
+    /// Whether the Node existed, and the source no longer has it.
     pub(super) fn is_deleted(&self) -> bool {
         self.is_deleted
     }

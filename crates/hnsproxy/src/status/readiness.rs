@@ -68,7 +68,7 @@ pub fn not_ready(status: &Status, Lateness { silent_watch, overdue, pending }: L
     if let Some(what) = &status.waiting_for_node {
         inputs.push(NotReady { reason: "NodeIncomplete", message: format!("waiting for {what}") });
     }
-    // Without a Node, the node is no part of the cluster, although HNS stays as it is: the kubelet may create the Node again.
+    // Without its Node, the node is not part of the cluster. HNS stays as it is, since the kubelet may create the Node again.
     if let Some(name) = &status.deleted_node {
         let message = format!("Node {name}: deleted; its addresses and zone are used until it is created again");
         inputs.push(NotReady { reason: "NodeDeleted", message });

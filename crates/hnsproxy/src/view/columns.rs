@@ -17,8 +17,8 @@ pub enum Layout {
     Wide,
 }
 
-/// Rows below a header. Columns are shortened to the width of the layout, the last one first, without the first ones that name the object. What
-/// still does not fit is cut off.
+/// Rows below a header. Columns are shortened to the width of the layout, the last one first; the first `naming` columns, which name the object,
+/// are not. What still does not fit is cut off.
 pub fn columns<'a, Cells: IntoIterator<Item = String>>(
     layout: Layout,
     naming: usize,

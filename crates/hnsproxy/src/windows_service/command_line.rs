@@ -13,8 +13,8 @@ pub(super) struct CommandLine {
 }
 
 impl CommandLine {
-    /// Parses the `ImagePath` of a service. Without quotes, a path with spaces is ambiguous: Windows takes the shortest beginning that
-    /// is a file, and so does this.
+    /// Parses the `ImagePath` of a service. Without quotes, a path with spaces is ambiguous: as in Windows, the program is the shortest
+    /// prefix that is a file.
     pub(super) fn parse(line: &str, is_file: impl Fn(&str) -> bool) -> Self {
         let line = line.trim_start();
         let (program, rest) = match line.strip_prefix('"') {
@@ -33,7 +33,7 @@ fn split_unquoted(line: &str, is_file: impl Fn(&str) -> bool) -> (&str, &str) {
         let program = split(**end).0.trim_start_matches(NT_PREFIX);
         is_file(program) || is_file(&format!("{program}.exe"))
     };
-    // Of a program that does not exist, the first name that ends as one does.
+    // If no file exists, the program ends at the first `.exe`.
     let named = |end: &&usize| split(**end).0.to_ascii_lowercase().ends_with(".exe");
     let end = ends.iter().find(exists).or_else(|| ends.iter().find(named)).or_else(|| ends.first());
     split(end.copied().unwrap_or(line.len()))

@@ -1,8 +1,8 @@
 //! hnsproxy as a Windows service: the protocol with the service control manager (SCM), and the installation.
 //!
 //! [`run`] answers each control of the SCM in order, reports progress while the process shuts down, and reports *stopped* with its exit code
-//! at the end. [`install`] and [`uninstall`] print each change that they make. [`replace`] puts this program in the place of kube-proxy,
-//! [`restore`] goes back, and [`status`] shows which of them runs.
+//! at the end. [`install`] and [`uninstall`] print each change that they make. [`replace`] replaces the program of kube-proxy with this one,
+//! [`restore`] restores it, and [`status`] shows which of them runs.
 
 mod command_line;
 pub mod event_log;
@@ -53,7 +53,7 @@ pub enum ServiceError {
         "service {name} runs {command_line}, not this program; nothing was deleted (delete it with sc.exe delete {name})"
     )]
     Foreign { name: String, command_line: String },
-    #[error("service {0} has the program of kube-proxy kept beside it; run `hnsproxy service restore` instead")]
+    #[error("cannot delete service {0}: the original kube-proxy is kept; run `hnsproxy service restore` instead")]
     Replaced(String),
     #[error(
         "service {name} runs {command_line}, which is neither kube-proxy nor hnsproxy; nothing was changed; \
@@ -64,7 +64,7 @@ pub enum ServiceError {
     SeveralPrograms { name: String, programs: String },
     #[error("several services exist: {0}; choose one with --name")]
     SeveralServices(String),
-    #[error("nothing to restore for service {name}: no program is kept beside the one that it runs, {runs}")]
+    #[error("nothing to restore for service {name}: it runs {runs}, and no original program is kept")]
     NothingToRestore { name: String, runs: String },
     #[error(transparent)]
     Replace(#[from] ReplaceError),

@@ -1,4 +1,4 @@
-//! Decides what the program of a service is: kube-proxy, hnsproxy, or another one. The name of the file decides nothing.
+//! Identifies the program of a service: kube-proxy, hnsproxy, or another one. The name of the file does not count.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::fmt;

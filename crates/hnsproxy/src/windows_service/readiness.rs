@@ -18,7 +18,7 @@ pub(super) fn address(flags: &[String]) -> SocketAddr {
         _ => None,
     };
     let mut address = config.map_or(DEFAULT, |config| config.metrics_address);
-    // All addresses of the host: one of them.
+    // An unspecified address stands for all addresses of the host, loopback included.
     match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),

@@ -118,7 +118,7 @@ pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
         return print(&lines);
     }
     if options.dry_run {
-        lines.push(format!("would replace it by {} ({}):", found.own.path, found.own.sha256));
+        lines.push(format!("would replace it with {} ({}):", found.own.path, found.own.sha256));
         lines.extend(replacement.steps().iter().map(|step| format!("  {step}")));
         lines.push(format!("/readyz is expected at {readyz} within {} s", options.timeout.as_secs()));
         return print(&lines);

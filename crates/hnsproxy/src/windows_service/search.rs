@@ -1,5 +1,5 @@
 //! Finds the programs that a service may run as kube-proxy: its own program, that of NSSM, the argument of a service host, or what a start
-//! script names. What they are is decided elsewhere, by their files.
+//! script names. The module `program` identifies them.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
 use std::path::PathBuf;
@@ -129,7 +129,7 @@ impl Search<'_> {
         }
     }
 
-    /// Replaces the variables of a script that are known. Of a path with others, the rest after them is left.
+    /// Replaces the known variables of a script. If others are left, returns the part of the path after the last one.
     fn resolve(&self, word: &str, folder: &str) -> String {
         let mut word = word.to_owned();
         for variable in SCRIPT_FOLDERS {

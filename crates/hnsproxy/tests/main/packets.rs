@@ -10,6 +10,7 @@ use crate::support::http::get;
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
+use crate::support::wait::wait_until;
 
 /// The program in sync on a recording.
 fn in_sync(recording: &str, hns: &Hns) -> Running {
@@ -106,4 +107,17 @@ fn a_page_answers_only_what_is_asked_and_known() {
     with(&[]).expect(0);
     with(&[&hns.flag()]).expect(1);
     with(&["--node-ip=192.168.77.1"]).expect(1);
+}
+
+#[test]
+fn while_an_hns_call_hangs_the_page_says_so() {
+    let hns = Hns::of("mixed-l2bridge");
+    let running = in_sync("mixed-l2bridge", &hns);
+    hns.emulator.hang_nth("HcnEnumerateLoadBalancers", 1);
+    wait_until("an audit to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    let question = "/debug/packet?from=192.0.2.1&to=10.96.0.10:53/UDP";
+    assert_eq!(get(running.metrics, question).unwrap().code, 503);
+    hns.emulator.release();
+    running.wait_until_in_sync();
+    assert_eq!(get(running.metrics, question).unwrap().code, 200);
 }

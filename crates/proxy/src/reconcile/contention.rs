@@ -241,7 +241,7 @@ impl Contention {
         self.histories.is_empty()
     }
 
-    /// Losses of most objects that happen again and again.
+    /// Repeated losses of most objects.
     pub(super) fn repeated_loss(&self) -> Option<&RepeatedLoss> {
         self.losses.repeated()
     }

@@ -1,12 +1,12 @@
-//! Counts losses of most objects at once that no restart of HNS explains. One is probably a restart that nothing shows; several are
-//! probably a script that deletes all load balancers.
+//! Counts losses of most objects at once that no restart of HNS explains. A single one is probably an undetected restart; several
+//! are probably a script that deletes all load balancers.
 
 use std::time::Duration;
 
 use crate::foreign_writer::RepeatedLoss;
 
-/// The shortest time between two losses that both count. A program that deletes everything more often is recognized by its objects; if it
-/// does so less often, repairs at once are no more writes than delayed ones.
+/// The shortest time between two losses that both count. If a program deletes everything more often, the objects become contended; if
+/// less often, delayed repairs would save no writes.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The number of losses that are repeated ones. HNS rarely restarts so often without a notification and without a failed call.
 const REPEATED: usize = 3;

@@ -1,4 +1,4 @@
-//! Finds the source VIP, if the settings name endpoints instead of an address, or takes one that was reserved: after each list of endpoints.
+//! After each list of endpoints, finds the source VIP if the settings name endpoints instead of an address, or uses a reserved address.
 
 use std::net::IpAddr;
 

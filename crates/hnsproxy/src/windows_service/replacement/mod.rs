@@ -69,11 +69,11 @@ pub enum ReplaceError {
     NotReady(Duration),
     #[error("{}: the hash of the copy differs", .0.display())]
     CopyDiffers(PathBuf),
-    #[error("the original {} is missing; install kube-proxy again, then remove {}", original.display(), record.display())]
+    #[error("original {} not found; install kube-proxy again, then remove {}", original.display(), record.display())]
     OriginalMissing { original: PathBuf, record: PathBuf },
-    #[error("the original {} was changed; install kube-proxy again, then remove {}", original.display(), record.display())]
+    #[error("hash of the original {} differs from the recorded one; install kube-proxy again, then remove {}", original.display(), record.display())]
     OriginalDamaged { original: PathBuf, record: PathBuf },
-    #[error("{} was changed by another program since; nothing was put back; if it is kube-proxy, remove {}", program.display(), record.display())]
+    #[error("cannot restore {}: another program has changed it; if it is kube-proxy, remove {}", program.display(), record.display())]
     ProgramChanged { program: PathBuf, record: PathBuf },
     #[error("service {service} was rolled back: {reason}")]
     RolledBack { service: String, reason: String },
@@ -143,14 +143,14 @@ impl<'a> Replacement<'a> {
     /// Carries out all steps. If one fails, goes back to what ran before.
     ///
     /// # Errors
-    /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the way back failed, too.
+    /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the rollback failed, too.
     pub(super) fn run(&mut self) -> Result<(), ReplaceError> {
         for step in self.steps() {
             let Err(error) = self.take(step) else { continue };
             let reason = error_chain(&error);
             let service = self.record.service.clone();
             self.service.say(&format!("failed: {reason}; rolling back"));
-            // The start of the way back is a start of what ran before, which need not be ready.
+            // A rollback starts what ran before, which need not become ready.
             let back = roll_back(step, self.is_upgrade, self.record.was_running);
             return Err(match self.go_back(&back) {
                 Ok(()) => ReplaceError::RolledBack { service, reason },
@@ -162,7 +162,7 @@ impl<'a> Replacement<'a> {
         Ok(())
     }
 
-    /// Carries out steps even if they cannot be recorded: an earlier record leads back, too.
+    /// Carries out steps even if they cannot be recorded: an earlier record is enough for `service restore`.
     fn go_back(&mut self, steps: &[Step]) -> Result<(), ReplaceError> {
         steps.iter().try_for_each(|step| {
             let _ = self.announce(*step);
@@ -266,7 +266,7 @@ impl<'a> Restoration<'a> {
     /// `is_hnsproxy` is whether the program is hnsproxy now.
     ///
     /// # Errors
-    /// If there is no way back.
+    /// If the original cannot be restored.
     pub(super) fn steps(&self, is_hnsproxy: bool) -> Result<Vec<Step>, ReplaceError> {
         let Replacement { service, files, record, .. } = &self.0;
         let found = Found {

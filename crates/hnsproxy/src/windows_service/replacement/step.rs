@@ -31,16 +31,16 @@ pub(in super::super) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::KeepOriginal => "keep the original program beside it",
-            Self::KeepPrevious => "keep the program of before the upgrade beside it",
+            Self::KeepOriginal => "copy the original program to a file beside it",
+            Self::KeepPrevious => "copy the previous program to a file beside it",
             Self::Stage => "copy this program beside it",
             Self::Stop => "stop the service",
-            Self::Swap => "put this program in its place",
+            Self::Swap => "replace the program with this one",
             Self::Start => "start the service",
             Self::AwaitReady => "wait for /readyz",
             Self::Complete => "mark the replacement as complete",
             Self::PutBackOriginal => "put the original program back",
-            Self::PutBackPrevious => "put the program of before the upgrade back",
+            Self::PutBackPrevious => "put the previous program back",
             Self::Forget => "remove the kept files",
         })
     }

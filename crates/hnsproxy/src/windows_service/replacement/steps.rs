@@ -1,16 +1,16 @@
-//! The steps of a replacement and of the way back, as values. Each step can be repeated, and the way back depends only on the files and on
-//! the record, so it works from any step.
+//! The steps of a replacement, a rollback and a restore, as values. Each step can be repeated, and a restore depends only on the files and on
+//! the record, so it works after any step.
 
 use super::record::Record;
 use super::step::Step;
 
-/// The program is copied and staged while the service runs, so that its outage is short. `is_upgrade` is whether the original is kept already.
+/// The program is copied and staged while the service runs, so that it is stopped only briefly. `is_upgrade` is whether the original is kept already.
 pub(in super::super) fn replace(is_upgrade: bool) -> Vec<Step> {
     let keep = if is_upgrade { Step::KeepPrevious } else { Step::KeepOriginal };
     vec![keep, Step::Stage, Step::Stop, Step::Swap, Step::Start, Step::AwaitReady, Step::Complete]
 }
 
-/// After a replacement that failed at a step: back to what ran before.
+/// The steps that bring back what ran before, after a replacement has failed at a step.
 pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Vec<Step> {
     let put_back = if is_upgrade { Step::PutBackPrevious } else { Step::PutBackOriginal };
     let end = if is_upgrade { Step::Complete } else { Step::Forget };
@@ -24,7 +24,7 @@ pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Ve
     }
 }
 
-/// What is found before a way back.
+/// The state before a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Found {
     pub(in super::super) program_sha256: String,
@@ -35,7 +35,7 @@ pub(in super::super) struct Found {
     pub(in super::super) is_hnsproxy: bool,
 }
 
-/// Why there is no way back.
+/// Why the original cannot be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Blocked {
     OriginalMissing,
@@ -44,9 +44,9 @@ pub(in super::super) enum Blocked {
     ProgramChanged,
 }
 
-/// Back to the original, from any step.
+/// The steps that restore the original, after any step of a replacement.
 pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<Step>, Blocked> {
-    // A replacement that was interrupted has changed the state of the service. After one that is complete, a person may have.
+    // An interrupted replacement may have stopped the service. After a complete one, the operator decides whether it runs.
     let starts = if record.step.is_some() { record.was_running } else { found.is_running };
     if found.program_sha256 == record.original.sha256 {
         let start = (starts && !found.is_running).then_some(Step::Start);

@@ -163,7 +163,9 @@ fn commands_that_end_print_errors_without_headers() {
 fn a_log_file_of_a_command_that_ends_has_headers() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("log");
-    hnsproxy(&["state", "--hns=emulated:no-such-file", &format!("--log-file={}", file.display())]).expect(1);
+    let ended =
+        hnsproxy(&["state", "--hns=emulated:no-such-file", &format!("--log-file={}", file.display())]).expect(1);
+    assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains("no-such-file"), "{}", ended.stderr);
     let log = std::fs::read_to_string(file).unwrap();
     assert!(log.starts_with('E') && log.contains("] cannot read no-such-file"), "{log}");
 }
@@ -181,7 +183,7 @@ fn values_with_quotes_and_names_of_variables_get_a_hint() {
     let ended = hnsproxy(&["run", "--config=\"missing.yaml\"", "--hostname-override=$(NODE_NAME)"]).expect(1);
     ended
         .logs("the value of --config begins and ends with a quote")
-        .logs("the value of --hostname-override has $(NODE_NAME), which was not replaced")
+        .logs("the value of --hostname-override contains $(NODE_NAME), a variable that was not expanded")
         .logs("cannot read configuration file");
 }
 
