@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::checks;
 use super::facts::Facts;
 
 /// One question about a node, with what the operator should know about its answer.
@@ -57,24 +56,3 @@ impl Verdict {
         }
     }
 }
-
-/// All checks: what others depend on comes first.
-pub(super) static ALL: &[&Check] = &[
-    &checks::hns::CHECK,
-    &checks::builds::CHECK,
-    &checks::networks::CHECK,
-    &checks::management_address::CHECK,
-    &checks::endpoint_states::CHECK,
-    &checks::addresses::REMOTE_ON_LOCAL,
-    &checks::addresses::DUPLICATE,
-    &checks::references::CHECK,
-    &checks::dsr::CHECK,
-    &checks::source_vip::CHECK,
-    &checks::foreign::CHECK,
-    &checks::process::SECOND_PROXY,
-    &checks::services::DNS,
-    &checks::services::KUBERNETES,
-    &checks::configuration::CHECK,
-    &checks::api_access::CHECK,
-    &checks::process::IN_SYNC,
-];

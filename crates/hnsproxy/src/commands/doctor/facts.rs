@@ -8,6 +8,7 @@ use hcn_survey::HostFacts;
 use proxy::{Explanation, Settings};
 use serde::Deserialize;
 
+use super::port_ranges::PortRanges;
 use crate::config::Note;
 
 /// What a source has, or why it is missing.
@@ -24,9 +25,13 @@ pub(super) struct Facts {
     pub(super) notes: Vec<Note>,
     /// The DNS Services and the Service of the API server that the cluster has.
     pub(super) services: Source<Vec<Explanation>>,
+    /// The node ports of all Services.
+    pub(super) node_ports: Source<BTreeSet<u16>>,
     pub(super) api_server: Source<ApiServerFacts>,
     /// The running hnsproxy.
     pub(super) process: Source<ProcessFacts>,
+    /// The ports that Windows gives to programs, and those that are reserved.
+    pub(super) port_ranges: Source<PortRanges>,
     /// The names of other processes of this host that may be a proxy.
     pub(super) other_proxies: Source<Vec<String>>,
 }
@@ -96,6 +101,19 @@ pub(super) struct ApiServerFacts {
     pub(super) error: Option<String>,
     /// The name of the Node, if the API server does not have it.
     pub(super) missing_node: Option<String>,
+    pub(super) reviews: Source<Vec<Review>>,
+    /// By how many seconds the clock of this host is ahead of that of the API server.
+    pub(super) clock_ahead_seconds: Source<i64>,
+}
+
+/// The answer of the API server to the question whether this user may do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Review {
+    /// `list services`
+    pub(super) action: &'static str,
+    /// Whether hnsproxy cannot work without it.
+    pub(super) required: bool,
+    pub(super) allowed: bool,
 }
 
 /// The part of `/statusz` that checks use.
@@ -157,10 +175,18 @@ pub(super) mod testing {
             settings: missing(),
             notes: Vec::new(),
             services: missing(),
+            node_ports: missing(),
             api_server: missing(),
             process: missing(),
+            port_ranges: missing(),
             other_proxies: missing(),
         }
+    }
+
+    /// An API server that answers, and nothing else is known of it.
+    pub(in crate::commands::doctor) fn api_server() -> ApiServerFacts {
+        let missing = || "not read".to_owned();
+        ApiServerFacts { error: None, missing_node: None, reviews: Err(missing()), clock_ahead_seconds: Err(missing()) }
     }
 
     pub(in crate::commands::doctor) fn hns(

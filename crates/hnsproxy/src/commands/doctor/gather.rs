@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::process::Command;
 use std::sync::Arc;
 
 use cluster_source::{Catalog, error_chain};
@@ -16,7 +17,9 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::super::probe::raw::v1_list;
 use super::super::{read_cluster, unhandled};
+use super::api_server::{self, Answers};
 use super::facts::{ApiServerFacts, Facts, HnsFacts, ProcessFacts, SettingsFacts, Source};
+use super::port_ranges::{self, PortRanges};
 use crate::cli::DoctorArgs;
 use crate::config::Config;
 use crate::environment;
@@ -24,6 +27,7 @@ use crate::hns::{Hns, HnsChoice, objects};
 use crate::host_local::HostLocal;
 use crate::http_client::get_json;
 use crate::session::Session;
+use crate::source;
 
 /// Where hnsproxy serves `/statusz` by default.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10249);
@@ -31,7 +35,7 @@ const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::ne
 pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
     let is_windows = *args.proxy.hns.choice() == HnsChoice::Windows;
     let opened = Hns::open(&args.proxy.hns).map_err(|error| error_chain(&error));
-    let read = opened.as_ref().map(|hns| hns_facts(hns));
+    let read = opened.as_ref().map(hns_facts);
     let (hns, hns_error) = match read {
         Ok(Ok(facts)) => (Ok(facts), None),
         Ok(Err(error)) => (Err("HNS cannot be read".to_owned()), Some(error_chain(&error))),
@@ -42,10 +46,10 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         Err(error) => (Err(error.clone()), Err(error.clone())),
     };
     let settings = opened.clone().and_then(|hns| settings(args, config, &hns));
-    let host = opened.clone().and_then(|hns| {
+    let host = opened.clone().map(|hns| {
         let node = settings.as_ref().ok().zip(catalog.as_ref().ok());
         let node = node.and_then(|(settings, catalog)| catalog.nodes.get(&settings.node_name));
-        Ok(environment::host(config, &args.proxy, &hns, node.map(|node| &**node)))
+        environment::host(config, &args.proxy, &hns, node.map(|node| &**node))
     });
     let services = match (&opened, &settings, &host, &catalog) {
         (Ok(hns), Ok(settings), Ok(host), Ok(catalog)) => explained(args, hns, settings, host, catalog),
@@ -64,8 +68,10 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         settings: settings.as_ref().map(SettingsFacts::from).map_err(Clone::clone),
         notes: config.notes.clone(),
         services,
+        node_ports: catalog.map(|catalog| node_ports(&catalog)),
         api_server,
         process: process(args),
+        port_ranges: if is_windows { Ok(port_ranges()) } else { Err(only_windows()) },
         other_proxies: if is_windows { Ok(other_proxies()) } else { Err(only_windows()) },
     }
 }
@@ -103,8 +109,13 @@ fn cluster(args: &DoctorArgs, config: &Config, hns: &Hns) -> (Source<Catalog>, S
     }
     let name = environment::node_name(config, hns).ok();
     let has_no_node = catalog.as_ref().is_ok_and(|catalog| catalog.nodes.is_empty());
-    let facts = ApiServerFacts { error: catalog.as_ref().err().cloned(), missing_node: name.filter(|_| has_no_node) };
-    (catalog, Ok(facts))
+    let Answers { reviews, clock_ahead_seconds } = match source::open_access(&args.proxy, config) {
+        Ok(access) => api_server::ask(access, name.clone()),
+        Err(error) => Answers::unknown(&error_chain(&error)),
+    };
+    let error = catalog.as_ref().err().cloned();
+    let missing_node = name.filter(|_| has_no_node);
+    (catalog, Ok(ApiServerFacts { error, missing_node, reviews, clock_ahead_seconds }))
 }
 
 /// The Services on which all pods depend, compared with HNS.
@@ -122,6 +133,26 @@ fn explained(
     session.audit().map_err(|error| error_chain(&error))?;
     let is_meant = |name: &&ServiceName| name.is_dns() || name.is_api_server();
     Ok(catalog.services.keys().filter(is_meant).filter_map(|name| session.explain(name)).collect())
+}
+
+fn node_ports(catalog: &Catalog) -> BTreeSet<u16> {
+    catalog.services.values().flat_map(|service| &service.ports).filter_map(|port| port.node_port).collect()
+}
+
+/// What `netsh` prints. A program of Windows needs no unsafe code, as the functions behind it would.
+fn port_ranges() -> PortRanges {
+    let mut text = String::new();
+    for (what, protocol) in
+        ["dynamicport", "excludedportrange"].into_iter().flat_map(|what| [(what, "tcp"), (what, "udp")])
+    {
+        let output = Command::new("netsh.exe").args(["int", "ipv4", "show", what, protocol]).output();
+        // The words are in the language of Windows, and may lack the name of the protocol.
+        text.push_str(&format!(
+            "{protocol}\n{}\n",
+            String::from_utf8_lossy(&output.map(|one| one.stdout).unwrap_or_default())
+        ));
+    }
+    port_ranges::parse(&text)
 }
 
 fn process(args: &DoctorArgs) -> Source<ProcessFacts> {

@@ -1,9 +1,11 @@
 //! `doctor`: checks a node, and says what is wrong, why, and what to do.
 
+mod api_server;
 mod check;
 mod checks;
 mod facts;
 mod gather;
+mod port_ranges;
 #[cfg(test)]
 mod reference;
 mod report;

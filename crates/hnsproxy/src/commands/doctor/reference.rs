@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::check::ALL;
+use super::checks::ALL;
 
 const HEADER: &str = "\
 # hnsproxy doctor

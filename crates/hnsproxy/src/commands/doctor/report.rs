@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::check::{ALL, Check, Finding, Verdict};
+use super::check::{Check, Finding, Verdict};
+use super::checks::ALL;
 use super::facts::Facts;
 use crate::view::Layout;
 

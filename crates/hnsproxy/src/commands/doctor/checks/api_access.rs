@@ -15,7 +15,7 @@ pub(in super::super) const CHECK: Check = Check {
 fn run(facts: &Facts) -> Result<Finding, String> {
     let lost = facts.process.as_ref().ok().and_then(|process| process.cluster.error.clone());
     let lost = lost.map(|error| format!("the running hnsproxy: {error}"));
-    let ApiServerFacts { error, missing_node } = match &facts.api_server {
+    let ApiServerFacts { error, missing_node, .. } = match &facts.api_server {
         Ok(api_server) => api_server,
         Err(reason) => return lost.map(|lost| Finding::Warning(vec![lost])).ok_or_else(|| reason.clone()),
     };
@@ -36,7 +36,8 @@ mod tests {
 
     fn with(error: Option<&str>, missing_node: Option<&str>) -> Facts {
         let (error, missing_node) = (error.map(str::to_owned), missing_node.map(str::to_owned));
-        Facts { api_server: Ok(ApiServerFacts { error, missing_node }), ..testing::none() }
+        let api_server = ApiServerFacts { error, missing_node, ..testing::api_server() };
+        Facts { api_server: Ok(api_server), ..testing::none() }
     }
 
     #[test]
