@@ -9,6 +9,7 @@
 
 mod commands;
 mod configuration;
+mod doctor;
 mod dumps;
 mod emulator;
 mod explain;
