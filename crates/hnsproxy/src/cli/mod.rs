@@ -10,6 +10,7 @@ mod packet;
 mod parse;
 mod probe;
 mod service;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -31,6 +32,7 @@ pub use packet::ExplainPacketArgs;
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
+pub use tls::TlsArgs;
 
 const ROOT_HINT: &str = "\
 Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
@@ -147,6 +149,8 @@ pub struct RunArgs {
     /// In addition to IP addresses, localhost, and the names of this node. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub metrics_allowed_host: Vec<String>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// At exit, save the state of the emulated HNS to FILE.
     ///
     /// Load it with --hns=emulated:FILE.
