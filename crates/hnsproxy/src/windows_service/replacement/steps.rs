@@ -46,8 +46,9 @@ pub(in super::super) enum Blocked {
 
 /// The steps that restore the original, after any step of a replacement.
 pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<Step>, Blocked> {
-    // An interrupted replacement may have stopped the service. After a complete one, the operator decides whether it runs.
-    let starts = if record.step.is_some() { record.was_running } else { found.is_running };
+    // An interrupted replacement may have stopped the service, and an operator stops it to remove the objects of hnsproxy: both leave a node
+    // without a Service proxy unless the original starts.
+    let starts = record.was_running || (record.step.is_none() && found.is_running);
     if found.program_sha256 == record.original.sha256 {
         let start = (starts && !found.is_running).then_some(Step::Start);
         return Ok(start.into_iter().chain([Step::Forget]).collect());
@@ -90,9 +91,10 @@ mod tests {
     fn the_way_back_depends_on_the_files_and_the_record() {
         let kept = Some("original");
         let table = [
-            // Complete: back, and running if it runs.
+            // Complete: back, and running if it runs or ran before.
             ((None, true), found("new", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
-            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
             ((None, false), found("newer", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
             // Interrupted before the swap: only started, if it ran.
             ((Some(Step::KeepOriginal), true), found("original", None, true), Ok(vec![Forget])),

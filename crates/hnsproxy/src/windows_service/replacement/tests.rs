@@ -135,6 +135,15 @@ fn a_program_is_replaced_and_restored() {
 }
 
 #[test]
+fn the_original_starts_again_if_the_service_was_stopped_before_the_restore() {
+    let fake = Fake::new(Fault::None, true);
+    assert!(fake.replace("own.exe").is_none());
+    fake.stop().unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
+}
+
+#[test]
 fn a_replacement_that_fails_is_rolled_back() {
     for fault in [Fault::StartFails, Fault::EndsAtItsStart, Fault::NeverReady] {
         for was_running in [true, false] {
