@@ -18,8 +18,8 @@ pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Ve
     match failed {
         // Nothing but the files beside the program has changed.
         Step::KeepOriginal | Step::KeepPrevious | Step::Stage => vec![end],
-        // The program is as it was.
-        Step::Stop => start.into_iter().chain([end]).collect(),
+        // The program is as it was: a rename that failed has changed nothing.
+        Step::Stop | Step::Swap => start.into_iter().chain([end]).collect(),
         _ => [Step::Stop, put_back].into_iter().chain(start).chain([end]).collect(),
     }
 }
@@ -117,7 +117,8 @@ mod tests {
     fn a_failed_replacement_goes_back_to_what_ran_before() {
         assert_eq!(roll_back(Step::Stage, false, true), [Forget]);
         assert_eq!(roll_back(Step::Stop, false, true), [Start, Forget]);
-        assert_eq!(roll_back(Step::Swap, false, true), [Stop, PutBackOriginal, Start, Forget]);
+        assert_eq!(roll_back(Step::Swap, false, true), [Start, Forget]);
+        assert_eq!(roll_back(Step::Start, false, true), [Stop, PutBackOriginal, Start, Forget]);
         assert_eq!(roll_back(Step::AwaitReady, false, false), [Stop, PutBackOriginal, Forget]);
         assert_eq!(roll_back(Step::AwaitReady, true, true), [Stop, PutBackPrevious, Start, Complete]);
     }

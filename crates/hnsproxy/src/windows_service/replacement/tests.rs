@@ -18,7 +18,16 @@ enum Fault {
     NeverReady,
 }
 
+/// A call of the service, before which a test may change the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Stop,
+    Start,
+    Pause,
+}
+
 struct Fake {
+    hook: Cell<fn(&Fake, Call)>,
     directory: tempfile::TempDir,
     fault: Cell<Fault>,
     /// The content of the program that runs.
@@ -32,7 +41,7 @@ impl Fake {
         fs::write(directory.path().join("kube-proxy.exe"), ORIGINAL).unwrap();
         fs::write(directory.path().join("own.exe"), OWN).unwrap();
         let running = RefCell::new(is_running.then(|| ORIGINAL.to_vec()));
-        Self { directory, fault: Cell::new(fault), running, time: Cell::new(0) }
+        Self { hook: Cell::new(|_, _| {}), directory, fault: Cell::new(fault), running, time: Cell::new(0) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -89,11 +98,13 @@ impl Service for Fake {
     }
 
     fn stop(&self) -> Result<(), ServiceError> {
+        self.hook.get()(self, Call::Stop);
         self.running.replace(None);
         Ok(())
     }
 
     fn start(&self) -> Result<(), ServiceError> {
+        self.hook.get()(self, Call::Start);
         let content = self.content();
         let is_original = content == ORIGINAL;
         match self.fault.get() {
@@ -114,6 +125,7 @@ impl Service for Fake {
     }
 
     fn pause(&self) {
+        self.hook.get()(self, Call::Pause);
         self.time.set(self.time.get() + 1);
     }
 
@@ -153,6 +165,26 @@ fn a_replacement_that_fails_is_rolled_back() {
             fake.assert_original(was_running);
         }
     }
+}
+
+#[test]
+fn a_program_that_cannot_be_replaced_starts_again() {
+    let fake = Fake::new(Fault::None, true);
+    // The rename fails, as over a program in use on Windows.
+    fake.hook.set(|fake, call| {
+        let staged = fake.path("kube-proxy.exe.staged");
+        match call {
+            Call::Stop => {
+                fs::remove_file(&staged).unwrap();
+                fs::create_dir(&staged).unwrap();
+            }
+            Call::Start => fs::remove_dir(&staged).unwrap(),
+            Call::Pause => {}
+        }
+    });
+    let error = fake.replace("own.exe").unwrap();
+    assert!(matches!(error, ReplaceError::RolledBack { .. }), "{error}");
+    fake.assert_original(true);
 }
 
 #[test]
