@@ -1,6 +1,7 @@
 //! Replaces the program of a service by this one, and goes back: carries out the steps of [`steps`], and keeps the [`record`].
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
+mod lock;
 mod record;
 mod step;
 mod steps;
@@ -16,6 +17,7 @@ use cluster_source::error_chain;
 
 use super::ServiceError;
 use super::program::sha256;
+use lock::lock;
 pub(super) use record::{Files, Kept, Record};
 pub(super) use step::Step;
 use steps::{Blocked, Found, replace, restore, roll_back};
@@ -81,6 +83,10 @@ pub enum ReplaceError {
     NotRolledBack { service: String, reason: String },
     #[error("a replacement of service {0} was interrupted; run `hnsproxy service restore` first")]
     Interrupted(String),
+    #[error("cannot change {}: another `hnsproxy service` command is changing it; wait for its end", .0.display())]
+    Locked(PathBuf),
+    #[error("cannot change {}: another program has just changed it or its record; retry", .0.display())]
+    Changed(PathBuf),
     #[error(transparent)]
     Service(Box<ServiceError>),
     #[error(transparent)]
@@ -101,7 +107,22 @@ pub(super) struct Replacement<'a> {
     own: &'a Path,
     timeout: Duration,
     record: Record,
+    /// What the decision to replace it is based on.
+    read: Read,
     is_upgrade: bool,
+}
+
+/// The state that was read before the lock.
+#[derive(Debug, PartialEq, Eq)]
+struct Read {
+    record: Option<Record>,
+    program_sha256: String,
+}
+
+impl Read {
+    fn again(files: &Files) -> Result<Self, ReplaceError> {
+        Ok(Self { record: files.read_record()?, program_sha256: hash(&files.program)? })
+    }
 }
 
 impl<'a> Replacement<'a> {
@@ -122,18 +143,20 @@ impl<'a> Replacement<'a> {
         if previous.as_ref().is_some_and(|record| record.step.is_some()) {
             return Err(ReplaceError::Interrupted(name.to_owned()));
         }
+        let read = Read { record: previous.clone(), program_sha256: current.sha256.clone() };
         // An installer may have put another kube-proxy there since: that is the original then.
         let upgraded = previous.filter(|_| !current.is_kube_proxy);
         let is_upgrade = upgraded.is_some();
         let was_running = service.is_running()?;
         let record = Record {
             service: name.to_owned(),
+            previous: is_upgrade.then(|| current.clone()),
             original: upgraded.map_or(current, |record| record.original),
             was_running,
             replacement_sha256: hash(own)?,
             step: None,
         };
-        Ok(Self { service, files, own, timeout, record, is_upgrade })
+        Ok(Self { service, files, own, timeout, record, read, is_upgrade })
     }
 
     pub(super) fn steps(&self) -> Vec<Step> {
@@ -145,6 +168,11 @@ impl<'a> Replacement<'a> {
     /// # Errors
     /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the rollback failed, too.
     pub(super) fn run(&mut self) -> Result<(), ReplaceError> {
+        let _lock = lock(&self.files)?;
+        // Another command may have replaced the program before the lock: `current` is not what would be kept then.
+        if Read::again(&self.files)? != self.read {
+            return Err(ReplaceError::Changed(self.files.program.clone()));
+        }
         for step in self.steps() {
             let Err(error) = self.take(step) else { continue };
             let reason = error_chain(&error);
@@ -162,12 +190,20 @@ impl<'a> Replacement<'a> {
         Ok(())
     }
 
-    /// Carries out steps even if they cannot be recorded: an earlier record is enough for `service restore`.
+    /// Carries out steps even if they cannot be recorded: an earlier record is enough for `service restore`. Starts the service even if a
+    /// step before failed: any Service proxy is better than none.
     fn go_back(&mut self, steps: &[Step]) -> Result<(), ReplaceError> {
-        steps.iter().try_for_each(|step| {
+        let mut failed = None;
+        for step in steps {
+            if failed.is_some() && step.is_last() {
+                break;
+            }
             let _ = self.announce(*step);
-            self.perform(*step)
-        })
+            if let Err(error) = self.perform(*step) {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Records a step, and carries it out.
@@ -183,7 +219,7 @@ impl<'a> Replacement<'a> {
     }
 
     fn perform(&mut self, step: Step) -> Result<(), ReplaceError> {
-        let Files { program, original, previous, staged, record } = &self.files;
+        let Files { program, original, previous, staged, record, lock: _ } = &self.files;
         let result = match step {
             Step::KeepOriginal => copy(program, original, &self.record.original.sha256),
             Step::KeepPrevious => hash(program).map_err(Into::into).and_then(|hash| copy(program, previous, &hash)),
@@ -193,15 +229,18 @@ impl<'a> Replacement<'a> {
             Step::Start => self.service.start().map_err(Into::into),
             Step::AwaitReady => self.await_ready(),
             Step::Complete => {
-                self.record.step = None;
+                (self.record.step, self.record.previous) = (None, None);
                 let written = self.files.write_record(&self.record);
                 written
                     .and_then(|()| [staged, previous].into_iter().try_for_each(|file| remove(file)))
                     .map_err(Into::into)
             }
             // Renamed and not copied: a full disk does not prevent it.
-            Step::PutBackOriginal => self.rename(original, program),
-            Step::PutBackPrevious => self.rename(previous, program),
+            Step::PutBackOriginal => self.put_back(original, &self.record.original.sha256),
+            Step::PutBackPrevious => {
+                let sha256 = self.record.previous.as_ref().map(|kept| kept.sha256.as_str());
+                self.put_back(previous, sha256.unwrap_or_default())
+            }
             // The record last: while it exists, `service restore` removes the rest.
             Step::Forget => {
                 [staged, previous, original, record].into_iter().try_for_each(|file| remove(file)).map_err(Into::into)
@@ -211,6 +250,12 @@ impl<'a> Replacement<'a> {
             error @ (ReplaceError::Ended | ReplaceError::NotReady(_)) => error,
             error => ReplaceError::Step { step: step.to_string(), source: Box::new(error) },
         })
+    }
+
+    fn put_back(&self, kept: &Path, sha256: &str) -> Result<(), ReplaceError> {
+        let program = &self.files.program;
+        // An earlier attempt, or an installer, has put it back.
+        if hash(program).is_ok_and(|found| found == sha256) { Ok(()) } else { self.rename(kept, program) }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), ReplaceError> {
@@ -256,7 +301,8 @@ impl<'a> Restoration<'a> {
         let files = Files::beside(program);
         let Some(record) = files.read_record()? else { return Ok(None) };
         let (own, timeout, is_upgrade) = (program, Duration::ZERO, false);
-        Ok(Some(Self(Replacement { service, files, own, timeout, record, is_upgrade })))
+        let read = Read { record: Some(record.clone()), program_sha256: hash(program)? };
+        Ok(Some(Self(Replacement { service, files, own, timeout, record, read, is_upgrade })))
     }
 
     pub(super) fn original(&self) -> &Kept {
@@ -288,6 +334,10 @@ impl<'a> Restoration<'a> {
     /// # Errors
     /// If a step fails. It can be repeated.
     pub(super) fn run(&mut self, is_hnsproxy: bool) -> Result<(), ReplaceError> {
+        let _lock = lock(&self.0.files)?;
+        if Read::again(&self.0.files)? != self.0.read {
+            return Err(ReplaceError::Changed(self.0.files.program.clone()));
+        }
         let steps = self.steps(is_hnsproxy)?;
         // If this is interrupted, the next attempt starts the service, too.
         self.0.record.was_running = steps.contains(&Step::Start);

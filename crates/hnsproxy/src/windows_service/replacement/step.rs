@@ -28,6 +28,13 @@ pub(in super::super) enum Step {
     Forget,
 }
 
+impl Step {
+    /// Whether it ends a replacement or a way back, and removes what another attempt needs.
+    pub(super) fn is_last(self) -> bool {
+        matches!(self, Self::Complete | Self::Forget)
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -75,7 +75,7 @@ mod tests {
     fn record(step: Option<Step>, was_running: bool) -> Record {
         let original = Kept { description: "kube-proxy".into(), is_kube_proxy: true, sha256: "original".into() };
         let (service, replacement_sha256) = ("kube-proxy".into(), "new".into());
-        Record { service, original, was_running, replacement_sha256, step }
+        Record { service, original, previous: None, was_running, replacement_sha256, step }
     }
 
     fn found(program: &str, original: Option<&str>, is_running: bool) -> Found {

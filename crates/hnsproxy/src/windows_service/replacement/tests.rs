@@ -52,11 +52,11 @@ impl Fake {
         fs::read(self.path("kube-proxy.exe")).unwrap()
     }
 
-    /// The files beside the program, this program apart.
+    /// The files of the folder, without this program and the lock.
     fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.directory.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name != "own.exe").collect();
+        let mut names: Vec<_> = names.filter(|name| name != "own.exe" && name != "kube-proxy.exe.lock").collect();
         names.sort();
         names
     }
@@ -188,6 +188,47 @@ fn a_program_that_cannot_be_replaced_starts_again() {
 }
 
 #[test]
+fn a_restore_is_refused_while_a_replacement_waits() {
+    let fake = Fake::new(Fault::NeverReady, true);
+    fake.hook.set(|fake, call| {
+        if call == Call::Pause {
+            let error = fake.restore().unwrap().unwrap_err();
+            assert!(matches!(error, ReplaceError::Locked(_)), "{error}");
+        }
+    });
+    let error = fake.replace("own.exe").unwrap();
+    assert!(matches!(error, ReplaceError::RolledBack { .. }), "{error}");
+    fake.assert_original(true);
+}
+
+#[test]
+fn a_rollback_starts_the_service_even_if_the_original_cannot_be_put_back() {
+    let fake = Fake::new(Fault::NeverReady, true);
+    fake.hook.set(|fake, call| {
+        if call == Call::Pause {
+            let _ = fs::remove_file(fake.path("kube-proxy.exe.original"));
+        }
+    });
+    let error = fake.replace("own.exe").unwrap();
+    assert!(matches!(error, ReplaceError::NotRolledBack { .. }), "{error}");
+    assert_eq!((fake.content(), fake.running.borrow().clone()), (OWN.to_vec(), Some(OWN.to_vec())));
+}
+
+#[test]
+fn an_original_that_is_back_already_is_not_put_back_again() {
+    let fake = Fake::new(Fault::NeverReady, true);
+    fake.hook.set(|fake, call| {
+        let original = fake.path("kube-proxy.exe.original");
+        if call == Call::Pause && original.exists() {
+            fs::rename(original, fake.path("kube-proxy.exe")).unwrap();
+        }
+    });
+    let error = fake.replace("own.exe").unwrap();
+    assert!(matches!(error, ReplaceError::RolledBack { .. }), "{error}");
+    fake.assert_original(true);
+}
+
+#[test]
 fn readiness_is_awaited_until_the_timeout() {
     let fake = Fake::new(Fault::NeverReady, true);
     let reason = error_chain(&fake.replace("own.exe").unwrap());
@@ -263,6 +304,20 @@ fn an_upgrade_keeps_the_original_and_goes_back_to_the_version_before() {
     assert!(fake.replace("newer.exe").is_none());
     assert_eq!((fake.content(), fake.running.borrow().clone()), (NEWER.to_vec(), Some(NEWER.to_vec())));
     fs::remove_file(fake.path("newer.exe")).unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
+}
+
+#[test]
+fn of_two_replacements_at_once_the_second_changes_nothing() {
+    let fake = Fake::new(Fault::None, true);
+    let own = fake.path("own.exe");
+    // It has inspected the program and found no record.
+    let mut second = fake.replacement(&own);
+    assert!(fake.replace("own.exe").is_none());
+    let error = second.run().unwrap_err();
+    assert!(matches!(error, ReplaceError::Changed(_)), "{error}");
+    assert_eq!(fs::read(fake.path("kube-proxy.exe.original")).unwrap(), ORIGINAL);
     fake.restore().unwrap().unwrap();
     fake.assert_original(true);
 }
