@@ -71,6 +71,8 @@ pub enum ReplaceError {
     NotReady(Duration),
     #[error("{}: the hash of the copy differs", .0.display())]
     CopyDiffers(PathBuf),
+    #[error("cannot keep the program: {} exists, and no record says what it is; move it away", .0.display())]
+    OriginalExists(PathBuf),
     #[error("original {} not found; install kube-proxy again, then remove {}", original.display(), record.display())]
     OriginalMissing { original: PathBuf, record: PathBuf },
     #[error("hash of the original {} differs from the recorded one; install kube-proxy again, then remove {}", original.display(), record.display())]
@@ -221,7 +223,7 @@ impl<'a> Replacement<'a> {
     fn perform(&mut self, step: Step) -> Result<(), ReplaceError> {
         let Files { program, original, previous, staged, record, lock: _ } = &self.files;
         let result = match step {
-            Step::KeepOriginal => copy(program, original, &self.record.original.sha256),
+            Step::KeepOriginal => self.keep_original(),
             Step::KeepPrevious => hash(program).map_err(Into::into).and_then(|hash| copy(program, previous, &hash)),
             Step::Stage => copy(self.own, staged, &self.record.replacement_sha256),
             Step::Stop => self.service.stop().map_err(Into::into),
@@ -241,15 +243,41 @@ impl<'a> Replacement<'a> {
                 let sha256 = self.record.previous.as_ref().map(|kept| kept.sha256.as_str());
                 self.put_back(previous, sha256.unwrap_or_default())
             }
-            // The record last: while it exists, `service restore` removes the rest.
-            Step::Forget => {
-                [staged, previous, original, record].into_iter().try_for_each(|file| remove(file)).map_err(Into::into)
-            }
+            Step::Forget => self.forget(),
         };
         result.map_err(|error| match error {
             error @ (ReplaceError::Ended | ReplaceError::NotReady(_)) => error,
             error => ReplaceError::Step { step: step.to_string(), source: Box::new(error) },
         })
+    }
+
+    fn forget(&self) -> Result<(), ReplaceError> {
+        let Files { program, original, previous, staged, record, .. } = &self.files;
+        let sha256 = &self.record.original.sha256;
+        if hash(program)? != *sha256 {
+            return Err(ReplaceError::ProgramChanged { program: program.clone(), record: record.clone() });
+        }
+        remove(staged)?;
+        remove(previous)?;
+        // Any other file is not a copy of the program.
+        if hash(original).is_ok_and(|found| found == *sha256) {
+            remove(original)?;
+        }
+        // The last one: while it exists, `service restore` removes the rest.
+        Ok(remove(record)?)
+    }
+
+    fn keep_original(&self) -> Result<(), ReplaceError> {
+        let Files { program, original, .. } = &self.files;
+        let Kept { sha256, is_kube_proxy, .. } = &self.record.original;
+        if hash(original).is_ok_and(|found| found == *sha256) {
+            return Ok(());
+        }
+        // It may be the only copy of kube-proxy, whose record was lost or never written.
+        if !is_kube_proxy && fs::symlink_metadata(original).is_ok() {
+            return Err(ReplaceError::OriginalExists(original.clone()));
+        }
+        copy(program, original, sha256)
     }
 
     fn put_back(&self, kept: &Path, sha256: &str) -> Result<(), ReplaceError> {
@@ -345,12 +373,19 @@ impl<'a> Restoration<'a> {
     }
 }
 
-/// Copies a file, and compares the copy with a hash.
+/// Copies a file, and compares the copy with a hash. Only a complete copy replaces a previous one.
 fn copy(from: &Path, to: &Path, sha256: &str) -> Result<(), ReplaceError> {
-    fs::copy(from, to)?;
-    // A later rename must not be on the disk before the content.
-    fs::OpenOptions::new().append(true).open(to)?.sync_all()?;
-    if hash(to)? == sha256 { Ok(()) } else { Err(ReplaceError::CopyDiffers(to.to_owned())) }
+    let folder = to.parent().unwrap_or(to);
+    // It is always a new file: one that another user has created in this folder belongs to that user.
+    let mut copy = tempfile::Builder::new().prefix(".hnsproxy-").tempfile_in(folder)?;
+    io::copy(&mut fs::File::open(from)?, copy.as_file_mut())?;
+    // The rename must not be on the disk before the content.
+    copy.as_file().sync_all()?;
+    if hash(copy.path())? != sha256 {
+        return Err(ReplaceError::CopyDiffers(to.to_owned()));
+    }
+    copy.persist(to).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn hash(path: &Path) -> io::Result<String> {

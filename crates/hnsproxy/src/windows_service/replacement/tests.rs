@@ -241,11 +241,8 @@ fn a_file_that_cannot_be_kept_leaves_everything_as_it_was() {
     let fake = Fake::new(Fault::None, true);
     fs::create_dir(fake.path("kube-proxy.exe.original")).unwrap();
     let error = fake.replace("own.exe").unwrap();
-    // The folder is not removed.
-    assert!(matches!(error, ReplaceError::NotRolledBack { .. }), "{error}");
-    assert_eq!((fake.content(), fake.running.borrow().clone()), (ORIGINAL.to_vec(), Some(ORIGINAL.to_vec())));
+    assert!(matches!(error, ReplaceError::RolledBack { .. }), "{error}");
     fs::remove_dir(fake.path("kube-proxy.exe.original")).unwrap();
-    fake.restore().unwrap().unwrap();
     fake.assert_original(true);
 }
 
@@ -320,6 +317,39 @@ fn of_two_replacements_at_once_the_second_changes_nothing() {
     assert_eq!(fs::read(fake.path("kube-proxy.exe.original")).unwrap(), ORIGINAL);
     fake.restore().unwrap().unwrap();
     fake.assert_original(true);
+}
+
+#[test]
+fn an_original_without_a_record_is_neither_overwritten_nor_removed() {
+    let fake = Fake::new(Fault::None, true);
+    fs::rename(fake.path("kube-proxy.exe"), fake.path("kube-proxy.exe.original")).unwrap();
+    fs::write(fake.path("kube-proxy.exe"), OWN).unwrap();
+    fs::write(fake.path("newer.exe"), NEWER).unwrap();
+    let error = fake.replace("newer.exe").unwrap();
+    assert!(matches!(error, ReplaceError::RolledBack { .. }), "{error}");
+    assert_eq!((fake.content(), fake.files().len()), (OWN.to_vec(), 3));
+    assert_eq!(fs::read(fake.path("kube-proxy.exe.original")).unwrap(), ORIGINAL);
+}
+
+#[test]
+fn a_copy_that_differs_does_not_replace_a_file() {
+    let fake = Fake::new(Fault::None, true);
+    let [from, to] = [fake.path("own.exe"), fake.path("kube-proxy.exe")];
+    assert!(matches!(copy(&from, &to, "another hash"), Err(ReplaceError::CopyDiffers(_))));
+    fake.assert_original(true);
+    copy(&from, &to, &sha256(OWN)).unwrap();
+    assert_eq!((fake.content(), fake.files()), (OWN.to_vec(), vec!["kube-proxy.exe".to_owned()]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_is_not_written_to_a_file_that_exists_in_its_place() {
+    let fake = Fake::new(Fault::None, true);
+    let prepared = fs::File::create(fake.path("prepared")).unwrap();
+    std::os::unix::fs::symlink(fake.path("prepared"), fake.path("kube-proxy.exe.staged")).unwrap();
+    assert!(fake.replace("own.exe").is_none());
+    assert_eq!((fake.content(), prepared.metadata().unwrap().len()), (OWN.to_vec(), 0));
+    assert!(!fs::symlink_metadata(fake.path("kube-proxy.exe")).unwrap().is_symlink());
 }
 
 #[test]
