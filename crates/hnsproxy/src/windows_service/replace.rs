@@ -13,7 +13,9 @@ use super::replacement::{Files, Kept, Replacement, Restoration, Service};
 use super::scm::{self, configuration, open, state};
 use super::search::{self, Candidate, Configuration, Local};
 use super::{ReplaceOptions, ServiceError, Target};
+use crate::hns::HnsChoice;
 use crate::http_client::get_json;
+use crate::instance_lock::state_file;
 use crate::output;
 
 /// The names that installers give the service: that of the Windows guides, and that of AKS.
@@ -140,6 +142,10 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
     };
     let original = restoration.original().description.clone();
     restoration.run(found.is_hnsproxy())?;
+    // From now on, kube-proxy replaces the load balancers of hnsproxy. A later hnsproxy would report that as a removal by a script.
+    if let Some(file) = state_file(&HnsChoice::Windows) {
+        let _ = std::fs::remove_file(file);
+    }
     print(&[format!("service {} has its original program again: {original}", found.name)])
 }
 
