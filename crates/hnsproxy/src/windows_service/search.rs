@@ -154,7 +154,8 @@ impl Search<'_> {
         let is_relative = command_line::is_relative(path);
         let places = folders.iter().filter(|_| is_relative).map(|folder| format!("{folder}{path}"));
         let places = places.chain((!is_relative).then(|| path.to_owned()));
-        places.flat_map(|place| [format!("{place}.exe"), place]).find(|place| self.host.is_file(place))
+        let named = |place: String| [command_line::with_extension(&place), Some(place)];
+        places.flat_map(named).flatten().find(|place| self.host.is_file(place))
     }
 }
 
@@ -368,6 +369,24 @@ mod tests {
         {
             assert_eq!(programs(&service(direct), "C:\\k\\kube-proxy.exe"), [KUBE_PROXY], "{direct}");
         }
+    }
+
+    #[test]
+    fn a_name_with_an_extension_is_not_extended() {
+        let files: BTreeMap<&str, &str> = [
+            (KUBE_PROXY, ""),
+            (r"C:\k\kube-proxy.exe.exe", ""),
+            (r"C:\k\start.ps1", "C:\\k\\kube-proxy.exe"),
+            (r"C:\k\start.ps1.exe", ""),
+        ]
+        .into();
+        let found = |image_path: &str| {
+            let found = candidates(&service(image_path), &Fake(files.clone()));
+            found.into_iter().map(|candidate| candidate.program).collect::<Vec<_>>()
+        };
+        assert_eq!(found(r"C:\k\kube-proxy.exe --v=4"), [KUBE_PROXY]);
+        assert_eq!(found(r"C:\k\kube-proxy --v=4"), [KUBE_PROXY]);
+        assert_eq!(found(r"powershell.exe -File C:\k\start.ps1"), [KUBE_PROXY]);
     }
 
     #[test]
