@@ -2,9 +2,10 @@
 //! script names. The module `program` identifies them.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::command_line::{self, CommandLine};
+use super::replacement::Files;
 
 /// A start script can start another one.
 const MAX_DEPTH: usize = 3;
@@ -240,7 +241,9 @@ pub(super) struct Local;
 
 impl Host for Local {
     fn is_file(&self, path: &str) -> bool {
-        PathBuf::from(path).is_file()
+        let path = Path::new(path);
+        // `service restore` also finds a program that a virus scanner has removed.
+        path.is_file() || Files::beside(path).record.is_file()
     }
 
     fn script(&self, path: &str) -> Option<String> {

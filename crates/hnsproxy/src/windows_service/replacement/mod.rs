@@ -71,6 +71,12 @@ pub enum ReplaceError {
     NotReady(Duration),
     #[error("{}: the hash of the copy differs", .0.display())]
     CopyDiffers(PathBuf),
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot keep the program: {} exists, and no record says what it is; move it away", .0.display())]
     OriginalExists(PathBuf),
     #[error("original {} not found; install kube-proxy again, then remove {}", original.display(), record.display())]
@@ -118,12 +124,13 @@ pub(super) struct Replacement<'a> {
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     record: Option<Record>,
-    program_sha256: String,
+    /// None if the program does not exist.
+    program_sha256: Option<String>,
 }
 
 impl Read {
     fn again(files: &Files) -> Result<Self, ReplaceError> {
-        Ok(Self { record: files.read_record()?, program_sha256: hash(&files.program)? })
+        Ok(Self { record: files.read_record()?, program_sha256: hash_if_present(&files.program)? })
     }
 }
 
@@ -145,7 +152,7 @@ impl<'a> Replacement<'a> {
         if previous.as_ref().is_some_and(|record| record.step.is_some()) {
             return Err(ReplaceError::Interrupted(name.to_owned()));
         }
-        let read = Read { record: previous.clone(), program_sha256: current.sha256.clone() };
+        let read = Read { record: previous.clone(), program_sha256: Some(current.sha256.clone()) };
         // An installer may have put another kube-proxy there since: that is the original then.
         let upgraded = previous.filter(|_| !current.is_kube_proxy);
         let is_upgrade = upgraded.is_some();
@@ -214,14 +221,39 @@ impl<'a> Replacement<'a> {
         self.perform(step)
     }
 
+    /// What is left beside a program that is ready is no reason to go back.
+    fn complete(&self) -> Result<(), ReplaceError> {
+        let Files { previous, staged, .. } = &self.files;
+        // After a rollback, the version before is what replaces the original.
+        let sha256 = hash(&self.files.program)?;
+        self.files.write_record(&Record {
+            step: None,
+            previous: None,
+            replacement_sha256: sha256,
+            ..self.record.clone()
+        })?;
+        self.remove(staged);
+        self.remove(previous);
+        Ok(())
+    }
+
+    /// Removes a file, and says if it cannot be removed. Returns whether it is gone.
+    fn remove(&self, file: &Path) -> bool {
+        let removed = remove(file);
+        if let Err(error) = &removed {
+            self.service.say(&format!("cannot remove {}: {error}", file.display()));
+        }
+        removed.is_ok()
+    }
+
     fn announce(&mut self, step: Step) -> Result<(), ReplaceError> {
         self.record.step = Some(step);
         self.service.say(&step.to_string());
         Ok(self.files.write_record(&self.record)?)
     }
 
-    fn perform(&mut self, step: Step) -> Result<(), ReplaceError> {
-        let Files { program, original, previous, staged, record, lock: _ } = &self.files;
+    fn perform(&self, step: Step) -> Result<(), ReplaceError> {
+        let Files { program, original, previous, staged, .. } = &self.files;
         let result = match step {
             Step::KeepOriginal => self.keep_original(),
             Step::KeepPrevious => hash(program).map_err(Into::into).and_then(|hash| copy(program, previous, &hash)),
@@ -230,13 +262,7 @@ impl<'a> Replacement<'a> {
             Step::Swap => self.rename(staged, program),
             Step::Start => self.service.start().map_err(Into::into),
             Step::AwaitReady => self.await_ready(),
-            Step::Complete => {
-                (self.record.step, self.record.previous) = (None, None);
-                let written = self.files.write_record(&self.record);
-                written
-                    .and_then(|()| [staged, previous].into_iter().try_for_each(|file| remove(file)))
-                    .map_err(Into::into)
-            }
+            Step::Complete => self.complete(),
             // Renamed and not copied: a full disk does not prevent it.
             Step::PutBackOriginal => self.put_back(original, &self.record.original.sha256),
             Step::PutBackPrevious => {
@@ -257,14 +283,15 @@ impl<'a> Replacement<'a> {
         if hash(program)? != *sha256 {
             return Err(ReplaceError::ProgramChanged { program: program.clone(), record: record.clone() });
         }
-        remove(staged)?;
-        remove(previous)?;
         // Any other file is not a copy of the program.
-        if hash(original).is_ok_and(|found| found == *sha256) {
-            remove(original)?;
+        let is_copy = hash(original).is_ok_and(|found| found == *sha256);
+        let files = [Some(staged), Some(previous), is_copy.then_some(original)];
+        let left = files.into_iter().flatten().filter(|file| !self.remove(file)).count();
+        // While the record exists, `service restore` removes the rest.
+        if left == 0 {
+            self.remove(record);
         }
-        // The last one: while it exists, `service restore` removes the rest.
-        Ok(remove(record)?)
+        Ok(())
     }
 
     fn keep_original(&self) -> Result<(), ReplaceError> {
@@ -317,7 +344,7 @@ impl<'a> Replacement<'a> {
     }
 }
 
-/// Goes back to the original program, from any step of a replacement.
+/// Goes back to the original program, or to the version before an interrupted upgrade, from any step of a replacement.
 pub(super) struct Restoration<'a>(Replacement<'a>);
 
 impl<'a> Restoration<'a> {
@@ -329,12 +356,8 @@ impl<'a> Restoration<'a> {
         let files = Files::beside(program);
         let Some(record) = files.read_record()? else { return Ok(None) };
         let (own, timeout, is_upgrade) = (program, Duration::ZERO, false);
-        let read = Read { record: Some(record.clone()), program_sha256: hash(program)? };
+        let read = Read { record: Some(record.clone()), program_sha256: hash_if_present(program)? };
         Ok(Some(Self(Replacement { service, files, own, timeout, record, read, is_upgrade })))
-    }
-
-    pub(super) fn original(&self) -> &Kept {
-        &self.0.record.original
     }
 
     /// `is_hnsproxy` is whether the program is hnsproxy now.
@@ -344,8 +367,10 @@ impl<'a> Restoration<'a> {
     pub(super) fn steps(&self, is_hnsproxy: bool) -> Result<Vec<Step>, ReplaceError> {
         let Replacement { service, files, record, .. } = &self.0;
         let found = Found {
-            program_sha256: hash(&files.program)?,
-            original_sha256: hash(&files.original).ok(),
+            program_sha256: hash_if_present(&files.program)?,
+            // Without it, the original is what can be put back.
+            previous_sha256: hash(&files.previous).ok(),
+            original_sha256: hash_if_present(&files.original)?,
             is_running: service.is_running()?,
             is_hnsproxy,
         };
@@ -359,17 +384,25 @@ impl<'a> Restoration<'a> {
         })
     }
 
+    /// Returns what the service runs again.
+    ///
     /// # Errors
     /// If a step fails. It can be repeated.
-    pub(super) fn run(&mut self, is_hnsproxy: bool) -> Result<(), ReplaceError> {
+    pub(super) fn run(&mut self, is_hnsproxy: bool) -> Result<Kept, ReplaceError> {
         let _lock = lock(&self.0.files)?;
         if Read::again(&self.0.files)? != self.0.read {
             return Err(ReplaceError::Changed(self.0.files.program.clone()));
         }
         let steps = self.steps(is_hnsproxy)?;
-        // If this is interrupted, the next attempt starts the service, too.
-        self.0.record.was_running = steps.contains(&Step::Start);
-        self.0.go_back(&steps)
+        let record = &mut self.0.record;
+        // If this is interrupted, the next attempt starts the service, too, and goes back to the same program.
+        record.was_running = steps.contains(&Step::Start);
+        if !steps.contains(&Step::Complete) {
+            record.previous = None;
+        }
+        let kept = record.previous.as_ref().unwrap_or(&record.original).clone();
+        self.0.go_back(&steps)?;
+        Ok(kept)
     }
 }
 
@@ -390,6 +423,15 @@ fn copy(from: &Path, to: &Path, sha256: &str) -> Result<(), ReplaceError> {
 
 fn hash(path: &Path) -> io::Result<String> {
     Ok(sha256(&fs::read(path)?))
+}
+
+/// None if the file does not exist.
+fn hash_if_present(path: &Path) -> Result<Option<String>, ReplaceError> {
+    match hash(path) {
+        Ok(hash) => Ok(Some(hash)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ReplaceError::Unreadable { path: path.to_owned(), source }),
+    }
 }
 
 /// A file that does not exist is no error.

@@ -80,7 +80,8 @@ impl Fake {
     fn restore(&self) -> Option<Result<(), ReplaceError>> {
         let program = self.path("kube-proxy.exe");
         let restoration = Restoration::new(self, &program).unwrap();
-        restoration.map(|mut restoration| restoration.run(self.content().starts_with(OWN)))
+        let is_hnsproxy = fs::read(&program).is_ok_and(|content| content.starts_with(OWN));
+        restoration.map(|mut restoration| restoration.run(is_hnsproxy).map(drop))
     }
 
     /// As before any replacement.
@@ -350,6 +351,63 @@ fn a_copy_is_not_written_to_a_file_that_exists_in_its_place() {
     assert!(fake.replace("own.exe").is_none());
     assert_eq!((fake.content(), prepared.metadata().unwrap().len()), (OWN.to_vec(), 0));
     assert!(!fs::symlink_metadata(fake.path("kube-proxy.exe")).unwrap().is_symlink());
+}
+
+#[test]
+fn an_upgrade_that_is_interrupted_at_any_step_goes_back_to_the_version_before() {
+    for (done, recorded) in (0..7).flat_map(|done| [(done, false), (done, true)]).skip(1) {
+        let fake = Fake::new(Fault::None, true);
+        assert!(fake.replace("own.exe").is_none());
+        let newer = fake.path("newer.exe");
+        fs::write(&newer, NEWER).unwrap();
+        let mut upgrade = fake.replacement(&newer);
+        let steps = upgrade.steps();
+        steps[..done].iter().for_each(|step| upgrade.take(*step).unwrap());
+        if recorded {
+            upgrade.announce(steps[done]).unwrap();
+        }
+        fs::remove_file(&newer).unwrap();
+        fake.restore().unwrap().unwrap();
+        assert_eq!((fake.content(), fake.running.borrow().clone()), (OWN.to_vec(), Some(OWN.to_vec())), "{done}");
+        assert_eq!(fake.files(), ["kube-proxy.exe", "kube-proxy.exe.hnsproxy.json", "kube-proxy.exe.original"]);
+        fake.restore().unwrap().unwrap();
+        fake.assert_original(true);
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_is_restored() {
+    let fake = Fake::new(Fault::None, true);
+    assert!(fake.replace("own.exe").is_none());
+    fs::remove_file(fake.path("kube-proxy.exe")).unwrap();
+    fake.stop().unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_does_not_roll_back_a_ready_upgrade() {
+    let fake = Fake::new(Fault::None, true);
+    assert!(fake.replace("own.exe").is_none());
+    fs::write(fake.path("newer.exe"), NEWER).unwrap();
+    fake.time.set(0);
+    let previous = "kube-proxy.exe.previous";
+    fake.hook.set(|fake, call| {
+        let previous = fake.path("kube-proxy.exe.previous");
+        if call == Call::Pause && previous.is_file() {
+            fs::remove_file(&previous).unwrap();
+            fs::create_dir(&previous).unwrap();
+        }
+    });
+    assert!(fake.replace("newer.exe").is_none());
+    assert_eq!((fake.content(), fake.running.borrow().clone()), (NEWER.to_vec(), Some(NEWER.to_vec())));
+    // The record stays with the folder, so that a later restore removes it.
+    fake.restore().unwrap().unwrap();
+    assert_eq!(fake.files(), ["kube-proxy.exe", "kube-proxy.exe.hnsproxy.json", previous, "newer.exe"]);
+    fs::remove_dir(fake.path(previous)).unwrap();
+    fs::remove_file(fake.path("newer.exe")).unwrap();
+    fake.restore().unwrap().unwrap();
+    fake.assert_original(true);
 }
 
 #[test]
