@@ -10,7 +10,7 @@ use windows_service::service::{Service as ScmService, ServiceAccess, ServiceStat
 use super::manager::own;
 use super::program::{self, Evidence, Kind, Own};
 use super::readiness::address;
-use super::replacement::{Files, Kept, Replacement, Restoration, Service};
+use super::replacement::{Files, Kept, Replacement, Restoration, Service, State, Status};
 use super::scm::{self, configuration, open, state};
 use super::search::{self, Candidate, Configuration, Local};
 use super::{ReplaceError, ReplaceOptions, ServiceError, Target};
@@ -229,9 +229,15 @@ impl<'a> Managed<'a> {
 }
 
 impl Service for Managed<'_> {
-    fn is_running(&self) -> Result<bool, ServiceError> {
-        // NSSM pauses a service whose program it starts again later.
-        Ok(!matches!(state(self.name, self.service)?, ServiceState::Stopped | ServiceState::StopPending))
+    fn status(&self) -> Result<Status, ServiceError> {
+        let status = scm::status(self.name, self.service)?;
+        let state = match status.current_state {
+            ServiceState::Stopped => State::Stopped,
+            ServiceState::StopPending => State::StopPending,
+            ServiceState::Running => State::Running,
+            _ => State::StartPending,
+        };
+        Ok(Status { state, process_id: status.process_id })
     }
 
     fn stop(&self) -> Result<(), ServiceError> {

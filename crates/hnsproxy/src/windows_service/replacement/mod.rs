@@ -25,13 +25,37 @@ use steps::{Blocked, Found, replace, restore, roll_back};
 /// How long a file may be in use after its service has stopped: its process ends a moment later.
 const IN_USE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a service may take to leave a pending state.
+const PENDING_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Stopped,
+    StopPending,
+    /// Also of a service that NSSM has paused, since its program has ended and is started again later.
+    StartPending,
+    Running,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) state: State,
+    pub(super) process_id: Option<u32>,
+}
+
 /// The service whose program is replaced.
 pub(super) trait Service {
+    /// # Errors
+    /// If the SCM returns an error.
+    fn status(&self) -> Result<Status, ServiceError>;
+
     /// Whether it runs, or is about to.
     ///
     /// # Errors
     /// If the SCM returns an error.
-    fn is_running(&self) -> Result<bool, ServiceError>;
+    fn is_running(&self) -> Result<bool, ServiceError> {
+        Ok(!matches!(self.status()?.state, State::Stopped | State::StopPending))
+    }
 
     /// Stops it, and waits until it has stopped. A stopped service is no error.
     ///
@@ -67,6 +91,8 @@ pub enum ReplaceError {
     },
     #[error("service ended at its start")]
     Ended,
+    #[error("process of the service ended before /readyz answered 200, and another one was started")]
+    Restarted,
     #[error("/readyz did not answer 200 within {} s", .0.as_secs())]
     NotReady(Duration),
     #[error("{}: the hash of the copy differs", .0.display())]
@@ -260,7 +286,7 @@ impl<'a> Replacement<'a> {
             Step::Stage => copy(self.own, staged, &self.record.replacement_sha256),
             Step::Stop => self.service.stop().map_err(Into::into),
             Step::Swap => self.rename(staged, program),
-            Step::Start => self.service.start().map_err(Into::into),
+            Step::Start => self.start(),
             Step::AwaitReady => self.await_ready(),
             Step::Complete => self.complete(),
             // Renamed and not copied: a full disk does not prevent it.
@@ -272,7 +298,7 @@ impl<'a> Replacement<'a> {
             Step::Forget => self.forget(),
         };
         result.map_err(|error| match error {
-            error @ (ReplaceError::Ended | ReplaceError::NotReady(_)) => error,
+            error @ (ReplaceError::Ended | ReplaceError::Restarted | ReplaceError::NotReady(_)) => error,
             error => ReplaceError::Step { step: step.to_string(), source: Box::new(error) },
         })
     }
@@ -329,18 +355,44 @@ impl<'a> Replacement<'a> {
         }
     }
 
+    fn start(&self) -> Result<(), ReplaceError> {
+        // Windows refuses to start a service that is stopping: a stop can take longer than its limit.
+        self.wait_while(State::StopPending)?;
+        self.service.start()?;
+        self.wait_while(State::StartPending)?;
+        if self.service.is_running()? { Ok(()) } else { Err(ReplaceError::Ended) }
+    }
+
+    fn wait_while(&self, state: State) -> Result<(), ReplaceError> {
+        let start = self.service.now();
+        while self.service.status()?.state == state && self.service.now() - start < PENDING_TIMEOUT {
+            self.service.pause();
+        }
+        Ok(())
+    }
+
     fn await_ready(&self) -> Result<(), ReplaceError> {
         let start = self.service.now();
-        while !self.service.is_ready() {
-            if !self.service.is_running()? {
+        let mut process = None;
+        loop {
+            let status = self.service.status()?;
+            if matches!(status.state, State::Stopped | State::StopPending) {
                 return Err(ReplaceError::Ended);
+            }
+            if let Some(id) = status.process_id
+                && *process.get_or_insert(id) != id
+            {
+                return Err(ReplaceError::Restarted);
+            }
+            // Another process may answer at this address, so only a service that runs before and after the answer counts.
+            if status.state == State::Running && self.service.is_ready() && self.service.status()? == status {
+                return Ok(());
             }
             if self.service.now() - start >= self.timeout {
                 return Err(ReplaceError::NotReady(self.timeout));
             }
             self.service.pause();
         }
-        Ok(())
     }
 }
 

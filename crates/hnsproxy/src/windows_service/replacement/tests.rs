@@ -16,6 +16,12 @@ enum Fault {
     StartFails,
     EndsAtItsStart,
     NeverReady,
+    /// Another process answers at /readyz. The program ends with the answer.
+    EndsWhileReady,
+    /// It ends and is started again before it is ready.
+    Restarts,
+    /// Its stop takes longer than the limit.
+    StopsSlowly,
 }
 
 /// A call of the service, before which a test may change the host.
@@ -32,6 +38,9 @@ struct Fake {
     fault: Cell<Fault>,
     /// The content of the program that runs.
     running: RefCell<Option<Vec<u8>>>,
+    process_id: Cell<u32>,
+    /// The time of the end of a stop that was requested.
+    stopping: Cell<Option<u64>>,
     time: Cell<u64>,
 }
 
@@ -41,7 +50,15 @@ impl Fake {
         fs::write(directory.path().join("kube-proxy.exe"), ORIGINAL).unwrap();
         fs::write(directory.path().join("own.exe"), OWN).unwrap();
         let running = RefCell::new(is_running.then(|| ORIGINAL.to_vec()));
-        Self { hook: Cell::new(|_, _| {}), directory, fault: Cell::new(fault), running, time: Cell::new(0) }
+        Self {
+            hook: Cell::new(|_, _| {}),
+            directory,
+            fault: Cell::new(fault),
+            running,
+            process_id: Cell::new(1),
+            stopping: Cell::new(None),
+            time: Cell::new(0),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -94,20 +111,37 @@ impl Fake {
 }
 
 impl Service for Fake {
-    fn is_running(&self) -> Result<bool, ServiceError> {
-        Ok(self.running.borrow().is_some())
+    fn status(&self) -> Result<Status, ServiceError> {
+        if self.stopping.get().is_some_and(|end| self.time.get() >= end) {
+            self.stopping.set(None);
+            self.running.replace(None);
+        }
+        let state = match (self.stopping.get(), &*self.running.borrow()) {
+            (Some(_), _) => State::StopPending,
+            (None, Some(_)) => State::Running,
+            (None, None) => State::Stopped,
+        };
+        Ok(Status { state, process_id: (state == State::Running).then(|| self.process_id.get()) })
     }
 
     fn stop(&self) -> Result<(), ServiceError> {
         self.hook.get()(self, Call::Stop);
+        if self.fault.get() == Fault::StopsSlowly {
+            self.stopping.set(Some(self.time.get() + 30));
+            return Err(ServiceError::NotFound("on purpose".into()));
+        }
         self.running.replace(None);
         Ok(())
     }
 
     fn start(&self) -> Result<(), ServiceError> {
         self.hook.get()(self, Call::Start);
+        if self.stopping.get().is_some() {
+            return Err(ServiceError::NotFound("on purpose".into()));
+        }
         let content = self.content();
         let is_original = content == ORIGINAL;
+        self.process_id.set(self.process_id.get() + 1);
         match self.fault.get() {
             Fault::StartFails if !is_original => return Err(ServiceError::NotFound("on purpose".into())),
             Fault::EndsAtItsStart if !is_original => {}
@@ -118,6 +152,14 @@ impl Service for Fake {
 
     fn is_ready(&self) -> bool {
         let is_hnsproxy = self.running.borrow().as_ref().is_some_and(|content| content.starts_with(OWN));
+        match self.fault.get() {
+            Fault::EndsWhileReady => {
+                self.running.replace(None);
+                return true;
+            }
+            Fault::Restarts => self.process_id.set(self.process_id.get() + 1),
+            _ => {}
+        }
         is_hnsproxy && self.fault.get() != Fault::NeverReady && self.time.get() > 3
     }
 
@@ -158,7 +200,15 @@ fn the_original_starts_again_if_the_service_was_stopped_before_the_restore() {
 
 #[test]
 fn a_replacement_that_fails_is_rolled_back() {
-    for fault in [Fault::StartFails, Fault::EndsAtItsStart, Fault::NeverReady] {
+    let faults = [
+        Fault::StartFails,
+        Fault::EndsAtItsStart,
+        Fault::NeverReady,
+        Fault::EndsWhileReady,
+        Fault::Restarts,
+        Fault::StopsSlowly,
+    ];
+    for fault in faults {
         for was_running in [true, false] {
             let fake = Fake::new(fault, was_running);
             let error = fake.replace("own.exe").unwrap();
