@@ -20,7 +20,7 @@ pub(in super::super) enum Step {
     AwaitReady,
     /// The replacement is complete.
     Complete,
-    /// Renames a copy of the original to the program.
+    /// Renames the kept original to the program.
     PutBackOriginal,
     /// The same with the program before an upgrade.
     PutBackPrevious,
