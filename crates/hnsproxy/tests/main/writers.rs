@@ -3,6 +3,7 @@
 use std::thread;
 
 use crate::support::hns::Hns;
+use crate::support::http::get;
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -48,6 +49,21 @@ fn a_process_that_starts_before_the_last_one_has_ended_replaces_it() {
     let second = Running::start(&[&from, &at]);
     first.interrupt();
     second.wait_until_in_sync();
+}
+
+/// A file that hangs: a FIFO that nothing writes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_state_file_that_is_a_pipe_does_not_delay_the_start() {
+    let hns = Hns::of(BOUTIQUE);
+    let name = hns.flag().replace("--hns=tcp://", "tcp-").replace(':', "_");
+    let file = std::env::temp_dir().join("hnsproxy").join(format!("{name}.state.json"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let running = Running::start(&[&boutique(), &hns.flag()]);
+    running.wait_until_in_sync();
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 200);
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]
