@@ -3,12 +3,15 @@
 //! host-local creates a file exclusively, so whoever creates it first has the address. Format: [store of
 //! host-local](https://github.com/containernetworking/plugins/tree/main/plugins/ipam/host-local/backend/disk).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+
+use crate::hns::HnsChoice;
 
 /// The default `dataDir` of host-local.
 const DEFAULT_FOLDER: &str = "/var/lib/cni/networks";
@@ -41,6 +44,21 @@ pub enum ReserveError {
     Unknown,
 }
 
+/// An address that is reserved in a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    pub network: String,
+    pub address: IpAddr,
+}
+
+/// What [`HostLocal::maintain`] has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// The address whose file was removed by another program, and is written again.
+    pub restored: Option<IpAddr>,
+    pub released: Vec<IpAddr>,
+}
+
 /// The folder of host-local.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostLocal {
@@ -52,12 +70,11 @@ pub struct HostLocal {
 }
 
 impl HostLocal {
-    /// The folder of `--host-local-dir`, else on Windows the default of host-local. Elsewhere HNS is emulated, and the files are those of
-    /// another CNI.
-    pub fn new(configured: Option<PathBuf>) -> Self {
+    /// The folder of `--host-local-dir`, else for the HNS of Windows the default of host-local. An emulated HNS has other pods than that folder.
+    pub fn new(configured: Option<PathBuf>, hns: &HnsChoice) -> Self {
         let is_configured = configured.is_some();
         Self {
-            folder: configured.or_else(|| cfg!(windows).then(|| DEFAULT_FOLDER.into())),
+            folder: configured.or_else(|| (*hns == HnsChoice::Windows).then(|| DEFAULT_FOLDER.into())),
             is_configured,
             is_read_only: false,
         }
@@ -67,6 +84,11 @@ impl HostLocal {
     #[must_use]
     pub fn read_only(self) -> Self {
         Self { is_read_only: true, ..self }
+    }
+
+    /// Whether there is a folder, and hnsproxy may write to it.
+    pub fn is_writable(&self) -> bool {
+        self.folder.is_some() && !self.is_read_only
     }
 
     /// The address that is reserved for the source VIP in a network. If there is none, reserves the last free address of its first subnet.
@@ -98,7 +120,10 @@ impl HostLocal {
         if self.is_read_only {
             return Err(ReserveError::ReadOnly(folder));
         }
-        let free = subnets.iter().flat_map(|subnet| from_the_end(*subnet)).filter(is_usable).take(MAX_TRIES);
+        // A file can be left of a pod that has ended, and then no endpoint has its address.
+        let files: BTreeSet<IpAddr> = files(&folder).map_err(failed)?.into_iter().map(|(address, _)| address).collect();
+        let all = subnets.iter().flat_map(|subnet| from_the_end(*subnet));
+        let free = all.filter(|address| !files.contains(address)).filter(is_usable).take(MAX_TRIES);
         for address in free {
             if create(&folder, address).map_err(failed)? {
                 return Ok(address);
@@ -107,54 +132,62 @@ impl HostLocal {
         Err(ReserveError::Full(subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
     }
 
-    /// Releases what hnsproxy has reserved in all networks, except for one address. Returns what was released.
+    /// Writes a reservation again if its file was removed, since host-local would give the address to a pod. Releases what hnsproxy has reserved in
+    /// these networks, except for the addresses in use. Other networks may be those of another process.
     ///
     /// # Errors
-    /// If a file cannot be read or removed.
-    pub fn release_others(&self, used: Option<IpAddr>) -> io::Result<Vec<IpAddr>> {
-        let mut released = Vec::new();
-        for network in folders(self.folder.as_deref())? {
-            for address in addresses_of(&network, OWNER)?.into_iter().filter(|address| Some(*address) != used) {
-                fs::remove_file(file(&network, address))?;
-                released.push(address);
+    /// If a file cannot be read, written or removed.
+    pub fn maintain(
+        &self,
+        networks: &[String],
+        reserved: Option<&Reservation>,
+        used: &BTreeSet<IpAddr>,
+    ) -> io::Result<Maintained> {
+        let mut maintained = Maintained::default();
+        let Some(root) = self.folder.as_deref().filter(|_| self.is_writable()) else { return Ok(maintained) };
+        if let Some(Reservation { network, address }) = reserved {
+            let folder = root.join(network);
+            fs::create_dir_all(&folder)?;
+            maintained.restored = create(&folder, *address)?.then_some(*address);
+        }
+        for folder in networks.iter().map(|network| root.join(network)).filter(|folder| folder.is_dir()) {
+            for address in addresses_of(&folder, OWNER)?.into_iter().filter(|address| !used.contains(address)) {
+                fs::remove_file(file(&folder, address))?;
+                maintained.released.push(address);
             }
         }
-        Ok(released)
+        Ok(maintained)
     }
 }
 
-/// The folders of the networks.
-fn folders(root: Option<&Path>) -> io::Result<Vec<PathBuf>> {
-    let Some(root) = root else { return Ok(Vec::new()) };
-    let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let folders = entries.map(|entry| Ok(entry?.path()));
-    folders.filter(|path: &io::Result<PathBuf>| path.as_ref().is_ok_and(|path| path.is_dir())).collect()
-}
-
-/// The addresses that are reserved for a container id.
-fn addresses_of(folder: &Path, owner: &str) -> io::Result<Vec<IpAddr>> {
-    let mut addresses = Vec::new();
+/// The addresses in a folder, and their files.
+fn files(folder: &Path) -> io::Result<Vec<(IpAddr, PathBuf)>> {
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         // `lock` and `last_reserved_ip.0` are no addresses.
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Ok(address) = name.replace('_', ":").parse::<IpAddr>() else { continue };
-        // The file of a pod that ends now is removed, and some files may not be readable.
-        let content = fs::read_to_string(&path).unwrap_or_default();
-        if content.lines().next().map(str::trim) == Some(owner) {
-            addresses.push(address);
+        if let Ok(address) = name.replace('_', ":").parse() {
+            files.push((address, path));
         }
     }
-    Ok(addresses)
+    Ok(files)
+}
+
+/// The addresses that are reserved for a container id.
+fn addresses_of(folder: &Path, owner: &str) -> io::Result<Vec<IpAddr>> {
+    let is_owned = |path: &Path| {
+        // The file of a pod that ends now is removed, and some files may not be readable.
+        let content = fs::read_to_string(path).unwrap_or_default();
+        content.lines().next().map(str::trim) == Some(owner)
+    };
+    Ok(files(folder)?.into_iter().filter(|(_, path)| is_owned(path)).map(|(address, _)| address).collect())
 }
 
 /// Creates the file of an address with its content, unless it exists: a file without content would belong to nobody after a crash.
 fn create(folder: &Path, address: IpAddr) -> io::Result<bool> {
     let path = file(folder, address);
-    // Most addresses are taken in a full subnet.
+    // A reservation that is checked usually has its file.
     if path.exists() {
         return Ok(false);
     }
@@ -229,6 +262,11 @@ mod tests {
             reserved.map(|address| address.to_string()).map_err(|error| error.to_string())
         }
 
+        fn maintain(&self, network: &str, reserved: Option<&Reservation>, used: &[IpAddr]) -> Maintained {
+            let used = used.iter().copied().collect();
+            self.host_local(false).maintain(&[network.to_owned()], reserved, &used).unwrap()
+        }
+
         /// The names of the files, sorted.
         fn files(&self) -> Vec<String> {
             let entries = fs::read_dir(self.network()).unwrap();
@@ -255,7 +293,7 @@ mod tests {
     fn the_reservation_of_a_start_script_is_used_and_never_released() {
         let folder = Folder::new(&[("10.244.1.2", "dummy")]);
         assert_eq!(folder.reserve("10.244.1.0/24", &[]), Ok("10.244.1.2".into()));
-        assert_eq!(folder.host_local(false).release_others(None).unwrap(), Vec::<IpAddr>::new());
+        assert_eq!(folder.maintain("flannel.4096", None, &[]), Maintained::default());
         assert_eq!(folder.files(), ["10.244.1.2", "last_reserved_ip.0", "lock"]);
     }
 
@@ -264,7 +302,7 @@ mod tests {
         for (subnet, taken) in [("10.244.2.0/24", &[][..]), ("10.244.1.0/24", &["10.244.1.9"][..])] {
             let folder = Folder::new(&[("10.244.1.9", OWNER), ("10.244.1.10", "pod")]);
             let address: IpAddr = folder.reserve(subnet, taken).unwrap().parse().unwrap();
-            assert_eq!(folder.host_local(false).release_others(Some(address)).unwrap().len(), 1);
+            assert_eq!(folder.maintain("flannel.4096", None, &[address]).released.len(), 1);
             let mut files = vec![address.to_string(), "10.244.1.10".into(), "last_reserved_ip.0".into(), "lock".into()];
             files.sort();
             assert_eq!(folder.files(), files);
@@ -280,7 +318,47 @@ mod tests {
         let other = |configured| folder.host_local(configured).reserve("cbr0", &subnet, |_| false);
         assert!(matches!(other(false), Err(ReserveError::NoFolder(_))));
         assert_eq!(other(true).unwrap().to_string(), "10.245.255.254", "the operator names the folder");
-        assert_eq!(HostLocal::default().release_others(None).unwrap(), Vec::<IpAddr>::new());
+    }
+
+    #[test]
+    fn files_that_pods_have_left_do_not_hide_free_addresses() {
+        let left: Vec<String> = (100..255).map(|last| format!("10.244.1.{last}")).collect();
+        let folder = Folder::new(&left.iter().map(|address| (address.as_str(), "pod")).collect::<Vec<_>>());
+        assert_eq!(folder.reserve("10.244.1.0/24", &[]), Ok("10.244.1.99".into()));
+    }
+
+    #[test]
+    fn only_the_networks_in_use_are_released() {
+        let folder = Folder::new(&[("10.244.1.9", OWNER)]);
+        assert_eq!(folder.maintain("vxlan0", None, &[]), Maintained::default());
+        let read_only = folder.host_local(false).read_only();
+        assert_eq!(
+            read_only.maintain(&["flannel.4096".into()], None, &BTreeSet::new()).unwrap(),
+            Maintained::default()
+        );
+        assert_eq!(folder.files(), ["10.244.1.9", "last_reserved_ip.0", "lock"]);
+        assert_eq!(folder.maintain("flannel.4096", None, &[]).released.len(), 1);
+    }
+
+    #[test]
+    fn a_reservation_whose_file_was_removed_is_written_again_unless_a_pod_has_it() {
+        let folder = Folder::new(&[("10.244.1.8", "pod")]);
+        let reserved = |last| Reservation { network: "flannel.4096".into(), address: [10, 244, 1, last].into() };
+        let (taken, free) = (reserved(8), reserved(9));
+        assert_eq!(folder.maintain("flannel.4096", Some(&taken), &[taken.address]), Maintained::default());
+        let restored = Maintained { restored: Some(free.address), released: Vec::new() };
+        assert_eq!(folder.maintain("flannel.4096", Some(&free), &[free.address]), restored);
+        fs::remove_dir_all(folder.network()).unwrap();
+        assert_eq!(folder.maintain("flannel.4096", Some(&free), &[free.address]), restored);
+        assert_eq!(folder.maintain("flannel.4096", Some(&free), &[free.address]), Maintained::default());
+        assert_eq!(folder.files(), ["10.244.1.9"]);
+    }
+
+    #[test]
+    fn only_the_hns_of_windows_has_the_default_folder() {
+        let emulated = [HnsChoice::Emulated(None), HnsChoice::Tcp("127.0.0.1:9".into())];
+        assert!(emulated.iter().all(|hns| HostLocal::new(None, hns) == HostLocal::default()));
+        assert_eq!(HostLocal::new(None, &HnsChoice::Windows).folder, Some(DEFAULT_FOLDER.into()));
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //! none of its load balancers, another program, such as a start script of kube-proxy, has removed them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use jiff::Timestamp;
 use proxy::IdentifiedObjects;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
+use crate::file_work::{FileWork, MAX_WAIT};
 use crate::saved_file;
 
 /// The file is not for what happens within minutes: audits find that.
@@ -65,6 +67,7 @@ pub struct StateFile {
     path: Option<PathBuf>,
     is_compared: bool,
     written: Option<IdentifiedObjects>,
+    writing: FileWork<(IdentifiedObjects, io::Result<()>)>,
     /// When the objects were last counted.
     counted: Option<Duration>,
 }
@@ -80,18 +83,19 @@ impl StateFile {
         if std::mem::replace(&mut self.is_compared, true) {
             return None;
         }
-        let path = self.path.as_ref()?;
-        if std::fs::metadata(path).ok()?.len() > MAX_SIZE {
-            return None;
-        }
-        let last = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-        removed(&last, found()?)
+        let (path, reading) = (self.path.clone()?, FileWork::default());
+        reading.begin(move || read(&path));
+        removed(&reading.take(MAX_WAIT)??, found()?)
     }
 
     /// Records what HNS has, at most once in [`INTERVAL`], and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
     /// the file cannot be written, only the comparison at the next start is missing.
     pub fn confirm(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
-        let Some(path) = &self.path else { return };
+        let Some(path) = self.path.clone() else { return };
+        self.take_written(Duration::ZERO);
+        if self.writing.is_pending() {
+            return;
+        }
         if self.counted.is_some_and(|counted| now.saturating_sub(counted) < INTERVAL) {
             return;
         }
@@ -102,12 +106,33 @@ impl StateFile {
         }
         let IdentifiedObjects { load_balancers, endpoints } = found;
         let state = LastState { load_balancers, endpoints, confirmed: Timestamp::now() };
-        let saved = serde_json::to_vec(&state).map_err(Into::into).and_then(|bytes| saved_file::save(path, &bytes));
-        match saved {
-            Ok(()) => self.written = Some(found),
-            Err(error) => debug!(%error, file = %path.display(), "cannot write the last state"),
+        self.writing.begin(move || (found, write(&path, &state)));
+        self.take_written(MAX_WAIT);
+    }
+
+    fn take_written(&mut self, limit: Duration) {
+        match self.writing.take(limit) {
+            Some((found, Ok(()))) => self.written = Some(found),
+            Some((_, Err(error))) => debug!(%error, "cannot write the last state"),
+            None => {}
         }
     }
+}
+
+fn read(path: &Path) -> Option<LastState> {
+    let metadata = fs::metadata(path).ok()?;
+    // A pipe would be read until another program writes to it.
+    if !metadata.is_file() || metadata.len() > MAX_SIZE {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn write(path: &Path, state: &LastState) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other(format!("{} is not a regular file", path.display())));
+    }
+    saved_file::save(path, &serde_json::to_vec(state)?)
 }
 
 #[cfg(test)]

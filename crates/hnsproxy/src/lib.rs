@@ -18,6 +18,7 @@ pub mod duration_argument;
 pub mod environment;
 pub mod error;
 pub mod events;
+pub mod file_work;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -357,7 +357,7 @@ impl Session {
             outcomes.iter().filter(|outcome| outcome.result.is_ok() && is_load_balancer(&outcome.step.action));
         let continues = matches!(next, Next::At(time) if time <= now);
         self.pace.record(now, self.now(), written.count(), continues);
-        self.reservations.release(&self.reconciler);
+        self.reservations.maintain(&self.reconciler, self.start.elapsed());
         self.report_programming();
         self.log_slow_calls();
         self.log_unreadable_members();

@@ -19,11 +19,18 @@ pub(super) fn hints(arguments: &[OsString]) -> Vec<String> {
         if is_quoted(value) {
             hints.push(format!("the {} begins and ends with a quote, which is part of it; remove the quotes", what()));
         }
-        if let Some(variable) = variable(value) {
+        // The configuration expands a source VIP that is a variable, and notes that.
+        let is_expanded = |variable| variable == value.trim() && name.is_some_and(is_source_vip);
+        if let Some(variable) = variable(value).filter(|variable| !is_expanded(*variable)) {
             hints.push(format!("the {} contains {variable}, a variable that was not expanded", what()));
         }
     }
     hints
+}
+
+/// kube-proxy accepts underscores in names of flags.
+fn is_source_vip(flag: &str) -> bool {
+    flag.trim_start_matches('-').replace('_', "-") == "source-vip"
 }
 
 fn is_quoted(text: &str) -> bool {
@@ -70,5 +77,7 @@ mod tests {
             [""; 0]
         );
         assert_eq!(of(&["--from=50% of %HOME%"]), [hint("value of --from", "%HOME%")]);
+        assert_eq!(of(&["--source-vip=%SOURCE_VIP%", "--source_vip", "$(SOURCE_VIP)"]), [""; 0], "it is expanded");
+        assert_eq!(of(&["--source-vip=endpoint:%NAME%"]), [hint("value of --source-vip", "%NAME%")]);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn main(args: &ProxyArgs, config: &Config, shutdown: &Shutdown) -> Re
     let hns = open(&args.hns, shutdown)?;
     let nothing = Catalog::default();
     let (settings, host) = resolve(config, args, &hns, &nothing)?;
-    let host_local = HostLocal::new(args.host_local_dir.clone());
+    let host_local = HostLocal::new(args.host_local_dir.clone(), args.hns.choice());
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     info!("{}", session.description());
     session.load(&nothing);

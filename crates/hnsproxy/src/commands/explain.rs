@@ -32,7 +32,7 @@ fn from_files(
 ) -> Result<(Explanation, String), CommandError> {
     let hns = Hns::open(&args.proxy.hns)?;
     let (settings, host) = resolve(config, &args.proxy, &hns, catalog)?;
-    let host_local = HostLocal::new(args.proxy.host_local_dir.clone()).read_only();
+    let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice()).read_only();
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     session.load(catalog);
     session.audit()?;

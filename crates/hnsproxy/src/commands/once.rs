@@ -50,7 +50,7 @@ impl From<Counts> for Calls {
 pub(super) fn main(args: &RunArgs, config: &Config, hns: &Arc<Hns>, shutdown: &Shutdown) -> Result<(), CommandError> {
     let catalog = read_cluster(&args.proxy, config, hns, shutdown)?;
     let (settings, host) = resolve(config, &args.proxy, hns, &catalog)?;
-    let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
+    let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice());
     let mut session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_host_local(host_local);
     info!("{}", session.description());
     session.load(&catalog);

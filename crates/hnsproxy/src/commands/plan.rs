@@ -18,7 +18,7 @@ pub(super) fn main(args: &PlanArgs, config: &Config) -> Result<u8, CommandError>
     let hns = Hns::open(&args.hns)?;
     let catalog = read_cluster(args, config, &hns, &unhandled())?;
     let (settings, host) = resolve(config, args, &hns, &catalog)?;
-    let host_local = HostLocal::new(args.host_local_dir.clone()).read_only();
+    let host_local = HostLocal::new(args.host_local_dir.clone(), args.hns.choice()).read_only();
     let mut session = Session::new(hns.clone(), settings, host, NonZeroUsize::MIN).with_host_local(host_local);
     session.load(&catalog);
     session.audit()?;

@@ -55,11 +55,13 @@ network has one of them. Otherwise it uses an address that host-local does not g
 - The file stays, so the address is the same after restarts of the process and of the node. hnsproxy also uses the reservation that a start script of
   kube-proxy has made (container id `dummy`), so that nothing changes when it replaces kube-proxy.
 - If an endpoint of a pod has the address in spite of the file, or the subnet changes, another address is reserved.
+- hnsproxy checks the file once a minute. If another program has removed it, hnsproxy writes it again.
 - The file is removed when HNS no longer has the address: after another source VIP is in effect, or by `--cleanup`. The reservation of a script is never
-  removed.
+  removed, nor a file in the folder of a network that hnsproxy does not use.
 - Without the folder of the network, hnsproxy reserves nothing and waits (`SourceVIPAbsent`): another IPAM would not see the reservation. host-local creates
   the folder with the first pod. `--host-local-dir DIR` sets another folder, the `dataDir` of host-local, and confirms that host-local is the IPAM: hnsproxy then
-  creates the folder of the network.
+  creates the folder of the network. With an emulated HNS, only `--host-local-dir` names a folder.
+- If the disk hangs, the rest goes on: an earlier source VIP stays in use, and without one, hnsproxy waits (`SourceVIPAbsent`).
 - `hnsproxy plan` and `explain` use a reservation, and make none.
 ";
 

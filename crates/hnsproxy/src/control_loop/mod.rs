@@ -94,7 +94,7 @@ impl<'a> ControlLoop<'a> {
         let host = host(&config, &args.proxy, hns, None);
         let state_file = StateFile::new(instance_lock::state_file(args.proxy.hns.choice()));
         let session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
-        let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
+        let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice());
         let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {
             session.inherit(before);

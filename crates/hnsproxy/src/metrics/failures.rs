@@ -54,7 +54,9 @@ fn label(kind: FrontendKind) -> &'static str {
 /// kube-proxy's name of a failure. `None` if HNS was not asked.
 fn error(failure: &Failure) -> Option<&'static str> {
     let error = match failure {
-        Failure::NeedsEndpoint | Failure::NotReleased | Failure::StillReferenced => return None,
+        Failure::NeedsEndpoint | Failure::NotReleased | Failure::StillReferenced | Failure::NeedsSourceVip => {
+            return None;
+        }
         Failure::Hns(hcn::Error::Stopped { .. }) => return None,
         Failure::ModifyHadNoEffect | Failure::OtherContent => return Some("other"),
         Failure::Hns(error) | Failure::FrontendTaken(error) => error,

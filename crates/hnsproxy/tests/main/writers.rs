@@ -6,6 +6,7 @@ use hcn::Kind;
 use serde_json::json;
 
 use crate::support::hns::Hns;
+use crate::support::http::get;
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -59,6 +60,21 @@ fn reports_removed(hns: &Hns) -> bool {
     running.wait_until_in_sync();
     let state = running.state().unwrap();
     state["host_conditions"].as_array().unwrap().iter().any(|one| one["reason"] == "LoadBalancersRemoved")
+}
+
+/// A file that hangs: a FIFO that nothing writes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_state_file_that_is_a_pipe_does_not_delay_the_start() {
+    let hns = Hns::of(BOUTIQUE);
+    let name = hns.flag().replace("--hns=tcp://", "tcp-").replace(':', "_");
+    let file = std::env::temp_dir().join("hnsproxy").join(format!("{name}.state.json"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let running = Running::start(&[&boutique(), &hns.flag()]);
+    running.wait_until_in_sync();
+    assert_eq!(get(running.metrics, "/readyz").unwrap().code, 200);
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]

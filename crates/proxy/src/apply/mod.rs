@@ -35,6 +35,9 @@ pub enum Failure {
     NeedsEndpoint,
     #[error("the load balancer that has the frontend could not be deleted")]
     NotReleased,
+    /// Load balancers are still to get the new source VIP.
+    #[error("the endpoint of the new source VIP could not be created")]
+    NeedsSourceVip,
     /// HNS would delete the endpoint, and the load balancer would still send connections to it (kubernetes issue 112836).
     #[error("a load balancer still refers to the endpoint")]
     StillReferenced,
@@ -162,6 +165,7 @@ mod tests {
             hns(Hresult::E_INVALIDARG),
             Failure::NotReleased,
             Failure::StillReferenced,
+            Failure::NeedsSourceVip,
             Failure::OtherContent,
         ] {
             assert_eq!(replan(failure), [false, false]);

@@ -1,6 +1,7 @@
 //! The jobs of a plan: their order, their dependencies, and their outcomes.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,6 +14,7 @@ use super::interrupt::{Interrupt, Interruption, UNINTERRUPTED};
 use super::job::{Answer, Fact, Job};
 use super::{Failure, Outcome};
 use crate::dirty::{Dirty, Subject};
+use crate::frontend::EndpointPurpose;
 use crate::identity::{self, Content};
 use crate::model::ServiceName;
 use crate::observe::Observed;
@@ -41,6 +43,8 @@ pub struct Queue<'a> {
     /// Endpoints that HNS did not create with the requested id: requested id → actual id.
     renamed: FxHashMap<Guid, Guid>,
     not_created: FxHashSet<Guid>,
+    /// The endpoint of the source VIP, if the plan creates it.
+    source_vip: Option<Guid>,
     outcomes: Vec<Outcome>,
     /// Whether HNS was unavailable for a job. Jobs that were already taken begin no further step.
     hns_unavailable: Arc<AtomicBool>,
@@ -64,6 +68,10 @@ impl<'a> Queue<'a> {
             _ => None,
         });
         let creating = creating.collect();
+        let source_vip = steps.iter().find_map(|step| match step.action {
+            Action::CreateEndpoint { id, purpose: EndpointPurpose::SourceVip, .. } => Some(id),
+            _ => None,
+        });
         let mut waiting: VecDeque<Group> = VecDeque::with_capacity(steps.len());
         let outcomes = Vec::with_capacity(steps.len());
         for step in steps {
@@ -86,6 +94,7 @@ impl<'a> Queue<'a> {
             creating,
             renamed: FxHashMap::default(),
             not_created: FxHashSet::default(),
+            source_vip,
             outcomes,
             hns_unavailable: Arc::default(),
             interrupt: UNINTERRUPTED,
@@ -203,7 +212,10 @@ impl<'a> Queue<'a> {
                 self.creating.is_empty() || !document.endpoint_ids().any(|id| self.creating.contains(&id))
             }
             // HNS deletes endpoints that are in use. Which load balancers use it is known only after all of them are done.
-            Action::DeleteEndpoint { .. } => self.load_balancers == 0,
+            Action::DeleteEndpoint { id, .. } => {
+                let is_replaced = |endpoint| self.creating.contains(&endpoint) && self.is_former_source_vip(*id);
+                self.load_balancers == 0 && !self.source_vip.is_some_and(is_replaced)
+            }
             Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => true,
         })
     }
@@ -217,9 +229,9 @@ impl<'a> Queue<'a> {
                     self.replace_renamed_endpoints(document).err()
                 }
                 Action::DeleteEndpoint { id, .. } => {
-                    // Checked again here: the plan counted on load balancers being replaced, and one of them may have
-                    // failed.
-                    self.observed.is_referenced(*id).then_some(Failure::StillReferenced)
+                    // Checked again here: the plan counted on load balancers being replaced and on the endpoint of the new source
+                    // VIP, and one of them may have failed.
+                    self.prevents_deletion(*id)
                 }
                 Action::CreateEndpoint { .. } | Action::DeleteLoadBalancer { .. } => None,
             };
@@ -235,6 +247,26 @@ impl<'a> Queue<'a> {
             hns_unavailable: self.hns_unavailable.clone(),
             steps: group,
         })
+    }
+
+    /// Why an endpoint cannot be deleted now.
+    fn prevents_deletion(&self, id: Guid) -> Option<Failure> {
+        if self.observed.is_referenced(id) {
+            return Some(Failure::StillReferenced);
+        }
+        if !self.is_former_source_vip(id) {
+            return None;
+        }
+        let is_used = |address: &IpAddr| self.observed.uses_of_source_vip(*address) > 0;
+        if self.observed.endpoint(id).is_some_and(|endpoint| endpoint.addresses.iter().any(is_used)) {
+            return Some(Failure::StillReferenced);
+        }
+        self.source_vip.is_some_and(|new| self.not_created.contains(&new)).then_some(Failure::NeedsSourceVip)
+    }
+
+    /// Whether an endpoint that a plan deletes is that of a former source VIP: hnsproxy creates no other local endpoints.
+    fn is_former_source_vip(&self, id: Guid) -> bool {
+        self.observed.endpoint(id).is_some_and(|endpoint| endpoint.is_of_source_vip())
     }
 
     /// The load balancer that a group replaces, if its document is known.
@@ -327,174 +359,4 @@ fn is_on_load_balancer(step: &Step) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use hcn::schema::{Endpoint, Protocol};
-    use hcn::{ApiVersion, Error, Hresult, Version};
-
-    use super::*;
-    use crate::frontend::{EndpointPurpose, Frontend};
-    use crate::model::Family;
-    use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner};
-    use crate::plan::Reason;
-
-    fn id(number: u8) -> Guid {
-        Guid::from_u128(number.into())
-    }
-
-    fn step(action: Action) -> Step {
-        Step { action, service: None, reason: Reason::Missing }
-    }
-
-    fn create_endpoint(number: u8) -> Step {
-        let address = [10, 0, 0, number].into();
-        let purpose = EndpointPurpose::Backend;
-        let document = Endpoint::default();
-        step(Action::CreateEndpoint { network: Guid::nil(), id: id(number), address, purpose, document })
-    }
-
-    fn delete_endpoint(number: u8) -> Step {
-        step(Action::DeleteEndpoint { id: id(number), address: [10, 0, 0, number].into() })
-    }
-
-    fn frontend(port: u16) -> Frontend {
-        Frontend { family: Family::V4, address: Some([10, 96, 0, 1].into()), protocol: Protocol::TCP, port }
-    }
-
-    fn document(endpoints: &[u8]) -> LoadBalancer {
-        let host_compute_endpoints = endpoints.iter().map(|number| id(*number).to_string()).collect();
-        LoadBalancer { host_compute_endpoints, ..LoadBalancer::default() }
-    }
-
-    fn create_load_balancer(port: u16, endpoints: &[u8]) -> Step {
-        step(Action::CreateLoadBalancer { id: id(0), frontend: frontend(port), document: document(endpoints) })
-    }
-
-    fn modify_load_balancer(port: u16, endpoints: &[u8]) -> Step {
-        step(Action::ModifyLoadBalancer { id: id(0), frontend: frontend(port), document: document(endpoints) })
-    }
-
-    fn delete_load_balancer(port: u16) -> Step {
-        step(Action::DeleteLoadBalancer { id: id(0), frontend: frontend(port) })
-    }
-
-    /// What a test does with a queue.
-    struct Course<'a> {
-        queue: Queue<'a>,
-        in_progress: Vec<Job>,
-    }
-
-    impl Course<'_> {
-        /// Takes all jobs that can begin, and returns their steps.
-        fn take(&mut self) -> Vec<Vec<Step>> {
-            let jobs: Vec<Job> = std::iter::from_fn(|| self.queue.take()).collect();
-            let steps = jobs.iter().map(|job| job.steps.to_vec()).collect();
-            self.in_progress.extend(jobs);
-            steps
-        }
-
-        /// Records the same result for all steps in progress.
-        fn record(&mut self, result: &Result<(), Failure>) {
-            for job in self.in_progress.drain(..) {
-                let answer = |_: &Step| Answer { result: result.clone(), facts: Vec::new(), restored: false };
-                let answers = job.steps.iter().map(answer).collect();
-                self.queue.record(job, answers);
-            }
-        }
-    }
-
-    fn run(steps: Vec<Step>, test: impl FnOnce(Course<'_>)) {
-        let mut observed = Observed::default();
-        let mut capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V2);
-        let mut verified = true;
-        let queue = Queue::new(steps, &mut observed, &mut capabilities, &mut verified);
-        test(Course { queue, in_progress: Vec::new() });
-    }
-
-    #[test]
-    fn a_load_balancer_waits_for_its_endpoints_and_nothing_else_waits() {
-        for waits in [create_load_balancer(80, &[1, 9]), modify_load_balancer(80, &[1, 9])] {
-            let other = create_load_balancer(81, &[9]);
-            let steps = vec![waits.clone(), create_endpoint(1), other.clone()];
-            run(steps, |mut course| {
-                assert_eq!(course.take(), [vec![create_endpoint(1)], vec![other]]);
-                assert!(!course.queue.is_empty() && !course.queue.is_idle());
-                course.record(&Ok(()));
-                assert_eq!(course.take(), [vec![waits]]);
-                course.record(&Ok(()));
-                assert!(course.queue.is_empty() && course.queue.is_idle());
-            });
-        }
-    }
-
-    #[test]
-    fn endpoints_are_deleted_after_all_load_balancers() {
-        let steps = vec![delete_endpoint(2), delete_load_balancer(80), create_load_balancer(81, &[3])];
-        run(steps, |mut course| {
-            assert_eq!(course.take(), [vec![delete_load_balancer(80)], vec![create_load_balancer(81, &[3])]]);
-            let last = course.in_progress.pop();
-            course.record(&Ok(()));
-            assert_eq!(course.take(), Vec::<Vec<Step>>::new());
-            course.in_progress.extend(last);
-            course.record(&Ok(()));
-            assert_eq!(course.take(), [vec![delete_endpoint(2)]]);
-        });
-    }
-
-    #[test]
-    fn a_load_balancer_whose_endpoint_failed_fails_without_a_call() {
-        let steps = vec![create_endpoint(1), create_load_balancer(80, &[1]), delete_endpoint(2)];
-        run(steps, |mut course| {
-            assert_eq!(course.take(), [vec![create_endpoint(1)]]);
-            course.record(&Err(Failure::OtherContent));
-            // The load balancer counts as done: the deletion does not wait for it.
-            assert_eq!(course.take(), [vec![delete_endpoint(2)]]);
-            course.record(&Ok(()));
-            let (outcomes, _) = course.queue.finish();
-            let results: Vec<_> = outcomes.into_iter().map(|outcome| (outcome.step, outcome.result)).collect();
-            let expected = [
-                (create_endpoint(1), Err(Failure::OtherContent)),
-                (create_load_balancer(80, &[1]), Err(Failure::NeedsEndpoint)),
-                (delete_endpoint(2), Ok(())),
-            ];
-            assert_eq!(results, expected);
-        });
-    }
-
-    #[test]
-    fn the_steps_on_one_frontend_are_one_job_and_endpoints_are_jobs_of_their_own() {
-        let replace = vec![delete_load_balancer(80), create_load_balancer(80, &[])];
-        let steps =
-            [replace.clone(), vec![create_load_balancer(81, &[]), create_endpoint(1), create_endpoint(1)]].concat();
-        run(steps, |mut course| {
-            let jobs =
-                [replace, vec![create_load_balancer(81, &[])], vec![create_endpoint(1)], vec![create_endpoint(1)]];
-            assert_eq!((course.queue.len(), course.take()), (4, jobs.to_vec()));
-        });
-    }
-
-    #[test]
-    fn the_rest_is_dropped_when_hns_is_unavailable() {
-        let unavailable = Failure::Hns(Error::hns("HcnCreateEndpoint", Hresult::RPC_S_SERVER_UNAVAILABLE));
-        run(vec![create_endpoint(1), create_load_balancer(80, &[1])], |mut course| {
-            course.take();
-            course.record(&Err(unavailable.clone()));
-            assert_eq!(course.take(), Vec::<Vec<Step>>::new());
-            let (outcomes, left) = course.queue.finish();
-            assert_eq!(outcomes, [Outcome { step: create_endpoint(1), result: Err(unavailable), restored: false }]);
-            assert!(left.is_empty());
-        });
-    }
-    #[test]
-    fn a_creation_with_another_id_ends_the_uncertainty_of_the_requested_one() {
-        let (mut observed, mut modify_verified) = (Observed::default(), false);
-        let mut capabilities = Capabilities::of(Version::new(15, 5), ApiVersion::V1);
-        observed.mark_perhaps_created(Kind::LoadBalancer, id(1), &[]);
-        observed.mark_perhaps_created(Kind::Endpoint, id(1), &[]);
-        let mut queue = Queue::new(Vec::new(), &mut observed, &mut capabilities, &mut modify_verified);
-        let balancer = ObservedLoadBalancer::of(&document(&[]), queue.capabilities, Owner::Us);
-        queue.apply_fact(Fact::LoadBalancer { requested: id(1), id: id(2), observed: balancer });
-        let endpoint = ObservedEndpoint::of(Guid::nil(), &Endpoint::default(), Owner::Us);
-        queue.apply_fact(Fact::Endpoint { requested: id(1), id: id(3), observed: endpoint });
-        assert_eq!(observed.perhaps_created_count(), 0);
-    }
-}
+mod tests;

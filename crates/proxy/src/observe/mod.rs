@@ -60,6 +60,8 @@ pub struct Observed {
     on: FxHashMap<Frontend, SmallVec<[Guid; 1]>>,
     /// How many load balancers have an endpoint as backend.
     references: FxHashMap<Guid, usize>,
+    /// How many load balancers have an address as source VIP.
+    source_vips: FxHashMap<IpAddr, usize>,
     /// Endpoints of load balancers whose creation failed, but which may exist. Until the next list, these endpoints count as referenced.
     perhaps_referenced: FxHashSet<Guid>,
     /// Objects whose deletion failed and may have taken effect. Until the next list, they are not relied on.
@@ -183,6 +185,16 @@ impl Observed {
         self.references.get(&endpoint).copied().unwrap_or_default()
     }
 
+    /// The number of load balancers that have an address as source VIP.
+    pub fn uses_of_source_vip(&self, address: IpAddr) -> usize {
+        self.source_vips.get(&address).copied().unwrap_or_default()
+    }
+
+    /// The addresses of the endpoints that hnsproxy has created for source VIPs: usually one.
+    pub fn source_vip_endpoints(&self) -> impl Iterator<Item = IpAddr> {
+        self.endpoints.values().filter(|one| one.is_of_source_vip()).flat_map(|one| one.addresses.iter().copied())
+    }
+
     /// Whether the deletion of an object failed and may have taken effect.
     pub fn is_perhaps_deleted(&self, id: Guid) -> bool {
         self.perhaps_deleted.contains(&id)
@@ -255,6 +267,9 @@ impl Observed {
         for endpoint in &observed.endpoints {
             *self.references.entry(*endpoint).or_default() += 1;
         }
+        if let Some(address) = observed.source_vip() {
+            *self.source_vips.entry(address).or_default() += 1;
+        }
         self.lost.remove(&id);
         self.misrepresented.remove(&id);
         self.perhaps_created.remove(&(Kind::LoadBalancer, id));
@@ -271,6 +286,11 @@ impl Observed {
             remove_from(&mut self.on, frontend, id);
         }
         self.release(&removed.endpoints, dirty);
+        if let Some(address) = removed.source_vip() {
+            count_down(&mut self.source_vips, &address);
+            // The endpoint of a former source VIP stays until now.
+            dirty.addresses.extend(Some(address).filter(|address| !self.source_vips.contains_key(address)));
+        }
         self.end_take_of_load_balancer(id, dirty);
     }
 
@@ -406,7 +426,7 @@ impl Observed {
     }
 }
 
-fn count_down(counts: &mut FxHashMap<Guid, usize>, key: &Guid) {
+fn count_down<K: std::hash::Hash + Eq>(counts: &mut FxHashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);
         if *count == 0 {

@@ -52,6 +52,11 @@ impl ObservedEndpoint {
             owner,
         }
     }
+
+    /// Whether hnsproxy has created it for a source VIP: its other endpoints are remote.
+    pub fn is_of_source_vip(&self) -> bool {
+        !self.remote && self.owner == Owner::Us
+    }
 }
 
 /// A load balancer in HNS.
@@ -137,6 +142,11 @@ impl ObservedLoadBalancer {
             owner,
             form: Form::of(document),
         }
+    }
+
+    /// The source VIP, if it is known.
+    pub fn source_vip(&self) -> Option<IpAddr> {
+        self.form?.source_vip
     }
 
     /// Whether it is known to have no direct server return.

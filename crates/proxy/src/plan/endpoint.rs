@@ -12,7 +12,7 @@ use crate::identity::{self, Content};
 use crate::mac::derived_mac;
 use crate::model::Family;
 use crate::network::Network;
-use crate::observe::Owner;
+use crate::observe::{ObservedLoadBalancer, Owner};
 use crate::settings::Host;
 
 /// An endpoint of ours that an address should have, whether HNS has it or not.
@@ -34,8 +34,14 @@ impl ExpectedEndpoint {
     }
 }
 
-/// The number of references to each endpoint that a plan removes. Negative if it adds references.
-pub(super) type Released = FxHashMap<Guid, isize>;
+/// What the load balancers use that a plan deletes or modifies.
+#[derive(Debug, Default)]
+pub(super) struct Released {
+    /// The number of references to each endpoint that are removed. Negative if references are added.
+    pub(super) endpoints: FxHashMap<Guid, isize>,
+    /// The number of load balancers with each source VIP that are deleted.
+    pub(super) source_vips: FxHashMap<IpAddr, usize>,
+}
 
 /// The properties of an endpoint that decide about its removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,14 +135,19 @@ impl Planner<'_> {
     pub(super) fn released(&self, plan: &Plan) -> Released {
         let mut released = Released::default();
         let mut count = |endpoints: &mut dyn Iterator<Item = Guid>, by: isize| {
-            endpoints.for_each(|id| *released.entry(id).or_default() += by);
+            endpoints.for_each(|id| *released.endpoints.entry(id).or_default() += by);
         };
+        let mut source_vips = FxHashMap::default();
         let backends = |id: Guid| {
             self.observed.load_balancer(id).into_iter().flat_map(|observed| observed.endpoints.iter().copied())
         };
         for step in &plan.steps {
             match &step.action {
-                Action::DeleteLoadBalancer { id, .. } => count(&mut backends(*id), 1),
+                Action::DeleteLoadBalancer { id, .. } => {
+                    count(&mut backends(*id), 1);
+                    let source_vip = self.observed.load_balancer(*id).and_then(ObservedLoadBalancer::source_vip);
+                    source_vip.into_iter().for_each(|address| *source_vips.entry(address).or_default() += 1);
+                }
                 Action::ModifyLoadBalancer { id, document, .. } => {
                     count(&mut backends(*id), 1);
                     count(&mut document.endpoint_ids(), -1);
@@ -145,14 +156,27 @@ impl Planner<'_> {
                 Action::CreateEndpoint { .. } | Action::DeleteEndpoint { .. } => {}
             }
         }
-        released
+        Released { source_vips, ..released }
     }
 
     /// Whether a load balancer refers to an endpoint after the plan.
     fn remains_referenced(&self, id: Guid, released: &Released) -> bool {
-        let released = released.get(&id).copied().unwrap_or_default();
+        let released = released.endpoints.get(&id).copied().unwrap_or_default();
         self.observed.is_perhaps_hidden(id)
             || isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
+    }
+
+    /// Whether the endpoint of a former source VIP is still used after the plan: by a load balancer, or since the new one has no endpoint
+    /// yet.
+    fn is_source_vip_needed(&self, address: IpAddr, released: &Released, plan: &Plan) -> bool {
+        let released = released.source_vips.get(&address).copied().unwrap_or_default();
+        let is_created = |new: IpAddr| {
+            plan.steps
+                .iter()
+                .any(|step| matches!(step.action, Action::CreateEndpoint { address, .. } if address == new))
+        };
+        let is_absent = |new: IpAddr| self.observed.local_at(new).is_none() && !is_created(new);
+        self.observed.uses_of_source_vip(address) > released || self.desired.source_vip().is_some_and(is_absent)
     }
 
     /// Whether a load balancer uses an endpoint after the plan. With one network, an expected endpoint is always used.
@@ -192,7 +216,8 @@ impl Planner<'_> {
             let Some(reason) = removal(endpoint, needs) else { continue };
             // HNS deletes an endpoint that a load balancer refers to, and the load balancer keeps sending it
             // connections (kubernetes issue 112836). It is deleted after the load balancer has been replaced.
-            if !self.remains_referenced(id, released) {
+            let is_needed = observed.is_of_source_vip() && self.is_source_vip_needed(address, released, plan);
+            if !is_needed && !self.remains_referenced(id, released) {
                 plan.steps.push(Step { action: Action::DeleteEndpoint { id, address }, service: None, reason });
             }
         }

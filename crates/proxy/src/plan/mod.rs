@@ -116,11 +116,17 @@ impl Planner<'_> {
         let released = self.released(&plan);
         // Addresses of released endpoints are planned even if they are not dirty: they were dirty when the Service changed, and the
         // endpoint stayed because the replacement of its load balancer was postponed.
-        let dropped = released.iter().filter(|(_, count)| **count > 0);
+        let dropped = released.endpoints.iter().filter(|(_, count)| **count > 0);
         let dropped = dropped.filter_map(|(id, _)| self.observed.endpoint(*id)).filter(|observed| observed.remote);
         let dropped = dropped.flat_map(|observed| observed.addresses.iter());
         let left_out = &plan.report.left_out;
-        let addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(dropped).chain(left_out).copied().collect();
+        let mut addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(dropped).chain(left_out).copied().collect();
+        let is_former = |address: &&IpAddr| self.observed.at(**address).any(|(_, known)| known.is_of_source_vip());
+        addresses.extend(released.source_vips.keys().filter(is_former));
+        // The endpoint of a former source VIP has waited for that of the new one.
+        if self.desired.source_vip().is_some_and(|address| dirty.addresses.contains(&address)) {
+            addresses.extend(self.observed.source_vip_endpoints());
+        }
         // Removals come last: HNS would delete an endpoint that a load balancer still refers to.
         for address in addresses {
             self.plan_removals(address, &released, &mut plan);

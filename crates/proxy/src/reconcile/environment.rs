@@ -129,6 +129,12 @@ impl Environment {
         }
     }
 
+    /// The overlay network and the source VIP, if it is reserved.
+    pub(super) fn reserved_source_vip(&self) -> Option<(&str, IpAddr)> {
+        let network = self.networks.named(self.networks.overlay()?)?;
+        Some((&network.name, self.source_vip_search.reserved()?))
+    }
+
     /// What is missing, if none of the named endpoints exists, even if an earlier address stays in use.
     pub(super) fn source_vip_absent(&self) -> Option<&SourceVipAbsent> {
         self.source_vip_search.absent()

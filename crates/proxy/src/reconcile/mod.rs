@@ -243,6 +243,11 @@ impl Reconciler {
         self.environment.set_reserved_source_vip(reserved);
     }
 
+    /// The overlay network and the source VIP, if it is reserved.
+    pub fn reserved_source_vip(&self) -> Option<(&str, IpAddr)> {
+        self.environment.reserved_source_vip()
+    }
+
     /// The endpoint that has the source VIP, if it is missing.
     pub fn source_vip_absent(&self) -> Option<&SourceVipAbsent> {
         self.environment.source_vip_absent()

@@ -126,7 +126,7 @@ fn explained(
     host: &Host,
     catalog: &Catalog,
 ) -> Source<Vec<Explanation>> {
-    let host_local = HostLocal::new(args.proxy.host_local_dir.clone()).read_only();
+    let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice()).read_only();
     let mut session = Session::new(hns.clone(), settings.clone(), host.clone(), NonZeroUsize::MIN);
     session = session.with_host_local(host_local);
     session.load(catalog);

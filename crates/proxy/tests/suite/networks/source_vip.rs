@@ -1,8 +1,9 @@
 //! The source VIP that is the address of an endpoint of the overlay network.
 
-use hcn::{ApiVersion, Kind};
+use hcn::{ApiVersion, Hresult, Kind};
 use proxy::model::Family;
 use proxy::{AuditError, HostCondition, SourceVip, SourceVipAbsent, Unready};
+use serde_json::json;
 
 use crate::faults::serve;
 use crate::rig::{NETWORK, Rig};
@@ -164,4 +165,65 @@ fn the_first_overlay_network_has_the_endpoint() {
     rig.settle();
     assert_eq!(own(&rig), programmed("10.244.1.2"));
     assert!(matches!(rig.proxy.host_conditions()[..], [HostCondition::NetworkMissing { .. }]));
+}
+
+/// hnsproxy in sync with one source VIP, and started again with another one.
+fn changed(api_version: ApiVersion) -> Rig {
+    let mut rig = rig(&[], api_version);
+    for address in [[10, 244, 1, 2], [10, 244, 1, 3]] {
+        rig.settings.source_vip = Some(SourceVip::Address(address.into()));
+        rig.restart();
+        if address == [10, 244, 1, 2] {
+            rig.settle();
+        }
+    }
+    rig
+}
+
+/// Everything in HNS with this source VIP in the load balancer, and these endpoints of source VIPs.
+fn with_endpoints(source_vip: &str, endpoints: &[&str]) -> Vec<String> {
+    let local = endpoints.iter().map(|address| format!("local {address}"));
+    let mut all: Vec<String> = programmed(source_vip).into_iter().chain(local).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_endpoint_of_a_former_source_vip_stays_until_its_last_load_balancer_is_replaced() {
+    for function in ["HcnDeleteLoadBalancer", "HcnCreateLoadBalancer"] {
+        let mut rig = changed(ApiVersion::V2);
+        rig.break_once(function, false, Hresult::E_OUTOFMEMORY);
+        rig.sync();
+        let kept = with_endpoints("10.244.1.2", &["10.244.1.2", "10.244.1.3"]);
+        assert_eq!(rig.objects(), kept, "{function}");
+        rig.settle();
+        assert_eq!(rig.objects(), with_endpoints("10.244.1.3", &["10.244.1.3"]), "{function}");
+    }
+}
+
+#[test]
+fn the_endpoint_of_a_former_source_vip_stays_until_the_new_one_has_its_endpoint() {
+    let mut rig = changed(ApiVersion::V2);
+    rig.break_once("HcnCreateEndpoint", false, Hresult::E_OUTOFMEMORY);
+    rig.sync();
+    assert_eq!(rig.objects(), with_endpoints("10.244.1.3", &["10.244.1.2"]));
+    rig.settle();
+    assert_eq!(rig.objects(), with_endpoints("10.244.1.3", &["10.244.1.3"]));
+}
+
+#[test]
+fn the_endpoint_of_a_former_source_vip_stays_as_long_as_a_foreign_load_balancer_uses_it() {
+    let mut rig = changed(ApiVersion::V2);
+    let foreign = rig.emulator.add(
+        Kind::LoadBalancer,
+        json!({"HostComputeEndpoints": [], "SourceVIP": "10.244.1.2", "FrontendVIPs": ["10.96.0.9"],
+            "PortMappings": [{"Protocol": 6, "InternalPort": 80, "ExternalPort": 80}],
+            "SchemaVersion": {"Major": 2, "Minor": 0}}),
+    );
+    rig.settle();
+    let own = |rig: &Rig| rig.objects().into_iter().filter(|line| !line.contains("10.96.0.9")).collect::<Vec<_>>();
+    assert_eq!(own(&rig), with_endpoints("10.244.1.3", &["10.244.1.2", "10.244.1.3"]));
+    rig.emulator.remove(Kind::LoadBalancer, foreign);
+    rig.settle();
+    assert_eq!(rig.objects(), with_endpoints("10.244.1.3", &["10.244.1.3"]));
 }
