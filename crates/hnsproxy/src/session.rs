@@ -36,7 +36,7 @@ pub struct Session {
     reconciler: Reconciler,
     settings: Settings,
     host: Host,
-    workers: Workers,
+    threads: NonZeroUsize,
     node: NodeStatus,
     metrics: Arc<Metrics>,
     /// The start of the session by two clocks: changes of the cluster have a wall-clock time, the core counts from the start.
@@ -86,7 +86,7 @@ impl Session {
             node: NodeStatus { name: settings.node_name.to_string(), ..NodeStatus::default() },
             settings,
             host,
-            workers: Workers(concurrency),
+            threads: concurrency,
             metrics: Arc::default(),
             started: Timestamp::now(),
             #[allow(
@@ -330,7 +330,9 @@ impl Session {
             let limit = if change_waits() { MIN_RUN } else { MAX_RUN };
             (start.elapsed() > now + limit).then_some(Interruption::Change)
         };
-        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &self.workers, &interrupt);
+        let clock = || start.elapsed();
+        let workers = Workers::timed(self.threads, &clock);
+        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &workers, &interrupt);
         self.report_drift();
         self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
         if self.reconciler.audit_error().is_none() {
@@ -339,7 +341,7 @@ impl Session {
         }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         self.steps_done += outcomes.len() - failed;
-        for Outcome { step, result, restored } in &outcomes {
+        for Outcome { step, result, restored, .. } in &outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
                 // The process shuts down, and retries nothing.

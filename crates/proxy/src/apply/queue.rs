@@ -147,7 +147,7 @@ impl<'a> Queue<'a> {
     pub fn record(&mut self, job: Job, answers: Vec<Answer>) {
         self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
-        for (step, Answer { result, facts, restored }) in job.steps.into_iter().zip(answers) {
+        for (step, Answer { result, facts, restored, duration }) in job.steps.into_iter().zip(answers) {
             facts.into_iter().for_each(|fact| self.apply_fact(fact));
             if let Action::CreateEndpoint { id, .. } = &step.action {
                 self.creating.remove(id);
@@ -160,7 +160,7 @@ impl<'a> Queue<'a> {
                 // The next call would fail too, after its timeout. Everything is planned again when HNS is available.
                 self.waiting.clear();
             }
-            self.outcomes.push(Outcome { step, result, restored });
+            self.outcomes.push(Outcome { step, result, restored, duration });
         }
     }
 
@@ -280,7 +280,7 @@ impl<'a> Queue<'a> {
 
     fn fail(&mut self, group: Group, failure: &Failure) {
         self.load_balancers -= usize::from(group.iter().any(is_on_load_balancer));
-        let failed = |step| Outcome { step, result: Err(failure.clone()), restored: false };
+        let failed = |step| Outcome::without_calls(step, Err(failure.clone()));
         self.outcomes.extend(group.into_iter().map(failed));
     }
 
@@ -395,7 +395,7 @@ mod tests {
         /// Records the same result for all steps in progress.
         fn record(&mut self, result: &Result<(), Failure>) {
             for job in self.in_progress.drain(..) {
-                let answer = |_: &Step| Answer { result: result.clone(), facts: Vec::new(), restored: false };
+                let answer = |_: &Step| Answer::without_calls(result.clone());
                 let answers = job.steps.iter().map(answer).collect();
                 self.queue.record(job, answers);
             }
@@ -480,7 +480,7 @@ mod tests {
             course.record(&Err(unavailable.clone()));
             assert_eq!(course.take(), Vec::<Vec<Step>>::new());
             let (outcomes, left) = course.queue.finish();
-            assert_eq!(outcomes, [Outcome { step: create_endpoint(1), result: Err(unavailable), restored: false }]);
+            assert_eq!(outcomes, [Outcome::without_calls(create_endpoint(1), Err(unavailable))]);
             assert!(left.is_empty());
         });
     }
