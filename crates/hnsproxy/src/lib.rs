@@ -21,6 +21,7 @@ pub mod events;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod history;
 pub mod hns;
 pub mod host_local;
 pub mod http_client;

@@ -7,10 +7,12 @@ mod connections;
 mod debug;
 mod header;
 mod health;
+mod history;
 mod host;
 mod listen;
 mod listeners;
 mod pages;
+mod query;
 mod service_health;
 mod status_api;
 mod statusz;
@@ -34,6 +36,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::background::{Background, Task};
 use crate::config::{Config, Gate};
 use crate::events::Recorder;
+use crate::history::History;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::packet::Observation;
 use crate::status::StatusStore;
@@ -96,6 +99,7 @@ pub struct Settings {
 pub struct Proxy {
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
+    pub history: History,
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatePage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, host, statusz};
+use super::{Proxy, Settings, Shared, debug, history, host, statusz};
 use crate::log;
 use crate::status::StatusSnapshot;
 
@@ -30,6 +30,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/configz", get(configz))
         .route("/readyz", get(readyz))
         .route("/debug/explain/{namespace}/{name}", get(debug::explain))
+        .route("/debug/history", get(history::page))
         .route("/debug/packet", get(debug::packet));
     if flagz {
         router = router.route("/flagz", get(debug::flagz));
@@ -155,7 +156,7 @@ impl Format {
 fn paths(settings: &Settings) -> Vec<&'static str> {
     let mut paths = vec!["/configz", "/debug/explain/NAMESPACE/NAME"];
     paths.extend(settings.profiling.then_some("/debug/flags/v"));
-    paths.push("/debug/packet");
+    paths.extend(["/debug/history", "/debug/packet"]);
     paths.extend(settings.flagz.then_some("/flagz"));
     paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
     paths

@@ -14,8 +14,8 @@ use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
 use crate::status::{Lateness, NotReady, Programming, Status, StatusSnapshot, not_ready};
 
-/// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
-const API_VERSION: &str = "hnsproxy/v1";
+/// The version of all documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
+pub(super) const API_VERSION: &str = "hnsproxy/v1";
 
 /// `/readyz`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

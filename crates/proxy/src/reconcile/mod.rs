@@ -274,6 +274,11 @@ impl Reconciler {
         self.desired.frontend(frontend).map(|desired| desired.spec.kind)
     }
 
+    /// The Service that owns a frontend. `None` if no Service claims it any more.
+    pub fn owner(&self, frontend: Frontend) -> Option<&ServiceName> {
+        self.desired.frontend(frontend).map(|desired| &desired.service)
+    }
+
     /// The status of all frontends, in the order of Services.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         let constraints = Constraints::default();

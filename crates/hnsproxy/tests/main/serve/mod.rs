@@ -4,6 +4,7 @@ mod addresses;
 #[cfg(unix)]
 mod flood;
 mod health;
+mod history;
 mod pages;
 mod service_health;
 mod status_api;
