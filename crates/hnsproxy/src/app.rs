@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::reporting::Reporting;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
-use crate::status::StatusStore;
+use crate::status::{CallStatistics, StatusStore};
 use crate::windows_service::event_log;
 
 /// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
@@ -54,7 +54,8 @@ pub fn build<'a>(
     hns: Arc<Hns>,
     shutdown: &Shutdown,
 ) -> Result<Bound<'a>, CommandError> {
-    let store = Arc::new(StatusStore::new(Clock::new(), args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
+    let clock = Clock::new();
+    let store = Arc::new(StatusStore::new(clock, args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
     let events = EventQueue::new(store.clone());
     let requested = events.clone();
     shutdown.on_request(move || requested.send(Event::Shutdown));
@@ -63,11 +64,15 @@ pub fn build<'a>(
         changed.send(Event::Config(change));
     });
     let metrics = Arc::new(Metrics::default());
-    let calls = metrics.clone();
-    hns.observe_calls(move |call| calls.hns_call(call));
+    let calls = Arc::new(CallStatistics::new(clock));
+    let (counts, statistics) = (metrics.clone(), calls.clone());
+    hns.observe_calls(move |call| {
+        counts.hns_call(call);
+        statistics.record(call);
+    });
     let background = Background::start().map_err(CommandError::Background)?;
     let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
-    let context = Context { args, hns, events, store, metrics, history, background };
+    let context = Context { args, hns, events, store, metrics, history, services: Arc::default(), calls, background };
     let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;

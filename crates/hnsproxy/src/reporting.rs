@@ -31,7 +31,7 @@ impl Reporting {
         correlator: &SharedCorrelator,
         first: Option<events::Event>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, history, background } = context;
+        let Context { args, hns, events, store, metrics, history, services, calls, background } = context;
         let broadcaster = match source {
             Source::Files(_) => None,
             Source::ApiServer(access) => {
@@ -50,6 +50,8 @@ impl Reporting {
             store: store.clone(),
             metrics: metrics.clone(),
             history: history.clone(),
+            services: services.clone(),
+            calls: calls.clone(),
             recorder,
             explain: Box::new(move |request| events.send(Event::Explain(request))),
             overdue: Box::new(hns.overdue_calls()),

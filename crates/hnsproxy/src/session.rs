@@ -28,7 +28,7 @@ use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
-use crate::status::{NodeStatus, NotReady, Pace, Status};
+use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
 use records::Records;
 
 pub struct Session {
@@ -44,6 +44,7 @@ pub struct Session {
     started: Timestamp,
     start: Instant,
     records: Records,
+    services: Arc<ServiceTable>,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
@@ -90,6 +91,7 @@ impl Session {
             )]
             start: Instant::now(),
             records: Records::default(),
+            services: Arc::default(),
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             state_file: StateFile::default(),
@@ -113,6 +115,14 @@ impl Session {
     #[must_use]
     pub fn with_history(mut self, history: History) -> Self {
         self.records = Records::of(history);
+        self
+    }
+
+    /// Keeps this table of Services up to date, which it clears first.
+    #[must_use]
+    pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
+        services.clear();
+        self.services = services;
         self
     }
 
@@ -345,6 +355,7 @@ impl Session {
         self.report_programming();
         self.log_slow_calls();
         self.records.state(&self.reconciler);
+        self.update_services();
         self.log_unreadable_members();
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
@@ -355,6 +366,15 @@ impl Session {
             self.conditions = conditions.into();
         }
         next
+    }
+
+    fn update_services(&mut self) {
+        let changed = self.reconciler.take_recomputed().into_iter();
+        let changed = changed.map(|service| {
+            let summary = self.reconciler.summary(&service);
+            (service, summary)
+        });
+        self.services.update(changed, self.reconciler.unsettled());
     }
 
     /// Shows on a terminal how far a long programming is, and logs it elsewhere.

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::serve::ExplainRequest;
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
-use crate::status::{NodeAbsence, Status, StatusStore};
+use crate::status::{CallStatistics, NodeAbsence, ServiceTable, Status, StatusStore};
 
 pub use event::{Event, EventQueue, Events};
 
@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
     pub history: History,
+    pub services: Arc<ServiceTable>,
+    pub calls: Arc<CallStatistics>,
     pub background: Background,
 }
 
@@ -85,7 +87,7 @@ impl<'a> ControlLoop<'a> {
         source: &Source,
         before: Option<&Session>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, history, background } = &context;
+        let Context { args, hns, events, store, metrics, history, services, background, .. } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };
@@ -98,7 +100,8 @@ impl<'a> ControlLoop<'a> {
         let state_file = StateFile::new(instance_lock::state_file(args.proxy.hns.choice()));
         let session = Session::new(hns.clone(), settings, host, args.hns_concurrency)
             .with_metrics(metrics.clone())
-            .with_history(history.clone());
+            .with_history(history.clone())
+            .with_services(services.clone());
         let host_local = HostLocal::new(args.proxy.host_local_dir.clone());
         let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {

@@ -12,8 +12,10 @@ mod host;
 mod listen;
 mod listeners;
 mod pages;
+mod process;
 mod query;
 mod service_health;
+mod services;
 mod status_api;
 mod statusz;
 
@@ -39,7 +41,7 @@ use crate::events::Recorder;
 use crate::history::History;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::packet::Observation;
-use crate::status::StatusStore;
+use crate::status::{CallStatistics, ServiceTable, StatusStore};
 use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
@@ -100,6 +102,8 @@ pub struct Proxy {
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
     pub history: History,
+    pub services: Arc<ServiceTable>,
+    pub calls: Arc<CallStatistics>,
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,

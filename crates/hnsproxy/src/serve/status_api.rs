@@ -86,7 +86,7 @@ pub(super) struct StatePage {
     pub(super) pending_changes: PendingPage,
     pub(super) cluster: ClusterPage,
     node: NodePage,
-    networks: Vec<NetworkPage>,
+    pub(super) networks: Vec<NetworkPage>,
     pub(super) configuration: ConfigurationPage,
     pub(super) hns: HnsPage,
     /// Objects that differ from what was last written, by cause, until they are repaired.
@@ -154,7 +154,7 @@ struct NodePage {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct NetworkPage {
+pub(super) struct NetworkPage {
     /// The name in the configuration.
     name: String,
     id: Option<hcn::Guid>,

@@ -1,7 +1,9 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
+mod calls;
 mod programming;
 mod readiness;
+mod services;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +20,10 @@ use uuid::Uuid;
 
 use crate::last_state::RemovedBeforeStart;
 
+pub use calls::{CallStatistics, CallSummary, MINUTES};
 pub use programming::{Pace, Programming};
 pub use readiness::{Lateness, NotReady, not_ready};
+pub use services::{ServiceRow, ServiceTable};
 pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
 
 /// A watch of the API server that has received nothing for too long.

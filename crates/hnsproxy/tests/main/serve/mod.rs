@@ -6,6 +6,7 @@ mod flood;
 mod health;
 mod history;
 mod pages;
+mod process;
 mod service_health;
 mod status_api;
 
