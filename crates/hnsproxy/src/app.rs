@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_source::error_chain;
 use cluster_source::file_watch::FileWatch;
@@ -16,6 +17,7 @@ use crate::config::{self, Config};
 use crate::control_loop::{Context, ControlLoop, Event, EventQueue, Exit, Reload};
 use crate::error::CommandError;
 use crate::events::{self, EventType, ObjectReference, SharedCorrelator};
+use crate::history::History;
 use crate::hns::Hns;
 use crate::log;
 use crate::metrics::Metrics;
@@ -23,12 +25,15 @@ use crate::reporting::Reporting;
 use crate::serve::ListenerTls;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
-use crate::status::StatusStore;
+use crate::status::{CallStatistics, StatusStore};
 use crate::windows_service::event_log;
 
 /// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
 /// that has been silent for two to two and two thirds of its timeouts, and that is a known outage.
 const MAX_SILENT_TIMEOUTS: u32 = 3;
+
+/// How long a shutdown waits for the disk of the history.
+const HISTORY_FLUSH: Duration = Duration::from_millis(500);
 
 /// The process, ready to run.
 pub struct Bound<'a> {
@@ -50,7 +55,8 @@ pub fn build<'a>(
     hns: Arc<Hns>,
     shutdown: &Shutdown,
 ) -> Result<Bound<'a>, CommandError> {
-    let store = Arc::new(StatusStore::new(Clock::new(), args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
+    let clock = Clock::new();
+    let store = Arc::new(StatusStore::new(clock, args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
     let events = EventQueue::new(store.clone());
     let requested = events.clone();
     shutdown.on_request(move || requested.send(Event::Shutdown));
@@ -59,11 +65,17 @@ pub fn build<'a>(
         changed.send(Event::Config(change));
     });
     let metrics = Arc::new(Metrics::default());
-    let calls = metrics.clone();
-    hns.observe_calls(move |call| calls.hns_call(call));
+    let calls = Arc::new(CallStatistics::new(clock));
+    let (counts, statistics) = (metrics.clone(), calls.clone());
+    hns.observe_calls(move |call| {
+        counts.hns_call(call);
+        statistics.record(call);
+    });
     let background = Background::start().map_err(CommandError::Background)?;
     let tls = ListenerTls::open(&args.tls)?;
-    let context = Context { args, tls, hns, events, store, metrics, background };
+    let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
+    let services = Arc::default();
+    let context = Context { args, tls, hns, events, store, metrics, history, services, calls, background };
     let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
@@ -99,6 +111,7 @@ impl Bound<'_> {
                 Exit::Reload(reload) => reload,
                 Exit::Shutdown => {
                     info!("shut down; HNS keeps its state");
+                    context.history.flush(HISTORY_FLUSH);
                     return Ok(());
                 }
             };
@@ -113,6 +126,7 @@ impl Bound<'_> {
                     info!("configuration changed");
                     log_as(new.config(), control_loop.config());
                     control_loop = new;
+                    control_loop.record_configuration(None, "configuration changed");
                     // The new configuration may have the same addresses, so they are released first.
                     drop(reporting);
                     reporting = Reporting::start(&context, control_loop.config(), &source, &correlator, None)?;

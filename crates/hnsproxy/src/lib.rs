@@ -22,6 +22,7 @@ pub mod file_work;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod history;
 pub mod hns;
 pub mod host_local;
 pub mod http_client;

@@ -31,7 +31,7 @@ impl Reporting {
         correlator: &SharedCorrelator,
         first: Option<events::Event>,
     ) -> Result<Self, CommandError> {
-        let Context { args, tls, hns, events, store, metrics, background, .. } = context;
+        let Context { args, tls, hns, events, store, metrics, history, services, calls, background } = context;
         let broadcaster = match source {
             Source::Files(_) => None,
             Source::ApiServer(access) => {
@@ -49,6 +49,9 @@ impl Reporting {
         let proxy = serve::Proxy {
             store: store.clone(),
             metrics: metrics.clone(),
+            history: history.clone(),
+            services: services.clone(),
+            calls: calls.clone(),
             recorder,
             explain: Box::new(move |request| events.send(Event::Explain(request))),
             overdue: Box::new(hns.overdue_calls()),

@@ -1,20 +1,20 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 mod explained;
+mod records;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster_source::error_chain;
 use cluster_source::{Catalog, Change};
 use hcn::{ApiVersion, Client, Counts, Features, Kind};
 use jiff::Timestamp;
-use proxy::apply::{Failure, Interruption, Outcome, Workers};
+use proxy::apply::{Interruption, Workers};
 use proxy::model::ServiceName;
 use proxy::network_pattern::is_pattern;
-use proxy::observe::{Drift, Observed, by_cause};
+use proxy::observe::Observed;
 use proxy::reconcile::Trigger;
 use proxy::{
     Action, AuditError, AuditReport, FrontendStatus, Host, IdentifiedObjects, Next, Plan, Reconciler, Report,
@@ -22,13 +22,15 @@ use proxy::{
 };
 use tracing::{debug, info, warn};
 
+use crate::history::History;
 use crate::hns::{Hns, HnsApi};
 use crate::host_local::HostLocal;
 use crate::last_state::{RemovedBeforeStart, StateFile};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
-use crate::status::{NodeStatus, NotReady, Pace, Status};
+use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
+use records::Records;
 
 pub struct Session {
     hns: Arc<Hns>,
@@ -36,19 +38,17 @@ pub struct Session {
     reconciler: Reconciler,
     settings: Settings,
     host: Host,
-    workers: Workers,
+    threads: NonZeroUsize,
     node: NodeStatus,
     metrics: Arc<Metrics>,
     /// The start of the session by two clocks: changes of the cluster have a wall-clock time, the core counts from the start.
     started: Timestamp,
     start: Instant,
-    /// The conditions that were last logged, so that each is logged when it begins and when it is resolved.
-    logged_conditions: BTreeSet<String>,
-    logged_host_conditions: BTreeSet<String>,
+    records: Records,
+    services: Arc<ServiceTable>,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
-    audit_error: Option<String>,
     state_file: StateFile,
     removed_before_start: Option<RemovedBeforeStart>,
     logged_choices: BTreeSet<String>,
@@ -65,9 +65,6 @@ pub enum AuditProgress {
     Paused,
     Failed,
 }
-
-/// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
-const MAX_DRIFT_LOGGED: usize = 20;
 
 /// The minimum time of a run before a pending change interrupts it. Most runs are shorter, so they are not planned twice. One or two HNS calls
 /// take longer.
@@ -86,7 +83,7 @@ impl Session {
             node: NodeStatus { name: settings.node_name.to_string(), ..NodeStatus::default() },
             settings,
             host,
-            workers: Workers(concurrency),
+            threads: concurrency,
             metrics: Arc::default(),
             started: Timestamp::now(),
             #[allow(
@@ -94,11 +91,10 @@ impl Session {
                 reason = "only the program reads the clock: the core is given durations since this moment"
             )]
             start: Instant::now(),
-            logged_conditions: BTreeSet::new(),
-            logged_host_conditions: BTreeSet::new(),
+            records: Records::default(),
+            services: Arc::default(),
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
-            audit_error: None,
             state_file: StateFile::default(),
             removed_before_start: None,
             logged_choices: BTreeSet::new(),
@@ -113,6 +109,21 @@ impl Session {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Records everything in this history instead of in its own.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.records = Records::of(history);
+        self
+    }
+
+    /// Keeps this table of Services up to date, which it clears first.
+    #[must_use]
+    pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
+        services.clear();
+        self.services = services;
         self
     }
 
@@ -133,8 +144,7 @@ impl Session {
     /// Continues a session with other settings: its conditions are not logged a second time, its counts are continued, and the eligibility of
     /// the Node is kept until the Node is read again.
     pub fn inherit(&mut self, before: &Session) {
-        self.logged_conditions.clone_from(&before.logged_conditions);
-        self.logged_host_conditions.clone_from(&before.logged_host_conditions);
+        self.records.inherit(&before.records);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
         self.state_file.clone_from(&before.state_file);
@@ -192,8 +202,7 @@ impl Session {
 
     pub fn set_host(&mut self, host: Host) {
         if self.host != host {
-            let ips: Vec<_> = host.node_ips.iter().map(ToString::to_string).collect();
-            info!(addresses = %ips.join(","), "node addresses changed");
+            self.records.node_addresses(&host.node_ips);
             self.host = host.clone();
             self.reconciler.set_host(host);
         }
@@ -270,7 +279,7 @@ impl Session {
     /// Logs and counts the drift that was found.
     fn report_drift(&mut self) {
         let drift = self.reconciler.take_drift();
-        log_drift(&drift);
+        self.records.drift(&drift, &self.reconciler);
         self.metrics.drift(&drift);
     }
 
@@ -284,15 +293,10 @@ impl Session {
             Ok(false) => AuditProgress::Complete,
             Err(_) => AuditProgress::Failed,
         };
-        let error = result.err().map(|error| error_chain(&error));
         // After a shutdown was requested, reads fail without a call. That is no condition of HNS.
-        if error != self.audit_error && !self.is_stopped() {
-            match (&error, &self.audit_error) {
-                (Some(error), _) => warn!("{error}; HNS is not programmed until this is resolved"),
-                (None, Some(resolved)) => info!("{resolved}: resolved"),
-                (None, None) => {}
-            }
-            self.audit_error = error;
+        if !self.is_stopped() {
+            self.records.audit_error(result.as_ref().err());
+            self.records.state(&self.reconciler);
         }
         if progress == AuditProgress::Complete
             && let Some(removed) = self.state_file.compare(|| found_at_start(self.reconciler.observed()))
@@ -309,9 +313,7 @@ impl Session {
 
     /// Logs the conditions of the host, each when it begins and when it is resolved.
     pub fn log_host_conditions(&mut self) {
-        let conditions = self.reconciler.host_conditions().into_iter().map(|condition| condition.to_string());
-        let foreign = self.reconciler.foreign_load_balancers().into_iter().map(|foreign| foreign.to_string());
-        log_conditions(&mut self.logged_host_conditions, conditions.chain(foreign).collect());
+        self.records.host_conditions(&self.reconciler);
     }
 
     pub fn plan(&mut self) -> Plan {
@@ -330,26 +332,19 @@ impl Session {
             let limit = if change_waits() { MIN_RUN } else { MAX_RUN };
             (start.elapsed() > now + limit).then_some(Interruption::Change)
         };
-        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &self.workers, &interrupt);
+        let clock = || start.elapsed();
+        let workers = Workers::timed(self.threads, &clock);
+        let Report { outcomes, next, .. } = self.reconciler.run_until(&self.client, now, &workers, &interrupt);
         self.report_drift();
-        self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
+        let repaired = self.metrics.run(&self.reconciler, self.now().saturating_sub(now), &outcomes);
         if self.reconciler.audit_error().is_none() {
             let triggers = self.reconciler.take_triggers();
             self.metrics.programmed(&triggers, self.started, Timestamp::now());
         }
         let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
         self.steps_done += outcomes.len() - failed;
-        for Outcome { step, result, restored } in &outcomes {
-            match result {
-                Ok(()) => debug!("{step}"),
-                // The process shuts down, and retries nothing.
-                Err(Failure::Hns(hcn::Error::Stopped { .. })) => debug!("{step}: not completed"),
-                Err(failure) if *restored => {
-                    warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
-                }
-                Err(failure) => warn!("{step}: {}; will retry", error_chain(failure)),
-            }
-        }
+        self.records.outcomes(&outcomes);
+        self.records.repaired(&repaired, &self.reconciler);
         if !outcomes.is_empty() {
             info!(done = outcomes.len() - failed, failed, "HNS updated");
         }
@@ -360,16 +355,27 @@ impl Session {
         self.reservations.maintain(&self.reconciler, self.start.elapsed());
         self.report_programming();
         self.log_slow_calls();
+        self.records.state(&self.reconciler);
+        self.update_services();
         self.log_unreadable_members();
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
         self.state_file.confirm(self.start.elapsed(), confirmed);
         let conditions = self.reconciler.conditions();
         if *conditions != *self.conditions {
-            log_conditions(&mut self.logged_conditions, conditions.iter().map(ServiceCondition::to_string).collect());
+            self.records.conditions(&conditions);
             self.conditions = conditions.into();
         }
         next
+    }
+
+    fn update_services(&mut self) {
+        let changed = self.reconciler.take_recomputed().into_iter();
+        let changed = changed.map(|service| {
+            let summary = self.reconciler.summary(&service);
+            (service, summary)
+        });
+        self.services.update(changed, self.reconciler.unsettled());
     }
 
     /// Shows on a terminal how far a long programming is, and logs it elsewhere.
@@ -475,23 +481,8 @@ fn is_load_balancer(action: &Action) -> bool {
     matches!(action, Action::CreateLoadBalancer { .. } | Action::ModifyLoadBalancer { .. })
 }
 
-/// Logs each condition when it begins and when it is resolved.
 /// None if another program has load balancers: a script that removes all would have removed these, too. They are those of kube-proxy, if it ran
 /// since.
 fn found_at_start(observed: &Observed) -> Option<IdentifiedObjects> {
     observed.foreign_load_balancers().next().is_none().then(|| observed.identified())
-}
-
-fn log_conditions(logged: &mut BTreeSet<String>, now: BTreeSet<String>) {
-    now.difference(logged).for_each(|condition| warn!("{condition}"));
-    logged.difference(&now).for_each(|condition| info!("{condition}: resolved"));
-    *logged = now;
-}
-
-fn log_drift(drift: &[Drift]) {
-    drift.iter().take(MAX_DRIFT_LOGGED).for_each(|drift| warn!("{drift}"));
-    if drift.len() > MAX_DRIFT_LOGGED {
-        let counts: Vec<_> = by_cause(drift).iter().map(|(cause, count)| format!("{cause}: {count}")).collect();
-        warn!(objects = drift.len(), logged = MAX_DRIFT_LOGGED, "drift found: {}", counts.join(", "));
-    }
 }

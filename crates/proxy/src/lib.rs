@@ -38,7 +38,9 @@ pub use health_check::{HealthCheck, HealthChecks};
 pub use network::{Contradiction, HostCondition, Network, NetworkIndex, Networks};
 pub use observe::{Cause, Drift, IdentifiedObjects};
 pub use plan::{Action, FrontendStatus, Plan, Reason, Step};
-pub use reconcile::{AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, Tally, Unready};
+pub use reconcile::{
+    AuditError, AuditReport, Liveness, Next, Progress, Reconciler, Report, ServiceSummary, Tally, Unready, Unsettled,
+};
 pub use settings::{Host, Settings};
 pub use source_vip::{SourceVip, SourceVipAbsent, SourceVipRequest};
 #[cfg(any(test, feature = "testing"))]

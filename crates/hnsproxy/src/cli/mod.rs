@@ -151,6 +151,11 @@ pub struct RunArgs {
     pub metrics_allowed_host: Vec<String>,
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Keep the history of the process in this folder, so that it survives a restart.
+    ///
+    /// In two files of at most 1 MiB each, which `/debug/history` shows.
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub state_dir: Option<PathBuf>,
     /// At exit, save the state of the emulated HNS to FILE.
     ///
     /// Load it with --hns=emulated:FILE.

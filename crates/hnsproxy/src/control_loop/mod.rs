@@ -16,6 +16,7 @@ use crate::cli::RunArgs;
 use crate::config::{self, Config};
 use crate::environment::{host, settings};
 use crate::error::CommandError;
+use crate::history::{Event as HistoryEvent, History, Record};
 use crate::hns::Hns;
 use crate::host_local::HostLocal;
 use crate::instance_lock;
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::serve::{ExplainRequest, ListenerTls};
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
-use crate::status::{NodeAbsence, Status, StatusStore};
+use crate::status::{CallStatistics, NodeAbsence, ServiceTable, Status, StatusStore};
 
 pub use event::{Event, EventQueue, Events};
 
@@ -40,6 +41,9 @@ pub struct Context<'a> {
     pub events: EventQueue,
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
+    pub history: History,
+    pub services: Arc<ServiceTable>,
+    pub calls: Arc<CallStatistics>,
     pub background: Background,
 }
 
@@ -67,6 +71,8 @@ pub struct ControlLoop<'a> {
     reload: Option<Reload>,
     /// Why the last change of the configuration file was not applied.
     configuration_error: Option<String>,
+    /// The outage of the API server that was last recorded.
+    outage: Option<String>,
     /// Whether HNS has been in sync before.
     was_in_sync: bool,
 }
@@ -82,7 +88,7 @@ impl<'a> ControlLoop<'a> {
         source: &Source,
         before: Option<&Session>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, background, .. } = &context;
+        let Context { args, hns, events, store, metrics, history, services, background, .. } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };
@@ -93,7 +99,10 @@ impl<'a> ControlLoop<'a> {
         let feed = Feed::start(environment, &node_name, source, background, observer, send)?;
         let host = host(&config, &args.proxy, hns, None);
         let state_file = StateFile::new(instance_lock::state_file(args.proxy.hns.choice()));
-        let session = Session::new(hns.clone(), settings, host, args.hns_concurrency).with_metrics(metrics.clone());
+        let session = Session::new(hns.clone(), settings, host, args.hns_concurrency)
+            .with_metrics(metrics.clone())
+            .with_history(history.clone())
+            .with_services(services.clone());
         let host_local = HostLocal::new(args.proxy.host_local_dir.clone(), args.proxy.hns.choice());
         let mut session = session.with_state_file(state_file).with_host_local(host_local);
         if let Some(before) = before {
@@ -111,6 +120,7 @@ impl<'a> ControlLoop<'a> {
             notifications,
             reload: None,
             configuration_error: None,
+            outage: None,
             was_in_sync: false,
         })
     }
@@ -149,6 +159,7 @@ impl<'a> ControlLoop<'a> {
     fn handle(&mut self, events: Events) {
         let Events { shutdown: _, cluster, configuration, notifications, explanations } = events;
         self.feed.apply(cluster, &mut self.session);
+        self.record_outage();
         notifications.into_iter().for_each(|event| self.handle_notification(event));
         configuration.into_iter().for_each(|change| self.handle_configuration(change));
         // After the changes, so that they are part of the explanation.
@@ -174,6 +185,7 @@ impl<'a> ControlLoop<'a> {
                 self.reload = None;
                 if self.configuration_error.take().is_some() {
                     info!("invalid configuration file: resolved");
+                    self.record_configuration(None, "invalid configuration file: resolved");
                 }
             }
             // An earlier error stays until the reload succeeds.
@@ -186,7 +198,29 @@ impl<'a> ControlLoop<'a> {
     /// Keeps the configuration in use. The status has the error until the file is valid.
     pub fn reject_configuration(&mut self, error: String) {
         warn!("{error}; keeping the previous configuration");
+        let message = format!("{error}; keeping the previous configuration");
+        self.record_configuration(Some(error.clone()), &message);
         self.configuration_error = Some(error);
+    }
+
+    /// Records that the configuration has changed, or why it has not.
+    pub fn record_configuration(&self, error: Option<String>, message: &str) {
+        self.context.history.record(&Record::new(HistoryEvent::Configuration { error }, message));
+    }
+
+    /// Records that the API server has become unavailable, or is available again.
+    fn record_outage(&mut self) {
+        let outage = self.feed.outage().cloned();
+        if outage == self.outage {
+            return;
+        }
+        let message = match &outage {
+            Some(error) => format!("API server unavailable: {error}"),
+            None => "API server unavailable: resolved".to_owned(),
+        };
+        let event = HistoryEvent::ApiServer { available: outage.is_none(), error: outage.clone() };
+        self.context.history.record(&Record::new(event, message));
+        self.outage = outage;
     }
 
     /// Does what is due and publishes the status. Returns when more is due.

@@ -21,9 +21,10 @@ impl UnrepairedDrift {
         counts
     }
 
-    /// Removes what is repaired. Returns its causes.
-    pub(super) fn take_repaired(&mut self, is_in_sync: impl Fn(Subject) -> bool) -> Vec<Cause> {
+    /// Removes and returns what is repaired.
+    pub(super) fn take_repaired(&mut self, is_in_sync: impl Fn(Subject) -> bool) -> Vec<Drift> {
         let repaired: Vec<Subject> = self.0.keys().copied().filter(|subject| is_in_sync(*subject)).collect();
-        repaired.iter().filter_map(|subject| self.0.remove(subject)).collect()
+        let take = |subject| Some(Drift { subject, cause: self.0.remove(&subject)? });
+        repaired.into_iter().filter_map(take).collect()
     }
 }

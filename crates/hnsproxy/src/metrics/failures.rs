@@ -107,7 +107,7 @@ mod tests {
         ] {
             let step = Step { action, service: None, reason: Reason::NotDesired };
             let kind_of = |frontend| (frontend == ipv4).then_some(FrontendKind::ExternalIp);
-            failed.record(&Outcome { step, result: Err(failure), restored: false }, kind_of);
+            failed.record(&Outcome::without_calls(step, Err(failure)), kind_of);
         }
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();

@@ -105,8 +105,8 @@ impl Metrics {
         counters.of([&code.to_string()]).inc();
     }
 
-    /// Counts a run: its duration, its steps, and the drift that they repaired.
-    pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) {
+    /// Counts a run: its duration, its steps, and the drift that they repaired, which it returns.
+    pub fn run(&self, proxy: &Reconciler, took: Duration, outcomes: &[Outcome]) -> Vec<Drift> {
         if proxy.is_complete() {
             for family in proxy.families() {
                 self.sync.of([&family.to_string()]).observe(took.as_secs_f64());
@@ -118,9 +118,11 @@ impl Metrics {
             self.steps.of([step.action.name(), step.reason.as_str(), result]).inc();
         }
         let mut drifting = lock(&self.drifting);
-        for cause in drifting.take_repaired(|subject| proxy.is_settled(subject)) {
-            self.drift_repaired.of([cause.as_str()]).inc();
+        let repaired = drifting.take_repaired(|subject| proxy.is_settled(subject));
+        for drift in &repaired {
+            self.drift_repaired.of([drift.cause.as_str()]).inc();
         }
+        repaired
     }
 
     /// How many objects differ from what was last written and are not repaired, by cause.

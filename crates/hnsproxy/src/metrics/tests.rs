@@ -167,7 +167,7 @@ fn a_repair_is_counted_when_the_object_is_in_sync() {
     let mut drifting = UnrepairedDrift::default();
     drifting.add(Drift { subject, cause: Cause::EndpointLost });
     assert_eq!(drifting.take_repaired(|_| false), []);
-    assert_eq!(drifting.take_repaired(|other| other == subject), [Cause::EndpointLost]);
+    assert_eq!(drifting.take_repaired(|other| other == subject), [Drift { subject, cause: Cause::EndpointLost }]);
     assert_eq!(drifting.take_repaired(|_| true), []);
 }
 

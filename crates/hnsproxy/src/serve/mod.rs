@@ -7,12 +7,16 @@ mod connections;
 mod debug;
 mod header;
 mod health;
+mod history;
 mod host;
 mod key_pair;
 mod listen;
 mod listeners;
 mod pages;
+mod process;
+mod query;
 mod service_health;
+mod services;
 mod status_api;
 mod statusz;
 mod tls;
@@ -36,9 +40,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::background::{Background, Task};
 use crate::config::{Config, Gate};
 use crate::events::Recorder;
+use crate::history::History;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::packet::Observation;
-use crate::status::StatusStore;
+use crate::status::{CallStatistics, ServiceTable, StatusStore};
 use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
@@ -100,6 +105,9 @@ pub struct Settings {
 pub struct Proxy {
     pub store: Arc<StatusStore>,
     pub metrics: Arc<Metrics>,
+    pub history: History,
+    pub services: Arc<ServiceTable>,
+    pub calls: Arc<CallStatistics>,
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatePage, StatuszPage};
-use super::{Proxy, Settings, Shared, debug, host, statusz};
+use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz};
 use crate::log;
 use crate::status::StatusSnapshot;
 
@@ -30,6 +30,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/configz", get(configz))
         .route("/readyz", get(readyz))
         .route("/debug/explain/{namespace}/{name}", get(debug::explain))
+        .route("/debug/history", get(history::page))
+        .route("/debug/hns", get(process::hns))
+        .route("/debug/networks", get(process::networks))
+        .route("/debug/pending", get(process::pending))
+        .route("/debug/services", get(services::page))
+        .route("/debug/services/{namespace}/{name}", get(debug::explain))
         .route("/debug/packet", get(debug::packet));
     if flagz {
         router = router.route("/flagz", get(debug::flagz));
@@ -126,7 +132,7 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
     }
 }
 
-fn state(shared: &Shared, snapshot: &StatusSnapshot) -> StatePage {
+pub(super) fn state(shared: &Shared, snapshot: &StatusSnapshot) -> StatePage {
     let Proxy { metrics, overdue, .. } = &shared.proxy;
     StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
 }
@@ -162,7 +168,15 @@ impl Format {
 fn paths(settings: &Settings) -> Vec<&'static str> {
     let mut paths = vec!["/configz", "/debug/explain/NAMESPACE/NAME"];
     paths.extend(settings.profiling.then_some("/debug/flags/v"));
-    paths.push("/debug/packet");
+    paths.extend([
+        "/debug/history",
+        "/debug/hns",
+        "/debug/networks",
+        "/debug/packet",
+        "/debug/pending",
+        "/debug/services",
+        "/debug/services/NAMESPACE/NAME",
+    ]);
     paths.extend(settings.flagz.then_some("/flagz"));
     paths.extend(["/healthz", "/metrics", "/metrics/slis", "/proxyMode", "/readyz"]);
     paths

@@ -15,8 +15,8 @@ use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
 use crate::status::{Lateness, NotReady, Programming, Status, StatusSnapshot, not_ready};
 
-/// The version of both documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
-const API_VERSION: &str = "hnsproxy/v1";
+/// The version of all documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
+pub(super) const API_VERSION: &str = "hnsproxy/v1";
 
 /// `/readyz`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,7 +88,7 @@ pub(super) struct StatePage {
     pub(super) pending_changes: PendingPage,
     pub(super) cluster: ClusterPage,
     node: NodePage,
-    networks: Vec<NetworkPage>,
+    pub(super) networks: Vec<NetworkPage>,
     pub(super) configuration: ConfigurationPage,
     pub(super) hns: HnsPage,
     /// Objects that differ from what was last written, by cause, until they are repaired.
@@ -156,7 +156,7 @@ struct NodePage {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct NetworkPage {
+pub(super) struct NetworkPage {
     /// The name in the configuration.
     name: String,
     id: Option<hcn::Guid>,

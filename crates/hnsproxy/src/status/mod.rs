@@ -1,7 +1,9 @@
 //! The status of the proxy, as a value: made by the control loop after each run, read by everything that answers questions.
 
+mod calls;
 mod programming;
 mod readiness;
+mod services;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +20,10 @@ use uuid::Uuid;
 
 use crate::last_state::RemovedBeforeStart;
 
+pub use calls::{CallStatistics, CallSummary, MINUTES};
 pub use programming::{Pace, Programming};
 pub use readiness::{Lateness, NotReady, not_ready};
+pub use services::{ServiceRow, ServiceTable};
 pub use store::{ChangeTimes, NodeAbsence, Programmed, StatusSnapshot, StatusStore, WatchTimes};
 
 /// A watch of the API server that has received nothing for too long.
@@ -133,6 +137,18 @@ impl Default for Status {
     }
 }
 
+impl NetworkStatus {
+    /// The networks that the configuration names.
+    pub fn all(reconciler: &Reconciler) -> Vec<Self> {
+        let networks = reconciler.networks().iter().map(|network| Self {
+            name: network.name.clone(),
+            id: network.network.as_ref().map(|network| network.id),
+            present: network.present,
+        });
+        networks.collect()
+    }
+}
+
 impl Status {
     /// Why nothing is written to HNS: HNS is unavailable, or no network can be used.
     pub fn audit_error(&self) -> Option<&AuditError> {
@@ -156,15 +172,10 @@ impl Status {
             TrafficPolicy::ALL.into_iter().flat_map(|policy| families.iter().map(move |family| (policy, *family)));
         let without_local =
             policies.map(|(policy, family)| (policy, family, reconciler.without_local(policy, family))).collect();
-        let networks = reconciler.networks().iter().map(|network| NetworkStatus {
-            name: network.name.clone(),
-            id: network.network.as_ref().map(|network| network.id),
-            present: network.present,
-        });
         Self {
             description,
             node,
-            networks: networks.collect(),
+            networks: NetworkStatus::all(reconciler),
             configuration_error: None,
             without_local,
             families,

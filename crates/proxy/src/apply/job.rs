@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hcn::schema::{Endpoint, LoadBalancer};
 use hcn::{Class, Client, Error, Guid, Kind};
 use smallvec::SmallVec;
 
-use super::{Failure, is_load_balancer_absent};
+use super::{Clock, Failure, is_load_balancer_absent};
 use crate::frontend::Frontend;
 use crate::identity;
 use crate::observe::{ObservedEndpoint, ObservedLoadBalancer, Owner, readable_backends};
@@ -78,13 +79,22 @@ pub struct Answer {
     pub(super) result: Result<(), Failure>,
     pub(super) facts: Vec<Fact>,
     pub(super) restored: bool,
+    /// By the clock of the caller.
+    pub(super) duration: Duration,
+}
+
+#[cfg(test)]
+impl Answer {
+    pub(super) fn without_calls(result: Result<(), Failure>) -> Self {
+        Self { result, facts: Vec::new(), restored: false, duration: Duration::ZERO }
+    }
 }
 
 impl Job {
     /// Makes the calls. The answers are in the order of the steps. Once HNS is unavailable for a step of this job or of
     /// another, no further step begins, and it has no answer. If this job has deleted a load balancer, an
     /// unanswered call of another job does not end it: its frontend would have no load balancer although HNS may answer again.
-    pub fn perform(&self, client: &Client) -> Vec<Answer> {
+    pub fn perform(&self, client: &Client, clock: Clock<'_>) -> Vec<Answer> {
         // HNS refuses a second load balancer on a frontend (0x803B0013), so nothing is created where the old one could not be deleted.
         let (mut released, mut has_deleted, mut unanswered) = (true, false, false);
         let mut answers = Vec::with_capacity(self.steps.len());
@@ -93,6 +103,7 @@ impl Job {
             if unanswered || !has_deleted && self.is_hns_unavailable() {
                 break;
             }
+            let start = clock();
             let mut facts = Vec::new();
             let (mut result, mut restored) = (Err(Failure::NotReleased), false);
             if released || !matches!(step.action, Action::CreateLoadBalancer { .. }) {
@@ -118,7 +129,7 @@ impl Job {
                 // Before the answers are recorded, since a job in progress on another thread must not begin a call.
                 self.hns_unavailable.store(true, Ordering::SeqCst);
             }
-            answers.push(Answer { result, facts, restored });
+            answers.push(Answer { result, facts, restored, duration: clock().saturating_sub(start) });
         }
         answers
     }

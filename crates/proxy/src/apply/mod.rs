@@ -13,6 +13,8 @@ mod job;
 mod queue;
 mod workers;
 
+use std::time::Duration;
+
 use hcn::{Class, Client, Error, Hresult};
 
 use crate::plan::{Action, Step};
@@ -107,23 +109,42 @@ pub struct Outcome {
     pub result: Result<(), Failure>,
     /// Whether the old load balancer was created again after HNS had refused the new one.
     pub restored: bool,
+    /// The time of its calls, by the clock of the driver. Zero if it made none, or if the driver has no clock.
+    pub duration: Duration,
 }
+
+impl Outcome {
+    /// That of a step that made no call.
+    pub fn without_calls(step: Step, result: Result<(), Failure>) -> Self {
+        Self { step, result, restored: false, duration: Duration::ZERO }
+    }
+}
+
+/// The time since any fixed moment. The core reads no clock, so the caller passes one to the driver.
+pub type Clock<'a> = &'a (dyn Fn() -> Duration + Sync);
+
+/// Always shows the same time.
+pub const NO_CLOCK: Clock<'static> = &|| Duration::ZERO;
 
 /// Carries out the jobs of a queue, on one thread or several.
 pub trait Driver {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>);
 }
 
-/// One job after the other, in the order of the plan.
+/// One job after the other, in the order of the plan, without a clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OneByOne;
 
 impl Driver for OneByOne {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
-        while let Some(job) = queue.take() {
-            let answers = job.perform(client);
-            queue.record(job, answers);
-        }
+        one_by_one(client, queue, NO_CLOCK);
+    }
+}
+
+fn one_by_one(client: &Client, queue: &mut Queue<'_>, clock: Clock<'_>) {
+    while let Some(job) = queue.take() {
+        let answers = job.perform(client, clock);
+        queue.record(job, answers);
     }
 }
 

@@ -156,7 +156,7 @@ impl<'a> Queue<'a> {
     pub fn record(&mut self, job: Job, answers: Vec<Answer>) {
         self.in_progress -= 1;
         self.load_balancers -= usize::from(job.steps.iter().any(is_on_load_balancer));
-        for (step, Answer { result, facts, restored }) in job.steps.into_iter().zip(answers) {
+        for (step, Answer { result, facts, restored, duration }) in job.steps.into_iter().zip(answers) {
             facts.into_iter().for_each(|fact| self.apply_fact(fact));
             if let Action::CreateEndpoint { id, .. } = &step.action {
                 self.creating.remove(id);
@@ -169,7 +169,7 @@ impl<'a> Queue<'a> {
                 // The next call would fail too, after its timeout. Everything is planned again when HNS is available.
                 self.waiting.clear();
             }
-            self.outcomes.push(Outcome { step, result, restored });
+            self.outcomes.push(Outcome { step, result, restored, duration });
         }
     }
 
@@ -312,7 +312,7 @@ impl<'a> Queue<'a> {
 
     fn fail(&mut self, group: Group, failure: &Failure) {
         self.load_balancers -= usize::from(group.iter().any(is_on_load_balancer));
-        let failed = |step| Outcome { step, result: Err(failure.clone()), restored: false };
+        let failed = |step| Outcome::without_calls(step, Err(failure.clone()));
         self.outcomes.extend(group.into_iter().map(failed));
     }
 

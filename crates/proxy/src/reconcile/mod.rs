@@ -29,9 +29,11 @@ mod readiness;
 mod report;
 mod retries;
 mod run;
+mod services;
 mod source_vip;
 mod turns;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -68,6 +70,7 @@ pub use health::Liveness;
 pub use progress::{Progress, Tally};
 pub use readiness::Unready;
 pub use report::{AuditReport, Next, Report, Work};
+pub use services::{ServiceSummary, Unsettled};
 
 /// The proxy of one node.
 #[derive(Debug)]
@@ -88,6 +91,8 @@ pub struct Reconciler {
     turns: Turns,
     health: Health,
     conditions: FrontendConditions,
+    /// The Services whose desired state was computed, until they are taken.
+    recomputed: BTreeSet<ServiceName>,
     work: Work,
 }
 
@@ -108,6 +113,7 @@ impl Reconciler {
             turns: Turns::default(),
             health: Health::default(),
             conditions: FrontendConditions::default(),
+            recomputed: BTreeSet::new(),
             work: Work::default(),
         }
     }
@@ -279,6 +285,11 @@ impl Reconciler {
         self.desired.frontend(frontend).map(|desired| desired.spec.kind)
     }
 
+    /// The Service that owns a frontend. `None` if no Service claims it any more.
+    pub fn owner(&self, frontend: Frontend) -> Option<&ServiceName> {
+        self.desired.frontend(frontend).map(|desired| &desired.service)
+    }
+
     /// The status of all frontends, in the order of Services.
     pub fn frontends(&self) -> Vec<FrontendStatus> {
         let constraints = Constraints::default();
@@ -352,6 +363,7 @@ impl Reconciler {
         let Some(context) = self.environment.context() else { return };
         let changed = self.changes.take_services().into_iter().map(|name| {
             self.work.services += 1;
+            self.recomputed.insert(name.clone());
             let entry = self.inputs.cluster.get(&name);
             // The desired state of a deleted Service is empty, which removes its load balancers.
             let desired = entry.map_or_else(DesiredService::default, |entry| desire(entry, &context));

@@ -28,7 +28,7 @@ fn start(services: u32) -> Rig {
 
 /// Runs until the interruption, which is there from the start.
 fn run_until(rig: &mut Rig, threads: usize, interruption: Interruption) -> Report {
-    let driver = Workers(NonZeroUsize::new(threads).unwrap());
+    let driver = Workers::untimed(NonZeroUsize::new(threads).unwrap());
     rig.proxy.run_until(&rig.client, rig.now, &driver, &move || Some(interruption))
 }
 
@@ -71,7 +71,7 @@ fn a_shutdown_ends_a_run_after_the_jobs_in_progress() {
         let mut rig = start(20);
         let asked = AtomicUsize::new(0);
         let third = || (asked.fetch_add(1, Ordering::SeqCst) >= 3).then_some(Interruption::Shutdown);
-        let driver = Workers(NonZeroUsize::new(threads).unwrap());
+        let driver = Workers::untimed(NonZeroUsize::new(threads).unwrap());
         let report = rig.proxy.run_until(&rig.client, rig.now, &driver, &third);
         assert_eq!(report.outcomes.len(), 3, "{threads}");
         assert_eq!(report.next, Next::At(rig.now));
@@ -186,7 +186,7 @@ fn edit_with_interruptions(rig: &mut Rig, threads: usize, jobs: usize) {
             _ => {}
         }
     }
-    let driver = Workers(NonZeroUsize::new(threads).unwrap());
+    let driver = Workers::untimed(NonZeroUsize::new(threads).unwrap());
     loop {
         let asked = AtomicUsize::new(0);
         let interrupt = || (asked.fetch_add(1, Ordering::SeqCst) >= jobs).then_some(Interruption::Change);

@@ -8,7 +8,7 @@ use hcn::call::{Call, Hcn, Reply};
 use hcn::{ApiVersion, Client, Error, Hresult, Kind};
 use hcn_emulator::Emulator;
 use hcn_emulator::faults::{Effect, Fault, Which};
-use proxy::apply::{Driver, Queue};
+use proxy::apply::{Driver, NO_CLOCK, Queue};
 use proxy::testing::{backend, service, slice};
 use proxy::{AuditError, Host};
 use serde_json::json;
@@ -120,9 +120,9 @@ struct TwoAtOnce;
 impl Driver for TwoAtOnce {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
         let [Some(first), Some(second)] = [queue.take(), queue.take()] else { panic!("two jobs") };
-        let answers = first.perform(client);
+        let answers = first.perform(client, NO_CLOCK);
         queue.record(first, answers);
-        let answers = second.perform(client);
+        let answers = second.perform(client, NO_CLOCK);
         queue.record(second, answers);
         assert!(queue.take().is_none());
     }
@@ -163,16 +163,16 @@ impl Driver for TwoInterleaved {
     fn drive(&self, client: &Client, queue: &mut Queue<'_>) {
         while let Some(first) = queue.take() {
             let Some(second) = queue.take() else {
-                let answers = first.perform(client);
+                let answers = first.perform(client, NO_CLOCK);
                 queue.record(first, answers);
                 continue;
             };
             let (performed, answered) = std::sync::mpsc::channel();
             let (other, plain) = (second.clone(), Client::new(self.emulator.clone(), client.api_version()));
-            let other = move || performed.send(other.perform(&plain)).unwrap();
+            let other = move || performed.send(other.perform(&plain, NO_CLOCK)).unwrap();
             let hcn =
                 Interleaved { emulator: self.emulator.clone(), after: self.after, other: Mutex::new(Some(other)) };
-            let answers = first.perform(&Client::new(Arc::new(hcn), client.api_version()));
+            let answers = first.perform(&Client::new(Arc::new(hcn), client.api_version()), NO_CLOCK);
             queue.record(first, answers);
             queue.record(second, answered.try_recv().unwrap());
         }

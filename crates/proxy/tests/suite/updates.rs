@@ -1,6 +1,7 @@
 //! Changes of programmed Services: the order and number of writes, and what stays untouched.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hcn::{Hresult, Kind};
@@ -197,7 +198,7 @@ fn any_number_of_workers_leads_to_the_same_objects() {
     for threads in [1, 2, 8] {
         for version in ["15.5", "14.0"] {
             let mut rig = Rig::new("Overlay", version, hcn::ApiVersion::V2);
-            let driver = Workers(NonZeroUsize::new(threads).unwrap());
+            let driver = Workers::untimed(NonZeroUsize::new(threads).unwrap());
             let (services, mut slices) = cluster(60, 3);
             rig.cluster(services, slices.clone());
             rig.proxy.audit(&rig.client).unwrap();
@@ -221,4 +222,19 @@ fn any_number_of_workers_leads_to_the_same_objects() {
             assert!(calls.1 >= 100 && counts.0 >= 100);
         }
     }
+}
+
+#[test]
+fn each_step_has_the_duration_of_its_calls() {
+    let mut rig = empty("15.5");
+    let (services, slices) = cluster(3, 2);
+    rig.cluster(services, slices);
+    rig.proxy.audit(&rig.client).unwrap();
+    // Each reading is a second later: one before a step, and one after it.
+    let readings = AtomicU64::new(0);
+    let clock = || Duration::from_secs(readings.fetch_add(1, Ordering::SeqCst));
+    let report = rig.proxy.run_with(&rig.client, rig.now, &Workers::timed(NonZeroUsize::MIN, &clock));
+    let durations: Vec<_> = report.outcomes.iter().map(|outcome| outcome.duration).collect();
+    assert_eq!(durations, vec![Duration::from_secs(1); report.outcomes.len()]);
+    assert!(!durations.is_empty());
 }

@@ -13,7 +13,7 @@ use crate::support::program::hnsproxy;
 use crate::support::running::Running;
 
 /// The pages that show something of the process.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 13] = [
     "/readyz",
     "/statusz",
     "/statusz?format=json",
@@ -22,6 +22,11 @@ const PAGES: [&str; 8] = [
     "/metrics",
     "/metrics/slis",
     "/debug/explain/ns/a",
+    "/debug/history",
+    "/debug/hns",
+    "/debug/networks",
+    "/debug/pending",
+    "/debug/services",
 ];
 
 /// Ends the program. None of its pages and log lines may contain these texts.

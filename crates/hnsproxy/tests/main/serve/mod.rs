@@ -4,7 +4,9 @@ mod addresses;
 #[cfg(unix)]
 mod flood;
 mod health;
+mod history;
 mod pages;
+mod process;
 mod service_health;
 mod status_api;
 mod tls;

@@ -23,7 +23,7 @@ fn in_sync() -> (Hns, Running) {
 }
 
 /// The example of a page in `docs/api.md`: the first block of JSON below its title.
-fn example(page: &str) -> Value {
+pub(super) fn example(page: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
     let text = std::fs::read_to_string(path).unwrap();
     let section = text.split_once(&format!("\n## `{page}`\n")).unwrap().1;

@@ -67,7 +67,7 @@ impl Course<'_> {
     /// Records the same result for all steps in progress.
     fn record(&mut self, result: &Result<(), Failure>) {
         for job in self.in_progress.drain(..) {
-            let answer = |_: &Step| Answer { result: result.clone(), facts: Vec::new(), restored: false };
+            let answer = |_: &Step| Answer::without_calls(result.clone());
             let answers = job.steps.iter().map(answer).collect();
             self.queue.record(job, answers);
         }
@@ -150,7 +150,7 @@ fn the_rest_is_dropped_when_hns_is_unavailable() {
         course.record(&Err(unavailable.clone()));
         assert_eq!(course.take(), Vec::<Vec<Step>>::new());
         let (outcomes, left) = course.queue.finish();
-        assert_eq!(outcomes, [Outcome { step: create_endpoint(1), result: Err(unavailable), restored: false }]);
+        assert_eq!(outcomes, [Outcome::without_calls(create_endpoint(1), Err(unavailable))]);
         assert!(left.is_empty());
     });
 }

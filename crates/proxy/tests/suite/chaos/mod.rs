@@ -157,7 +157,7 @@ impl World {
         if self.chaos.random(|random| random.below(3)) == 0 {
             let _ = self.rig.proxy.audit(&self.rig.client);
         }
-        self.rig.proxy.run_with(&self.rig.client, self.rig.now, &Workers(self.threads));
+        self.rig.proxy.run_with(&self.rig.client, self.rig.now, &Workers::untimed(self.threads));
         self.rig.now += Duration::from_millis(self.chaos.random(|random| random.below(4000)));
         if self.chaos.is_dead() {
             self.begin();

@@ -263,7 +263,7 @@ impl World {
             interruption.filter(|_| questions.fetch_sub(1, Ordering::Relaxed).wrapping_sub(1) > 8)
         };
         let had_failed = self.proxy.audit_error().is_some();
-        self.proxy.run_until(&self.client, self.now, &Workers(self.threads), &interrupt);
+        self.proxy.run_until(&self.client, self.now, &Workers::untimed(self.threads), &interrupt);
         // After a failed audit, the run begins with another one. If that fails too, the run plans nothing, and the frontend whose turn it is keeps it.
         let is_failed_audit = had_failed && self.proxy.audit_error().is_some();
         self.interrupted = interruption.is_some() || is_failed_audit && self.interrupted;

@@ -1,0 +1,159 @@
+//! What happened: the last writes, drift, conditions and other events of the process, for the pages and commands that show them.
+//!
+//! It is filled where the log is written, by the control loop. Other threads only read it.
+
+mod entry;
+mod file;
+mod query;
+mod ring;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tracing::warn;
+
+use crate::mutex::lock;
+use entry::Entry;
+pub use entry::{Event, Record};
+use file::Writer;
+pub use query::{Query, Since, limit};
+use ring::{Line, Ring};
+
+/// Clones share the entries.
+#[derive(Debug, Clone, Default)]
+pub struct History(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    ring: Mutex<Ring>,
+    /// None if the history ends with the process.
+    writer: Option<Writer>,
+    skipped_lines: u64,
+}
+
+/// How the history is kept over a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Saving {
+    /// Entries that could not be written.
+    lost_entries: u64,
+    /// Lines that could not be read at the start.
+    skipped_lines: u64,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug)]
+pub struct Found {
+    lines: Vec<Arc<Line>>,
+    /// The sequence of the last entry of the history, whether it was found or not. 0 if there is none.
+    pub last_sequence: u64,
+    /// Entries that the history does not have any more, because newer ones took their place.
+    pub dropped: u64,
+    /// None if the history ends with the process.
+    pub saving: Option<Saving>,
+}
+
+impl Found {
+    /// The documents, the oldest first.
+    pub fn documents(&self) -> impl Iterator<Item = &RawValue> {
+        self.lines.iter().map(|line| &*line.document)
+    }
+}
+
+impl History {
+    /// Continues the history in a folder. If it cannot be written, this is logged.
+    pub fn saved_in(directory: &Path) -> Self {
+        let saved = file::read(directory);
+        let mut ring = Ring::default();
+        saved.lines.into_iter().for_each(|line| ring.push(line));
+        let writer = Writer::start(directory.to_owned());
+        let writer = writer.inspect_err(|error| warn!("cannot start the thread that writes the history: {error}")).ok();
+        Self(Arc::new(Shared { ring: Mutex::new(ring), writer, skipped_lines: saved.skipped }))
+    }
+
+    /// Waits until the history is saved, for at most this time.
+    pub fn flush(&self, limit: Duration) {
+        self.0.writer.iter().for_each(|writer| writer.flush(limit));
+    }
+
+    pub fn record(&self, record: &Record) {
+        self.record_at(Timestamp::now(), record);
+    }
+
+    fn record_at(&self, time: Timestamp, record: &Record) {
+        let mut ring = lock(&self.0.ring);
+        let sequence = ring.last_sequence() + 1;
+        // The names of fields are texts and no number is infinite, so that this always succeeds.
+        let Ok(document) = to_raw_value(&Entry { sequence, time, record }) else { return };
+        let service = record.service.as_ref().map(|service| service.to_string().into());
+        let line = Arc::new(Line { sequence, time, service, document });
+        ring.push(line.clone());
+        drop(ring);
+        if let Some(writer) = &self.0.writer {
+            writer.send(line);
+        }
+    }
+
+    /// With `since`, the first entries after it; otherwise the last ones.
+    pub fn find(&self, query: &Query) -> Found {
+        let ring = lock(&self.0.ring);
+        let found = ring.iter().filter(|line| query.has(line)).cloned();
+        let lines = match query.since {
+            Some(_) => found.take(query.limit).collect(),
+            None => {
+                let mut lines: Vec<_> = found.rev().take(query.limit).collect();
+                lines.reverse();
+                lines
+            }
+        };
+        let saving = self.0.writer.as_ref();
+        let saving = saving.map(|writer| Saving { lost_entries: writer.lost(), skipped_lines: self.0.skipped_lines });
+        Found { lines, last_sequence: ring.last_sequence(), dropped: ring.dropped(), saving }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy::model::ServiceName;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Five entries, a second apart. The second and the fourth one are of a Service.
+    fn history() -> History {
+        let history = History::default();
+        for second in 1..=5 {
+            let service = (second % 2 == 0).then(|| ServiceName::new("shop", "web"));
+            let record = Record::condition("PortInUse", "in use", false).of_service(service);
+            history.record_at(Timestamp::from_second(second).unwrap(), &record);
+        }
+        history
+    }
+
+    fn sequences(parameters: &[(&str, &str)]) -> Vec<u64> {
+        let mut query = Query::default();
+        parameters.iter().for_each(|(name, value)| query.set(name, value).unwrap());
+        let found = history().find(&query);
+        let sequence =
+            |document: &RawValue| serde_json::from_str::<Value>(document.get()).unwrap()["sequence"].as_u64();
+        found.documents().filter_map(sequence).collect()
+    }
+
+    #[test]
+    fn a_reader_continues_after_the_last_entry_that_it_has() {
+        assert_eq!(sequences(&[("since", "0"), ("limit", "2")]), [1, 2]);
+        assert_eq!(sequences(&[("since", "2"), ("limit", "2")]), [3, 4]);
+        assert_eq!(sequences(&[("since", "5")]), [0; 0]);
+        assert_eq!(sequences(&[("since", "1970-01-01T00:00:04Z")]), [4, 5]);
+    }
+
+    #[test]
+    fn a_reader_without_a_start_gets_the_last_entries() {
+        assert_eq!(sequences(&[]), [1, 2, 3, 4, 5]);
+        assert_eq!(sequences(&[("limit", "2")]), [4, 5]);
+        assert_eq!(sequences(&[("limit", "1"), ("service", "shop/web")]), [4]);
+    }
+}

@@ -1,0 +1,189 @@
+//! Logs what the session has found and done, and records it in the history, so that both agree.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use cluster_source::error_chain;
+use proxy::apply::{Failure, Outcome};
+use proxy::model::ServiceName;
+use proxy::observe::by_cause;
+use proxy::{AuditError, Drift, Liveness, Reconciler, ServiceCondition};
+use tracing::{debug, info, warn};
+
+use crate::history::{Event, History, Record};
+use crate::status::NetworkStatus;
+
+/// Beyond this number of objects with drift, only their counts are logged: after a restart of HNS, all objects have drift.
+const MAX_DRIFT_LOGGED: usize = 20;
+
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    history: History,
+    /// Those that were last logged, so that each is logged when it begins and when it is resolved.
+    conditions: BTreeSet<Reported>,
+    host_conditions: BTreeSet<Reported>,
+    audit_error: Option<Reported>,
+    liveness: Liveness,
+    networks: Vec<NetworkStatus>,
+    source_vip: Option<IpAddr>,
+}
+
+/// A condition that was logged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Reported {
+    message: String,
+    reason: &'static str,
+    service: Option<ServiceName>,
+}
+
+impl Reported {
+    fn record(&self, is_resolved: bool) -> Record {
+        Record::condition(self.reason, &self.message, is_resolved).of_service(self.service.clone())
+    }
+}
+
+impl Records {
+    pub(super) fn of(history: History) -> Self {
+        Self { history, ..Self::default() }
+    }
+
+    /// What the session before has logged is not logged a second time.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        self.conditions.clone_from(&before.conditions);
+        self.host_conditions.clone_from(&before.host_conditions);
+        self.liveness = before.liveness;
+        self.networks.clone_from(&before.networks);
+        self.source_vip = before.source_vip;
+    }
+
+    pub(super) fn node_addresses(&self, addresses: &[IpAddr]) {
+        let ips: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        info!(addresses = %ips.join(","), "node addresses changed");
+        let event = Event::NodeAddresses { addresses: addresses.to_vec() };
+        self.history.record(&Record::new(event, format!("node addresses changed: {}", ips.join(","))));
+    }
+
+    pub(super) fn conditions(&mut self, now: &[ServiceCondition]) {
+        let now = now.iter().map(|condition| Reported {
+            message: condition.to_string(),
+            reason: condition.condition.reason(),
+            service: Some(condition.service.clone()),
+        });
+        report(&self.history, &mut self.conditions, now.collect());
+    }
+
+    pub(super) fn host_conditions(&mut self, reconciler: &Reconciler) {
+        let host = |message: String, reason| Reported { message, reason, service: None };
+        let conditions = reconciler.host_conditions().into_iter();
+        let conditions = conditions.map(|condition| host(condition.to_string(), condition.reason()));
+        let foreign = reconciler.foreign_load_balancers().into_iter();
+        let foreign = foreign.map(|foreign| host(foreign.to_string(), "ForeignLoadBalancer"));
+        report(&self.history, &mut self.host_conditions, conditions.chain(foreign).collect());
+    }
+
+    pub(super) fn audit_error(&mut self, error: Option<&AuditError>) {
+        let reported =
+            |error: &AuditError| Reported { message: error_chain(error), reason: error.reason(), service: None };
+        let error = error.map(reported);
+        if error == self.audit_error {
+            return;
+        }
+        match (&error, &self.audit_error) {
+            (Some(error), _) => warn!("{}; HNS is not programmed until this is resolved", error.message),
+            (None, Some(resolved)) => info!("{}: resolved", resolved.message),
+            (None, None) => {}
+        }
+        self.audit_error.iter().for_each(|resolved| self.history.record(&resolved.record(true)));
+        error.iter().for_each(|begun| self.history.record(&begun.record(false)));
+        self.audit_error = error;
+    }
+
+    pub(super) fn drift(&self, drift: &[Drift], reconciler: &Reconciler) {
+        for drift in drift.iter().take(MAX_DRIFT_LOGGED) {
+            warn!("{drift}");
+            let event = Event::DriftFound { cause: drift.cause.as_str() };
+            self.history.record(&about(event, drift, drift.to_string(), reconciler));
+        }
+        if drift.len() > MAX_DRIFT_LOGGED {
+            let counts = by_cause(drift);
+            let text: Vec<_> = counts.iter().map(|(cause, count)| format!("{cause}: {count}")).collect();
+            warn!(objects = drift.len(), logged = MAX_DRIFT_LOGGED, "drift found: {}", text.join(", "));
+            for (cause, count) in counts {
+                let event = Event::DriftFound { cause: cause.as_str() };
+                self.history.record(&Record::new(event, format!("drift found: {cause}: {count}")));
+            }
+        }
+    }
+
+    pub(super) fn repaired(&self, drift: &[Drift], reconciler: &Reconciler) {
+        for drift in drift.iter().take(MAX_DRIFT_LOGGED) {
+            let event = Event::DriftRepaired { cause: drift.cause.as_str() };
+            self.history.record(&about(event, drift, format!("{drift}: resolved"), reconciler));
+        }
+        if drift.len() > MAX_DRIFT_LOGGED {
+            for (cause, count) in by_cause(drift) {
+                let event = Event::DriftRepaired { cause: cause.as_str() };
+                self.history.record(&Record::new(event, format!("drift found: {cause}: {count}: resolved")));
+            }
+        }
+    }
+
+    pub(super) fn outcomes(&self, outcomes: &[Outcome]) {
+        for outcome @ Outcome { step, result, restored, .. } in outcomes {
+            match result {
+                Ok(()) => debug!("{step}"),
+                // The process shuts down, and retries nothing.
+                Err(Failure::Hns(hcn::Error::Stopped { .. })) => debug!("{step}: not completed"),
+                Err(failure) if *restored => {
+                    warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
+                }
+                Err(failure) => warn!("{step}: {}; will retry", error_chain(failure)),
+            }
+            self.history.record(&Record::write(outcome));
+        }
+    }
+
+    /// Records what has changed of HNS: its liveness, its networks and the source VIP.
+    pub(super) fn state(&mut self, reconciler: &Reconciler) {
+        let liveness = reconciler.liveness();
+        if std::mem::replace(&mut self.liveness, liveness) != liveness {
+            let liveness = liveness.as_str();
+            self.history.record(&Record::new(Event::HnsLiveness { liveness }, format!("HNS {liveness}")));
+        }
+        let networks = NetworkStatus::all(reconciler);
+        for network in networks.iter().filter(|network| !self.networks.contains(network)) {
+            let NetworkStatus { name, id, present } = network;
+            // Before the first audit, none is known.
+            if id.is_none() && self.networks.is_empty() {
+                continue;
+            }
+            let event = Event::Network { network: name.clone(), id: *id, present: *present };
+            let text = if *present { "present" } else { "missing, or cannot be used" };
+            self.history.record(&Record::new(event, format!("network {name:?}: {text}")));
+        }
+        self.networks = networks;
+        let source_vip = reconciler.source_vip();
+        if std::mem::replace(&mut self.source_vip, source_vip) != source_vip {
+            let text = source_vip.map_or_else(|| "missing".to_owned(), |address| address.to_string());
+            self.history.record(&Record::new(Event::SourceVip { source_vip }, format!("source VIP: {text}")));
+        }
+    }
+}
+
+fn about(event: Event, drift: &Drift, message: String, reconciler: &Reconciler) -> Record {
+    let owner = drift.subject.frontend().and_then(|frontend| reconciler.owner(frontend)).cloned();
+    Record::new(event, message).about(drift.subject).of_service(owner)
+}
+
+/// Logs and records each condition when it begins and when it is resolved.
+fn report(history: &History, reported: &mut BTreeSet<Reported>, now: BTreeSet<Reported>) {
+    for begun in now.difference(reported) {
+        warn!("{}", begun.message);
+        history.record(&begun.record(false));
+    }
+    for resolved in reported.difference(&now) {
+        info!("{}: resolved", resolved.message);
+        history.record(&resolved.record(true));
+    }
+    *reported = now;
+}

@@ -1,0 +1,133 @@
+//! All Services with their numbers and states. The control loop updates those that have changed, and other threads read them.
+//!
+//! It is no part of the status snapshot: a copy of 10 000 Services after each run would cost more than the run.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use proxy::model::ServiceName;
+use proxy::{ServiceSummary, Unsettled};
+
+use crate::mutex::lock;
+
+/// Locked for as long as a page is read, at most milliseconds.
+#[derive(Debug, Default)]
+pub struct ServiceTable(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    services: BTreeMap<ServiceName, ServiceSummary>,
+    unsettled: BTreeMap<ServiceName, Unsettled>,
+    /// The number of Services that were updated or removed.
+    updates: u64,
+}
+
+/// A Service in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRow {
+    pub service: ServiceName,
+    pub summary: ServiceSummary,
+    pub unsettled: Unsettled,
+}
+
+impl ServiceRow {
+    pub fn state(&self) -> &'static str {
+        match self.unsettled {
+            Unsettled { failed: 1.., .. } => "failed",
+            Unsettled { pending: 1.., .. } => "pending",
+            Unsettled { .. } => "in_sync",
+        }
+    }
+}
+
+impl ServiceTable {
+    /// Another session begins.
+    pub fn clear(&self) {
+        *lock(&self.0) = Table::default();
+    }
+
+    /// Sets the Services that have changed, where None is a deleted one, and all that are not in sync.
+    pub fn update(
+        &self,
+        changed: impl IntoIterator<Item = (ServiceName, Option<ServiceSummary>)>,
+        unsettled: BTreeMap<ServiceName, Unsettled>,
+    ) {
+        let mut table = lock(&self.0);
+        for (service, summary) in changed {
+            table.updates += 1;
+            match summary {
+                Some(summary) => drop(table.services.insert(service, summary)),
+                None => drop(table.services.remove(&service)),
+            }
+        }
+        table.unsettled = unsettled;
+    }
+
+    /// How often a Service was updated or removed since the session began.
+    pub fn updates(&self) -> u64 {
+        lock(&self.0).updates
+    }
+
+    /// The first Services that match, in their order, and the number of all that match. Only those after `after` are returned.
+    pub fn find(
+        &self,
+        after: Option<&ServiceName>,
+        limit: usize,
+        matches: impl Fn(&ServiceRow) -> bool,
+    ) -> (Vec<ServiceRow>, usize) {
+        let table = lock(&self.0);
+        let row = |(service, summary): (&ServiceName, &ServiceSummary)| ServiceRow {
+            service: service.clone(),
+            summary: *summary,
+            unsettled: table.unsettled.get(service).copied().unwrap_or_default(),
+        };
+        let (mut rows, mut total) = (Vec::new(), 0);
+        for row in table.services.iter().map(row).filter(matches) {
+            total += 1;
+            if rows.len() < limit && after.is_none_or(|after| row.service > *after) {
+                rows.push(row);
+            }
+        }
+        (rows, total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(number: usize) -> ServiceName {
+        ServiceName::new("ns", format!("s{number:05}"))
+    }
+
+    fn summary(backends: usize) -> Option<ServiceSummary> {
+        Some(ServiceSummary { frontends: 1, load_balancers: 1, backends })
+    }
+
+    #[test]
+    fn a_change_updates_one_of_many_services() {
+        let table = ServiceTable::default();
+        table.update((0..10_000).map(|number| (name(number), summary(1))), BTreeMap::new());
+        let before = table.updates();
+        table.update([(name(17), summary(2))], BTreeMap::new());
+        assert_eq!(table.updates() - before, 1);
+        let (rows, total) = table.find(None, 100, |row| row.summary.backends == 2);
+        assert_eq!((rows.len(), rows[0].service == name(17), total), (1, true, 1));
+        table.update([(name(17), None)], BTreeMap::new());
+        assert_eq!(table.find(None, 1, |_| true).1, 9_999);
+    }
+
+    #[test]
+    fn the_next_page_begins_after_the_last_one() {
+        let table = ServiceTable::default();
+        let unsettled = BTreeMap::from([(name(1), Unsettled { pending: 2, failed: 1 })]);
+        table.update((0..5).map(|number| (name(number), summary(1))), unsettled);
+        let page = |after: Option<usize>| {
+            let (rows, total) = table.find(after.map(name).as_ref(), 2, |_| true);
+            (rows.iter().map(|row| (row.service.name.to_string(), row.state())).collect::<Vec<_>>(), total)
+        };
+        let row = |number: usize, state| (name(number).name.to_string(), state);
+        assert_eq!(page(None), (vec![row(0, "in_sync"), row(1, "failed")], 5));
+        assert_eq!(page(Some(3)), (vec![row(4, "in_sync")], 5));
+    }
+}

@@ -1,0 +1,129 @@
+//! `/debug/services`, `/debug/hns`, `/debug/pending` and `/debug/networks`, and their examples in `docs/api.md`.
+
+use hcn_emulator::faults::{Effect, Fault, Which};
+use hcn_emulator::testing;
+use serde_json::{Value, json};
+
+use super::status_api::example;
+use crate::support::hns::Hns;
+use crate::support::http::get;
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+use crate::support::wait::wait_until;
+
+const MIXED: &str = "mixed-l2bridge";
+
+fn start(hns: &Hns) -> Running {
+    Running::start(&[&cluster_flag(MIXED), &hns.flag(), "--enable-dsr"])
+}
+
+fn in_sync() -> (Hns, Running) {
+    let hns = Hns::of(MIXED);
+    let running = start(&hns);
+    running.wait_until_in_sync();
+    (hns, running)
+}
+
+fn page(running: &Running, path: &str) -> Value {
+    let answer = get(running.metrics, path).unwrap();
+    assert_eq!((answer.code, answer.header("content-type")), (200, "application/json"), "{path}");
+    answer.json()
+}
+
+fn names(page: &Value) -> Vec<String> {
+    let services = page["services"].as_array().unwrap();
+    services.iter().map(|service| service["service"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn services_pending_changes_and_networks_are_as_documented() {
+    let (_hns, running) = in_sync();
+    for (title, path) in [
+        ("/debug/services", "/debug/services?q=kube-system/&pretty"),
+        ("/debug/pending", "/debug/pending"),
+        ("/debug/networks", "/debug/networks"),
+    ] {
+        let now = page(&running, path);
+        assert_eq!(now, example(title), "docs/api.md differs from\n{now:#}");
+    }
+}
+
+#[test]
+fn hns_calls_are_counted_by_function() {
+    let (hns, running) = in_sync();
+    let now = page(&running, "/debug/hns");
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let expected = example("/debug/hns");
+    assert_eq!((names(&now), names(&now["calls"][0])), (names(&expected), names(&expected["calls"][0])));
+    let create = |page: &Value| {
+        let calls = page["calls"].as_array().unwrap().clone();
+        calls.into_iter().find(|call| call["function"] == "HcnCreateLoadBalancer").unwrap()
+    };
+    assert_eq!(create(&now)["count"], hns.calls_of("HcnCreateLoadBalancer"));
+    let seconds = ["p50_seconds", "p90_seconds", "p99_seconds", "max_seconds"].map(|name| create(&now)[name].as_f64());
+    assert!(seconds[0] > Some(0.0) && seconds.is_sorted(), "{now:#}");
+}
+
+#[test]
+fn services_are_listed_in_pages() {
+    let (_hns, running) = in_sync();
+    let all = page(&running, "/debug/services?limit=1000");
+    assert_eq!((&all["continue"], &all["total"]), (&Value::Null, &json!(names(&all).len())));
+    let (mut paged, mut path) = (Vec::new(), "/debug/services?limit=7".to_owned());
+    loop {
+        let part = page(&running, &path);
+        assert!(names(&part).len() <= 7 && part["total"] == all["total"]);
+        paged.extend(names(&part));
+        let Some(next) = part["continue"].as_str() else { break };
+        path = format!("/debug/services?limit=7&continue={next}");
+    }
+    assert_eq!(paged, names(&all));
+}
+
+#[test]
+fn a_service_that_is_refused_is_listed_as_failed() {
+    let hns = Hns::of(MIXED);
+    let effect = Effect::Fail(hcn::Hresult::E_INVALIDARG);
+    hns.emulator.inject(Fault { which: Which::Function("HcnCreateLoadBalancer".into()), from: 1, every: 1, effect });
+    let running = start(&hns);
+    running.wait_until_waiting_for("RetriesPending");
+    let failed = page(&running, "/debug/services?state=failed&limit=1000");
+    assert!(failed["total"].as_u64() > Some(0));
+    let problems = page(&running, "/debug/services?state=problem&limit=1000");
+    assert!(names(&failed).iter().all(|name| names(&problems).contains(name)));
+    assert!(!names(&page(&running, "/debug/pending")).is_empty());
+    hns.emulator.clear_faults();
+    running.wait_until_in_sync();
+    assert_eq!(page(&running, "/debug/services?state=failed")["total"], 0);
+}
+
+#[test]
+fn pages_are_answered_while_hns_hangs() {
+    let hns = Hns::on(&testing::host("15.5", &["L2Bridge"]));
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let running = start(&hns);
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    for path in ["/debug/services", "/debug/hns", "/debug/pending", "/debug/networks"] {
+        page(&running, path);
+    }
+    hns.emulator.release();
+}
+
+#[test]
+fn an_invalid_parameter_is_refused() {
+    let (_hns, running) = in_sync();
+    for path in [
+        "/debug/services?state=good",
+        "/debug/services?limit=0",
+        "/debug/services?continue=web",
+        "/debug/services?name=web",
+        "/debug/hns?since=1",
+        "/debug/pending?limit=1",
+        "/debug/networks?pretty=2",
+    ] {
+        assert_eq!(get(running.metrics, path).unwrap().code, 400, "{path}");
+    }
+    for path in ["/debug/services/kube-system/kube-dns", "/debug/explain/kube-system/kube-dns"] {
+        assert_eq!(page(&running, path)["service"]["name"], "kube-dns");
+    }
+}

@@ -1,0 +1,69 @@
+//! What each Service has and which ones are pending, for lists of Services. The cost grows with what has changed or is pending, not with the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Reconciler;
+use crate::frontend::{Frontend, Target};
+use crate::model::ServiceName;
+
+/// The desired state of a Service in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServiceSummary {
+    /// Those that the Service claims.
+    pub frontends: usize,
+    /// The frontends that the Service owns and that have a backend.
+    pub load_balancers: usize,
+    /// The addresses that serve for any frontend.
+    pub backends: usize,
+}
+
+/// The frontends of a Service that are not in sync.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Those that a later run plans or retries.
+    pub pending: usize,
+    /// Those of them whose last write failed.
+    pub failed: usize,
+}
+
+impl Reconciler {
+    /// The Services whose desired state was computed since the last call of this function, deleted ones included.
+    pub fn take_recomputed(&mut self) -> BTreeSet<ServiceName> {
+        std::mem::take(&mut self.recomputed)
+    }
+
+    /// `None` if there is no such Service.
+    pub fn summary(&self, service: &ServiceName) -> Option<ServiceSummary> {
+        self.inputs.cluster.get(service)?.service.as_ref()?;
+        let specs = self.desired.specs_of(service);
+        let has_load_balancer =
+            |frontend: Frontend, targets: &[Target]| !targets.is_empty() && self.owner(frontend) == Some(service);
+        let backends: BTreeSet<Target> = specs.iter().flat_map(|spec| spec.targets.iter().copied()).collect();
+        Some(ServiceSummary {
+            frontends: specs.len(),
+            load_balancers: specs.iter().filter(|spec| has_load_balancer(spec.frontend, &spec.targets)).count(),
+            backends: backends.len(),
+        })
+    }
+
+    /// The Services with frontends that are not in sync.
+    pub fn unsettled(&self) -> BTreeMap<ServiceName, Unsettled> {
+        let failed: BTreeSet<Frontend> = self.retries.failed.subjects().filter_map(|one| one.frontend()).collect();
+        let waiting = self.pacing.waiting().chain(self.conditions.waiting().iter().copied());
+        let delayed = self.contention.delayed();
+        let pending: BTreeSet<Frontend> = (self.dirty.frontends.iter().copied())
+            .chain(waiting)
+            .chain(delayed.frontends.iter().copied())
+            .chain(failed.iter().copied())
+            .collect();
+        let mut services: BTreeMap<ServiceName, Unsettled> = BTreeMap::new();
+        for frontend in pending {
+            // Without an owner, only a deletion is left.
+            let Some(owner) = self.owner(frontend) else { continue };
+            let unsettled = services.entry(owner.clone()).or_default();
+            unsettled.pending += 1;
+            unsettled.failed += usize::from(failed.contains(&frontend));
+        }
+        services
+    }
+}
