@@ -43,12 +43,13 @@ use crate::events::Recorder;
 use crate::history::History;
 use crate::metrics::{self, Metrics, Probe, Sample};
 use crate::packet::Observation;
-use crate::status::{CallStatistics, ServiceTable, StatusStore};
+use crate::status::{CallStatistics, ServiceTable, StatusSnapshot, StatusStore};
 use connections::{Connections, Limits};
 use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
+use status_api::StatePage;
 pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
 
 /// The number of concurrent requests for explanations: the control loop answers them, between its runs.
@@ -148,6 +149,11 @@ struct Shared {
 }
 
 impl Shared {
+    fn state(&self, snapshot: &StatusSnapshot) -> StatePage {
+        let Proxy { metrics, overdue, .. } = &self.proxy;
+        StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
+    }
+
     /// What is served at one address, without TLS. The name is the label of metrics.
     fn served(&self, name: &'static str, router: Router, claim: &Claim) -> Served {
         let (connections, metrics) = (self.connections.clone(), self.proxy.metrics.clone());

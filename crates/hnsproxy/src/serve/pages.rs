@@ -13,10 +13,9 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde_json::json;
 
 use super::header::{JSON, NOSNIFF, TEXT};
-use super::status_api::{LogPage, ReadyzPage, StatePage, StatuszPage};
+use super::status_api::{LogPage, ReadyzPage, StatuszPage};
 use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz};
 use crate::log;
-use crate::status::StatusSnapshot;
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
 const MAX_BODY: usize = 1 << 10;
@@ -106,7 +105,7 @@ async fn configz(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let page = ReadyzPage::new(state(&shared, &shared.proxy.store.snapshot()));
+    let page = ReadyzPage::new(shared.state(&shared.proxy.store.snapshot()));
     let code = if page.state.in_sync { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, [JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response()
 }
@@ -119,7 +118,7 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
     let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
     let log = log::file_status().map(LogPage::from).unwrap_or_default();
     let page = StatuszPage::new(
-        state(&shared, &snapshot),
+        shared.state(&snapshot),
         &snapshot,
         log,
         settings.tls.pages(),
@@ -130,11 +129,6 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
         Format::Text => ([TEXT, NOSNIFF], statusz::text(&page)).into_response(),
         Format::Json => ([JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response(),
     }
-}
-
-pub(super) fn state(shared: &Shared, snapshot: &StatusSnapshot) -> StatePage {
-    let Proxy { metrics, overdue, .. } = &shared.proxy;
-    StatePage::new(snapshot, overdue(), metrics.unrepaired_drift())
 }
 
 /// The format of a page that has two.

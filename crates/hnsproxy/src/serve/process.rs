@@ -6,7 +6,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::pages::state;
 use super::services::{ServicePage, reasons, service_page};
 use super::status_api::{
     API_VERSION, CapabilitiesPage, HostConditionPage, NetworkPage, PendingPage, ProgrammingPage, ReasonPage, StatePage,
@@ -82,7 +81,7 @@ fn no_parameters(name: &str, _: &str) -> Result<(), String> {
 
 pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
     query::respond(query::read(parameters.as_deref(), no_parameters), || {
-        let StatePage { hns, .. } = state(&shared, &shared.proxy.store.snapshot());
+        let StatePage { hns, .. } = shared.state(&shared.proxy.store.snapshot());
         HnsCallsPage {
             api_version: API_VERSION,
             liveness: hns.liveness,
@@ -96,7 +95,7 @@ pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters):
 pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
     query::respond(query::read(parameters.as_deref(), no_parameters), || {
         let snapshot = shared.proxy.store.snapshot();
-        let state = state(&shared, &snapshot);
+        let state = shared.state(&snapshot);
         let reasons = reasons(&snapshot.status);
         let (rows, _) = shared.proxy.services.find(None, MAX_PENDING, |row| row.state() != "in_sync");
         PendingChangesPage {
@@ -115,7 +114,7 @@ pub(super) async fn pending(State(shared): State<Arc<Shared>>, RawQuery(paramete
 pub(super) async fn networks(State(shared): State<Arc<Shared>>, RawQuery(parameters): RawQuery) -> Response {
     query::respond(query::read(parameters.as_deref(), no_parameters), || {
         let snapshot = shared.proxy.store.snapshot();
-        let StatePage { networks, hns, host_conditions, .. } = state(&shared, &snapshot);
+        let StatePage { networks, hns, host_conditions, .. } = shared.state(&snapshot);
         NetworksPage {
             api_version: API_VERSION,
             networks,
