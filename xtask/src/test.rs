@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
+use crate::monitoring;
 use crate::process::{self, output, run as run_command, say, status};
 use crate::soak;
 use crate::windows::{self, Built};
@@ -35,6 +36,9 @@ fn here(packages: &[String]) -> Result<()> {
     if process::is_in_ci() {
         crate::lab::need_tools(true)?;
     }
+    if process::is_in_ci() {
+        monitoring::need_tools()?;
+    }
     let cargo = |task: &[&str]| -> Result<Command> {
         let mut command = process::cargo()?;
         command.args(task);
@@ -51,6 +55,10 @@ fn here(packages: &[String]) -> Result<()> {
     } else {
         say(format_args!("cargo-nextest not found; using cargo test, which is slower"));
         run_command(cargo(&["test"])?.args(["--lib", "--bins", "--tests", "--examples"]))?;
+    }
+    // cargo-nextest does not show what a test prints that succeeds.
+    if !monitoring::tools_are_here() {
+        say(format_args!("SKIPPED: tests with Prometheus; the Debian package prometheus has the programs"));
     }
     if packages.is_empty() {
         run_command(cargo(&["test"])?.arg("--doc"))?;

@@ -24,11 +24,11 @@ struct Case {
     check: Check,
     /// Whether an HNS with these features can be asked.
     applies: fn(&Features) -> bool,
-    ask: Ask,
+    question: Question,
 }
 
 #[derive(Clone, Copy)]
-enum Ask {
+enum Question {
     /// Whether HNS behaves as the check says. The error is what differs.
     Behavior(fn(&Arc<dyn Hcn>) -> Result<(), String>),
     /// What HNS answers. The error is why it was not asked.
@@ -37,12 +37,12 @@ enum Ask {
 
 impl Case {
     fn answer(&self, hcn: &Arc<dyn Hcn>) -> Answer {
-        match self.ask {
-            Ask::Behavior(ask) => match ask(hcn) {
+        match self.question {
+            Question::Behavior(ask) => match ask(hcn) {
                 Ok(()) => answer::YES.into(),
                 Err(why) => Answer::with(answer::NO, Some(why)),
             },
-            Ask::Answer(ask) => ask(hcn).unwrap_or_else(|why| Answer::with(answer::NOT_ASKED, Some(why))),
+            Question::Answer(ask) => ask(hcn).unwrap_or_else(|why| Answer::with(answer::NOT_ASKED, Some(why))),
         }
     }
 }

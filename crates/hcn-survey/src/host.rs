@@ -1,5 +1,6 @@
 //! What Windows says about itself: build, revision, and the state of the HNS service.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::survey::HostFacts;
@@ -25,6 +26,9 @@ impl HostFacts {
 
 /// What a program of Windows prints. The programs need no unsafe code, as the functions behind them would.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    // By its path: Windows would prefer a program of this name beside hnsproxy.
+    let windows = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+    let program = Path::new(&windows).join("System32").join(program);
     let output = Command::new(program).args(arguments).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }

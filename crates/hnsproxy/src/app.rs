@@ -20,6 +20,7 @@ use crate::hns::Hns;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::reporting::Reporting;
+use crate::serve::ListenerTls;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::StatusStore;
@@ -42,7 +43,7 @@ pub struct Bound<'a> {
 /// Builds the process. It runs until `shutdown` is requested.
 ///
 /// # Errors
-/// If a part cannot be opened, or an address is taken and `--bind-address-hard-fail` is set.
+/// If a part cannot be opened, a certificate cannot be used, or an address is taken and `--bind-address-hard-fail` is set.
 pub fn build<'a>(
     args: &'a RunArgs,
     config: &Config,
@@ -61,7 +62,8 @@ pub fn build<'a>(
     let calls = metrics.clone();
     hns.observe_calls(move |call| calls.hns_call(call));
     let background = Background::start().map_err(CommandError::Background)?;
-    let context = Context { args, hns, events, store, metrics, background };
+    let tls = ListenerTls::open(&args.tls)?;
+    let context = Context { args, tls, hns, events, store, metrics, background };
     let source = Source::at_start(&args.proxy, config)?;
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;

@@ -14,7 +14,7 @@ use crate::hns::HnsError;
 use crate::http_client::RequestError;
 use crate::instance_lock::LockedByOther;
 use crate::packet::PacketError;
-use crate::serve::ListenError;
+use crate::serve::{ListenError, TlsError};
 use crate::source::NodeError;
 use crate::status::NotReady;
 use crate::windows_service::ServiceError;
@@ -79,6 +79,8 @@ pub enum CommandError {
     },
     #[error(transparent)]
     BindHardFail(#[from] ListenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// Checked before the installation: a service with these arguments would not start.

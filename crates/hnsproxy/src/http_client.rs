@@ -9,9 +9,14 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::serve::PLAIN_HTTP;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The explanation of a Service with thousands of backends is below 2 MiB.
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
+
+/// The first bytes of a TLS alert: the content type, and the major version of the protocol.
+const TLS_ALERT: [u8; 2] = [21, 3];
 
 /// The characters of a reason that are shown: another program may have sent it.
 const MAX_REASON: usize = 200;
@@ -22,6 +27,8 @@ pub enum RequestError {
     Connection(#[from] std::io::Error),
     #[error("the response is not HTTP, so another program listens there")]
     NotHttp,
+    #[error("it serves HTTPS there (--metrics-tls-cert-file), which this command does not support")]
+    Https,
     #[error("the response is {status:?}, so another program or another version of hnsproxy listens there")]
     Status {
         /// The status line.
@@ -49,6 +56,9 @@ pub fn get_json<T: DeserializeOwned>(address: SocketAddr, path: &str) -> Result<
 }
 
 fn parse<T: DeserializeOwned>(response: &[u8]) -> Result<Option<T>, RequestError> {
+    if response.starts_with(&TLS_ALERT) {
+        return Err(RequestError::Https);
+    }
     let end = response.windows(4).position(|four| four == b"\r\n\r\n").ok_or(RequestError::NotHttp)?;
     let (head, body) = response.split_at(end);
     let status = String::from_utf8_lossy(head.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
@@ -58,6 +68,7 @@ fn parse<T: DeserializeOwned>(response: &[u8]) -> Result<Option<T>, RequestError
         Some("200") => Ok(Some(serde_json::from_slice(body.trim_ascii())?)),
         // A server without this path answers 404 too, but without JSON.
         Some("404") if is_json => Ok(None),
+        Some("400") if String::from_utf8_lossy(body).contains(PLAIN_HTTP) => Err(RequestError::Https),
         Some("503") => Err(RequestError::Unavailable(first_line(body))),
         Some(_) => Err(RequestError::Status { status }),
     }
@@ -80,6 +91,14 @@ mod tests {
     fn a_response_is_its_body() {
         assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n"), Ok(Some(7)));
         assert_eq!(parsed("HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\n\r\n{}"), Ok(None));
+    }
+
+    #[test]
+    fn a_server_with_tls_is_an_error_that_says_so() {
+        let refused = format!("HTTP/1.0 400 Bad Request\r\n\r\n{PLAIN_HTTP}");
+        for response in [refused.as_bytes(), b"\x15\x03\x03\x00\x02\x02\x46"] {
+            assert!(matches!(parse::<u8>(response), Err(RequestError::Https)));
+        }
     }
 
     #[test]

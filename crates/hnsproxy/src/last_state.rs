@@ -24,6 +24,7 @@ const MAX_SIZE: u64 = 4096;
 struct LastState {
     load_balancers: usize,
     endpoints: usize,
+    /// When these numbers were seen first.
     confirmed: Timestamp,
 }
 
@@ -45,8 +46,8 @@ impl fmt::Display for RemovedBeforeStart {
         let plural = if *load_balancers == 1 { "" } else { "s" };
         write!(
             f,
-            "another program removed {load_balancers} load balancer{plural} of hnsproxy before its start (last seen at {confirmed:.0}), and HNS \
-             did not restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
+            "another program removed {load_balancers} load balancer{plural} of hnsproxy before its start (their number was the same since \
+             {confirmed:.0}), and HNS did not restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
         )
     }
 }
@@ -76,14 +77,15 @@ impl StateFile {
         Self { path, ..Self::default() }
     }
 
-    /// Compares the file with what the first audit has found. Later calls return None.
-    pub fn compare(&mut self, found: impl FnOnce() -> IdentifiedObjects) -> Option<RemovedBeforeStart> {
+    /// Compares the file with what the first audit has found. `found` returns None if the objects show that no script has removed them. Later
+    /// calls return None.
+    pub fn compare(&mut self, found: impl FnOnce() -> Option<IdentifiedObjects>) -> Option<RemovedBeforeStart> {
         if std::mem::replace(&mut self.is_compared, true) {
             return None;
         }
         let (path, reading) = (self.path.clone()?, FileWork::default());
         reading.begin(move || read(&path));
-        removed(&reading.take(MAX_WAIT)??, found())
+        removed(&reading.take(MAX_WAIT)??, found()?)
     }
 
     /// Records what HNS has, at most once in [`INTERVAL`], and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
@@ -164,8 +166,8 @@ mod tests {
         let removed = RemovedBeforeStart { load_balancers: 1, confirmed: Timestamp::UNIX_EPOCH };
         assert_eq!(
             removed.to_string(),
-            "another program removed 1 load balancer of hnsproxy before its start (last seen at 1970-01-01T00:00:00Z), and HNS did not \
-             restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
+            "another program removed 1 load balancer of hnsproxy before its start (their number was the same since \
+             1970-01-01T00:00:00Z), and HNS did not restart; Services were interrupted; remove `Get-HnsPolicyList | Remove-HnsPolicyList` from the start script"
         );
     }
 
@@ -178,12 +180,13 @@ mod tests {
         assert_eq!(first.compare(|| unreachable!()), None);
         first.confirm(Duration::ZERO, || None);
         first.confirm(Duration::ZERO, || Some(OWNED));
-        assert!(start().compare(|| WIPED).is_some());
+        assert!(start().compare(|| Some(WIPED)).is_some());
+        assert_eq!(start().compare(|| None), None);
         // Within the interval, nothing is counted.
         first.confirm(INTERVAL - Duration::from_secs(1), || unreachable!());
         first.confirm(INTERVAL, || Some(NOTHING));
         let mut second = start();
-        assert_eq!(second.compare(|| WIPED), None);
+        assert_eq!(second.compare(|| Some(WIPED)), None);
         assert_eq!(second.compare(|| unreachable!()), None);
         std::fs::write(&path, "damaged").unwrap();
         assert_eq!(start().compare(|| unreachable!()), None);

@@ -31,7 +31,7 @@ impl Reporting {
         correlator: &SharedCorrelator,
         first: Option<events::Event>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, background, .. } = context;
+        let Context { args, tls, hns, events, store, metrics, background, .. } = context;
         let broadcaster = match source {
             Source::Files(_) => None,
             Source::ApiServer(access) => {
@@ -43,7 +43,7 @@ impl Reporting {
         };
         let recorder: Recorder = broadcaster.as_ref().map(Broadcaster::recorder).unwrap_or_default();
         first.into_iter().for_each(|event| recorder.record(event));
-        let settings = serve::Settings::of(config, &args.metrics_allowed_host);
+        let settings = serve::Settings::of(config, &args.metrics_allowed_host, tls.clone());
         let listeners = Listeners::bind(&settings, &recorder)?;
         let events = events.clone();
         let proxy = serve::Proxy {

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use proxy::apply::{Failure, Interruption, Outcome, Workers};
 use proxy::model::ServiceName;
 use proxy::network_pattern::is_pattern;
-use proxy::observe::{Drift, by_cause};
+use proxy::observe::{Drift, Observed, by_cause};
 use proxy::reconcile::Trigger;
 use proxy::{
-    Action, AuditError, AuditReport, FrontendStatus, Host, Next, Plan, Reconciler, Report, ServiceCondition, Settings,
-    SourceVip,
+    Action, AuditError, AuditReport, FrontendStatus, Host, IdentifiedObjects, Next, Plan, Reconciler, Report,
+    ServiceCondition, Settings, SourceVip,
 };
 use tracing::{debug, info, warn};
 
@@ -295,7 +295,7 @@ impl Session {
             self.audit_error = error;
         }
         if progress == AuditProgress::Complete
-            && let Some(removed) = self.state_file.compare(|| self.reconciler.observed().identified())
+            && let Some(removed) = self.state_file.compare(|| found_at_start(self.reconciler.observed()))
         {
             warn!("{removed}");
             self.removed_before_start = Some(removed);
@@ -476,6 +476,12 @@ fn is_load_balancer(action: &Action) -> bool {
 }
 
 /// Logs each condition when it begins and when it is resolved.
+/// None if another program has load balancers: a script that removes all would have removed these, too. They are those of kube-proxy, if it ran
+/// since.
+fn found_at_start(observed: &Observed) -> Option<IdentifiedObjects> {
+    observed.foreign_load_balancers().next().is_none().then(|| observed.identified())
+}
+
 fn log_conditions(logged: &mut BTreeSet<String>, now: BTreeSet<String>) {
     now.difference(logged).for_each(|condition| warn!("{condition}"));
     logged.difference(&now).for_each(|condition| info!("{condition}: resolved"));

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_gzip_or_damaged_is_an_error() {
+    fn a_body_that_is_not_gzip_or_is_damaged_is_an_error() {
         assert!(all(&mut Gunzip::default(), b"{\"kind\": \"Status\"}").is_err());
         let mut body = compressed(b"text");
         let mut gunzip = Gunzip::default();

@@ -7,7 +7,7 @@ use hcn_survey::Check;
 use serde_json::{Value, json};
 
 use super::scratch::Scratch;
-use super::{Ask, Case, close, expect, reply, text};
+use super::{Case, Question, close, expect, reply, text};
 
 /// Creates a local endpoint with these settings only.
 pub(super) fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
@@ -77,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::ChosenAddress,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = scratch.client.endpoint(local(&scratch, &json!({}))?).map_err(text)?;
             let inside = |address: std::net::IpAddr| address.to_string().starts_with("192.168.214.");
@@ -88,7 +88,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::V1Schema,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let subnet = json!({"AddressPrefix": "192.168.215.0/24", "GatewayAddress": "192.168.215.1"});
             let scratch = Scratch::with(hcn, json!({"Type": "nat", "Subnets": [subnet]}))?;
             let network = show(&scratch, Kind::Network, scratch.network)?;
@@ -99,7 +99,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::Namespace,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = local(&scratch, &json!({}))?;
             let namespace = Guid::new_v4();
@@ -130,7 +130,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::EndpointPolicies,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let endpoint = local(&scratch, &json!({}))?;
             let update = |ports: &[&str]| {
@@ -149,7 +149,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::MappedPort,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             local(&scratch, &mapping())?;
             Ok(reply(try_local(&scratch, &mapping())?))
@@ -158,7 +158,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::RemoteSubnet,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let route = json!({"Type": "RemoteSubnetRoute", "Settings": {
                 "DestinationPrefix": "192.168.216.0/24", "IsolationId": 5000, "ProviderAddress": "192.0.2.9",
@@ -178,7 +178,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::Attachment,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let body = json!({"Name": "conformance", "VirtualNetwork": scratch.network});
             let made = hns(&scratch, Method::Post, "/endpoints/", &body)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::cni::try_local;
 use super::scratch::{MAC, Scratch, deletion};
-use super::{Ask, Case, close, expect, reply, text};
+use super::{Case, Question, close, expect, reply, text};
 
 /// An address in the subnet of the networks of the suite.
 const INSIDE: &str = "192.168.214.77";
@@ -16,7 +16,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::EndpointId,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let id = Guid::new_v4();
             let is_kept = scratch.remote_as(id, "10.244.2.7")? == id;
@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::MacAddress,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let mac = scratch.client.endpoint(scratch.remote("10.244.2.7")?).map_err(text)?.mac_address;
             Ok(if mac == MAC { answer::KEPT.into() } else { Answer::with(answer::CHANGED, Some(mac)) })
@@ -35,7 +35,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::RemoteEndpoint,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let id = scratch.remote("10.244.2.7")?;
             let endpoint = scratch.client.endpoint(id).map_err(text)?;
@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::RemotePrefixLength,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let endpoint = scratch.client.endpoint(scratch.remote("10.244.2.7")?).map_err(text)?;
             let length = endpoint.ip_configurations.first().map_or(0, |ip| ip.prefix_length);
@@ -60,7 +60,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::DeleteEndpoint,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let (id, client): (_, &Client) = (scratch.remote("10.244.2.7")?, &scratch.client);
             Ok(deletion(|| client.delete_endpoint(id), || client.endpoint(id)))
@@ -69,7 +69,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::LocalAddress,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             local_at(&scratch, INSIDE)?.map_err(text)?;
             Ok(reply(local_at(&scratch, INSIDE)?))
@@ -78,7 +78,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::LocalAddressOfRemote,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             scratch.remote(INSIDE)?;
             Ok(reply(local_at(&scratch, INSIDE)?))
@@ -87,12 +87,12 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::OutsideSubnets,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(reply(local_at(&Scratch::new(hcn)?, "192.168.13.77")?))),
+        question: Question::Answer(|hcn| Ok(reply(local_at(&Scratch::new(hcn)?, "192.168.13.77")?))),
     },
     Case {
         check: Check::UnknownMemberOfNamespace,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let settings = json!({"SchemaVersion": {"Major": 2, "Minor": 0}, "Type": "Host", "ConformanceOnly": true});
             let (kind, id) = (Kind::Namespace, Guid::new_v4());
             let made = hcn.call(&Call::Create { kind, network: None, id, settings: settings.to_string() });

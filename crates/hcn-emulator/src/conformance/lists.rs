@@ -9,13 +9,13 @@ use hcn_survey::{Answer, Check, answer};
 use serde_json::Value;
 
 use super::scratch::{Scratch, remote};
-use super::{Ask, Case, close, expect, reply, text};
+use super::{Case, Question, close, expect, reply, text};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::V1Lists,
         applies: |_| true,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             for path in ["/networks/", "/endpoints/", "/policylists/", "/policylists"] {
                 let call = Call::Hns { method: Method::Get, path: path.into(), body: String::new() };
                 let Reply::Document(reply) = hcn.call(&call).map_err(text)? else {
@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::EmptyFilter,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let client = Client::new(hcn.clone(), ApiVersion::V2);
             expect(client.network_id("conformance-nobody").map_err(text)?.is_none(), "no network for an unknown name")?;
             for filter in [r#"{"ID":""}"#.to_owned(), format!(r#"{{"ID":"{}"}}"#, Guid::new_v4())] {
@@ -45,27 +45,27 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::UnknownNetworkId,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(open_unknown(hcn, Kind::Network))),
+        question: Question::Answer(|hcn| Ok(open_unknown(hcn, Kind::Network))),
     },
     Case {
         check: Check::UnknownEndpoint,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(open_unknown(hcn, Kind::Endpoint))),
+        question: Question::Answer(|hcn| Ok(open_unknown(hcn, Kind::Endpoint))),
     },
     Case {
         check: Check::UnknownLoadBalancer,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(open_unknown(hcn, Kind::LoadBalancer))),
+        question: Question::Answer(|hcn| Ok(open_unknown(hcn, Kind::LoadBalancer))),
     },
     Case {
         check: Check::UnknownNamespace,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(open_unknown(hcn, Kind::Namespace))),
+        question: Question::Answer(|hcn| Ok(open_unknown(hcn, Kind::Namespace))),
     },
     Case {
         check: Check::UnknownNetwork,
         applies: |_| true,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let client = Client::new(hcn.clone(), ApiVersion::V1);
             let made = client.create_endpoint(Guid::new_v4(), Guid::new_v4(), &remote("10.244.2.7"));
             if let Ok(id) = made {
@@ -77,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::DeleteUnknownEndpoint,
         applies: |_| true,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let path = format!("/endpoints/{}", Guid::new_v4());
             let is_failure = |text: &str| {
                 let envelope: Value = serde_json::from_str(text).unwrap_or_default();
@@ -92,7 +92,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::NetworkName,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::new(hcn)?;
             let name = format!("CONFORMANCE-{}", scratch.network);
             let found = scratch.client.network(&name).map_err(text)?;

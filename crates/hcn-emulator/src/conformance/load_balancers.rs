@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::cni::local;
 use super::scratch::{Scratch, balancer, deletion};
-use super::{Ask, Case, close, expect, reply, text};
+use super::{Case, Question, close, expect, reply, text};
 
 const VIP: &str = "198.51.100.1";
 /// The member that no schema has.
@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::LoadBalancerId,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let id = Guid::new_v4();
             let made = scratch.balance_as(id, &balancer(VIP, &[scratch.remote("10.244.2.7")?])).map_err(text)?;
@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::LoadBalancerDocument,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let backends = [scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?];
             let sent = balancer(VIP, &backends);
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::V2List,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let id = scratch.balance(&balancer(VIP, &[scratch.remote("10.244.2.7")?])).map_err(text)?;
             let ids = scratch.client.load_balancers(|listed| Some(listed.id)).map_err(text)?;
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::V1List,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer(VIP, &[backend])).map_err(text)?;
@@ -69,7 +69,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::SameFrontend,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             scratch.balance(&document).map_err(text)?;
@@ -79,7 +79,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::FreedFrontend,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             let first = scratch.balance(&document).map_err(text)?;
@@ -90,7 +90,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::FreedPort,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             document.frontend_vips.clear();
@@ -103,7 +103,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::SameId,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let (backend, id) = (scratch.remote("10.244.2.7")?, Guid::new_v4());
             let first = scratch.balance_as(id, &balancer(VIP, &[backend])).map_err(text)?;
@@ -116,7 +116,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::ReusedId,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             let first = scratch.balance(&document).map_err(text)?;
@@ -128,12 +128,12 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::NoBackend,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| Ok(reply(Scratch::overlay(hcn)?.balance(&balancer(VIP, &[]))))),
+        question: Question::Answer(|hcn| Ok(reply(Scratch::overlay(hcn)?.balance(&balancer(VIP, &[]))))),
     },
     Case {
         check: Check::UnattachedBackend,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let backend = local(&scratch, &json!({}))?;
             Ok(reply(scratch.balance(&balancer(VIP, &[backend]))))
@@ -142,7 +142,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::NoInternalPort,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             document.port_mappings.iter_mut().for_each(|mapping| mapping.internal_port = 0);
@@ -152,7 +152,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::UnknownMember,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
             document.other.insert(UNKNOWN_MEMBER.to_owned(), true.into());
@@ -167,7 +167,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::InvalidJson,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let kind = Kind::LoadBalancer;
             let made = hcn.call(&Call::Create { kind, network: None, id: Guid::new_v4(), settings: "{".into() });
             close(hcn, kind, &made);
@@ -177,7 +177,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::Modify,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let (kept, removed) = (scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?);
             let id = scratch.balance(&balancer(VIP, &[kept, removed])).map_err(text)?;
@@ -192,7 +192,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::Delete,
         applies: |f| f.v2,
-        ask: Ask::Answer(|hcn| {
+        question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let id = scratch.balance(&balancer(VIP, &[scratch.remote("10.244.2.7")?])).map_err(text)?;
             let client: &Client = &scratch.client;
@@ -202,7 +202,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::V1Deletion,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let id = scratch.balance(&balancer(VIP, &[scratch.remote("10.244.2.7")?])).map_err(text)?;
             Client::new(hcn.clone(), ApiVersion::V1).delete_load_balancer(id).map_err(text)?;
@@ -215,7 +215,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::ReferencedEndpoint,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let (deleted, other) = (scratch.remote("10.244.2.7")?, scratch.remote("10.244.2.8")?);
             let id = scratch.balance(&balancer(VIP, &[deleted, other])).map_err(text)?;
@@ -227,7 +227,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::DeleteNetwork,
         applies: |f| f.v2,
-        ask: Ask::Behavior(|hcn| {
+        question: Question::Behavior(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let backend = scratch.remote("10.244.2.7")?;
             let id = scratch.balance(&balancer(VIP, &[backend])).map_err(text)?;

@@ -10,7 +10,7 @@ use super::Cli;
 const HELP_ALL: &str = "help-all";
 
 /// The commands that take the flags of kube-proxy, with the flags of `-h`, which fits on a screen of 25 lines.
-const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 3] = [
+const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 4] = [
     (
         &["run"],
         &[
@@ -32,6 +32,10 @@ const KUBE_PROXY_COMMANDS: [(&[&str], &[&str]); 3] = [
         &["from", "hns", "output", "take-over", "config", "kubeconfig", "network-name", "source-vip", "enable-dsr"],
     ),
     (&["explain", "svc"], &["debug-address", "from", "hns", "output", "config", "network-name"]),
+    (
+        &["doctor"],
+        &["debug-address", "from", "hns", "output", "config", "kubeconfig", "network-name", "source-vip", "enable-dsr"],
+    ),
 ];
 
 /// The flags of kube-proxy that have an effect only in `run`. Other commands accept them, so that a command line of kube-proxy can be tried.

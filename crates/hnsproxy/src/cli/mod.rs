@@ -3,12 +3,14 @@
 //! The flags of kube-proxy keep their names, types and defaults, so that `hnsproxy` can replace it on a command line.
 
 mod definition;
+mod doctor;
 mod hints;
 mod log_output;
 mod packet;
 mod parse;
 mod probe;
 mod service;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -24,11 +26,13 @@ pub use crate::config::LogFormat;
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use definition::definition;
+pub use doctor::DoctorArgs;
 pub use log_output::{LogFileSettings, LogOutputArgs, LogStyle};
 pub use packet::ExplainPacketArgs;
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
+pub use tls::TlsArgs;
 
 const ROOT_HINT: &str = "\
 Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
@@ -84,6 +88,11 @@ pub enum Command {
     /// Compare HNS with what is known of its build.
     #[command(after_long_help = probe::EXAMPLES)]
     Probe(ProbeArgs),
+    /// Find out what is wrong with this node, with cause and cure.
+    ///
+    /// Checks HNS, the cluster, the configuration and the running hnsproxy. Nothing is changed.
+    #[command(after_long_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
     #[cfg(feature = "emulator")]
     /// Serve an emulated HNS over TCP.
     ///
@@ -140,6 +149,8 @@ pub struct RunArgs {
     /// In addition to IP addresses, localhost, and the names of this node. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub metrics_allowed_host: Vec<String>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// At exit, save the state of the emulated HNS to FILE.
     ///
     /// Load it with --hns=emulated:FILE.
@@ -365,6 +376,7 @@ impl Cli {
             Command::Run(args) => Some(&mut args.proxy),
             Command::Plan(args) => Some(&mut args.proxy),
             Command::Explain(Explain::Svc(args)) => Some(&mut args.proxy),
+            Command::Doctor(args) => Some(&mut args.proxy),
             _ => None,
         }
     }
@@ -375,6 +387,7 @@ impl Cli {
             Command::Run(args) => Some(&args.proxy.log_output),
             Command::Plan(args) => Some(&args.proxy.log_output),
             Command::Explain(Explain::Svc(args)) => Some(&args.proxy.log_output),
+            Command::Doctor(args) => Some(&args.proxy.log_output),
             Command::Explain(Explain::Packet(args)) => Some(&args.log.output),
             Command::State(args) => Some(&args.log.output),
             Command::Probe(args) => Some(&args.log.output),

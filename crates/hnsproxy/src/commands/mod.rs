@@ -3,6 +3,7 @@
 mod cleanup;
 mod completion;
 mod configure;
+mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod explain;
@@ -91,6 +92,7 @@ fn dispatch(cli: &Cli) -> Result<u8, CommandError> {
             log::start(&args.log);
             probe::main(args)
         }
+        Command::Doctor(args) => configure::read_only(&args.proxy, |config| doctor::main(args, config)),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => {
             log::start(&args.log);

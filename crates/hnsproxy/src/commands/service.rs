@@ -34,7 +34,18 @@ fn target(args: &TargetArgs) -> Target {
 }
 
 /// The flags whose values are paths.
-const PATH_FLAGS: [&str; 6] = ["--config", "--from", "--kubeconfig", "--log-dir", "--log-file", "--save-hns"];
+const PATH_FLAGS: [&str; 10] = [
+    "--config",
+    "--from",
+    "--healthz-tls-cert-file",
+    "--healthz-tls-key-file",
+    "--kubeconfig",
+    "--log-dir",
+    "--log-file",
+    "--metrics-tls-cert-file",
+    "--metrics-tls-key-file",
+    "--save-hns",
+];
 
 /// Also parses the command line of the service, so that a mistake is reported now and not when the system starts. The strings are
 /// warnings.

@@ -91,7 +91,7 @@ impl Config {
         }
         if !overridden.is_empty() {
             let text = format!("--config overrides {}", overridden.join(", "));
-            notes.push(Note { level: Level::INFO, text });
+            notes.push(Note { level: Level::WARN, text });
         }
         Self::from_object(flags, object, notes)
     }

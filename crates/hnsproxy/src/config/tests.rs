@@ -80,7 +80,7 @@ fn a_file_overrides_flags_except_those_that_count_beside_it() {
     assert_eq!(config.logging.verbosity, 7);
     let modules = json!([{"filePattern": "a", "verbosity": 1}, {"filePattern": "b", "verbosity": 2}]);
     assert_eq!(config.to_v1alpha1()["logging"]["vmodule"], modules);
-    assert_eq!(notes(&config, Level::INFO), ["--config overrides --enable-dsr, --kubeconfig, --network-name"]);
+    assert_eq!(notes(&config, Level::WARN), ["--config overrides --enable-dsr, --kubeconfig, --network-name"]);
     let without = by_file(&["--hostname-override="], "hostnameOverride: foo").unwrap();
     assert_eq!(without.hostname_override.as_deref(), Some("foo"));
     assert!(matches!(by_file(&["--hostname-override=  "], ""), Err(ConfigError::NodeName)));

@@ -21,7 +21,7 @@ use crate::host_local::HostLocal;
 use crate::instance_lock;
 use crate::last_state::StateFile;
 use crate::metrics::Metrics;
-use crate::serve::ExplainRequest;
+use crate::serve::{ExplainRequest, ListenerTls};
 use crate::session::{AuditProgress, Session};
 use crate::source::{Environment, Feed, Observer, Readiness, Source};
 use crate::status::{NodeAbsence, Status, StatusStore};
@@ -35,6 +35,7 @@ const NOTIFICATION_SETTLE: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Context<'a> {
     pub args: &'a RunArgs,
+    pub tls: ListenerTls,
     pub hns: Arc<Hns>,
     pub events: EventQueue,
     pub store: Arc<StatusStore>,
@@ -81,7 +82,7 @@ impl<'a> ControlLoop<'a> {
         source: &Source,
         before: Option<&Session>,
     ) -> Result<Self, CommandError> {
-        let Context { args, hns, events, store, metrics, background } = &context;
+        let Context { args, hns, events, store, metrics, background, .. } = &context;
         let settings = settings(&config, &args.proxy, hns)?;
         let node_name = settings.node_name.clone();
         let environment = Environment { args: &args.proxy, config: &config, hns };

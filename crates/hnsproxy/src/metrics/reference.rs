@@ -17,6 +17,14 @@ the names, types, labels and buckets of kube-proxy. A metric with labels appears
 - If a Service was deleted before its load balancer, `lb_type` of a failure is `clusterip` or `nodeport`.
 - Metrics that only Go programs have are missing (`go_*`, `workqueue_*`, metrics of the registry and of leader election). So are the
   `rest_client_*` metrics of sizes, retries, DNS, transport and plugins.
+- Dashboards, alerts and agents for kube-proxy work: those of kubernetes-mixin, Metricbeat (`kubernetes.proxy`) and Netdata (`k8s_kubeproxy`), except for
+  what the next table lists. `deploy/monitoring` has alerts and dashboards for hnsproxy, and [runbooks.md](runbooks.md) what to do about an alert.
+
+| Read for kube-proxy, and not served | By | Why |
+|---|---|---|
+| `go_goroutines` | kubernetes-mixin | hnsproxy is not a Go program |
+| `rest_client_request_size_bytes`, `rest_client_response_size_bytes` | Metricbeat | not measured |
+| `kubeproxy_sync_proxy_rules_latency_microseconds_count`, `kubeproxy_sync_proxy_rules_latency_microseconds_bucket`, `http_request_duration_microseconds` | Netdata | kube-proxy has not served them for years |
 
 | Name | Type | Labels | |
 |---|---|---|---|

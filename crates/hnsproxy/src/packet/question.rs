@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_has_both_ends_in_any_order_and_escaped_or_not() {
+    fn a_query_may_be_in_any_order_and_escaped() {
         let question = Question::new("fd00::b".parse().unwrap(), "[fd00::a]:53/UDP".parse().unwrap()).unwrap();
         for query in [&question.to_query(), "to=%5Bfd00%3A%3Aa%5D%3A53%2FUDP&from=fd00%3A%3Ab"] {
             assert_eq!(Question::from_query(query), Ok(question), "{query}");

@@ -1,19 +1,23 @@
 //! One HTTP connection: answers its requests, and ends it if its client takes too long, or if it has to make room for another one.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::connections::Connection;
+use super::header::{NOSNIFF, TEXT};
+use super::tls::{Accepted, PLAIN_HTTP, Tls};
 
 /// The bytes of a request line and its headers. With 512 connections, the read buffers take 8 MiB.
 const MAX_HEAD: usize = 16 << 10;
@@ -35,9 +39,40 @@ impl Cause {
     }
 }
 
-/// Answers requests until the client closes the connection, or `stopped` is closed and the request in progress is answered.
+/// Answers requests until the client closes the connection, or `stopped` is closed and the request in progress is answered. With TLS, the
+/// deadline of the first request includes the handshake.
 pub(super) async fn serve(
     stream: TcpStream,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    mut connection: Connection,
+    mut stopped: watch::Receiver<()>,
+) -> Option<Cause> {
+    let Some(tls) = tls else {
+        return answer(stream, router, connection, stopped).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        _ = &mut connection.evicted => return Some(Cause::Limit),
+        () = sleep_until(connection.slot.deadline()) => return Some(Cause::Timeout),
+        // No request is in progress yet.
+        _ = stopped.changed() => return None,
+    };
+    match accepted {
+        Ok(Accepted::Tls(stream)) => answer(stream, router, connection, stopped).await,
+        Ok(Accepted::NotTls(stream)) => answer(stream, refusal(), connection, stopped).await,
+        // An error is one of the client, or there is no certificate yet, which is logged and on /statusz.
+        Err(_) => None,
+    }
+}
+
+/// The answer to a request without TLS at an address with TLS. It is that of Go, so that clients of kube-proxy's kind know it.
+fn refusal() -> Router {
+    Router::new().fallback(|| async { (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], PLAIN_HTTP) })
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
     connection: Connection,
     mut stopped: watch::Receiver<()>,

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::connection;
 use super::connections::Connections;
+use super::tls::Tls;
 use crate::metrics::Metrics;
 
 /// The pause between attempts to bind an address that another program has.
@@ -71,6 +72,8 @@ pub(super) struct Served {
     /// The label of metrics.
     pub(super) name: &'static str,
     pub(super) router: Router,
+    /// None to serve HTTP without TLS.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) connections: Arc<Connections>,
     pub(super) metrics: Arc<Metrics>,
     /// Dropped when the address is free again.
@@ -136,7 +139,7 @@ impl Open {
 
 /// Accepts connections until it is cancelled. Their last requests are answered then.
 async fn accept(listener: Arc<tokio::net::TcpListener>, served: Served) {
-    let Served { name, router, connections, metrics, .. } = &served;
+    let Served { name, router, tls, connections, metrics, .. } = &served;
     let number = connections.add_listener();
     let (_running, stopped) = watch::channel(());
     let mut failed: Option<Instant> = None;
@@ -150,7 +153,7 @@ async fn accept(listener: Arc<tokio::net::TcpListener>, served: Served) {
                 let _ = SockRef::from(&stream)
                     .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
                 let connection = connections.admit(number).await;
-                let served = connection::serve(stream, router.clone(), connection, stopped.clone());
+                let served = connection::serve(stream, tls.clone(), router.clone(), connection, stopped.clone());
                 let (name, metrics) = (*name, metrics.clone());
                 tokio::spawn(async move {
                     served.await.into_iter().for_each(|cause| metrics.connection_closed(name, cause.as_str()));
@@ -181,19 +184,28 @@ mod tests {
 
     use super::*;
     use crate::serve::connections::Limits;
+    use crate::serve::key_pair::KeyPairFiles;
 
     fn open(listener: TcpListener, router: Router, limits: Limits) -> Open {
+        open_with(None, listener, router, limits)
+    }
+
+    fn open_with(tls: Option<Arc<Tls>>, listener: TcpListener, router: Router, limits: Limits) -> Open {
         let (connections, claim) = (Arc::new(Connections::new(limits)), mpsc::channel(1).0);
-        Open::new(listener, Served { name: "test", router, connections, metrics: Arc::default(), claim }).unwrap()
+        Open::new(listener, Served { name: "test", router, tls, connections, metrics: Arc::default(), claim }).unwrap()
     }
 
     /// Serves a page at an address, with short timeouts.
     fn impatient(request: u64, idle: u64) -> (Open, SocketAddr) {
+        impatient_with(None, request, idle)
+    }
+
+    fn impatient_with(tls: Option<Arc<Tls>>, request: u64, idle: u64) -> (Open, SocketAddr) {
         let listener = bind("127.0.0.1:0".parse().unwrap(), Callers::OwnFamily).unwrap();
         let address = listener.local_addr().unwrap();
         let [request_timeout, idle_timeout] = [request, idle].map(Duration::from_millis);
         let limits = Limits { request_timeout, idle_timeout, ..Limits::default() };
-        (open(listener, Router::new().route("/", get(|| async { "page" })), limits), address)
+        (open_with(tls, listener, Router::new().route("/", get(|| async { "page" })), limits), address)
     }
 
     /// Sends a text, and returns all that is answered until the server closes the connection.
@@ -229,7 +241,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let router = Router::new().route("/", get(|| async { "page" }));
             let (connections, claim) = (Arc::new(Connections::new(Limits::default())), mpsc::channel(1).0);
-            let served = Served { name: "test", router, connections, metrics: Arc::default(), claim };
+            let served = Served { name: "test", router, tls: None, connections, metrics: Arc::default(), claim };
             let panics = AtomicBool::new(true);
             let accept = move |listener: Arc<tokio::net::TcpListener>, served| {
                 let panics = panics.swap(false, Ordering::Relaxed);
@@ -271,6 +283,20 @@ mod tests {
             let (_open, address) = impatient(100, HOUR);
             for sent in ["", "GET / HTTP/1.1\r\nHost: a\r\n"] {
                 assert_eq!(exchange(address, sent).await, "", "{sent}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_connection_without_a_complete_handshake_is_closed() {
+        run(async {
+            let directory = tempfile::tempdir().unwrap();
+            let [certificate, key] = ["tls.crt", "tls.key"].map(|name| directory.path().join(name));
+            let tls = Tls::open("metrics", KeyPairFiles { certificate, key }).unwrap();
+            let (_open, address) = impatient_with(Some(Arc::new(tls)), 100, HOUR);
+            // The beginning of a record with a handshake.
+            for sent in ["", "\u{16}\u{3}\u{1}\u{2}"] {
+                assert_eq!(exchange(address, sent).await, "", "{sent:?}");
             }
         });
     }

@@ -8,12 +8,14 @@ mod debug;
 mod header;
 mod health;
 mod host;
+mod key_pair;
 mod listen;
 mod listeners;
 mod pages;
 mod service_health;
 mod status_api;
 mod statusz;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use header::{JSON, NOSNIFF, WEIGHT};
 use health::{HealthAnswer, answer};
 use listen::{Claim, Served};
 pub use listeners::{ListenError, Listeners};
+pub use tls::{ListenerTls, PLAIN_HTTP, TlsError};
 
 /// The number of concurrent requests for explanations: the control loop answers them, between its runs.
 const MAX_EXPLANATIONS: usize = 4;
@@ -70,6 +73,7 @@ pub struct Settings {
     /// None switches `/healthz` off.
     pub healthz_address: Option<SocketAddr>,
     pub metrics_address: SocketAddr,
+    tls: ListenerTls,
     /// The names of this host, other than that of the Node, by which clients may request pages.
     host_names: Vec<String>,
     /// Whether hnsproxy exits if it cannot bind an address.
@@ -105,11 +109,12 @@ pub struct Proxy {
 
 impl Settings {
     /// `host_names` are allowed beside the host name of the operating system.
-    pub fn of(config: &Config, host_names: &[String]) -> Self {
+    pub fn of(config: &Config, host_names: &[String], tls: ListenerTls) -> Self {
         let own_name = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
             healthz_address: config.healthz_address,
             metrics_address: config.metrics_address,
+            tls,
             host_names: [&[own_name], host_names].concat(),
             hard_fail: config.bind_address_hard_fail,
             // Twice the sync period, as in kube-proxy.
@@ -135,10 +140,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// What is served at one address. The name is the label of metrics.
+    /// What is served at one address, without TLS. The name is the label of metrics.
     fn served(&self, name: &'static str, router: Router, claim: &Claim) -> Served {
         let (connections, metrics) = (self.connections.clone(), self.proxy.metrics.clone());
-        Served { name, router, connections, metrics, claim: claim.clone() }
+        Served { name, router, tls: None, connections, metrics, claim: claim.clone() }
     }
 }
 
@@ -161,10 +166,12 @@ pub fn start(background: &Background, listeners: Listeners, settings: Settings, 
 async fn serve(shared: Arc<Shared>, Listeners { healthz, metrics }: Listeners, claim: Claim) {
     let health = async {
         if let Some(healthz) = healthz {
-            healthz.serve(shared.served("healthz", health_router(shared.clone()), &claim)).await;
+            let served = shared.served("healthz", health_router(shared.clone()), &claim);
+            healthz.serve(Served { tls: shared.settings.tls.healthz.clone(), ..served }).await;
         }
     };
-    let pages = metrics.serve(shared.served("metrics", pages::router(shared.clone()), &claim));
+    let served = shared.served("metrics", pages::router(shared.clone()), &claim);
+    let pages = metrics.serve(Served { tls: shared.settings.tls.metrics.clone(), ..served });
     tokio::join!(health, pages, service_health::serve(shared.clone(), claim.clone()));
 }
 

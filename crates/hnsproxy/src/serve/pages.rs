@@ -112,7 +112,14 @@ async fn statusz_page(State(shared): State<Arc<Shared>>, RawQuery(query): RawQue
     };
     let (settings, snapshot) = (&shared.settings, shared.proxy.store.snapshot());
     let log = log::file_status().map(LogPage::from).unwrap_or_default();
-    let page = StatuszPage::new(state(&shared, &snapshot), &snapshot, log, &settings.version, paths(settings));
+    let page = StatuszPage::new(
+        state(&shared, &snapshot),
+        &snapshot,
+        log,
+        settings.tls.pages(),
+        &settings.version,
+        paths(settings),
+    );
     match format {
         Format::Text => ([TEXT, NOSNIFF], statusz::text(&page)).into_response(),
         Format::Json => ([JSON, NOSNIFF], serde_json::to_string_pretty(&page).unwrap_or_default()).into_response(),

@@ -10,6 +10,7 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use super::tls::TlsPage;
 use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
 use crate::status::{Lateness, NotReady, Programming, Status, StatusSnapshot, not_ready};
@@ -31,6 +32,7 @@ pub(super) struct StatuszPage {
     api_version: &'static str,
     pub(super) process: ProcessPage,
     pub(super) log: LogPage,
+    pub(super) tls: Vec<TlsPage>,
     pub(super) unreadable_members: Vec<UnreadablePage>,
     #[serde(flatten)]
     pub(super) state: StatePage,
@@ -216,6 +218,7 @@ impl StatuszPage {
         state: StatePage,
         snapshot: &StatusSnapshot,
         log: LogPage,
+        tls: Vec<TlsPage>,
         version: &str,
         paths: Vec<&'static str>,
     ) -> Self {
@@ -227,7 +230,7 @@ impl StatuszPage {
             paths,
         };
         let unreadable_members = snapshot.status.unreadable_members.iter().map(UnreadablePage::from).collect();
-        Self { api_version: API_VERSION, process, log, unreadable_members, state }
+        Self { api_version: API_VERSION, process, log, tls, unreadable_members, state }
     }
 }
 

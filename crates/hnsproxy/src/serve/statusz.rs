@@ -9,7 +9,7 @@ const MAX_UNREADABLE: usize = 5;
 
 /// Begins as the page of Kubernetes components does.
 pub(super) fn text(page: &StatuszPage) -> String {
-    let StatuszPage { process, log, unreadable_members, state, .. } = page;
+    let StatuszPage { process, log, tls, unreadable_members, state, .. } = page;
     let ProcessPage { version, hnsproxy_version, started, uptime_seconds: uptime, paths } = process;
     let StatePage { load_balancers, endpoints, programming, hns, .. } = state;
     let mut text = String::from(
@@ -25,6 +25,7 @@ pub(super) fn text(page: &StatuszPage) -> String {
     let _ = writeln!(text, "HNS: {}, version {hns_version}, API {}", hns.liveness, hns.api);
     hns.capabilities.iter().for_each(|all| text += &format!("HNS capabilities: {}\n", capabilities(*all)));
     log.error.iter().for_each(|error| text += &format!("Log file: cannot be written: {error}\n"));
+    tls.iter().filter_map(|tls| tls.error.as_ref()).for_each(|error| text += &format!("TLS: {error}\n"));
     state.cluster.error.iter().for_each(|error| text += &format!("Cluster: {error}\n"));
     let silence = state.cluster.watch_silence_seconds.iter().map(|(kind, seconds)| format!("{kind} {seconds:.0} s"));
     let silence: Vec<_> = silence.collect();
@@ -93,6 +94,7 @@ mod tests {
     use super::*;
     use crate::serve::status_api::LogPage;
     use crate::serve::status_api::tests::pending_snapshot;
+    use crate::serve::tls::TlsPage;
     use crate::status::{Programming, Status};
 
     #[test]
@@ -113,7 +115,14 @@ mod tests {
         let call = SlowCall { function: "HcnCreateLoadBalancer", took: Duration::from_secs(12) };
         let state = StatePage::new(&snapshot, Some(call), BTreeMap::new());
         let log = LogPage { error: Some("disk full".to_owned()), ..LogPage::default() };
-        let text = text(&StatuszPage::new(state, &snapshot, log, "v1.36.2-here", vec!["/healthz", "/readyz"]));
+        let tls = TlsPage {
+            listener: "metrics",
+            certificate_file: "tls.crt".into(),
+            key_file: "tls.key".into(),
+            error: Some("cannot read tls.crt".to_owned()),
+        };
+        let text =
+            text(&StatuszPage::new(state, &snapshot, log, vec![tls], "v1.36.2-here", vec!["/healthz", "/readyz"]));
         let version = format!("Binary version: v1.36.2-here (hnsproxy {})\n", env!("CARGO_PKG_VERSION"));
         let (waiting, nil) = (&snapshot.status.unready, Guid::nil());
         for part in [
@@ -121,7 +130,7 @@ mod tests {
             &version,
             "Paths: /healthz /readyz\n",
             "Started: Fri Jan  2 02:02:02 UTC 2026\nUp: 1 hr 02 min 03 sec\n",
-            "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nCluster: no connection\nWatch silence: Service 23 s\n",
+            "HNS: unavailable, version not known yet, API v2\nLog file: cannot be written: disk full\nTLS: cannot read tls.crt\nCluster: no connection\nWatch silence: Service 23 s\n",
             &format!(
                 "Waiting for HNS: {call}\nLoad balancers: 5 of 7, 71 % done, about 4 min left\nEndpoints: 3 of 3\n"
             ),

@@ -89,6 +89,14 @@ impl Source {
     }
 }
 
+/// The API server of the configuration.
+///
+/// # Errors
+/// If none is named, or its kubeconfig cannot be used.
+pub fn open_access(args: &ProxyArgs, config: &Config) -> Result<Arc<Access>, AccessError> {
+    access(config, args.source.watch_timeout, Access::open)
+}
+
 type Open = fn(&ConnectionOptions) -> Result<Access, AccessError>;
 
 fn access(config: &Config, watch_timeout: Duration, open: Open) -> Result<Arc<Access>, AccessError> {
@@ -150,7 +158,7 @@ pub fn read_api_server(
     node_name: &str,
     shutdown: &Shutdown,
 ) -> Result<Catalog, ReadError> {
-    let (access, node_name) = (access(config, args.source.watch_timeout, Access::open)?, node_name.to_owned());
+    let (access, node_name) = (open_access(args, config)?, node_name.to_owned());
     let background = Background::start().map_err(AccessError::Runtime)?;
     let (sender, result) = mpsc::channel();
     let ended = sender.clone();

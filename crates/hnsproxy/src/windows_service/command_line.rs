@@ -31,12 +31,18 @@ fn split_unquoted(line: &str, is_file: impl Fn(&str) -> bool) -> (&str, &str) {
     let split = |end: usize| line.split_at_checked(end).unwrap_or((line, ""));
     let exists = |end: &&usize| {
         let program = split(**end).0.trim_start_matches(NT_PREFIX);
-        is_file(program) || is_file(&format!("{program}.exe"))
+        is_file(program) || with_extension(program).is_some_and(|program| is_file(&program))
     };
     // If no file exists, the program ends at the first `.exe`.
     let named = |end: &&usize| split(**end).0.to_ascii_lowercase().ends_with(".exe");
     let end = ends.iter().find(exists).or_else(|| ends.iter().find(named)).or_else(|| ends.first());
     split(end.copied().unwrap_or(line.len()))
+}
+
+/// The path with `.exe`, which Windows appends to a name without an extension.
+pub(super) fn with_extension(path: &str) -> Option<String> {
+    let name = path.get(folder(path).len()..).unwrap_or_default();
+    (!name.contains('.')).then(|| format!("{path}.exe"))
 }
 
 /// Splits the arguments that follow a program. A backslash is only special before a quote.

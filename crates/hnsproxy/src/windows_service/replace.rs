@@ -1,5 +1,6 @@
 //! The commands `service replace`, `restore` and `status`: finds the service and its program, and carries out the replacement with the SCM.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,11 +10,13 @@ use windows_service::service::{Service as ScmService, ServiceAccess, ServiceStat
 use super::manager::own;
 use super::program::{self, Evidence, Kind, Own};
 use super::readiness::address;
-use super::replacement::{Files, Kept, Replacement, Restoration, Service};
+use super::replacement::{Files, Kept, Replacement, Restoration, Service, State, Status};
 use super::scm::{self, configuration, open, state};
 use super::search::{self, Candidate, Configuration, Local};
-use super::{ReplaceOptions, ServiceError, Target};
+use super::{ReplaceError, ReplaceOptions, ServiceError, Target};
+use crate::hns::HnsChoice;
 use crate::http_client::get_json;
+use crate::instance_lock::state_file;
 use crate::output;
 
 /// The names that installers give the service: that of the Windows guides, and that of AKS.
@@ -26,7 +29,8 @@ struct Found {
     configuration: Configuration,
     candidate: Candidate,
     kind: Kind,
-    evidence: Evidence,
+    /// An error if the file cannot be read.
+    evidence: io::Result<Evidence>,
     own: Own,
 }
 
@@ -54,13 +58,17 @@ fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
         None => search::candidates(&configuration, &Local),
     };
     let own = own()?;
-    let mut proxies = Vec::new();
+    let (mut proxies, mut unreadable) = (Vec::new(), None);
     for candidate in candidates {
-        // A file that cannot be read is not replaced.
-        let Ok(evidence) = program::inspect(Path::new(&candidate.program)) else { continue };
-        let kind = program::kind(&candidate.program, Some(&evidence), &own);
-        if kind != Kind::Other {
+        let path = Path::new(&candidate.program);
+        let evidence = program::inspect(path);
+        let kind = program::kind(&candidate.program, evidence.as_ref().ok(), &own);
+        // A replaced program that cannot be read can be restored.
+        let is_replaced = evidence.is_err() && Files::beside(path).record.is_file();
+        if kind != Kind::Other || is_replaced {
             proxies.push((candidate, kind, evidence));
+        } else if let Err(error) = evidence {
+            unreadable.get_or_insert((candidate.program, error));
         }
     }
     let mut proxies = proxies.into_iter();
@@ -68,11 +76,18 @@ fn find(target: &Target, access: ServiceAccess) -> Result<Found, ServiceError> {
         (Some((candidate, kind, evidence)), None) => {
             Ok(Found { name, service, configuration, candidate, kind, evidence, own })
         }
-        (None, _) => Err(ServiceError::NotKubeProxy { name, command_line: configuration.image_path }),
+        (None, _) => Err(match unreadable {
+            Some((program, source)) => unreadable_program(program, source),
+            None => ServiceError::NotKubeProxy { name, command_line: configuration.image_path },
+        }),
         (Some((one, ..)), Some((other, ..))) => {
             Err(ServiceError::SeveralPrograms { name, programs: [one.program, other.program].join(", ") })
         }
     }
+}
+
+fn unreadable_program(program: String, source: io::Error) -> ServiceError {
+    ReplaceError::Unreadable { path: program.into(), source }.into()
 }
 
 /// The service with the given name, or with one that installers give it.
@@ -102,18 +117,22 @@ fn service(target: &Target, access: ServiceAccess) -> Result<(String, ScmService
 /// If the service is not that of kube-proxy, or the program was not replaced.
 pub fn replace(options: &ReplaceOptions) -> Result<(), ServiceError> {
     let found = find(&options.target, ServiceAccess::START | ServiceAccess::STOP)?;
+    let evidence = match &found.evidence {
+        Ok(evidence) => evidence,
+        Err(error) => return Err(unreadable_program(found.candidate.program, io::Error::from(error.kind()))),
+    };
     let readyz = found.readyz(options.readyz_address);
     let mut lines = described(&found)?;
     let managed = Managed::new(&found, readyz);
     let current = Kept {
         description: found.kind.to_string(),
         is_kube_proxy: !found.is_hnsproxy(),
-        sha256: found.evidence.sha256.clone(),
+        sha256: evidence.sha256.clone(),
     };
     let own = PathBuf::from(&found.own.path);
     let mut replacement = Replacement::new(&found.name, &managed, found.program(), current, &own, options.timeout)?;
     // After the check for an interrupted replacement, which may have put this program there already.
-    if found.evidence.sha256 == found.own.sha256 {
+    if evidence.sha256 == found.own.sha256 {
         lines.push("nothing to do: the service runs this program".to_owned());
         return print(&lines);
     }
@@ -138,9 +157,13 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
     let Some(mut restoration) = Restoration::new(&managed, found.program())? else {
         return Err(ServiceError::NothingToRestore { name: found.name.clone(), runs: found.kind.to_string() });
     };
-    let original = restoration.original().description.clone();
-    restoration.run(found.is_hnsproxy())?;
-    print(&[format!("service {} has its original program again: {original}", found.name)])
+    let restored = restoration.run(found.is_hnsproxy())?;
+    // From now on, kube-proxy replaces the load balancers of hnsproxy. A later hnsproxy would report that as a removal by a script.
+    if let Some(file) = state_file(&HnsChoice::Windows) {
+        let _ = std::fs::remove_file(file);
+    }
+    let which = if restored.is_kube_proxy { "original" } else { "previous" };
+    print(&[format!("service {} has its {which} program again: {}", found.name, restored.description)])
 }
 
 /// Shows which program the service runs.
@@ -171,11 +194,15 @@ pub fn status(target: &Target) -> Result<(), ServiceError> {
 
 fn described(found: &Found) -> Result<Vec<String>, ServiceError> {
     let state = state(&found.name, &found.service)?;
+    let program = match &found.evidence {
+        Ok(evidence) => format!("  it is {}, sha256 {}", found.kind, evidence.sha256),
+        Err(error) => format!("  it cannot be read: {error}; run: hnsproxy service restore"),
+    };
     Ok(vec![
         format!("service {}: {state:?}", found.name),
         format!("  command line: {}", found.configuration.image_path),
         format!("  program: {}", found.candidate.program),
-        format!("  it is {}, sha256 {}", found.kind, found.evidence.sha256),
+        program,
     ])
 }
 
@@ -202,9 +229,15 @@ impl<'a> Managed<'a> {
 }
 
 impl Service for Managed<'_> {
-    fn is_running(&self) -> Result<bool, ServiceError> {
-        // NSSM pauses a service whose program it starts again later.
-        Ok(!matches!(state(self.name, self.service)?, ServiceState::Stopped | ServiceState::StopPending))
+    fn status(&self) -> Result<Status, ServiceError> {
+        let status = scm::status(self.name, self.service)?;
+        let state = match status.current_state {
+            ServiceState::Stopped => State::Stopped,
+            ServiceState::StopPending => State::StopPending,
+            ServiceState::Running => State::Running,
+            _ => State::StartPending,
+        };
+        Ok(Status { state, process_id: status.process_id })
     }
 
     fn stop(&self) -> Result<(), ServiceError> {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use windows_service::service::{Service, ServiceAccess, ServiceState};
+use windows_service::service::{Service, ServiceAccess, ServiceState, ServiceStatus};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 
 use super::ServiceError;
@@ -68,9 +68,12 @@ fn hosted(name: &str) -> Option<Hosted> {
     })
 }
 
+pub(super) fn status(name: &str, service: &Service) -> Result<ServiceStatus, ServiceError> {
+    service.query_status().map_err(|error| failed(format!("query the state of service {name}"), error))
+}
+
 pub(super) fn state(name: &str, service: &Service) -> Result<ServiceState, ServiceError> {
-    let status = service.query_status().map_err(|error| failed(format!("query the state of service {name}"), error))?;
-    Ok(status.current_state)
+    Ok(status(name, service)?.current_state)
 }
 
 pub(super) fn start(name: &str, service: &Service) -> Result<(), ServiceError> {
@@ -82,14 +85,16 @@ pub(super) fn start(name: &str, service: &Service) -> Result<(), ServiceError> {
 
 /// Stops a service, and waits until it has stopped.
 pub(super) fn stop(name: &str, service: &Service) -> Result<(), ServiceError> {
-    if state(name, service)? == ServiceState::Stopped {
-        return Ok(());
-    }
-    match service.stop() {
-        Err(error) if code(&error) != Some(NOT_ACTIVE) => {
-            return Err(failed(format!("stop service {name}"), error));
-        }
-        _ => {}
+    match state(name, service)? {
+        ServiceState::Stopped => return Ok(()),
+        // It accepts no further control.
+        ServiceState::StopPending => {}
+        _ => match service.stop() {
+            Err(error) if code(&error) != Some(NOT_ACTIVE) => {
+                return Err(failed(format!("stop service {name}"), error));
+            }
+            _ => {}
+        },
     }
     for _ in 0..STOP_TIMEOUT * POLLS_PER_SECOND {
         if state(name, service)? == ServiceState::Stopped {

@@ -2,9 +2,10 @@
 //! script names. The module `program` identifies them.
 #![cfg_attr(not(windows), allow(dead_code, reason = "only Windows has services"))]
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::command_line::{self, CommandLine};
+use super::replacement::Files;
 
 /// A start script can start another one.
 const MAX_DEPTH: usize = 3;
@@ -154,7 +155,8 @@ impl Search<'_> {
         let is_relative = command_line::is_relative(path);
         let places = folders.iter().filter(|_| is_relative).map(|folder| format!("{folder}{path}"));
         let places = places.chain((!is_relative).then(|| path.to_owned()));
-        places.flat_map(|place| [format!("{place}.exe"), place]).find(|place| self.host.is_file(place))
+        let named = |place: String| [command_line::with_extension(&place), Some(place)];
+        places.flat_map(named).flatten().find(|place| self.host.is_file(place))
     }
 }
 
@@ -239,7 +241,9 @@ pub(super) struct Local;
 
 impl Host for Local {
     fn is_file(&self, path: &str) -> bool {
-        PathBuf::from(path).is_file()
+        let path = Path::new(path);
+        // `service restore` also finds a program that a virus scanner has removed.
+        path.is_file() || Files::beside(path).record.is_file()
     }
 
     fn script(&self, path: &str) -> Option<String> {
@@ -368,6 +372,24 @@ mod tests {
         {
             assert_eq!(programs(&service(direct), "C:\\k\\kube-proxy.exe"), [KUBE_PROXY], "{direct}");
         }
+    }
+
+    #[test]
+    fn a_name_with_an_extension_is_not_extended() {
+        let files: BTreeMap<&str, &str> = [
+            (KUBE_PROXY, ""),
+            (r"C:\k\kube-proxy.exe.exe", ""),
+            (r"C:\k\start.ps1", "C:\\k\\kube-proxy.exe"),
+            (r"C:\k\start.ps1.exe", ""),
+        ]
+        .into();
+        let found = |image_path: &str| {
+            let found = candidates(&service(image_path), &Fake(files.clone()));
+            found.into_iter().map(|candidate| candidate.program).collect::<Vec<_>>()
+        };
+        assert_eq!(found(r"C:\k\kube-proxy.exe --v=4"), [KUBE_PROXY]);
+        assert_eq!(found(r"C:\k\kube-proxy --v=4"), [KUBE_PROXY]);
+        assert_eq!(found(r"powershell.exe -File C:\k\start.ps1"), [KUBE_PROXY]);
     }
 
     #[test]

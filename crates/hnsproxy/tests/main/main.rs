@@ -9,6 +9,7 @@
 
 mod commands;
 mod configuration;
+mod doctor;
 mod dumps;
 mod emulator;
 mod explain;
@@ -17,6 +18,8 @@ mod hns;
 mod live;
 mod log_file;
 mod messages;
+#[cfg(unix)]
+mod monitoring;
 mod networks;
 mod packets;
 mod probe;

@@ -110,7 +110,7 @@ fn a_page_answers_only_what_is_asked_and_known() {
 }
 
 #[test]
-fn while_an_hns_call_hangs_the_page_says_so() {
+fn the_page_answers_503_while_an_hns_call_hangs() {
     let hns = Hns::of("mixed-l2bridge");
     let running = in_sync("mixed-l2bridge", &hns);
     hns.emulator.hang_nth("HcnEnumerateLoadBalancers", 1);

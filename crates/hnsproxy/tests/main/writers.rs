@@ -2,6 +2,9 @@
 
 use std::thread;
 
+use hcn::Kind;
+use serde_json::json;
+
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::program::hnsproxy;
@@ -51,6 +54,14 @@ fn a_process_that_starts_before_the_last_one_has_ended_replaces_it() {
     second.wait_until_in_sync();
 }
 
+/// Runs until HNS is in sync. Returns whether load balancers that were removed before the start are reported.
+fn reports_removed(hns: &Hns) -> bool {
+    let running = Running::start(&[&boutique(), &hns.flag()]);
+    running.wait_until_in_sync();
+    let state = running.state().unwrap();
+    state["host_conditions"].as_array().unwrap().iter().any(|one| one["reason"] == "LoadBalancersRemoved")
+}
+
 /// A file that hangs: a FIFO that nothing writes.
 #[cfg(target_os = "linux")]
 #[test]
@@ -69,21 +80,24 @@ fn a_state_file_that_is_a_pipe_does_not_delay_the_start() {
 #[test]
 fn load_balancers_that_a_start_script_has_removed_are_reported_at_the_start() {
     let hns = Hns::of(BOUTIQUE);
-    let start = || {
-        let running = Running::start(&[&boutique(), &hns.flag()]);
-        running.wait_until_in_sync();
-        running
-    };
-    let is_reported = |running: &Running| {
-        let state = running.state().unwrap();
-        state["host_conditions"].as_array().unwrap().iter().any(|one| one["reason"] == "LoadBalancersRemoved")
-    };
-    assert!(!is_reported(&start()));
+    assert!(!reports_removed(&hns));
     let objects = hns.objects();
     hns.load_balancers().iter().for_each(|load_balancer| hns.remove(load_balancer));
-    assert!(is_reported(&start()));
+    assert!(reports_removed(&hns));
     assert_eq!(hns.objects(), objects);
-    assert!(!is_reported(&start()));
+    assert!(!reports_removed(&hns));
+}
+
+#[test]
+fn load_balancers_that_another_service_proxy_has_replaced_are_not_reported_as_removed() {
+    let hns = Hns::of(BOUTIQUE);
+    assert!(!reports_removed(&hns));
+    hns.load_balancers().iter().for_each(|load_balancer| hns.remove(load_balancer));
+    let foreign = json!({"FrontendVIPs": ["172.16.0.1"], "HostComputeEndpoints": [],
+        "PortMappings": [{"Protocol": 6, "InternalPort": 1, "ExternalPort": 1}],
+        "SchemaVersion": {"Major": 2, "Minor": 0}});
+    hns.emulator.add(Kind::LoadBalancer, foreign);
+    assert!(!reports_removed(&hns));
 }
 
 #[test]

@@ -72,6 +72,18 @@ fn exchange_at(
 ) -> Option<Response> {
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
+    exchange_over(&mut stream, host, method, path, headers, body)
+}
+
+/// Sends a request over a connection. None if nothing answers.
+pub(super) fn exchange_over(
+    stream: &mut (impl Read + Write),
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Option<Response> {
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{body}").as_bytes()).ok()?;

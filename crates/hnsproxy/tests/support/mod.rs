@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod config;
 pub(crate) mod hns;
 pub(crate) mod http;
+pub(crate) mod https;
 pub(crate) mod program;
 pub(crate) mod recording;
 pub(crate) mod running;

@@ -40,6 +40,9 @@ impl std::fmt::Display for Family {
     }
 }
 
+/// The Service names under which kubeadm and most distributions, CoreDNS' chart, and RKE2 run the DNS of the cluster.
+const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
+
 /// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceName {
@@ -50,6 +53,16 @@ pub struct ServiceName {
 impl ServiceName {
     pub fn new(namespace: impl Into<SmolStr>, name: impl Into<SmolStr>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Whether it is the Service of the API server.
+    pub fn is_api_server(&self) -> bool {
+        self.namespace == "default" && self.name == "kubernetes"
+    }
+
+    /// Whether it is the DNS of the cluster, by the names that most distributions use.
+    pub fn is_dns(&self) -> bool {
+        self.namespace == "kube-system" && DNS.contains(&self.name.as_str())
     }
 }
 

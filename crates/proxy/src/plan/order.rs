@@ -53,14 +53,9 @@ impl Rank {
     }
 }
 
-/// The Service names under which kubeadm and most distributions, CoreDNS' chart, and RKE2 run the DNS of the cluster. Pods that cannot
-/// resolve names fail even if everything else works.
-const DNS: [&str; 3] = ["kube-dns", "coredns", "rke2-coredns-rke2-coredns"];
-
-/// Whether other Services depend on a Service.
+/// Whether other Services depend on a Service. Pods that cannot resolve names fail even if everything else works.
 pub(crate) fn is_infrastructure(service: &ServiceName) -> bool {
-    let ServiceName { namespace, name } = service;
-    (namespace == "default" && name == "kubernetes") || (namespace == "kube-system" && DNS.contains(&name.as_str()))
+    service.is_api_server() || service.is_dns()
 }
 
 /// Whether a load balancer on a frontend refers to an endpoint that is gone, or to one that is no longer a backend. `root` is the name of the host's own

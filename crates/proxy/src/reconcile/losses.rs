@@ -7,15 +7,15 @@ use crate::foreign_writer::RepeatedLoss;
 
 /// The shortest time between two losses that both count. If a program deletes everything more often, the objects become contended; if
 /// less often, delayed repairs would save no writes.
-const PAUSE: Duration = Duration::from_secs(60);
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
 /// The number of losses that are repeated ones. HNS rarely restarts so often without a notification and without a failed call.
-const REPEATED: usize = 3;
+const MIN_LOSSES: usize = 3;
 /// The time in which they have to happen, and after which the last one is forgotten.
 const WINDOW: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    /// The times of the losses that still count, the oldest first: at most [`REPEATED`].
+    /// The times of the losses that still count, the oldest first: at most [`MIN_LOSSES`].
     times: Vec<Duration>,
     repeated: Option<RepeatedLoss>,
 }
@@ -23,19 +23,19 @@ pub(super) struct Losses {
 impl Losses {
     /// Whether a loss now is long enough after the last one to count.
     pub(super) fn may_count(&self, now: Duration) -> bool {
-        self.times.last().is_none_or(|last| *last + PAUSE <= now)
+        self.times.last().is_none_or(|last| *last + MIN_INTERVAL <= now)
     }
 
     pub(super) fn add(&mut self, now: Duration) {
-        if self.times.len() == REPEATED {
+        if self.times.len() == MIN_LOSSES {
             self.times.remove(0);
         }
         self.times.push(now);
         self.expire(now);
-        if self.times.len() == REPEATED && self.repeated.is_none() {
+        if self.times.len() == MIN_LOSSES && self.repeated.is_none() {
             let within = self.times.first().map_or(Duration::ZERO, |first| now.saturating_sub(*first));
             // Not updated by further losses: a condition whose text changes would be reported again and again.
-            self.repeated = Some(RepeatedLoss { times: REPEATED, within });
+            self.repeated = Some(RepeatedLoss { times: MIN_LOSSES, within });
         }
     }
 

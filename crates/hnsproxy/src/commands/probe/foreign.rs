@@ -1,8 +1,8 @@
 //! Names the program that probably created a load balancer that is not of hnsproxy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hcn::schema::{LoadBalancer, Network, PortMappingFlags};
+use hcn::schema::{Endpoint, LoadBalancer, Network, PortMappingFlags};
 use hcn::{ApiVersion, Guid, Version};
 use hcn_survey::ForeignFacts;
 use proxy::identity::is_ours;
@@ -11,8 +11,27 @@ use proxy::settings::Capabilities;
 
 use super::scratch;
 
-/// The load balancers that neither hnsproxy nor a probe has created. `foreign_endpoints` are not of a probe; `network_of` finds the network of an endpoint.
-pub(super) fn load_balancers<'a>(
+/// The load balancers that neither hnsproxy nor a probe has created.
+pub(in crate::commands) fn among(
+    networks: &[Network],
+    endpoints: &[Endpoint],
+    load_balancers: &[LoadBalancer],
+    version: Version,
+    api: ApiVersion,
+) -> Vec<ForeignFacts> {
+    let by_id: BTreeMap<Guid, Guid> =
+        endpoints.iter().filter_map(|endpoint| Some((endpoint.id?, endpoint.host_compute_network?))).collect();
+    let foreign_endpoints =
+        endpoints.iter().filter(|one| !scratch::is_endpoint(one)).filter_map(|one| one.id).collect();
+    let network_of = |endpoint: Guid| {
+        let id = by_id.get(&endpoint)?;
+        networks.iter().find(|network| network.id == Some(*id))
+    };
+    not_ours(load_balancers, version, api, &foreign_endpoints, network_of)
+}
+
+/// `foreign_endpoints` are not of a probe; `network_of` finds the network of an endpoint.
+fn not_ours<'a>(
     all: &[LoadBalancer],
     version: Version,
     api: ApiVersion,
@@ -72,9 +91,8 @@ mod tests {
         let all =
             [made(1, PortMappingFlags::NONE, 1), made(2, PortMappingFlags::ILB, 1), made(3, PortMappingFlags::NONE, 2)];
         let creators = |network: Option<&'static str>| -> Vec<String> {
-            let found = load_balancers(&all, Version::new(15, 5), ApiVersion::V2, &BTreeSet::new(), |_| {
-                network.map(|_| &calico)
-            });
+            let found =
+                not_ours(&all, Version::new(15, 5), ApiVersion::V2, &BTreeSet::new(), |_| network.map(|_| &calico));
             found.into_iter().map(|one| one.likely_creator).collect()
         };
         assert_eq!(creators(None), ["kube-proxy", "docker", "unknown"]);

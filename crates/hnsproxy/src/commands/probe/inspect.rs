@@ -57,14 +57,6 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
         }
     }
 
-    let by_id: BTreeMap<Guid, Guid> =
-        endpoints.iter().filter_map(|endpoint| Some((endpoint.id?, endpoint.host_compute_network?))).collect();
-    let foreign_endpoints =
-        endpoints.iter().filter(|one| !scratch::is_endpoint(one)).filter_map(|one| one.id).collect();
-    let network_of = |endpoint: Guid| {
-        let id = by_id.get(&endpoint)?;
-        networks.iter().find(|network| network.id == Some(*id))
-    };
     let survey = Survey {
         survey_version: VERSION,
         description: hns.description(),
@@ -77,7 +69,7 @@ pub(super) fn inspect(hns: &Hns, configured_network: Option<&str>, stopwatch: &S
         unreadable_documents: members.documents(),
         lists,
         endpoints_without_policies,
-        foreign_load_balancers: foreign::load_balancers(&load_balancers, version, api, &foreign_endpoints, network_of),
+        foreign_load_balancers: foreign::among(&networks, &endpoints, &load_balancers, version, api),
         timings: stopwatch.timings(),
     };
     let in_use = in_use(&networks, &endpoints, &load_balancers);

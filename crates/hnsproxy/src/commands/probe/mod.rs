@@ -2,13 +2,13 @@
 
 mod created;
 mod described;
-mod foreign;
+pub(super) mod foreign;
 mod inspect;
 mod lists;
 mod members;
-mod networks;
-mod policies;
-mod raw;
+pub(super) mod networks;
+pub(super) mod policies;
+pub(super) mod raw;
 mod removal;
 mod scratch;
 mod stopwatch;

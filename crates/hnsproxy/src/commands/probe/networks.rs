@@ -18,7 +18,10 @@ pub(super) fn facts(networks: &[Network]) -> Vec<NetworkFacts> {
 }
 
 /// The network that hnsproxy would use, if HNS has it. `configured` is the value of `--network-name` or of the environment.
-pub(super) fn choose<'a>(networks: &'a [Network], configured: Option<&str>) -> (Option<&'a Network>, NetworkChoice) {
+pub(in crate::commands) fn choose<'a>(
+    networks: &'a [Network],
+    configured: Option<&str>,
+) -> (Option<&'a Network>, NetworkChoice) {
     let name = configured.and_then(|list| list.split(',').map(str::trim).find(|name| !name.is_empty()));
     if let Some(name) = name {
         let is_meant = |network: &&Network| {

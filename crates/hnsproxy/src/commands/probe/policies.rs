@@ -1,7 +1,10 @@
 //! Finds local endpoints that lack the policies that direct server return needs.
 
+use std::net::IpAddr;
+
 use hcn::schema::{Endpoint, Network, NetworkType, Policy};
 use hcn_survey::EndpointFacts;
+use ipnet::IpNet;
 use serde_json::Value;
 
 /// The usual names of the endpoint of the host, which has no policies: of flannel and the Windows guides, and of Calico.
@@ -11,22 +14,51 @@ const OUTBOUND_NAT: &str = "OutBoundNAT";
 
 /// The local endpoints of an L2Bridge network without an exception list: their traffic to addresses of the cluster is translated, so replies of
 /// direct server return do not find back. Other networks need no exceptions.
-pub(super) fn endpoints_without(network: &Network, endpoints: &[Endpoint]) -> Vec<EndpointFacts> {
+pub(in crate::commands) fn endpoints_without(network: &Network, endpoints: &[Endpoint]) -> Vec<EndpointFacts> {
     if network.kind != NetworkType(NetworkType::L2_BRIDGE.to_owned()) {
         return Vec::new();
     }
-    let is_pod = |endpoint: &&Endpoint| {
-        let is_host = HOST_ENDPOINTS.iter().any(|name| endpoint.name.eq_ignore_ascii_case(name));
-        endpoint.host_compute_network == network.id && !endpoint.is_remote() && !is_host
-    };
     let lacks = |endpoint: &&Endpoint| !endpoint.policies.iter().any(has_exceptions);
-    let facts = |endpoint: &Endpoint| EndpointFacts {
+    let facts = |endpoint| facts(endpoint, format!("{OUTBOUND_NAT} with exceptions"));
+    pods(network, endpoints).filter(lacks).map(facts).collect()
+}
+
+/// The local endpoints of a network without the policy that translates the traffic of a pod to itself (`loopbackDSR` of the CNI plugins):
+/// without it, a pod that is a backend of a Service with direct server return cannot reach itself through the Service.
+pub(in crate::commands) fn endpoints_without_loopback(network: &Network, endpoints: &[Endpoint]) -> Vec<EndpointFacts> {
+    let lacks = |endpoint: &&Endpoint| {
+        let own: Vec<IpAddr> = endpoint.addresses().collect();
+        !endpoint.policies.iter().any(|policy| has_destination(policy, &own))
+    };
+    let facts = |endpoint| facts(endpoint, format!("{OUTBOUND_NAT} for its own address"));
+    pods(network, endpoints).filter(lacks).map(facts).collect()
+}
+
+/// The local endpoints of a network without that of the host.
+fn pods<'a>(network: &Network, endpoints: &'a [Endpoint]) -> impl Iterator<Item = &'a Endpoint> {
+    let id = network.id;
+    endpoints.iter().filter(move |endpoint| {
+        let is_host = HOST_ENDPOINTS.iter().any(|name| endpoint.name.eq_ignore_ascii_case(name));
+        endpoint.host_compute_network == id && !endpoint.is_remote() && !is_host
+    })
+}
+
+fn facts(endpoint: &Endpoint, missing: String) -> EndpointFacts {
+    EndpointFacts {
         id: endpoint.id.map(|id| id.to_string()).unwrap_or_default(),
         name: endpoint.name.clone(),
         address: endpoint.ip_configurations.first().map(|ip| ip.ip_address.clone()).unwrap_or_default(),
-        missing: vec![format!("{OUTBOUND_NAT} with exceptions")],
+        missing: vec![missing],
+    }
+}
+
+fn has_destination(policy: &Policy, addresses: &[IpAddr]) -> bool {
+    let destinations = policy.settings.get("Destinations").and_then(Value::as_array).into_iter().flatten();
+    let contains = |text: &str| {
+        let prefix = text.parse().ok().or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)));
+        prefix.is_some_and(|prefix| addresses.iter().any(|address| prefix.contains(address)))
     };
-    endpoints.iter().filter(is_pod).filter(lacks).map(facts).collect()
+    policy.is(OUTBOUND_NAT) && destinations.filter_map(Value::as_str).any(contains)
 }
 
 fn has_exceptions(policy: &Policy) -> bool {

@@ -21,7 +21,7 @@ pub(super) fn v1_call(kind: Kind) -> &'static str {
 }
 
 /// The documents of the v1 list of a kind.
-pub(super) fn v1_list(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Value>, Error> {
+pub(in crate::commands) fn v1_list(hcn: &dyn Hcn, kind: Kind) -> Result<Vec<Value>, Error> {
     let path = v1_call(kind).trim_start_matches("GET ").to_owned();
     let call = Call::Hns { method: Method::Get, path: path.clone(), body: String::new() };
     let text = text(hcn, &call)?;

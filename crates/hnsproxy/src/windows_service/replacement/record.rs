@@ -26,6 +26,9 @@ pub(in super::super) struct Record {
     pub(in super::super) service: String,
     /// The program before the first replacement.
     pub(in super::super) original: Kept,
+    /// The program before an upgrade that is not complete.
+    #[serde(default)]
+    pub(in super::super) previous: Option<Kept>,
     /// Whether the service ran then.
     pub(in super::super) was_running: bool,
     /// The hash of the program that replaces it.
@@ -43,6 +46,7 @@ pub(in super::super) struct Files {
     pub(in super::super) previous: PathBuf,
     pub(in super::super) staged: PathBuf,
     pub(in super::super) record: PathBuf,
+    pub(super) lock: PathBuf,
 }
 
 impl Files {
@@ -58,6 +62,7 @@ impl Files {
             previous: beside(".previous"),
             staged: beside(".staged"),
             record: beside(".hnsproxy.json"),
+            lock: beside(".lock"),
         }
     }
 

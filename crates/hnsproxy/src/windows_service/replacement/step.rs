@@ -20,12 +20,19 @@ pub(in super::super) enum Step {
     AwaitReady,
     /// The replacement is complete.
     Complete,
-    /// Renames a copy of the original to the program.
+    /// Renames the kept original to the program.
     PutBackOriginal,
     /// The same with the program before an upgrade.
     PutBackPrevious,
     /// Removes the kept files and the record.
     Forget,
+}
+
+impl Step {
+    /// Whether it ends a replacement or a way back, and removes what another attempt needs.
+    pub(super) fn is_last(self) -> bool {
+        matches!(self, Self::Complete | Self::Forget)
+    }
 }
 
 impl fmt::Display for Step {

@@ -1,7 +1,7 @@
 //! The steps of a replacement, a rollback and a restore, as values. Each step can be repeated, and a restore depends only on the files and on
 //! the record, so it works after any step.
 
-use super::record::Record;
+use super::record::{Kept, Record};
 use super::step::Step;
 
 /// The program is copied and staged while the service runs, so that it is stopped only briefly. `is_upgrade` is whether the original is kept already.
@@ -18,8 +18,8 @@ pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Ve
     match failed {
         // Nothing but the files beside the program has changed.
         Step::KeepOriginal | Step::KeepPrevious | Step::Stage => vec![end],
-        // The program is as it was.
-        Step::Stop => start.into_iter().chain([end]).collect(),
+        // The program is as it was: a rename that failed has changed nothing.
+        Step::Stop | Step::Swap => start.into_iter().chain([end]).collect(),
         _ => [Step::Stop, put_back].into_iter().chain(start).chain([end]).collect(),
     }
 }
@@ -27,7 +27,10 @@ pub(super) fn roll_back(failed: Step, is_upgrade: bool, was_running: bool) -> Ve
 /// The state before a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Found {
-    pub(in super::super) program_sha256: String,
+    /// None if the file does not exist.
+    pub(in super::super) program_sha256: Option<String>,
+    /// None if the file does not exist.
+    pub(in super::super) previous_sha256: Option<String>,
     /// None if the file does not exist.
     pub(in super::super) original_sha256: Option<String>,
     pub(in super::super) is_running: bool,
@@ -44,42 +47,48 @@ pub(in super::super) enum Blocked {
     ProgramChanged,
 }
 
-/// The steps that restore the original, after any step of a replacement.
+/// The steps that restore the original, or the version before an interrupted upgrade, after any step of a replacement.
 pub(in super::super) fn restore(record: &Record, found: &Found) -> Result<Vec<Step>, Blocked> {
-    // An interrupted replacement may have stopped the service. After a complete one, the operator decides whether it runs.
-    let starts = if record.step.is_some() { record.was_running } else { found.is_running };
-    if found.program_sha256 == record.original.sha256 {
-        let start = (starts && !found.is_running).then_some(Step::Start);
-        return Ok(start.into_iter().chain([Step::Forget]).collect());
+    // An interrupted replacement may have stopped the service, and an operator stops it to remove the objects of hnsproxy: both leave a node
+    // without a Service proxy unless the original starts.
+    let starts = record.was_running || (record.step.is_none() && found.is_running);
+    let start = starts.then_some(Step::Start);
+    let is_there = |kept: &Kept| found.program_sha256.as_ref() == Some(&kept.sha256);
+    let previous = record.previous.as_ref().filter(|_| record.step.is_some());
+    let end = if previous.is_some_and(is_there) { Step::Complete } else { Step::Forget };
+    if end == Step::Complete || is_there(&record.original) {
+        return Ok(start.filter(|_| !found.is_running).into_iter().chain([end]).collect());
     }
-    if found.program_sha256 != record.replacement_sha256 && !found.is_hnsproxy {
+    let is_changed = found.program_sha256.as_ref().is_some_and(|program| *program != record.replacement_sha256);
+    if is_changed && !found.is_hnsproxy {
         return Err(Blocked::ProgramChanged);
+    }
+    // The version before an interrupted upgrade was ready, so it is preferred to the original.
+    if previous.is_some_and(|previous| found.previous_sha256.as_ref() == Some(&previous.sha256)) {
+        return Ok([Step::Stop, Step::PutBackPrevious].into_iter().chain(start).chain([Step::Complete]).collect());
     }
     match &found.original_sha256 {
         None => Err(Blocked::OriginalMissing),
         Some(sha256) if *sha256 != record.original.sha256 => Err(Blocked::OriginalDamaged),
-        Some(_) => {
-            let start = starts.then_some(Step::Start);
-            Ok([Step::Stop, Step::PutBackOriginal].into_iter().chain(start).chain([Step::Forget]).collect())
-        }
+        Some(_) => Ok([Step::Stop, Step::PutBackOriginal].into_iter().chain(start).chain([Step::Forget]).collect()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Kept;
     use super::Step::{Complete, Forget, PutBackOriginal, PutBackPrevious, Start, Stop};
     use super::*;
 
     fn record(step: Option<Step>, was_running: bool) -> Record {
         let original = Kept { description: "kube-proxy".into(), is_kube_proxy: true, sha256: "original".into() };
         let (service, replacement_sha256) = ("kube-proxy".into(), "new".into());
-        Record { service, original, was_running, replacement_sha256, step }
+        Record { service, original, previous: None, was_running, replacement_sha256, step }
     }
 
     fn found(program: &str, original: Option<&str>, is_running: bool) -> Found {
         Found {
-            program_sha256: program.into(),
+            program_sha256: (program != "missing").then(|| program.into()),
+            previous_sha256: None,
             original_sha256: original.map(Into::into),
             is_running,
             is_hnsproxy: program == "new" || program == "newer",
@@ -90,9 +99,10 @@ mod tests {
     fn the_way_back_depends_on_the_files_and_the_record() {
         let kept = Some("original");
         let table = [
-            // Complete: back, and running if it runs.
+            // Complete: back, and running if it runs or ran before.
             ((None, true), found("new", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
-            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            ((None, true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
             ((None, false), found("newer", kept, true), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
             // Interrupted before the swap: only started, if it ran.
             ((Some(Step::KeepOriginal), true), found("original", None, true), Ok(vec![Forget])),
@@ -101,6 +111,9 @@ mod tests {
             // Interrupted after it.
             ((Some(Step::Start), true), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
             ((Some(Step::Start), false), found("new", kept, false), Ok(vec![Stop, PutBackOriginal, Forget])),
+            // Quarantined.
+            ((None, true), found("missing", kept, false), Ok(vec![Stop, PutBackOriginal, Start, Forget])),
+            ((None, true), found("missing", None, false), Err(Blocked::OriginalMissing)),
             // Nothing is overwritten that cannot be put back, or that another program has installed.
             ((None, true), found("new", None, true), Err(Blocked::OriginalMissing)),
             ((None, true), found("new", Some("damaged"), true), Err(Blocked::OriginalDamaged)),
@@ -112,10 +125,34 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_upgrade_goes_back_to_the_version_before() {
+        let previous = Kept { description: "hnsproxy".into(), is_kube_proxy: false, sha256: "old".into() };
+        let record = |step| Record { previous: Some(previous.clone()), ..record(Some(step), true) };
+        let found = |program: &str, previous: Option<&str>, is_running| Found {
+            previous_sha256: previous.map(Into::into),
+            ..found(program, Some("original"), is_running)
+        };
+        let old = Some("old");
+        let table = [
+            (Step::KeepPrevious, found("old", None, true), vec![Complete]),
+            (Step::Swap, found("old", old, false), vec![Start, Complete]),
+            (Step::AwaitReady, found("new", old, true), vec![Stop, PutBackPrevious, Start, Complete]),
+            (Step::Swap, found("missing", old, false), vec![Stop, PutBackPrevious, Start, Complete]),
+            // What is left is the original.
+            (Step::AwaitReady, found("new", None, true), vec![Stop, PutBackOriginal, Start, Forget]),
+            (Step::AwaitReady, found("new", Some("damaged"), true), vec![Stop, PutBackOriginal, Start, Forget]),
+        ];
+        for (step, found, expected) in table {
+            assert_eq!(restore(&record(step), &found), Ok(expected), "{step:?} {found:?}");
+        }
+    }
+
+    #[test]
     fn a_failed_replacement_goes_back_to_what_ran_before() {
         assert_eq!(roll_back(Step::Stage, false, true), [Forget]);
         assert_eq!(roll_back(Step::Stop, false, true), [Start, Forget]);
-        assert_eq!(roll_back(Step::Swap, false, true), [Stop, PutBackOriginal, Start, Forget]);
+        assert_eq!(roll_back(Step::Swap, false, true), [Start, Forget]);
+        assert_eq!(roll_back(Step::Start, false, true), [Stop, PutBackOriginal, Start, Forget]);
         assert_eq!(roll_back(Step::AwaitReady, false, false), [Stop, PutBackOriginal, Forget]);
         assert_eq!(roll_back(Step::AwaitReady, true, true), [Stop, PutBackPrevious, Start, Complete]);
     }

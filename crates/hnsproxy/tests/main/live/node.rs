@@ -92,7 +92,7 @@ fn a_node_that_is_deleted_keeps_its_addresses() {
 }
 
 #[test]
-fn other_addresses_and_the_deletion_of_the_node_cause_no_needless_write() {
+fn other_addresses_and_the_deletion_of_the_node_cause_no_unneeded_write() {
     let (cluster, hns) = (Cluster::empty(), without_addresses("boutique-l2bridge"));
     cluster.server.put(node(addresses("192.168.77.1"), json!({}))).unwrap();
     cluster.put_web("a", "10.96.9.1");

@@ -104,7 +104,7 @@ fn an_address_that_the_program_itself_has_is_named_with_both_flags() {
 // On Windows, the default is the HNS of the host.
 #[cfg(unix)]
 #[test]
-fn each_command_that_emulates_hns_without_being_asked_to_says_so() {
+fn each_command_warns_if_hns_is_emulated_by_default() {
     const NOTICE: &str = "--hns not given: using an emulated HNS";
     let from = cluster_flag("boutique-l2bridge");
     let packet = ["explain", "packet", "--from=10.244.0.3", "--to=10.96.0.10:80/TCP"];

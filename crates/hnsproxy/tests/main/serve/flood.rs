@@ -1,5 +1,6 @@
 //! Clients that connect and send nothing.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -7,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::write_cluster;
 use crate::support::hns::Hns;
 use crate::support::http::{get, wait_for_page};
+use crate::support::https::{Certificate, CertificateFiles};
 use crate::support::program::{free_addresses, from};
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
@@ -35,6 +37,30 @@ fn health_is_answered_while_thousands_of_connections_send_nothing() {
     assert_eq!(get(running.health, "/healthz").unwrap().code, 200);
     let _metrics = flood(running.metrics);
     assert_eq!(get(running.health, "/livez").unwrap().code, 200);
+    let descriptors = running.metrics_page().metric("process_open_fds");
+    assert!(descriptors < Some(768.0), "{descriptors:?}");
+}
+
+/// Connects to an address many times, and sends the beginning of a TLS handshake.
+fn flood_of_handshakes(address: SocketAddr) -> Vec<TcpStream> {
+    let mut all = flood(address);
+    // The server has closed many of them.
+    all.iter_mut().for_each(|stream| drop(stream.write_all(&[0x16, 3, 1, 2])));
+    all
+}
+
+#[test]
+fn health_is_answered_while_thousands_of_handshakes_stay_incomplete() {
+    let (directory, hns, certificate) =
+        (tempfile::tempdir().unwrap(), Hns::of("boutique-l2bridge"), Certificate::generate());
+    let files = CertificateFiles::new(directory.path());
+    files.write(&certificate);
+    let [certificate_file, key_file] = files.flags("healthz");
+    let flags = [&cluster_flag("boutique-l2bridge"), &hns.flag(), &certificate_file, &key_file];
+    let running = Running::start_after(PROGRAM_DESCRIPTORS, &flags.map(String::as_str));
+    running.wait_until_in_sync();
+    let _health = flood_of_handshakes(running.health);
+    assert_eq!(certificate.get(running.health, "/healthz").map(|answer| answer.code), Some(200));
     let descriptors = running.metrics_page().metric("process_open_fds");
     assert!(descriptors < Some(768.0), "{descriptors:?}");
 }

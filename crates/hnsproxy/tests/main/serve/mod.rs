@@ -7,6 +7,7 @@ mod health;
 mod pages;
 mod service_health;
 mod status_api;
+mod tls;
 
 use std::path::Path;
 

@@ -1,0 +1,34 @@
+//! `doctor`: checks a node, and says what is wrong, why, and what to do.
+
+mod api_server;
+mod check;
+mod checks;
+mod facts;
+mod gather;
+mod port_ranges;
+#[cfg(test)]
+mod reference;
+mod report;
+
+use super::{FAILED, IN_SYNC};
+use crate::cli::DoctorArgs;
+use crate::config::Config;
+use crate::error::CommandError;
+use crate::output;
+use report::{Report, text};
+
+/// Exit code: nothing could be checked.
+const NOTHING_CHECKED: u8 = 2;
+
+pub(super) fn main(args: &DoctorArgs, config: &Config) -> Result<u8, CommandError> {
+    let facts = gather::gather(args, config);
+    let report = Report::of(&facts);
+    output::print(args.proxy.output.output, &report, |layout| text(&report, layout))?;
+    Ok(if report.has_failure() {
+        FAILED
+    } else if facts.has_none() {
+        NOTHING_CHECKED
+    } else {
+        IN_SYNC
+    })
+}
