@@ -148,3 +148,24 @@ fn plan_reserves_nothing() {
     host.writes();
     hnsproxy(&["plan"].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>()).expect(0);
 }
+
+/// A disk that hangs: a FIFO that nothing writes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_hangs_delays_only_the_reservation() {
+    let host = Host::new();
+    let file = host.network().join("10.244.1.253");
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let flags = host.flags();
+    let running =
+        Running::start(&flags.iter().map(String::as_str).chain(["--hns-audit-interval=0.1"]).collect::<Vec<_>>());
+    running.wait_until_waiting_for("SourceVIPAbsent");
+    let lists = || host.hns.calls_of("HcnEnumerateEndpoints");
+    let before = lists();
+    wait_until("further audits", lists, |lists| *lists > before + 1);
+    let writer = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    drop(writer);
+    running.wait_until_in_sync();
+    assert_eq!(host.source_vips(), ["10.244.1.253"]);
+}
