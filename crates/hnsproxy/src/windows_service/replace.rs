@@ -157,6 +157,15 @@ pub fn restore(target: &Target) -> Result<(), ServiceError> {
     let Some(mut restoration) = Restoration::new(&managed, found.program())? else {
         return Err(ServiceError::NothingToRestore { name: found.name.clone(), runs: found.kind.to_string() });
     };
+    // A file that another user has put there, with a record, must not run as LocalSystem.
+    let files = Files::beside(found.program());
+    for kept in [files.original, files.previous] {
+        if let Ok(evidence) = program::inspect(&kept)
+            && program::kind(&kept.display().to_string(), Some(&evidence), &found.own) == Kind::Other
+        {
+            return Err(ReplaceError::KeptForeign(kept).into());
+        }
+    }
     let restored = restoration.run(found.is_hnsproxy())?;
     // From now on, kube-proxy replaces the load balancers of hnsproxy. A later hnsproxy would report that as a removal by a script.
     if let Some(file) = state_file(&HnsChoice::Windows) {

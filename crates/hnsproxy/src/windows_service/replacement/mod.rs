@@ -109,6 +109,8 @@ pub enum ReplaceError {
     OriginalMissing { original: PathBuf, record: PathBuf },
     #[error("hash of the original {} differs from the recorded one; install kube-proxy again, then remove {}", original.display(), record.display())]
     OriginalDamaged { original: PathBuf, record: PathBuf },
+    #[error("cannot restore {}: it is neither kube-proxy nor hnsproxy", .0.display())]
+    KeptForeign(PathBuf),
     #[error("cannot restore {}: another program has changed it; if it is kube-proxy, remove {}", program.display(), record.display())]
     ProgramChanged { program: PathBuf, record: PathBuf },
     #[error("service {service} was rolled back: {reason}")]
