@@ -232,6 +232,7 @@ struct Managed<'a> {
 }
 
 impl<'a> Managed<'a> {
+    #[allow(clippy::disallowed_methods, reason = "measures how long the service takes to become ready")]
     fn new(found: &'a Found, readyz: SocketAddr) -> Self {
         Self { name: &found.name, service: &found.service, readyz, start: Instant::now() }
     }
