@@ -70,6 +70,8 @@ fn a_state_file_that_is_a_pipe_does_not_delay_the_start() {
     let name = hns.flag().replace("--hns=tcp://", "tcp-").replace(':', "_");
     let file = std::env::temp_dir().join("hnsproxy").join(format!("{name}.state.json"));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    // Of an earlier HNS at the same port.
+    let _ = std::fs::remove_file(&file);
     assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
     let running = Running::start(&[&boutique(), &hns.flag()]);
     running.wait_until_in_sync();
