@@ -88,7 +88,7 @@ impl StateFile {
         removed(&reading.take(MAX_WAIT)??, found()?)
     }
 
-    /// Records what HNS has, at most once in [`INTERVAL`], and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
+    /// Records what HNS has, at most once a minute, and only if the numbers have changed. `in_sync` returns None unless HNS is in sync. If
     /// the file cannot be written, only the comparison at the next start is missing.
     pub fn confirm(&mut self, now: Duration, in_sync: impl FnOnce() -> Option<IdentifiedObjects>) {
         let Some(path) = self.path.clone() else { return };
