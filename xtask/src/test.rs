@@ -56,7 +56,7 @@ fn here(packages: &[String]) -> Result<()> {
         say(format_args!("cargo-nextest not found; using cargo test, which is slower"));
         run_command(cargo(&["test"])?.args(["--lib", "--bins", "--tests", "--examples"]))?;
     }
-    // cargo-nextest does not show what a test prints that succeeds.
+    // cargo-nextest does not show the output of a test that succeeds.
     if !monitoring::tools_are_here() {
         say(format_args!("SKIPPED: tests with Prometheus; the Debian package prometheus has the programs"));
     }

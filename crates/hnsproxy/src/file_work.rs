@@ -1,4 +1,4 @@
-//! Work on files that the control loop needs, on a thread of its own: a disk can hang, and HNS is audited and programmed all the same.
+//! Runs work on files for the control loop on a separate thread: if a disk hangs, HNS is still audited and programmed.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::mutex::lock;
 
-/// How long the control loop waits for work that it has begun. A disk under load answers within this time. After it, the loop continues, and takes
-/// the answer when it has come.
+/// How long the control loop waits for the result of work that it has begun: longer than a disk under load takes. After that, the loop
+/// continues, and takes the result in a later tick.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Work with an answer. At most one is in progress, so that a disk that hangs costs one thread. Clones share it.
+/// Work with a result. Only one task is in progress at a time, so that a disk that hangs blocks only one thread. Clones share it.
 #[derive(Debug)]
 pub struct FileWork<T>(Arc<Mutex<Option<Receiver<T>>>>);
 
@@ -28,24 +28,24 @@ impl<T> Clone for FileWork<T> {
 }
 
 impl<T: Send + 'static> FileWork<T> {
-    /// Whether an answer was not taken yet.
+    /// Whether work was begun, and its result was not taken yet.
     pub fn is_pending(&self) -> bool {
         lock(&self.0).is_some()
     }
 
-    /// Begins work, unless an answer is pending.
+    /// Begins work, unless a result is pending.
     pub fn begin(&self, work: impl FnOnce() -> T + Send + 'static) {
         let mut pending = lock(&self.0);
         if pending.is_some() {
             return;
         }
         let (sender, receiver) = sync_channel(1);
-        // It does not keep the process from its end. Without a thread, there is no answer.
+        // Nothing joins the thread, so it does not delay the exit of the process. If it cannot start, there is no result.
         let thread = thread::Builder::new().name("files".into()).spawn(move || drop(sender.send(work())));
         *pending = thread.is_ok().then_some(receiver);
     }
 
-    /// Takes the answer, and waits for it at most this long.
+    /// Takes the result, and waits for it at most for `limit`.
     pub fn take(&self, limit: Duration) -> Option<T> {
         let mut pending = lock(&self.0);
         let answer = pending.as_ref()?.recv_timeout(limit);

@@ -70,7 +70,7 @@ pub struct HostLocal {
 }
 
 impl HostLocal {
-    /// The folder of `--host-local-dir`, else for the HNS of Windows the default of host-local. An emulated HNS has other pods than that folder.
+    /// The folder of `--host-local-dir`. The default is that of host-local for the HNS of Windows, and none for an emulated HNS: it has other pods.
     pub fn new(configured: Option<PathBuf>, hns: &HnsChoice) -> Self {
         let is_configured = configured.is_some();
         Self {
@@ -120,7 +120,7 @@ impl HostLocal {
         if self.is_read_only {
             return Err(ReserveError::ReadOnly(folder));
         }
-        // A file can be left of a pod that has ended, and then no endpoint has its address.
+        // A pod that has ended can leave its file behind, and then no endpoint has the address.
         let files: BTreeSet<IpAddr> = files(&folder).map_err(failed)?.into_iter().map(|(address, _)| address).collect();
         let all = subnets.iter().flat_map(|subnet| from_the_end(*subnet));
         let free = all.filter(|address| !files.contains(address)).filter(is_usable).take(MAX_TRIES);

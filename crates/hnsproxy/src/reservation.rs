@@ -45,7 +45,7 @@ impl Reservations {
         });
         let reserved = match self.reserving.take(limit) {
             None => Err("waiting for the files of host-local".to_owned()),
-            // The files have answered late.
+            // The address was reserved for an earlier request.
             Some((asked, Ok(address))) if !is_of(&request, &asked, address) => {
                 Err(format!("{address} was reserved, and cannot be used any more"))
             }
@@ -57,7 +57,7 @@ impl Reservations {
     }
 
     /// Writes the reservation again if its file was removed, and releases the addresses that are not the source VIP. Does nothing before HNS is
-    /// in sync: its objects have the former one until then.
+    /// in sync: until then, its objects may use the former source VIP.
     pub fn maintain(&mut self, reconciler: &Reconciler, now: Duration) {
         if let Some(maintained) = self.maintaining.take(Duration::ZERO) {
             log(maintained);

@@ -21,7 +21,7 @@ use super::ring::Line;
 const FILE: &str = "history.jsonl";
 /// The lines before those of [`FILE`].
 const PREVIOUS: &str = "history.1.jsonl";
-/// Of each file, in bytes. As much as the history has in memory, so that both files together have at least that.
+/// The limit of each file, in bytes: that of the history in memory, so that both files together have at least as much.
 const MAX_SIZE: u64 = 1 << 20;
 /// An entry has at most two texts of 1 KiB, which JSON may write six times as long. A longer line is not that of an entry.
 const MAX_LINE: usize = 16 << 10;
@@ -57,7 +57,7 @@ struct Header {
     service: Option<Box<str>>,
 }
 
-/// Reads both files. What cannot be read is left out: a history is no reason to leave HNS unprogrammed.
+/// Reads both files. Skips what cannot be read: a damaged history must not prevent the start.
 pub(super) fn read(directory: &Path) -> Saved {
     let mut saved = Saved::default();
     for name in [PREVIOUS, FILE] {
@@ -109,7 +109,7 @@ impl Writer {
         Ok(Self { queue, lost })
     }
 
-    /// Does not wait: an entry that the queue has no place for is lost.
+    /// Does not wait: if the queue is full, the entry is lost.
     pub(super) fn send(&self, line: Arc<Line>) {
         if self.queue.try_send(Message::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ fn write_all(directory: &Path, received: &Receiver<Message>, lost: &AtomicU64) {
     }
 }
 
-/// Appends a line. If the file would become too large, it takes the place of the previous one first.
+/// Appends a line. If the file would become too large, first renames it to the previous one.
 fn append(directory: &Path, open: &mut Option<(File, u64)>, line: &Line) -> io::Result<()> {
     let mut bytes = line.document.get().as_bytes().to_vec();
     bytes.push(b'\n');
@@ -166,7 +166,7 @@ fn append(directory: &Path, open: &mut Option<(File, u64)>, line: &Line) -> io::
         None => self::open(directory, &path)?,
     };
     let (mut file, size) = if size + bytes.len() as u64 > MAX_SIZE {
-        // Windows renames no file that is open.
+        // Windows may refuse to rename an open file.
         drop(file);
         fs::rename(&path, directory.join(PREVIOUS))?;
         self::open(directory, &path)?

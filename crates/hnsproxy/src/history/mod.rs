@@ -35,7 +35,7 @@ struct Shared {
     skipped_lines: u64,
 }
 
-/// How the history is kept over a restart.
+/// What was lost when the history was saved and read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Saving {
     /// Entries that could not be written.
@@ -86,7 +86,7 @@ impl History {
     fn record_at(&self, time: Timestamp, record: &Record) {
         let mut ring = lock(&self.0.ring);
         let sequence = ring.last_sequence() + 1;
-        // The names of fields are texts and no number is infinite, so that this always succeeds.
+        // This cannot fail: all keys are strings, and all numbers are finite.
         let Ok(document) = to_raw_value(&Entry { sequence, time, record }) else { return };
         let service = record.service.as_ref().map(|service| service.to_string().into());
         let line = Arc::new(Line { sequence, time, service, document });

@@ -8,7 +8,7 @@ use super::ring::Line;
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 4096;
 
-/// The entries after this one.
+/// The point after which entries are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
     Sequence(u64),
@@ -67,7 +67,7 @@ fn since(value: &str) -> Result<Since, String> {
     time.map_err(|_| format!("invalid since {value:?}: expected a sequence or a time, e.g. 17 or 2026-01-02T14:03:00Z"))
 }
 
-/// A number of entries.
+/// Reads a number from 1 to `max`.
 ///
 /// # Errors
 /// The message for the client.

@@ -61,12 +61,12 @@ pub(super) async fn serve(
     match accepted {
         Ok(Accepted::Tls(stream)) => answer(stream, router, connection, stopped).await,
         Ok(Accepted::NotTls(stream)) => answer(stream, refusal(), connection, stopped).await,
-        // An error is one of the client, or there is no certificate yet, which is logged and on /statusz.
+        // The client failed the handshake, or there is no certificate yet, which the log and /statusz show.
         Err(_) => None,
     }
 }
 
-/// The answer to a request without TLS at an address with TLS. It is that of Go, so that clients of kube-proxy's kind know it.
+/// The answer to a request without TLS at an address with TLS. It equals that of Go, as in components of Kubernetes with TLS.
 fn refusal() -> Router {
     Router::new().fallback(|| async { (StatusCode::BAD_REQUEST, [TEXT, NOSNIFF], PLAIN_HTTP) })
 }

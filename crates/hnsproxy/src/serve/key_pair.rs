@@ -53,7 +53,7 @@ impl KeyPairError {
     }
 }
 
-/// What changes when one of the files is written. None for a file that cannot be found.
+/// The modification time and the size of each file. None for a file that is not found.
 pub(super) type Stamps = [Option<(Option<SystemTime>, u64)>; 2];
 
 impl KeyPairFiles {
@@ -81,7 +81,7 @@ impl KeyPairFiles {
         let key = provider.key_provider.load_private_key(key).map_err(|_| KeyPairError::Key(path.clone()))?;
         let pair = CertifiedKey::new(certificates, key);
         match pair.keys_match() {
-            // Without a public key to compare, clients find out.
+            // The keys cannot be compared. If they differ, handshakes fail.
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(pair),
             Err(rustls::Error::InconsistentKeys(_)) => {
                 Err(KeyPairError::Mismatch { key: self.key.clone(), certificate: self.certificate.clone() })

@@ -15,7 +15,7 @@ use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
 use crate::status::{Lateness, NotReady, Programming, Status, StatusSnapshot, not_ready};
 
-/// The version of all documents. Fields may be added to a version. A field that is removed, or means something else, is a new version.
+/// The version of all documents. Fields may be added to a version. Removing a field, or changing its meaning, needs a new version.
 pub(super) const API_VERSION: &str = "hnsproxy/v1";
 
 /// `/readyz`.

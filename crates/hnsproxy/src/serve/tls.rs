@@ -22,7 +22,7 @@ use super::key_pair::{KeyPairError, KeyPairFiles, Stamps};
 use crate::cli::TlsArgs;
 use crate::mutex::lock;
 
-/// Handshakes in this time after a check do not check the files again. Certificates are renewed long before they expire.
+/// The shortest time between two checks of the files. Certificates are renewed long before they expire.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The encrypted bytes that a client has not read yet. The default of rustls is four times as much, for each of 512 connections.
 const MAX_UNSENT: usize = 16 << 10;
@@ -63,7 +63,7 @@ pub struct ListenerTls {
 
 impl ListenerTls {
     /// # Errors
-    /// If a certificate cannot be used. One that does not exist yet is waited for, as a kubeconfig is.
+    /// If a certificate cannot be used. A file that does not exist yet is no error: it is read later, like a kubeconfig.
     pub fn open(args: &TlsArgs) -> Result<Self, TlsError> {
         let open = |name, files: Option<_>| files.map(|files| Tls::open(name, files).map(Arc::new)).transpose();
         let files = |(certificate, key): (&Path, &Path)| KeyPairFiles {
@@ -131,7 +131,7 @@ impl fmt::Debug for Tls {
 impl Tls {
     pub(super) fn open(name: &'static str, files: KeyPairFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        // Before the files are read: a change in between is found by the next check.
+        // Taken before the files are read, so that the next check finds a change in between.
         let check = Check { at: Instant::now(), stamps: files.stamps() };
         let certificate =
             Certificate { name, files, provider: provider.clone(), current: Arc::default(), error: Mutex::default() };
@@ -160,7 +160,7 @@ impl Tls {
     /// Completes the handshake of a connection.
     ///
     /// # Errors
-    /// If the client breaks it off, or no certificate suits.
+    /// If the client aborts it, or there is no certificate yet.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
         let mut first = [0];
         if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {
@@ -173,7 +173,7 @@ impl Tls {
 
     /// Reads the files again if they have changed since the last check.
     async fn refresh(&self) {
-        // While a file system does not answer, one handshake waits for it. The others use the certificate that is there.
+        // While a file system does not answer, only one handshake waits for it. The others use the current certificate.
         let Ok(mut check) = self.check.clone().try_lock_owned() else { return };
         if check.at.elapsed() < CHECK_INTERVAL {
             return;

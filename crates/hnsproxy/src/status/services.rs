@@ -1,6 +1,6 @@
 //! All Services with their numbers and states. The control loop updates those that have changed, and other threads read them.
 //!
-//! It is no part of the status snapshot: a copy of 10 000 Services after each run would cost more than the run.
+//! They are not part of the status snapshot: a copy of 10 000 Services after each run would cost more than the run.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -37,7 +37,7 @@ pub enum Failure {
     NeedsEndpoint,
     #[error("the load balancer that has the frontend could not be deleted")]
     NotReleased,
-    /// Load balancers are still to get the new source VIP.
+    /// Load balancers cannot get the new source VIP yet, so the endpoint of the former one is kept.
     #[error("the endpoint of the new source VIP could not be created")]
     NeedsSourceVip,
     /// HNS would delete the endpoint, and the load balancer would still send connections to it (kubernetes issue 112836).

@@ -288,7 +288,7 @@ impl Observed {
         self.release(&removed.endpoints, dirty);
         if let Some(address) = removed.source_vip() {
             count_down(&mut self.source_vips, &address);
-            // The endpoint of a former source VIP stays until now.
+            // No load balancer uses this source VIP any more, so its endpoint can be deleted.
             dirty.addresses.extend(Some(address).filter(|address| !self.source_vips.contains_key(address)));
         }
         self.end_take_of_load_balancer(id, dirty);

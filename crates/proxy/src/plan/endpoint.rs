@@ -34,7 +34,7 @@ impl ExpectedEndpoint {
     }
 }
 
-/// What the load balancers use that a plan deletes or modifies.
+/// What is used by the load balancers that a plan deletes or modifies.
 #[derive(Debug, Default)]
 pub(super) struct Released {
     /// The number of references to each endpoint that are removed. Negative if references are added.
@@ -166,8 +166,8 @@ impl Planner<'_> {
             || isize::try_from(self.observed.references(id)).is_ok_and(|references| references > released)
     }
 
-    /// Whether the endpoint of a former source VIP is still used after the plan: by a load balancer, or since the new one has no endpoint
-    /// yet.
+    /// Whether the endpoint of a former source VIP is still needed after the plan: a load balancer uses it, or the new source VIP has no
+    /// endpoint yet.
     fn is_source_vip_needed(&self, address: IpAddr, released: &Released, plan: &Plan) -> bool {
         let released = released.source_vips.get(&address).copied().unwrap_or_default();
         let is_created = |new: IpAddr| {

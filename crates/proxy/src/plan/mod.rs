@@ -123,7 +123,7 @@ impl Planner<'_> {
         let mut addresses: BTreeSet<IpAddr> = dirty.addresses.iter().chain(dropped).chain(left_out).copied().collect();
         let is_former = |address: &&IpAddr| self.observed.at(**address).any(|(_, known)| known.is_of_source_vip());
         addresses.extend(released.source_vips.keys().filter(is_former));
-        // The endpoint of a former source VIP has waited for that of the new one.
+        // Endpoints of former source VIPs are kept until the new one has its endpoint.
         if self.desired.source_vip().is_some_and(|address| dirty.addresses.contains(&address)) {
             addresses.extend(self.observed.source_vip_endpoints());
         }

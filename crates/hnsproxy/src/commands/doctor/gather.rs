@@ -139,7 +139,7 @@ fn node_ports(catalog: &Catalog) -> BTreeSet<u16> {
     catalog.services.values().flat_map(|service| &service.ports).filter_map(|port| port.node_port).collect()
 }
 
-/// What `netsh` prints. A program of Windows needs no unsafe code, as the functions behind it would.
+/// The port ranges that `netsh` prints. The functions of Windows for them would need unsafe code.
 fn port_ranges() -> PortRanges {
     let mut text = String::new();
     for (what, protocol) in

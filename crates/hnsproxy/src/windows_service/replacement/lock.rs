@@ -1,4 +1,4 @@
-//! The lock of one replaced program: a file beside it, which the operating system unlocks when the process ends, however it ends.
+//! The lock of one replaced program: a file beside it, which the operating system unlocks when the process ends or crashes.
 
 use std::fs::{File, OpenOptions, TryLockError};
 
@@ -10,7 +10,7 @@ use super::record::Files;
 /// # Errors
 /// If another process has locked it, or the file cannot be locked.
 pub(super) fn lock(files: &Files) -> Result<File, ReplaceError> {
-    // It stays: a process that has it open would lock a deleted file.
+    // It is never deleted: another process that has it open would then lock a deleted file.
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&files.lock)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

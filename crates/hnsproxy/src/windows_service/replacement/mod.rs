@@ -206,7 +206,7 @@ impl<'a> Replacement<'a> {
     /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the rollback failed, too.
     pub(super) fn run(&mut self) -> Result<(), ReplaceError> {
         let _lock = lock(&self.files)?;
-        // Another command may have replaced the program before the lock: `current` is not what would be kept then.
+        // Another command may have replaced the program before the lock: then it is not the program that was inspected.
         if Read::again(&self.files)? != self.read {
             return Err(ReplaceError::Changed(self.files.program.clone()));
         }
@@ -249,10 +249,11 @@ impl<'a> Replacement<'a> {
         self.perform(step)
     }
 
-    /// What is left beside a program that is ready is no reason to go back.
+    /// Records that the replacement is complete, and removes the other files. The program is ready, so a file that cannot be removed is no
+    /// reason to roll back.
     fn complete(&self) -> Result<(), ReplaceError> {
         let Files { previous, staged, .. } = &self.files;
-        // After a rollback, the version before is what replaces the original.
+        // After a rollback, the program is the previous version.
         let sha256 = hash(&self.files.program)?;
         self.files.write_record(&Record {
             step: None,
@@ -311,7 +312,7 @@ impl<'a> Replacement<'a> {
         if hash(program)? != *sha256 {
             return Err(ReplaceError::ProgramChanged { program: program.clone(), record: record.clone() });
         }
-        // Any other file is not a copy of the program.
+        // Any other file may be the only copy of a program.
         let is_copy = hash(original).is_ok_and(|found| found == *sha256);
         let files = [Some(staged), Some(previous), is_copy.then_some(original)];
         let left = files.into_iter().flatten().filter(|file| !self.remove(file)).count();
@@ -438,7 +439,7 @@ impl<'a> Restoration<'a> {
         })
     }
 
-    /// Returns what the service runs again.
+    /// Returns the program that was restored.
     ///
     /// # Errors
     /// If a step fails. It can be repeated.
@@ -463,10 +464,10 @@ impl<'a> Restoration<'a> {
 /// Copies a file, and compares the copy with a hash. Only a complete copy replaces a previous one.
 fn copy(from: &Path, to: &Path, sha256: &str) -> Result<(), ReplaceError> {
     let folder = to.parent().unwrap_or(to);
-    // It is always a new file: one that another user has created in this folder belongs to that user.
+    // Always a new file: an existing one may belong to another user.
     let mut copy = tempfile::Builder::new().prefix(".hnsproxy-").tempfile_in(folder)?;
     io::copy(&mut fs::File::open(from)?, copy.as_file_mut())?;
-    // The rename must not be on the disk before the content.
+    // The content must be on the disk before the rename.
     copy.as_file().sync_all()?;
     if hash(copy.path())? != sha256 {
         return Err(ReplaceError::CopyDiffers(to.to_owned()));

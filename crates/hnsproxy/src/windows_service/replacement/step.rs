@@ -29,7 +29,7 @@ pub(in super::super) enum Step {
 }
 
 impl Step {
-    /// Whether it ends a replacement or a way back, and removes what another attempt needs.
+    /// Whether it ends a replacement or a rollback, and removes what another attempt needs.
     pub(super) fn is_last(self) -> bool {
         matches!(self, Self::Complete | Self::Forget)
     }

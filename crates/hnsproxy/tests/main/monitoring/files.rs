@@ -1,4 +1,4 @@
-//! The rules, their tests, the dashboards and the runbooks fit together.
+//! The rules, their tests, the dashboards and the runbooks are consistent.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What dashboards, alerts and agents of others ask of kube-proxy.
+//! What third-party dashboards, alerts and agents query from kube-proxy.
 
 /// The queries of the dashboard `proxy.json` of kubernetes-mixin, in one cluster, with all instances selected. Those of responses with
 /// other codes than 2xx are in [`OF_ERRORS`].

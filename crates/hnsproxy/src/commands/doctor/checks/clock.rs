@@ -12,7 +12,7 @@ pub(in super::super) const CHECK: Check = Check {
     run,
 };
 
-/// An answer has whole seconds, and takes some.
+/// The time in an answer is in whole seconds, and an answer can take seconds.
 const WARNING_SECONDS: u64 = 10;
 const FAILURE_SECONDS: u64 = 300;
 

@@ -24,7 +24,7 @@ pub(in super::super) const IN_SYNC: Check = Check {
 const FOREIGN_WRITER: &str = "ForeignWriter";
 
 fn second_proxy(facts: &Facts) -> Result<Finding, String> {
-    // One of the two is enough to find it.
+    // One of the two sources is enough to find another proxy.
     let (process, others) = match (facts.process(), &facts.other_proxies) {
         (Err(process), Err(others)) => return Err(format!("{process}; {others}")),
         (process, others) => (process.ok(), others.as_ref().ok()),
