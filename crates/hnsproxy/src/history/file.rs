@@ -57,6 +57,9 @@ struct Header {
     service: Option<Box<str>>,
 }
 
+/// A larger number is damaged: no process writes so many entries, and JSON parsers of other languages lose digits of it.
+const MAX_SEQUENCE: u64 = 1 << 53;
+
 /// Reads both files. Skips what cannot be read: a damaged history must not prevent the start.
 pub(super) fn read(directory: &Path) -> Saved {
     let mut saved = Saved::default();
@@ -72,6 +75,10 @@ pub(super) fn read(directory: &Path) -> Saved {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        // A pipe would be read until another program writes to it.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_SIZE + MAX_LINE as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -81,7 +88,7 @@ impl Saved {
     fn add(&mut self, bytes: &[u8]) {
         for text in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
             let last = self.lines.last().map_or(0, |line| line.sequence);
-            match line(text).filter(|line| line.sequence > last) {
+            match line(text).filter(|line| line.sequence > last && line.sequence <= MAX_SEQUENCE) {
                 Some(line) => self.lines.push(Arc::new(line)),
                 None => self.skipped += 1,
             }
@@ -228,13 +235,22 @@ mod tests {
     #[test]
     fn lines_that_are_no_entries_are_skipped_and_counted() {
         let directory = tempfile::tempdir().unwrap();
-        let text =
-            [entry(7, "a"), "{\"sequence\":8".into(), "[]".into(), entry(7, "b"), entry(9, &"x".repeat(MAX_LINE))];
+        let (long, last) = (entry(9, &"x".repeat(MAX_LINE)), entry(u64::MAX, "last"));
+        let text = [entry(7, "a"), "{\"sequence\":8".into(), "[]".into(), entry(7, "b"), long, last];
         fs::write(directory.path().join(FILE), text.join("\n")).unwrap();
-        assert_eq!(read_back(directory.path()), (vec![7], 4));
+        assert_eq!(read_back(directory.path()), (vec![7], 5));
         // The line that was written in part does not make the next one unreadable.
         write(directory.path(), 10..=10, 1);
-        assert_eq!(read_back(directory.path()), (vec![7, 10], 4));
+        assert_eq!(read_back(directory.path()), (vec![7, 10], 5));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_is_a_pipe_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE);
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        assert_eq!(read_back(directory.path()), (vec![], 0));
     }
 
     #[test]

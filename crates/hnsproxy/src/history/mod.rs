@@ -16,10 +16,11 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tracing::warn;
 
+use crate::file_work::{FileWork, MAX_WAIT};
 use crate::mutex::lock;
 use entry::Entry;
 pub use entry::{Event, Record};
-use file::Writer;
+use file::{Saved, Writer};
 pub use query::{Query, Since, limit};
 use ring::{Line, Ring};
 
@@ -66,7 +67,17 @@ impl Found {
 impl History {
     /// Continues the history in a folder. If it cannot be written, this is logged.
     pub fn saved_in(directory: &Path) -> Self {
-        let saved = file::read(directory);
+        let (folder, reading) = (directory.to_owned(), FileWork::default());
+        reading.begin(move || file::read(&folder));
+        // A disk that hangs must not prevent the start.
+        let saved = reading.take(MAX_WAIT).unwrap_or_else(|| {
+            warn!(
+                "cannot read the history in {}: no answer within {} s; leaving it out",
+                directory.display(),
+                MAX_WAIT.as_secs()
+            );
+            Saved::default()
+        });
         let mut ring = Ring::default();
         saved.lines.into_iter().for_each(|line| ring.push(line));
         let writer = Writer::start(directory.to_owned());
