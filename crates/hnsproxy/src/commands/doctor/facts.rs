@@ -33,7 +33,7 @@ pub(super) struct Facts {
     /// The ports that Windows gives to programs, and those that are reserved.
     pub(super) port_ranges: Source<PortRanges>,
     /// The names of other processes of this host that may be a proxy.
-    pub(super) other_proxies: Source<Vec<String>>,
+    pub(super) proxies: Source<Vec<String>>,
 }
 
 impl Facts {
@@ -179,7 +179,7 @@ pub(super) mod testing {
             api_server: missing(),
             process: missing(),
             port_ranges: missing(),
-            other_proxies: missing(),
+            proxies: missing(),
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         api_server,
         process: process(args),
         port_ranges: if is_windows { Ok(port_ranges()) } else { Err(only_windows()) },
-        other_proxies: if is_windows { Ok(other_proxies()) } else { Err(only_windows()) },
+        proxies: if is_windows { Ok(proxies()) } else { Err(only_windows()) },
     }
 }
 
@@ -169,18 +169,14 @@ fn process(args: &DoctorArgs) -> Source<ProcessFacts> {
     }
 }
 
-/// The processes that may be a proxy, without this one. One hnsproxy may run.
-fn other_proxies() -> Vec<String> {
+/// The processes with the name of a proxy, without this one. hnsproxy has that of kube-proxy if it has replaced its program.
+fn proxies() -> Vec<String> {
     let mut system = System::new();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing().without_tasks());
     let own = sysinfo::get_current_pid().ok();
     let others = system.processes().iter().filter(|(id, _)| Some(**id) != own);
     let names: Vec<_> = others.map(|(id, process)| (process.name().to_string_lossy().to_lowercase(), id)).collect();
-    let of = |program: &str| {
-        let is_program = |name: &str| name.strip_suffix(".exe").unwrap_or(name) == program;
-        let found = names.iter().filter(|(name, _)| is_program(name));
-        found.map(|(name, id)| format!("{name} (process id {id})")).collect::<Vec<_>>()
-    };
-    let own = of("hnsproxy");
-    of("kube-proxy").into_iter().chain(if own.len() > 1 { own } else { Vec::new() }).collect()
+    let is_proxy = |name: &str| ["hnsproxy", "kube-proxy"].contains(&name.strip_suffix(".exe").unwrap_or(name));
+    let found = names.iter().filter(|(name, _)| is_proxy(name));
+    found.map(|(name, id)| format!("{name} (process id {id})")).collect()
 }

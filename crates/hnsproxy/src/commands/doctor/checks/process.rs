@@ -6,7 +6,7 @@ use super::super::facts::{Facts, StatusReason};
 pub(in super::super) const SECOND_PROXY: Check = Check {
     id: "second-proxy",
     title: "no other proxy writes to HNS",
-    finds: "a failure if a process of kube-proxy, or a second one of hnsproxy, runs on this host, or if the running hnsproxy has the condition ForeignWriter.",
+    finds: "a failure if several processes named kube-proxy or hnsproxy run on this host, or if the running hnsproxy has the condition ForeignWriter; a warning if one named kube-proxy runs and no hnsproxy answers: hnsproxy also has that name where it has replaced the program.",
     cause: "kube-proxy was not stopped when hnsproxy was installed, its DaemonSet still selects the node, or a script or an add-on starts it again. Both proxies undo each other's writes.",
     cure: "Stop and disable the other proxy: its service, scheduled task or DaemonSet. See upgrade.md.",
     run: second_proxy,
@@ -25,11 +25,18 @@ const FOREIGN_WRITER: &str = "ForeignWriter";
 
 fn second_proxy(facts: &Facts) -> Result<Finding, String> {
     // One of the two sources is enough to find another proxy.
-    let (process, others) = match (facts.process(), &facts.other_proxies) {
-        (Err(process), Err(others)) => return Err(format!("{process}; {others}")),
-        (process, others) => (process.ok(), others.as_ref().ok()),
+    let (process, proxies) = match (facts.process(), &facts.proxies) {
+        (Err(process), Err(proxies)) => return Err(format!("{process}; {proxies}")),
+        (process, proxies) => (process.ok(), proxies.as_ref().map(Vec::as_slice).unwrap_or_default()),
     };
-    let running = others.into_iter().flatten().map(|name| format!("process {name} runs"));
+    let running = || proxies.iter().map(|name| format!("process {name} runs"));
+    if let (None, [name]) = (process, proxies)
+        && name.starts_with("kube-proxy")
+    {
+        return Ok(Finding::Warning(running().collect()));
+    }
+    // A single process is the one that answers.
+    let running = running().filter(|_| proxies.len() > 1);
     let conditions = process.into_iter().flat_map(|process| &process.host_conditions);
     let writers = conditions.filter(|one| one.reason == FOREIGN_WRITER).map(|one| one.message.clone());
     Ok(Finding::failure_unless_empty(running.chain(writers).collect(), "no sign of another proxy"))
@@ -72,8 +79,18 @@ mod tests {
     fn another_writer_or_proxy_is_a_failure() {
         let writer = with(json!({"in_sync": true, "host_conditions": reason("ForeignWriter")}));
         assert_eq!(second_proxy(&writer), Ok(Finding::Failure(vec!["why".into()])));
-        let proxy = Facts { other_proxies: Ok(vec!["kube-proxy.exe".into()]), ..testing::none() };
-        assert_eq!(second_proxy(&proxy), Ok(Finding::Failure(vec!["process kube-proxy.exe runs".into()])));
+        let proxies = |names: &[&str], answers: bool| {
+            let facts = if answers { with(json!({"in_sync": true})) } else { testing::none() };
+            second_proxy(&Facts { proxies: Ok(names.iter().map(|name| (*name).to_owned()).collect()), ..facts })
+        };
+        let runs = |names: &[&str]| names.iter().map(|name| format!("process {name} runs")).collect::<Vec<_>>();
+        let two = ["hnsproxy.exe", "kube-proxy.exe"];
+        assert_eq!(proxies(&two, true), Ok(Finding::Failure(runs(&two))));
+        assert_eq!(proxies(&two, false), Ok(Finding::Failure(runs(&two))));
+        assert_eq!(proxies(&two[1..], false), Ok(Finding::Warning(runs(&two[1..]))));
+        for (names, answers) in [(&two[1..], true), (&two[..1], true), (&two[..1], false), (&[], false)] {
+            assert!(matches!(proxies(names, answers), Ok(Finding::Ok(_))), "{names:?} {answers}");
+        }
     }
 
     #[test]
