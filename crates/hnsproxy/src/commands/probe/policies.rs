@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use hcn::schema::{Endpoint, Network, NetworkType, Policy};
 use hcn_survey::EndpointFacts;
 use ipnet::IpNet;
+use proxy::identity;
 use serde_json::Value;
 
-/// The usual names of the endpoint of the host, which has no policies: of flannel and the Windows guides, and of Calico.
-const HOST_ENDPOINTS: [&str; 2] = ["cbr0", "Calico_ep"];
+/// The usual names of endpoints of the host, which have no policies: of flannel and the Windows guides, of Calico, and of OpenShift.
+const HOST_ENDPOINTS: [&str; 4] = ["cbr0", "cbr0_ep", "Calico_ep", "VIPEndpoint"];
 
 const OUTBOUND_NAT: &str = "OutBoundNAT";
 
@@ -34,13 +35,16 @@ pub(in crate::commands) fn endpoints_without_loopback(network: &Network, endpoin
     pods(network, endpoints).filter(lacks).map(facts).collect()
 }
 
-/// The local endpoints of a network without that of the host.
+/// The endpoints of pods in a network.
 fn pods<'a>(network: &Network, endpoints: &'a [Endpoint]) -> impl Iterator<Item = &'a Endpoint> {
     let id = network.id;
-    endpoints.iter().filter(move |endpoint| {
-        let is_host = HOST_ENDPOINTS.iter().any(|name| endpoint.name.eq_ignore_ascii_case(name));
-        endpoint.host_compute_network == id && !endpoint.is_remote() && !is_host
-    })
+    endpoints.iter().filter(move |endpoint| endpoint.host_compute_network == id && is_of_pod(endpoint))
+}
+
+/// Whether a local endpoint is that of a pod, and not of the host or of the source VIP.
+pub(in crate::commands) fn is_of_pod(endpoint: &Endpoint) -> bool {
+    let is_host = HOST_ENDPOINTS.iter().any(|name| endpoint.name.eq_ignore_ascii_case(name));
+    !endpoint.is_remote() && !is_host && !endpoint.id.is_some_and(identity::is_ours)
 }
 
 fn facts(endpoint: &Endpoint, missing: String) -> EndpointFacts {

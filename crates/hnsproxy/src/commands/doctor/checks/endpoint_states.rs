@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::check::{Check, Finding};
 use super::super::facts::{Facts, name};
+use crate::commands::probe::policies::is_of_pod;
 
 pub(in super::super) const CHECK: Check = Check {
     id: "endpoint-states",
@@ -17,7 +18,7 @@ pub(in super::super) const CHECK: Check = Check {
 
 fn run(facts: &Facts) -> Result<Finding, String> {
     let hns = facts.hns()?;
-    let local: Vec<_> = hns.endpoints.iter().filter(|endpoint| !endpoint.is_remote()).collect();
+    let local: Vec<_> = hns.endpoints.iter().filter(|endpoint| is_of_pod(endpoint)).collect();
     let wrong = local.iter().filter_map(|endpoint| Some(format!("{}: {}", name(endpoint), unattached(endpoint)?)));
     let count = local.len();
     let ok = format!("{count} local endpoint{} without a wrong state", if count == 1 { "" } else { "s" });
@@ -71,6 +72,10 @@ mod tests {
         }
         let remote = |one| Endpoint { flags: hcn::schema::EndpointFlags::REMOTE, ..one };
         assert!(matches!(with(json!({"State": 1}), remote), Ok(Finding::Ok(_))));
+        let host = |one| Endpoint { name: "cbr0_ep".into(), ..one };
+        assert!(matches!(with(json!({"State": 3}), host), Ok(Finding::Ok(_))));
+        let source_vip = |one| Endpoint { id: "d4ba1a24-0000-8000-8000-000000000001".parse().ok(), ..one };
+        assert!(matches!(with(json!({"State": 1}), source_vip), Ok(Finding::Ok(_))));
     }
 
     #[test]
