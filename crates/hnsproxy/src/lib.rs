@@ -12,8 +12,6 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod control_loop;
-#[cfg(test)]
-mod documentation;
 pub mod duration_argument;
 pub mod environment;
 pub mod error;

@@ -1,13 +1,9 @@
 //! The lists of rules in `docs/windows.md`.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
+use generated_pages::check_section;
 use hcn_emulator::rules::{ALL, Evidence, assumed};
-
-const BEGIN: &str = "<!-- rules of the emulator: begin -->\n";
-const END: &str = "<!-- rules of the emulator: end -->\n";
 
 /// The generated part of the page.
 fn lists() -> String {
@@ -38,14 +34,5 @@ fn code(code: hcn::Hresult) -> String {
 
 #[test]
 fn the_page_lists_the_rules() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/windows.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let expected = format!("{before}{BEGIN}\n{}\n{END}{after}", lists());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &expected).unwrap();
-    }
-    let found = fs::read_to_string(&path).unwrap();
-    assert!(found == expected, "docs/windows.md is out of date: run this test with UPDATE_DOCS=1");
+    check_section("windows.md", "rules of the emulator", &lists());
 }

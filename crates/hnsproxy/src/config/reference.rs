@@ -108,5 +108,5 @@ fn page() -> String {
 
 #[test]
 fn the_reference_page_is_up_to_date() {
-    crate::documentation::check("configuration.md", &page());
+    generated_pages::check_page("configuration.md", &page());
 }

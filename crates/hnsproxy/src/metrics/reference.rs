@@ -50,5 +50,5 @@ fn page() -> String {
 
 #[test]
 fn the_page_of_metrics_is_up_to_date() {
-    crate::documentation::check("metrics.md", &page());
+    generated_pages::check_page("metrics.md", &page());
 }

@@ -37,7 +37,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_has_a_section_for_each_check() {
-    crate::documentation::check("doctor.md", &page());
+    generated_pages::check_page("doctor.md", &page());
 }
 
 #[test]

@@ -1,16 +1,12 @@
 //! The list of checks in `docs/windows.md`.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
+use generated_pages::check_section;
 use hcn_emulator::conformance;
 use hcn_survey::{Check, Survey};
 
 use super::{hns_of, probe};
-
-const BEGIN: &str = "<!-- checks: begin -->\n";
-const END: &str = "<!-- checks: end -->\n";
 
 /// The checks of a probe with writes, of both APIs.
 fn checks_of_probe() -> Vec<Check> {
@@ -43,14 +39,5 @@ fn list() -> String {
 
 #[test]
 fn the_page_lists_the_checks() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/windows.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let expected = format!("{before}{BEGIN}\n{}\n{END}{after}", list());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &expected).unwrap();
-    }
-    let found = fs::read_to_string(&path).unwrap();
-    assert!(found == expected, "docs/windows.md is out of date: run this test with UPDATE_DOCS=1");
+    check_section("windows.md", "checks", &list());
 }
