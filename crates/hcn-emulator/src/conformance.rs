@@ -107,14 +107,6 @@ fn text(error: Error) -> String {
     error.to_string()
 }
 
-/// Whether a call succeeds, or the code of its error.
-fn reply<T>(result: Result<T, Error>) -> Answer {
-    match result {
-        Ok(_) => answer::SUCCEEDS.into(),
-        Err(error) => Answer::from(&error),
-    }
-}
-
 fn close(hcn: &dyn Hcn, kind: Kind, made: &Result<Reply, Error>) {
     if let Ok(Reply::Handle(handle)) = made {
         let _ = hcn.call(&Call::Close { kind, handle: *handle });

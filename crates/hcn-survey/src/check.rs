@@ -105,7 +105,17 @@ impl From<&Error> for Answer {
     }
 }
 
-/// The answers of checks that are no error codes.
+/// Whether a call succeeds, or the code of its error.
+impl<T> From<Result<T, Error>> for Answer {
+    fn from(result: Result<T, Error>) -> Self {
+        match result {
+            Ok(_) => answer::SUCCEEDS.into(),
+            Err(error) => Self::from(&error),
+        }
+    }
+}
+
+/// The answers of checks that are not error codes.
 pub mod answer {
     pub const ALL: &str = "all";
     pub const SOME_NOT: &str = "some not";

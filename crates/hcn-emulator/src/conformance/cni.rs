@@ -3,11 +3,11 @@
 use hcn::call::{Call, Handle, Method, Reply};
 use hcn::schema::Query;
 use hcn::{Class, Error, Guid, Hcn, Kind};
-use hcn_survey::Check;
+use hcn_survey::{Answer, Check};
 use serde_json::{Value, json};
 
 use super::scratch::Scratch;
-use super::{Case, Question, close, expect, reply, text};
+use super::{Case, Question, close, expect, text};
 
 /// Creates a local endpoint with these settings only.
 pub(super) fn local(scratch: &Scratch, settings: &Value) -> Result<Guid, String> {
@@ -152,7 +152,7 @@ pub(super) const CASES: &[Case] = &[
         question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             local(&scratch, &mapping())?;
-            Ok(reply(try_local(&scratch, &mapping())?))
+            Ok(Answer::from(try_local(&scratch, &mapping())?))
         }),
     },
     Case {

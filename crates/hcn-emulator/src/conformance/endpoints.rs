@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::cni::try_local;
 use super::scratch::{MAC, Scratch, deletion};
-use super::{Case, Question, close, expect, reply, text};
+use super::{Case, Question, close, expect, text};
 
 /// An address in the subnet of the networks of the suite.
 const INSIDE: &str = "192.168.214.77";
@@ -72,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
         question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             local_at(&scratch, INSIDE)?.map_err(text)?;
-            Ok(reply(local_at(&scratch, INSIDE)?))
+            Ok(Answer::from(local_at(&scratch, INSIDE)?))
         }),
     },
     Case {
@@ -81,13 +81,13 @@ pub(super) const CASES: &[Case] = &[
         question: Question::Answer(|hcn| {
             let scratch = Scratch::new(hcn)?;
             scratch.remote(INSIDE)?;
-            Ok(reply(local_at(&scratch, INSIDE)?))
+            Ok(Answer::from(local_at(&scratch, INSIDE)?))
         }),
     },
     Case {
         check: Check::OutsideSubnets,
         applies: |f| f.v2,
-        question: Question::Answer(|hcn| Ok(reply(local_at(&Scratch::new(hcn)?, "192.168.13.77")?))),
+        question: Question::Answer(|hcn| Ok(Answer::from(local_at(&Scratch::new(hcn)?, "192.168.13.77")?))),
     },
     Case {
         check: Check::UnknownMemberOfNamespace,
@@ -100,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
             if let Ok(Reply::Handle(_)) = made {
                 let _ = hcn.call(&Call::Delete { kind, id });
             }
-            Ok(reply(made))
+            Ok(Answer::from(made))
         }),
     },
 ];

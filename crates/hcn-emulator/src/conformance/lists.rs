@@ -9,7 +9,7 @@ use hcn_survey::{Answer, Check, answer};
 use serde_json::Value;
 
 use super::scratch::{Scratch, remote};
-use super::{Case, Question, close, expect, reply, text};
+use super::{Case, Question, close, expect, text};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
             if let Ok(id) = made {
                 client.delete_endpoint(id).map_err(text)?;
             }
-            Ok(reply(made))
+            Ok(Answer::from(made))
         }),
     },
     Case {
@@ -85,7 +85,7 @@ pub(super) const CASES: &[Case] = &[
             };
             Ok(match hcn.call(&Call::Hns { method: Method::Delete, path, body: String::new() }) {
                 Ok(Reply::Document(text)) if is_failure(&text) => answer::IN_ENVELOPE.into(),
-                other => reply(other),
+                other => Answer::from(other),
             })
         }),
     },
@@ -104,5 +104,5 @@ pub(super) const CASES: &[Case] = &[
 fn open_unknown(hcn: &Arc<dyn Hcn>, kind: Kind) -> Answer {
     let opened = hcn.call(&Call::Open { kind, id: Guid::new_v4() });
     close(hcn, kind, &opened);
-    reply(opened)
+    Answer::from(opened)
 }

@@ -1,13 +1,16 @@
 //! Checks of load balancers as a Service proxy creates them.
 
+use std::sync::Arc;
+
 use hcn::call::Call;
-use hcn::{ApiVersion, Class, Client, Guid, Kind};
+use hcn::schema::LoadBalancer;
+use hcn::{ApiVersion, Class, Client, Guid, Hcn, Kind};
 use hcn_survey::{Answer, Check, answer};
 use serde_json::json;
 
 use super::cni::local;
 use super::scratch::{Scratch, balancer, deletion};
-use super::{Case, Question, close, expect, reply, text};
+use super::{Case, Question, close, expect, text};
 
 const VIP: &str = "198.51.100.1";
 /// The member that no schema has.
@@ -70,34 +73,29 @@ pub(super) const CASES: &[Case] = &[
         check: Check::SameFrontend,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
+            let (scratch, document) = with_backend(hcn)?;
             scratch.balance(&document).map_err(text)?;
-            Ok(reply(scratch.balance(&document)))
+            Ok(Answer::from(scratch.balance(&document)))
         }),
     },
     Case {
         check: Check::FreedFrontend,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
-            let first = scratch.balance(&document).map_err(text)?;
-            scratch.delete(first).map_err(text)?;
-            Ok(reply(scratch.balance(&document)))
+            let (scratch, document) = with_backend(hcn)?;
+            created_and_deleted(&scratch, &document)?;
+            Ok(Answer::from(scratch.balance(&document)))
         }),
     },
     Case {
         check: Check::FreedPort,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
+            let (scratch, mut document) = with_backend(hcn)?;
             document.frontend_vips.clear();
             document.port_mappings.iter_mut().for_each(|mapping| mapping.external_port = NODE_PORT);
-            let first = scratch.balance(&document).map_err(text)?;
-            scratch.delete(first).map_err(text)?;
-            Ok(reply(scratch.balance(&document)))
+            created_and_deleted(&scratch, &document)?;
+            Ok(Answer::from(scratch.balance(&document)))
         }),
     },
     Case {
@@ -109,7 +107,7 @@ pub(super) const CASES: &[Case] = &[
             let first = scratch.balance_as(id, &balancer(VIP, &[backend])).map_err(text)?;
             Ok(match scratch.balance_as(first, &balancer("198.51.100.2", &[backend])) {
                 Ok(second) if second != first => answer::CHOSEN_BY_HNS.into(),
-                other => reply(other),
+                other => Answer::from(other),
             })
         }),
     },
@@ -117,10 +115,8 @@ pub(super) const CASES: &[Case] = &[
         check: Check::ReusedId,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
-            let first = scratch.balance(&document).map_err(text)?;
-            scratch.delete(first).map_err(text)?;
+            let (scratch, document) = with_backend(hcn)?;
+            let first = created_and_deleted(&scratch, &document)?;
             let second = scratch.balance_as(first, &document);
             Ok(second.map_or_else(|error| Answer::from(&error), |second| kept(second == first)))
         }),
@@ -128,7 +124,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         check: Check::NoBackend,
         applies: |f| f.v2,
-        question: Question::Answer(|hcn| Ok(reply(Scratch::overlay(hcn)?.balance(&balancer(VIP, &[]))))),
+        question: Question::Answer(|hcn| Ok(Answer::from(Scratch::overlay(hcn)?.balance(&balancer(VIP, &[]))))),
     },
     Case {
         check: Check::UnattachedBackend,
@@ -136,25 +132,23 @@ pub(super) const CASES: &[Case] = &[
         question: Question::Answer(|hcn| {
             let scratch = Scratch::overlay(hcn)?;
             let backend = local(&scratch, &json!({}))?;
-            Ok(reply(scratch.balance(&balancer(VIP, &[backend]))))
+            Ok(Answer::from(scratch.balance(&balancer(VIP, &[backend]))))
         }),
     },
     Case {
         check: Check::NoInternalPort,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
+            let (scratch, mut document) = with_backend(hcn)?;
             document.port_mappings.iter_mut().for_each(|mapping| mapping.internal_port = 0);
-            Ok(reply(scratch.balance(&document)))
+            Ok(Answer::from(scratch.balance(&document)))
         }),
     },
     Case {
         check: Check::UnknownMember,
         applies: |f| f.v2,
         question: Question::Answer(|hcn| {
-            let scratch = Scratch::overlay(hcn)?;
-            let mut document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
+            let (scratch, mut document) = with_backend(hcn)?;
             document.other.insert(UNKNOWN_MEMBER.to_owned(), true.into());
             let made = match scratch.balance(&document) {
                 Ok(id) => scratch.client.load_balancer(id).map_err(text)?,
@@ -171,7 +165,7 @@ pub(super) const CASES: &[Case] = &[
             let kind = Kind::LoadBalancer;
             let made = hcn.call(&Call::Create { kind, network: None, id: Guid::new_v4(), settings: "{".into() });
             close(hcn, kind, &made);
-            Ok(reply(made))
+            Ok(Answer::from(made))
         }),
     },
     Case {
@@ -241,6 +235,20 @@ pub(super) const CASES: &[Case] = &[
         }),
     },
 ];
+
+/// A network with a backend, and the document of a load balancer for it.
+fn with_backend(hcn: &Arc<dyn Hcn>) -> Result<(Scratch, LoadBalancer), String> {
+    let scratch = Scratch::overlay(hcn)?;
+    let document = balancer(VIP, &[scratch.remote("10.244.2.7")?]);
+    Ok((scratch, document))
+}
+
+/// Creates a load balancer and deletes it. Returns its id in HNS.
+fn created_and_deleted(scratch: &Scratch, document: &LoadBalancer) -> Result<Guid, String> {
+    let id = scratch.balance(document).map_err(text)?;
+    scratch.delete(id).map_err(text)?;
+    Ok(id)
+}
 
 fn kept(is_kept: bool) -> Answer {
     if is_kept { answer::KEPT } else { answer::CHOSEN_BY_HNS }.into()
