@@ -4,21 +4,12 @@ use hcn_emulator::testing;
 use serde_json::{Value, json};
 
 use super::status_api::example;
+use super::{MIXED, in_sync, start};
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
-
-const MIXED: &str = "mixed-l2bridge";
-
-fn in_sync(flags: &[&str]) -> (Hns, Running) {
-    let hns = Hns::of(MIXED);
-    let (cluster, at) = (cluster_flag(MIXED), hns.flag());
-    let running = Running::start(&[&[cluster.as_str(), &at, "--enable-dsr"], flags].concat());
-    running.wait_until_in_sync();
-    (hns, running)
-}
 
 fn history(running: &Running, query: &str) -> Value {
     let answer = get(running.metrics, &format!("/debug/history{query}")).unwrap();
@@ -109,7 +100,7 @@ fn the_history_survives_a_restart() {
     let before = history(&running, "?limit=4096");
     running.interrupt();
     hns.remove(&hns.load_balancers()[0]);
-    let running = Running::start(&[&cluster_flag(MIXED), &hns.flag(), "--enable-dsr", &flag]);
+    let running = start(&hns, &[&flag]);
     running.wait_until_in_sync();
     let after = history(&running, "?limit=4096");
     let (old, all) = (before["entries"].as_array().unwrap(), after["entries"].as_array().unwrap());

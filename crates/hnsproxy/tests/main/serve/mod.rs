@@ -15,6 +15,26 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::support::hns::Hns;
+use crate::support::recording::cluster_flag;
+use crate::support::running::Running;
+
+const MIXED: &str = "mixed-l2bridge";
+
+/// Starts the program on the cluster of a recording, with further flags.
+fn start(hns: &Hns, flags: &[&str]) -> Running {
+    let (cluster, at) = (cluster_flag(MIXED), hns.flag());
+    Running::start(&[&[cluster.as_str(), &at, "--enable-dsr"], flags].concat())
+}
+
+/// As [`start`], on the HNS of the recording, in sync.
+fn in_sync(flags: &[&str]) -> (Hns, Running) {
+    let hns = Hns::of(MIXED);
+    let running = start(&hns, flags);
+    running.wait_until_in_sync();
+    (hns, running)
+}
+
 /// Writes a cluster of the Service `ns/web`, with a health check where a port is given, its backends (whether each is ready, and the name
 /// of its node), and the Node `win-1` with a taint.
 fn write_cluster(path: &Path, health_check_port: Option<u16>, backends: &[(bool, &str)], taint: &str) {

@@ -2,23 +2,13 @@
 
 use serde_json::json;
 
+use super::{MIXED, in_sync};
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
 use crate::support::http::{Response, get, get_at, request, send, wait_for_page};
 use crate::support::program::hnsproxy;
 use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
-
-const MIXED: &str = "mixed-l2bridge";
-
-/// The program in sync on a recording.
-fn in_sync(flags: &[&str]) -> (Hns, Running) {
-    let hns = Hns::of(MIXED);
-    let (cluster, at) = (cluster_flag(MIXED), hns.flag());
-    let running = Running::start(&[&[cluster.as_str(), &at, "--enable-dsr"], flags].concat());
-    running.wait_until_in_sync();
-    (hns, running)
-}
 
 #[test]
 fn pages_of_kube_proxy_have_its_bodies_and_content_types() {

@@ -5,24 +5,11 @@ use hcn_emulator::testing;
 use serde_json::{Value, json};
 
 use super::status_api::example;
+use super::{MIXED, in_sync, start};
 use crate::support::hns::Hns;
 use crate::support::http::get;
-use crate::support::recording::cluster_flag;
 use crate::support::running::Running;
 use crate::support::wait::wait_until;
-
-const MIXED: &str = "mixed-l2bridge";
-
-fn start(hns: &Hns) -> Running {
-    Running::start(&[&cluster_flag(MIXED), &hns.flag(), "--enable-dsr"])
-}
-
-fn in_sync() -> (Hns, Running) {
-    let hns = Hns::of(MIXED);
-    let running = start(&hns);
-    running.wait_until_in_sync();
-    (hns, running)
-}
 
 fn page(running: &Running, path: &str) -> Value {
     let answer = get(running.metrics, path).unwrap();
@@ -37,7 +24,7 @@ fn names(page: &Value) -> Vec<String> {
 
 #[test]
 fn services_pending_changes_and_networks_are_as_documented() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[]);
     for (title, path) in [
         ("/debug/services", "/debug/services?q=kube-system/&pretty"),
         ("/debug/pending", "/debug/pending"),
@@ -50,7 +37,7 @@ fn services_pending_changes_and_networks_are_as_documented() {
 
 #[test]
 fn hns_calls_are_counted_by_function() {
-    let (hns, running) = in_sync();
+    let (hns, running) = in_sync(&[]);
     let now = page(&running, "/debug/hns");
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let expected = example("/debug/hns");
@@ -66,7 +53,7 @@ fn hns_calls_are_counted_by_function() {
 
 #[test]
 fn services_are_listed_in_pages() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[]);
     let all = page(&running, "/debug/services?limit=1000");
     assert_eq!((&all["continue"], &all["total"]), (&Value::Null, &json!(names(&all).len())));
     let (mut paged, mut path) = (Vec::new(), "/debug/services?limit=7".to_owned());
@@ -85,7 +72,7 @@ fn a_service_that_is_refused_is_listed_as_failed() {
     let hns = Hns::of(MIXED);
     let effect = Effect::Fail(hcn::Hresult::E_INVALIDARG);
     hns.emulator.inject(Fault { which: Which::Function("HcnCreateLoadBalancer".into()), from: 1, every: 1, effect });
-    let running = start(&hns);
+    let running = start(&hns, &[]);
     running.wait_until_waiting_for("RetriesPending");
     let failed = page(&running, "/debug/services?state=failed&limit=1000");
     assert!(failed["total"].as_u64() > Some(0));
@@ -101,7 +88,7 @@ fn a_service_that_is_refused_is_listed_as_failed() {
 fn pages_are_answered_while_hns_hangs() {
     let hns = Hns::on(&testing::host("15.5", &["L2Bridge"]));
     hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
-    let running = start(&hns);
+    let running = start(&hns, &[]);
     wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
     for path in ["/debug/services", "/debug/hns", "/debug/pending", "/debug/networks"] {
         page(&running, path);
@@ -111,7 +98,7 @@ fn pages_are_answered_while_hns_hangs() {
 
 #[test]
 fn an_invalid_parameter_is_refused() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[]);
     for path in [
         "/debug/services?state=good",
         "/debug/services?limit=0",

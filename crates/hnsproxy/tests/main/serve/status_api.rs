@@ -5,22 +5,15 @@ use std::path::Path;
 use hcn::Kind;
 use serde_json::{Value, json};
 
+use super::{MIXED, in_sync};
 use crate::support::config::ConfigFile;
 use crate::support::hns::Hns;
 use crate::support::http::{get, get_as};
 use crate::support::recording::cluster_flag;
-use crate::support::running::Running;
 
-const MIXED: &str = "mixed-l2bridge";
 const JSON: &str = "application/json";
-
-fn in_sync() -> (Hns, Running) {
-    let hns = Hns::of(MIXED);
-    let flags = [&cluster_flag(MIXED), &hns.flag(), "--enable-dsr", "--version=v1.36.2"];
-    let running = Running::start(&flags);
-    running.wait_until_in_sync();
-    (hns, running)
-}
+/// That of the examples in `docs/api.md`.
+const VERSION: &str = "--version=v1.36.2";
 
 /// The example of a page in `docs/api.md`: the first block of JSON below its title.
 pub(super) fn example(page: &str) -> Value {
@@ -55,7 +48,7 @@ fn is_as_documented(page: &str, now: &Value) {
 
 #[test]
 fn readyz_is_as_documented() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[VERSION]);
     let readyz = get(running.metrics, "/readyz").unwrap();
     assert_eq!((readyz.code, readyz.header("content-type")), (200, JSON));
     is_as_documented("/readyz", &readyz.json());
@@ -63,7 +56,7 @@ fn readyz_is_as_documented() {
 
 #[test]
 fn statusz_is_as_documented() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[VERSION]);
     let statusz = get(running.metrics, "/statusz?format=json").unwrap();
     assert_eq!((statusz.code, statusz.header("content-type")), (200, JSON));
     is_as_documented("/statusz", &statusz.json());
@@ -71,7 +64,7 @@ fn statusz_is_as_documented() {
 
 #[test]
 fn statusz_is_json_where_that_is_accepted_and_text_elsewhere() {
-    let (_hns, running) = in_sync();
+    let (_hns, running) = in_sync(&[VERSION]);
     let content_type = |media_type: &str| {
         let answer = get_as(media_type, running.metrics, "/statusz").unwrap();
         (answer.code, answer.header("content-type").to_owned())
@@ -86,7 +79,7 @@ fn statusz_is_json_where_that_is_accepted_and_text_elsewhere() {
 
 #[test]
 fn the_counts_of_readyz_are_those_of_hns() {
-    let (hns, running) = in_sync();
+    let (hns, running) = in_sync(&[VERSION]);
     let state = running.state().unwrap();
     let count = hns.load_balancers().len();
     assert_eq!(state["load_balancers"], json!({"desired": count, "in_sync": count}));
