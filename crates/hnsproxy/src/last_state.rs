@@ -120,17 +120,16 @@ impl StateFile {
 }
 
 fn read(path: &Path) -> Option<LastState> {
-    let metadata = fs::metadata(path).ok()?;
-    // A pipe would be read until another program writes to it.
-    if !metadata.is_file() || metadata.len() > MAX_SIZE {
+    let file = saved_file::open_regular(path).ok()?;
+    if file.metadata().ok()?.len() > MAX_SIZE {
         return None;
     }
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_reader(file).ok()
 }
 
 fn write(path: &Path, state: &LastState) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(io::Error::other(format!("{} is not a regular file", path.display())));
+    if let Ok(metadata) = fs::metadata(path) {
+        saved_file::check_regular(&metadata)?;
     }
     saved_file::save(path, &serde_json::to_vec(state)?)
 }

@@ -26,6 +26,24 @@ pub fn save(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a file to read it. A pipe would be read until another program writes to it.
+///
+/// # Errors
+/// If it cannot be opened, or is not a regular file.
+pub fn open_regular(path: &Path) -> io::Result<fs::File> {
+    check_regular(&fs::metadata(path)?)?;
+    fs::File::open(path)
+}
+
+/// # Errors
+/// If it is not a regular file.
+pub fn check_regular(metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+}
+
 /// A temporary file in the same folder: a file cannot be renamed into another file system.
 fn folder(path: &Path) -> PathBuf {
     match path.parent() {

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use tracing::{info, warn};
 
 use super::ring::Line;
+use crate::saved_file::open_regular;
 
 const FILE: &str = "history.jsonl";
 /// The lines before those of [`FILE`].
@@ -32,7 +33,7 @@ const MAX_QUEUED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Saved {
     pub(super) lines: Vec<Arc<Line>>,
-    /// Lines that are no entries, such as one that was written in part.
+    /// Lines that are not entries, such as one that was written in part.
     pub(super) skipped: u64,
 }
 
@@ -57,7 +58,7 @@ struct Header {
     service: Option<Box<str>>,
 }
 
-/// A larger number is damaged: no process writes so many entries, and JSON parsers of other languages lose digits of it.
+/// A larger number is damaged: no process writes that number of entries, and JSON parsers of other languages lose digits of it.
 const MAX_SEQUENCE: u64 = 1 << 53;
 
 /// Reads both files. Skips what cannot be read: a damaged history must not prevent the start.
@@ -75,12 +76,8 @@ pub(super) fn read(directory: &Path) -> Saved {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        // A pipe would be read until another program writes to it.
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_SIZE + MAX_LINE as u64).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(MAX_SIZE + MAX_LINE as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
