@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use cluster_source::decode_text;
+
 use super::command_line::{self, CommandLine};
 use super::replacement::Files;
 
@@ -261,16 +263,10 @@ impl Host for Local {
     }
 }
 
-/// PowerShell writes scripts in UTF-16 or in UTF-8.
+/// A script may also have the encoding of the system: names of programs and flags are readable in it.
 fn decode(bytes: &[u8]) -> String {
-    match bytes.strip_prefix(&[0xff, 0xfe]) {
-        Some(rest) => {
-            let units: Vec<u16> =
-                rest.chunks_exact(2).filter_map(|unit| Some(u16::from_le_bytes(unit.try_into().ok()?))).collect();
-            String::from_utf16_lossy(&units)
-        }
-        None => String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned(),
-    }
+    let lossy = || String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned();
+    decode_text(bytes.to_vec()).unwrap_or_else(|_| lossy())
 }
 
 #[cfg(test)]
