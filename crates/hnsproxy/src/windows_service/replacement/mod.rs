@@ -3,6 +3,7 @@
 
 mod lock;
 mod record;
+mod service;
 mod step;
 mod steps;
 #[cfg(test)]
@@ -19,6 +20,9 @@ use super::ServiceError;
 use super::program::sha256;
 use lock::lock;
 pub(super) use record::{Files, Kept, Record};
+#[cfg(any(windows, test))]
+pub(super) use service::Status;
+pub(super) use service::{Service, State};
 pub(super) use step::Step;
 use steps::{Blocked, Found, replace, restore, roll_back};
 
@@ -27,58 +31,6 @@ const IN_USE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a service may take to leave a pending state.
 const PENDING_TIMEOUT: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Stopped,
-    StopPending,
-    /// Also of a service that NSSM has paused, since its program has ended and is started again later.
-    StartPending,
-    Running,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) state: State,
-    pub(super) process_id: Option<u32>,
-}
-
-/// The service whose program is replaced.
-pub(super) trait Service {
-    /// # Errors
-    /// If the SCM returns an error.
-    fn status(&self) -> Result<Status, ServiceError>;
-
-    /// Whether it runs, or is about to.
-    ///
-    /// # Errors
-    /// If the SCM returns an error.
-    fn is_running(&self) -> Result<bool, ServiceError> {
-        Ok(!matches!(self.status()?.state, State::Stopped | State::StopPending))
-    }
-
-    /// Stops it, and waits until it has stopped. A stopped service is no error.
-    ///
-    /// # Errors
-    /// If the SCM returns an error, or the service does not stop.
-    fn stop(&self) -> Result<(), ServiceError>;
-
-    /// # Errors
-    /// If the SCM returns an error.
-    fn start(&self) -> Result<(), ServiceError>;
-
-    /// Whether `/readyz` of hnsproxy answers 200.
-    fn is_ready(&self) -> bool;
-
-    /// The time since any moment.
-    fn now(&self) -> Duration;
-
-    /// Waits for a moment.
-    fn pause(&self);
-
-    /// Tells the user what is done.
-    fn say(&self, text: &str);
-}
 
 /// Why a replacement was not made.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +97,6 @@ pub(super) struct Replacement<'a> {
     record: Record,
     /// What the decision to replace it is based on.
     read: Read,
-    is_upgrade: bool,
 }
 
 /// The state that was read before the lock.
@@ -183,21 +134,34 @@ impl<'a> Replacement<'a> {
         let read = Read { record: previous.clone(), program_sha256: Some(current.sha256.clone()) };
         // An installer may have put another kube-proxy there since: that is the original then.
         let upgraded = previous.filter(|_| !current.is_kube_proxy);
-        let is_upgrade = upgraded.is_some();
         let was_running = service.is_running()?;
         let record = Record {
             service: name.to_owned(),
-            previous: is_upgrade.then(|| current.clone()),
+            previous: upgraded.as_ref().map(|_| current.clone()),
             original: upgraded.map_or(current, |record| record.original),
             was_running,
             replacement_sha256: hash(own)?,
             step: None,
         };
-        Ok(Self { service, files, own, timeout, record, read, is_upgrade })
+        Ok(Self { service, files, own, timeout, record, read })
     }
 
     pub(super) fn steps(&self) -> Vec<Step> {
-        replace(self.is_upgrade)
+        replace(self.is_upgrade())
+    }
+
+    /// Whether the original is kept already: an earlier hnsproxy is replaced.
+    fn is_upgrade(&self) -> bool {
+        self.record.previous.is_some()
+    }
+
+    /// Locks the program. Fails if another command has replaced it before the lock: then it is not the program that was inspected.
+    fn lock(&self) -> Result<fs::File, ReplaceError> {
+        let lock = lock(&self.files)?;
+        if Read::again(&self.files)? != self.read {
+            return Err(ReplaceError::Changed(self.files.program.clone()));
+        }
+        Ok(lock)
     }
 
     /// Carries out all steps. If one fails, goes back to what ran before.
@@ -205,18 +169,14 @@ impl<'a> Replacement<'a> {
     /// # Errors
     /// [`ReplaceError::RolledBack`] if a step failed, and [`ReplaceError::NotRolledBack`] if the rollback failed, too.
     pub(super) fn run(&mut self) -> Result<(), ReplaceError> {
-        let _lock = lock(&self.files)?;
-        // Another command may have replaced the program before the lock: then it is not the program that was inspected.
-        if Read::again(&self.files)? != self.read {
-            return Err(ReplaceError::Changed(self.files.program.clone()));
-        }
+        let _lock = self.lock()?;
         for step in self.steps() {
             let Err(error) = self.take(step) else { continue };
             let reason = error_chain(&error);
             let service = self.record.service.clone();
             self.service.say(&format!("failed: {reason}; rolling back"));
             // A rollback starts what ran before, which need not become ready.
-            let back = roll_back(step, self.is_upgrade, self.record.was_running);
+            let back = roll_back(step, self.is_upgrade(), self.record.was_running);
             return Err(match self.go_back(&back) {
                 Ok(()) => ReplaceError::RolledBack { service, reason },
                 Err(error) => {
@@ -410,9 +370,9 @@ impl<'a> Restoration<'a> {
     pub(super) fn new(service: &'a dyn Service, program: &'a Path) -> Result<Option<Self>, ReplaceError> {
         let files = Files::beside(program);
         let Some(record) = files.read_record()? else { return Ok(None) };
-        let (own, timeout, is_upgrade) = (program, Duration::ZERO, false);
+        let (own, timeout) = (program, Duration::ZERO);
         let read = Read { record: Some(record.clone()), program_sha256: hash_if_present(program)? };
-        Ok(Some(Self(Replacement { service, files, own, timeout, record, read, is_upgrade })))
+        Ok(Some(Self(Replacement { service, files, own, timeout, record, read })))
     }
 
     /// `is_hnsproxy` is whether the program is hnsproxy now.
@@ -444,10 +404,7 @@ impl<'a> Restoration<'a> {
     /// # Errors
     /// If a step fails. It can be repeated.
     pub(super) fn run(&mut self, is_hnsproxy: bool) -> Result<Kept, ReplaceError> {
-        let _lock = lock(&self.0.files)?;
-        if Read::again(&self.0.files)? != self.0.read {
-            return Err(ReplaceError::Changed(self.0.files.program.clone()));
-        }
+        let _lock = self.0.lock()?;
         let steps = self.steps(is_hnsproxy)?;
         let record = &mut self.0.record;
         // If this is interrupted, the next attempt starts the service, too, and goes back to the same program.
@@ -489,7 +446,7 @@ fn hash_if_present(path: &Path) -> Result<Option<String>, ReplaceError> {
     }
 }
 
-/// A file that does not exist is no error.
+/// A file that does not exist is not an error.
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -66,7 +66,7 @@ impl Files {
         }
     }
 
-    /// None if there is no record.
+    /// None without a record.
     ///
     /// # Errors
     /// If it cannot be read.
