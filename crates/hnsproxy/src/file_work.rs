@@ -40,7 +40,7 @@ impl<T: Send + 'static> FileWork<T> {
             return;
         }
         let (sender, receiver) = sync_channel(1);
-        // Nothing joins the thread, so it does not delay the exit of the process. If it cannot start, there is no result.
+        // Nothing joins the thread, so it does not delay the exit of the process. If it cannot start, the work has no result.
         let thread = thread::Builder::new().name("files".into()).spawn(move || drop(sender.send(work())));
         *pending = thread.is_ok().then_some(receiver);
     }

@@ -165,7 +165,7 @@ fn files(folder: &Path) -> io::Result<Vec<(IpAddr, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        // `lock` and `last_reserved_ip.0` are no addresses.
+        // `lock` and `last_reserved_ip.0` are not addresses.
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Ok(address) = name.replace('_', ":").parse() {
             files.push((address, path));

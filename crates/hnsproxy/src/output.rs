@@ -46,7 +46,7 @@ fn yaml(value: &impl Serialize) -> io::Result<String> {
     serde_saphyr::to_string(&value).map_err(io::Error::other)
 }
 
-/// The columns of the terminal. None if standard output is no terminal.
+/// The columns of the terminal. None if standard output is not a terminal.
 fn terminal_width() -> Option<usize> {
     let out = io::stdout();
     if !out.is_terminal() {

@@ -188,7 +188,7 @@ pub struct ProxyArgs {
     pub take_over: bool,
     /// Give load balancers without DSR the node IP as source VIP.
     ///
-    /// Only on HNS 9.x (Windows Server 2019) and a network of another type than overlay. Newer updates of Server 2019 can use the address of the load balancer if there is no source VIP: a pod then cannot reach itself, or a pod of the same
+    /// Only on HNS 9.x (Windows Server 2019) and a network of another type than overlay. Newer updates of Server 2019 can use the address of the load balancer without a source VIP: a pod then cannot reach itself, or a pod of the same
     /// node, through a Service. The node IP must be that of the network adapter that the HNS network uses.
     #[arg(long)]
     pub node_ip_as_source_vip: bool,

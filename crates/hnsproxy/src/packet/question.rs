@@ -70,7 +70,7 @@ impl FromStr for To {
 }
 
 /// # Errors
-/// If the text is no address.
+/// If the text is not an address.
 pub fn client(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "expected an IP address, e.g. 10.244.1.11 or fd00::b".into())
 }

@@ -61,7 +61,7 @@ pub(super) async fn serve(
     match accepted {
         Ok(Accepted::Tls(stream)) => answer(stream, router, connection, stopped).await,
         Ok(Accepted::NotTls(stream)) => answer(stream, refusal(), connection, stopped).await,
-        // The client failed the handshake, or there is no certificate yet, which the log and /statusz show.
+        // The client failed the handshake, or the listener has no certificate yet, which the log and /statusz show.
         Err(_) => None,
     }
 }

@@ -63,7 +63,7 @@ pub struct ListenerTls {
 
 impl ListenerTls {
     /// # Errors
-    /// If a certificate cannot be used. A file that does not exist yet is no error: it is read later, like a kubeconfig.
+    /// If a certificate cannot be used. A file that does not exist yet is not an error: it is read later, like a kubeconfig.
     pub fn open(args: &TlsArgs) -> Result<Self, TlsError> {
         let open = |name, files: Option<_>| files.map(|files| Tls::open(name, files).map(Arc::new)).transpose();
         let files = |(certificate, key): (&Path, &Path)| KeyPairFiles {
@@ -160,7 +160,7 @@ impl Tls {
     /// Completes the handshake of a connection.
     ///
     /// # Errors
-    /// If the client aborts it, or there is no certificate yet.
+    /// If the client aborts it, or the certificate is still missing.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
         let mut first = [0];
         if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {

@@ -8,7 +8,7 @@ use super::Session;
 use crate::packet::Observation;
 
 impl Session {
-    /// None if there is no such Service.
+    /// None if the Service does not exist.
     pub fn explain(&mut self, service: &ServiceName) -> Option<Explanation> {
         let now = self.now();
         self.reconciler.explain(service, now)

@@ -77,7 +77,7 @@ pub(super) fn kind(program: &str, evidence: Option<&Evidence>, own: &Own) -> Kin
 /// Reads a program, and runs it with `--version` if it may be kube-proxy or hnsproxy.
 ///
 /// # Errors
-/// If the file cannot be read. A program that does not print its version is no error.
+/// If the file cannot be read. A program that does not print its version is not an error.
 pub(super) fn inspect(path: &Path) -> io::Result<Evidence> {
     let content = fs::read(path)?;
     let is_kube_proxy_build = contains(&content, KUBE_PROXY_MARK);

@@ -32,7 +32,7 @@ impl Reconciler {
         std::mem::take(&mut self.recomputed)
     }
 
-    /// `None` if there is no such Service.
+    /// `None` if the Service does not exist.
     pub fn summary(&self, service: &ServiceName) -> Option<ServiceSummary> {
         self.inputs.cluster.get(service)?.service.as_ref()?;
         let specs = self.desired.specs_of(service);

@@ -1,4 +1,4 @@
-//! The alert rules and dashboards of `deploy/monitoring`, and the queries of others for kube-proxy, on real Prometheus programs.
+//! The alert rules and dashboards of `deploy/monitoring`, and the queries of other projects for kube-proxy, on real Prometheus programs.
 
 mod files;
 mod kube_proxy;

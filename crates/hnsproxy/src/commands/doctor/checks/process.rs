@@ -16,7 +16,7 @@ pub(in super::super) const IN_SYNC: Check = Check {
     id: "in-sync",
     title: "the running hnsproxy is in sync",
     finds: "a failure if the running hnsproxy does not have HNS in sync with the cluster; a warning if it does, and has conditions of the host.",
-    cause: "The lines name what is waited for. A start on a large cluster takes minutes where HNS is slow; HNS or the API server may be unavailable.",
+    cause: "The lines name what hnsproxy waits for. A start on a large cluster takes minutes where HNS is slow; HNS or the API server may be unavailable.",
     cure: "See the checks above for what is named. `hnsproxy explain svc NAMESPACE/NAME` shows a Service, and `/statusz` the pending changes; the log has the errors of HNS.",
     run: in_sync,
 };
