@@ -24,8 +24,8 @@ impl HostFacts {
     }
 }
 
-/// What a program of Windows prints. The programs need no unsafe code, as the functions behind them would.
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
+/// What a program of Windows prints, None if it cannot be started. The programs need no unsafe code, as the functions behind them would.
+pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
     // By its path: Windows would prefer a program of this name beside hnsproxy.
     let windows = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
     let program = Path::new(&windows).join("System32").join(program);

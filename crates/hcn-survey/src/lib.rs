@@ -9,6 +9,7 @@ mod survey;
 
 pub use check::{Answer, Check, answer};
 pub use expectations::judge;
+pub use host::output;
 pub use survey::{
     DocumentFacts, EndpointFacts, Finding, ForeignFacts, HostFacts, ListFacts, MemberFacts, NetworkChoice,
     NetworkFacts, NotProbed, Survey, SurveyError, Timing, VERSION, Verdict,

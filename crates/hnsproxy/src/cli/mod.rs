@@ -21,8 +21,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use proxy::model::ServiceName;
 
-use crate::config::Flags;
 pub use crate::config::LogFormat;
+use crate::config::{Flags, METRICS_ADDRESS};
 use crate::duration_argument::seconds;
 use crate::hns::HnsArgs;
 pub use definition::definition;
@@ -258,7 +258,7 @@ pub struct ExplainSvcArgs {
     /// The --metrics-bind-address of the running hnsproxy.
     ///
     /// Not used with --from.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10249", conflicts_with = "from")]
+    #[arg(long, value_name = "IP:PORT", default_value_t = METRICS_ADDRESS, conflicts_with = "from")]
     pub debug_address: SocketAddr,
     #[command(flatten)]
     pub proxy: ProxyArgs,

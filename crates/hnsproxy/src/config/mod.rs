@@ -30,6 +30,7 @@ use serde_json::Value;
 pub use flags::Flags;
 pub(crate) use flags::{is_flag_of_kube_proxy, takes_value_after_equals};
 pub use gates::{Gate, Gates};
+pub use object::METRICS_ADDRESS;
 pub use validate::Failure;
 pub use watch::{Change, watch};
 

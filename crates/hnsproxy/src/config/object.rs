@@ -3,7 +3,7 @@
 //! Values are stored by field path, and have the type that the table declares. Fields that the table lacks are reported and dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cluster_source::yaml_options;
 use serde_json::{Map, Value};
@@ -18,6 +18,9 @@ const KIND: &str = "KubeProxyConfiguration";
 /// The ports of kube-proxy for addresses without one.
 pub(super) const HEALTHZ_PORT: u16 = 10256;
 pub(super) const METRICS_PORT: u16 = 10249;
+
+/// The default of `--metrics-bind-address`.
+pub const METRICS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), METRICS_PORT);
 
 /// Values of the configuration, by field path.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -5,10 +5,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::{self, Command};
-use crate::config::Config;
-
-/// The default of kube-proxy.
-const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
+use crate::config::{Config, METRICS_ADDRESS};
 
 /// The address, with the default for flags that cannot be read.
 pub(super) fn address(flags: &[String]) -> SocketAddr {
@@ -17,7 +14,7 @@ pub(super) fn address(flags: &[String]) -> SocketAddr {
         Ok(Command::Run(run)) => Config::resolve(&run.proxy.kube_proxy).ok(),
         _ => None,
     };
-    let mut address = config.map_or(DEFAULT, |config| config.metrics_address);
+    let mut address = config.map_or(METRICS_ADDRESS, |config| config.metrics_address);
     // An unspecified address stands for all addresses of the host, loopback included.
     match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,15 +1,13 @@
 //! Gathers what checks need: the only part of `doctor` that does I/O.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::process::Command;
 use std::sync::Arc;
 
 use cluster_source::{Catalog, error_chain};
 use hcn::schema::v1::{HnsEndpoint, HnsNetwork};
 use hcn::{ApiVersion, Error, Kind};
-use hcn_survey::HostFacts;
+use hcn_survey::{HostFacts, output};
 use proxy::model::ServiceName;
 use proxy::{Explanation, Host, Settings};
 use serde::Deserialize;
@@ -21,16 +19,13 @@ use super::api_server::{self, Answers};
 use super::facts::{ApiServerFacts, Facts, HnsFacts, ProcessFacts, SettingsFacts, Source};
 use super::port_ranges::{self, PortRanges};
 use crate::cli::DoctorArgs;
-use crate::config::Config;
+use crate::config::{Config, METRICS_ADDRESS};
 use crate::environment;
 use crate::hns::{Hns, HnsChoice, objects};
 use crate::host_local::HostLocal;
 use crate::http_client::get_json;
 use crate::session::Session;
 use crate::source;
-
-/// Where hnsproxy serves `/statusz` by default.
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10249);
 
 pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
     let is_windows = *args.proxy.hns.choice() == HnsChoice::Windows;
@@ -145,12 +140,9 @@ fn port_ranges() -> PortRanges {
     for (what, protocol) in
         ["dynamicport", "excludedportrange"].into_iter().flat_map(|what| [(what, "tcp"), (what, "udp")])
     {
-        let output = Command::new("netsh.exe").args(["int", "ipv4", "show", what, protocol]).output();
+        let output = output("netsh.exe", &["int", "ipv4", "show", what, protocol]).unwrap_or_default();
         // The words are in the language of Windows, and may lack the name of the protocol.
-        text.push_str(&format!(
-            "{protocol}\n{}\n",
-            String::from_utf8_lossy(&output.map(|one| one.stdout).unwrap_or_default())
-        ));
+        text.push_str(&format!("{protocol}\n{output}\n"));
     }
     port_ranges::parse(&text)
 }
@@ -159,7 +151,7 @@ fn process(args: &DoctorArgs) -> Source<ProcessFacts> {
     let address = match args.debug_address {
         Some(address) => address,
         None if args.proxy.source.from.is_some() => return Err("no running hnsproxy is asked with --from".to_owned()),
-        None => DEFAULT_ADDRESS,
+        None => METRICS_ADDRESS,
     };
     let failed = |reason: String| format!("cannot query hnsproxy at {address}: {reason}");
     match get_json(address, "/statusz?format=json") {
