@@ -2,6 +2,7 @@
 //!
 //! They run on the background thread and answer from the [`StatusStore`], so that they answer while an HNS call blocks the control loop.
 
+mod answers;
 mod connection;
 mod connections;
 mod debug;
