@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use proxy::Liveness;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use tracing::warn;
 
@@ -21,7 +22,7 @@ use crate::mutex::lock;
 use entry::Entry;
 pub use entry::{Event, Record};
 use file::{Saved, Writer};
-pub use query::{Query, Since, limit};
+pub use query::{MAX_LIMIT, Query, Since};
 use ring::{Line, Ring};
 
 /// Clones share the entries.
@@ -67,6 +68,13 @@ impl Found {
 impl History {
     /// Continues the history in a folder. If it cannot be written, this is logged.
     pub fn saved_in(directory: &Path) -> Self {
+/// As the list of its documents.
+impl Serialize for Found {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.documents())
+    }
+}
+
         let (folder, reading) = (directory.to_owned(), FileWork::default());
         reading.begin(move || file::read(&folder));
         // A disk that hangs must not prevent the start.
@@ -144,9 +152,7 @@ mod tests {
         history
     }
 
-    fn sequences(parameters: &[(&str, &str)]) -> Vec<u64> {
-        let mut query = Query::default();
-        parameters.iter().for_each(|(name, value)| query.set(name, value).unwrap());
+    fn sequences(query: Query) -> Vec<u64> {
         let found = history().find(&query);
         let sequence =
             |document: &RawValue| serde_json::from_str::<Value>(document.get()).unwrap()["sequence"].as_u64();
@@ -155,16 +161,17 @@ mod tests {
 
     #[test]
     fn a_reader_continues_after_the_last_entry_that_it_has() {
-        assert_eq!(sequences(&[("since", "0"), ("limit", "2")]), [1, 2]);
-        assert_eq!(sequences(&[("since", "2"), ("limit", "2")]), [3, 4]);
-        assert_eq!(sequences(&[("since", "5")]), [0; 0]);
-        assert_eq!(sequences(&[("since", "1970-01-01T00:00:04Z")]), [4, 5]);
+        let since = |since, limit| sequences(Query { since: Some(since), limit, ..Query::default() });
+        assert_eq!(since(Since::Sequence(0), 2), [1, 2]);
+        assert_eq!(since(Since::Sequence(2), 2), [3, 4]);
+        assert_eq!(since(Since::Sequence(5), MAX_LIMIT), [0; 0]);
+        assert_eq!(since(Since::Time(Timestamp::from_second(4).unwrap()), MAX_LIMIT), [4, 5]);
     }
 
     #[test]
     fn a_reader_without_a_start_gets_the_last_entries() {
-        assert_eq!(sequences(&[]), [1, 2, 3, 4, 5]);
-        assert_eq!(sequences(&[("limit", "2")]), [4, 5]);
-        assert_eq!(sequences(&[("limit", "1"), ("service", "shop/web")]), [4]);
+        assert_eq!(sequences(Query::default()), [1, 2, 3, 4, 5]);
+        assert_eq!(sequences(Query { limit: 2, ..Query::default() }), [4, 5]);
+        assert_eq!(sequences(Query { limit: 1, service: Some("shop/web".to_owned()), ..Query::default() }), [4]);
     }
 }

@@ -28,7 +28,7 @@ fn the_history_is_as_documented() {
     let (_hns, running) = in_sync(&[]);
     let now = history(&running, "?service=kube-system/kube-dns&limit=1&pretty");
     let mut expected = example("/debug/history");
-    for path in ["/entries/0/time", "/entries/0/duration_seconds"] {
+    for path in ["/process/started", "/entries/0/time", "/entries/0/duration_seconds"] {
         if let (Some(now), Some(expected)) = (now.pointer(path), expected.pointer_mut(path)) {
             *expected = now.clone();
         }
@@ -110,3 +110,4 @@ fn the_history_survives_a_restart() {
     assert!(all.len() > old.len());
     assert_eq!(after["saving"], json!({"lost_entries": 0, "skipped_lines": 0}));
 }
+    assert_ne!(after["process"], before["process"], "a client that polls notices the restart");
