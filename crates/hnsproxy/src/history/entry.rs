@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use hcn::Guid;
+use hcn::{Guid, SlowCall};
 use jiff::Timestamp;
-use proxy::Frontend;
 use proxy::apply::Outcome;
 use proxy::dirty::Subject;
 use proxy::model::ServiceName;
+use proxy::{Frontend, Liveness};
 use serde::{Serialize, Serializer};
 
 use cluster_source::error_chain;
@@ -33,6 +33,13 @@ pub enum Event {
     },
     DriftRepaired {
         cause: &'static str,
+    },
+    /// A call that exceeds its budget.
+    HnsCall {
+        function: &'static str,
+        /// Until it was last seen in flight.
+        duration_seconds: f64,
+        returned: bool,
     },
     HnsLiveness {
         liveness: &'static str,
@@ -112,6 +119,18 @@ impl Record {
             restored: *restored,
         };
         Self::new(event, step.to_string()).of_service(step.service.clone()).about(step.action.subject())
+    }
+
+    pub fn liveness(liveness: Liveness) -> Self {
+        let liveness = liveness.as_str();
+        Self::new(Event::HnsLiveness { liveness }, format!("HNS {liveness}"))
+    }
+
+    /// A call that exceeds its budget.
+    pub fn call(call: SlowCall, returned: bool) -> Self {
+        let event = Event::HnsCall { function: call.function, duration_seconds: call.took.as_secs_f64(), returned };
+        let resolved = if returned { ": resolved" } else { "" };
+        Self::new(event, format!("HNS call over its budget: {call}{resolved}"))
     }
 
     /// A condition that has begun, or that is resolved.

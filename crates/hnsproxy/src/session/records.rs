@@ -7,7 +7,7 @@ use cluster_source::error_chain;
 use proxy::apply::{Failure, Outcome};
 use proxy::model::ServiceName;
 use proxy::observe::by_cause;
-use proxy::{AuditError, Drift, Liveness, Reconciler, ServiceCondition};
+use proxy::{AuditError, Drift, Reconciler, ServiceCondition};
 use tracing::{debug, info, warn};
 
 use crate::history::{Event, History, Record};
@@ -23,7 +23,6 @@ pub(super) struct Records {
     conditions: BTreeSet<Reported>,
     host_conditions: BTreeSet<Reported>,
     audit_error: Option<Reported>,
-    liveness: Liveness,
     networks: Vec<NetworkStatus>,
     source_vip: Option<IpAddr>,
 }
@@ -51,7 +50,6 @@ impl Records {
     pub(super) fn inherit(&mut self, before: &Self) {
         self.conditions.clone_from(&before.conditions);
         self.host_conditions.clone_from(&before.host_conditions);
-        self.liveness = before.liveness;
         self.networks.clone_from(&before.networks);
         self.source_vip = before.source_vip;
     }
@@ -145,11 +143,7 @@ impl Records {
 
     /// Records what has changed of HNS: its liveness, its networks and the source VIP.
     pub(super) fn state(&mut self, reconciler: &Reconciler) {
-        let liveness = reconciler.liveness();
-        if std::mem::replace(&mut self.liveness, liveness) != liveness {
-            let liveness = liveness.as_str();
-            self.history.record(&Record::new(Event::HnsLiveness { liveness }, format!("HNS {liveness}")));
-        }
+        self.history.record_liveness(reconciler.liveness());
         let networks = NetworkStatus::all(reconciler);
         for network in networks.iter().filter(|network| !self.networks.contains(network)) {
             let NetworkStatus { name, id, present } = network;

@@ -84,6 +84,22 @@ fn the_history_is_answered_while_hns_hangs() {
 }
 
 #[test]
+fn a_call_that_hangs_is_in_the_history_before_it_returns_and_its_write_afterwards() {
+    let hns = Hns::on(&testing::host("15.5", &["L2Bridge"]));
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    let running = start(&hns, &["--hns-call-budget=0.05"]);
+    wait_until("a call to hang", || hns.emulator.hung_calls(), |calls| *calls == 1);
+    let all = || fields(&history(&running, "?since=0&limit=4096"), ["kind", "function", "returned", "liveness"]);
+    let call = |returned| [json!("hns_call"), json!("HcnCreateLoadBalancer"), json!(returned), Value::Null];
+    let slow = [json!("hns_liveness"), Value::Null, Value::Null, json!("slow")];
+    let hangs = wait_until("the call", all, |all| all.contains(&slow));
+    assert!(hangs.contains(&call(false)) && !hangs.iter().any(|entry| entry[0] == "write"), "{hangs:?}");
+    hns.emulator.release();
+    let returned = |all: &Vec<_>| all.contains(&call(true)) && all.iter().any(|entry: &[Value; 4]| entry[0] == "write");
+    wait_until("the write", all, returned);
+}
+
+#[test]
 fn an_invalid_parameter_is_refused() {
     let (_hns, running) = in_sync(&[]);
     for query in ["?since=yesterday", "?limit=0", "?service=web", "?until=1", "?pretty=2"] {
@@ -108,6 +124,6 @@ fn the_history_survives_a_restart() {
     let sequences: Vec<_> = all.iter().map(|entry| entry["sequence"].as_u64().unwrap()).collect();
     assert_eq!(sequences, (1..=all.len() as u64).collect::<Vec<_>>());
     assert!(all.len() > old.len());
+    assert_ne!(after["process"], before["process"], "a client that polls notices the restart");
     assert_eq!(after["saving"], json!({"lost_entries": 0, "skipped_lines": 0}));
 }
-    assert_ne!(after["process"], before["process"], "a client that polls notices the restart");
