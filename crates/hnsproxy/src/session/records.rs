@@ -7,6 +7,7 @@ use cluster_source::error_chain;
 use proxy::apply::{Failure, Outcome};
 use proxy::model::ServiceName;
 use proxy::observe::by_cause;
+use proxy::reconcile::BackendChange;
 use proxy::{AuditError, Drift, Reconciler, ServiceCondition};
 use tracing::{debug, info, warn};
 
@@ -26,6 +27,9 @@ pub(super) struct Records {
     networks: Vec<NetworkStatus>,
     source_vip: Option<IpAddr>,
 }
+
+/// The same for changes of backends, of which a change of the zone or of a network causes one for each Service.
+const MAX_BACKEND_CHANGES: usize = 100;
 
 /// A condition that was logged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +127,20 @@ impl Records {
                 let event = Event::DriftRepaired { cause: cause.as_str() };
                 self.history.record(&Record::new(event, format!("drift found: {cause}: {count}: resolved")));
             }
+        }
+    }
+
+    pub(super) fn backend_changes(&self, changes: &[BackendChange]) {
+        for change in changes.iter().take(MAX_BACKEND_CHANGES) {
+            let record = Record::backends(change);
+            debug!("{}", record.message);
+            self.history.record(&record);
+        }
+        let others = changes.get(MAX_BACKEND_CHANGES..).unwrap_or_default();
+        if !others.is_empty() {
+            let record = Record::backends_of_others(others);
+            debug!("{}", record.message);
+            self.history.record(&record);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Keeps the table of Services up to date.
+//! Keeps the table of Services up to date, and records changes of their backends.
 
 use super::Session;
 
@@ -18,5 +18,6 @@ impl Session {
             let all = changed.filter_map(|(service, summary)| Some((service, summary?))).collect();
             self.services.replace(all, reconciler.unsettled());
         }
+        self.records.backend_changes(&self.reconciler.take_backend_changes());
     }
 }

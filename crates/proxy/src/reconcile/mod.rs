@@ -8,6 +8,7 @@
 //! and nothing is written until an audit succeeds.
 
 mod audit;
+mod backend_changes;
 mod changes;
 mod claims;
 mod conditions;
@@ -53,6 +54,7 @@ use crate::settings::{Capabilities, Host, Settings};
 use crate::source_vip::{SourceVipAbsent, SourceVipRequest};
 
 use audit::Audit;
+use backend_changes::BackendChanges;
 use changes::PendingChanges;
 use conditions::FrontendConditions;
 use contention::Contention;
@@ -63,6 +65,7 @@ use pacing::Pacing;
 use retries::Retries;
 use turns::Turns;
 
+pub use backend_changes::{BackendChange, RemovalReason, RemovedBackend};
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
@@ -93,6 +96,7 @@ pub struct Reconciler {
     conditions: FrontendConditions,
     /// The Services that have changed or whose desired state was computed, until they are taken.
     changed_services: BTreeSet<ServiceName>,
+    backend_changes: BackendChanges,
     work: Work,
 }
 
@@ -114,6 +118,7 @@ impl Reconciler {
             health: Health::default(),
             conditions: FrontendConditions::default(),
             changed_services: BTreeSet::new(),
+            backend_changes: BackendChanges::default(),
             work: Work::default(),
         }
     }
@@ -368,7 +373,9 @@ impl Reconciler {
     /// one is found.
     fn refresh_desired(&mut self) {
         let Some(context) = self.environment.context() else { return };
-        let changed = self.changes.take_services().into_iter().map(|name| {
+        let services = self.changes.take_services();
+        let backends_before = self.backend_changes.before(&services, &self.desired);
+        let changed = services.into_iter().map(|name| {
             self.work.services += 1;
             self.changed_services.insert(name.clone());
             let entry = self.inputs.cluster.get(&name);
@@ -378,6 +385,7 @@ impl Reconciler {
             (name, created, desired)
         });
         self.desired.update(changed, &mut self.dirty);
+        self.backend_changes.record(backends_before, &self.desired, &self.inputs.cluster, context.node);
     }
 
     fn planner<'a>(&'a self, constraints: &'a Constraints) -> Option<Planner<'a>> {

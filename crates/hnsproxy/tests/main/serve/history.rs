@@ -2,9 +2,11 @@
 
 use hcn_emulator::testing;
 use serde_json::{Value, json};
+use test_api_server::Credentials;
 
 use super::status_api::example;
 use super::{MIXED, in_sync, start};
+use crate::support::cluster::{Cluster, slice};
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::recording::cluster_flag;
@@ -97,6 +99,19 @@ fn a_call_that_hangs_is_in_the_history_before_it_returns_and_its_write_afterward
     hns.emulator.release();
     let returned = |all: &Vec<_>| all.contains(&call(true)) && all.iter().any(|entry: &[Value; 4]| entry[0] == "write");
     wait_until("the write", all, returned);
+}
+
+#[test]
+fn backends_that_come_and_go_are_in_the_history_with_the_reason() {
+    let (cluster, hns) = (Cluster::empty(), Hns::on(&testing::host("15.5", &["L2Bridge"])));
+    cluster.put_web("web", "10.96.0.1");
+    let running = Running::start(&[&cluster.flag(&Credentials::None), &hns.flag()]);
+    running.wait_until_in_sync();
+    cluster.server.put(slice("web", "10.244.7.8")).unwrap();
+    let found = || fields(&history(&running, "?service=ns/web"), ["kind", "added", "removed"]);
+    let removed = json!([{"address": "10.244.7.7", "reason": "NotInSlices"}]);
+    let expected = [json!("backends"), json!(["10.244.7.8"]), removed];
+    wait_until("the change of backends", found, |found| found.contains(&expected));
 }
 
 #[test]
