@@ -148,8 +148,11 @@ impl Records {
         for outcome @ Outcome { step, result, restored, .. } in outcomes {
             match result {
                 Ok(()) => debug!("{step}"),
-                // The process shuts down, and retries nothing.
-                Err(Failure::Hns(hcn::Error::Stopped { .. })) => debug!("{step}: not completed"),
+                // The process shuts down, and retries nothing. HNS has refused nothing, so it is no error in the history either.
+                Err(Failure::Hns(hcn::Error::Stopped { .. })) => {
+                    debug!("{step}: not completed");
+                    continue;
+                }
                 Err(failure) if *restored => {
                     warn!("{step}: {}; restored the previous object, will retry", error_chain(failure));
                 }
@@ -198,4 +201,31 @@ fn report(history: &History, reported: &mut BTreeSet<Reported>, now: BTreeSet<Re
         history.record(&resolved.record(true));
     }
     *reported = now;
+}
+
+#[cfg(test)]
+mod tests {
+    use hcn::Guid;
+    use proxy::{Action, Reason, Step};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::history::Query;
+
+    #[test]
+    fn a_write_that_the_shutdown_stops_is_not_recorded() {
+        let step = |last| {
+            let action = Action::DeleteEndpoint { id: Guid::nil(), address: [10, 244, 1, last].into() };
+            Step { action, service: None, reason: Reason::NotDesired }
+        };
+        let stopped = hcn::Error::Stopped { function: "HcnOpenEndpoint" };
+        let records = Records::default();
+        records.outcomes(&[
+            Outcome::without_calls(step(1), Ok(())),
+            Outcome::without_calls(step(2), Err(Failure::Hns(stopped))),
+        ]);
+        let found = records.history.find(&Query::default());
+        let entries = found.documents().map(|document| serde_json::from_str::<Value>(document.get()).unwrap());
+        assert_eq!(entries.map(|entry| entry["address"].clone()).collect::<Vec<_>>(), ["10.244.1.1"]);
+    }
 }
