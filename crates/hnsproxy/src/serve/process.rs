@@ -32,6 +32,8 @@ struct HnsCallsPage {
     liveness: &'static str,
     /// The oldest call in flight, if it exceeds its budget.
     overdue_call: Option<String>,
+    /// Since the start of the process.
+    total_calls: u64,
     window_seconds: u64,
     calls: Vec<CallPage>,
 }
@@ -98,6 +100,7 @@ pub(super) async fn hns(State(shared): State<Arc<Shared>>, RawQuery(parameters):
             process: shared.running(),
             liveness: hns.liveness,
             overdue_call: hns.overdue_call,
+            total_calls: shared.proxy.calls.total(),
             window_seconds: MINUTES * 60,
             calls: shared.proxy.calls.summaries().into_iter().map(CallPage::from).collect(),
         }
