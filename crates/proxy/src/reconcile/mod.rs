@@ -17,6 +17,7 @@ mod environment;
 mod error;
 mod explain;
 mod foreign;
+mod forwarding;
 mod health;
 mod holder;
 mod inputs;
@@ -66,6 +67,7 @@ use turns::Turns;
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
+pub use forwarding::ProgrammedFrontend;
 pub use health::Liveness;
 pub use progress::{Progress, Tally};
 pub use readiness::Unready;
@@ -85,6 +87,8 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    /// Frontends whose load balancers are to be replaced once, since they do not forward.
+    not_forwarding: BTreeSet<Frontend>,
     contention: Contention,
     /// Set while any object is contended.
     foreign_writer: Option<ForeignWriter>,
@@ -108,6 +112,7 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            not_forwarding: BTreeSet::new(),
             contention: Contention::default(),
             foreign_writer: None,
             turns: Turns::default(),
@@ -386,6 +391,7 @@ impl Reconciler {
                 .chain(self.contention.delayed_addresses(now))
                 .collect(),
             replaced: self.pacing.recent(now),
+            not_forwarding: self.not_forwarding.iter().copied().collect(),
             failed: self.retries.failed_frontends(),
             lost_first: self.turns.is_after_interruption(),
         }

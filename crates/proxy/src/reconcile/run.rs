@@ -174,6 +174,7 @@ impl Reconciler {
             let (outcomes, left) = self.apply(plan, client, execution, now);
             interrupted = !left.is_empty();
             self.record_plan(&report, &dirty, interrupted, now);
+            self.end_replacements(&report, &outcomes, &dirty, &left);
             let outdated = self.settle(&outcomes, dirty, left, now);
             // One list for each run: if it does not explain the refusals, a second one would not either.
             if outdated && !rechecked && !interrupted && !self.audit.has_failed() {
