@@ -1,6 +1,7 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 mod explained;
+mod probed;
 mod records;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
+use probed::Probed;
 use records::Records;
 
 pub struct Session {
@@ -56,6 +58,7 @@ pub struct Session {
     steps_done: usize,
     pace: Pace,
     reservations: Reservations,
+    probed: Probed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,7 @@ impl Session {
             steps_done: 0,
             pace: Pace::default(),
             reservations: Reservations::default(),
+            probed: Probed::default(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Session {
         self.records.inherit(&before.records);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
+        self.probed.inherit(&before.probed);
         self.state_file.clone_from(&before.state_file);
         self.removed_before_start.clone_from(&before.removed_before_start);
         self.client.inherit_counts(&before.client);
@@ -361,7 +366,8 @@ impl Session {
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
         self.state_file.confirm(self.start.elapsed(), confirmed);
-        let conditions = self.reconciler.conditions();
+        let mut conditions = self.reconciler.conditions();
+        conditions.extend(self.probed.conditions());
         if *conditions != *self.conditions {
             self.records.conditions(&conditions);
             self.conditions = conditions.into();
@@ -439,6 +445,7 @@ impl Session {
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
         let programming = self.pace.programming(self.now(), &status.progress);
         let removed_before_start = self.removed_before_start.clone();
+        let status = self.probed.complete(status, &self.reconciler);
         Status { unreadable_members: self.client.unreadable_members(), programming, removed_before_start, ..status }
     }
 

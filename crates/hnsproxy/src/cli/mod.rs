@@ -11,6 +11,7 @@ mod parse;
 mod probe;
 mod service;
 mod tls;
+mod vip_probe;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -33,6 +34,7 @@ pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
 pub use tls::TlsArgs;
+pub use vip_probe::VipProbeArgs;
 
 const ROOT_HINT: &str = "\
 Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
@@ -151,6 +153,8 @@ pub struct RunArgs {
     pub metrics_allowed_host: Vec<String>,
     #[command(flatten)]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    pub probe: VipProbeArgs,
     /// Keep the history of the process in this folder, so that it survives a restart.
     ///
     /// In two files of at most 1 MiB each, which `/debug/history` shows.

@@ -146,6 +146,10 @@ catalog! {
         "Connections that could not be accepted, for example for lack of descriptors, by listener";
     LOG_LINES_LOST = "hnsproxy_log_lines_lost_total", Counter, [],
         "Lines of the log that could not be written to --log-file and went to standard error";
+    PROBE_DURATION = "hnsproxy_probe_duration_seconds", Histogram(sync), ["target"],
+        "Time until a probed cluster IP answered in seconds, by value of --probe-vips";
+    PROBE_FAILURES = "hnsproxy_probe_failures_total", Counter, ["target"],
+        "Probes of cluster IPs without an answer, by value of --probe-vips";
     CONDITIONS = "hnsproxy_conditions", Gauge, ["reason"],
         "Conditions of Services, by reason; see services.md";
 }

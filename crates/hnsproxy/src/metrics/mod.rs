@@ -63,6 +63,8 @@ pub struct Metrics {
     rest_requests: Counters,
     rest_duration: Histograms,
     rest_limiter: Histograms,
+    probe_duration: Histograms,
+    probe_failures: Counters,
 }
 
 impl Default for Metrics {
@@ -85,6 +87,8 @@ impl Default for Metrics {
             rest_requests: counters(&mut registry, &catalog::REST_REQUESTS),
             rest_duration: histograms(&mut registry, &catalog::REST_DURATION),
             rest_limiter: histograms(&mut registry, &catalog::REST_LIMITER),
+            probe_duration: histograms(&mut registry, &catalog::PROBE_DURATION),
+            probe_failures: counters(&mut registry, &catalog::PROBE_FAILURES),
             registry,
         }
     }
@@ -175,6 +179,14 @@ impl Metrics {
     /// Counts how long the rate limiter delayed a request.
     pub fn rest_limited(&self, host: &str, method: &str, took: Duration) {
         self.rest_limiter.of([method, host]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a probe of a cluster IP, by the value of `--probe-vips`: when it answered, or that it did not.
+    pub(crate) fn vip_probe(&self, target: &str, answer: Option<Duration>) {
+        match answer {
+            Some(took) => self.probe_duration.of([target]).observe(took.as_secs_f64()),
+            None => drop(self.probe_failures.of([target]).inc()),
+        }
     }
 
     /// All metrics in the text format of Prometheus. `overdue` is the HNS call in flight that exceeds its budget. For `facts`, see [`facts`].

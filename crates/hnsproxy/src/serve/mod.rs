@@ -13,6 +13,7 @@ mod key_pair;
 mod listen;
 mod listeners;
 mod pages;
+mod probe;
 mod process;
 mod query;
 mod service_health;

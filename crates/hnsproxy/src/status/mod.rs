@@ -19,6 +19,7 @@ use proxy::{AuditError, HealthChecks, HostCondition, Liveness, Progress, Reconci
 use uuid::Uuid;
 
 use crate::last_state::RemovedBeforeStart;
+use crate::vip_probe::{ProbeTarget, ProbedFrontend};
 
 pub use calls::{CallStatistics, CallSummary, MINUTES};
 pub use programming::{Pace, Programming};
@@ -97,6 +98,10 @@ pub struct Status {
     /// The uids of the Services that have a condition.
     pub service_uids: BTreeMap<ServiceName, Uuid>,
     pub host_conditions: Vec<HostCondition>,
+    /// The frontends that are probed. Empty without `--probe-vips`.
+    pub probe_targets: Arc<[ProbeTarget]>,
+    /// What the probe has found. None without `--probe-vips`.
+    pub probed: Option<Arc<[ProbedFrontend]>>,
     /// What the first audit did not find any more. It stays for the time of the process.
     pub removed_before_start: Option<RemovedBeforeStart>,
     /// What the health check ports of Services answer.
@@ -130,6 +135,8 @@ impl Default for Status {
             conditions: Arc::default(),
             service_uids: BTreeMap::new(),
             host_conditions: Vec::new(),
+            probe_targets: Arc::default(),
+            probed: None,
             removed_before_start: None,
             health_checks: HealthChecks::default(),
             unplanned_health_checks: BTreeSet::new(),
@@ -195,6 +202,8 @@ impl Status {
             service_uids: conditions.iter().filter_map(|condition| uid(&condition.service)).collect(),
             conditions,
             host_conditions: reconciler.host_conditions(),
+            probe_targets: Arc::default(),
+            probed: None,
             removed_before_start: None,
             health_checks: reconciler.health_checks().clone(),
             unplanned_health_checks: reconciler.unplanned_health_checks(),
