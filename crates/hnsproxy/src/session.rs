@@ -429,6 +429,11 @@ impl Session {
         self.steps_done
     }
 
+    /// For how long the load balancer that has waited for the longest time has not been in sync.
+    pub fn pending_age(&self) -> Option<Duration> {
+        Some(self.now().saturating_sub(self.reconciler.oldest_pending_load_balancer()?))
+    }
+
     /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.reconciler.unready().iter().map(NotReady::from).collect()

@@ -236,12 +236,15 @@ impl<'a> ControlLoop<'a> {
         let configuration_error = self.configuration_error.clone();
         let insecure_skip_tls_verify = self.feed.insecure_skip_tls_verify();
         let file_reads = self.feed.file_reads();
+        let elapsed = self.context.store.snapshot().now.elapsed;
+        let load_balancer_pending_since = self.session.pending_age().map(|age| elapsed.saturating_sub(age));
         let status = Status {
             waiting_for_node,
             deleted_node: self.feed.deleted_node().map(str::to_owned),
             cluster_outage,
             insecure_skip_tls_verify,
             file_reads,
+            load_balancer_pending_since,
             configuration_error,
             ..self.session.status()
         };

@@ -128,6 +128,8 @@ catalog! {
         "Frontends and addresses whose HNS objects another program keeps writing, and whose repair is delayed";
     OLDEST_CHANGE = "hnsproxy_oldest_change_seconds", Gauge, [],
         "Age of the oldest pending change in seconds; 0 if there is none";
+    PENDING_LOAD_BALANCER = "hnsproxy_oldest_pending_load_balancer_seconds", Gauge, [],
+        "Age of the load balancer that has not been in sync for the longest time in seconds; 0 if all are in sync";
     WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
         "Seconds since the API server last proved that what is known of a kind is current";
     FILE_READS = "hnsproxy_cluster_file_reads_total", Counter, [],

@@ -68,6 +68,8 @@ pub struct Status {
     /// The IP families that are programmed.
     pub families: Vec<Family>,
     pub progress: Progress,
+    /// Since when the load balancer that has waited for the longest time is not in sync, in time since the start of the process.
+    pub load_balancer_pending_since: Option<Duration>,
     /// None unless load balancers are being programmed, in more than one run.
     pub programming: Option<Programming>,
     pub liveness: Liveness,
@@ -119,6 +121,7 @@ impl Default for Status {
             configuration_error: None,
             families: Vec::new(),
             progress: Progress::default(),
+            load_balancer_pending_since: None,
             programming: None,
             liveness: Liveness::Up,
             cluster_outage: None,
@@ -187,6 +190,7 @@ impl Status {
             without_local,
             families,
             progress,
+            load_balancer_pending_since: None,
             programming: None,
             liveness: reconciler.liveness(),
             cluster_outage: None,

@@ -25,6 +25,7 @@ mod losses;
 mod network;
 mod outcomes;
 mod pacing;
+mod pending;
 mod progress;
 mod readiness;
 mod report;
@@ -61,6 +62,7 @@ use environment::Environment;
 use health::Health;
 use inputs::Inputs;
 use pacing::Pacing;
+use pending::PendingSince;
 use retries::Retries;
 use turns::Turns;
 
@@ -87,6 +89,7 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    pending_since: PendingSince,
     /// Frontends whose load balancers are to be replaced once, since they do not forward.
     not_forwarding: BTreeSet<Frontend>,
     contention: Contention,
@@ -112,6 +115,7 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            pending_since: PendingSince::default(),
             not_forwarding: BTreeSet::new(),
             contention: Contention::default(),
             foreign_writer: None,

@@ -52,6 +52,7 @@ impl Reconciler {
     ) -> Report {
         self.work = Work::default();
         if !self.is_ready(client) {
+            self.record_pending(now);
             let next = if self.audit.has_failed() { Next::At(now + AUDIT_RETRY_DELAY) } else { Next::Idle };
             return Report { outcomes: Vec::new(), next, work: self.work };
         }
@@ -63,6 +64,7 @@ impl Reconciler {
         let (outcomes, interrupted) = self.plan_and_apply(client, now, Execution { driver, interrupt, turn });
         self.turns.run_ended(interrupted, outcomes.len());
         self.dirty.merge(rest);
+        self.record_pending(now);
         if self.health.is_restarted() && self.pending(&self.progress()).is_empty() {
             self.health.record_in_sync();
         }
