@@ -130,6 +130,10 @@ catalog! {
         "Age of the oldest pending change in seconds; 0 if there is none";
     PENDING_LOAD_BALANCER = "hnsproxy_oldest_pending_load_balancer_seconds", Gauge, [],
         "Age of the load balancer that has not been in sync for the longest time in seconds; 0 if all are in sync";
+    CREDENTIAL_EXPIRY = "hnsproxy_credential_expiry_timestamp_seconds", Gauge, ["credential"],
+        "When a credential for the API server expires (client_certificate, token), if it says so, in seconds since unix epoch";
+    CREDENTIAL_ISSUED = "hnsproxy_credential_issued_timestamp_seconds", Gauge, ["credential"],
+        "When such a credential was issued, if it says so, in seconds since unix epoch";
     WATCH_SILENCE = "hnsproxy_watch_silence_seconds", Gauge, ["kind"],
         "Seconds since the API server last proved that what is known of a kind is current";
     FILE_READS = "hnsproxy_cluster_file_reads_total", Counter, [],

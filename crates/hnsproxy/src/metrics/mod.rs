@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use cluster_source::cluster::CredentialLifetime;
 use hcn::{FinishedCall, SlowCall};
 use jiff::Timestamp;
 use prometheus_client::encoding::prometheus_text::encode;
@@ -208,6 +209,11 @@ impl Metrics {
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
+
+/// The metrics of the credentials for the API server.
+pub(crate) fn credentials(lifetimes: &[CredentialLifetime]) -> Vec<Sample> {
+    state::credentials(lifetimes)
 }
 
 /// The metrics that the configuration alone determines.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cluster_source::cluster::CredentialLifetime;
 use hcn::{SlowCall, UnreadableMember};
+use jiff::Timestamp;
 use proxy::reconcile::Changes as Arrivals;
 use proxy::settings::Capabilities;
 use proxy::{Liveness, Progress};
@@ -73,6 +75,16 @@ pub(crate) fn of(snapshot: &StatusSnapshot, overdue: Option<SlowCall>) -> Vec<Sa
     status.conditions.iter().for_each(|condition| *conditions.entry(condition.condition.reason()).or_default() += 1);
     samples.extend(conditions.into_iter().map(|(reason, number)| Sample::of(&CONDITIONS, [reason], count(number))));
     samples
+}
+
+/// When the credentials for the API server expire, and when they were issued.
+pub(crate) fn credentials(lifetimes: &[CredentialLifetime]) -> Vec<Sample> {
+    let sample = |descriptor, lifetime: &CredentialLifetime, at: Timestamp| {
+        Sample::of(descriptor, [lifetime.kind.as_str()], at.as_duration().as_secs_f64())
+    };
+    let expiry = lifetimes.iter().map(|lifetime| sample(&CREDENTIAL_EXPIRY, lifetime, lifetime.expires));
+    let issued = lifetimes.iter().filter_map(|lifetime| Some(sample(&CREDENTIAL_ISSUED, lifetime, lifetime.issued?)));
+    expiry.chain(issued).collect()
 }
 
 /// The versions, and the feature gates.
