@@ -195,7 +195,7 @@ pub struct PlanArgs {
 }
 
 /// Arguments of all commands that compute the desired state of HNS.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ProxyArgs {
     #[command(flatten)]
     pub source: SourceArgs,
@@ -233,7 +233,7 @@ pub struct ProxyArgs {
 }
 
 /// What the log says on a command line.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LogNotes {
     /// The given flags that kube-proxy does not have, as `--name=value`.
     pub flags: Vec<String>,

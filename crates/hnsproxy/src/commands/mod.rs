@@ -1,5 +1,6 @@
 //! The commands: each is a function from its arguments to an exit code.
 
+mod bounded;
 mod cleanup;
 mod completion;
 mod configure;
