@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod control_loop;
+pub mod dns_message;
 pub mod duration_argument;
 pub mod environment;
 pub mod error;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
 use hcn_emulator::faults::{Effect, Fault, Which};
 use serde_json::{Value, json};
-use test_api_server::Credentials;
+use test_api_server::{ApiServer, Credentials};
 
 use crate::support::cluster::Cluster;
 use crate::support::hns::Hns;
@@ -120,4 +122,16 @@ fn while_hns_hangs_the_other_sources_are_checked() {
     // One call of the program that runs, and one of this command.
     assert_eq!(hns.emulator.hung_calls(), 2);
     hns.emulator.release();
+}
+
+#[test]
+fn a_token_that_has_expired_is_a_failure() {
+    let claims = BASE64_URL.encode(r#"{"exp": 1700000000}"#);
+    let token = format!("e30.{claims}.c2ln");
+    let (cluster, hns) = (Cluster::of(ApiServer::start_tls().unwrap()), Hns::of(BOUTIQUE));
+    // A server that does not check the token, so that only this check fails.
+    cluster.server.allow_tokens([token.as_str()]);
+    let kubeconfig = cluster.flag(&Credentials::Token(token));
+    let report = hnsproxy(&["doctor", &kubeconfig, &hns.flag(), "-o=json"]).expect(1).json();
+    assert_eq!(failures(&report), ["credentials-expiry"], "{report:#}");
 }

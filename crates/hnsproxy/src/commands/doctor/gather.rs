@@ -2,6 +2,7 @@
 //! missing.
 
 mod cluster;
+mod dns;
 mod hns;
 mod host;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use cluster_source::error_chain;
 
 use super::super::bounded::begin;
+use super::dns::ask;
 use super::facts::{Facts, ProcessFacts, SettingsFacts, Source};
 use crate::cli::{DoctorArgs, ProxyArgs};
 use crate::config::{Config, METRICS_ADDRESS};
@@ -60,6 +62,14 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         }
         Err(error) => (Err(error.clone()), Err(error)),
     };
+    let dns = match (&on_windows, &catalog) {
+        (Ok(()), Ok(_)) if args.proxy.source.from.is_some() => Err(cluster::FROM_FILES.to_owned()),
+        (Ok(()), Ok(catalog)) => {
+            let servers = dns::servers(catalog);
+            Ok(begin(HOST_LIMIT, move || ask(servers)))
+        }
+        (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
+    };
     let settings = hns
         .opened()
         .and_then(|hns| environment::settings(config, &args.proxy, &hns).map_err(|error| error_chain(&error)));
@@ -85,6 +95,7 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         services,
         node_ports: catalog.as_ref().map(|catalog| cluster::node_ports(catalog)).map_err(Clone::clone),
         api_server,
+        dns: dns.and_then(|dns| dns.wait()),
         process: process.and_then(|(address, process)| {
             let answered = process.wait().and_then(|answered| answered);
             answered.map_err(|reason| format!("cannot query hnsproxy at {address}: {reason}"))

@@ -3,6 +3,7 @@
 mod api_server;
 mod check;
 mod checks;
+mod dns;
 mod facts;
 mod gather;
 mod port_ranges;
