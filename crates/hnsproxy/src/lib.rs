@@ -33,6 +33,7 @@ pub mod mutex;
 pub mod output;
 pub mod packet;
 pub mod panic_hook;
+pub mod redact;
 pub mod reporting;
 pub mod reservation;
 pub mod saved_file;
