@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod background;
+pub mod bundle_file;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -13,12 +13,12 @@ use super::port_ranges::PortRanges;
 use crate::config::Note;
 
 /// What a source has, or why it is missing.
-pub(super) type Source<T> = Result<T, String>;
+pub(in crate::commands) type Source<T> = Result<T, String>;
 
-pub(super) struct Facts {
+pub(in crate::commands) struct Facts {
     pub(super) description: String,
     /// What Windows says about itself.
-    pub(super) host: Source<HostFacts>,
+    pub(in crate::commands) host: Source<HostFacts>,
     pub(super) hns: Source<HnsFacts>,
     /// The error of HNS, if it was asked and could not be read.
     pub(super) hns_error: Option<String>,

@@ -9,7 +9,8 @@ mod host;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_source::error_chain;
+use cluster_source::{Catalog, error_chain};
+use proxy::{Host, Settings};
 
 use super::super::bounded::begin;
 use super::dns::ask;
@@ -19,7 +20,8 @@ use crate::config::{Config, METRICS_ADDRESS};
 use crate::environment;
 use crate::hns::HnsChoice;
 use crate::http_client::Server;
-use hns::{HnsThread, SessionInputs};
+use hns::HnsThread;
+pub(in crate::commands) use hns::SessionInputs;
 
 /// Longer than an API server that is unavailable takes to be reported: 15 s for a response, and then 10 s of retries.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(30);
@@ -34,7 +36,16 @@ struct Inputs {
     config: Config,
 }
 
-pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
+/// The facts, and what they were made of.
+pub(in crate::commands) struct Gathered {
+    pub(in crate::commands) facts: Facts,
+    pub(in crate::commands) hns: HnsThread,
+    pub(in crate::commands) catalog: Source<Arc<Catalog>>,
+    pub(in crate::commands) settings: Source<Settings>,
+    pub(in crate::commands) host: Source<Host>,
+}
+
+pub(in crate::commands) fn gather(args: &DoctorArgs, config: &Config) -> Gathered {
     let inputs = Arc::new(Inputs { args: args.proxy.clone(), config: config.clone() });
     let is_windows = *args.proxy.hns.choice() == HnsChoice::Windows;
     let on_windows = is_windows.then_some(()).ok_or_else(|| "only on Windows with --hns windows".to_owned());
@@ -80,12 +91,12 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
     });
     let services = match (&settings, &node_host, &catalog) {
         (Ok(settings), Ok(host), Ok(catalog)) => {
-            let session = SessionInputs::of(&args.proxy, settings, host, catalog);
+            let session = hns::SessionInputs::of(&args.proxy, settings, host, catalog);
             hns.run(move |hns| hns::explain(hns, session)).and_then(|explained| explained)
         }
         (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Err(error.clone()),
     };
-    Facts {
+    let facts = Facts {
         description: hns.opened().map_or_else(|_| String::from("HNS not opened"), |hns| hns.description()),
         host: host.and_then(|host| host.wait()).map(|host| host::with_version(host, hns_facts.as_ref().ok())),
         hns: hns_facts,
@@ -102,11 +113,12 @@ pub(super) fn gather(args: &DoctorArgs, config: &Config) -> Facts {
         }),
         port_ranges: port_ranges.and_then(|ranges| ranges.wait()),
         proxies: proxies.and_then(|proxies| proxies.wait()),
-    }
+    };
+    Gathered { facts, hns, catalog, settings, host: node_host }
 }
 
 /// The running hnsproxy.
-fn process_server(args: &DoctorArgs) -> Source<Server> {
+pub(in crate::commands) fn process_server(args: &DoctorArgs) -> Source<Server> {
     let address = match args.debug_address {
         Some(address) => address,
         None if args.proxy.source.from.is_some() => return Err("no running hnsproxy is asked with --from".to_owned()),

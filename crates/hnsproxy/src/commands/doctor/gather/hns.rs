@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const BUDGETS: u32 = 3;
 
 /// The opened HNS, and whether it answers.
-pub(super) struct HnsThread {
+pub(in crate::commands) struct HnsThread {
     hns: Source<Arc<Hns>>,
     /// Why no further call is made.
     silent: Option<String>,
@@ -42,7 +42,7 @@ impl HnsThread {
     }
 
     /// For what needs no call of HNS.
-    pub(super) fn opened(&self) -> Source<Arc<Hns>> {
+    pub(in crate::commands) fn opened(&self) -> Source<Arc<Hns>> {
         self.hns.clone()
     }
 
@@ -50,7 +50,10 @@ impl HnsThread {
     ///
     /// # Errors
     /// The reason, if HNS was not opened, or does not answer in time, now or in earlier work.
-    pub(super) fn run<T: Send + 'static>(&mut self, work: impl FnOnce(Arc<Hns>) -> T + Send + 'static) -> Source<T> {
+    pub(in crate::commands) fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Arc<Hns>) -> T + Send + 'static,
+    ) -> Source<T> {
         if let Some(reason) = &self.silent {
             return Err(reason.clone());
         }
@@ -89,7 +92,7 @@ pub(super) fn read(hns: &Hns) -> Result<HnsFacts, Error> {
 }
 
 /// What a session needs beside HNS.
-pub(super) struct SessionInputs {
+pub(in crate::commands) struct SessionInputs {
     settings: Settings,
     host: Host,
     host_local: HostLocal,
@@ -97,7 +100,7 @@ pub(super) struct SessionInputs {
 }
 
 impl SessionInputs {
-    pub(super) fn of(args: &ProxyArgs, settings: &Settings, host: &Host, catalog: &Arc<Catalog>) -> Self {
+    pub(in crate::commands) fn of(args: &ProxyArgs, settings: &Settings, host: &Host, catalog: &Arc<Catalog>) -> Self {
         let host_local = HostLocal::new(args.host_local_dir.clone(), args.hns.choice()).read_only();
         Self { settings: settings.clone(), host: host.clone(), host_local, catalog: catalog.clone() }
     }
@@ -106,7 +109,7 @@ impl SessionInputs {
     ///
     /// # Errors
     /// If the audit fails.
-    pub(super) fn session(self, hns: Arc<Hns>) -> Source<Session> {
+    pub(in crate::commands) fn session(self, hns: Arc<Hns>) -> Source<Session> {
         let Self { settings, host, host_local, catalog } = self;
         let mut session = Session::new(hns, settings, host, NonZeroUsize::MIN).with_host_local(host_local);
         session.load(&catalog);
