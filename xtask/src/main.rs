@@ -12,15 +12,16 @@ mod http;
 #[cfg(target_os = "linux")]
 mod lab;
 mod lint;
-mod monitoring;
 mod mutants;
 mod outage;
 mod process;
 mod record;
+mod reproducible;
 mod rig;
 mod soak;
 mod system;
 mod test;
+mod tools;
 mod windows;
 mod wine;
 mod wine_bench;
