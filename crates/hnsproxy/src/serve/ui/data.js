@@ -1,0 +1,137 @@
+// What the page knows, and how it asks hnsproxy for more.
+
+const TIMEOUT = 5000;
+const HISTORY_LIMIT = 1000;
+const LIST_LIMIT = 100;
+
+const data = {
+  state: null,
+  calls: null,
+  pending: null,
+  networks: null,
+  entries: [],
+  sequence: null,
+  process: undefined,
+  dropped: 0,
+  // The difference between the clocks of the node and of this computer.
+  skew: 0,
+  link: { since: null, last: null, error: "" },
+  restarted: null,
+  list: { page: null, before: [], after: null, query: "", problems: false, limit: LIST_LIMIT },
+  detail: null,
+  filter: { lane: "all", failed: false, text: "" },
+  shown: 200,
+  span: "15",
+};
+
+class Refused extends Error {}
+
+// Below the folder of this page, so that it also works behind a proxy that adds a prefix.
+async function get(path) {
+  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+  const date = Date.parse(response.headers.get("date"));
+  if (!Number.isNaN(date)) data.skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+  const body = await response.text();
+  // `/readyz` has code 503 while the node is not ready.
+  if (!response.ok && !body.startsWith("{")) throw new Refused(body.trim() || `code ${response.status}`);
+  if (response.status === 404) throw new Refused(JSON.parse(body).message);
+  return JSON.parse(body);
+}
+
+let statusPath = "statusz?format=json";
+
+async function readState() {
+  try {
+    data.state = await get(statusPath);
+  } catch (error) {
+    // `/statusz` can be switched off. It is preferred because it also says when the process started.
+    if (!(error instanceof Refused) || statusPath === "readyz") throw error;
+    statusPath = "readyz";
+    data.state = await get(statusPath);
+  }
+}
+
+function forget() {
+  data.entries = [];
+  data.sequence = null;
+}
+
+async function readHistory() {
+  for (;;) {
+    const from = data.sequence === null ? "" : `&since=${data.sequence}`;
+    const page = await get(`debug/history?limit=${HISTORY_LIMIT}${from}`);
+    if (isRestarted(page)) {
+      data.restarted = Date.now();
+      forget();
+      continue;
+    }
+    data.process = page.process?.started;
+    data.entries = addEntries(data.entries, page.entries);
+    data.dropped = page.dropped;
+    data.sequence = page.entries.at(-1)?.sequence ?? page.last_sequence;
+    if (data.sequence >= page.last_sequence) return;
+  }
+}
+
+// Sequences begin again with the process, unless the history is saved.
+function isRestarted({ process, last_sequence: last }) {
+  return data.sequence !== null && (process?.started !== data.process || last < data.sequence);
+}
+
+async function readServices() {
+  const { list } = data;
+  const parameters = new URLSearchParams({ limit: list.limit });
+  if (list.after) parameters.set("continue", list.after);
+  if (list.query) parameters.set("q", list.query);
+  if (list.problems) parameters.set("state", "problem");
+  list.page = await get(`debug/services?${parameters}`);
+}
+
+async function readDetail() {
+  const { detail } = data;
+  const path = detail.service.split("/").map(encodeURIComponent).join("/");
+  const events = await get(`debug/history?limit=${HISTORY_LIMIT}&service=${encodeURIComponent(detail.service)}`);
+  detail.entries = addEntries([], events.entries);
+  try {
+    detail.document = await get(`debug/services/${path}`);
+    detail.error = null;
+  } catch (error) {
+    // The control loop answers this page only, so it can fail while the others answer.
+    if (!(error instanceof Refused) && error.name !== "TimeoutError") throw error;
+    detail.error = error.message;
+  }
+}
+
+async function readCalls() {
+  data.calls = await get("debug/hns");
+}
+
+async function readPending() {
+  data.pending = await get("debug/pending");
+}
+
+async function readNetworks() {
+  data.networks = await get("debug/networks");
+}
+
+// What each view needs beside the state and the history.
+const READERS = {
+  overview: [],
+  services: [readServices],
+  pending: [readPending],
+  history: [],
+  hns: [],
+  networks: [readNetworks],
+  drift: [],
+};
+
+async function refresh(view) {
+  try {
+    await Promise.all([readState, readHistory, readCalls, ...READERS[view]].map((read) => read()));
+    if (data.detail) await readDetail();
+    data.link = { since: null, last: Date.now(), error: "" };
+  } catch (error) {
+    const text = error instanceof Refused ? error.message : `No answer at ${location.host}`;
+    data.link = { ...data.link, since: data.link.since ?? Date.now(), error: text };
+  }
+}
