@@ -12,7 +12,6 @@ mod http;
 #[cfg(target_os = "linux")]
 mod lab;
 mod lint;
-mod monitoring;
 mod mutants;
 mod outage;
 mod process;
@@ -21,6 +20,7 @@ mod rig;
 mod soak;
 mod system;
 mod test;
+mod test_programs;
 mod windows;
 mod wine;
 mod wine_bench;
