@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::cli::{self, Command};
     use crate::hns::HnsChoice;
-    use crate::http_client::get_json;
+    use crate::http_client::Server;
     use crate::status::Status;
 
     fn recording(file: &str) -> PathBuf {
@@ -268,10 +268,11 @@ mod tests {
         let (hns, bound) = (&parts.hns, parts.build());
         assert_eq!(bound.healthz_address(), None);
         let address = bound.metrics_address().unwrap();
-        assert!(get_json::<Value>(address, "/configz").unwrap().is_some(), "{address}");
+        let server = Server { address, certificate_file: None };
+        assert!(server.get_json::<Value>("/configz").unwrap().is_some(), "{address}");
         assert_eq!(hns.counts().calls, 0);
         parts.shutdown.request();
         bound.run().unwrap();
-        assert!(get_json::<Value>(address, "/configz").is_err(), "the address is free again");
+        assert!(server.get_json::<Value>("/configz").is_err(), "the address is free again");
     }
 }

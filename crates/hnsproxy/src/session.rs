@@ -243,7 +243,7 @@ impl Session {
         self.report_drift();
         self.log_choices();
         if let Err(AuditError::SourceVipAbsent(absent)) = &mut result {
-            if self.reservations.answer(&mut self.reconciler) {
+            if self.reservations.reserve_requested(&mut self.reconciler) {
                 return self.audit().map(|()| false);
             }
             // `source_vip_absent` now has the reason why no address was reserved.
@@ -360,7 +360,7 @@ impl Session {
         self.log_unreadable_members();
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
-        self.state_file.confirm(self.start.elapsed(), confirmed);
+        self.state_file.record(self.start.elapsed(), confirmed);
         let conditions = self.reconciler.conditions();
         if *conditions != *self.conditions {
             self.records.conditions(&conditions);

@@ -32,7 +32,7 @@ pub use packet::ExplainPacketArgs;
 pub use parse::{parse, parse_with};
 pub use probe::ProbeArgs;
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
-pub use tls::TlsArgs;
+pub use tls::{DebugTlsArgs, TlsArgs};
 
 const ROOT_HINT: &str = "\
 Without a command, `hnsproxy FLAGS` is `hnsproxy run FLAGS`. `hnsproxy run -h` shows the main flags.";
@@ -216,12 +216,12 @@ pub struct ProxyArgs {
     pub kube_proxy: Flags,
     /// What the log says on the command line.
     #[arg(skip)]
-    pub remarks: Remarks,
+    pub log_notes: LogNotes,
 }
 
 /// What the log says on a command line.
 #[derive(Debug, Default)]
-pub struct Remarks {
+pub struct LogNotes {
     /// The given flags that kube-proxy does not have, as `--name=value`.
     pub flags: Vec<String>,
     /// Likely mistakes.
@@ -272,6 +272,8 @@ pub struct ExplainSvcArgs {
     /// Not used with --from.
     #[arg(long, value_name = "IP:PORT", default_value_t = METRICS_ADDRESS, conflicts_with = "from")]
     pub debug_address: SocketAddr,
+    #[command(flatten)]
+    pub debug_tls: DebugTlsArgs,
     #[command(flatten)]
     pub proxy: ProxyArgs,
 }
