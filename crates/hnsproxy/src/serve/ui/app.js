@@ -26,7 +26,7 @@ function drawHead(model) {
   show($("detail"), head.detail);
   show($("node"), known?.node.name ?? "");
   show($("link"), link.since === null
-    ? link.last === null ? "" : "live"
+    ? link.last === null ? "" : link.error ? `live, but not all data: ${link.error}` : "live"
     : link.last === null ? "no answer" : `last answer ${clock(link.last, model.now)}`);
   if (announced !== head.kind) {
     announced = head.kind;

@@ -125,13 +125,17 @@ const READERS = {
   drift: [],
 };
 
+// A page that is refused, for example because there are too many requests, leaves what is known. All others show that the process answers.
 async function refresh(view) {
-  try {
-    await Promise.all([readState, readHistory, readCalls, ...READERS[view]].map((read) => read()));
-    if (data.detail) await readDetail();
-    data.link = { since: null, last: Date.now(), error: "" };
-  } catch (error) {
-    const text = error instanceof Refused ? error.message : `No answer at ${location.host}`;
-    data.link = { ...data.link, since: data.link.since ?? Date.now(), error: text };
+  const readers = [readState, readHistory, readCalls, ...READERS[view], ...(data.detail ? [readDetail] : [])];
+  const results = await Promise.allSettled(readers.map((read) => read()));
+  const failures = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+  const broken = failures.find((error) => !(error instanceof Refused));
+  const [state] = results;
+  if (broken || state.status === "rejected") {
+    const error = broken ? `No answer at ${location.host}` : state.reason.message;
+    data.link = { ...data.link, since: data.link.since ?? Date.now(), error };
+  } else {
+    data.link = { since: null, last: Date.now(), error: failures[0]?.message ?? "" };
   }
 }
