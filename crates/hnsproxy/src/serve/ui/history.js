@@ -115,9 +115,10 @@ function driftByCause(entries, unrepaired) {
   return [...causes.values()].sort((one, other) => other.now - one.now || other.found - one.found);
 }
 
-// When each backend was one of its Service. What was before its first change is known only if that removed it.
-function backendPeriods(entries, now) {
+// When each backend was one of its Service, if any has changed. One that was there at the start of the process has no entry for that.
+function backendPeriods(entries, { start, now, current }) {
   const changes = entries.filter((entry) => entry.kind === "backends");
+  if (changes.length === 0) return [];
   const lanes = new Map();
   const of = (address) => {
     if (!lanes.has(address)) lanes.set(address, { address, periods: [] });
@@ -128,8 +129,9 @@ function backendPeriods(entries, now) {
     for (const { address, reason } of entry.removed ?? []) {
       const last = of(address).at(-1);
       if (last?.to === now) Object.assign(last, { to: entry.at, reason });
-      else of(address).push({ from: entries[0].at, to: entry.at, reason });
+      else of(address).push({ from: start, to: entry.at, reason });
     }
   }
+  for (const address of current) if (!lanes.has(address)) of(address).push({ from: start, to: now });
   return [...lanes.values()];
 }

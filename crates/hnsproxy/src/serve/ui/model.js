@@ -221,6 +221,11 @@ function backendRow(backend) {
   return { address: `${address}:${backend.port}`, node: backend.node, local: backend.local, level, reason };
 }
 
+function servingAddresses({ frontends }) {
+  const serving = frontends.flatMap(({ backends }) => backends).filter(({ state }) => BACKENDS[state]?.[1].match(/^(ready|terminating, used)/));
+  return new Set(serving.map(({ address }) => address));
+}
+
 const FRONTENDS = {
   ClusterIp: "Cluster IP",
   NodePort: "Node port",

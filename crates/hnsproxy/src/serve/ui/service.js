@@ -55,10 +55,11 @@ function frontendPart(frontend) {
     h("dl", { class: "balancers" }, frontend.balancers.map(balancerRow)));
 }
 
-function backendTimeline({ entries, now, width }) {
-  const lanes = backendPeriods(entries, now);
+function backendTimeline({ detail, started, now, detailWidth: width }) {
+  const { entries, document } = detail;
+  const [from, to] = [Math.min(started ?? now, entries[0]?.at ?? now, now - 20_000), now];
+  const lanes = backendPeriods(entries, { start: from, now, current: document ? servingAddresses(document) : [] });
   if (lanes.length === 0) return null;
-  const { from, to } = { from: Math.min(entries[0].at, now - 20_000), to: now };
   const bands = (one) => one.periods.map((period) => ({
     ...period,
     level: "info",
@@ -87,12 +88,12 @@ function explained({ document, error }) {
 }
 
 function serviceDetail(data) {
-  const { detail, now, detailWidth } = data;
+  const { detail, now } = data;
   const entries = detail.entries;
   return h("section", { class: "panel detail", "data-key": `detail ${detail.service}`, "aria-labelledby": "service" },
     h("div", { class: "bar" }, h("h2", { id: "service", tabindex: -1 }, detail.service), h("a", { href: "#services" }, "Close")),
     explained(detail),
-    backendTimeline({ entries, now, width: detailWidth }),
+    backendTimeline(data),
     h("h3", null, "Events of this Service"),
     entries.length ? entryList(entries.slice(-PAGE), now) : empty("The history has none."));
 }

@@ -118,6 +118,7 @@ function writeDurations(data) {
   });
   const total = marks.length ? `${plural(writes.length, "write")}, the longest ${seconds(Math.max(...marks.map((mark) => mark.longest)))}` : "no write";
   return [
+    marks.length ? null : empty("No write in this time."),
     durationChart({ from, to, width, columns: marks, label: `Duration of writes from ${clock(from, now)} to ${clock(to, now)}: ${total}` }),
     laneChart({ from, to, width, rowHeight: 24, hasAxis: false, label: "Liveness of HNS in the same time", lanes: [livenessLane(data)] }),
   ];

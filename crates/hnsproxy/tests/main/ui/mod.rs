@@ -15,7 +15,7 @@ use crate::support::cluster::{Cluster, service, slice};
 use crate::support::hns::Hns;
 use crate::support::http::get;
 use crate::support::running::Running;
-use page::{NARROW, Page, Scheme, VIEWS, WIDE, Window};
+use page::{Page, Scheme, VIEWS, WIDE, Window};
 
 const BOUTIQUE: &str = "boutique-l2bridge";
 
@@ -132,6 +132,26 @@ fn ten_thousand_services_are_shown_page_by_page_and_found() {
 }
 
 #[test]
+fn a_service_shows_its_backends_over_time() {
+    let (cluster, hns) = (large_cluster(3, 1), l2bridge());
+    let running = start(&cluster, &hns);
+    running.wait_until_in_sync();
+    let Some(page) = Page::open(running.metrics, WIDE) else { return };
+    page.show("services/ns/s00001");
+    page.wait_for(".backends", "10.244.2.2:8080");
+    assert_eq!(page.number("[aria-label^='Backends over time']"), 0);
+    cluster.server.put(slice("s00001", "10.244.7.7")).unwrap();
+    page.wait_for_number("[aria-label^='Backends over time: 2 addresses']", |charts| charts == 1);
+    let periods = page.run("return [...document.querySelectorAll('.detail svg .mark')].map((one) => one.dataset.tip)", &[]);
+    let periods: Vec<String> = serde_json::from_value(periods).unwrap();
+    let has = |texts: &[&str]| periods.iter().any(|period| texts.iter().all(|text| period.contains(text)));
+    assert!(has(&["10.244.2.2\n", "then removed: no EndpointSlice has it"]), "{periods:#?}");
+    assert!(has(&["10.244.7.7\n", " to now, "]), "{periods:#?}");
+    page.check("a Service with its backends over time");
+    page.check_console();
+}
+
+#[test]
 fn repaired_drift_is_counted_by_cause() {
     let (_cluster, hns, running) = boutique();
     let Some(page) = Page::open(running.metrics, WIDE) else { return };
@@ -145,24 +165,32 @@ fn repaired_drift_is_counted_by_cause() {
     page.check_console();
 }
 
-#[test]
-fn each_view_is_accessible_in_each_window() {
+/// Checks each view in a window of a width, light and dark.
+fn check_all_views(width: u32) {
     let (_cluster, _hns, running) = boutique();
-    let Some(page) = Page::open(running.metrics, WIDE) else { return };
-    for width in [WIDE.width, NARROW.width] {
-        for scheme in [Scheme::Light, Scheme::Dark] {
-            page.resize(Window { width, scheme });
-            for view in VIEWS.into_iter().chain(["services/default/frontend-external"]) {
-                page.show(view);
-                if view.contains('/') {
-                    page.wait_for_number(".frontend", |frontends| frontends > 0);
-                }
-                page.check(&format!("{view} at {width} pixels, {scheme:?}"));
-                page.keep_picture(&format!("{}-{width}-{scheme:?}", view.replace('/', "-")).to_lowercase());
+    let Some(page) = Page::open(running.metrics, Window { width, ..WIDE }) else { return };
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        page.resize(Window { width, scheme });
+        for view in VIEWS.into_iter().chain(["services/default/frontend-external"]) {
+            page.show(view);
+            if view.contains('/') {
+                page.wait_for_number(".frontend", |frontends| frontends > 0);
             }
+            page.check(&format!("{view} at {width} pixels, {scheme:?}"));
+            page.keep_picture(&format!("{}-{width}-{scheme:?}", view.replace('/', "-")).to_lowercase());
         }
     }
     page.check_console();
+}
+
+#[test]
+fn each_view_is_accessible() {
+    check_all_views(WIDE.width);
+}
+
+#[test]
+fn each_view_is_accessible_in_a_narrow_window() {
+    check_all_views(400);
 }
 
 #[test]
