@@ -74,6 +74,7 @@ pub fn build<'a>(
     let background = Background::start().map_err(CommandError::Background)?;
     let tls = ListenerTls::open(&args.tls)?;
     let history = args.state_dir.as_deref().map_or_else(History::default, History::saved_in);
+    hns.record_overdue_calls(history.clone());
     let services = Arc::default();
     let context = Context { args, tls, hns, events, store, metrics, history, services, calls, background };
     let source = Source::at_start(&args.proxy, config)?;

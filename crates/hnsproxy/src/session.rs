@@ -2,6 +2,7 @@
 
 mod explained;
 mod records;
+mod services;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -46,6 +47,8 @@ pub struct Session {
     start: Instant,
     records: Records,
     services: Arc<ServiceTable>,
+    /// Whether the table has the Services of this session. Before, it has those of the session before.
+    has_services: bool,
     /// The unreadable members of HNS documents that were logged: real HNS may have one in each document.
     logged_unreadable: BTreeSet<(Kind, String)>,
     conditions: Arc<[ServiceCondition]>,
@@ -93,6 +96,7 @@ impl Session {
             start: Instant::now(),
             records: Records::default(),
             services: Arc::default(),
+            has_services: false,
             logged_unreadable: BTreeSet::new(),
             conditions: Arc::default(),
             state_file: StateFile::default(),
@@ -119,10 +123,9 @@ impl Session {
         self
     }
 
-    /// Keeps this table of Services up to date, which it clears first.
+    /// Keeps this table of Services up to date, once the cluster is complete.
     #[must_use]
     pub fn with_services(mut self, services: Arc<ServiceTable>) -> Self {
-        services.clear();
         self.services = services;
         self
     }
@@ -367,15 +370,6 @@ impl Session {
             self.conditions = conditions.into();
         }
         next
-    }
-
-    fn update_services(&mut self) {
-        let changed = self.reconciler.take_recomputed().into_iter();
-        let changed = changed.map(|service| {
-            let summary = self.reconciler.summary(&service);
-            (service, summary)
-        });
-        self.services.update(changed, self.reconciler.unsettled());
     }
 
     /// Shows on a terminal how far a long programming is, and logs it elsewhere.

@@ -83,9 +83,21 @@ impl Server {
     /// # Errors
     /// If the server is not reachable, or is not an hnsproxy.
     pub fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, RequestError> {
+        self.response(path)?.json()
+    }
+
+    /// Gets the JSON value of a page that has one with code 503 too, such as `/readyz`. Blocks for 10 s at most.
+    ///
+    /// # Errors
+    /// As [`get_json`](Self::get_json), and if the response is 404.
+    pub fn get_json_of_any_state<T: DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
+        self.response(path)?.json_of_any_state()
+    }
+
+    fn response(&self, path: &str) -> Result<Response, RequestError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let response = runtime.block_on(async { timeout(TIMEOUT, self.get(path)).await });
-        response.map_err(|_| RequestError::Timeout)??.json()
+        response.map_err(|_| RequestError::Timeout)?
     }
 
     async fn get(&self, path: &str) -> Result<Response, RequestError> {
@@ -135,6 +147,13 @@ struct Response {
 }
 
 impl Response {
+    fn json_of_any_state<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE && self.is_json {
+            return Ok(serde_json::from_slice(self.body.trim_ascii())?);
+        }
+        self.json()?.ok_or(RequestError::Status { status: self.status })
+    }
+
     fn json<T: DeserializeOwned>(&self) -> Result<Option<T>, RequestError> {
         match self.status {
             StatusCode::OK => Ok(Some(serde_json::from_slice(self.body.trim_ascii())?)),
@@ -182,6 +201,18 @@ mod tests {
         assert_eq!(received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n7\n").unwrap(), Some(7));
         let absent = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
         assert_eq!(received(absent).unwrap(), None);
+    }
+
+    #[test]
+    fn a_page_of_any_state_is_its_body_with_code_503_too() {
+        let of = |status, is_json, body| {
+            let response = Response { status, is_json, body: Bytes::from_static(body) };
+            response.json_of_any_state::<u8>().map_err(|error| error.to_string())
+        };
+        assert_eq!(of(StatusCode::OK, true, b"7"), Ok(7));
+        assert_eq!(of(StatusCode::SERVICE_UNAVAILABLE, true, b"7"), Ok(7));
+        assert!(of(StatusCode::SERVICE_UNAVAILABLE, false, b"busy").unwrap_err().ends_with(": busy"));
+        assert!(of(StatusCode::NOT_FOUND, true, b"{}").unwrap_err().contains("404 Not Found"));
     }
 
     #[test]

@@ -142,7 +142,8 @@ fn a_service_shows_its_backends_over_time() {
     assert_eq!(page.number("[aria-label^='Backends over time']"), 0);
     cluster.server.put(slice("s00001", "10.244.7.7")).unwrap();
     page.wait_for_number("[aria-label^='Backends over time: 2 addresses']", |charts| charts == 1);
-    let periods = page.run("return [...document.querySelectorAll('.detail svg .mark')].map((one) => one.dataset.tip)", &[]);
+    let periods =
+        page.run("return [...document.querySelectorAll('.detail svg .mark')].map((one) => one.dataset.tip)", &[]);
     let periods: Vec<String> = serde_json::from_value(periods).unwrap();
     let has = |texts: &[&str]| periods.iter().any(|period| texts.iter().all(|text| period.contains(text)));
     assert!(has(&["10.244.2.2\n", "then removed: no EndpointSlice has it"]), "{periods:#?}");
