@@ -75,6 +75,7 @@ async function update() {
   await refresh(route().view);
   reading = false;
   draw();
+  if (data.detail) readDetail(data.detail).then(draw);
   timer = setTimeout(update, document.hidden ? HIDDEN_INTERVAL : INTERVAL);
 }
 

@@ -1,6 +1,8 @@
 // What the page knows, and how it asks hnsproxy for more.
 
 const TIMEOUT = 5000;
+// hnsproxy answers after 5 s that the control loop does not.
+const DETAIL_TIMEOUT = 8000;
 const HISTORY_LIMIT = 1000;
 const LIST_LIMIT = 100;
 
@@ -27,8 +29,8 @@ const data = {
 class Refused extends Error {}
 
 // Below the folder of this page, so that it also works behind a proxy that adds a prefix.
-async function get(path) {
-  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+async function get(path, timeout = TIMEOUT) {
+  const response = await fetch(`../${path}`, { cache: "no-store", signal: AbortSignal.timeout(timeout) });
   const date = Date.parse(response.headers.get("date"));
   if (!Number.isNaN(date)) data.skew = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   const body = await response.text();
@@ -87,18 +89,19 @@ async function readServices() {
   list.page = await get(`debug/services?${parameters}`);
 }
 
-async function readDetail() {
-  const { detail } = data;
-  const path = detail.service.split("/").map(encodeURIComponent).join("/");
-  const events = await get(`debug/history?limit=${HISTORY_LIMIT}&service=${encodeURIComponent(detail.service)}`);
-  detail.entries = addEntries([], events.entries);
+// The control loop answers this, so it can take as long as an HNS call. Nothing waits for it.
+async function readDetail(detail) {
+  if (detail.isReading) return;
+  detail.isReading = true;
   try {
-    detail.document = await get(`debug/services/${path}`);
+    const events = await get(`debug/history?limit=${HISTORY_LIMIT}&service=${encodeURIComponent(detail.service)}`);
+    detail.entries = addEntries([], events.entries);
+    detail.document = await get(`debug/services/${detail.service.split("/").map(encodeURIComponent).join("/")}`, DETAIL_TIMEOUT);
     detail.error = null;
   } catch (error) {
-    // The control loop answers this page only, so it can fail while the others answer.
-    if (!(error instanceof Refused) && error.name !== "TimeoutError") throw error;
-    detail.error = error.message;
+    detail.error = error instanceof Refused ? error.message : "no answer";
+  } finally {
+    detail.isReading = false;
   }
 }
 
@@ -127,7 +130,7 @@ const READERS = {
 
 // A page that is refused, for example because there are too many requests, leaves what is known. All others show that the process answers.
 async function refresh(view) {
-  const readers = [readState, readHistory, readCalls, ...READERS[view], ...(data.detail ? [readDetail] : [])];
+  const readers = [readState, readHistory, readCalls, ...READERS[view]];
   const results = await Promise.allSettled(readers.map((read) => read()));
   const failures = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
   const broken = failures.find((error) => !(error instanceof Refused));

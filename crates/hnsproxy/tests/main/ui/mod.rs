@@ -96,6 +96,30 @@ fn hns_unavailable_is_the_sentence_on_top() {
 }
 
 #[test]
+fn a_call_that_hangs_holds_up_only_the_details_of_services() {
+    let (cluster, hns) = (large_cluster(3, 1), l2bridge());
+    let kubeconfig = cluster.flag(&Credentials::None);
+    let running = Running::start(&[&kubeconfig, &hns.flag(), "--hns-call-budget=1"]);
+    running.wait_until_in_sync();
+    let Some(page) = Page::open(running.metrics, WIDE) else { return };
+    page.wait_for("#headline", "Serving");
+    hns.emulator.hang_nth("HcnCreateLoadBalancer", 1);
+    cluster.put_web("late", "10.96.200.1");
+    page.wait_for("#headline", "Waiting for an HNS call that has not returned");
+    page.wait_for("#detail", "HcnCreateLoadBalancer");
+    page.show("services/ns/s00001");
+    page.wait_for(".detail .note", "Details are not available: the control loop is busy");
+    page.wait_for("#link", "live");
+    page.show("history");
+    page.wait_for(".entries", "HNS call over its budget");
+    hns.emulator.release();
+    page.wait_for("#headline", "Serving");
+    page.show("services/ns/late");
+    page.wait_for(".frontend", "10.96.200.1:80/TCP");
+    page.check_console();
+}
+
+#[test]
 fn a_long_first_programming_has_progress_and_an_estimate() {
     let (cluster, hns) = (large_cluster(400, 1), l2bridge());
     hns.emulator.inject(Fault::of_each(Which::Writes, Effect::Delay(Duration::from_millis(100))));
