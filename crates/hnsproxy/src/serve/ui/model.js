@@ -282,6 +282,13 @@ function pendingCounts({ pending_changes: pending }) {
   ];
 }
 
+const PROBES = {
+  Unknown: ["info", "not known yet"],
+  Forwards: ["ok", "forwards"],
+  FrontendNotForwarding: ["bad", "does not forward"],
+  BackendsNotAnswering: ["bad", "backends do not answer"],
+};
+
 const CAPABILITIES = {
   direct_server_return: "Direct server return (DSR)",
   session_affinity: "Session affinity",

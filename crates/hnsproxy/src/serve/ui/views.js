@@ -41,6 +41,17 @@ function errors(data) {
     h("li", null, h("strong", null, what), h("span", null, error)))));
 }
 
+function probes(state) {
+  if (!state.probe?.length) return null;
+  const rows = state.probe.map((one) => h("tr", { "data-key": `${one.service} ${one.frontend}` },
+    h("th", { scope: "row" }, serviceLink(one.service)),
+    cell(null, h("code", null, one.frontend)),
+    cell(null, badge(...(PROBES[one.finding] ?? ["bad", one.finding]))),
+    cell(null, one.message),
+    cell("number", number(one.replacements))));
+  return panel("Probed cluster IPs", table("Probed cluster IPs", [["Service"], ["Frontend"], ["Finding"], ["Message"], ["Replacements", "number"]], rows));
+}
+
 function overview(data) {
   const { state, entries, now } = data;
   return [
@@ -48,6 +59,7 @@ function overview(data) {
     state.waiting_for.length > 1 ? waitingList(state) : null,
     errors(data),
     hostConditions(state),
+    probes(state),
     panel("Activity",
       choices("Time", "span", SPANS, data.span),
       timeline(data, entries, "Activity"),
