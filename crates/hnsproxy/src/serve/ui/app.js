@@ -10,8 +10,17 @@ let announced = null;
 let timer = null;
 let reading = false;
 
+// A reader can type anything behind the `#`.
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function route() {
-  const [view, ...service] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [view, ...service] = location.hash.slice(1).split("/").map(decoded);
   const known = VIEWS.find(([name]) => name === view) ?? VIEWS[0];
   return { view: known[0], draw: known[2], service: known[0] === "services" && service.length === 2 ? service.join("/") : null };
 }
@@ -57,10 +66,10 @@ function draw() {
   const content = $("content");
   const width = Math.max(280, content.clientWidth - 34);
   const split = window.innerWidth >= 1000 && data.detail;
-  const now = (data.link.since ?? Date.now()) + data.skew;
+  const now = data.link.since ?? nodeTime();
   const started = data.state?.process ? Date.parse(data.state.process.started) : null;
   const model = { ...data, now, started, width, detailWidth: split ? Math.floor(width / 2) - 24 : width };
-  drawHead({ ...model, now: Date.now() + data.skew });
+  drawHead({ ...model, now: nodeTime() });
   drawTiles(model);
   show($("views"), VIEWS.map(([name, label]) =>
     h("li", null, h("a", { href: `#${name}`, "aria-current": name === view ? "page" : null }, label))));

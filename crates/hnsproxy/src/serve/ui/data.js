@@ -26,6 +26,11 @@ const data = {
   span: "15",
 };
 
+// By the clock of the node, to which all times of the page belong.
+function nodeTime() {
+  return Date.now() + data.skew;
+}
+
 class Refused extends Error {}
 
 // Below the folder of this page, so that it also works behind a proxy that adds a prefix.
@@ -63,7 +68,7 @@ async function readHistory() {
     const from = data.sequence === null ? "" : `&since=${data.sequence}`;
     const page = await get(`debug/history?limit=${HISTORY_LIMIT}${from}`);
     if (isRestarted(page)) {
-      data.restarted = Date.now();
+      data.restarted = nodeTime();
       forget();
       continue;
     }
@@ -137,8 +142,8 @@ async function refresh(view) {
   const [state] = results;
   if (broken || state.status === "rejected") {
     const error = broken ? `No answer at ${location.host}` : state.reason.message;
-    data.link = { ...data.link, since: data.link.since ?? Date.now(), error };
+    data.link = { ...data.link, since: data.link.since ?? nodeTime(), error };
   } else {
-    data.link = { since: null, last: Date.now(), error: failures[0]?.message ?? "" };
+    data.link = { since: null, last: nodeTime(), error: failures[0]?.message ?? "" };
   }
 }

@@ -27,8 +27,8 @@ function services(data) {
     h("h2", null, "Services"),
     h("div", { class: "tools" },
       h("label", { class: "search" }, h("span", null, "Search"),
-        h("input", { type: "search", id: "search", "data-input": "search", placeholder: "namespace/name", autocomplete: "off", spellcheck: "false" })),
-      h("label", null, h("input", { type: "checkbox", id: "problems", "data-input": "problems" }), " Only problems"),
+        h("input", { type: "search", id: "search", value: list.query, "data-input": "search", placeholder: "namespace/name", autocomplete: "off", spellcheck: "false" })),
+      h("label", null, h("input", { type: "checkbox", id: "problems", checked: list.problems, "data-input": "problems" }), " Only problems"),
       h("span", { class: "range", role: "status" }, range),
       h("span", { class: "pages" },
         rest || list.before.length ? [
