@@ -26,6 +26,7 @@ use crate::serve::ListenerTls;
 use crate::shutdown::Shutdown;
 use crate::source::Source;
 use crate::status::{CallStatistics, StatusStore};
+use crate::vip_probe::{Route, VipProbe};
 use crate::windows_service::event_log;
 
 /// After this many timeouts of a watch without a list, event or bookmark, and without an outage, the node is not ready. Lists replace a watch
@@ -43,6 +44,7 @@ pub struct Bound<'a> {
     control_loop: ControlLoop<'a>,
     _config_watcher: Option<FileWatch>,
     _event_log: Option<Task>,
+    _probe: Option<Task>,
 }
 
 /// Builds the process. It runs until `shutdown` is requested.
@@ -54,6 +56,20 @@ pub fn build<'a>(
     config: &Config,
     hns: Arc<Hns>,
     shutdown: &Shutdown,
+) -> Result<Bound<'a>, CommandError> {
+    build_with_route(args, config, hns, shutdown, Arc::new(|address| address))
+}
+
+/// As [`build`], with probes that go where `route` leads.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_with_route<'a>(
+    args: &'a RunArgs,
+    config: &Config,
+    hns: Arc<Hns>,
+    shutdown: &Shutdown,
+    route: Route,
 ) -> Result<Bound<'a>, CommandError> {
     let clock = Clock::new();
     let store = Arc::new(StatusStore::new(clock, args.proxy.source.watch_timeout * MAX_SILENT_TIMEOUTS));
@@ -81,13 +97,37 @@ pub fn build<'a>(
     let correlator = SharedCorrelator::default();
     let reporting = Reporting::start(&context, config, &source, &correlator, Some(starting()))?;
     let control_loop = ControlLoop::new(context.clone(), config.clone(), &source, None)?;
+    let probe = (!args.probe.services.is_empty()).then(|| vip_probe(&context, route));
     let statuses = context.store.subscribe();
     let event_log = args
         .proxy
         .kube_proxy
         .windows_service()
         .then(|| context.background.spawn(move |stopped| event_log::follow(statuses, stopped, event_log::report)));
-    Ok(Bound { context, correlator, reporting, control_loop, _config_watcher: config_watcher, _event_log: event_log })
+    Ok(Bound {
+        context,
+        correlator,
+        reporting,
+        control_loop,
+        _config_watcher: config_watcher,
+        _event_log: event_log,
+        _probe: probe,
+    })
+}
+
+/// Starts the probe of cluster IPs. It outlives a change of the configuration.
+fn vip_probe(context: &Context<'_>, route: Route) -> Task {
+    let Context { args, events, store, metrics, background, .. } = context;
+    let events = events.clone();
+    let probe = VipProbe {
+        interval: args.probe.interval,
+        repairs: args.probe.repairs,
+        store: store.clone(),
+        metrics: metrics.clone(),
+        send: Box::new(move |report| events.send(Event::Probed(report))),
+        route,
+    };
+    probe.start(background)
 }
 
 impl Bound<'_> {
@@ -106,7 +146,7 @@ impl Bound<'_> {
     /// # Errors
     /// If the process has to be restarted.
     pub fn run(self) -> Result<(), CommandError> {
-        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher, _event_log } = self;
+        let Self { context, correlator, mut reporting, mut control_loop, _config_watcher, _event_log, _probe } = self;
         loop {
             let Reload { config, file_error } = match control_loop.run()? {
                 Exit::Reload(reload) => reload,

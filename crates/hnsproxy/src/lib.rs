@@ -42,4 +42,5 @@ pub mod shutdown;
 pub mod source;
 pub mod status;
 pub mod view;
+pub mod vip_probe;
 pub mod windows_service;

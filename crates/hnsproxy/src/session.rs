@@ -1,6 +1,7 @@
 //! Runs the proxy core with one configuration: passes it the time and the changes of the cluster, and logs and counts the results.
 
 mod explained;
+mod probed;
 mod records;
 mod services;
 
@@ -31,6 +32,7 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::reservation::Reservations;
 use crate::status::{NodeStatus, NotReady, Pace, ServiceTable, Status};
+use probed::Probed;
 use records::Records;
 
 pub struct Session {
@@ -59,6 +61,7 @@ pub struct Session {
     steps_done: usize,
     pace: Pace,
     reservations: Reservations,
+    probed: Probed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,7 @@ impl Session {
             steps_done: 0,
             pace: Pace::default(),
             reservations: Reservations::default(),
+            probed: Probed::default(),
         }
     }
 
@@ -150,6 +154,7 @@ impl Session {
         self.records.inherit(&before.records);
         self.logged_choices.clone_from(&before.logged_choices);
         self.conditions = before.conditions.clone();
+        self.probed.inherit(&before.probed);
         self.state_file.clone_from(&before.state_file);
         self.removed_before_start.clone_from(&before.removed_before_start);
         self.client.inherit_counts(&before.client);
@@ -364,7 +369,8 @@ impl Session {
         let reconciler = &self.reconciler;
         let confirmed = || reconciler.is_in_sync().then(|| reconciler.observed().identified());
         self.state_file.record(self.start.elapsed(), confirmed);
-        let conditions = self.reconciler.conditions();
+        let mut conditions = self.reconciler.conditions();
+        conditions.extend(self.probed.conditions());
         if *conditions != *self.conditions {
             self.records.conditions(&conditions);
             self.conditions = conditions.into();
@@ -417,6 +423,11 @@ impl Session {
         self.steps_done
     }
 
+    /// For how long the load balancer that has waited for the longest time has not been in sync.
+    pub fn pending_age(&self) -> Option<Duration> {
+        Some(self.now().saturating_sub(self.reconciler.oldest_pending_load_balancer()?))
+    }
+
     /// Why HNS is not in sync, as far as is known to the session. Empty if it is.
     pub fn not_ready(&self) -> Vec<NotReady> {
         self.reconciler.unready().iter().map(NotReady::from).collect()
@@ -433,6 +444,7 @@ impl Session {
         let status = Status::of(&self.reconciler, api_version, self.description(), node, conditions);
         let programming = self.pace.programming(self.now(), &status.progress);
         let removed_before_start = self.removed_before_start.clone();
+        let status = self.probed.complete(status, &self.reconciler);
         Status { unreadable_members: self.client.unreadable_members(), programming, removed_before_start, ..status }
     }
 

@@ -15,6 +15,8 @@ mod explain;
 mod faults;
 #[path = "suite/foreign.rs"]
 mod foreign;
+#[path = "suite/forwarding.rs"]
+mod forwarding;
 #[path = "suite/found.rs"]
 mod found;
 #[path = "suite/interruptions.rs"]

@@ -12,6 +12,7 @@ mod probe;
 mod running;
 mod service;
 mod tls;
+mod vip_probe;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -35,6 +36,7 @@ pub use probe::ProbeArgs;
 pub use running::{HistoryArgs, RunningArgs, ServicesArgs, StatusArgs, TopArgs};
 pub use service::{InstallArgs, ReplaceArgs, ServiceArgs, ServiceCommand, TargetArgs, UninstallArgs};
 pub use tls::{DebugTlsArgs, TlsArgs};
+pub use vip_probe::VipProbeArgs;
 
 const ROOT_HINT: &str = "`hnsproxy FLAGS` is `hnsproxy run FLAGS`; `hnsproxy run -h` shows its main flags.";
 
@@ -184,6 +186,8 @@ pub struct RunArgs {
     pub ui: bool,
     #[command(flatten)]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    pub probe: VipProbeArgs,
     /// Keep the history of the process in this folder, so that it survives a restart.
     ///
     /// In two files of at most 1 MiB each, which `/debug/history` shows.

@@ -14,6 +14,7 @@ mod key_pair;
 mod listen;
 mod listeners;
 mod pages;
+mod probe;
 mod process;
 mod query;
 mod service_health;
@@ -32,6 +33,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cluster_source::cluster::CredentialLifetime;
 use hcn::SlowCall;
 use http::HeaderValue;
 use proxy::Explanation;
@@ -117,6 +119,8 @@ pub struct Proxy {
     pub recorder: Recorder,
     /// Sends a request to the control loop.
     pub explain: Box<dyn Fn(ExplainRequest) + Send + Sync>,
+    /// When the credentials for the API server expire.
+    pub credentials: Box<dyn Fn() -> Vec<CredentialLifetime> + Send + Sync>,
     /// The HNS call in flight, if it exceeds its budget.
     pub overdue: Box<dyn Fn() -> Option<SlowCall> + Send + Sync>,
 }

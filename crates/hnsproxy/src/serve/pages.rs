@@ -15,7 +15,7 @@ use serde_json::json;
 use super::header::{JSON, NOSNIFF, TEXT};
 use super::status_api::{LogPage, ReadyzPage, StatuszPage};
 use super::{Proxy, Settings, Shared, debug, history, host, process, services, statusz, ui};
-use crate::log;
+use crate::{log, metrics};
 
 /// The bytes of the body of a request: the only one with a meaning is a number.
 const MAX_BODY: usize = 1 << 10;
@@ -69,9 +69,10 @@ async fn check_host(State(shared): State<Arc<Shared>>, request: Request, next: N
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let Proxy { store, metrics, overdue, .. } = &shared.proxy;
+    let Proxy { store, metrics, overdue, credentials, .. } = &shared.proxy;
     let snapshot = store.snapshot();
-    match metrics.text(&snapshot, overdue(), &shared.settings.facts) {
+    let facts = [shared.settings.facts.clone(), metrics::credentials(&credentials())].concat();
+    match metrics.text(&snapshot, overdue(), &facts) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -9,6 +9,7 @@ use proxy::settings::Capabilities;
 use proxy::{Progress, Tally};
 use serde::Serialize;
 
+use super::probe::ProbePage;
 use super::tls::TlsPage;
 use crate::last_state::RemovedBeforeStart;
 use crate::log::LogFileStatus;
@@ -33,6 +34,8 @@ pub(super) struct StatuszPage {
     pub(super) log: LogPage,
     pub(super) tls: Vec<TlsPage>,
     pub(super) unreadable_members: Vec<UnreadablePage>,
+    /// None without `--probe-vips`.
+    pub(super) probe: Option<Vec<ProbePage>>,
     #[serde(flatten)]
     pub(super) state: StatePage,
 }
@@ -230,7 +233,8 @@ impl StatuszPage {
             paths,
         };
         let unreadable_members = snapshot.status.unreadable_members.iter().map(UnreadablePage::from).collect();
-        Self { api_version: API_VERSION, process, log, tls, unreadable_members, state }
+        let probe = snapshot.status.probed.as_ref().map(|probed| probed.iter().map(ProbePage::from).collect());
+        Self { api_version: API_VERSION, process, log, tls, unreadable_members, probe, state }
     }
 }
 

@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod explain;
 mod foreign;
+mod forwarding;
 mod health;
 mod holder;
 mod inputs;
@@ -25,6 +26,7 @@ mod losses;
 mod network;
 mod outcomes;
 mod pacing;
+mod pending;
 mod progress;
 mod readiness;
 mod report;
@@ -62,6 +64,7 @@ use environment::Environment;
 use health::Health;
 use inputs::Inputs;
 use pacing::Pacing;
+use pending::PendingSince;
 use retries::Retries;
 use turns::Turns;
 
@@ -69,6 +72,7 @@ pub use backend_changes::{BackendChange, RemovalReason, RemovedBackend};
 pub use changes::{Changes, Trigger};
 pub use error::AuditError;
 pub use foreign::ForeignLoadBalancer;
+pub use forwarding::ProgrammedFrontend;
 pub use health::Liveness;
 pub use progress::{Progress, Tally};
 pub use readiness::Unready;
@@ -88,6 +92,9 @@ pub struct Reconciler {
     dirty: Dirty,
     retries: Retries,
     pacing: Pacing,
+    pending_since: PendingSince,
+    /// Frontends whose load balancers are to be replaced once, since they do not forward.
+    not_forwarding: BTreeSet<Frontend>,
     contention: Contention,
     /// Set while any object is contended.
     foreign_writer: Option<ForeignWriter>,
@@ -112,6 +119,8 @@ impl Reconciler {
             dirty: Dirty::default(),
             retries: Retries::default(),
             pacing: Pacing::default(),
+            pending_since: PendingSince::default(),
+            not_forwarding: BTreeSet::new(),
             contention: Contention::default(),
             foreign_writer: None,
             turns: Turns::default(),
@@ -401,6 +410,7 @@ impl Reconciler {
                 .chain(self.contention.delayed_addresses(now))
                 .collect(),
             replaced: self.pacing.recent(now),
+            not_forwarding: self.not_forwarding.iter().copied().collect(),
             failed: self.retries.failed_frontends(),
             lost_first: self.turns.is_after_interruption(),
         }

@@ -54,15 +54,8 @@ impl Reconciler {
     /// The Services with frontends that are not in sync.
     pub fn unsettled(&self) -> BTreeMap<ServiceName, Unsettled> {
         let failed: BTreeSet<Frontend> = self.retries.failed.subjects().filter_map(|one| one.frontend()).collect();
-        let waiting = self.pacing.waiting().chain(self.conditions.waiting().iter().copied());
-        let delayed = self.contention.delayed();
-        let pending: BTreeSet<Frontend> = (self.dirty.frontends.iter().copied())
-            .chain(waiting)
-            .chain(delayed.frontends.iter().copied())
-            .chain(failed.iter().copied())
-            .collect();
         let mut services: BTreeMap<ServiceName, Unsettled> = BTreeMap::new();
-        for frontend in pending {
+        for frontend in self.pending_frontends() {
             // Without an owner, only a deletion is left.
             let Some(owner) = self.owner(frontend) else { continue };
             let unsettled = services.entry(owner.clone()).or_default();
