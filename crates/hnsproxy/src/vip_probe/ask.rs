@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::target::Question;
 use crate::dns_message;
+use crate::status::Question;
 
 /// A backend that answers takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(2);

@@ -2,7 +2,6 @@
 //! it. All sockets are on the background thread. The [`Tracker`] decides, and the control loop gets a [`ProbeReport`] when it has changed.
 
 mod ask;
-mod report;
 mod target;
 #[cfg(test)]
 #[cfg(feature = "emulator")]
@@ -19,11 +18,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::background::{Background, Task};
 use crate::metrics::Metrics;
-use crate::status::StatusStore;
+use crate::status::{ProbeReport, ProbeTarget, Question, StatusStore};
 use tracker::{Observation, Sample, Tracker};
 
-pub use report::{Finding, ProbeReport, ProbedFrontend};
-pub use target::{ProbeTarget, ProbedService, Question, targets};
+pub use target::targets;
 
 /// The number of sockets at a time.
 const MAX_SOCKETS: usize = 32;

@@ -124,7 +124,7 @@ pub(in crate::commands) fn process_server(args: &DoctorArgs) -> Source<Server> {
         None if args.proxy.source.from.is_some() => return Err("no running hnsproxy is asked with --from".to_owned()),
         None => METRICS_ADDRESS,
     };
-    Ok(Server::new(address, &args.debug_tls))
+    Ok(args.debug_tls.server(address))
 }
 
 fn process(server: &Server) -> Source<ProcessFacts> {
